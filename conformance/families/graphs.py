@@ -1,0 +1,137 @@
+"""Random directed acyclic graphs: fan-out, sharing, broadcasting, reductions, 0-d and empty arrays, ties, odd memory layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY, Op, apply
+from refgrad.testing.case import Case
+from refgrad.testing.source import Source
+
+from .arrays import finish, numbers
+
+Array = Any
+Params = dict[str, Any]
+LARGEST = 1e3  # values beyond this are not built on: the next exp would leave the format
+
+# Inputs of one graph broadcast against each other.
+SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((), (), ()), ((3,), (), (1,)), ((2, 3), (3,), (2, 1)), ((2, 2), (2, 2), (2, 2)), ((2, 1, 3), (4, 1), ()), ((0, 3), (3,), (1, 1)),
+    ((17,), (17,), ()), ((4, 5), (5,), (4, 1)),
+)  # fmt: skip
+STYLES = ("normal", "ties", "positive", "small")
+
+
+def _axis(source: Source, x: Array) -> Params:
+    axes: list[Any] = [None, *range(-x.ndim, x.ndim)]
+    if x.ndim > 1:
+        axes.append((0, x.ndim - 1))
+    return {"axis": source.choice(axes), "keepdims": source.choice((False, True))}
+
+
+def _one_axis(source: Source, x: Array) -> Params:
+    return {"axis": source.integer(-x.ndim, x.ndim - 1)} if x.ndim else {}
+
+
+def _reshape(source: Source, x: Array) -> Params:
+    return {"shape": source.choice(((-1,), (*x.shape, 1), (1, *x.shape))) if x.size else (*x.shape, 1)}
+
+
+def _transpose(source: Source, x: Array) -> Params:
+    return {"axes": tuple(int(i) for i in source.rng.permutation(x.ndim))}
+
+
+def _key(source: Source, x: Array) -> Params:
+    n = x.shape[0] if x.ndim else 0
+    keys: list[Any] = [(Ellipsis,), (Ellipsis, None)]
+    if n:
+        keys += [(slice(None, None, 2),), (slice(1, None),), (-1,), (np.array([0, 0, n - 1]),), (np.arange(n) % 2 == 0,)]
+    return {"key": source.choice(keys)}
+
+
+# Ops with parameters: how to draw them for an operand.
+PARAMS: dict[str, Callable[[Source, Array], Params]] = {
+    "sum": _axis, "mean": _axis, "prod": _axis, "max": _axis, "min": _axis, "var": _axis, "std": _axis, "logsumexp": _axis,
+    "cumsum": _one_axis, "cumprod": _one_axis, "softmax": _one_axis, "log_softmax": _one_axis,
+    "reshape": _reshape, "transpose": _transpose, "getitem": _key,
+}  # fmt: skip
+ELEMENTWISE = (
+    "add", "multiply", "subtract", "divide", "maximum", "minimum", "power", "arctan2", "hypot", "logaddexp", "remainder",
+    "negative", "square", "sqrt", "reciprocal", "abs", "exp", "expm1", "log", "log1p", "log2", "log10", "exp2", "sin", "cos", "tan",
+    "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc", "sigmoid", "softplus", "relu",
+    "leaky_relu", "elu", "silu", "log_sigmoid", "sign", "fmax", "fmin",
+)  # fmt: skip
+LINEAR = ("matmul", "outer", "concatenate")
+
+
+def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
+    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not."""
+    for k, x in enumerate(operands):
+        interval = op.domain.interval(k)
+        if not op.domain.smooth and interval.hole is not None and not any(s.allowed[k] is None for s in op.special if k < len(s.allowed)):
+            continue
+        if not interval.contains(x):
+            return False
+    return True
+
+
+class _Builder:
+    """A graph that grows node by node, with the values at hand."""
+
+    def __init__(self, source: Source, dtype: str) -> None:
+        self.source, self.graph = source, Graph()
+        self.values: list[Array] = []
+        self.inputs: dict[str, Array] = {}
+        shapes = source.choice(SHAPES)
+        for k in range(source.integer(1, 3)):
+            x = numbers(source, shapes[k], dtype, source.choice(STYLES))
+            self.inputs["abc"[k]] = x
+            self.graph.nodes.append(Node(name="abc"[k]))
+            self.values.append(x.astype(np.float64))
+
+    def pick(self) -> int:
+        """An earlier node, the latest first: depth by default, sharing and fan-out by choice."""
+        return len(self.values) - 1 - self.source.integer(0, len(self.values) - 1)
+
+    def grow(self, names: tuple[str, ...]) -> bool:
+        """Add one node: the first op from a drawn place on that fits drawn operands."""
+        start, of = self.source.integer(0, len(names) - 1), (self.pick(), self.pick())
+        for k in range(len(names)):
+            op = REGISTRY.get(names[(start + k) % len(names)])
+            if op is not None and op.torch is not None and self._add(op, of):
+                return True
+        return False
+
+    def _add(self, op: Op, of: tuple[int, int]) -> bool:
+        arity = 2 if op.signature.variadic else len(op.signature.operands)
+        if arity > 2:
+            return False
+        nodes = of[:arity]
+        operands = tuple(self.values[j] for j in nodes)
+        if not _admissible(op, operands):
+            return False
+        try:
+            params = {**op.signature.defaults, **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {})}
+            with np.errstate(all="ignore"):
+                y = np.asarray(apply(op, operands, params))
+        except ValueError:  # shapes that do not fit this op
+            return False
+        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or (y.size and np.max(np.abs(y)) > LARGEST):
+            return False
+        self.graph.nodes.append(Node(op=op, of=nodes, params=params))
+        self.values.append(y)
+        return True
+
+
+def graphs(source: Source, dtype: str) -> Case:
+    """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output."""
+    builder = _Builder(source, dtype)
+    pools = (ELEMENTWISE, ELEMENTWISE, tuple(PARAMS), ELEMENTWISE, LINEAR)
+    for _ in range(source.integer(1, 12)):
+        builder.grow(source.choice(pools))
+    builder.graph.outputs = (len(builder.graph.nodes) - 1,)
+    return finish(source, "graphs", builder.graph, builder.inputs, dtype)

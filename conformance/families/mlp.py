@@ -1,0 +1,57 @@
+"""Multi-layer perceptrons: 1 to 6 layers, every activation, mean-squared, cross-entropy and hinge losses, batch 1 and more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad import nn
+from refgrad.graph import Graph
+from refgrad.testing.case import Case
+from refgrad.testing.source import Source
+
+from .arrays import finish, numbers, rounded
+
+Array = Any
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda x: x, "relu": nn.relu, "tanh": np.tanh, "sigmoid": nn.sigmoid, "softplus": nn.softplus,
+    "leaky_relu": nn.leaky_relu, "elu": nn.elu, "silu": nn.silu, "maxout": lambda x: nn.maxout(np.concatenate([x, -x], axis=-1), 2),
+}  # fmt: skip
+LOSSES = ("mean squared", "cross entropy", "hinge", "none")
+WIDTHS = (2, 1, 3, 4, 8)
+
+
+def mlp(source: Source, dtype: str) -> Case:
+    """A network on a batch with its loss; gradients with respect to data, weights and biases."""
+    depth, batch = source.integer(1, 6), source.choice((1, 2, 5))
+    widths = [source.choice(WIDTHS) for _ in range(depth + 1)]
+    activation, loss = source.choice(tuple(ACTIVATIONS)), source.choice(LOSSES)
+    style = source.choice(("normal", "ties"))
+    inputs: dict[str, Array] = {"x": numbers(source, (batch, widths[0]), dtype, style)}
+    for k in range(depth):
+        scale = 1.0 if style == "ties" else 1.0 / np.sqrt(widths[k])
+        inputs[f"w{k}"] = rounded(scale * numbers(source, (widths[k], widths[k + 1]), dtype, style).astype(float), dtype)
+        inputs[f"b{k}"] = numbers(source, (widths[k + 1],), dtype, style)
+    labels = source.rng.integers(0, widths[-1], batch)
+    target = numbers(source, (batch, widths[-1]), dtype)
+
+    def network(p: dict[str, Array]) -> Array:
+        h = p["x"]
+        for k in range(depth):
+            h = h @ p[f"w{k}"] + p[f"b{k}"]
+            if k < depth - 1:
+                h = ACTIVATIONS[activation](h)
+        if loss == "mean squared":
+            return nn.mean_squared_error(h, target)
+        if loss == "cross entropy":
+            return nn.cross_entropy(h, labels)
+        if loss == "hinge":
+            return nn.multiclass_hinge(h, labels)
+        return h
+
+    graph = Graph()
+    symbols = {name: graph.input(name, x.shape) for name, x in inputs.items()}
+    graph.output(network(symbols))
+    return finish(source, "mlp", graph, inputs, dtype)

@@ -1,0 +1,119 @@
+"""How refgrad is tested, linted and built: ``python3 -m nox --list`` shows what there is.
+
+``tests`` and ``conformance`` run on the interpreter that runs nox; ``core`` runs on each supported one that is found. A
+missing interpreter is never downloaded: the session is skipped and says why, and is an error where CI is set.
+
+Environment:
+    REFGRAD_TORCH   the requirement by which torch is installed, "torch>=2.6" unless set: "torch==2.6.*", a path to a wheel
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "typecheck", "tests"]
+nox.options.reuse_venv = "yes"  # torch is large; --reuse-venv=no makes a fresh environment
+nox.options.error_on_missing_interpreters = "CI" in os.environ
+# pip installs, not uv: uv does not look where PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL point, and then fetches the CUDA build
+# of torch on a machine that is configured for the CPU's.
+nox.options.default_venv_backend = "virtualenv"
+if hasattr(nox.options, "download_python"):  # nox before 2025.11 never downloads with this backend
+    nox.options.download_python = "never"
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+TORCH = os.environ.get("REFGRAD_TORCH", "torch>=2.6")
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+# Workers share the cores; a thread pool in each of them would only contend.
+POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ONE_THREAD = {name: os.environ.get(name, "1") for name in POOLS}
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of one of pyproject.toml's dependency groups."""
+    return nox.project.dependency_groups(GROUPS, name)
+
+
+def workers() -> str:
+    """How many test processes: one a core this process may use, at least 2, and no more than 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return str(min(max(cores, 2), 8))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, torch's side included. Arguments after -- go to pytest."""
+    session.install("-e", ".[conformance]", TORCH, *group("test"))
+    session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=ONE_THREAD)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The conformance suite, with its report. Arguments after -- go to `refgrad conformance`."""
+    session.install("-e", ".[conformance]", TORCH)
+    # Prints where the report is. Exit codes 1 (a gradient is wrong) and 3 (the run proved nothing) fail the session.
+    session.run("refgrad", "conformance", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """The tests that need NumPy alone, on every interpreter found."""
+    session.install("-e", ".", *group("core-test"))
+    without_torch = [f"--ignore=tests/{folder}" for folder in ("torch", "testing", "conformance")]
+    session.run("pytest", "-n", workers(), *without_torch, *(session.posargs or ["tests"]), env=ONE_THREAD)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format. `nox -s lint -- --fix` repairs what can be repaired."""
+    session.install(*group("lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Run mypy, strict, over the package. torch counts as untyped whether it is installed or not."""
+    session.install(*group("lint"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel into dist/, look inside, and try the wheel with NumPy alone."""
+    session.install("build", "twine")
+    dist = ROOT / "dist"
+    for old in [*dist.glob("refgrad-*.whl"), *dist.glob("refgrad-*.tar.gz")]:
+        old.unlink()
+    # Without further options the wheel is built from the sdist, so that both are tested.
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.glob("refgrad-*"))))
+    (wheel,) = dist.glob("refgrad-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    rooms = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    if rooms != {"refgrad"}:
+        session.error(f"the wheel must install refgrad and nothing beside it, but it holds {sorted(rooms)}")
+    for needed in ("refgrad/py.typed", "refgrad/_suite/__init__.py"):
+        if needed not in names:
+            session.error(f"the wheel lacks {needed}")
+    session.install("--force-reinstall", str(wheel))
+    session.chdir(session.create_tmp())  # away from the checkout, or its refgrad/ would be imported
+    session.run("python", "-c", "import refgrad; print(refgrad.__version__)")
+    session.run("refgrad", "--help", silent=True)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Ratios against peers, measured side by side. Arguments after -- go to the benchmarks."""
+    if not (ROOT / "benchmarks" / "__main__.py").exists():
+        session.skip("there is no benchmarks/__main__.py yet")
+    session.install("-e", ".[torch]", TORCH, *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

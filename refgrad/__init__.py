@@ -1,0 +1,20 @@
+"""refgrad: an independent judge of gradients.
+
+Forward-mode and reverse-mode automatic differentiation of ordinary NumPy code, written from the mathematics and independent
+of any framework, and a judge that says with derived bounds whether somebody else's gradient is right.
+"""
+
+from __future__ import annotations
+
+from refgrad import elementwise_functions as _elementwise_functions
+from refgrad import functions as _functions
+#LATER from refgrad import linalg_functions as _linalg_functions
+from refgrad import nn
+from refgrad.errors import GradientMismatch, RefgradError
+from refgrad.graph import Graph
+from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+__all__ = [
+    "GradientMismatch", "Graph", "RefgradError", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "nn", "value_and_grad", "vjp",
+]  # fmt: skip

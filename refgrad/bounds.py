@@ -1,0 +1,264 @@
+"""The vocabulary in which rounding rules are written.
+
+A rounding rule receives ``(fmt, forward, y, xs, es, params)``: the format judged, the op's raw forward, its value y,
+its operands xs (all in the wide format of the reference) and their radii es (an array, or None for an exact operand).
+It returns the radius of y: how far a run in the judged format may have come from y, in any order of summation. None
+means exact. Standard model of floating point: Higham, Accuracy and Stability of Numerical Algorithms, ch. 2 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+Array = Any
+RoundingRule = Callable[..., Any]
+
+# Largest error in ULP that vector libraries document for these functions on CPUs (SLEEF, MKL VML); 1 ULP <= 2u relative.
+CPU_ULP = MappingProxyType({
+    "exp": 2.0, "exp2": 2.0, "expm1": 2.0, "log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.0, "tanh": 1.0, "power": 1.0,
+    "sin": 3.5, "cos": 3.5, "tan": 3.5, "arcsin": 3.5, "arccos": 3.5, "arctan": 3.5, "arctan2": 3.5, "sinh": 2.0, "cosh": 2.0,
+    "arcsinh": 2.0, "arccosh": 2.0, "arctanh": 2.0, "sqrt": 1.0, "cbrt": 1.0, "hypot": 2.0, "reciprocal": 0.5, "sigmoid": 6.0,
+    "softplus": 4.0, "logaddexp": 4.0,
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A floating-point format as the judge sees it: unit roundoff, accumulation, underflow, and a wider format to judge in."""
+
+    name: str
+    u: float  # unit roundoff of storage
+    u_acc: float  # unit roundoff in which kernels accumulate
+    eta: float  # half the smallest subnormal, or the smallest normal where the device flushes to zero
+    max: float
+    wide: Any  # NumPy dtype of the reference run
+    bits: int  # significand bits, to tell whether a constant is representable
+    kinks: bool = True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
+    ulp_table: Any = field(default_factory=lambda: CPU_ULP)
+
+    def ulp(self, name: str) -> float:
+        """Documented largest error of the function in ULP."""
+        return float(self.ulp_table[name])
+
+    def store(self, y: Array, e: Array = 0.0) -> Array:
+        """What one rounding to storage adds to a value of magnitude at most |y| + e."""
+        return self.u * (np.abs(y) + e) + self.eta
+
+
+_WIDE64 = np.dtype(np.longdouble)
+FORMATS: dict[str, Format] = {
+    "float64": Format("float64", 2.0**-53, 2.0**-53, 2.0**-1075 or 5e-324, float(np.finfo(np.float64).max), _WIDE64, 53),
+    "float32": Format("float32", 2.0**-24, 2.0**-24, 2.0**-150, float(np.finfo(np.float32).max), np.dtype(np.float64), 24),
+    "bfloat16": Format("bfloat16", 2.0**-8, 2.0**-24, 2.0**-134, 3.3895313892515355e38, np.dtype(np.float64), 8),
+    "float16": Format("float16", 2.0**-11, 2.0**-24, 2.0**-25, 65504.0, np.dtype(np.float64), 11),
+}
+
+
+def reference_slack(fmt: Format) -> float:
+    """The reference rounds too: factor (1 + 4 u_ref/u) on every bound."""
+    return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
+
+
+def some(es: tuple[Array, ...]) -> bool:
+    """Whether any operand carries a radius."""
+    return any(e is not None for e in es)
+
+
+def zero(e: Array) -> Array:
+    """The radius as a number: 0 for exact."""
+    return 0.0 if e is None else e
+
+
+# --- exact ops ---------------------------------------------------------------------------------------------------
+
+
+def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
+    if not some(es):
+        return None
+    return forward(*[np.zeros(np.shape(x)) if e is None else np.broadcast_to(e, np.shape(x)) for x, e in zip(xs, es, strict=True)], **params)
+
+
+def same(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Exact and of slope at most one in its first operand (negative, abs)."""
+    return es[0]
+
+
+def steps(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Monotone step functions (floor, sign): exact; where a jump lies within the radius, the whole step."""
+    if not some(es):
+        return None
+    x, e = xs[0], zero(es[0])
+    return np.maximum(np.abs(forward(x + e, *xs[1:], **params) - y), np.abs(y - forward(x - e, *xs[1:], **params)))
+
+
+def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Comparisons: exact; the radius marks the elements whose answer is uncertain."""
+    if not some(es):
+        return None
+    x1, x2 = xs
+    reach = zero(es[0]) + zero(es[1])
+    with np.errstate(invalid="ignore"):
+        uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
+    return uncertain if uncertain.any() else None
+
+
+# --- arithmetic --------------------------------------------------------------------------------------------------
+
+
+def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero."""
+    e = zero(es[0]) + zero(es[1])
+    rounding = fmt.u * (np.abs(y) + e)
+    exact = ((xs[0] == 0) & (zero(es[0]) == 0)) | ((xs[1] == 0) & (zero(es[1]) == 0))
+    return e + np.where(exact, 0.0, rounding)
+
+
+def power_of_two(x: Array) -> Array:
+    """Whether each element is an exact power of two (scaling by it does not round)."""
+    mantissa, _ = np.frexp(x)
+    return np.abs(mantissa) == 0.5
+
+
+def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
+    x1, x2 = xs
+    e1, e2 = es
+    carried = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        if e1 is not None:
+            carried = carried + np.abs(x2) * e1
+        if e2 is not None:
+            carried = carried + np.abs(x1) * e2
+            if e1 is not None:
+                carried = carried + e1 * e2
+        rounding = fmt.u * (np.abs(y) + carried)
+    free = (e1 is None) & power_of_two(x1) | (e2 is None) & power_of_two(x2)
+    vanishing = (e1 is None) & ((x1 == 0) | (np.abs(x1) == 1)) | (e2 is None) & ((x2 == 0) | (np.abs(x2) == 1))
+    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
+
+
+def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta."""
+    x1, x2 = xs
+    e1, e2 = zero(es[0]), zero(es[1])
+    carried: Array = 0.0
+    if some(es):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            room = np.abs(x2) - e2
+            carried = np.where(room > 0, (e1 + np.abs(y) * e2) / np.where(room > 0, room, 1.0), np.inf)
+    free = (es[1] is None) & power_of_two(x2)
+    return carried + np.where(free, 0.0, fmt.u * (np.abs(y) + carried)) + fmt.eta
+
+
+# --- elementary functions ----------------------------------------------------------------------------------------
+
+
+def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
+    """Carried radius plus a function error of ``ulp`` ULP of the result, and underflow."""
+    return carried + 2.0 * ulp * fmt.u * (np.abs(y) + carried) + math.ceil(max(ulp, 1.0)) * fmt.eta
+
+
+def monotone(name: str | float) -> RoundingRule:
+    """A monotone function of one operand: the images of the ends bound the carried error exactly.
+
+    ``name`` looks the function's ULP error up in the table of the format (a number gives it directly).
+    """
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        e = es[0]
+        carried: Array = 0.0
+        if e is not None:
+            with np.errstate(all="ignore"):
+                carried = np.maximum(np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params)))
+            carried = np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried)
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+def smooth(name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf) -> RoundingRule:
+    """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        e = es[0]
+        carried = 0.0 if e is None else np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap)
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+def corners(name: str | float) -> RoundingRule:
+    """A function monotone in each of several operands on the box of their radii: its extremes lie at the corners."""
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        carried: Array = 0.0
+        if some(es):
+            ends = [(x,) if e is None else (x - e, x + e) for x, e in zip(xs, es, strict=True)]
+            grid = [()]
+            for choices in ends:
+                grid = [(*g, c) for g in grid for c in choices]
+            with np.errstate(all="ignore"):
+                for corner in grid:
+                    carried = np.maximum(carried, np.abs(forward(*corner, **params) - y))
+            carried = np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried)
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+# --- sums --------------------------------------------------------------------------------------------------------
+
+
+def fan_in(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
+    e: Array = 0.0
+    size: Array = 0.0
+    for x, ex in zip(xs, es, strict=True):
+        e = e + zero(ex)
+        size = size + np.abs(x) + zero(ex)
+    return e + (len(xs) - 1) * fmt.u * size
+
+
+def summed(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """A sum of m non-zero terms accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
+
+    The constant needs no second-order term, whatever the order: Rump, BIT 52 (2012). ``initial`` is one more term. Where a
+    partial sum may overflow although the whole does not, some order does: nothing is promised.
+    """
+    x, e = xs[0], zero(es[0])
+    initial = params.get("initial") or 0.0
+    bare = {**params, "initial": None} if initial else params
+    size = np.abs(x) + e
+    radius: Array = 0.0 if es[0] is None else forward(np.broadcast_to(e, np.shape(x)), **bare)
+    terms, total = forward((size != 0).astype(fmt.wide), **bare), forward(size, **bare)
+    if initial:
+        terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
+    radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
+    if fmt.u != fmt.u_acc:
+        radius = radius + fmt.store(y, radius)
+    return np.where((total > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, radius)
+
+
+def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any, terms: int) -> Array:
+    """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    a, b = np.abs(xs[0]), np.abs(xs[1])
+    ea, eb = es
+    radius: Array = 0.0
+    if eb is not None:
+        radius = radius + forward(a, np.broadcast_to(eb, b.shape), **params)
+        b = b + eb
+    if ea is not None:
+        radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
+        a = a + ea
+    radius = radius + terms * fmt.u_acc * forward(a, b, **params) + terms * fmt.eta
+    return radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))

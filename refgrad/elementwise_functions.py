@@ -1,0 +1,134 @@
+"""Elementwise NumPy functions as compositions of ops. Importing this module teaches them to traced arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import NoRuleError
+from refgrad.ops import selection
+from refgrad.trace import implements
+
+Array = Any
+
+
+@implements(np.clip)
+def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, *, min: Array = None, max: Array = None) -> Array:
+    """np.clip: a bound of None is no bound; NumPy 2.1 also calls the bounds min and max."""
+    _no_out("clip", out)
+    low, high = _given(min, a_min), _given(max, a_max)
+    if low is None and high is None:
+        return np.positive(a)
+    if low is None:
+        return np.minimum(a, high)
+    if high is None:
+        return np.maximum(a, low)
+    return selection.clip(a, low, high)
+
+
+@implements(np.round, np.around)
+def round(a: Array, decimals: int = 0, out: None = None) -> Array:
+    """np.round: to the nearest multiple of 10^-decimals, ties to even."""
+    _no_out("round", out)
+    if decimals == 0:
+        return np.rint(a)
+    return np.rint(a * 10.0**decimals) / 10.0**decimals if decimals > 0 else np.rint(a / 10.0**-decimals) * 10.0**-decimals
+
+
+@implements(np.nan_to_num)
+def nan_to_num(x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+    """np.nan_to_num: the replaced elements are constants, with derivative 0."""
+    limits = np.finfo(x.dtype)
+    x = np.where(np.isnan(x), nan, x)
+    x = np.where(x == np.inf, limits.max if posinf is None else posinf, x)
+    return np.where(x == -np.inf, limits.min if neginf is None else neginf, x)
+
+
+@implements(np.float_power)
+def float_power(x1: Array, x2: Array) -> Array:
+    """np.float_power: power in at least float64."""
+    dtype = np.result_type(np.float64, *[x.dtype for x in (x1, x2) if hasattr(x, "dtype")])
+    return np.power(*[x.astype(dtype) if hasattr(x, "astype") else x for x in (x1, x2)])
+
+
+@implements(np.ldexp)
+def ldexp(x1: Array, x2: Array) -> Array:
+    """np.ldexp: x1 times 2 to an integer power."""
+    return x1 * np.ldexp(x1.dtype.type(1), x2)
+
+
+@implements(np.fmod)
+def fmod(x1: Array, x2: Array) -> Array:
+    """np.fmod: the remainder with the sign of x1."""
+    return np.copysign(1.0, x1) * np.remainder(np.abs(x1), np.abs(x2))
+
+
+@implements(np.conjugate, np.real)
+def conjugate(x: Array) -> Array:
+    """np.conjugate and np.real: the identity on real arrays."""
+    return np.positive(x)
+
+
+@implements(np.select)
+def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Array = 0) -> Array:
+    """np.select: the choice whose condition is the first to hold."""
+    y = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        y = np.where(condition, choice, y)
+    return y
+
+
+@implements(np.isposinf)
+def isposinf(x: Array, out: None = None) -> Array:
+    """np.isposinf."""
+    _no_out("isposinf", out)
+    return x == np.inf
+
+
+@implements(np.isneginf)
+def isneginf(x: Array, out: None = None) -> Array:
+    """np.isneginf."""
+    _no_out("isneginf", out)
+    return x == -np.inf
+
+
+@implements(np.bitwise_and)
+def bitwise_and(x1: Array, x2: Array) -> Array:
+    """np.bitwise_and of conditions."""
+    return np.logical_and(_condition(x1), _condition(x2))
+
+
+@implements(np.bitwise_or)
+def bitwise_or(x1: Array, x2: Array) -> Array:
+    """np.bitwise_or of conditions."""
+    return np.logical_or(_condition(x1), _condition(x2))
+
+
+@implements(np.bitwise_xor)
+def bitwise_xor(x1: Array, x2: Array) -> Array:
+    """np.bitwise_xor of conditions."""
+    return np.logical_xor(_condition(x1), _condition(x2))
+
+
+@implements(np.invert)
+def invert(x: Array) -> Array:
+    """np.invert of a condition."""
+    return np.logical_not(_condition(x))
+
+
+def _given(new: Array, old: Array) -> Array:
+    """The bound that was given, under its new or its old name."""
+    return new if new is not None and new is not np._NoValue else None if old is np._NoValue else old
+
+
+def _condition(x: Array) -> Array:
+    if np.asarray(x).dtype.kind != "b" if not hasattr(x, "dtype") else x.dtype.kind != "b":
+        raise NoRuleError(f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}")
+    return x
+
+
+def _no_out(name: str, out: None) -> None:
+    if out is not None:
+        raise NoRuleError(f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array.")

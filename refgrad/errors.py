@@ -1,0 +1,47 @@
+"""Every error refgrad raises on purpose: each names what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class RefgradError(Exception):
+    """Base of all errors that refgrad raises on purpose."""
+
+
+class RegistrationError(RefgradError, TypeError):
+    """An op record contradicts itself: a rule asks for something that the op does not have."""
+
+
+class NoRuleError(RefgradError, NotImplementedError):
+    """A traced array reached a function for which refgrad has no rule. Never passed over in silence."""
+
+
+class TracingError(RefgradError, TypeError):
+    """A traced array was used in a way that would lose its derivative, such as float(x) or x[0] = 1."""
+
+
+class ArgumentError(RefgradError, ValueError):
+    """An argument has the wrong shape, dtype or structure."""
+
+
+class DtypeError(RefgradError, TypeError):
+    """An argument has a dtype that cannot be differentiated (integer, boolean, complex, object)."""
+
+
+class GraphError(RefgradError, ValueError):
+    """A graph is built or bound wrongly: a missing input, a node of another graph."""
+
+
+class CaseFileError(RefgradError, ValueError):
+    """A case or results file is not what refgrad wrote: malformed, truncated, or of another schema."""
+
+
+class DeviceMissingError(RefgradError, RuntimeError):
+    """A required device is not present on this machine. Ends a run with exit code 3."""
+
+
+class GradientMismatch(RefgradError, AssertionError):
+    """A gradient is not the derivative of its function; ``report`` holds the evidence."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report

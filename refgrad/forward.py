@@ -1,0 +1,71 @@
+"""Forward mode: dual numbers. An array carries its tangent; every op sends tangents through its JVP rule.
+
+y_dot = sum over operands of (dy/dx_i) x_i_dot. Nothing is kept: memory does not grow with the length of a program.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.op import Op, Params, Traced, apply, shape_of
+from refgrad.trace import TracedArray
+
+Array = Any
+
+
+class Dual(TracedArray):
+    """A value with its tangent, both arrays of the level below, of one shape."""
+
+    __slots__ = ("level", "tangent", "value")
+
+    def __init__(self, value: Array, tangent: Array, level: int) -> None:
+        self.value = value
+        self.tangent = tangent
+        self.level = level
+
+    def become(self, other: Any) -> None:
+        self.value, self.tangent = other.value, other.tangent
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        level = top.level
+        active = tuple([isinstance(x, Traced) and x.level == level for x in operands])
+        values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+        y = apply(op, values, params)
+        if not op.signature.differentiable:
+            return y
+        y_dot = push(op, values, params, active, [x.tangent if a else None for x, a in zip(operands, active, strict=True)], y)
+        return y if y_dot is None else Dual(y, y_dot, level)
+
+
+def push(op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array) -> Array:
+    """Tangent of y from the tangents of the active operands; None where no active operand has a derivative.
+
+    Tangent shape equals value shape: a narrower tangent (an operand that was broadcast) is broadcast here, once for all ops.
+    """
+    sig = op.signature
+    if sig.variadic:
+        needs = sig.jvp[0]
+        assert needs is not None
+        xs_dot = tuple([t if a else _zeros(x) for x, t, a in zip(values, tangents, active, strict=True)])
+        return _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
+    y_dot = None
+    for needs, tangent, a in zip(sig.jvp, tangents, active, strict=True):
+        if a and needs is not None:
+            part = needs.rule(tangent, *needs.collect(values, y, params, active))
+            y_dot = part if y_dot is None else y_dot + part
+    return None if y_dot is None else _fit(y_dot, y, op)
+
+
+def _zeros(x: Any) -> Array:
+    return np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") and x.dtype.kind == "f" else float)
+
+
+def _fit(y_dot: Array, y: Array, op: Op) -> Array:
+    if y_dot.shape != y.shape:
+        if not op.broadcasts:
+            raise AssertionError(f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}")
+        y_dot = np.broadcast_to(y_dot, y.shape)
+    return y_dot if y_dot.dtype == y.dtype else y_dot.astype(y.dtype)

@@ -1,0 +1,105 @@
+"""Choosing elements: take, diagonals, triangles, sorting, insertion and deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.functions.shapes import moved_axes, operand
+from refgrad.ops import indexing as ops
+from refgrad.trace import implements, plain
+
+Array = Any
+
+
+def _along(x: Array, axis: int, index: Any) -> Array:
+    return x[(slice(None),) * axis + (index,)]
+
+
+@implements(np.take)
+def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
+    a, indices = operand(a), np.asarray(plain(indices))
+    if axis is None:
+        a, axis = a.reshape((-1,)), 0
+    (axis,) = moved_axes(axis, a.ndim, "axis")
+    n = a.shape[axis]
+    if mode != "raise":
+        indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
+    return _along(a, axis, indices)
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Array, indices: Any, axis: int | None = -1) -> Array:
+    arr, indices = operand(arr), np.asarray(plain(indices))
+    if axis is None:
+        arr, axis = arr.reshape((-1,)), 0
+    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    if indices.ndim != arr.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(arr.shape)]
+    grid[axis] = indices
+    return arr[tuple(grid)]
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Array, axis: int | None = None, out: None = None) -> Array:
+    return take(a, np.flatnonzero(plain(condition)), axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Array) -> Array:
+    return np.ravel(arr)[np.flatnonzero(plain(condition))]
+
+
+@implements(np.diagonal)
+def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    if a.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = _diagonal(a.shape[-2], a.shape[-1], offset)
+    return a[(..., rows, columns)]
+
+
+def _diagonal(n: int, m: int, k: int) -> tuple[Array, Array]:
+    length = max(min(n + min(k, 0), m - max(k, 0)), 0)
+    start = np.arange(length)
+    return start + max(-k, 0), start + max(k, 0)
+
+
+@implements(np.diag)
+def diag(v: Array, k: int = 0) -> Array:
+    if v.ndim == 1:
+        n = v.shape[0] + abs(k)
+        return ops.put_add(v, shape=(n, n), key=_diagonal(n, n, k))
+    if v.ndim != 2:
+        raise ValueError("Input must be 1- or 2-d.")
+    return diagonal(v, k)
+
+
+@implements(np.diagflat)
+def diagflat(v: Array, k: int = 0) -> Array:
+    return diag(np.ravel(v), k)
+
+
+@implements(np.trace)
+def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
+    return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+@implements(np.tril)
+def tril(m: Array, k: int = 0) -> Array:
+    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0.0)
+
+
+@implements(np.triu)
+def triu(m: Array, k: int = 0) -> Array:
+    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), 0.0, m)
+
+
+@implements(np.sort)
+def sort(a: Array, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> Array:
+    a = operand(a)
+    if axis is None:
+        a, axis = a.reshape((-1,)), 0
+    return take_along_axis(a, np.argsort(plain(a), axis, kind="stable"), axis)

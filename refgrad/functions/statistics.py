@@ -1,0 +1,1 @@
+"""Statistics and other sums: average, median, diff, nansum, trapezoid, cross, ptp."""

@@ -1,0 +1,335 @@
+"""A computational graph as a value: built explicitly or recorded from running code; run, differentiated, pruned, written as JSON.
+
+Nodes are numbered in an order in which every operand comes before its user, so that order is a topological one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.encode import decode_array, decode_param, encode_array, encode_param
+from refgrad.errors import CaseFileError, GraphError
+from refgrad.op import REGISTRY, Op, Params, apply, new_level, shape_of
+from refgrad.reverse import fit
+from refgrad.trace import TracedArray
+from refgrad.tree import flatten, paths
+
+Array = Any
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """An input (it has a name), a constant (it has a value), or an op applied to earlier nodes."""
+
+    name: str = ""
+    value: Array = None
+    op: Op | None = None
+    of: tuple[int, ...] = ()
+    params: Params = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.op is not None:
+            return self.op.name
+        return self.name or "constant"
+
+
+class Symbol(TracedArray):
+    """A node of a graph under construction: use it like an array. It has a value only while code is being recorded."""
+
+    __slots__ = ("graph", "index", "value")
+
+    def __init__(self, graph: Graph, index: int, value: Array = None) -> None:
+        self.graph = graph
+        self.index = index
+        self.value = value
+
+    @property
+    def level(self) -> int:  # type: ignore[override]
+        return self.graph.level
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if self.value is None:
+            raise GraphError(f"the shape of node {self.index} is known once data is bound; give it to g.input(name, shape=...) or record running code")
+        return shape_of(self.value)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        if self.value is None:
+            raise GraphError(f"the dtype of node {self.index} is known once data is bound")
+        return np.asarray(self.value).dtype
+
+    def __bool__(self) -> bool:
+        if self.value is None:
+            raise GraphError(f"a branch on node {self.index}: its value is known once data is bound. Use np.where, or Graph.record")
+        return bool(self.value)
+
+    def __repr__(self) -> str:
+        return f"<node {self.index}: {self.graph.nodes[self.index]}>"
+
+    def become(self, other: Any) -> None:
+        self.index, self.value = other.index, other.value
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        graph: Graph = top.graph
+        symbols = [graph._symbol(x) for x in operands]
+        known = all(s.value is not None for s in symbols)
+        with np.errstate(all="ignore"):  # values of inputs declared by shape alone are placeholders
+            y = apply(op, tuple([s.value for s in symbols]), params) if known else None
+        return graph._append(Node(op=op, of=tuple([s.index for s in symbols]), params=dict(params)), y)
+
+
+class Graph:
+    """A computational graph.
+
+    Explicitly: ``g = Graph(); a = g.input("a"); b = g.input("b"); g.output(2 * a + b)``, then bind data with
+    ``g.forward(a=..., b=...)`` and go back with ``g.backward()``. Implicitly: ``Graph.record(f, *args)`` runs f once.
+    A graph is also a function of its inputs that refgrad differentiates like any other: ``grad(g)(a, b)``.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.outputs: tuple[int, ...] = ()
+        self.level = new_level()
+        self.values: list[Array] | None = None  # of the last forward; None for pruned nodes
+        self.cotangents: list[Array] | None = None  # of the last backward
+
+    # --- building ---
+
+    def input(self, name: str, shape: tuple[int, ...] | None = None) -> Symbol:
+        """Declare an input. With a shape, code that asks for shapes works before data is bound."""
+        if any(n.name == name for n in self.nodes):
+            raise GraphError(f"the graph has an input named {name!r} already")
+        if not name or not isinstance(name, str):
+            raise GraphError(f"an input has a name, got {name!r}")
+        return self._append(Node(name=name), None if shape is None else np.zeros(shape))
+
+    def constant(self, value: Any) -> Symbol:
+        """A constant node."""
+        return self._append(Node(value=np.asarray(value)), np.asarray(value))
+
+    def output(self, *symbols: Symbol) -> Graph:
+        """Say which nodes are the results; returns the graph."""
+        for s in symbols:
+            if not isinstance(s, Symbol) or s.graph is not self:
+                raise GraphError(f"an output is a node of this graph, got {s!r}")
+        self.outputs = tuple(s.index for s in symbols)
+        return self
+
+    @classmethod
+    def record(cls, f: Callable[..., Any], *args: Any) -> Graph:
+        """The graph of f as it runs on ``args``; inputs are named after f's parameters.
+
+        Branches and loops are recorded as they were taken for these arguments.
+        """
+        try:
+            names = list(inspect.signature(f).parameters)
+        except (TypeError, ValueError):
+            names = []
+        leaves, rebuild = flatten(args)
+        graph = cls()
+        symbols = []
+        for path, x in zip(paths(args), leaves, strict=True):
+            position, _, rest = path[1:].partition("]")
+            name = names[int(position)] if int(position) < len(names) else f"x{position}"
+            symbols.append(graph._append(Node(name=name + rest), np.asarray(x)))
+        results, _ = flatten(f(*rebuild(symbols)))
+        return graph.output(*[graph._symbol(y) for y in results])
+
+    def _append(self, node: Node, value: Array) -> Symbol:
+        self.nodes.append(node)
+        return Symbol(self, len(self.nodes) - 1, value)
+
+    def _symbol(self, x: Any) -> Symbol:
+        if isinstance(x, Symbol):
+            if x.graph is not self:
+                raise GraphError(f"node {x!r} belongs to another graph")
+            return x
+        return self._append(Node(value=x), x)
+
+    # --- reading ---
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Names of the inputs and their node numbers."""
+        return {n.name: k for k, n in enumerate(self.nodes) if n.op is None and n.name}
+
+    def order(self) -> list[int]:
+        """The nodes that the outputs depend on, operands before users. Branches that lead nowhere are left out."""
+        if not self.outputs:
+            raise GraphError("the graph has no output yet: call g.output(node)")
+        needed = set(self.outputs)
+        for k in range(max(needed), -1, -1):
+            if k in needed:
+                needed.update(self.nodes[k].of)
+        return sorted(needed)
+
+    def pruned(self) -> Graph:
+        """A new graph without the nodes that the outputs do not depend on (inputs all stay)."""
+        keep = sorted(set(self.order()) | set(self.inputs.values()))
+        place = {k: i for i, k in enumerate(keep)}
+        graph = Graph()
+        for k in keep:
+            n = self.nodes[k]
+            graph.nodes.append(Node(n.name, n.value, n.op, tuple(place[j] for j in n.of), n.params))
+        graph.outputs = tuple(place[k] for k in self.outputs)
+        return graph
+
+    # --- running ---
+
+    def _bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[int, Array]:
+        inputs = self.inputs
+        if len(args) == 1 and isinstance(args[0], dict) and not named:
+            args, named = (), args[0]
+        if len(args) > len(inputs):
+            raise GraphError(f"the graph has {len(inputs)} inputs {list(inputs)}, got {len(args)} values")
+        bound = dict(zip(inputs, args, strict=False))
+        wrong = (named.keys() - inputs.keys()) | (named.keys() & bound.keys())
+        if wrong:
+            raise GraphError(f"{sorted(wrong)} bound twice or not inputs of this graph; its inputs are {list(inputs)}")
+        bound |= named
+        missing = inputs.keys() - bound.keys()
+        if missing:
+            raise GraphError(f"inputs {sorted(missing)} have no value")
+        return {inputs[name]: x if hasattr(x, "dtype") else np.asarray(x) for name, x in bound.items()}
+
+    def run(self, *args: Any, **named: Any) -> list[Array]:
+        """Values of all nodes (None for pruned ones) for the inputs given by position, by name or as one dict."""
+        bound = self._bind(args, named)
+        values: list[Array] = [None] * len(self.nodes)
+        for k in self.order():
+            node = self.nodes[k]
+            if node.op is not None:
+                values[k] = apply(node.op, tuple([values[j] for j in node.of]), node.params)
+            else:
+                values[k] = bound[k] if node.name else node.value
+        return values
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """The outputs (a tuple where there are several), without keeping anything."""
+        values = self.run(*args, **named)
+        return values[self.outputs[0]] if len(self.outputs) == 1 else tuple(values[k] for k in self.outputs)
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """Run and keep the value of every node in ``values``; returns the outputs."""
+        self.values, self.cotangents = self.run(*args, **named), None
+        return self.values[self.outputs[0]] if len(self.outputs) == 1 else tuple(self.values[k] for k in self.outputs)
+
+    def backward(self, *cotangents: Any) -> dict[str, Array]:
+        """Gradients of the inputs by name, for the last forward; one cotangent an output (default: ones for a single number).
+
+        Keeps the gradient of every node in ``cotangents``.
+        """
+        if self.values is None:
+            raise GraphError("backward needs values: call g.forward(...) first")
+        if not cotangents:
+            for k in self.outputs:
+                if shape_of(self.values[k]) != ():
+                    raise GraphError(f"output node {k} has shape {shape_of(self.values[k])}: pass a cotangent of that shape to backward")
+            cotangents = tuple(self.values[k].dtype.type(1) for k in self.outputs)
+        if len(cotangents) != len(self.outputs):
+            raise GraphError(f"the graph has {len(self.outputs)} outputs, got {len(cotangents)} cotangents")
+        bars: list[Array] = [None] * len(self.nodes)
+        for k, y_bar in zip(self.outputs, cotangents, strict=True):
+            if np.shape(y_bar) != shape_of(self.values[k]):
+                raise GraphError(f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}")
+            bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
+        for k in reversed(self.order()):
+            node = self.nodes[k]
+            if bars[k] is not None and node.op is not None:
+                for j, x_bar in contributions(node, k, self.values, bars[k]):
+                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
+        self.cotangents = bars
+        return {name: np.zeros_like(self.values[k]) if bars[k] is None else bars[k] for name, k in self.inputs.items() if self.values[k] is not None}
+
+    # --- JSON ---
+
+    def to_dict(self) -> dict[str, Any]:
+        """The graph as plain data, exactly."""
+        nodes: list[dict[str, Any]] = []
+        for n in self.nodes:
+            if n.op is not None:
+                nodes.append({"op": n.op.name, "of": list(n.of), "with": {k: encode_param(v) for k, v in sorted(n.params.items())}})
+            else:
+                nodes.append({"input": n.name} if n.name else {"constant": encode_array(n.value)})
+        return {"schema": SCHEMA, "nodes": nodes, "outputs": list(self.outputs)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Graph:
+        """The graph that to_dict wrote. Raises CaseFileError naming the node that cannot be read."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("nodes"), list):
+            raise CaseFileError(f"a graph is an object with schema {SCHEMA}, nodes and outputs; got {type(data).__name__} {str(data)[:80]}")
+        graph = cls()
+        for k, entry in enumerate(data["nodes"]):
+            try:
+                graph.nodes.append(_read_node(entry, k))
+            except (CaseFileError, KeyError, TypeError, ValueError, AttributeError) as error:
+                raise CaseFileError(f"node {k} of the graph cannot be read: {error}") from error
+        outputs = data.get("outputs")
+        if not isinstance(outputs, list) or not all(isinstance(k, int) and 0 <= k < len(graph.nodes) for k in outputs):
+            raise CaseFileError(f"outputs are numbers of nodes below {len(graph.nodes)}; got {outputs!r}")
+        graph.outputs = tuple(outputs)
+        return graph
+
+    def to_json(self) -> str:
+        """The graph as JSON text."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Graph:
+        """The graph that to_json wrote. Raises CaseFileError."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise CaseFileError(f"not JSON: {error}") from error
+
+
+def _read_node(entry: Any, k: int) -> Node:
+    if "input" in entry:
+        return Node(name=str(entry["input"]))
+    if "constant" in entry:
+        return Node(value=decode_array(entry["constant"]))
+    name, of = entry["op"], tuple(entry["of"])
+    if name not in REGISTRY:
+        raise CaseFileError(f"op {name!r} is not known to this version of refgrad; `refgrad ops` lists those that are")
+    if not all(isinstance(j, int) and 0 <= j < k for j in of):
+        raise CaseFileError(f"operands {of} are not numbers of earlier nodes")
+    op = REGISTRY[name]
+    given = {key: decode_param(v) for key, v in entry.get("with", {}).items()}
+    if given.keys() - op.signature.defaults.keys():
+        raise CaseFileError(f"op {name!r} has parameters {sorted(op.signature.defaults)}, got {sorted(given)}")
+    if not op.signature.variadic and len(of) != len(op.signature.operands):
+        raise CaseFileError(f"op {name!r} takes operands {op.signature.operands}, got {len(of)}")
+    return Node(op=op, of=of, params={**op.signature.defaults, **given})
+
+
+def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, Array]]:
+    """What the node sends back to its operands: (operand's node, cotangent) for each operand with a derivative."""
+    assert node.op is not None
+    sig = node.op.signature
+    operands, y = tuple([values[j] for j in node.of]), values[k]
+    active = tuple([x.dtype.kind == "f" for x in operands])
+    sent: list[tuple[int, Array]] = []
+    if not sig.differentiable:
+        return sent
+    if sig.variadic:
+        needs = sig.vjp[0]
+        assert needs is not None
+        answers = needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
+    else:
+        answers = [
+            needs.rule(y_bar, *needs.collect(operands, y, node.params, active)) if needs is not None and a else None
+            for needs, a in zip(sig.vjp, active, strict=True)
+        ]
+    for j, x, x_bar in zip(node.of, operands, answers, strict=True):
+        if x_bar is not None:
+            sent.append((j, fit(x_bar, x.shape, x.dtype, node.op)))
+    return sent

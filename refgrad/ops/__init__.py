@@ -1,0 +1,21 @@
+"""The ops: one op, one place. Importing this package registers all of them; the registry is in refgrad.op."""
+
+from refgrad.ops import (
+    activation,
+    arithmetic,
+    exponential,
+    hyperbolic,
+    indexing,
+    linalg,
+    normalization,
+    reduction,
+    scan,
+    selection,
+    shape,
+    trigonometric,
+)
+
+__all__ = [
+    "activation", "arithmetic", "exponential", "hyperbolic", "indexing", "linalg", "normalization", "reduction", "scan", "selection",
+    "shape", "trigonometric",
+]  # fmt: skip

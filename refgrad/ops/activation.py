@@ -1,0 +1,199 @@
+"""Activations of neural networks: functions for which NumPy has no name. Public through refgrad.nn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
+from refgrad.op import register
+from refgrad.ops.selection import masked
+
+Array = Any
+
+
+# --- smooth ------------------------------------------------------------------------------------------------------------
+
+
+def _sigmoid(x: Array) -> Array:
+    z = np.exp(-np.abs(x))
+    return np.where(np.signbit(x), z, 1) / (1 + z)
+
+
+def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """1/(1 + z), z = exp(-x): the error of z counts with the share q = 1 - y; the sum and the quotient round by u each,
+    but by no more than z itself: a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
+    """
+    q = forward(-xs[0])
+    carried: Array = 0.0
+    if es[0] is not None:
+        carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
+    size = y + carried
+    steps = 2 * np.minimum(fmt.u, 2 * (q + carried)) + 2 * fmt.ulp("exp") * fmt.u * np.minimum(q + carried, 1.0)
+    return carried + steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
+
+
+sigmoid = register(
+    "sigmoid", _sigmoid,
+    jvp=lambda x_dot, y: x_dot * ((1 - y) * y),
+    vjp=lambda y_bar, y: y_bar * (1 - y) * y,
+    rounding=_sigmoid_rounding,
+    torch=lambda torch, x: torch.sigmoid(x),
+    special=(
+        Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
+        Special((800.0,), 1.0, ((0.0, 0.0),), "saturated"),
+    ),
+)  # fmt: skip
+
+
+def _softplus(x: Array, threshold: float | None = None) -> Array:
+    y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return y if threshold is None else np.where(x > threshold, x, y)
+
+
+def _softplus_slope(x: Array, threshold: float | None) -> Array:
+    return sigmoid(x) if threshold is None else np.where(x > threshold, 1.0, sigmoid(x))
+
+
+def _sample_softplus(rng: np.random.Generator) -> Sample:
+    threshold = (None, 20.0, 2.5)[int(rng.integers(3))]
+    return (rng.uniform(-3, 2.4, SHAPES[int(rng.integers(len(SHAPES)))]),), {"threshold": threshold}
+
+
+# log(1 + e^x); beyond a threshold some frameworks return x itself, which is then part of the function's definition.
+# The twin without one is -logsigmoid(-x), the same function.
+softplus = register(
+    "softplus", _softplus,
+    jvp=lambda x_dot, x, threshold: x_dot * _softplus_slope(x, threshold),
+    vjp=lambda y_bar, x, threshold: y_bar * _softplus_slope(x, threshold),
+    rounding=bounds.monotone("softplus"),
+    torch=lambda torch, x, threshold: (
+        -torch.nn.functional.logsigmoid(-x) if threshold is None else torch.nn.functional.softplus(x, threshold=threshold)
+    ),
+    domain=sampled(_sample_softplus),
+)  # fmt: skip
+
+
+def _log_sigmoid(x: Array) -> Array:
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+log_sigmoid = register(
+    "log_sigmoid", _log_sigmoid,
+    jvp=lambda x_dot, x: x_dot * sigmoid(-x),
+    vjp=lambda y_bar, x: y_bar * sigmoid(-x),
+    rounding=bounds.monotone("softplus"),
+    torch=lambda torch, x: torch.nn.functional.logsigmoid(x),
+    special=(
+        Special((-800.0,), -800.0, ((1.0, 1.0),), "saturated"),
+        Special((800.0,), 0.0, ((0.0, 0.0),), "saturated"),
+    ),
+)  # fmt: skip
+
+
+def _silu_slope(x: Array) -> Array:
+    return sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+
+
+def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """x/(1 + z) or x sigmoid(x): |slope| <= 1.0999 and |curvature| <= 1/2; where z overflows (y near 0) kernels return 0."""
+    s = _sigmoid(xs[0])
+    carried: Array = 0.0
+    if es[0] is not None:
+        carried = np.minimum(np.abs(s * (1 + xs[0] * (1 - s))) * es[0] + es[0] * es[0] / 4, 1.1 * es[0])
+    steps = 2 * fmt.ulp("exp") * (1 - s) + 3
+    return carried + fmt.u * steps * (np.abs(y) + carried) + np.where(s < 4 / fmt.max, np.abs(y), 0.0) + 2 * (1 + np.abs(xs[0])) * fmt.eta
+
+
+silu = register(
+    "silu", lambda x: x * _sigmoid(x),
+    jvp=lambda x_dot, x: x_dot * _silu_slope(x),
+    vjp=lambda y_bar, x: y_bar * _silu_slope(x),
+    rounding=_silu_rounding,
+    torch=lambda torch, x: torch.nn.functional.silu(x),
+    special=(
+        Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
+        Special((0.0,), 0.0, ((0.5, 0.5),), "smooth"),
+    ),
+)  # fmt: skip
+
+
+# --- with a kink at 0 --------------------------------------------------------------------------------------------------
+
+relu = register(
+    "relu", lambda x: np.maximum(x, 0),
+    jvp=lambda x_dot, x: masked(x_dot, np.heaviside(x, 0.0)),
+    vjp=lambda y_bar, x: masked(y_bar, np.heaviside(x, 0.0)),
+    rounding=bounds.steps,
+    torch=lambda torch, x: torch.relu(x),
+    domain=KINKED,
+    special=(Special((0.0,), 0.0, ((0.0, 1.0),), "kink"),),
+)  # fmt: skip
+
+
+def _sided(x: Array, left: Array, right: Array) -> Array:
+    """left for x <= 0, right for x > 0, where a framework may take either at 0."""
+    return np.where(np.heaviside(x, 0.0) == 0, left, right)
+
+
+def _leaky_relu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Exact for x > 0; the slope and the product round for x < 0."""
+    x, e, slope = xs[0], bounds.zero(es[0]), np.abs(params["slope"])
+    carried = e * np.where(x - e > 0, 1.0, np.where(x + e < 0, slope, max(1.0, slope)))
+    return carried + np.where(x - e < 0, 2 * fmt.u * (np.abs(y) + carried) + fmt.eta, 0.0)
+
+
+def _sample_leaky_relu(rng: np.random.Generator) -> Sample:
+    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {"slope": (0.01, 0.2, -0.5)[int(rng.integers(3))]}
+
+
+leaky_relu = register(
+    "leaky_relu", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
+    jvp=lambda x_dot, x, slope: _sided(x, x_dot * slope, x_dot),
+    vjp=lambda y_bar, x, slope: _sided(x, y_bar * slope, y_bar),
+    rounding=_leaky_relu_rounding,
+    torch=lambda torch, x, slope: torch.nn.functional.leaky_relu(x, negative_slope=slope),
+    domain=sampled(_sample_leaky_relu, NONZERO_LINE, smooth=False),
+    special=(
+        Special((0.0,), 0.0, ((0.1, 1.0),), "kink", (("slope", 0.1),)),
+        Special((0.0,), 0.0, ((-0.5, 1.0),), "kink", (("slope", -0.5),)),
+    ),
+)  # fmt: skip
+
+
+def _negative_part(x: Array) -> Array:
+    """x where it is negative, else 0: keeps an unselected exponential from overflowing."""
+    return np.where(x > 0, 0.0, x)
+
+
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def _elu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Exact for x > 0; expm1, alpha and their product round for x < 0."""
+    x, e, alpha = xs[0], bounds.zero(es[0]), np.abs(params["alpha"])
+    slope = alpha * np.exp(np.minimum(x + e, 0))
+    carried = e * np.where(x - e > 0, 1.0, np.where(x + e < 0, slope, np.maximum(1.0, slope)))
+    stored = (2 * fmt.ulp("expm1") + 2) * fmt.u * (np.abs(y) + carried) + (1 + 2 * alpha) * fmt.eta
+    return carried + np.where(x - e < 0, stored, 0.0)
+
+
+def _sample_elu(rng: np.random.Generator) -> Sample:
+    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {"alpha": (1.0, 2.0, 0.3)[int(rng.integers(3))]}
+
+
+elu = register(
+    "elu", _elu,
+    jvp=lambda x_dot, x, alpha: _sided(x, x_dot * (alpha * np.exp(_negative_part(x))), x_dot),
+    vjp=lambda y_bar, x, alpha: _sided(x, (y_bar * alpha) * np.exp(_negative_part(x)), y_bar),
+    rounding=_elu_rounding,
+    torch=lambda torch, x, alpha: torch.nn.functional.elu(x, alpha=alpha),
+    domain=sampled(_sample_elu, NONZERO_LINE, smooth=False),
+    special=(
+        Special((0.0,), 0.0, ((1.0, 1.0),), "once differentiable", (("alpha", 1.0),)),
+        Special((0.0,), 0.0, ((1.0, 2.0),), "kink", (("alpha", 2.0),)),
+    ),
+)  # fmt: skip

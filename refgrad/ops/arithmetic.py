@@ -1,0 +1,227 @@
+"""Arithmetic: sums, products, quotients, powers, remainders."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
+from refgrad.op import register
+
+add = register(
+    "add", np.add,
+    jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot: x2_dot},
+    vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar: y_bar},
+    rounding=bounds.added,
+    torch=lambda torch, x1, x2: torch.add(x1, x2),
+    numpy=(np.add,), broadcasts=True,
+)  # fmt: skip
+
+subtract = register(
+    "subtract", np.subtract,
+    jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot: -x2_dot},
+    vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar: -y_bar},
+    rounding=bounds.added,
+    torch=lambda torch, x1, x2: torch.sub(x1, x2),
+    numpy=(np.subtract,), broadcasts=True,
+)  # fmt: skip
+
+multiply = register(
+    "multiply", np.multiply,
+    jvp={"x1": lambda x1_dot, x2: x1_dot * x2, "x2": lambda x2_dot, x1: x1 * x2_dot},
+    vjp={"x1": lambda y_bar, x2: y_bar * x2, "x2": lambda y_bar, x1: x1 * y_bar},
+    rounding=bounds.product,
+    torch=lambda torch, x1, x2: torch.mul(x1, x2),
+    numpy=(np.multiply,), broadcasts=True,
+)  # fmt: skip
+
+# y = x1/x2: dy = (dx1 - y dx2)/x2.
+divide = register(
+    "divide", np.true_divide,
+    jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x2, y: -(x2_dot / x2) * y},
+    vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x2, y: -y_bar * (y / x2)},
+    rounding=bounds.quotient,
+    torch=lambda torch, x1, x2: torch.div(x1, x2),
+    numpy=(np.true_divide,),
+    domain=Domain((REAL_LINE, NONZERO_LINE)),
+    special=(
+        Special((0.0, 0.0), np.nan, (None, None), "0/0"),
+        Special((1e-200, 1e-200), 1.0, ((1e200, 1e200), (-1e200, -1e200)), "the square of x2 underflows"),
+        Special((1e200, 1e200), 1.0, ((1e-200, 1e-200), (-1e-200, -1e-200)), "the square of x2 overflows"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+negative = register(
+    "negative", np.negative,
+    jvp=lambda x_dot: -x_dot,
+    vjp=lambda y_bar: -y_bar,
+    rounding=bounds.same,
+    torch=lambda torch, x: torch.neg(x),
+    numpy=(np.negative,),
+)  # fmt: skip
+
+positive = register(
+    "positive", np.positive,
+    jvp=lambda x_dot: x_dot,
+    vjp=lambda y_bar: y_bar,
+    rounding=bounds.same,
+    torch=lambda torch, x: torch.positive(x),
+    numpy=(np.positive,),
+)  # fmt: skip
+
+
+# --- powers ----------------------------------------------------------------------------------------------------------
+
+
+def _exponent_slope(x1: Any, x2: Any, y: Any) -> Any:
+    """y log x1, with the limit 0 at x1 = 0 for a positive exponent; NaN (undefined) for a negative base."""
+    return np.where(x1 == 0, np.where(x2 > 0, 0.0, -np.inf), y * np.log(np.where(x1 == 0, 1.0, x1)))
+
+
+def _base_slope(x1: Any, x2: Any) -> Any:
+    """x2 x1^(x2 - 1), and exactly 0 for exponent 0, at x1 = 0 too."""
+    return np.where(x2 == 0, 0.0, x2 * x1 ** np.where(x2 == 0, 1.0, x2 - 1))
+
+
+def _power_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """pow on a box: monotone in each operand for a positive base; even powers of a box that holds 0 dip to 0."""
+    radius = bounds.corners("power")(fmt, forward, y, xs, es, params)
+    if es[0] is not None:
+        radius = np.where((np.abs(xs[0]) <= es[0]) & (xs[1] > 0), np.maximum(radius, np.abs(y)), radius)
+    # Kernels multiply out small integer exponents: one rounding a factor.
+    factors = np.where((xs[1] == np.rint(xs[1])) & (np.abs(xs[1]) <= 4), np.abs(xs[1]), 0.0)
+    return radius + factors * fmt.u * np.abs(y)
+
+
+def _power(x1: Any, x2: Any) -> Any:
+    return x1**x2  # the operator: NumPy squares for exponent 2 instead of calling pow
+
+
+power = register(
+    "power", _power,
+    jvp={
+        "x1": lambda x1_dot, x1, x2: x1_dot * _base_slope(x1, x2),
+        "x2": lambda x2_dot, x1, x2, y: x2_dot * _exponent_slope(x1, x2, y),
+    },
+    vjp={
+        "x1": lambda y_bar, x1, x2: y_bar * _base_slope(x1, x2),
+        "x2": lambda y_bar, x1, x2, y: y_bar * _exponent_slope(x1, x2, y),
+    },
+    rounding=_power_rounding,
+    torch=lambda torch, x1, x2: torch.pow(x1, x2),
+    numpy=(np.power,),
+    domain=Domain((POSITIVE_LINE, REAL_LINE)),
+    special=(
+        Special((0.0, 2.0), 0.0, ((0.0, 0.0), (0.0, 0.0)), "square at 0"),
+        Special((0.0, 1.0), 0.0, ((1.0, 1.0), (0.0, 0.0)), "identity at 0"),
+        Special((0.0, 0.5), 0.0, ((np.inf, np.inf), (0.0, 0.0)), "vertical tangent"),
+        Special((0.0, -1.0), np.inf, (None, None), "pole"),
+        Special((-2.0, 2.0), 4.0, ((-4.0, -4.0), None), "a negative base has no real derivative in the exponent"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+square = register(
+    "square", np.square,
+    jvp=lambda x_dot, x: x_dot * (2 * x),
+    vjp=lambda y_bar, x: (y_bar * 2) * x,
+    rounding=lambda fmt, forward, y, xs, es, params: bounds.product(fmt, None, y, xs * 2, es * 2, params),
+    torch=lambda torch, x: torch.square(x),
+    numpy=(np.square,),
+)  # fmt: skip
+
+sqrt = register(
+    "sqrt", np.sqrt,
+    jvp=lambda x_dot, y: x_dot / (2 * y),
+    vjp=lambda y_bar, y: y_bar / (2 * y),
+    rounding=bounds.monotone("sqrt"),
+    torch=lambda torch, x: torch.sqrt(x),
+    numpy=(np.sqrt,),
+    domain=POSITIVE,
+    special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+)  # fmt: skip
+
+cbrt = register(
+    "cbrt", np.cbrt,
+    jvp=lambda x_dot, x, y: x_dot * y / (3 * x),
+    vjp=lambda y_bar, y: y_bar / (3 * (y * y)),
+    rounding=bounds.monotone("cbrt"),
+    numpy=(np.cbrt,),
+    domain=NONZERO,
+    special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+)  # fmt: skip
+
+# y = 1/x: dy = -y^2 dx.
+reciprocal = register(
+    "reciprocal", np.reciprocal,
+    jvp=lambda x_dot, y: -x_dot * (y * y),
+    vjp=lambda y_bar, y: -(y_bar * y) * y,
+    rounding=lambda fmt, forward, y, xs, es, params: bounds.quotient(fmt, None, y, (np.ones(()), *xs), (None, *es), params),
+    torch=lambda torch, x: torch.reciprocal(x),
+    numpy=(np.reciprocal,),
+    domain=NONZERO,
+    special=(Special((0.0,), np.inf, (None,), "pole"),),
+)  # fmt: skip
+
+
+# --- remainders and sums of many --------------------------------------------------------------------------------------
+
+
+def _remainder_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """x1 - x2 floor(x1/x2): exact in value up to one rounding; uncertain operands may cross a multiple of x2."""
+    e1, e2 = bounds.zero(es[0]), bounds.zero(es[1])
+    turns = np.abs(np.floor(xs[0] / xs[1]))
+    carried = e1 + (turns + 1) * e2
+    near = np.minimum(np.abs(y), np.abs(xs[1]) - np.abs(y))
+    jump = (carried >= near) & (carried > 0)
+    return np.where(jump, np.abs(xs[1]) + carried, carried) + fmt.u * np.abs(xs[1]) + fmt.eta
+
+
+# y = x1 - x2 floor(x1/x2); the floor is constant wherever the derivative exists.
+remainder = register(
+    "remainder", np.remainder,
+    jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot, x1, x2: -x2_dot * np.floor_divide(x1, x2)},
+    vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar, x1, x2: -y_bar * np.floor_divide(x1, x2)},
+    rounding=_remainder_rounding,
+    torch=lambda torch, x1, x2: torch.remainder(x1, x2),
+    numpy=(np.remainder,),
+    domain=Domain((REAL_LINE, POSITIVE_LINE), smooth=False),
+    special=(Special((6.0, 3.0), 0.0, (None, None), "jump"),),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _floor_divide_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    e = bounds.quotient(fmt, None, xs[0] / xs[1], xs, es, params)
+    return np.where(np.floor(xs[0] / xs[1] + e) != np.floor(xs[0] / xs[1] - e), 1.0, 0.0)
+
+
+floor_divide = register(
+    "floor_divide", np.floor_divide,
+    jvp=None,
+    vjp=None,
+    rounding=_floor_divide_rounding,
+    torch=lambda torch, x1, x2: torch.floor_divide(x1, x2),
+    numpy=(np.floor_divide,),
+    domain=Domain((REAL_LINE, POSITIVE_LINE), smooth=False),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _fan_in(*xs: Any) -> Any:
+    return functools.reduce(np.add, xs)
+
+
+# The sum of the cotangents of a value that was used several times; frameworks may add them in any order.
+fan_in = register(
+    "fan_in", _fan_in,
+    jvp=lambda xs_dot: functools.reduce(np.add, xs_dot),
+    vjp=lambda y_bar, active: [y_bar if a else None for a in active],
+    rounding=bounds.fan_in,
+    torch=lambda torch, *xs: functools.reduce(torch.add, xs),
+    domain=Domain(sampler=lambda rng: (tuple(rng.standard_normal((3, 2, 3))), {})),
+)  # fmt: skip

@@ -1,0 +1,155 @@
+"""Exponentials and logarithms.
+
+Constants are made in the dtype of the operand (log 2 in long double where the reference runs in long double).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import POSITIVE, Domain, Interval, Special
+from refgrad.op import register
+from refgrad.ops.activation import sigmoid
+
+Array = Any
+
+
+def _log(number: int, like: Array) -> Array:
+    """The constant log(number) in the dtype of ``like``."""
+    return np.log(like.dtype.type(number))
+
+
+exp = register(
+    "exp", np.exp,
+    jvp=lambda x_dot, y: x_dot * y,
+    vjp=lambda y_bar, y: y_bar * y,
+    rounding=bounds.monotone("exp"),
+    torch=lambda torch, x: torch.exp(x),
+    numpy=(np.exp,),
+    special=(
+        Special((710.0,), np.inf, ((np.inf, np.inf),), "overflow"),
+        Special((-800.0,), 0.0, ((0.0, 0.0),), "underflow"),
+    ),
+)  # fmt: skip
+
+exp2 = register(
+    "exp2", np.exp2,
+    jvp=lambda x_dot, y: x_dot * (y * _log(2, y)),
+    vjp=lambda y_bar, y: (y_bar * y) * _log(2, y),
+    rounding=bounds.monotone("exp2"),
+    torch=lambda torch, x: torch.exp2(x),
+    numpy=(np.exp2,),
+)  # fmt: skip
+
+# In y = e^x - 1 the derivative y + 1 is as good as a stored y: absolute error u for very negative x, where it vanishes.
+expm1 = register(
+    "expm1", np.expm1,
+    jvp=lambda x_dot, y: x_dot * (y + 1),
+    vjp=lambda y_bar, y: y_bar * (y + 1),
+    rounding=bounds.monotone("expm1"),
+    torch=lambda torch, x: torch.expm1(x),
+    numpy=(np.expm1,),
+    special=(Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"),),
+)  # fmt: skip
+
+log = register(
+    "log", np.log,
+    jvp=lambda x_dot, x: x_dot / x,
+    vjp=lambda y_bar, x: y_bar / x,
+    rounding=bounds.monotone("log"),
+    torch=lambda torch, x: torch.log(x),
+    numpy=(np.log,),
+    domain=POSITIVE,
+    special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+)  # fmt: skip
+
+log2 = register(
+    "log2", np.log2,
+    jvp=lambda x_dot, x: x_dot / (x * _log(2, x)),
+    vjp=lambda y_bar, x: y_bar / (x * _log(2, x)),
+    rounding=bounds.monotone("log2"),
+    torch=lambda torch, x: torch.log2(x),
+    numpy=(np.log2,),
+    domain=POSITIVE,
+    special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+)  # fmt: skip
+
+log10 = register(
+    "log10", np.log10,
+    jvp=lambda x_dot, x: x_dot / (x * _log(10, x)),
+    vjp=lambda y_bar, x: y_bar / (x * _log(10, x)),
+    rounding=bounds.monotone("log10"),
+    torch=lambda torch, x: torch.log10(x),
+    numpy=(np.log10,),
+    domain=POSITIVE,
+    special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+)  # fmt: skip
+
+log1p = register(
+    "log1p", np.log1p,
+    jvp=lambda x_dot, x: x_dot / (1 + x),
+    vjp=lambda y_bar, x: y_bar / (1 + x),
+    rounding=bounds.monotone("log1p"),
+    torch=lambda torch, x: torch.log1p(x),
+    numpy=(np.log1p,),
+    domain=Domain((Interval(low=-1.0),)),
+    special=(
+        Special((-1.0,), -np.inf, ((np.inf, np.inf),), "pole"),
+        Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"),
+    ),
+)  # fmt: skip
+
+
+def _logaddexp_rounding(ulp_exp: str, ulp_log: str, natural: float) -> Any:
+    """m + log(1 + exp(-d)), d = |x1 - x2|, or with log1p: monotone in both; errors of each step, in this order.
+
+    p = exp(-d)/(1 + exp(-d)) carries the relative error of exp(-d) into the logarithm; 1 + exp(-d) is stored with an
+    absolute error of at most u (1 + exp(-d)), hence the logarithm with u before its own rounding. ``natural`` is the
+    logarithm of the base.
+    """
+
+    def rule(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        d = np.abs(xs[0] - xs[1])
+        d = np.where(np.isfinite(d), d, 0.0) * natural
+        p = np.exp(-d) / (1 + np.exp(-d))
+        inner = p * (d + 2 * fmt.ulp(ulp_exp)) + 1 + 2 * fmt.ulp(ulp_log) * np.log1p(np.exp(-d))
+        return bounds.corners(0.5)(fmt, forward, y, xs, es, params) + fmt.u * inner / natural + fmt.eta
+
+    return rule
+
+
+# The derivatives are shares: sigmoid of the difference does not overflow, exp(x1 - y) would cancel for large x1.
+logaddexp = register(
+    "logaddexp", np.logaddexp,
+    jvp={"x1": lambda x1_dot, x1, x2: x1_dot * sigmoid(x1 - x2), "x2": lambda x2_dot, x1, x2: x2_dot * sigmoid(x2 - x1)},
+    vjp={"x1": lambda y_bar, x1, x2: y_bar * sigmoid(x1 - x2), "x2": lambda y_bar, x1, x2: y_bar * sigmoid(x2 - x1)},
+    rounding=_logaddexp_rounding("exp", "log", 1.0),
+    torch=lambda torch, x1, x2: torch.logaddexp(x1, x2),
+    numpy=(np.logaddexp,),
+    special=(
+        Special((-np.inf, -np.inf), -np.inf, (None, None), "value -inf"),
+        Special((0.0, -np.inf), 0.0, ((1.0, 1.0), (0.0, 0.0)), "one operand vanishes"),
+        Special((0.0, 800.0), 800.0, ((0.0, 0.0), (1.0, 1.0)), "one operand dominates"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+logaddexp2 = register(
+    "logaddexp2", np.logaddexp2,
+    jvp={
+        "x1": lambda x1_dot, x1, x2, y: x1_dot * sigmoid((x1 - x2) * _log(2, y)),
+        "x2": lambda x2_dot, x1, x2, y: x2_dot * sigmoid((x2 - x1) * _log(2, y)),
+    },
+    vjp={
+        "x1": lambda y_bar, x1, x2, y: y_bar * sigmoid((x1 - x2) * _log(2, y)),
+        "x2": lambda y_bar, x1, x2, y: y_bar * sigmoid((x2 - x1) * _log(2, y)),
+    },
+    rounding=_logaddexp_rounding("exp2", "log2", 0.6931471805599453),
+    torch=lambda torch, x1, x2: torch.logaddexp2(x1, x2),
+    numpy=(np.logaddexp2,),
+    special=(Special((0.0, -np.inf), 0.0, ((1.0, 1.0), (0.0, 0.0)), "one operand vanishes"),),
+    broadcasts=True,
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Indexing: getitem with any NumPy index, and its transpose put_add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import sampled
+from refgrad.op import register
+from refgrad.ops import samplers
+
+Array = Any
+
+
+def clean(key: Any) -> Any:
+    """An index with lists as integer or boolean arrays, the form in which it is kept as a parameter."""
+    if type(key) is tuple:
+        return tuple([np.asarray(k, None if k else int) if type(k) is list else k for k in key])
+    return np.asarray(key, None if key else int) if type(key) is list else key
+
+
+def repeats(key: Any) -> bool:
+    """Whether an index may select an element twice: integer arrays do, slices, integers and masks do not."""
+    return any(isinstance(k, (np.ndarray, list)) and np.asarray(k).dtype.kind != "b" and np.ndim(k) for k in (key if type(key) is tuple else (key,)))
+
+
+def _getitem(x: Array, key: Any = ()) -> Array:
+    return x[key]
+
+
+def _put_add(x: Array, shape: tuple[int, ...] = (), key: Any = ()) -> Array:
+    y = np.zeros(shape, x.dtype if hasattr(x, "dtype") else float)
+    if repeats(key):
+        np.add.at(y, key, x)
+    else:
+        y[key] = x
+    return y
+
+
+def _put_add_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """Duplicates add up in any order, in storage precision: kernels add straight into the result."""
+    radius = bounds.moved(fmt, forward, y, xs, es, params)
+    if not repeats(params["key"]):
+        return radius
+    x, e = np.abs(xs[0]), bounds.zero(es[0])
+    terms = forward(((x + e) != 0).astype(fmt.wide), **params)
+    size = forward(x + e, **params)
+    return bounds.zero(radius) + np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0)
+
+
+def _torch_key(torch: Any, x: Any, key: Any) -> Any:
+    def part(k: Any) -> Any:
+        return torch.as_tensor(k, device=x.device) if isinstance(k, (np.ndarray, np.generic)) else k
+
+    return tuple([part(k) for k in key]) if type(key) is tuple else part(key)
+
+
+getitem = register(
+    "getitem", _getitem,
+    jvp=lambda x_dot, key: x_dot[key],
+    vjp=lambda y_bar, x_shape, key: put_add(y_bar, shape=x_shape, key=key),
+    rounding=bounds.moved,
+    torch=lambda torch, x, key=(): x[_torch_key(torch, x, key)],
+    domain=sampled(samplers.getitem),
+)  # fmt: skip
+
+put_add = register(
+    "put_add", _put_add,
+    jvp=lambda x_dot, shape, key: put_add(x_dot, shape=shape, key=key),
+    vjp=lambda y_bar, key: y_bar[key],
+    rounding=_put_add_rounding,
+    domain=sampled(samplers.put_add),
+)  # fmt: skip

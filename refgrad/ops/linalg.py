@@ -1,0 +1,260 @@
+"""Products and norms of matrices: matmul, tensordot, einsum, norm.
+
+Determinants, inverses and linear systems are in solving.py. Formulas: Giles, "Collected matrix derivative results for
+forward and reverse mode algorithmic differentiation" (2008).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import Special, sampled
+from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.op import register, shape_of
+
+Array = Any
+
+# --- matmul ----------------------------------------------------------------------------------------------------------
+
+
+def _matmul(x1: Array, x2: Array) -> Array:
+    try:
+        return np.matmul(x1, x2)
+    except ValueError as e:
+        raise ArgumentError(f"matmul: shapes {shape_of(x1)} and {shape_of(x2)} do not fit: {e}") from e
+
+
+def _matmul_vjp_x1(y_bar: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
+    """Y = A B: A_bar = Y_bar B^T. A vector stands for one row (A) or one column (B)."""
+    if len(x1_shape) == 1:
+        return y_bar * x2 if x2.ndim == 1 else np.tensordot(x2, y_bar, axes=(_but(x2.ndim, -2), tuple(range(y_bar.ndim))))
+    return y_bar[..., None] * x2 if x2.ndim == 1 else np.matmul(y_bar, x2.T if x2.ndim == 2 else x2.mT)
+
+
+def _matmul_vjp_x2(y_bar: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
+    """Y = A B: B_bar = A^T Y_bar; one long contraction where B was used for every matrix of a stack."""
+    if x1.ndim == 1:
+        return x1 * y_bar if len(x2_shape) == 1 else x1[:, None] * y_bar[..., None, :]
+    if x1.ndim == 2 and y_bar.ndim <= 2:
+        return np.matmul(x1.T, y_bar)
+    if len(x2_shape) <= 2:
+        axes = tuple(range(x1.ndim - 1))
+        return np.tensordot(x1, y_bar, axes=(axes, axes))
+    return np.matmul(x1.T if x1.ndim == 2 else x1.mT, y_bar)
+
+
+def _but(ndim: int, axis: int) -> tuple[int, ...]:
+    return tuple([k for k in range(ndim) if k != axis % ndim])
+
+
+def _matmul_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    return bounds.bilinear(fmt, forward, y, xs, es, params, np.shape(xs[0])[-1])
+
+
+_MATMUL_SHAPES = (
+    ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((5, 2, 3), (3, 2)), ((5, 2, 3), (5, 3, 1)),
+    ((4, 1, 2, 3), (5, 3, 2)), ((2, 3), (4, 3, 2)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,)), ((2, 0), (0, 3)), ((0, 2), (2, 2)),
+    ((1, 1), (1, 1)), ((3, 3), (3, 3)),
+)  # fmt: skip
+
+
+def _draw_matmul(rng: np.random.Generator) -> Any:
+    a, b = _MATMUL_SHAPES[int(rng.integers(len(_MATMUL_SHAPES)))]
+    return (rng.standard_normal(a), rng.standard_normal(b)), {}
+
+
+matmul = register(
+    "matmul", _matmul,
+    jvp={"x1": lambda x1_dot, x2: np.matmul(x1_dot, x2), "x2": lambda x2_dot, x1: np.matmul(x1, x2_dot)},
+    vjp={"x1": _matmul_vjp_x1, "x2": _matmul_vjp_x2},
+    rounding=_matmul_rounding,
+    torch=lambda torch, x1, x2: torch.matmul(x1, x2),
+    numpy=(np.matmul,),
+    domain=sampled(_draw_matmul),
+    broadcasts=True,
+)  # fmt: skip
+
+
+# --- tensordot -------------------------------------------------------------------------------------------------------
+
+
+def _tensordot(x1: Array, x2: Array, axes: Any = 2) -> Array:
+    try:
+        return np.tensordot(x1, x2, axes=axes)
+    except (ValueError, IndexError) as e:
+        raise ArgumentError(f"tensordot: shapes {shape_of(x1)} and {shape_of(x2)} do not fit axes={axes!r}: {e}") from e
+
+
+def _contracted(axes: Any, ndim1: int, ndim2: int) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Axes contracted in x1 and x2, pair by pair, then the free ones of each in order."""
+    if isinstance(axes, (int, np.integer)):
+        first, second = list(range(ndim1 - int(axes), ndim1)), list(range(int(axes)))
+    else:
+        first, second = ([a % n for a in ([s] if isinstance(s, (int, np.integer)) else s)] for s, n in zip(axes, (ndim1, ndim2), strict=True))
+    return first, second, [k for k in range(ndim1) if k not in first], [k for k in range(ndim2) if k not in second]
+
+
+def _reorder(z: Array, source: list[int]) -> Array:
+    """Bring axes to the operand's order; ``source[k]`` is the operand's axis that axis k of z holds."""
+    order = sorted(range(len(source)), key=source.__getitem__)
+    return z if order == list(range(len(order))) else np.transpose(z, order)
+
+
+def _tensordot_vjp_x1(y_bar: Array, x1_shape: tuple[int, ...], x2: Array, axes: Any) -> Array:
+    """Contract y_bar with the free axes of x2: what is left are the free axes of x1 and the contracted ones, in x2's order."""
+    first, second, free1, free2 = _contracted(axes, len(x1_shape), x2.ndim)
+    z = np.tensordot(y_bar, x2, axes=(tuple(range(len(free1), y_bar.ndim)), tuple(free2)))
+    return _reorder(z, free1 + [a for _, a in sorted(zip(second, first, strict=True))])
+
+
+def _tensordot_vjp_x2(y_bar: Array, x1: Array, x2_shape: tuple[int, ...], axes: Any) -> Array:
+    first, second, free1, free2 = _contracted(axes, x1.ndim, len(x2_shape))
+    z = np.tensordot(x1, y_bar, axes=(tuple(free1), tuple(range(len(free1)))))
+    return _reorder(z, [a for _, a in sorted(zip(first, second, strict=True))] + free2)
+
+
+def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
+    first = _contracted(params["axes"], len(shape1), len(shape2))[0]
+    return bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+
+
+_TENSORDOT: tuple[tuple[tuple[int, ...], tuple[int, ...], Any], ...] = (
+    ((2, 3), (3, 4), 1), ((2, 3), (2, 3), 2), ((2,), (3,), 0), ((2, 3, 4), (4, 3, 2), ((1, 2), (1, 0))),
+    ((2, 3, 4), (5, 4, 2), ((0, -1), (2, 1))), ((2, 3), (4, 3), (1, -1)), ((3, 2, 4), (4, 3), ((2, 0), (0, 1))), ((0, 2), (0, 3), ((0,), (0,))),
+    ((2, 0), (0, 3), 1), ((), (2,), 0),
+)  # fmt: skip
+
+
+def _draw_tensordot(rng: np.random.Generator) -> Any:
+    a, b, axes = _TENSORDOT[int(rng.integers(len(_TENSORDOT)))]
+    return (rng.standard_normal(a), rng.standard_normal(b)), {"axes": axes}
+
+
+def _torch_dims(axes: Any) -> Any:
+    return axes if isinstance(axes, int) else [[a] if isinstance(a, int) else list(a) for a in axes]
+
+
+tensordot = register(
+    "tensordot", _tensordot,
+    jvp={
+        "x1": lambda x1_dot, x2, axes: np.tensordot(x1_dot, x2, axes=axes),
+        "x2": lambda x2_dot, x1, axes: np.tensordot(x1, x2_dot, axes=axes),
+    },
+    vjp={"x1": _tensordot_vjp_x1, "x2": _tensordot_vjp_x2},
+    rounding=_tensordot_rounding,
+    torch=lambda torch, x1, x2, axes=2: torch.tensordot(x1, x2, dims=_torch_dims(axes)),
+    numpy=(np.tensordot,),
+    domain=sampled(_draw_tensordot),
+)  # fmt: skip
+
+
+# --- norm ------------------------------------------------------------------------------------------------------------
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    return tuple(range(ndim)) if axis is None else tuple([a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+def _norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Array:
+    """(sum |x|^ord)^(1/ord), scaled by a power of two, so that nothing overflows or vanishes on the way."""
+    x = np.abs(x)
+    if axis == ():
+        return x
+    with np.errstate(all="ignore"):
+        big = np.max(x, axis=axis, keepdims=True, initial=0)
+        scale = np.where((big > 0) & np.isfinite(big), np.ldexp(np.ones((), x.dtype), np.frexp(big)[1] - 1), 1).astype(x.dtype)
+        z = x / scale
+        total = np.sum(z * z if ord == 2 else z**ord, axis=axis, keepdims=True)
+        y = (np.sqrt(total) if ord == 2 else total if ord == 1 else total ** (1 / x.dtype.type(ord))) * scale
+    return (y if keepdims else np.squeeze(y, _axes(axis, x.ndim)))[()]
+
+
+def _restored(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
+    """Put reduced axes back with size 1."""
+    axes = _axes(axis, len(x_shape))
+    return y if keepdims else np.reshape(y, tuple([1 if k in axes else n for k, n in enumerate(x_shape)]))
+
+
+def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
+    """d|x|/dx = sign(x) (|x|/|x|_p)^(p-1): of moderate size however huge or tiny x is; 0 where the norm is 0."""
+    if ord == 1:
+        return np.sign(x)
+    y = _restored(y, x.shape, axis, keepdims)
+    y = np.where(y == 0, 1.0, y)
+    if ord == 2:
+        return x / y
+    zero = x == 0
+    return np.where(zero, 0.0, np.sign(np.where(zero, 1.0, x)) * (np.abs(np.where(zero, y, x)) / y) ** (ord - 1))
+
+
+def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """Kernels sum |x|^p unscaled, then take the root: underflow of powers is an absolute error of the sum, overflow blinds.
+
+    Carried: the norm is monotone in every |x_i|.
+    """
+    p, axis = float(params["ord"]), params["axis"]
+    x, carried = np.abs(xs[0]), 0.0
+    kept = {**params, "keepdims": True}
+    center = forward(x, **kept)
+    if es[0] is not None:
+        ends = np.abs(forward(x + es[0], **kept) - center), np.abs(center - forward(np.maximum(x - es[0], 0), **kept))
+        carried = np.maximum(*ends)
+        x = x + es[0]
+    terms = np.sum(x != 0, axis=axis, keepdims=True)
+    if p == 1:
+        radius = carried + np.maximum(terms - 1, 0) * fmt.u_acc * (center + carried) + fmt.eta
+    else:
+        powers, top = x**p, center + carried
+        logs = np.abs(np.log(np.where(x > 0, x, 1)))
+        each = 1.0 if p == 2 else 2 * fmt.ulp("power") + (0 if p == np.rint(p) else p * np.max(logs, axis=axis, keepdims=True, initial=0))
+        total = np.sum(powers, axis=axis, keepdims=True)
+        error = (np.maximum(terms - 1, 0) * fmt.u_acc + each * fmt.u) * total + terms * fmt.eta
+        low = top - np.maximum(total - error, 0) ** (1 / p)
+        root = 2 * fmt.ulp("sqrt") if p == 2 else 2 * fmt.ulp("power") + np.abs(np.log(np.where(total > 0, total, 1))) / abs(p)
+        radius = carried + np.where(total > 0, np.abs(low), 0) + root * fmt.u * top + fmt.eta
+        radius = np.where(total + error < fmt.max, radius, np.inf)
+    radius = np.where((terms <= 1) & (p in (1.0,)) & (carried == 0), 0.0, radius)
+    return radius if params["keepdims"] else np.squeeze(radius, _axes(axis, np.ndim(xs[0])))
+
+
+_NORM_AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
+    ((3,), None), ((2, 3), None), ((2, 3), 0), ((2, 3), -1), ((2, 2, 3), (0, -1)), ((1, 4), (0, 1)), ((2, 1), 1), ((0, 3), 1),
+)  # fmt: skip
+
+
+def _draw_norm(rng: np.random.Generator) -> Any:
+    shape, axis = _NORM_AXES[int(rng.integers(len(_NORM_AXES)))]
+    x = rng.uniform(0.3, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
+    return (x,), {"ord": [2, 2, 1, 3, 1.5, 0.5][int(rng.integers(6))], "axis": axis, "keepdims": bool(rng.integers(2))}
+
+
+def _ordered(ord: Any) -> float:
+    if isinstance(ord, bool) or not isinstance(ord, (int, float)) or not 0 < ord < math.inf:
+        raise NoRuleError(f"norm: ord={ord!r} is not supported as a p-norm; a finite positive number is")
+    return ord
+
+
+_HALF = 0.7071067811865476
+norm = register(
+    "norm", lambda x, ord=2, axis=None, keepdims=False: _norm(x, _ordered(ord), axis, keepdims),
+    jvp=lambda x_dot, x, y, ord, axis, keepdims: np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims),
+    vjp=lambda y_bar, x, y, ord, axis, keepdims: _restored(y_bar, x.shape, axis, keepdims) * _norm_slope(x, y, ord, axis, keepdims),
+    rounding=_norm_rounding,
+    torch=lambda torch, x, ord=2, axis=None, keepdims=False: torch.linalg.vector_norm(x, ord, axis, keepdims),
+    domain=sampled(_draw_norm),
+    special=(
+        Special(([0.0, 0.0],), 0.0, (([-1.0, -1.0], [1.0, 1.0]),), "cusp: the unit disc"),
+        Special(([0.0, 2.0],), 2.0, (([-1.0, 1.0], [1.0, 1.0]),), "kink at 0", (("ord", 1),)),
+        Special(([0.0, 0.0],), 0.0, (([-1.0, -1.0], [1.0, 1.0]),), "cusp: the dual unit ball", (("ord", 3),)),
+        Special(([0.0, 2.0],), 2.0, (([0.0, 1.0], [0.0, 1.0]),), "flat at 0", (("ord", 1.5),)),
+        Special(([0.0, 2.0],), 2.0, (([-np.inf, 1.0], [np.inf, 1.0]),), "vertical on both sides of 0", (("ord", 0.5),)),
+        Special(([1e200, 1e200],), 1.414213562373095e200, (([_HALF, _HALF], [_HALF, _HALF]),), "squares overflow"),
+        Special(([1e-200, 1e-200],), 1.414213562373095e-200, (([_HALF, _HALF], [_HALF, _HALF]),), "squares underflow"),
+        Special((np.zeros(0),), 0.0, ((np.zeros(0), np.zeros(0)),), "an empty sum"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,191 @@
+"""Reductions: sum, mean, prod, max, min, var, std, with NumPy's axis, keepdims, where and initial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import Special, sampled
+from refgrad.op import register
+from refgrad.ops import samplers
+from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, kept, spread
+
+Array = Any
+
+
+def _masked(x: Array, where: Any, other: float = 0.0) -> Array:
+    return x if where is True else np.where(where, x, other)
+
+
+def _number(shape: tuple[int, ...], axis: Axis, keepdims: bool, where: Any) -> Any:
+    """How many elements each result takes together: an int, or with a mask an array."""
+    if where is True:
+        return count(shape, axis)
+    return np.add.reduce(np.broadcast_to(where, shape), axis=axis, keepdims=keepdims, dtype=np.int64)
+
+
+def _expanded(y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """A reduced array with its reduced axes back, of length 1."""
+    return y if keepdims else np.reshape(y, kept(x.shape, axis))
+
+
+# --- for the torch twins ----------------------------------------------------------------------------------------------
+
+
+def _dims(x: Any, axis: Axis) -> tuple[int, ...]:
+    return axes_of(axis, x.ndim)
+
+
+def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
+    return x if where is True else torch.where(torch.as_tensor(where, device=x.device), x, torch.full((), other, dtype=x.dtype, device=x.device))
+
+
+def _torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    y = _torch_masked(torch, x, where, 0.0)
+    y = torch.sum(y, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else y.clone()
+    return y if initial is None else y + initial
+
+
+def _torch_prod(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    y = _torch_masked(torch, x, where, 1.0)
+    if axis is None and not keepdims:
+        y = torch.prod(y)
+    else:
+        for d in sorted(_dims(x, axis), reverse=True):
+            y = torch.prod(y, d, keepdim=keepdims)
+    return y if initial is None else y * initial
+
+
+def _torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
+    if where is not True:
+        return _torch_sum(torch, x, axis, keepdims, None, where) / torch.as_tensor(_number(tuple(x.shape), axis, keepdims, where), device=x.device)
+    return torch.mean(x, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else x.clone()
+
+
+def _torch_extreme(torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    y = x if where is True else _torch_masked(torch, x, where, initial)
+    y = reduce(y, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else y.clone()
+    return y if initial is None else choose(y, torch.full_like(y, initial))
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def _sum(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+    if where is True and initial is None:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.sum(x, axis=axis, keepdims=keepdims, initial=0 if initial is None else initial, where=where)
+
+
+sum = register(
+    "sum", _sum,
+    jvp=lambda x_dot, axis, keepdims, where: np.add.reduce(_masked(x_dot, where), axis=axis, keepdims=keepdims),
+    vjp=lambda y_bar, x_shape, axis, keepdims, where: _masked(spread(y_bar, x_shape, axis, keepdims), where),
+    rounding=bounds.summed,
+    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_sum(torch, x, axis, keepdims, initial, where),
+    numpy=(np.sum,),
+    domain=sampled(lambda rng: samplers.masked_reduction(rng, 0.0)),
+    special=(Special((np.zeros(0),), 0.0, ((0.0, 0.0),), "empty"),),
+)  # fmt: skip
+
+
+def _mean(x: Array, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Array:
+    if where is True and hasattr(x, "dtype") and x.dtype.kind == "f" and x.dtype.itemsize > 2:
+        return np.true_divide(np.add.reduce(x, axis=axis, keepdims=keepdims), x.dtype.type(count(x.shape, axis)))
+    return np.mean(x, axis=axis, keepdims=keepdims, where=where)
+
+
+def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """A stored sum, divided by n, or multiplied by the rounded 1/n."""
+    n = _number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
+    total = y * n
+    radius = bounds.summed(fmt, _sum, total, xs, es, params) / n
+    return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
+
+
+mean = register(
+    "mean", _mean,
+    jvp=lambda x_dot, axis, keepdims, where: np.mean(x_dot, axis=axis, keepdims=keepdims, where=where),
+    vjp=lambda y_bar, x_shape, axis, keepdims, where: _masked(
+        spread(y_bar / _number(x_shape, axis, keepdims, where), x_shape, axis, keepdims), where
+    ),
+    rounding=_mean_rounding,
+    torch=lambda torch, x, axis=None, keepdims=False, where=True: _torch_mean(torch, x, axis, keepdims, where),
+    numpy=(np.mean,),
+    domain=sampled(lambda rng: samplers.mean(rng)),
+    special=(Special((np.zeros(0),), np.nan, (None,), "0/0"),),
+)  # fmt: skip
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _prod(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+    if where is True and initial is None:
+        return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
+    return np.prod(x, axis=axis, keepdims=keepdims, initial=1 if initial is None else initial, where=where)
+
+
+def _prod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """m factors other than +-1 in any order: (m-1) u |y|; a partial product may underflow, or overflow, before the others mend it."""
+    x, e = np.abs(xs[0]), bounds.zero(es[0])
+    initial = params["initial"]
+    bare, scale = {**params, "initial": None}, 1.0 if initial is None else abs(initial)
+    most = forward(x + e, **bare) * scale
+    factors = np.add.reduce(_masked((x != 1) | (e > 0), params["where"]), axis=params["axis"], keepdims=params["keepdims"], dtype=np.int64)
+    factors = factors + 2 * (scale != 1.0)
+    largest = forward(np.maximum(x + e, 1.0), **bare) * max_of(scale, 1.0)
+    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **bare) * min_of(scale, 1.0)
+    radius = most - np.abs(y) + np.maximum(factors - 1, 0) * fmt.u * most
+    radius = radius + np.where((smallest < fmt.eta / fmt.u) & (most > 0), factors * fmt.eta * largest, 0.0)
+    return np.where((largest > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, np.maximum(radius, 0.0))
+
+
+def _others(x: Array) -> Array:
+    """Along the last axis the product of all other elements, by a tree of products: no division, so right at zeros, in every order
+    of derivative."""
+    n = x.shape[-1]
+    if n <= 2:
+        return x[..., ::-1] if n == 2 else np.ones(x.shape, x.dtype)
+    m = n // 2
+    a, b, rest = x[..., :m], x[..., m : 2 * m], x[..., 2 * m :]
+    outside = _others(concatenate(a * b, rest, axis=-1) if n % 2 else a * b)
+    return concatenate(outside[..., :m] * b, outside[..., :m] * a, *([outside[..., m:]] if n % 2 else []), axis=-1)
+
+
+def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
+    """d prod(x)/dx: for each element the product of the others that it is multiplied with."""
+    factors = _masked(x, where, 1.0)
+    axes = axes_of(axis, len(x.shape))
+    order = tuple([k for k in range(len(x.shape)) if k not in axes]) + axes
+    moved = np.transpose(factors, order)
+    rows = moved.shape[: len(x.shape) - len(axes)]
+    flat = _others(np.reshape(moved, (*rows, count(x.shape, axis))))
+    others = np.transpose(np.reshape(flat, moved.shape), inverse(order))
+    others = divided_out(others, x)
+    return _masked(others if initial is None else others * initial, where)
+
+
+def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(xs[0]), 8 * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0)
+
+
+# Zero, known only up to the rounding of two terms of size |x| that cancel.
+ghost = register("ghost", lambda x: x * 0.0 if hasattr(x, "dtype") else 0.0, jvp=None, vjp=None, rounding=_ghost_rounding)
+
+
+def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    return bounds.zero(es[0]) + 2 * fmt.u * (np.abs(y) + bounds.zero(es[0]))
+
+
+# The product x1 of the other factors, as kernels compute it where no factor is zero: (x1 x2)/x2, two roundings more. Its derivative
+# in x2 is zero, which then comes as the difference of two equal terms.
+divided_out = register(
+    "divided_out", lambda x1, x2: x1,
+    jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot, x1, x2: x2_dot * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
+    vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar, x1, x2: y_bar * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
+    rounding=_divided_out_rounding,
+)  # fmt: skip

@@ -1,0 +1,402 @@
+"""Selection: absolute value, comparisons, where, maximum and minimum, rounding to integers, logic.
+
+Conventions at kinks: abs'(0) = 0, tied operands of maximum and minimum get half each. Masks in rules come from sign,
+heaviside and above, whose rounding rules know that at an exact tie a framework may pick either side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
+from refgrad.op import register
+
+Array = Any
+
+
+# --- comparisons ---------------------------------------------------------------------------------------------------
+
+less = register(
+    "less", np.less, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.lt(x1, x2), numpy=(np.less,), broadcasts=True,
+)  # fmt: skip
+
+less_equal = register(
+    "less_equal", np.less_equal, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.le(x1, x2), numpy=(np.less_equal,), broadcasts=True,
+)  # fmt: skip
+
+greater = register(
+    "greater", np.greater, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.gt(x1, x2), numpy=(np.greater,), broadcasts=True,
+)  # fmt: skip
+
+greater_equal = register(
+    "greater_equal", np.greater_equal, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.ge(x1, x2), numpy=(np.greater_equal,), broadcasts=True,
+)  # fmt: skip
+
+equal = register(
+    "equal", np.equal, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.eq(x1, x2), numpy=(np.equal,), broadcasts=True,
+)  # fmt: skip
+
+not_equal = register(
+    "not_equal", np.not_equal, jvp=None, vjp=None, rounding=bounds.compared,
+    torch=lambda torch, x1, x2: torch.ne(x1, x2), numpy=(np.not_equal,), broadcasts=True,
+)  # fmt: skip
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def _marked(uncertain: Array) -> Array:
+    """The radius of a boolean result: which elements may be either; None where all are certain."""
+    return uncertain if np.any(uncertain) else None
+
+
+def _jump(fmt: Any, distance: Array, e: Array) -> Array:
+    """Where a jump at distance 0 may be read from either side: within the radius, or met exactly by a derivative rule."""
+    reach = bounds.zero(e)
+    return (np.abs(distance) <= reach) & ((reach > 0) | fmt.kinks)
+
+
+def _sign_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    jump = _jump(fmt, xs[0], es[0])
+    return (np.where(jump, 0.0, y), jump.astype(y.dtype)) if jump.any() else None
+
+
+# As a mask: -1 and 1 on the two sides of a kink.
+sign = register(
+    "sign", np.sign, jvp=None, vjp=None, rounding=_sign_rounding,
+    torch=lambda torch, x: torch.sign(x), numpy=(np.sign,), domain=KINKED,
+    special=(Special((0.0,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+)  # fmt: skip
+
+
+def _heaviside_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    jump = _jump(fmt, xs[0], es[0])
+    at = np.where(jump & (xs[0] == 0), bounds.zero(es[1]), 0.0)
+    if not jump.any():
+        return None
+    # The hull of 0, 1 and x2 (its value at the jump).
+    low, high = np.minimum(0.0, xs[1] - at), np.maximum(1.0, xs[1] + at)
+    return np.where(jump, (low + high) / 2, y), np.where(jump, (high - low) / 2, 0.0)
+
+
+# As a mask: 0 and 1 on the two sides of a kink, x2 on it. Only x2 has a derivative, at x1 = 0.
+heaviside = register(
+    "heaviside", np.heaviside,
+    jvp={"x2": lambda x2_dot, x1: np.where(x1 == 0, x2_dot, 0.0)},
+    vjp={"x2": lambda y_bar, x1: np.where(x1 == 0, y_bar, 0.0)},
+    rounding=_heaviside_rounding,
+    torch=lambda torch, x1, x2: torch.heaviside(x1, x2),
+    numpy=(np.heaviside,),
+    domain=Domain((NONZERO_LINE, REAL_LINE), smooth=False),
+    special=(Special((0.0, 0.5), 0.5, (None, (1.0, 1.0)), "jump in x1, the identity in x2"),),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _above(x1: Array, x2: Array) -> Array:
+    """1 where x1 > x2, 0 where x1 < x2, 1/2 at a tie (of infinities too), NaN where either is NaN."""
+    dtype = np.result_type(x1, x2)
+    half = np.asarray(np.greater(x1, x2).astype(dtype) + np.greater_equal(x1, x2).astype(dtype)) / dtype.type(2)
+    return np.where(np.isnan(x1) | np.isnan(x2), dtype.type(np.nan), half)
+
+
+def _above_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    reach = bounds.zero(es[0]) + bounds.zero(es[1])
+    jump = _jump(fmt, np.where(xs[0] == xs[1], 0.0, xs[0] - xs[1]), reach)
+    return (np.where(jump, 0.5, y), np.where(jump, 0.5, 0.0)) if jump.any() else None
+
+
+# The share of x1 in maximum(x1, x2); the difference is not formed, so that equal infinities are a tie.
+above = register("above", _above, jvp=None, vjp=None, rounding=_above_rounding, domain=Domain(smooth=False), broadcasts=True)
+
+
+def masked(x: Array, mask: Array) -> Array:
+    """x times mask, and 0 where the mask is 0 even if x is infinite: an unselected branch contributes nothing."""
+    return np.where(mask == 0, 0.0, x * mask)
+
+
+floor = register(
+    "floor", np.floor, jvp=None, vjp=None, rounding=bounds.steps,
+    torch=lambda torch, x: torch.floor(x), numpy=(np.floor,), domain=Domain(smooth=False),
+    special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+)  # fmt: skip
+
+ceil = register(
+    "ceil", np.ceil, jvp=None, vjp=None, rounding=bounds.steps,
+    torch=lambda torch, x: torch.ceil(x), numpy=(np.ceil,), domain=Domain(smooth=False),
+    special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+)  # fmt: skip
+
+trunc = register(
+    "trunc", np.trunc, jvp=None, vjp=None, rounding=bounds.steps,
+    torch=lambda torch, x: torch.trunc(x), numpy=(np.trunc, np.fix), domain=Domain(smooth=False),
+    special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+)  # fmt: skip
+
+rint = register(
+    "rint", np.rint, jvp=None, vjp=None, rounding=bounds.steps,
+    torch=lambda torch, x: torch.round(x), numpy=(np.rint,), domain=Domain(smooth=False),
+    special=(Special((0.5,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+)  # fmt: skip
+
+
+# --- absolute value, where ---------------------------------------------------------------------------------------------
+
+abs = register(
+    "abs", np.absolute,
+    jvp=lambda x_dot, x: x_dot * np.sign(x),
+    vjp=lambda y_bar, x: y_bar * np.sign(x),
+    rounding=bounds.same,
+    torch=lambda torch, x: torch.abs(x),
+    numpy=(np.absolute, np.fabs),
+    domain=KINKED,
+    special=(Special((0.0,), 0.0, ((-1.0, 1.0),), "kink"),),
+)  # fmt: skip
+
+
+def _copysign_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    jump = (np.abs(xs[1]) <= bounds.zero(es[1])) & (bounds.zero(es[1]) > 0)
+    if not jump.any():
+        return es[0]
+    return np.where(jump, 0.0, y), bounds.zero(es[0]) + np.where(jump, np.abs(xs[0]), 0.0)
+
+
+# |x1| with the sign of x2, which reads the sign bit: of zeros too.
+copysign = register(
+    "copysign", np.copysign,
+    jvp={"x1": lambda x1_dot, x1, x2: x1_dot * (np.sign(x1) * np.copysign(1.0, x2))},
+    vjp={"x1": lambda y_bar, x1, x2: (y_bar * np.copysign(1.0, x2)) * np.sign(x1)},
+    rounding=_copysign_rounding,
+    torch=lambda torch, x1, x2: torch.copysign(x1, x2),
+    numpy=(np.copysign,),
+    domain=Domain((NONZERO_LINE, NONZERO_LINE), smooth=False),
+    special=(Special((0.0, 1.0), 0.0, ((-1.0, 1.0), (0.0, 0.0)), "kink"),),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _where(condition: Array, x1: Array, x2: Array) -> Array:
+    return np.where(condition, x1, x2)
+
+
+def _where_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """Exact; where the condition is uncertain, the hull of both branches."""
+    condition, x1, x2 = xs
+    e1, e2 = bounds.zero(es[1]), bounds.zero(es[2])
+    radius = np.where(condition, e1, e2) if bounds.some(es[1:]) else None
+    unsure = _either(condition, es[0])
+    if unsure is None or not np.any(unsure):
+        return radius
+    low, high = np.minimum(x1 - e1, x2 - e2), np.maximum(x1 + e1, x2 + e2)
+    middle, half = low + (high - low) / 2, (high - low) / 2
+    finite = np.isfinite(half)
+    return np.where(unsure & finite, middle, y), np.where(unsure, np.where(finite, half, np.inf), bounds.zero(radius))
+
+
+def _either(x: Array, e: Array) -> Array:
+    """Elements whose truth value is uncertain: marked ones of a boolean array, numbers whose ball holds 0."""
+    if e is None or x.dtype.kind == "b":
+        return e
+    return (np.abs(x) <= e) & (e > 0)
+
+
+def _sample_where(rng: np.random.Generator) -> Sample:
+    shape = SHAPES[int(rng.integers(len(SHAPES)))]
+    narrow = shape if rng.random() < 0.5 else ()
+    return (rng.random(shape) < 0.5, rng.uniform(-3, 3, narrow), rng.uniform(-3, 3, shape)), {}
+
+
+where = register(
+    "where", _where,
+    jvp={"x1": lambda x1_dot, condition: np.where(condition, x1_dot, 0.0), "x2": lambda x2_dot, condition: np.where(condition, 0.0, x2_dot)},
+    vjp={"x1": lambda y_bar, condition: np.where(condition, y_bar, 0.0), "x2": lambda y_bar, condition: np.where(condition, 0.0, y_bar)},
+    rounding=_where_rounding,
+    torch=lambda torch, condition, x1, x2: torch.where(condition, x1, x2),
+    numpy=(np.where,),
+    domain=Domain(sampler=_sample_where),
+    broadcasts=True,
+)  # fmt: skip
+
+
+# --- maximum and minimum -------------------------------------------------------------------------------------------------
+
+_TIE = (Special((2.0, 2.0), 2.0, ((0.0, 1.0), (0.0, 1.0)), "tie: shares t and 1 - t"),)
+_ONE_NAN = Special((np.nan, 2.0), 2.0, ((0.0, 0.0), (1.0, 1.0)), "NaN is passed over")
+
+maximum = register(
+    "maximum", np.maximum,
+    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x2, x1))},
+    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1))},
+    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    torch=lambda torch, x1, x2: torch.maximum(x1, x2),
+    numpy=(np.maximum,),
+    domain=Domain(smooth=False),
+    special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
+    broadcasts=True,
+)  # fmt: skip
+
+minimum = register(
+    "minimum", np.minimum,
+    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x2, x1)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x1, x2))},
+    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2))},
+    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    torch=lambda torch, x1, x2: torch.minimum(x1, x2),
+    numpy=(np.minimum,),
+    domain=Domain(smooth=False),
+    special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _extreme(y: Array, forward: Any, xs: Any, es: Any) -> Array:
+    """Exact and monotone in every operand: the ends of the box bound the result."""
+    if not bounds.some(es):
+        return None
+    ends = [forward(*[x + side * bounds.zero(e) for x, e in zip(xs, es, strict=True)]) for side in (-1, 1)]
+    return np.maximum(*[np.where(y == end, 0.0, np.abs(y - end)) for end in ends])
+
+
+def _larger(x1: Array, x2: Array) -> Array:
+    """The share of x1 in fmax: NaN loses against a number."""
+    return np.where(np.isnan(x2), 1.0, np.where(np.isnan(x1), 0.0, above(x1, x2)))
+
+
+def _smaller(x1: Array, x2: Array) -> Array:
+    """The share of x1 in fmin: NaN loses against a number."""
+    return np.where(np.isnan(x2), 1.0, np.where(np.isnan(x1), 0.0, above(x2, x1)))
+
+
+fmax = register(
+    "fmax", np.fmax,
+    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _larger(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _larger(x2, x1))},
+    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _larger(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _larger(x2, x1))},
+    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    torch=lambda torch, x1, x2: torch.fmax(x1, x2),
+    numpy=(np.fmax,),
+    domain=Domain(smooth=False),
+    special=(*_TIE, _ONE_NAN),
+    broadcasts=True,
+)  # fmt: skip
+
+fmin = register(
+    "fmin", np.fmin,
+    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _smaller(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _smaller(x2, x1))},
+    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _smaller(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _smaller(x2, x1))},
+    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    torch=lambda torch, x1, x2: torch.fmin(x1, x2),
+    numpy=(np.fmin,),
+    domain=Domain(smooth=False),
+    special=(*_TIE, _ONE_NAN),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _clip(x: Array, low: Array, high: Array) -> Array:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _inside(x: Array, low: Array, high: Array) -> Array:
+    """The share of x in clip; at a bound it is shared with the bound, as in maximum and minimum."""
+    return above(x, low) * above(high, np.maximum(x, low))
+
+
+def _sample_clip(rng: np.random.Generator) -> Sample:
+    shape = SHAPES[int(rng.integers(len(SHAPES)))]
+    low = rng.uniform(-2, 0.5, shape if rng.random() < 0.5 else ())
+    return (rng.uniform(-3, 3, shape), low, rng.uniform(-0.5, 2, shape if rng.random() < 0.5 else ())), {}
+
+
+# min(max(x, low), high): high wins where the bounds cross.
+clip = register(
+    "clip", _clip,
+    jvp={
+        "x": lambda x_dot, x, low, high: masked(x_dot, _inside(x, low, high)),
+        "low": lambda low_dot, x, low, high: masked(low_dot, above(low, x) * above(high, np.maximum(x, low))),
+        "high": lambda high_dot, x, low, high: masked(high_dot, above(np.maximum(x, low), high)),
+    },
+    vjp={
+        "x": lambda y_bar, x, low, high: masked(y_bar, _inside(x, low, high)),
+        "low": lambda y_bar, x, low, high: masked(y_bar, above(low, x) * above(high, np.maximum(x, low))),
+        "high": lambda y_bar, x, low, high: masked(y_bar, above(np.maximum(x, low), high)),
+    },
+    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    torch=lambda torch, x, low, high: torch.clamp(x, min=low, max=high),
+    domain=Domain(sampler=_sample_clip, smooth=False),
+    special=(
+        Special((0.0, 0.0, 1.0), 0.0, ((0.0, 1.0), (0.0, 1.0), (0.0, 0.0)), "at the lower bound"),
+        Special((1.0, 0.0, 1.0), 1.0, ((0.0, 1.0), (0.0, 0.0), (0.0, 1.0)), "at the upper bound"),
+        Special((0.0, 2.0, 1.0), 1.0, ((0.0, 0.0), (0.0, 0.0), (1.0, 1.0)), "crossed bounds: the upper one wins"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+
+# --- logic -----------------------------------------------------------------------------------------------------------
+
+
+def _logic(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Uncertain where the possible truth values of the operands give different answers."""
+    if not bounds.some(es):
+        return None
+    choices = []
+    for x, e in zip(xs, es, strict=True):
+        truth, unsure = x.astype(bool), _either(x, e)
+        choices.append((truth,) if unsure is None else (truth, truth ^ unsure))
+    return _marked(np.any([forward(*combination) != y for combination in itertools.product(*choices)], axis=0))
+
+
+logical_and = register(
+    "logical_and", np.logical_and, jvp=None, vjp=None, rounding=_logic,
+    torch=lambda torch, x1, x2: torch.logical_and(x1, x2), numpy=(np.logical_and,), broadcasts=True,
+)  # fmt: skip
+
+logical_or = register(
+    "logical_or", np.logical_or, jvp=None, vjp=None, rounding=_logic,
+    torch=lambda torch, x1, x2: torch.logical_or(x1, x2), numpy=(np.logical_or,), broadcasts=True,
+)  # fmt: skip
+
+logical_xor = register(
+    "logical_xor", np.logical_xor, jvp=None, vjp=None, rounding=_logic,
+    torch=lambda torch, x1, x2: torch.logical_xor(x1, x2), numpy=(np.logical_xor,), broadcasts=True,
+)  # fmt: skip
+
+logical_not = register(
+    "logical_not", np.logical_not, jvp=None, vjp=None, rounding=_logic,
+    torch=lambda torch, x: torch.logical_not(x), numpy=(np.logical_not,),
+)  # fmt: skip
+
+
+def _finiteness(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Uncertain where the radius has no bound, or where the judged format may have overflowed."""
+    reach = np.abs(xs[0]) + bounds.zero(es[0])
+    return _marked(np.isfinite(xs[0]) & ~(reach <= fmt.max))
+
+
+isnan = register(
+    "isnan", np.isnan, jvp=None, vjp=None,
+    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(~np.isfinite(es[0]) & ~y),
+    torch=lambda torch, x: torch.isnan(x), numpy=(np.isnan,),
+)  # fmt: skip
+
+isinf = register(
+    "isinf", np.isinf, jvp=None, vjp=None, rounding=_finiteness, torch=lambda torch, x: torch.isinf(x), numpy=(np.isinf,),
+)  # fmt: skip
+
+isfinite = register(
+    "isfinite", np.isfinite, jvp=None, vjp=None, rounding=_finiteness, torch=lambda torch, x: torch.isfinite(x), numpy=(np.isfinite,),
+)  # fmt: skip
+
+signbit = register(
+    "signbit", np.signbit, jvp=None, vjp=None,
+    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(_either(xs[0], es[0])),
+    torch=lambda torch, x: torch.signbit(x), numpy=(np.signbit,), domain=KINKED,
+)  # fmt: skip

@@ -1,0 +1,236 @@
+"""Trigonometric functions, their inverses, and lengths in the plane."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Interval, Sample, Special, between
+from refgrad.op import register
+
+Array = Any
+
+sin = register(
+    "sin", np.sin,
+    jvp=lambda x_dot, x: x_dot * np.cos(x),
+    vjp=lambda y_bar, x: y_bar * np.cos(x),
+    rounding=bounds.smooth("sin", np.cos, 1.0, cap=2.0),
+    torch=lambda torch, x: torch.sin(x),
+    numpy=(np.sin,),
+)  # fmt: skip
+
+cos = register(
+    "cos", np.cos,
+    jvp=lambda x_dot, x: -x_dot * np.sin(x),
+    vjp=lambda y_bar, x: -(y_bar * np.sin(x)),
+    rounding=bounds.smooth("cos", np.sin, 1.0, cap=2.0),
+    torch=lambda torch, x: torch.cos(x),
+    numpy=(np.cos,),
+)  # fmt: skip
+
+
+def _tan_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Monotone between its poles; unbounded where one lies within the radius."""
+    radius = bounds.monotone("tan")(fmt, forward, y, xs, es, params)
+    if es[0] is None:
+        return radius
+    pole = np.rint((xs[0] + es[0]) / np.pi) != np.rint((xs[0] - es[0]) / np.pi)
+    return np.where(pole | (es[0] >= 1.5), np.inf, radius)
+
+
+tan = register(
+    "tan", np.tan,
+    jvp=lambda x_dot, y: x_dot * (1 + y * y),
+    vjp=lambda y_bar, y: y_bar * (1 + y * y),
+    rounding=_tan_rounding,
+    torch=lambda torch, x: torch.tan(x),
+    numpy=(np.tan,),
+    domain=between(-1.2, 1.2),
+)  # fmt: skip
+
+# 1 - x*x, not (1 - x)(1 + x): near the ends the derivative is as ill-conditioned as the cancellation (both u/(1 - x^2)).
+arcsin = register(
+    "arcsin", np.arcsin,
+    jvp=lambda x_dot, x: x_dot / np.sqrt(1 - x * x),
+    vjp=lambda y_bar, x: y_bar / np.sqrt(1 - x * x),
+    rounding=bounds.monotone("arcsin"),
+    torch=lambda torch, x: torch.arcsin(x),
+    numpy=(np.arcsin,),
+    domain=between(-1.0, 1.0),
+    special=(
+        Special((1.0,), math.pi / 2, ((np.inf, np.inf),), "vertical tangent"),
+        Special((-1.0,), -math.pi / 2, ((np.inf, np.inf),), "vertical tangent"),
+    ),
+)  # fmt: skip
+
+arccos = register(
+    "arccos", np.arccos,
+    jvp=lambda x_dot, x: -x_dot / np.sqrt(1 - x * x),
+    vjp=lambda y_bar, x: -(y_bar / np.sqrt(1 - x * x)),
+    rounding=bounds.monotone("arccos"),
+    torch=lambda torch, x: torch.arccos(x),
+    numpy=(np.arccos,),
+    domain=between(-1.0, 1.0),
+    special=(
+        Special((1.0,), 0.0, ((-np.inf, -np.inf),), "vertical tangent"),
+        Special((-1.0,), math.pi, ((-np.inf, -np.inf),), "vertical tangent"),
+    ),
+)  # fmt: skip
+
+arctan = register(
+    "arctan", np.arctan,
+    jvp=lambda x_dot, x: x_dot / (1 + x * x),
+    vjp=lambda y_bar, x: y_bar / (1 + x * x),
+    rounding=bounds.monotone("arctan"),
+    torch=lambda torch, x: torch.arctan(x),
+    numpy=(np.arctan,),
+    special=(Special((1e200,), math.pi / 2, ((0.0, 0.0),), "the derivative 1e-400 underflows"),),
+)  # fmt: skip
+
+
+# --- the plane -------------------------------------------------------------------------------------------------------
+
+
+def _arctan2_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The angle of a box of radii: seen from 0 under at most its half diagonal over the distance; the cut is a jump of 2 pi."""
+    ulp = 2 * fmt.ulp("arctan2") * fmt.u * np.abs(y) + 4 * fmt.eta
+    if not bounds.some(es):
+        return ulp
+    half, distance = np.hypot(bounds.zero(es[0]), bounds.zero(es[1])), np.hypot(*xs)
+    sine = np.where(half < distance, half / np.where(distance > 0, distance, 1.0), 1.0)
+    cut = (np.abs(xs[0]) <= bounds.zero(es[0])) & (xs[1] - bounds.zero(es[1]) <= 0)
+    return np.where(cut, 2 * np.pi, np.where(sine < 1, np.arcsin(sine), np.pi)) + ulp
+
+
+def _sample_arctan2(rng: np.random.Generator) -> Sample:
+    shape = SHAPES[int(rng.integers(len(SHAPES)))]
+    radius, angle = rng.uniform(0.5, 2, shape), rng.uniform(-3, 3, shape)  # away from the cut at angle pi
+    return (radius * np.sin(angle), radius * np.cos(angle)), {}
+
+
+# Angle of the point (x2, x1): r^2 would overflow or vanish, so the derivative (x2, -x1)/r^2 divides by r twice.
+arctan2 = register(
+    "arctan2", np.arctan2,
+    jvp={
+        "x1": lambda x1_dot, x1, x2: x1_dot * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
+        "x2": lambda x2_dot, x1, x2: -x2_dot * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2),
+    },
+    vjp={
+        "x1": lambda y_bar, x1, x2: y_bar * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
+        "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2)),
+    },
+    rounding=_arctan2_rounding,
+    torch=lambda torch, x1, x2: torch.arctan2(x1, x2),
+    numpy=(np.arctan2,),
+    domain=Domain(sampler=_sample_arctan2),
+    special=(
+        Special((0.0, 0.0), 0.0, (None, None), "no angle at the origin"),
+        Special((0.0, -1.0), math.pi, ((-1.0, -1.0), (0.0, 0.0)), "cut; the same derivative on both sides"),
+        Special((1e200, 1e200), math.pi / 4, ((5e-201, 5e-201), (-5e-201, -5e-201)), "the square of the radius overflows"),
+        Special((1e-200, 1e-200), math.pi / 4, ((5e199, 5e199), (-5e199, -5e199)), "the square of the radius underflows"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+
+def _per(x: Array, y: Array) -> Array:
+    """x/y, and 0 at the origin: a member of the unit disc."""
+    return x / np.where(y == 0, 1.0, y)
+
+
+def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Lipschitz with constant one in the plane: at most the length of the box's half diagonal."""
+    carried = np.hypot(bounds.zero(es[0]), bounds.zero(es[1])) if bounds.some(es) else 0.0
+    return carried + 2 * fmt.ulp("hypot") * fmt.u * (y + carried) + 2 * fmt.eta
+
+
+hypot = register(
+    "hypot", np.hypot,
+    jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot * x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot * x2, y)},
+    vjp={"x1": lambda y_bar, x1, y: y_bar * _per(x1, y), "x2": lambda y_bar, x2, y: y_bar * _per(x2, y)},
+    rounding=_hypot_rounding,
+    torch=lambda torch, x1, x2: torch.hypot(x1, x2),
+    numpy=(np.hypot,),
+    domain=Domain((POSITIVE_LINE, REAL_LINE)),
+    special=(
+        Special((0.0, 0.0), 0.0, ((-1.0, 1.0), (-1.0, 1.0)), "tip of a cone: the unit disc"),
+        Special((1e200, 1e200), math.sqrt(2) * 1e200, ((math.sqrt(0.5),) * 2, (math.sqrt(0.5),) * 2), "the square overflows"),
+    ),
+    broadcasts=True,
+)  # fmt: skip
+
+
+# --- sinc ------------------------------------------------------------------------------------------------------------
+
+
+def _sinc(x: Array, order: int = 0) -> Array:
+    """The derivative of that order of s(x) = sin(pi x)/(pi x), s(0) = 1.
+
+    From x s = sin(pi x)/pi follows x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi/2), a recurrence that is stable for |pi x| > n;
+    nearer to 0 the power series sum (-1)^k (pi x)^(2k)/(2k+1)!, differentiated term by term.
+    """
+    x = np.asarray(x)
+    pi = 4 * np.arctan(x.dtype.type(1))
+    far = np.abs(pi * x) > order + 1
+    safe = np.where(far, x, 1)
+    s = np.sin(pi * safe) / (pi * safe)
+    for n in range(1, order + 1):
+        turned = (np.sin, np.cos, lambda a: -np.sin(a), lambda a: -np.cos(a))[n % 4](pi * safe)
+        s = (pi ** (n - 1) * turned - n * s) / safe
+    near = np.where(far, 0, x)
+    series = np.zeros_like(near)
+    for k in range((order + 1) // 2, (order + 1) // 2 + 16 + 2 * order):
+        weight = math.perm(2 * k, order) / math.factorial(2 * k + 1)
+        series = series + (-1) ** k * x.dtype.type(weight) * pi**order * (pi * near) ** (2 * k - order)
+    return np.where(far, s, series)
+
+
+def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Kernels evaluate the closed form: pi x carries 2u, and order n divides by x again n times, which cancels near 0."""
+    n, x = params["order"], xs[0]
+    steepest = np.pi ** (n + 1) / (n + 2)  # |s_n| <= pi^n/(n + 1): s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1
+    carried = 0.0 if es[0] is None else np.minimum(np.abs(forward(x, order=n + 1)) * es[0] + np.pi * steepest * es[0] ** 2 / 2, 2.0 * np.pi**n)
+    closed = np.zeros_like(y)
+    size = np.abs(np.where(x == 0, 1.0, x))
+    moved = 2 * fmt.u * np.pi * size  # the error of the argument pi x
+    for k in range(n + 1):  # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
+        f, slope = [np.abs(g(np.pi * x)) for g in ((np.sin, np.cos) if (n - k) % 2 == 0 else (np.cos, np.sin))]
+        steps = np.minimum(slope * moved + moved * moved / 2, 2.0) + fmt.u * f * (2 * fmt.ulp("sin") + 4 + 2 * k + n)
+        closed = closed + np.pi ** (n - k - 1) * math.perm(n, k) / size ** (k + 1) * steps
+    return carried + np.where(x == 0, 0.0, closed) + 2 * fmt.eta
+
+
+# The order is a parameter, so that the rules hold at 0 for every order of derivative (s'' (0) = -pi^2/3).
+sinc = register(
+    "sinc", _sinc,
+    jvp=lambda x_dot, x, order: x_dot * sinc(x, order=order + 1),
+    vjp=lambda y_bar, x, order: y_bar * sinc(x, order=order + 1),
+    rounding=_sinc_rounding,
+    torch=lambda torch, x, order: torch.sinc(x),
+    numpy=(np.sinc,),
+    special=(Special((0.0,), 1.0, ((0.0, 0.0),), "0/0 in the closed form"),),
+)  # fmt: skip
+
+
+# --- degrees ---------------------------------------------------------------------------------------------------------
+
+deg2rad = register(
+    "deg2rad", np.deg2rad,
+    jvp=lambda x_dot: np.deg2rad(x_dot),
+    vjp=lambda y_bar: np.deg2rad(y_bar),
+    rounding=bounds.monotone(1.0),
+    torch=lambda torch, x: torch.deg2rad(x),
+    numpy=(np.deg2rad, np.radians),
+)  # fmt: skip
+
+rad2deg = register(
+    "rad2deg", np.rad2deg,
+    jvp=lambda x_dot: np.rad2deg(x_dot),
+    vjp=lambda y_bar: np.rad2deg(y_bar),
+    rounding=bounds.monotone(1.0),
+    torch=lambda torch, x: torch.rad2deg(x),
+    numpy=(np.rad2deg, np.degrees),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""A failing case as a figure: its graph with the first wrong node marked, and the same graph as a list of nodes to be read aloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from refgrad.report.drawing import Drawing, Spec, draw
+from refgrad.report.records import Result
+from refgrad.report.replay import Replay, replay
+from refgrad.report.text import cut, one_line
+
+MOST_NODES = 80  # a larger graph is listed, not drawn
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NodeText:
+    """One node in words."""
+
+    number: int
+    text: str
+    value: str
+    gradient: str
+    first_wrong: bool
+    output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The drawing (None for a large graph), the nodes in words, and how many were left out of the list."""
+
+    drawing: Drawing | None
+    nodes: tuple[NodeText, ...]
+    more: int
+    numbers: bool  # whether values could be derived
+    gradients: bool
+
+
+def figure(result: Result) -> Figure | None:
+    """The figure of a result; None where its case did not travel or its graph cannot be read."""
+    nodes = result.nodes
+    if not nodes or not all(isinstance(n, dict) for n in nodes):
+        return None
+    again = replay(result.case, backward=result.mode == "reverse")
+    outputs = result.case["graph"].get("outputs")
+    outputs = set(outputs) if isinstance(outputs, list) and all(isinstance(k, int) for k in outputs) else set()
+    wrong = result.first_wrong[0] if result.first_wrong is not None else None
+    drawing = None
+    if len(nodes) <= MOST_NODES and all(_ordered(n, k) for k, n in enumerate(nodes)):
+        drawing = draw([_spec(n, k, again, wrong == k) for k, n in enumerate(nodes)])
+    words = tuple(
+        NodeText(k, _words(n), again.values[k] if again else "", again.gradients[k] if again else "", wrong == k, k in outputs)
+        for k, n in enumerate(nodes[:MOST_LISTED])
+    )
+    return Figure(drawing, words, max(0, len(nodes) - MOST_LISTED), again is not None, any(w.gradient for w in words))
+
+
+def _ordered(node: dict[str, Any], k: int) -> bool:
+    of = node.get("of", [])
+    return isinstance(of, list) and all(isinstance(j, int) and not isinstance(j, bool) and 0 <= j < k for j in of)
+
+
+def _name(node: dict[str, Any]) -> str:
+    if "op" in node:
+        return one_line(str(node["op"]))
+    return one_line(str(node["input"])) if "input" in node else "constant"
+
+
+def _spec(node: dict[str, Any], k: int, again: Replay | None, wrong: bool) -> Spec:
+    kind = "op" if "op" in node else "input" if "input" in node else "constant"
+    lines = [f"{k} {cut(_name(node), 24)}"]
+    if wrong:
+        lines.insert(0, "✗ first wrong")
+    if again is not None and again.values[k]:
+        lines.append(cut(again.values[k], 30))
+    elif kind == "constant":
+        lines.append(cut(_constant(node), 30))
+    if again is not None and again.gradients[k]:
+        lines.append("∂ " + cut(again.gradients[k], 30))
+    return Spec(tuple(lines), tuple(node.get("of", ())), f"{kind} wrong" if wrong else kind)
+
+
+def _constant(node: dict[str, Any]) -> str:
+    array = node.get("constant")
+    data = array.get("data") if isinstance(array, dict) else None
+    if not isinstance(data, list):
+        return ""
+    return ", ".join(str(v) for v in data[:3]) + (", …" if len(data) > 3 else "")
+
+
+def _words(node: dict[str, Any]) -> str:
+    if "op" not in node:
+        return f"input {_name(node)}" if "input" in node else f"constant {cut(one_line(_constant(node)), 60)}"
+    of = node.get("of", [])
+    given = node.get("with")
+    params = f" with {cut(one_line(str(given)), 120)}" if given else ""
+    return f"{_name(node)} of {', '.join(f'node {j}' for j in of) if isinstance(of, list) else of}{params}"

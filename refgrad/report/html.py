@@ -1,0 +1,133 @@
+"""The page: one HTML file with everything in it, made from templates that escape whatever they are given."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from refgrad.errors import RefgradError
+from refgrad.report import text
+from refgrad.report.clusters import Cluster, clusters, term
+from refgrad.report.coverage import shares, unjudged
+from refgrad.report.figure import Figure, figure
+from refgrad.report.heat import LEGEND, heat_map
+from refgrad.report.histogram import histograms
+from refgrad.report.payload import payload
+from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.verdict import verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SYMBOLS = {AGREE: "✓", DISAGREE: "✗", ERROR: "⚠", UNDECIDED: "?", UNSUPPORTED: "–"}
+MOST_IN_FULL = 40  # clusters with figure, script and case
+ROOM = 300_000  # characters of scripts and cases in the page
+MOST_SCRIPT, MOST_CASE = 24_000, 48_000
+MOST_LISTED = 400  # clusters without
+MOST_CRASHES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cluster shown in full."""
+
+    cluster: Cluster
+    figure: Figure | None
+    script: str
+    case_link: str  # data: address of the case file; empty where it is too large to travel
+    case_name: str
+    others: tuple[str, ...]
+
+
+def render(run: Run) -> str:
+    """The page of a run. The same run gives the same text, byte for byte."""
+    environment = _environment()
+    style, code = _asset("style.css"), _asset("table.js")
+    found = clusters(run)
+    full = findings(found)
+    return environment.get_template("page.html.j2").render(
+        style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
+        findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
+        found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
+        shares=shares(run), unjudged=unjudged(run), payload=payload(run), statuses=STATUSES, symbols=SYMBOLS,
+    )  # fmt: skip
+
+
+def write(run: Run, path: str | Path) -> None:
+    """Write the page of a run. The file appears whole or not at all."""
+    page = render(run)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(page)
+        temporary.chmod(0o644)  # mkstemp's files are for their owner alone; a report is to be read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
+    """The clusters that are shown in full: from the smallest case on, as many as there is room for."""
+    full: list[Finding] = []
+    room = ROOM
+    for c in found[:MOST_IN_FULL]:
+        r = c.smallest
+        script = r.script if len(r.script) <= MOST_SCRIPT else ""
+        case = json.dumps(r.case, ensure_ascii=False, separators=(",", ":")) if r.case else ""
+        link = "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
+        link = link if len(link) <= MOST_CASE else ""
+        picture = figure(r)
+        room -= len(script) + len(link) + 4000 + 400 * (len(picture.nodes) if picture else 0)
+        if room < 0 and full:
+            break
+        others = tuple(dict.fromkeys(o.id for o in c.results if o.id != r.id))
+        full.append(Finding(c, picture, script, link, f"case-{_file_name(r.id)}.json", others[:24]))
+    return tuple(full)
+
+
+def _file_name(name: str) -> str:
+    """A name that means a file and nothing else to a shell."""
+    return "".join(ch for ch in name if ch.isascii() and (ch.isalnum() or ch in "-_")) or "unnamed"
+
+
+def _environment() -> Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise RefgradError('the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"') from error
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    environment.filters |= {
+        "short": text.short, "exact": text.exact, "count": text.count, "brief": text.brief, "several": text.several,
+        "place": text.place, "cut": text.cut, "one_line": text.one_line, "query": _query, "term": term,
+    }  # fmt: skip
+    environment.globals["percent"] = text.percent
+    return environment
+
+
+def _query(value: str) -> str:
+    """The address of the table with a query."""
+    return "#q=" + quote(value, safe=":")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("refgrad.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")

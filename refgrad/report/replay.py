@@ -1,0 +1,64 @@
+"""Values and gradients of every node of a failing case, derived again from the case itself, to be written into its drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refgrad.encode import decode_array
+from refgrad.graph import Graph
+from refgrad.report.records import Json
+from refgrad.report.text import short
+
+MOST_NODES, MOST_ELEMENTS = 60, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One text a node; empty where the node has none."""
+
+    values: tuple[str, ...]
+    gradients: tuple[str, ...]
+
+
+def replay(case: Json, *, backward: bool) -> Replay | None:
+    """Run the case's graph in float64, and go back through it if asked; None where this refgrad cannot.
+
+    A drawing without numbers is better than no page, so every failure here is taken as "cannot".
+    """
+    try:
+        return _replay(case, backward)
+    except Exception:  # noqa: BLE001 - see above: a case may hold anything, and an op may raise anything
+        return None
+
+
+def _replay(case: Json, backward: bool) -> Replay | None:
+    graph = Graph.from_dict(case["graph"])
+    inputs = {name: _wide(decode_array(x)) for name, x in case["inputs"].items()}
+    held = [n.value for n in graph.nodes if n.value is not None]
+    if len(graph.nodes) > MOST_NODES or sum(np.size(x) for x in [*inputs.values(), *held]) > MOST_ELEMENTS:
+        return None
+    with np.errstate(all="ignore"):
+        graph.forward(inputs)
+        if backward and "cotangent" in case:
+            graph.backward(_wide(decode_array(case["cotangent"])))
+    empty = [None] * len(graph.nodes)
+    return Replay(tuple(map(_shown, graph.values or empty)), tuple(map(_shown, graph.cotangents or empty)))
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
+
+
+def _shown(x: Any) -> str:
+    """A number, or the first three elements of an array with its shape."""
+    if x is None:
+        return ""
+    a = np.asarray(x)
+    items = [short(float(v), 4) for v in a.ravel()[:3]]
+    if a.ndim == 0:
+        return items[0]
+    inside = ", ".join(items) + (", …" if a.size > 3 else "")
+    return f"[{inside}]" if a.ndim == 1 and a.size <= 3 else f"{'×'.join(map(str, a.shape))}: {inside}"

@@ -1,0 +1,85 @@
+"""The table that ends a run on the terminal: eighty columns, readable without colour."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import TextIO
+
+from refgrad.report.clusters import Cluster, clusters
+from refgrad.report.coverage import shares, unjudged
+from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.text import brief, cut, one_line
+from refgrad.report.verdict import FAIL, PASS, verdict
+
+WIDTH = 80
+MOST = 8  # clusters, and reasons
+_RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def table(run: Run, color: bool = False) -> str:
+    """The end of a run in text: what was judged, the failures by cluster, what was not judged, the verdict."""
+
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if color else text
+
+    said = verdict(run)
+    lines = [*_judged(run), ""]
+    found = clusters(run)
+    for c in found[:MOST]:
+        lines += [paint(_headline(c), _RED), *_detail(c)]
+    if len(found) > MOST:
+        lines.append(f"... and {len(found) - MOST} more clusters; the HTML report shows them all")
+    for crash in run.crashes[:MOST]:
+        lines.append(paint(cut(f"crash  {one_line(crash.item)}: {one_line(crash.reason)}", WIDTH), _RED))
+    if len(run.crashes) > MOST:
+        lines.append(f"... and {len(run.crashes) - MOST} more crashes")
+    if found or run.crashes:
+        lines.append("")
+    lines += _not_judged(run)
+    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
+    lines += textwrap.wrap(" · ".join(f"{value} {name}" for name, value in said.proof).replace("\u202f", ","), WIDTH)
+    tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
+    lines += [paint(line, f"{_BOLD};{tone}") for line in textwrap.wrap(f"exit {said.exit}: {said.sentence}", WIDTH)]
+    return "\n".join(lines) + "\n"
+
+
+def _judged(run: Run) -> list[str]:
+    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "undec.", "unsup.", "elements", "worst")
+    form = "{:<7}{:<9}{:<9}{:>7}{:>7}{:>7}{:>8}{:>8}{:>10}{:>8}"
+    lines = [form.format(*titles)]
+    for s in shares(run):
+        tally = [brief(s.statuses[STATUSES.index(k)]) for k in (AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED)]
+        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 8))]
+        lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
+    return lines
+
+
+def _headline(c: Cluster) -> str:
+    where = f"{one_line(c.dtype)} {one_line(c.device)} {one_line(c.mode)}"
+    room = WIDTH - len(c.status) - len(where) - 20
+    cases = f"{brief(c.cases)} case" + ("s" if c.cases != 1 else "")
+    return cut(f"{c.status}  {cut(one_line(c.title), max(12, room))}  {where}  {cases}", WIDTH)
+
+
+def _detail(c: Cluster) -> list[str]:
+    r = c.smallest
+    text = one_line(r.message or r.reason)
+    lines = textwrap.wrap(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
+    size = f" ({len(r.nodes)} nodes)" if r.nodes else ""
+    return ["    " + line for line in [*lines, cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}{size}", WIDTH - 4)]]
+
+
+def _not_judged(run: Run) -> list[str]:
+    left = unjudged(run)
+    lines = []
+    for reason in left.reasons[:MOST]:
+        if reason.status != ERROR:
+            lines.append(cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH))
+    lines += [cut(f"         {one_line(what)}: {one_line(why)}", WIDTH) for what, why in left.absent]
+    return ["not judged", *lines, ""] if lines else []

@@ -1,0 +1,76 @@
+"""Numbers and words as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_VARIABLE = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+NARROW = "\u202f"
+
+
+def short(x: float | None, digits: int = 3) -> str:
+    """A number to a few significant digits; an en dash for None."""
+    if x is None:
+        return "–"
+    if math.isnan(x):
+        return "nan"
+    if math.isinf(x):
+        return "∞" if x > 0 else "−∞"
+    return f"{x:.{digits}g}".replace("-", "−").replace("e+0", "e").replace("e−0", "e−").replace("e+", "e")
+
+
+def exact(x: float) -> str:
+    """A number as it must be compared: every digit that distinguishes it."""
+    return repr(x).replace("-", "−") if math.isfinite(x) else short(x)
+
+
+def count(n: int) -> str:
+    """A count with its thousands set apart."""
+    return f"{n:,}".replace(",", NARROW)
+
+
+def brief(n: int) -> str:
+    """A count in at most five characters: 940, 1.2k, 35k, 2.1M."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if n >= size:
+            return f"{n / size:.1f}{unit}" if n < 10 * size else f"{n // size}{unit}"
+    return str(n)
+
+
+def several(n: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 case", "12 cases"."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share that never rounds to nothing or to all."""
+    if whole == 0:
+        return "–"
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1%"
+    if 99.9 < share < 100:
+        return "> 99.9%"
+    return f"{share:.1f}%" if part not in {0, whole} else f"{share:.0f}%"
+
+
+def place(element: tuple[int, ...]) -> str:
+    """Where an element stands: "[0, 2]", and nothing for a number."""
+    return f"[{', '.join(map(str, element))}]" if element else ""
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` characters, with an ellipsis where something is missing."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def one_line(text: str) -> str:
+    """Text without control characters and direction marks: nothing a terminal would obey or a reader could not see."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def pattern(text: str) -> str:
+    """The first line of a message with its numbers and addresses blanked, so that like failures meet."""
+    return cut(_VARIABLE.sub("#", one_line(text.strip().split("\n", 1)[0])), 160)

@@ -1,0 +1,98 @@
+"""The verdict on a run: its exit code, one sentence, and what proved it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from refgrad.report.records import DISAGREE, ERROR, Run
+from refgrad.report.text import count, several, short
+
+PASS, FAIL, NOTHING = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the top of every rendering says."""
+
+    exit: int
+    sentence: str
+    notes: tuple[str, ...]  # what a reader must not overlook: the run is partial, planted errors went unseen ...
+    proof: tuple[tuple[str, str], ...]  # what was done, and how much of it
+
+
+def exit_code(run: Run) -> int:
+    """0 agree, 1 something disagrees, failed or crashed, 3 the run proved nothing.
+
+    Never greener than the run itself: a run without an end, one that ended with another code for a reason of its own
+    (a required device was missing), and one whose planted errors all went unseen are not 0.
+    """
+    if run.crashes or any(r.failed for r in run.results):
+        return FAIL
+    if run.partial or run.elements == 0 or _vacuous(run):
+        return NOTHING
+    return run.end.exit if run.end is not None else NOTHING
+
+
+def _vacuous(run: Run) -> bool:
+    detectable = sum(a.detectable for a in run.audits)
+    return detectable > 0 and sum(a.caught for a in run.audits) == 0
+
+
+def verdict(run: Run) -> Verdict:
+    """The verdict in words."""
+    code = exit_code(run)
+    return Verdict(code, _sentence(run, code), tuple(_notes(run, code)), tuple(_proof(run)))
+
+
+def _sentence(run: Run, code: int) -> str:
+    if code == FAIL and (run.crashes or any(r.failed for r in run.results)):
+        tally = Counter(r.status for r in run.results if r.failed)
+        cases = len({r.id for r in run.results if r.status == DISAGREE})
+        parts = []
+        if tally[DISAGREE]:
+            parts.append(f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative")
+        if tally[ERROR]:
+            parts.append(f"{several(tally[ERROR], 'result')} could not be judged because of an error")
+        if run.crashes:
+            parts.append(f"{several(len(run.crashes), 'test item')} crashed")
+        text = "; ".join(parts)
+        return text[0].upper() + text[1:] + "."
+    if run.elements == 0:
+        return "Nothing was proved: no element was compared."
+    if run.partial:
+        return "Nothing is proved yet: the run was cut short, without a disagreement so far."
+    if _vacuous(run):
+        return "Nothing was proved: none of the planted errors was caught, so this run could not have failed."
+    if code:
+        return f"Nothing failed in the results, but the run ended with exit code {code}."
+    return "Every gradient that was judged agrees with the derivative."
+
+
+def _notes(run: Run, code: int) -> list[str]:
+    notes = []
+    if run.partial:
+        how = "its last line is torn off" if run.truncated else "it has no end line"
+        notes.append(f"Partial: {how}, so the run was interrupted and what follows is what it had written by then.")
+    if _vacuous(run) and code == FAIL:
+        notes.append("None of the planted errors was caught: agreement in this run proves nothing.")
+    missed = sum(max(0, a.detectable - a.caught) for a in run.audits)
+    if missed and not _vacuous(run):
+        notes.append(f"{several(missed, 'planted error')} went unseen; see the audit below.")
+    if run.end is not None and run.end.exit != code:
+        notes.append(f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}.")
+    return notes
+
+
+def _proof(run: Run) -> list[tuple[str, str]]:
+    proof = [("cases", count(run.cases)), ("results", count(len(run.results))), ("elements compared", count(run.elements))]
+    detectable = sum(a.detectable for a in run.audits)
+    if run.audits:
+        caught = sum(a.caught for a in run.audits)
+        proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
+    else:
+        proof.append(("planted errors caught", "no audit"))
+    seen = sorted(r.sensitivity for r in run.results if r.sensitivity is not None)
+    if seen:
+        proof.append(("typical smallest error seen", short(seen[len(seen) // 2], 2)))
+    return proof

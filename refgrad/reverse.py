@@ -1,0 +1,277 @@
+"""Reverse mode: the tape. Running the function writes one entry an op; walking back sends cotangents through VJP rules.
+
+The tape is a flat list without links between entries, so neither walking nor freeing it recurses. An entry keeps the places
+of its operands, their rules, and exactly the arrays those rules ask for by name:
+
+    (i, rule, saved)                    one active operand of a common elementwise op
+    (i, rule, saved, j, rule, saved)    two
+    Entry                               everything else: broadcasting, mixed dtypes, parameters, variadic ops
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, shape_of
+from refgrad.ops import arithmetic
+from refgrad.trace import TracedArray
+
+Array = Any
+# Operand's place on the tape, its rule, what the rule needs, the operand's shape and dtype, its position among the operands.
+Edge = tuple[int, Rule, tuple[Any, ...], tuple[int, ...], Any, int]
+
+
+class Tape(list[Any]):
+    """Entries in the order of execution; an entry's place is the place of its result. Inputs have None."""
+
+    __slots__ = ("level",)
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.level = level
+
+    def input(self, value: Array) -> Var:
+        """A new differentiable input."""
+        self.append(None)
+        return Var(value, self, len(self) - 1)
+
+
+class Var(TracedArray):
+    """A value with its place on a tape."""
+
+    __slots__ = ("index", "tape", "value")
+
+    def __init__(self, value: Array, tape: Tape, index: int) -> None:
+        self.value = value
+        self.tape = tape
+        self.index = index
+
+    @property
+    def level(self) -> int:  # type: ignore[override]
+        return self.tape.level
+
+    def become(self, other: Any) -> None:
+        self.value, self.index = other.value, other.index
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        tape = top.tape
+        active = tuple([type(x) is Var and x.tape is tape for x in operands])
+        values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+        y = apply(op, values, params)
+        return record(tape, op, operands, values, params, active, y)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc in FAST:
+            return FAST[ufunc](*inputs)
+        return TracedArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+
+
+class Entry:
+    """A general entry: one edge an active operand; the edges of a variadic op share a rule that answers for all of them."""
+
+    __slots__ = ("edges", "op")
+
+    def __init__(self, op: Op, edges: list[Edge]) -> None:
+        self.op = op
+        self.edges = edges
+
+    def pull(self, y_bar: Array, bars: list[Any]) -> None:
+        """Send the cotangent of the result to the operands."""
+        if self.op.signature.variadic:
+            _, rule, saved, _, _, _ = self.edges[0]
+            answers = rule(y_bar, *saved)
+            x_bars = [answers[position] for *_, position in self.edges]
+        else:
+            x_bars = [rule(y_bar, *saved) for _, rule, saved, *_ in self.edges]
+        for (i, _, _, shape, dtype, _), x_bar in zip(self.edges, x_bars, strict=True):
+            accumulate(bars, i, fit(x_bar, shape, dtype, self.op))
+
+
+def record(tape: Tape, op: Op, operands: tuple[Any, ...], values: tuple[Any, ...], params: Params, active: tuple[bool, ...], y: Array) -> Any:
+    """Write an op that was computed to the tape; a result without a derivative stays a plain value."""
+    sig = op.signature
+    if not sig.differentiable:
+        return y
+    edges: list[Edge] = []
+    rules = sig.vjp * len(values) if sig.variadic else sig.vjp
+    shared: tuple[Any, ...] | None = None
+    for position, (x, value, a, needs) in enumerate(zip(operands, values, active, rules, strict=True)):
+        if a and needs is not None:
+            if shared is None or not sig.variadic:
+                shared = needs.collect(values, y, params, active)
+            edges.append((x.index, needs.rule, shared, shape_of(value), value.dtype, position))
+    if not edges:
+        return y
+    tape.append(Entry(op, edges))
+    return Var(y, tape, len(tape) - 1)
+
+
+def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
+    """Cotangent shape equals input shape: where an operand was broadcast, sum over what it was repeated along."""
+    if x_bar.shape != shape:
+        if not op.broadcasts:
+            raise AssertionError(f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}")
+        x_bar = unbroadcast(x_bar, shape)
+    return x_bar if x_bar.dtype == dtype else x_bar.astype(dtype)
+
+
+def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:
+    """The transpose of broadcasting ``shape`` to ``x_bar.shape``; an operand that a rule left narrower is broadcast first."""
+    full = np.broadcast_shapes(x_bar.shape, shape)
+    if x_bar.shape != full:
+        x_bar = np.broadcast_to(x_bar, full)
+    lead = len(full) - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(shape) if n == 1 and full[lead + k] != 1)
+    if axes:
+        x_bar = np.add.reduce(x_bar, axis=axes, keepdims=True)
+    return np.reshape(x_bar, shape) if lead else x_bar
+
+
+def accumulate(bars: list[Any], i: int, x_bar: Array) -> None:
+    """Add a cotangent to the place of its value. Traced ones are gathered, so that the bound of their sum holds in any order."""
+    old = bars[i]
+    if old is None:
+        bars[i] = x_bar
+    elif type(old) is list:
+        old.append(x_bar)
+    elif isinstance(x_bar, TracedArray) or isinstance(old, TracedArray):
+        bars[i] = [old, x_bar]
+    else:
+        bars[i] = old + x_bar
+
+
+def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[Any]:
+    """Cotangents of the inputs (None where the output does not depend on one) for cotangent ``y_bar`` of the output's place."""
+    bars: list[Any] = [None] * (output + 1)
+    bars[output] = y_bar
+    for k in range(output, -1, -1):
+        y_bar = bars[k]
+        if y_bar is None:
+            continue
+        if type(y_bar) is list:
+            y_bar = bars[k] = arithmetic.fan_in(*y_bar)
+        entry = tape[k]
+        if entry is None:
+            continue
+        bars[k] = None
+        if type(entry) is not tuple:
+            entry.pull(y_bar, bars)
+            continue
+        i, rule, saved = entry[:3]
+        x_bar = rule(y_bar, *saved)
+        if bars[i] is None:
+            bars[i] = x_bar
+        else:
+            accumulate(bars, i, x_bar)
+        if len(entry) == 6:
+            i, rule, saved = entry[3:]
+            x_bar = rule(y_bar, *saved)
+            if bars[i] is None:
+                bars[i] = x_bar
+            else:
+                accumulate(bars, i, x_bar)
+    return [bars[i] if i <= output else None for i in inputs]
+
+
+# --- the short way for elementwise ops on arrays of one shape and dtype ------------------------------------------------
+
+_KEEP: dict[tuple[int, ...], Callable[..., tuple[Any, ...]]] = {
+    (): lambda x1, x2, y: (), (0,): lambda x1, x2, y: (x1,), (1,): lambda x1, x2, y: (x2,), (2,): lambda x1, x2, y: (y,),
+    (0, 1): lambda x1, x2, y: (x1, x2), (0, 2): lambda x1, x2, y: (x1, y), (1, 2): lambda x1, x2, y: (x2, y),
+    (0, 1, 2): lambda x1, x2, y: (x1, x2, y),
+}  # fmt: skip
+_PLAIN = frozenset({np.ndarray, float, int, np.float64})
+
+
+def _short(needs: Needs | None) -> tuple[Rule, Callable[..., tuple[Any, ...]]] | None:
+    """The rule and what to keep for it, where it asks only for operands and y, in that order."""
+    if needs is None:
+        return None
+    places = tuple([2 if kind == "y" else key for kind, key in needs.picks if kind in ("operand", "y")])
+    return (needs.rule, _KEEP[places]) if len(places) == len(needs.picks) and places in _KEEP else None
+
+
+def _fast_unary(op: Op) -> Callable[..., Any] | None:
+    short = _short(op.signature.vjp[0])
+    if short is None:
+        return None
+    rule, keep = short
+    forward: Callable[..., Any] = op.forward
+
+    def call(x: Any) -> Any:
+        value, tape = x.value, x.tape
+        y = forward(value)
+        if y.dtype is value.dtype:
+            tape.append((x.index, rule, keep(value, None, y)))
+            return Var(y, tape, len(tape) - 1)
+        return record(tape, op, (x,), (value,), {}, (True,), y)
+
+    return call
+
+
+def _fast_binary(op: Op) -> Callable[..., Any] | None:
+    first, second = _short(op.signature.vjp[0]), _short(op.signature.vjp[1])
+    if first is None or second is None:
+        return None
+    rule1, keep1 = first
+    rule2, keep2 = second
+    forward: Callable[..., Any] = op.forward
+
+    def call(x1: Any, x2: Any) -> Any:
+        if type(x1) is Var:
+            tape, value1 = x1.tape, x1.value
+            if type(x2) is Var and x2.tape is tape:
+                value2 = x2.value
+                y = forward(value1, value2)
+                if value1.shape == y.shape == value2.shape and value1.dtype is y.dtype is value2.dtype:
+                    tape.append((x1.index, rule1, keep1(value1, value2, y), x2.index, rule2, keep2(value1, value2, y)))
+                    return Var(y, tape, len(tape) - 1)
+                return record(tape, op, (x1, x2), (value1, value2), {}, (True, True), y)
+            if type(x2) in _PLAIN:
+                y = forward(value1, x2)
+                if value1.shape == y.shape and value1.dtype is y.dtype:
+                    tape.append((x1.index, rule1, keep1(value1, x2, y)))
+                    return Var(y, tape, len(tape) - 1)
+                return record(tape, op, (x1, x2), (value1, x2), {}, (True, False), y)
+        elif type(x2) is Var and type(x1) in _PLAIN:
+            tape, value2 = x2.tape, x2.value
+            y = forward(x1, value2)
+            if value2.shape == y.shape and value2.dtype is y.dtype:
+                tape.append((x2.index, rule2, keep2(x1, value2, y)))
+                return Var(y, tape, len(tape) - 1)
+            return record(tape, op, (x1, x2), (x1, value2), {}, (False, True), y)
+        return apply(op, (x1, x2), {})
+
+    return call
+
+
+def _fast_ops() -> dict[Any, Callable[..., Any]]:
+    fast: dict[Any, Callable[..., Any]] = {}
+    for function, op in BY_FUNCTION.items():
+        if isinstance(function, np.ufunc) and op.forward is function and op.signature.differentiable and not op.signature.defaults:
+            maker = {1: _fast_unary, 2: _fast_binary}.get(function.nin)
+            call = maker(op) if maker else None
+            if call is not None:
+                fast[function] = call
+    return fast
+
+
+FAST = _fast_ops()
+
+
+def _operator(name: str, op: Op, swapped: bool = False) -> None:
+    function = op.numpy[0]
+    if function in FAST:
+        call = FAST[function]
+        setattr(Var, name, (lambda self, other: call(other, self)) if swapped else call)
+
+
+for _name in ("add", "subtract", "multiply", "divide"):
+    _symbol = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv"}[_name]
+    _operator(f"__{_symbol}__", REGISTRY[_name])
+    _operator(f"__r{_symbol}__", REGISTRY[_name], swapped=True)
+setattr(Var, "__neg__", FAST[np.negative])

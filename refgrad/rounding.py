@@ -1,0 +1,80 @@
+"""The third interpreter: an array with a rigorous error radius, in a format wider than the one judged.
+
+A Ball is what a run in the judged format may have come to: every such value lies within ``radius`` of ``value``. It is the
+innermost level, so forward and reverse mode run over Balls as over plain arrays, in any nesting, and gradients arrive
+with bounds. Idea: ball arithmetic (Arb; Higham, ch. 3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds import Format
+from refgrad.op import Op, Params, apply
+from refgrad.trace import TracedArray
+
+Array = Any
+
+
+class Ball(TracedArray):
+    """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact."""
+
+    __slots__ = ("fmt", "radius", "value")
+    level = 0
+
+    def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
+        self.value = value
+        self.radius = radius
+        self.fmt = fmt
+
+    def become(self, other: Any) -> None:
+        self.value, self.radius = other.value, other.radius
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        fmt = top.fmt
+        balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
+        xs = tuple([b.value for b in balls])
+        with np.errstate(all="ignore"):
+            y = op.forward(*xs, **params)
+            radius = op.rounding(fmt, op.forward, y, xs, tuple([b.radius for b in balls]), params)
+        if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
+            y, radius = radius
+        if radius is None and y.dtype.kind == "b":
+            return y
+        return Ball(y, radius, fmt)
+
+
+def exact(x: Array, fmt: Format) -> Ball:
+    """An array given exactly: its elements are numbers of the judged format."""
+    return Ball(np.asarray(x).astype(fmt.wide), None, fmt)
+
+
+def lift(x: Any, fmt: Format) -> Ball:
+    """A constant met by a Ball: a number that the judged format cannot hold carries its rounding."""
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        return Ball(x, None, fmt)
+    x = x.astype(fmt.wide)
+    off = ~representable(x, fmt)
+    return Ball(x, np.where(off, fmt.u * np.abs(x), 0.0) if off.any() else None, fmt)
+
+
+def representable(x: Array, fmt: Format) -> Array:
+    """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
+    with np.errstate(invalid="ignore"):
+        scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
+        return (scaled == np.rint(scaled)) | ~np.isfinite(x)
+
+
+def parts(x: Any) -> tuple[Array, Array]:
+    """Value and radius of a result; a plain array is exact."""
+    if type(x) is Ball:
+        return x.value, np.zeros(x.shape) if x.radius is None else np.broadcast_to(x.radius, x.shape)
+    x = np.asarray(x)
+    return x, np.zeros(x.shape)
+
+
+__all__ = ["Ball", "apply", "exact", "lift", "parts", "representable"]

@@ -1,0 +1,21 @@
+"""The judge. It knows no framework: it compares what one said (an Observation) with what is so (Balls)."""
+
+from __future__ import annotations
+
+from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.case import Case
+from refgrad.testing.compare import compare
+from refgrad.testing.observation import Observation
+from refgrad.testing.verdict import Element, Verdict
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, whole
+
+MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD)
+
+
+def judge(case: Case, seen: Observation) -> list[Verdict]:
+    """All verdicts on one observation: value, reverse and forward mode node by node, then both modes from end to end."""
+    anchored = Anchored(case, seen)
+    return [anchored.value(), anchored.reverse(), anchored.forward(), *whole(case, seen)]
+
+
+__all__ = ["MODES", "Anchored", "Case", "Element", "Observation", "Verdict", "compare", "judge"]

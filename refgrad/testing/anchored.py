@@ -1,0 +1,129 @@
+"""Anchored judging: every node on its own, from the framework's own operand values and its own incoming gradients.
+
+The bound then covers one op and one accumulation. Nothing grows with depth, the framework's own values decide each branch, and
+the first wrong node is known by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from refgrad.bounds import FORMATS, Format
+from refgrad.forward import push
+from refgrad.graph import Node, contributions
+from refgrad.op import apply
+from refgrad.ops import arithmetic
+from refgrad.rounding import Ball, exact
+from refgrad.testing.case import Case
+from refgrad.testing.compare import compare
+from refgrad.testing.observation import Observation
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import Comparison, Verdict
+
+Array = Any
+VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
+
+
+class Anchored:
+    """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
+
+    def __init__(self, case: Case, seen: Observation) -> None:
+        self.case, self.seen, self.graph = case, seen, case.graph
+        self.order = case.graph.order()
+        self.fmt: Format = FORMATS[case.dtype]
+        self.sharp = replace(self.fmt, kinks=False)
+        self.balls: list[Any] = [None] * len(self.graph.nodes)  # the framework's own value of every node, taken as exact
+        for k in self.order:
+            if seen.values[k] is not None:
+                self.balls[k] = self._exact(seen.values[k])
+        self.recomputed: dict[int, Any] = {}
+
+    def _exact(self, x: Array) -> Any:
+        return exact(x, self.fmt) if x.dtype.kind == "f" else x
+
+    def _recomputed(self, k: int) -> Any:
+        """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
+        if k not in self.recomputed:
+            node = self.graph.nodes[k]
+            assert node.op is not None
+            self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
+        return self.recomputed[k]
+
+    def _strange(self, part: str, k: int) -> str:
+        """A dtype or device other than asked for, in words."""
+        dtype, device = self.seen.dtypes[part][k], self.seen.devices[part][k]
+        if dtype is not None and dtype != self.case.dtype:
+            return f"{part[:-1]} of node {k} has dtype {dtype}, expected {self.case.dtype}"
+        if device is not None and device != self.case.device:
+            return f"{part[:-1]} of node {k} is on device {device}, expected {self.case.device}"
+        return ""
+
+    def value(self) -> Verdict:
+        """Forward values: each op redone from the framework's own operands."""
+        tally = Tally(VALUE, self.case.dtype, self.case.device)
+        for k in self.order:
+            node = self.graph.nodes[k]
+            if node.op is None or self.balls[k] is None:
+                continue
+            operands = tuple([Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in [self.balls[j] for j in node.of]])
+            expected = apply(node.op, operands, node.params)
+            tally.add(k, node.op.name, self._judge("values", k, expected, f"value of {node.op.name} (node {k})"))
+        return tally.verdict()
+
+    def forward(self) -> Verdict:
+        """Tangents: each op's JVP from the framework's own operand values and tangents."""
+        tally = Tally(FORWARD, self.case.dtype, self.case.device)
+        if FORWARD in self.seen.unavailable:
+            return tally.unsupported(self.seen.unavailable[FORWARD])
+        tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
+        for k in self.order:
+            node = self.graph.nodes[k]
+            if node.op is None or not node.op.signature.differentiable:
+                continue
+            active = tuple([tangents[j] is not None for j in node.of])
+            if not any(active):
+                continue
+            operands = tuple([self.balls[j] for j in node.of])
+            expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], self._recomputed(k))
+            if expected is not None:
+                tally.add(k, node.op.name, self._judge("tangents", k, expected, f"tangent of {node.op.name} (node {k})"))
+        return tally.verdict()
+
+    def reverse(self) -> Verdict:
+        """Gradients of every node: the sum of what its users send back, by their VJPs, from the framework's own gradients."""
+        tally = Tally(REVERSE, self.case.dtype, self.case.device)
+        if REVERSE in self.seen.unavailable:
+            return tally.unsupported(self.seen.unavailable[REVERSE])
+        sent: dict[int, list[tuple[str, Any]]] = {}
+        for k in reversed(self.order):
+            node = self.graph.nodes[k]
+            if k in sent and self._differentiable(k):
+                parts = [x_bar for _, x_bar in sent[k]]
+                expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
+                users = list(dict.fromkeys(op for op, _ in sent[k]))
+                tally.add(k, " or ".join(users), self._judge("cotangents", k, expected, self._gradient_of(node, k)), users)
+            y_bar = self.seen.cotangents[k]
+            if node.op is not None and y_bar is not None:
+                values = list(self.balls)
+                values[k] = self._recomputed(k)
+                for j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
+                    sent.setdefault(j, []).append((node.op.name, x_bar))
+        return tally.verdict()
+
+    def _differentiable(self, k: int) -> bool:
+        """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""
+        node = self.graph.nodes[k]
+        if node.op is None:
+            return bool(node.name) and self.seen.values[k].dtype.kind == "f"
+        return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
+
+    def _gradient_of(self, node: Node, k: int) -> str:
+        return f"gradient of input {node.name!r}" if node.op is None else f"gradient of node {k} ({node.op.name})"
+
+    def _judge(self, part: str, k: int, expected: Any, what: str) -> Comparison:
+        got = getattr(self.seen, part)[k]
+        if got is None:
+            return Comparison(note=f"{what}: the framework gave none, one is due")
+        strange = self._strange(part, k)
+        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what)

@@ -1,0 +1,142 @@
+"""check_vjp and check_jvp: a derivative worked out by hand, in NumPy, against the derivative of the function itself.
+
+Both are evaluated as Balls in long double, so the rounding of either formula is in the comparison and nothing is left to choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds import FORMATS, Format
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
+from refgrad.rounding import Ball, exact, parts
+from refgrad.testing.compare import compare
+from refgrad.testing.outcome import Report
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import Comparison
+from refgrad.transforms import jvp, vjp
+from refgrad.tree import flatten, paths
+
+Array = Any
+Function = Callable[..., Any]
+
+
+def check_vjp(
+    f: Function, f_vjp: Function, args: Sequence[Any], *, dtype: str = "float64", repeats: int = 3, seed: int = 0, raise_exception: bool = True
+) -> Report:
+    """Check a hand-derived backward.
+
+    f        NumPy function of ``args`` (arrays, or nested tuples, lists and dicts of them), with one array as result
+    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry an argument (a lone array for a single
+             argument); None for an argument that has none (integers, say)
+    dtype    the format in which both formulas' rounding is accounted for
+    repeats  how many random cotangents are tried
+
+    Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound.
+    Raises ArgumentError where f_vjp returns the wrong number of cotangents.
+    """
+    fmt, rng = _format(dtype), np.random.default_rng(seed)
+    balls, where = _balls(args, fmt)
+    names = paths(tuple(args), "argument ")
+    tally = Tally("reverse", dtype, "numpy")
+    leaves, _ = flatten(balls)
+    active = [k for k in range(len(leaves)) if where[k]]
+    y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
+    for _ in range(repeats):
+        y_bar = _weights(rng, np.shape(y) if not isinstance(y, Ball) else y.shape, fmt)
+        expected = pullback(exact(y_bar, fmt))
+        got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
+        for k, x_bar in zip(active, expected, strict=True):
+            tally.add(-1, getattr(f_vjp, "__name__", "f_vjp"), _compare(got[k], x_bar, fmt, f"gradient of {names[k]}"))
+    return Report(f"check_vjp({_name(f)}, {_name(f_vjp)})", [(dtype, tally.verdict())], "call check_vjp with the same arguments and seed").settle(raise_exception)
+
+
+def check_jvp(
+    f: Function, f_jvp: Function, args: Sequence[Any], *, dtype: str = "float64", repeats: int = 3, seed: int = 0, raise_exception: bool = True
+) -> Report:
+    """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
+
+    ``args`` and ``tangents`` are passed to f_jvp as tuples; it returns the tangent of the result.
+    """
+    fmt, rng = _format(dtype), np.random.default_rng(seed)
+    balls, where = _balls(args, fmt)
+    tally = Tally("forward", dtype, "numpy")
+    leaves, rebuild = flatten(balls)
+    plain, _ = flatten(tuple(args))
+    active = [k for k in range(len(leaves)) if where[k]]
+    for _ in range(repeats):
+        tangents = [_weights(rng, np.shape(x), fmt) if w else np.zeros(np.shape(x)) for x, w in zip(plain, where, strict=True)]
+        _, expected = jvp(_on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active])
+        got = _evaluate(f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents)))
+        tally.add(-1, _name(f_jvp), _compare(got, expected, fmt, "tangent of the result"))
+    return Report(f"check_jvp({_name(f)}, {_name(f_jvp)})", [(dtype, tally.verdict())], "call check_jvp with the same arguments and seed").settle(raise_exception)
+
+
+def _format(dtype: str) -> Format:
+    if dtype not in FORMATS:
+        raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
+    return FORMATS[dtype]
+
+
+def _name(f: Any) -> str:
+    return str(getattr(f, "__name__", type(f).__name__))
+
+
+def _balls(args: Sequence[Any], fmt: Format) -> tuple[tuple[Any, ...], list[bool]]:
+    leaves, rebuild = flatten(tuple(args))
+    where = [np.asarray(x).dtype.kind == "f" for x in leaves]
+    if not any(where):
+        raise DtypeError(f"no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one is expected")
+    return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
+
+
+def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
+    leaves, rebuild = flatten(balls)
+
+    def call(*xs: Any) -> Any:
+        full = list(leaves)
+        for k, x in zip(active, xs, strict=True):
+            full[k] = x
+        y = f(*rebuild(full))
+        if isinstance(y, (tuple, list, dict)):
+            raise ArgumentError(f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one.")
+        return y
+
+    return call
+
+
+def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
+    """The hand-written formula over Balls; over plain arrays where it uses what Balls cannot follow."""
+    try:
+        return f(*balls)
+    except (NoRuleError, TracingError):
+        return f(*plain)
+
+
+def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
+    if not isinstance(got, (tuple, list)):
+        got = (got,)
+    if len(got) != len(args):
+        raise ArgumentError(f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)")
+    found: list[Any] = []
+    for g, x in zip(got, args, strict=True):
+        count = len(flatten(x)[0])
+        found.extend([None] * count if g is None else flatten(g)[0])
+    return found
+
+
+def _weights(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+    return rng.integers(-8, 9, shape) / 4.0 + 0.25
+
+
+def _compare(got: Any, expected: Any, fmt: Format, what: str) -> Comparison:
+    if got is None:
+        return Comparison(note=f"{what}: none was returned, one is due")
+    value, radius = parts(got)
+    centre, reach = parts(expected)
+    if np.shape(value) != np.shape(centre):
+        return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}")
+    return compare(value, Ball(centre, reach + radius, fmt), fmt, what)

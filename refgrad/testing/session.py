@@ -1,0 +1,95 @@
+"""One conformance item: many cases of a family in one dtype on one device, examined and recorded as they come."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from refgrad.errors import GradientMismatch
+from refgrad.testing import judge
+from refgrad.testing.case import Case
+from refgrad.testing.observation import Observation
+from refgrad.testing.results import ResultsFile, result_line
+from refgrad.testing.source import Source
+from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Verdict
+
+Observe = Callable[[Case], Observation]
+Family = Callable[[Source, str], Case]
+
+
+def examine(case: Case, observe: Observe) -> list[Verdict]:
+    """Ask the framework and judge. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
+    try:
+        return judge(case, observe(case))
+    except Exception as error:
+        trace = traceback.format_exc(limit=-3)
+        return [Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)]
+
+
+@dataclass
+class Item:
+    """What one pytest item runs."""
+
+    family: str
+    dtype: str
+    device: str
+    block: int
+    examples: int
+    seed: int
+
+    def run(self, draw_case: Family, observe: Observe, results: ResultsFile) -> int:
+        """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
+
+        Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended.
+        """
+        import hypothesis
+        from hypothesis import HealthCheck, Phase
+
+        from refgrad.testing.strategies import cases
+
+        count = 0
+        failing: list[tuple[Case, list[Verdict]]] = []
+
+        def body(case: Case) -> None:
+            nonlocal count
+            case = case.on(self.device)
+            verdicts = examine(case, observe)
+            bad = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
+            if not failing or (bad and not failing):
+                count += 1
+                write(results, case, verdicts)
+            if bad:
+                failing.append((case, verdicts))
+                raise GradientMismatch(bad[0].message or bad[0].reason, report=bad[0])
+
+        test = hypothesis.given(cases(draw_case, self.dtype))(body)
+        test = hypothesis.seed(self.seed * 1_000_003 + self.block)(test)
+        test = hypothesis.settings(
+            max_examples=self.examples, deadline=None, database=None, derandomize=False, print_blob=False, report_multiple_bugs=False,
+            phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+        )(test)  # fmt: skip
+        try:
+            test()
+        except GradientMismatch:
+            first, last = failing[0], failing[-1]
+            if last[0].id != first[0].id:
+                write(results, *last)
+            raise
+        return count
+
+
+def write(results: ResultsFile, case: Case, verdicts: list[Verdict]) -> None:
+    """Record the verdicts of one case."""
+    for v in verdicts:
+        results.write(result_line(case, v))
+
+
+def overall(verdicts: list[Verdict]) -> str:
+    """The status of a case: the worst of its verdicts, agreement only where something was compared."""
+    statuses: list[Any] = [v.status for v in verdicts]
+    for status in (ERROR, DISAGREE):
+        if status in statuses:
+            return status
+    return AGREE if AGREE in statuses else UNDECIDED

@@ -1,0 +1,57 @@
+"""Where a family's choices come from: Hypothesis, which can shrink them, or a seed alone, which is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """Choices for one case. Simpler choices come first, so that shrinking goes towards them."""
+
+    rng: np.random.Generator
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer from low to high, both included."""
+        ...
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        ...
+
+
+class Seeded:
+    """Choices from a seed alone."""
+
+    def __init__(self, seed: int | Sequence[int]) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer from low to high, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        return options[int(self.rng.integers(len(options)))]
+
+
+class Drawn:
+    """Choices that Hypothesis draws, so that a failing case shrinks. Bulk numbers come from a drawn seed."""
+
+    def __init__(self, draw: Any) -> None:
+        from hypothesis import strategies as st
+
+        self._draw, self._integers = draw, st.integers
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer from low to high, both included; shrinks towards low."""
+        return int(self._draw(self._integers(low, high)))
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options; shrinks towards the first."""
+        return options[self.integer(0, len(options) - 1)]

@@ -1,0 +1,95 @@
+"""From the comparisons of single arrays to the verdict of a case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.testing.verdict import AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, Comparison, Verdict
+
+_LISTED = 10
+
+
+class Tally:
+    """Gathers comparisons, in the order in which a wrong one would be the first, into one verdict."""
+
+    def __init__(self, mode: str, dtype: str, device: str) -> None:
+        self.result = Verdict(mode)
+        self.dtype, self.device = dtype, device
+        self.skipped = 0
+        self.sensitivities: list[Any] = []
+        self.notes: list[tuple[int, str, str]] = []
+        self.accused: list[tuple[int, list[str]]] = []
+
+    def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
+        """Count one array. ``users`` are the ops that may be to blame (reverse mode: all that sent a part)."""
+        v = self.result
+        blamed = users or [op]
+        for name in blamed:
+            row = v.ops.setdefault(name, [0, 0, 0.0])
+            row[0] += 1
+            row[1] += c.elements
+            if c.worst is not None:
+                row[2] = max(row[2], c.worst.ratio)
+        v.elements += c.elements
+        v.loose += c.loose
+        v.blind += c.blind
+        self.skipped += c.skipped
+        if len(c.sensitivities):
+            self.sensitivities.append(c.sensitivities)
+        for e in [*c.wrong, *([c.worst] if c.worst is not None else [])]:
+            e.node, e.op = node, op
+        if c.worst is not None and (v.worst is None or c.worst.ratio > v.worst.ratio):
+            v.worst = c.worst
+        if c.note:
+            self.notes.append((node, op, c.note))
+        if c.wrong or c.note:
+            self.accused.append((node, blamed))
+            v.wrong.extend(c.wrong)
+
+    def unsupported(self, reason: str) -> Verdict:
+        """Nothing could be compared, and the framework said why."""
+        self.result.status, self.result.reason = UNSUPPORTED, reason
+        return self.result
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything added."""
+        v = self.result
+        if self.sensitivities:
+            v.sensitivity = float(np.median(np.concatenate(self.sensitivities)))
+        if self.accused:
+            v.status = DISAGREE
+            node, blamed = self.accused[0]
+            v.first_wrong = (node, self._culprit(blamed))
+            v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)
+            v.wrong = v.wrong[:_LISTED]
+            v.message = self._message()
+        elif v.elements == 0:
+            v.status = UNDECIDED
+            v.reason = "non-finite" if self.skipped else "nothing to compare (no differentiable elements)"
+        elif v.blind == v.elements:
+            v.status, v.reason = UNDECIDED, "blind bound"
+        else:
+            v.status = AGREE
+        return v
+
+    def _culprit(self, blamed: list[str]) -> str:
+        """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
+        alone = {users[0] for _, users in self.accused if len(users) == 1}
+        sure = [op for op in blamed if op in alone]
+        return sure[0] if sure else " or ".join(blamed)
+
+    def _message(self) -> str:
+        v = self.result
+        assert v.first_wrong is not None
+        node, op = v.first_wrong
+        where = f"first wrong at op {op} (node {node}), " if node >= 0 else ""
+        head = f"{v.mode}: {where}{self.dtype} on {self.device}"
+        notes = [note for k, _, note in self.notes if k == node] or [note for _, _, note in self.notes]
+        here = [e for e in v.wrong if e.node == node] or v.wrong
+        if not here:
+            return f"{head}: {notes[0]}"
+        e = here[0]
+        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        return f"{head}: {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"

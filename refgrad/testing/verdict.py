@@ -1,0 +1,69 @@
+"""Verdicts: what a comparison found, element by element, and what may be said of a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
+STATUSES = (AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR)
+
+
+@dataclass(slots=True)
+class Element:
+    """One element of one array: what came, what was expected, how far they may differ."""
+
+    got: float
+    expected: float
+    bound: float
+    ratio: float  # error in units of the bound
+    ulp: float  # error in units in the last place of the format
+    element: tuple[int, ...]
+    what: str = ""
+    node: int = -1
+    op: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for results.jsonl; non-finite numbers are made strings there."""
+        return {
+            "node": self.node, "op": self.op, "what": self.what, "element": list(self.element), "got": self.got,
+            "expected": self.expected, "bound": self.bound, "ratio": self.ratio, "ulp": self.ulp,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One array compared: counts, the worst element, the elements out of bounds (worst first)."""
+
+    elements: int = 0  # finite elements really compared
+    loose: int = 0  # of those, bound above a tenth of the expected magnitude
+    blind: int = 0  # bound at or above the expected magnitude: only gross errors could be seen
+    skipped: int = 0  # nothing is defined there, or the bound is infinite
+    worst: Element | None = None
+    wrong: list[Element] = field(default_factory=list)
+    sensitivities: Any = ()  # relative errors that would just have been caught, one an element
+    note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What one comparison mode of one case came to.
+
+    ``elements`` counts the finite elements really compared: zero compared is never agreement.
+    """
+
+    mode: str
+    status: str = AGREE
+    reason: str = ""
+    elements: int = 0
+    loose: int = 0
+    blind: int = 0
+    worst: Element | None = None
+    wrong: list[Element] = field(default_factory=list)
+    first_wrong: tuple[int, str] | None = None
+    ops: dict[str, list[float]] = field(default_factory=dict)  # op -> [nodes, elements, worst ratio]
+    sensitivity: float | None = None
+    message: str = ""
+
+    def __bool__(self) -> bool:
+        return self.status == AGREE

@@ -1,0 +1,182 @@
+"""gradcheck: the gradient of a torch callable, in the dtypes that are shipped, against the derivative of a NumPy reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import forward_ad
+
+from refgrad.bounds import FORMATS, Format
+from refgrad.errors import ArgumentError, DtypeError
+from refgrad.rounding import Ball, exact
+from refgrad.testing.compare import compare
+from refgrad.testing.outcome import Report
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import Comparison, Verdict
+from refgrad.torch.observe import laid_out, plain_arithmetic
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+Tensor = torch.Tensor
+
+
+def gradcheck(
+    fn: Callable[..., Any],
+    inputs: Any,
+    *,
+    reference: Callable[..., Any] | None = None,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    repeats: int = 3,
+    seed: int = 0,
+    check_forward: bool = True,
+    raise_exception: bool = True,
+) -> Report:
+    """Check the value and the gradients of ``fn`` against the derivative of ``reference``, in each dtype, without tolerances.
+
+    fn         any torch callable or ``torch.autograd.Function.apply``; one tensor, or a tuple of tensors, as result
+    inputs     a tensor or a tuple; floating-point tensors with requires_grad are differentiated (all floating-point ones where none
+               says so), cast to each dtype in turn; everything else is passed as it is
+    reference  the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
+    dtypes     which formats to judge: each is asked for its own gradients, within bounds of its own rounding
+    repeats    random cotangents; every second one is not contiguous in memory
+
+    The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation.
+
+    Returns a truthy Report; raises GradientMismatch (an AssertionError) naming the input, element, got, expected and bound,
+    ArgumentError without a reference, DtypeError for complex or missing floating-point inputs.
+    """
+    if reference is None:
+        raise ArgumentError(
+            "gradcheck needs reference=, the same function written in NumPy: refgrad does not read torch's own formulas. "
+            "Example: gradcheck(MyTanh.apply, (x,), reference=np.tanh)"
+        )
+    arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    active = _active(arguments)
+    plain_arithmetic()
+    report = Report(f"gradcheck({getattr(fn, '__qualname__', repr(fn))})", source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})")
+    for dtype in dtypes:
+        if dtype not in FORMATS:
+            raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
+        check = _Check(fn, reference, arguments, active, dtype, repeats, seed)
+        report.verdicts += [(dtype, v) for v in check.verdicts(check_forward)]
+    return report.settle(raise_exception)
+
+
+def _active(arguments: tuple[Any, ...]) -> list[int]:
+    tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
+    for k in tensors:
+        if arguments[k].is_complex():
+            raise DtypeError(f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors.")
+    floating = [k for k in tensors if arguments[k].is_floating_point()]
+    asked = [k for k in floating if arguments[k].requires_grad]
+    if not floating:
+        raise DtypeError(f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected")
+    return asked or floating
+
+
+def _kind(x: Any) -> str:
+    return str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+
+
+class _Check:
+    """One dtype: runs fn in torch and the reference over Balls."""
+
+    def __init__(
+        self, fn: Callable[..., Any], reference: Callable[..., Any], arguments: tuple[Any, ...], active: list[int], dtype: str, repeats: int, seed: int
+    ) -> None:
+        self.fn, self.reference, self.active, self.dtype, self.repeats = fn, reference, active, dtype, repeats
+        self.fmt: Format = FORMATS[dtype]
+        self.rng = np.random.default_rng(seed)
+        self.torch_dtype = getattr(torch, dtype)
+        self.arguments = [x.detach().to(self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in arguments]
+        self.device = next(x.device.type for x in self.arguments if isinstance(x, Tensor))
+        self.balls = [self._ball(x) for x in self.arguments]
+
+    def _ball(self, x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return exact(_array(x), self.fmt) if x.is_floating_point() else x.cpu().numpy()
+
+    def verdicts(self, check_forward: bool) -> list[Verdict]:
+        """Value, reverse mode and, where fn supports it, forward mode."""
+        found, pullback = vjp(self._referenced, *[self.balls[k] for k in self.active])
+        expected = found if isinstance(found, tuple) else (found,)
+        leaves = {k: self.arguments[k].clone().requires_grad_() for k in self.active}
+        outputs = self._call(leaves)
+        if len(outputs) != len(expected):
+            raise ArgumentError(f"fn returns {len(outputs)} tensor(s), reference {len(expected)} array(s)")
+        value = Tally("value", self.dtype, self.device)
+        for k, (y, y_ref) in enumerate(zip(outputs, expected, strict=True)):
+            value.add(-1, "value", self._compare(y, y_ref, f"output {k}"))
+        verdicts = [value.verdict(), self._reverse(leaves, outputs, expected, pullback)]
+        return [*verdicts, self._forward(expected)] if check_forward else verdicts
+
+    def _referenced(self, *xs: Any) -> Any:
+        full = list(self.balls)
+        for k, x in zip(self.active, xs, strict=True):
+            full[k] = x
+        y = self.reference(*full)
+        return tuple(y) if isinstance(y, (tuple, list)) else (y,)
+
+    def _call(self, leaves: dict[int, Tensor]) -> tuple[Tensor, ...]:
+        y = self.fn(*[leaves.get(k, x) for k, x in enumerate(self.arguments)])
+        return tuple(y) if isinstance(y, (tuple, list)) else (y,)
+
+    def _reverse(self, leaves: dict[int, Tensor], outputs: tuple[Tensor, ...], expected: tuple[Any, ...], pullback: Any) -> Verdict:
+        tally = Tally("reverse", self.dtype, self.device)
+        if not any(y.requires_grad for y in outputs):
+            for k in self.active:
+                tally.add(-1, "backward", Comparison(note=f"gradient of input {k}: the outputs are cut off from the inputs (requires_grad is False)"))
+            return tally.verdict()
+        for repeat in range(self.repeats):
+            cotangents = [self._weights(np.shape(y) if not isinstance(y, Ball) else y.shape) for y in expected]
+            layout = "strided" if repeat % 2 else "contiguous"
+            seeds = [laid_out(self._tensor(c), layout) for c in cotangents]
+            pairs = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
+            bars = torch.autograd.grad([y for y, _ in pairs], [leaves[k] for k in self.active], [s for _, s in pairs], retain_graph=True, allow_unused=True)
+            due = pullback(tuple(exact(c, self.fmt) for c in cotangents))
+            for k, got, x_bar in zip(self.active, bars, due, strict=True):
+                name = f"gradient of input {k}" + (" (non-contiguous cotangent)" if repeat % 2 else "")
+                tally.add(-1, "backward", self._absent(name, x_bar) if got is None else self._compare(got, x_bar, name))
+        return tally.verdict()
+
+    def _forward(self, expected: tuple[Any, ...]) -> Verdict:
+        tally = Tally("forward", self.dtype, self.device)
+        tangents = {k: self._weights(tuple(self.arguments[k].shape)) for k in self.active}
+        try:
+            with forward_ad.dual_level():
+                duals = {k: forward_ad.make_dual(self.arguments[k].clone(), self._tensor(tangents[k])) for k in self.active}
+                found = [forward_ad.unpack_dual(y).tangent for y in self._call(duals)]
+        except (RuntimeError, NotImplementedError) as error:
+            return tally.unsupported(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+        _, due = jvp(self._referenced, [self.balls[k] for k in self.active], [exact(tangents[k], self.fmt) for k in self.active])
+        for k, (got, y_dot) in enumerate(zip(found, due, strict=True)):
+            name = f"tangent of output {k}"
+            tally.add(-1, "forward", self._absent(name, y_dot) if got is None else self._compare(got, y_dot, name))
+        return tally.verdict()
+
+    def _absent(self, name: str, expected: Any) -> Comparison:
+        value = getattr(expected, "value", expected)
+        if np.any(np.asarray(value) != 0):
+            return Comparison(note=f"{name}: fn gave none, one is due")
+        return Comparison()
+
+    def _compare(self, got: Tensor, expected: Any, what: str) -> Comparison:
+        if got.dtype != self.torch_dtype:
+            return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.torch_dtype}")
+        if got.device.type != self.device:
+            return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
+        return compare(_array(got), expected, self.fmt, what)
+
+    def _weights(self, shape: tuple[int, ...]) -> Array:
+        return self.rng.integers(-8, 9, shape) / 4.0 + 0.25
+
+    def _tensor(self, x: Array) -> Tensor:
+        return torch.as_tensor(np.asarray(x)).to(self.device, self.torch_dtype)
+
+
+def _array(t: Tensor) -> Array:
+    return t.detach().to("cpu", torch.float64).numpy()

@@ -1,0 +1,151 @@
+"""Ask torch about a case: the values, gradients and tangents of all nodes of its graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import forward_ad
+
+from refgrad.errors import DeviceMissingError
+from refgrad.testing.case import Case
+from refgrad.testing.observation import Observation
+
+Array = Any
+Tensor = torch.Tensor
+
+
+def device(name: str) -> torch.device:
+    """The torch device of that name. Raises DeviceMissingError where this machine lacks it."""
+    kind = name.partition(":")[0]
+    if kind == "cpu":
+        return torch.device(name)
+    module = getattr(torch, kind, None)
+    if module is None or not hasattr(module, "is_available") or not module.is_available():
+        raise DeviceMissingError(f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine")
+    return torch.device(name)
+
+
+def describe(name: str) -> str:
+    """The device in words, for the report."""
+    try:
+        found = device(name)
+    except DeviceMissingError:
+        return f"not present: {name} was not judged"
+    return torch.cuda.get_device_name(found) if found.type == "cuda" else f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
+
+
+def plain_arithmetic() -> None:
+    """Switch off what the bounds do not cover: TF32 and reduced-precision reductions on CUDA."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+
+
+def observe(case: Case) -> Observation:
+    """Run the graph in torch and differentiate it in both modes.
+
+    Reverse mode is asked once, for the gradients of all intermediate values. What torch cannot do (an op without a forward-mode
+    formula) is recorded with torch's own words; it is no disagreement.
+    """
+    where, dtype = device(case.device), getattr(torch, case.dtype)
+    program = _Program(case, where, dtype)
+    values = program.run(program.leaves)
+    seen = Observation(
+        values=[_numpy(v) for v in values], cotangents=[None] * len(values), tangents=[None] * len(values),
+        dtypes={"values": [_dtype(v) for v in values]}, devices={"values": [_device(v) for v in values]},
+    )  # fmt: skip
+    for part, mode, ask in (("cotangents", "reverse", _reverse), ("tangents", "forward", _forward)):
+        try:
+            tensors = ask(case, program, values)
+        except (RuntimeError, NotImplementedError) as error:
+            seen.unavailable[mode] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            tensors = [None] * len(values)
+        setattr(seen, part, [_numpy(t) for t in tensors])
+        seen.dtypes[part] = [_dtype(t) for t in tensors]
+        seen.devices[part] = [_device(t) for t in tensors]
+    return seen
+
+
+class _Program:
+    """The case's graph as a torch program."""
+
+    def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
+        self.graph, self.where, self.dtype = case.graph, where, dtype
+        self.order = case.graph.order()
+        self.leaves = {name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous")) for name, x in case.inputs.items()}
+        self.cotangent = tensor(case.cotangent, where, dtype)
+        for leaf in self.leaves.values():
+            if leaf.is_floating_point():
+                leaf.requires_grad_()
+
+    def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
+        values: list[Tensor | None] = [None] * len(self.graph.nodes)
+        for k in self.order:
+            node = self.graph.nodes[k]
+            if node.op is None:
+                values[k] = leaves[node.name] if node.name else tensor(node.value, self.where, self.dtype)
+            elif node.op.torch is None:
+                raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
+            else:
+                values[k] = node.op.torch(torch, *[values[j] for j in node.of], **node.params)
+        return values
+
+
+def _reverse(case: Case, program: _Program, values: list[Tensor | None]) -> list[Tensor | None]:
+    asked = [k for k, v in enumerate(values) if v is not None and v.requires_grad]
+    output = values[case.graph.outputs[0]]
+    if output is None or not output.requires_grad:
+        return [None] * len(values)
+    gradients = torch.autograd.grad(output, [values[k] for k in asked], grad_outputs=program.cotangent, allow_unused=True)  # type: ignore[arg-type,type-var]
+    found: list[Tensor | None] = [None] * len(values)
+    for k, g in zip(asked, gradients, strict=True):
+        found[k] = g
+    return found
+
+
+def _forward(case: Case, program: _Program, values: list[Tensor | None]) -> list[Tensor | None]:
+    with torch.no_grad(), forward_ad.dual_level():
+        duals = {}
+        for name, leaf in program.leaves.items():
+            x_dot = case.tangents[name]
+            plain = leaf.detach()
+            duals[name] = forward_ad.make_dual(plain, tensor(x_dot, program.where, program.dtype)) if plain.is_floating_point() else plain
+        outputs = program.run(duals)
+        return [None if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).tangent for v in outputs]
+
+
+def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
+    """An array as a tensor: floating-point arrays in the dtype judged, integers and booleans as they are."""
+    x = np.asarray(x)
+    made = torch.from_numpy(np.ascontiguousarray(x).reshape(x.shape).copy())
+    return made.to(where, dtype) if x.dtype.kind == "f" else made.to(where)
+
+
+def laid_out(t: Tensor, layout: str) -> Tensor:
+    """The same elements with another arrangement in memory."""
+    if layout == "transposed" and t.ndim >= 2:
+        return t.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "strided" and t.ndim >= 1:
+        wide = torch.zeros((*t.shape[:-1], 2 * t.shape[-1]), dtype=t.dtype, device=t.device)
+        view = wide[..., ::2]
+        view.copy_(t)
+        return view
+    return t
+
+
+def _numpy(t: Tensor | None) -> Array:
+    if t is None:
+        return None
+    t = t.detach()
+    return (t.to("cpu", torch.float64) if t.is_floating_point() else t.cpu()).numpy()
+
+
+def _dtype(t: Tensor | None) -> str | None:
+    return None if t is None or not t.is_floating_point() else str(t.dtype).removeprefix("torch.")
+
+
+def _device(t: Tensor | None) -> str | None:
+    return None if t is None else t.device.type

@@ -1,0 +1,340 @@
+"""Traced arrays: NumPy's own protocols lead from ordinary NumPy code to ops.
+
+``np.sin(x)`` arrives by ``__array_ufunc__``, ``np.sum(x)`` by ``__array_function__``, ``x * 2`` and ``x.sum()`` by Python
+itself. What would lose a derivative in silence (float(x), x[0] = 1, out=) raises an error that says what to write instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import NoRuleError, TracingError
+from refgrad.op import BY_FUNCTION, Op, Traced, apply
+from refgrad.ops import arithmetic, indexing, linalg, normalization, reduction, scan, selection, shape
+
+Array = Any
+Function = Callable[..., Any]
+
+FUNCTIONS: dict[Function, Function] = {}  # NumPy functions written as compositions of ops; filled by functions.py
+REDUCTIONS: dict[np.ufunc, Op] = {
+    np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
+    np.logaddexp: normalization.logsumexp,
+}  # fmt: skip
+SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
+VIEWS = frozenset({"reshape", "transpose", "getitem", "broadcast_to"})
+
+
+def implements(*functions: Function) -> Callable[[Function], Function]:
+    """Register a composition of ops as the meaning of NumPy functions on traced arrays."""
+
+    def register(composition: Function) -> Function:
+        for function in functions:
+            FUNCTIONS[function] = composition
+        return composition
+
+    return register
+
+
+def on_values(function: Function) -> Function:
+    """A function without a derivative (np.shape, np.argmax): applied to the plain values."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*[plain(a) for a in args], **{k: plain(v) for k, v in kwargs.items()})
+
+    return call
+
+
+def plain(x: Any) -> Any:
+    """The NumPy array below all levels of tracing; sequences element by element."""
+    while isinstance(x, Traced):
+        x = x.value
+    if isinstance(x, (list, tuple)) and any(isinstance(e, (Traced, list, tuple)) for e in x):
+        return type(x)(plain(e) for e in x)
+    return x
+
+
+def _operand(x: Any) -> Any:
+    return x if isinstance(x, (Traced, np.ndarray, np.generic, float, int, bool)) else np.asarray(x)
+
+
+def _binary(op: Op, swapped: bool = False) -> Function:
+    defaults = op.signature.defaults
+    if swapped:
+        return lambda self, other: apply(op, (_operand(other), self), defaults)
+    return lambda self, other: apply(op, (self, _operand(other)), defaults)
+
+
+def _unary(op: Op) -> Function:
+    return lambda self: apply(op, (self,), op.signature.defaults)
+
+
+def _in_place(symbol: str, op: Op) -> Function:
+    """``x += a`` gives x its new value, seen through every name of x as in NumPy; views would not see it, so they refuse."""
+
+    def call(self: TracedArray, other: Any) -> TracedArray:
+        if getattr(self, "viewed", False):
+            raise TracingError(
+                f"in-place {symbol} on a traced array that shares memory with a view: the other one would not change as it does "
+                f"in NumPy. Write x = x {symbol[:-1]} ... instead."
+            )
+        result = apply(op, (self, _operand(other)), op.signature.defaults)
+        if type(result) is not type(self) or result.level != self.level or result.shape != self.shape or result.dtype != self.dtype:
+            raise TracingError(
+                f"in-place {symbol} would turn an array of shape {self.shape} and dtype {self.dtype} into shape {result.shape} and "
+                f"dtype {result.dtype} or into another transformation's array. Write x = x {symbol[:-1]} ... instead."
+            )
+        self.become(result)
+        return self
+
+    return call
+
+
+class TracedArray(Traced):
+    """What every traced array shares: attributes, operators, methods and NumPy's protocols."""
+
+    __slots__ = ("viewed",)
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def become(self, other: Any) -> None:
+        """Take over another traced array's content (in-place operators)."""
+        raise NotImplementedError
+
+    # --- attributes ---
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def T(self) -> Any:
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Any:
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    # --- what would lose the derivative ---
+    def _lost(self, what: str, instead: str) -> TracingError:
+        return TracingError(f"{what} would lose the derivative of a traced array of shape {self.shape}. {instead}")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._lost(
+            "conversion to a plain NumPy array",
+            "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack or np.concatenate.",
+        )
+
+    def __float__(self) -> float:
+        raise self._lost("float(x)", "Use NumPy functions instead of math functions (np.sin, not math.sin), and keep x as it is.")
+
+    def __int__(self) -> int:
+        raise self._lost("int(x)", "Compute integers from plain arrays, outside the differentiated function.")
+
+    def __index__(self) -> int:
+        raise self._lost("use as an index", "Indices must be plain integers.")
+
+    def __complex__(self) -> complex:
+        raise self._lost("complex(x)", "refgrad differentiates real functions: float16, float32, float64 and long double.")
+
+    def item(self, *args: Any) -> Any:
+        raise self._lost("x.item()", "Index with x[...] and keep the 0-d result.")
+
+    def tolist(self) -> Any:
+        raise self._lost("x.tolist()", "Iterate over x, or index it.")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TracingError(
+            f"in-place writing x[...] = value to a traced array of shape {self.shape} is not supported. Build the new array with "
+            "np.where, np.concatenate or np.stack, or x = x + update."
+        )
+
+    # --- operators ---
+    __add__, __radd__ = _binary(arithmetic.add), _binary(arithmetic.add, swapped=True)
+    __sub__, __rsub__ = _binary(arithmetic.subtract), _binary(arithmetic.subtract, swapped=True)
+    __mul__, __rmul__ = _binary(arithmetic.multiply), _binary(arithmetic.multiply, swapped=True)
+    __truediv__, __rtruediv__ = _binary(arithmetic.divide), _binary(arithmetic.divide, swapped=True)
+    __pow__, __rpow__ = _binary(arithmetic.power), _binary(arithmetic.power, swapped=True)
+    __mod__, __rmod__ = _binary(arithmetic.remainder), _binary(arithmetic.remainder, swapped=True)
+    __floordiv__, __rfloordiv__ = _binary(arithmetic.floor_divide), _binary(arithmetic.floor_divide, swapped=True)
+    __matmul__, __rmatmul__ = _binary(linalg.matmul), _binary(linalg.matmul, swapped=True)
+    __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
+    __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
+    __ipow__ = _in_place("**=", arithmetic.power)
+    __neg__, __pos__, __abs__ = _unary(arithmetic.negative), _unary(arithmetic.positive), _unary(selection.abs)
+    __lt__, __le__ = _binary(selection.less), _binary(selection.less_equal)
+    __gt__, __ge__ = _binary(selection.greater), _binary(selection.greater_equal)
+    __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)  # type: ignore[assignment]
+
+    def __getitem__(self, key: Any) -> Any:
+        if any(isinstance(k, (Traced, list)) for k in (key if isinstance(key, tuple) else (key,))):
+            key = indexing.clean(plain(key))
+        return self._view(indexing.getitem(self, key=key))
+
+    def _view(self, y: Any) -> Any:
+        """Remember that two traced arrays would share memory in NumPy."""
+        if isinstance(y, TracedArray):
+            self.viewed = y.viewed = True
+        return y
+
+    # --- methods, as on ndarray ---
+    def reshape(self, *shape_: Any, order: str = "C") -> Any:
+        if order != "C":
+            raise NoRuleError(f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order")
+        return self._view(shape.reshape(self, shape=shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_))
+
+    def ravel(self) -> Any:
+        return self.reshape(-1)
+
+    def flatten(self) -> Any:
+        return shape.reshape(self, shape=(-1,))
+
+    def transpose(self, *axes: Any) -> Any:
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+            axes = axes[0]
+        return self._view(shape.transpose(self, axes=tuple(axes) if axes else None))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        return self._view(np.swapaxes(self, axis1, axis2))
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return self._view(np.squeeze(self, axis))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return shape.cast(self, dtype)
+
+    def copy(self) -> Any:
+        return apply(arithmetic.positive, (self,), {})
+
+    def dot(self, other: Any) -> Any:
+        return np.dot(self, other)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Function, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(function, args, kwargs)
+
+
+def _method(name: str) -> Function:
+    function = getattr(np, name)
+
+    def call(self: TracedArray, *args: Any, **kwargs: Any) -> Any:
+        return call_function(function, (self, *args), kwargs)
+
+    call.__name__ = name
+    return call
+
+
+for _name in ("sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "clip", "take", "repeat", "diagonal", "trace",
+              "argmax", "argmin", "argsort", "all", "any", "round", "nonzero"):  # fmt: skip
+    setattr(TracedArray, _name, _method(_name))
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy ufunc met a traced array."""
+    out = kwargs.pop("out", None)
+    if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+        raise TracingError(
+            f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array). "
+            "Plain arrays cannot hold derivatives: write a = a + x instead of a += x, and leave out= away."
+        )
+    if method == "__call__":
+        return _elementwise(ufunc, inputs, kwargs)
+    if method == "reduce" and ufunc in REDUCTIONS:
+        x, axis = inputs[0], kwargs.pop("axis", inputs[1] if len(inputs) > 1 else 0)
+        return call_function(REDUCTIONS[ufunc], (x,), {"axis": axis, **kwargs})
+    if method == "accumulate" and ufunc in SCANS:
+        return call_function(SCANS[ufunc], (inputs[0],), {"axis": kwargs.pop("axis", 0), **kwargs})
+    if method == "outer":
+        a, b = inputs
+        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    raise NoRuleError(f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them.")
+
+
+def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
+    if kwargs:
+        raise NoRuleError(f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is")
+    if where is not True and not np.all(plain(where)):
+        raise TracingError(
+            f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. Use np.where(mask, f(np.where(mask, x, safe)), other)."
+        )
+    operands = tuple([_operand(x) for x in inputs])
+    if dtype is not None:
+        operands = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands])
+    op = BY_FUNCTION.get(ufunc)
+    if op is not None:
+        return apply(op, operands, op.signature.defaults)
+    if ufunc in FUNCTIONS:
+        return FUNCTIONS[ufunc](*operands)
+    raise _no_rule(f"np.{ufunc.__name__}")
+
+
+def _no_rule(name: str) -> NoRuleError:
+    return NoRuleError(
+        f"{name} has no rule in refgrad, so its derivative is unknown. Write it with functions that have one (`refgrad ops` lists "
+        "them), or add an op: one record in refgrad/ops."
+    )
+
+
+def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
+    composition = FUNCTIONS.get(function)
+    if composition is not None:
+        return composition(*args, **kwargs)
+    op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
+    if op is None:
+        raise _no_rule(f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}")
+    names, count = _parameters(function), len(op.signature.operands)
+    kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
+    args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
+    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
+    if kwargs.get("out") is not None:
+        raise TracingError(f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array.")
+    dtype = kwargs.pop("dtype", None)
+    args = tuple([_operand(x) for x in args])
+    if dtype is not None:
+        args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
+    y = op(*args, **kwargs)
+    return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
+
+
+@functools.lru_cache(maxsize=None)
+def _parameters(function: Function) -> tuple[str, ...]:
+    return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)
