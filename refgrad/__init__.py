@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from refgrad import elementwise_functions as _elementwise_functions
 from refgrad import functions as _functions
-#LATER from refgrad import linalg_functions as _linalg_functions
+from refgrad import linalg_functions as _linalg_functions
 from refgrad import nn
 from refgrad.errors import GradientMismatch, RefgradError
 from refgrad.graph import Graph

@@ -139,8 +139,9 @@ def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) 
             if e1 is not None:
                 carried = carried + e1 * e2
         rounding = fmt.u * (np.abs(y) + carried)
-    free = (e1 is None) & power_of_two(x1) | (e2 is None) & power_of_two(x2)
-    vanishing = (e1 is None) & ((x1 == 0) | (np.abs(x1) == 1)) | (e2 is None) & ((x2 == 0) | (np.abs(x2) == 1))
+    exact1, exact2 = zero(e1) == 0, zero(e2) == 0
+    free = exact1 & power_of_two(x1) | exact2 & power_of_two(x2)
+    vanishing = exact1 & ((x1 == 0) | (np.abs(x1) == 1)) | exact2 & ((x2 == 0) | (np.abs(x2) == 1))
     return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
 
 

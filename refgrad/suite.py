@@ -125,10 +125,9 @@ def _modes() -> list[str]:
 def environment(observe: Any) -> dict[str, Any]:
     """What a reader needs to know about the machine and the versions."""
     import hypothesis
-    import torch
 
     return {
-        "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__, "hypothesis": hypothesis.__version__,
+        "python": platform.python_version(), "numpy": np.__version__, "torch": observe.VERSION, "hypothesis": hypothesis.__version__,
         "platform": f"{platform.system()}-{platform.machine()}", "processor": platform.processor() or platform.machine(),
         "devices": {name: observe.describe(name) for name in ("cpu", "cuda")},
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,59 +15,35 @@ from .arrays import finish, numbers
 
 Array = Any
 SIZES = (2, 1, 3, 0, 5, 16)
-BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (((), ()), ((2,), (2,)), ((2,), ()), ((), (3,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), ()))
+BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((2,), (2,)), ((2,), ()), ((), (3,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), ()),
+)  # fmt: skip
+
+# Each form: the program, and its operands' shapes for sizes n, k, m.
+Form = tuple[Callable[..., Array], Callable[[int, int, int], tuple[tuple[int, ...], ...]]]
+FORMS: dict[str, Form] = {
+    "matrix matrix": (lambda a, b: a @ b, lambda n, k, m: ((n, k), (k, m))),
+    "vector vector": (lambda a, b: a @ b, lambda n, k, m: ((k,), (k,))),
+    "vector matrix": (lambda a, b: a @ b, lambda n, k, m: ((k,), (k, m))),
+    "matrix vector": (lambda a, b: a @ b, lambda n, k, m: ((n, k), (k,))),
+    "transposed": (lambda a, b: a.T @ b.T, lambda n, k, m: ((k, n), (m, k))),
+    "affine": (lambda a, b, c: a @ b + c, lambda n, k, m: ((n, k), (k, m), (m,))),
+    "chain": (lambda a, b, c: (a @ b) @ c, lambda n, k, m: ((n, k), (k, m), (m, n))),
+    "gram": (lambda a: a.T @ a, lambda n, k, m: ((n, k),)),
+    "outer": (lambda a, b: np.outer(a, b), lambda n, k, m: ((n,), (m,))),
+    "einsum": (lambda a, b: np.einsum("ij,jk->ki", a, b), lambda n, k, m: ((n, k), (k, m))),
+    "tensordot": (lambda a, b: np.tensordot(a, b, axes=1), lambda n, k, m: ((n, k), (k, m))),
+}
 
 
 def matmul(source: Source, dtype: str) -> Case:
-    """A product of two or three factors, some transposed, some with a bias that broadcasts."""
-    n, k, m = source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)
-    form = source.choice(("matrix", "vector", "vector matrix", "matrix vector", "batched", "transposed", "affine", "chain", "einsum", "tensordot"))
+    """A product of two or three factors; batched ones broadcast their batch dimensions."""
+    form = source.choice((*FORMS, "batched"))
+    sizes = (source.choice(SIZES), source.choice(SIZES), source.choice(SIZES))
     style = source.choice(("normal", "ties", "small"))
-    left, right = ((), ()) if form != "batched" else source.choice(BATCHES)
-    shapes: dict[str, tuple[int, ...]] = {"a": (*left, n, k), "b": (*right, k, m)}
-
-    def f(a: Array, b: Array, *rest: Array) -> Array:
-        return a @ b
-
-    if form == "vector":
-        shapes = {"a": (k,), "b": (k,)}
-    elif form == "vector matrix":
-        shapes = {"a": (k,), "b": (k, m)}
-    elif form == "matrix vector":
-        shapes = {"a": (n, k), "b": (k,)}
-    elif form == "transposed":
-        shapes = {"a": (k, n), "b": (m, k)}
-
-        def f(a: Array, b: Array, *rest: Array) -> Array:
-            return a.T @ b.T
-    elif form == "affine":
-        shapes["c"] = (m,)
-
-        def f(a: Array, b: Array, *rest: Array) -> Array:
-            return a @ b + rest[0]
-    elif form == "chain":
-        shapes["c"] = (m, n)
-
-        def f(a: Array, b: Array, *rest: Array) -> Array:
-            return (a @ b) @ rest[0]
-    elif form == "einsum":
-
-        def f(a: Array, b: Array, *rest: Array) -> Array:
-            return np.einsum("ij,jk->ki", a, b)
-    elif form == "tensordot":
-
-        def f(a: Array, b: Array, *rest: Array) -> Array:
-            return np.tensordot(a, b, axes=1)
-
-    inputs = {name: numbers(source, shape, dtype, style) for name, shape in shapes.items()}
-    graph = Graph.record(f, *inputs.values())
-    _rename(graph, tuple(inputs))
-    return finish(source, "matmul", graph, inputs, dtype)
-
-
-def _rename(graph: Graph, names: tuple[str, ...]) -> None:
-    """Inputs that came through ``*rest`` get the names of the data."""
-    from dataclasses import replace
-
-    for k, name in enumerate(names):
-        graph.nodes[k] = replace(graph.nodes[k], name=name)
+    program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]
+    shapes = shapes_of(*sizes)
+    if form == "batched":
+        shapes = tuple((*batch, *shape) for batch, shape in zip(source.choice(BATCHES), shapes, strict=True))
+    inputs = {"abc"[k]: numbers(source, shape, dtype, style) for k, shape in enumerate(shapes)}
+    return finish(source, "matmul", Graph.record(program, *inputs.values()), inputs, dtype)

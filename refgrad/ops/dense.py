@@ -6,6 +6,7 @@ Computations, chapter 3; Higham, Accuracy and Stability of Numerical Algorithms,
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def lu(x: Array, complete: bool = False) -> tuple[Array, Array, Array, Array]:
     its column of L at zero.
     """
     batch, n = x.shape[:-2], x.shape[-1]
-    a = np.array(x).reshape(-1, n, n)
+    a = np.array(x).reshape(math.prod(batch), n, n)
     stack = np.arange(len(a))
     rows = np.tile(np.arange(n), (len(a), 1))
     columns, sign = rows.copy(), np.ones(len(a), a.dtype)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
 from refgrad.op import register
@@ -98,4 +99,150 @@ logsumexp = register(
         Special(([np.inf, 0.0],), np.inf, (([1.0, 0.0], [1.0, 0.0]),), "the limit at +inf"),
         Special(([1e4, 1e4],), 1e4 + np.log(2), (([0.5, 0.5], [0.5, 0.5]),), "exp overflows without the shift"),
     ),
+)  # fmt: skip
+
+
+# --- softmax ---------------------------------------------------------------------------------------------------------
+
+
+def _softmax(x: Array, axis: int = -1) -> Array:
+    x = np.asarray(x)
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - (np.max(x, axis=axis, keepdims=True, initial=-np.inf) if x.size else 0))
+        return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _softmax_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """y_i exp(e_i + log sum y exp e) - y_i carried; added: |t_i| and the sum's relative error, twice exp, the quotient."""
+    x, e, axis = xs[0], es[0], params["axis"]
+    t, _, relative, carried = _spread(fmt, x, e, axis)
+    distance = np.where(y > 0, np.abs(t), 0)
+    moved = 0.0 if e is None else y * np.expm1(e + carried)
+    spread = fmt.u * distance + relative + 2 * fmt.ulp("exp") * fmt.u + fmt.u
+    radius = moved + (y + moved) * spread / (1 - np.minimum(spread, 0.5))
+    # An exponential below the normal range has an absolute error.
+    return radius + 2 * fmt.eta + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.store(y, radius))
+
+
+def _draw_softmax(rng: np.random.Generator) -> Any:
+    shape, axis = _ALONG[int(rng.integers(len(_ALONG)))]
+    return (rng.uniform(-3, 3, shape),), {"axis": axis}
+
+
+_ALONG: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((3,), -1), ((3,), 0), ((2, 3), -1), ((2, 3), 0), ((2, 3, 2), 1), ((2, 3, 2), -2), ((2, 1), 1), ((4, 0), 1), ((0, 4), -1),
+)  # fmt: skip
+_ZEROS = (([0.0, 0.0], [0.0, 0.0]),)
+
+# dy_i = y_i (dx_i - sum_j y_j dx_j).
+softmax = register(
+    "softmax", _softmax,
+    jvp=lambda x_dot, y, axis: y * (x_dot - np.sum(y * x_dot, axis=axis, keepdims=True)),
+    vjp=lambda y_bar, y, axis: y * (y_bar - np.sum(y_bar * y, axis=axis, keepdims=True)),
+    rounding=_softmax_rounding,
+    torch=lambda torch, x, axis=-1: torch.softmax(x, axis),
+    domain=sampled(_draw_softmax),
+    special=(
+        Special(([0.0, -np.inf],), [1.0, 0.0], _ZEROS, "a weight of 0"),
+        Special(([-np.inf, -np.inf],), [np.nan, np.nan], (None,), "0/0"),
+        Special(([1e4, 0.0],), [1.0, 0.0], _ZEROS, "exp overflows without the shift"),
+        Special(([1e4, 1e4],), [0.5, 0.5], _ZEROS, "equal huge logits"),
+    ),
+)  # fmt: skip
+
+# --- log_softmax -----------------------------------------------------------------------------------------------------
+
+
+def _log_softmax(x: Array, axis: int = -1) -> Array:
+    x = np.asarray(x)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = x - (np.max(x, axis=axis, keepdims=True, initial=-np.inf) if x.size else 0)
+        return t - np.log(np.sum(np.exp(t), axis=axis, keepdims=True))
+
+
+def _log_softmax_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """e_i + log sum y exp e carried; added: |t_i|, relative error of the sum, log's ULP, the last subtraction.
+
+    In half formats kernels behave as if the sum and its logarithm were stored.
+    """
+    x, e, axis = xs[0], es[0], params["axis"]
+    t, log_s, relative, carried = _spread(fmt, x, e, axis)
+    radius = bounds.zero(e) + carried + fmt.u * np.abs(t) + relative + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
+    radius = np.where(x == -np.inf, 0.0, radius + (0.0 if fmt.u == fmt.u_acc else fmt.u * np.abs(log_s)))
+    return radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
+
+
+log_softmax = register(
+    "log_softmax", _log_softmax,
+    jvp=lambda x_dot, y, axis: x_dot - np.sum(np.exp(y) * x_dot, axis=axis, keepdims=True),
+    vjp=lambda y_bar, y, axis: y_bar - np.exp(y) * np.sum(y_bar, axis=axis, keepdims=True),
+    rounding=_log_softmax_rounding,
+    torch=lambda torch, x, axis=-1: torch.log_softmax(x, axis),
+    domain=sampled(_draw_softmax),
+    special=(
+        Special(([0.0, -np.inf],), [0.0, -np.inf], (([-1.0, 1.0], [-1.0, 1.0]),), "a weight of 0"),
+        Special(([-np.inf, -np.inf],), [np.nan, np.nan], (None,), "0/0"),
+        Special(([1e4, 1e4],), [-np.log(2), -np.log(2)], _ZEROS, "equal huge logits"),
+    ),
+)  # fmt: skip
+
+# --- cross entropy ---------------------------------------------------------------------------------------------------
+
+
+def _chosen(x_shape: tuple[int, ...], labels: Any, axis: int) -> Array:
+    """Whether each logit is the one its label names.
+
+    Raises ArgumentError unless labels are integers below the number of classes, shaped like logits without that axis.
+    """
+    labels, classes, rest = np.asarray(labels), x_shape[axis], x_shape[: axis % len(x_shape)] + x_shape[axis % len(x_shape) + 1 :]
+    if labels.shape != rest or labels.dtype.kind not in "iu":
+        raise ArgumentError(f"cross_entropy: logits of shape {x_shape} need integer labels of shape {rest}, got {labels.dtype} {labels.shape}")
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ArgumentError(f"cross_entropy: labels lie between 0 and {classes - 1}, got {labels.min()} to {labels.max()}")
+    index = np.arange(classes).reshape([classes if k == axis % len(x_shape) else 1 for k in range(len(x_shape))])
+    return np.expand_dims(labels, axis) == index
+
+
+def _cross_entropy(x: Array, labels: Any = (), axis: int = -1) -> Array:
+    x = np.asarray(x)
+    chosen = np.where(_chosen(x.shape, labels, axis), _log_softmax(x, axis), 0)
+    return (-np.sum(chosen) / x.dtype.type(max(np.size(labels), 1)))[()]
+
+
+def _cross_entropy_slope(y_bar: Array, x: Array, labels: Any, axis: int) -> Array:
+    """(softmax - one-hot)/N, formed as exp(log_softmax) s - one-hot s, so that -inf logits stay out of it."""
+    scale = y_bar / np.size(labels)
+    return np.exp(log_softmax(x, axis=axis)) * scale - np.where(_chosen(x.shape, labels, axis), scale, 0.0)
+
+
+def _cross_entropy_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """log_softmax's error at the labels, summed; then N - 1 additions and the division (half formats store the sum)."""
+    x, axis = xs[0], params["axis"]
+    chosen, count = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
+    e = _log_softmax_rounding(fmt, None, _log_softmax(x, axis), xs, es, {"axis": axis})
+    carried = np.sum(np.where(chosen, e, 0)) / count
+    radius = carried + (count - 1) * fmt.u * (np.abs(y) + carried)  # terms are of one sign: their sum is its own size
+    return radius + 2 * fmt.store(y, radius)
+
+
+def _draw_cross_entropy(rng: np.random.Generator) -> Any:
+    shape, axis = [((3,), -1), ((2, 3), -1), ((2, 3), 1), ((3, 2), 0), ((2, 3, 4), 1), ((2, 1), 1)][int(rng.integers(6))]
+    rest = shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]
+    return (rng.uniform(-3, 3, shape),), {"labels": rng.integers(0, shape[axis], rest), "axis": axis}
+
+
+def _torch_cross_entropy(torch: Any, x: Any, labels: Any = (), axis: int = -1) -> Any:
+    labels = torch.as_tensor(labels, device=x.device)
+    return torch.nn.functional.cross_entropy(torch.movedim(x, axis, -1).reshape(-1, x.shape[axis]), labels.reshape(-1))
+
+
+# The mean over all labels of -log softmax(x)[label].
+cross_entropy = register(
+    "cross_entropy", _cross_entropy,
+    jvp=lambda x_dot, x, labels, axis: np.sum(_cross_entropy_slope(1.0, x, labels, axis) * x_dot),
+    vjp=lambda y_bar, x, labels, axis: _cross_entropy_slope(y_bar, x, labels, axis),
+    rounding=_cross_entropy_rounding,
+    torch=_torch_cross_entropy,
+    domain=sampled(_draw_cross_entropy),
+    special=(Special(([0.0, -np.inf],), 0.0, _ZEROS, "a weight of 0", (("labels", np.array(0)),)),),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, prod, max, min, var, std, with NumPy's axis, keepdims, where and initial."""
+"""Reductions: sum, mean, prod, max, min, with NumPy's axis, keepdims, where and initial."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, kept, 
 Array = Any
 
 
-def _masked(x: Array, where: Any, other: float = 0.0) -> Array:
+def masked(x: Array, where: Any, other: float = 0.0) -> Array:
+    """x where the mask where= holds, ``other`` elsewhere."""
     return x if where is True else np.where(where, x, other)
 
 
-def _number(shape: tuple[int, ...], axis: Axis, keepdims: bool, where: Any) -> Any:
+def number(shape: tuple[int, ...], axis: Axis, keepdims: bool, where: Any) -> Any:
     """How many elements each result takes together: an int, or with a mask an array."""
     if where is True:
         return count(shape, axis)
     return np.add.reduce(np.broadcast_to(where, shape), axis=axis, keepdims=keepdims, dtype=np.int64)
 
 
-def _expanded(y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+def expanded(y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced array with its reduced axes back, of length 1."""
     return y if keepdims else np.reshape(y, kept(x.shape, axis))
 
@@ -34,7 +35,8 @@ def _expanded(y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
 # --- for the torch twins ----------------------------------------------------------------------------------------------
 
 
-def _dims(x: Any, axis: Axis) -> tuple[int, ...]:
+def dims(x: Any, axis: Axis) -> tuple[int, ...]:
+    """A torch reduction's dim=, always a tuple; empty for NumPy's axis=(), which torch reads as all."""
     return axes_of(axis, x.ndim)
 
 
@@ -42,9 +44,10 @@ def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
     return x if where is True else torch.where(torch.as_tensor(where, device=x.device), x, torch.full((), other, dtype=x.dtype, device=x.device))
 
 
-def _torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+def torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    """torch.sum with NumPy's parameters."""
     y = _torch_masked(torch, x, where, 0.0)
-    y = torch.sum(y, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else y.clone()
+    y = torch.sum(y, dims(x, axis), keepdim=keepdims) if dims(x, axis) else y.clone()
     return y if initial is None else y + initial
 
 
@@ -53,20 +56,21 @@ def _torch_prod(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, wh
     if axis is None and not keepdims:
         y = torch.prod(y)
     else:
-        for d in sorted(_dims(x, axis), reverse=True):
+        for d in sorted(dims(x, axis), reverse=True):
             y = torch.prod(y, d, keepdim=keepdims)
     return y if initial is None else y * initial
 
 
-def _torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
+def torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
+    """torch.mean with NumPy's parameters."""
     if where is not True:
-        return _torch_sum(torch, x, axis, keepdims, None, where) / torch.as_tensor(_number(tuple(x.shape), axis, keepdims, where), device=x.device)
-    return torch.mean(x, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else x.clone()
+        return torch_sum(torch, x, axis, keepdims, None, where) / torch.as_tensor(number(tuple(x.shape), axis, keepdims, where), device=x.device)
+    return torch.mean(x, dims(x, axis), keepdim=keepdims) if dims(x, axis) else x.clone()
 
 
 def _torch_extreme(torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
     y = x if where is True else _torch_masked(torch, x, where, initial)
-    y = reduce(y, _dims(x, axis), keepdim=keepdims) if _dims(x, axis) else y.clone()
+    y = reduce(y, dims(x, axis), keepdim=keepdims) if dims(x, axis) else y.clone()
     return y if initial is None else choose(y, torch.full_like(y, initial))
 
 
@@ -81,10 +85,10 @@ def _sum(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = Non
 
 sum = register(
     "sum", _sum,
-    jvp=lambda x_dot, axis, keepdims, where: np.add.reduce(_masked(x_dot, where), axis=axis, keepdims=keepdims),
-    vjp=lambda y_bar, x_shape, axis, keepdims, where: _masked(spread(y_bar, x_shape, axis, keepdims), where),
+    jvp=lambda x_dot, axis, keepdims, where: np.add.reduce(masked(x_dot, where), axis=axis, keepdims=keepdims),
+    vjp=lambda y_bar, x_shape, axis, keepdims, where: masked(spread(y_bar, x_shape, axis, keepdims), where),
     rounding=bounds.summed,
-    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_sum(torch, x, axis, keepdims, initial, where),
+    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: torch_sum(torch, x, axis, keepdims, initial, where),
     numpy=(np.sum,),
     domain=sampled(lambda rng: samplers.masked_reduction(rng, 0.0)),
     special=(Special((np.zeros(0),), 0.0, ((0.0, 0.0),), "empty"),),
@@ -99,7 +103,7 @@ def _mean(x: Array, axis: Axis = None, keepdims: bool = False, where: Any = True
 
 def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     """A stored sum, divided by n, or multiplied by the rounded 1/n."""
-    n = _number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
+    n = number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
     total = y * n
     radius = bounds.summed(fmt, _sum, total, xs, es, params) / n
     return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
@@ -108,11 +112,11 @@ def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
 mean = register(
     "mean", _mean,
     jvp=lambda x_dot, axis, keepdims, where: np.mean(x_dot, axis=axis, keepdims=keepdims, where=where),
-    vjp=lambda y_bar, x_shape, axis, keepdims, where: _masked(
-        spread(y_bar / _number(x_shape, axis, keepdims, where), x_shape, axis, keepdims), where
+    vjp=lambda y_bar, x_shape, axis, keepdims, where: masked(
+        spread(y_bar / number(x_shape, axis, keepdims, where), x_shape, axis, keepdims), where
     ),
     rounding=_mean_rounding,
-    torch=lambda torch, x, axis=None, keepdims=False, where=True: _torch_mean(torch, x, axis, keepdims, where),
+    torch=lambda torch, x, axis=None, keepdims=False, where=True: torch_mean(torch, x, axis, keepdims, where),
     numpy=(np.mean,),
     domain=sampled(lambda rng: samplers.mean(rng)),
     special=(Special((np.zeros(0),), np.nan, (None,), "0/0"),),
@@ -134,10 +138,10 @@ def _prod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     initial = params["initial"]
     bare, scale = {**params, "initial": None}, 1.0 if initial is None else abs(initial)
     most = forward(x + e, **bare) * scale
-    factors = np.add.reduce(_masked((x != 1) | (e > 0), params["where"]), axis=params["axis"], keepdims=params["keepdims"], dtype=np.int64)
+    factors = np.add.reduce(masked((x != 1) | (e > 0), params["where"]), axis=params["axis"], keepdims=params["keepdims"], dtype=np.int64)
     factors = factors + 2 * (scale != 1.0)
-    largest = forward(np.maximum(x + e, 1.0), **bare) * max_of(scale, 1.0)
-    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **bare) * min_of(scale, 1.0)
+    largest = forward(np.maximum(x + e, 1.0), **bare) * np.maximum(scale, 1.0)
+    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **bare) * np.minimum(scale, 1.0)
     radius = most - np.abs(y) + np.maximum(factors - 1, 0) * fmt.u * most
     radius = radius + np.where((smallest < fmt.eta / fmt.u) & (most > 0), factors * fmt.eta * largest, 0.0)
     return np.where((largest > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, np.maximum(radius, 0.0))
@@ -157,7 +161,7 @@ def _others(x: Array) -> Array:
 
 def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
     """d prod(x)/dx: for each element the product of the others that it is multiplied with."""
-    factors = _masked(x, where, 1.0)
+    factors = masked(x, where, 1.0)
     axes = axes_of(axis, len(x.shape))
     order = tuple([k for k in range(len(x.shape)) if k not in axes]) + axes
     moved = np.transpose(factors, order)
@@ -165,7 +169,7 @@ def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
     flat = _others(np.reshape(moved, (*rows, count(x.shape, axis))))
     others = np.transpose(np.reshape(flat, moved.shape), inverse(order))
     others = divided_out(others, x)
-    return _masked(others if initial is None else others * initial, where)
+    return masked(others if initial is None else others * initial, where)
 
 
 def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
@@ -174,7 +178,7 @@ def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
 
 
 # Zero, known only up to the rounding of two terms of size |x| that cancel.
-ghost = register("ghost", lambda x: x * 0.0 if hasattr(x, "dtype") else 0.0, jvp=None, vjp=None, rounding=_ghost_rounding)
+ghost = register("ghost", lambda x: np.zeros_like(x), jvp=None, vjp=None, rounding=_ghost_rounding)
 
 
 def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
@@ -188,4 +192,122 @@ divided_out = register(
     jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot, x1, x2: x2_dot * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
     vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar, x1, x2: y_bar * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
     rounding=_divided_out_rounding,
+)  # fmt: skip
+
+prod = register(
+    "prod", _prod,
+    jvp=lambda x_dot, x, axis, keepdims, initial, where: np.add.reduce(
+        x_dot * _exclusive(x, axis, initial, where), axis=axis, keepdims=keepdims
+    ),
+    vjp=lambda y_bar, x, axis, keepdims, initial, where: spread(y_bar, x.shape, axis, keepdims) * _exclusive(x, axis, initial, where),
+    rounding=_prod_rounding,
+    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_prod(torch, x, axis, keepdims, initial, where),
+    numpy=(np.prod,),
+    domain=sampled(lambda rng: samplers.masked_reduction(rng, 1.0)),
+    special=(
+        Special((np.array([2.0, 0.0, 3.0]),), 0.0, (([0.0, 6.0, 0.0], [0.0, 6.0, 0.0]),), "one zero"),
+        Special((np.array([2.0, 0.0, 0.0]),), 0.0, (([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),), "two zeros"),
+        Special((np.zeros(0),), 1.0, ((0.0, 0.0),), "empty"),
+    ),
+)  # fmt: skip
+
+
+# --- extremes ---------------------------------------------------------------------------------------------------------
+
+
+def _max(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+    if where is True and initial is None:
+        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return np.maximum.reduce(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
+
+
+def _min(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+    if where is True and initial is None:
+        return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+    return np.minimum.reduce(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
+
+
+def _extreme_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """Monotone in every element, and exact."""
+    x, e = xs[0], es[0]
+    if e is None:
+        return None
+    radius = np.maximum(forward(x + e, **params) - y, y - forward(x - e, **params))
+    return np.where(np.isnan(radius) & ~np.isnan(y), np.where(np.isinf(y) & (np.max(e, initial=0.0) < np.inf), 0.0, np.inf), radius)
+
+
+def _equal_shares(x: Array, y: Array, axis: Axis = None, initial: Any = None, where: Any = True) -> Array:
+    tied = x == y if where is True else (x == y) & where
+    number = np.add.reduce(tied, axis=axis, keepdims=True, dtype=np.int64)
+    if initial is not None:
+        number = number + (y == initial)
+    shares = tied.astype(y.dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no element equals a NaN: nothing is defined
+        return np.where((number == 0) & (y != y), np.nan, shares / np.maximum(number, 1)).astype(y.dtype)
+
+
+def _equal_shares_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """Where several elements may be the extreme one, each may get any share: the hull [0, 1]. A single one is certain."""
+    if not (fmt.kinks or bounds.some(es)):
+        return fmt.u * y * (y != 1)
+    (x, top), (e, e_top), where, initial = xs, es, params["where"], params["initial"]
+    with np.errstate(invalid="ignore"):
+        reach = bounds.zero(e) + bounds.zero(e_top)
+        possible = (x == top) | (np.abs(x - top) <= reach)
+        possible = possible if where is True else possible & where
+        rivals = np.add.reduce(possible, axis=params["axis"], keepdims=True, dtype=np.int64)
+        if initial is not None:
+            rivals = rivals + (np.abs(initial - top) <= bounds.zero(e_top))
+    open_ = possible & (rivals > 1)
+    if not fmt.kinks:
+        exact = (x == top) & (reach == 0)
+        open_ = open_ & ~exact
+    if not open_.any():
+        return (np.where(possible, y, 0.0), None) if fmt.kinks else fmt.u * y * (y != 1)
+    return np.where(open_, 0.5, np.where(np.isnan(y), y, possible)), np.where(open_, 0.5, 0.0)
+
+
+# The share of each element in the extreme y over an axis: refgrad's convention gives ties equal ones.
+equal_shares = register("equal_shares", _equal_shares, jvp=None, vjp=None, rounding=_equal_shares_rounding)
+
+
+def _pick_jvp(x_dot: Array, x: Array, y: Array, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Array:
+    shares = equal_shares(x, expanded(y, x, axis, keepdims), axis=axis, initial=initial, where=where)
+    return np.add.reduce(np.where(shares == 0, 0.0, x_dot * shares), axis=axis, keepdims=keepdims)
+
+
+def _pick_vjp(y_bar: Array, x: Array, y: Array, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Array:
+    shares = equal_shares(x, expanded(y, x, axis, keepdims), axis=axis, initial=initial, where=where)
+    return np.where(shares == 0, 0.0, shares * spread(y_bar, x.shape, axis, keepdims))
+
+
+max = register(
+    "max", _max,
+    jvp=_pick_jvp,
+    vjp=_pick_vjp,
+    rounding=_extreme_rounding,
+    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_extreme(
+        torch, torch.amax, torch.maximum, x, axis, keepdims, initial, where
+    ),
+    numpy=(np.max, np.amax),
+    domain=sampled(lambda rng: samplers.extreme(rng, -50.0), smooth=False),
+    special=(
+        Special((np.array([2.0, 5.0, 5.0, 1.0]),), 5.0, (([0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]),), "any convex weights on the ties"),
+        Special((np.array([1.0, np.nan, 2.0]),), np.nan, (None,), "NaN"),
+    ),
+)  # fmt: skip
+
+min = register(
+    "min", _min,
+    jvp=_pick_jvp,
+    vjp=_pick_vjp,
+    rounding=_extreme_rounding,
+    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_extreme(
+        torch, torch.amin, torch.minimum, x, axis, keepdims, initial, where
+    ),
+    numpy=(np.min, np.amin),
+    domain=sampled(lambda rng: samplers.extreme(rng, 50.0), smooth=False),
+    special=(
+        Special((np.array([1.0, 3.0, 1.0, 1.0]),), 1.0, (([0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1.0]),), "any convex weights on the ties"),
+    ),
 )  # fmt: skip

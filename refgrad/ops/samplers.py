@@ -60,6 +60,37 @@ def masked_reduction(rng: Rng, identity: float, draw: Any = array) -> Sample:
     return (x,), params
 
 
+def mean(rng: Rng) -> Sample:
+    """A reduction that always has something to take the mean of, at times with where=."""
+    (x,), params = reduction(rng, sizes=(1, 2, 3, 4))
+    if rng.random() < 0.3:
+        mask = rng.random(x.shape) < 0.6
+        params["where"] = mask | ~np.any(mask, axis=params["axis"], keepdims=True)
+    return (x,), params
+
+
+def extreme(rng: Rng, identity: float) -> Sample:
+    """A reduction of distinct values."""
+    (x,), params = reduction(rng, distinct, sizes=(1, 2, 3, 4))
+    if rng.random() < 0.3:
+        params["initial"] = identity if rng.random() < 0.6 else 0.03
+        if rng.random() < 0.6:
+            params["where"] = rng.random(x.shape) < 0.7
+    return (x,), params
+
+
+def variance(rng: Rng) -> Sample:
+    """A reduction over at least three distinct values, with ddof."""
+    dims = shape(rng, low=1, sizes=(3, 4))
+    x = distinct(rng, dims)
+    params: dict[str, Any] = {"axis": axis(rng, x.ndim), "keepdims": bool(rng.random() < 0.4), "ddof": int(rng.integers(2))}
+    if rng.random() < 0.25:
+        mask = rng.random(dims) < 0.8
+        enough = np.add.reduce(mask, axis=params["axis"], keepdims=True, dtype=int) >= 2
+        params["where"] = mask | ~enough
+    return (x,), params
+
+
 def scan(rng: Rng) -> Sample:
     """An array with the axis of a scan."""
     x = array(rng, shape(rng, low=1))
@@ -167,3 +198,9 @@ def put_add(rng: Rng) -> Sample:
     dims = shape(rng)
     k = key(rng, dims)
     return (array(rng, np.empty(dims)[k].shape),), {"shape": dims, "key": k}
+
+
+def recurrence(rng: Rng) -> Sample:
+    """Factors and terms of one shape."""
+    dims = shape(rng, low=1)
+    return (array(rng, dims), array(rng, dims)), {"axis": one_axis(rng, len(dims)), "reverse": bool(rng.random() < 0.5)}

@@ -10,69 +10,163 @@ from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.op import register
 from refgrad.ops import samplers
+from refgrad.ops.shape import concatenate
 
 Array = Any
 
 
+def _places(ndim: int, axis: int, places: slice) -> tuple[slice, ...]:
+    return (slice(None),) * (axis % ndim) + (places,)
+
+
+def _before(x: Array, axis: int, first: float) -> Array:
+    """The element before each one along the axis, and ``first`` before the first."""
+    x = x[_places(len(x.shape), axis, slice(None, -1))] if x.shape[axis] else x
+    return concatenate(_edge(x, axis, first), x, axis=axis)
+
+
+def _after(x: Array, axis: int, last: float) -> Array:
+    """The element after each one along the axis, and ``last`` after the last."""
+    x = x[_places(len(x.shape), axis, slice(1, None))] if x.shape[axis] else x
+    return concatenate(x, _edge(x, axis, last), axis=axis)
+
+
+def _edge(x: Array, axis: int, value: float) -> Array:
+    dims = list(x.shape)
+    dims[axis] = 1
+    return np.full(tuple(dims), value, x.dtype)
+
+
+def _along(x: Array, axis: int | None) -> tuple[Array, int]:
+    """NumPy's axis=None is the flattened array."""
+    return (np.reshape(x, (-1,)), 0) if axis is None else (x, axis)
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
 def _cumsum(x: Array, axis: int | None = None) -> Array:
-    return np.add.accumulate(x, axis) if axis is not None else np.cumsum(x)
+    return np.cumsum(x) if axis is None else np.add.accumulate(x, axis)
 
 
 def _cumsum_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     """Partial sums, each of m non-zero terms in any order: the bound of a sum."""
-    x, e = np.abs(xs[0]), es[0]
-    radius = 0.0 if e is None else forward(np.broadcast_to(e, x.shape), **params)
-    size = x + bounds.zero(e)
-    terms = forward((size != 0).astype(fmt.wide), **params)
-    spread = np.where(terms > 1, (terms - 1) * fmt.u_acc * forward(size, **params), 0.0)
-    return radius + spread + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius + spread))
+    return bounds.summed(fmt, forward, y, xs, es, params)
+
+
+def _sums_after(y_bar: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
+    y_bar, along = _along(y_bar, axis)
+    x_bar = np.flip(np.cumsum(np.flip(y_bar, along), along), along)
+    return np.reshape(x_bar, x_shape) if axis is None else x_bar
 
 
 cumsum = register(
     "cumsum", _cumsum,
     jvp=lambda x_dot, axis: np.cumsum(x_dot, axis),
-    vjp=lambda y_bar, x_shape, axis: np.reshape(np.flip(np.cumsum(np.flip(y_bar, axis), axis or 0), axis), x_shape)
-    if axis is None
-    else np.flip(np.cumsum(np.flip(y_bar, axis), axis), axis),
+    vjp=lambda y_bar, x_shape, axis: _sums_after(y_bar, x_shape, axis),
     rounding=_cumsum_rounding,
-    torch=lambda torch, x, axis=None: torch.cumsum(x.reshape(-1) if axis is None else x, axis or 0),
+    torch=lambda torch, x, axis=None: torch.cumsum(x.reshape(-1) if axis is None else x, 0 if axis is None else axis),
     numpy=(np.cumsum,),
     domain=sampled(samplers.scan),
 )  # fmt: skip
 
 
-def _shifted(x: Array, axis: int, first: float) -> Array:
-    """x moved one place up along the axis: the element before each one, ``first`` before the first."""
-    lead = (slice(None),) * (axis % x.ndim)
-    head = np.full_like(_plain_like(x)[(*lead, slice(0, 1))], first)
-    return np.concatenate([head, x[(*lead, slice(None, -1))]], axis)
+# --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _plain_like(x: Array) -> Array:
-    return np.empty(x.shape, x.dtype)
-
-
-def _recurrence(a: Array, b: Array, axis: int = -1, reverse: bool = False) -> Array:
-    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+def _recurrence(x1: Array, x2: Array, axis: int = -1, reverse: bool = False) -> Array:
+    """y_k = x1_k y_(k-1) + x2_k from y_(-1) = 0; with ``reverse`` from the other end."""
+    a, b = np.moveaxis(x1, axis, 0), np.moveaxis(x2, axis, 0)
     y = np.empty(b.shape, np.result_type(a, b))
-    order = range(len(b))[::-1] if reverse else range(len(b))
     last: Any = None
-    for k in order:
-        last = b[k] if last is None else a[k] * last + b[k]
-        y[k] = last
+    for k in reversed(range(len(b))) if reverse else range(len(b)):
+        y[k] = last = b[k] if last is None else a[k] * last + b[k]
     return np.moveaxis(y, 0, axis)
 
 
+def _recurrence_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """Up to n products and n sums on the way of each term, in any order: 2n u in the recurrence of absolute values."""
+    a, b = np.abs(xs[0]), np.abs(xs[1])
+    ea, eb = bounds.zero(es[0]), bounds.zero(es[1])
+    most = forward(a + ea, b + eb, **params)
+    radius = most - forward(a, b, **params) if bounds.some(es) else 0.0
+    n = np.shape(y)[params["axis"]]
+    radius = radius + 2 * n * fmt.u * most + n * fmt.eta * forward(np.maximum(a + ea, 1.0), np.ones_like(b), **params)
+    return np.where((most > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, radius)
+
+
+def _recurrence_x1_jvp(x1_dot: Array, x1: Array, y: Array, axis: int, reverse: bool) -> Array:
+    previous = _after(y, axis, 0.0) if reverse else _before(y, axis, 0.0)
+    return linear_recurrence(x1, x1_dot * previous, axis=axis, reverse=reverse)
+
+
+def _recurrence_x1_vjp(y_bar: Array, x1: Array, y: Array, axis: int, reverse: bool) -> Array:
+    previous = _after(y, axis, 0.0) if reverse else _before(y, axis, 0.0)
+    return _recurrence_x2_vjp(y_bar, x1, axis, reverse) * previous
+
+
+def _recurrence_x2_vjp(y_bar: Array, x1: Array, axis: int, reverse: bool) -> Array:
+    following = _before(x1, axis, 0.0) if reverse else _after(x1, axis, 0.0)
+    return linear_recurrence(following, y_bar, axis=axis, reverse=not reverse)
+
+
+# Differentiating y_k = a_k y_(k-1) + b_k gives a recurrence of the same a; its transpose runs the other way, with a shifted by one.
+linear_recurrence = register(
+    "linear_recurrence", _recurrence,
+    jvp={
+        "x1": _recurrence_x1_jvp,
+        "x2": lambda x2_dot, x1, axis, reverse: linear_recurrence(x1, x2_dot, axis=axis, reverse=reverse),
+    },
+    vjp={
+        "x1": _recurrence_x1_vjp,
+        "x2": lambda y_bar, x1, axis, reverse: _recurrence_x2_vjp(y_bar, x1, axis, reverse),
+    },
+    rounding=_recurrence_rounding,
+    domain=sampled(samplers.recurrence),
+)  # fmt: skip
+
+
 def _cumprod(x: Array, axis: int | None = None) -> Array:
-    return np.multiply.accumulate(x, axis) if axis is not None else np.cumprod(x)
+    return np.cumprod(x) if axis is None else np.multiply.accumulate(x, axis)
+
+
+def _cumprod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """The bound of a product for every partial one: (m-1) u |y|, and underflow that later factors enlarge."""
+    x, e = np.abs(xs[0]), bounds.zero(es[0])
+    most = forward(x + e, **params)
+    factors = _cumsum((x != 1) | (e > 0), params["axis"])
+    largest = forward(np.maximum(x + e, 1.0), **params)
+    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **params)
+    radius = np.maximum(most - np.abs(y), 0.0) + np.maximum(factors - 1, 0) * fmt.u * most
+    radius = radius + np.where((smallest < fmt.eta / fmt.u) & (most > 0), factors * fmt.eta * largest, 0.0)
+    return np.where((largest > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, radius)
+
+
+# dy_k = x_k dy_(k-1) + y_(k-1) dx_k: no division, so right at zeros.
+def _cumprod_jvp(x_dot: Array, x: Array, y: Array, axis: int | None) -> Array:
+    (x_dot, along), (x, _) = _along(x_dot, axis), _along(x, axis)
+    return linear_recurrence(x, x_dot * _before(y, along, 1.0), axis=along)
+
+
+# x_bar_i = y_(i-1) r_i with r_i = y_bar_i + x_(i+1) r_(i+1).
+def _cumprod_vjp(y_bar: Array, x: Array, y: Array, axis: int | None) -> Array:
+    dims = x.shape
+    x, along = _along(x, axis)
+    x_bar = _before(y, along, 1.0) * linear_recurrence(_after(x, along, 0.0), y_bar, axis=along, reverse=True)
+    return np.reshape(x_bar, dims) if axis is None else x_bar
 
 
 cumprod = register(
     "cumprod", _cumprod,
-    jvp=lambda x_dot, x, y, axis: x_dot * 0 + y,
-    vjp=lambda y_bar, x, y, axis: y_bar * y,
-    rounding=bounds.moved,
-    torch=lambda torch, x, axis=None: torch.cumprod(x.reshape(-1) if axis is None else x, axis or 0),
+    jvp=_cumprod_jvp,
+    vjp=_cumprod_vjp,
+    rounding=_cumprod_rounding,
+    torch=lambda torch, x, axis=None: torch.cumprod(x.reshape(-1) if axis is None else x, 0 if axis is None else axis),
     numpy=(np.cumprod,),
     domain=sampled(samplers.scan),
+    special=(
+        Special((np.array([2.0, 0.0, 3.0, 4.0]),), [2.0, 0.0, 0.0, 0.0], (([1.0, 32.0, 0.0, 0.0], [1.0, 32.0, 0.0, 0.0]),), "one zero"),
+        Special((np.array([2.0, 0.0, 0.0, 4.0]),), [2.0, 0.0, 0.0, 0.0], (([1.0, 2.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]),), "two zeros"),
+        Special((np.zeros(0),), np.zeros(0), ((0.0, 0.0),), "empty"),
+    ),
 )  # fmt: skip

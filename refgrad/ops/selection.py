@@ -7,15 +7,30 @@ heaviside and above, whose rounding rules know that at an exact tie a framework 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
-from refgrad.domain import KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
+from refgrad.domain import BROADCASTING, KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
 from refgrad.op import register
 
 Array = Any
+
+
+def _lattices(*shapes: tuple[tuple[int, ...], ...]) -> Callable[[np.random.Generator], Sample]:
+    """Operands without near ties: each on a lattice of its own, of moderate size."""
+
+    def sampler(rng: np.random.Generator) -> Sample:
+        chosen = shapes[int(rng.integers(len(shapes)))]
+        count = len(chosen)
+        return tuple([0.2 * (count * rng.integers(-4, 4, s) + k) + rng.uniform(0.0, 0.1, s) for k, s in enumerate(chosen)]), {}
+
+    return sampler
+
+
+_APART = Domain(sampler=_lattices(*BROADCASTING), smooth=False)
 
 
 # --- comparisons ---------------------------------------------------------------------------------------------------
@@ -239,7 +254,7 @@ maximum = register(
     rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
     torch=lambda torch, x1, x2: torch.maximum(x1, x2),
     numpy=(np.maximum,),
-    domain=Domain(smooth=False),
+    domain=_APART,
     special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
     broadcasts=True,
 )  # fmt: skip
@@ -251,7 +266,7 @@ minimum = register(
     rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
     torch=lambda torch, x1, x2: torch.minimum(x1, x2),
     numpy=(np.minimum,),
-    domain=Domain(smooth=False),
+    domain=_APART,
     special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
     broadcasts=True,
 )  # fmt: skip
@@ -282,7 +297,7 @@ fmax = register(
     rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
     torch=lambda torch, x1, x2: torch.fmax(x1, x2),
     numpy=(np.fmax,),
-    domain=Domain(smooth=False),
+    domain=_APART,
     special=(*_TIE, _ONE_NAN),
     broadcasts=True,
 )  # fmt: skip
@@ -294,7 +309,7 @@ fmin = register(
     rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
     torch=lambda torch, x1, x2: torch.fmin(x1, x2),
     numpy=(np.fmin,),
-    domain=Domain(smooth=False),
+    domain=_APART,
     special=(*_TIE, _ONE_NAN),
     broadcasts=True,
 )  # fmt: skip
@@ -309,10 +324,7 @@ def _inside(x: Array, low: Array, high: Array) -> Array:
     return above(x, low) * above(high, np.maximum(x, low))
 
 
-def _sample_clip(rng: np.random.Generator) -> Sample:
-    shape = SHAPES[int(rng.integers(len(SHAPES)))]
-    low = rng.uniform(-2, 0.5, shape if rng.random() < 0.5 else ())
-    return (rng.uniform(-3, 3, shape), low, rng.uniform(-0.5, 2, shape if rng.random() < 0.5 else ())), {}
+_BETWEEN = _lattices(((), (), ()), ((3,), (3,), (3,)), ((2, 3), (), (3,)), ((3,), (2, 1), ()), ((0,), (0,), ()))
 
 
 # min(max(x, low), high): high wins where the bounds cross.
@@ -330,7 +342,7 @@ clip = register(
     },
     rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
     torch=lambda torch, x, low, high: torch.clamp(x, min=low, max=high),
-    domain=Domain(sampler=_sample_clip, smooth=False),
+    domain=Domain(sampler=_BETWEEN, smooth=False),
     special=(
         Special((0.0, 0.0, 1.0), 0.0, ((0.0, 1.0), (0.0, 1.0), (0.0, 0.0)), "at the lower bound"),
         Special((1.0, 0.0, 1.0), 1.0, ((0.0, 1.0), (0.0, 0.0), (0.0, 1.0)), "at the upper bound"),

@@ -98,7 +98,7 @@ def _det_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any)
     logs = np.where(np.isfinite(logs), logs, 0)
     small, large = np.sum(np.minimum(logs, 0), axis=-1), np.sum(np.maximum(logs, 0), axis=-1)
     # A partial product that underflows loses everything after it; one that overflows is infinite.
-    radius = np.where(small < math.log(fmt.eta / fmt.u) if fmt.eta > 0 else False, radius + np.abs(y) + fmt.eta * np.exp(large), radius)
+    radius = np.where(small < math.log(fmt.eta / fmt.u), radius + np.abs(y) + fmt.eta * np.exp(large), radius)
     return _finite(np.where(large > math.log(fmt.max) - 1, np.inf, radius))
 
 
@@ -148,7 +148,7 @@ def _cofactor_jvp(a_dot: Array, a: Array, y: Array) -> Array:
     if a.shape[-1] <= _MINORS:
         b, keep = _bordered(a)
         return np.sum(cofactor(b) * keep * a_dot[..., None, None, :, :], axis=(-2, -1))
-    z = np.swapaxes(np.linalg.inv(a), -1, -2)
+    z = np.swapaxes(inv(a), -1, -2)
     return y * np.sum(z * a_dot, axis=(-2, -1))[..., None, None] - y @ np.swapaxes(a_dot, -1, -2) @ z
 
 
@@ -157,7 +157,7 @@ def _cofactor_vjp(y_bar: Array, a: Array, y: Array) -> Array:
     if a.shape[-1] <= _MINORS:
         b, keep = _bordered(a)
         return np.sum(y_bar[..., None, None] * keep * cofactor(b), axis=(-4, -3))
-    z = np.swapaxes(np.linalg.inv(a), -1, -2)
+    z = np.swapaxes(inv(a), -1, -2)
     return z * np.sum(y * y_bar, axis=(-2, -1))[..., None, None] - z @ np.swapaxes(y_bar, -1, -2) @ y
 
 
@@ -198,7 +198,7 @@ cofactor = register(
 def _inverse_where_finite(a: Array, y: Array) -> Array:
     """A^-1; NaN instead of an error where log|det A| is not finite."""
     fine = np.isfinite(y)[..., None, None]
-    return np.where(fine, np.linalg.inv(np.where(fine, a, np.eye(a.shape[-1], dtype=a.dtype))), np.nan)
+    return np.where(fine, inv(np.where(fine, a, np.eye(a.shape[-1], dtype=a.dtype))), np.nan)
 
 
 def _logabsdet_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -250,7 +250,7 @@ inv = register(
 
 def _solve_columns(a: Array, b: Array, b_shape: tuple[int, ...]) -> Array:
     """Solve for a stack shaped like the result: its vectors are one column each where b was exactly one vector."""
-    return np.linalg.solve(a, b[..., None])[..., 0] if len(b_shape) == 1 else np.linalg.solve(a, b)
+    return solve(a, b[..., None])[..., 0] if len(b_shape) == 1 else solve(a, b)
 
 
 def _solve_jvp_a(a_dot: Array, a: Array, b_shape: tuple[int, ...], y: Array) -> Array:
@@ -294,7 +294,7 @@ def _torch_solve(torch: Any, a: Any, b: Any) -> Any:
 
 solve = register(
     "solve", dense.solve,
-    jvp={"a": _solve_jvp_a, "b": lambda b_dot, a: np.linalg.solve(a, b_dot)},
+    jvp={"a": _solve_jvp_a, "b": lambda b_dot, a: solve(a, b_dot)},
     vjp={"a": _solve_vjp_a, "b": lambda y_bar, a, b_shape: _solve_columns(np.swapaxes(a, -1, -2), y_bar, b_shape)},
     rounding=_solve_rounding,
     torch=_torch_solve,

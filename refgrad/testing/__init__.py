@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.case import Case
+from refgrad.testing.check import check_jvp, check_vjp
 from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
+from refgrad.testing.outcome import Report
 from refgrad.testing.verdict import Element, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, whole
 
@@ -18,4 +20,6 @@ def judge(case: Case, seen: Observation) -> list[Verdict]:
     return [anchored.value(), anchored.reverse(), anchored.forward(), *whole(case, seen)]
 
 
-__all__ = ["MODES", "Anchored", "Case", "Element", "Observation", "Verdict", "compare", "judge"]
+__all__ = [
+    "MODES", "Anchored", "Case", "Element", "Observation", "Report", "Verdict", "check_jvp", "check_vjp", "compare", "judge", "whole",
+]  # fmt: skip

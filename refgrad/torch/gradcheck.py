@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from refgrad.bounds import FORMATS, Format
@@ -20,7 +21,6 @@ from refgrad.torch.observe import laid_out, plain_arithmetic
 from refgrad.transforms import jvp, vjp
 
 Array = Any
-Tensor = torch.Tensor
 
 
 def gradcheck(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from refgrad.errors import DeviceMissingError
@@ -13,7 +14,7 @@ from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
 
 Array = Any
-Tensor = torch.Tensor
+VERSION = str(torch.__version__)
 
 
 def device(name: str) -> torch.device:

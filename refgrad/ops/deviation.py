@@ -1,0 +1,113 @@
+"""Spread about the mean: var and std."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.domain import Special, sampled
+from refgrad.op import register
+from refgrad.ops import samplers
+from refgrad.ops.reduction import dims, expanded, masked, number, torch_mean, torch_sum
+from refgrad.ops.shape import Axis, spread
+
+Array = Any
+
+
+def _var(x: Array, axis: Axis = None, ddof: Any = 0, keepdims: bool = False, where: Any = True) -> Array:
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims, where=where)
+
+
+def _std(x: Array, axis: Axis = None, ddof: Any = 0, keepdims: bool = False, where: Any = True) -> Array:
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims, where=where)
+
+
+def _freedom(shape: tuple[int, ...], axis: Axis, ddof: Any, where: Any) -> Any:
+    """n - ddof with reduced axes kept, and not below 0 (the value is then not finite), as in NumPy."""
+    return np.maximum(number(shape, axis, True, where) - ddof, 0) * 1.0
+
+
+def _centred(x: Array, axis: Axis, where: Any) -> Array:
+    return masked(x - np.mean(x, axis=axis, keepdims=True, where=where), where)
+
+
+def _var_radius(fmt: Any, y: Array, xs: Any, es: Any, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Any:
+    """Each deviation carries the error of the mean. One-pass kernels (Welford; Chan, Golub and LeVeque, 1983) stay within the same."""
+    x, e = xs[0], np.broadcast_to(bounds.zero(es[0]), np.shape(xs[0]))
+    n, left = number(np.shape(x), axis, True, where), _freedom(np.shape(x), axis, ddof, where)
+    centre = np.mean(x, axis=axis, keepdims=True, where=where)
+    size = np.mean(np.abs(x) + e, axis=axis, keepdims=True, where=where)
+    deviation = np.abs(masked(x - centre, where))
+    e_mean = np.mean(e, axis=axis, keepdims=True, where=where) + (n + 1) * fmt.u_acc * size
+    e = masked(e + e_mean + fmt.u_acc * (deviation + e), where)
+    terms = 2 * deviation * e + e * e + (n + 3) * fmt.u_acc * (deviation + e) ** 2 + fmt.eta
+    total = np.add.reduce(terms, axis=axis, keepdims=True) / left
+    total = total if keepdims else total.reshape(np.shape(y))
+    most = np.add.reduce((deviation + e) ** 2, axis=axis, keepdims=True).reshape(np.shape(total))
+    return np.where((most > fmt.max) & (np.abs(y) + total < fmt.max), np.inf, total)
+
+
+def _var_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    radius = _var_radius(fmt, y, xs, es, **params)
+    return radius + 2 * fmt.store(y, radius)
+
+
+def _std_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    """sqrt of the interval of the variance; its squares may underflow or overflow where the deviation itself does not."""
+    variance = y * y
+    radius = _var_radius(fmt, variance, xs, es, **params) + 2 * fmt.store(variance)
+    carried = np.where(radius < variance, radius / (y + np.sqrt(np.maximum(variance - radius, 0.0))), np.sqrt(variance + radius))
+    return np.where(variance > fmt.max, np.inf, carried + 2 * fmt.store(y, carried))
+
+
+def _torch_var(torch: Any, f: Any, x: Any, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Any:
+    if where is True:
+        return f(x, dims(x, axis), correction=ddof, keepdim=keepdims)
+    shape = tuple(x.shape)
+    mean = torch_mean(torch, x, axis, True, where)
+    y = torch_sum(torch, (x - mean) ** 2, axis, keepdims, None, where)
+    left = torch.as_tensor(_freedom(shape, axis, ddof, where), device=x.device).to(x.dtype).reshape(y.shape)
+    return y / left if f is torch.var else torch.sqrt(y / left)
+
+
+# y = sum (x - m)^2/(n - ddof); the mean moves too, but the deviations sum to zero: dy = 2 sum (x - m) dx/(n - ddof).
+var = register(
+    "var", _var,
+    jvp=lambda x_dot, x, axis, ddof, keepdims, where: 2
+    * np.add.reduce(_centred(x, axis, where) * x_dot / _freedom(x.shape, axis, ddof, where), axis=axis, keepdims=keepdims),
+    vjp=lambda y_bar, x, axis, ddof, keepdims, where: (
+        spread(y_bar, x.shape, axis, keepdims) * (2 / _freedom(x.shape, axis, ddof, where)) * _centred(x, axis, where)
+    ),
+    rounding=_var_rounding,
+    torch=lambda torch, x, axis=None, ddof=0, keepdims=False, where=True: _torch_var(torch, torch.var, x, axis, ddof, keepdims, where),
+    domain=sampled(lambda rng: samplers.variance(rng)),
+    special=(
+        Special((np.array([3.0, 3.0, 3.0]),), 0.0, ((0.0, 0.0),), "constant"),
+        Special((np.array([3.0]),), np.nan, (None,), "0/0", (("ddof", 1),)),
+    ),
+)  # fmt: skip
+
+
+def _unit(x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Array:
+    """dy/dx = (x - m)/((n - ddof) y); 0, one of many acceptable ones, where all x are equal."""
+    top = expanded(y, x, axis, keepdims)
+    return np.where(top == 0, 0.0, _centred(x, axis, where) / (np.where(top == 0, 1.0, top) * _freedom(x.shape, axis, ddof, where)))
+
+
+std = register(
+    "std", _std,
+    jvp=lambda x_dot, x, y, axis, ddof, keepdims, where: np.add.reduce(
+        _unit(x, y, axis, ddof, keepdims, where) * x_dot, axis=axis, keepdims=keepdims
+    ),
+    vjp=lambda y_bar, x, y, axis, ddof, keepdims, where: spread(y_bar, x.shape, axis, keepdims) * _unit(x, y, axis, ddof, keepdims, where),
+    rounding=_std_rounding,
+    torch=lambda torch, x, axis=None, ddof=0, keepdims=False, where=True: _torch_var(torch, torch.std, x, axis, ddof, keepdims, where),
+    domain=sampled(lambda rng: samplers.variance(rng)),
+    special=(
+        Special((np.array([3.0, 3.0, 3.0]),), 0.0, ((-(0.5**0.5), 0.5**0.5),), "constant: the centred ball", (("ddof", 1),)),
+        Special((np.array([3.0]),), np.nan, (None,), "0/0", (("ddof", 1),)),
+        Special((np.array([3.0]),), 0.0, ((0.0, 0.0),), "a constant function"),
+    ),
+)  # fmt: skip
