@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from refgrad.testing.case import Case
+from refgrad.testing.deviations import Deviation, load
+from refgrad.testing.session import examine, write
 
 from .families import FAMILIES
 
@@ -14,6 +19,9 @@ try:
     from refgrad.torch.observe import observe, plain_arithmetic
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
+
+
+DEVIATIONS = load(Path(__file__).with_name("deviations.toml"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,5 +34,16 @@ def _torch_settings() -> None:
 
 def test_family(conformance_item: Any, refgrad_results: Any, record_property: Callable[[str, object], None]) -> None:
     """All cases of the item agree."""
-    count = conformance_item.run(FAMILIES[conformance_item.family], observe, refgrad_results)
+    count = conformance_item.run(FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS)
     record_property("refgrad", json.dumps({"cases": count}))
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda d: d.id)
+def test_deviation_still_occurs(deviation: Deviation, refgrad_results: Any) -> None:
+    """A recorded disagreement is there to be seen; an entry whose evidence agrees has to go."""
+    case = Case.load(deviation.case)
+    verdicts = examine(case, observe, DEVIATIONS)
+    write(refgrad_results, case, verdicts)
+    if not any(v.known == deviation.id for v in verdicts):
+        found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
+        pytest.fail(f"deviation {deviation.id!r} no longer occurs ({found}): remove its entry from deviations.toml")

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.ops import selection
+from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
 from refgrad.trace import implements
 
 Array = Any
+
+# Imported for their ops: `import refgrad` registers all of them.
+FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric)
 
 
 @implements(np.clip)
@@ -124,7 +127,7 @@ def _given(new: Array, old: Array) -> Array:
 
 
 def _condition(x: Array) -> Array:
-    if np.asarray(x).dtype.kind != "b" if not hasattr(x, "dtype") else x.dtype.kind != "b":
+    if (x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype).kind != "b":
         raise NoRuleError(f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}")
     return x
 

@@ -35,6 +35,10 @@ class CaseFileError(RefgradError, ValueError):
     """A case or results file is not what refgrad wrote: malformed, truncated, or of another schema."""
 
 
+class DeviationsFileError(RefgradError, ValueError):
+    """The file of known disagreements cannot be read, or an entry of it is incomplete."""
+
+
 class DeviceMissingError(RefgradError, RuntimeError):
     """A required device is not present on this machine. Ends a run with exit code 3."""
 

@@ -156,7 +156,7 @@ class Signature:
             operands = tuple(p.name for p in parameters if p.default is p.empty)
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         if variadic and len(operands) != 1:
-            raise RegistrationError(f"op {op.name!r}: a variadic op takes *{operands[0]} alone, got operands {operands}")
+            raise RegistrationError(f"op {op.name!r}: a variadic op takes *{operands[-1]} alone, got operands {operands}")
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         names = _Names(op.name, operands, variadic, frozenset(defaults))
         if (op.jvp is None) != (op.vjp is None):
@@ -169,6 +169,8 @@ class Signature:
         """Sort a call's arguments into operands and parameters as Python would for ``forward``."""
         operands, params = list(args), dict(kwargs)
         for name, value in zip(self.defaults, args[len(self.operands) :], strict=False):
+            if name in params:
+                raise TypeError(f"argument {name!r} is given twice, by position and by name")
             params[name] = value
         del operands[len(self.operands) :]
         for name in self.operands[len(operands) :]:
@@ -239,6 +241,6 @@ def register(name: str, forward: Callable[..., Any], **fields: Any) -> Op:
     for function in op.numpy:
         if function in BY_FUNCTION:
             raise RegistrationError(f"op {name!r}: {function!r} already leads to op {BY_FUNCTION[function].name!r}")
-        BY_FUNCTION[function] = op
+    BY_FUNCTION.update(dict.fromkeys(op.numpy, op))
     REGISTRY[name] = op
     return op

@@ -9,6 +9,7 @@ import platform
 import secrets
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,21 @@ def run(args: argparse.Namespace) -> int:
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         results.write({"type": "crash", "worker": "main", "item": "pytest", "reason": f"pytest ended with exit code {int(status)}"})
     if not interrupted or progress.lost:
-        code = report.exit_code(report.load(out / "results.jsonl"), complete=True)
-        results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
+        results.write({"type": "end", "exit": _code(report.load(out / "results.jsonl")), "finished": now(), "seconds": seconds})
     results.close()
     loaded = report.load(out / "results.jsonl")
     report.write(loaded, out / "report.html")
     print(report.table(loaded, color=sys.stdout.isatty()))
     print(f"report: {(out / 'report.html').resolve()}")
     return int(report.exit_code(loaded))
+
+
+def _code(so_far: Any) -> int:
+    """The exit code that the lines written so far amount to, now that the run has come to its end."""
+    from refgrad.report import exit_code
+    from refgrad.report.records import End
+
+    return int(exit_code(replace(so_far, end=End(exit=0, finished="", seconds=0.0), truncated=False)))
 
 
 def _pytest_arguments(

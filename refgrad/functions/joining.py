@@ -124,10 +124,13 @@ def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
     return split(ary, indices_or_sections, 2)
 
 
-@implements(np.unstack)
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     (axis,) = moved_axes(axis, x.ndim, "axis")
     return tuple([x[(slice(None),) * axis + (k,)] for k in range(x.shape[axis])])
+
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+    implements(np.unstack)(unstack)
 
 
 @implements(np.pad)

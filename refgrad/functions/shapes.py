@@ -197,9 +197,12 @@ def resize(a: Array, new_shape: Any) -> Array:
     return flat[np.arange(math.prod(new_shape)) % max(flat.size, 1)].reshape(new_shape)
 
 
-@implements(np.astype)
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     return x.astype(dtype)
+
+
+if hasattr(np, "astype"):  # NumPy 2.1
+    implements(np.astype)(astype)
 
 
 @implements(np.copy)

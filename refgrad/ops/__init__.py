@@ -3,6 +3,7 @@
 from refgrad.ops import (
     activation,
     arithmetic,
+    deviation,
     exponential,
     hyperbolic,
     indexing,
@@ -16,6 +17,6 @@ from refgrad.ops import (
 )
 
 __all__ = [
-    "activation", "arithmetic", "exponential", "hyperbolic", "indexing", "linalg", "normalization", "reduction", "scan", "selection",
+    "activation", "arithmetic", "deviation", "exponential", "hyperbolic", "indexing", "linalg", "normalization", "reduction", "scan", "selection",
     "shape", "trigonometric",
 ]  # fmt: skip

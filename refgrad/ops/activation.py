@@ -23,8 +23,10 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """1/(1 + z), z = exp(-x): the error of z counts with the share q = 1 - y; the sum and the quotient round by u each,
-    but by no more than z itself: a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
+    """1/(1 + z) with z = exp(-x), step by step.
+
+    The error of z counts with the share q = 1 - y. The sum and the quotient round by u each, but by no more than z itself:
+    a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
     """
     q = forward(-xs[0])
     carried: Array = 0.0

@@ -22,16 +22,15 @@ _PAIRWISE = 4096  # above so many products contract pair by pair (BLAS) instead 
 def explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
     """Labels of each operand and of the result, the ellipsis written out.
 
-    Raises ArgumentError that names the operand or label that does not fit, NoRuleError for a subscripts list.
+    Raises ArgumentError that names the operand or label that does not fit.
     """
-    if not isinstance(subscripts, str):
-        raise NoRuleError(f"einsum: subscripts are supported as a string such as 'ij,jk->ik', got {subscripts!r}")
     text = subscripts.replace(" ", "")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     odd = sorted(set(text.replace("->", "").replace("...", "")) - set(_LETTERS) - {","})
     if odd or "," in right or right.count("...") > 1 or any(t.count("...") > 1 for t in terms):
-        raise ArgumentError(f"einsum: subscripts {subscripts!r} are not understood{f' at {odd[0]!r}' if odd else ''}; letters, ',', '->' and one '...' a term are")
+        where = f" at {odd[0]!r}" if odd else ""
+        raise ArgumentError(f"einsum: subscripts {subscripts!r} are not understood{where}; letters, ',', '->' and one '...' a term are")
     if len(terms) != len(ndims):
         raise ArgumentError(f"einsum: subscripts {subscripts!r} name {len(terms)} operands, got {len(ndims)}")
     free = [c for c in reversed(_LETTERS) if c not in text]
@@ -56,6 +55,8 @@ def explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], 
 
 
 def _labels(subscripts: str, xs: Any) -> tuple[tuple[str, ...], str]:
+    if not isinstance(subscripts, str):
+        raise NoRuleError(f"einsum: subscripts are supported as a string such as 'ij,jk->ik', got {subscripts!r}")
     return explicit(subscripts, tuple([len(shape_of(x)) for x in xs]))
 
 
@@ -123,7 +124,8 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
     if steps == 0:
         return radius if bounds.some(es) else None
     full = forward(*size, **params)
-    later = [math.prod(max(1.0, float(np.max(s, initial=0))) for k, s in enumerate(size) if k not in (i, j)) for i in range(n) for j in range(i)]
+    tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
+    later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = radius + steps * fmt.u_acc * full + (terms * max(later) * fmt.eta if n > 1 else 0.0)
     # Half formats store each intermediate result.
     return radius + (0.0 if fmt.u == fmt.u_acc else max(n - 1, 1) * fmt.store(y, full - np.abs(y) + radius))

@@ -43,7 +43,8 @@ def _expand(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> Ar
 def _weights(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
     """exp(x - y): the limit 1 for an element +inf, 0 where all elements are -inf."""
     y = _expand(y, x.shape, axis, keepdims)
-    return np.exp(np.where(x == np.inf, 0.0, x - np.where(y == -np.inf, 0.0, y)))
+    top = x == np.inf
+    return np.exp(np.where(top, 0.0, np.where(top, 0.0, x) - np.where(y == -np.inf, 0.0, y)))
 
 
 def _count(x: Array, axis: Any) -> int:

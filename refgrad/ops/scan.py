@@ -21,14 +21,16 @@ def _places(ndim: int, axis: int, places: slice) -> tuple[slice, ...]:
 
 def _before(x: Array, axis: int, first: float) -> Array:
     """The element before each one along the axis, and ``first`` before the first."""
-    x = x[_places(len(x.shape), axis, slice(None, -1))] if x.shape[axis] else x
-    return concatenate(_edge(x, axis, first), x, axis=axis)
+    if x.shape[axis] == 0:
+        return x
+    return concatenate(_edge(x, axis, first), x[_places(len(x.shape), axis, slice(None, -1))], axis=axis)
 
 
 def _after(x: Array, axis: int, last: float) -> Array:
     """The element after each one along the axis, and ``last`` after the last."""
-    x = x[_places(len(x.shape), axis, slice(1, None))] if x.shape[axis] else x
-    return concatenate(x, _edge(x, axis, last), axis=axis)
+    if x.shape[axis] == 0:
+        return x
+    return concatenate(x[_places(len(x.shape), axis, slice(1, None))], _edge(x, axis, last), axis=axis)
 
 
 def _edge(x: Array, axis: int, value: float) -> Array:
@@ -49,11 +51,6 @@ def _cumsum(x: Array, axis: int | None = None) -> Array:
     return np.cumsum(x) if axis is None else np.add.accumulate(x, axis)
 
 
-def _cumsum_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
-    """Partial sums, each of m non-zero terms in any order: the bound of a sum."""
-    return bounds.summed(fmt, forward, y, xs, es, params)
-
-
 def _sums_after(y_bar: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
     y_bar, along = _along(y_bar, axis)
     x_bar = np.flip(np.cumsum(np.flip(y_bar, along), along), along)
@@ -64,7 +61,7 @@ cumsum = register(
     "cumsum", _cumsum,
     jvp=lambda x_dot, axis: np.cumsum(x_dot, axis),
     vjp=lambda y_bar, x_shape, axis: _sums_after(y_bar, x_shape, axis),
-    rounding=_cumsum_rounding,
+    rounding=bounds.summed,
     torch=lambda torch, x, axis=None: torch.cumsum(x.reshape(-1) if axis is None else x, 0 if axis is None else axis),
     numpy=(np.cumsum,),
     domain=sampled(samplers.scan),

@@ -1,4 +1,4 @@
-"""Selection: absolute value, comparisons, where, maximum and minimum, rounding to integers, logic.
+"""Selection: absolute value, comparisons, where, maximum and minimum, rounding to integers.
 
 Conventions at kinks: abs'(0) = 0, tied operands of maximum and minimum get half each. Masks in rules come from sign,
 heaviside and above, whose rounding rules know that at an exact tie a framework may pick either side.
@@ -6,7 +6,6 @@ heaviside and above, whose rounding rules know that at an exact tie a framework 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -67,11 +66,6 @@ not_equal = register(
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
-
-
-def _marked(uncertain: Array) -> Array:
-    """The radius of a boolean result: which elements may be either; None where all are certain."""
-    return uncertain if np.any(uncertain) else None
 
 
 def _jump(fmt: Any, distance: Array, e: Array) -> Array:
@@ -208,7 +202,7 @@ def _where_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     condition, x1, x2 = xs
     e1, e2 = bounds.zero(es[1]), bounds.zero(es[2])
     radius = np.where(condition, e1, e2) if bounds.some(es[1:]) else None
-    unsure = _either(condition, es[0])
+    unsure = either(condition, es[0])
     if unsure is None or not np.any(unsure):
         return radius
     low, high = np.minimum(x1 - e1, x2 - e2), np.maximum(x1 + e1, x2 + e2)
@@ -217,7 +211,7 @@ def _where_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     return np.where(unsure & finite, middle, y), np.where(unsure, np.where(finite, half, np.inf), bounds.zero(radius))
 
 
-def _either(x: Array, e: Array) -> Array:
+def either(x: Array, e: Array) -> Array:
     """Elements whose truth value is uncertain: marked ones of a boolean array, numbers whose ball holds 0."""
     if e is None or x.dtype.kind == "b":
         return e
@@ -232,8 +226,14 @@ def _sample_where(rng: np.random.Generator) -> Sample:
 
 where = register(
     "where", _where,
-    jvp={"x1": lambda x1_dot, condition: np.where(condition, x1_dot, 0.0), "x2": lambda x2_dot, condition: np.where(condition, 0.0, x2_dot)},
-    vjp={"x1": lambda y_bar, condition: np.where(condition, y_bar, 0.0), "x2": lambda y_bar, condition: np.where(condition, 0.0, y_bar)},
+    jvp={
+        "x1": lambda x1_dot, condition: np.where(condition, x1_dot, 0.0),
+        "x2": lambda x2_dot, condition: np.where(condition, 0.0, x2_dot),
+    },
+    vjp={
+        "x1": lambda y_bar, condition: np.where(condition, y_bar, 0.0),
+        "x2": lambda y_bar, condition: np.where(condition, 0.0, y_bar),
+    },
     rounding=_where_rounding,
     torch=lambda torch, condition, x1, x2: torch.where(condition, x1, x2),
     numpy=(np.where,),
@@ -349,66 +349,4 @@ clip = register(
         Special((0.0, 2.0, 1.0), 1.0, ((0.0, 0.0), (0.0, 0.0), (1.0, 1.0)), "crossed bounds: the upper one wins"),
     ),
     broadcasts=True,
-)  # fmt: skip
-
-
-# --- logic -----------------------------------------------------------------------------------------------------------
-
-
-def _logic(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Uncertain where the possible truth values of the operands give different answers."""
-    if not bounds.some(es):
-        return None
-    choices = []
-    for x, e in zip(xs, es, strict=True):
-        truth, unsure = x.astype(bool), _either(x, e)
-        choices.append((truth,) if unsure is None else (truth, truth ^ unsure))
-    return _marked(np.any([forward(*combination) != y for combination in itertools.product(*choices)], axis=0))
-
-
-logical_and = register(
-    "logical_and", np.logical_and, jvp=None, vjp=None, rounding=_logic,
-    torch=lambda torch, x1, x2: torch.logical_and(x1, x2), numpy=(np.logical_and,), broadcasts=True,
-)  # fmt: skip
-
-logical_or = register(
-    "logical_or", np.logical_or, jvp=None, vjp=None, rounding=_logic,
-    torch=lambda torch, x1, x2: torch.logical_or(x1, x2), numpy=(np.logical_or,), broadcasts=True,
-)  # fmt: skip
-
-logical_xor = register(
-    "logical_xor", np.logical_xor, jvp=None, vjp=None, rounding=_logic,
-    torch=lambda torch, x1, x2: torch.logical_xor(x1, x2), numpy=(np.logical_xor,), broadcasts=True,
-)  # fmt: skip
-
-logical_not = register(
-    "logical_not", np.logical_not, jvp=None, vjp=None, rounding=_logic,
-    torch=lambda torch, x: torch.logical_not(x), numpy=(np.logical_not,),
-)  # fmt: skip
-
-
-def _finiteness(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Uncertain where the radius has no bound, or where the judged format may have overflowed."""
-    reach = np.abs(xs[0]) + bounds.zero(es[0])
-    return _marked(np.isfinite(xs[0]) & ~(reach <= fmt.max))
-
-
-isnan = register(
-    "isnan", np.isnan, jvp=None, vjp=None,
-    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(~np.isfinite(es[0]) & ~y),
-    torch=lambda torch, x: torch.isnan(x), numpy=(np.isnan,),
-)  # fmt: skip
-
-isinf = register(
-    "isinf", np.isinf, jvp=None, vjp=None, rounding=_finiteness, torch=lambda torch, x: torch.isinf(x), numpy=(np.isinf,),
-)  # fmt: skip
-
-isfinite = register(
-    "isfinite", np.isfinite, jvp=None, vjp=None, rounding=_finiteness, torch=lambda torch, x: torch.isfinite(x), numpy=(np.isfinite,),
-)  # fmt: skip
-
-signbit = register(
-    "signbit", np.signbit, jvp=None, vjp=None,
-    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(_either(xs[0], es[0])),
-    torch=lambda torch, x: torch.signbit(x), numpy=(np.signbit,), domain=KINKED,
 )  # fmt: skip

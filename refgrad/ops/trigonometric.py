@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Interval, Sample, Special, between
+from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Special, between
 from refgrad.op import register
 
 Array = Any
@@ -191,8 +191,11 @@ def _sinc(x: Array, order: int = 0) -> Array:
 def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Kernels evaluate the closed form: pi x carries 2u, and order n divides by x again n times, which cancels near 0."""
     n, x = params["order"], xs[0]
-    steepest = np.pi ** (n + 1) / (n + 2)  # |s_n| <= pi^n/(n + 1): s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1
-    carried = 0.0 if es[0] is None else np.minimum(np.abs(forward(x, order=n + 1)) * es[0] + np.pi * steepest * es[0] ** 2 / 2, 2.0 * np.pi**n)
+    # |s_n| <= pi^n/(n + 1), since s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1.
+    carried: Array = 0.0
+    if es[0] is not None:
+        curved = np.pi ** (n + 2) / (n + 3) * es[0] ** 2 / 2
+        carried = np.minimum(np.abs(forward(x, order=n + 1)) * es[0] + curved, 2 * np.pi**n / (n + 1))
     closed = np.zeros_like(y)
     size = np.abs(np.where(x == 0, 1.0, x))
     moved = 2 * fmt.u * np.pi * size  # the error of the argument pi x
@@ -215,7 +218,7 @@ sinc = register(
 )  # fmt: skip
 
 
-# --- degrees ---------------------------------------------------------------------------------------------------------
+# --- degrees: linear, the derivative is the same conversion ----------------------------------------------------------
 
 deg2rad = register(
     "deg2rad", np.deg2rad,

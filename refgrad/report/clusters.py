@@ -40,7 +40,13 @@ class Cluster:
     @property
     def query(self) -> str:
         """The table's query that lists this cluster."""
-        terms = [("op", self.op), ("dtype", self.dtype), ("device", self.device), ("mode", self.mode), ("status", self.status)]
+        terms = [
+            ("op", self.op),
+            ("dtype", self.dtype),
+            ("device", self.device),
+            ("mode", self.mode),
+            ("status", self.status),
+        ]
         return " ".join(term(key, value) for key, value in terms if value)
 
 
@@ -55,10 +61,18 @@ def clusters(run: Run) -> tuple[Cluster, ...]:
     groups: dict[tuple[str, ...], list[Result]] = defaultdict(list)
     for r in run.results:
         if r.failed:
-            reason = "" if r.status == DISAGREE else pattern(r.reason or r.message)
+            reason = "" if r.status == DISAGREE else pattern(r.text)
             groups[r.status, r.op, r.dtype, r.device, r.mode, reason].append(r)
     found = [
-        Cluster(key[0], key[1], key[2], key[3], key[4], key[5], tuple(sorted(rs, key=lambda r: (*_size(r), r.order))))
+        Cluster(
+            key[0],
+            key[1],
+            key[2],
+            key[3],
+            key[4],
+            key[5],
+            tuple(sorted(rs, key=lambda r: (*_size(r), r.order))),
+        )
         for key, rs in groups.items()
     ]
     return tuple(sorted(found, key=_rank))
@@ -69,4 +83,13 @@ def _size(r: Result) -> tuple[float, int]:
 
 
 def _rank(c: Cluster) -> tuple[bool, float, int, str, str, str, str, str]:
-    return c.status != DISAGREE, _size(c.smallest)[0], -len(c.results), c.op, c.dtype, c.device, c.mode, c.reason
+    return (
+        c.status != DISAGREE,
+        _size(c.smallest)[0],
+        -len(c.results),
+        c.op,
+        c.dtype,
+        c.device,
+        c.mode,
+        c.reason,
+    )

@@ -80,7 +80,7 @@ def unjudged(run: Run) -> Unjudged:
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for r in run.results:
         if r.status in {UNDECIDED, UNSUPPORTED, ERROR}:
-            groups[r.status, pattern(r.reason or r.message) or "no reason given"].append(r)
+            groups[r.status, pattern(r.text) or "no reason given"].append(r)
     ranked = sorted(groups, key=lambda key: (-len(groups[key]), key))
     reasons = tuple(_reason(*key, groups[key]) for key in ranked[:_REASONS])
     judged = [r for r in run.results if r.status in {AGREE, DISAGREE}]
@@ -91,7 +91,13 @@ def unjudged(run: Run) -> Unjudged:
 
 
 def _reason(status: str, reason: str, results: list[Result]) -> Reason:
-    return Reason(status, reason, len(results), _listed(r.op for r in results), _listed(f"{r.dtype} {r.mode}" for r in results))
+    return Reason(
+        status,
+        reason,
+        len(results),
+        _listed(r.op for r in results),
+        _listed(f"{r.dtype} {r.mode}" for r in results),
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -111,6 +117,10 @@ def _absent(run: Run, judged: list[Result]) -> list[tuple[str, str]]:
         for name in dict.fromkeys(names):
             if name in decided[key] or (key == "device" and name in head.present and name not in found[key]):
                 continue
-            why = "results came, none of them was decided" if name in found[key] else "asked for, and no result came"
+            why = (
+                "results came, none of them was decided"
+                if name in found[key]
+                else "asked for, and no result came"
+            )
             absent.append((f"{key} {name}", why))
     return absent

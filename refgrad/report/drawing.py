@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 LETTER, LINE, PAD = 7.3, 16.0, 9.0  # a monospaced character at 12px, a line of text, the margin inside a box
 GAP, BAND, LANE = 18.0, 46.0, 10.0  # between boxes of a layer, between layers, width of a lane
@@ -77,14 +78,20 @@ def draw(specs: Sequence[Spec]) -> Drawing:
     if not specs:
         return Drawing(0, 0, (), ())
     level = _levels(specs)
-    nodes = [_Slot(k, level[k], max(56.0, max(map(len, s.lines), default=0) * LETTER + 2 * PAD)) for k, s in enumerate(specs)]
+    nodes = [
+        _Slot(k, level[k], max(56.0, max(map(len, s.lines), default=0) * LETTER + 2 * PAD))
+        for k, s in enumerate(specs)
+    ]
     layers: list[list[_Slot]] = [[] for _ in range(max(level) + 1)]
     for slot in nodes:
         layers[slot.layer].append(slot)
     routes = _routes(specs, nodes, layers)
     _order(layers)
     _place(layers)
-    heights = [max([len(specs[s.node].lines) * LINE + PAD for s in layer if s.node >= 0], default=LINE) for layer in layers]
+    heights = [
+        max([len(specs[s.node].lines) * LINE + PAD for s in layer if s.node >= 0], default=LINE)
+        for layer in layers
+    ]
     tops = [4.0]
     for h in heights[:-1]:
         tops.append(tops[-1] + h + BAND)
@@ -104,7 +111,10 @@ def _levels(specs: Sequence[Spec]) -> list[int]:
     for k, s in enumerate(specs):
         for j in s.of:
             users[j].append(k)
-    return [min(level[u] for u in users[k]) - 1 if not s.of and users[k] else level[k] for k, s in enumerate(specs)]
+    return [
+        min(level[u] for u in users[k]) - 1 if not s.of and users[k] else level[k]
+        for k, s in enumerate(specs)
+    ]
 
 
 def _routes(specs: Sequence[Spec], nodes: list[_Slot], layers: list[list[_Slot]]) -> list[list[_Slot]]:
@@ -118,7 +128,7 @@ def _routes(specs: Sequence[Spec], nodes: list[_Slot], layers: list[list[_Slot]]
                 layers[layer].append(lane)
                 route.append(lane)
             route.append(nodes[k])
-            for a, b in zip(route, route[1:], strict=False):
+            for a, b in pairwise(route):
                 a.below.append(b)
                 b.above.append(a)
             routes.append(route)
@@ -153,7 +163,7 @@ def _place(layers: list[list[_Slot]]) -> None:
 
 def _spread(layer: list[_Slot], wished: list[float]) -> None:
     """Places as near as may be to the wished ones: the mean of a packing from the left and one from the right."""
-    apart = [(a.width + b.width) / 2 + GAP for a, b in zip(layer, layer[1:], strict=False)]
+    apart = [(a.width + b.width) / 2 + GAP for a, b in pairwise(layer)]
     left, right = list(wished), list(wished)
     for i, d in enumerate(apart):
         left[i + 1] = max(left[i + 1], left[i] + d)
@@ -178,7 +188,9 @@ def _ported(specs: Sequence[Spec], routes: list[list[_Slot]]) -> list[tuple[list
 def _box(spec: Spec, slot: _Slot, x: float, top: float) -> Box:
     height = len(spec.lines) * LINE + PAD
     lines = tuple((round(top + PAD / 2 + LINE * (i + 0.75), 1), text) for i, text in enumerate(spec.lines))
-    return Box(slot.node, round(x - slot.width / 2, 1), round(top, 1), round(slot.width, 1), height, lines, spec.kind)
+    return Box(
+        slot.node, round(x - slot.width / 2, 1), round(top, 1), round(slot.width, 1), height, lines, spec.kind
+    )
 
 
 def _edge(route: list[_Slot], port: float, left: float, tops: list[float], heights: list[float]) -> Edge:

@@ -44,21 +44,34 @@ def figure(result: Result) -> Figure | None:
         return None
     again = replay(result.case, backward=result.mode == "reverse")
     outputs = result.case["graph"].get("outputs")
-    outputs = set(outputs) if isinstance(outputs, list) and all(isinstance(k, int) for k in outputs) else set()
+    outputs = (
+        set(outputs) if isinstance(outputs, list) and all(isinstance(k, int) for k in outputs) else set()
+    )
     wrong = result.first_wrong[0] if result.first_wrong is not None else None
     drawing = None
     if len(nodes) <= MOST_NODES and all(_ordered(n, k) for k, n in enumerate(nodes)):
         drawing = draw([_spec(n, k, again, wrong == k) for k, n in enumerate(nodes)])
     words = tuple(
-        NodeText(k, _words(n), again.values[k] if again else "", again.gradients[k] if again else "", wrong == k, k in outputs)
+        NodeText(
+            k,
+            _words(n),
+            again.values[k] if again else "",
+            again.gradients[k] if again else "",
+            wrong == k,
+            k in outputs,
+        )
         for k, n in enumerate(nodes[:MOST_LISTED])
     )
-    return Figure(drawing, words, max(0, len(nodes) - MOST_LISTED), again is not None, any(w.gradient for w in words))
+    return Figure(
+        drawing, words, max(0, len(nodes) - MOST_LISTED), again is not None, any(w.gradient for w in words)
+    )
 
 
 def _ordered(node: dict[str, Any], k: int) -> bool:
     of = node.get("of", [])
-    return isinstance(of, list) and all(isinstance(j, int) and not isinstance(j, bool) and 0 <= j < k for j in of)
+    return isinstance(of, list) and all(
+        isinstance(j, int) and not isinstance(j, bool) and 0 <= j < k for j in of
+    )
 
 
 def _name(node: dict[str, Any]) -> str:

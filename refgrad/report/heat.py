@@ -65,12 +65,16 @@ def heat_map(run: Run) -> HeatMap:
             for op in r.first_wrong[1].split(" or "):
                 elements[op, column] += 0
                 if worst[op, column] <= 1:
-                    worst[op, column] = math.nan  # wrong, though not by a number: a shape, a dtype, a missing gradient
+                    worst[op, column] = (
+                        math.nan
+                    )  # wrong, though not by a number: a shape, a dtype, a missing gradient
     columns = tuple(sorted({column for _, column in elements}, key=_column_order))
     rows = []
     for op in sorted({op for op, _ in elements}, key=lambda name: (name.lower(), name)):
         cells = tuple(
-            _cell(worst[op, c], elements[op, c]) if (op, c) in elements and (elements[op, c] or not worst[op, c] <= 1) else None
+            _cell(worst[op, c], elements[op, c])
+            if (op, c) in elements and (elements[op, c] or not worst[op, c] <= 1)
+            else None
             for c in columns
         )
         rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))

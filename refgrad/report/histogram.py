@@ -44,8 +44,12 @@ class Histogram:
 def histograms(run: Run) -> tuple[Histogram, ...]:
     """One count a result: the element of it that is nearest to its bound, or furthest beyond."""
     worst = [r.worst for r in run.results if r.worst is not None]
-    ratio = _histogram("bound", "Worst error in units of its bound", "bound", [e.ratio for e in worst], _RATIOS, limit=1.0)
-    ulp = _histogram("ulp", "The same errors in ULP", "ULP", [e.ulp for e in worst if not _unknown(e.ulp, e.ratio)], _ULPS)
+    ratio = _histogram(
+        "bound", "Worst error in units of its bound", "bound", [e.ratio for e in worst], _RATIOS, limit=1.0
+    )
+    ulp = _histogram(
+        "ulp", "The same errors in ULP", "ULP", [e.ulp for e in worst if not _unknown(e.ulp, e.ratio)], _ULPS
+    )
     return ratio, ulp
 
 
@@ -55,7 +59,12 @@ def _unknown(ulp: float, ratio: float) -> bool:
 
 
 def _histogram(
-    name: str, title: str, unit: str, values: Iterable[float], edges: tuple[float, ...], limit: float | None = None
+    name: str,
+    title: str,
+    unit: str,
+    values: Iterable[float],
+    edges: tuple[float, ...],
+    limit: float | None = None,
 ) -> Histogram:
     numbers = [0] * (len(edges) + 2)
     for v in values:

@@ -87,7 +87,9 @@ def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
         r = c.smallest
         script = r.script if len(r.script) <= MOST_SCRIPT else ""
         case = json.dumps(r.case, ensure_ascii=False, separators=(",", ":")) if r.case else ""
-        link = "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
+        link = (
+            "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
+        )
         link = link if len(link) <= MOST_CASE else ""
         picture = figure(r)
         room -= len(script) + len(link) + 4000 + 400 * (len(picture.nodes) if picture else 0)
@@ -107,16 +109,18 @@ def _environment() -> Environment:
     try:
         import jinja2
     except ImportError as error:
-        raise RefgradError('the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"') from error
+        raise RefgradError(
+            'the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"'
+        ) from error
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     environment.filters |= {
         "short": text.short, "exact": text.exact, "count": text.count, "brief": text.brief, "several": text.several,
-        "place": text.place, "cut": text.cut, "one_line": text.one_line, "query": _query, "term": term,
+        "place": text.place, "cut": text.cut, "one_line": text.one_line, "query": _query,
     }  # fmt: skip
-    environment.globals["percent"] = text.percent
+    environment.globals |= {"percent": text.percent, "term": term}
     return environment
 
 

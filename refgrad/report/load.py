@@ -35,7 +35,7 @@ def load(path: str | Path) -> Run:
     end: End | None = None
     number = 0
     try:
-        for number, line, whole in _lines(data):
+        for number, line, whole in _lines(data):  # noqa: B007 - the number goes into the message below
             record = _parse(line, whole and not torn, first=header is None)
             if record is None:
                 torn = True
@@ -56,7 +56,9 @@ def load(path: str | Path) -> Run:
                     case "run":
                         raise CaseFileError("a second run begins here; one file holds one run")
                     case other:
-                        raise CaseFileError(f"a record of type {_short(other)}; run, result, audit, crash or end is expected")
+                        raise CaseFileError(
+                            f"a record of type {_short(other)}; run, result, audit, crash or end is expected"
+                        )
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
     if header is None:
@@ -92,7 +94,9 @@ def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
         record = json.loads(line, parse_constant=_not_strict)
     except (ValueError, RecursionError) as error:
         if first:
-            raise CaseFileError(f"not a results file of refgrad: the first line is not a JSON object ({error})") from error
+            raise CaseFileError(
+                f"not a results file of refgrad: the first line is not a JSON object ({error})"
+            ) from error
         if not whole:
             return None
         raise CaseFileError(f"not JSON: {error}") from error
@@ -103,7 +107,9 @@ def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
 
 def _header(record: dict[str, Any]) -> Header:
     if record.get("type") != "run" or "schema" not in record:
-        raise CaseFileError('not a results file of refgrad: the first line is no record of type "run" with a schema')
+        raise CaseFileError(
+            'not a results file of refgrad: the first line is no record of type "run" with a schema'
+        )
     if record["schema"] != SCHEMA:
         raise CaseFileError(
             f"results of schema {_short(record['schema'])}, written by refgrad {record.get('refgrad', '?')}; "

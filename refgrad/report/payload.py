@@ -60,29 +60,24 @@ def payload(run: Run) -> Payload:
     return Payload(_pack(lines), len(lines), sum(line.results for line in together))
 
 
-def _text(r: Result) -> str:
-    return r.message or r.reason
-
-
 def _one(r: Result) -> Line:
-    words = (r.status, r.op, r.family, r.dtype, r.device, r.mode, cut(one_line(_text(r)), 200))
-    return Line(words, 1, r.elements, r.worst and r.worst.ratio, r.worst and r.worst.ulp, r.id)
+    words = (r.status, r.op, r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
+    return Line(words, 1, r.elements, *_error(r), r.id)
+
+
+def _error(r: Result) -> tuple[float | None, float | None]:
+    return (None, None) if r.worst is None else (r.worst.ratio, r.worst.ulp)
 
 
 def _together(results: list[Result], op: Callable[[Result], str]) -> list[Line]:
     groups: dict[tuple[str, ...], list[Result]] = defaultdict(list)
     for r in results:
-        groups[r.status, op(r), r.family, r.dtype, r.device, r.mode, pattern(_text(r))].append(r)
+        groups[r.status, op(r), r.family, r.dtype, r.device, r.mode, pattern(r.text)].append(r)
     lines = []
     for words in sorted(groups, key=lambda w: (STATUSES.index(w[0]), w)):
         group = groups[words]
         worst = max(group, key=lambda r: -1.0 if r.worst is None else severity(r.worst.ratio))
-        lines.append(
-            Line(
-                words, len(group), sum(r.elements for r in group),
-                worst.worst and worst.worst.ratio, worst.worst and worst.worst.ulp, worst.id,
-            )
-        )  # fmt: skip
+        lines.append(Line(words, len(group), sum(r.elements for r in group), *_error(worst), worst.id))
     return lines
 
 

@@ -24,7 +24,9 @@ def severity(ratio: float) -> float:
 
 def _wrong(key: str, value: Any, expected: str) -> CaseFileError:
     shown = repr(value)
-    return CaseFileError(f'"{key}" is {shown if len(shown) <= 60 else shown[:57] + "..."}; {expected} is expected')
+    return CaseFileError(
+        f'"{key}" is {shown if len(shown) <= 60 else shown[:57] + "..."}; {expected} is expected'
+    )
 
 
 def _text(data: Json, key: str, default: str | None = None) -> str:
@@ -152,9 +154,23 @@ class Result:
         return self.worst.op if self.worst is not None else ""
 
     @property
+    def text(self) -> str:
+        """The one thing to say about it: a disagreement has a sentence, everything else a reason."""
+        return self.message or self.reason if self.status == DISAGREE else self.reason or self.message
+
+    @property
     def order(self) -> tuple[str, ...]:
         """What results are sorted by, so that a page does not depend on the order in which workers finished."""
-        return (self.family, self.device, self.dtype, self.mode, self.id, self.status, self.reason, self.message)
+        return (
+            self.family,
+            self.device,
+            self.dtype,
+            self.mode,
+            self.id,
+            self.status,
+            self.reason,
+            self.message,
+        )
 
     @classmethod
     def read(cls, data: Json) -> Result:

@@ -43,9 +43,13 @@ def table(run: Run, color: bool = False) -> str:
         lines.append("")
     lines += _not_judged(run)
     lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
-    lines += textwrap.wrap(" · ".join(f"{value} {name}" for name, value in said.proof).replace("\u202f", ","), WIDTH)
+    lines += textwrap.wrap(
+        " · ".join(f"{value} {name}" for name, value in said.proof).replace("\u202f", ","), WIDTH
+    )
     tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
-    lines += [paint(line, f"{_BOLD};{tone}") for line in textwrap.wrap(f"exit {said.exit}: {said.sentence}", WIDTH)]
+    lines += [
+        paint(line, f"{_BOLD};{tone}") for line in textwrap.wrap(f"exit {said.exit}: {said.sentence}", WIDTH)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -54,7 +58,9 @@ def _judged(run: Run) -> list[str]:
     form = "{:<7}{:<9}{:<9}{:>7}{:>7}{:>7}{:>8}{:>8}{:>10}{:>8}"
     lines = [form.format(*titles)]
     for s in shares(run):
-        tally = [brief(s.statuses[STATUSES.index(k)]) for k in (AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED)]
+        tally = [
+            brief(s.statuses[STATUSES.index(k)]) for k in (AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED)
+        ]
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 8))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
@@ -69,17 +75,20 @@ def _headline(c: Cluster) -> str:
 
 def _detail(c: Cluster) -> list[str]:
     r = c.smallest
-    text = one_line(r.message or r.reason)
+    text = one_line(r.text)
     lines = textwrap.wrap(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
     size = f" ({len(r.nodes)} nodes)" if r.nodes else ""
-    return ["    " + line for line in [*lines, cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}{size}", WIDTH - 4)]]
+    return [
+        "    " + line
+        for line in [*lines, cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}{size}", WIDTH - 4)]
+    ]
 
 
 def _not_judged(run: Run) -> list[str]:
     left = unjudged(run)
-    lines = []
-    for reason in left.reasons[:MOST]:
-        if reason.status != ERROR:
-            lines.append(cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH))
+    listed = [reason for reason in left.reasons if reason.status != ERROR][:MOST]
+    lines = [
+        cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH) for reason in listed
+    ]
     lines += [cut(f"         {one_line(what)}: {one_line(why)}", WIDTH) for what, why in left.absent]
     return ["not judged", *lines, ""] if lines else []

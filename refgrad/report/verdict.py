@@ -17,21 +17,26 @@ class Verdict:
 
     exit: int
     sentence: str
-    notes: tuple[str, ...]  # what a reader must not overlook: the run is partial, planted errors went unseen ...
+    notes: tuple[
+        str, ...
+    ]  # what a reader must not overlook: the run is partial, planted errors went unseen ...
     proof: tuple[tuple[str, str], ...]  # what was done, and how much of it
 
 
-def exit_code(run: Run) -> int:
+def exit_code(run: Run, *, complete: bool = False) -> int:
     """0 agree, 1 something disagrees, failed or crashed, 3 the run proved nothing.
 
     Never greener than the run itself: a run without an end, one that ended with another code for a reason of its own
-    (a required device was missing), and one whose planted errors all went unseen are not 0.
+    (a required device was missing), and one whose planted errors all went unseen are not 0. ``complete`` says that every
+    result is there although the end line is not: the runner asks this in order to write that line.
     """
     if run.crashes or any(r.failed for r in run.results):
         return FAIL
-    if run.partial or run.elements == 0 or _vacuous(run):
+    if run.truncated or run.elements == 0 or _vacuous(run):
         return NOTHING
-    return run.end.exit if run.end is not None else NOTHING
+    if run.end is not None:
+        return run.end.exit
+    return PASS if complete else NOTHING
 
 
 def _vacuous(run: Run) -> bool:
@@ -73,19 +78,27 @@ def _notes(run: Run, code: int) -> list[str]:
     notes = []
     if run.partial:
         how = "its last line is torn off" if run.truncated else "it has no end line"
-        notes.append(f"Partial: {how}, so the run was interrupted and what follows is what it had written by then.")
+        notes.append(
+            f"Partial: {how}, so the run was interrupted and what follows is what it had written by then."
+        )
     if _vacuous(run) and code == FAIL:
         notes.append("None of the planted errors was caught: agreement in this run proves nothing.")
     missed = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if missed and not _vacuous(run):
         notes.append(f"{several(missed, 'planted error')} went unseen; see the audit below.")
     if run.end is not None and run.end.exit != code:
-        notes.append(f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}.")
+        notes.append(
+            f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
+        )
     return notes
 
 
 def _proof(run: Run) -> list[tuple[str, str]]:
-    proof = [("cases", count(run.cases)), ("results", count(len(run.results))), ("elements compared", count(run.elements))]
+    proof = [
+        ("cases", count(run.cases)),
+        ("results", count(len(run.results))),
+        ("elements compared", count(run.elements)),
+    ]
     detectable = sum(a.detectable for a in run.audits)
     if run.audits:
         caught = sum(a.caught for a in run.audits)

@@ -51,7 +51,7 @@ def result_line(case: Case, verdict: Verdict) -> dict[str, Any]:
         "status": verdict.status, "reason": verdict.reason, "elements": verdict.elements, "loose": verdict.loose, "blind": verdict.blind,
         "worst": _element(verdict.worst), "sensitivity": verdict.sensitivity, "ops": verdict.ops,
         "first_wrong": None if verdict.first_wrong is None else {"node": verdict.first_wrong[0], "op": verdict.first_wrong[1]},
-        "message": verdict.message,
+        "message": verdict.message, "known": verdict.known,
     }  # fmt: skip
     if verdict.status in (DISAGREE, ERROR):
         line["worst_elements"] = [e.to_dict() for e in verdict.wrong]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from refgrad.errors import GradientMismatch
 from refgrad.testing import judge
 from refgrad.testing.case import Case
+from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
 from refgrad.testing.results import ResultsFile, result_line
 from refgrad.testing.source import Source
@@ -19,10 +20,12 @@ Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
 
 
-def examine(case: Case, observe: Observe) -> list[Verdict]:
+def examine(case: Case, observe: Observe, deviations: Sequence[Deviation] = ()) -> list[Verdict]:
     """Ask the framework and judge. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
     try:
-        return judge(case, observe(case))
+        verdicts = judge(case, observe(case))
+        mark(verdicts, list(deviations), case.dtype, case.device)
+        return verdicts
     except Exception as error:
         trace = traceback.format_exc(limit=-3)
         return [Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)]
@@ -39,7 +42,7 @@ class Item:
     examples: int
     seed: int
 
-    def run(self, draw_case: Family, observe: Observe, results: ResultsFile) -> int:
+    def run(self, draw_case: Family, observe: Observe, results: ResultsFile, deviations: Sequence[Deviation] = ()) -> int:
         """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
 
         Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended.
@@ -55,8 +58,8 @@ class Item:
         def body(case: Case) -> None:
             nonlocal count
             case = case.on(self.device)
-            verdicts = examine(case, observe)
-            bad = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
+            verdicts = examine(case, observe, deviations)
+            bad = [v for v in verdicts if v.failed]
             if not failing or (bad and not failing):
                 count += 1
                 write(results, case, verdicts)

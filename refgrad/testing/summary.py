@@ -60,6 +60,7 @@ class Tally:
             v.sensitivity = float(np.median(np.concatenate(self.sensitivities)))
         if self.accused:
             v.status = DISAGREE
+            v.accused = [users for _, users in self.accused]
             node, blamed = self.accused[0]
             v.first_wrong = (node, self._culprit(blamed))
             v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)

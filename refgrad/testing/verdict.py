@@ -64,6 +64,13 @@ class Verdict:
     ops: dict[str, list[float]] = field(default_factory=dict)  # op -> [nodes, elements, worst ratio]
     sensitivity: float | None = None
     message: str = ""
+    accused: list[list[str]] = field(default_factory=list)  # for every wrong node, the ops that may be to blame
+    known: str = ""  # the entry of deviations.toml that records this disagreement
+
+    @property
+    def failed(self) -> bool:
+        """Whether this fails a run: an error, or a disagreement that nobody has recorded."""
+        return self.status == ERROR or (self.status == DISAGREE and not self.known)
 
     def __bool__(self) -> bool:
         return self.status == AGREE

@@ -77,7 +77,7 @@ def test_every_dtype_is_kept(op, dtype):
         y, pullback = rg.vjp(lambda *zs: op(*zs, **params), *xs)  # noqa: B023
         assert y.dtype == dtype and all(b.dtype == dtype for b in pullback(y_bar.astype(dtype)))
         # Operands rounded to dtype move results by their own conditioning, small in this domain.
-        assert np.allclose(y.astype(float), wide, rtol=0, atol=200 * float(np.finfo(dtype).eps) * max(1.0, np.max(np.abs(wide), initial=0)))
+        assert np.allclose(y.astype(float), wide, rtol=0, atol=200 * max(float(np.finfo(dtype).eps), 2.0**-52) * max(1.0, np.max(np.abs(wide), initial=0)))
 
 
 # --- special points --------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_cofactor_above_the_size_of_minors():
 
 def test_huge_and_tiny_vectors_have_unit_gradients():
     for scale in (1e-320, 1e-200, 1.0, 1e200, 1e308):
-        x = np.array([3.0, 4.0]) * scale / 5
+        x = np.array([0.6, 0.8]) * scale
         np.testing.assert_allclose(rg.grad(np.linalg.norm)(x), [0.6, 0.8], rtol=1e-3 if scale == 1e-320 else 1e-14)
 
 

@@ -1,0 +1,89 @@
+"""Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
+
+An entry covers disagreements of its ops, modes, dtypes and devices. Its evidence is a case file; where that case agrees, the
+entry is out of date, and the run fails until it is removed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refgrad.errors import DeviationsFileError
+from refgrad.testing.anchored import FORWARD, REVERSE
+from refgrad.testing.verdict import DISAGREE, Verdict
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
+
+_FIELDS = {"id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "versions": str, "reason": str, "link": str, "case": str}
+_ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE}
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One entry of deviations.toml."""
+
+    id: str
+    ops: frozenset[str]
+    modes: frozenset[str]
+    dtypes: frozenset[str]
+    devices: frozenset[str]
+    versions: str
+    reason: str
+    link: str
+    case: Path  # the evidence
+
+    def covers(self, verdict: Verdict, dtype: str, device: str) -> bool:
+        """Whether every wrong node of a disagreement is one of this entry's."""
+        return (
+            verdict.status == DISAGREE and verdict.mode in self.modes and dtype in self.dtypes and device in self.devices
+            and bool(verdict.accused) and all(set(ops) <= self.ops for ops in verdict.accused)
+        )  # fmt: skip
+
+
+def load(path: str | Path) -> list[Deviation]:
+    """Read a deviations file. Raises DeviationsFileError naming entry and field."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DeviationsFileError(f"{path}: cannot be read: {error}") from error
+    entries = data.get("deviation", [])
+    if data.keys() - {"deviation"} or not isinstance(entries, list):
+        raise DeviationsFileError(f"{path}: expected [[deviation]] entries alone, found {sorted(data)}")
+    found = [_entry(path, k, e) for k, e in enumerate(entries)]
+    twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
+    if twice:
+        raise DeviationsFileError(f"{path}: entries {twice} stand twice")
+    return found
+
+
+def _entry(path: Path, k: int, entry: Any) -> Deviation:
+    where = f"{path}: entry {k} ({entry.get('id', 'without id')})" if isinstance(entry, dict) else f"{path}: entry {k}"
+    if not isinstance(entry, dict) or entry.keys() != _FIELDS.keys():
+        got = sorted(entry) if isinstance(entry, dict) else entry
+        raise DeviationsFileError(f"{where}: expected the fields {sorted(_FIELDS)}, got {got}")
+    for name, kind in _FIELDS.items():
+        if not isinstance(entry[name], kind) or not entry[name]:
+            raise DeviationsFileError(f"{where}: {name} is a non-empty {kind.__name__}, got {entry[name]!r}")
+    case = path.parent / entry["case"]
+    if not case.is_file():
+        raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
+    return Deviation(
+        entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
+        entry["versions"], entry["reason"], entry["link"], case,
+    )  # fmt: skip
+
+
+def mark(verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str) -> None:
+    """Mark the disagreements that are known. One from end to end is known where the node-by-node verdict on the case is."""
+    known = {}
+    for v in verdicts:
+        for d in deviations:
+            if d.covers(v, dtype, device):
+                v.known = known[v.mode] = d.id
+                break
+    for v in verdicts:
+        if v.status == DISAGREE and not v.known:
+            v.known = known.get(_ANCHORED.get(v.mode, ""), "")

@@ -1,0 +1,101 @@
+"""softmax and its relatives: rules against the third judge, special points, and arguments of every size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.errors import ArgumentError
+from refgrad.numeric import differences
+from refgrad.ops import normalization
+
+OPS = [normalization.softmax, normalization.log_softmax, normalization.logsumexp, normalization.cross_entropy]
+
+
+def drawn(op, seed):
+    """Operand from the op's own domain, with a tangent and a cotangent."""
+    rng = np.random.default_rng([seed, *op.name.encode()])
+    (x,), params = op.domain.sample(rng)
+    y = op.forward(x, **params)
+    return x, params, rng.standard_normal(x.shape), rng.standard_normal(np.shape(y))
+
+
+def close(got, expected, error=0.0):
+    return np.all(np.abs(np.asarray(got, float) - expected) <= 1e-9 * np.max(np.abs(expected), initial=1.0) + 10 * np.asarray(error))
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+@pytest.mark.parametrize("seed", range(60))
+def test_derivatives_against_differences(op, seed):
+    x, params, x_dot, y_bar = drawn(op, seed)
+    y, y_dot = rg.jvp(lambda x: op(x, **params), (x,), (x_dot,))
+    expected, error = differences(lambda x: op.forward(x, **params), (x,), (x_dot,))
+    assert y_dot.shape == y.shape and close(y_dot, expected, error)
+    (x_bar,) = rg.vjp(lambda x: op(x, **params), x)[1](y_bar)
+    assert x_bar.shape == x.shape and close(np.sum(x_bar * x_dot), np.sum(expected * y_bar), np.sum(np.abs(y_bar) * error))
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+@pytest.mark.parametrize("seed", range(20))
+def test_second_derivatives(op, seed):
+    x, params, x_dot, y_bar = drawn(op, seed)
+
+    def pulled(x):
+        return rg.vjp(lambda z: op(z, **params), x)[1](np.asarray(y_bar, x.dtype))[0]
+
+    expected, error = differences(pulled, (x,), (x_dot,))
+    assert close(rg.jvp(pulled, (x,), (x_dot,))[1], expected, error)
+    assert close(rg.vjp(pulled, x)[1](x_dot)[0], expected, error)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_dtype_is_kept(op, dtype):
+    for seed in range(12):
+        x, params, _, y_bar = drawn(op, seed)
+        y, pullback = rg.vjp(lambda z: op(z, **params), x.astype(dtype))  # noqa: B023
+        assert y.dtype == dtype and pullback(y_bar.astype(dtype))[0].dtype == dtype
+        np.testing.assert_allclose(y.astype(float), op.forward(x, **params), atol=50 * max(float(np.finfo(dtype).eps), 2.0**-52))
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_special_points(op):
+    for special in op.special:
+        x, params = np.asarray(special.at[0], float), dict(special.params)
+        value, pullback = rg.vjp(lambda x: op(x, **params), x)  # noqa: B023
+        np.testing.assert_allclose(value, special.value, rtol=1e-15)
+        if special.allowed[0] is not None:
+            low, high = (np.asarray(a, float) for a in special.allowed[0])
+            forward = [np.sum(rg.jvp(lambda x: op(x, **params), (x,), (t,))[1]) for t in np.eye(x.size)]  # noqa: B023
+            for g in (pullback(np.ones(np.shape(value)))[0], np.array(forward)):
+                assert np.all((low - 1e-12 <= g) & (g <= high + 1e-12)), (op.name, special.why, g)
+
+
+def test_log_softmax_of_one_element_with_a_masked_neighbour():
+    gradient = rg.grad(lambda x: normalization.log_softmax(x)[0])(np.array([0.0, -np.inf]))
+    np.testing.assert_array_equal(gradient, [0.0, 0.0])
+
+
+def test_empty_and_single_axes():
+    assert normalization.softmax(np.zeros((2, 0))).shape == (2, 0)
+    assert rg.vjp(normalization.softmax, np.zeros((2, 0)))[1](np.zeros((2, 0)))[0].shape == (2, 0)
+    np.testing.assert_array_equal(normalization.logsumexp(np.zeros((2, 0)), axis=1), [-np.inf, -np.inf])
+    np.testing.assert_array_equal(normalization.softmax(np.array([[3.0], [1e300]])), [[1.0], [1.0]])
+    np.testing.assert_array_equal(rg.grad(lambda x: np.sum(normalization.softmax(x)))(np.array([[3.0], [1e300]])), [[0.0], [0.0]])
+
+
+def test_logaddexp_reduces_to_logsumexp():
+    x = np.array([[1.0, 2.0], [3.0, -1.0]])
+    value, gradient = rg.value_and_grad(lambda x: np.sum(np.logaddexp.reduce(x, axis=1)))(x)
+    np.testing.assert_allclose(value, np.sum(np.logaddexp.reduce(x, axis=1)))
+    np.testing.assert_allclose(gradient, normalization.softmax(x))
+
+
+def test_cross_entropy_errors_name_shapes_and_labels():
+    with pytest.raises(ArgumentError, match=r"\(2, 3\).*\(2,\)"):
+        normalization.cross_entropy(np.zeros((2, 3)), labels=np.zeros(3, int))
+    with pytest.raises(ArgumentError, match="between 0 and 2"):
+        normalization.cross_entropy(np.zeros((2, 3)), labels=np.array([0, 3]))
+    with pytest.raises(ArgumentError, match="integer"):
+        normalization.cross_entropy(np.zeros((2, 3)), labels=np.zeros(2))

@@ -1,0 +1,264 @@
+"""What holds the house together: who may import whom, what `import refgrad` loads, how long files are, what tests mirror."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ABOUT_400 = 420  # lines
+
+# From the ground up. A module imports from lower floors, and from its own room (the modules of one package).
+FLOORS = (
+    {"errors", "bounds", "domain", "numeric", "tree", "encode"},
+    {"op"},
+    {"ops"},
+    {"trace"},
+    {"nn", "functions", "elementwise_functions", "linalg_functions"},
+    {"forward", "reverse", "rounding"},
+    {"transforms"},
+    {"graph"},
+    {"testing", "draw"},
+    {"torch", "report"},
+    {"cli", "suite", "pytest_plugin"},
+)
+CORE = set().union(*FLOORS[:8]) | {""}  # these import NumPy, the standard library and each other; "" is refgrad itself
+OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
+    "numeric": (set(), {"mpmath"}),
+    "ops": (set(), {"scipy", "mpmath"}),
+    "testing": (set(), {"hypothesis"}),
+    "testing.strategies": ({"hypothesis"}, {"hypothesis"}),
+    "draw": (set(), set()),
+    "torch": ({"torch"}, {"torch"}),
+    "report": (set(), {"jinja2"}),
+    "cli": (set(), {"torch"}),
+    "suite": (set(), {"torch", "pytest", "hypothesis", "xdist"}),
+    "pytest_plugin": ({"pytest"}, {"pytest"}),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """``importer`` imports ``target`` (dotted), at the top of the file, inside a function, or for type checkers alone."""
+
+    importer: str
+    target: str
+    line: int
+    lazy: bool
+    typing_only: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.target}{' inside a function' if self.lazy else ''}"
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(p for p in (ROOT / folder).rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@functools.cache
+def modules() -> frozenset[str]:
+    return frozenset(module_name(p) for folder in ("refgrad", "conformance") for p in sources(folder))
+
+
+def imports_of(importer: str, text: str, package: str) -> list[Import]:
+    found: list[Import] = []
+
+    def visit(node: ast.AST, lazy: bool, typing_only: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                targets = [alias.name for alias in child.names]
+            elif isinstance(child, ast.ImportFrom):
+                above = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
+                base = ".".join([*above, *([child.module] if child.module else [])])
+                targets = [f"{base}.{a.name}" if f"{base}.{a.name}" in modules() else base for a in child.names]
+            else:
+                inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                guarded = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                visit(child, lazy or inside, typing_only or guarded)
+                continue
+            found.extend(Import(importer, t, child.lineno, lazy, typing_only) for t in dict.fromkeys(targets))
+
+    visit(ast.parse(text), lazy=False, typing_only=False)
+    return found
+
+
+@functools.cache
+def all_imports() -> tuple[Import, ...]:
+    files = [p for folder in ("refgrad", "conformance") for p in sources(folder)]
+    return tuple(i for p in files for i in imports_of(module_name(p), p.read_text(), ".".join(p.relative_to(ROOT).parent.parts)))
+
+
+def place(module: str) -> str:
+    """The module's path below refgrad: 'ops.scan' for 'refgrad.ops.scan', '' for 'refgrad'."""
+    return module.partition(".")[2]
+
+
+def room(module: str) -> str:
+    """The first part of the module's path below refgrad: 'ops' for 'refgrad.ops.scan'."""
+    return place(module).partition(".")[0]
+
+
+def floor(module: str) -> int:
+    if module.startswith("conformance") or module == "refgrad":
+        return len(FLOORS)
+    return next(k for k, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+def test_the_walker_sees_every_kind_of_import() -> None:
+    # The tests below are worth nothing if this one fails.
+    text = "import a\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import b.c\ndef f():\n    from refgrad import op\nclass C:\n    from .ops import scan\n"
+    seen = [(i.target, i.line, i.lazy, i.typing_only) for i in imports_of("refgrad.made_up", text, "refgrad")]
+    assert seen == [
+        ("a", 1, False, False), ("typing", 2, False, False), ("b.c", 4, False, True), ("refgrad.op", 6, True, False), ("refgrad.ops.scan", 8, False, False),
+    ]  # fmt: skip
+
+
+def test_every_module_has_a_floor() -> None:
+    known = set().union(*FLOORS)
+    strangers = {m for m in modules() if m.startswith("refgrad.") and room(m) not in known | {"__main__", "_suite"}}
+    assert not strangers, f"give these a floor in test_structure.FLOORS: {sorted(strangers)}"
+
+
+def test_the_suite_finds_itself_under_any_name() -> None:
+    # In the wheel conformance/ is refgrad/_suite: its modules import each other by relative names.
+    text = {p: ast.parse(p.read_text()) for p in sources("conformance")}
+    absolute = [p.name for p, tree in text.items() for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 0
+                and str(n.module).split(".")[0] == "conformance"]  # fmt: skip
+    assert text
+    assert not absolute
+
+
+def test_modules_import_only_what_their_room_may() -> None:
+    wrong = []
+    for i in all_imports():
+        top = i.target.partition(".")[0]
+        if top in sys.stdlib_module_names or top in {"numpy", "refgrad"} or i.importer.startswith("conformance"):
+            continue
+        eager, lazily = OUTSIDE.get(place(i.importer), OUTSIDE.get(room(i.importer), (set(), set())))
+        if not i.typing_only and top not in (lazily if i.lazy else eager):
+            wrong.append(str(i))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_torch_is_imported_by_its_rooms_alone() -> None:
+    wrong = []
+    for i in all_imports():
+        if i.target.partition(".")[0] == "torch" and not i.typing_only:
+            at_home = room(i.importer) == "torch" or i.importer.startswith("conformance")
+            if not at_home and not (i.lazy and room(i.importer) in {"cli", "suite"}):
+                wrong.append(str(i))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_forward_and_reverse_never_import_each_other() -> None:
+    reached = {name: _reachable(f"refgrad.{name}", _edges(lazy=True)) for name in ("forward", "reverse")}
+    assert "refgrad.reverse" not in reached["forward"]
+    assert "refgrad.forward" not in reached["reverse"]
+    assert "refgrad.op" in reached["forward"] & reached["reverse"], "the graph of imports is empty: this test saw nothing"
+
+
+def test_modules_import_from_lower_floors_only() -> None:
+    wrong = []
+    for i in all_imports():
+        if i.target not in modules() or i.typing_only or i.target == "refgrad" or i.importer == "refgrad":
+            continue
+        same_room = i.importer.split(".")[:2] == i.target.split(".")[:2] or i.importer.startswith("conformance")
+        if not same_room and floor(i.target) >= floor(i.importer) and not (i.lazy and floor(i.importer) == floor(i.target)):
+            wrong.append(str(i))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_core_never_asks_for_the_judge() -> None:
+    judge = {"testing", "torch", "report", "cli", "suite", "pytest_plugin"}
+    wrong = [str(i) for i in all_imports() if i.importer.startswith("refgrad") and room(i.importer) in CORE and room(i.target) in judge
+             and i.target.startswith("refgrad")]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def _edges(lazy: bool) -> dict[str, set[str]]:
+    edges: dict[str, set[str]] = {m: set() for m in modules()}
+    for i in all_imports():
+        if i.target in modules() and i.target != i.importer and not i.typing_only and (lazy or not i.lazy):
+            edges[i.importer].add(i.target)
+    return edges
+
+
+def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in edges[waiting.pop()] - seen:
+            seen.add(target)
+            waiting.append(target)
+    return seen
+
+
+def test_there_is_no_circle() -> None:
+    edges = _edges(lazy=False)
+    circles = sorted(m for m in modules() if m in _reachable(m, edges))
+    assert not circles, f"these import each other in a circle: {circles}"
+
+
+def run_fresh(code: str) -> set[str]:
+    """Names of the modules that a fresh interpreter has loaded after running ``code``."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_import_refgrad_loads_numpy_alone() -> None:
+    loaded = run_fresh("import refgrad")
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "hypothesis", "pytest", "_pytest", "scipy", "jinja2", "mpmath", "matplotlib"}
+    assert not {m for m in loaded if m.startswith(("refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.cli", "refgrad.suite"))}
+
+
+def test_the_plugin_is_cheap_to_load() -> None:
+    loaded = run_fresh("import refgrad.pytest_plugin")
+    assert "pytest" in loaded
+    assert not loaded & {"torch", "hypothesis", "scipy", "jinja2", "mpmath"}
+    assert not {m for m in loaded if m.startswith(("refgrad.testing", "refgrad.torch", "refgrad.report"))}
+
+
+@pytest.mark.parametrize("folder", ["refgrad", "conformance", "tests"])
+def test_files_are_short(folder: str) -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in sources(folder)}
+    assert lengths
+    long = {name: n for name, n in lengths.items() if n > ABOUT_400}
+    assert not long, f"about 400 lines is the limit: {long}"
+
+
+ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
+    "tests/test_structure.py", "tests/test_numpy_code.py", "tests/ops/test_every_op.py", "tests/torch_side/",
+)  # fmt: skip
+
+
+def test_tests_mirror_the_source() -> None:
+    strays = []
+    for path in sources("tests"):
+        name = path.relative_to(ROOT).as_posix()
+        if not path.name.startswith("test_") or name.startswith(ABOUT_THE_WHOLE):
+            continue
+        inner = path.relative_to(ROOT / "tests")
+        base = ROOT if inner.parts[0] == "conformance" else ROOT / "refgrad"
+        mirrored = base / inner.with_name(inner.name.removeprefix("test_"))
+        if not mirrored.exists() and not mirrored.with_suffix("").is_dir():
+            strays.append(f"{inner} mirrors no {mirrored.relative_to(ROOT)}")
+    assert not strays, "\n".join(strays)
+
+
+def test_every_engine_module_has_its_tests() -> None:
+    engine = {"op", "trace", "forward", "reverse", "transforms", "tree", "numeric", "graph", "encode", "bounds", "rounding"}
+    missing = {name for name in engine if not (ROOT / "tests" / f"test_{name}.py").exists()}
+    assert not missing
