@@ -18,10 +18,14 @@ FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric
 
 
 @implements(np.clip)
-def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, *, min: Array = None, max: Array = None) -> Array:
+def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, **renamed: Array) -> Array:
     """np.clip: a bound of None is no bound; NumPy 2.1 also calls the bounds min and max."""
     _no_out("clip", out)
-    low, high = _given(min, a_min), _given(max, a_max)
+    if renamed.keys() - {"min", "max"}:
+        raise NoRuleError(
+            f"np.clip: argument {sorted(renamed)} is not supported on traced arrays; min and max are"
+        )
+    low, high = _given(renamed.get("min"), a_min), _given(renamed.get("max"), a_max)
     if low is None and high is None:
         return np.positive(a)
     if low is None:
@@ -32,17 +36,27 @@ def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, *
 
 
 @implements(np.round, np.around)
-def round(a: Array, decimals: int = 0, out: None = None) -> Array:
+def round_half_even(a: Array, decimals: int = 0, out: None = None) -> Array:
     """np.round: to the nearest multiple of 10^-decimals, ties to even."""
     _no_out("round", out)
     if decimals == 0:
         return np.rint(a)
-    return np.rint(a * 10.0**decimals) / 10.0**decimals if decimals > 0 else np.rint(a / 10.0**-decimals) * 10.0**-decimals
+    return (
+        np.rint(a * 10.0**decimals) / 10.0**decimals
+        if decimals > 0
+        else np.rint(a / 10.0**-decimals) * 10.0**-decimals
+    )
 
 
 @implements(np.nan_to_num)
-def nan_to_num(x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+def nan_to_num(
+    x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
     """np.nan_to_num: the replaced elements are constants, with derivative 0."""
+    if not copy:
+        raise NoRuleError(
+            "np.nan_to_num(copy=False) would write a traced result in place: use the returned array."
+        )
     limits = np.finfo(x.dtype)
     x = np.where(np.isnan(x), nan, x)
     x = np.where(x == np.inf, limits.max if posinf is None else posinf, x)
@@ -68,10 +82,16 @@ def fmod(x1: Array, x2: Array) -> Array:
     return np.copysign(1.0, x1) * np.remainder(np.abs(x1), np.abs(x2))
 
 
-@implements(np.conjugate, np.real)
+@implements(np.conjugate)
 def conjugate(x: Array) -> Array:
-    """np.conjugate and np.real: the identity on real arrays."""
+    """np.conjugate: a copy of a real array."""
     return np.positive(x)
+
+
+@implements(np.real)
+def real(val: Array) -> Array:
+    """np.real: a real array itself, no copy (``x += 1`` is seen through both names)."""
+    return val
 
 
 @implements(np.select)
@@ -128,10 +148,14 @@ def _given(new: Array, old: Array) -> Array:
 
 def _condition(x: Array) -> Array:
     if (x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype).kind != "b":
-        raise NoRuleError(f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}")
+        raise NoRuleError(
+            f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}"
+        )
     return x
 
 
 def _no_out(name: str, out: None) -> None:
     if out is not None:
-        raise NoRuleError(f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array.")
+        raise NoRuleError(
+            f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array."
+        )

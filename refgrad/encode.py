@@ -38,7 +38,7 @@ def decode_array(obj: Any) -> Any:
     """The array that encode_array wrote. Raises CaseFileError where it is not one."""
     if not isinstance(obj, dict) or not {"dtype", "shape", "data"} <= obj.keys():
         raise CaseFileError(f"an array is an object with dtype, shape and data; got {_short(obj)}")
-    if obj["dtype"] not in DTYPES:
+    if not isinstance(obj["dtype"], str) or obj["dtype"] not in DTYPES:
         raise CaseFileError(f"an array has dtype {_short(obj['dtype'])}; supported are {sorted(DTYPES)}")
     try:
         data = [_NONFINITE[v] if isinstance(v, str) else v for v in obj["data"]]

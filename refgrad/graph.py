@@ -64,7 +64,7 @@ class Symbol(TracedArray):
     def dtype(self) -> np.dtype[Any]:
         if self.value is None:
             raise GraphError(f"the dtype of node {self.index} is known once data is bound")
-        return np.asarray(self.value).dtype
+        return _array(self.value).dtype  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         if self.value is None:
@@ -106,10 +106,10 @@ class Graph:
 
     def input(self, name: str, shape: tuple[int, ...] | None = None) -> Symbol:
         """Declare an input. With a shape, code that asks for shapes works before data is bound."""
-        if any(n.name == name for n in self.nodes):
-            raise GraphError(f"the graph has an input named {name!r} already")
         if not name or not isinstance(name, str):
             raise GraphError(f"an input has a name, got {name!r}")
+        if any(n.name == name for n in self.nodes):
+            raise GraphError(f"the graph has an input named {name!r} already")
         return self._append(Node(name=name), None if shape is None else np.zeros(shape))
 
     def constant(self, value: Any) -> Symbol:
@@ -140,9 +140,9 @@ class Graph:
         for path, x in zip(paths(args), leaves, strict=True):
             position, _, rest = path[1:].partition("]")
             name = names[int(position)] if int(position) < len(names) else f"x{position}"
-            symbols.append(graph._append(Node(name=name + rest), np.asarray(x)))
+            symbols.append(graph._append(Node(name=name + rest), _array(x)))
         results, _ = flatten(f(*rebuild(symbols)))
-        return graph.output(*[graph._symbol(y) for y in results])
+        return graph.output(*[graph._symbol(_array(y)) for y in results])
 
     def _append(self, node: Node, value: Array) -> Symbol:
         self.nodes.append(node)
@@ -199,18 +199,18 @@ class Graph:
         missing = inputs.keys() - bound.keys()
         if missing:
             raise GraphError(f"inputs {sorted(missing)} have no value")
-        return {inputs[name]: x if hasattr(x, "dtype") else np.asarray(x) for name, x in bound.items()}
+        return {inputs[name]: _array(x) for name, x in bound.items()}
 
     def run(self, *args: Any, **named: Any) -> list[Array]:
-        """Values of all nodes (None for pruned ones) for the inputs given by position, by name or as one dict."""
+        """Values of all inputs and of all nodes that the outputs depend on (None for the others), for the inputs given by position, by name or as one dict."""
         bound = self._bind(args, named)
-        values: list[Array] = [None] * len(self.nodes)
+        values: list[Array] = [bound.get(k) for k in range(len(self.nodes))]
         for k in self.order():
             node = self.nodes[k]
             if node.op is not None:
                 values[k] = apply(node.op, tuple([values[j] for j in node.of]), node.params)
-            else:
-                values[k] = bound[k] if node.name else node.value
+            elif not node.name:
+                values[k] = node.value
         return values
 
     def __call__(self, *args: Any, **named: Any) -> Any:
@@ -238,17 +238,19 @@ class Graph:
         if len(cotangents) != len(self.outputs):
             raise GraphError(f"the graph has {len(self.outputs)} outputs, got {len(cotangents)} cotangents")
         bars: list[Array] = [None] * len(self.nodes)
-        for k, y_bar in zip(self.outputs, cotangents, strict=True):
+        for k, y_bar in zip(self.outputs, [_array(y_bar) for y_bar in cotangents], strict=True):
             if np.shape(y_bar) != shape_of(self.values[k]):
                 raise GraphError(f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}")
+            y_bar = y_bar if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
             bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
         for k in reversed(self.order()):
             node = self.nodes[k]
             if bars[k] is not None and node.op is not None:
-                for j, x_bar in contributions(node, k, self.values, bars[k]):
+                for _, j, x_bar in contributions(node, k, self.values, bars[k]):
                     bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
         self.cotangents = bars
-        return {name: np.zeros_like(self.values[k]) if bars[k] is None else bars[k] for name, k in self.inputs.items() if self.values[k] is not None}
+        zeros = {name: np.zeros(shape_of(self.values[k]), self.values[k].dtype) for name, k in self.inputs.items() if bars[k] is None}
+        return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
 
     # --- JSON ---
 
@@ -258,8 +260,12 @@ class Graph:
         for n in self.nodes:
             if n.op is not None:
                 nodes.append({"op": n.op.name, "of": list(n.of), "with": {k: encode_param(v) for k, v in sorted(n.params.items())}})
+            elif n.name:
+                nodes.append({"input": n.name})
+            elif isinstance(n.value, (bool, int, float)) and not isinstance(n.value, np.generic):
+                nodes.append({"number": encode_param(n.value)})  # Python's, which does not widen float32
             else:
-                nodes.append({"input": n.name} if n.name else {"constant": encode_array(n.value)})
+                nodes.append({"constant": encode_array(n.value)})
         return {"schema": SCHEMA, "nodes": nodes, "outputs": list(self.outputs)}
 
     @classmethod
@@ -273,6 +279,9 @@ class Graph:
                 graph.nodes.append(_read_node(entry, k))
             except (CaseFileError, KeyError, TypeError, ValueError, AttributeError) as error:
                 raise CaseFileError(f"node {k} of the graph cannot be read: {error}") from error
+        names = [n.name for n in graph.nodes if n.name]
+        if len(set(names)) < len(names):
+            raise CaseFileError(f"inputs of a graph have different names; got {names}")
         outputs = data.get("outputs")
         if not isinstance(outputs, list) or not all(isinstance(k, int) and 0 <= k < len(graph.nodes) for k in outputs):
             raise CaseFileError(f"outputs are numbers of nodes below {len(graph.nodes)}; got {outputs!r}")
@@ -294,7 +303,14 @@ class Graph:
 
 def _read_node(entry: Any, k: int) -> Node:
     if "input" in entry:
-        return Node(name=str(entry["input"]))
+        if not entry["input"] or not isinstance(entry["input"], str):
+            raise CaseFileError(f"an input has a name, got {entry['input']!r}")
+        return Node(name=entry["input"])
+    if "number" in entry:
+        value = decode_param(entry["number"])
+        if not isinstance(value, (bool, int, float)):
+            raise CaseFileError(f"a number is expected, got {value!r}")
+        return Node(value=value)
     if "constant" in entry:
         return Node(value=decode_array(entry["constant"]))
     name, of = entry["op"], tuple(entry["of"])
@@ -311,13 +327,17 @@ def _read_node(entry: Any, k: int) -> Node:
     return Node(op=op, of=of, params={**op.signature.defaults, **given})
 
 
-def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, Array]]:
-    """What the node sends back to its operands: (operand's node, cotangent) for each operand with a derivative."""
+def _array(x: Any) -> Array:
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
+    """What node k sends back to its operands: (position, operand's node, cotangent) for each operand with a derivative."""
     assert node.op is not None
     sig = node.op.signature
     operands, y = tuple([values[j] for j in node.of]), values[k]
-    active = tuple([x.dtype.kind == "f" for x in operands])
-    sent: list[tuple[int, Array]] = []
+    active = tuple([hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands])  # Python numbers are constants
+    sent: list[tuple[int, int, Array]] = []
     if not sig.differentiable:
         return sent
     if sig.variadic:
@@ -329,7 +349,7 @@ def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list
             needs.rule(y_bar, *needs.collect(operands, y, node.params, active)) if needs is not None and a else None
             for needs, a in zip(sig.vjp, active, strict=True)
         ]
-    for j, x, x_bar in zip(node.of, operands, answers, strict=True):
+    for position, (j, x, x_bar) in enumerate(zip(node.of, operands, answers, strict=True)):
         if x_bar is not None:
-            sent.append((j, fit(x_bar, x.shape, x.dtype, node.op)))
+            sent.append((position, j, fit(x_bar, x.shape, x.dtype, node.op)))
     return sent

@@ -25,7 +25,7 @@ def dot(a: Array, b: Array, out: None = None) -> Array:
     ndim1, ndim2 = len(shape_of(a)), len(shape_of(b))
     if ndim1 == 0 or ndim2 == 0:
         return a * b
-    if ndim2 <= 2 or ndim1 == 1 and ndim2 == 1:
+    if ndim2 <= 2:
         return linalg.matmul(a, b)
     return linalg.tensordot(a, b, axes=((ndim1 - 1,), (ndim2 - 2,)))
 
@@ -41,20 +41,25 @@ def inner(a: Array, b: Array, /) -> Array:
 
 @implements(np.vdot)
 def vdot(a: Array, b: Array, /) -> Array:
+    """Sum of the products of all elements."""
     return linalg.matmul(np.ravel(_operand(a)), np.ravel(_operand(b)))
 
 
 @implements(np.outer)
 def outer(a: Array, b: Array, out: None = None) -> Array:
+    """Products of all pairs of elements, (a.size, b.size)."""
     _no_out("outer", out)
     return np.reshape(_operand(a), (-1, 1)) * np.reshape(_operand(b), (1, -1))
 
 
 @implements(np.linalg.outer)
 def linalg_outer(x1: Array, x2: Array, /) -> Array:
+    """Products of all pairs of elements of two vectors."""
     x1, x2 = _operand(x1), _operand(x2)
     if len(shape_of(x1)) != 1 or len(shape_of(x2)) != 1:
-        raise ArgumentError(f"np.linalg.outer: vectors are expected, got shapes {shape_of(x1)} and {shape_of(x2)}")
+        raise ArgumentError(
+            f"np.linalg.outer: vectors are expected, got shapes {shape_of(x1)} and {shape_of(x2)}"
+        )
     return outer(x1, x2)
 
 
@@ -65,17 +70,21 @@ def kron(a: Array, b: Array) -> Array:
     shape1, shape2 = shape_of(a), shape_of(b)
     ndim = max(len(shape1), len(shape2))
     shape1, shape2 = (1,) * (ndim - len(shape1)) + shape1, (1,) * (ndim - len(shape2)) + shape2
-    y = np.reshape(a, [n for k in shape1 for n in (k, 1)]) * np.reshape(b, [n for k in shape2 for n in (1, k)])
+    y = np.reshape(a, [n for k in shape1 for n in (k, 1)]) * np.reshape(
+        b, [n for k in shape2 for n in (1, k)]
+    )
     return np.reshape(y, tuple([m * n for m, n in zip(shape1, shape2, strict=True)]))
 
 
 @implements(np.linalg.matmul)
 def linalg_matmul(x1: Array, x2: Array, /) -> Array:
+    """Matrix product, as ``x1 @ x2``."""
     return linalg.matmul(_operand(x1), _operand(x2))
 
 
 @implements(np.linalg.tensordot)
 def linalg_tensordot(x1: Array, x2: Array, /, *, axes: Any = 2) -> Array:
+    """Contraction over axes, as np.tensordot."""
     return linalg.tensordot(_operand(x1), _operand(x2), axes=axes)
 
 
@@ -84,15 +93,21 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     x1, x2 = _operand(x1), _operand(x2)
     if shape_of(x1)[axis] != shape_of(x2)[axis]:
         raise ArgumentError(f"vecdot: shapes {shape_of(x1)} and {shape_of(x2)} differ along axis {axis}")
-    return contraction.einsum(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1), subscripts="...i,...i->...")
+    return contraction.einsum(
+        np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1), subscripts="...i,...i->..."
+    )
 
 
 implements(np.linalg.vecdot)(vecdot)
 if hasattr(np, "vecdot"):
     implements(np.vecdot)(vecdot)
 if hasattr(np, "matvec"):  # NumPy 2.2
-    implements(np.matvec)(lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...ij,...j->...i"))
-    implements(np.vecmat)(lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...i,...ij->...j"))
+    implements(np.matvec)(
+        lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...ij,...j->...i")
+    )
+    implements(np.vecmat)(
+        lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...i,...ij->...j")
+    )
 
 
 @implements(np.linalg.multi_dot)
@@ -124,11 +139,19 @@ def matrix_power(a: Array, n: int) -> Array:
 
 
 @implements(np.einsum)
-def einsum(subscripts: Any, *operands: Array, out: None = None, optimize: Any = False, **kwargs: Any) -> Array:
+def einsum(
+    subscripts: Any,
+    *operands: Array,
+    out: None = None,
+    optimize: Any = False,  # noqa: ARG001 - accepted for NumPy's sake
+    **kwargs: Any,
+) -> Array:
     """``optimize`` is accepted and ignored. Raises NoRuleError for operands followed by lists of axes, dtype= and the like."""
     _no_out("einsum", out)
     if not isinstance(subscripts, str):
-        raise NoRuleError("np.einsum(operand, [axes], ...) is not supported on traced arrays; write the subscripts as a string: 'ij,jk->ik'")
+        raise NoRuleError(
+            "np.einsum(operand, [axes], ...) is not supported on traced arrays; write the subscripts as a string: 'ij,jk->ik'"
+        )
     if kwargs:
         raise NoRuleError(f"np.einsum: argument {sorted(kwargs)} is not supported on traced arrays")
     return contraction.einsum(*[_operand(x) for x in operands], subscripts=subscripts)
@@ -136,14 +159,16 @@ def einsum(subscripts: Any, *operands: Array, out: None = None, optimize: Any = 
 
 def _no_out(name: str, out: Any) -> None:
     if out is not None:
-        raise NoRuleError(f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array")
+        raise NoRuleError(
+            f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array"
+        )
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------
 
 
 @implements(np.linalg.norm)
-def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A002 - NumPy's name
     """np.linalg.norm: vector norms of every order along one axis; for matrices 'fro', 1, -1, inf, -inf.
 
     Raises NoRuleError for the spectral and nuclear norms, which need singular values.
@@ -155,12 +180,14 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
     if len(axes) == 1:
         return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:
-        raise ArgumentError(f"norm: ord={ord!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}")
+        raise ArgumentError(
+            f"norm: ord={ord!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}"
+        )
     return _matrix_norm(x, ord, axes, keepdims)
 
 
 @implements(np.linalg.vector_norm)
-def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
+def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:  # noqa: A002 - NumPy's name
     """Over all given axes at once."""
     if ord in (np.inf, -np.inf):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
@@ -172,20 +199,29 @@ def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: A
 
 
 @implements(np.linalg.matrix_norm)
-def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:  # noqa: A002 - NumPy's name
+    """Over the last two axes."""
     return _matrix_norm(x, ord, (-2, -1), keepdims)
 
 
-def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> Array:
+def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> Array:  # noqa: A002 - NumPy's name
     if ord in (None, "fro", "f"):
         return linalg.norm(x, ord=2, axis=axes, keepdims=keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
-        raise NoRuleError(f"norm: ord={ord!r} of a matrix is not supported on traced arrays; 'fro', 1, -1, inf and -inf are")
+        raise NoRuleError(
+            f"norm: ord={ord!r} of a matrix is not supported on traced arrays; 'fro', 1, -1, inf and -inf are"
+        )
     ndim = len(shape_of(x))
     rows, columns = [a % ndim for a in axes]
     inner_axis, outer_axis = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    y = (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=inner_axis, keepdims=True), axis=outer_axis, keepdims=True)
-    return y if keepdims else np.reshape(y, tuple([n for k, n in enumerate(shape_of(x)) if k not in (rows, columns)]))
+    y = (np.max if ord > 0 else np.min)(
+        np.sum(np.abs(x), axis=inner_axis, keepdims=True), axis=outer_axis, keepdims=True
+    )
+    return (
+        y
+        if keepdims
+        else np.reshape(y, tuple([n for k, n in enumerate(shape_of(x)) if k not in (rows, columns)]))
+    )
 
 
 # --- determinants ----------------------------------------------------------------------------------------------------

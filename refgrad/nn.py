@@ -99,8 +99,12 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
     axis %= x.ndim
     size = x.shape[axis]
     if pieces < 1 or size % pieces:
-        raise ArgumentError(f"maxout: pieces={pieces} does not divide axis {axis} of shape {x.shape}; its size must be a multiple of pieces")
-    return np.max(np.reshape(x, (*x.shape[:axis], size // pieces, pieces, *x.shape[axis + 1 :])), axis=axis + 1)
+        raise ArgumentError(
+            f"maxout: pieces={pieces} must be positive and divide the size of axis {axis} of shape {x.shape}"
+        )
+    return np.max(
+        np.reshape(x, (*x.shape[:axis], size // pieces, pieces, *x.shape[axis + 1 :])), axis=axis + 1
+    )
 
 
 # --- normalised exponentials ---------------------------------------------------------------------------------------------
@@ -134,13 +138,17 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """
     x, weight = _array(x), _array(weight)
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ArgumentError(f"linear: x of shape (..., n) and weight of shape (m, n) are expected, got {x.shape} and {weight.shape}")
+        raise ArgumentError(
+            f"linear: x of shape (..., n) and weight of shape (m, n) are expected, got {x.shape} and {weight.shape}"
+        )
     y = x @ np.transpose(weight)
     if bias is None:
         return y
     bias = _array(bias)
     if bias.shape != weight.shape[:1]:
-        raise ArgumentError(f"linear: bias must have shape {weight.shape[:1]} for a weight of shape {weight.shape}, got {bias.shape}")
+        raise ArgumentError(
+            f"linear: bias must have shape {weight.shape[:1]} for a weight of shape {weight.shape}, got {bias.shape}"
+        )
     return y + bias
 
 
@@ -151,7 +159,9 @@ def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean"
     """
     prediction, target = _array(prediction), _array(target)
     if prediction.shape != target.shape:
-        raise ArgumentError(f"mean_squared_error: prediction has shape {prediction.shape}, target has {target.shape}; they must be equal")
+        raise ArgumentError(
+            f"mean_squared_error: prediction has shape {prediction.shape}, target has {target.shape}; they must be equal"
+        )
     return _reduced(np.square(prediction - target), reduction, "mean_squared_error")
 
 
@@ -177,7 +187,9 @@ def hinge(scores: Array, signs: Array, margin: float = 1.0, reduction: str = "me
     """
     scores, signs = _array(scores), np.asarray(signs)
     if scores.shape != signs.shape:
-        raise ArgumentError(f"hinge: scores have shape {scores.shape}, signs have {signs.shape}; they must be equal")
+        raise ArgumentError(
+            f"hinge: scores have shape {scores.shape}, signs have {signs.shape}; they must be equal"
+        )
     if not np.all((signs == 1) | (signs == -1)):
         raise ArgumentError("hinge: signs must be -1 or 1; for classes 0 ... k - 1 use multiclass_hinge")
     return _reduced(activation.relu(margin - signs.astype(scores.dtype) * scores), reduction, "hinge")
@@ -215,9 +227,13 @@ def _labels(scores: Array, labels: Any, who: str) -> Array:
     if isinstance(labels, Traced) or (labels := np.asarray(labels)).dtype.kind not in "iu":
         raise DtypeError(f"{who}: labels must be a plain array of integers, got dtype {labels.dtype}")
     if scores.ndim < 1 or scores.shape[:-1] != labels.shape:
-        raise ArgumentError(f"{who}: scores of shape (..., k) and labels of shape (...) are expected, got {scores.shape} and {labels.shape}")
+        raise ArgumentError(
+            f"{who}: shapes (..., k) and (...) are expected for scores and labels, got {scores.shape} and {labels.shape}"
+        )
     if labels.size and not (labels.min() >= 0 and labels.max() < scores.shape[-1]):
-        raise ArgumentError(f"{who}: labels must lie in 0 ... {scores.shape[-1] - 1}, got {labels.min()} ... {labels.max()}")
+        raise ArgumentError(
+            f"{who}: labels must lie in 0 ... {scores.shape[-1] - 1}, got {labels.min()} ... {labels.max()}"
+        )
     return labels
 
 

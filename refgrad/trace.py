@@ -26,7 +26,7 @@ REDUCTIONS: dict[np.ufunc, Op] = {
     np.logaddexp: normalization.logsumexp,
 }  # fmt: skip
 SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
-VIEWS = frozenset({"reshape", "transpose", "getitem", "broadcast_to"})
+VIEWS = frozenset({"reshape", "transpose", "flip", "getitem", "broadcast_to"})
 
 
 def implements(*functions: Function) -> Callable[[Function], Function]:
@@ -201,6 +201,21 @@ class TracedArray(Traced):
     __gt__, __ge__ = _binary(selection.greater), _binary(selection.greater_equal)
     __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)  # type: ignore[assignment]
 
+    # Of conditions: a comparison of balls may be uncertain, and then stays traced.
+    def __and__(self, other: Any) -> Any:
+        return np.bitwise_and(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return np.bitwise_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return np.bitwise_xor(self, other)
+
+    def __invert__(self) -> Any:
+        return np.invert(self)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
     def __getitem__(self, key: Any) -> Any:
         if any(isinstance(k, (Traced, list)) for k in (key if isinstance(key, tuple) else (key,))):
             key = indexing.clean(plain(key))
@@ -337,4 +352,8 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
 
 @functools.lru_cache(maxsize=None)
 def _parameters(function: Function) -> tuple[str, ...]:
-    return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)
+    try:
+        return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)
+    except ValueError:  # written in C, and older than NumPy 2.4: np.where
+        signature = BY_FUNCTION[function].signature
+        return (*signature.operands, *signature.defaults)

@@ -15,7 +15,7 @@ from refgrad.errors import ArgumentError, DtypeError
 from refgrad.forward import Dual
 from refgrad.op import Traced, new_level
 from refgrad.reverse import Tape, Var, pull_back
-from refgrad.tree import flatten, paths, same_structure
+from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Array = Any
 Function = Callable[..., Any]
@@ -39,9 +39,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     values = [_lower(y, tape) for y in outputs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        cotangents, _ = flatten(cotangent)
         if not same_structure(result, cotangent):
             raise ArgumentError(f"vjp: the cotangent has the structure {_outline(cotangent)}, the value of f has {_outline(result)}")
+        cotangents = leaves_as(cotangent, result)
         total: list[Any] = [None] * len(leaves)
         for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
             y_bar = _fitting(y_bar, value, "vjp: a cotangent")
@@ -67,7 +67,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     leaves = _differentiable(leaves, names, "jvp")
     level = new_level()
     duals = []
-    for x, x_dot, name in zip(leaves, flatten(tuple(tangents))[0], names, strict=True):
+    for x, x_dot, name in zip(leaves, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
         duals.append(Dual(x, _fitting(x_dot, x, f"jvp: the tangent of {name}"), level))
     outputs, rebuild_result = flatten(f(*rebuild(duals)))
     mine = [isinstance(y, Dual) and y.level == level for y in outputs]

@@ -50,6 +50,15 @@ def same_structure(a: Any, b: Any) -> bool:
     return True
 
 
+def leaves_as(tree: Any, like: Any) -> list[Any]:
+    """Leaves of ``tree`` in the order in which ``like``, a tree of the same structure, has its own: dicts are matched by key."""
+    if isinstance(like, dict):
+        return [leaf for k in like for leaf in leaves_as(tree[k], like[k])]
+    if isinstance(like, (tuple, list)):
+        return [leaf for x, y in zip(tree, like, strict=True) for leaf in leaves_as(x, y)]
+    return [tree]
+
+
 def paths(tree: Any, prefix: str = "") -> list[str]:
     """A readable name for each leaf, in the order of ``flatten``: 'params.w[0]'."""
     if isinstance(tree, dict):

@@ -16,12 +16,12 @@ from .arrays import finish, numbers
 
 Array = Any
 Params = dict[str, Any]
-LARGEST = 1e3  # values beyond this are not built on: the next exp would leave the format
+LARGEST, SMALLEST = 1e3, 1e-6  # values beyond these are not built on: the next exp would leave the format, the next product underflow
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((), (), ()), ((3,), (), (1,)), ((2, 3), (3,), (2, 1)), ((2, 2), (2, 2), (2, 2)), ((2, 1, 3), (4, 1), ()), ((0, 3), (3,), (1, 1)),
-    ((17,), (17,), ()), ((4, 5), (5,), (4, 1)),
+    ((17,), (17,), ()), ((4, 5), (5,), (4, 1)), ((3, 3), (3, 3), (3,)),
 )  # fmt: skip
 STYLES = ("normal", "ties", "positive", "small")
 
@@ -34,7 +34,9 @@ def _axis(source: Source, x: Array) -> Params:
 
 
 def _one_axis(source: Source, x: Array) -> Params:
-    return {"axis": source.integer(-x.ndim, x.ndim - 1)} if x.ndim else {}
+    if not x.ndim:
+        raise ValueError("an axis needs a dimension")
+    return {"axis": source.integer(-x.ndim, x.ndim - 1)}
 
 
 def _reshape(source: Source, x: Array) -> Params:
@@ -53,19 +55,39 @@ def _key(source: Source, x: Array) -> Params:
     return {"key": source.choice(keys)}
 
 
+def _norm(source: Source, x: Array) -> Params:
+    return {"ord": source.choice((2, 1, 3)), **_axis(source, x)} if x.ndim == 1 else {"ord": 2, "axis": None}
+
+
+def _pad(source: Source, x: Array) -> Params:
+    if not x.ndim:
+        raise ValueError("padding needs a dimension")
+    return {"pad_width": ((source.integer(0, 2), 1),) * x.ndim, "constant_values": 0.0}
+
+
+def _labels(source: Source, x: Array) -> Params:
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError("labels need rows of classes")
+    return {"labels": tuple(int(k) for k in source.rng.integers(0, x.shape[-1], x.shape[0]))}
+
+
 # Ops with parameters: how to draw them for an operand.
 PARAMS: dict[str, Callable[[Source, Array], Params]] = {
     "sum": _axis, "mean": _axis, "prod": _axis, "max": _axis, "min": _axis, "var": _axis, "std": _axis, "logsumexp": _axis,
     "cumsum": _one_axis, "cumprod": _one_axis, "softmax": _one_axis, "log_softmax": _one_axis,
-    "reshape": _reshape, "transpose": _transpose, "getitem": _key,
+    "reshape": _reshape, "transpose": _transpose, "getitem": _key, "norm": _norm, "pad": _pad, "cross_entropy": _labels,
+    "flip": lambda source, x: {"axis": source.choice((None, *range(x.ndim)))},
+    "roll": lambda source, x: {"shift": source.integer(-2, 3), "axis": source.choice((None, *range(x.ndim)))},
+    "broadcast_to": lambda source, x: {"shape": (source.integer(1, 3), *x.shape)},
 }  # fmt: skip
 ELEMENTWISE = (
     "add", "multiply", "subtract", "divide", "maximum", "minimum", "power", "arctan2", "hypot", "logaddexp", "remainder",
     "negative", "square", "sqrt", "reciprocal", "abs", "exp", "expm1", "log", "log1p", "log2", "log10", "exp2", "sin", "cos", "tan",
     "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc", "sigmoid", "softplus", "relu",
-    "leaky_relu", "elu", "silu", "log_sigmoid", "sign", "fmax", "fmin",
+    "leaky_relu", "elu", "silu", "log_sigmoid", "sign", "fmax", "fmin", "positive", "deg2rad", "rad2deg", "copysign",
+    "logaddexp2", "clip",
 )  # fmt: skip
-LINEAR = ("matmul", "outer", "concatenate")
+LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
@@ -77,6 +99,11 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
         if not interval.contains(x):
             return False
     return True
+
+
+def _extreme(y: Array) -> bool:
+    magnitude = np.abs(y[y != 0])
+    return bool(magnitude.size and (magnitude.max() > LARGEST or magnitude.min() < SMALLEST))
 
 
 class _Builder:
@@ -93,24 +120,23 @@ class _Builder:
             self.graph.nodes.append(Node(name="abc"[k]))
             self.values.append(x.astype(np.float64))
 
-    def pick(self) -> int:
-        """An earlier node, the latest first: depth by default, sharing and fan-out by choice."""
-        return len(self.values) - 1 - self.source.integer(0, len(self.values) - 1)
+    def pick(self, reach: int) -> int:
+        """One of the last ``reach`` nodes, the latest first: depth by default, sharing and fan-out by choice."""
+        return len(self.values) - 1 - self.source.integer(0, min(reach, len(self.values)) - 1)
 
     def grow(self, names: tuple[str, ...]) -> bool:
         """Add one node: the first op from a drawn place on that fits drawn operands."""
-        start, of = self.source.integer(0, len(names) - 1), (self.pick(), self.pick())
+        start, of = self.source.integer(0, len(names) - 1), (self.pick(3), self.pick(len(self.values)), self.pick(len(self.values)))
         for k in range(len(names)):
             op = REGISTRY.get(names[(start + k) % len(names)])
             if op is not None and op.torch is not None and self._add(op, of):
                 return True
         return False
 
-    def _add(self, op: Op, of: tuple[int, int]) -> bool:
-        arity = 2 if op.signature.variadic else len(op.signature.operands)
-        if arity > 2:
+    def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
+        if op.name == "fan_in" and len({self.values[j].shape for j in of}) > 1:
             return False
-        nodes = of[:arity]
+        nodes = of if op.signature.variadic else of[: len(op.signature.operands)]
         operands = tuple(self.values[j] for j in nodes)
         if not _admissible(op, operands):
             return False
@@ -118,9 +144,9 @@ class _Builder:
             params = {**op.signature.defaults, **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {})}
             with np.errstate(all="ignore"):
                 y = np.asarray(apply(op, operands, params))
-        except ValueError:  # shapes that do not fit this op
+        except (ValueError, IndexError):  # shapes that do not fit this op
             return False
-        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or (y.size and np.max(np.abs(y)) > LARGEST):
+        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or _extreme(y):
             return False
         self.graph.nodes.append(Node(op=op, of=nodes, params=params))
         self.values.append(y)

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.errors import TracingError
 from refgrad.functions.shapes import moved_axes, operand
 from refgrad.ops import indexing as ops
+from refgrad.ops import sorting
 from refgrad.trace import implements, plain
 
 Array = Any
@@ -97,9 +99,72 @@ def triu(m: Array, k: int = 0) -> Array:
     return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), 0.0, m)
 
 
+# --- order ------------------------------------------------------------------------------------------------------------
+
+
 @implements(np.sort)
 def sort(a: Array, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> Array:
     a = operand(a)
     if axis is None:
         a, axis = a.reshape((-1,)), 0
-    return take_along_axis(a, np.argsort(plain(a), axis, kind="stable"), axis)
+    (axis,) = moved_axes(axis, a.ndim, "axis")
+    return sorting.sort(a, axis=axis)
+
+
+@implements(np.partition)
+def partition(a: Array, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Array:
+    return sort(a, axis)  # sorted is one of the acceptable partitions
+
+
+@implements(np.unique)
+def unique(ar: Array, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, **kwargs: Any) -> Any:
+    _, first, inverse, counts = np.unique(plain(ar), return_index=True, return_inverse=True, return_counts=True, **kwargs)
+    axis = kwargs.get("axis")
+    y = np.ravel(ar)[first] if axis is None else take(ar, first, axis)
+    more = [x for x, wanted in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if wanted]
+    return (y, *more) if more else y
+
+
+# --- insertion and deletion -------------------------------------------------------------------------------------------
+
+
+@implements(np.delete)
+def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
+    arr = operand(arr)
+    if axis is None:
+        arr, axis = arr.reshape((-1,)), 0
+    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    return _along(arr, axis, np.delete(np.arange(arr.shape[axis]), plain(obj)))
+
+
+@implements(np.insert)
+def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
+    arr, values = operand(arr), operand(values)
+    if axis is None:
+        arr, axis = arr.reshape((-1,)), 0
+    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    n, lead = arr.shape[axis], arr.shape[:axis]
+    if np.ndim(obj) == 0 and not isinstance(obj, slice) and values.ndim:
+        values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
+        values = np.moveaxis(values, 0, axis)  # for one place NumPy reads a sequence of values along the axis
+    m = values.shape[axis] if values.ndim > axis else 1
+    m = max(m, len(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj))
+    values = np.broadcast_to(values, (*lead, m, *arr.shape[axis + 1 :]))
+    places = np.insert(np.arange(n), plain(obj), n + np.arange(m))
+    return _along(np.concatenate([arr, values], axis), axis, places)
+
+
+# --- what writes in place ---------------------------------------------------------------------------------------------
+
+
+def _in_place(function: Any) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise TracingError(
+            f"np.{function.__name__} writes in place, and a derivative would be lost. Build the new array with np.where, np.concatenate or np.stack."
+        )
+
+    implements(function)(refuse)
+
+
+for _function in (np.copyto, np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal):
+    _in_place(_function)

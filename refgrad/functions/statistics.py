@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import NoRuleError
+from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.choosing import sort
 from refgrad.functions.shapes import moved_axes, operand
+from refgrad.op import Traced
 from refgrad.ops import deviation
-from refgrad.ops.shape import axes_of, kept
+from refgrad.ops.shape import axes_of, count, kept
 from refgrad.trace import implements, plain
 
 Array = Any
@@ -63,12 +64,55 @@ def average(a: Array, axis: Axis = None, weights: Any = None, returned: bool = F
 
 @implements(np.median)
 def median(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
+    ordered = _sorted_rows(a, axis)
+    n = ordered.shape[-1]
+    y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
+    return _finished(y, ordered, a, axis, keepdims)
+
+
+def _sorted_rows(a: Array, axis: Axis) -> Array:
     axes = axes_of(axis, a.ndim)
     rest = tuple([k for k in range(a.ndim) if k not in axes])
-    rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], -1))
-    ordered, n = sort(rows), rows.shape[-1]
-    y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
+    rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
+    if rows.shape[-1] == 0:
+        raise ArgumentError(f"the median or a quantile of no elements is not defined: shape {a.shape}, axis {axis}")
+    return sort(rows)
+
+
+def _finished(y: Array, ordered: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
+    last = plain(ordered)[..., -1]  # NaN sorts to the end
+    y = np.where(np.isnan(last), np.nan, y) if np.isnan(last).any() else y
     return y.reshape(kept(a.shape, axis)) if keepdims else y
+
+
+@implements(np.quantile)
+def quantile(
+    a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
+    weights: Any = None, interpolation: Any = None,
+) -> Array:  # fmt: skip
+    if method != "linear" or weights is not None or interpolation is not None:
+        raise NoRuleError(f"np.quantile: method={method!r} with weights has no rule; the linear method without weights has")
+    if isinstance(q, Traced):
+        raise NoRuleError("np.quantile: the derivative in q has no rule; q must be plain numbers")
+    a = operand(a)
+    ordered, q = _sorted_rows(a, axis), np.asarray(q)
+    n = ordered.shape[-1]
+
+    def one(level: float) -> Array:
+        place = level * (n - 1)
+        k = min(int(place), max(n - 2, 0))
+        low, high = ordered[..., k], ordered[..., min(k + 1, n - 1)]
+        return _finished(low + (high - low) * (place - k), ordered, a, axis, keepdims)
+
+    if not np.all((q >= 0) & (q <= 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    levels = [one(float(level)) for level in q.ravel()]
+    return levels[0] if q.ndim == 0 else np.stack(levels).reshape(q.shape + levels[0].shape)
+
+
+@implements(np.percentile)
+def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
+    return quantile(a, np.true_divide(q, 100), *args, **kwargs)
 
 
 @implements(np.ptp)
@@ -88,6 +132,16 @@ def _without_nan(reduction: Any, identity: float) -> Any:
     return call
 
 
+def _spread_without_nan(function: Any) -> Any:
+    def call(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE) -> Array:
+        present = ~np.isnan(plain(a))
+        return function(np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present)
+
+    return call
+
+
+implements(np.nanvar)(_spread_without_nan(np.var))
+implements(np.nanstd)(_spread_without_nan(np.std))
 implements(np.nansum)(_without_nan(np.sum, 0.0))
 implements(np.nanprod)(_without_nan(np.prod, 1.0))
 
@@ -140,6 +194,25 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any
     for _ in range(n):
         a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
     return a
+
+
+def _cumulative(scan: Any, identity: float) -> Any:
+    def call(x: Array, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False) -> Array:
+        if axis is None and x.ndim > 1:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        y = scan(x, 0 if axis is None else axis, dtype)
+        if not include_initial:
+            return y
+        edge = list(y.shape)
+        edge[axis or 0] = 1
+        return np.concatenate([np.full(tuple(edge), identity, y.dtype), y], axis or 0)
+
+    return call
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    implements(np.cumulative_sum)(_cumulative(np.cumsum, 0.0))
+    implements(np.cumulative_prod)(_cumulative(np.cumprod, 1.0))
 
 
 @implements(np.ediff1d)

@@ -12,5 +12,6 @@ for _function in (
     np.argmax, np.argmin, np.argsort, np.argpartition, np.lexsort, np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted, np.digitize,
     np.count_nonzero, np.all, np.any, np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin,
     np.nanargmax, np.nanargmin, np.bincount, np.histogram, np.isreal, np.iscomplex, np.array2string, np.array_repr, np.array_str,
+    np.tril_indices_from, np.triu_indices_from, np.diag_indices_from,
 ):  # fmt: skip
     implements(_function)(on_values(_function))

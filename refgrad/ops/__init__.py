@@ -13,10 +13,11 @@ from refgrad.ops import (
     scan,
     selection,
     shape,
+    sorting,
     trigonometric,
 )
 
 __all__ = [
-    "activation", "arithmetic", "deviation", "exponential", "hyperbolic", "indexing", "linalg", "normalization", "reduction", "scan", "selection",
-    "shape", "trigonometric",
+    "activation", "arithmetic", "deviation", "exponential", "hyperbolic", "indexing", "linalg", "normalization",
+    "reduction", "scan", "selection", "shape", "sorting", "trigonometric",
 ]  # fmt: skip

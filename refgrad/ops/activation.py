@@ -33,7 +33,9 @@ def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     if es[0] is not None:
         carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
     size = y + carried
-    steps = 2 * np.minimum(fmt.u, 2 * (q + carried)) + 2 * fmt.ulp("exp") * fmt.u * np.minimum(q + carried, 1.0)
+    steps = 2 * np.minimum(fmt.u, 2 * (q + carried)) + 2 * fmt.ulp("exp") * fmt.u * np.minimum(
+        q + carried, 1.0
+    )
     return carried + steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
@@ -50,13 +52,27 @@ sigmoid = register(
 )  # fmt: skip
 
 
+def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Sigmoid computed as z/(z + 1) with z = exp(x), perhaps with a factor before the quotient: three roundings at any x."""
+    return _sigmoid_rounding(fmt, forward, y, xs, es, params) + 3 * fmt.u * y
+
+
+# Sigmoid as the derivative of softplus: kernels compute it in another order than sigmoid itself, whose value near 1 is sharper.
+sigmoid_quotient = register(
+    "sigmoid_quotient", _sigmoid,
+    jvp=lambda x_dot, y: x_dot * ((1 - y) * y),
+    vjp=lambda y_bar, y: y_bar * (1 - y) * y,
+    rounding=_quotient_rounding,
+)  # fmt: skip
+
+
 def _softplus(x: Array, threshold: float | None = None) -> Array:
     y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     return y if threshold is None else np.where(x > threshold, x, y)
 
 
 def _softplus_slope(x: Array, threshold: float | None) -> Array:
-    return sigmoid(x) if threshold is None else np.where(x > threshold, 1.0, sigmoid(x))
+    return sigmoid_quotient(x) if threshold is None else np.where(x > threshold, 1.0, sigmoid_quotient(x))
 
 
 def _sample_softplus(rng: np.random.Generator) -> Sample:
@@ -95,8 +111,9 @@ log_sigmoid = register(
 )  # fmt: skip
 
 
-def _silu_slope(x: Array) -> Array:
-    return sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+def _silu_factor(x: Array) -> Array:
+    """The derivative over sigmoid(x)."""
+    return 1 + x * (1 - sigmoid(x))
 
 
 def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -106,13 +123,18 @@ def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     if es[0] is not None:
         carried = np.minimum(np.abs(s * (1 + xs[0] * (1 - s))) * es[0] + es[0] * es[0] / 4, 1.1 * es[0])
     steps = 2 * fmt.ulp("exp") * (1 - s) + 3
-    return carried + fmt.u * steps * (np.abs(y) + carried) + np.where(s < 4 / fmt.max, np.abs(y), 0.0) + 2 * (1 + np.abs(xs[0])) * fmt.eta
+    return (
+        carried
+        + fmt.u * steps * (np.abs(y) + carried)
+        + np.where(s < 4 / fmt.max, np.abs(y), 0.0)
+        + 2 * (1 + np.abs(xs[0])) * fmt.eta
+    )
 
 
 silu = register(
     "silu", lambda x: x * _sigmoid(x),
-    jvp=lambda x_dot, x: x_dot * _silu_slope(x),
-    vjp=lambda y_bar, x: y_bar * _silu_slope(x),
+    jvp=lambda x_dot, x: x_dot * sigmoid(x) * _silu_factor(x),
+    vjp=lambda y_bar, x: (y_bar * sigmoid(x)) * _silu_factor(x),
     rounding=_silu_rounding,
     torch=lambda torch, x: torch.nn.functional.silu(x),
     special=(
@@ -148,7 +170,9 @@ def _leaky_relu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, par
 
 
 def _sample_leaky_relu(rng: np.random.Generator) -> Sample:
-    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {"slope": (0.01, 0.2, -0.5)[int(rng.integers(3))]}
+    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {
+        "slope": (0.01, 0.2, -0.5)[int(rng.integers(3))]
+    }
 
 
 leaky_relu = register(
@@ -184,7 +208,9 @@ def _elu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: An
 
 
 def _sample_elu(rng: np.random.Generator) -> Sample:
-    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {"alpha": (1.0, 2.0, 0.3)[int(rng.integers(3))]}
+    return (NONZERO_LINE.draw(rng, SHAPES[int(rng.integers(len(SHAPES)))]),), {
+        "alpha": (1.0, 2.0, 0.3)[int(rng.integers(3))]
+    }
 
 
 elu = register(

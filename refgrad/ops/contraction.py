@@ -30,7 +30,9 @@ def explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], 
     odd = sorted(set(text.replace("->", "").replace("...", "")) - set(_LETTERS) - {","})
     if odd or "," in right or right.count("...") > 1 or any(t.count("...") > 1 for t in terms):
         where = f" at {odd[0]!r}" if odd else ""
-        raise ArgumentError(f"einsum: subscripts {subscripts!r} are not understood{where}; letters, ',', '->' and one '...' a term are")
+        raise ArgumentError(
+            f"einsum: subscripts {subscripts!r} are not understood{where}; letters, ',', '->' and one '...' a term are"
+        )
     if len(terms) != len(ndims):
         raise ArgumentError(f"einsum: subscripts {subscripts!r} name {len(terms)} operands, got {len(ndims)}")
     free = [c for c in reversed(_LETTERS) if c not in text]
@@ -38,15 +40,21 @@ def explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], 
     for k, (term, ndim) in enumerate(zip(terms, ndims, strict=True)):
         width = ndim - len(term.replace("...", ""))
         if width < 0 or (width > 0 and "..." not in term):
-            raise ArgumentError(f"einsum: subscripts {term!r} of operand {k} do not fit its {ndim} dimensions (in {subscripts!r})")
+            raise ArgumentError(
+                f"einsum: subscripts {term!r} of operand {k} do not fit its {ndim} dimensions (in {subscripts!r})"
+            )
         widths.append(width)
     dots = "".join(free[: max(widths, default=0)])
     if not arrow:
-        right = ("..." if "..." in left else "") + "".join(c for c in sorted(set(left) - set(",.")) if left.count(c) == 1)
+        right = ("..." if "..." in left else "") + "".join(
+            c for c in sorted(set(left) - set(",.")) if left.count(c) == 1
+        )
     inputs = tuple(t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True))
     output = right.replace("...", dots)
     if dots and "..." not in right:
-        raise ArgumentError(f"einsum: the result of {subscripts!r} needs '...' for the dimensions that the operands' '...' stand for")
+        raise ArgumentError(
+            f"einsum: the result of {subscripts!r} needs '...' for the dimensions that the operands' '...' stand for"
+        )
     unknown = [c for c in output if not any(c in t for t in inputs)]
     if unknown or len(set(output)) != len(output):
         raise ArgumentError(f"einsum: the result of {subscripts!r} names {unknown[0]!r}, which no operand has" if unknown
@@ -56,7 +64,9 @@ def explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], 
 
 def _labels(subscripts: str, xs: Any) -> tuple[tuple[str, ...], str]:
     if not isinstance(subscripts, str):
-        raise NoRuleError(f"einsum: subscripts are supported as a string such as 'ij,jk->ik', got {subscripts!r}")
+        raise NoRuleError(
+            f"einsum: subscripts are supported as a string such as 'ij,jk->ik', got {subscripts!r}"
+        )
     return explicit(subscripts, tuple([len(shape_of(x)) for x in xs]))
 
 
@@ -74,12 +84,16 @@ def _einsum(*xs: Array, subscripts: str = "") -> Array:
         pairwise = len(xs) > 1 and math.prod(_sizes(inputs, xs).values()) > _PAIRWISE
         return np.einsum(f"{','.join(inputs)}->{output}", *xs, optimize=pairwise)
     except ValueError as e:
-        raise ArgumentError(f"einsum: {subscripts!r} does not fit shapes {[shape_of(x) for x in xs]}: {e}") from e
+        raise ArgumentError(
+            f"einsum: {subscripts!r} does not fit shapes {[shape_of(x) for x in xs]}: {e}"
+        ) from e
 
 
 def _einsum_jvp(xs_dot: Any, xs: Any, active: tuple[bool, ...], subscripts: str) -> Array:
     """Linear in each operand."""
-    parts = [einsum(*xs[:i], xs_dot[i], *xs[i + 1 :], subscripts=subscripts) for i, a in enumerate(active) if a]
+    parts = [
+        einsum(*xs[:i], xs_dot[i], *xs[i + 1 :], subscripts=subscripts) for i, a in enumerate(active) if a
+    ]
     return functools.reduce(np.add, parts)
 
 
@@ -89,8 +103,11 @@ def _einsum_vjp(y_bar: Array, xs: Any, active: tuple[bool, ...], subscripts: str
 
 
 def _pull(i: int, y_bar: Array, xs: Any, inputs: tuple[str, ...], output: str) -> Array:
-    """Swap operand i with the result. A label that operand i alone has was summed: its cotangent repeats along it (size 1
-    here, the engine broadcasts). A label that operand i has twice read a diagonal: its cotangent is 0 off the diagonal."""
+    """Swap operand i with the result.
+
+    A label that operand i alone has was summed: its cotangent repeats along it (size 1 here, the engine broadcasts). A label
+    that operand i has twice read a diagonal: its cotangent is 0 off the diagonal.
+    """
     others = inputs[:i] + inputs[i + 1 :]
     term, shape = inputs[i], shape_of(xs[i])
     known = "".join(dict.fromkeys(c for c in term if c in output or any(c in t for t in others)))
@@ -133,7 +150,8 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
 
 _EINSUM: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = (
     ("ij,jk->ik", ((2, 3), (3, 4))), ("ij,jk", ((2, 3), (3, 4))), ("i,i->", ((3,), (3,))), ("i,j->ij", ((2,), (3,))), ("ij->ji", ((2, 3),)),
-    ("ii->i", ((3, 3),)), ("ii", ((3, 3),)), ("iij->j", ((2, 2, 3),)), ("ij->", ((2, 3),)), ("ij->i", ((2, 3),)), ("bij,bjk->bik", ((2, 2, 3), (2, 3, 2))),
+    ("ii->i", ((3, 3),)), ("ii", ((3, 3),)), ("iij->j", ((2, 2, 3),)), ("ij->", ((2, 3),)), ("ij->i", ((2, 3),)),
+    ("bij,bjk->bik", ((2, 2, 3), (2, 3, 2))),
     ("...ij,...jk->...ik", ((4, 2, 3), (3, 2))), ("...i,...i->...", ((2, 1, 3), (4, 3))), ("ij,j,i->", ((2, 3), (3,), (2,))),
     ("ij,jk,kl->il", ((2, 3), (3, 2), (2, 4))), ("ij,kj->", ((2, 3), (4, 3))), ("ijk,k->ji", ((2, 3, 4), (4,))), ("i...->...", ((2, 3),)),
     ("iij,kj->ik", ((2, 2, 3), (4, 3))), ("ij,ij->ij", ((0, 2), (0, 2))), ("ij,jk->ik", ((2, 0), (0, 2))), ("iii->i", ((2, 2, 2),)),

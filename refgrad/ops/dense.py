@@ -57,7 +57,9 @@ def lu(x: Array, complete: bool = False) -> tuple[Array, Array, Array, Array]:
         rows[stack, k], rows[stack, p] = rows[stack, p], rows[stack, k]
         sign = np.where(p == k, sign, -sign)
         pivot = a[:, k, k]
-        a[:, k + 1 :, k] = np.where(pivot[:, None] == 0, 0, a[:, k + 1 :, k] / np.where(pivot == 0, 1, pivot)[:, None])
+        a[:, k + 1 :, k] = np.where(
+            pivot[:, None] == 0, 0, a[:, k + 1 :, k] / np.where(pivot == 0, 1, pivot)[:, None]
+        )
         a[:, k + 1 :, k + 1 :] -= a[:, k + 1 :, k, None] * a[:, k, None, k + 1 :]
     return a.reshape(x.shape), rows.reshape(*batch, n), columns.reshape(*batch, n), sign.reshape(batch)
 
@@ -81,7 +83,9 @@ def solve_or_nan(a: Array, b: Array) -> Array:
     rows = np.broadcast_to(rows, batch + rows.shape[-1:])
     factors = np.broadcast_to(factors, batch + a.shape[-2:])
     with np.errstate(all="ignore"):
-        x = _substitute(factors, _substitute(factors, np.take_along_axis(b, rows[..., None], -2), lower=True), lower=False)
+        x = _substitute(
+            factors, _substitute(factors, np.take_along_axis(b, rows[..., None], -2), lower=True), lower=False
+        )
     singular = np.any(np.diagonal(factors, axis1=-2, axis2=-1) == 0, axis=-1)
     return np.where(singular[..., None, None], np.nan, x).astype(x.dtype)
 
@@ -98,7 +102,9 @@ def solve(a: Array, b: Array) -> Array:
     """
     a, b = square("solve", a), np.asarray(b)
     if b.ndim == 0 or b.shape[-1 if b.ndim == 1 else -2] != a.shape[-1]:
-        raise ArgumentError(f"solve: matrices of shape {a.shape} do not fit right-hand sides of shape {b.shape}")
+        raise ArgumentError(
+            f"solve: matrices of shape {a.shape} do not fit right-hand sides of shape {b.shape}"
+        )
     dtype = np.result_type(a, b)
     if not _own(np.empty(0, dtype)):
         return np.linalg.solve(_lapack(a), _lapack(b)).astype(dtype, copy=False)
@@ -116,7 +122,11 @@ def inv(a: Array) -> Array:
 
 
 def _checked(x: Array, a: Array) -> Array:
-    if np.any(np.isnan(x)) and np.all(np.isfinite(a)) and np.any(np.diagonal(lu(a)[0], axis1=-2, axis2=-1) == 0):
+    if (
+        np.any(np.isnan(x))
+        and np.all(np.isfinite(a))
+        and np.any(np.diagonal(lu(a)[0], axis1=-2, axis2=-1) == 0)
+    ):
         raise np.linalg.LinAlgError("Singular matrix")
     return x
 
@@ -124,6 +134,8 @@ def _checked(x: Array, a: Array) -> Array:
 def det(a: Array) -> Array:
     """Determinants; 1 for 0x0 matrices."""
     a = square("det", a)
+    if a.shape[-1] == 1:  # exact, where NumPy goes through logarithms
+        return a[..., 0, 0].copy()[()]
     if not _own(a):
         return np.linalg.det(_lapack(a)).astype(a.dtype)[()]
     factors, _, _, sign = lu(a)

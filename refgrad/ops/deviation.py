@@ -46,7 +46,7 @@ def _var_radius(fmt: Any, y: Array, xs: Any, es: Any, axis: Axis, ddof: Any, kee
     total = np.add.reduce(terms, axis=axis, keepdims=True) / left
     total = total if keepdims else total.reshape(np.shape(y))
     most = np.add.reduce((deviation + e) ** 2, axis=axis, keepdims=True).reshape(np.shape(total))
-    return np.where((most > fmt.max) & (np.abs(y) + total < fmt.max), np.inf, total)
+    return np.where((most > fmt.max) & (np.abs(y) - total < fmt.max), np.inf, total)
 
 
 def _var_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:

@@ -50,11 +50,25 @@ def _put_add_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     return bounds.zero(radius) + np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0)
 
 
-def _torch_key(torch: Any, x: Any, key: Any) -> Any:
-    def part(k: Any) -> Any:
-        return torch.as_tensor(k, device=x.device) if isinstance(k, (np.ndarray, np.generic)) else k
-
-    return tuple([part(k) for k in key]) if type(key) is tuple else part(key)
+def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:
+    """x[key]. Torch has no negative steps: the axis is turned round first. Beside arrays NumPy takes integers for arrays, torch does not."""
+    parts, axis = list(key) if type(key) is tuple else [key], 0
+    beside = any([isinstance(k, np.ndarray) and k.ndim for k in parts])
+    taken = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else k is not None and k is not Ellipsis for k in parts)
+    for place, k in enumerate(parts):
+        if isinstance(k, (np.ndarray, np.generic)) or (isinstance(k, int) and beside):
+            index = torch.as_tensor(k, device=x.device)
+            parts[place] = index if index.ndim or not beside else index.reshape(1)
+        elif isinstance(k, slice) and (k.step or 1) < 0:
+            chosen = range(*k.indices(x.shape[axis]))
+            start = x.shape[axis] - 1 - chosen.start
+            parts[place] = slice(start, start + (len(chosen) - 1) * -chosen.step + 1, -chosen.step) if chosen else slice(0, 0)
+            x = torch.flip(x, (axis,))
+        if k is Ellipsis:
+            axis += x.ndim - taken
+        elif k is not None:
+            axis += k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else 1
+    return x[tuple(parts)]
 
 
 getitem = register(
@@ -62,7 +76,7 @@ getitem = register(
     jvp=lambda x_dot, key: x_dot[key],
     vjp=lambda y_bar, x_shape, key: put_add(y_bar, shape=x_shape, key=key),
     rounding=bounds.moved,
-    torch=lambda torch, x, key=(): x[_torch_key(torch, x, key)],
+    torch=lambda torch, x, key=(): _torch_getitem(torch, x, key),
     domain=sampled(samplers.getitem),
 )  # fmt: skip
 

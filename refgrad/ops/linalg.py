@@ -31,7 +31,11 @@ def _matmul(x1: Array, x2: Array) -> Array:
 def _matmul_vjp_x1(y_bar: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
     """Y = A B: A_bar = Y_bar B^T. A vector stands for one row (A) or one column (B)."""
     if len(x1_shape) == 1:
-        return y_bar * x2 if x2.ndim == 1 else np.tensordot(x2, y_bar, axes=(_but(x2.ndim, -2), tuple(range(y_bar.ndim))))
+        return (
+            y_bar * x2
+            if x2.ndim == 1
+            else np.tensordot(x2, y_bar, axes=(_but(x2.ndim, -2), tuple(range(y_bar.ndim))))
+        )
     return y_bar[..., None] * x2 if x2.ndim == 1 else np.matmul(y_bar, x2.T if x2.ndim == 2 else x2.mT)
 
 
@@ -69,7 +73,7 @@ def _draw_matmul(rng: np.random.Generator) -> Any:
 
 matmul = register(
     "matmul", _matmul,
-    jvp={"x1": lambda x1_dot, x2: np.matmul(x1_dot, x2), "x2": lambda x2_dot, x1: np.matmul(x1, x2_dot)},
+    jvp={"x1": lambda x1_dot, x2: x1_dot @ x2, "x2": lambda x2_dot, x1: x1 @ x2_dot},
     vjp={"x1": _matmul_vjp_x1, "x2": _matmul_vjp_x2},
     rounding=_matmul_rounding,
     torch=lambda torch, x1, x2: torch.matmul(x1, x2),
@@ -86,7 +90,9 @@ def _tensordot(x1: Array, x2: Array, axes: Any = 2) -> Array:
     try:
         return np.tensordot(x1, x2, axes=axes)
     except (ValueError, IndexError) as e:
-        raise ArgumentError(f"tensordot: shapes {shape_of(x1)} and {shape_of(x2)} do not fit axes={axes!r}: {e}") from e
+        raise ArgumentError(
+            f"tensordot: shapes {shape_of(x1)} and {shape_of(x2)} do not fit axes={axes!r}: {e}"
+        ) from e
 
 
 def _contracted(axes: Any, ndim1: int, ndim2: int) -> tuple[list[int], list[int], list[int], list[int]]:
@@ -94,8 +100,17 @@ def _contracted(axes: Any, ndim1: int, ndim2: int) -> tuple[list[int], list[int]
     if isinstance(axes, (int, np.integer)):
         first, second = list(range(ndim1 - int(axes), ndim1)), list(range(int(axes)))
     else:
-        first, second = ([a % n for a in ([s] if isinstance(s, (int, np.integer)) else s)] for s, n in zip(axes, (ndim1, ndim2), strict=True))
-    return first, second, [k for k in range(ndim1) if k not in first], [k for k in range(ndim2) if k not in second]
+        first, second = list(_axes(_tupled(axes[0]), ndim1)), list(_axes(_tupled(axes[1]), ndim2))
+    return (
+        first,
+        second,
+        [k for k in range(ndim1) if k not in first],
+        [k for k in range(ndim2) if k not in second],
+    )
+
+
+def _tupled(axes: Any) -> tuple[int, ...]:
+    return (int(axes),) if isinstance(axes, (int, np.integer)) else tuple([int(a) for a in axes])
 
 
 def _reorder(z: Array, source: list[int]) -> Array:
@@ -125,7 +140,8 @@ def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params
 
 _TENSORDOT: tuple[tuple[tuple[int, ...], tuple[int, ...], Any], ...] = (
     ((2, 3), (3, 4), 1), ((2, 3), (2, 3), 2), ((2,), (3,), 0), ((2, 3, 4), (4, 3, 2), ((1, 2), (1, 0))),
-    ((2, 3, 4), (5, 4, 2), ((0, -1), (2, 1))), ((2, 3), (4, 3), (1, -1)), ((3, 2, 4), (4, 3), ((2, 0), (0, 1))), ((0, 2), (0, 3), ((0,), (0,))),
+    ((2, 3, 4), (5, 4, 2), ((0, -1), (2, 1))), ((2, 3), (4, 3), (1, -1)), ((3, 2, 4), (4, 3), ((2, 0), (0, 1))),
+    ((0, 2), (0, 3), ((0,), (0,))),
     ((2, 0), (0, 3), 1), ((), (2,), 0),
 )  # fmt: skip
 
@@ -157,7 +173,11 @@ tensordot = register(
 
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else tuple([a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+    return (
+        tuple(range(ndim))
+        if axis is None
+        else tuple([a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+    )
 
 
 def _norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Array:
@@ -167,7 +187,9 @@ def _norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) ->
         return x
     with np.errstate(all="ignore"):
         big = np.max(x, axis=axis, keepdims=True, initial=0)
-        scale = np.where((big > 0) & np.isfinite(big), np.ldexp(np.ones((), x.dtype), np.frexp(big)[1] - 1), 1).astype(x.dtype)
+        scale = np.where(
+            (big > 0) & np.isfinite(big), np.ldexp(np.ones((), x.dtype), np.frexp(big)[1] - 1), 1
+        ).astype(x.dtype)
         z = x / scale
         total = np.sum(z * z if ord == 2 else z**ord, axis=axis, keepdims=True)
         y = (np.sqrt(total) if ord == 2 else total if ord == 1 else total ** (1 / x.dtype.type(ord))) * scale
@@ -189,7 +211,9 @@ def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Ar
     if ord == 2:
         return x / y
     zero = x == 0
-    return np.where(zero, 0.0, np.sign(np.where(zero, 1.0, x)) * (np.abs(np.where(zero, y, x)) / y) ** (ord - 1))
+    return np.where(
+        zero, 0.0, np.sign(np.where(zero, 1.0, x)) * (np.abs(np.where(zero, y, x)) / y) ** (ord - 1)
+    )
 
 
 def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -202,7 +226,10 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     kept = {**params, "keepdims": True}
     center = forward(x, **kept)
     if es[0] is not None:
-        ends = np.abs(forward(x + es[0], **kept) - center), np.abs(center - forward(np.maximum(x - es[0], 0), **kept))
+        ends = (
+            np.abs(forward(x + es[0], **kept) - center),
+            np.abs(center - forward(np.maximum(x - es[0], 0), **kept)),
+        )
         carried = np.maximum(*ends)
         x = x + es[0]
     terms = np.sum(x != 0, axis=axis, keepdims=True)
@@ -211,14 +238,21 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     else:
         powers, top = x**p, center + carried
         logs = np.abs(np.log(np.where(x > 0, x, 1)))
-        each = 1.0 if p == 2 else 2 * fmt.ulp("power") + (0 if p == np.rint(p) else p * np.max(logs, axis=axis, keepdims=True, initial=0))
+        inexact = (
+            0 if p == np.rint(p) else p * np.max(logs, axis=axis, keepdims=True, initial=0)
+        )  # p itself is rounded
+        each = 1.0 if p == 2 else 2 * fmt.ulp("power") + inexact
         total = np.sum(powers, axis=axis, keepdims=True)
         error = (np.maximum(terms - 1, 0) * fmt.u_acc + each * fmt.u) * total + terms * fmt.eta
         low = top - np.maximum(total - error, 0) ** (1 / p)
-        root = 2 * fmt.ulp("sqrt") if p == 2 else 2 * fmt.ulp("power") + np.abs(np.log(np.where(total > 0, total, 1))) / abs(p)
+        root = (
+            2 * fmt.ulp("sqrt")
+            if p == 2
+            else 2 * fmt.ulp("power") + np.abs(np.log(np.where(total > 0, total, 1))) / abs(p)
+        )
         radius = carried + np.where(total > 0, np.abs(low), 0) + root * fmt.u * top + fmt.eta
         radius = np.where(total + error < fmt.max, radius, np.inf)
-    radius = np.where((terms <= 1) & (p in (1.0,)) & (carried == 0), 0.0, radius)
+    radius = np.where((terms <= 1) & (p == 1) & (carried == 0), 0.0, radius)
     return radius if params["keepdims"] else np.squeeze(radius, _axes(axis, np.ndim(xs[0])))
 
 
@@ -230,7 +264,11 @@ _NORM_AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
 def _draw_norm(rng: np.random.Generator) -> Any:
     shape, axis = _NORM_AXES[int(rng.integers(len(_NORM_AXES)))]
     x = rng.uniform(0.3, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
-    return (x,), {"ord": [2, 2, 1, 3, 1.5, 0.5][int(rng.integers(6))], "axis": axis, "keepdims": bool(rng.integers(2))}
+    return (x,), {
+        "ord": [2, 2, 1, 3, 1.5, 0.5][int(rng.integers(6))],
+        "axis": axis,
+        "keepdims": bool(rng.integers(2)),
+    }
 
 
 def _ordered(ord: Any) -> float:
@@ -239,13 +277,29 @@ def _ordered(ord: Any) -> float:
     return ord
 
 
+def _p_norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Array:
+    return _norm(x, _ordered(ord), axis, keepdims)
+
+
+def _norm_jvp(x_dot: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
+    return np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims)
+
+
+def _norm_vjp(y_bar: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
+    return _restored(y_bar, x.shape, axis, keepdims) * _norm_slope(x, y, ord, axis, keepdims)
+
+
+def _torch_norm(torch: Any, x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    return torch.linalg.vector_norm(x, ord, axis, keepdims)
+
+
 _HALF = 0.7071067811865476
 norm = register(
-    "norm", lambda x, ord=2, axis=None, keepdims=False: _norm(x, _ordered(ord), axis, keepdims),
-    jvp=lambda x_dot, x, y, ord, axis, keepdims: np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims),
-    vjp=lambda y_bar, x, y, ord, axis, keepdims: _restored(y_bar, x.shape, axis, keepdims) * _norm_slope(x, y, ord, axis, keepdims),
+    "norm", _p_norm,
+    jvp=_norm_jvp,
+    vjp=_norm_vjp,
     rounding=_norm_rounding,
-    torch=lambda torch, x, ord=2, axis=None, keepdims=False: torch.linalg.vector_norm(x, ord, axis, keepdims),
+    torch=_torch_norm,
     domain=sampled(_draw_norm),
     special=(
         Special(([0.0, 0.0],), 0.0, (([-1.0, -1.0], [1.0, 1.0]),), "cusp: the unit disc"),

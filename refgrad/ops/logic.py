@@ -28,7 +28,9 @@ def _logic(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> A
     for x, e in zip(xs, es, strict=True):
         truth, unsure = x.astype(bool), either(x, e)
         choices.append((truth,) if unsure is None else (truth, truth ^ unsure))
-    return _marked(np.any([forward(*combination) != y for combination in itertools.product(*choices)], axis=0))
+    return _marked(
+        np.any([forward(*combination) != y for combination in itertools.product(*choices)], axis=0)
+    )
 
 
 logical_and = register(

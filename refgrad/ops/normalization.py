@@ -36,7 +36,11 @@ def _expand(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> Ar
     """Put reduced axes back with size 1."""
     if keepdims:
         return y
-    axes = range(len(x_shape)) if axis is None else [a % len(x_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+    axes = (
+        range(len(x_shape))
+        if axis is None
+        else [a % len(x_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+    )
     return np.reshape(y, tuple([1 if k in axes else n for k, n in enumerate(x_shape)]))
 
 
@@ -63,7 +67,11 @@ def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array,
     log_s = _logsumexp(t, axis, True)
     w = np.exp(t - np.where(np.isfinite(log_s), log_s, 0))
     distance = np.where(w > 0, np.abs(t), 0)
-    relative = fmt.u * np.sum(w * distance, axis, keepdims=True) + (_count(x, axis) - 1) * fmt.u_acc + 2 * fmt.ulp("exp") * fmt.u
+    relative = (
+        fmt.u * np.sum(w * distance, axis, keepdims=True)
+        + (_count(x, axis) - 1) * fmt.u_acc
+        + 2 * fmt.ulp("exp") * fmt.u
+    )
     relative = relative + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.u) + _count(x, axis) * fmt.eta
     carried = 0.0 if e is None else _logsumexp(np.log(w) + np.broadcast_to(e, x.shape), axis, True)
     return t, log_s, relative / (1 - np.minimum(relative, 0.5)), carried
@@ -84,7 +92,8 @@ def _draw_logsumexp(rng: np.random.Generator) -> Any:
 
 
 _AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
-    ((3,), None), ((2, 3), None), ((2, 3), 0), ((2, 3), -1), ((2, 3), (0, 1)), ((2, 1, 3), (-1, 0)), ((2, 1), 1), ((4, 0, 2), 2), ((), None),
+    ((3,), None), ((2, 3), None), ((2, 3), 0), ((2, 3), -1), ((2, 3), (0, 1)), ((2, 1, 3), (-1, 0)), ((2, 1), 1),
+    ((4, 0, 2), 2), ((), None),
 )  # fmt: skip
 
 logsumexp = register(
@@ -168,7 +177,13 @@ def _log_softmax_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, para
     """
     x, e, axis = xs[0], es[0], params["axis"]
     t, log_s, relative, carried = _spread(fmt, x, e, axis)
-    radius = bounds.zero(e) + carried + fmt.u * np.abs(t) + relative + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
+    radius = (
+        bounds.zero(e)
+        + carried
+        + fmt.u * np.abs(t)
+        + relative
+        + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
+    )
     radius = np.where(x == -np.inf, 0.0, radius + (0.0 if fmt.u == fmt.u_acc else fmt.u * np.abs(log_s)))
     return radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
 
@@ -195,12 +210,22 @@ def _chosen(x_shape: tuple[int, ...], labels: Any, axis: int) -> Array:
 
     Raises ArgumentError unless labels are integers below the number of classes, shaped like logits without that axis.
     """
-    labels, classes, rest = np.asarray(labels), x_shape[axis], x_shape[: axis % len(x_shape)] + x_shape[axis % len(x_shape) + 1 :]
+    labels, classes, rest = (
+        np.asarray(labels),
+        x_shape[axis],
+        x_shape[: axis % len(x_shape)] + x_shape[axis % len(x_shape) + 1 :],
+    )
     if labels.shape != rest or labels.dtype.kind not in "iu":
-        raise ArgumentError(f"cross_entropy: logits of shape {x_shape} need integer labels of shape {rest}, got {labels.dtype} {labels.shape}")
+        raise ArgumentError(
+            f"cross_entropy: logits of shape {x_shape} need integer labels of shape {rest}, got {labels.dtype} {labels.shape}"
+        )
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        raise ArgumentError(f"cross_entropy: labels lie between 0 and {classes - 1}, got {labels.min()} to {labels.max()}")
-    index = np.arange(classes).reshape([classes if k == axis % len(x_shape) else 1 for k in range(len(x_shape))])
+        raise ArgumentError(
+            f"cross_entropy: labels lie between 0 and {classes - 1}, got {labels.min()} to {labels.max()}"
+        )
+    index = np.arange(classes).reshape(
+        [classes if k == axis % len(x_shape) else 1 for k in range(len(x_shape))]
+    )
     return np.expand_dims(labels, axis) == index
 
 
@@ -222,26 +247,32 @@ def _cross_entropy_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, pa
     chosen, count = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
     e = _log_softmax_rounding(fmt, None, _log_softmax(x, axis), xs, es, {"axis": axis})
     carried = np.sum(np.where(chosen, e, 0)) / count
-    radius = carried + (count - 1) * fmt.u * (np.abs(y) + carried)  # terms are of one sign: their sum is its own size
+    radius = carried + (count - 1) * fmt.u * (
+        np.abs(y) + carried
+    )  # terms are of one sign: their sum is its own size
     return radius + 2 * fmt.store(y, radius)
 
 
 def _draw_cross_entropy(rng: np.random.Generator) -> Any:
-    shape, axis = [((3,), -1), ((2, 3), -1), ((2, 3), 1), ((3, 2), 0), ((2, 3, 4), 1), ((2, 1), 1)][int(rng.integers(6))]
+    shape, axis = [((3,), -1), ((2, 3), -1), ((2, 3), 1), ((3, 2), 0), ((2, 3, 4), 1), ((2, 1), 1)][
+        int(rng.integers(6))
+    ]
     rest = shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]
     return (rng.uniform(-3, 3, shape),), {"labels": rng.integers(0, shape[axis], rest), "axis": axis}
 
 
 def _torch_cross_entropy(torch: Any, x: Any, labels: Any = (), axis: int = -1) -> Any:
     labels = torch.as_tensor(labels, device=x.device)
-    return torch.nn.functional.cross_entropy(torch.movedim(x, axis, -1).reshape(-1, x.shape[axis]), labels.reshape(-1))
+    return torch.nn.functional.cross_entropy(
+        torch.movedim(x, axis, -1).reshape(-1, x.shape[axis]), labels.reshape(-1)
+    )
 
 
 # The mean over all labels of -log softmax(x)[label].
 cross_entropy = register(
     "cross_entropy", _cross_entropy,
     jvp=lambda x_dot, x, labels, axis: np.sum(_cross_entropy_slope(1.0, x, labels, axis) * x_dot),
-    vjp=lambda y_bar, x, labels, axis: _cross_entropy_slope(y_bar, x, labels, axis),
+    vjp=_cross_entropy_slope,
     rounding=_cross_entropy_rounding,
     torch=_torch_cross_entropy,
     domain=sampled(_draw_cross_entropy),

@@ -133,18 +133,12 @@ def _prod(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = No
 
 
 def _prod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
-    """m factors other than +-1 in any order: (m-1) u |y|; a partial product may underflow, or overflow, before the others mend it."""
-    x, e = np.abs(xs[0]), bounds.zero(es[0])
+    """The bound of a product; ``initial``, a constant that may be rounded, is one more factor."""
     initial = params["initial"]
     bare, scale = {**params, "initial": None}, 1.0 if initial is None else abs(initial)
-    most = forward(x + e, **bare) * scale
-    factors = np.add.reduce(masked((x != 1) | (e > 0), params["where"]), axis=params["axis"], keepdims=params["keepdims"], dtype=np.int64)
-    factors = factors + 2 * (scale != 1.0)
-    largest = forward(np.maximum(x + e, 1.0), **bare) * np.maximum(scale, 1.0)
-    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **bare) * np.minimum(scale, 1.0)
-    radius = most - np.abs(y) + np.maximum(factors - 1, 0) * fmt.u * most
-    radius = radius + np.where((smallest < fmt.eta / fmt.u) & (most > 0), factors * fmt.eta * largest, 0.0)
-    return np.where((largest > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, np.maximum(radius, 0.0))
+    bare_y = y if initial is None else forward(xs[0], **bare)
+    radius = bounds.multiplied(fmt, bare_y, xs, es, lambda x: _sum(x, **bare), lambda x: forward(x, **bare))
+    return radius if scale == 1.0 else scale * radius + 2 * fmt.u * (np.abs(y) + scale * radius) + fmt.eta
 
 
 def _others(x: Array) -> Array:
@@ -168,31 +162,52 @@ def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
     rows = moved.shape[: len(x.shape) - len(axes)]
     flat = _others(np.reshape(moved, (*rows, count(x.shape, axis))))
     others = np.transpose(np.reshape(flat, moved.shape), inverse(order))
-    others = divided_out(others, x)
+    others = divided_out(others, factors, axis=axis)
     return masked(others if initial is None else others * initial, where)
+
+
+def _ghost(x: Array, roundings: int = 1) -> Array:
+    return np.zeros_like(x)
 
 
 def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(xs[0]), 8 * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0)
+        return np.where(np.isfinite(xs[0]), params["roundings"] * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0)
 
 
 # Zero, known only up to the rounding of two terms of size |x| that cancel.
-ghost = register("ghost", lambda x: np.zeros_like(x), jvp=None, vjp=None, rounding=_ghost_rounding)
+ghost = register("ghost", _ghost, jvp=None, vjp=None, rounding=_ghost_rounding)
+
+
+def _loosened(x1: Array, axis: Axis) -> Array:
+    """As it passes through the derivative of (x1 x2)/x2: the product, the sum over its n quotients, four roundings more."""
+    return x1 + ghost(x1, roundings=2 * count(x1.shape, axis) + 2)
+
+
+def _left_of_quotient(x1: Array, x2: Array, axis: Axis) -> Array:
+    """The derivative in x2 of (x1 x2)/x2: x1/x2 - (x1 x2)/x2^2. Each term has passed through up to 2n and n products and sums."""
+    return ghost(x1 / np.where(x2 == 0, 1.0, x2), roundings=3 * count(x2.shape, axis) + 6)
 
 
 def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
-    return bounds.zero(es[0]) + 2 * fmt.u * (np.abs(y) + bounds.zero(es[0]))
+    e, size, e2 = bounds.zero(es[0]), np.abs(xs[1]), bounds.zero(es[1])
+    over = {"axis": params["axis"], "keepdims": True}
+    factors = np.where(size + e2 == 0, 1.0, size)
+    lost, unsafe = bounds.product_underflow(fmt, factors, e2, count(np.shape(y), params["axis"]), lambda x: np.multiply.reduce(x, **over))
+    lost = np.where((y != 0) | (e > 0), lost / np.minimum(np.where(factors > 0, factors, 1.0), 1.0) + fmt.eta, 0.0)
+    return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + 2 * fmt.u * (np.abs(y) + e) + lost)
 
 
-# The product x1 of the other factors, as kernels compute it where no factor is zero: (x1 x2)/x2, two roundings more. Its derivative
-# in x2 is zero, which then comes as the difference of two equal terms.
+# The product x1 of the other factors, as kernels compute it: where no factor is zero (x1 x2)/x2, two roundings more and what the whole
+# product lost by underflow, divided by x2; elsewhere as a product of two partial products, which may underflow alone. The derivative
+# in x2 is zero, which comes as the difference of two equal terms.
 divided_out = register(
-    "divided_out", lambda x1, x2: x1,
-    jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot, x1, x2: x2_dot * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
-    vjp={"x1": lambda y_bar: y_bar, "x2": lambda y_bar, x1, x2: y_bar * ghost(x1 / np.where(x2 == 0, 1.0, x2))},
+    "divided_out", lambda x1, x2, axis=None: x1,
+    jvp={"x1": lambda x1_dot, axis: _loosened(x1_dot, axis), "x2": lambda x2_dot, x1, x2, axis: x2_dot * _left_of_quotient(x1, x2, axis)},
+    vjp={"x1": lambda y_bar, axis: _loosened(y_bar, axis), "x2": lambda y_bar, x1, x2, axis: y_bar * _left_of_quotient(x1, x2, axis)},
     rounding=_divided_out_rounding,
 )  # fmt: skip
+
 
 prod = register(
     "prod", _prod,
@@ -230,9 +245,11 @@ def _min(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = Non
 def _extreme_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     """Monotone in every element, and exact."""
     x, e = xs[0], es[0]
+    initial = params["initial"]
+    rounded = 0.0 if initial is None else np.where(y == initial, fmt.u * abs(initial), 0.0)  # a constant that the format may not hold
     if e is None:
-        return None
-    radius = np.maximum(forward(x + e, **params) - y, y - forward(x - e, **params))
+        return rounded if np.any(rounded) else None
+    radius = np.maximum(np.maximum(forward(x + e, **params) - y, y - forward(x - e, **params)), rounded)
     return np.where(np.isnan(radius) & ~np.isnan(y), np.where(np.isinf(y) & (np.max(e, initial=0.0) < np.inf), 0.0, np.inf), radius)
 
 

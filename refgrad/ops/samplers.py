@@ -204,3 +204,15 @@ def recurrence(rng: Rng) -> Sample:
     """Factors and terms of one shape."""
     dims = shape(rng, low=1)
     return (array(rng, dims), array(rng, dims)), {"axis": one_axis(rng, len(dims)), "reverse": bool(rng.random() < 0.5)}
+
+
+def sort(rng: Rng) -> Sample:
+    """Distinct values and an axis."""
+    x = distinct(rng, shape(rng, low=1))
+    return (x,), {"axis": one_axis(rng, x.ndim)}
+
+
+def ordered(rng: Rng) -> Sample:
+    """Values, and distinct ones that order them."""
+    (x,), params = sort(rng)
+    return (array(rng, x.shape), x), params

@@ -10,6 +10,7 @@ from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.op import register
 from refgrad.ops import samplers
+from refgrad.ops.reduction import ghost
 from refgrad.ops.shape import concatenate
 
 Array = Any
@@ -53,7 +54,7 @@ def _cumsum(x: Array, axis: int | None = None) -> Array:
 
 def _sums_after(y_bar: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
     y_bar, along = _along(y_bar, axis)
-    x_bar = np.flip(np.cumsum(np.flip(y_bar, along), along), along)
+    x_bar = _summed_on(y_bar, along, reverse=True)
     return np.reshape(x_bar, x_shape) if axis is None else x_bar
 
 
@@ -89,7 +90,7 @@ def _recurrence_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, par
     radius = most - forward(a, b, **params) if bounds.some(es) else 0.0
     n = np.shape(y)[params["axis"]]
     radius = radius + 2 * n * fmt.u * most + n * fmt.eta * forward(np.maximum(a + ea, 1.0), np.ones_like(b), **params)
-    return np.where((most > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, radius)
+    return np.where((most > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
 def _recurrence_x1_jvp(x1_dot: Array, x1: Array, y: Array, axis: int, reverse: bool) -> Array:
@@ -128,21 +129,60 @@ def _cumprod(x: Array, axis: int | None = None) -> Array:
 
 
 def _cumprod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
-    """The bound of a product for every partial one: (m-1) u |y|, and underflow that later factors enlarge."""
-    x, e = np.abs(xs[0]), bounds.zero(es[0])
-    most = forward(x + e, **params)
-    factors = _cumsum((x != 1) | (e > 0), params["axis"])
-    largest = forward(np.maximum(x + e, 1.0), **params)
-    smallest = forward(np.minimum(np.maximum(x - e, 0.0), 1.0), **params)
-    radius = np.maximum(most - np.abs(y), 0.0) + np.maximum(factors - 1, 0) * fmt.u * most
-    radius = radius + np.where((smallest < fmt.eta / fmt.u) & (most > 0), factors * fmt.eta * largest, 0.0)
-    return np.where((largest > fmt.max) & (np.abs(y) + radius < fmt.max), np.inf, radius)
+    """The bound of a product, for every partial one."""
+    return bounds.multiplied(fmt, y, xs, es, lambda x: _cumsum(x, params["axis"]), lambda x: forward(x, **params))
+
+
+def _as_quotients_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    axis = params["axis"]
+    e, factors, terms = bounds.zero(es[0]), np.abs(xs[1]), np.abs(xs[2]) + bounds.zero(es[2])
+    lost, unsafe = bounds.product_underflow(fmt, factors, bounds.zero(es[1]), np.shape(y)[axis], lambda x: _cumprod(x, axis))
+    inverse = np.where(factors > 0, 1.0 / np.where(factors > 0, factors, 1.0), 0.0)
+    if params["reverse"]:
+        extra = np.flip(_cumsum(np.flip(lost * terms, axis), axis), axis) * inverse
+        unsafe = np.flip(np.logical_or.accumulate(np.flip(unsafe, axis), axis), axis)
+    else:
+        ratios = _cumsum(terms * inverse, axis)
+        extra, unsafe = lost * ratios, unsafe | (ratios > fmt.max)
+    return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + extra)
+
+
+def _summed_on(x: Array, axis: int, reverse: bool) -> Array:
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
+
+
+def _size(x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+    """What cancels where a kernel differentiates its quotients by a factor: two terms of this size for each, or (forward) for each pair."""
+    safe = np.where(x2 == 0, 1.0, x2)
+    terms = _summed_on(np.abs(x3 * np.cumprod(x2, axis)), axis, True) if reverse else x3
+    return ghost(terms / (safe * safe), roundings=3 * x2.shape[axis] + 6)
+
+
+def _as_quotients_x2_jvp(x2_dot: Array, x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+    left = x2_dot * _size(x2, x3, axis, reverse)
+    return left if reverse else np.cumprod(x2, axis) * np.cumsum(left, axis)
+
+
+def _as_quotients_x2_vjp(y_bar: Array, x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+    return (y_bar if reverse else _summed_on(y_bar * np.cumprod(x2, axis), axis, True)) * _size(x2, x3, axis, reverse)
+
+
+# The derivative x1 of cumprod of x2 along or against x3, as kernels compute it where no factor is zero: from the products y by
+# dividing factors out again, y_k sum x3_i/x2_i or sum x3_k y_k/x2_i. What y lost to underflow is enlarged by the division, and a second
+# derivative in one factor, zero in truth, is left with the rounding of what cancels.
+as_quotients = register(
+    "as_quotients", lambda x1, x2, x3, axis=0, reverse=False: x1,
+    jvp={"x1": lambda x1_dot: x1_dot, "x2": _as_quotients_x2_jvp},
+    vjp={"x1": lambda y_bar: y_bar, "x2": _as_quotients_x2_vjp},
+    rounding=_as_quotients_rounding,
+)  # fmt: skip
 
 
 # dy_k = x_k dy_(k-1) + y_(k-1) dx_k: no division, so right at zeros.
 def _cumprod_jvp(x_dot: Array, x: Array, y: Array, axis: int | None) -> Array:
     (x_dot, along), (x, _) = _along(x_dot, axis), _along(x, axis)
-    return linear_recurrence(x, x_dot * _before(y, along, 1.0), axis=along)
+    y_dot = linear_recurrence(x, x_dot * _before(y, along, 1.0), axis=along)
+    return as_quotients(y_dot, x, x_dot, axis=along)
 
 
 # x_bar_i = y_(i-1) r_i with r_i = y_bar_i + x_(i+1) r_(i+1).
@@ -150,6 +190,7 @@ def _cumprod_vjp(y_bar: Array, x: Array, y: Array, axis: int | None) -> Array:
     dims = x.shape
     x, along = _along(x, axis)
     x_bar = _before(y, along, 1.0) * linear_recurrence(_after(x, along, 0.0), y_bar, axis=along, reverse=True)
+    x_bar = as_quotients(x_bar, x, y_bar, axis=along, reverse=True)
     return np.reshape(x_bar, dims) if axis is None else x_bar
 
 

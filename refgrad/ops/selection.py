@@ -24,7 +24,12 @@ def _lattices(*shapes: tuple[tuple[int, ...], ...]) -> Callable[[np.random.Gener
     def sampler(rng: np.random.Generator) -> Sample:
         chosen = shapes[int(rng.integers(len(shapes)))]
         count = len(chosen)
-        return tuple([0.2 * (count * rng.integers(-4, 4, s) + k) + rng.uniform(0.0, 0.1, s) for k, s in enumerate(chosen)]), {}
+        return tuple(
+            [
+                0.2 * (count * rng.integers(-4, 4, s) + k) + rng.uniform(0.0, 0.1, s)
+                for k, s in enumerate(chosen)
+            ]
+        ), {}
 
     return sampler
 
@@ -114,7 +119,9 @@ heaviside = register(
 def _above(x1: Array, x2: Array) -> Array:
     """1 where x1 > x2, 0 where x1 < x2, 1/2 at a tie (of infinities too), NaN where either is NaN."""
     dtype = np.result_type(x1, x2)
-    half = np.asarray(np.greater(x1, x2).astype(dtype) + np.greater_equal(x1, x2).astype(dtype)) / dtype.type(2)
+    half = np.asarray(np.greater(x1, x2).astype(dtype) + np.greater_equal(x1, x2).astype(dtype)) / dtype.type(
+        2
+    )
     return np.where(np.isnan(x1) | np.isnan(x2), dtype.type(np.nan), half)
 
 
@@ -125,7 +132,15 @@ def _above_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
 
 
 # The share of x1 in maximum(x1, x2); the difference is not formed, so that equal infinities are a tie.
-above = register("above", _above, jvp=None, vjp=None, rounding=_above_rounding, domain=Domain(smooth=False), broadcasts=True)
+above = register(
+    "above",
+    _above,
+    jvp=None,
+    vjp=None,
+    rounding=_above_rounding,
+    domain=Domain(smooth=False),
+    broadcasts=True,
+)
 
 
 def masked(x: Array, mask: Array) -> Array:
@@ -208,7 +223,9 @@ def _where_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     low, high = np.minimum(x1 - e1, x2 - e2), np.maximum(x1 + e1, x2 + e2)
     middle, half = low + (high - low) / 2, (high - low) / 2
     finite = np.isfinite(half)
-    return np.where(unsure & finite, middle, y), np.where(unsure, np.where(finite, half, np.inf), bounds.zero(radius))
+    return np.where(unsure & finite, middle, y), np.where(
+        unsure, np.where(finite, half, np.inf), bounds.zero(radius)
+    )
 
 
 def either(x: Array, e: Array) -> Array:
@@ -324,7 +341,9 @@ def _inside(x: Array, low: Array, high: Array) -> Array:
     return above(x, low) * above(high, np.maximum(x, low))
 
 
-_BETWEEN = _lattices(((), (), ()), ((3,), (3,), (3,)), ((2, 3), (), (3,)), ((3,), (2, 1), ()), ((0,), (0,), ()))
+_BETWEEN = _lattices(
+    ((), (), ()), ((3,), (3,), (3,)), ((2, 3), (), (3,)), ((3,), (2, 1), ()), ((0,), (0,), ())
+)
 
 
 # min(max(x, low), high): high wins where the bounds cross.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.domain import Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops import dense
 
 Array = Any
@@ -21,28 +21,49 @@ Array = Any
 # --- how far A + E lies, and what that does ----------------------------------------------------------------------------
 
 
+def _factor_size(a: Array, gamma: float) -> Array:
+    """|L||U| with the rows of A in their order.
+
+    Where two pivot candidates are closer than rounding (their ratio is the largest multiplier of the column), a kernel may
+    take either and meets other factors: multipliers are at most 1, so that sum_k |u_kj| then stands for every row.
+    """
+    factors, rows, _, _ = dense.lu(a)
+    factors = np.abs(factors)
+    low, upper = np.tril(factors, -1), np.triu(factors)
+    column = np.sum(upper, axis=-2)
+    gap = np.diagonal(upper, axis1=-2, axis2=-1) * (1 - np.max(low, axis=-2, initial=0))
+    unsure = np.any((gap <= 4 * gamma * column)[..., :-1], axis=-1)
+    size = np.take_along_axis(low @ upper + upper, np.argsort(rows, axis=-1)[..., None], -2)
+    return np.where(unsure[..., None, None], column[..., None, :], size)
+
+
 def _backward_error(fmt: Any, a: Array, e: Any, passes: int) -> Array:
     """Elementwise bound of E, the radius of A included.
 
     One pass of elimination or substitution is n + 1 roundings an element (one more for dividing by a reciprocal):
-    |E| <= passes (n + 1) u |L||U|, Higham, theorem 9.4. Another pivot order among ties gives other factors, so that with |l| <= 1
-    each row is bounded by sum_k |u_kj|; and det in particular may factor A^T: the larger of both.
+    |E| <= passes (n + 1) u |L||U|, Higham, theorem 9.4. Kernels for column-major storage factor A^T where A is stored by rows
+    (torch: det, solve, inv): the larger of both.
     """
     n = a.shape[-1]
-    sums = []
-    for m in (a, np.swapaxes(a, -1, -2)):
-        upper = np.triu(np.abs(dense.lu(m)[0]))
-        sums.append(np.sum(upper, axis=-2))
-    size = np.maximum(sums[0][..., None, :], sums[1][..., :, None])
-    gamma = passes * (n + 1) * fmt.u
-    return gamma / (1 - min(gamma, 0.5)) * size + n * fmt.eta + (0.0 if e is None else np.broadcast_to(e, a.shape))
+    gamma = (n + 1) * fmt.u
+    size = np.maximum(
+        _factor_size(a, gamma), np.swapaxes(_factor_size(np.swapaxes(a, -1, -2), gamma), -1, -2)
+    )
+    gamma *= passes
+    return (
+        gamma / (1 - min(gamma, 0.5)) * size
+        + n * fmt.eta
+        + (0.0 if e is None else np.broadcast_to(e, a.shape))
+    )
 
 
 def _amplified(g: Array, m: Array) -> Array:
     """(I - G)^-1 M <= M + rho/(1 - rho) max over rows of M, rho = ||G||_inf; infinite near singular."""
     rho = np.max(np.sum(g, axis=-1), axis=-1, initial=0)[..., None, None]
     near = ~(rho < 0.5)
-    return np.where(near, np.inf, m + np.where(near, 1.0, rho / (1 - rho)) * np.max(m, axis=-2, keepdims=True, initial=0))
+    return np.where(
+        near, np.inf, m + np.where(near, 1.0, rho / (1 - rho)) * np.max(m, axis=-2, keepdims=True, initial=0)
+    )
 
 
 def _relative_det(g: Array) -> Array:
@@ -51,7 +72,9 @@ def _relative_det(g: Array) -> Array:
     det(I + F) is 1 plus the sum of all principal minors, and a minor is at most the product of its row sums.
     """
     r = np.sum(g, axis=-1)
-    return np.trace(g, axis1=-2, axis2=-1) + np.maximum(np.expm1(np.sum(np.log1p(r), axis=-1)) - np.sum(r, axis=-1), 0)
+    return np.trace(g, axis1=-2, axis2=-1) + np.maximum(
+        np.expm1(np.sum(np.log1p(r), axis=-1)) - np.sum(r, axis=-1), 0
+    )
 
 
 def _symmetric(a: Array) -> list[Array]:
@@ -70,7 +93,7 @@ def _symmetric(a: Array) -> list[Array]:
 def _normwise(s: list[Array], e: Array, m: int, first: int) -> Array:
     """sum over k >= first of s_(m-k) ||E||^k: how far minors of order m move. Ipsen and Rehman, SIMAX 30 (2008)."""
     size = np.sqrt(np.sum(e * e, axis=(-2, -1)))
-    total: Any = 0.0
+    total = np.zeros_like(size)
     for k in range(first, m + 1):
         total = total + s[m - k] * size**k
     return total
@@ -87,12 +110,10 @@ def _det_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any)
     """tr(|adj A| |E|) exactly to first order, normwise beyond; then a product of n pivots, whose parts may leave the range."""
     a = xs[0]
     n = a.shape[-1]
-    if n == 0:
+    if n == 0 or (n == 1 and es[0] is None):
         return None
     e = _backward_error(fmt, a, es[0], 1)
     radius = np.sum(np.abs(dense.cofactor(a)) * e, axis=(-2, -1)) + _normwise(_symmetric(a), e, n, 2)
-    if n == 1 and es[0] is None:
-        return None
     radius = radius + n * fmt.u * (np.abs(y) + radius) + n * fmt.eta
     logs = np.log(np.abs(np.diagonal(dense.lu(a)[0], axis1=-2, axis2=-1)))
     logs = np.where(np.isfinite(logs), logs, 0)
@@ -108,7 +129,11 @@ def _pivots(low: int) -> Any:
     def draw(rng: np.random.Generator) -> Any:
         n = int(rng.integers(low, 5))
         batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
-        q = np.linalg.qr(rng.standard_normal((*batch, n, n)))[0] if n and math.prod(batch) else np.zeros((*batch, n, n))
+        q = (
+            np.linalg.qr(rng.standard_normal((*batch, n, n)))[0]
+            if n and math.prod(batch)
+            else np.zeros((*batch, n, n))
+        )
         return (q * rng.uniform(0.5, 2.0, (*batch, 1, n)) + 0.05 * rng.standard_normal((*batch, n, n)),), {}
 
     return draw
@@ -169,9 +194,9 @@ def _cofactor_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params:
     """
     a = xs[0]
     n = a.shape[-1]
-    if n == 0 or (n == 1 and es[0] is None):
+    if n == 0:
         return None
-    e = _backward_error(fmt, a, es[0], 3)
+    e = _backward_error(fmt, a, es[0], 3)  # n = 1 too: kernels divide and multiply there as well
     inverse = np.abs(dense.inverse_or_nan(a))
     g = inverse @ e
     size = np.abs(dense.det(a))[..., None, None]
@@ -179,12 +204,15 @@ def _cofactor_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params:
     moved = size * np.swapaxes(_amplified(g, g @ inverse), -1, -2) * (1 + delta) + np.abs(y) * delta
     singular = np.isnan(inverse).any(axis=(-2, -1)) & np.isfinite(a).all(axis=(-2, -1))
     if singular.any():
-        stable = 10 * n * fmt.u * np.sqrt(np.sum(a * a, axis=(-2, -1), keepdims=True)) / n + (0.0 if es[0] is None else es[0])
-        moved = np.where(singular[..., None, None], _normwise(_symmetric(a), np.broadcast_to(stable, a.shape), n - 1, 1)[..., None, None], moved)
+        stable = 10 * n * fmt.u * np.sqrt(np.sum(a * a, axis=(-2, -1), keepdims=True)) / n + (
+            0.0 if es[0] is None else es[0]
+        )
+        normwise = _normwise(_symmetric(a), np.broadcast_to(stable, a.shape), n - 1, 1)
+        moved = np.where(singular[..., None, None], normwise[..., None, None], moved)
     return _finite(moved + n * fmt.u * (np.abs(y) + moved) + n * fmt.eta)
 
 
-cofactor = register(
+cofactor: Op = register(
     "cofactor", dense.cofactor,
     jvp=_cofactor_jvp,
     vjp=_cofactor_vjp,
@@ -208,7 +236,10 @@ def _logabsdet_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params
     if n == 0:
         return None
     delta = _relative_det(np.abs(dense.inverse_or_nan(a)) @ _backward_error(fmt, a, es[0], 1))
-    logs = [np.sum(np.abs(np.log(np.abs(np.diagonal(dense.lu(m)[0], axis1=-2, axis2=-1)))), axis=-1) for m in (a, np.swapaxes(a, -1, -2))]
+    logs = [
+        np.sum(np.abs(np.log(np.abs(np.diagonal(dense.lu(m)[0], axis1=-2, axis2=-1)))), axis=-1)
+        for m in (a, np.swapaxes(a, -1, -2))
+    ]
     radius = -np.log1p(-np.minimum(delta, 1)) + (2 * fmt.ulp("log") + n - 1) * fmt.u * np.maximum(*logs)
     return _finite(radius + fmt.store(y, radius))
 
@@ -235,7 +266,7 @@ def _inv_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any)
 
 
 # Y = A^-1: dY = -Y dA Y.
-inv = register(
+inv: Op = register(
     "inv", dense.inv,
     jvp=lambda a_dot, y: -(y @ a_dot @ y),
     vjp=lambda y_bar, y: -(np.swapaxes(y, -1, -2) @ y_bar @ np.swapaxes(y, -1, -2)),
@@ -262,7 +293,11 @@ def _solve_jvp_a(a_dot: Array, a: Array, b_shape: tuple[int, ...], y: Array) -> 
 def _solve_vjp_a(y_bar: Array, a: Array, b_shape: tuple[int, ...], y: Array) -> Array:
     """A_bar = -(A^-T Y_bar) Y^T."""
     b_bar = _solve_columns(np.swapaxes(a, -1, -2), y_bar, b_shape)
-    return -(b_bar[..., :, None] * y[..., None, :]) if len(b_shape) == 1 else -np.matmul(b_bar, np.swapaxes(y, -1, -2))
+    return (
+        -(b_bar[..., :, None] * y[..., None, :])
+        if len(b_shape) == 1
+        else -np.matmul(b_bar, np.swapaxes(y, -1, -2))
+    )
 
 
 def _solve_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -272,17 +307,22 @@ def _solve_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: An
     x = np.abs(y)[..., None] if vector else np.abs(y)
     inverse = np.abs(dense.inverse_or_nan(a))
     e = _backward_error(fmt, a, es[0], 3)
-    side = 0.0 if es[1] is None else np.broadcast_to(es[1], np.shape(b))
-    side = side[:, None] if vector and es[1] is not None else side
+    side = np.zeros(np.shape(b)) if es[1] is None else np.broadcast_to(es[1], np.shape(b))
+    side = side[:, None] if vector else side
     radius = _amplified(inverse @ e, inverse @ (e @ x + side + a.shape[-1] * fmt.eta)) + a.shape[-1] * fmt.eta
     return _finite(radius[..., 0] if vector else radius)
 
 
 def _draw_system(rng: np.random.Generator) -> Any:
     n, k = int(rng.integers(1, 5)), int(rng.integers(1, 4))
-    left, right = [((), None), ((), ()), ((2,), (2,)), ((2,), None), ((3, 1), (2,)), ((), (2,))][int(rng.integers(6))]
+    left, right = [((), None), ((), ()), ((2,), (2,)), ((2,), None), ((3, 1), (2,)), ((), (2,))][
+        int(rng.integers(6))
+    ]
     q = np.linalg.qr(rng.standard_normal((*left, n, n)))[0] * rng.uniform(0.5, 2.0, (*left, 1, n))
-    return (q + 0.05 * rng.standard_normal((*left, n, n)), rng.standard_normal((n,) if right is None else (*right, n, k))), {}
+    return (
+        q + 0.05 * rng.standard_normal((*left, n, n)),
+        rng.standard_normal((n,) if right is None else (*right, n, k)),
+    ), {}
 
 
 def _torch_solve(torch: Any, a: Any, b: Any) -> Any:
@@ -292,7 +332,7 @@ def _torch_solve(torch: Any, a: Any, b: Any) -> Any:
     return torch.linalg.solve(a, b.expand(*torch.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]))
 
 
-solve = register(
+solve: Op = register(
     "solve", dense.solve,
     jvp={"a": _solve_jvp_a, "b": lambda b_dot, a: solve(a, b_dot)},
     vjp={"a": _solve_vjp_a, "b": lambda y_bar, a, b_shape: _solve_columns(np.swapaxes(a, -1, -2), y_bar, b_shape)},

@@ -147,10 +147,11 @@ def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     return carried + 2 * fmt.ulp("hypot") * fmt.u * (y + carried) + 2 * fmt.eta
 
 
+# Kernels multiply before they divide: a product that underflows is then magnified by 1/y, which the order of the rules covers.
 hypot = register(
     "hypot", np.hypot,
     jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot * x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot * x2, y)},
-    vjp={"x1": lambda y_bar, x1, y: y_bar * _per(x1, y), "x2": lambda y_bar, x2, y: y_bar * _per(x2, y)},
+    vjp={"x1": lambda y_bar, x1, y: _per(y_bar * x1, y), "x2": lambda y_bar, x2, y: _per(y_bar * x2, y)},
     rounding=_hypot_rounding,
     torch=lambda torch, x1, x2: torch.hypot(x1, x2),
     numpy=(np.hypot,),
@@ -200,8 +201,12 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     size = np.abs(np.where(x == 0, 1.0, x))
     moved = 2 * fmt.u * np.pi * size  # the error of the argument pi x
     for k in range(n + 1):  # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
-        f, slope = [np.abs(g(np.pi * x)) for g in ((np.sin, np.cos) if (n - k) % 2 == 0 else (np.cos, np.sin))]
-        steps = np.minimum(slope * moved + moved * moved / 2, 2.0) + fmt.u * f * (2 * fmt.ulp("sin") + 4 + 2 * k + n)
+        f, slope = [
+            np.abs(g(np.pi * x)) for g in ((np.sin, np.cos) if (n - k) % 2 == 0 else (np.cos, np.sin))
+        ]
+        steps = np.minimum(slope * moved + moved * moved / 2, 2.0) + fmt.u * f * (
+            2 * fmt.ulp("sin") + 4 + 2 * k + n
+        )
         closed = closed + np.pi ** (n - k - 1) * math.perm(n, k) / size ** (k + 1) * steps
     return carried + np.where(x == 0, 0.0, closed) + 2 * fmt.eta
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from refgrad.report.records import DISAGREE, Result, Run
-from refgrad.report.text import pattern
+from refgrad.report.text import one_line, pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Cluster:
 
 def term(key: str, value: str) -> str:
     """One term of the query line."""
-    value = value.replace('"', " ")
+    value = one_line(value).replace('"', " ")
     return f'{key}:"{value}"' if set(value) & set(" ,") else f"{key}:{value}"
 
 

@@ -111,16 +111,21 @@ def _absent(run: Run, judged: list[Result]) -> list[tuple[str, str]]:
     head = run.header
     found = {key: {getattr(r, key) for r in run.results} for key in ("device", "dtype", "mode", "family")}
     decided = {key: {getattr(r, key) for r in judged} for key in ("device", "dtype", "mode", "family")}
-    absent = [(f"device {d}", why) for d, why in head.present.items() if d not in found["device"]]
+    absent = [
+        (f"device {d}", why if why.startswith("not ") else f"{why}; not asked for")
+        for d, why in head.present.items()
+        if d not in head.devices and d not in found["device"]
+    ]
     asked = {"device": head.devices, "dtype": head.dtypes, "mode": head.modes, "family": head.families}
     for key, names in asked.items():
         for name in dict.fromkeys(names):
-            if name in decided[key] or (key == "device" and name in head.present and name not in found[key]):
+            if name in decided[key]:
                 continue
-            why = (
-                "results came, none of them was decided"
-                if name in found[key]
-                else "asked for, and no result came"
-            )
+            if key == "device" and head.present.get(name, "").startswith("not "):
+                why = head.present[name]
+            elif name in found[key]:
+                why = "results came, none of them was decided"
+            else:
+                why = "asked for, and no result came"
             absent.append((f"{key} {name}", why))
     return absent

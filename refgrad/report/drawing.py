@@ -118,19 +118,22 @@ def _levels(specs: Sequence[Spec]) -> list[int]:
 
 
 def _routes(specs: Sequence[Spec], nodes: list[_Slot], layers: list[list[_Slot]]) -> list[list[_Slot]]:
-    """The slots that each edge passes, lanes included; edges in the order of their targets' operands."""
+    """The slots that each edge passes, in the order of the targets' operands. Edges from one node share their lanes."""
     routes = []
+    lanes: dict[tuple[int, int], _Slot] = {}
     for k, s in enumerate(specs):
         for j in s.of:
             route = [nodes[j]]
             for layer in range(nodes[j].layer + 1, nodes[k].layer):
-                lane = _Slot(-1, layer, LANE)
-                layers[layer].append(lane)
-                route.append(lane)
+                if (j, layer) not in lanes:
+                    lanes[j, layer] = _Slot(-1, layer, LANE)
+                    layers[layer].append(lanes[j, layer])
+                route.append(lanes[j, layer])
             route.append(nodes[k])
             for a, b in pairwise(route):
-                a.below.append(b)
-                b.above.append(a)
+                if all(b is not known for known in a.below):
+                    a.below.append(b)
+                    b.above.append(a)
             routes.append(route)
     return routes
 
@@ -174,14 +177,15 @@ def _spread(layer: list[_Slot], wished: list[float]) -> None:
 
 
 def _ported(specs: Sequence[Spec], routes: list[list[_Slot]]) -> list[tuple[list[_Slot], float]]:
-    """Each route with the x at which it enters its target: operands from left to right."""
-    found, i = [], 0
+    """Each route with the x at which it enters its target: side by side, in the order in which they come from above."""
+    found: list[tuple[list[_Slot], float]] = []
+    start = 0
     for s in specs:
-        for n in range(len(s.of)):
-            target = routes[i][-1]
-            step = min(16.0, target.width / (len(s.of) + 1))
-            found.append((routes[i], target.x + (n - (len(s.of) - 1) / 2) * step))
-            i += 1
+        entering = sorted(routes[start : start + len(s.of)], key=lambda route: route[-2].x)
+        for n, route in enumerate(entering):
+            step = min(16.0, route[-1].width / (len(entering) + 1))
+            found.append((route, route[-1].x + (n - (len(entering) - 1) / 2) * step))
+        start += len(s.of)
     return found
 
 

@@ -82,7 +82,7 @@ def _name(node: dict[str, Any]) -> str:
 
 def _spec(node: dict[str, Any], k: int, again: Replay | None, wrong: bool) -> Spec:
     kind = "op" if "op" in node else "input" if "input" in node else "constant"
-    lines = [f"{k} {cut(_name(node), 24)}"]
+    lines = [f"{k} {cut(_name(node), 24)}{_operands(node)}"]
     if wrong:
         lines.insert(0, "✗ first wrong")
     if again is not None and again.values[k]:
@@ -94,7 +94,14 @@ def _spec(node: dict[str, Any], k: int, again: Replay | None, wrong: bool) -> Sp
     return Spec(tuple(lines), tuple(node.get("of", ())), f"{kind} wrong" if wrong else kind)
 
 
+def _operands(node: dict[str, Any]) -> str:
+    of = [str(j) for j in node.get("of", [])]
+    return f"({', '.join(of[:4])}{', …' if len(of) > 4 else ''})" if of else ""
+
+
 def _constant(node: dict[str, Any]) -> str:
+    if "number" in node:
+        return str(node["number"])
     array = node.get("constant")
     data = array.get("data") if isinstance(array, dict) else None
     if not isinstance(data, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from refgrad.report.records import Run
 from refgrad.report.text import brief, short
 
-WIDTH, HEIGHT, TOP, BOTTOM = 560, 210, 22, 38
+WIDTH, HEIGHT, TOP, BOTTOM = 560, 224, 38, 38
 _RATIOS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 1e2, 1e4)
 _ULPS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 1024.0, 2.0**20)
 
@@ -89,11 +90,11 @@ def _histogram(
 def _bin(v: float, edges: tuple[float, ...]) -> int:
     if not math.isfinite(v):
         return len(edges) + 1
-    return next((k for k, e in enumerate(edges) if abs(v) <= e), len(edges))
+    return bisect.bisect_left(edges, abs(v))
 
 
 def _edge(e: float) -> str:
     power = round(math.log2(e))
     if e >= 1024 and 2.0**power == e:
         return "1k" if power == 10 else "1M" if power == 20 else short(e)
-    return short(e)
+    return short(e).removeprefix("0")

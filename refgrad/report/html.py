@@ -114,7 +114,7 @@ def _environment() -> Environment:
         ) from error
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_finalize,
     )  # fmt: skip
     environment.filters |= {
         "short": text.short, "exact": text.exact, "count": text.count, "brief": text.brief, "several": text.several,
@@ -122,6 +122,11 @@ def _environment() -> Environment:
     }  # fmt: skip
     environment.globals |= {"percent": text.percent, "term": term}
     return environment
+
+
+def _finalize(value: object) -> object:
+    """What a template prints has no control characters; markup of our own is a subclass of str and passes."""
+    return text.plain(value) if type(value) is str else value
 
 
 def _query(value: str) -> str:

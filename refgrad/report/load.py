@@ -69,6 +69,13 @@ def load(path: str | Path) -> Run:
     return Run(header, tuple(results), tuple(audits), tuple(crashes), end, torn)
 
 
+def _not_strict(literal: str) -> NoReturn:
+    raise ValueError(f'{literal} is not JSON; non-finite numbers are the strings "nan", "inf" and "-inf"')
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_strict)
+
+
 def _plain(raw: bytes) -> tuple[bytes, bool]:
     """The decompressed bytes, and whether the stream ends too early. What precedes the tear is kept."""
     out = io.BytesIO()
@@ -91,7 +98,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
     """The object on one line; None where the line was torn off."""
     try:
-        record = json.loads(line, parse_constant=_not_strict)
+        record = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         if first:
             raise CaseFileError(
@@ -116,10 +123,6 @@ def _header(record: dict[str, Any]) -> Header:
             f"this refgrad reads schema {SCHEMA}. Render them with the version that wrote them"
         )
     return Header.read(record)
-
-
-def _not_strict(literal: str) -> NoReturn:
-    raise ValueError(f'{literal} is not JSON; non-finite numbers are the strings "nan", "inf" and "-inf"')
 
 
 def _short(value: object) -> str:

@@ -53,15 +53,20 @@ def payload(run: Run) -> Payload:
     chosen = set(map(id, apart))
     rest = [r for r in ranked if id(r) not in chosen]
     lines = [_one(r) for r in apart]
-    together = _together(rest, lambda r: r.op)
+    together = _together(rest, lambda r: _name(r.op))
     if len(together) > GROUPS:
         together = _together(rest, lambda _: "")
     lines += together
     return Payload(_pack(lines), len(lines), sum(line.results for line in together))
 
 
+def _name(op: str) -> str:
+    """An op as the query line can ask for it."""
+    return one_line(op).replace('"', " ")
+
+
 def _one(r: Result) -> Line:
-    words = (r.status, r.op, r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
+    words = (r.status, _name(r.op), r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
     return Line(words, 1, r.elements, *_error(r), r.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ STATUSES = (DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, AGREE)  # the order in whic
 FAILURES = (DISAGREE, ERROR)
 Json = Mapping[str, Any]
 
+_NOTHING: Json = {}
 _NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -34,6 +36,11 @@ def _text(data: Json, key: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise _wrong(key, value, "a string")
     return value
+
+
+def _word(data: Json, key: str, default: str | None = None) -> str:
+    """A text that many records share; it is kept once."""
+    return sys.intern(_text(data, key, default))
 
 
 def _count(data: Json, key: str, default: int | None = None) -> int:
@@ -58,7 +65,7 @@ def _float(data: Json, key: str, default: float | None = None) -> float:
 def _object(data: Json, key: str) -> Json:
     value = data.get(key)
     if value is None:
-        return {}
+        return _NOTHING
     if not isinstance(value, dict):
         raise _wrong(key, value, "an object")
     return value
@@ -103,7 +110,7 @@ class Element:
         if not isinstance(node, int):
             raise _wrong("node", node, "a node number")
         return cls(
-            node, _text(data, "op", ""), _text(data, "what", ""), tuple(place), _float(data, "got"),
+            node, _word(data, "op", ""), _word(data, "what", ""), tuple(place), _float(data, "got"),
             _float(data, "expected"), _float(data, "bound"), _float(data, "ratio"), _float(data, "ulp", math.nan),
         )  # fmt: skip
 
@@ -184,12 +191,12 @@ class Result:
         sensitivity = data.get("sensitivity")
         worst = data.get("worst")
         return cls(
-            id=_text(data, "id"), family=_text(data, "family"), dtype=_text(data, "dtype"),
-            device=_text(data, "device"), mode=_text(data, "mode"), status=status, reason=_text(data, "reason", ""),
+            id=_text(data, "id"), family=_word(data, "family"), dtype=_word(data, "dtype"),
+            device=_word(data, "device"), mode=_word(data, "mode"), status=sys.intern(status), reason=_word(data, "reason", ""),
             elements=_count(data, "elements"), loose=_count(data, "loose", 0), blind=_count(data, "blind", 0),
             worst=None if worst is None else Element.read(worst),
             sensitivity=None if sensitivity is None else _float(data, "sensitivity"),
-            ops={str(op): _tally(op, row) for op, row in _object(data, "ops").items()},
+            ops={sys.intern(str(op)): _tally(op, row) for op, row in _object(data, "ops").items()},
             first_wrong=None if first is None else (first["node"], _text(first, "op", "")),
             message=_text(data, "message", ""),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 _VARIABLE = re.compile(r"\b(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b")  # not the 2 of conv2d
+_UNSEEN = re.compile(
+    _CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f")
+)  # the same, without tab and newline
 NARROW = "\u202f"
 
 
@@ -66,11 +70,18 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
+@functools.lru_cache(4096)
 def one_line(text: str) -> str:
     """Text without control characters and direction marks: nothing a terminal would obey or a reader could not see."""
     return _CONTROL.sub(" ", text).strip()
 
 
+def plain(text: str) -> str:
+    """The same for text of several lines, which keeps its lines."""
+    return _UNSEEN.sub(" ", text).strip()
+
+
+@functools.lru_cache(4096)
 def pattern(text: str) -> str:
     """The first line of a message with its numbers and addresses blanked, so that like failures meet."""
     return cut(_VARIABLE.sub("#", one_line(text.strip().split("\n", 1)[0])), 160)

@@ -91,11 +91,14 @@ class Anchored:
         return tally.verdict()
 
     def reverse(self) -> Verdict:
-        """Gradients of every node: the sum of what its users send back, by their VJPs, from the framework's own gradients."""
+        """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
+
+        Where a value has several users and the framework told what each sent, each is judged on its own, so that one op is to blame.
+        """
         tally = Tally(REVERSE, self.case.dtype, self.case.device)
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
-        sent: dict[int, list[tuple[str, Any]]] = {}
+        sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
         for k in reversed(self.order):
             node = self.graph.nodes[k]
             if k in sent and self._differentiable(k):
@@ -107,8 +110,13 @@ class Anchored:
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
                 values[k] = self._recomputed(k)
-                for j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
-                    sent.setdefault(j, []).append((node.op.name, x_bar))
+                for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
+                    blamed, part = node.op.name, self.seen.parts.get((k, position))
+                    if part is not None:
+                        what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
+                        tally.add(j, blamed, compare(part, x_bar, self.fmt, what))
+                        blamed, x_bar = "fan_in", exact(part, self.fmt)
+                    sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
 
     def _differentiable(self, k: int) -> bool:

@@ -18,7 +18,7 @@ from refgrad.testing.outcome import Report
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
-from refgrad.tree import flatten, paths
+from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Array = Any
 Function = Callable[..., Any]
@@ -123,8 +123,9 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
         raise ArgumentError(f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)")
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):
-        count = len(flatten(x)[0])
-        found.extend([None] * count if g is None else flatten(g)[0])
+        if g is not None and not same_structure(g, x):
+            raise ArgumentError(f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree")
+        found.extend([None] * len(flatten(x)[0]) if g is None else leaves_as(g, x))
     return found
 
 

@@ -42,7 +42,7 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
         wrong = (counted & ~(error <= bound)) | (defined & endless & (got != value))
         # An unbounded true value beyond the range may come as the largest numbers of the format do.
         ratio = np.where(error == 0, 0.0, np.where(bound > 0, error / np.where(bound > 0, bound, 1.0), np.inf))
-        unit = 2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u)
+        ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
 
     result.skipped = int(np.size(got) - counted.sum() - (defined & endless).sum())
     result.elements = int(counted.sum())
@@ -51,11 +51,12 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
         result.loose = int((bound[counted] > np.maximum(0.1 * magnitude[counted], small)).sum())
         result.blind = int((bound[counted] >= np.maximum(magnitude[counted], small)).sum())
         seen = counted & (magnitude > 0)
-        result.sensitivities = (bound[seen] / magnitude[seen]).astype(float)
+        with np.errstate(over="ignore"):
+            result.sensitivities = (bound[seen] / magnitude[seen]).astype(float)
 
     def element(k: int) -> Element:
         place = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
-        return Element(float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(error[k] / unit[k]), place, what)
+        return Element(float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulps[k]), place, what)
 
     if result.elements:
         result.worst = element(int(np.argmax(np.where(counted, ratio, -1.0))))

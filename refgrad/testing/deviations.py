@@ -34,12 +34,9 @@ class Deviation:
     link: str
     case: Path  # the evidence
 
-    def covers(self, verdict: Verdict, dtype: str, device: str) -> bool:
-        """Whether every wrong node of a disagreement is one of this entry's."""
-        return (
-            verdict.status == DISAGREE and verdict.mode in self.modes and dtype in self.dtypes and device in self.devices
-            and bool(verdict.accused) and all(set(ops) <= self.ops for ops in verdict.accused)
-        )  # fmt: skip
+    def applies(self, mode: str, dtype: str, device: str) -> bool:
+        """Whether the entry speaks of this mode, dtype and device."""
+        return mode in self.modes and dtype in self.dtypes and device in self.devices
 
 
 def load(path: str | Path) -> list[Deviation]:
@@ -77,13 +74,18 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
 
 
 def mark(verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str) -> None:
-    """Mark the disagreements that are known. One from end to end is known where the node-by-node verdict on the case is."""
+    """Mark the disagreements that are known: every wrong node is covered by an entry.
+
+    A disagreement from end to end is known where the node-by-node verdict on the same case is.
+    """
     known = {}
     for v in verdicts:
-        for d in deviations:
-            if d.covers(v, dtype, device):
-                v.known = known[v.mode] = d.id
-                break
+        if v.status != DISAGREE or not v.accused:
+            continue
+        entries = [d for d in deviations if d.applies(v.mode, dtype, device)]
+        covering = [next((d.id for d in entries if set(ops) <= d.ops), "") for ops in v.accused]
+        if all(covering):
+            v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))
     for v in verdicts:
         if v.status == DISAGREE and not v.known:
             v.known = known.get(_ANCHORED.get(v.mode, ""), "")

@@ -16,6 +16,7 @@ class Observation:
     cotangents  gradients of <cotangent, output> with respect to every node, from one call of the framework
     tangents    forward-mode tangents of every node, for the case's input tangents
     dtypes      by part ("values", "cotangents", "tangents"), the framework's dtype names
+    parts       where a value has several users: what each sent back to it, by (user's node, operand position)
     unavailable by mode, why the framework gave nothing (an exception's text)
     """
 
@@ -24,4 +25,5 @@ class Observation:
     tangents: list[Array]
     dtypes: dict[str, list[str | None]]
     devices: dict[str, list[str | None]]
+    parts: dict[tuple[int, int], Array] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

@@ -40,17 +40,24 @@ class Seeded:
 
 
 class Drawn:
-    """Choices that Hypothesis draws, so that a failing case shrinks. Bulk numbers come from a drawn seed."""
+    """Choices that Hypothesis draws, so that a failing case shrinks. Bulk numbers come from a drawn seed.
+
+    Everything is drawn as booleans. Hypothesis' integers now and then take a constant from the source files loaded at that
+    moment, so they would differ between a worker and a single process; the same seed has to give the same cases in both.
+    """
 
     def __init__(self, draw: Any) -> None:
         from hypothesis import strategies as st
 
-        self._draw, self._integers = draw, st.integers
-        self.rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+        self._draw, self._bit = draw, st.booleans()
+        self.rng = np.random.default_rng(self.integer(0, 2**12 - 1))
 
     def integer(self, low: int, high: int) -> int:
         """An integer from low to high, both included; shrinks towards low."""
-        return int(self._draw(self._integers(low, high)))
+        value = 0
+        for _ in range((high - low).bit_length()):
+            value = 2 * value + self._draw(self._bit)
+        return low + value % (high - low + 1)
 
     def choice(self, options: Sequence[T]) -> T:
         """One of the options; shrinks towards the first."""

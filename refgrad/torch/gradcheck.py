@@ -56,7 +56,7 @@ def gradcheck(
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     active = _active(arguments)
     plain_arithmetic()
-    report = Report(f"gradcheck({getattr(fn, '__qualname__', repr(fn))})", source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})")
+    report = Report(f"gradcheck({_title(fn)})", source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})")
     for dtype in dtypes:
         if dtype not in FORMATS:
             raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
@@ -75,6 +75,11 @@ def _active(arguments: tuple[Any, ...]) -> list[int]:
     if not floating:
         raise DtypeError(f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected")
     return asked or floating
+
+
+def _title(fn: Any) -> str:
+    owner = getattr(fn, "__self__", None)  # of SomeFunction.apply: the Function
+    return str(owner.__name__ if isinstance(owner, type) else getattr(fn, "__qualname__", repr(fn)))
 
 
 def _kind(x: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ def observe(case: Case) -> Observation:
         except (RuntimeError, NotImplementedError) as error:
             seen.unavailable[mode] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
             tensors = [None] * len(values)
+        seen.parts = {place: _numpy(t) for place, t in program.parts.items() if t is not None}
         setattr(seen, part, [_numpy(t) for t in tensors])
         seen.dtypes[part] = [_dtype(t) for t in tensors]
         seen.devices[part] = [_device(t) for t in tensors]
@@ -77,12 +79,16 @@ class _Program:
         self.graph, self.where, self.dtype = case.graph, where, dtype
         self.order = case.graph.order()
         self.leaves = {name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous")) for name, x in case.inputs.items()}
+        self.parts: dict[tuple[int, int], Tensor | None] = {}
         self.cotangent = tensor(case.cotangent, where, dtype)
         for leaf in self.leaves.values():
             if leaf.is_floating_point():
                 leaf.requires_grad_()
 
     def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
+        """Values of all nodes. Every use of a value that has several gets a tensor of its own (``uses``), to hear what it sends back."""
+        fan_out = Counter(j for k in self.order for j in self.graph.nodes[k].of)
+        self.uses: dict[tuple[int, int], Tensor] = {}
         values: list[Tensor | None] = [None] * len(self.graph.nodes)
         for k in self.order:
             node = self.graph.nodes[k]
@@ -91,7 +97,13 @@ class _Program:
             elif node.op.torch is None:
                 raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
             else:
-                values[k] = node.op.torch(torch, *[values[j] for j in node.of], **node.params)
+                operands = [values[j] for j in node.of]
+                for position, (j, x) in enumerate(zip(node.of, operands, strict=True)):
+                    if fan_out[j] > 1 and x is not None and x.requires_grad:
+                        operands[position] = self.uses[k, position] = x.view_as(x)
+                y = node.op.torch(torch, *operands, **node.params)
+                # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
+                values[k] = y.view_as(y) if any(y is x for x in operands) else y
         return values
 
 
@@ -100,10 +112,12 @@ def _reverse(case: Case, program: _Program, values: list[Tensor | None]) -> list
     output = values[case.graph.outputs[0]]
     if output is None or not output.requires_grad:
         return [None] * len(values)
-    gradients = torch.autograd.grad(output, [values[k] for k in asked], grad_outputs=program.cotangent, allow_unused=True)  # type: ignore[arg-type,type-var]
+    tensors = [values[k] for k in asked] + list(program.uses.values())
+    gradients = torch.autograd.grad(output, tensors, grad_outputs=program.cotangent, allow_unused=True)
     found: list[Tensor | None] = [None] * len(values)
-    for k, g in zip(asked, gradients, strict=True):
+    for k, g in zip(asked, gradients[: len(asked)], strict=True):
         found[k] = g
+    program.parts = dict(zip(program.uses, gradients[len(asked) :], strict=True))
     return found
 
 

@@ -77,11 +77,16 @@ def test_each_operand_against_differences_in_both_modes(op):
                               (exact(x, FLOAT64),), (exact(x_dot, FLOAT64),))  # fmt: skip
             value, radius = parts(y_dot)
             assert value.shape == y.shape
-            assert np.all(np.abs(value - expected) <= radius + 4 * error + units(expected) + noise(y)), (seed, k)
+            assert np.all(np.abs(value - expected) <= radius + 4 * error + units(expected) + noise(y)), (
+                seed,
+                k,
+            )
             value, radius = parts(x_bars[k])
             assert value.shape == x.shape
             gap = np.abs(np.sum(value * x_dot) - np.sum(expected * y_bar))
-            assert gap <= np.sum(radius * np.abs(x_dot)) + np.sum(np.abs(y_bar) * (4 * error + units(expected) + noise(y))), (seed, k)
+            assert gap <= np.sum(radius * np.abs(x_dot)) + np.sum(
+                np.abs(y_bar) * (4 * error + units(expected) + noise(y))
+            ), (seed, k)
 
 
 @pytest.mark.parametrize("op", DIFFERENTIABLE, ids=by_name)
@@ -129,7 +134,7 @@ def test_second_derivatives_in_all_four_nestings(op):
 @pytest.mark.parametrize("op", STEPS, ids=by_name)
 def test_steps_have_derivative_zero(op):
     operands = (1.3,) if len(op.signature.operands) == 1 else (1.3, 0.4)
-    y, (*x_bars,) = op(*operands), rg.vjp(lambda *xs: op(*xs) * 1.0, *operands)[1](1.0)
+    y, x_bars = op(*operands), rg.vjp(lambda *xs: op(*xs) * 1.0, *operands)[1](1.0)
     assert not any(x_bars)
     assert rg.jvp(lambda *xs: op(*xs) * 1.0, operands, (1.0,) * len(operands))[1] == 0
     assert np.shape(y) == ()
@@ -151,7 +156,7 @@ def test_sinc_has_every_derivative_at_zero():
 @pytest.mark.parametrize("op", OPS, ids=by_name)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 def test_dtype_is_kept(op, dtype):
-    rng, f, xs = drawn(op, 1)
+    _, f, xs = drawn(op, 1)
     y = f(*[x.astype(dtype) for x in xs])
     assert y.dtype in (dtype, np.dtype(bool))
     if op.signature.differentiable:
@@ -168,15 +173,25 @@ def test_special_points(op):
             y, radius = parts(op(*[exact(x, VALUES) for x in xs], **params))
             _, pullback = rg.vjp(lambda *zs, params=params: op(*zs, **params), *xs)
             x_bars = pullback(np.float64(1.0))
-            _, bounding = rg.vjp(lambda *zs, params=params: op(*zs, **params), *[exact(x, VALUES) for x in xs])
+            _, bounding = rg.vjp(
+                lambda *zs, params=params: op(*zs, **params), *[exact(x, VALUES) for x in xs]
+            )
             radii = [parts(b)[1] for b in bounding(exact(1.0, VALUES))]
-        same = np.isnan(y) if np.isnan(special.value) else y == special.value or abs(y - special.value) <= 2 * radius or abs(y) > FLOAT64.max
-        assert same, (special, y)
+        expected = WIDE(special.value)
+        overflow = np.isinf(expected) and abs(y) > FLOAT64.max  # in float64; long double still holds it
+        assert (
+            np.isnan(y)
+            if np.isnan(expected)
+            else y == expected or overflow or abs(y - expected) <= 2 * radius
+        ), special
         for x_bar, allowed, r in zip(x_bars, special.allowed, radii, strict=True):
             if allowed is not None:
-                room = np.where(np.isfinite(r), r, 0.0) + 5e-5 * np.abs(allowed[1]) * np.isfinite(allowed[1])  # allowed is printed with 5 digits
-                inside = x_bar == allowed[0] if np.isinf(allowed[0]) else allowed[0] - room <= x_bar <= allowed[1] + room
-                assert inside, (special, x_bars)
+                low, high = allowed
+                room = r if np.isfinite(r) else 0.0
+                digits = 5e-5 * abs(high) if np.isfinite(high) else 0.0  # the table prints five
+                assert (
+                    x_bar == low if np.isinf(low) else low - room - digits <= x_bar <= high + room + digits
+                ), special
 
 
 EXTREMES = [
@@ -208,7 +223,12 @@ def test_extreme_arguments_against_arbitrary_precision(name, points, value, slop
     mpmath = pytest.importorskip("mpmath")
     scope = {k: getattr(mpmath, k) for k in dir(mpmath) if not k.startswith("_")} | {"abs": abs}
     op, x = REGISTRY[name], np.array(points)
-    for compute in (op, lambda z: rg.vjp(op, z)[1](exact(np.ones(x.shape), FLOAT64) if isinstance(z, Ball) else np.ones(x.shape))[0]):
+    for compute in (
+        op,
+        lambda z: rg.vjp(op, z)[1](
+            exact(np.ones(x.shape), FLOAT64) if isinstance(z, Ball) else np.ones(x.shape)
+        )[0],
+    ):
         formula = value if compute is op else slope
         got = compute(x)
         _, radius = parts(compute(exact(x, FLOAT64)))
@@ -248,14 +268,22 @@ def test_radius_contains_the_values_around(op, size):
         ball = f(*[Ball(x.astype(WIDE), e.astype(WIDE), FLOAT64) for x, e in zip(xs, es, strict=True)])
         value, radius = parts(ball)
         for kind in range(12):
-            sides = [rng.uniform(-1, 1, x.shape) if kind > 3 else (-1) ** (kind >> k) for k, x in enumerate(xs)]
+            sides = [
+                rng.uniform(-1, 1, x.shape) if kind > 3 else (-1) ** (kind >> k) for k, x in enumerate(xs)
+            ]
             with np.errstate(all="ignore"):
                 y = f(*[x.astype(WIDE) + e * s for x, e, s in zip(xs, es, sides, strict=True)])
             if y.dtype == bool:
                 assert np.all((y == value) | radius.astype(bool)), (seed, kind)
             else:
                 gap = np.abs(y - value) - radius
-                assert np.all((gap <= units(y) + noise(0.0) * 2.0**-12) | np.isnan(y)), (seed, kind, y, value, radius)
+                assert np.all((gap <= units(y) + noise(0.0) * 2.0**-12) | np.isnan(y)), (
+                    seed,
+                    kind,
+                    y,
+                    value,
+                    radius,
+                )
 
 
 @pytest.mark.parametrize(
@@ -289,8 +317,15 @@ def test_an_uncertain_condition_gives_the_hull_of_both_branches():
     value, radius = parts(np.where(x > 0, 1.0, -1.0))
     assert np.array_equal(value, [0.0, 1.0])
     assert np.array_equal(radius, [1.0, 0.0])
-    value, radius = parts(np.logical_and(x > 0, x < 2))
-    assert np.array_equal(radius.astype(bool), [True, False])
+    for both in (
+        np.logical_and(x > 0, x < 2),
+        (x > 0) & (x < 2),
+        ~((x <= 0) | (x >= 2)),
+        (x > 0) ^ (x > 3),
+        np.array([True, True]) & (x > 0),
+    ):
+        assert np.array_equal(parts(both)[1].astype(bool), [True, False])
+    assert not np.any(np.logical_and(x > 0, x > 2))  # certain, whatever x > 0 says
 
 
 # --- NumPy's ways in ---
@@ -298,10 +333,17 @@ def test_an_uncertain_condition_gives_the_hull_of_both_branches():
 
 def test_clip_takes_bounds_as_numpy_does():
     x = np.array([-1.0, 0.5, 3.0])
-    for call in (
+    calls = [
         lambda z: np.clip(z, 0, 1), lambda z: z.clip(0, 1), lambda z: np.clip(z, None, 1), lambda z: np.clip(z, 0, None),
-        lambda z: np.clip(z, min=0, max=1), lambda z: np.clip(z, a_min=0, a_max=1), lambda z: np.clip(z, None, None),
-    ):  # fmt: skip
+        lambda z: np.clip(z, a_min=0, a_max=1),
+    ]  # fmt: skip
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+        calls += [
+            lambda z: np.clip(z, min=0, max=1),
+            lambda z: np.clip(z, max=1),
+            lambda z: np.clip(z, None, None),
+        ]
+    for call in calls:
         y, y_dot = rg.jvp(call, (x,), (np.ones(3),))
         assert np.array_equal(y, call(x))
         assert np.array_equal(y_dot, y == x)
@@ -310,10 +352,10 @@ def test_clip_takes_bounds_as_numpy_does():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: np.nan_to_num(x), lambda x: np.nan_to_num(x, nan=2.0, posinf=5.0), lambda x: np.round(x, 1), lambda x: x.round(),
+        np.nan_to_num, lambda x: np.nan_to_num(x, nan=2.0, posinf=5.0), lambda x: np.round(x, 1), lambda x: x.round(),
         lambda x: np.select([x > 1, x > 0], [x * 2, x * 3], 7.0), lambda x: np.fmod(x, 0.7), lambda x: np.float_power(x, 3),
-        lambda x: np.ldexp(x, 3), lambda x: np.conjugate(x), lambda x: np.real(x), lambda x: np.fabs(x), lambda x: np.fix(x) * x,
-        lambda x: np.radians(x), lambda x: np.degrees(x), lambda x: np.round(x, -1), lambda x: np.where(np.isposinf(x), 0.0, x),
+        lambda x: np.ldexp(x, 3), np.conjugate, np.real, np.fabs, lambda x: np.fix(x) * x,
+        np.radians, np.degrees, lambda x: np.round(x, -1), lambda x: np.where(np.isposinf(x), 0.0, x),
         lambda x: np.where((x > 0) & ~(x > 2) | np.isneginf(x), x, x * x),
     ],
 )  # fmt: skip

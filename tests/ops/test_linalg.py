@@ -10,7 +10,17 @@ from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.numeric import differences
 from refgrad.ops import contraction, dense, linalg, solving
 
-OPS = [linalg.matmul, linalg.tensordot, linalg.norm, contraction.einsum, solving.det, solving.cofactor, solving.logabsdet, solving.inv, solving.solve]
+OPS = [
+    linalg.matmul,
+    linalg.tensordot,
+    linalg.norm,
+    contraction.einsum,
+    solving.det,
+    solving.cofactor,
+    solving.logabsdet,
+    solving.inv,
+    solving.solve,
+]
 SEEDS = range(60)
 
 
@@ -38,7 +48,8 @@ def test_derivatives_against_differences(op, seed):
 
     y, y_dot = rg.jvp(f, operands, tangents)
     expected, error = differences(lambda *xs: op.forward(*xs, **params), operands, tangents)
-    assert y_dot.shape == y.shape and close(y_dot, expected, error)
+    assert y_dot.shape == y.shape
+    assert close(y_dot, expected, error)
     _, pullback = rg.vjp(f, *operands)
     x_bars = pullback(y_bar)
     assert [b.shape for b in x_bars] == [x.shape for x in operands]
@@ -75,9 +86,15 @@ def test_every_dtype_is_kept(op, dtype):
         wide = op.forward(*operands, **params)
         xs = [x.astype(dtype) for x in operands]
         y, pullback = rg.vjp(lambda *zs: op(*zs, **params), *xs)  # noqa: B023
-        assert y.dtype == dtype and all(b.dtype == dtype for b in pullback(y_bar.astype(dtype)))
+        assert y.dtype == dtype
+        assert all(b.dtype == dtype for b in pullback(y_bar.astype(dtype)))
         # Operands rounded to dtype move results by their own conditioning, small in this domain.
-        assert np.allclose(y.astype(float), wide, rtol=0, atol=200 * max(float(np.finfo(dtype).eps), 2.0**-52) * max(1.0, np.max(np.abs(wide), initial=0)))
+        assert np.allclose(
+            y.astype(float),
+            wide,
+            rtol=0,
+            atol=200 * max(float(np.finfo(dtype).eps), 2.0**-52) * max(1.0, np.max(np.abs(wide), initial=0)),
+        )
 
 
 # --- special points --------------------------------------------------------------------------------------------------
@@ -94,7 +111,10 @@ def test_special_points(op):
         for k, (allowed, gradient) in enumerate(zip(special.allowed, gradients, strict=True)):
             if allowed is not None:
                 low, high = (np.asarray(a, float) for a in allowed)
-                forward = [np.sum(rg.jvp(lambda x: op(x, **params), (operands[k],), (t,))[1]) for t in tangents[k]]  # noqa: B023
+                forward = [
+                    np.sum(rg.jvp(lambda x: op(x, **params), (operands[k],), (t,))[1])  # noqa: B023
+                    for t in tangents[k]
+                ]
                 forward = np.reshape(forward, gradient.shape)
                 for g in (gradient, forward):
                     assert np.all((low - 1e-12 <= g) & (g <= high + 1e-12)), (op.name, special.why, g)
@@ -105,7 +125,8 @@ def test_det_of_singular_matrices_to_second_order():
     np.testing.assert_allclose(rg.grad(np.linalg.det)(a), [[4, 4, -4], [-2, -2, 2], [0, 0, 0]], atol=1e-14)
     a = np.diag([3.0, 0.0, 0.0])  # rank 1: no gradient, but det has second derivatives d2/da11 da22 = 3
     second = rg.hessian(np.linalg.det)(a)
-    assert second[1, 1, 2, 2] == second[2, 2, 1, 1] == 3 and second[1, 2, 2, 1] == -3
+    assert second[1, 1, 2, 2] == second[2, 2, 1, 1] == 3
+    assert second[1, 2, 2, 1] == -3
     assert np.count_nonzero(second) == 4
     assert rg.grad(np.linalg.det)(np.zeros((0, 0))).shape == (0, 0)
 
@@ -117,8 +138,11 @@ def test_cofactor_is_the_adjugate_transposed(n):
     a[1, -1] = a[1, 0]  # rank n - 1
     a[2, -2:] = 0  # rank n - 2
     c = dense.cofactor(a)
-    np.testing.assert_allclose(a @ np.swapaxes(c, -1, -2), np.linalg.det(a)[:, None, None] * np.eye(n), atol=1e-9 * np.max(np.abs(c)))
-    assert np.max(np.abs(c[1])) > 1e-3 and np.all(c[2] == 0)
+    np.testing.assert_allclose(
+        a @ np.swapaxes(c, -1, -2), np.linalg.det(a)[:, None, None] * np.eye(n), atol=1e-9 * np.max(np.abs(c))
+    )
+    assert np.max(np.abs(c[1])) > 1e-3
+    assert np.all(c[2] == 0)
 
 
 def test_cofactor_above_the_size_of_minors():
@@ -133,7 +157,9 @@ def test_cofactor_above_the_size_of_minors():
 def test_huge_and_tiny_vectors_have_unit_gradients():
     for scale in (1e-320, 1e-200, 1.0, 1e200, 1e308):
         x = np.array([0.6, 0.8]) * scale
-        np.testing.assert_allclose(rg.grad(np.linalg.norm)(x), [0.6, 0.8], rtol=1e-3 if scale == 1e-320 else 1e-14)
+        np.testing.assert_allclose(
+            rg.grad(np.linalg.norm)(x), [0.6, 0.8], rtol=1e-3 if scale == 1e-320 else 1e-14
+        )
 
 
 def test_singular_matrices_are_refused_in_every_dtype():

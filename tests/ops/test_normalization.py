@@ -22,7 +22,10 @@ def drawn(op, seed):
 
 
 def close(got, expected, error=0.0):
-    return np.all(np.abs(np.asarray(got, float) - expected) <= 1e-9 * np.max(np.abs(expected), initial=1.0) + 10 * np.asarray(error))
+    return np.all(
+        np.abs(np.asarray(got, float) - expected)
+        <= 1e-9 * np.max(np.abs(expected), initial=1.0) + 10 * np.asarray(error)
+    )
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -31,9 +34,11 @@ def test_derivatives_against_differences(op, seed):
     x, params, x_dot, y_bar = drawn(op, seed)
     y, y_dot = rg.jvp(lambda x: op(x, **params), (x,), (x_dot,))
     expected, error = differences(lambda x: op.forward(x, **params), (x,), (x_dot,))
-    assert y_dot.shape == y.shape and close(y_dot, expected, error)
+    assert y_dot.shape == y.shape
+    assert close(y_dot, expected, error)
     (x_bar,) = rg.vjp(lambda x: op(x, **params), x)[1](y_bar)
-    assert x_bar.shape == x.shape and close(np.sum(x_bar * x_dot), np.sum(expected * y_bar), np.sum(np.abs(y_bar) * error))
+    assert x_bar.shape == x.shape
+    assert close(np.sum(x_bar * x_dot), np.sum(expected * y_bar), np.sum(np.abs(y_bar) * error))
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -55,8 +60,11 @@ def test_every_dtype_is_kept(op, dtype):
     for seed in range(12):
         x, params, _, y_bar = drawn(op, seed)
         y, pullback = rg.vjp(lambda z: op(z, **params), x.astype(dtype))  # noqa: B023
-        assert y.dtype == dtype and pullback(y_bar.astype(dtype))[0].dtype == dtype
-        np.testing.assert_allclose(y.astype(float), op.forward(x, **params), atol=50 * max(float(np.finfo(dtype).eps), 2.0**-52))
+        assert y.dtype == dtype
+        assert pullback(y_bar.astype(dtype))[0].dtype == dtype
+        np.testing.assert_allclose(
+            y.astype(float), op.forward(x, **params), atol=50 * max(float(np.finfo(dtype).eps), 2.0**-52)
+        )
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -82,7 +90,9 @@ def test_empty_and_single_axes():
     assert rg.vjp(normalization.softmax, np.zeros((2, 0)))[1](np.zeros((2, 0)))[0].shape == (2, 0)
     np.testing.assert_array_equal(normalization.logsumexp(np.zeros((2, 0)), axis=1), [-np.inf, -np.inf])
     np.testing.assert_array_equal(normalization.softmax(np.array([[3.0], [1e300]])), [[1.0], [1.0]])
-    np.testing.assert_array_equal(rg.grad(lambda x: np.sum(normalization.softmax(x)))(np.array([[3.0], [1e300]])), [[0.0], [0.0]])
+    np.testing.assert_array_equal(
+        rg.grad(lambda x: np.sum(normalization.softmax(x)))(np.array([[3.0], [1e300]])), [[0.0], [0.0]]
+    )
 
 
 def test_logaddexp_reduces_to_logsumexp():

@@ -99,3 +99,37 @@ def test_torch_lies_within_the_bound(name, dtype):
             assert not found.wrong, (found.wrong[0], [x.shape for x in xs], params)
             judged += found.elements
     assert judged > 200
+
+
+def check_second(name, xs, params, rng, dtype):
+    """Torch's double backward against reverse over reverse on Balls."""
+    op, fmt = REGISTRY[name], FORMATS[dtype]
+    xs = tuple([np.asarray(x, dtype) for x in xs])
+    vs = tuple([rng.standard_normal(x.shape).astype(dtype) for x in xs])
+    leaves = [torch.tensor(x, requires_grad=True) for x in xs]
+    y = op.torch(torch, *leaves, **params)
+    y_bar = rng.standard_normal(tuple(y.shape)).astype(dtype)
+    first = torch.autograd.grad(y, leaves, torch.tensor(y_bar), create_graph=True)
+    if not any(x.requires_grad for x in first):  # a product of one factor is linear
+        return []
+    second = torch.autograd.grad(first, leaves, [torch.tensor(v) for v in vs], allow_unused=True, materialize_grads=True)
+
+    def pulled(*a):
+        return transforms.vjp(lambda *b: op(*b, **params), *a)[1](exact(y_bar, fmt))
+
+    with np.errstate(all="ignore"):
+        expected = transforms.vjp(pulled, *[exact(x, fmt) for x in xs])[1](tuple([exact(v, fmt) for v in vs]))
+    return [compare(g.numpy(), e, fmt, f"{name} second") for g, e in zip(second, expected, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["prod", "cumprod", "var", "std"])
+def test_torch_double_backward_lies_within_the_bound(name, dtype):
+    rng = np.random.default_rng(len(name))
+    judged = 0
+    for _ in range(60):
+        xs, params = REGISTRY[name].domain.sample(rng)
+        for found in check_second(name, xs, params, rng, dtype):
+            assert not found.wrong, (found.wrong[0], xs, params)
+            judged += found.elements
+    assert judged > 200

@@ -9,13 +9,16 @@ import pytest
 
 import refgrad as rg
 from refgrad.bounds import FORMATS, reference_slack
-from refgrad.ops import contraction, linalg, normalization, solving
+from refgrad.ops import contraction, dense, linalg, normalization, solving
 from refgrad.rounding import exact, parts
 
 torch = pytest.importorskip("torch")
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
-RATIOS: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)  # (op, dtype, what) -> error/bound of every element
+RATIOS: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(
+    list
+)  # (op, dtype, what) -> error/bound of every element
+UNJUDGED: dict[tuple[str, str, str], int] = defaultdict(int)  # elements whose bound is blind or that overflow
 
 
 def magnitude(rng, dtype):
@@ -31,31 +34,59 @@ def sizes(rng, count):
 def matmul(rng, dtype):
     m, k, n = sizes(rng, 3)
     b = int(rng.integers(1, 4))
-    shapes = [((m, k), (k, n)), ((k,), (k, n)), ((m, k), (k,)), ((k,), (k,)), ((b, m, k), (k, n)), ((b, m, k), (b, k, n)), ((m, k), (b, k, n)),
+    shapes = [((m, k), (k, n)), ((k,), (k, n)), ((m, k), (k,)), ((k,), (k,)), ((b, m, k), (k, n)), ((b, m, k), (b, k, n)),
+              ((m, k), (b, k, n)),
               ((b, m, k), (k,)), ((k,), (b, k, n)), ((2, 1, m, k), (b, k, n))]  # fmt: skip
-    return tuple(rng.standard_normal(s) * magnitude(rng, dtype) for s in shapes[int(rng.integers(len(shapes)))]), {}
+    return tuple(
+        rng.standard_normal(s) * magnitude(rng, dtype) for s in shapes[int(rng.integers(len(shapes)))]
+    ), {}
 
 
 def tensordot(rng, dtype):
     m, k, n = (min(s, 16) for s in sizes(rng, 3))
-    a, b, axes = [((m, k), (k, n), 1), ((m, k), (m, k), 2), ((m, k, n), (n, k, 3), ((1, 2), (1, 0))), ((m,), (n,), 0), ((k, 2, m), (m, k), ((0, 2), (1, 0)))][
-        int(rng.integers(5))
-    ]
+    a, b, axes = [
+        ((m, k), (k, n), 1),
+        ((m, k), (m, k), 2),
+        ((m, k, n), (n, k, 3), ((1, 2), (1, 0))),
+        ((m,), (n,), 0),
+        ((k, 2, m), (m, k), ((0, 2), (1, 0))),
+    ][int(rng.integers(5))]
     return (rng.standard_normal(a) * magnitude(rng, dtype), rng.standard_normal(b)), {"axes": axes}
 
 
 def einsum(rng, dtype):
     sizes_ = {c: int(rng.integers(1, 9)) for c in "ijklb"}
-    texts = ["ij,jk->ik", "ij,kj->ki", "bij,bjk->bik", "ij,jk,kl->il", "ii->i", "ii", "ij->", "ij->j", "i,j->ij", "iij,kj->ik", "ij,j,i->", "ij,ij->", "bij,j->bi"]
+    texts = [
+        "ij,jk->ik",
+        "ij,kj->ki",
+        "bij,bjk->bik",
+        "ij,jk,kl->il",
+        "ii->i",
+        "ii",
+        "ij->",
+        "ij->j",
+        "i,j->ij",
+        "iij,kj->ik",
+        "ij,j,i->",
+        "ij,ij->",
+        "bij,j->bi",
+    ]
     text = texts[int(rng.integers(len(texts)))]
-    return tuple(rng.standard_normal([sizes_[c] for c in t]) * magnitude(rng, dtype) ** 0.3 for t in text.split("->")[0].split(",")), {"subscripts": text}
+    return tuple(
+        rng.standard_normal([sizes_[c] for c in t]) * magnitude(rng, dtype) ** 0.3
+        for t in text.split("->")[0].split(",")
+    ), {"subscripts": text}
 
 
 def norm(rng, dtype):
     shape = tuple(sizes(rng, int(rng.integers(1, 3))))
     axis = [None, -1, 0, tuple(range(len(shape)))][int(rng.integers(4))]
     x = rng.standard_normal(shape) * magnitude(rng, dtype)
-    return (x,), {"ord": [2, 2, 1, 3, 1.5, 0.5, 4.5][int(rng.integers(7))], "axis": axis, "keepdims": bool(rng.integers(2))}
+    return (x,), {
+        "ord": [2, 2, 1, 3, 1.5, 0.5, 4.5][int(rng.integers(7))],
+        "axis": axis,
+        "keepdims": bool(rng.integers(2)),
+    }
 
 
 def square(rng, dtype, low=1):
@@ -70,9 +101,17 @@ def square(rng, dtype, low=1):
     elif kind == 2:
         a = np.round(3 * a * np.sqrt(n))  # small integers: tied pivots, sometimes singular
     elif kind == 3:
-        u, s, v = np.linalg.svd(a)
+        u, _, v = np.linalg.svd(a)
         a = u * np.logspace(0, -3, n) @ v
     return (a * magnitude(rng, dtype) ** 0.1,), {}
+
+
+def regular(rng, dtype):
+    """Without singular matrices, for det: see test_det_of_a_singular_matrix."""
+    while True:
+        (a,), params = square(rng, dtype)
+        if not np.isnan(dense.inverse_or_nan(a.astype(DTYPES[dtype]).astype(FORMATS[dtype].wide))).any():
+            return (a,), params
 
 
 def solve(rng, dtype):
@@ -84,7 +123,9 @@ def solve(rng, dtype):
 
 def softmax(rng, dtype):
     shape = tuple(sizes(rng, int(rng.integers(1, 4))))
-    x = rng.standard_normal(shape) * rng.choice([1.0, 1.0, 10.0, 80.0, 1e4]) + rng.choice([0.0, 0.0, 1e3, -1e4])
+    x = rng.standard_normal(shape) * rng.choice([1.0, 1.0, 10.0, 80.0, 1e4]) + rng.choice(
+        [0.0, 0.0, 1e3, -1e4]
+    )
     return (x,), {"axis": int(rng.integers(-len(shape), len(shape)))}
 
 
@@ -100,7 +141,7 @@ def cross_entropy(rng, dtype):
 
 
 OPS = [
-    (linalg.matmul, matmul), (linalg.tensordot, tensordot), (contraction.einsum, einsum), (linalg.norm, norm), (solving.det, square),
+    (linalg.matmul, matmul), (linalg.tensordot, tensordot), (contraction.einsum, einsum), (linalg.norm, norm), (solving.det, regular),
     (solving.logabsdet, square), (solving.inv, square), (solving.solve, solve), (normalization.softmax, softmax),
     (normalization.log_softmax, softmax), (normalization.logsumexp, logsumexp), (normalization.cross_entropy, cross_entropy),
 ]  # fmt: skip
@@ -117,6 +158,7 @@ def compare(op, dtype, what, got, ball):
         judged = np.isfinite(value) & np.isfinite(bound) & (np.abs(value) + bound < fmt.max)
         error = np.abs(got - value)
         ratio = np.where(error == 0, 0.0, error / bound)[judged]
+    UNJUDGED[op.name, dtype, what] += int(np.size(judged) - np.sum(judged))
     RATIOS[op.name, dtype, what].append(np.asarray(ratio, float).ravel())
     return np.asarray(ratio, float).max(initial=0) if not np.isnan(ratio).any() else np.inf
 
@@ -138,9 +180,15 @@ def judge(op, dtype, operands, params, rng):
         x_bars = pullback(exact(y_bar, fmt))
         _, y_dot = rg.jvp(lambda *zs: op(*zs, **params), tuple(balls), tuple(exact(t, fmt) for t in x_dots))
     worst = [compare(op, dtype, "value", y, ball)]
-    for got, x_bar in zip(torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, strict=True):
+    for got, x_bar in zip(
+        torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, strict=True
+    ):
         worst.append(compare(op, dtype, "reverse", got, x_bar))
-    _, got = torch.func.jvp(lambda *zs: op.torch(torch, *zs, **params), tuple(torch.tensor(x) for x in xs), tuple(torch.tensor(t) for t in x_dots))
+    _, got = torch.func.jvp(
+        lambda *zs: op.torch(torch, *zs, **params),
+        tuple(torch.tensor(x) for x in xs),
+        tuple(torch.tensor(t) for t in x_dots),
+    )
     worst.append(compare(op, dtype, "forward", got, y_dot))
     return max(worst)
 
@@ -153,11 +201,32 @@ def test_torch_lies_within_the_bounds(op, draw, dtype):
         operands, params = draw(rng, dtype)
         worst = judge(op, dtype, operands, params, rng)
         assert worst <= 1, (seed, worst, [np.shape(x) for x in operands], params)
-    ratios = [np.concatenate(v) for (name, d, _), v in RATIOS.items() if name == op.name and d == dtype]
-    assert all(len(r) > 0 for r in ratios)  # something was judged
+    for what in ("value", "reverse", "forward"):
+        ratios = np.concatenate(RATIOS[op.name, dtype, what])
+        assert UNJUDGED[op.name, dtype, what] <= 0.25 * (len(ratios) + UNJUDGED[op.name, dtype, what])
+        assert ratios.max() > 1e-3  # the kernel comes within sight of its bound: the rule is not idle
 
 
-def test_the_bounds_are_no_wider_than_needed():
-    """Somewhere in the sweep a kernel comes within a factor of the bound: the rules are not idle."""
-    for (name, dtype, what), found in RATIOS.items():
-        assert np.concatenate(found).max(initial=0) > 1e-3, (name, dtype, what)
+@pytest.mark.xfail(
+    reason="torch 2.13 gives zero instead of the cofactors, reverse and forward (and 0 forward, 1 reverse for 1x1)",
+    strict=False,
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "a",
+    [[[1.0, 2.0], [2.0, 4.0]], np.diag([1.0, 2.0, 0.0]), [[0.0]]],
+    ids=["rank 1 of 2", "rank 2 of 3", "rank 0 of 1"],
+)
+def test_det_of_a_singular_matrix(a, dtype):
+    assert judge(solving.det, dtype, (np.array(a),), {}, np.random.default_rng(0)) <= 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_det_of_a_singular_matrix_is_judged(dtype):
+    """The bound there is finite and small: a right gradient passes, zero does not."""
+    fmt = FORMATS[dtype]
+    value, radius = parts(
+        rg.vjp(np.linalg.det, exact(np.array([[1.0, 2.0], [2.0, 4.0]]), fmt))[1](exact(np.ones(()), fmt))[0]
+    )
+    np.testing.assert_array_equal(value.astype(float), [[4.0, -2.0], [-2.0, 1.0]])
+    assert np.all(radius < 1e-3 * np.abs(value))

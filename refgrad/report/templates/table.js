@@ -69,14 +69,17 @@
   }
 
   // --- showing ---
+  const figures = (v) => (Number.isInteger(v) && v < 1e9 ? v.toLocaleString("en") : v >= 1e4 || v < 1e-3
+    ? v.toExponential().replace("e+", "e") : String(v));
+
   function more() {
     const body = document.querySelector(".rows tbody");
     for (const r of matching.slice(shown, shown + PAGE)) {
       const line = body.insertRow();
       for (const [key, numeric] of COLUMNS) {
         const cell = line.insertCell(), v = r[key];
-        cell.textContent = key === "status" ? `${SYMBOLS[v]} ${v}` : v === null ? "–" : numeric && typeof v === "number"
-          ? (key === "ratio" || key === "ulp" ? String(v) : v.toLocaleString("en")) : v;
+        cell.textContent = key === "status" ? `${SYMBOLS[v]} ${v}` : v === null ? "–" : typeof v === "number" ? figures(v) : v;
+        if (key === "text") cell.title = v;
         cell.className = numeric ? "n" : key === "status" ? "st " + v : key;
       }
     }

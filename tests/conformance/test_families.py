@@ -1,0 +1,86 @@
+"""The families: deterministic from a seed, valid, varied, and shrinkable."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import NoSuchExample
+
+import hypothesis
+from conformance.families import FAMILIES
+from refgrad.testing.case import Case
+from refgrad.testing.source import Seeded
+from refgrad.testing.strategies import cases
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cases_are_valid_and_exact(family: str, dtype: str) -> None:
+    for seed in range(60):
+        case = FAMILIES[family](Seeded(seed), dtype)
+        assert case.id == FAMILIES[family](Seeded(seed), dtype).id
+        assert all(x.dtype == dtype and x.shape == case.tangents[name].shape for name, x in case.inputs.items())
+        assert np.shape(case.graph(case.inputs)) == case.cotangent.shape
+        assert Case.from_json(case.to_json()).id == case.id
+
+
+def test_graphs_are_varied() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(600):
+        case = FAMILIES["graphs"](Seeded(seed), "float64")
+        order = case.graph.order()
+        used = Counter(j for k in order for j in case.graph.nodes[k].of)
+        values = case.graph.run(case.inputs)
+        seen["fan-out"] += any(n > 1 for n in used.values())
+        seen["0-d"] += any(np.shape(values[k]) == () for k in order)
+        seen["empty"] += any(np.size(values[k]) == 0 for k in order)
+        seen["broadcast"] += any(
+            len({np.shape(values[j]) for j in case.graph.nodes[k].of}) > 1 for k in order if case.graph.nodes[k].op and case.graph.nodes[k].op.broadcasts
+        )
+        seen["reduction"] += any(case.graph.nodes[k].op is not None and "keepdims" in case.graph.nodes[k].params for k in order)
+        seen["layout"] += any(layout != "contiguous" for layout in case.layouts.values())
+        seen["ties"] += any(x.size > 1 and np.unique(x).size < x.size for x in case.inputs.values())
+        seen["deep"] += len(order) > 8
+    assert all(seen[what] >= 20 for what in ("fan-out", "0-d", "empty", "broadcast", "reduction", "layout", "ties", "deep")), seen
+
+
+def test_every_op_with_a_twin_is_met() -> None:
+    """An op that the graphs never reach would be judged by nobody."""
+    from refgrad.op import REGISTRY
+
+    met = set()
+    for family in FAMILIES.values():
+        for seed in range(700):
+            met |= {n.op.name for n in family(Seeded(seed), "float64").graph.nodes if n.op}
+    waiting = {name for name, op in REGISTRY.items() if op.torch is not None and op.signature.differentiable} - met
+    assert waiting <= NOT_IN_GRAPHS, sorted(waiting - NOT_IN_GRAPHS)
+    assert NOT_IN_GRAPHS <= waiting, sorted(NOT_IN_GRAPHS - waiting)
+
+
+NOT_IN_GRAPHS = {"astype", "heaviside"}  # a case has one dtype; torch has no derivative of heaviside
+
+
+def smallest(family: str, condition) -> Case:
+    """The smallest case that Hypothesis finds for a condition."""
+    return hypothesis.find(
+        cases(FAMILIES[family], "float64"), condition, random=__import__("random").Random(0),
+        settings=settings(max_examples=2000, database=None, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)),
+    )  # fmt: skip
+
+
+def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
+    try:
+        case = smallest("graphs", lambda c: any(c.graph.nodes[k].op is not None and c.graph.nodes[k].op.name == "tanh" for k in c.graph.order()))
+    except NoSuchExample:  # pragma: no cover
+        pytest.fail("2,000 graphs without a tanh")
+    assert len(case.graph.order()) <= 3
+    assert sum(x.size for x in case.inputs.values()) <= 3
+
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(cases(FAMILIES["mlp"], "float32"))
+def test_networks_have_finite_values(case: Case) -> None:
+    assert np.all(np.isfinite(case.graph(case.inputs)))

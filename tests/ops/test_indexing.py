@@ -1,0 +1,68 @@
+"""Indexing against the third judge; duplicates, lists, and the clear refusals."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refgrad import grad, hessian, jvp, vjp
+from refgrad.bounds import FORMATS
+from refgrad.errors import TracingError
+from refgrad.ops import indexing
+from refgrad.rounding import exact
+
+_spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))
+checks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(checks)
+
+
+@pytest.mark.parametrize("name", ["getitem", "put_add"])
+def test_third_judge(name):
+    checks.confirm(name, range(150))
+
+
+def test_duplicates_add():
+    assert np.array_equal(grad(lambda x: np.sum(x[[0, 0, 2, -1]]))(np.ones(3)), [2.0, 0.0, 2.0])
+
+
+def test_lists_are_index_arrays():
+    x = np.arange(6.0).reshape(2, 3)
+    for key in ([0, 1], ([0, 1], [2, 0]), (slice(None), [1, 1]), [True, False], []):
+        y, _ = jvp(lambda a, key=key: a[key], (x,), (x,))
+        assert np.array_equal(y, x[key])
+    kept = indexing.clean((slice(None), [0, 1]))
+    assert isinstance(kept[1], np.ndarray)
+
+
+def test_a_traced_comparison_is_a_mask():
+    x = np.array([-1.0, 2.0, 3.0])
+    assert np.array_equal(grad(lambda a: np.sum(a[a > 0] ** 2))(x), [0.0, 4.0, 6.0])
+
+
+def test_second_derivative_through_duplicates():
+    h = hessian(lambda x: np.prod(x[[0, 0, 1]]))(np.array([2.0, 3.0]))
+    assert np.array_equal(h, [[6.0, 4.0], [4.0, 0.0]])
+
+
+def test_repeats():
+    assert indexing.repeats(np.array([0, 0])) and indexing.repeats((0, [1, 1]))
+    assert not indexing.repeats((slice(None), 1, None, ...)) and not indexing.repeats(np.array([True, False]))
+
+
+def test_duplicate_accumulation_rounds():
+    fmt = FORMATS["float32"]
+    _, pullback = vjp(lambda x: x[np.zeros(1000, int)], exact(np.ones(2), fmt))
+    v = np.random.default_rng(1).standard_normal(1000).astype(np.float32)
+    (x_bar,) = pullback(exact(v, fmt))
+    assert 0 < abs(np.add.accumulate(v)[-1] - x_bar.value[0]) <= x_bar.radius[0]
+    assert x_bar.radius[1] == 0
+
+
+def test_writing_is_refused():
+    def f(x):
+        x[0] = 1.0
+        return np.sum(x)
+
+    with pytest.raises(TracingError, match=r"np\.where"):
+        grad(f)(np.ones(3))

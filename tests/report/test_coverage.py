@@ -1,0 +1,131 @@
+import pytest
+
+from refgrad.report import load
+from refgrad.report.coverage import shares, unjudged
+from refgrad.report.heat import heat_map
+from refgrad.report.histogram import histograms
+
+
+@pytest.fixture
+def run(make, save):
+    def read(*lines, **head):
+        return load(save([make.header(**head), *lines]))
+
+    return read
+
+
+def test_the_heat_map_keeps_the_worst_ratio_and_adds_the_elements(run, make):
+    heat = heat_map(
+        run(
+            make.result("a" * 16, ops={"exp": [1, 10, 0.2]}),
+            make.result("b" * 16, ops={"exp": [1, 5, 0.7], "log": [1, 3, 0.05]}),
+        )
+    )
+    assert heat.columns == (("cpu", "float32", "reverse"),)
+    assert [(r.op, r.cells[0].symbol, r.cells[0].ratio, r.cells[0].elements) for r in heat.rows] == [
+        ("exp", "▲", "0.7", "15"),
+        ("log", "○", "0.05", "3"),
+    ]
+
+
+def test_a_first_wrong_op_is_marked_even_where_no_number_is_wrong(run, make):
+    heat = heat_map(run(make.wrong("a" * 16, op="svd", ops={"svd": [1, 4, 0.0]})))
+    assert heat.rows[0].wrong
+    assert heat.rows[0].cells[0].ratio == ""
+
+
+def test_nan_is_the_worst_ratio(run, make):
+    heat = heat_map(
+        run(
+            make.result("a" * 16, ops={"exp": [1, 1, "nan"]}), make.result("b" * 16, ops={"exp": [1, 1, 0.5]})
+        )
+    )
+    assert heat.rows[0].cells[0].level == "wrong"
+    assert heat.rows[0].cells[0].ratio == "∞"
+
+
+def test_an_op_of_which_nothing_was_compared_has_an_empty_cell(run, make):
+    heat = heat_map(
+        run(
+            make.result("a" * 16, ops={"exp": [1, 0, 0.0]}),
+            make.result("b" * 16, mode="forward", ops={"exp": [1, 5, 0.1]}),
+        )
+    )
+    assert heat.rows[0].cells[0] is None
+    assert heat.rows[0].cells[1] is not None
+
+
+def test_columns_stand_cpu_first_and_wide_dtypes_first(run, make):
+    lines = [
+        make.result(f"{k:016x}", device=device, dtype=dtype, mode=mode)
+        for k, (device, dtype, mode) in enumerate(
+            [
+                ("cuda", "float16", "value"),
+                ("cpu", "float32", "forward"),
+                ("cpu", "float32", "value"),
+                ("cpu", "float64", "reverse"),
+            ]
+        )
+    ]
+    heat = heat_map(run(*lines))
+    assert heat.columns[0] == ("cpu", "float64", "reverse")
+    assert heat.columns[1:3] == (("cpu", "float32", "value"), ("cpu", "float32", "forward"))
+    assert heat.devices == (("cpu", 3), ("cuda", 1))
+    assert heat.dtypes == (("float64", 1), ("float32", 2), ("float16", 1))
+
+
+def test_histograms_count_every_worst_element_once(run, make):
+    lines = [
+        make.result(
+            f"{k:016x}",
+            worst={
+                "ratio": ratio,
+                "ulp": 0.3,
+                "got": 0,
+                "expected": 0,
+                "bound": 0,
+                "node": 0,
+                "op": "exp",
+                "element": [],
+            },
+        )
+        for k, ratio in enumerate([0, 0.5, 1.0, 1.001, 1e9, "nan"])
+    ]
+    ratio, ulp = histograms(run(*lines, make.result("f" * 16, worst=None)))
+    assert ratio.total == 6
+    assert ulp.total == 6
+    assert sum(b.number for b in ratio.bars if b.beyond) == 3
+    assert [b.number for b in ratio.bars if b.label == "≤ 1"] == [2]
+    assert ratio.bars[-1].number == 1
+
+
+def test_shares_count_statuses_and_blunt_elements(run, make):
+    [share] = shares(
+        run(make.result("a" * 16, loose=4, blind=1), make.result("b" * 16, status="undecided", elements=0))
+    )
+    assert (share.cases, share.of("agree"), share.of("undecided"), share.loose, share.blind) == (
+        2,
+        1,
+        1,
+        4,
+        1,
+    )
+
+
+def test_reasons_are_counted_and_the_rest_is_named(run, make):
+    u = unjudged(
+        run(
+            *[make.result(f"{k:016x}", status="undecided", reason="kink", elements=0, ops={"abs": [1, 0, 0]}) for k in range(3)],
+            make.result("f" * 16, status="unsupported", reason=""),
+            devices=["cpu", "cuda"], dtypes=["float32", "bfloat16"], modes=["reverse", "forward"], families=["graphs", "mlp"],
+        )
+    )  # fmt: skip
+    assert [(x.reason, x.results, x.ops) for x in u.reasons] == [
+        ("kink", 3, "abs"),
+        ("no reason given", 1, "tanh"),
+    ]
+    absent = dict(u.absent)
+    assert absent["device cuda"] == "not present: CUDA was not judged"
+    assert absent["device cpu"] == "results came, none of them was decided"
+    assert absent["dtype bfloat16"] == "asked for, and no result came"
+    assert {"mode forward", "family mlp"} <= absent.keys()

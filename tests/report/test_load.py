@@ -1,0 +1,142 @@
+import gzip
+import json
+import math
+
+import pytest
+
+from refgrad.errors import CaseFileError
+from refgrad.report import load
+
+
+def test_a_run_is_read_whole(make, save):
+    run = load(save(make.synthetic(30)))
+    assert run.cases == 30
+    assert len(run.results) == 90
+    assert len(run.audits) == 8
+    assert not run.partial
+    assert run.elements == sum(r.elements for r in run.results) > 0
+    assert run.header.present["cuda"].startswith("not present")
+
+
+def test_gzip_is_recognised_by_content(make, save, tmp_path):
+    path = save(make.synthetic(5))
+    packed = tmp_path / "results.data"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert load(packed) == load(path)
+
+
+def test_a_torn_gzip_is_partial(make, save, tmp_path):
+    data = gzip.compress(save(make.synthetic(40)).read_bytes())
+    packed = tmp_path / "torn.jsonl.gz"
+    packed.write_bytes(data[: len(data) // 2])
+    run = load(packed)
+    assert run.partial
+    assert run.truncated
+    assert 0 < len(run.results) < 120
+
+
+def test_a_torn_last_line_is_partial(make, save):
+    path = save([make.header(), make.result("a" * 16), json.dumps(make.result("b" * 16))[:70]])
+    run = load(path)
+    assert run.truncated
+    assert run.partial
+    assert [r.id for r in run.results] == ["a" * 16]
+
+
+def test_a_line_torn_inside_a_character_is_partial(make, save):
+    path = save([make.header()])
+    with path.open("ab") as file:
+        file.write('{"type":"result","id":"ü'.encode()[:-1])
+    assert load(path).truncated
+
+
+def test_without_an_end_line_a_run_is_partial(make, save):
+    run = load(save([make.header(), make.result("a" * 16)]))
+    assert run.partial
+    assert not run.truncated
+
+
+def test_a_whole_last_line_without_newline_counts(make, save):
+    run = load(save([make.header(), json.dumps(make.result("a" * 16))]))
+    assert len(run.results) == 1
+    assert not run.truncated
+
+
+def test_the_order_of_lines_does_not_matter(make, save):
+    lines = list(make.synthetic(20))
+    assert load(save(lines)) == load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
+
+
+def test_non_finite_numbers_are_read(make, save):
+    worst = {
+        "ratio": "inf",
+        "ulp": "nan",
+        "got": "nan",
+        "expected": "-inf",
+        "bound": 0,
+        "node": 1,
+        "op": "log",
+        "element": [],
+    }
+    [r] = load(save([make.header(), make.result("a" * 16, worst=worst)])).results
+    assert r.worst is not None
+    assert math.isinf(r.worst.ratio)
+    assert math.isnan(r.worst.got)
+    assert r.worst.expected == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "empty"),
+        (["hello\n"], "line 1: not a results file of refgrad"),
+        (["[1]\n"], "line 1: a JSON object is expected"),
+        (['{"type":"result"}\n'], "line 1: not a results file of refgrad"),
+        (['{"type":"run"}\n'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":1'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":2,"refgrad":"9.0"}\n'], r"results of schema 2, written by refgrad 9\.0"),
+    ],
+)
+def test_what_is_not_ours_is_refused(save, lines, message):
+    with pytest.raises(CaseFileError, match=message):
+        load(save(lines))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{broken\n", "line 2: not JSON"),
+        ('{"type":"end","exit":NaN}\n', "NaN is not JSON"),
+        ({"type": "verdict"}, "a record of type 'verdict'"),
+        ({"type": "run", "schema": 1}, "a second run begins here"),
+        ({"type": "end", "exit": "0"}, "\"exit\" is '0'; a count is expected"),
+        ({"type": "audit", "mutation": "sign", "planted": -1, "caught": 0}, '"planted" is -1'),
+    ],
+)
+def test_a_broken_record_is_named_with_its_line(make, save, line, message):
+    with pytest.raises(CaseFileError, match=message) as caught:
+        load(save([make.header(), line, make.result("a" * 16)]))
+    assert "results.jsonl, line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "maybe"}, {"id": 7}, {"elements": -1}, {"elements": True}, {"worst": 3}, {"worst": {"ratio": "big"}}, {"ops": []},
+        {"ops": {"exp": [1, 2]}}, {"first_wrong": 4}, {"worst_elements": {}}, {"case": "x"}, {"sensitivity": "small"},
+    ],
+)  # fmt: skip
+def test_a_result_that_breaks_the_schema_is_refused(make, save, change):
+    with pytest.raises(CaseFileError, match="is expected"):
+        load(save([make.header(), make.result("a" * 16, **change), make.result("b" * 16)]))
+
+
+def test_records_after_the_end_are_refused(make, save):
+    end = {"type": "end", "exit": 0, "finished": "", "seconds": 1}
+    with pytest.raises(CaseFileError, match="after the end of the run"):
+        load(save([make.header(), end, make.result("a" * 16)]))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CaseFileError, match=r"absent\.jsonl: cannot be read"):
+        load(tmp_path / "absent.jsonl")

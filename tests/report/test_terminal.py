@@ -1,0 +1,56 @@
+import io
+import re
+
+from refgrad.report import load, table, wants_color
+
+
+def test_the_table_fits_eighty_columns(make, save):
+    text = table(load(save(make.synthetic(300, failing=0.05))))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\nexit 1: " in text
+
+
+def test_hostile_text_cannot_reach_the_terminal(make, save):
+    run = load(save([make.header(), make.wrong("a" * 16, op=make.HOSTILE, message=make.HOSTILE, device=make.HOSTILE),
+                     {"type": "crash", "worker": "gw0", "item": make.HOSTILE, "reason": "\x1b]0;title\x07"}]))  # fmt: skip
+    text = table(run)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_colour_changes_nothing_but_colour(make, save):
+    run = load(save(make.synthetic(100, failing=0.05)))
+    assert "\x1b[" not in table(run)
+    assert re.sub(r"\x1b\[[\d;]*m", "", table(run, color=True)) == table(run)
+    assert "\x1b[31m" in table(run, color=True)
+
+
+def test_the_end_says_what_was_proved_and_what_was_not(make, save):
+    text = table(
+        load(
+            save(
+                [
+                    make.header(),
+                    make.result("a" * 16),
+                    make.result("b" * 16, status="undecided", reason="kink", elements=0),
+                ]
+            )
+        )
+    )
+    assert "undecided: kink" in text
+    assert "not present: CUDA was not judged" in text
+    assert "Partial" in text
+    assert "\nexit 3: Nothing is proved yet" in text
+
+
+def test_colour_is_for_terminals_whose_user_has_not_declined_it(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert wants_color(Terminal())
+    assert not wants_color(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_color(Terminal())

@@ -1,0 +1,90 @@
+"""The command: exit codes, messages, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refgrad.cli import main
+from refgrad.graph import Graph
+from refgrad.testing import Case
+
+
+def test_help_and_version(capsys) -> None:
+    assert main([]) == 2
+    assert "conformance" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("refgrad 0.")
+
+
+def test_wrong_use_is_exit_code_2(capsys) -> None:
+    for arguments in (["conformance", "--dtype", "float8"], ["conformance", "--examples", "0"], ["frobnicate"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+    capsys.readouterr()
+
+
+def test_the_table_of_ops(capsys) -> None:
+    assert main(["ops"]) == 0
+    out = capsys.readouterr().out
+    assert "tanh" in out and "matmul" in out
+
+
+def test_an_unknown_family_is_named(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert main(["conformance", "--family", "frogs", "--out", str(tmp_path)]) == 2
+    assert "no family named ['frogs']" in capsys.readouterr().err
+
+
+def test_a_missing_device_is_exit_code_3_by_name(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert main(["conformance", "--device", "xpu", "--out", str(tmp_path)]) == 3
+    assert "device 'xpu'" in capsys.readouterr().err
+    assert not (tmp_path / "results.jsonl").exists()
+
+
+def test_a_short_run_agrees_and_leaves_report_and_results(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    arguments = ["conformance", "--family", "matmul", "--dtype", "float32", "--device", "cpu", "--examples", "60", "--workers", "2"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"report: {tmp_path / 'report.html'}" in out
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert (lines[0]["type"], lines[-1]["type"], lines[-1]["exit"]) == ("run", "end", 0)
+    assert sum(line.get("elements", 0) for line in lines) > 1000
+    assert main(["report", str(tmp_path / "results.jsonl"), "--out", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_bytes() == (tmp_path / "report.html").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_cases_with_any_number_of_workers(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    found = []
+    for workers in ("1", "2"):
+        out = tmp_path / workers
+        main(["conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--examples", "100", "--workers", workers, "--out", str(out)])
+        lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+        found.append(sorted((line["id"], line["mode"], line["status"]) for line in lines if line["type"] == "result"))
+    assert found[0] == found[1]
+    capsys.readouterr()
+
+
+def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    x = np.array([1.0, 2.0])
+    case = Case("graphs", Graph.record(np.sin, x), {"x": x}, {"x": x}, x, "float64")
+    (tmp_path / "case.json").write_text(case.to_json())
+    assert main(["repro", str(tmp_path / "case.json")]) == 0
+    out = capsys.readouterr().out
+    assert case.id in out
+    assert out.count(": agree") == 5
+
+
+def test_a_malformed_case_file_is_exit_code_2(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "case.json").write_text("{}")
+    assert main(["repro", str(tmp_path / "case.json")]) == 2
+    assert "case.json" in capsys.readouterr().err

@@ -1,0 +1,311 @@
+"""Traced arrays behave as NumPy's, lead to ops, and refuse by name whatever would lose a derivative."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refgrad import grad, jvp, vjp
+from refgrad.errors import NoRuleError, TracingError
+from refgrad.numeric import complex_step
+from refgrad.op import Traced
+from refgrad.trace import plain
+
+Array = Any
+X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
+V = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
+
+
+def both_modes(f: Callable[[Array], Array], x: Array = X, v: Array = V) -> tuple[Array, Array]:
+    """f's value as traced, and its derivative along v; forward and reverse mode must tell the same value and number."""
+    y, y_dot = jvp(f, (x,), (v,))
+    y_reverse, pullback = vjp(f, x)
+    assert np.array_equal(y, y_reverse)
+    w = np.cos(np.arange(np.size(y), dtype=float)).reshape(np.shape(y))
+    forward, reverse = np.sum(w * y_dot), np.sum(pullback(w)[0] * v)
+    size = np.sum(np.abs(w * y_dot)) + np.sum(np.abs(pullback(w)[0] * v))
+    assert abs(forward - reverse) <= 64 * np.finfo(float).eps * size
+    return y, y_dot
+
+
+OPERATORS: dict[str, Callable[[Array], Array]] = {
+    "x + 2": lambda x: x + 2, "2 + x": lambda x: 2 + x, "x + a": lambda x: x + V, "a + x": lambda x: V + x,
+    "x - 2": lambda x: x - 2, "2 - x": lambda x: 2 - x, "a - x": lambda x: V - x,
+    "x * x": lambda x: x * x, "3 * x": lambda x: 3 * x, "a * x": lambda x: V * x,
+    "x / 2": lambda x: x / 2, "2 / x": lambda x: 2 / x, "a / x": lambda x: V / x,
+    "x ** 2": lambda x: x**2, "x ** 3": lambda x: x**3, "2 ** x": lambda x: 2.0**x,
+    "x @ a": lambda x: x @ V.T, "a @ x": lambda x: V.T @ x,
+    "-x": lambda x: -x, "+x": lambda x: +x,
+    "x[0]": lambda x: x[0] * x[0], "x[:, ::-1]": lambda x: x[:, ::-1] * x, "x[..., None]": lambda x: x[..., None] * x[:, None],
+    "x.T": lambda x: x.T * 2, "x.mT": lambda x: x.mT * 2, "x.sum()": lambda x: x.sum() ** 2, "x.sum(0)": lambda x: x.sum(0) ** 2,
+    "x.sum(axis, keepdims)": lambda x: x.sum(axis=1, keepdims=True) * x, "x.mean(-1)": lambda x: x.mean(-1) ** 2,
+    "x.prod(axis=0)": lambda x: x.prod(axis=0), "x.var()": lambda x: x.var(), "x.std(0, ddof=1)": lambda x: x.std(0, ddof=1),
+    "x.cumsum(1)": lambda x: x.cumsum(1) ** 2, "x.cumprod(1)": lambda x: x.cumprod(1), "x.reshape(3, 2)": lambda x: x.reshape(3, 2) ** 2,
+    "x.reshape((3, -1))": lambda x: x.reshape((3, -1)) ** 2, "x.ravel()": lambda x: x.ravel() ** 2, "x.flatten()": lambda x: x.flatten() ** 2,
+    "x.transpose(1, 0)": lambda x: x.transpose(1, 0) ** 2, "x.transpose((1, 0))": lambda x: x.transpose((1, 0)) ** 2,
+    "x.transpose()": lambda x: x.transpose() ** 2, "x.swapaxes": lambda x: x.swapaxes(0, 1) ** 2,
+    "x.squeeze": lambda x: x[None].squeeze(0) ** 2, "x.copy()": lambda x: x.copy() * x, "x.dot": lambda x: x.dot(V.T),
+    "x.take": lambda x: x.take([0, 0, 2], axis=1) ** 2, "x.repeat": lambda x: x.repeat(2, axis=0) ** 2,
+    "x.diagonal": lambda x: x.diagonal() ** 2, "x.trace": lambda x: x.trace() ** 2, "x.real": lambda x: x.real * 2,
+    "for row in x": lambda x: sum(row[0] * row[1] for row in x), "len(x)": lambda x: len(x) * x, "x.size": lambda x: x.size * x,
+    "x.ndim, x.shape": lambda x: x.ndim * x * x.shape[1], "np.shape(x)": lambda x: np.shape(x)[1] * np.ndim(x) * np.size(x) * x,
+    "np.add.reduce": lambda x: np.add.reduce(x) ** 2, "np.add.reduce axis": lambda x: np.add.reduce(x, axis=1, keepdims=True) * x,
+    "np.multiply.reduce": lambda x: np.multiply.reduce(x, 1), "np.add.accumulate": lambda x: np.add.accumulate(x, axis=1) ** 2,
+    "np.multiply.accumulate": lambda x: np.multiply.accumulate(x, axis=1), "np.multiply.outer": lambda x: np.multiply.outer(x[0], x[1]),
+    "np.sum(a, axis tuple)": lambda x: np.sum(x * x, axis=(0, 1)), "np.sum positional": lambda x: np.sum(x, 1) ** 2,
+    "np.sum(where=)": lambda x: np.sum(x * x, where=V > 0), "np.sum(initial=)": lambda x: np.sum(x, initial=2.0) ** 2,
+    "np.multiply(where=True)": lambda x: np.multiply(x, x, where=True), "np.exp(out=None)": lambda x: np.exp(x, out=None),
+    "a list operand": lambda x: x * [1.0, 2.0, 3.0], "a list of traced": lambda x: np.stack([x[0], 2 * x[1]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_expression_has_numpys_value_and_the_complex_steps_derivative(name: str) -> None:
+    f = OPERATORS[name]
+    y, y_dot = both_modes(f)
+    assert np.allclose(y, f(X), rtol=1e-14, atol=0)
+    assert np.shape(y_dot) == np.shape(f(X))
+    if name not in {"x.real", "x.var()", "x.std(0, ddof=1)"}:  # NumPy conjugates complex numbers there
+        expected = complex_step(f, (X,), (V,))
+        assert np.allclose(y_dot, expected, rtol=1e-13, atol=1e-13)
+
+
+def test_mod_and_floor_division() -> None:
+    y, y_dot = both_modes(lambda x: x % 0.75)
+    assert np.array_equal(y, X % 0.75)
+    assert np.array_equal(y_dot, V)
+    y, y_dot = both_modes(lambda x: x * (x // 0.75))
+    assert np.allclose(y_dot, V * (X // 0.75))
+    y, _ = both_modes(lambda x: 2.0 % x)
+    assert np.array_equal(y, 2.0 % X)
+
+
+def test_comparisons_give_plain_answers_on_values() -> None:
+    seen: list[Any] = []
+
+    def f(x: Array) -> Array:
+        seen.extend([x < 0, x <= 0, x > 0, x >= 0, x == 0.5, x != 0.5, 0 < x])
+        return np.sum(x) if x[0, 0] > 0 else -np.sum(x)
+
+    assert np.array_equal(grad(f)(X), np.ones((2, 3)))
+    expected = [X < 0, X <= 0, X > 0, X >= 0, X == 0.5, X != 0.5, X > 0]
+    assert all(np.array_equal(a, b) for a, b in zip(seen, expected, strict=True))
+    assert not any(isinstance(a, Traced) for a in seen)
+
+
+def test_functions_of_values_alone_stay_plain() -> None:
+    def f(x: Array) -> Array:
+        order = np.argsort(x[0])
+        assert type(order) is np.ndarray
+        assert int(np.argmax(x)) == 2
+        return x[0][order][0] * x[1][x.argmin(axis=1)[0]]
+
+    y, _ = both_modes(f)
+    assert y == -1.25 * 0.75
+
+
+def test_an_index_may_come_from_traced_values() -> None:
+    _, y_dot = both_modes(lambda x: x[x > 0])
+    assert np.array_equal(y_dot, V[X > 0])
+
+
+def test_plain_goes_below_every_level() -> None:
+    def f(x: Array) -> Array:
+        assert isinstance(x.value, Traced)
+        assert plain(x) is X
+        assert plain([x, (x, 1)])[1][0] is X
+        return np.sum(x * x)
+
+    jvp(grad(f), (X,), (V,))
+
+
+# --- in-place operators --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [lambda y: y, lambda y: y.real, np.real], ids=["y", "y.real", "np.real(y)"])
+def test_in_place_operators_are_seen_through_every_name(named: Callable[[Array], Array]) -> None:
+    def f(x: Array) -> Array:
+        y = x * 1.0
+        alias = named(y)
+        y += 1.0
+        y -= 3.0 * x
+        y *= y
+        y /= 2.0
+        y **= 2
+        assert alias is y
+        return alias
+
+    y, y_dot = both_modes(f)
+    assert np.allclose(y, (1 - 2 * X) ** 4 / 4)
+    assert np.allclose(y_dot, -2 * (1 - 2 * X) ** 3 * V)
+
+
+def test_an_in_place_operator_leaves_the_past_alone() -> None:
+    def f(x: Array) -> Array:
+        y = x * 1.0
+        z = y * y
+        y += 1.0
+        return z + 0 * y
+
+    assert np.allclose(both_modes(f)[1], 2 * X * V)
+
+
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "x[0]": lambda x: x[0], "x.T": lambda x: x.T, "x.reshape": lambda x: x.reshape(-1), "x.ravel": lambda x: x.ravel(),
+    "np.reshape": lambda x: np.reshape(x, (3, 2)), "np.transpose": np.transpose, "x.swapaxes": lambda x: x.swapaxes(0, 1),
+    "np.squeeze": lambda x: np.squeeze(x[None]), "np.ravel": np.ravel, "np.expand_dims": lambda x: np.expand_dims(x, 0),
+    "np.moveaxis": lambda x: np.moveaxis(x, 0, 1), "np.flip": np.flip, "np.flipud": np.flipud, "np.rot90": np.rot90,
+    "np.diagonal": np.diagonal, "np.atleast_3d": np.atleast_3d, "np.split": lambda x: np.split(x, 2)[0],
+    "np.array_split": lambda x: np.array_split(x, 2, 1)[0], "np.broadcast_to": lambda x: np.broadcast_to(x, (4, 2, 3)),
+    "np.rollaxis": lambda x: np.rollaxis(x, 1), "np.swapaxes": lambda x: np.swapaxes(x, 0, 1),
+    "x.diagonal": lambda x: x.diagonal(), "x.mT": lambda x: x.mT, "row of rows": lambda x: list(x)[1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("side", ["the view", "the array"])
+def test_in_place_operators_refuse_where_memory_is_shared(name: str, side: str) -> None:
+    # In NumPy both would change. A traced array cannot do that, and must not pretend.
+    def f(x: Array) -> Array:
+        y = x * 1.0
+        view = VIEWS[name](y)
+        if side == "the view":
+            view += 1.0
+        else:
+            y += 1.0
+        return np.sum(y)
+
+    with pytest.raises(TracingError, match=r"in-place \+= on a traced array that shares memory with a view.*Write x = x \+"):
+        grad(f)(X)
+
+
+def test_in_place_on_the_argument_itself_is_refused_or_right() -> None:
+    # NumPy would change the caller's array.
+    def f(x: Array) -> Array:
+        x += 1.0
+        return np.sum(x * x)
+
+    before = X.copy()
+    assert np.allclose(grad(f)(X), 2 * (X + 1))
+    assert np.array_equal(X, before)
+
+
+def test_in_place_never_changes_shape_or_dtype() -> None:
+    def f(x: Array) -> Array:
+        y = x[0] * 1.0
+        y += V
+        return np.sum(y)
+
+    with pytest.raises(TracingError, match=r"would turn an array of shape \(3,\).*into shape \(2, 3\)"):
+        grad(f)(X)
+
+
+# --- what would lose a derivative -----------------------------------------------------------------------------------------
+
+
+def _assign(x: Array) -> Array:
+    x[0] = 1.0
+    return x
+
+
+def _plain_plus(x: Array) -> Array:
+    a = np.zeros((2, 3))
+    a += x
+    return a
+
+
+def _fill_all(x: Array) -> Array:
+    a = np.zeros((2, 3))
+    a[:] = x
+    return a
+
+
+LOST: dict[str, tuple[Callable[[Array], Any], str]] = {
+    "float(x)": (lambda x: float(x[0, 0]), r"float\(x\) would lose the derivative.*np.sin, not math.sin"),
+    "math.sin(x)": (lambda x: math.sin(x[0, 0]), r"float\(x\) would lose the derivative"),
+    "int(x)": (lambda x: int(x[0, 0]), r"int\(x\) would lose the derivative"),
+    "complex(x)": (lambda x: complex(x[0, 0]), r"complex\(x\) would lose the derivative.*real functions"),
+    "an index": (lambda x: [1, 2, 3][x[0, 0]], "use as an index would lose the derivative"),
+    "np.asarray(x)": (np.asarray, "conversion to a plain NumPy array would lose the derivative.*np.stack"),
+    "np.array([x])": (lambda x: np.array([x[0, 0], 1.0]), "would lose the derivative"),
+    "x.item()": (lambda x: x[0, 0].item(), r"x.item\(\) would lose the derivative"),
+    "x.tolist()": (lambda x: x.tolist(), r"x.tolist\(\) would lose the derivative"),
+    "x[0] = 1": (_assign, r"x\[...\] = value to a traced array of shape \(2, 3\) is not supported.*np.where"),
+    "a += x": (_plain_plus, "np.add was asked to write a traced result in place.*a = a \\+ x"),
+    "a[:] = x": (_fill_all, "conversion to a plain NumPy array would lose the derivative"),
+    "np.exp(out=)": (lambda x: np.exp(x, out=np.empty((2, 3))), "np.exp was asked to write a traced result in place"),
+    "np.exp(a, out=x)": (lambda x: np.exp(V, out=x), "np.exp was asked to write a traced result in place"),
+    "np.sum(out=)": (lambda x: np.sum(x, axis=0, out=np.empty(3)), r"sum\(out=...\) would write a traced result in place"),
+    "np.exp(where=)": (lambda x: np.exp(x, where=x > 0), r"np.exp\(where=...\) without out= leaves elements uninitialised"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_what_would_lose_the_derivative_says_so(name: str, mode: str) -> None:
+    f, message = LOST[name]
+    with pytest.raises(TracingError, match=message):
+        jvp(f, (X,), (V,)) if mode == "forward" else vjp(f, X)
+
+
+def test_writing_one_traced_number_into_a_plain_array_is_refused() -> None:
+    def f(x: Array) -> Array:
+        a = np.zeros(2)
+        a[0] = x[0, 0]
+        return a
+
+    # NumPy puts an error of its own in front.
+    with pytest.raises(ValueError, match="setting an array element") as caught:
+        vjp(f, X)
+    assert isinstance(caught.value.__cause__, TracingError)
+
+
+NO_RULE: dict[str, tuple[Callable[[Array], Any], str]] = {
+    "a ufunc": (np.spacing, "np.spacing has no rule in refgrad, so its derivative is unknown.*refgrad ops"),
+    "a function": (np.packbits, "packbits has no rule in refgrad"),
+    "a function of linalg": (lambda x: np.linalg.svd(x), "numpy.linalg.svd has no rule in refgrad"),
+    "a ufunc's method": (lambda x: np.add.reduceat(x, [0, 1]), "np.add.reduceat has no rule"),
+    "a ufunc's argument": (lambda x: np.exp(x, order="F"), r"np.exp: argument \['order'\] is not supported"),
+    "another order": (lambda x: x.reshape(3, 2, order="F"), "order='F'"),
+}
+
+
+@pytest.mark.parametrize("name", NO_RULE)
+def test_a_function_without_rule_is_named(name: str) -> None:
+    f, message = NO_RULE[name]
+    with pytest.raises(NoRuleError, match=message):
+        grad(lambda x: np.sum(f(x)))(X)
+
+
+def test_a_0d_array_has_neither_length_nor_elements() -> None:
+    with pytest.raises(TypeError, match="len"):
+        grad(lambda x: x * len(x))(1.0)
+    with pytest.raises(TypeError, match="iteration over a 0-d"):
+        grad(lambda x: sum(x))(1.0)
+
+
+def test_truth_of_several_elements_is_ambiguous_as_in_numpy() -> None:
+    with pytest.raises(ValueError, match="ambiguous"):
+        grad(lambda x: np.sum(x) if x else 0.0)(X)
+
+
+# --- dtypes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_dtype_arguments_convert_operands() -> None:
+    x = X.astype(np.float32)
+    for f in (lambda x: np.add(x, 1.0, dtype=np.float64), lambda x: np.sum(x, axis=0, dtype=np.float64), lambda x: x.astype("float64")):
+        y, y_dot = jvp(f, (x,), (V.astype(np.float32),))
+        assert y.dtype == y_dot.dtype == f(x).dtype == np.float64
+        _, pullback = vjp(f, x)
+        assert pullback(np.ones_like(y))[0].dtype == np.float32
+
+
+def test_repr_shows_the_value() -> None:
+    seen: list[str] = []
+    jvp(lambda x: seen.append(repr(x)) or x, (np.array([1.5]),), (np.array([1.0]),))
+    assert seen == ["Dual(array([1.5]))"]

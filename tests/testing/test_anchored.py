@@ -1,0 +1,116 @@
+"""Anchored judging: wrong numbers planted at a node are found there, in every mode, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from refgrad.graph import Graph  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing import Anchored, Case, Observation, judge, whole  # noqa: E402
+from refgrad.torch.observe import observe  # noqa: E402
+
+MODES = ("value", "reverse", "forward")
+
+
+def example() -> Case:
+    """exp(sin(x) * x) . w: nodes 2 sin, 3 multiply, 4 exp, 5 matmul."""
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal(5), rng.standard_normal(5)
+    graph = Graph.record(lambda x, w: np.exp(np.sin(x) * x) @ w, x, w)
+    return Case("graphs", graph, {"x": x, "w": w}, {"x": np.ones(5), "w": np.arange(5.0)}, np.float64(1.5), "float64")
+
+
+def test_torch_agrees_and_every_node_is_judged() -> None:
+    case = example()
+    verdicts = judge(case, observe(case))
+    assert [v.status for v in verdicts] == ["agree"] * 5
+    value, reverse, forward, *_ = verdicts
+    assert set(value.ops) == set(forward.ops) == {"sin", "multiply", "exp", "matmul"}
+    assert (value.elements, forward.elements) == (16, 16)
+    assert reverse.elements == 7 * 5  # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged
+
+
+def planted(part: str, node: int, change) -> Observation:
+    seen = observe(example())
+    arrays = getattr(seen, part)
+    arrays[node] = change(np.array(arrays[node]))
+    return seen
+
+
+@pytest.mark.parametrize("change", [lambda a: -a, lambda a: 2 * a, lambda a: a * (1 + 1e-12), np.zeros_like, lambda a: np.roll(a, 1)])
+@pytest.mark.parametrize(
+    ("mode", "part", "node", "op"),
+    [("value", "values", 3, "multiply"), ("reverse", "cotangents", 3, "exp"), ("reverse", "cotangents", 0, "fan_in"), ("forward", "tangents", 4, "exp")],
+)
+def test_a_wrong_number_is_found_where_it_is(mode: str, part: str, node: int, op: str, change) -> None:
+    case = example()
+    v = getattr(Anchored(case, planted(part, node, change)), mode)()
+    assert v.status == "disagree"
+    assert v.first_wrong == (node, op)
+    assert v.wrong[0].ratio > 1
+    assert op in v.message
+
+
+@pytest.mark.parametrize(("part", "mode", "node"), [("cotangents", "reverse", 0), ("tangents", "forward", 5)])
+def test_the_end_to_end_check_sees_it_too(part: str, mode: str, node: int) -> None:
+    case = example()
+    verdicts = {v.mode: v for v in whole(case, planted(part, node, lambda a: a * (1 + 1e-12)))}
+    assert verdicts[f"{mode} end to end"].status == "disagree"
+
+
+def test_a_missing_gradient_is_a_disagreement() -> None:
+    case, seen = example(), observe(example())
+    seen.cotangents[2] = None
+    v = Anchored(case, seen).reverse()
+    assert v.status == "disagree"
+    assert any(e == ["multiply"] for e in v.accused)
+
+
+def test_a_wrong_dtype_or_device_is_a_disagreement_though_the_numbers_are_right() -> None:
+    case = example()
+    seen = observe(case)
+    seen.dtypes["cotangents"][0] = "float32"
+    assert "has dtype float32, expected float64" in Anchored(case, seen).reverse().message
+    seen = observe(case)
+    seen.devices["tangents"][5] = "cuda"
+    assert "is on device cuda, expected cpu" in Anchored(case, seen).forward().message
+
+
+def test_nothing_compared_is_never_agreement() -> None:
+    x = np.zeros((0, 3))
+    case = Case("graphs", Graph.record(np.sin, x), {"x": x}, {"x": x}, x, "float64")
+    assert {v.status for v in judge(case, observe(case))} == {"undecided"}
+
+
+def test_the_user_that_sends_a_wrong_part_is_to_blame() -> None:
+    case, seen = example(), observe(example())
+    place = next(place for place in seen.parts if case.graph.nodes[place[0]].op.name == "sin")
+    seen.parts[place] = -seen.parts[place]
+    v = Anchored(case, seen).reverse()
+    assert v.first_wrong == (0, "sin")
+    assert v.accused == [["sin"], ["fan_in"]]  # the sum does not match its parts either
+
+
+def test_what_the_framework_cannot_do_is_unsupported() -> None:
+    case, seen = example(), observe(example())
+    seen.unavailable["forward"] = "RuntimeError: no forward AD formula"
+    v = Anchored(case, seen).forward()
+    assert (v.status, v.reason) == ("unsupported", "RuntimeError: no forward AD formula")
+
+
+def test_ties_and_kinks_are_judged_by_sets() -> None:
+    x = np.array([0.0, -0.0, 1.0, 1.0])
+    graph = Graph.record(lambda x: np.maximum(np.abs(x), x) + np.max(x), x)
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones(4)}, np.array([1.0, 2.0, -1.0, 0.5]), "float64")
+    verdicts = judge(case, observe(case))
+    assert not any(v.failed for v in verdicts), [v.message for v in verdicts]
+
+
+def test_layouts_do_not_change_the_answer() -> None:
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    graph = Graph.record(lambda x: np.sum(np.tanh(x) @ x.T, axis=0), x)
+    for layout in ("contiguous", "transposed", "strided"):
+        case = Case("graphs", graph, {"x": x}, {"x": x}, np.ones(3), "float64", layouts={"x": layout})
+        assert {v.status for v in judge(case, observe(case))} == {"agree"}

@@ -1,0 +1,71 @@
+"""Cases: content-addressed, exact in JSON, and clear about what is wrong with a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refgrad.errors import CaseFileError
+from refgrad.graph import Graph
+from refgrad.testing import Case
+
+
+def example() -> Case:
+    x = np.array([[0.1, -0.0], [np.inf, 3.0]], np.float32)
+    graph = Graph.record(lambda x: np.sum(np.tanh(x)[0, ::-1]) * 2.0, x)
+    return Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.float32(1.25), "float32", layouts={"x": "strided"})
+
+
+def test_json_round_trip_is_exact() -> None:
+    case = example()
+    again = Case.from_json(case.to_json())
+    assert again.id == case.id
+    assert again.inputs["x"].tobytes() == case.inputs["x"].tobytes()
+    assert again.inputs["x"].dtype == np.float32
+    assert again.graph(again.inputs) == case.graph(case.inputs)
+
+
+def test_the_id_follows_the_content() -> None:
+    case = example()
+    assert case.id == example().id
+    assert len(case.id) == 16
+    assert replace(case, dtype="float64").id != case.id
+    assert case.on("cuda").id != case.id
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(schema=7), "schema 1; found 7"),
+        (lambda d: d.pop("inputs"), "lacks ['inputs']"),
+        (lambda d: d.update(dtype="float8"), "dtype 'float8'"),
+        (lambda d: d["inputs"].update(y=d["inputs"]["x"]), "inputs ['x']"),
+        (lambda d: d["inputs"]["x"].update(shape=[3]), "cannot be read"),
+        (lambda d: d["inputs"]["x"]["data"].__setitem__(0, "many"), "cannot be read"),
+        (lambda d: d["graph"]["nodes"][1].update(op="frobnicate"), "node 1 of the graph cannot be read: op 'frobnicate'"),
+        (lambda d: d["graph"]["nodes"][1].update(of=[5]), "node 1"),
+        (lambda d: d["graph"].update(outputs=[99]), "outputs"),
+        (lambda d: d.update(layouts={"x": "spiral"}), "layouts"),
+    ],
+)
+def test_a_malformed_file_is_named(change, message: str, tmp_path: Path) -> None:
+    data = example().to_dict()
+    change(data)
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(CaseFileError) as caught:
+        Case.load(path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_not_json_and_missing_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "torn.json").write_text('{"schema": 1, "fam')
+    with pytest.raises(CaseFileError, match="not JSON"):
+        Case.load(tmp_path / "torn.json")
+    with pytest.raises(CaseFileError, match=r"nowhere\.json: cannot be read"):
+        Case.load(tmp_path / "nowhere.json")

@@ -1,0 +1,80 @@
+"""check_vjp and check_jvp: right formulas pass however they are written, wrong ones are named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.errors import ArgumentError, DtypeError, GradientMismatch
+from refgrad.testing import check_jvp, check_vjp
+
+X = np.linspace(-3, 3, 7)
+
+
+def softplus(x):
+    return np.logaddexp(0.0, x)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("formula", [lambda y_bar, x: y_bar / (1 + np.exp(-x)), lambda y_bar, x: y_bar * (0.5 + 0.5 * np.tanh(x / 2))])
+def test_two_right_formulas_of_one_derivative_pass(formula, dtype: str) -> None:
+    report = check_vjp(softplus, formula, (X,), dtype=dtype)
+    assert report
+    assert report.status == "agree"
+    assert report.worst is not None
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [lambda y_bar, x: -y_bar / (1 + np.exp(-x)), lambda y_bar, x: y_bar / (1 + np.exp(x)), lambda y_bar, x: y_bar * (1 + 1e-12) / (1 + np.exp(-x))],
+)
+def test_wrong_formulas_are_caught(formula) -> None:
+    with pytest.raises(GradientMismatch, match=r"gradient of argument \[0\].*got .* expected") as caught:
+        check_vjp(softplus, formula, (X,))
+    assert caught.value.report.status == "disagree"
+
+
+def test_each_argument_is_judged() -> None:
+    def affine(p, x):
+        return x @ p["w"] + p["b"]
+
+    def affine_vjp(y_bar, p, x):
+        return {"w": np.outer(x, y_bar), "b": y_bar}, p["w"] @ y_bar
+
+    def transposed(y_bar, p, x):
+        return {"w": np.outer(x, y_bar), "b": y_bar}, p["w"].T @ y_bar
+
+    p, x = {"w": np.arange(9.0).reshape(3, 3), "b": np.ones(3)}, np.array([1.0, -2.0, 0.5])
+    assert check_vjp(affine, affine_vjp, (p, x))
+    with pytest.raises(GradientMismatch, match=r"argument \[1\]"):
+        check_vjp(affine, transposed, (p, x))
+
+
+def test_a_missing_cotangent_and_a_wrong_shape_are_caught() -> None:
+    with pytest.raises(GradientMismatch, match="none was returned"):
+        check_vjp(softplus, lambda y_bar, x: None, (X,))
+    with pytest.raises(GradientMismatch, match=r"has shape \(\), expected \(7,\)"):
+        check_vjp(softplus, lambda y_bar, x: np.sum(y_bar), (X,))
+    with pytest.raises(ArgumentError, match="2 cotangents for 1 argument"):
+        check_vjp(softplus, lambda y_bar, x: (y_bar, y_bar), (X,))
+
+
+def test_nothing_differentiable_is_an_error() -> None:
+    with pytest.raises(DtypeError, match="int64"):
+        check_vjp(lambda x: x, lambda y_bar, x: y_bar, (np.arange(3),))
+
+
+def test_check_jvp() -> None:
+    def product(x, w):
+        return x * w
+
+    assert check_jvp(product, lambda xs, dots: dots[0] * xs[1] + xs[0] * dots[1], (X, X + 1))
+    with pytest.raises(GradientMismatch, match="tangent of the result"):
+        check_jvp(product, lambda xs, dots: dots[0] * xs[1], (X, X + 1))
+
+
+def test_a_report_without_raising() -> None:
+    report = check_vjp(softplus, lambda y_bar, x: y_bar, (X,), raise_exception=False)
+    assert not report
+    assert "disagree" in report.summary()
+    assert report.worst.ratio > 1

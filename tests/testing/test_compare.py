@@ -1,0 +1,75 @@
+"""compare: every element within its bound, nothing passed over in silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds import FORMATS
+from refgrad.rounding import Ball
+from refgrad.testing import compare
+
+FMT = FORMATS["float32"]
+
+
+def ball(value, radius=0.0):
+    value = np.asarray(value, float)
+    return Ball(value, np.broadcast_to(np.asarray(radius, float), value.shape), FMT)
+
+
+def test_within_the_bound_agrees_and_counts() -> None:
+    c = compare(np.array([1.0, 2.0]), ball([1.0, 2.5], 0.5), FMT)
+    assert (c.elements, len(c.wrong)) == (2, 0)
+    assert c.worst is not None and c.worst.element == (1,) and c.worst.ratio == pytest.approx(1.0, rel=1e-6)
+
+
+def test_out_of_bounds_is_listed_worst_first() -> None:
+    c = compare(np.array([1.0, 2.0, 9.0]), ball([1.0, 2.5, 3.0], 0.1), FMT, "gradient of x")
+    assert [e.element for e in c.wrong] == [(2,), (1,)]
+    assert (c.wrong[0].got, c.wrong[0].expected, c.wrong[0].what) == (9.0, 3.0, "gradient of x")
+
+
+def test_an_exact_expectation_allows_nothing() -> None:
+    assert compare(np.array([0.0]), ball([1e-30]), FMT).wrong
+    assert not compare(np.array([1e-30]), ball([1e-30]), FMT).wrong
+
+
+def test_a_shape_is_compared_first() -> None:
+    c = compare(np.zeros(3), ball(np.zeros((1, 3))), FMT, "gradient of x")
+    assert c.elements == 0
+    assert c.note == "gradient of x has shape (3,), expected (1, 3)"
+
+
+def test_nan_where_a_number_is_due_is_wrong() -> None:
+    assert compare(np.array([np.nan]), ball([1.0], 0.5), FMT).wrong
+
+
+def test_nan_in_the_reference_defines_nothing() -> None:
+    c = compare(np.array([np.nan, 3.0]), ball([np.nan, np.nan]), FMT)
+    assert (c.elements, c.skipped, c.wrong) == (0, 2, [])
+
+
+def test_infinities_must_match_exactly() -> None:
+    assert not compare(np.array([np.inf]), ball([np.inf]), FMT).wrong
+    assert compare(np.array([-np.inf]), ball([np.inf]), FMT).wrong
+    assert compare(np.array([1e30]), ball([np.inf]), FMT).wrong
+
+
+def test_overflow_stands_for_a_value_beyond_the_format() -> None:
+    assert not compare(np.array([np.inf]), ball([1e39], 1e32), FMT).wrong
+    assert compare(np.array([np.inf]), ball([1e37], 1e30), FMT).wrong
+    assert compare(np.array([-np.inf]), ball([1e39], 1e32), FMT).wrong
+
+
+def test_an_infinite_bound_is_not_a_comparison() -> None:
+    c = compare(np.array([1.0]), ball([1.0], np.inf), FMT)
+    assert (c.elements, c.skipped) == (0, 1)
+
+
+def test_loose_and_blind_elements_are_counted() -> None:
+    c = compare(np.array([1.0, 1.0, 1.0]), ball([1.0, 1.0, 1.0], [1e-7, 0.2, 1.0]), FMT)
+    assert (c.elements, c.loose, c.blind) == (3, 2, 1)
+
+
+def test_empty_arrays_compare_nothing() -> None:
+    assert compare(np.zeros((0, 3)), ball(np.zeros((0, 3))), FMT).elements == 0

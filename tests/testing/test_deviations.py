@@ -1,0 +1,92 @@
+"""deviations.toml: known disagreements are marked, everything else still fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from refgrad.errors import DeviationsFileError
+from refgrad.testing.deviations import Deviation, load, mark
+from refgrad.testing.verdict import DISAGREE, Verdict
+
+ENTRY = """
+[[deviation]]
+id = "one"
+ops = ["maximum"]
+modes = ["forward"]
+dtypes = ["float64"]
+devices = ["cpu"]
+versions = "2.13"
+reason = "because"
+link = "docs"
+case = "case.json"
+"""
+
+
+def deviation() -> Deviation:
+    sets = (frozenset({"maximum"}), frozenset({"forward"}), frozenset({"float64"}), frozenset({"cpu"}))
+    return Deviation("one", *sets, "2.13", "because", "docs", Path("case.json"))
+
+
+def wrong(mode: str = "forward", *accused: list[str]) -> Verdict:
+    return Verdict(mode, DISAGREE, accused=list(accused) or [["maximum"]])
+
+
+def test_a_recorded_disagreement_does_not_fail() -> None:
+    v = wrong()
+    mark([v], [deviation()], "float64", "cpu")
+    assert v.known == "one"
+    assert not v.failed
+    assert not v  # known is not agreement
+
+
+@pytest.mark.parametrize(
+    ("v", "dtype", "device"),
+    [
+        (wrong("reverse"), "float64", "cpu"),
+        (wrong(), "float32", "cpu"),
+        (wrong(), "float64", "cuda"),
+        (wrong("forward", ["tanh"]), "float64", "cpu"),
+        (wrong("forward", ["maximum"], ["tanh"]), "float64", "cpu"),
+        (wrong("forward", ["maximum", "tanh"]), "float64", "cpu"),
+    ],
+)
+def test_everything_else_still_fails(v: Verdict, dtype: str, device: str) -> None:
+    mark([v], [deviation()], dtype, device)
+    assert v.failed
+
+
+def test_end_to_end_is_known_only_where_the_nodes_are() -> None:
+    whole = wrong("forward end to end", ["tanh"])
+    mark([wrong(), whole], [deviation()], "float64", "cpu")
+    assert whole.known == "one"
+    alone = wrong("forward end to end", ["maximum"])
+    mark([alone], [deviation()], "float64", "cpu")
+    assert alone.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[deviation", "cannot be read"),
+        ("[other]\nx = 1", "expected [[deviation]] entries"),
+        (ENTRY.replace('reason = "because"\n', ""), "entry 0 (one): expected the fields"),
+        (ENTRY.replace('["maximum"]', '"maximum"'), "ops is a non-empty list"),
+        (ENTRY.replace('"because"', '""'), "reason is a non-empty str"),
+        (ENTRY.replace("case.json", "other.json"), "does not exist"),
+        (ENTRY + ENTRY, "stand twice"),
+    ],
+)
+def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    path = tmp_path / "deviations.toml"
+    path.write_text(text)
+    with pytest.raises(DeviationsFileError) as caught:
+        load(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_the_suite_s_own_file_loads() -> None:
+    assert load(Path(__file__).parents[2] / "conformance" / "deviations.toml")

@@ -1,0 +1,139 @@
+"""gradcheck: wrong custom backwards are caught in both dtypes, right ones accepted."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
+from refgrad.errors import ArgumentError, DtypeError, GradientMismatch  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
+
+EPS = 1e-6
+
+
+def rms_norm(x, w):
+    """The reference: ordinary NumPy."""
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + EPS) * w
+
+
+class RMSNorm(torch.autograd.Function):
+    """y = x r w with r = 1/sqrt(mean x^2 + eps); x_bar = r (w y_bar - x r^2 mean(w y_bar x))."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + EPS)
+        ctx.save_for_backward(x, w, r)
+        return x * r * w
+
+    @classmethod
+    def backward(cls, ctx, y_bar):
+        x, w, r = ctx.saved_tensors
+        z = w * y_bar
+        x_bar = r * (z - x * r.pow(2) * (z * x).mean(-1, keepdim=True))
+        return x_bar, (y_bar * x * r).flatten(0, -2).sum(0)
+
+
+class ForgetfulRMSNorm(RMSNorm):
+    """Forgets that r depends on x."""
+
+    @classmethod
+    def backward(cls, ctx, y_bar):
+        x, w, r = ctx.saved_tensors
+        return w * y_bar * r, (y_bar * x * r).flatten(0, -2).sum(0)
+
+
+class StrideBlindRMSNorm(RMSNorm):
+    """Reads the cotangent as if it were contiguous."""
+
+    @classmethod
+    def backward(cls, ctx, y_bar):
+        memory = y_bar if y_bar.is_contiguous() else torch.as_strided(y_bar, y_bar.shape, torch.empty(y_bar.shape).stride())
+        return RMSNorm.backward(ctx, memory)
+
+
+class DoubleRMSNorm(RMSNorm):
+    """Answers in float64 whatever it was asked in."""
+
+    @classmethod
+    def backward(cls, ctx, y_bar):
+        return tuple(g.double() for g in RMSNorm.backward(ctx, y_bar))
+
+
+def inputs():
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(4, 33, generator=rng), torch.randn(33, generator=rng)
+
+
+def test_the_right_backward_is_accepted_in_both_dtypes() -> None:
+    report = gradcheck(RMSNorm.apply, inputs(), reference=rms_norm)
+    assert report
+    judged = {(dtype, v.mode): v.elements for dtype, v in report.verdicts if v.status == "agree"}
+    assert judged["float64", "reverse"] == judged["float32", "reverse"] == 3 * (4 * 33 + 33)
+    assert report.sensitivity["float64"] < 1e-10
+    assert report.sensitivity["float32"] < 1e-2
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_forgotten_projection_is_caught_in_each_dtype(dtype: str) -> None:
+    with pytest.raises(GradientMismatch, match=rf"reverse: {dtype} on cpu: gradient of input 0.*got .* expected .* times the bound"):
+        gradcheck(ForgetfulRMSNorm.apply, inputs(), reference=rms_norm, dtypes=(dtype,))
+
+
+def test_a_backward_that_ignores_strides_is_caught() -> None:
+    with pytest.raises(GradientMismatch, match="non-contiguous cotangent"):
+        gradcheck(StrideBlindRMSNorm.apply, inputs(), reference=rms_norm)
+
+
+def test_torch_callables_and_second_results() -> None:
+    x = torch.randn(3, 5)
+    assert gradcheck(torch.tanh, x, reference=np.tanh)
+    assert gradcheck(lambda x: torch.softmax(x, -1), (x,), reference=nn.softmax)
+    assert gradcheck(lambda x: (x.sum(), x.exp()), (x,), reference=lambda x: (np.sum(x), np.exp(x)))
+    assert gradcheck(lambda x, k: x * k, (x, 3), reference=lambda x, k: x * k)
+
+
+def test_only_what_requires_grad_is_asked_for() -> None:
+    x, w = inputs()
+    report = gradcheck(RMSNorm.apply, (x.requires_grad_(), w), reference=rms_norm)
+    assert {v.elements for dtype, v in report.verdicts if v.mode == "reverse"} == {3 * 4 * 33}
+
+
+def test_a_wrong_dtype_is_caught_though_the_numbers_are_right() -> None:
+    # torch casts a custom backward's answer to the input's dtype, so the slip shows where it is asked for directly.
+    with pytest.raises(GradientMismatch, match="dtype torch.float64, expected torch.float32"):
+        gradcheck(lambda x: x.double().tanh(), torch.randn(3), reference=np.tanh, dtypes=("float32",))
+
+
+def test_a_detached_output_is_caught() -> None:
+    with pytest.raises(GradientMismatch, match="cut off from the inputs"):
+        gradcheck(lambda x: x.detach().tanh(), torch.randn(3), reference=np.tanh)
+
+
+def test_bad_input_is_named() -> None:
+    x = torch.randn(3)
+    with pytest.raises(ArgumentError, match="needs reference="):
+        gradcheck(torch.tanh, x)
+    with pytest.raises(DtypeError, match=r"complex64: complex is not supported"):
+        gradcheck(torch.tanh, x.to(torch.complex64), reference=np.tanh)
+    with pytest.raises(DtypeError, match=r"torch\.int64"):
+        gradcheck(torch.tanh, torch.arange(3), reference=np.tanh)
+    with pytest.raises(DtypeError, match="'float8'"):
+        gradcheck(torch.tanh, x, reference=np.tanh, dtypes=("float8",))
+    with pytest.raises(ArgumentError, match="fn returns 2"):
+        gradcheck(lambda x: (x, x), x, reference=np.tanh)
+
+
+def test_the_report_object(tmp_path) -> None:
+    report = gradcheck(ForgetfulRMSNorm.apply, inputs(), reference=rms_norm, raise_exception=False)
+    assert not report
+    assert report.status == "disagree"
+    assert "ForgetfulRMSNorm" in report.summary()
+    assert report.worst.ratio > 1e3
+    report.save(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["status"] == "disagree"
+    assert "seed=0" in report.repro()
