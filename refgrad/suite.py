@@ -21,7 +21,7 @@ from refgrad.testing.case import Case
 from refgrad.testing.results import SCHEMA, ResultsFile, now
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
 
-PROFILES = {"dev": 100, "ci": 800, "nightly": 8000}
+PROFILES = {"dev": 100, "ci": 1500, "nightly": 15000}
 
 
 def location() -> tuple[str, Path]:

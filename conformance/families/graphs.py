@@ -74,7 +74,7 @@ def _labels(source: Source, x: Array) -> Params:
 # Ops with parameters: how to draw them for an operand.
 PARAMS: dict[str, Callable[[Source, Array], Params]] = {
     "sum": _axis, "mean": _axis, "prod": _axis, "max": _axis, "min": _axis, "var": _axis, "std": _axis, "logsumexp": _axis,
-    "cumsum": _one_axis, "cumprod": _one_axis, "softmax": _one_axis, "log_softmax": _one_axis,
+    "cumsum": _one_axis, "sort": _one_axis, "cumprod": _one_axis, "softmax": _one_axis, "log_softmax": _one_axis,
     "reshape": _reshape, "transpose": _transpose, "getitem": _key, "norm": _norm, "pad": _pad, "cross_entropy": _labels,
     "flip": lambda source, x: {"axis": source.choice((None, *range(x.ndim)))},
     "roll": lambda source, x: {"shift": source.integer(-2, 3), "axis": source.choice((None, *range(x.ndim)))},
@@ -157,7 +157,9 @@ def graphs(source: Source, dtype: str) -> Case:
     """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output."""
     builder = _Builder(source, dtype)
     pools = (ELEMENTWISE, ELEMENTWISE, tuple(PARAMS), ELEMENTWISE, LINEAR)
-    for _ in range(source.integer(1, 12)):
+    steps = 0
+    while steps < 12 and (steps == 0 or source.integer(0, 7)):  # a question a step, so that shrinking can take out any one of them
         builder.grow(source.choice(pools))
+        steps += 1
     builder.graph.outputs = (len(builder.graph.nodes) - 1,)
     return finish(source, "graphs", builder.graph, builder.inputs, dtype)

@@ -14,7 +14,7 @@ from refgrad.testing.source import Source
 from .arrays import finish, numbers
 
 Array = Any
-SIZES = (2, 1, 3, 0, 5, 16)
+SIZES = (2, 1, 3, 5, 16, 4, 9, 0)
 BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((2,), (2,)), ((2,), ()), ((), (3,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), ()),
 )  # fmt: skip

@@ -44,7 +44,7 @@ def table(run: Run, color: bool = False) -> str:
     lines += _not_judged(run)
     lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
     lines += textwrap.wrap(
-        " · ".join(f"{value} {name}" for name, value in said.proof).replace("\u202f", ","), WIDTH
+        " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
     )
     tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
     lines += [
@@ -54,14 +54,14 @@ def table(run: Run, color: bool = False) -> str:
 
 
 def _judged(run: Run) -> list[str]:
-    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "undec.", "unsup.", "elements", "worst")
-    form = "{:<7}{:<9}{:<9}{:>7}{:>7}{:>7}{:>8}{:>8}{:>10}{:>8}"
+    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "undec.", "unsup.", "elem.", "worst")
+    form = "{:<7}{:<9}{:<19}{:>6}{:>6}{:>6}{:>7}{:>7}{:>6}{:>6}"
     lines = [form.format(*titles)]
     for s in shares(run):
         tally = [
             brief(s.statuses[STATUSES.index(k)]) for k in (AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED)
         ]
-        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 8))]
+        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
 

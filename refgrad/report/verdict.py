@@ -104,7 +104,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         caught = sum(a.caught for a in run.audits)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
     else:
-        proof.append(("planted errors caught", "no audit"))
+        proof.append(("planted errors caught", "none planted"))
     seen = sorted(r.sensitivity for r in run.results if r.sensitivity is not None)
     if seen:
         proof.append(("typical smallest error seen", short(seen[len(seen) // 2], 2)))

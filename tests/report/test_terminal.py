@@ -10,6 +10,14 @@ def test_the_table_fits_eighty_columns(make, save):
     assert "\nexit 1: " in text
 
 
+def test_a_long_mode_keeps_its_name(make, save):
+    text = table(
+        load(save([make.header(), make.result("a" * 16, mode="forward end to end", elements=123_456_789)]))
+    )
+    assert "forward end to end" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_hostile_text_cannot_reach_the_terminal(make, save):
     run = load(save([make.header(), make.wrong("a" * 16, op=make.HOSTILE, message=make.HOSTILE, device=make.HOSTILE),
                      {"type": "crash", "worker": "gw0", "item": make.HOSTILE, "reason": "\x1b]0;title\x07"}]))  # fmt: skip
