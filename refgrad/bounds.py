@@ -82,7 +82,8 @@ def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
     if not some(es):
         return None
-    return forward(*[np.zeros(np.shape(x)) if e is None else np.broadcast_to(e, np.shape(x)) for x, e in zip(xs, es, strict=True)], **params)
+    shapes = [np.shape(x) for x in xs]
+    return forward(*[np.zeros(n) if e is None else np.broadcast_to(e, n) for n, e in zip(shapes, es, strict=True)], **params)
 
 
 def same(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -147,7 +148,7 @@ def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) 
 
 def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta."""
-    x1, x2 = xs
+    _, x2 = xs
     e1, e2 = zero(es[0]), zero(es[1])
     carried: Array = 0.0
     if some(es):
@@ -205,7 +206,7 @@ def corners(name: str | float) -> RoundingRule:
         carried: Array = 0.0
         if some(es):
             ends = [(x,) if e is None else (x - e, x + e) for x, e in zip(xs, es, strict=True)]
-            grid = [()]
+            grid: list[tuple[Array, ...]] = [()]
             for choices in ends:
                 grid = [(*g, c) for g in grid for c in choices]
             with np.errstate(all="ignore"):

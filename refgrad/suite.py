@@ -9,7 +9,6 @@ import platform
 import secrets
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from refgrad import __version__
 from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
 from refgrad.testing.case import Case
+from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, now
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
 
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         {
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
             "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
-            "workers": workers, "modes": _modes(), "environment": environment(observe),
+            "workers": workers, "modes": _modes(),
+            "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations()], "environment": environment(observe),
         }
     )  # fmt: skip
     start = time.monotonic()
@@ -84,21 +85,13 @@ def run(args: argparse.Namespace) -> int:
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         results.write({"type": "crash", "worker": "main", "item": "pytest", "reason": f"pytest ended with exit code {int(status)}"})
     if not interrupted or progress.lost:
-        results.write({"type": "end", "exit": _code(report.load(out / "results.jsonl")), "finished": now(), "seconds": seconds})
+        results.write({"type": "end", "exit": report.exit_code(report.load(out / "results.jsonl"), complete=True), "finished": now(), "seconds": seconds})
     results.close()
     loaded = report.load(out / "results.jsonl")
     report.write(loaded, out / "report.html")
     print(report.table(loaded, color=sys.stdout.isatty()))
     print(f"report: {(out / 'report.html').resolve()}")
     return int(report.exit_code(loaded))
-
-
-def _code(so_far: Any) -> int:
-    """The exit code that the lines written so far amount to, now that the run has come to its end."""
-    from refgrad.report import exit_code
-    from refgrad.report.records import End
-
-    return int(exit_code(replace(so_far, end=End(exit=0, finished="", seconds=0.0), truncated=False)))
 
 
 def _pytest_arguments(
@@ -122,6 +115,10 @@ def _present(observe: Any) -> list[str]:
     except DeviceMissingError:
         return ["cpu"]
     return ["cpu", "cuda"]
+
+
+def _deviations() -> list[Deviation]:
+    return load(location()[1] / "deviations.toml")
 
 
 def _modes() -> list[str]:

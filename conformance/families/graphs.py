@@ -157,9 +157,12 @@ def graphs(source: Source, dtype: str) -> Case:
     """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output."""
     builder = _Builder(source, dtype)
     pools = (ELEMENTWISE, ELEMENTWISE, tuple(PARAMS), ELEMENTWISE, LINEAR)
-    steps = 0
-    while steps < 12 and (steps == 0 or source.integer(0, 7)):  # a question a step, so that shrinking can take out any one of them
+    for _ in range(12):
+        more = source.integer(0, 7)  # a question before every step, so that shrinking can take out any of them
+        if not more and len(builder.graph.nodes) > len(builder.inputs):
+            break
         builder.grow(source.choice(pools))
-        steps += 1
+    while len(builder.graph.nodes) == len(builder.inputs):
+        builder.grow(ELEMENTWISE)
     builder.graph.outputs = (len(builder.graph.nodes) - 1,)
     return finish(source, "graphs", builder.graph, builder.inputs, dtype)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import TracingError
-from refgrad.functions.shapes import moved_axes, operand
+from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
-from refgrad.trace import implements, plain
+from refgrad.trace import plain
 
 Array = Any
 
@@ -24,7 +24,7 @@ def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode
     a, indices = operand(a), np.asarray(plain(indices))
     if axis is None:
         a, axis = a.reshape((-1,)), 0
-    (axis,) = moved_axes(axis, a.ndim, "axis")
+    (axis,) = axes_within(axis, a.ndim)
     n = a.shape[axis]
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
@@ -36,7 +36,7 @@ def take_along_axis(arr: Array, indices: Any, axis: int | None = -1) -> Array:
     arr, indices = operand(arr), np.asarray(plain(indices))
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    (axis,) = axes_within(axis, arr.ndim)
     if indices.ndim != arr.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(arr.shape)]
@@ -85,43 +85,66 @@ def diagflat(v: Array, k: int = 0) -> Array:
 
 
 @implements(np.trace)
-def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
+def trace(
+    a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None
+) -> Array:
     return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 @implements(np.tril)
 def tril(m: Array, k: int = 0) -> Array:
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0.0)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, 0.0)
 
 
 @implements(np.triu)
 def triu(m: Array, k: int = 0) -> Array:
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), 0.0, m)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), 0.0, m)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
 @implements(np.sort)
-def sort(a: Array, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> Array:
+def sort(
+    a: Array,
+    axis: int | None = -1,
+    kind: str | None = None,
+    order: None = None,
+    *,
+    stable: bool | None = None,
+) -> Array:
     a = operand(a)
     if axis is None:
         a, axis = a.reshape((-1,)), 0
-    (axis,) = moved_axes(axis, a.ndim, "axis")
+    (axis,) = axes_within(axis, a.ndim)
     return sorting.sort(a, axis=axis)
 
 
 @implements(np.partition)
-def partition(a: Array, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Array:
+def partition(
+    a: Array, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None
+) -> Array:
     return sort(a, axis)  # sorted is one of the acceptable partitions
 
 
 @implements(np.unique)
-def unique(ar: Array, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, **kwargs: Any) -> Any:
-    _, first, inverse, counts = np.unique(plain(ar), return_index=True, return_inverse=True, return_counts=True, **kwargs)
+def unique(
+    ar: Array,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    **kwargs: Any,
+) -> Any:
+    _, first, inverse, counts = np.unique(
+        plain(ar), return_index=True, return_inverse=True, return_counts=True, **kwargs
+    )
     axis = kwargs.get("axis")
     y = np.ravel(ar)[first] if axis is None else take(ar, first, axis)
-    more = [x for x, wanted in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if wanted]
+    more = [
+        x
+        for x, wanted in ((first, return_index), (inverse, return_inverse), (counts, return_counts))
+        if wanted
+    ]
     return (y, *more) if more else y
 
 
@@ -133,7 +156,7 @@ def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     arr = operand(arr)
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    (axis,) = axes_within(axis, arr.ndim)
     return _along(arr, axis, np.delete(np.arange(arr.shape[axis]), plain(obj)))
 
 
@@ -142,7 +165,7 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     arr, values = operand(arr), operand(values)
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = moved_axes(axis, arr.ndim, "axis")
+    (axis,) = axes_within(axis, arr.ndim)
     n, lead = arr.shape[axis], arr.shape[:axis]
     if np.ndim(obj) == 0 and not isinstance(obj, slice) and values.ndim:
         values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
@@ -160,7 +183,8 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
 def _in_place(function: Any) -> None:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise TracingError(
-            f"np.{function.__name__} writes in place, and a derivative would be lost. Build the new array with np.where, np.concatenate or np.stack."
+            f"np.{function.__name__} writes in place, and a derivative would be lost. Build the new array with np.where, "
+            "np.concatenate or np.stack."
         )
 
     implements(function)(refuse)

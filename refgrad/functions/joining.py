@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.functions.shapes import moved_axes, operand
+from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import shape as ops
-from refgrad.trace import implements, plain
+from refgrad.trace import plain
 
 Array = Any
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Sequence[Array], axis: int | None = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> Array:
+def concatenate(
+    arrays: Sequence[Array],
+    axis: int | None = 0,
+    out: None = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Array:
     parts = [operand(x) for x in arrays]
     if axis is None:
         parts, axis = [x.reshape((-1,)) for x in parts], 0
@@ -26,13 +34,15 @@ def concatenate(arrays: Sequence[Array], axis: int | None = 0, out: None = None,
 
 
 @implements(np.stack)
-def stack(arrays: Sequence[Array], axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> Array:
+def stack(
+    arrays: Sequence[Array], axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Array:
     parts = [operand(x) for x in arrays]
     if not parts:
         raise ValueError("need at least one array to stack")
     if len({x.shape for x in parts}) != 1:
         raise ValueError(f"all input arrays must have the same shape, got {[x.shape for x in parts]}")
-    (axis,) = moved_axes(axis, parts[0].ndim + 1, "axis")
+    (axis,) = axes_within(axis, parts[0].ndim + 1)
     dims = parts[0].shape
     return concatenate([x.reshape((*dims[:axis], 1, *dims[axis:])) for x in parts], axis, dtype=dtype)
 
@@ -87,8 +97,8 @@ def _blocks(arrays: Any, depth: int, n: int) -> Array:
 
 
 @implements(np.array_split)
-def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-    (axis,) = moved_axes(axis, ary.ndim, "axis")
+def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> Any:
+    (axis,) = axes_within(axis, ary.ndim)
     n = ary.shape[axis]
     if np.ndim(indices_or_sections):
         cuts = [0, *[int(k) for k in indices_or_sections], n]
@@ -99,33 +109,33 @@ def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Arr
         size, extra = divmod(n, sections)
         cuts = [k * size + min(k, extra) for k in range(sections + 1)]
     lead = (slice(None),) * axis
-    return [ary[(*lead, slice(start, stop))] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [ary[(*lead, slice(start, stop))] for start, stop in itertools.pairwise(cuts)]
 
 
 @implements(np.split)
-def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> Any:
     if not np.ndim(indices_or_sections) and ary.shape[axis] % indices_or_sections:
         raise ValueError("array split does not result in an equal division")
     return array_split(ary, indices_or_sections, axis)
 
 
 @implements(np.hsplit)
-def hsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+def hsplit(ary: Array, indices_or_sections: Any) -> Any:
     return split(ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
 
 
 @implements(np.vsplit)
-def vsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+def vsplit(ary: Array, indices_or_sections: Any) -> Any:
     return split(ary, indices_or_sections, 0)
 
 
 @implements(np.dsplit)
-def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+def dsplit(ary: Array, indices_or_sections: Any) -> Any:
     return split(ary, indices_or_sections, 2)
 
 
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
-    (axis,) = moved_axes(axis, x.ndim, "axis")
+    (axis,) = axes_within(axis, x.ndim)
     return tuple([x[(slice(None),) * axis + (k,)] for k in range(x.shape[axis])])
 
 
@@ -142,11 +152,13 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> 
     if mode == "constant" and not kwargs.keys() - {"constant_values"}:
         return ops.pad(array, pad_width=pairs, **kwargs)
     if mode in ("edge", "wrap", "reflect", "symmetric") and not kwargs and array.size:
-        for axis, (pair, n) in enumerate(zip(pairs, array.shape, strict=True)):  # the other modes repeat elements: where from is plain
+        for axis, (pair, n) in enumerate(zip(pairs, array.shape, strict=True)):  # these modes repeat elements
             if pair != (0, 0):
                 array = array[(slice(None),) * axis + (np.pad(np.arange(n), pair, mode=mode),)]
         return array
-    raise NoRuleError(f"np.pad: mode {mode!r} with arguments {sorted(kwargs)} has no rule; constant, edge, wrap, reflect and symmetric have")
+    raise NoRuleError(
+        f"np.pad: mode {mode!r} with arguments {sorted(kwargs)} has no rule; constant, edge, wrap, reflect and symmetric have one"
+    )
 
 
 @implements(np.meshgrid)
@@ -155,5 +167,8 @@ def meshgrid(*xi: Array, copy: bool = True, sparse: bool = False, indexing: str 
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
     n = len(xi)
     places = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    grids = [operand(x).reshape(tuple([-1 if k == place else 1 for k in range(n)])) for x, place in zip(xi, places, strict=True)]
+    grids = [
+        operand(x).reshape(tuple([-1 if k == place else 1 for k in range(n)]))
+        for x, place in zip(xi, places, strict=True)
+    ]
     return tuple(grids) if sparse else tuple(np.broadcast_arrays(*grids))

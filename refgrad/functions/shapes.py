@@ -8,39 +8,22 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.op import Traced
+from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import shape as ops
 from refgrad.ops.shape import axes_of
-from refgrad.trace import implements
 
 Array = Any
 Axis = int | tuple[int, ...] | None
 
 
-def operand(x: Any) -> Array:
-    """An array, traced or not; a sequence that holds traced numbers is stacked."""
-    if isinstance(x, (list, tuple)):
-        return np.stack([operand(e) for e in x]) if _holds_traced(x) else np.asarray(x)
-    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
-
-
-def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any([_holds_traced(e) for e in x]))
-
-
-def moved_axes(axis: Any, ndim: int, what: str) -> tuple[int, ...]:
-    """The axes as non-negative numbers. Raises NumPy's AxisError for one that is not there."""
-    axes = tuple([int(a) for a in axis]) if isinstance(axis, (tuple, list)) else (int(axis),)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise np.exceptions.AxisError(a, ndim, what)
-    return tuple([a % ndim for a in axes])
-
-
 @implements(np.reshape)
-def reshape(a: Array, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None) -> Array:
+def reshape(
+    a: Array, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None
+) -> Array:
     if order not in ("C", "K"):
-        raise NoRuleError(f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order")
+        raise NoRuleError(
+            f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
+        )
     target = shape if shape is not None else newshape
     return operand(a).reshape(tuple(target) if isinstance(target, (tuple, list)) else target)
 
@@ -63,14 +46,14 @@ def matrix_transpose(x: Array, /) -> Array:
 @implements(np.swapaxes)
 def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
     axes = list(range(a.ndim))
-    (i,), (j,) = moved_axes(axis1, a.ndim, "axis1"), moved_axes(axis2, a.ndim, "axis2")
+    (i,), (j,) = axes_within(axis1, a.ndim, "axis1"), axes_within(axis2, a.ndim, "axis2")
     axes[i], axes[j] = axes[j], axes[i]
     return a.transpose(tuple(axes))
 
 
 @implements(np.moveaxis)
 def moveaxis(a: Array, source: Any, destination: Any) -> Array:
-    sources, targets = moved_axes(source, a.ndim, "source"), moved_axes(destination, a.ndim, "destination")
+    sources, targets = axes_within(source, a.ndim, "source"), axes_within(destination, a.ndim, "destination")
     if len(sources) != len(targets):
         raise ValueError("`source` and `destination` arguments must have the same number of elements")
     order = [n for n in range(a.ndim) if n not in sources]
@@ -81,7 +64,7 @@ def moveaxis(a: Array, source: Any, destination: Any) -> Array:
 
 @implements(np.rollaxis)
 def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
-    (axis,) = moved_axes(axis, a.ndim, "axis")
+    (axis,) = axes_within(axis, a.ndim)
     start = start + a.ndim if start < 0 else start
     axes = [k for k in range(a.ndim) if k != axis]
     axes.insert(start - (axis < start), axis)
@@ -90,16 +73,18 @@ def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
 
 @implements(np.squeeze)
 def squeeze(a: Array, axis: Axis = None) -> Array:
-    axes = [k for k, n in enumerate(a.shape) if n == 1] if axis is None else moved_axes(axis, a.ndim, "axis")
-    if any([a.shape[k] != 1 for k in axes]):
-        raise ValueError(f"cannot select an axis to squeeze out which has size not equal to one: shape {a.shape}, axis {axis}")
+    axes = [k for k, n in enumerate(a.shape) if n == 1] if axis is None else axes_within(axis, a.ndim)
+    if any(a.shape[k] != 1 for k in axes):
+        raise ValueError(
+            f"cannot select an axis to squeeze out which has size not equal to one: shape {a.shape}, axis {axis}"
+        )
     return a.reshape(tuple([n for k, n in enumerate(a.shape) if k not in axes]))
 
 
 @implements(np.expand_dims)
 def expand_dims(a: Array, axis: Any) -> Array:
     n = a.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1)
-    axes = moved_axes(axis, n, "axis")
+    axes = axes_within(axis, n)
     if len(set(axes)) != len(axes):
         raise ValueError(f"repeated axis: {axis}")
     rest = iter(a.shape)
@@ -154,7 +139,7 @@ def flipud(m: Array) -> Array:
 
 @implements(np.rot90)
 def rot90(m: Array, k: int = 1, axes: Any = (0, 1)) -> Array:
-    i, j = moved_axes(tuple(axes), m.ndim, "axes")
+    i, j = axes_within(tuple(axes), m.ndim, "axes")
     if i == j:
         raise ValueError("Axes must be different.")
     if k % 4 == 0:

@@ -8,11 +8,11 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.choosing import sort
-from refgrad.functions.shapes import moved_axes, operand
+from refgrad.functions.front import axes_within, given, implements, operand
 from refgrad.op import Traced
 from refgrad.ops import deviation
 from refgrad.ops.shape import axes_of, count, kept
-from refgrad.trace import implements, plain
+from refgrad.trace import plain
 
 Array = Any
 Axis = int | tuple[int, ...] | None
@@ -31,7 +31,9 @@ def _spread_about_mean(op: Any) -> Any:
                 raise ValueError("ddof and correction can't be provided simultaneously.")
             ddof = correction
         a = a if dtype is None else a.astype(dtype)
-        return op(a, axis=axis, ddof=ddof, keepdims=keepdims is not _NONE and bool(keepdims), where=True if where is _NONE else plain(where))
+        return op(
+            a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=True if where is _NONE else plain(where)
+        )
 
     call.__name__ = op.name
     return call
@@ -42,8 +44,10 @@ implements(np.std)(_spread_about_mean(deviation.std))
 
 
 @implements(np.average)
-def average(a: Array, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _NONE) -> Any:
-    a, keep = operand(a), keepdims is not _NONE and bool(keepdims)
+def average(
+    a: Array, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _NONE
+) -> Any:
+    a, keep = operand(a), given(keepdims)
     if weights is None:
         y = np.mean(a, axis=axis, keepdims=keep)
         total = np.full(y.shape, a.size / max(int(np.prod(y.shape)), 1), y.dtype)
@@ -55,7 +59,9 @@ def average(a: Array, axis: Axis = None, weights: Any = None, returned: bool = F
             raise TypeError("Axis must be specified when shapes of a and weights differ.")
         if w.shape != tuple([a.shape[k] for k in axes]):
             raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
-        w = np.transpose(w, tuple(np.argsort(axes).tolist())).reshape(tuple([n if k in axes else 1 for k, n in enumerate(a.shape)]))
+        w = np.transpose(w, tuple(np.argsort(axes).tolist())).reshape(
+            tuple([n if k in axes else 1 for k, n in enumerate(a.shape)])
+        )
         w = np.broadcast_to(w, a.shape)
     total = np.sum(w, axis=axis, keepdims=keep)
     y = np.sum(a * w, axis=axis, keepdims=keep) / total
@@ -63,7 +69,9 @@ def average(a: Array, axis: Axis = None, weights: Any = None, returned: bool = F
 
 
 @implements(np.median)
-def median(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
+def median(
+    a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Array:
     ordered = _sorted_rows(a, axis)
     n = ordered.shape[-1]
     y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
@@ -75,7 +83,9 @@ def _sorted_rows(a: Array, axis: Axis) -> Array:
     rest = tuple([k for k in range(a.ndim) if k not in axes])
     rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
     if rows.shape[-1] == 0:
-        raise ArgumentError(f"the median or a quantile of no elements is not defined: shape {a.shape}, axis {axis}")
+        raise ArgumentError(
+            f"the median or a quantile of no elements is not defined: shape {a.shape}, axis {axis}"
+        )
     return sort(rows)
 
 
@@ -91,7 +101,9 @@ def quantile(
     weights: Any = None, interpolation: Any = None,
 ) -> Array:  # fmt: skip
     if method != "linear" or weights is not None or interpolation is not None:
-        raise NoRuleError(f"np.quantile: method={method!r} with weights has no rule; the linear method without weights has")
+        raise NoRuleError(
+            f"np.quantile: method={method!r} with weights has no rule; the linear method without weights has"
+        )
     if isinstance(q, Traced):
         raise NoRuleError("np.quantile: the derivative in q has no rule; q must be plain numbers")
     a = operand(a)
@@ -117,7 +129,7 @@ def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
 
 @implements(np.ptp)
 def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: Any = False) -> Array:
-    keepdims = keepdims is not _NONE and bool(keepdims)
+    keepdims = given(keepdims)
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
@@ -125,17 +137,25 @@ def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: Any = False) ->
 
 
 def _without_nan(reduction: Any, identity: float) -> Any:
-    def call(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE, **kwargs: Any) -> Array:
-        keepdims = keepdims is not _NONE and bool(keepdims)
-        return reduction(np.where(np.isnan(plain(a)), identity, a), axis=axis, dtype=dtype, keepdims=keepdims, **kwargs)
+    def call(
+        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE, **kwargs: Any
+    ) -> Array:
+        keepdims = given(keepdims)
+        return reduction(
+            np.where(np.isnan(plain(a)), identity, a), axis=axis, dtype=dtype, keepdims=keepdims, **kwargs
+        )
 
     return call
 
 
 def _spread_without_nan(function: Any) -> Any:
-    def call(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE) -> Array:
+    def call(
+        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE
+    ) -> Array:
         present = ~np.isnan(plain(a))
-        return function(np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present)
+        return function(
+            np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present
+        )
 
     return call
 
@@ -160,12 +180,12 @@ def nancumprod(a: Array, axis: int | None = None, dtype: Any = None, out: None =
 def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE) -> Array:
     present = ~np.isnan(plain(a))
     safe = np.where(present, a, 0.0)
-    return np.mean(safe, axis=axis, dtype=dtype, keepdims=keepdims is not _NONE and bool(keepdims), where=present)
+    return np.mean(safe, axis=axis, dtype=dtype, keepdims=given(keepdims), where=present)
 
 
 def _extreme_without_nan(reduction: Any, identity: float) -> Any:
     def call(a: Array, axis: Axis = None, out: None = None, keepdims: Any = _NONE) -> Array:
-        keepdims, absent = keepdims is not _NONE and bool(keepdims), np.isnan(plain(a))
+        keepdims, absent = given(keepdims), np.isnan(plain(a))
         y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
         return np.where(np.all(absent, axis=axis, keepdims=keepdims), np.nan, y)
 
@@ -184,7 +204,7 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     a = operand(a)
-    (axis,) = moved_axes(axis, a.ndim, "axis")
+    (axis,) = axes_within(axis, a.ndim)
     lead = (slice(None),) * axis
     parts = [operand(x) if x is not _NONE else None for x in (prepend, append)]
     edge = (*a.shape[:axis], 1, *a.shape[axis + 1 :])
@@ -197,7 +217,15 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any
 
 
 def _cumulative(scan: Any, identity: float) -> Any:
-    def call(x: Array, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False) -> Array:
+    def call(
+        x: Array,
+        /,
+        *,
+        axis: int | None = None,
+        dtype: Any = None,
+        out: None = None,
+        include_initial: bool = False,
+    ) -> Array:
         if axis is None and x.ndim > 1:
             raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
         y = scan(x, 0 if axis is None else axis, dtype)
@@ -225,7 +253,7 @@ def ediff1d(ary: Array, to_end: Any = None, to_begin: Any = None) -> Array:
 @implements(np.trapezoid)
 def trapezoid(y: Array, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
     y = operand(y)
-    (axis,) = moved_axes(axis, y.ndim, "axis")
+    (axis,) = axes_within(axis, y.ndim)
     lead = (slice(None),) * axis
     if x is not None:
         x = operand(x)
@@ -235,10 +263,14 @@ def trapezoid(y: Array, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
 
 
 @implements(np.cross)
-def cross(a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
+def cross(
+    a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array:
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
     a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(f"np.cross: vectors of three components are expected, got {a.shape[-1]} and {b.shape[-1]}")
+        raise ValueError(
+            f"np.cross: vectors of three components are expected, got {a.shape[-1]} and {b.shape[-1]}"
+        )
     (a0, a1, a2), (b0, b1, b2) = [(v[..., 0], v[..., 1], v[..., 2]) for v in (a, b)]
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)

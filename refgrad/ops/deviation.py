@@ -33,7 +33,9 @@ def _centred(x: Array, axis: Axis, where: Any) -> Array:
     return masked(x - np.mean(x, axis=axis, keepdims=True, where=where), where)
 
 
-def _var_radius(fmt: Any, y: Array, xs: Any, es: Any, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Any:
+def _var_radius(
+    fmt: Any, y: Array, xs: Any, es: Any, axis: Axis, ddof: Any, keepdims: bool, where: Any
+) -> Any:
     """Each deviation carries the error of the mean. One-pass kernels (Welford; Chan, Golub and LeVeque, 1983) stay within the same."""
     x, e = xs[0], np.broadcast_to(bounds.zero(es[0]), np.shape(xs[0]))
     n, left = number(np.shape(x), axis, True, where), _freedom(np.shape(x), axis, ddof, where)
@@ -58,7 +60,11 @@ def _std_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: An
     """sqrt of the interval of the variance; its squares may underflow or overflow where the deviation itself does not."""
     variance = y * y
     radius = _var_radius(fmt, variance, xs, es, **params) + 2 * fmt.store(variance)
-    carried = np.where(radius < variance, radius / (y + np.sqrt(np.maximum(variance - radius, 0.0))), np.sqrt(variance + radius))
+    carried = np.where(
+        radius < variance,
+        radius / (y + np.sqrt(np.maximum(variance - radius, 0.0))),
+        np.sqrt(variance + radius),
+    )
     return np.where(variance > fmt.max, np.inf, carried + 2 * fmt.store(y, carried))
 
 
@@ -93,7 +99,11 @@ var = register(
 def _unit(x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Array:
     """dy/dx = (x - m)/((n - ddof) y); 0, one of many acceptable ones, where all x are equal."""
     top = expanded(y, x, axis, keepdims)
-    return np.where(top == 0, 0.0, _centred(x, axis, where) / (np.where(top == 0, 1.0, top) * _freedom(x.shape, axis, ddof, where)))
+    return np.where(
+        top == 0,
+        0.0,
+        _centred(x, axis, where) / (np.where(top == 0, 1.0, top) * _freedom(x.shape, axis, ddof, where)),
+    )
 
 
 std = register(

@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops import samplers
 
 Array = Any
@@ -23,7 +23,10 @@ def clean(key: Any) -> Any:
 
 def repeats(key: Any) -> bool:
     """Whether an index may select an element twice: integer arrays do, slices, integers and masks do not."""
-    return any(isinstance(k, (np.ndarray, list)) and np.asarray(k).dtype.kind != "b" and np.ndim(k) for k in (key if type(key) is tuple else (key,)))
+    parts = key if type(key) is tuple else (key,)
+    return any(
+        isinstance(k, (np.ndarray, list)) and np.asarray(k).dtype.kind != "b" and np.ndim(k) for k in parts
+    )
 
 
 def _getitem(x: Array, key: Any = ()) -> Array:
@@ -47,14 +50,22 @@ def _put_add_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     x, e = np.abs(xs[0]), bounds.zero(es[0])
     terms = forward(((x + e) != 0).astype(fmt.wide), **params)
     size = forward(x + e, **params)
-    return bounds.zero(radius) + np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0)
+    return bounds.zero(radius) + np.where(
+        terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0
+    )
 
 
 def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:
-    """x[key]. Torch has no negative steps: the axis is turned round first. Beside arrays NumPy takes integers for arrays, torch does not."""
+    """x[key] as NumPy reads it.
+
+    Torch has no negative steps: the axis is turned round first. Beside arrays NumPy takes integers for arrays, torch does not.
+    """
     parts, axis = list(key) if type(key) is tuple else [key], 0
-    beside = any([isinstance(k, np.ndarray) and k.ndim for k in parts])
-    taken = sum(k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else k is not None and k is not Ellipsis for k in parts)
+    beside = any(isinstance(k, np.ndarray) and k.ndim for k in parts)
+    taken = sum(
+        k.ndim if isinstance(k, np.ndarray) and k.dtype.kind == "b" else k is not None and k is not Ellipsis
+        for k in parts
+    )
     for place, k in enumerate(parts):
         if isinstance(k, (np.ndarray, np.generic)) or (isinstance(k, int) and beside):
             index = torch.as_tensor(k, device=x.device)
@@ -62,7 +73,11 @@ def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:
         elif isinstance(k, slice) and (k.step or 1) < 0:
             chosen = range(*k.indices(x.shape[axis]))
             start = x.shape[axis] - 1 - chosen.start
-            parts[place] = slice(start, start + (len(chosen) - 1) * -chosen.step + 1, -chosen.step) if chosen else slice(0, 0)
+            parts[place] = (
+                slice(start, start + (len(chosen) - 1) * -chosen.step + 1, -chosen.step)
+                if chosen
+                else slice(0, 0)
+            )
             x = torch.flip(x, (axis,))
         if k is Ellipsis:
             axis += x.ndim - taken
@@ -80,7 +95,7 @@ getitem = register(
     domain=sampled(samplers.getitem),
 )  # fmt: skip
 
-put_add = register(
+put_add: Op = register(
     "put_add", _put_add,
     jvp=lambda x_dot, shape, key: put_add(x_dot, shape=shape, key=key),
     vjp=lambda y_bar, key: y_bar[key],

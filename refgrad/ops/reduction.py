@@ -20,7 +20,7 @@ def masked(x: Array, where: Any, other: float = 0.0) -> Array:
     return x if where is True else np.where(where, x, other)
 
 
-def number(shape: tuple[int, ...], axis: Axis, keepdims: bool, where: Any) -> Any:
+def number(shape: tuple[int, ...], axis: Axis, keepdims: Any, where: Any) -> Any:
     """How many elements each result takes together: an int, or with a mask an array."""
     if where is True:
         return count(shape, axis)
@@ -41,7 +41,11 @@ def dims(x: Any, axis: Axis) -> tuple[int, ...]:
 
 
 def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
-    return x if where is True else torch.where(torch.as_tensor(where, device=x.device), x, torch.full((), other, dtype=x.dtype, device=x.device))
+    if where is True:
+        return x
+    return torch.where(
+        torch.as_tensor(where, device=x.device), x, torch.full((), other, dtype=x.dtype, device=x.device)
+    )
 
 
 def torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
@@ -64,11 +68,14 @@ def _torch_prod(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, wh
 def torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
     """torch.mean with NumPy's parameters."""
     if where is not True:
-        return torch_sum(torch, x, axis, keepdims, None, where) / torch.as_tensor(number(tuple(x.shape), axis, keepdims, where), device=x.device)
+        n = torch.as_tensor(number(tuple(x.shape), axis, keepdims, where), device=x.device)
+        return torch_sum(torch, x, axis, keepdims, None, where) / n
     return torch.mean(x, dims(x, axis), keepdim=keepdims) if dims(x, axis) else x.clone()
 
 
-def _torch_extreme(torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+def _torch_extreme(
+    torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
+) -> Any:
     y = x if where is True else _torch_masked(torch, x, where, initial)
     y = reduce(y, dims(x, axis), keepdim=keepdims) if dims(x, axis) else y.clone()
     return y if initial is None else choose(y, torch.full_like(y, initial))
@@ -77,7 +84,7 @@ def _torch_extreme(torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, kee
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
-def _sum(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+def _sum(x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
     if where is True and initial is None:
         return np.add.reduce(x, axis=axis, keepdims=keepdims)
     return np.sum(x, axis=axis, keepdims=keepdims, initial=0 if initial is None else initial, where=where)
@@ -95,9 +102,11 @@ sum = register(
 )  # fmt: skip
 
 
-def _mean(x: Array, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Array:
+def _mean(x: Array, axis: Axis = None, keepdims: Any = False, where: Any = True) -> Array:
     if where is True and hasattr(x, "dtype") and x.dtype.kind == "f" and x.dtype.itemsize > 2:
-        return np.true_divide(np.add.reduce(x, axis=axis, keepdims=keepdims), x.dtype.type(count(x.shape, axis)))
+        return np.true_divide(
+            np.add.reduce(x, axis=axis, keepdims=keepdims), x.dtype.type(count(x.shape, axis))
+        )
     return np.mean(x, axis=axis, keepdims=keepdims, where=where)
 
 
@@ -126,7 +135,9 @@ mean = register(
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _prod(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+def _prod(
+    x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Array:
     if where is True and initial is None:
         return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
     return np.prod(x, axis=axis, keepdims=keepdims, initial=1 if initial is None else initial, where=where)
@@ -142,15 +153,19 @@ def _prod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
 
 
 def _others(x: Array) -> Array:
-    """Along the last axis the product of all other elements, by a tree of products: no division, so right at zeros, in every order
-    of derivative."""
+    """Along the last axis the product of all other elements, by a tree of products.
+
+    No division, so right at zeros, in every order of derivative.
+    """
     n = x.shape[-1]
     if n <= 2:
         return x[..., ::-1] if n == 2 else np.ones(x.shape, x.dtype)
     m = n // 2
     a, b, rest = x[..., :m], x[..., m : 2 * m], x[..., 2 * m :]
     outside = _others(concatenate(a * b, rest, axis=-1) if n % 2 else a * b)
-    return concatenate(outside[..., :m] * b, outside[..., :m] * a, *([outside[..., m:]] if n % 2 else []), axis=-1)
+    return concatenate(
+        outside[..., :m] * b, outside[..., :m] * a, *([outside[..., m:]] if n % 2 else []), axis=-1
+    )
 
 
 def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
@@ -172,7 +187,9 @@ def _ghost(x: Array, roundings: int = 1) -> Array:
 
 def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(xs[0]), params["roundings"] * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0)
+        return np.where(
+            np.isfinite(xs[0]), params["roundings"] * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0
+        )
 
 
 # Zero, known only up to the rounding of two terms of size |x| that cancel.
@@ -193,8 +210,12 @@ def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, pa
     e, size, e2 = bounds.zero(es[0]), np.abs(xs[1]), bounds.zero(es[1])
     over = {"axis": params["axis"], "keepdims": True}
     factors = np.where(size + e2 == 0, 1.0, size)
-    lost, unsafe = bounds.product_underflow(fmt, factors, e2, count(np.shape(y), params["axis"]), lambda x: np.multiply.reduce(x, **over))
-    lost = np.where((y != 0) | (e > 0), lost / np.minimum(np.where(factors > 0, factors, 1.0), 1.0) + fmt.eta, 0.0)
+    lost, unsafe = bounds.product_underflow(
+        fmt, factors, e2, count(np.shape(y), params["axis"]), lambda x: np.multiply.reduce(x, **over)
+    )
+    lost = np.where(
+        (y != 0) | (e > 0), lost / np.minimum(np.where(factors > 0, factors, 1.0), 1.0) + fmt.eta, 0.0
+    )
     return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + 2 * fmt.u * (np.abs(y) + e) + lost)
 
 
@@ -206,6 +227,7 @@ divided_out = register(
     jvp={"x1": lambda x1_dot, axis: _loosened(x1_dot, axis), "x2": lambda x2_dot, x1, x2, axis: x2_dot * _left_of_quotient(x1, x2, axis)},
     vjp={"x1": lambda y_bar, axis: _loosened(y_bar, axis), "x2": lambda y_bar, x1, x2, axis: y_bar * _left_of_quotient(x1, x2, axis)},
     rounding=_divided_out_rounding,
+    domain=sampled(samplers.factored),
 )  # fmt: skip
 
 
@@ -230,13 +252,13 @@ prod = register(
 # --- extremes ---------------------------------------------------------------------------------------------------------
 
 
-def _max(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+def _max(x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
     if where is True and initial is None:
         return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
 
 
-def _min(x: Array, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Array:
+def _min(x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Array:
     if where is True and initial is None:
         return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
@@ -246,11 +268,17 @@ def _extreme_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     """Monotone in every element, and exact."""
     x, e = xs[0], es[0]
     initial = params["initial"]
-    rounded = 0.0 if initial is None else np.where(y == initial, fmt.u * abs(initial), 0.0)  # a constant that the format may not hold
+    rounded = (
+        0.0 if initial is None else np.where(y == initial, fmt.u * abs(initial), 0.0)
+    )  # a constant that the format may not hold
     if e is None:
         return rounded if np.any(rounded) else None
     radius = np.maximum(np.maximum(forward(x + e, **params) - y, y - forward(x - e, **params)), rounded)
-    return np.where(np.isnan(radius) & ~np.isnan(y), np.where(np.isinf(y) & (np.max(e, initial=0.0) < np.inf), 0.0, np.inf), radius)
+    return np.where(
+        np.isnan(radius) & ~np.isnan(y),
+        np.where(np.isinf(y) & (np.max(e, initial=0.0) < np.inf), 0.0, np.inf),
+        radius,
+    )
 
 
 def _equal_shares(x: Array, y: Array, axis: Axis = None, initial: Any = None, where: Any = True) -> Array:
@@ -260,7 +288,7 @@ def _equal_shares(x: Array, y: Array, axis: Axis = None, initial: Any = None, wh
         number = number + (y == initial)
     shares = tied.astype(y.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):  # no element equals a NaN: nothing is defined
-        return np.where((number == 0) & (y != y), np.nan, shares / np.maximum(number, 1)).astype(y.dtype)
+        return np.where((number == 0) & np.isnan(y), np.nan, shares / np.maximum(number, 1)).astype(y.dtype)
 
 
 def _equal_shares_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
@@ -288,12 +316,12 @@ def _equal_shares_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, p
 equal_shares = register("equal_shares", _equal_shares, jvp=None, vjp=None, rounding=_equal_shares_rounding)
 
 
-def _pick_jvp(x_dot: Array, x: Array, y: Array, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Array:
+def _pick_jvp(x_dot: Array, x: Array, y: Array, axis: Axis, keepdims: Any, initial: Any, where: Any) -> Array:
     shares = equal_shares(x, expanded(y, x, axis, keepdims), axis=axis, initial=initial, where=where)
     return np.add.reduce(np.where(shares == 0, 0.0, x_dot * shares), axis=axis, keepdims=keepdims)
 
 
-def _pick_vjp(y_bar: Array, x: Array, y: Array, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Array:
+def _pick_vjp(y_bar: Array, x: Array, y: Array, axis: Axis, keepdims: Any, initial: Any, where: Any) -> Array:
     shares = equal_shares(x, expanded(y, x, axis, keepdims), axis=axis, initial=initial, where=where)
     return np.where(shares == 0, 0.0, shares * spread(y_bar, x.shape, axis, keepdims))
 

@@ -83,7 +83,11 @@ def variance(rng: Rng) -> Sample:
     """A reduction over at least three distinct values, with ddof."""
     dims = shape(rng, low=1, sizes=(3, 4))
     x = distinct(rng, dims)
-    params: dict[str, Any] = {"axis": axis(rng, x.ndim), "keepdims": bool(rng.random() < 0.4), "ddof": int(rng.integers(2))}
+    params: dict[str, Any] = {
+        "axis": axis(rng, x.ndim),
+        "keepdims": bool(rng.random() < 0.4),
+        "ddof": int(rng.integers(2)),
+    }
     if rng.random() < 0.25:
         mask = rng.random(dims) < 0.8
         enough = np.add.reduce(mask, axis=params["axis"], keepdims=True, dtype=int) >= 2
@@ -146,7 +150,10 @@ def pad(rng: Rng) -> Sample:
     """An array and widths in one of NumPy's forms."""
     x = array(rng, shape(rng, low=1))
     pairs = tuple([(int(a), int(b)) for a, b in rng.integers(0, 3, (x.ndim, 2))])
-    return (x,), {"pad_width": [int(pairs[0][0]), pairs[0], pairs][int(rng.integers(3))], "constant_values": float(rng.choice([0.0, 1.5]))}
+    return (x,), {
+        "pad_width": [int(pairs[0][0]), pairs[0], pairs][int(rng.integers(3))],
+        "constant_values": float(rng.choice([0.0, 1.5])),
+    }
 
 
 def concatenate(rng: Rng) -> Sample:
@@ -170,7 +177,8 @@ def key(rng: Rng, dims: tuple[int, ...]) -> Any:
     for n in dims:
         kind = int(rng.integers(7 if n else 3))
         if kind <= 1:
-            parts.append(slice(*[(None, 0, 1, -1)[int(rng.integers(4))] for _ in range(2)], (None, 1, 2, -1, -2)[int(rng.integers(5))]))
+            start, stop = [(None, 0, 1, -1)[int(rng.integers(4))] for _ in range(2)]
+            parts.append(slice(start, stop, (None, 1, 2, -1, -2)[int(rng.integers(5))]))
         elif kind == 2:
             parts.append(slice(None))
         elif kind == 3:
@@ -203,7 +211,22 @@ def put_add(rng: Rng) -> Sample:
 def recurrence(rng: Rng) -> Sample:
     """Factors and terms of one shape."""
     dims = shape(rng, low=1)
-    return (array(rng, dims), array(rng, dims)), {"axis": one_axis(rng, len(dims)), "reverse": bool(rng.random() < 0.5)}
+    return (array(rng, dims), array(rng, dims)), {
+        "axis": one_axis(rng, len(dims)),
+        "reverse": bool(rng.random() < 0.5),
+    }
+
+
+def factored(rng: Rng) -> Sample:
+    """Products, and the factors that they are divided by."""
+    dims = shape(rng, low=1)
+    return (array(rng, dims), array(rng, dims)), {"axis": one_axis(rng, len(dims))}
+
+
+def quotients(rng: Rng) -> Sample:
+    """Derivatives of products, factors, and what the derivatives are along or against."""
+    operands, params = recurrence(rng)
+    return (*operands, array(rng, operands[0].shape)), params
 
 
 def sort(rng: Rng) -> Sample:

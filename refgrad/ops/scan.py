@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops import samplers
 from refgrad.ops.reduction import ghost
 from refgrad.ops.shape import concatenate
@@ -89,7 +89,11 @@ def _recurrence_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, par
     most = forward(a + ea, b + eb, **params)
     radius = most - forward(a, b, **params) if bounds.some(es) else 0.0
     n = np.shape(y)[params["axis"]]
-    radius = radius + 2 * n * fmt.u * most + n * fmt.eta * forward(np.maximum(a + ea, 1.0), np.ones_like(b), **params)
+    radius = (
+        radius
+        + 2 * n * fmt.u * most
+        + n * fmt.eta * forward(np.maximum(a + ea, 1.0), np.ones_like(b), **params)
+    )
     return np.where((most > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
@@ -109,7 +113,7 @@ def _recurrence_x2_vjp(y_bar: Array, x1: Array, axis: int, reverse: bool) -> Arr
 
 
 # Differentiating y_k = a_k y_(k-1) + b_k gives a recurrence of the same a; its transpose runs the other way, with a shifted by one.
-linear_recurrence = register(
+linear_recurrence: Op = register(
     "linear_recurrence", _recurrence,
     jvp={
         "x1": _recurrence_x1_jvp,
@@ -130,13 +134,17 @@ def _cumprod(x: Array, axis: int | None = None) -> Array:
 
 def _cumprod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     """The bound of a product, for every partial one."""
-    return bounds.multiplied(fmt, y, xs, es, lambda x: _cumsum(x, params["axis"]), lambda x: forward(x, **params))
+    return bounds.multiplied(
+        fmt, y, xs, es, lambda x: _cumsum(x, params["axis"]), lambda x: forward(x, **params)
+    )
 
 
 def _as_quotients_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     axis = params["axis"]
     e, factors, terms = bounds.zero(es[0]), np.abs(xs[1]), np.abs(xs[2]) + bounds.zero(es[2])
-    lost, unsafe = bounds.product_underflow(fmt, factors, bounds.zero(es[1]), np.shape(y)[axis], lambda x: _cumprod(x, axis))
+    lost, unsafe = bounds.product_underflow(
+        fmt, factors, bounds.zero(es[1]), np.shape(y)[axis], lambda x: _cumprod(x, axis)
+    )
     inverse = np.where(factors > 0, 1.0 / np.where(factors > 0, factors, 1.0), 0.0)
     if params["reverse"]:
         extra = np.flip(_cumsum(np.flip(lost * terms, axis), axis), axis) * inverse
@@ -164,7 +172,9 @@ def _as_quotients_x2_jvp(x2_dot: Array, x2: Array, x3: Array, axis: int, reverse
 
 
 def _as_quotients_x2_vjp(y_bar: Array, x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
-    return (y_bar if reverse else _summed_on(y_bar * np.cumprod(x2, axis), axis, True)) * _size(x2, x3, axis, reverse)
+    return (y_bar if reverse else _summed_on(y_bar * np.cumprod(x2, axis), axis, True)) * _size(
+        x2, x3, axis, reverse
+    )
 
 
 # The derivative x1 of cumprod of x2 along or against x3, as kernels compute it where no factor is zero: from the products y by
@@ -175,6 +185,7 @@ as_quotients = register(
     jvp={"x1": lambda x1_dot: x1_dot, "x2": _as_quotients_x2_jvp},
     vjp={"x1": lambda y_bar: y_bar, "x2": _as_quotients_x2_vjp},
     rounding=_as_quotients_rounding,
+    domain=sampled(samplers.quotients),
 )  # fmt: skip
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import sampled
-from refgrad.op import Traced, register
+from refgrad.op import Op, Traced, register
 from refgrad.ops import samplers
 
 Array = Any
 Axis = int | tuple[int, ...] | None
+_FLOAT, _INT = np.dtype(float), np.dtype(int)
 
 
 # --- axes, as every family with an axis parameter reads them ----------------------------------------------------------
@@ -45,7 +46,9 @@ def spread(y: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Arra
         y = y.reshape(kept(shape, axis))
     if isinstance(y, Traced):
         return broadcast_to(y, shape=shape)
-    x = np.empty(shape, y.dtype)  # faster than a broadcast view, and a gradient that ends here can be written to
+    x = np.empty(
+        shape, y.dtype
+    )  # faster than a broadcast view, and a gradient that ends here can be written to
     x[...] = y
     return x
 
@@ -53,7 +56,9 @@ def spread(y: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Arra
 def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     """Sum over whatever ``shape`` was broadcast along: the transpose of broadcast_to."""
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple([lead + k for k, n in enumerate(shape) if n == 1 and x.shape[lead + k] != 1])
+    axes = tuple(range(lead)) + tuple(
+        [lead + k for k, n in enumerate(shape) if n == 1 and x.shape[lead + k] != 1]
+    )
     return np.reshape(np.add.reduce(x, axis=axes), shape) if axes else x
 
 
@@ -114,7 +119,7 @@ broadcast_to = register(
 )  # fmt: skip
 
 
-def _astype(x: Array, dtype: Any = np.dtype(float)) -> Array:
+def _astype(x: Array, dtype: Any = _FLOAT) -> Array:
     return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
 
 
@@ -138,12 +143,12 @@ astype = register(
     jvp=lambda x_dot, dtype: x_dot.astype(dtype),
     vjp=lambda y_bar: y_bar,
     rounding=_astype_rounding,
-    torch=lambda torch, x, dtype=np.dtype(float): x.to(getattr(torch, np.dtype(dtype).name)),
+    torch=lambda torch, x, dtype=_FLOAT: x.to(getattr(torch, np.dtype(dtype).name)),
     domain=sampled(samplers.astype),
 )  # fmt: skip
 
 
-def _to_integer(x: Array, dtype: Any = np.dtype(int)) -> Array:
+def _to_integer(x: Array, dtype: Any = _INT) -> Array:
     return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
 
 
@@ -152,7 +157,7 @@ to_integer = register(
     jvp=None,
     vjp=None,
     rounding=lambda fmt, forward, y, xs, es, params: None,
-    torch=lambda torch, x, dtype=np.dtype(int): x.to(getattr(torch, np.dtype(dtype).name)),
+    torch=lambda torch, x, dtype=_INT: x.to(getattr(torch, np.dtype(dtype).name)),
 )  # fmt: skip
 
 
@@ -227,7 +232,7 @@ def _torch_pad(torch: Any, x: Any, pad_width: Any, constant_values: Any) -> Any:
     return torch.nn.functional.pad(x, flat, value=float(constant_values))
 
 
-pad = register(
+pad: Op = register(
     "pad", _pad,
     jvp=lambda x_dot, pad_width: pad(x_dot, pad_width=pad_width),
     vjp=lambda y_bar, x_shape, pad_width: y_bar[
@@ -246,7 +251,9 @@ def _concatenate(*xs: Array, axis: int = 0) -> Array:
     return np.concatenate(xs, axis)
 
 
-def _pieces(y_bar: Array, shapes: tuple[tuple[int, ...], ...], axis: int, active: tuple[bool, ...]) -> list[Array]:
+def _pieces(
+    y_bar: Array, shapes: tuple[tuple[int, ...], ...], axis: int, active: tuple[bool, ...]
+) -> list[Array]:
     lead = (slice(None),) * (axis % y_bar.ndim)
     pieces, start = [], 0
     for shape, a in zip(shapes, active, strict=True):
@@ -256,7 +263,7 @@ def _pieces(y_bar: Array, shapes: tuple[tuple[int, ...], ...], axis: int, active
     return pieces
 
 
-concatenate = register(
+concatenate: Op = register(
     "concatenate", _concatenate,
     jvp=lambda xs_dot, axis: concatenate(*xs_dot, axis=axis),
     vjp=lambda y_bar, xs_shape, axis, active: _pieces(y_bar, xs_shape, axis, active),

@@ -58,12 +58,16 @@ def _backward_error(fmt: Any, a: Array, e: Any, passes: int) -> Array:
 
 
 def _amplified(g: Array, m: Array) -> Array:
-    """(I - G)^-1 M <= M + rho/(1 - rho) max over rows of M, rho = ||G||_inf; infinite near singular."""
-    rho = np.max(np.sum(g, axis=-1), axis=-1, initial=0)[..., None, None]
-    near = ~(rho < 0.5)
-    return np.where(
-        near, np.inf, m + np.where(near, 1.0, rho / (1 - rho)) * np.max(m, axis=-2, keepdims=True, initial=0)
-    )
+    """(I - G)^-1 M, infinite where the perturbed matrix may be singular.
+
+    For G >= 0 the series sum G^k converges exactly if some w > 0 has (I - G) w > 0 (M-matrices: Berman and Plemmons,
+    Nonnegative Matrices, chapter 6); w = (I - G)^-1 1 is tried. A norm of G below 1 would give up much earlier.
+    """
+    n = g.shape[-1]
+    z = dense.solve_or_nan(np.eye(n, dtype=g.dtype) - g, np.concatenate([m, np.ones((*m.shape[:-1], 1), m.dtype)], axis=-1))
+    w = z[..., -1:]
+    sure = np.all((w > 0) & (w - g @ w > 0.5), axis=(-2, -1), keepdims=True)
+    return np.where(sure, np.maximum(z[..., :-1], m), np.inf)
 
 
 def _relative_det(g: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops import samplers
 
 Array = Any
@@ -89,7 +89,7 @@ sort = register(
 )  # fmt: skip
 
 # The order of x2 is constant wherever the derivative exists: no rule for x2.
-in_order = register(
+in_order: Op = register(
     "in_order", _in_order,
     jvp={"x1": lambda x1_dot, x2, axis: in_order(x1_dot, x2, axis=axis)},
     vjp={"x1": lambda y_bar, x2, axis: out_of_order(y_bar, x2, axis=axis)},
@@ -97,7 +97,7 @@ in_order = register(
     domain=sampled(samplers.ordered, smooth=False),
 )  # fmt: skip
 
-out_of_order = register(
+out_of_order: Op = register(
     "out_of_order", _out_of_order,
     jvp={"x1": lambda x1_dot, x2, axis: out_of_order(x1_dot, x2, axis=axis)},
     vjp={"x1": lambda y_bar, x2, axis: in_order(y_bar, x2, axis=axis)},

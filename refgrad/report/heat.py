@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
-from refgrad.report.records import DISAGREE, Run, severity
+from refgrad.report.records import DISAGREE, KNOWN, Run, severity
 from refgrad.report.text import brief, short
 
 SYMBOLS = {"wrong": "✗", "near": "▲", "mid": "●", "low": "○"}
@@ -60,6 +60,8 @@ def heat_map(run: Run) -> HeatMap:
         column = (r.device, r.dtype, r.mode)
         for op, (_, compared, ratio) in r.ops.items():
             elements[op, column] += compared
+            if r.status == KNOWN and not ratio <= 1:
+                continue  # recorded in deviations.toml: it has its own section
             worst[op, column] = max(worst[op, column], severity(ratio))
         if r.status == DISAGREE and r.first_wrong is not None:
             for op in r.first_wrong[1].split(" or "):

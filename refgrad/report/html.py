@@ -18,17 +18,18 @@ from refgrad.errors import RefgradError
 from refgrad.report import text
 from refgrad.report.clusters import Cluster, clusters, term
 from refgrad.report.coverage import shares, unjudged
+from refgrad.report.deviations import known
 from refgrad.report.figure import Figure, figure
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
-from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.verdict import verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SYMBOLS = {AGREE: "✓", DISAGREE: "✗", ERROR: "⚠", UNDECIDED: "?", UNSUPPORTED: "–"}
+SYMBOLS = {AGREE: "✓", DISAGREE: "✗", ERROR: "⚠", KNOWN: "≠", UNDECIDED: "?", UNSUPPORTED: "–"}
 MOST_IN_FULL = 40  # clusters with figure, script and case
 ROOM = 300_000  # characters of scripts and cases in the page
 MOST_SCRIPT, MOST_CASE = 24_000, 48_000
@@ -58,7 +59,7 @@ def render(run: Run) -> str:
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), unjudged=unjudged(run), payload=payload(run), statuses=STATUSES, symbols=SYMBOLS,
+        shares=shares(run), unjudged=unjudged(run), known=known(run), payload=payload(run), statuses=STATUSES, symbols=SYMBOLS,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from refgrad.errors import CaseFileError
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
-STATUSES = (DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, AGREE)  # the order in which a reader wants them
+KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
+STATUSES = (DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, AGREE)  # the order in which a reader wants them
 FAILURES = (DISAGREE, ERROR)
 Json = Mapping[str, Any]
 
@@ -137,6 +138,7 @@ class Result:
     worst_elements: tuple[Element, ...]
     script: str
     case: Json
+    known: str = ""  # the entries of deviations.toml that record this disagreement
 
     @property
     def failed(self) -> bool:
@@ -163,7 +165,7 @@ class Result:
     @property
     def text(self) -> str:
         """The one thing to say about it: a disagreement has a sentence, everything else a reason."""
-        return self.message or self.reason if self.status == DISAGREE else self.reason or self.message
+        return self.message or self.reason if self.status in (DISAGREE, KNOWN) else self.reason or self.message
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -185,6 +187,9 @@ class Result:
         status = _text(data, "status")
         if status not in STATUSES:
             raise _wrong("status", status, f"one of {', '.join(STATUSES)}")
+        known = _text(data, "known", "")
+        if known and status == DISAGREE:
+            status = KNOWN
         first = data.get("first_wrong")
         if first is not None and not (isinstance(first, dict) and isinstance(first.get("node"), int)):
             raise _wrong("first_wrong", first, "a node and an op")
@@ -200,7 +205,7 @@ class Result:
             first_wrong=None if first is None else (first["node"], _text(first, "op", "")),
             message=_text(data, "message", ""),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
-            script=_text(data, "script", ""), case=_object(data, "case"),
+            script=_text(data, "script", ""), case=_object(data, "case"), known=known,
         )  # fmt: skip
 
 
@@ -226,6 +231,7 @@ class Header:
     modes: tuple[str, ...]
     environment: Mapping[str, str]
     present: Mapping[str, str]  # device -> what it is, or why it was not judged
+    deviations: tuple[tuple[str, str, str], ...] = ()  # known disagreements: id, reason, link
 
     @classmethod
     def read(cls, data: Json) -> Header:
@@ -236,6 +242,7 @@ class Header:
             str(data.get("profile") or ""), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
             _texts(data, "modes"), {str(k): str(v) for k, v in sorted(around.items()) if k != "devices"},
             {str(k): str(v) for k, v in sorted(_object(around, "devices").items())},
+            tuple(tuple(_text(d, key, "") for key in ("id", "reason", "link")) for d in _list(data, "deviations") if isinstance(d, dict)),
         )  # fmt: skip
 
 

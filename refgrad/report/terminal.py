@@ -8,7 +8,8 @@ from typing import TextIO
 
 from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares, unjudged
-from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.deviations import known
+from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.text import brief, cut, one_line
 from refgrad.report.verdict import FAIL, PASS, verdict
 
@@ -41,6 +42,10 @@ def table(run: Run, color: bool = False) -> str:
         lines.append(f"... and {len(run.crashes) - MOST} more crashes")
     if found or run.crashes:
         lines.append("")
+    for k in known(run):
+        lines.append(cut(f"known  {one_line(k.id)}  {brief(k.cases)} case{'s' * (k.cases != 1)}  {one_line(k.link)}", WIDTH))
+    if known(run):
+        lines.append("")
     lines += _not_judged(run)
     lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
     lines += textwrap.wrap(
@@ -54,13 +59,12 @@ def table(run: Run, color: bool = False) -> str:
 
 
 def _judged(run: Run) -> list[str]:
-    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "undec.", "unsup.", "elem.", "worst")
-    form = "{:<7}{:<9}{:<19}{:>6}{:>6}{:>6}{:>7}{:>7}{:>6}{:>6}"
+    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "known", "open", "elem.", "worst")
+    form = "{:<6} {:<8} {:<18} {:>6}{:>6}{:>6}{:>6}{:>6}{:>7}{:>6}"
     lines = [form.format(*titles)]
     for s in shares(run):
-        tally = [
-            brief(s.statuses[STATUSES.index(k)]) for k in (AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED)
-        ]
+        tally = [brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, KNOWN)]
+        tally.append(brief(s.of(UNDECIDED) + s.of(UNSUPPORTED)))
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines

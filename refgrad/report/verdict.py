@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from refgrad.report.records import DISAGREE, ERROR, Run
+from refgrad.report.records import DISAGREE, ERROR, KNOWN, Run
 from refgrad.report.text import count, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
@@ -71,6 +71,9 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing was proved: none of the planted errors was caught, so this run could not have failed."
     if code:
         return f"Nothing failed in the results, but the run ended with exit code {code}."
+    recorded = len({r.id for r in run.results if r.status == KNOWN})
+    if recorded:
+        return f"Every gradient that was judged agrees with the derivative, but for {several(recorded, 'case')} of known disagreements."
     return "Every gradient that was judged agrees with the derivative."
 
 

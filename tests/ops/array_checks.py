@@ -40,8 +40,13 @@ def _confirm_one(op, xs, params, rng):
 
     y_bar = rng.standard_normal(np.shape(y))
     x_bars = vjp(f, *xs)[1](y_bar)
-    assert close(np.sum(y_bar * y_dot), sum(np.sum(b * d) for b, d in zip(x_bars, xs_dot, strict=True))), (xs, params)
-    for k, (x, x_bar) in enumerate(zip(xs, x_bars, strict=True)):  # the VJP alone, along a direction of its own
+    assert close(np.sum(y_bar * y_dot), sum(np.sum(b * d) for b, d in zip(x_bars, xs_dot, strict=True))), (
+        xs,
+        params,
+    )
+    for k, (x, x_bar) in enumerate(
+        zip(xs, x_bars, strict=True)
+    ):  # the VJP alone, along a direction of its own
         direction = [np.zeros(np.shape(v)) for v in xs]
         direction[k] = rng.standard_normal(np.shape(x))
         along, _ = differences(f, xs, direction)
@@ -73,7 +78,8 @@ def confirm_special(name):
                 if allowed is None:
                     continue
                 low, high = allowed
-                assert np.all(x_bar >= low) and np.all(x_bar <= high), special.why
+                assert np.all(x_bar >= low), special.why
+                assert np.all(x_bar <= high), special.why
                 for place in np.ndindex(x.shape):
                     unit = [np.zeros(v.shape) for v in xs]
                     unit[k][place] = 1.0

@@ -46,8 +46,10 @@ def test_second_derivative_through_duplicates():
 
 
 def test_repeats():
-    assert indexing.repeats(np.array([0, 0])) and indexing.repeats((0, [1, 1]))
-    assert not indexing.repeats((slice(None), 1, None, ...)) and not indexing.repeats(np.array([True, False]))
+    assert indexing.repeats(np.array([0, 0]))
+    assert indexing.repeats((0, [1, 1]))
+    assert not indexing.repeats((slice(None), 1, None, ...))
+    assert not indexing.repeats(np.array([True, False]))
 
 
 def test_duplicate_accumulation_rounds():

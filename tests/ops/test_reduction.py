@@ -84,7 +84,9 @@ def test_infinite_cotangents_do_not_reach_the_others():
 def test_max_of_nan_leaves_nothing_defined():
     y, pullback = vjp(lambda x: np.max(x, axis=1), np.array([[1.0, np.nan], [1.0, 2.0]]))
     x_bar = pullback(np.ones(2))[0]
-    assert np.isnan(y[0]) and np.all(np.isnan(x_bar[0])) and np.array_equal(x_bar[1], [0.0, 1.0])
+    assert np.isnan(y[0])
+    assert np.all(np.isnan(x_bar[0]))
+    assert np.array_equal(x_bar[1], [0.0, 1.0])
 
 
 def _weights(x, fmt=FLOAT32):
@@ -102,14 +104,16 @@ def test_a_unique_maximum_is_certain():
 def test_exact_ties_may_get_any_share():
     value, radius = _weights(exact(np.array([1.0, 4.0, 4.0]), FLOAT32))
     assert value[0] == radius[0] == 0
-    assert np.all(value[1:] - radius[1:] <= 0) and np.all(value[1:] + radius[1:] >= 1)
+    assert np.all(value[1:] - radius[1:] <= 0)
+    assert np.all(value[1:] + radius[1:] >= 1)
 
 
 def test_runners_up_within_the_radius_may_be_the_maximum():
     x = Ball(np.array([1.0, 3.95, 4.0]), np.array([0.0, 0.1, 0.0]), FLOAT32)
     value, radius = _weights(x)
     assert value[0] == radius[0] == 0
-    assert np.all(value[1:] - radius[1:] <= 0) and np.all(value[1:] + radius[1:] >= 1)
+    assert np.all(value[1:] - radius[1:] <= 0)
+    assert np.all(value[1:] + radius[1:] >= 1)
 
 
 def test_std_of_equal_elements_has_a_zero_derivative():

@@ -28,10 +28,14 @@ def test_special_points(name):
 
 
 def _cumprod_jacobian(x):
-    return [[0.0 if j > k else np.prod(np.delete(x[: k + 1], j)) for j in range(len(x))] for k in range(len(x))]
+    return [
+        [0.0 if j > k else np.prod(np.delete(x[: k + 1], j)) for j in range(len(x))] for k in range(len(x))
+    ]
 
 
-@pytest.mark.parametrize("x", [[2.0, 3.0, 5.0, 7.0], [2.0, 0.0, 5.0, 7.0], [2.0, 0.0, 0.0, 7.0], [0.0, 0.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "x", [[2.0, 3.0, 5.0, 7.0], [2.0, 0.0, 5.0, 7.0], [2.0, 0.0, 0.0, 7.0], [0.0, 0.0, 0.0, 0.0]]
+)
 def test_cumprod_at_zeros(x):
     x = np.array(x)
     assert np.array_equal(jacrev(np.cumprod)(x), _cumprod_jacobian(x))
@@ -40,7 +44,9 @@ def test_cumprod_at_zeros(x):
 
 def test_second_derivative_of_cumprod_at_two_zeros():
     h = hessian(np.cumprod)(np.array([2.0, 0.0, 0.0, 7.0]))
-    assert h[2, 1, 2] == 2.0 and h[3, 1, 2] == 14.0 and h[2, 1, 1] == 0.0
+    assert h[2, 1, 2] == 2.0
+    assert h[3, 1, 2] == 14.0
+    assert h[2, 1, 1] == 0.0
 
 
 def test_ufunc_accumulate_is_the_same():

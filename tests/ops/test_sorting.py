@@ -38,19 +38,24 @@ def _pulled(x, y_bar):
 
 def test_distinct_elements_are_certain():
     value, radius = _pulled(exact(np.array([3.0, 1.0, 2.0]), FMT), np.array([1.0, 10.0, 100.0]))
-    assert np.array_equal(value, [100.0, 1.0, 10.0]) and not radius.any()
+    assert np.array_equal(value, [100.0, 1.0, 10.0])
+    assert not radius.any()
 
 
 def test_ties_may_be_sorted_either_way():
     value, radius = _pulled(exact(np.array([2.0, 2.0, 1.0]), FMT), np.array([1.0, 10.0, 100.0]))
-    assert value[2] == 1 and radius[2] == 0
-    assert np.all(value[:2] - radius[:2] <= 10) and np.all(value[:2] + radius[:2] >= 100)
+    assert value[2] == 1
+    assert radius[2] == 0
+    assert np.all(value[:2] - radius[:2] <= 10)
+    assert np.all(value[:2] + radius[:2] >= 100)
 
 
 def test_order_open_within_the_radius():
     x = Ball(np.array([[1.0, 1.1, 5.0], [1.0, 2.0, 3.0]]), np.array([[0.2, 0.0, 0.0], [0.0, 0.0, 0.0]]), FMT)
     value, radius = _pulled(x, np.array([[1.0, 10.0, 100.0]] * 2))
-    assert np.array_equal(value[1], [1.0, 10.0, 100.0]) and not radius[1].any()
-    assert np.array_equal(value[0] - radius[0], [1.0, 1.0, 100.0]) and np.array_equal(value[0] + radius[0], [10.0, 10.0, 100.0])
+    assert np.array_equal(value[1], [1.0, 10.0, 100.0])
+    assert not radius[1].any()
+    assert np.array_equal(value[0] - radius[0], [1.0, 1.0, 100.0])
+    assert np.array_equal(value[0] + radius[0], [10.0, 10.0, 100.0])
     y = np.sort(x)
     assert np.allclose(y.radius[0], [0.2, 0.1, 0.0])

@@ -1,0 +1,290 @@
+"""NumPy functions on traced arrays: the values of plain NumPy, the derivatives of the third judge, clear refusals."""
+
+import numpy as np
+import pytest
+
+from refgrad import grad, jvp, vjp
+from refgrad.bounds import FORMATS
+from refgrad.errors import ArgumentError, NoRuleError, TracingError
+from refgrad.numeric import differences
+from refgrad.rounding import Ball, exact
+
+A = np.array([[0.7, -1.3, 2.1], [1.9, 0.4, -0.6]])  # distinct elements
+B = np.array([[1.1, 0.2, -0.9], [-2.2, 0.3, 1.7]])
+V = np.array([0.5, -1.5, 2.5])
+C = np.arange(24.0).reshape(2, 3, 4) / 7 - 1.1
+NAN = np.array([[1.0, np.nan, 2.5], [np.nan, -3.0, 0.5]])
+ROWS = np.array([[0, 2, 1], [1, 1, 0]])
+
+CASES = {
+    # reductions and scans, by keyword and by position
+    "sum": (lambda a: np.sum(a, 1, None, None, True), [A]),
+    "sum dtype": (lambda a: np.sum(a, axis=0, dtype=np.float64), [A.astype(np.float32)]),
+    "sum where": (lambda a: np.sum(a, where=a > 0, initial=2.0), [A]),
+    "method sum": (lambda a: a.sum(axis=-1, keepdims=True), [A]),
+    "add.reduce": (lambda a: np.add.reduce(a, axis=(0, 2), keepdims=True), [C]),
+    "multiply.reduce": (np.multiply.reduce, [A]),
+    "maximum.reduce": (lambda a: np.maximum.reduce(a, axis=1), [A]),
+    "mean": (lambda a: np.mean(a, axis=(0, 2)), [C]),
+    "mean where": (lambda a: a.mean(where=np.abs(A) > 0.5), [A]),
+    "prod": (lambda a: np.prod(a, axis=0, initial=2.0), [A]),
+    "max": (lambda a: np.max(a, 1), [A]),
+    "amin": (lambda a: np.amin(a, axis=0, keepdims=True), [A]),
+    "max where": (lambda a: np.max(a, where=B > 0, initial=0.0), [A]),
+    "ptp": (lambda a: np.ptp(a, axis=1), [A]),
+    "var": (lambda a: np.var(a, 1, ddof=1), [A]),
+    "var correction": (lambda a: np.var(a, correction=1), [A]),
+    "std": (lambda a: np.std(a, axis=0, keepdims=True), [A]),
+    "method std": (lambda a: a.std(axis=1), [A]),
+    "average": (lambda a, w: np.average(a, axis=1, weights=w), [A, np.abs(B)]),
+    "average weights 1-d": (lambda a, w: np.average(a, axis=1, weights=w), [A, np.abs(V)]),
+    "average returned": (lambda a: np.average(a, returned=True)[1], [A]),
+    "average keepdims": (lambda a: np.average(a, axis=0, keepdims=True), [A]),
+    "median": (np.median, [A]),
+    "median axis": (lambda a: np.median(a, axis=1, keepdims=True), [A]),
+    "median axes": (lambda a: np.median(a, axis=(0, 2)), [C]),
+    "quantile": (lambda a: np.quantile(a, [0.1, 0.6], axis=1), [A]),
+    "percentile": (lambda a: np.percentile(a, 30), [A]),
+    "cumsum": (np.cumsum, [A]),
+    "cumprod": (lambda a: np.cumprod(a, 1), [A]),
+    "method cumsum": (lambda a: a.cumsum(axis=0), [A]),
+    "diff": (lambda a: np.diff(a, n=2), [A]),
+    "diff edges": (lambda a, b: np.diff(a, axis=0, prepend=0.0, append=b), [A, B]),
+    "ediff1d": (lambda a: np.ediff1d(a, to_end=[1.0], to_begin=0.0), [A]),
+    "trapezoid": (lambda a, x: np.trapezoid(a, x), [A, V]),
+    "trapezoid dx": (lambda a: np.trapezoid(a, dx=0.5, axis=0), [A]),
+    "cross": (lambda a, b: np.cross(a, b), [A, B]),
+    "cross axis": (lambda a, b: np.cross(a, b, axis=0), [A.T, B.T]),
+    "trace": (lambda a: np.trace(a, 1, 1, 2), [C]),
+    "method trace": (lambda a: a.trace(), [A]),
+    # NaN skipped
+    "nansum": (lambda a: np.nansum(a, axis=0), [NAN]),
+    "nanprod": (lambda a: np.nanprod(a, axis=1), [NAN]),
+    "nanmean": (lambda a: np.nanmean(a, axis=1), [NAN]),
+    "nanvar": (lambda a: np.nanvar(a, axis=1), [NAN]),
+    "nanstd": (lambda a: np.nanstd(a, axis=1, ddof=1), [NAN]),
+    "nanmax": (lambda a: np.nanmax(a, axis=0), [NAN]),
+    "nanmin": (lambda a: np.nanmin(a), [NAN]),
+    "nancumsum": (lambda a: np.nancumsum(a, 1), [NAN]),
+    "nancumprod": (lambda a: np.nancumprod(a, 1), [NAN]),
+    # shapes
+    "reshape": (lambda a: np.reshape(a, (3, -1)), [A]),
+    "reshape order": (lambda a: np.reshape(a, 6, order="C"), [A]),
+    "method reshape": (lambda a: a.reshape(3, 2), [A]),
+    "ravel": (np.ravel, [A]),
+    "transpose": (np.transpose, [C]),
+    "transpose axes": (lambda a: np.transpose(a, (1, 0, -1)), [C]),
+    "permute_dims": (lambda a: np.permute_dims(a, (2, 0, 1)), [C]),
+    "matrix_transpose": (np.matrix_transpose, [C]),
+    "T": (lambda a: a.T, [C]),
+    "mT": (lambda a: a.mT, [C]),
+    "swapaxes": (lambda a: np.swapaxes(a, 0, -1), [C]),
+    "moveaxis": (lambda a: np.moveaxis(a, [0, 1], [-1, 0]), [C]),
+    "moveaxis one": (lambda a: np.moveaxis(a, 0, -1), [C]),
+    "rollaxis": (lambda a: np.rollaxis(a, 2, 1), [C]),
+    "squeeze": (lambda a: np.squeeze(a[None, :, None]), [A]),
+    "squeeze axis": (lambda a: np.squeeze(a[None, :, None], axis=(0, -2)), [A]),
+    "expand_dims": (lambda a: np.expand_dims(a, (0, -1)), [A]),
+    "atleast_1d": (lambda a: np.atleast_1d(a[0, 0]), [A]),
+    "atleast_2d": (lambda a: np.atleast_2d(a), [V]),
+    "atleast_3d": (lambda a: np.atleast_3d(a), [A]),
+    "broadcast_to": (lambda a: np.broadcast_to(a, (4, 2, 3)), [A]),
+    "broadcast_arrays": (lambda a, v: np.broadcast_arrays(a, v)[1], [A, V]),
+    "fliplr": (np.fliplr, [A]),
+    "flipud": (np.flipud, [A]),
+    "flip": (np.flip, [A]),
+    "roll": (lambda a: np.roll(a, (1, -1), axis=(0, 1)), [A]),
+    "roll flat": (lambda a: np.roll(a, 2), [A]),
+    "rot90": (np.rot90, [A]),
+    "rot90 twice": (lambda a: np.rot90(a, 2), [A]),
+    "rot90 back": (lambda a: np.rot90(a, -1, (1, 2)), [C]),
+    "tile": (lambda a: np.tile(a, (2, 1, 3)), [A]),
+    "tile less": (lambda a: np.tile(a, 2), [A]),
+    "repeat": (lambda a: np.repeat(a, 3, axis=1), [A]),
+    "repeat each": (lambda a: np.repeat(a, [1, 0, 2], axis=-1), [A]),
+    "repeat flat": (lambda a: np.repeat(a, 2), [A]),
+    "resize": (lambda a: np.resize(a, (3, 3)), [A]),
+    "astype": (lambda a: a.astype(np.longdouble) * 2, [A]),
+    "copy": (np.copy, [A]),
+    # joining and splitting
+    "concatenate": (lambda a, b: np.concatenate([a, b, A], axis=1), [A, B]),
+    "concatenate flat": (lambda a, b: np.concatenate((a, b), axis=None), [A, V]),
+    "concatenate dtype": (lambda a: np.concatenate([a, a], dtype=np.float64), [A]),
+    "stack": (lambda a, b: np.stack([a, b, np.ones((2, 3))], axis=-1), [A, B]),
+    "stack numbers": (lambda a: np.stack([a[0], 2.0, a[2]]), [V]),
+    "vstack": (lambda a, v: np.vstack([a, v]), [A, V]),
+    "hstack": (lambda a, v: np.hstack([a, v]), [V, V]),
+    "hstack 2-d": (lambda a, b: np.hstack([a, b]), [A, B]),
+    "dstack": (lambda a, b: np.dstack([a, b]), [A, B]),
+    "column_stack": (lambda a, v: np.column_stack([a, v]), [A, np.array([3.0, 4.0])]),
+    "append": (lambda a, b: np.append(a, b, axis=0), [A, B]),
+    "block": (lambda a, b: np.block([[a, b], [b, np.zeros((2, 3))]]), [A, B]),
+    "array_split": (lambda a: np.array_split(a, 2, axis=1)[1], [A]),
+    "split": (lambda a: np.split(a, [1, 2], axis=1)[1], [A]),
+    "hsplit": (lambda a: np.hsplit(a, 3)[2], [A]),
+    "vsplit": (lambda a: np.vsplit(a, 2)[0], [A]),
+    "dsplit": (lambda a: np.dsplit(a, 2)[1], [C]),
+    "pad": (lambda a: np.pad(a, ((1, 0), (0, 2)), constant_values=2.0), [A]),
+    "pad width": (lambda a: np.pad(a, 1), [A]),
+    "pad edge": (lambda a: np.pad(a, 2, mode="edge"), [A]),
+    "pad wrap": (lambda a: np.pad(a, (1, 2), mode="wrap"), [A]),
+    "pad reflect": (lambda a: np.pad(a, ((0, 1), (2, 1)), mode="reflect"), [A]),
+    "pad symmetric": (lambda a: np.pad(a, 1, "symmetric"), [A]),
+    "meshgrid": (lambda a, b: np.meshgrid(a, b)[0] * np.meshgrid(a, b)[1], [V, A[0]]),
+    "meshgrid ij": (lambda a, b: np.meshgrid(a, b, indexing="ij", sparse=True)[1], [V, A[0]]),
+    # choosing
+    "take": (lambda a: np.take(a, [[0, 2], [2, 2]], axis=1), [A]),
+    "take flat": (lambda a: np.take(a, 4), [A]),
+    "take clip": (lambda a: np.take(a, [5, -7], mode="clip"), [A]),
+    "take wrap": (lambda a: a.take([7, -8], mode="wrap"), [A]),
+    "take_along_axis": (lambda a: np.take_along_axis(a, ROWS, axis=1), [A]),
+    "take_along_axis flat": (lambda a: np.take_along_axis(a, np.array([1, 5]), axis=None), [A]),
+    "compress": (lambda a: np.compress([True, False, True], a, axis=1), [A]),
+    "extract": (lambda a: np.extract(A > 0, a), [A]),
+    "diagonal": (lambda a: np.diagonal(a, -1, 2, 1), [C]),
+    "diag": (np.diag, [A]),
+    "diag of a vector": (lambda v: np.diag(v, -1), [V]),
+    "diagflat": (lambda a: np.diagflat(a, 1), [A]),
+    "tril": (lambda a: np.tril(a, 1), [C]),
+    "triu": (np.triu, [A]),
+    "sort": (np.sort, [A]),
+    "sort flat": (lambda a: np.sort(a, axis=None), [A]),
+    "unique": (np.unique, [A]),
+    "delete": (lambda a: np.delete(a, [0, 2], axis=1), [A]),
+    "insert": (lambda a, v: np.insert(a, 1, v, axis=0), [A, V]),
+    "insert flat": (lambda a, v: np.insert(a, [1, 3, 3], v), [A, V]),
+    "insert number": (lambda a: np.insert(a, 2, 9.0), [A]),
+    "insert column": (lambda a: np.insert(a, 1, 5.0, axis=1), [A]),
+    # indices
+    "getitem": (lambda a: a[..., [0, 0, 2]][1:, None], [A]),
+    "iteration": (lambda a: sum(row**2 for row in a), [A]),
+}
+if hasattr(np, "unstack"):
+    CASES["unstack"] = (lambda a: np.unstack(a, axis=1)[2], [C])
+if hasattr(np, "cumulative_sum"):
+    CASES["cumulative_sum"] = (lambda a: np.cumulative_sum(a, axis=1, include_initial=True), [A])
+    CASES["cumulative_prod"] = (lambda a: np.cumulative_prod(a), [V])
+if hasattr(np, "astype"):
+    CASES["np.astype"] = (lambda a: np.astype(a, np.float64), [A])
+
+
+def same(a, b):
+    """Equal, or a rounding apart where the order of operations differs from NumPy's."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    return bool(np.all(np.abs(a - b) <= 4 * np.finfo(b.dtype).eps * (1 + np.abs(b))))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_derivatives(name):
+    f, xs = CASES[name]
+    rng = np.random.default_rng(len(name))
+    xs_dot = tuple([rng.standard_normal(x.shape).astype(x.dtype) for x in xs])
+    plain = f(*xs)
+    y, y_dot = jvp(f, xs, xs_dot)
+    assert same(y, plain)
+    expected, _ = differences(f, xs, xs_dot)
+    assert np.allclose(y_dot, expected, rtol=1e-6, atol=1e-6)
+    value, pullback = vjp(f, *xs)
+    assert same(value, plain)
+    y_bar = rng.standard_normal(y.shape).astype(y.dtype)
+    x_bars = pullback(y_bar)
+    assert [b.shape for b in x_bars] == [x.shape for x in xs]
+    pairing = sum(np.sum(b * d, dtype=float) for b, d in zip(x_bars, xs_dot, strict=True))
+    assert np.allclose(
+        np.sum(y_bar * y_dot, dtype=float), pairing, rtol=1e-5 if y.dtype == np.float32 else 1e-12, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "dtype" not in n and "astype" not in n])
+def test_in_any_nesting_and_on_balls(name):
+    f, xs = CASES[name]
+    xs = [x.astype(float) for x in xs]
+    ones = tuple([np.ones(x.shape) for x in xs])
+
+    def total(*a):
+        return np.sum(jvp(f, a, ones)[1])
+
+    inner = grad(total, tuple(range(len(xs))))(*xs)
+    outer = jvp(lambda *a: vjp(f, *a)[1](np.ones(np.shape(f(*xs)))), xs, ones)[1]
+    for g, h in zip(inner, outer, strict=True):
+        assert np.allclose(g, h, rtol=1e-10, atol=1e-10)
+    fmt = FORMATS["float64"]
+    y = f(*[exact(x, fmt) for x in xs])
+    if isinstance(y, Ball):
+        got = np.asarray(f(*xs))
+        radius = np.zeros(y.shape) if y.radius is None else np.broadcast_to(y.radius, y.shape)
+        assert np.all(np.abs(got - y.value) <= radius * 1.01)
+
+
+VALUES = {
+    "shape": np.shape, "ndim": np.ndim, "size": np.size, "argmax": lambda a: np.argmax(a, axis=1), "argmin": np.argmin,
+    "argsort": np.argsort, "all": lambda a: np.all(a > 0, axis=0), "any": np.any, "count_nonzero": np.count_nonzero,
+    "zeros_like": np.zeros_like, "ones_like": lambda a: np.ones_like(a, dtype=np.float32), "full_like": lambda a: np.full_like(a, 7.0),
+    "isclose": lambda a: np.isclose(a, A), "allclose": lambda a: np.allclose(A, a), "array_equal": lambda a: np.array_equal(a, A),
+    "array_equiv": lambda a: np.array_equiv(a, A), "result_type": lambda a: np.result_type(a, np.float32),
+    "iscomplexobj": np.iscomplexobj, "isrealobj": np.isrealobj, "nonzero": np.nonzero, "flatnonzero": np.flatnonzero,
+    "argwhere": np.argwhere, "searchsorted": lambda a: np.searchsorted(np.arange(3.0), a), "argpartition": lambda a: np.argpartition(a, 1),
+    "digitize": lambda a: np.digitize(a, [0.0, 1.0]), "isin": lambda a: np.isin(a, [0.7]), "nanargmax": np.nanargmax,
+    "method argmax": lambda a: a.argmax(), "unique indices": lambda a: np.unique(a, return_inverse=True)[1],
+    "average of weights": lambda a: np.average(np.ones(3), returned=True)[1], "array_repr": np.array_repr,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_has_no_derivative_sees_plain_values(name):
+    function, seen = VALUES[name], []
+
+    def f(a):
+        seen.append(function(a))
+        return np.sum(a)
+
+    for transform in (
+        lambda: grad(f)(A),
+        lambda: jvp(f, (A,), (A,)),
+        lambda: grad(lambda a: np.sum(grad(f)(a)))(A),
+    ):
+        transform()
+    expected = function(A)
+    for got in seen:
+        if isinstance(expected, tuple) and expected and isinstance(expected[0], np.ndarray):
+            assert all(np.array_equal(g, e) for g, e in zip(got, expected, strict=True))
+        else:
+            assert type(got) is type(expected)
+            assert np.array_equal(got, expected)
+
+
+def test_median_and_quantile_of_nan():
+    x = np.array([[1.0, np.nan, 3.0], [1.0, 2.0, 4.0]])
+    y, _ = jvp(lambda a: np.median(a, axis=1), (x,), (np.ones((2, 3)),))
+    assert np.array_equal(y, [np.nan, 2.0], equal_nan=True)
+
+
+REFUSALS = {
+    "out": (lambda a: np.sum(a, out=np.zeros(())), TracingError, "out="),
+    "out of take": (lambda a: np.take(a, 0, None, np.zeros(())), TracingError, "out="),
+    "out of concatenate": (lambda a: np.concatenate([a, a], out=np.zeros((4, 3))), TracingError, "out="),
+    "copyto": (lambda a: np.copyto(np.zeros((2, 3)), a), TracingError, "np.where"),
+    "fill_diagonal": (lambda a: np.fill_diagonal(a, 0.0), TracingError, "np.where"),
+    "order": (lambda a: np.reshape(a, 6, order="F"), NoRuleError, "order='F'"),
+    "pad mode": (lambda a: np.pad(a, 1, mode="maximum"), NoRuleError, "maximum"),
+    "quantile method": (lambda a: np.quantile(a, 0.5, method="nearest"), NoRuleError, "nearest"),
+    "median of nothing": (lambda a: np.median(a[:0]), ArgumentError, "no elements"),
+    "mean of var": (lambda a: np.var(a, mean=np.zeros(())), NoRuleError, "mean="),
+    "axis": (lambda a: np.swapaxes(a, 0, 5), np.exceptions.AxisError, "5"),
+    "squeeze": (lambda a: np.squeeze(a, 0), ValueError, "not equal to one"),
+    "stack": (lambda a: np.stack([a, a[0]]), ValueError, "same shape"),
+    "split": (lambda a: np.split(a, 2, axis=1), ValueError, "equal division"),
+    "expand_dims": (lambda a: np.expand_dims(a, (0, 0)), ValueError, "repeated"),
+    "diag": (lambda a: np.diag(a[None]), ValueError, "1- or 2-d"),
+    "cross": (lambda a: np.cross(a[:, :2], a[:, :2]), ValueError, "three components"),
+    "no rule": (lambda a: np.apply_over_axes(np.sum, a, 0), NoRuleError, "apply_over_axes"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals_say_what_to_do(name):
+    f, error, message = REFUSALS[name]
+    with pytest.raises(error, match=message):
+        jvp(f, (A,), (A,))
