@@ -55,7 +55,7 @@ class Symbol(TracedArray):
         return self.graph.level
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         if self.value is None:
             raise GraphError(f"the shape of node {self.index} is known once data is bound; give it to g.input(name, shape=...) or record running code")
         return shape_of(self.value)
@@ -187,8 +187,8 @@ class Graph:
 
     def _bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[int, Array]:
         inputs = self.inputs
-        if len(args) == 1 and isinstance(args[0], dict) and not named:
-            args, named = (), args[0]
+        if not named and [type(x) for x in args] == [dict]:
+            args, named = (), next(iter(args))
         if len(args) > len(inputs):
             raise GraphError(f"the graph has {len(inputs)} inputs {list(inputs)}, got {len(args)} values")
         bound = dict(zip(inputs, args, strict=False))

@@ -26,13 +26,14 @@ def complex_step(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequen
 
 
 def differences(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], step: float = 2.0**-5, rounds: int = 8
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], step: float = 2.0**-5, rounds: int = 8, noise: Array = 0.0
 ) -> tuple[Array, Array]:
     """Derivative of f along tangents and an estimate of its error, both float64.
 
     Central differences at steps h, h/2, h/4, ... in long double, extrapolated to h = 0 (Richardson; the tableau of
     Ridders, Advances in Engineering Software 4, 1982): the entry of the smallest error is taken. An entry's error is how far
-    it lies from its neighbours, and the noise of its smallest step: the rounding of f's values, and of x + hv.
+    it lies from its neighbours, and what its smallest step makes of rounding: of f's values, and of x + hv. ``noise`` is how far
+    long double may take f's values astray where that is more than their own last rounding (cancellation inside f).
     """
     wide = np.longdouble
     xs = [np.asarray(x).astype(wide) for x in primals]
@@ -43,19 +44,19 @@ def differences(
         ahead, behind = np.asarray(f(*right), wide), np.asarray(f(*left), wide)
         slope = (ahead - behind) / (2 * h)
         astray = [np.max(np.abs((r - l) / (2 * h * v) - 1), where=v != 0, initial=0) for r, l, v in zip(right, left, vs, strict=True)]
-        values = np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / (2 * h)
-        return slope, 2 * (values + np.abs(slope) * max(astray, default=0))  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
+        return slope, 2 * (rounding + np.abs(slope) * max(astray, default=0))  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
 
     with np.errstate(all="ignore"):
         previous = [central(wide(step))[0]]
         best, error = previous[0], np.full(np.shape(previous[0]), np.inf, wide)
         for k in range(1, rounds):
-            slope, noise = central(wide(step) / wide(2) ** k)
+            slope, floor = central(wide(step) / wide(2) ** k)
             row = [slope]
             for m in range(1, k + 1):
                 factor = wide(4) ** m
                 row.append((factor * row[m - 1] - previous[m - 1]) / (factor - 1))
-                spread = np.maximum(np.abs(row[m] - row[m - 1]), np.abs(row[m] - previous[m - 1])) + noise
+                spread = np.maximum(np.abs(row[m] - row[m - 1]), np.abs(row[m] - previous[m - 1])) + floor
                 better = spread < error
                 best, error = np.where(better, row[m], best), np.where(better, spread, error)
             previous = row

@@ -45,6 +45,12 @@ class Traced:
     __slots__ = ()
     value: Any
     level: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def astype(self, dtype: Any) -> Any:
+        """The same numbers in another dtype."""
+        raise NotImplementedError
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
@@ -150,7 +156,8 @@ class Signature:
     @staticmethod
     def of(op: Op) -> Signature:
         if isinstance(op.forward, np.ufunc):  # its signature differs between NumPy versions
-            parameters, operands = [], ("x",) if op.forward.nin == 1 else ("x1", "x2")
+            parameters: list[inspect.Parameter] = []
+            operands: tuple[str, ...] = ("x",) if op.forward.nin == 1 else ("x1", "x2")
         else:
             parameters = list(inspect.signature(op.forward).parameters.values())
             operands = tuple(p.name for p in parameters if p.default is p.empty)

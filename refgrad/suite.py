@@ -27,7 +27,7 @@ PROFILES = {"dev": 100, "ci": 1500, "nightly": 15000}
 def location() -> tuple[str, Path]:
     """Package name and folder of the suite: refgrad._suite in an installed wheel, conformance beside refgrad in a checkout."""
     if importlib.util.find_spec("refgrad._suite") is not None:
-        import refgrad._suite as suite
+        import refgrad._suite as suite  # type: ignore[import-not-found]  # there in a wheel only
 
         return "refgrad._suite", Path(suite.__path__[0])
     beside = Path(__file__).resolve().parent.parent / "conformance"

@@ -98,6 +98,7 @@ class TracedArray(Traced):
     """What every traced array shares: attributes, operators, methods and NumPy's protocols."""
 
     __slots__ = ("viewed",)
+    viewed: bool
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
@@ -107,7 +108,7 @@ class TracedArray(Traced):
 
     # --- attributes ---
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.value.shape  # type: ignore[no-any-return]
 
     @property
@@ -199,7 +200,7 @@ class TracedArray(Traced):
     __neg__, __pos__, __abs__ = _unary(arithmetic.negative), _unary(arithmetic.positive), _unary(selection.abs)
     __lt__, __le__ = _binary(selection.less), _binary(selection.less_equal)
     __gt__, __ge__ = _binary(selection.greater), _binary(selection.greater_equal)
-    __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)
 
     # Of conditions: a comparison of balls may be uncertain, and then stays traced.
     def __and__(self, other: Any) -> Any:
@@ -241,8 +242,8 @@ class TracedArray(Traced):
 
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-            axes = axes[0]
-        return self._view(shape.transpose(self, axes=tuple(axes) if axes else None))
+            axes = tuple(axes[0] or ())
+        return self._view(shape.transpose(self, axes=axes or None))
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         return self._view(np.swapaxes(self, axis1, axis2))
@@ -336,7 +337,12 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
     op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
     if op is None:
         raise _no_rule(f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}")
-    names, count = _parameters(function), len(op.signature.operands)
+    sig = op.signature
+    count = len(sig.operands)
+    if len(args) == count and kwargs.keys() <= sig.defaults.keys() and not any(v is np._NoValue for v in kwargs.values()):
+        y = apply(op, tuple([_operand(x) for x in args]), {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
+        return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
+    names = _parameters(function)
     kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}

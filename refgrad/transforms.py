@@ -92,7 +92,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         inputs = [tape.input(x) for x in leaves]
         places = [x.index for x in inputs]
         y = f(*_placed(args, positions, rebuild(inputs)), **kwargs)
-        value = _lower(y, tape) if not isinstance(y, (tuple, list, dict)) else y
+        value: Any = y if isinstance(y, (tuple, list, dict)) else _lower(y, tape)
         if isinstance(y, (tuple, list, dict)) or value.shape != ():
             raise ArgumentError(
                 f"grad: f must return a single number, got {_outline(value)}. Use jacrev, or vjp with a cotangent, for functions of more outputs."

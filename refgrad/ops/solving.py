@@ -64,7 +64,9 @@ def _amplified(g: Array, m: Array) -> Array:
     Nonnegative Matrices, chapter 6); w = (I - G)^-1 1 is tried. A norm of G below 1 would give up much earlier.
     """
     n = g.shape[-1]
-    z = dense.solve_or_nan(np.eye(n, dtype=g.dtype) - g, np.concatenate([m, np.ones((*m.shape[:-1], 1), m.dtype)], axis=-1))
+    z = dense.solve_or_nan(
+        np.eye(n, dtype=g.dtype) - g, np.concatenate([m, np.ones((*m.shape[:-1], 1), m.dtype)], axis=-1)
+    )
     w = z[..., -1:]
     sure = np.all((w > 0) & (w - g @ w > 0.5), axis=(-2, -1), keepdims=True)
     return np.where(sure, np.maximum(z[..., :-1], m), np.inf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Special, between
-from refgrad.op import register
+from refgrad.op import Op, register
 
 Array = Any
 
@@ -212,7 +212,7 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
 
 
 # The order is a parameter, so that the rules hold at 0 for every order of derivative (s'' (0) = -pi^2/3).
-sinc = register(
+sinc: Op = register(
     "sinc", _sinc,
     jvp=lambda x_dot, x, order: x_dot * sinc(x, order=order + 1),
     vjp=lambda y_bar, x, order: y_bar * sinc(x, order=order + 1),

@@ -242,7 +242,7 @@ class Header:
             str(data.get("profile") or ""), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
             _texts(data, "modes"), {str(k): str(v) for k, v in sorted(around.items()) if k != "devices"},
             {str(k): str(v) for k, v in sorted(_object(around, "devices").items())},
-            tuple(tuple(_text(d, key, "") for key in ("id", "reason", "link")) for d in _list(data, "deviations") if isinstance(d, dict)),
+            tuple((_text(d, "id"), _text(d, "reason", ""), _text(d, "link", "")) for d in _list(data, "deviations") if isinstance(d, dict)),
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ For code whose intermediates are hidden, and the check that the two engines them
 
 from __future__ import annotations
 
+from typing import Any
 
 import numpy as np
 

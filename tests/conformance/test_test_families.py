@@ -26,29 +26,37 @@ def plant(name, **rules):
     object.__setattr__(op, "signature", Signature.of(op))
 
 %s
-sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "150", "--workers", "1", "--device", "cpu", "--out", sys.argv[1]]))
+sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "50", "--workers", "1", "--device", "cpu", "--out", sys.argv[1]]))
 """
 
-PLANTED = {
-    "sign": ("subtract", 'plant("subtract", vjp={"x2": lambda y_bar: y_bar})', "graphs"),
-    "factor": ("tanh", 'plant("tanh", vjp=lambda y_bar, y: 2 * y_bar * (1 - y * y))', "graphs"),
-    "missing transpose": ("matmul", 'plant("matmul", vjp={"x2": lambda y_bar, x1, x2: np.matmul(x1, y_bar) if x1.shape == x1.shape[::-1] and x1.ndim == y_bar.ndim == 2 else REGISTRY_VJP(y_bar, x1, x2)})', "matmul"),
-    "missing broadcast sum": (
-        "add",
-        'plant("add", vjp={"x2": lambda y_bar, x2_shape: y_bar if y_bar.shape == x2_shape else '
-        "np.reshape(y_bar[(0,) * (y_bar.ndim - len(x2_shape))], (-1,))[: int(np.prod(x2_shape))].reshape(x2_shape) if y_bar.size else y_bar})",
-        "mlp",
-    ),
+TRANSPOSE = """
+right = REGISTRY["matmul"].vjp["x2"]
+def forgets_transpose(y_bar, x1, x2_shape):
+    square = x1.ndim == y_bar.ndim == 2 and x1.shape[0] == x1.shape[1]
+    return np.matmul(x1, y_bar) if square else right(y_bar, x1, x2_shape)
+plant("matmul", vjp={"x2": forgets_transpose})
+"""
+BROADCAST = """
+def first_row_only(y_bar, x2_shape):
+    lead = y_bar.ndim - len(x2_shape)
+    return y_bar[(0,) * lead] if lead and y_bar.size else y_bar
+plant("add", vjp={"x2": first_row_only})
+"""
+PLANTED = {  # what is planted: the op, the code, the family that meets it
+    "sign": ("subtract", 'plant("subtract", vjp={"x1": lambda y_bar: -y_bar})', "mlp"),
+    "factor": ("matmul", 'plant("matmul", vjp={"x1": lambda y_bar, x2, x1_shape: 2 * right(y_bar, x1_shape, x2)})', "matmul"),
+    "missing transpose": ("matmul", TRANSPOSE, "matmul"),
+    "missing broadcast sum": ("add", BROADCAST, "mlp"),
     "dropped term": ("softmax", 'plant("softmax", vjp=lambda y_bar, y: y * y_bar)', "softmax"),
-    "dropped term in forward mode": ("multiply", 'plant("multiply", jvp={"x2": lambda x2_dot, x1: 0 * x1 * x2_dot})', "graphs"),
+    "dropped term in forward mode": ("matmul", 'plant("matmul", jvp={"x2": lambda x2_dot, x1: 0 * (x1 @ x2_dot)})', "matmul"),
 }
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_error_fails_the_run_and_is_named(name: str, tmp_path: Path) -> None:
     op, code, family = PLANTED[name]
-    if "REGISTRY_VJP" in code:
-        code = 'REGISTRY_VJP = REGISTRY["matmul"].vjp["x2"]\n' + code
+    if name == "factor":
+        code = 'right = REGISTRY["matmul"].vjp["x1"]\n' + code
     done = subprocess.run([sys.executable, "-c", PLANT % (code, family), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
