@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     total = len(wanted) * len(dtypes) * len(devices) * examples
     progress = Progress(total)
+    # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     status = pytest.main(_pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers), plugins=[progress])
     progress.finish()
     seconds = round(time.monotonic() - start, 1)
@@ -105,7 +107,7 @@ def _pytest_arguments(
         *[f"--refgrad-family={f}" for f in wanted], *[f"--refgrad-dtype={d}" for d in dtypes], *[f"--refgrad-device={d}" for d in devices],
     ]  # fmt: skip
     if workers > 1 and not any(d != "cpu" for d in devices):  # one process at a time owns a GPU
-        arguments += ["-n", str(workers)]
+        arguments += ["-p", "xdist.plugin", "-n", str(workers)]
     return arguments
 
 
