@@ -1,8 +1,6 @@
-"""What a gradient costs: against the gradient written out by hand, HIPS autograd and torch. Run: python benchmarks/engine.py"""
+"""What a gradient costs: against the gradient written out by hand, HIPS autograd and torch."""
 
 from __future__ import annotations
-
-from pairs import interleaved, show  # first: it sets one thread
 
 import time
 import tracemalloc
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import refgrad as rg
+from benchmarks.pairs import interleaved, show
 
 Array = Any
 
@@ -45,6 +44,7 @@ def chain_by_hand(x: Array, ops: int = 1000) -> Array:
 
 
 def run_chain(n: int, rounds: int) -> None:
+    """The chain against the peers that are installed."""
     x = np.linspace(0.1, 0.9, n)
     contestants: dict[str, Callable[[], object]] = {"by hand": lambda: chain_by_hand(x), "refgrad": lambda: rg.value_and_grad(lambda x: chain(np, x))(x)}
     try:
@@ -120,7 +120,7 @@ def run_memory(n: int = 100_000) -> None:
         call()
         peaks[name] = tracemalloc.get_traced_memory()[1] / x.nbytes
         tracemalloc.stop()
-    needed = 750
+    needed = 750  # of four ops sine keeps its operand, the product both of its, tanh its value, the sum nothing; x is kept once
     print(f"\npeak memory of reverse mode, 1,000 ops on {n} numbers, in vectors (the rules must keep {needed})")
     for name, peak in peaks.items():
         print(f"  {name:<28} {peak:8.1f}   {peak / needed:6.3f} x what the rules must keep")
@@ -134,7 +134,8 @@ def run_million(ops: int = 1_000_000) -> None:
     print(f"\na graph of {ops:,} nodes: {seconds:.2f} s, {seconds / ops * 1e6:.2f} us a node, gradient {gradient}")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """All of them, in turn."""
     run_chain(4, rounds=101)
     for dtype in ("float64", "float32"):
         run_network(dtype)

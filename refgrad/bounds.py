@@ -70,6 +70,14 @@ def some(es: tuple[Array, ...]) -> bool:
     return any(e is not None for e in es)
 
 
+def endless(radius: Array, *es: Array) -> Array:
+    """The radius, infinite where an operand's is: such an operand may be infinity or NaN, so no cap of the function holds."""
+    for e in es:
+        if e is not None and not np.all(np.isfinite(e)):
+            radius = np.where(np.isfinite(e), radius, np.inf)
+    return radius
+
+
 def zero(e: Array) -> Array:
     """The radius as a number: 0 for exact."""
     return 0.0 if e is None else e
@@ -180,7 +188,7 @@ def monotone(name: str | float) -> RoundingRule:
         if e is not None:
             with np.errstate(all="ignore"):
                 carried = np.maximum(np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params)))
-            carried = np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried)
+            carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), e)
         return _widened(fmt, y, carried, ulp)
 
     return rule
@@ -192,7 +200,7 @@ def smooth(name: str | float, slope: Callable[[Array], Array], curvature: float,
     def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
-        carried = 0.0 if e is None else np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap)
+        carried = 0.0 if e is None else endless(np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap), e)
         return _widened(fmt, y, carried, ulp)
 
     return rule
@@ -212,7 +220,7 @@ def corners(name: str | float) -> RoundingRule:
             with np.errstate(all="ignore"):
                 for corner in grid:
                     carried = np.maximum(carried, np.abs(forward(*corner, **params) - y))
-            carried = np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried)
+            carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), *es)
         return _widened(fmt, y, carried, ulp)
 
     return rule
@@ -286,5 +294,10 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
     if ea is not None:
         radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
         a = a + ea
-    radius = radius + terms * fmt.u_acc * forward(a, b, **params) + terms * fmt.eta
-    return radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
+    total = forward(a, b, **params)
+    radius = radius + terms * fmt.u_acc * total + terms * fmt.eta
+    if fmt.u != fmt.u_acc:
+        radius = radius + fmt.store(y, radius)
+    elif np.any(total > fmt.max):  # a partial sum may overflow although the whole does not: nothing is promised
+        radius = np.where((total > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
+    return radius

@@ -21,7 +21,7 @@ Array = Any
 class Ball(TracedArray):
     """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact."""
 
-    __slots__ = ("fmt", "radius", "value")
+    __slots__ = ("_carried", "fmt", "radius", "value")
     level = 0
 
     def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
@@ -30,7 +30,20 @@ class Ball(TracedArray):
         self.fmt = fmt
 
     def become(self, other: Any) -> None:
-        self.value, self.radius = other.value, other.radius
+        self.value, self.radius, self._carried = other.value, other.radius, other.carried()
+
+    def carried(self) -> Array:
+        """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
+        try:
+            return self._carried
+        except AttributeError:
+            self._carried = radius = self.radius
+        if self.value.dtype.kind == "f":
+            size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
+            if np.any(size > self.fmt.max):
+                beyond = (size > self.fmt.max) & np.isfinite(self.value)
+                self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
+        return self._carried
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
@@ -39,7 +52,7 @@ class Ball(TracedArray):
         xs = tuple([b.value for b in balls])
         with np.errstate(all="ignore"):
             y = op.forward(*xs, **params)
-            radius = op.rounding(fmt, op.forward, y, xs, tuple([b.radius for b in balls]), params)
+            radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
         if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
             y, radius = radius
         if radius is None and y.dtype.kind == "b":

@@ -26,12 +26,15 @@ def rounded(x: Array, dtype: str) -> Array:
 
 
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> Array:
-    """Elements of a style: normal (spread around 0), ties (small integers, so that equal elements meet), small, positive."""
+    """Elements of a style: normal (spread around 0), ties (small integers, so that equal elements meet), small, unit (inside the
+    domain of arccos), positive."""
     rng = source.rng
     if style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
     elif style == "small":
         x = rng.standard_normal(shape) * 1e-3
+    elif style == "unit":
+        x = rng.uniform(-0.9, 0.9, shape)
     elif style == "positive":
         x = rng.uniform(0.1, 2.0, shape)
     else:

@@ -23,7 +23,7 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((), (), ()), ((3,), (), (1,)), ((2, 3), (3,), (2, 1)), ((2, 2), (2, 2), (2, 2)), ((2, 1, 3), (4, 1), ()), ((0, 3), (3,), (1, 1)),
     ((17,), (17,), ()), ((4, 5), (5,), (4, 1)), ((3, 3), (3, 3), (3,)),
 )  # fmt: skip
-STYLES = ("normal", "ties", "positive", "small")
+STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
 def _axis(source: Source, x: Array) -> Params:

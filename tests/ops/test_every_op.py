@@ -267,3 +267,27 @@ def test_all_nestings_give_the_second_derivative(name: str, draw: int) -> None:
         assert abs(value - expected) <= bounds[nesting] + error, (
             f"{name}: {nesting} gives {value}, differences of the gradient {expected}; bounds {bounds[nesting]:.1e}, {error:.1e}"
         )
+
+
+# --- the tester, tested ----------------------------------------------------------------------------------------------------
+
+
+def test_a_planted_slip_is_caught_in_almost_every_op() -> None:
+    """A derivative that is off by a part in 10^12 at its largest element fails the comparison above."""
+    missed, judged = [], 0
+    for name, draw in itertools.product(DIFFERENTIABLE, DRAWS):
+        s = sample(name, draw)
+        y, pullback = vjp(s.f, *s.xs)
+        w = s.weights(np.shape(y))
+        bounds = vjp(s.f, *balls(s.xs))[1](exact(w, FMT))
+        for k, (x_bar, (columns, errors)) in enumerate(zip(pullback(w), jacobian(name, draw), strict=True)):
+            if not np.any(x_bar):
+                continue
+            error = np.tensordot(errors + (w.size + 1) * U * np.abs(columns), np.abs(w), w.ndim).reshape(x_bar.shape)
+            bound = reference_slack(FMT) * parts(bounds[k])[1] + error
+            place = np.argmax(np.abs(x_bar))
+            judged += 1
+            if 1e-12 * abs(x_bar.ravel()[place]) <= 2 * bound.ravel()[place]:
+                missed.append(name)
+    assert judged > 500
+    assert len(missed) <= 0.05 * judged, f"{len(missed)} of {judged}: {sorted(set(missed))}"

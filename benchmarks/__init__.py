@@ -1,0 +1,1 @@
+"""Ratios against peers, side by side and interleaved in one run: python -m benchmarks."""
