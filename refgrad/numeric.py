@@ -43,7 +43,7 @@ def differences(
         right, left = [x + h * v for x, v in zip(xs, vs, strict=True)], [x - h * v for x, v in zip(xs, vs, strict=True)]
         ahead, behind = np.asarray(f(*right), wide), np.asarray(f(*left), wide)
         slope = (ahead - behind) / (2 * h)
-        astray = [np.max(np.abs((r - l) / (2 * h * v) - 1), where=v != 0, initial=0) for r, l, v in zip(right, left, vs, strict=True)]
+        astray = [np.max(np.abs((a - b) / (2 * h * v) - 1), where=v != 0, initial=0) for a, b, v in zip(right, left, vs, strict=True)]
         rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
         return slope, 2 * (rounding + np.abs(slope) * max(astray, default=0))  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
 

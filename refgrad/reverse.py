@@ -4,7 +4,8 @@ The tape is a flat list without links between entries, so neither walking nor fr
 of its operands, their rules, and exactly the arrays those rules ask for by name:
 
     (i, rule, saved)                    one active operand of a common elementwise op
-    (i, rule, saved, j, rule, saved)    two
+    (i, rule, saved, j, rule, saved)    two; a rule is its number in RULES: a tuple of numbers and arrays costs the
+                                        garbage collector nothing, one that holds a function is visited at every round
     Entry                               everything else: broadcasting, mixed dtypes, parameters, variadic ops
 """
 
@@ -162,14 +163,14 @@ def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[
             entry.pull(y_bar, bars)
             continue
         i, rule, saved = entry[:3]
-        x_bar = rule(y_bar, *saved)
+        x_bar = RULES[rule](y_bar, *saved)
         if bars[i] is None:
             bars[i] = x_bar
         else:
             accumulate(bars, i, x_bar)
         if len(entry) == 6:
             i, rule, saved = entry[3:]
-            x_bar = rule(y_bar, *saved)
+            x_bar = RULES[rule](y_bar, *saved)
             if bars[i] is None:
                 bars[i] = x_bar
             else:
@@ -184,15 +185,19 @@ _KEEP: dict[tuple[int, ...], Callable[..., tuple[Any, ...]]] = {
     (0, 1): lambda x1, x2, y: (x1, x2), (0, 2): lambda x1, x2, y: (x1, y), (1, 2): lambda x1, x2, y: (x2, y),
     (0, 1, 2): lambda x1, x2, y: (x1, x2, y),
 }  # fmt: skip
+RULES: list[Rule] = []
 _PLAIN = frozenset({np.ndarray, float, int, np.float64})
 
 
-def _short(needs: Needs | None) -> tuple[Rule, Callable[..., tuple[Any, ...]]] | None:
-    """The rule and what to keep for it, where it asks only for operands and y, in that order."""
+def _short(needs: Needs | None) -> tuple[int, Callable[..., tuple[Any, ...]]] | None:
+    """The number of the rule and what to keep for it, where it asks only for operands and y, in that order."""
     if needs is None:
         return None
     places = tuple([2 if kind == "y" else key for kind, key in needs.picks if kind in ("operand", "y")])
-    return (needs.rule, _KEEP[places]) if len(places) == len(needs.picks) and places in _KEEP else None
+    if len(places) != len(needs.picks) or places not in _KEEP:
+        return None
+    RULES.append(needs.rule)
+    return len(RULES) - 1, _KEEP[places]
 
 
 def _fast_unary(op: Op) -> Callable[..., Any] | None:
