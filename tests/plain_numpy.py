@@ -62,4 +62,7 @@ def energy(params, signal):
 def features(params, signal):
     """Several numbers: what the energy looks at, before it is summed up."""
     smoothed = smooth_spectrum(recurrent_filter(signal, params["gains"]), params["width"])
-    return {"ends": smoothed[:, [0, -1]], "moments": (smoothed.mean(), np.sqrt(smoothed[0] ** 2 + smoothed[1] ** 2).sum())}
+    return {
+        "ends": smoothed[:, [0, -1]],
+        "moments": (smoothed.mean(), np.sqrt(smoothed[0] ** 2 + smoothed[1] ** 2).sum()),
+    }

@@ -17,7 +17,9 @@ from refgrad.bounds import FORMATS, reference_slack
 
 Array = Any
 FMT = FORMATS["float32"]
-NUMPY = replace(FMT, ulp_table={name: max(ulp, 4.0) for name, ulp in FMT.ulp_table.items()})  # what NumPy documents
+NUMPY = replace(
+    FMT, ulp_table={name: max(ulp, 4.0) for name, ulp in FMT.ulp_table.items()}
+)  # what NumPy documents
 
 
 def narrow(x: Array) -> Array:
@@ -80,7 +82,9 @@ def test_a_float32_run_is_inside(name: str, seed: int, exact: bool) -> None:
 @given(seed=st.integers(0, 2**20))
 def test_a_matrix_product_is_inside(k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    (a, ea), (b, eb) = (tuple(z.reshape(shape) for z in operand(rng, -3, 3, 4 * k)) for shape in ((4, k), (k, 4)))
+    (a, ea), (b, eb) = (
+        tuple(z.reshape(shape) for z in operand(rng, -3, 3, 4 * k)) for shape in ((4, k), (k, 4))
+    )
     radius = bounds.bilinear(FMT, np.matmul, a @ b, (a, b), (ea, eb), {}, terms=k)
     run = inside(rng, a, ea) @ inside(rng, b, eb)
     assert np.all(np.abs(run - a @ b) <= reference_slack(FMT) * radius)
@@ -93,18 +97,27 @@ ONE, U = np.array([1.5]), FMT.u
 
 @pytest.mark.parametrize(("rule", "y", "xs", "expected"), [
     (bounds.added, 4.0, (1.5, 2.5), 4 * U), (bounds.added, 1.5, (1.5, 0.0), 0.0),
-    (bounds.product, 4.5, (1.5, 3.0), 4.5 * U + FMT.eta), (bounds.product, 3.0, (1.5, 2.0), FMT.eta), (bounds.product, 1.5, (1.5, 1.0), 0.0),
-    (bounds.product, 0.0, (1.5, 0.0), 0.0), (bounds.quotient, 0.5, (1.5, 3.0), 0.5 * U + FMT.eta), (bounds.quotient, 0.75, (1.5, 2.0), FMT.eta),
+    (bounds.product, 4.5, (1.5, 3.0), 4.5 * U + FMT.eta), (bounds.product, 3.0, (1.5, 2.0), FMT.eta),
+    (bounds.product, 1.5, (1.5, 1.0), 0.0),
+    (bounds.product, 0.0, (1.5, 0.0), 0.0), (bounds.quotient, 0.5, (1.5, 3.0), 0.5 * U + FMT.eta),
+    (bounds.quotient, 0.75, (1.5, 2.0), FMT.eta),
     (bounds.monotone(1.0), 3.0, (1.5,), 6 * U + FMT.eta),
 ])  # fmt: skip
-def test_of_exact_operands_one_rounding_is_left(rule: Any, y: float, xs: tuple[float, ...], expected: float) -> None:
+def test_of_exact_operands_one_rounding_is_left(
+    rule: Any, y: float, xs: tuple[float, ...], expected: float
+) -> None:
     arrays = tuple(np.array([x]) for x in xs)
-    assert rule(FMT, lambda *_: np.array([y]), np.array([y]), arrays, (None,) * len(xs), {}) == pytest.approx(expected, rel=1e-12, abs=1e-60)
+    assert rule(FMT, lambda *_: np.array([y]), np.array([y]), arrays, (None,) * len(xs), {}) == pytest.approx(
+        expected, rel=1e-12, abs=1e-60
+    )
 
 
 @pytest.mark.parametrize("rule", [bounds.moved, bounds.same, bounds.steps, bounds.compared])
 def test_exact_rules_say_none(rule: Any) -> None:
-    assert rule(FMT, np.negative, -ONE, (ONE, ONE) if rule is bounds.compared else (ONE,), (None, None), {}) is None
+    assert (
+        rule(FMT, np.negative, -ONE, (ONE, ONE) if rule is bounds.compared else (ONE,), (None, None), {})
+        is None
+    )
 
 
 def test_zeros_are_not_terms_of_a_sum() -> None:
@@ -135,7 +148,9 @@ def test_a_zero_inside_the_denominator_is_no_promise() -> None:
     assert np.isinf(radius)
 
 
-@pytest.mark.parametrize("rule", [bounds.monotone("tanh"), bounds.smooth("sin", np.cos, 1.0, cap=2.0), bounds.corners("tanh")])
+@pytest.mark.parametrize(
+    "rule", [bounds.monotone("tanh"), bounds.smooth("sin", np.cos, 1.0, cap=2.0), bounds.corners("tanh")]
+)
 def test_an_operand_without_bound_may_be_nan_so_no_cap_holds(rule: Any) -> None:
     forward = np.tanh
     assert np.isinf(rule(FMT, forward, forward(ONE), (ONE,), (np.array([np.inf]),), {}))
@@ -153,7 +168,10 @@ def test_comparisons_mark_what_is_uncertain() -> None:
     assert bounds.compared(FMT, np.less, x1 < x2, (x1, x2 + 9), (e, None), {}) is None
 
 
-@pytest.mark.parametrize(("x", "answer"), [(1.0, True), (-0.5, True), (3.0, False), (0.0, False), (2.0**-1074, True), (np.inf, False)])
+@pytest.mark.parametrize(
+    ("x", "answer"),
+    [(1.0, True), (-0.5, True), (3.0, False), (0.0, False), (2.0**-1074, True), (np.inf, False)],
+)
 def test_powers_of_two(x: float, answer: bool) -> None:
     assert bool(bounds.power_of_two(np.array(x))) is answer
 

@@ -47,7 +47,11 @@ def test_levels_do_not_mix() -> None:
 
 
 def test_variadic_ops_see_zeros_for_constant_operands() -> None:
-    y, y_dot = jvp(lambda x: np.concatenate([x, np.array([9.0]), 2 * x]), (np.array([1.0, 2.0]),), (np.array([1.0, -1.0]),))
+    y, y_dot = jvp(
+        lambda x: np.concatenate([x, np.array([9.0]), 2 * x]),
+        (np.array([1.0, 2.0]),),
+        (np.array([1.0, -1.0]),),
+    )
     assert np.array_equal(y, [1, 2, 9, 2, 4])
     assert np.array_equal(y_dot, [1, -1, 0, 2, -2])
 
@@ -58,8 +62,13 @@ def test_an_integer_array_among_variadic_operands_has_a_zero_tangent() -> None:
 
 
 def test_a_jvp_rule_of_a_wrong_shape_is_an_error_that_names_the_op() -> None:
-    broken = Op("broken", lambda x: x + 1, jvp=lambda x_dot: x_dot[:1], vjp=lambda y_bar: y_bar, rounding=bounds.same)
-    with pytest.raises(AssertionError, match=r"op 'broken': its JVP rule gave a tangent of shape \(1,\) for a value of shape \(3,\)"):
+    broken = Op(
+        "broken", lambda x: x + 1, jvp=lambda x_dot: x_dot[:1], vjp=lambda y_bar: y_bar, rounding=bounds.same
+    )
+    with pytest.raises(
+        AssertionError,
+        match=r"op 'broken': its JVP rule gave a tangent of shape \(1,\) for a value of shape \(3,\)",
+    ):
         broken(dual(np.ones(3), np.ones(3), new_level()))
 
 

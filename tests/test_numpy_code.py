@@ -50,7 +50,11 @@ def bound(ball: Any) -> Array:
 
 def test_the_code_is_plain() -> None:
     path = Path(plain_numpy.__file__)
-    imported = [ast.unparse(n) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    imported = [
+        ast.unparse(n)
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, (ast.Import, ast.ImportFrom))
+    ]
     assert imported == ["import numpy as np"]
     assert len(path.read_text().splitlines()) >= 40
 
@@ -125,7 +129,9 @@ def test_second_order_against_differences_of_the_gradient() -> None:
     argnums = tuple(range(len(LEAVES)))
     found = hvp(energy, LEAVES, v)
     for k, h in enumerate(found):
-        expected, error = differences(lambda *xs, k=k: grad(energy, argnums)(*xs)[k], LEAVES, v, step=2.0**-7, noise=1e-18)
+        expected, error = differences(
+            lambda *xs, k=k: grad(energy, argnums)(*xs)[k], LEAVES, v, step=2.0**-7, noise=1e-18
+        )
         assert np.all(np.abs(h - expected) <= error + 1e-12 * np.max(np.abs(expected)))
         assert np.all(error <= 1e-8 * np.max(np.abs(expected)))
 

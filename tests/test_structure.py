@@ -30,7 +30,9 @@ FLOORS = (
     {"torch", "report"},
     {"cli", "suite", "pytest_plugin"},
 )
-CORE = set().union(*FLOORS[:9]) | {""}  # these import NumPy, the standard library and each other; "" is refgrad itself
+CORE = set().union(*FLOORS[:9]) | {
+    ""
+}  # these import NumPy, the standard library and each other; "" is refgrad itself
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
     "ops": (set(), {"scipy", "mpmath"}),
@@ -82,7 +84,9 @@ def imports_of(importer: str, text: str, package: str) -> list[Import]:
             elif isinstance(child, ast.ImportFrom):
                 above = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
                 base = ".".join([*above, *([child.module] if child.module else [])])
-                targets = [f"{base}.{a.name}" if f"{base}.{a.name}" in modules() else base for a in child.names]
+                targets = [
+                    f"{base}.{a.name}" if f"{base}.{a.name}" in modules() else base for a in child.names
+                ]
             else:
                 inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
                 guarded = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
@@ -97,7 +101,11 @@ def imports_of(importer: str, text: str, package: str) -> list[Import]:
 @functools.cache
 def all_imports() -> tuple[Import, ...]:
     files = [p for folder in ("refgrad", "conformance") for p in sources(folder)]
-    return tuple(i for p in files for i in imports_of(module_name(p), p.read_text(), ".".join(p.relative_to(ROOT).parent.parts)))
+    return tuple(
+        i
+        for p in files
+        for i in imports_of(module_name(p), p.read_text(), ".".join(p.relative_to(ROOT).parent.parts))
+    )
 
 
 def place(module: str) -> str:
@@ -118,16 +126,28 @@ def floor(module: str) -> int:
 
 def test_the_walker_sees_every_kind_of_import() -> None:
     # The tests below are worth nothing if this one fails.
-    text = "import a\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import b.c\ndef f():\n    from refgrad import op\nclass C:\n    from .ops import scan\n"
+    text = """
+import a
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import b.c
+def f():
+    from refgrad import op
+class C:
+    from .ops import scan
+"""
     seen = [(i.target, i.line, i.lazy, i.typing_only) for i in imports_of("refgrad.made_up", text, "refgrad")]
     assert seen == [
-        ("a", 1, False, False), ("typing", 2, False, False), ("b.c", 4, False, True), ("refgrad.op", 6, True, False), ("refgrad.ops.scan", 8, False, False),
+        ("a", 2, False, False), ("typing", 3, False, False), ("b.c", 5, False, True), ("refgrad.op", 7, True, False),
+        ("refgrad.ops.scan", 9, False, False),
     ]  # fmt: skip
 
 
 def test_every_module_has_a_floor() -> None:
     known = set().union(*FLOORS)
-    strangers = {m for m in modules() if m.startswith("refgrad.") and room(m) not in known | {"__main__", "_suite"}}
+    strangers = {
+        m for m in modules() if m.startswith("refgrad.") and room(m) not in known | {"__main__", "_suite"}
+    }
     assert not strangers, f"give these a floor in test_structure.FLOORS: {sorted(strangers)}"
 
 
@@ -144,7 +164,11 @@ def test_modules_import_only_what_their_room_may() -> None:
     wrong = []
     for i in all_imports():
         top = i.target.partition(".")[0]
-        if top in sys.stdlib_module_names or top in {"numpy", "refgrad"} or i.importer.startswith("conformance"):
+        if (
+            top in sys.stdlib_module_names
+            or top in {"numpy", "refgrad"}
+            or i.importer.startswith("conformance")
+        ):
             continue
         eager, lazily = OUTSIDE.get(place(i.importer), OUTSIDE.get(room(i.importer), (set(), set())))
         if not i.typing_only and top not in (lazily if i.lazy else eager):
@@ -166,7 +190,9 @@ def test_forward_and_reverse_never_import_each_other() -> None:
     reached = {name: _reachable(f"refgrad.{name}", _edges(lazy=True)) for name in ("forward", "reverse")}
     assert "refgrad.reverse" not in reached["forward"]
     assert "refgrad.forward" not in reached["reverse"]
-    assert "refgrad.op" in reached["forward"] & reached["reverse"], "the graph of imports is empty: this test saw nothing"
+    assert "refgrad.op" in reached["forward"] & reached["reverse"], (
+        "the graph of imports is empty: this test saw nothing"
+    )
 
 
 def test_modules_import_from_lower_floors_only() -> None:
@@ -174,8 +200,14 @@ def test_modules_import_from_lower_floors_only() -> None:
     for i in all_imports():
         if i.target not in modules() or i.typing_only or i.target == "refgrad" or i.importer == "refgrad":
             continue
-        same_room = i.importer.split(".")[:2] == i.target.split(".")[:2] or i.importer.startswith("conformance")
-        if not same_room and floor(i.target) >= floor(i.importer) and not (i.lazy and floor(i.importer) == floor(i.target)):
+        same_room = i.importer.split(".")[:2] == i.target.split(".")[:2] or i.importer.startswith(
+            "conformance"
+        )
+        if (
+            not same_room
+            and floor(i.target) >= floor(i.importer)
+            and not (i.lazy and floor(i.importer) == floor(i.target))
+        ):
             wrong.append(str(i))
     assert not wrong, "\n".join(wrong)
 
@@ -221,8 +253,23 @@ def run_fresh(code: str) -> set[str]:
 def test_import_refgrad_loads_numpy_alone() -> None:
     loaded = run_fresh("import refgrad")
     assert "numpy" in loaded
-    assert not loaded & {"torch", "hypothesis", "pytest", "_pytest", "scipy", "jinja2", "mpmath", "matplotlib"}
-    assert not {m for m in loaded if m.startswith(("refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.cli", "refgrad.suite"))}
+    assert not loaded & {
+        "torch",
+        "hypothesis",
+        "pytest",
+        "_pytest",
+        "scipy",
+        "jinja2",
+        "mpmath",
+        "matplotlib",
+    }
+    assert not {
+        m
+        for m in loaded
+        if m.startswith(
+            ("refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.cli", "refgrad.suite")
+        )
+    }
 
 
 def test_the_plugin_is_cheap_to_load() -> None:
@@ -241,7 +288,8 @@ def test_files_are_short(folder: str) -> None:
 
 
 ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
-    "tests/test_structure.py", "tests/test_numpy_code.py", "tests/ops/test_every_op.py", "tests/torch_side/",
+    "tests/test_structure.py", "tests/test_numpy_code.py", "tests/test_readme.py", "tests/torch_side/",
+    "tests/ops/test_every_op.py", "tests/ops/test_elementwise.py",
 )  # fmt: skip
 
 
@@ -260,6 +308,18 @@ def test_tests_mirror_the_source() -> None:
 
 
 def test_every_engine_module_has_its_tests() -> None:
-    engine = {"op", "trace", "forward", "reverse", "transforms", "tree", "numeric", "graph", "encode", "bounds", "rounding"}
+    engine = {
+        "op",
+        "trace",
+        "forward",
+        "reverse",
+        "transforms",
+        "tree",
+        "numeric",
+        "graph",
+        "encode",
+        "bounds",
+        "rounding",
+    }
     missing = {name for name in engine if not (ROOT / "tests" / f"test_{name}.py").exists()}
     assert not missing

@@ -102,7 +102,9 @@ def test_argnums(transform: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("transform", [grad, value_and_grad, jacfwd, jacrev, hessian])
 @pytest.mark.parametrize("argnums", [1, -2, (0, 5), "a"])
 def test_wrong_argnums_are_named(transform: Callable[..., Any], argnums: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"argnums=.* names argument .*, but f was called with 1 positional argument"):
+    with pytest.raises(
+        ArgumentError, match=r"argnums=.* names argument .*, but f was called with 1 positional argument"
+    ):
         transform(lambda x: x, argnums=argnums)(1.0)
 
 
@@ -166,7 +168,7 @@ def test_a_jacobian_has_the_results_structure_with_the_arguments_inside(jac: Cal
 
 
 def test_constant_results_have_derivative_zero() -> None:
-    y, y_dot = jvp(lambda x: (np.ones(2), 3.0), (X,), (X,))
+    _y, y_dot = jvp(lambda x: (np.ones(2), 3.0), (X,), (X,))
     assert np.array_equal(y_dot[0], np.zeros(2))
     assert y_dot[1] == 0.0
     assert np.array_equal(vjp(lambda x: np.ones(2), X)[1](np.ones(2))[0], np.zeros(3))
@@ -207,7 +209,10 @@ def test_perturbation_confusion() -> None:
 
 def test_an_inner_derivative_sees_the_outer_variable() -> None:
     # d/dx [ d/dy (x y^2) at y = x ] = d/dx 2x^2 = 4x.
-    for inner in (lambda x: grad(lambda y: x * y * y)(x), lambda x: jvp(lambda y: x * y * y, (x,), (1.0,))[1]):
+    for inner in (
+        lambda x: grad(lambda y: x * y * y)(x),
+        lambda x: jvp(lambda y: x * y * y, (x,), (1.0,))[1],
+    ):
         assert grad(inner)(3.0) == 12.0
         assert jvp(inner, (3.0,), (1.0,))[1] == 12.0
 
@@ -221,7 +226,11 @@ def _forward(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return lambda x: jvp(f, (x,), (1.0,))[1]
 
 
-@pytest.mark.parametrize("modes", list(itertools.product([_forward, grad], repeat=3)), ids=lambda m: "-".join(t.__name__.strip("_") for t in m))
+@pytest.mark.parametrize(
+    "modes",
+    list(itertools.product([_forward, grad], repeat=3)),
+    ids=lambda m: "-".join(t.__name__.strip("_") for t in m),
+)
 def test_all_nestings_up_to_third_order(modes: tuple[Callable[..., Any], ...]) -> None:
     f = lambda x: np.exp(2 * x) * np.sin(x) / x  # noqa: E731
     x = 0.75
@@ -246,7 +255,9 @@ def test_all_nestings_up_to_third_order(modes: tuple[Callable[..., Any], ...]) -
     (lambda x: x[:1], r"shape \(1,\)"), (lambda x: np.ones(2), r"shape \(2,\)"),
 ])  # fmt: skip
 def test_grad_wants_one_number(f: Callable[[Array], Any], outline: str) -> None:
-    with pytest.raises(ArgumentError, match=f"f must return a single number, got {outline}. Use jacrev, or vjp"):
+    with pytest.raises(
+        ArgumentError, match=f"f must return a single number, got {outline}. Use jacrev, or vjp"
+    ):
         grad(f)(X)
 
 
@@ -258,7 +269,8 @@ def test_grad_wants_a_real_number() -> None:
 WRONG_DTYPES = {
     "int": (np.array([1, 2]), r"dtype int64.*x.astype\(float\)"), "python int": (3, r"dtype int64.*x.astype\(float\)"),
     "unsigned": (np.array([1], np.uint8), "dtype uint8.*Pass floating-point"), "bool": (np.array([True]), "dtype bool.*argnums"),
-    "complex": (np.array([1j]), "dtype complex128.*real and imaginary parts"), "object": (np.array([object()]), "dtype object.*arrays of numbers"),
+    "complex": (np.array([1j]), "dtype complex128.*real and imaginary parts"),
+    "object": (np.array([object()]), "dtype object.*arrays of numbers"),
     "string": ("a", "arrays of numbers"), "None": (None, "arrays of numbers"),
 }  # fmt: skip
 
@@ -275,21 +287,31 @@ def test_arguments_that_cannot_be_differentiated_are_named(name: str) -> None:
 
 
 def test_tangents_fit_their_primals() -> None:
-    with pytest.raises(ArgumentError, match=r"the tangent of argument \[0\]\.a has shape \(2,\), its value has shape \(3,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"the tangent of argument \[0\]\.a has shape \(2,\), its value has shape \(3,\)"
+    ):
         jvp(lambda p: p["a"], ({"a": X},), ({"a": X[:2]},))
-    with pytest.raises(ArgumentError, match=r"tangents have the structure \(shape \(3,\), shape \(3,\)\), primals have \(shape \(3,\)\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"tangents have the structure \(shape \(3,\), shape \(3,\)\), primals have \(shape \(3,\)\)",
+    ):
         jvp(lambda x: x, (X,), (X, X))
     with pytest.raises(ArgumentError, match="tangents have the structure"):
         jvp(lambda p: p["a"], ({"a": X},), ({"b": X},))
     with pytest.raises(ArgumentError, match="primals and tangents are tuples, one entry an argument"):
         jvp(lambda x: x, X, X)
-    with pytest.raises(DtypeError, match="tangent of argument .* dtype complex128; a real dtype is expected"):
+    with pytest.raises(
+        DtypeError, match=r"tangent of argument .* dtype complex128; a real dtype is expected"
+    ):
         jvp(lambda x: x, (X,), (1j * X,))
 
 
 def test_cotangents_fit_the_value() -> None:
     _, pullback = vjp(lambda x: (x, np.sum(x)), X)
-    with pytest.raises(ArgumentError, match=r"the cotangent has the structure shape \(3,\), the value of f has \(shape \(3,\), shape \(\)\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"the cotangent has the structure shape \(3,\), the value of f has \(shape \(3,\), shape \(\)\)",
+    ):
         pullback(X)
     with pytest.raises(ArgumentError, match=r"a cotangent has shape \(2,\), its value has shape \(3,\)"):
         pullback((X[:2], 1.0))

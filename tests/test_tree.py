@@ -81,7 +81,15 @@ def test_paths_read_as_python() -> None:
 
 
 SAME = [(1, 2), ((1, 2), [3, 4]), ({"a": 1, "b": 2}, {"b": 3, "a": 4}), (Pair(1, 2), (3, 4)), ([], ())]
-DIFFERENT = [((1,), 1), ((1, 2), (1,)), ({"a": 1}, {"b": 1}), ({"a": 1}, (1,)), (((1, 2), 3), (1, (2, 3))), ({}, ()), ({}, 1)]
+DIFFERENT = [
+    ((1,), 1),
+    ((1, 2), (1,)),
+    ({"a": 1}, {"b": 1}),
+    ({"a": 1}, (1,)),
+    (((1, 2), 3), (1, (2, 3))),
+    ({}, ()),
+    ({}, 1),
+]
 
 
 @pytest.mark.parametrize(("a", "b"), SAME)
@@ -97,7 +105,12 @@ def test_structures_that_differ(a: Any, b: Any) -> None:
 
 
 def test_leaves_in_the_order_of_another_tree() -> None:
-    assert leaves_as({"a": 1, "b": [2, {"y": 3, "x": 4}]}, {"b": (0, {"x": 0, "y": 0}), "a": 0}) == [2, 4, 3, 1]
+    assert leaves_as({"a": 1, "b": [2, {"y": 3, "x": 4}]}, {"b": (0, {"x": 0, "y": 0}), "a": 0}) == [
+        2,
+        4,
+        3,
+        1,
+    ]
     assert leaves_as((1, [2]), (0, 0)) == [1, [2]]
 
 

@@ -26,11 +26,15 @@ from refgrad.rounding import Ball, exact, parts
 Array = Any
 WIDE = np.longdouble
 FMT = FORMATS["float64"]
-LONG = replace(FMT, name="long double", u=2.0**-64, u_acc=2.0**-64, eta=5e-324, bits=64)  # in which the third judge computes
+LONG = replace(
+    FMT, name="long double", u=2.0**-64, u_acc=2.0**-64, eta=5e-324, bits=64
+)  # in which the third judge computes
 U = float(np.finfo(np.float64).eps) / 2
 DRAWS = range(6)
 
-pytestmark = pytest.mark.skipif(np.finfo(WIDE).nmant <= 52, reason="long double is double here: nothing to judge float64 with")
+pytestmark = pytest.mark.skipif(
+    np.finfo(WIDE).nmant <= 52, reason="long double is double here: nothing to judge float64 with"
+)
 
 NAMES = sorted(REGISTRY)
 DIFFERENTIABLE = [n for n in NAMES if REGISTRY[n].signature.differentiable]
@@ -48,8 +52,14 @@ class Sample:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed + 1)
-        rules = self.op.signature.vjp * len(self.operands) if self.op.signature.variadic else self.op.signature.vjp
-        self.active = [k for k, x in enumerate(self.operands) if np.asarray(x).dtype.kind == "f" and rules[k] is not None]
+        rules = (
+            self.op.signature.vjp * len(self.operands)
+            if self.op.signature.variadic
+            else self.op.signature.vjp
+        )
+        self.active = [
+            k for k, x in enumerate(self.operands) if np.asarray(x).dtype.kind == "f" and rules[k] is not None
+        ]
 
     @property
     def xs(self) -> tuple[Array, ...]:
@@ -96,7 +106,12 @@ def jacobian(name: str, draw: int) -> list[tuple[Array, Array]]:
             columns.append(column)
             errors.append(error + U * np.abs(column))
         shape = (0, *np.shape(s.f(*s.xs)))
-        found.append((np.array(columns) if columns else np.zeros(shape), np.array(errors) if errors else np.zeros(shape)))
+        found.append(
+            (
+                np.array(columns) if columns else np.zeros(shape),
+                np.array(errors) if errors else np.zeros(shape),
+            )
+        )
     return found
 
 
@@ -116,9 +131,13 @@ def check(got: Array, ball: Any, expected: Array, error: Array, what: str) -> No
     size = np.max(np.abs(expected), initial=0.0)
     assert np.shape(got) == np.shape(expected), what
     assert np.all(np.isfinite(got)), f"{what}: not finite inside the domain"
-    assert np.all(bound <= 1e-6 * max(size, 1e-3)), f"{what}: a bound of {np.max(bound):.1e} for {size:.1e} proves nothing"
+    assert np.all(bound <= 1e-6 * max(size, 1e-3)), (
+        f"{what}: a bound of {np.max(bound):.1e} for {size:.1e} proves nothing"
+    )
     off = np.abs(got - expected) - bound
-    assert np.all(off <= 0), f"{what}: off by {np.max(np.abs(got - expected)):.3e}, the bound is {np.max(bound):.3e}\n{got}\n{expected}"
+    assert np.all(off <= 0), (
+        f"{what}: off by {np.max(np.abs(got - expected)):.3e}, the bound is {np.max(bound):.3e}\n{got}\n{expected}"
+    )
 
 
 each = pytest.mark.parametrize
@@ -133,7 +152,9 @@ draws = each("draw", DRAWS)
 def test_the_domain_gives_operands_that_the_op_accepts(name: str, draw: int) -> None:
     s = sample(name, draw)
     again = s.op.domain.sample(np.random.default_rng(s.seed), len(s.op.signature.operands))
-    assert all(np.array_equal(a, b) for a, b in zip(again[0], s.operands, strict=True)), "the sampler uses another source of chance"
+    assert all(np.array_equal(a, b) for a, b in zip(again[0], s.operands, strict=True)), (
+        "the sampler uses another source of chance"
+    )
     assert set(s.params) <= set(s.op.signature.defaults), "a parameter that the op does not have"
     assert s.op.signature.variadic or len(s.operands) == len(s.op.signature.operands)
     with np.errstate(all="raise", under="ignore"):
@@ -149,7 +170,9 @@ def test_the_domain_gives_operands_that_the_op_accepts(name: str, draw: int) -> 
 @draws
 def test_forward_keeps_the_dtype(name: str, dtype: Any, draw: int) -> None:
     s = sample(name, draw)
-    operands = [x.astype(dtype) if np.asarray(x).dtype.kind == "f" else x for x in map(np.asarray, s.operands)]
+    operands = [
+        x.astype(dtype) if np.asarray(x).dtype.kind == "f" else x for x in map(np.asarray, s.operands)
+    ]
     with np.errstate(all="ignore"):
         y = np.asarray(s.op(*operands, **s.params))
     assert y.shape == np.shape(s.op(*s.operands, **s.params))
@@ -253,9 +276,14 @@ def test_all_nestings_give_the_second_derivative(name: str, draw: int) -> None:
         return np.sum(s.f(*xs) * w)
 
     found = nestings(scalar, s.xs, u, v)
-    bounds = {k: reference_slack(FMT) * float(parts(b)[1]) for k, b in nestings(scalar, balls(s.xs), balls(u), balls(v)).items()}
+    bounds = {
+        k: reference_slack(FMT) * float(parts(b)[1])
+        for k, b in nestings(scalar, balls(s.xs), balls(u), balls(v)).items()
+    }
     for a, b in itertools.combinations(found, 2):
-        assert abs(found[a] - found[b]) <= bounds[a] + bounds[b], f"{name}: {a} gives {found[a]}, {b} gives {found[b]}; bounds {bounds}"
+        assert abs(found[a] - found[b]) <= bounds[a] + bounds[b], (
+            f"{name}: {a} gives {found[a]}, {b} gives {found[b]}; bounds {bounds}"
+        )
 
     # The judge differentiates the gradient, which is confirmed above, in long double.
     def slope(*xs: Array) -> Array:
@@ -283,7 +311,9 @@ def test_a_planted_slip_is_caught_in_almost_every_op() -> None:
         for k, (x_bar, (columns, errors)) in enumerate(zip(pullback(w), jacobian(name, draw), strict=True)):
             if not np.any(x_bar):
                 continue
-            error = np.tensordot(errors + (w.size + 1) * U * np.abs(columns), np.abs(w), w.ndim).reshape(x_bar.shape)
+            error = np.tensordot(errors + (w.size + 1) * U * np.abs(columns), np.abs(w), w.ndim).reshape(
+                x_bar.shape
+            )
             bound = reference_slack(FMT) * parts(bounds[k])[1] + error
             place = np.argmax(np.abs(x_bar))
             judged += 1
