@@ -40,7 +40,7 @@ class Ball(TracedArray):
             self._carried = radius = self.radius
         if self.value.dtype.kind == "f":
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
-            if np.any(size > self.fmt.max):
+            if (size > self.fmt.max).any():
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
         return self._carried
@@ -62,7 +62,9 @@ class Ball(TracedArray):
 
 def exact(x: Array, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
-    return Ball(np.asarray(x).astype(fmt.wide), None, fmt)
+    ball = Ball(np.asarray(x).astype(fmt.wide), None, fmt)
+    ball._carried = None  # it came from the format, so it has not overflowed there
+    return ball
 
 
 def lift(x: Any, fmt: Format) -> Ball:

@@ -32,35 +32,40 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
     shape = np.shape(expected) if not hasattr(expected, "shape") else expected.shape
 
     with np.errstate(all="ignore"):
-        magnitude = np.abs(value)
-        defined = ~np.isnan(value) & ~np.isnan(bound) & ~(np.isinf(bound) & np.isfinite(value))
-        overflow = np.isfinite(value) & np.isinf(got) & (magnitude + bound >= fmt.max) & (np.sign(got) == np.sign(value))
-        endless = np.isinf(value)
-        counted = defined & np.isfinite(value) & ~overflow
-        error = np.abs(got - value)
-        error = np.where(np.isnan(error), np.inf, error)
-        wrong = (counted & ~(error <= bound)) | (defined & endless & (got != value))
-        # An unbounded true value beyond the range may come as the largest numbers of the format do.
-        ratio = np.where(error == 0, 0.0, np.where(bound > 0, error / np.where(bound > 0, bound, 1.0), np.inf))
+        magnitude, error = np.abs(value), np.abs(got - value)
+        if np.isfinite(error).all() and np.isfinite(bound).all():  # the usual case: numbers everywhere
+            counted, wrong, skipped = None, error > bound, 0
+        else:
+            counted, wrong, skipped = _exceptional(got, value, bound, magnitude, fmt)
+            error = np.where(np.isnan(error), np.inf, error)
+        ratio = np.where(error == 0, 0.0, error / bound)  # a bound of zero and an error: infinite
         ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
-
-    result.skipped = int(np.size(got) - counted.sum() - (defined & endless).sum())
-    result.elements = int(counted.sum())
-    if result.elements:
+        kept_bound, kept_size = (bound, magnitude) if counted is None else (bound[counted], magnitude[counted])
         small = 64 * fmt.eta
-        result.loose = int((bound[counted] > np.maximum(0.1 * magnitude[counted], small)).sum())
-        result.blind = int((bound[counted] >= np.maximum(magnitude[counted], small)).sum())
-        seen = counted & (magnitude > 0)
-        with np.errstate(over="ignore"):
-            result.sensitivities = (bound[seen] / magnitude[seen]).astype(float)
+        result.skipped, result.elements = skipped, int(kept_bound.size)
+        result.loose = int((kept_bound > np.maximum(0.1 * kept_size, small)).sum())
+        result.blind = int((kept_bound >= np.maximum(kept_size, small)).sum())
+        seen = kept_size > 0
+        result.sensitivities = (kept_bound[seen] / kept_size[seen]).astype(float)
 
     def element(k: int) -> Element:
         place = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
         return Element(float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulps[k]), place, what)
 
     if result.elements:
-        result.worst = element(int(np.argmax(np.where(counted, ratio, -1.0))))
+        result.worst = element(int(np.argmax(ratio if counted is None else np.where(counted, ratio, -1.0))))
     if wrong.any():
         order = np.argsort(np.where(wrong, -np.where(np.isnan(ratio), np.inf, ratio), 1.0), kind="stable")
         result.wrong = [element(int(k)) for k in order[: min(_LISTED, int(wrong.sum()))]]
     return result
+
+
+def _exceptional(got: Array, value: Array, bound: Array, magnitude: Array, fmt: Format) -> tuple[Array, Array, int]:
+    """Which elements count, which are wrong, and how many define nothing, where NaN, infinities or endless bounds are about."""
+    finite, endless = np.isfinite(value), np.isinf(value)
+    defined = ~np.isnan(value) & ~np.isnan(bound) & ~(np.isinf(bound) & finite)
+    overflow = finite & np.isinf(got) & (magnitude + bound >= fmt.max) & (np.sign(got) == np.sign(value))
+    counted = defined & finite & ~overflow
+    within = np.abs(got - value) <= bound
+    wrong = (counted & ~within) | (defined & endless & (got != value))
+    return counted, wrong, int(got.size - counted.sum() - (defined & endless).sum())
