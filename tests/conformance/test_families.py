@@ -76,7 +76,7 @@ def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
         case = smallest("graphs", lambda c: any(c.graph.nodes[k].op is not None and c.graph.nodes[k].op.name == "tanh" for k in c.graph.order()))
     except NoSuchExample:  # pragma: no cover
         pytest.fail("2,000 graphs without a tanh")
-    assert len(case.graph.order()) <= 3
+    assert len(case.graph.order()) <= 5  # often 2; a graph has up to 15
     assert sum(x.size for x in case.inputs.values()) <= 3
 
 
