@@ -354,7 +354,7 @@ def test_clip_takes_bounds_as_numpy_does():
     [
         np.nan_to_num, lambda x: np.nan_to_num(x, nan=2.0, posinf=5.0), lambda x: np.round(x, 1), lambda x: x.round(),
         lambda x: np.select([x > 1, x > 0], [x * 2, x * 3], 7.0), lambda x: np.fmod(x, 0.7), lambda x: np.float_power(x, 3),
-        lambda x: np.ldexp(x, 3), np.conjugate, np.real, np.fabs, lambda x: np.fix(x) * x,
+        lambda x: np.ldexp(x, 3), np.conjugate, np.real, np.fabs, lambda x: np.trunc(x) * x,
         np.radians, np.degrees, lambda x: np.round(x, -1), lambda x: np.where(np.isposinf(x), 0.0, x),
         lambda x: np.where((x > 0) & ~(x > 2) | np.isneginf(x), x, x * x),
     ],
