@@ -14,11 +14,12 @@ Array = Any
 _LISTED = 10
 
 
-def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Comparison:
+def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool = False) -> Comparison:
     """Judge ``got`` (the framework's numbers, exact in float64) against ``expected`` (a Ball, or an exact array).
 
     A finite expected value must be met within its radius; beyond the format's range an overflow may stand for it. An infinite
-    one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted.
+    one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted; with ``nan`` (values: NaN is what the
+    function gives there) another number is wrong.
     """
     value, radius = parts(expected)
     if np.shape(got) != np.shape(value):
@@ -40,6 +41,8 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
         error = np.abs(got - value)
         error = np.where(np.isnan(error), np.inf, error)
         wrong = (counted & ~(error <= bound)) | (defined & endless & (got != value))
+        if nan:
+            wrong = wrong | (np.isnan(value) & ~np.isinf(bound) & ~np.isnan(got))
         # An unbounded true value beyond the range may come as the largest numbers of the format do.
         ratio = np.where(error == 0, 0.0, np.where(bound > 0, error / np.where(bound > 0, bound, 1.0), np.inf))
         ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
