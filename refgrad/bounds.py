@@ -40,6 +40,7 @@ class Format:
     wide: Any  # NumPy dtype of the reference run
     bits: int  # significand bits, to tell whether a constant is representable
     kinks: bool = True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
+    ranged: bool = False  # whether what is computed from a result beyond the range counts as undefined (extreme operands)
     ulp_table: Any = field(default_factory=lambda: CPU_ULP)
 
     def ulp(self, name: str) -> float:
@@ -171,8 +172,8 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 
 def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
-    """Carried radius plus a function error of ``ulp`` ULP of the result, and underflow."""
-    return carried + 2.0 * ulp * fmt.u * (np.abs(y) + carried) + math.ceil(max(ulp, 1.0)) * fmt.eta
+    """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
+    return carried + 2.0 * ulp * fmt.u * (np.abs(y) + carried) + math.ceil(2.0 * ulp) * fmt.eta
 
 
 def monotone(name: str | float) -> RoundingRule:
@@ -283,6 +284,21 @@ def multiplied(fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], A
     return np.where(unsafe & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
+def partial_overflow(fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any) -> Array:
+    """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
+
+    ``full`` is the sum of the products of absolute values ``sizes``. Where y is infinite by an infinite operand, a partial sum of
+    the finite terms may become the opposite infinity: then nothing is defined (NaN).
+    """
+    if np.all(full <= fmt.max):
+        return radius
+    with np.errstate(invalid="ignore", over="ignore"):
+        unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in sizes], **params) > fmt.max
+        mixed = full > np.abs(y) + radius  # terms of both signs: infinities of both
+        promised = np.where(np.isinf(y) | (mixed & (np.abs(y) > fmt.max)), np.nan, np.where(np.abs(y) - radius < fmt.max, np.inf, radius))
+    return np.where(unsafe, promised, radius)
+
+
 def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any, terms: int) -> Array:
     """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
     a, b = np.abs(xs[0]), np.abs(xs[1])
@@ -294,10 +310,7 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
     if ea is not None:
         radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
         a = a + ea
-    total = forward(a, b, **params)
-    radius = radius + terms * fmt.u_acc * total + terms * fmt.eta
-    if fmt.u != fmt.u_acc:
-        radius = radius + fmt.store(y, radius)
-    elif np.any(total > fmt.max):  # a partial sum may overflow although the whole does not: nothing is promised
-        radius = np.where((total > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
-    return radius
+    size = forward(a, b, **params)
+    radius = radius + terms * fmt.u_acc * size + terms * fmt.eta
+    radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
+    return partial_overflow(fmt, forward, y, radius, size, (a, b), params)

@@ -49,7 +49,7 @@ class Ball(TracedArray):
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         fmt = top.fmt
         balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
-        xs = tuple([b.value for b in balls])
+        xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
         with np.errstate(all="ignore"):
             y = op.forward(*xs, **params)
             radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
@@ -58,6 +58,14 @@ class Ball(TracedArray):
         if radius is None and y.dtype.kind == "b":
             return y
         return Ball(y, radius, fmt)
+
+
+def _in_range(x: Array, fmt: Format) -> Array:
+    """A finite value beyond the format's range has no number there: what the formula makes of it is undefined."""
+    if x.dtype.kind != "f":
+        return x
+    beyond = np.isfinite(x) & (np.abs(x) > fmt.max * (1 + fmt.u))
+    return np.where(beyond, x.dtype.type(np.nan), x) if beyond.any() else x
 
 
 def exact(x: Array, fmt: Format) -> Ball:

@@ -10,6 +10,7 @@ from refgrad.testing.source import Source
 from .graphs import graphs
 from .matmul import matmul
 from .mlp import mlp
+from .ops import ops
 from .softmax import softmax
 
-FAMILIES: dict[str, Callable[[Source, str], Case]] = {"graphs": graphs, "mlp": mlp, "softmax": softmax, "matmul": matmul}
+FAMILIES: dict[str, Callable[[Source, str], Case]] = {"graphs": graphs, "mlp": mlp, "softmax": softmax, "matmul": matmul, "ops": ops}

@@ -120,6 +120,7 @@ power = register(
         Special((0.0, 1.0), 0.0, ((1.0, 1.0), (0.0, 0.0)), "identity at 0"),
         Special((0.0, 0.5), 0.0, ((np.inf, np.inf), (0.0, 0.0)), "vertical tangent"),
         Special((0.0, -1.0), np.inf, (None, None), "pole"),
+        Special((0.0, 0.0), 1.0, ((0.0, 0.0), None), "0 ** t jumps from 1 to 0"),
         Special((-2.0, 2.0), 4.0, ((-4.0, -4.0), None), "a negative base has no real derivative in the exponent"),
     ),
     broadcasts=True,
@@ -159,7 +160,7 @@ cbrt = register(
 reciprocal = register(
     "reciprocal", np.reciprocal,
     jvp=lambda x_dot, y: -x_dot * (y * y),
-    vjp=lambda y_bar, y: -(y_bar * y) * y,
+    vjp=lambda y_bar, y: -(y_bar * (y * y)),
     rounding=lambda fmt, forward, y, xs, es, params: bounds.quotient(fmt, None, y, (np.ones(()), *xs), (None, *es), params),
     torch=lambda torch, x: torch.reciprocal(x),
     numpy=(np.reciprocal,),
@@ -196,8 +197,10 @@ remainder = register(
 
 
 def _floor_divide_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
-    e = bounds.quotient(fmt, None, xs[0] / xs[1], xs, es, params)
-    return np.where(np.floor(xs[0] / xs[1] + e) != np.floor(xs[0] / xs[1] - e), 1.0, 0.0)
+    """The floor of a rounded quotient: off by whole steps, many of them where the quotient is beyond 1/u."""
+    q = xs[0] / xs[1]
+    e = bounds.quotient(fmt, None, q, xs, es, params)
+    return np.floor(q + e) - np.floor(q - e)
 
 
 floor_divide = register(

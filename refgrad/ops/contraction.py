@@ -144,6 +144,9 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
     tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = radius + steps * fmt.u_acc * full + (terms * max(later) * fmt.eta if n > 1 else 0.0)
+    radius = bounds.partial_overflow(fmt, forward, y, radius, full, size, params)
+    if n > 2 and math.prod(tops) * terms > fmt.max:  # a product of some of the operands may overflow, in the order a kernel chooses
+        radius = np.where(np.isinf(y), np.nan, np.inf)
     # Half formats store each intermediate result.
     return radius + (0.0 if fmt.u == fmt.u_acc else max(n - 1, 1) * fmt.store(y, full - np.abs(y) + radius))
 

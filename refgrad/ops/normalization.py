@@ -107,6 +107,7 @@ logsumexp = register(
         Special(([-np.inf, 0.0],), 0.0, (([0.0, 1.0], [0.0, 1.0]),), "a weight of 0"),
         Special(([-np.inf, -np.inf],), -np.inf, (None,), "log of 0"),
         Special(([np.inf, 0.0],), np.inf, (([1.0, 0.0], [1.0, 0.0]),), "the limit at +inf"),
+        Special(([np.inf, np.inf],), np.inf, (None,), "several at +inf: no limit"),
         Special(([1e4, 1e4],), 1e4 + np.log(2), (([0.5, 0.5], [0.5, 0.5]),), "exp overflows without the shift"),
     ),
 )  # fmt: skip
@@ -250,6 +251,7 @@ def _cross_entropy_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, pa
     radius = carried + (count - 1) * fmt.u * (
         np.abs(y) + carried
     )  # terms are of one sign: their sum is its own size
+    radius = np.where((np.abs(y) * count > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)  # the sum overflows before it is divided
     return radius + 2 * fmt.store(y, radius)
 
 

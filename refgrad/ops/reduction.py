@@ -115,6 +115,8 @@ def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     n = number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
     total = y * n
     radius = bounds.summed(fmt, _sum, total, xs, es, params) / n
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum that overflows, though the mean does not
+        radius = np.where((_sum(np.abs(xs[0]), **params) > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)
     return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
 
 
@@ -308,7 +310,7 @@ def _equal_shares_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, p
         exact = (x == top) & (reach == 0)
         open_ = open_ & ~exact
     if not open_.any():
-        return (np.where(possible, y, 0.0), None) if fmt.kinks else fmt.u * y * (y != 1)
+        return (np.where(possible | np.isnan(y), y, 0.0), None) if fmt.kinks else fmt.u * y * (y != 1)
     return np.where(open_, 0.5, np.where(np.isnan(y), y, possible)), np.where(open_, 0.5, 0.0)
 
 

@@ -80,10 +80,18 @@ arccos = register(
     ),
 )  # fmt: skip
 
+
+def _over_one_plus_square(t: Array, x: Array) -> Array:
+    """t/(1 + x^2); for large x by w = 1/x as t w^2/(1 + w^2), which does not overflow."""
+    far = np.abs(x) > 1024
+    near, w = np.where(far, 1.0, x), 1 / np.where(far, x, 1.0)
+    return np.where(far, t * w * w / (1 + w * w), t / (1 + near * near))
+
+
 arctan = register(
     "arctan", np.arctan,
-    jvp=lambda x_dot, x: x_dot / (1 + x * x),
-    vjp=lambda y_bar, x: y_bar / (1 + x * x),
+    jvp=lambda x_dot, x: _over_one_plus_square(x_dot, x),
+    vjp=lambda y_bar, x: _over_one_plus_square(y_bar, x),
     rounding=bounds.monotone("arctan"),
     torch=lambda torch, x: torch.arctan(x),
     numpy=(np.arctan,),

@@ -6,18 +6,23 @@ from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.case import Case
 from refgrad.testing.check import check_jvp, check_vjp
 from refgrad.testing.compare import compare
+from refgrad.testing.modes import FURTHER, judge_modes
 from refgrad.testing.observation import Observation
 from refgrad.testing.outcome import Report
 from refgrad.testing.verdict import Element, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, whole
 
-MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD)
+MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
 
 
 def judge(case: Case, seen: Observation) -> list[Verdict]:
-    """All verdicts on one observation: value, reverse and forward mode node by node, then both modes from end to end."""
+    """All verdicts on one observation: value, reverse and forward mode node by node.
+
+    Then, for a case of order 1, both modes from end to end; for one of order 2 the framework's further modes.
+    """
     anchored = Anchored(case, seen)
-    return [anchored.value(), anchored.reverse(), anchored.forward(), *whole(case, seen)]
+    further = judge_modes(case, seen, seen.modes) if seen.modes is not None else whole(case, seen)
+    return [anchored.value(), anchored.reverse(), anchored.forward(), *further]
 
 
 __all__ = [

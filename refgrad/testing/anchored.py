@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from refgrad.bounds import FORMATS, Format
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.rounding import Ball, exact
+from refgrad.rounding import Ball, exact, parts
+from refgrad.testing import points
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
@@ -23,6 +26,7 @@ from refgrad.testing.verdict import Comparison, Verdict
 
 Array = Any
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
+SHARED = {"slope", "alpha", "threshold", "order"}  # parameters of elementwise ops
 
 
 class Anchored:
@@ -31,7 +35,7 @@ class Anchored:
     def __init__(self, case: Case, seen: Observation) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
         self.order = case.graph.order()
-        self.fmt: Format = FORMATS[case.dtype]
+        self.fmt: Format = FORMATS[case.dtype] if case.order == 1 else replace(FORMATS[case.dtype], ranged=True)
         self.sharp = replace(self.fmt, kinks=False)
         self.balls: list[Any] = [None] * len(self.graph.nodes)  # the framework's own value of every node, taken as exact
         for k in self.order:
@@ -42,7 +46,7 @@ class Anchored:
     def _exact(self, x: Array) -> Any:
         return exact(x, self.fmt) if x.dtype.kind == "f" else x
 
-    def _recomputed(self, k: int) -> Any:
+    def recomputed_value(self, k: int) -> Any:
         """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
         if k not in self.recomputed:
             node = self.graph.nodes[k]
@@ -68,7 +72,7 @@ class Anchored:
                 continue
             operands = tuple([Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in [self.balls[j] for j in node.of]])
             expected = apply(node.op, operands, node.params)
-            tally.add(k, node.op.name, self._judge("values", k, expected, f"value of {node.op.name} (node {k})"))
+            tally.add(k, node.op.name, self._judge("values", k, expected, f"value of {node.op.name} (node {k})", nan=True))
         return tally.verdict()
 
     def forward(self) -> Verdict:
@@ -85,8 +89,10 @@ class Anchored:
             if not any(active):
                 continue
             operands = tuple([self.balls[j] for j in node.of])
-            expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], self._recomputed(k))
+            y = self.recomputed_value(k)
+            expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
             if expected is not None:
+                expected = self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
                 tally.add(k, node.op.name, self._judge("tangents", k, expected, f"tangent of {node.op.name} (node {k})"))
         return tally.verdict()
 
@@ -109,8 +115,10 @@ class Anchored:
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
-                values[k] = self._recomputed(k)
+                values[k] = self.recomputed_value(k)
+                y_bar = points.undefined_outputs(values[k], self.seen.values[k], y_bar)
                 for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
+                    x_bar = self._settled(node, values, position, y_bar, x_bar)
                     blamed, part = node.op.name, self.seen.parts.get((k, position))
                     if part is not None:
                         what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
@@ -118,6 +126,39 @@ class Anchored:
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
+
+    def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
+        """A cotangent by the op's special points."""
+        assert node.op is not None
+        found = points.patches(node.op, tuple([values[j] for j in node.of]), node.params, position)
+        single = np.ndim(y_bar) == 0 or np.shape(y_bar) == np.shape(values[node.of[position]]) and node.op.signature.defaults.keys() <= SHARED
+        return points.settled(x_bar, y_bar, found, self.fmt, single=single)
+
+    def _settled_tangent(self, node: Node, operands: tuple[Any, ...], active: tuple[bool, ...], tangents: list[Any], y: Any, got: Array, expected: Any) -> Any:
+        """A tangent by the op's special points: nothing is defined where the value is NaN or an operand meets a point without a derivative.
+
+        Where sets are allowed, the tangent may be any sum of members times tangents.
+        """
+        assert node.op is not None
+        value, radius = (np.array(a) for a in parts(expected))
+        value[points.without_derivative(y, got)] = np.nan
+        if not node.op.special:
+            return Ball(value, radius, self.fmt)
+        low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
+        for position, (j, is_active) in enumerate(zip(node.of, active, strict=True)):
+            for places, a, b in points.patches(node.op, operands, node.params, position) if is_active else ():
+                if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
+                    value[...] = np.nan
+                    continue
+                t = tangents[j].value
+                with np.errstate(invalid="ignore"):
+                    low, high = low + np.where(places, np.fmin(a * t, b * t), 0.0), high + np.where(places, np.fmax(a * t, b * t), 0.0)
+                value[places & (a > b)] = np.nan
+                met = met | places
+        with np.errstate(invalid="ignore"):
+            span = met & np.isfinite(low) & np.isfinite(high) & ~np.isnan(value)
+            value, radius = np.where(span, (low + high) / 2, value), np.where(span, (high - low) / 2 + 2 * self.fmt.store(np.maximum(abs(low), abs(high))), radius)
+        return Ball(np.where(met & ~span, np.nan, value), radius, self.fmt)
 
     def _differentiable(self, k: int) -> bool:
         """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""
@@ -129,9 +170,9 @@ class Anchored:
     def _gradient_of(self, node: Node, k: int) -> str:
         return f"gradient of input {node.name!r}" if node.op is None else f"gradient of node {k} ({node.op.name})"
 
-    def _judge(self, part: str, k: int, expected: Any, what: str) -> Comparison:
+    def _judge(self, part: str, k: int, expected: Any, what: str, *, nan: bool = False) -> Comparison:
         got = getattr(self.seen, part)[k]
         if got is None:
             return Comparison(note=f"{what}: the framework gave none, one is due")
         strange = self._strange(part, k)
-        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what)
+        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what, nan=nan)

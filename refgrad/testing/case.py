@@ -25,6 +25,7 @@ class Case:
     inputs, tangents   by input name, arrays of one dtype (the NumPy dtype that holds the judged format exactly)
     cotangent          of the graph's single output
     layouts            by input name, how the framework's tensor lies in memory: contiguous, transposed, strided
+    order              1: value and first derivatives; 2: also the framework's further modes and second derivatives
     """
 
     family: str
@@ -35,6 +36,7 @@ class Case:
     dtype: str
     device: str = "cpu"
     layouts: dict[str, str] = field(default_factory=dict)
+    order: int = 1
 
     @functools.cached_property
     def id(self) -> str:
@@ -52,7 +54,7 @@ class Case:
             "schema": SCHEMA, "family": self.family, "dtype": self.dtype, "device": self.device, "graph": self.graph.to_dict(),
             "inputs": {k: encode_array(v) for k, v in self.inputs.items()},
             "tangents": {k: encode_array(v) for k, v in self.tangents.items()},
-            "cotangent": encode_array(self.cotangent), "layouts": dict(self.layouts),
+            "cotangent": encode_array(self.cotangent), "layouts": dict(self.layouts), **({"order": self.order} if self.order > 1 else {}),
         }  # fmt: skip
 
     def to_json(self) -> str:
@@ -81,9 +83,11 @@ class Case:
         layouts = data.get("layouts", {})
         if not isinstance(layouts, dict) or not set(layouts.values()) <= set(LAYOUTS):
             raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
+        if data.get("order", 1) not in (1, 2):
+            raise CaseFileError(f"order is 1 or 2, got {data['order']!r}")
         return cls(
             str(data["family"]), graph, arrays["inputs"], arrays["tangents"], decode_array(data["cotangent"]), data["dtype"],
-            str(data.get("device", "cpu")), dict(layouts),
+            str(data.get("device", "cpu")), dict(layouts), data.get("order", 1),
         )  # fmt: skip
 
     @classmethod

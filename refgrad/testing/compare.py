@@ -14,11 +14,12 @@ Array = Any
 _LISTED = 10
 
 
-def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Comparison:
+def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool = False) -> Comparison:
     """Judge ``got`` (the framework's numbers, exact in float64) against ``expected`` (a Ball, or an exact array).
 
     A finite expected value must be met within its radius; beyond the format's range an overflow may stand for it. An infinite
-    one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted.
+    one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted; with ``nan`` (values: NaN is what the
+    function gives there) another number is wrong.
     """
     value, radius = parts(expected)
     if np.shape(got) != np.shape(value):
@@ -36,7 +37,7 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
         if np.isfinite(error).all() and np.isfinite(bound).all():  # the usual case: numbers everywhere
             counted, wrong, skipped = None, error > bound, 0
         else:
-            counted, wrong, skipped = _exceptional(got, value, bound, magnitude, fmt)
+            counted, wrong, skipped = _exceptional(got, value, bound, magnitude, fmt, nan)
             error = np.where(np.isnan(error), np.inf, error)
         ratio = np.where(error == 0, 0.0, error / bound)  # a bound of zero and an error: infinite
         ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
@@ -60,7 +61,9 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "") -> Compariso
     return result
 
 
-def _exceptional(got: Array, value: Array, bound: Array, magnitude: Array, fmt: Format) -> tuple[Array, Array, int]:
+def _exceptional(
+    got: Array, value: Array, bound: Array, magnitude: Array, fmt: Format, nan: bool
+) -> tuple[Array, Array, int]:
     """Which elements count, which are wrong, and how many define nothing, where NaN, infinities or endless bounds are about."""
     finite, endless = np.isfinite(value), np.isinf(value)
     defined = ~np.isnan(value) & ~np.isnan(bound) & ~(np.isinf(bound) & finite)
@@ -68,4 +71,6 @@ def _exceptional(got: Array, value: Array, bound: Array, magnitude: Array, fmt: 
     counted = defined & finite & ~overflow
     within = np.abs(got - value) <= bound
     wrong = (counted & ~within) | (defined & endless & (got != value))
+    if nan:
+        wrong = wrong | (np.isnan(value) & ~np.isinf(bound) & ~np.isnan(got))
     return counted, wrong, int(got.size - counted.sum() - (defined & endless).sum())

@@ -1,11 +1,12 @@
 """Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
 
-An entry covers disagreements of its ops, modes, dtypes and devices. Its evidence is a case file; where that case agrees, the
+An entry covers disagreements of its ops, modes, dtypes and devices; ``families`` and ``got`` narrow it further. Its evidence is a case file; where that case agrees, the
 entry is out of date, and the run fails until it is removed.
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.anchored import FORWARD, REVERSE
+from refgrad.testing.modes import BASE
 from refgrad.testing.verdict import DISAGREE, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
 _FIELDS = {"id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "versions": str, "reason": str, "link": str, "case": str}
-_ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE}
+_NARROWING = {"families": list, "got": list}
+_ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,18 @@ class Deviation:
     reason: str
     link: str
     case: Path  # the evidence
+    families: frozenset[str] = frozenset()  # empty: all
+    got: frozenset[str] = frozenset()  # what the framework gives instead: nan, inf, zero, number; empty: anything
 
-    def applies(self, mode: str, dtype: str, device: str) -> bool:
-        """Whether the entry speaks of this mode, dtype and device."""
-        return mode in self.modes and dtype in self.dtypes and device in self.devices
+    def applies(self, mode: str, dtype: str, device: str, family: str = "", got: frozenset[str] = frozenset()) -> bool:
+        """Whether the entry speaks of this mode, dtype and device, of this family and of such wrong elements."""
+        here = mode in self.modes and dtype in self.dtypes and device in self.devices
+        return here and (not self.families or family in self.families) and (not self.got or got <= self.got)
+
+
+def kind(x: float) -> str:
+    """What a wrong element is, in a word."""
+    return "nan" if math.isnan(x) else "inf" if math.isinf(x) else "zero" if x == 0 else "number"
 
 
 def load(path: str | Path) -> list[Deviation]:
@@ -58,31 +69,33 @@ def load(path: str | Path) -> list[Deviation]:
 
 def _entry(path: Path, k: int, entry: Any) -> Deviation:
     where = f"{path}: entry {k} ({entry.get('id', 'without id')})" if isinstance(entry, dict) else f"{path}: entry {k}"
-    if not isinstance(entry, dict) or entry.keys() != _FIELDS.keys():
+    if not isinstance(entry, dict) or not _FIELDS.keys() <= entry.keys() <= (_FIELDS | _NARROWING).keys():
         got = sorted(entry) if isinstance(entry, dict) else entry
         raise DeviationsFileError(f"{where}: expected the fields {sorted(_FIELDS)}, got {got}")
-    for name, kind in _FIELDS.items():
-        if not isinstance(entry[name], kind) or not entry[name]:
-            raise DeviationsFileError(f"{where}: {name} is a non-empty {kind.__name__}, got {entry[name]!r}")
+    for name, of in (_FIELDS | _NARROWING).items():
+        if name in entry and (not isinstance(entry[name], of) or not entry[name]):
+            raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
     case = path.parent / entry["case"]
     if not case.is_file():
         raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
     return Deviation(
         entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
-        entry["versions"], entry["reason"], entry["link"], case,
+        entry["versions"], entry["reason"], entry["link"], case, frozenset(entry.get("families", ())), frozenset(entry.get("got", ())),
     )  # fmt: skip
 
 
-def mark(verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str) -> None:
+def mark(verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str, family: str = "") -> None:
     """Mark the disagreements that are known: every wrong node is covered by an entry.
 
-    A disagreement from end to end is known where the node-by-node verdict on the same case is.
+    A disagreement from end to end, or of a further mode that repeats the first derivative, is known where the node-by-node verdict
+    on the same case is.
     """
     known = {}
     for v in verdicts:
         if v.status != DISAGREE or not v.accused:
             continue
-        entries = [d for d in deviations if d.applies(v.mode, dtype, device)]
+        got = frozenset(kind(e.got) for e in v.wrong)
+        entries = [d for d in deviations if d.applies(v.mode, dtype, device, family, got)]
         covering = [next((d.id for d in entries if set(ops) <= d.ops), "") for ops in v.accused]
         if all(covering):
             v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))

@@ -18,6 +18,7 @@ class Observation:
     dtypes      by part ("values", "cotangents", "tangents"), the framework's dtype names
     parts       where a value has several users: what each sent back to it, by (user's node, operand position)
     unavailable by mode, why the framework gave nothing (an exception's text)
+    modes       for a case of order 2, the framework's further modes (see refgrad.testing.modes)
     """
 
     values: list[Array]
@@ -27,3 +28,4 @@ class Observation:
     devices: dict[str, list[str | None]]
     parts: dict[tuple[int, int], Array] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    modes: Any = None

@@ -23,7 +23,7 @@ def examine(case: Case, observe: Observe, deviations: Sequence[Deviation] = ()) 
     """Ask the framework and judge. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
     try:
         verdicts = judge(case, observe(case))
-        mark(verdicts, list(deviations), case.dtype, case.device)
+        mark(verdicts, list(deviations), case.dtype, case.device, case.family)
         return verdicts
     except Exception as error:
         trace = traceback.format_exc(limit=-3)

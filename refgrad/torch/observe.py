@@ -53,10 +53,10 @@ def observe(case: Case) -> Observation:
     formula) is recorded with torch's own words; it is no disagreement.
     """
     where, dtype = device(case.device), getattr(torch, case.dtype)
-    program = _Program(case, where, dtype)
+    program = Program(case, where, dtype)
     values = program.run(program.leaves)
     seen = Observation(
-        values=[_numpy(v) for v in values], cotangents=[None] * len(values), tangents=[None] * len(values),
+        values=[as_array(v) for v in values], cotangents=[None] * len(values), tangents=[None] * len(values),
         dtypes={"values": [_dtype(v) for v in values]}, devices={"values": [_device(v) for v in values]},
     )  # fmt: skip
     for part, mode, ask in (("cotangents", "reverse", _reverse), ("tangents", "forward", _forward)):
@@ -65,14 +65,18 @@ def observe(case: Case) -> Observation:
         except (RuntimeError, NotImplementedError) as error:
             seen.unavailable[mode] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
             tensors = [None] * len(values)
-        seen.parts = {place: _numpy(t) for place, t in program.parts.items() if t is not None}
-        setattr(seen, part, [_numpy(t) for t in tensors])
+        seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
+        setattr(seen, part, [as_array(t) for t in tensors])
         seen.dtypes[part] = [_dtype(t) for t in tensors]
         seen.devices[part] = [_device(t) for t in tensors]
+    if case.order > 1:
+        from refgrad.torch.modes import observe_modes  # which needs this module
+
+        seen.modes = observe_modes(case)
     return seen
 
 
-class _Program:
+class Program:
     """The case's graph as a torch program."""
 
     def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
@@ -107,7 +111,7 @@ class _Program:
         return values
 
 
-def _reverse(case: Case, program: _Program, values: list[Tensor | None]) -> list[Tensor | None]:
+def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
     asked = [k for k, v in enumerate(values) if v is not None and v.requires_grad]
     output = values[case.graph.outputs[0]]
     if output is None or not output.requires_grad:
@@ -121,7 +125,7 @@ def _reverse(case: Case, program: _Program, values: list[Tensor | None]) -> list
     return found
 
 
-def _forward(case: Case, program: _Program, values: list[Tensor | None]) -> list[Tensor | None]:
+def _forward(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
     with torch.no_grad(), forward_ad.dual_level():
         duals = {}
         for name, leaf in program.leaves.items():
@@ -151,10 +155,10 @@ def laid_out(t: Tensor, layout: str) -> Tensor:
     return t
 
 
-def _numpy(t: Tensor | None) -> Array:
+def as_array(t: Tensor | None) -> Array:
     if t is None:
         return None
-    t = t.detach()
+    t = torch.zeros(t.shape, dtype=t.dtype) if t._is_zerotensor() else t.detach()  # forward mode's symbolic zero has no memory
     return (t.to("cpu", torch.float64) if t.is_floating_point() else t.cpu()).numpy()
 
 

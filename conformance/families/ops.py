@@ -1,0 +1,200 @@
+"""Single ops where ops go wrong: special points, edges of domains, extreme magnitudes, ties, singular matrices, NaN and inf.
+
+Every differentiable op with a torch twin is drawn. Elementwise ones run over 1 to 67 elements with a few salted places among
+ordinary ones, so that both the vector body and the scalar tail of a kernel meet them. The others take operands and parameters
+from their record's sampler, salted the same way.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY, Op
+from refgrad.testing.case import Case
+from refgrad.testing.source import Source
+
+from .arrays import CARRIER, finish, rounded
+
+Array = Any
+Params = dict[str, Any]
+Drawn = tuple[list[Array], Params]
+
+NAMES = tuple(name for name, op in REGISTRY.items() if op.torch is not None and op.signature.differentiable and name != "astype")
+MATRICES = ("det", "logabsdet")  # of singular matrices, too
+INVERTED = ("inv", "solve")  # an exactly singular matrix raises here
+MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
+# Ops with a sampler that are elementwise all the same: their operands may be drawn from intervals, in any common shape.
+SAMPLED_ELEMENTWISE = ("maximum", "minimum", "fmax", "fmin", "clip", "softplus", "leaky_relu", "elu", "arctan2")
+KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed", "singular")
+LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
+_REGULAR = 0.01  # smallest determinant of a matrix to invert
+_LONGEST = 12  # tangents and second derivatives of larger matrices cost time and show nothing new
+
+
+def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
+    """Numbers of a kind, each of them in the format; simpler ones first."""
+    big, small, least = {
+        "float64": (1.7976931348623157e308, 2.0**-1022, 2.0**-1074), "float32": (3.4028234663852886e38, 2.0**-126, 2.0**-149),
+        "bfloat16": (3.3895313892515355e38, 2.0**-126, 2.0**-133), "float16": (65504.0, 2.0**-14, 2.0**-24),
+    }[dtype]  # fmt: skip
+    u = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}[dtype]
+    if kind == "tiny":
+        return (small, least, np.sqrt(small), small / 4, 3 * least, u, u * u, 1e3 * small, np.sqrt(small) / 8)
+    if kind == "huge":
+        return (big, np.sqrt(big), big / 2, 4 * np.sqrt(big), 1 / u, np.sqrt(big) / 4, 0.999 * big, big ** (1 / 3), np.log(big), np.log(big) - 1)
+    if kind == "zeros":
+        return (0.0, -0.0)
+    if kind == "non-finite":
+        return (np.inf, np.nan, -np.inf)
+    return (0.0, 1.0, -1.0, 2.0, -0.0, 0.5)
+
+
+def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Array:
+    """A few numbers to place in the operand at ``position``."""
+    interval = op.domain.interval(position)
+    if kind == "edges":
+        ends = [e for e in (interval.low, interval.high, interval.hole) if e is not None and np.isfinite(e)] or [0.0, 1.0]
+        end = source.choice(ends)
+        one = CARRIER[dtype]
+        steps = (end, np.nextafter(one(end), one(np.inf)), np.nextafter(one(end), one(-np.inf)), end + 2.0**-7, end - 2.0**-7)
+        pool: tuple[Any, ...] = steps
+    elif kind == "mixed":
+        pool = tuple(x for k in ("zeros", "tiny", "huge", "non-finite", "ties") for x in magnitudes(k, dtype))
+    else:
+        pool = magnitudes(kind, dtype)
+    chosen = [float(source.choice(pool)) for _ in range(source.integer(1, 2))]
+    signs = (1.0,) if interval.low >= 0 else (1.0, -1.0)
+    return np.array([source.choice(signs) * x for x in chosen])
+
+
+def salted(source: Source, op: Op, operands: list[Array], kind: str, dtype: str) -> list[Array]:
+    """The operands with salts at a few places; ties fill whole operands with small integers."""
+    rng, made = source.rng, []
+    for position, x in enumerate(operands):
+        x = np.array(x)
+        if x.dtype.kind == "f" and x.size and (len(operands) == 1 or source.integer(0, 2) < 2):
+            if kind == "ties":
+                x = rng.integers(-2, 3, x.shape).astype(float)
+            else:
+                places = rng.choice(x.size, min(x.size, source.integer(1, 3)), replace=False)
+                x.reshape(-1)[places] = rng.choice(salts(source, op, position, kind, dtype), places.size)
+        made.append(x)
+    return made
+
+
+def _elementwise(op: Op) -> bool:
+    return op.name in SAMPLED_ELEMENTWISE or (op.domain.sampler is None and not op.signature.variadic)
+
+
+def _shape(source: Source) -> tuple[int, ...]:
+    n = source.choice(LENGTHS)
+    return source.choice(((n,), () if n == 1 else (n,), (2, n), (n, 1)))
+
+
+def ordinary(source: Source, op: Op) -> Drawn:
+    """Operands and parameters inside the domain: for elementwise ops in one drawn shape, else as the record draws them."""
+    arity = len(op.signature.operands)
+    for _ in range(8):
+        operands, params = op.domain.sample(source.rng, arity)
+        if all(np.size(x) <= _LONGEST**2 for x in operands):
+            break
+    if _elementwise(op) and source.choice((True, True, False)):
+        shape = _shape(source)
+        operands = tuple(op.domain.interval(k).draw(source.rng, shape) for k in range(arity))
+    return [np.asarray(x) for x in operands], dict(params)
+
+
+def special(source: Source, op: Op, dtype: str) -> Drawn | None:
+    """A special point of the record, alone or among ordinary elements; None where the format does not hold it."""
+    points = [s for s in op.special if all(_held(a, dtype) for a in s.at)]
+    if not points:
+        return None
+    point = source.choice(points)
+    params: Params = {**op.signature.defaults, **dict(point.params)}
+    at = [np.asarray(a, float) for a in point.at]
+    if not _elementwise(op) or any(a.ndim for a in at):
+        return at, params
+    shape = _shape(source)
+    operands = [np.asarray(op.domain.interval(k).draw(source.rng, shape)) for k in range(len(at))]
+    count = int(np.prod(shape))
+    places = source.rng.choice(count, min(count, source.integer(1, 3)), replace=False)
+    for x, a in zip(operands, at, strict=True):
+        x.reshape(-1)[places] = a
+    return operands, params
+
+
+def _held(a: Any, dtype: str) -> bool:
+    a = np.asarray(a, float)
+    with np.errstate(over="ignore"):
+        there = rounded(a, dtype)
+    return bool(np.all(np.isfinite(there) == np.isfinite(a)) and np.all((there == 0) == (a == 0)))
+
+
+def singular(source: Source, a: Array) -> Array:
+    """Matrices of lower rank: a row repeated, a row of zeros, rank one, all zeros; small integers, so that it is exact."""
+    a = source.rng.integers(-2, 3, a.shape).astype(float)
+    n = a.shape[-1]
+    form = source.choice(("repeated row", "zero row", "rank one", "zeros", "diagonal"))
+    if form == "repeated row" and n > 1:
+        a[..., n - 1, :] = a[..., 0, :]
+    elif form == "zero row" and n:
+        a[..., n - 1, :] = 0.0
+    elif form == "rank one" and n:
+        a = a[..., :1] * a[..., :1, :]
+    elif form == "diagonal":
+        a = np.broadcast_to(np.diag(np.maximum(np.arange(n) - source.integer(0, 1), 0.0)), a.shape).copy()
+    else:
+        a = np.zeros_like(a)
+    return a
+
+
+def draw(source: Source, op: Op, dtype: str) -> Drawn:
+    """Operands and parameters for one op."""
+    kind = source.choice(KINDS)
+    if kind == "special":
+        found = special(source, op, dtype)
+        if found is not None:
+            return found
+    operands, params = ordinary(source, op)
+    if kind == "singular" and op.name in MATRICES and operands[0].ndim >= 2:
+        operands[0] = singular(source, operands[0])
+    elif kind not in ("plain", "special", "singular") and (op.name not in (*MATRICES, *INVERTED) or kind in MILD):
+        operands = salted(source, op, operands, kind, dtype)
+    if op.name in INVERTED and operands[0].size and not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR):
+        return draw_plain(source, op)
+    return operands, {**op.signature.defaults, **params}
+
+
+def draw_plain(source: Source, op: Op) -> Drawn:
+    """Operands and parameters as the record draws them, nothing more."""
+    operands, params = op.domain.sample(source.rng, len(op.signature.operands))
+    return [np.asarray(x) for x in operands], {**op.signature.defaults, **params}
+
+
+def ops(source: Source, dtype: str) -> Case:
+    """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
+    op = REGISTRY[source.choice(NAMES)]
+    operands, params = draw(source, op, dtype)
+    graph, inputs = Graph(), {}
+    for x in operands:
+        if x.dtype.kind == "f":
+            name = "abcdefgh"[len(inputs)] if len(inputs) < 8 else f"x{len(inputs)}"
+            with np.errstate(over="ignore"):
+                inputs[name] = rounded(x, dtype)
+            graph.nodes.append(Node(name=name))
+        else:
+            graph.nodes.append(Node(value=x))
+    graph.nodes.append(Node(op=op, of=tuple(range(len(operands))), params=params))
+    graph.outputs = (len(operands),)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns of empty means by other ways than errstate
+        case = finish(source, "ops", graph, inputs, dtype)
+    return replace(case, order=2)
+
+
