@@ -9,7 +9,7 @@ from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
 from refgrad.testing.outcome import Report
 from refgrad.testing.verdict import Element, Verdict
-from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, whole
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
 
 MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD)
 

@@ -9,29 +9,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from refgrad.bounds import FORMATS, Format
+from refgrad.bounds import Format
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
 from refgrad.rounding import Ball, exact
 from refgrad.testing.case import Case
-from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
-from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import Comparison, Verdict
+from refgrad.testing.questions import Judge
+from refgrad.testing.verdict import Verdict
 
 Array = Any
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
-class Anchored:
+class Anchored(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
-    def __init__(self, case: Case, seen: Observation) -> None:
-        self.case, self.seen, self.graph = case, seen, case.graph
+    def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
+        super().__init__(case, seen, fmt)
         self.order = case.graph.order()
-        self.fmt: Format = FORMATS[case.dtype]
         self.sharp = replace(self.fmt, kinks=False)
         self.balls: list[Any] = [None] * len(self.graph.nodes)  # the framework's own value of every node, taken as exact
         for k in self.order:
@@ -50,30 +48,21 @@ class Anchored:
             self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
         return self.recomputed[k]
 
-    def _strange(self, part: str, k: int) -> str:
-        """A dtype or device other than asked for, in words."""
-        dtype, device = self.seen.dtypes[part][k], self.seen.devices[part][k]
-        if dtype is not None and dtype != self.case.dtype:
-            return f"{part[:-1]} of node {k} has dtype {dtype}, expected {self.case.dtype}"
-        if device is not None and device != self.case.device:
-            return f"{part[:-1]} of node {k} is on device {device}, expected {self.case.device}"
-        return ""
-
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
-        tally = Tally(VALUE, self.case.dtype, self.case.device)
+        tally = self.tally(VALUE)
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
             operands = tuple([Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in [self.balls[j] for j in node.of]])
             expected = apply(node.op, operands, node.params)
-            tally.add(k, node.op.name, self._judge("values", k, expected, f"value of {node.op.name} (node {k})"))
+            self.ask(tally, ("values", k), k, node.op.name, expected, f"value of {node.op.name} (node {k})")
         return tally.verdict()
 
     def forward(self) -> Verdict:
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
-        tally = Tally(FORWARD, self.case.dtype, self.case.device)
+        tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
@@ -87,7 +76,7 @@ class Anchored:
             operands = tuple([self.balls[j] for j in node.of])
             expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], self._recomputed(k))
             if expected is not None:
-                tally.add(k, node.op.name, self._judge("tangents", k, expected, f"tangent of {node.op.name} (node {k})"))
+                self.ask(tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})")
         return tally.verdict()
 
     def reverse(self) -> Verdict:
@@ -95,7 +84,7 @@ class Anchored:
 
         Where a value has several users and the framework told what each sent, each is judged on its own, so that one op is to blame.
         """
-        tally = Tally(REVERSE, self.case.dtype, self.case.device)
+        tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
@@ -105,7 +94,7 @@ class Anchored:
                 parts = [x_bar for _, x_bar in sent[k]]
                 expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
                 users = list(dict.fromkeys(op for op, _ in sent[k]))
-                tally.add(k, " or ".join(users), self._judge("cotangents", k, expected, self._gradient_of(node, k)), users)
+                self.ask(tally, ("cotangents", k), k, " or ".join(users), expected, self._gradient_of(node, k), users)
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
@@ -114,7 +103,7 @@ class Anchored:
                     blamed, part = node.op.name, self.seen.parts.get((k, position))
                     if part is not None:
                         what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
-                        tally.add(j, blamed, compare(part, x_bar, self.fmt, what))
+                        self.ask(tally, ("parts", (k, position)), j, blamed, x_bar, what)
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
@@ -128,10 +117,3 @@ class Anchored:
 
     def _gradient_of(self, node: Node, k: int) -> str:
         return f"gradient of input {node.name!r}" if node.op is None else f"gradient of node {k} ({node.op.name})"
-
-    def _judge(self, part: str, k: int, expected: Any, what: str) -> Comparison:
-        got = getattr(self.seen, part)[k]
-        if got is None:
-            return Comparison(note=f"{what}: the framework gave none, one is due")
-        strange = self._strange(part, k)
-        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what)
