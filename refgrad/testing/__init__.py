@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.audit import Audit
 from refgrad.testing.case import Case
 from refgrad.testing.check import check_jvp, check_vjp
 from refgrad.testing.compare import compare
@@ -14,12 +15,19 @@ from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
 MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD)
 
 
-def judge(case: Case, seen: Observation) -> list[Verdict]:
-    """All verdicts on one observation: value, reverse and forward mode node by node, then both modes from end to end."""
-    anchored = Anchored(case, seen)
-    return [anchored.value(), anchored.reverse(), anchored.forward(), *whole(case, seen)]
+def judge(case: Case, seen: Observation, audit: Audit | None = None) -> list[Verdict]:
+    """All verdicts on one observation: value, reverse and forward mode node by node, then both modes from end to end.
+
+    With an audit, errors are then planted in the observation, and the audit counts what these judges would have caught.
+    """
+    anchored, end_to_end = Anchored(case, seen), Whole(case, seen)
+    verdicts = [anchored.value(), anchored.reverse(), anchored.forward(), end_to_end.reverse(), end_to_end.forward()]
+    if audit is not None:
+        audit.plant(anchored, end_to_end)
+    return verdicts
 
 
 __all__ = [
-    "MODES", "Anchored", "Case", "Element", "Observation", "Report", "Verdict", "check_jvp", "check_vjp", "compare", "judge", "whole",
+    "MODES", "Anchored", "Audit", "Case", "Element", "Observation", "Report", "Verdict", "Whole", "check_jvp", "check_vjp", "compare",
+    "judge", "whole",
 ]  # fmt: skip
