@@ -60,7 +60,8 @@ def render(run: Run) -> str:
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run), statuses=STATUSES, symbols=SYMBOLS,
+        shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run),
+        statuses=STATUSES, symbols=SYMBOLS,
     )  # fmt: skip
 
 

@@ -261,7 +261,7 @@ class Audit:
     @property
     def key(self) -> tuple[bool, str, str, str]:
         """What is counted together: every item of a run writes its own counts."""
-        return NODE_BY_NODE != self.check, self.check, self.mutation, self.dtype
+        return self.check != NODE_BY_NODE, self.check, self.mutation, self.dtype
 
     def __add__(self, other: Audit) -> Audit:
         planted, equivalent = self.planted + other.planted, self.equivalent + other.equivalent

@@ -77,7 +77,8 @@ def _audited(run: Run) -> list[str]:
     lines = []
     for check in dict.fromkeys(a.check for a in run.audits):
         caught, detectable = totals(a for a in run.audits if a.check == check)
-        lines.append(cut(f"planted  {one_line(check)}  {brief(caught)} of {brief(detectable)} caught ({percent(caught, detectable)})", WIDTH))
+        share = f"{brief(caught)} of {brief(detectable)} caught ({percent(caught, detectable)})"
+        lines.append(cut(f"planted  {one_line(check)}  {share}", WIDTH))
     least = weakest(run)
     if least is not None:
         lines.append(cut(f"         weakest: {one_line(str(least))}".replace("\u202f", ","), WIDTH))

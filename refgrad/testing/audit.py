@@ -46,9 +46,19 @@ class Audit:
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
+        self.broken: list[tuple[str, str]] = []  # cases whose audit ended in an exception: (id, what it said)
 
     def plant(self, anchored: Anchored, whole: Whole) -> None:
-        """Plant every kind of error that this case has room for, each at a place drawn from the case's own id."""
+        """Plant every kind of error that this case has room for, each at a place drawn from the case's own id.
+
+        An exception here says nothing against the case, which has been judged; it is kept, and fails the run by itself.
+        """
+        try:
+            self._plant(anchored, whole)
+        except Exception as error:  # noqa: BLE001 - see above: a mutation may lead any op anywhere
+            self.broken.append((anchored.case.id, f"{type(error).__name__}: {error}"))
+
+    def _plant(self, anchored: Anchored, whole: Whole) -> None:
         case = anchored.case
         rng = np.random.default_rng(int(case.id, 16))
         reference = _Reference(anchored)
@@ -84,7 +94,9 @@ class Audit:
             count[1] += harmless
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The counts as lines of a results file."""
+        """The counts as lines of a results file, and a crash for each audit that broke off."""
+        for case, reason in self.broken:
+            yield {"type": "crash", "worker": "", "item": f"audit of case {case}", "reason": reason}
         for (check, mutation, dtype), (planted, equivalent, caught) in sorted(self.counts.items()):
             yield {
                 "type": "audit", "check": check, "mutation": mutation, "dtype": dtype,
@@ -122,7 +134,8 @@ def unrounded(fmt: Format) -> Format:
     """The format with the rounding of its wide format in place of its own."""
     wide = np.finfo(fmt.wide)
     u = float(wide.eps) / 2
-    return replace(fmt, u=u, u_acc=u, eta=float(wide.smallest_subnormal), max=float(min(wide.max, np.finfo(float).max)), bits=wide.nmant + 1)
+    largest, least = float(min(wide.max, np.finfo(float).max)), max(float(wide.smallest_subnormal), 5e-324)  # as far as a float goes
+    return replace(fmt, u=u, u_acc=u, eta=least, max=largest, bits=wide.nmant + 1)
 
 
 def places(anchored: Anchored) -> Iterator[Place]:

@@ -126,7 +126,7 @@ def changed(change: Callable[[Array], Array]) -> Wrong:
 
 def times(factor: float) -> Draw:
     """Multiplied by a factor."""
-    return lambda scene, rng: changed(lambda x: x * factor)
+    return lambda _scene, _rng: changed(lambda x: x * factor)
 
 
 def _one_element(scene: Scene, rng: Random) -> Wrong:
@@ -146,7 +146,7 @@ def _roll(scene: Scene, rng: Random) -> Wrong | None:
     return changed(lambda x: np.roll(x, 1, axis)) if axes else None
 
 
-def _transpose(scene: Scene, rng: Random) -> Wrong | None:
+def _transpose(scene: Scene, _rng: Random) -> Wrong | None:
     shape = scene.base.shape
     return changed(lambda x: np.swapaxes(x, -1, -2)) if len(shape) > 1 and shape[-1] == shape[-2] > 1 else None
 
@@ -196,16 +196,16 @@ def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
 MEANS = ("mean", "var", "cross_entropy")
 
 
-def _forgotten_mean(scene: Scene, rng: Random) -> Wrong | None:
+def _forgotten_mean(scene: Scene, _rng: Random) -> Wrong | None:
     """A sum that was never divided by the number of its terms."""
     if scene.op not in MEANS or scene.source is None:
         return None
-    x, y = np.shape(scene.judge.seen.values[scene.source.of[0]]), np.shape(scene.judge.seen.values[scene.node])
-    n = np.size(scene.source.params["labels"]) if scene.op == "cross_entropy" else int(np.prod(x) // max(np.prod(y), 1))
+    x, y = np.size(scene.judge.seen.values[scene.source.of[0]]), np.size(scene.judge.seen.values[scene.node])
+    n = np.size(scene.source.params["labels"]) if scene.op == "cross_entropy" else x // max(y, 1)
     return changed(lambda a: a * n) if n > 1 else None
 
 
-def _missing_softmax_term(scene: Scene, rng: Random) -> Wrong | None:
+def _missing_softmax_term(scene: Scene, _rng: Random) -> Wrong | None:
     """The second term of the derivative of softmax or log_softmax, or the one-hot of cross entropy, is left out."""
     if scene.op not in ("softmax", "log_softmax", "cross_entropy") or scene.part == "values":
         return None
@@ -233,7 +233,7 @@ def _negated(xs: list[Any], rng: Random) -> list[Any] | None:
     return [Ball(value, None, xs[0].fmt), *xs[1:]]
 
 
-def _mirrored(xs: list[Any], rng: Random) -> list[Any] | None:
+def _mirrored(xs: list[Any], _rng: Random) -> list[Any] | None:
     """All elements negated: the smallest takes the place of the largest."""
     return [Ball(-xs[0].value, None, xs[0].fmt), *xs[1:]]
 
@@ -303,7 +303,7 @@ def _stale(scene: Scene, rng: Random) -> Wrong | None:
     return wrong
 
 
-def _misread(scene: Scene, rng: Random) -> Wrong | None:
+def _misread(scene: Scene, _rng: Random) -> Wrong | None:
     """The incoming cotangent is not contiguous, and is read as if it were: columns for rows, every second element of a line."""
     if not scene.backward or scene.source is None or np.size(scene.judge.seen.cotangents[scene.node]) < 2:
         return None
@@ -318,11 +318,14 @@ def _misread(scene: Scene, rng: Random) -> Wrong | None:
     return wrong
 
 
-SUMS = ("fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum", "logsumexp", "softmax", "log_softmax", "cross_entropy")
-NARROWER = {"float64": 24, "float32": 8, "bfloat16": 4, "float16": 4}  # significand bits of float32, bfloat16, and the wider of the 8-bit formats
+SUMS = (
+    "fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum",
+    "logsumexp", "softmax", "log_softmax", "cross_entropy",
+)  # fmt: skip
+NARROWER = {"float64": 24, "float32": 8, "bfloat16": 4, "float16": 4}  # significand bits: float32's, bfloat16's, an 8-bit format's
 
 
-def _narrow_sum(scene: Scene, rng: Random) -> Wrong | None:
+def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
     """A sum kept in the next narrower format."""
     source = scene.source
     summed = scene.op in SUMS or (scene.backward and source is not None and source.op is not None and source.op.broadcasts

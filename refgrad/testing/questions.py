@@ -1,5 +1,8 @@
-"""What a judge asks: of every array of an observation, whether it is what was expected. Each question is kept, so that it can be
-put again to another observation: that is how the audit finds out what this very comparison would have caught."""
+"""What a judge asks: of every array of an observation, whether it is what was expected.
+
+Each question is kept, so that it can be put again to another observation: that is how the audit finds out what this very
+comparison would have caught.
+"""
 
 from __future__ import annotations
 
