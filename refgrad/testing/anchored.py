@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from refgrad.bounds import Format
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
@@ -68,13 +70,15 @@ class Anchored(Judge):
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
         for k in self.order:
             node = self.graph.nodes[k]
-            if node.op is None or not node.op.signature.differentiable:
+            if node.op is None:
                 continue
             active = tuple([tangents[j] is not None for j in node.of])
-            if not any(active):
-                continue
-            operands = tuple([self.balls[j] for j in node.of])
-            expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], self._recomputed(k))
+            expected = None
+            if any(active) and node.op.signature.differentiable:
+                operands = tuple([self.balls[j] for j in node.of])
+                expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], self._recomputed(k))
+            if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
+                expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:
                 self.ask(tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})")
         return tally.verdict()
@@ -88,9 +92,10 @@ class Anchored(Judge):
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
+        due: set[int] = set()  # nodes that a derivative reaches: the framework may not leave their gradient out
         for k in reversed(self.order):
             node = self.graph.nodes[k]
-            if k in sent and self._differentiable(k):
+            if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
                 parts = [x_bar for _, x_bar in sent[k]]
                 expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
                 users = list(dict.fromkeys(op for op, _ in sent[k]))
@@ -99,7 +104,9 @@ class Anchored(Judge):
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
                 values[k] = self._recomputed(k)
-                for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
+                arrived = contributions(node, k, values, exact(y_bar, self.fmt))
+                due.update(j for _, j, _ in arrived)
+                for position, j, x_bar in [*arrived, *self._nothing(node, k, {position for position, *_ in arrived})]:
                     blamed, part = node.op.name, self.seen.parts.get((k, position))
                     if part is not None:
                         what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
@@ -107,6 +114,13 @@ class Anchored(Judge):
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
+
+    def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
+        """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+        told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
+        alone = [(i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None]
+        heard = [(i, j) for i, j in told if self.seen.parts.get((k, i)) is not None]
+        return [(i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*alone, *heard]]
 
     def _differentiable(self, k: int) -> bool:
         """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""

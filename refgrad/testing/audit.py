@@ -126,7 +126,8 @@ class _Reference:
             return True
         (value, radius), (other, other_radius) = parts(right), parts(made)
         same = nearest(value, fmt) == nearest(other, fmt)
-        near = (np.abs(other - value) <= radius + other_radius) & np.isfinite(radius) & np.isfinite(other_radius)
+        room = radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))  # this comparison rounds, too
+        near = np.isfinite(room) & (np.abs(other - value) <= room)
         return bool(np.all(np.isnan(value) | same | near))
 
 

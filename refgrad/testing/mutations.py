@@ -140,6 +140,19 @@ def _one_element(scene: Scene, rng: Random) -> Wrong:
     return changed(double)
 
 
+def _garbage(scene: Scene, rng: Random) -> Wrong:
+    k = int(rng.integers(scene.base.value.size))
+    finite = scene.base.value[np.isfinite(scene.base.value)]
+    size = float(np.max(np.abs(finite), initial=0.0)) or 1.0
+
+    def add(s: Scene) -> Ball:
+        x = np.array(s.base.value)
+        x.flat[k] += size
+        return Ball(x, s.base.radius, s.judge.fmt)
+
+    return add
+
+
 def _roll(scene: Scene, rng: Random) -> Wrong | None:
     axes = [k for k, n in enumerate(scene.base.shape) if n > 1]
     axis = axes[int(rng.integers(len(axes)))] if axes else 0
@@ -342,7 +355,7 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
 CATALOGUE: dict[str, Draw] = {
     "sign": times(-1.0), "factor 2": times(2.0), "dropped path": _dropped_path, "missing broadcast sum": _missing_sum,
     "transpose": _transpose, "roll": _roll, "forgotten 1/n": _forgotten_mean, "missing softmax term": _missing_softmax_term,
-    "one wrong element": _one_element, "wrong branch": _wrong_branch, "stale saved tensor": _stale,
+    "one wrong element": _one_element, "uninitialised element": _garbage, "wrong branch": _wrong_branch, "stale saved tensor": _stale,
     "misread memory order": _misread, "narrow accumulation": _narrow_sum,
     "relative 1e-2": times(1.01), "relative 1e-3": times(1.001), "relative 1e-4": times(1.0001), "relative 1e-6": times(1.000001),
 }  # fmt: skip

@@ -12,7 +12,7 @@ REQUIRED: dict[str, dict[str, float]] = {
     **dict.fromkeys(
         (
             "sign", "factor 2", "dropped path", "missing broadcast sum", "transpose", "roll", "forgotten 1/n", "missing softmax term",
-            "one wrong element", "wrong branch", "stale saved tensor", "misread memory order",
+            "one wrong element", "uninitialised element", "wrong branch", "stale saved tensor", "misread memory order",
         ),
         _GROSS,
     ),
