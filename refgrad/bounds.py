@@ -123,10 +123,10 @@ def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 
 def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero."""
+    """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
     e = zero(es[0]) + zero(es[1])
     rounding = fmt.u * (np.abs(y) + e)
-    exact = ((xs[0] == 0) & (zero(es[0]) == 0)) | ((xs[1] == 0) & (zero(es[1]) == 0))
+    exact = ((xs[0] == 0) & (zero(es[0]) == 0)) | ((xs[1] == 0) & (zero(es[1]) == 0)) | np.isinf(xs[0]) | np.isinf(xs[1])
     return e + np.where(exact, 0.0, rounding)
 
 

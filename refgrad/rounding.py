@@ -92,6 +92,21 @@ def representable(x: Array, fmt: Format) -> Array:
         return (scaled == np.rint(scaled)) | ~np.isfinite(x)
 
 
+def nearest(x: Array, fmt: Format) -> Array:
+    """The numbers of the judged format nearest to x (ties to even), in float64; infinite beyond its range."""
+    x = np.asarray(x)
+    with np.errstate(over="ignore", under="ignore"):
+        if fmt.name in _CARRIED:
+            return x.astype(fmt.name).astype(np.float64)
+        _, exponent = np.frexp(x)
+        unit = np.ldexp(1.0, np.maximum(exponent - fmt.bits, round(np.log2(2 * fmt.eta))))
+        y = (np.rint(x / unit) * unit).astype(np.float64)
+        return np.where(np.abs(y) > fmt.max, np.copysign(np.inf, y), y)
+
+
+_CARRIED = {"float64", "float32", "float16"}  # NumPy rounds to these itself
+
+
 def parts(x: Any) -> tuple[Array, Array]:
     """Value and radius of a result; a plain array is exact."""
     if type(x) is Ball:
@@ -100,4 +115,4 @@ def parts(x: Any) -> tuple[Array, Array]:
     return x, np.zeros(x.shape)
 
 
-__all__ = ["Ball", "apply", "exact", "lift", "parts", "representable"]
+__all__ = ["Ball", "apply", "exact", "lift", "nearest", "parts", "representable"]

@@ -23,6 +23,7 @@ from refgrad.report.figure import Figure, figure
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
+from refgrad.report.power import sheets
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.verdict import verdict
 
@@ -59,7 +60,8 @@ def render(run: Run) -> str:
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), unjudged=unjudged(run), known=known(run), payload=payload(run), statuses=STATUSES, symbols=SYMBOLS,
+        shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run),
+        statuses=STATUSES, symbols=SYMBOLS,
     )  # fmt: skip
 
 

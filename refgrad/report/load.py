@@ -30,7 +30,7 @@ def load(path: str | Path) -> Run:
     data, torn = _plain(raw) if raw.startswith(_GZIP) else (raw, False)
     header: Header | None = None
     results: list[Result] = []
-    audits: list[Audit] = []
+    audits: dict[tuple[bool, str, str, str], Audit] = {}
     crashes: list[Crash] = []
     end: End | None = None
     number = 0
@@ -48,7 +48,8 @@ def load(path: str | Path) -> Run:
                     case "result":
                         results.append(Result.read(record))
                     case "audit":
-                        audits.append(Audit.read(record))
+                        a = Audit.read(record)
+                        audits[a.key] = a + audits[a.key] if a.key in audits else a
                     case "crash":
                         crashes.append(Crash.read(record))
                     case "end":
@@ -64,9 +65,8 @@ def load(path: str | Path) -> Run:
     if header is None:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
     results.sort(key=lambda r: r.order)
-    audits.sort(key=lambda a: (a.mutation, a.dtype))
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
-    return Run(header, tuple(results), tuple(audits), tuple(crashes), end, torn)
+    return Run(header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn)
 
 
 def _not_strict(literal: str) -> NoReturn:

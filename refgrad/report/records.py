@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refgrad.errors import CaseFileError
+from refgrad.testing.shares import NODE_BY_NODE
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
@@ -248,13 +249,23 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How many of the wrong gradients planted in one dtype by one mutation were caught."""
+    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check."""
 
     mutation: str
     dtype: str
     planted: int
     equivalent: int
     caught: int
+    check: str = NODE_BY_NODE
+
+    @property
+    def key(self) -> tuple[bool, str, str, str]:
+        """What is counted together: every item of a run writes its own counts."""
+        return self.check != NODE_BY_NODE, self.check, self.mutation, self.dtype
+
+    def __add__(self, other: Audit) -> Audit:
+        planted, equivalent = self.planted + other.planted, self.equivalent + other.equivalent
+        return Audit(self.mutation, self.dtype, planted, equivalent, self.caught + other.caught, self.check)
 
     @property
     def detectable(self) -> int:
@@ -266,7 +277,7 @@ class Audit:
         """Raise CaseFileError where ``data`` is not an audit."""
         return cls(
             _text(data, "mutation"), _text(data, "dtype", ""), _count(data, "planted"),
-            _count(data, "equivalent", 0), _count(data, "caught"),
+            _count(data, "equivalent", 0), _count(data, "caught"), _word(data, "check", NODE_BY_NODE),
         )  # fmt: skip
 
 

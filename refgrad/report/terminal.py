@@ -9,8 +9,9 @@ from typing import TextIO
 from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
+from refgrad.report.power import totals, weakest
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.text import brief, cut, one_line
+from refgrad.report.text import brief, cut, one_line, percent
 from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
@@ -46,6 +47,7 @@ def table(run: Run, color: bool = False) -> str:
         lines.append(cut(f"known  {one_line(k.id)}  {brief(k.cases)} case{'s' * (k.cases != 1)}  {one_line(k.link)}", WIDTH))
     if known(run):
         lines.append("")
+    lines += _audited(run)
     lines += _not_judged(run)
     lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
     lines += textwrap.wrap(
@@ -68,6 +70,19 @@ def _judged(run: Run) -> list[str]:
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _audited(run: Run) -> list[str]:
+    """One line a check: what it caught of what was planted, and where it was weakest."""
+    lines = []
+    for check in dict.fromkeys(a.check for a in run.audits):
+        caught, detectable = totals(a for a in run.audits if a.check == check)
+        share = f"{brief(caught)} of {brief(detectable)} caught ({percent(caught, detectable)})"
+        lines.append(cut(f"planted  {one_line(check)}  {share}", WIDTH))
+    least = weakest(run)
+    if least is not None:
+        lines.append(cut(f"         weakest: {one_line(str(least))}".replace("\u202f", ","), WIDTH))
+    return [*lines, ""] if lines else []
 
 
 def _headline(c: Cluster) -> str:

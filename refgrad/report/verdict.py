@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from refgrad.report.power import FEW, missed, powers, totals
 from refgrad.report.records import DISAGREE, ERROR, KNOWN, Run
 from refgrad.report.text import count, several, short
 
@@ -27,21 +28,16 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     """0 agree, 1 something disagrees, failed or crashed, 3 the run proved nothing.
 
     Never greener than the run itself: a run without an end, one that ended with another code for a reason of its own
-    (a required device was missing), and one whose planted errors all went unseen are not 0. ``complete`` says that every
+    (a required device was missing), and one that caught too few of the errors planted in it are not 0. ``complete`` says that every
     result is there although the end line is not: the runner asks this in order to write that line.
     """
     if run.crashes or any(r.failed for r in run.results):
         return FAIL
-    if run.truncated or run.elements == 0 or _vacuous(run):
+    if run.truncated or run.elements == 0 or missed(run):
         return NOTHING
     if run.end is not None:
         return run.end.exit
     return PASS if complete else NOTHING
-
-
-def _vacuous(run: Run) -> bool:
-    detectable = sum(a.detectable for a in run.audits)
-    return detectable > 0 and sum(a.caught for a in run.audits) == 0
 
 
 def verdict(run: Run) -> Verdict:
@@ -67,8 +63,8 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing was proved: no element was compared."
     if run.partial:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
-    if _vacuous(run):
-        return "Nothing was proved: none of the planted errors was caught, so this run could not have failed."
+    if missed(run):
+        return "The run is vacuous: too few of the errors planted in its own comparisons were caught, so agreement proves nothing."
     if code:
         return f"Nothing failed in the results, but the run ended with exit code {code}."
     recorded = len({r.id for r in run.results if r.status == KNOWN})
@@ -84,15 +80,28 @@ def _notes(run: Run, code: int) -> list[str]:
         notes.append(
             f"Partial: {how}, so the run was interrupted and what follows is what it had written by then."
         )
-    if _vacuous(run) and code == FAIL:
-        notes.append("None of the planted errors was caught: agreement in this run proves nothing.")
-    missed = sum(max(0, a.detectable - a.caught) for a in run.audits)
-    if missed and not _vacuous(run):
-        notes.append(f"{several(missed, 'planted error')} went unseen; see the audit below.")
+    notes += _blindness(run)
     if run.end is not None and run.end.exit != code:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
         )
+    return notes
+
+
+def _blindness(run: Run) -> list[str]:
+    """What the planted errors say against the run."""
+    below = missed(run)
+    if below:
+        more = f", and {len(below) - 4} more" if len(below) > 4 else ""
+        return [f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."]
+    notes = []
+    unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
+    if unseen:
+        notes.append(f"{several(unseen, 'planted error')} went unseen; see the audit below.")
+    kinds = [p for p in powers(run) if p.required is not None]
+    few = sum(p.state == FEW for p in kinds)
+    if few:
+        notes.append(f"Too few errors were planted to judge {few} of {several(len(kinds), 'kind')}; a longer run plants more.")
     return notes
 
 
@@ -102,9 +111,8 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         ("results", count(len(run.results))),
         ("elements compared", count(run.elements)),
     ]
-    detectable = sum(a.detectable for a in run.audits)
     if run.audits:
-        caught = sum(a.caught for a in run.audits)
+        caught, detectable = totals(run.audits)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
     else:
         proof.append(("planted errors caught", "none planted"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.audit import Audit
 from refgrad.testing.case import Case
 from refgrad.testing.check import check_jvp, check_vjp
 from refgrad.testing.compare import compare
@@ -10,21 +11,29 @@ from refgrad.testing.modes import FURTHER, judge_modes
 from refgrad.testing.observation import Observation
 from refgrad.testing.outcome import Report
 from refgrad.testing.verdict import Element, Verdict
-from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, whole
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
 
 MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
 
 
-def judge(case: Case, seen: Observation) -> list[Verdict]:
+def judge(case: Case, seen: Observation, audit: Audit | None = None) -> list[Verdict]:
     """All verdicts on one observation: value, reverse and forward mode node by node.
 
-    Then, for a case of order 1, both modes from end to end; for one of order 2 the framework's further modes.
+    Then, for a case of order 1, both modes from end to end; for one of order 2 the framework's further modes. With an audit,
+    errors are planted in the observation, and the audit counts what these judges would have caught.
     """
     anchored = Anchored(case, seen)
-    further = judge_modes(case, seen, seen.modes) if seen.modes is not None else whole(case, seen)
-    return [anchored.value(), anchored.reverse(), anchored.forward(), *further]
+    verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
+    if seen.modes is not None:
+        return [*verdicts, *judge_modes(case, seen, seen.modes)]
+    end_to_end = Whole(case, seen)
+    verdicts += [end_to_end.reverse(), end_to_end.forward()]
+    if audit is not None:
+        audit.plant(anchored, end_to_end)
+    return verdicts
 
 
 __all__ = [
-    "MODES", "Anchored", "Case", "Element", "Observation", "Report", "Verdict", "check_jvp", "check_vjp", "compare", "judge", "whole",
+    "MODES", "Anchored", "Audit", "Case", "Element", "Observation", "Report", "Verdict", "Whole", "check_jvp", "check_vjp", "compare",
+    "judge", "whole",
 ]  # fmt: skip

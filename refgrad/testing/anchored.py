@@ -19,23 +19,22 @@ from refgrad.ops import arithmetic
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import points
 from refgrad.testing.case import Case
-from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
-from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import Comparison, Verdict
+from refgrad.testing.questions import Judge
+from refgrad.testing.verdict import Verdict
 
 Array = Any
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 SHARED = {"slope", "alpha", "threshold", "order"}  # parameters of elementwise ops
 
 
-class Anchored:
+class Anchored(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
-    def __init__(self, case: Case, seen: Observation) -> None:
-        self.case, self.seen, self.graph = case, seen, case.graph
+    def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
+        fmt = FORMATS[case.dtype] if fmt is None else fmt
+        super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
-        self.fmt: Format = FORMATS[case.dtype] if case.order == 1 else replace(FORMATS[case.dtype], ranged=True)
         self.sharp = replace(self.fmt, kinks=False)
         self.balls: list[Any] = [None] * len(self.graph.nodes)  # the framework's own value of every node, taken as exact
         for k in self.order:
@@ -54,46 +53,39 @@ class Anchored:
             self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
         return self.recomputed[k]
 
-    def _strange(self, part: str, k: int) -> str:
-        """A dtype or device other than asked for, in words."""
-        dtype, device = self.seen.dtypes[part][k], self.seen.devices[part][k]
-        if dtype is not None and dtype != self.case.dtype:
-            return f"{part[:-1]} of node {k} has dtype {dtype}, expected {self.case.dtype}"
-        if device is not None and device != self.case.device:
-            return f"{part[:-1]} of node {k} is on device {device}, expected {self.case.device}"
-        return ""
-
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
-        tally = Tally(VALUE, self.case.dtype, self.case.device)
+        tally = self.tally(VALUE)
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
             operands = tuple([Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in [self.balls[j] for j in node.of]])
             expected = apply(node.op, operands, node.params)
-            tally.add(k, node.op.name, self._judge("values", k, expected, f"value of {node.op.name} (node {k})", nan=True))
+            self.ask(tally, ("values", k), k, node.op.name, expected, f"value of {node.op.name} (node {k})", nan=True)
         return tally.verdict()
 
     def forward(self) -> Verdict:
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
-        tally = Tally(FORWARD, self.case.dtype, self.case.device)
+        tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
         for k in self.order:
             node = self.graph.nodes[k]
-            if node.op is None or not node.op.signature.differentiable:
+            if node.op is None:
                 continue
             active = tuple([tangents[j] is not None for j in node.of])
-            if not any(active):
-                continue
-            operands = tuple([self.balls[j] for j in node.of])
-            y = self.recomputed_value(k)
-            expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+            expected = None
+            if any(active) and node.op.signature.differentiable:
+                operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
+                expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+                if expected is not None:
+                    expected = self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
+            if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
+                expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:
-                expected = self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
-                tally.add(k, node.op.name, self._judge("tangents", k, expected, f"tangent of {node.op.name} (node {k})"))
+                self.ask(tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})")
         return tally.verdict()
 
     def reverse(self) -> Verdict:
@@ -101,28 +93,33 @@ class Anchored:
 
         Where a value has several users and the framework told what each sent, each is judged on its own, so that one op is to blame.
         """
-        tally = Tally(REVERSE, self.case.dtype, self.case.device)
+        tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
+        due: set[int] = set()  # nodes that a derivative reaches: the framework may not leave their gradient out
         for k in reversed(self.order):
             node = self.graph.nodes[k]
-            if k in sent and self._differentiable(k):
+            if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
                 parts = [x_bar for _, x_bar in sent[k]]
                 expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
                 users = list(dict.fromkeys(op for op, _ in sent[k]))
-                tally.add(k, " or ".join(users), self._judge("cotangents", k, expected, self._gradient_of(node, k)), users)
+                self.ask(tally, ("cotangents", k), k, " or ".join(users), expected, self._gradient_of(node, k), users)
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
                 values[k] = self.recomputed_value(k)
                 y_bar = points.undefined_outputs(values[k], self.seen.values[k], y_bar)
-                for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt)):
-                    x_bar = self._settled(node, values, position, y_bar, x_bar)
+                arrived = [
+                    (position, j, self._settled(node, values, position, y_bar, x_bar))
+                    for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
+                ]
+                due.update(j for _, j, _ in arrived)
+                for position, j, x_bar in [*arrived, *self._nothing(node, k, {position for position, *_ in arrived})]:
                     blamed, part = node.op.name, self.seen.parts.get((k, position))
                     if part is not None:
                         what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
-                        tally.add(j, blamed, compare(part, x_bar, self.fmt, what))
+                        self.ask(tally, ("parts", (k, position)), j, blamed, x_bar, what)
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
@@ -160,6 +157,13 @@ class Anchored:
             value, radius = np.where(span, (low + high) / 2, value), np.where(span, (high - low) / 2 + 2 * self.fmt.store(np.maximum(abs(low), abs(high))), radius)
         return Ball(np.where(met & ~span, np.nan, value), radius, self.fmt)
 
+    def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
+        """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+        told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
+        alone = [(i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None]
+        heard = [(i, j) for i, j in told if self.seen.parts.get((k, i)) is not None]
+        return [(i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*alone, *heard]]
+
     def _differentiable(self, k: int) -> bool:
         """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""
         node = self.graph.nodes[k]
@@ -169,10 +173,3 @@ class Anchored:
 
     def _gradient_of(self, node: Node, k: int) -> str:
         return f"gradient of input {node.name!r}" if node.op is None else f"gradient of node {k} ({node.op.name})"
-
-    def _judge(self, part: str, k: int, expected: Any, what: str, *, nan: bool = False) -> Comparison:
-        got = getattr(self.seen, part)[k]
-        if got is None:
-            return Comparison(note=f"{what}: the framework gave none, one is due")
-        strange = self._strange(part, k)
-        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what, nan=nan)

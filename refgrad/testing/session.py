@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from refgrad.errors import GradientMismatch
 from refgrad.testing import judge
+from refgrad.testing.audit import EVERY, Audit
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
@@ -19,10 +20,10 @@ Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
 
 
-def examine(case: Case, observe: Observe, deviations: Sequence[Deviation] = ()) -> list[Verdict]:
-    """Ask the framework and judge. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
+def examine(case: Case, observe: Observe, deviations: Sequence[Deviation] = (), audit: Audit | None = None) -> list[Verdict]:
+    """Ask the framework and judge; with an audit, also plant errors. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
     try:
-        verdicts = judge(case, observe(case))
+        verdicts = judge(case, observe(case), audit)
         mark(verdicts, list(deviations), case.dtype, case.device, case.family)
         return verdicts
     except Exception as error:
@@ -45,6 +46,7 @@ class Item:
         """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
 
         Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended.
+        Every so many cases are audited, and the counts written at the end.
         """
         import hypothesis
         from hypothesis import HealthCheck, Phase
@@ -53,12 +55,14 @@ class Item:
 
         seen: set[str] = set()
         failing: list[tuple[Case, list[Verdict]]] = []
+        audit = Audit()
 
         def body(case: Case) -> None:
             case = case.on(self.device)
             if case.id in seen and not failing:
                 return  # Hypothesis repeats itself now and then
-            verdicts = examine(case, observe, deviations)
+            sampled = not failing and len(seen) % EVERY == 1  # not the very first, which Hypothesis makes as simple as can be
+            verdicts = examine(case, observe, deviations, audit if sampled else None)
             bad = [v for v in verdicts if v.failed]
             if not failing:
                 seen.add(case.id)
@@ -80,6 +84,9 @@ class Item:
             if last[0].id != first[0].id:
                 write(results, *last)
             raise
+        finally:
+            for line in audit.lines():
+                results.write(line)
         return len(seen)
 
 

@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from refgrad.graph import Graph  # noqa: E402  torch decides whether this module runs at all
-from refgrad.testing import Anchored, Case, Observation, judge, whole  # noqa: E402
-from refgrad.torch.observe import observe  # noqa: E402
+from refgrad import nn
+from refgrad.graph import Graph
+from refgrad.testing import Anchored, Case, Observation, judge, whole
+from refgrad.torch.observe import observe
 
 MODES = ("value", "reverse", "forward")
 
@@ -42,7 +43,10 @@ def planted(part: str, node: int, change) -> Observation:
 @pytest.mark.parametrize("change", [lambda a: -a, lambda a: 2 * a, lambda a: a * (1 + 1e-12), np.zeros_like, lambda a: np.roll(a, 1)])
 @pytest.mark.parametrize(
     ("mode", "part", "node", "op"),
-    [("value", "values", 3, "multiply"), ("reverse", "cotangents", 3, "exp"), ("reverse", "cotangents", 0, "fan_in"), ("forward", "tangents", 4, "exp")],
+    [
+        ("value", "values", 3, "multiply"), ("reverse", "cotangents", 3, "exp"), ("reverse", "cotangents", 0, "fan_in"),
+        ("forward", "tangents", 4, "exp"),
+    ],
 )
 def test_a_wrong_number_is_found_where_it_is(mode: str, part: str, node: int, op: str, change) -> None:
     case = example()
@@ -114,3 +118,26 @@ def test_layouts_do_not_change_the_answer() -> None:
     for layout in ("contiguous", "transposed", "strided"):
         case = Case("graphs", graph, {"x": x}, {"x": x}, np.ones(3), "float64", layouts={"x": layout})
         assert {v.status for v in judge(case, observe(case))} == {"agree"}
+
+
+def test_a_gradient_is_judged_where_only_a_step_hands_it_on() -> None:
+    """sign has no derivative but zero; torch keeps a gradient of its result, and that is judged like any other."""
+    x = np.array([0.5, -1.0, 2.0])
+    graph = Graph.record(lambda x: np.exp(np.sign(x)) * x, x)
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones(3)}, np.array([1.0, 2.0, -1.0]), "float64")
+    step = next(k for k, n in enumerate(case.graph.nodes) if str(n) == "sign")
+    assert {v.status for v in judge(case, observe(case))} == {"agree"}
+    for part, key, mode in (("cotangents", step, "reverse"), ("parts", (step, 0), "reverse"), ("tangents", step, "forward")):
+        seen = observe(case)
+        arrays = getattr(seen, part)
+        arrays[key] = arrays[key] + np.array([0.0, 0.5, 0.0])
+        assert getattr(Anchored(case, seen), mode)().status == "disagree", (part, key)
+
+
+def test_the_tangent_of_logsumexp_is_judged_beside_a_logit_of_minus_infinity() -> None:
+    x = np.array([0.5, -np.inf, 1.0])
+    case = Case("softmax", Graph.record(nn.logsumexp, x), {"x": x}, {"x": np.array([1.0, 2.0, -1.0])}, np.float64(1.5), "float64")
+    seen = observe(case)
+    assert Anchored(case, seen).forward().status == "agree"
+    seen.tangents[case.graph.outputs[0]] = seen.tangents[case.graph.outputs[0]] * 1.001
+    assert Anchored(case, seen).forward().status == "disagree"
