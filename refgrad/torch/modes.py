@@ -44,12 +44,12 @@ class _Question:
 
 def _plain(q: _Question) -> Answer:
     xs = q.leaves()
-    return torch.autograd.grad(q.f(*xs), xs, q.y_bar, allow_unused=True)
+    return tuple(torch.autograd.grad(q.f(*xs), xs, q.y_bar, allow_unused=True))
 
 
 def _create_graph(q: _Question) -> Answer:
     xs = q.leaves()
-    return torch.autograd.grad(q.f(*xs), xs, q.y_bar, create_graph=True, allow_unused=True)
+    return tuple(torch.autograd.grad(q.f(*xs), xs, q.y_bar, create_graph=True, allow_unused=True))
 
 
 def _func_vjp(q: _Question) -> Answer:
@@ -76,7 +76,7 @@ def _reverse_of_reverse(q: _Question) -> Answer:
     gradients, weights = _pairing(x_bars, q)
     if not gradients:
         return (None,) * (len(xs) + 1)
-    return torch.autograd.grad(gradients, (*xs, y_bar), weights, allow_unused=True)
+    return tuple(torch.autograd.grad(gradients, (*xs, y_bar), weights, allow_unused=True))
 
 
 def _jvp_of_vjp(q: _Question) -> Answer:

@@ -83,7 +83,7 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
     from refgrad.testing import questions
     from refgrad.testing.verdict import Comparison
 
-    monkeypatch.setattr(questions, "compare", lambda got, expected, fmt, what="": Comparison(elements=np.size(got)))
+    monkeypatch.setattr(questions, "compare", lambda got, expected, fmt, what="", nan=False: Comparison(elements=np.size(got)))
     blind = counts(10)
     assert sum(caught for _, _, caught in blind.counts.values()) == 0
     number, equivalent, _ = (sum(c[k] for c in blind.counts.values()) for k in range(3))
@@ -94,9 +94,9 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
 def test_a_judge_that_passes_nodes_over_misses_what_is_planted_there(monkeypatch: pytest.MonkeyPatch) -> None:
     ask = Anchored.ask
 
-    def forgetful(self: Any, tally: Any, place: Any, *rest: Any) -> None:
+    def forgetful(self: Any, tally: Any, place: Any, *rest: Any, **more: Any) -> None:
         if place[0] != "cotangents":
-            ask(self, tally, place, *rest)
+            ask(self, tally, place, *rest, **more)
 
     monkeypatch.setattr(Anchored, "ask", forgetful)
     x = np.array([0.5, -1.0, 2.0])
@@ -211,7 +211,7 @@ def test_a_run_with_a_blind_judge_is_vacuous(
 
     compare = questions.compare
     monkeypatch.setattr(
-        questions, "compare", lambda got, expected, fmt, what="": compare(getattr(expected, "value", expected), expected, fmt, what)
+        questions, "compare", lambda got, expected, fmt, what="", nan=False: compare(getattr(expected, "value", expected), expected, fmt, what)
     )
     code, lines = run(tmp_path)
     assert {line["status"] for line in lines if line["type"] == "result"} <= {"agree", "undecided"}
@@ -226,7 +226,7 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
 
     compare = questions.compare
 
-    def half_blind(got: Any, expected: Any, fmt: Any, what: str = "") -> Any:
+    def half_blind(got: Any, expected: Any, fmt: Any, what: str = "", nan: bool = False) -> Any:
         half = compare(got / 2, expected, fmt, what)
         return compare(got, expected, fmt, what) if half.wrong else half
 
