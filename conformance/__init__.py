@@ -1,1 +1,1 @@
-"""The conformance suite: families say what to generate, test_families.py says what must hold."""
+"""The conformance suite: families say what to generate, mutants what must be caught, test_*.py what must hold."""

@@ -21,6 +21,7 @@ from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, now
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
 
+PARTS = ("test_families.py", "test_mutants.py")  # what a run consists of
 PROFILES = {"dev": 100, "ci": 1500, "nightly": 15000}
 
 
@@ -101,7 +102,8 @@ def _pytest_arguments(
 ) -> list[str]:
     _, folder = location()
     arguments = [
-        str(folder / "test_families.py"), "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull,
+        *[str(folder / name) for name in PARTS],
+        "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull,
         f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         f"--refgrad-results={(out / 'results.jsonl').resolve()}", f"--refgrad-examples={examples}", f"--refgrad-seed={seed}",
         *[f"--refgrad-family={f}" for f in wanted], *[f"--refgrad-dtype={d}" for d in dtypes], *[f"--refgrad-device={d}" for d in devices],

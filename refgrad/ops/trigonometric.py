@@ -198,7 +198,10 @@ def _sinc(x: Array, order: int = 0) -> Array:
 
 
 def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Kernels evaluate the closed form: pi x carries 2u, and order n divides by x again n times, which cancels near 0."""
+    """Kernels evaluate the closed form: pi x carries 2u, and order n divides by x again n times, which cancels near 0.
+
+    At 0 the value is 0 or a constant +-pi^n/(n + 1): n times pi rounded, n - 1 products, a quotient.
+    """
     n, x = params["order"], xs[0]
     # |s_n| <= pi^n/(n + 1), since s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1.
     carried: Array = 0.0
@@ -216,7 +219,7 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
             2 * fmt.ulp("sin") + 4 + 2 * k + n
         )
         closed = closed + np.pi ** (n - k - 1) * math.perm(n, k) / size ** (k + 1) * steps
-    return carried + np.where(x == 0, 0.0, closed) + 2 * fmt.eta
+    return carried + np.where(x == 0, 2 * n * fmt.u * np.abs(y), closed) + 2 * fmt.eta
 
 
 # The order is a parameter, so that the rules hold at 0 for every order of derivative (s'' (0) = -pi^2/3).

@@ -78,3 +78,37 @@ def test_a_report_without_raising() -> None:
     assert not report
     assert "disagree" in report.summary()
     assert report.worst.ratio > 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("f", "formula", "x"),
+    [
+        (np.abs, lambda y_bar, x: y_bar * x / np.abs(x), [0.0, 1.0]),
+        (np.prod, lambda y_bar, x: y_bar * np.prod(x) / x, [2.0, 0.0, 3.0]),
+        (np.square, lambda y_bar, x: y_bar * x / np.where(x == 0, x, 0.5), [0.0, 3.0]),
+        (np.square, lambda y_bar, x: y_bar * (2 * x + np.where(x == 0, 1.0, 0.0) / (x * (x > 9))), [0.0, 10.0]),
+    ],
+)
+def test_nan_and_infinity_are_no_derivative(f, formula, x, dtype: str) -> None:
+    """A radius that is NaN or infinite must not excuse them: the other elements would carry the check to agreement."""
+    assert check_vjp(f, formula, (np.array(x),), dtype=dtype, raise_exception=False).status == "disagree"
+
+
+def test_nan_and_infinity_are_no_tangent() -> None:
+    def quotient(args, tangents):
+        return tangents[0] * args[0] / np.abs(args[0])
+
+    assert check_jvp(np.abs, quotient, (np.array([0.0, 1.0]),), raise_exception=False).status == "disagree"
+    assert check_jvp(np.abs, quotient, (np.array([-2.0, 1.0]),))
+
+
+def test_an_unselected_nan_is_not_held_against_a_formula() -> None:
+    def guarded(y_bar, x):
+        return y_bar * np.where(x > 0, 1 / np.where(x > 0, x, 1.0), 0.0)
+
+    def f(x):
+        return np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), 0.0)
+
+    assert check_vjp(f, guarded, (np.array([0.0, 2.0]),))
+    assert check_vjp(f, lambda y_bar, x: y_bar * np.where(x > 0, 1 / x, 0.0), (np.array([0.0, 2.0]),))

@@ -1,0 +1,88 @@
+"""Puts a formula of a mutant before the judge: the same comparison as everything else, nothing chosen by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds import FORMATS
+from refgrad.rounding import exact
+from refgrad.testing import check_jvp, check_vjp, compare
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import AGREE, DISAGREE, Comparison, Verdict
+from refgrad.transforms import vjp
+
+from ..families.arrays import rounded  # noqa: TID252 - the suite has another name in a wheel
+from .record import Args, Backward, Mutant, Way
+
+RAISED = "raised"
+REPEATS = 3  # random cotangents a case
+
+
+def cases(mutant: Mutant, dtype: str, seed: int) -> list[Args]:
+    """The mutant's arguments as numbers of the format; the exposing ones come first."""
+    drawn = mutant.inputs(np.random.default_rng(seed))
+    return [
+        tuple(rounded(x, dtype) if np.asarray(x).dtype.kind == "f" else x for x in args) for args in drawn
+    ]
+
+
+def verdict(mutant: Mutant, backward: Backward, args: Args, dtype: str, seed: int) -> Verdict:
+    """What the judge says of one formula at one set of arguments."""
+    with np.errstate(all="ignore"):  # many a wrong formula divides by zero
+        if mutant.way is Way.KERNEL:
+            return _kernel(mutant, backward, args, dtype, seed)
+        check = check_vjp if mutant.way is Way.FORMULA else check_jvp
+        report = check(
+            mutant.forward, backward, args, dtype=dtype, repeats=REPEATS, seed=seed, raise_exception=False
+        )
+        return report.verdicts[0][1]
+
+
+def refusals(mutant: Mutant, dtype: str, seed: int) -> list[str]:
+    """Why the right formula was not accepted, by case; empty where all cases agree."""
+    found = []
+    for k, args in enumerate(cases(mutant, dtype, seed)):
+        v = verdict(mutant, mutant.right, args, dtype, seed)
+        if v.status != AGREE:
+            found.append(f"case {k}: {v.status}, {v.message or v.reason}")
+    return found
+
+
+def caught(mutant: Mutant, dtype: str, seed: int) -> str:
+    """What the wrong formula came to at the exposing inputs: the judge's sentence, or "" where it passed."""
+    args = cases(mutant, dtype, seed)[0]
+    try:
+        v = verdict(mutant, mutant.wrong, args, dtype, seed)
+    except Exception as error:
+        if mutant.raises is None or not isinstance(error, mutant.raises):
+            raise  # a slip of ours, not the mutant's
+        return f"{RAISED} {type(error).__name__}: {error}"
+    return v.message if v.status == DISAGREE else ""
+
+
+def _kernel(mutant: Mutant, kernel: Backward, args: Args, dtype: str, seed: int) -> Verdict:
+    """Run the emulation in the format itself, on buffers of its own, and compare with the derivative of forward."""
+    fmt, rng = FORMATS[dtype], np.random.default_rng(seed)
+    active = [k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f"]
+
+    def f(*xs: Any) -> Any:
+        full = list(args)
+        for k, x in zip(active, xs, strict=True):
+            full[k] = x
+        return mutant.forward(*full)
+
+    y, pullback = vjp(f, *[exact(args[k], fmt) for k in active])
+    tally = Tally("reverse", dtype, "numpy")
+    for _ in range(REPEATS):
+        y_bar = rounded(rng.integers(-8, 9, y.shape) / 4.0 + 0.25, dtype)
+        expected = pullback(exact(y_bar, fmt))
+        got = kernel(y_bar.copy(), *[np.copy(x) for x in args])
+        got = got if isinstance(got, tuple) else (got,)
+        for k, x_bar in zip(active, expected, strict=True):
+            what = f"gradient of argument [{k}]"
+            same = np.asarray(got[k]).dtype == np.asarray(args[k]).dtype
+            strange = f"{what} has dtype {np.asarray(got[k]).dtype}, expected {np.asarray(args[k]).dtype}"
+            tally.add(-1, mutant.op, compare(got[k], x_bar, fmt, what) if same else Comparison(note=strange))
+    return tally.verdict()

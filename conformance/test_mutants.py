@@ -1,0 +1,26 @@
+"""What must hold: of every formula that was really shipped wrong, the judge accepts the right form and catches the wrong one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .mutants import MUTANTS, Mutant
+from .mutants.judge import caught, refusals
+
+
+@pytest.mark.parametrize(
+    ("mutant", "dtype"), [pytest.param(m, d, id=f"{m.id}-{d}") for m in MUTANTS for d in m.dtypes]
+)
+def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytest.FixtureRequest) -> None:
+    """Planted once, in the format; the line of the audit says whether it was caught."""
+    seed = int(request.config.getoption("--refgrad-seed"))
+    refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
+    refgrad_results.write(
+        {"type": "audit", "mutation": f"mutant {mutant.id}", "dtype": dtype, "planted": 1, "equivalent": 0, "caught": int(bool(found))}
+    )  # fmt: skip
+    if refused:
+        pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the right formula is refused: {refused[0]}")
+    if not found:
+        pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the wrong formula passed: {mutant.link}")
