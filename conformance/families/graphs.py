@@ -16,7 +16,10 @@ from .arrays import finish, numbers
 
 Array = Any
 Params = dict[str, Any]
-LARGEST, SMALLEST = 1e3, 1e-6  # values beyond these are not built on: the next exp would leave the format, the next product underflow
+# Values beyond these are not built on: the next exp would leave the format, the next product underflow. float16 has room for one
+# square: its normal numbers end at 2^-14 and 2^16.
+LARGEST = {"float64": 1e3, "float32": 1e3, "bfloat16": 1e3, "float16": 2.0**7}
+SMALLEST = {"float64": 1e-6, "float32": 1e-6, "bfloat16": 1e-6, "float16": 2.0**-7}
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -88,6 +91,8 @@ ELEMENTWISE = (
     "logaddexp2", "clip",
 )  # fmt: skip
 LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
+# torch has no factorisation of half-precision matrices.
+ABSENT = {"float16": {"det", "inv", "solve", "logabsdet"}, "bfloat16": {"det", "inv", "solve", "logabsdet"}}
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
@@ -101,16 +106,16 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
     return True
 
 
-def _extreme(y: Array) -> bool:
+def _extreme(y: Array, dtype: str) -> bool:
     magnitude = np.abs(y[y != 0])
-    return bool(magnitude.size and (magnitude.max() > LARGEST or magnitude.min() < SMALLEST))
+    return bool(magnitude.size and (magnitude.max() > LARGEST[dtype] or magnitude.min() < SMALLEST[dtype]))
 
 
 class _Builder:
     """A graph that grows node by node, with the values at hand."""
 
     def __init__(self, source: Source, dtype: str) -> None:
-        self.source, self.graph = source, Graph()
+        self.source, self.graph, self.dtype = source, Graph(), dtype
         self.values: list[Array] = []
         self.inputs: dict[str, Array] = {}
         shapes = source.choice(SHAPES)
@@ -134,6 +139,8 @@ class _Builder:
         return False
 
     def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
+        if op.name in ABSENT.get(self.dtype, ()):
+            return False
         if op.name == "fan_in" and len({self.values[j].shape for j in of}) > 1:
             return False
         nodes = of if op.signature.variadic else of[: len(op.signature.operands)]
@@ -146,7 +153,7 @@ class _Builder:
                 y = np.asarray(apply(op, operands, params))
         except (ValueError, IndexError):  # shapes that do not fit this op
             return False
-        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or _extreme(y):
+        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or _extreme(y, self.dtype):
             return False
         self.graph.nodes.append(Node(op=op, of=nodes, params=params))
         self.values.append(y)

@@ -237,6 +237,8 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     terms = np.sum(x != 0, axis=axis, keepdims=True)
     if p == 1:
         radius = carried + np.maximum(terms - 1, 0) * fmt.u_acc * (center + carried) + fmt.eta
+        if fmt.u != fmt.u_acc:  # half formats: the sum is stored
+            radius = radius + fmt.store(center, radius)
     else:
         powers, top = x**p, center + carried
         logs = np.abs(np.log(np.where(x > 0, x, 1)))
