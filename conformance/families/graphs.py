@@ -96,7 +96,15 @@ ABSENT = {"float16": {"det", "inv", "solve", "logabsdet"}, "bfloat16": {"det", "
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
-    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not."""
+    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not, nor is
+    a point without any derivative (the angle of the origin)."""
+    for s in op.special:
+        if None in s.allowed and all(np.ndim(a) == 0 for a in s.at):
+            met: Array = True
+            for x, a in zip(operands, s.at, strict=True):
+                met = met & (x == a)
+            if np.any(met):
+                return False
     for k, x in enumerate(operands):
         interval = op.domain.interval(k)
         if not op.domain.smooth and interval.hole is not None and not any(s.allowed[k] is None for s in op.special if k < len(s.allowed)):
@@ -145,9 +153,9 @@ class _Builder:
             return False
         nodes = of if op.signature.variadic else of[: len(op.signature.operands)]
         operands = tuple(self.values[j] for j in nodes)
-        if not _admissible(op, operands):
-            return False
         try:
+            if not _admissible(op, operands):
+                return False
             params = {**op.signature.defaults, **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {})}
             with np.errstate(all="ignore"):
                 y = np.asarray(apply(op, operands, params))

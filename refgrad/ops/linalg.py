@@ -204,18 +204,28 @@ def _restored(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> 
 
 
 def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    """d|x|/dx = sign(x) (|x|/|x|_p)^(p-1): of moderate size however huge or tiny x is; 0 where the norm is 0."""
+    """d|x|/dx for p = 1, 2: of moderate size however huge or tiny x is; 0 where the norm is 0."""
     if ord == 1:
         return np.sign(x)
     y = _restored(y, x.shape, axis, keepdims)
+    return x / np.where(y == 0, 1.0, y)
+
+
+def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
+    """|x|^(p-1) with the sign of x, and |x|_p^(p-1) with its axes: their quotient is the slope.
+
+    As they are, like kernels form them, so that what underflows there is in the bound; both relative to the norm where they might
+    leave the range here.
+    """
+    y = _restored(y, x.shape, axis, keepdims)
     y = np.where(y == 0, 1.0, y)
-    if ord == 2:
-        return x / y
+    room = min(float(np.finfo(y.dtype).maxexp), 1000.0) / (2 * max(abs(ord - 1), 1))
+    inside = ((y < 2.0**room) & (y > 2.0**-room)) | ~np.isfinite(y)
+    scale = np.where(inside, 1.0, y)
     zero = (x == 0) & (ord < 1)  # above 1 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
-    slope = np.where(  # below 1 any slope is right there, and its derivative is anything: 0 of unknown size times x
-        zero, x * ghost(1 + 0 * x, roundings=math.inf), np.sign(np.where(zero, 1.0, x)) * (np.abs(np.where(zero, y, x)) / y) ** (ord - 1)
-    )
-    return slope + ghost(slope, roundings=5)  # kernels divide two powers, 2u each, where the power of a quotient may be exact
+    free = x * ghost(1 + 0 * x, roundings=math.inf)  # below 1 any slope is right there, and its derivative is anything: 0 of unknown size
+    x, y = np.where(zero, 1.0, x / scale), y / scale
+    return np.where(zero, free, np.sign(x) * np.abs(x) ** (ord - 1)), y ** (ord - 1)
 
 
 def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -237,6 +247,8 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     terms = np.sum(x != 0, axis=axis, keepdims=True)
     if p == 1:
         radius = carried + np.maximum(terms - 1, 0) * fmt.u_acc * (center + carried) + fmt.eta
+        if fmt.u != fmt.u_acc:  # half formats: the sum is stored
+            radius = radius + fmt.store(center, radius)
         if fmt.u != fmt.u_acc:  # half formats: the sum is stored
             radius = radius + fmt.store(center, radius)
     else:
@@ -286,11 +298,18 @@ def _p_norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) 
 
 
 def _norm_jvp(x_dot: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    return np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims)
+    if ord in (1, 2):
+        return np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims)
+    powers, top = _powers(x, y, ord, axis, keepdims)
+    return np.reshape(np.sum(powers * x_dot, axis=axis, keepdims=True) / top, y.shape)
 
 
 def _norm_vjp(y_bar: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    return _restored(y_bar, x.shape, axis, keepdims) * _norm_slope(x, y, ord, axis, keepdims)
+    y_bar = _restored(y_bar, x.shape, axis, keepdims)
+    if ord in (1, 2):
+        return y_bar * _norm_slope(x, y, ord, axis, keepdims)
+    powers, top = _powers(x, y, ord, axis, keepdims)
+    return powers * (y_bar / top)
 
 
 def _torch_norm(torch: Any, x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
