@@ -211,6 +211,15 @@ def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Ar
     return x / np.where(y == 0, 1.0, y)
 
 
+def _workable(y: Array, power: float = 1.0) -> Array:
+    _, exponent = np.frexp(y)
+    return (np.abs(exponent * max(abs(power), 1.0)) < np.finfo(y.dtype).maxexp / 2) | ~np.isfinite(y)
+
+
+# Whether y^power keeps well inside the range in which we compute, which need not be the one that is judged: no radius counts.
+workable = register("workable", _workable, jvp=None, vjp=None, rounding=lambda fmt, forward, y, xs, es, params: None)
+
+
 def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
     """|x|^(p-1) with the sign of x, and |x|_p^(p-1) with its axes: their quotient is the slope.
 
@@ -219,9 +228,7 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     """
     y = _restored(y, x.shape, axis, keepdims)
     y = np.where(y == 0, 1.0, y)
-    room = min(float(np.finfo(y.dtype).maxexp), 1000.0) / (2 * max(abs(ord - 1), 1))
-    inside = ((y < 2.0**room) & (y > 2.0**-room)) | ~np.isfinite(y)
-    scale = np.where(inside, 1.0, y)
+    scale = np.where(workable(y, power=ord - 1), 1.0, y)
     zero = (x == 0) & (ord < 1)  # above 1 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
     free = x * ghost(1 + 0 * x, roundings=math.inf)  # below 1 any slope is right there, and its derivative is anything: 0 of unknown size
     x, y = np.where(zero, 1.0, x / scale), y / scale
