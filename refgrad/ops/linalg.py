@@ -136,7 +136,10 @@ def _tensordot_vjp_x2(y_bar: Array, x1: Array, x2_shape: tuple[int, ...], axes: 
 def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
     shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
-    return bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+    radius = bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+    if fmt.u != fmt.u_acc and np.size(y) == 1:  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
+        radius = radius + fmt.u * (forward(np.abs(xs[0]), np.abs(xs[1]), **params) + radius)
+    return radius
 
 
 _TENSORDOT: tuple[tuple[tuple[int, ...], tuple[int, ...], Any], ...] = (
