@@ -35,7 +35,9 @@ def gradient(case: Case, lift: Callable[[Array], Any]) -> list[Any]:
 def bounded(case: Case) -> list[tuple[Array, Array]]:
     """The gradients with their bounds."""
     fmt = FORMATS[case.dtype]
-    return [(v, e * reference_slack(fmt)) for v, e in (parts(g) for g in gradient(case, lambda x: exact(x, fmt)))]
+    return [
+        (v, e * reference_slack(fmt)) for v, e in (parts(g) for g in gradient(case, lambda x: exact(x, fmt)))
+    ]
 
 
 def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
@@ -53,7 +55,9 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
                 for _, _, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
                     value, radius = parts(x_bar)
                     counted = np.isfinite(value) & (value != 0)
-                    found.setdefault(node.op.name, []).append((radius[counted] / np.abs(value[counted])).ravel() / fmt.u)
+                    found.setdefault(node.op.name, []).append(
+                        (radius[counted] / np.abs(value[counted])).ravel() / fmt.u
+                    )
     ops = {name: np.concatenate(v) for name, v in found.items()}
     every = np.concatenate(list(ops.values()))
     widest = sorted(((float(np.median(v)), name) for name, v in ops.items() if v.size), reverse=True)[:6]
@@ -63,7 +67,7 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
     )
 
 
-def whole(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
+def whole(cases: list[Case], seen: list[Observation]) -> None:
     """End to end: bound over the error that torch made."""
     ratios, exactly, total = [], 0, 0
     for case, s in zip(cases, seen, strict=True):
@@ -80,7 +84,10 @@ def whole(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
             hit = counted & (error > 0)
             ratios.append((bound[hit] / error[hit]).astype(float))
     low, middle, high = np.percentile(np.concatenate(ratios), [25, 50, 75])
-    print(f"  end to end: bound / error of torch {middle:.1f} (quartiles {low:.1f} to {high:.1f}); {exactly} of {total} elements without any error")
+    print(
+        f"  end to end: bound / error of torch {middle:.1f} (quartiles {low:.1f} to {high:.1f}); "
+        f"{exactly} of {total} elements without any error"
+    )
 
 
 def cost(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
@@ -95,7 +102,11 @@ def cost(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
             for case, s in zip(cases, seen, strict=True):
                 judge(case, s)
 
-    contestants = {"float64 gradient": plain, "gradient with bounds": lambda: [bounded(c) for c in cases], "all five verdicts": verdicts}
+    contestants = {
+        "float64 gradient": plain,
+        "gradient with bounds": lambda: [bounded(c) for c in cases],
+        "all five verdicts": verdicts,
+    }
     show(f"  {len(cases)} random graphs, {dtype}", interleaved(contestants, rounds=5), "float64 gradient")
 
 
@@ -110,7 +121,7 @@ def main(count: int = 300) -> None:
         print(f"\njudge, {dtype}: {(generated - start) / count * 1e3:.2f} ms to generate a graph, "
               f"{(observed - generated) / count * 1e3:.2f} ms to ask torch")  # fmt: skip
         elementwise(dtype, cases, seen)
-        whole(dtype, cases, seen)
+        whole(cases, seen)
         cost(dtype, cases[:100], seen[:100])
 
 

@@ -11,11 +11,13 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from refgrad.bounds import FORMATS
 from refgrad.testing import MODES
 from refgrad.testing.deviations import load
 from refgrad.testing.session import examine
@@ -24,8 +26,10 @@ from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
 from .families import FAMILIES
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
-KINDS = {"anchored": tuple(m for m in MODES if m not in (WHOLE_FORWARD, WHOLE_REVERSE)), "end to end": (WHOLE_REVERSE, WHOLE_FORWARD)}
+KINDS = {
+    "anchored": tuple(m for m in MODES if m not in (WHOLE_FORWARD, WHOLE_REVERSE)),
+    "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
+}
 _BLOCK = 100
 
 
@@ -88,7 +92,9 @@ class Block:
                 count.found[kind, "judged"] += v.elements - v.loose
                 count.found[kind, "blind"] += v.blind
                 if v.failed:
-                    count.alarms.append(Alarm(family, self.dtype, k, f"{v.mode}: {v.message or v.reason}", case.to_json()))
+                    count.alarms.append(
+                        Alarm(family, self.dtype, k, f"{v.mode}: {v.message or v.reason}", case.to_json())
+                    )
                 elif not v.known:
                     for op, (_, _, ratio) in v.ops.items():
                         count.ops[kind, op] = max(count.ops.get((kind, op), 0.0), ratio)
@@ -101,8 +107,14 @@ def show(dtype: str, count: Count) -> None:
     for kind in KINDS:
         found = {what: n for (k, what), n in count.found.items() if k == kind}
         elements = found.get("elements", 0)
-        share = f"{found['judged'] / elements:.1%} with a bound below a tenth of the value, {found['blind'] / elements:.1%} blind" if elements else "none"
-        verdicts = ", ".join(f"{found[s]:,} {s}" for s in sorted(found) if s not in ("elements", "judged", "blind"))
+        share = (
+            f"{found['judged'] / elements:.1%} with a bound below a tenth of the value, {found['blind'] / elements:.1%} blind"
+            if elements
+            else "none"
+        )
+        verdicts = ", ".join(
+            f"{found[s]:,} {s}" for s in sorted(found) if s not in ("elements", "judged", "blind")
+        )
         print(f"  {kind}: {elements:,} elements compared ({share}); verdicts: {verdicts}")
         near = sorted(((r, op) for (k, op), r in count.ops.items() if k == kind), reverse=True)[:8]
         print("    worst error in bounds: " + ", ".join(f"{op} {r:.3f}" for r, op in near))
@@ -110,22 +122,28 @@ def show(dtype: str, count: Count) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m conformance.falsealarms", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance.falsealarms", description=__doc__.split(":")[0]
+    )
     parser.add_argument("--programs", type=int, default=20_000, help="for each dtype (default: 20,000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: all, in turn")
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; default: all")
+    parser.add_argument(
+        "--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: all, in turn"
+    )
+    parser.add_argument("--dtype", action="append", choices=tuple(FORMATS), help="repeatable; default: all")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
     args = parser.parse_args(arguments)
-    dtypes, families = args.dtype or DTYPES, tuple(args.family or FAMILIES)
+    dtypes, families = args.dtype or tuple(FORMATS), tuple(args.family or FAMILIES)
     blocks = [
         Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)))
         for dtype in dtypes for start in range(0, args.programs, _BLOCK)
     ]  # fmt: skip
     counts, start = {dtype: Count() for dtype in dtypes}, time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        for block, count in zip(blocks, pool.imap(Block.run, blocks), strict=True):
+    with (
+        multiprocessing.get_context("spawn").Pool(args.workers) if args.workers > 1 else nullcontext() as pool
+    ):
+        for block, count in zip(blocks, (map if pool is None else pool.imap)(Block.run, blocks), strict=True):
             counts[block.dtype].add(count)
             for alarm in count.alarms:
                 _keep(Path(args.out), alarm)
@@ -133,7 +151,9 @@ def main(arguments: list[str] | None = None) -> int:
                 show(block.dtype, counts[block.dtype])
     alarms = sum(len(c.alarms) for c in counts.values())
     elements = sum(c.found[kind, "elements"] for c in counts.values() for kind in KINDS)
-    print(f"seed {args.seed}: {sum(c.programs for c in counts.values()):,} programs, {alarms} alarms, {time.monotonic() - start:.0f} s")
+    print(
+        f"seed {args.seed}: {sum(c.programs for c in counts.values()):,} programs, {alarms} alarms, {time.monotonic() - start:.0f} s"
+    )
     return 1 if alarms else 0 if elements else 3
 
 
@@ -141,7 +161,10 @@ def _keep(folder: Path, alarm: Alarm) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{alarm.dtype}-{alarm.family}-{alarm.program}.json"
     path.write_text(alarm.case, encoding="utf-8")
-    print(f"ALARM {alarm.family} {alarm.dtype} program {alarm.program}: {alarm.message}\n  refgrad repro {path}", flush=True)
+    print(
+        f"ALARM {alarm.family} {alarm.dtype} program {alarm.program}: {alarm.message}\n  refgrad repro {path}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
