@@ -156,15 +156,15 @@ def test_tensordot_to_one_number_of_strided_operands(shapes, dtype):
     assert worst > 1e-4  # more than the rounding of the result alone
 
 
-@pytest.mark.parametrize("ord", [3, 1.5])
-def test_powers_of_norms_underflow_and_overflow(ord):
+@pytest.mark.parametrize("power", [3, 1.5])
+def test_powers_of_norms_underflow_and_overflow(power):
     """In float16 the square of 0.003 keeps few digits, and 22^2 times 242 is beyond the range."""
     rng, judged = np.random.default_rng(3), 0
     for size in (0.002, 0.05, 1.0, 20.0):
         for _ in range(40):
             x = size * rng.standard_normal(17)
             x[0] = 10 * size
-            for found in check("norm", (x,), {"ord": ord}, rng, "float16"):
+            for found in check("norm", (x,), {"ord": power}, rng, "float16"):
                 assert not found.wrong, (found.wrong[0], size)
                 judged += found.elements - found.blind
     assert judged > 2000
