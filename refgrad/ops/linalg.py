@@ -232,10 +232,13 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     y = _restored(y, x.shape, axis, keepdims)
     y = np.where(y == 0, 1.0, y)
     scale = np.where(workable(y, power=ord - 1), 1.0, y)
-    zero = (x == 0) & (ord < 1)  # above 1 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
-    free = x * ghost(1 + 0 * x, roundings=math.inf)  # below 1 any slope is right there, and its derivative is anything: 0 of unknown size
-    x, y = np.where(zero, 1.0, x / scale), y / scale
-    return np.where(zero, free, np.sign(x) * np.abs(x) ** (ord - 1)), y ** (ord - 1)
+    x, y = x / scale, y / scale
+    if ord > 1:  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
+        return np.sign(x) * np.abs(x) ** (ord - 1), y ** (ord - 1)
+    zero = x == 0  # any slope is right there, and its derivative is anything: 0 of unknown size times x
+    safe = np.where(zero, 1.0, x)
+    slope = np.where(zero, x * ghost(1 + 0 * x, roundings=math.inf), np.sign(safe) * np.abs(safe) ** (ord - 1))
+    return slope, y ** (ord - 1)
 
 
 def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -257,8 +260,6 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     terms = np.sum(x != 0, axis=axis, keepdims=True)
     if p == 1:
         radius = carried + np.maximum(terms - 1, 0) * fmt.u_acc * (center + carried) + fmt.eta
-        if fmt.u != fmt.u_acc:  # half formats: the sum is stored
-            radius = radius + fmt.store(center, radius)
         if fmt.u != fmt.u_acc:  # half formats: the sum is stored
             radius = radius + fmt.store(center, radius)
     else:
