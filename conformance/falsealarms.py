@@ -31,6 +31,7 @@ KINDS = {
     "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
 }
 _BLOCK = 100
+ORDINARY = tuple(name for name in FAMILIES if name != "ops")  # ops looks for trouble: what it flags are findings
 
 
 @dataclass
@@ -128,13 +129,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--programs", type=int, default=20_000, help="for each dtype (default: 20,000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: all, in turn"
+        "--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: those whose programs are ordinary, in turn"
     )
     parser.add_argument("--dtype", action="append", choices=tuple(FORMATS), help="repeatable; default: all")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
     args = parser.parse_args(arguments)
-    dtypes, families = args.dtype or tuple(FORMATS), tuple(args.family or FAMILIES)
+    dtypes, families = args.dtype or tuple(FORMATS), tuple(args.family or ORDINARY)
     blocks = [
         Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)))
         for dtype in dtypes for start in range(0, args.programs, _BLOCK)
