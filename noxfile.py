@@ -61,6 +61,13 @@ def conformance(session: nox.Session) -> None:
     session.run("refgrad", "conformance", *session.posargs)
 
 
+@nox.session
+def falsealarms(session: nox.Session) -> None:
+    """20,000 correct programs in each dtype: none may be flagged. Any seed and number: `-- --seed 7 --programs 1000`."""
+    session.install("-e", ".[conformance]", TORCH)
+    session.run("python", "-m", "conformance.falsealarms", *session.posargs, env=ONE_THREAD)
+
+
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The tests that need NumPy alone, on every interpreter found."""

@@ -2,8 +2,9 @@
 
 from benchmarks import pairs  # isort: skip  first, for it sets one thread before NumPy is loaded
 
-from benchmarks import engine
+from benchmarks import engine, judge
 
 if __name__ == "__main__":
     print(f"one thread: {', '.join(pairs.THREADS)}")
     engine.main()
+    judge.main()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from refgrad.errors import CaseFileError, DeviceMissingError, RefgradError
 
+DTYPES = ("float64", "float32", "bfloat16", "float16")  # refgrad.bounds.FORMATS, without loading NumPy for --help
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
     suite = commands.add_parser("conformance", help="judge torch's gradients on generated cases, write an HTML report")
     suite.add_argument("--family", action="append", metavar="NAME", help="graphs, mlp, softmax or matmul (repeatable; default: all)")
-    suite.add_argument("--dtype", action="append", choices=("float64", "float32"), help="repeatable; default: both")
+    suite.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; default: all four")
     suite.add_argument("--device", action="append", metavar="NAME", help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)")
     suite.add_argument("--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)")
     suite.add_argument("--seed", type=int, help="seed of the cases (default: 0; nightly: a new one)")

@@ -53,6 +53,7 @@ class Recorder:
         """One item a (family, dtype, device, block of cases)."""
         if "conformance_item" not in metafunc.fixturenames:
             return
+        from refgrad.bounds import FORMATS
         from refgrad.testing.session import Item
 
         option = self.config.getoption
@@ -61,7 +62,7 @@ class Recorder:
         for start in range(0, total, BLOCK):
             for family in option("--refgrad-family") or families:
                 for device in option("--refgrad-device") or ["cpu"]:
-                    for dtype in option("--refgrad-dtype") or ["float64", "float32"]:
+                    for dtype in option("--refgrad-dtype") or list(FORMATS):
                         size = min(BLOCK, total - start)
                         items.append(Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed"))))
         metafunc.parametrize("conformance_item", items, ids=[f"{i.family}-{i.dtype}-{i.device}-{i.block}" for i in items])

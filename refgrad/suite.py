@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import __version__
+from refgrad.bounds import FORMATS
 from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     devices = args.device or _present(observe)
     for name in devices:
         observe.device(name)  # a missing device ends the run here, by name
-    dtypes = args.dtype or ["float64", "float32"]
+    dtypes = args.dtype or list(FORMATS)
     examples = args.examples or PROFILES[args.profile]
     seed = args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
     workers = args.workers or min(os.cpu_count() or 1, 8)

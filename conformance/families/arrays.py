@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.graph import Graph
+from refgrad.forward import push
+from refgrad.graph import Graph, contributions
 from refgrad.testing.case import LAYOUTS, Case
 from refgrad.testing.source import Source
 
@@ -14,6 +15,9 @@ Array = Any
 
 # The NumPy dtype that holds each judged format exactly.
 CARRIER = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
+# float16 overflows at 2^16: cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
+# Nothing can be said about an overflow, and little about what infinities turn into.
+LARGEST_SLOPE = {"float16": 2.0**11}
 
 
 def rounded(x: Array, dtype: str) -> Array:
@@ -32,7 +36,7 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
     if style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
     elif style == "small":
-        x = rng.standard_normal(shape) * 1e-3
+        x = rng.standard_normal(shape) * (2.0**-5 if dtype == "float16" else 1e-3)  # products stay normal numbers: 2^-14 is the least
     elif style == "unit":
         x = rng.uniform(-0.9, 0.9, shape)
     elif style == "positive":
@@ -49,13 +53,53 @@ def weights(source: Source, shape: tuple[int, ...], dtype: str) -> Array:
 
 def finish(source: Source, family: str, graph: Graph, inputs: dict[str, Array], dtype: str) -> Case:
     """The case of a graph with data: draws cotangent, tangents and memory layouts."""
-    y = graph(inputs)
+    values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
+    tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
+    cotangent = weights(source, np.shape(values[graph.outputs[0]]), dtype)
+    if dtype in LARGEST_SLOPE:
+        with np.errstate(all="ignore"):
+            cotangent = cotangent * _scale(_cotangents(graph, values, cotangent), dtype)
+            scale = _scale(_tangents(graph, values, tangents), dtype)
+            tangents = {name: x_dot * scale for name, x_dot in tangents.items()}
     return Case(
         family=family,
         graph=graph,
         inputs=inputs,
-        tangents={name: weights(source, x.shape, dtype) for name, x in inputs.items()},
-        cotangent=weights(source, np.shape(y), dtype),
+        tangents=tangents,
+        cotangent=cotangent,
         dtype=dtype,
         layouts={name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1},
     )
+
+
+def _scale(slopes: list[Array], dtype: str) -> Array:
+    """The power of two, at most 1, that brings all of them below the largest slope of the dtype (exact: weights have few digits)."""
+    largest = max((np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0)
+    return CARRIER[dtype](2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE[dtype])[1]))
+
+
+def _cotangents(graph: Graph, values: list[Array], cotangent: Array) -> list[Array]:
+    """Of all nodes, and what each user sends alone."""
+    bars: list[Array] = [None] * len(graph.nodes)
+    bars[graph.outputs[0]] = cotangent.astype(np.float64)
+    sent = []
+    for k in reversed(graph.order()):
+        node = graph.nodes[k]
+        if bars[k] is not None and node.op is not None:
+            for _, j, x_bar in contributions(node, k, values, bars[k]):
+                sent.append(x_bar)
+                bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
+    return [*sent, *bars]
+
+
+def _tangents(graph: Graph, values: list[Array], tangents: dict[str, Array]) -> list[Array]:
+    """Of all nodes."""
+    dots: list[Array] = [None] * len(graph.nodes)
+    for k in graph.order():
+        node = graph.nodes[k]
+        if node.op is None:
+            dots[k] = tangents[node.name].astype(np.float64) if node.name else None
+        elif node.op.signature.differentiable:
+            ours = [dots[j] for j in node.of]
+            dots[k] = push(node.op, tuple(values[j] for j in node.of), node.params, tuple(t is not None for t in ours), ours, values[k])
+    return dots

@@ -16,7 +16,10 @@ from .arrays import finish, numbers
 
 Array = Any
 Params = dict[str, Any]
-LARGEST, SMALLEST = 1e3, 1e-6  # values beyond these are not built on: the next exp would leave the format, the next product underflow
+# Values beyond these are not built on: the next exp would leave the format, the next product underflow. float16 has room for one
+# square: its normal numbers end at 2^-14 and 2^16.
+LARGEST = {"float64": 1e3, "float32": 1e3, "bfloat16": 1e3, "float16": 2.0**7}
+SMALLEST = {"float64": 1e-6, "float32": 1e-6, "bfloat16": 1e-6, "float16": 2.0**-7}
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -88,10 +91,20 @@ ELEMENTWISE = (
     "logaddexp2", "clip",
 )  # fmt: skip
 LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
+# torch has no factorisation of half-precision matrices.
+ABSENT = {"float16": {"det", "inv", "solve", "logabsdet"}, "bfloat16": {"det", "inv", "solve", "logabsdet"}}
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
-    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not."""
+    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not, nor is
+    a point without any derivative (the angle of the origin)."""
+    for s in op.special:
+        if None in s.allowed and all(np.ndim(a) == 0 for a in s.at):
+            met: Array = True
+            for x, a in zip(operands, s.at, strict=True):
+                met = met & (x == a)
+            if np.any(met):
+                return False
     for k, x in enumerate(operands):
         interval = op.domain.interval(k)
         if not op.domain.smooth and interval.hole is not None and not any(s.allowed[k] is None for s in op.special if k < len(s.allowed)):
@@ -101,16 +114,16 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
     return True
 
 
-def _extreme(y: Array) -> bool:
+def _extreme(y: Array, dtype: str) -> bool:
     magnitude = np.abs(y[y != 0])
-    return bool(magnitude.size and (magnitude.max() > LARGEST or magnitude.min() < SMALLEST))
+    return bool(magnitude.size and (magnitude.max() > LARGEST[dtype] or magnitude.min() < SMALLEST[dtype]))
 
 
 class _Builder:
     """A graph that grows node by node, with the values at hand."""
 
     def __init__(self, source: Source, dtype: str) -> None:
-        self.source, self.graph = source, Graph()
+        self.source, self.graph, self.dtype = source, Graph(), dtype
         self.values: list[Array] = []
         self.inputs: dict[str, Array] = {}
         shapes = source.choice(SHAPES)
@@ -134,19 +147,21 @@ class _Builder:
         return False
 
     def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
+        if op.name in ABSENT.get(self.dtype, ()):
+            return False
         if op.name == "fan_in" and len({self.values[j].shape for j in of}) > 1:
             return False
         nodes = of if op.signature.variadic else of[: len(op.signature.operands)]
         operands = tuple(self.values[j] for j in nodes)
-        if not _admissible(op, operands):
-            return False
         try:
+            if not _admissible(op, operands):
+                return False
             params = {**op.signature.defaults, **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {})}
             with np.errstate(all="ignore"):
                 y = np.asarray(apply(op, operands, params))
         except (ValueError, IndexError):  # shapes that do not fit this op
             return False
-        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or _extreme(y):
+        if y.dtype.kind != "f" or y.size > 4096 or not np.all(np.isfinite(y)) or _extreme(y, self.dtype):
             return False
         self.graph.nodes.append(Node(op=op, of=nodes, params=params))
         self.values.append(y)

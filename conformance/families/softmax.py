@@ -19,7 +19,7 @@ LOGITS = ("normal", "equal", "small", "large", "huge", "masked", "ties")
 
 
 def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Array:
-    """Logits of a kind; a masked row keeps at least one finite entry along every axis."""
+    """Logits of a kind; of masked ones a finite entry is left along every axis."""
     rng = source.rng
     x = rng.standard_normal(shape)
     if kind == "equal":
@@ -29,12 +29,13 @@ def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Arr
     elif kind == "large":
         x = x * 30
     elif kind == "huge":
-        x = x * 1e4
+        x = x * (4e3 if dtype == "float16" else 1e4)
     elif kind == "ties":
         x = rng.integers(-1, 2, shape).astype(float)
     elif kind == "masked":
         x = np.where(rng.random(shape) < 0.3, -np.inf, x)
-        x = np.where(np.indices(shape).sum(axis=0) % 2 == 0, rng.standard_normal(shape), x)
+        for k in range(x.ndim):
+            x = np.where(np.all(np.isinf(x), axis=k, keepdims=True), rng.standard_normal(shape), x)
     return rounded(x, dtype)
 
 

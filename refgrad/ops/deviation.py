@@ -79,13 +79,18 @@ def _torch_var(torch: Any, f: Any, x: Any, axis: Axis, ddof: Any, keepdims: bool
     return y / left if f is torch.var else torch.sqrt(y / left)
 
 
+def _balanced(x_bar: Array, axis: Axis, where: Any) -> Array:
+    """With a mask kernels are composed of smaller ones, and what they send through the mean comes to zero up to rounding."""
+    return x_bar if where is True else _centred(x_bar, axis, where)
+
+
 # y = sum (x - m)^2/(n - ddof); the mean moves too, but the deviations sum to zero: dy = 2 sum (x - m) dx/(n - ddof).
 var = register(
     "var", _var,
     jvp=lambda x_dot, x, axis, ddof, keepdims, where: 2
     * np.add.reduce(_centred(x, axis, where) * x_dot / _freedom(x.shape, axis, ddof, where), axis=axis, keepdims=keepdims),
-    vjp=lambda y_bar, x, axis, ddof, keepdims, where: (
-        spread(y_bar, x.shape, axis, keepdims) * (2 / _freedom(x.shape, axis, ddof, where)) * _centred(x, axis, where)
+    vjp=lambda y_bar, x, axis, ddof, keepdims, where: _balanced(
+        spread(y_bar, x.shape, axis, keepdims) * (2 / _freedom(x.shape, axis, ddof, where)) * _centred(x, axis, where), axis, where
     ),
     rounding=_var_rounding,
     torch=lambda torch, x, axis=None, ddof=0, keepdims=False, where=True: _torch_var(torch, torch.var, x, axis, ddof, keepdims, where),
@@ -112,7 +117,9 @@ std = register(
     jvp=lambda x_dot, x, y, axis, ddof, keepdims, where: np.add.reduce(
         _unit(x, y, axis, ddof, keepdims, where) * x_dot, axis=axis, keepdims=keepdims
     ),
-    vjp=lambda y_bar, x, y, axis, ddof, keepdims, where: spread(y_bar, x.shape, axis, keepdims) * _unit(x, y, axis, ddof, keepdims, where),
+    vjp=lambda y_bar, x, y, axis, ddof, keepdims, where: _balanced(
+        spread(y_bar, x.shape, axis, keepdims) * _unit(x, y, axis, ddof, keepdims, where), axis, where
+    ),
     rounding=_std_rounding,
     torch=lambda torch, x, axis=None, ddof=0, keepdims=False, where=True: _torch_var(torch, torch.std, x, axis, ddof, keepdims, where),
     domain=sampled(lambda rng: samplers.variance(rng)),

@@ -42,11 +42,12 @@ tanh = register(
     ),
 )  # fmt: skip
 
-# hypot(x, 1) does not overflow where x^2 + 1 does.
+# hypot(x, 1) does not overflow where x^2 + 1 does. Its reciprocal is multiplied, as kernels do: they round x^2, the sum (together one
+# u in the root), the reciprocal root and the product.
 arcsinh = register(
     "arcsinh", np.arcsinh,
-    jvp=lambda x_dot, x: x_dot / np.hypot(x, 1.0),
-    vjp=lambda y_bar, x: y_bar / np.hypot(x, 1.0),
+    jvp=lambda x_dot, x: x_dot * (1 / np.hypot(x, 1.0)),
+    vjp=lambda y_bar, x: y_bar * (1 / np.hypot(x, 1.0)),
     rounding=bounds.monotone("arcsinh"),
     torch=lambda torch, x: torch.arcsinh(x),
     numpy=(np.arcsinh,),

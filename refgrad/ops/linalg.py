@@ -136,7 +136,10 @@ def _tensordot_vjp_x2(y_bar: Array, x1: Array, x2_shape: tuple[int, ...], axes: 
 def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
     shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
-    return bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+    radius = bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+    if fmt.u != fmt.u_acc and np.size(y) == 1:  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
+        radius = radius + fmt.u * (forward(np.abs(xs[0]), np.abs(xs[1]), **params) + radius)
+    return radius
 
 
 _TENSORDOT: tuple[tuple[tuple[int, ...], tuple[int, ...], Any], ...] = (
@@ -204,18 +207,38 @@ def _restored(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> 
 
 
 def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    """d|x|/dx = sign(x) (|x|/|x|_p)^(p-1): of moderate size however huge or tiny x is; 0 where the norm is 0."""
+    """d|x|/dx for p = 1, 2: of moderate size however huge or tiny x is; 0 where the norm is 0."""
     if ord == 1:
         return np.sign(x)
     y = _restored(y, x.shape, axis, keepdims)
+    return x / np.where(y == 0, 1.0, y)
+
+
+def _workable(y: Array, power: float = 1.0) -> Array:
+    _, exponent = np.frexp(y)
+    return (np.abs(exponent * max(abs(power), 1.0)) < np.finfo(y.dtype).maxexp / 2) | ~np.isfinite(y)
+
+
+# Whether y^power keeps well inside the range in which we compute, which need not be the one that is judged: no radius counts.
+workable = register("workable", _workable, jvp=None, vjp=None, rounding=lambda fmt, forward, y, xs, es, params: None)
+
+
+def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
+    """|x|^(p-1) with the sign of x, and |x|_p^(p-1) with its axes: their quotient is the slope.
+
+    As they are, like kernels form them, so that what underflows there is in the bound; both relative to the norm where they might
+    leave the range here.
+    """
+    y = _restored(y, x.shape, axis, keepdims)
     y = np.where(y == 0, 1.0, y)
-    if ord == 2:
-        return x / y
-    zero = (x == 0) & (ord < 1)  # above 1 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
-    slope = np.where(  # below 1 any slope is right there, and its derivative is anything: 0 of unknown size times x
-        zero, x * ghost(1 + 0 * x, roundings=math.inf), np.sign(np.where(zero, 1.0, x)) * (np.abs(np.where(zero, y, x)) / y) ** (ord - 1)
-    )
-    return slope + ghost(slope, roundings=5)  # kernels divide two powers, 2u each, where the power of a quotient may be exact
+    scale = np.where(workable(y, power=ord - 1), 1.0, y)
+    x, y = x / scale, y / scale
+    if ord > 1:  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
+        return np.sign(x) * np.abs(x) ** (ord - 1), y ** (ord - 1)
+    zero = x == 0  # any slope is right there, and its derivative is anything: 0 of unknown size times x
+    safe = np.where(zero, 1.0, x)
+    slope = np.where(zero, x * ghost(1 + 0 * x, roundings=math.inf), np.sign(safe) * np.abs(safe) ** (ord - 1))
+    return slope, y ** (ord - 1)
 
 
 def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
@@ -237,6 +260,8 @@ def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any
     terms = np.sum(x != 0, axis=axis, keepdims=True)
     if p == 1:
         radius = carried + np.maximum(terms - 1, 0) * fmt.u_acc * (center + carried) + fmt.eta
+        if fmt.u != fmt.u_acc:  # half formats: the sum is stored
+            radius = radius + fmt.store(center, radius)
     else:
         powers, top = x**p, center + carried
         logs = np.abs(np.log(np.where(x > 0, x, 1)))
@@ -284,11 +309,18 @@ def _p_norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) 
 
 
 def _norm_jvp(x_dot: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    return np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims)
+    if ord in (1, 2):
+        return np.sum(_norm_slope(x, y, ord, axis, keepdims) * x_dot, axis=axis, keepdims=keepdims)
+    powers, top = _powers(x, y, ord, axis, keepdims)
+    return np.reshape(np.sum(powers * x_dot, axis=axis, keepdims=True) / top, y.shape)
 
 
 def _norm_vjp(y_bar: Array, x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    return _restored(y_bar, x.shape, axis, keepdims) * _norm_slope(x, y, ord, axis, keepdims)
+    y_bar = _restored(y_bar, x.shape, axis, keepdims)
+    if ord in (1, 2):
+        return y_bar * _norm_slope(x, y, ord, axis, keepdims)
+    powers, top = _powers(x, y, ord, axis, keepdims)
+    return powers * (y_bar / top)
 
 
 def _torch_norm(torch: Any, x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:

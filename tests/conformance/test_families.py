@@ -11,20 +11,25 @@ from hypothesis.errors import NoSuchExample
 
 import hypothesis
 from conformance.families import FAMILIES
+from conformance.families.arrays import CARRIER
+from refgrad.bounds import FORMATS
+from refgrad.rounding import representable
 from refgrad.testing.case import Case
 from refgrad.testing.source import Seeded
 from refgrad.testing.strategies import cases
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", list(FORMATS))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_cases_are_valid_and_exact(family: str, dtype: str) -> None:
     for seed in range(60):
         case = FAMILIES[family](Seeded(seed), dtype)
         assert case.id == FAMILIES[family](Seeded(seed), dtype).id
-        assert all(x.dtype == dtype and x.shape == case.tangents[name].shape for name, x in case.inputs.items())
+        assert all(x.dtype == CARRIER[dtype] and x.shape == case.tangents[name].shape for name, x in case.inputs.items())
         assert np.shape(case.graph(case.inputs)) == case.cotangent.shape
         assert Case.from_json(case.to_json()).id == case.id
+        for x in (*case.inputs.values(), *case.tangents.values(), case.cotangent):
+            assert np.all(representable(np.asarray(x, float), FORMATS[dtype]))
 
 
 def test_graphs_are_varied() -> None:

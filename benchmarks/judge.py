@@ -1,0 +1,129 @@
+"""How sharp the judge is, and what judging costs, in each format. Needs torch: the bound is held against what torch's error really was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pairs import interleaved, show
+from conformance.families import FAMILIES
+from conformance.families.graphs import ELEMENTWISE
+from refgrad.bounds import FORMATS, reference_slack
+from refgrad.graph import contributions
+from refgrad.op import apply
+from refgrad.rounding import exact, parts
+from refgrad.testing import judge
+from refgrad.testing.case import Case
+from refgrad.testing.observation import Observation
+from refgrad.testing.source import Seeded
+from refgrad.torch.observe import observe
+from refgrad.transforms import vjp
+
+Array = Any
+
+
+def gradient(case: Case, lift: Callable[[Array], Any]) -> list[Any]:
+    """The gradients of a case's inputs, over whatever ``lift`` makes of its arrays."""
+    with np.errstate(all="ignore"):
+        _, pullback = vjp(case.graph, *[lift(case.inputs[name]) for name in case.graph.inputs])
+        return list(pullback(lift(case.cotangent)))
+
+
+def bounded(case: Case) -> list[tuple[Array, Array]]:
+    """The gradients with their bounds."""
+    fmt = FORMATS[case.dtype]
+    return [
+        (v, e * reference_slack(fmt)) for v, e in (parts(g) for g in gradient(case, lambda x: exact(x, fmt)))
+    ]
+
+
+def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
+    """Anchored: bound over gradient for what each elementwise op of the graphs sends back."""
+    fmt, found = FORMATS[dtype], dict[str, list[Array]]()
+    for case, s in zip(cases, seen, strict=True):
+        balls = [None if x is None else exact(x, fmt) if x.dtype.kind == "f" else x for x in s.values]
+        for k in case.graph.order():
+            node, y_bar = case.graph.nodes[k], s.cotangents[k]
+            if node.op is None or node.op.name not in ELEMENTWISE or y_bar is None:
+                continue
+            values = list(balls)
+            with np.errstate(all="ignore"):
+                values[k] = apply(node.op, tuple(balls[j] for j in node.of), node.params)
+                for _, _, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
+                    value, radius = parts(x_bar)
+                    counted = np.isfinite(value) & (value != 0)
+                    found.setdefault(node.op.name, []).append(
+                        (radius[counted] / np.abs(value[counted])).ravel() / fmt.u
+                    )
+    ops = {name: np.concatenate(v) for name, v in found.items()}
+    every = np.concatenate(list(ops.values()))
+    widest = sorted(((float(np.median(v)), name) for name, v in ops.items() if v.size), reverse=True)[:6]
+    print(
+        f"  anchored, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements), "
+        f"widest {', '.join(f'{name} {middle:.1f}' for middle, name in widest)}"
+    )
+
+
+def whole(cases: list[Case], seen: list[Observation]) -> None:
+    """End to end: bound over the error that torch made."""
+    ratios, exactly, total = [], 0, 0
+    for case, s in zip(cases, seen, strict=True):
+        if "reverse" in s.unavailable:
+            continue
+        for (value, bound), k in zip(bounded(case), case.graph.inputs.values(), strict=True):
+            if s.cotangents[k] is None:
+                continue
+            with np.errstate(invalid="ignore"):
+                error = np.abs(s.cotangents[k] - value)
+            counted = np.isfinite(error) & np.isfinite(bound) & (bound > 0)
+            total += int(counted.sum())
+            exactly += int((counted & (error == 0)).sum())
+            hit = counted & (error > 0)
+            ratios.append((bound[hit] / error[hit]).astype(float))
+    low, middle, high = np.percentile(np.concatenate(ratios), [25, 50, 75])
+    print(
+        f"  end to end: bound / error of torch {middle:.1f} (quartiles {low:.1f} to {high:.1f}); "
+        f"{exactly} of {total} elements without any error"
+    )
+
+
+def cost(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
+    """Seconds for a batch of graphs, in turn: the plain float64 gradient, the same with bounds, all five verdicts."""
+
+    def plain() -> None:
+        for case in cases:
+            gradient(case, lambda x: np.asarray(x, np.float64))
+
+    def verdicts() -> None:
+        with np.errstate(all="ignore"):
+            for case, s in zip(cases, seen, strict=True):
+                judge(case, s)
+
+    contestants = {
+        "float64 gradient": plain,
+        "gradient with bounds": lambda: [bounded(c) for c in cases],
+        "all five verdicts": verdicts,
+    }
+    show(f"  {len(cases)} random graphs, {dtype}", interleaved(contestants, rounds=5), "float64 gradient")
+
+
+def main(count: int = 300) -> None:
+    """Print everything for every format."""
+    for dtype in FORMATS:
+        start = time.perf_counter()
+        cases = [FAMILIES["graphs"](Seeded([9, k]), dtype) for k in range(count)]
+        generated = time.perf_counter()
+        seen = [observe(case) for case in cases]
+        observed = time.perf_counter()
+        print(f"\njudge, {dtype}: {(generated - start) / count * 1e3:.2f} ms to generate a graph, "
+              f"{(observed - generated) / count * 1e3:.2f} ms to ask torch")  # fmt: skip
+        elementwise(dtype, cases, seen)
+        whole(cases, seen)
+        cost(dtype, cases[:100], seen[:100])
+
+
+if __name__ == "__main__":
+    main()

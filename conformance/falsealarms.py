@@ -1,0 +1,172 @@
+"""Correct programs by the thousand: nothing may be flagged. ``python -m conformance.falsealarms --programs 20000 --seed 7``.
+
+Programs come from seeds alone, without Hypothesis: program k of seed s is the same on every machine. Each is judged node by node
+and from end to end. Exit code 1: an alarm, whose case is written for ``refgrad repro``; 3: nothing was compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from refgrad.bounds import FORMATS
+from refgrad.testing import MODES
+from refgrad.testing.deviations import load
+from refgrad.testing.session import examine
+from refgrad.testing.source import Seeded
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
+
+from .families import FAMILIES
+
+KINDS = {
+    "anchored": tuple(m for m in MODES if m not in (WHOLE_FORWARD, WHOLE_REVERSE)),
+    "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
+}
+_BLOCK = 100
+ORDINARY = tuple(name for name in FAMILIES if name != "ops")  # ops looks for trouble: what it flags are findings
+
+
+@dataclass
+class Alarm:
+    """A disagreement that nobody has recorded, or an error."""
+
+    family: str
+    dtype: str
+    program: int
+    message: str
+    case: str
+
+
+@dataclass
+class Count:
+    """What the programs of one dtype came to. Keys are (kind, what)."""
+
+    programs: int = 0
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ops: dict[tuple[str, str], float] = field(default_factory=dict)  # the worst error of an op, in bounds
+    alarms: list[Alarm] = field(default_factory=list)
+
+    def add(self, other: Count) -> None:
+        self.programs += other.programs
+        self.found += other.found
+        self.alarms += other.alarms
+        for key, ratio in other.ops.items():
+            self.ops[key] = max(self.ops.get(key, 0.0), ratio)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some programs of one dtype."""
+
+    dtype: str
+    families: tuple[str, ...]
+    seed: int
+    programs: range
+
+    def run(self) -> Count:
+        """Examine them: program k is of family k modulo their number."""
+        import torch
+
+        from refgrad.torch.observe import observe, plain_arithmetic
+
+        torch.set_num_threads(1)
+        plain_arithmetic()
+        deviations, count = load(Path(__file__).with_name("deviations.toml")), Count()
+        for k in self.programs:
+            family = self.families[k % len(self.families)]
+            with np.errstate(all="ignore"):
+                case = FAMILIES[family](Seeded([self.seed, k]), self.dtype)
+                verdicts = examine(case, observe, deviations)
+            count.programs += 1
+            for v in verdicts:
+                kind = "end to end" if v.mode in KINDS["end to end"] else "anchored"
+                count.found[kind, "known " + v.status if v.known else v.status] += 1
+                count.found[kind, "elements"] += v.elements
+                count.found[kind, "judged"] += v.elements - v.loose
+                count.found[kind, "blind"] += v.blind
+                if v.failed:
+                    count.alarms.append(
+                        Alarm(family, self.dtype, k, f"{v.mode}: {v.message or v.reason}", case.to_json())
+                    )
+                elif not v.known:
+                    for op, (_, _, ratio) in v.ops.items():
+                        count.ops[kind, op] = max(count.ops.get((kind, op), 0.0), ratio)
+        return count
+
+
+def show(dtype: str, count: Count) -> None:
+    """The table of one dtype."""
+    print(f"{dtype}: {count.programs:,} programs, {len(count.alarms)} alarms")
+    for kind in KINDS:
+        found = {what: n for (k, what), n in count.found.items() if k == kind}
+        elements = found.get("elements", 0)
+        share = (
+            f"{found['judged'] / elements:.1%} with a bound below a tenth of the value, {found['blind'] / elements:.1%} blind"
+            if elements
+            else "none"
+        )
+        verdicts = ", ".join(
+            f"{found[s]:,} {s}" for s in sorted(found) if s not in ("elements", "judged", "blind")
+        )
+        print(f"  {kind}: {elements:,} elements compared ({share}); verdicts: {verdicts}")
+        near = sorted(((r, op) for (k, op), r in count.ops.items() if k == kind), reverse=True)[:8]
+        print("    worst error in bounds: " + ", ".join(f"{op} {r:.3f}" for r, op in near))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance.falsealarms", description=__doc__.split(":")[0]
+    )
+    parser.add_argument("--programs", type=int, default=20_000, help="for each dtype (default: 20,000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: those whose programs are ordinary, in turn"
+    )
+    parser.add_argument("--dtype", action="append", choices=tuple(FORMATS), help="repeatable; default: all")
+    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
+    args = parser.parse_args(arguments)
+    dtypes, families = args.dtype or tuple(FORMATS), tuple(args.family or ORDINARY)
+    blocks = [
+        Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)))
+        for dtype in dtypes for start in range(0, args.programs, _BLOCK)
+    ]  # fmt: skip
+    counts, start = {dtype: Count() for dtype in dtypes}, time.monotonic()
+    with (
+        multiprocessing.get_context("spawn").Pool(args.workers) if args.workers > 1 else nullcontext() as pool
+    ):
+        for block, count in zip(blocks, (map if pool is None else pool.imap)(Block.run, blocks), strict=True):
+            counts[block.dtype].add(count)
+            for alarm in count.alarms:
+                _keep(Path(args.out), alarm)
+            if block.programs.stop == args.programs:
+                show(block.dtype, counts[block.dtype])
+    alarms = sum(len(c.alarms) for c in counts.values())
+    elements = sum(c.found[kind, "elements"] for c in counts.values() for kind in KINDS)
+    print(
+        f"seed {args.seed}: {sum(c.programs for c in counts.values()):,} programs, {alarms} alarms, {time.monotonic() - start:.0f} s"
+    )
+    return 1 if alarms else 0 if elements else 3
+
+
+def _keep(folder: Path, alarm: Alarm) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{alarm.dtype}-{alarm.family}-{alarm.program}.json"
+    path.write_text(alarm.case, encoding="utf-8")
+    print(
+        f"ALARM {alarm.family} {alarm.dtype} program {alarm.program}: {alarm.message}\n  refgrad repro {path}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
