@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument("--device", action="append", metavar="NAME", help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)")
     suite.add_argument("--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)")
     suite.add_argument("--seed", type=int, help="seed of the cases (default: 0; nightly: a new one)")
-    suite.add_argument("--profile", choices=("dev", "ci", "nightly"), default="ci", help="dev: 100 examples, ci: 1,500, nightly: 15,000")
+    suite.add_argument("--profile", choices=("dev", "ci", "nightly"), default="ci", help="dev: 100 examples, ci: 400, nightly: 8,000")
     suite.add_argument("--workers", type=_positive, help="processes (default: one a core)")
     suite.add_argument("--out", default="reports", metavar="DIR", help="where report.html and results.jsonl land (default: reports)")
     suite.set_defaults(run=_conformance)

@@ -23,7 +23,7 @@ from refgrad.testing.results import SCHEMA, ResultsFile, now
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
 
 PARTS = ("test_families.py", "test_mutants.py")  # what a run consists of
-PROFILES = {"dev": 100, "ci": 1500, "nightly": 15000}
+PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
 def location() -> tuple[str, Path]:
