@@ -60,7 +60,7 @@ def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch 
         for z, a in zip(xs, at, strict=True):
             places = places & _equal(z, a)
         spread = places.ndim - x.ndim
-        along = tuple(k for k in range(places.ndim) if k < spread or (x.shape[k - spread] == 1 and places.shape[k] > 1))
+        along = tuple(k for k in range(places.ndim) if k < spread or (x.shape[k - spread] == 1 and places.shape[k] != 1))
         if along:  # a broadcast operand gathers a sum: one element without a derivative leaves none
             places, (low, high) = places.any(axis=along, keepdims=True), NOTHING
         places = np.broadcast_to(places.reshape(places.shape[spread:]), x.shape)
