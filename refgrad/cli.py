@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands")
 
     suite = commands.add_parser("conformance", help="judge torch's gradients on generated cases, write an HTML report")
-    suite.add_argument("--family", action="append", metavar="NAME", help="graphs, mlp, softmax or matmul (repeatable; default: all)")
+    suite.add_argument("--family", action="append", metavar="NAME", help="graphs, mlp, softmax, matmul or ops (repeatable; default: all)")
     suite.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; default: all four")
     suite.add_argument("--device", action="append", metavar="NAME", help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)")
     suite.add_argument("--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)")

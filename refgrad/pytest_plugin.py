@@ -57,13 +57,15 @@ class Recorder:
         from refgrad.testing.session import Item
 
         option = self.config.getoption
-        families = getattr(metafunc.module, "FAMILIES")
+        families, without = getattr(metafunc.module, "FAMILIES"), getattr(metafunc.module, "WITHOUT")
         items, total = [], int(option("--refgrad-examples"))
         for start in range(0, total, BLOCK):
             for family in option("--refgrad-family") or families:
                 for device in option("--refgrad-device") or ["cpu"]:
                     for dtype in option("--refgrad-dtype") or list(FORMATS):
                         size = min(BLOCK, total - start)
+                        if dtype in without.get(family, ()):
+                            continue
                         items.append(Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed"))))
         metafunc.parametrize("conformance_item", items, ids=[f"{i.family}-{i.dtype}-{i.device}-{i.block}" for i in items])
 

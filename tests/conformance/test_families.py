@@ -65,7 +65,7 @@ def test_every_op_with_a_twin_is_met() -> None:
     assert NOT_IN_GRAPHS <= waiting, sorted(NOT_IN_GRAPHS - waiting)
 
 
-NOT_IN_GRAPHS = {"astype", "heaviside"}  # a case has one dtype; torch has no derivative of heaviside
+NOT_IN_GRAPHS = {"astype"}  # a case has one dtype
 
 
 def smallest(family: str, condition) -> Case:
