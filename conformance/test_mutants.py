@@ -17,9 +17,8 @@ def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytes
     """Planted once, in the format; the line of the audit says whether it was caught."""
     seed = int(request.config.getoption("--refgrad-seed"))
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
-    refgrad_results.write(
-        {"type": "audit", "mutation": f"mutant {mutant.id}", "dtype": dtype, "planted": 1, "equivalent": 0, "caught": int(bool(found))}
-    )  # fmt: skip
+    line = {"type": "audit", "check": "mutants", "mutation": f"mutant {mutant.id}", "dtype": dtype}
+    refgrad_results.write({**line, "planted": 1, "equivalent": 0, "caught": int(bool(found))})
     if refused:
         pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the right formula is refused: {refused[0]}")
     if not found:

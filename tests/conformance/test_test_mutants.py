@@ -33,19 +33,22 @@ def run(out: Path, *arguments: str) -> tuple[int, list[dict]]:
     return done.returncode, lines
 
 
+def audits(lines: list[dict]) -> list[dict]:
+    return [line for line in lines if line["type"] == "audit" and line["mutation"].startswith("mutant ")]
+
+
 def test_a_run_records_every_mutant(tmp_path: Path) -> None:
     code, lines = run(tmp_path)
     assert code == 0, lines
-    audits = [line for line in lines if line["type"] == "audit" and line["mutation"].startswith("mutant ")]
-    assert sorted((a["mutation"], a["dtype"]) for a in audits) == sorted(
+    assert sorted((a["mutation"], a["dtype"]) for a in audits(lines)) == sorted(
         (f"mutant {m.id}", d) for m in MUTANTS for d in m.dtypes
     )
-    assert all(a["planted"] == a["caught"] == 1 for a in audits)
+    assert all(a["planted"] == a["caught"] == 1 for a in audits(lines))
 
 
 def test_a_mutant_that_passes_fails_the_run(tmp_path: Path) -> None:
     code, lines = run(tmp_path, "bu-5141")
     assert code == 1
-    missed = [line for line in lines if line["type"] == "audit" and not line["caught"]]
+    missed = [line for line in audits(lines) if not line["caught"]]
     assert {line["mutation"] for line in missed} == {"mutant bu-5141"}
     assert any(line["type"] == "crash" and "bu-5141" in line["reason"] for line in lines)
