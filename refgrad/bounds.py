@@ -289,15 +289,14 @@ def multiplied(fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], A
 def partial_overflow(fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any) -> Array:
     """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
 
-    ``full`` is the sum of the products of absolute values ``sizes``. Where y is infinite by an infinite operand, a partial sum of
+    ``full`` is the sum of the products of absolute values ``sizes``. Where y itself is beyond the range or infinite, a partial sum of
     the finite terms may become the opposite infinity: then nothing is defined (NaN).
     """
     if np.all(full <= fmt.max):
         return radius
     with np.errstate(invalid="ignore", over="ignore"):
         unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in sizes], **params) > fmt.max
-        mixed = full > np.abs(y) + radius  # terms of both signs: infinities of both
-        promised = np.where(np.isinf(y) | (mixed & (np.abs(y) > fmt.max)), np.nan, np.where(np.abs(y) - radius < fmt.max, np.inf, radius))
+        promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
     return np.where(unsafe, promised, radius)
 
 
@@ -313,6 +312,9 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
         radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
         a = a + ea
     size = forward(a, b, **params)
+    if np.isinf(a).any() or np.isinf(b).any():  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
+        left, right = forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params), forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params)
+        radius = np.where((left > 0) | (right > 0), np.nan, radius)
     radius = radius + terms * fmt.u_acc * size + terms * fmt.eta
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
     return partial_overflow(fmt, forward, y, radius, size, (a, b), params)

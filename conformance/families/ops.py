@@ -25,13 +25,29 @@ Array = Any
 Params = dict[str, Any]
 Drawn = tuple[list[Array], Params]
 
-NAMES = tuple(name for name, op in REGISTRY.items() if op.torch is not None and op.signature.differentiable and name != "astype")
+NAMES = tuple(
+    sorted(
+        name
+        for name, op in REGISTRY.items()
+        if op.torch is not None and op.signature.differentiable and name != "astype"
+    )
+)
 MATRICES = ("det", "logabsdet")  # of singular matrices, too
 INVERTED = ("inv", "solve")  # an exactly singular matrix raises here
 MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
 # Ops with a sampler that are elementwise all the same: their operands may be drawn from intervals, in any common shape.
-SAMPLED_ELEMENTWISE = ("maximum", "minimum", "fmax", "fmin", "clip", "softplus", "leaky_relu", "elu", "arctan2")
-KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed", "singular")
+SAMPLED_ELEMENTWISE = (
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "clip",
+    "softplus",
+    "leaky_relu",
+    "elu",
+    "arctan2",
+)
+KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed")
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
 _REGULAR = 0.01  # smallest determinant of a matrix to invert
 _LONGEST = 12  # tangents and second derivatives of larger matrices cost time and show nothing new
@@ -47,7 +63,18 @@ def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
     if kind == "tiny":
         return (small, least, np.sqrt(small), small / 4, 3 * least, u, u * u, 1e3 * small, np.sqrt(small) / 8)
     if kind == "huge":
-        return (big, np.sqrt(big), big / 2, 4 * np.sqrt(big), 1 / u, np.sqrt(big) / 4, 0.999 * big, big ** (1 / 3), np.log(big), np.log(big) - 1)
+        return (
+            big,
+            np.sqrt(big),
+            big / 2,
+            4 * np.sqrt(big),
+            1 / u,
+            np.sqrt(big) / 4,
+            0.999 * big,
+            big ** (1 / 3),
+            np.log(big),
+            np.log(big) - 1,
+        )
     if kind == "zeros":
         return (0.0, -0.0)
     if kind == "non-finite":
@@ -59,15 +86,27 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Array
     """A few numbers to place in the operand at ``position``."""
     interval = op.domain.interval(position)
     if kind == "edges":
-        ends = [e for e in (interval.low, interval.high, interval.hole) if e is not None and np.isfinite(e)] or [0.0, 1.0]
+        ends = [
+            e for e in (interval.low, interval.high, interval.hole) if e is not None and np.isfinite(e)
+        ] or [0.0, 1.0]
         end = source.choice(ends)
         one = CARRIER[dtype]
-        steps = (end, np.nextafter(one(end), one(np.inf)), np.nextafter(one(end), one(-np.inf)), end + 2.0**-7, end - 2.0**-7)
+        steps = (
+            end,
+            np.nextafter(one(end), one(np.inf)),
+            np.nextafter(one(end), one(-np.inf)),
+            end + 2.0**-7,
+            end - 2.0**-7,
+        )
         pool: tuple[Any, ...] = steps
     elif kind == "mixed":
         pool = tuple(x for k in ("zeros", "tiny", "huge", "non-finite", "ties") for x in magnitudes(k, dtype))
     else:
         pool = magnitudes(kind, dtype)
+    if len(op.signature.operands) > 1 or op.signature.variadic or not _elementwise(op):
+        pool = tuple(
+            x / 16 if np.isfinite(x) and abs(x) > magnitudes("huge", dtype)[0] / 16 else x for x in pool
+        )  # room for a sum of a few products
     chosen = [float(source.choice(pool)) for _ in range(source.integer(1, 2))]
     signs = (1.0,) if interval.low >= 0 else (1.0, -1.0)
     return np.array([source.choice(signs) * x for x in chosen])
@@ -156,7 +195,7 @@ def singular(source: Source, a: Array) -> Array:
 
 def draw(source: Source, op: Op, dtype: str) -> Drawn:
     """Operands and parameters for one op."""
-    kind = source.choice(KINDS)
+    kind = source.choice(("plain", "singular", "special", *MILD) if op.name in MATRICES else KINDS)
     if kind == "special":
         found = special(source, op, dtype)
         if found is not None:
@@ -164,7 +203,7 @@ def draw(source: Source, op: Op, dtype: str) -> Drawn:
     operands, params = ordinary(source, op)
     if kind == "singular" and op.name in MATRICES and operands[0].ndim >= 2:
         operands[0] = singular(source, operands[0])
-    elif kind not in ("plain", "special", "singular") and (op.name not in (*MATRICES, *INVERTED) or kind in MILD):
+    elif kind not in ("plain", "special", "singular") and (op.name not in INVERTED or kind in MILD):
         operands = salted(source, op, operands, kind, dtype)
     if op.name in INVERTED and operands[0].size and not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR):
         return draw_plain(source, op)
@@ -193,8 +232,8 @@ def ops(source: Source, dtype: str) -> Case:
     graph.nodes.append(Node(op=op, of=tuple(range(len(operands))), params=params))
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns of empty means by other ways than errstate
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # NumPy warns of empty means by other ways than errstate
         case = finish(source, "ops", graph, inputs, dtype)
     return replace(case, order=2)
-
-

@@ -235,9 +235,9 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     x, y = x / scale, y / scale
     if ord > 1:  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
         return np.sign(x) * np.abs(x) ** (ord - 1), y ** (ord - 1)
-    zero = x == 0  # any slope is right there, and its derivative is anything: 0 of unknown size times x
+    zero = x == 0  # any slope is right there, and its derivative is anything (the record says so)
     safe = np.where(zero, 1.0, x)
-    slope = np.where(zero, x * ghost(1 + 0 * x, roundings=math.inf), np.sign(safe) * np.abs(safe) ** (ord - 1))
+    slope = np.where(zero, 0.0, np.sign(safe) * np.abs(safe) ** (ord - 1))
     return slope, y ** (ord - 1)
 
 

@@ -18,7 +18,17 @@ from refgrad.testing.modes import BASE
 from refgrad.testing.verdict import DISAGREE, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
-_FIELDS = {"id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "versions": str, "reason": str, "link": str, "case": str}
+_FIELDS = {
+    "id": str,
+    "ops": list,
+    "modes": list,
+    "dtypes": list,
+    "devices": list,
+    "versions": str,
+    "reason": str,
+    "link": str,
+    "case": str,
+}
 _NARROWING = {"families": list, "got": list}
 _ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
 
@@ -37,9 +47,13 @@ class Deviation:
     link: str
     case: Path  # the evidence
     families: frozenset[str] = frozenset()  # empty: all
-    got: frozenset[str] = frozenset()  # what the framework gives instead: nan, inf, zero, number; empty: anything
+    got: frozenset[str] = (
+        frozenset()
+    )  # what the framework gives instead: nan, inf, zero, number; empty: anything
 
-    def applies(self, mode: str, dtype: str, device: str, family: str = "", got: frozenset[str] = frozenset()) -> bool:
+    def applies(
+        self, mode: str, dtype: str, device: str, family: str = "", got: frozenset[str] = frozenset()
+    ) -> bool:
         """Whether the entry speaks of this mode, dtype and device, of this family and of such wrong elements."""
         here = mode in self.modes and dtype in self.dtypes and device in self.devices
         return here and (not self.families or family in self.families) and (not self.got or got <= self.got)
@@ -68,7 +82,11 @@ def load(path: str | Path) -> list[Deviation]:
 
 
 def _entry(path: Path, k: int, entry: Any) -> Deviation:
-    where = f"{path}: entry {k} ({entry.get('id', 'without id')})" if isinstance(entry, dict) else f"{path}: entry {k}"
+    where = (
+        f"{path}: entry {k} ({entry.get('id', 'without id')})"
+        if isinstance(entry, dict)
+        else f"{path}: entry {k}"
+    )
     if not isinstance(entry, dict) or not _FIELDS.keys() <= entry.keys() <= (_FIELDS | _NARROWING).keys():
         got = sorted(entry) if isinstance(entry, dict) else entry
         raise DeviationsFileError(f"{where}: expected the fields {sorted(_FIELDS)}, got {got}")
@@ -84,7 +102,9 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
     )  # fmt: skip
 
 
-def mark(verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str, family: str = "") -> None:
+def mark(
+    verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str, family: str = ""
+) -> None:
     """Mark the disagreements that are known: every wrong node is covered by an entry.
 
     A disagreement from end to end, or of a further mode that repeats the first derivative, is known where the node-by-node verdict

@@ -71,11 +71,15 @@ def _tally(anchored: Anchored, mode: str) -> Tally:
 def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
     """The verdict on reverse or forward mode with this mode's answer in the place of the first one."""
     if mode not in modes.answers:
-        return _tally(anchored, mode).unsupported(modes.unavailable.get(mode, modes.unavailable.get(REVERSE_OF_REVERSE, "not asked")))
+        return _tally(anchored, mode).unsupported(
+            modes.unavailable.get(mode, modes.unavailable.get(REVERSE_OF_REVERSE, "not asked"))
+        )
     seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
     output = case.graph.outputs[0]
     if mode in (FUNC_JVP, PUSHED):
-        extreme = mode == PUSHED and any(_without_second(anchored, name).any() for name in modes.names)  # by way of a second derivative
+        extreme = mode == PUSHED and any(
+            _without_second(anchored, name).any() for name in modes.names
+        )  # by way of a second derivative
         if answer[0] is None or seen.tangents[output] is None or extreme:
             return _tally(anchored, mode).verdict()
         tangents = [*seen.tangents]
@@ -86,7 +90,11 @@ def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
         cotangents[output] = np.asarray(case.cotangent, float)
         for name, x_bar in zip(modes.names, answer, strict=True):
             k = case.graph.inputs[name]
-            cotangents[k] = seen.cotangents[k] if x_bar is None and seen.cotangents[k] is None else _or_zeros(x_bar, case.inputs[name])
+            cotangents[k] = (
+                seen.cotangents[k]
+                if x_bar is None and seen.cotangents[k] is None
+                else _or_zeros(x_bar, case.inputs[name])
+            )
         verdict = Anchored(case, replace(seen, cotangents=cotangents, parts={}, unavailable={})).reverse()
     return _renamed(verdict, mode)
 
@@ -109,16 +117,33 @@ def _agreement(anchored: Anchored, modes: Modes) -> Verdict:
 
     The bound is the rounding of both, at ties that of the members chosen: no set of choices enters.
     """
-    case, tally, op = anchored.case, _tally(anchored, AGREEMENT), str(anchored.graph.nodes[anchored.graph.outputs[0]])
+    case, tally, op = (
+        anchored.case,
+        _tally(anchored, AGREEMENT),
+        str(anchored.graph.nodes[anchored.graph.outputs[0]]),
+    )
     if PLAIN not in modes.answers:
         return tally.unsupported(modes.unavailable.get(PLAIN, "not asked"))
-    plain = [_or_zeros(x_bar, case.inputs[name]) for name, x_bar in zip(modes.names, modes.answers[PLAIN], strict=True)]
+    plain = [
+        _or_zeros(x_bar, case.inputs[name])
+        for name, x_bar in zip(modes.names, modes.answers[PLAIN], strict=True)
+    ]
     radii = _sharp_radii(anchored, modes.names, plain)
     for mode in (CREATE_GRAPH, FUNC_VJP):
-        for name, x_bar, first, radius in zip(modes.names, modes.answers.get(mode, ()), plain, radii, strict=False):
+        for name, x_bar, first, radius in zip(
+            modes.names, modes.answers.get(mode, ()), plain, radii, strict=False
+        ):
             what = f"{mode} against plain backward, gradient of {name!r}"
-            expected = Ball(np.where(np.isfinite(radius), first, np.nan).astype(anchored.fmt.wide), 2 * radius, anchored.fmt)
-            tally.add(case.graph.inputs[name], op, compare(_or_zeros(x_bar, case.inputs[name]), expected, anchored.fmt, what))
+            expected = Ball(
+                np.where(np.isfinite(radius), first, np.nan).astype(anchored.fmt.wide),
+                2 * radius,
+                anchored.fmt,
+            )
+            tally.add(
+                case.graph.inputs[name],
+                op,
+                compare(_or_zeros(x_bar, case.inputs[name]), expected, anchored.fmt, what),
+            )
     y_dot = anchored.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):
         tally.add(case.graph.outputs[0], op, _adjoint(anchored, modes.names, plain, radii, y_dot))
@@ -129,30 +154,54 @@ def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
     """How far two correct evaluations of the member that plain backward chose may lie apart from it; NaN where nothing is defined."""
     case, fmt, graph = anchored.case, anchored.sharp, anchored.graph
     k = graph.outputs[0]
-    node, values = graph.nodes[k], [None if b is None else Ball(b.value, None, fmt) if isinstance(b, Ball) else b for b in anchored.balls]
-    y_bar = points.undefined_outputs(anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent))
+    node, values = (
+        graph.nodes[k],
+        [
+            None if b is None else Ball(b.value, None, fmt) if isinstance(b, Ball) else b
+            for b in anchored.balls
+        ],
+    )
+    y_bar = points.undefined_outputs(
+        anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent)
+    )
     found: dict[int, Array] = {}
+    assert node.op is not None
     for position, j, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
         value, radius = parts(x_bar)
         undefined = np.isnan(value)
-        for places, low, high in points.patches(node.op, tuple([values[i] for i in node.of]), node.params, position):  # type: ignore[arg-type]
+        for places, low, high in points.patches(
+            node.op, tuple([values[i] for i in node.of]), node.params, position
+        ):
             undefined = undefined | places & (low > high)
         found[j] = np.where(undefined, np.nan, radius)
     radii = []
     for name, x_bar in zip(names, plain, strict=True):
         radius = found.get(graph.inputs[name], np.zeros(np.shape(x_bar)))
-        radii.append(radius + 2 * fmt.store(x_bar))  # a member of a set: its product with the cotangent rounds
+        radii.append(
+            radius + 2 * fmt.store(x_bar)
+        )  # a member of a set: its product with the cotangent rounds
     return radii
 
 
-def _adjoint(anchored: Anchored, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array) -> Comparison:
+def _adjoint(
+    anchored: Anchored, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array
+) -> Comparison:
     case, fmt, k = anchored.case, anchored.sharp, anchored.graph.outputs[0]
     node = anchored.graph.nodes[k]
     assert node.op is not None
     values = [Ball(b.value, None, fmt) if isinstance(b, Ball) else b for b in anchored.balls]
     active = tuple([anchored.seen.tangents[j] is not None for j in node.of])
-    tangents = [exact(anchored.seen.tangents[j], fmt) if a else None for j, a in zip(node.of, active, strict=True)]
-    expected = push(node.op, tuple([values[j] for j in node.of]), node.params, active, tangents, anchored.recomputed_value(k))
+    tangents = [
+        exact(anchored.seen.tangents[j], fmt) if a else None for j, a in zip(node.of, active, strict=True)
+    ]
+    expected = push(
+        node.op,
+        tuple([values[j] for j in node.of]),
+        node.params,
+        active,
+        tangents,
+        anchored.recomputed_value(k),
+    )
     if expected is None:
         return Comparison()
     wide, y_bar = fmt.wide, np.asarray(case.cotangent)
@@ -165,7 +214,12 @@ def _adjoint(anchored: Anchored, names: list[str], plain: list[Array], radii: li
     if not (np.isfinite(forward) and np.isfinite(reverse) and np.isfinite(reach)):
         return Comparison(skipped=1)
     what = "<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode"
-    return compare(np.asarray(forward, float), Ball(reverse, np.asarray(reach, float) + 4 * float(np.finfo(float).eps) * abs(float(reverse)), fmt), fmt, what)
+    return compare(
+        np.asarray(forward, float),
+        Ball(reverse, np.asarray(reach, float) + 4 * float(np.finfo(float).eps) * abs(float(reverse)), fmt),
+        fmt,
+        what,
+    )
 
 
 # --- second derivatives -------------------------------------------------------------------------------------------------
@@ -173,7 +227,9 @@ def _adjoint(anchored: Anchored, names: list[str], plain: list[Array], radii: li
 
 def _second(anchored: Anchored, modes: Modes) -> list[Verdict]:
     case, graph = anchored.case, anchored.graph
-    expected = _second_reference(anchored, modes.names) if any(mode in modes.answers for mode in SECOND) else None
+    expected = (
+        _second_reference(anchored, modes.names) if any(mode in modes.answers for mode in SECOND) else None
+    )
     op, verdicts = str(graph.nodes[graph.outputs[0]]), []
     for mode in SECOND:
         tally = _tally(anchored, mode)
@@ -182,7 +238,9 @@ def _second(anchored: Anchored, modes: Modes) -> list[Verdict]:
             continue
         for name, got, ball in zip(modes.names, modes.answers[mode], expected, strict=True):
             what = f"second derivative in {name!r}"
-            tally.add(graph.inputs[name], op, compare(_or_zeros(got, case.inputs[name]), ball, anchored.fmt, what))
+            tally.add(
+                graph.inputs[name], op, compare(_or_zeros(got, case.inputs[name]), ball, anchored.fmt, what)
+            )
         verdicts.append(tally.verdict())
     return verdicts
 
@@ -197,7 +255,12 @@ def _second_reference(anchored: Anchored, names: list[str]) -> list[Ball]:
     if all(m.all() for m in missing.values()):
         return [Ball(np.full(m.shape, np.nan, fmt.wide), np.zeros(m.shape), fmt) for m in missing.values()]
     k = graph.outputs[0]
-    y_bar = exact(points.undefined_outputs(anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent, float)), fmt)
+    y_bar = exact(
+        points.undefined_outputs(
+            anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent, float)
+        ),
+        fmt,
+    )
     xs, x_dots = ([exact(arrays[name], fmt) for name in names] for arrays in (case.inputs, case.tangents))
 
     def f(*args: Any) -> Any:
@@ -209,7 +272,11 @@ def _second_reference(anchored: Anchored, names: list[str]) -> list[Ball]:
     def tangent(*args: Any) -> Any:
         return jvp(f, args, tuple(x_dots))[1]
 
-    nestings = [jvp(gradient, tuple(xs), tuple(x_dots))[1], vjp(gradient, *xs)[1](tuple(x_dots)), vjp(tangent, *xs)[1](y_bar)]
+    nestings = [
+        jvp(gradient, tuple(xs), tuple(x_dots))[1],
+        vjp(gradient, *xs)[1](tuple(x_dots)),
+        vjp(tangent, *xs)[1](y_bar),
+    ]
     found = []
     for position, name in enumerate(names):
         pairs = [parts(answer[position]) for answer in nestings]
@@ -233,10 +300,12 @@ def _without_second(anchored: Anchored, name: str) -> Array:
     if not all(_moderate(node.op, x.value, anchored.fmt) for x in operands if isinstance(x, Ball)):
         return np.ones(shape, bool)
     operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
-    missing = np.zeros(shape, bool)
+    missing = np.full(shape, len(operands) == 1 and points.in_a_set(node.op, operands[0].value, node.params))
     for position in range(len(node.of)):
         for places, _, _ in points.patches(node.op, operands, node.params, position):
-            missing = missing | places if places.shape == shape and node.op.broadcasts else np.ones(shape, bool)
+            missing = (
+                missing | places if places.shape == shape and node.op.broadcasts else np.ones(shape, bool)
+            )
     return missing
 
 

@@ -26,7 +26,9 @@ def without_derivative(y: Any, got: Array) -> Array:
     value = np.asarray(getattr(y, "value", y))
     if value.dtype.kind != "f":
         return np.zeros(value.shape, bool)
-    return np.isnan(value) | (np.isfinite(value) & ~np.isfinite(got) if np.shape(got) == value.shape else False)
+    return np.isnan(value) | (
+        np.isfinite(value) & ~np.isfinite(got) if np.shape(got) == value.shape else False
+    )
 
 
 def undefined_outputs(y: Any, got: Array, y_bar: Array) -> Array:
@@ -64,14 +66,38 @@ def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch 
         if along:  # a broadcast operand gathers a sum: one element without a derivative leaves none
             places, (low, high) = places.any(axis=along, keepdims=True), NOTHING
         places = np.broadcast_to(places.reshape(places.shape[spread:]), x.shape)
-    elif len(at) == 1 and at[0].ndim == 1 and at[0].size > 1 and np.all(_equal(at[0], at[0][0])) and np.ndim(params.get("axis", ())) == 0:
-        places = np.broadcast_to(np.all(_equal(x, at[0][0]), axis=params["axis"], keepdims=True), x.shape)  # any number of equal elements
+    elif (
+        len(at) == 1
+        and at[0].ndim == 1
+        and at[0].size > 1
+        and np.all(_equal(at[0], at[0][0]))
+        and np.ndim(params.get("axis", ())) == 0
+    ):
+        places = np.broadcast_to(
+            np.all(_equal(x, at[0][0]), axis=params["axis"], keepdims=True), x.shape
+        )  # any number of equal elements
         low, high = np.ravel(low)[0], np.ravel(high)[0]
     elif all(z.shape == a.shape and np.all(_equal(z, a)) for z, a in zip(xs, at, strict=True)):
         places = np.ones(x.shape, bool)
     else:
         return None
     return (places, np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)) if places.any() else None
+
+
+def in_a_set(op: Op, x: Array, params: Params) -> bool:
+    """Whether a vector has an element to which a special point of its op allows a set, whatever stands beside it (a zero in a p-norm)."""
+    for s in op.special:
+        at, allowed = np.asarray(s.at[0], float), s.allowed[0]
+        if (
+            len(s.at) == 1
+            and at.ndim == 1
+            and allowed is not None
+            and all(np.array_equal(np.asarray(params.get(k)), v) for k, v in s.params)
+        ):
+            free = at[np.broadcast_to(np.asarray(allowed[0]) != np.asarray(allowed[1]), at.shape)]
+            if np.isin(x, free).any():
+                return True
+    return False
 
 
 def _equal(x: Array, a: Array) -> Array:
@@ -94,6 +120,8 @@ def settled(expected: Any, seed: Array, found: list[Patch], fmt: Format, *, sing
             if single:
                 ends = low * seed, high * seed
                 some = places & ~nothing & (low != high) & np.isfinite(ends[0]) & np.isfinite(ends[1])
-                reach = np.abs(ends[0] - ends[1]) / 2 + fmt.store(np.maximum(np.abs(ends[0]), np.abs(ends[1])))
+                reach = np.abs(ends[0] - ends[1]) / 2 + fmt.store(
+                    np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+                )
                 value[some], radius[some] = ((ends[0] + ends[1]) / 2)[some], reach[some]
     return Ball(value, radius, fmt)

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor
 
 from refgrad.testing.case import Case
-from refgrad.testing.modes import CREATE_GRAPH, FUNC_JVP, FUNC_VJP, JVP_OF_VJP, PLAIN, PUSHED, REVERSE_OF_REVERSE, VJP_OF_JVP, Modes
+from refgrad.testing.modes import (
+    CREATE_GRAPH,
+    FUNC_JVP,
+    FUNC_VJP,
+    JVP_OF_VJP,
+    PLAIN,
+    PUSHED,
+    REVERSE_OF_REVERSE,
+    VJP_OF_JVP,
+    Modes,
+)
 from refgrad.torch.observe import Program, as_array, device, tensor
 
 Array = Any
@@ -96,8 +106,17 @@ def _vjp_of_jvp(q: _Question) -> Answer:
     return tuple(pullback(q.y_bar))
 
 
-_FIRST: dict[str, Ask] = {PLAIN: _plain, CREATE_GRAPH: _create_graph, FUNC_VJP: _func_vjp, FUNC_JVP: _func_jvp}
-_SECOND: dict[str, Ask] = {REVERSE_OF_REVERSE: _reverse_of_reverse, JVP_OF_VJP: _jvp_of_vjp, VJP_OF_JVP: _vjp_of_jvp}
+_FIRST: dict[str, Ask] = {
+    PLAIN: _plain,
+    CREATE_GRAPH: _create_graph,
+    FUNC_VJP: _func_vjp,
+    FUNC_JVP: _func_jvp,
+}
+_SECOND: dict[str, Ask] = {
+    REVERSE_OF_REVERSE: _reverse_of_reverse,
+    JVP_OF_VJP: _jvp_of_vjp,
+    VJP_OF_JVP: _vjp_of_jvp,
+}
 
 
 def observe_modes(case: Case) -> Modes:
@@ -108,7 +127,9 @@ def observe_modes(case: Case) -> Modes:
         try:
             answer = ask(q)
         except (RuntimeError, NotImplementedError) as error:
-            seen.unavailable[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            seen.unavailable[name] = (
+                f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            )
             continue
         if name == REVERSE_OF_REVERSE:
             seen.answers[PUSHED] = [as_array(answer[-1])]

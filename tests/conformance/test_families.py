@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -26,7 +27,9 @@ def test_cases_are_valid_and_exact(family: str, dtype: str) -> None:
         case = FAMILIES[family](Seeded(seed), dtype)
         assert case.id == FAMILIES[family](Seeded(seed), dtype).id
         assert all(x.dtype == CARRIER[dtype] and x.shape == case.tangents[name].shape for name, x in case.inputs.items())
-        assert np.shape(case.graph(case.inputs)) == case.cotangent.shape
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the family ops goes where NumPy warns
+            assert np.shape(case.graph(case.inputs)) == case.cotangent.shape
         assert Case.from_json(case.to_json()).id == case.id
         for x in (*case.inputs.values(), *case.tangents.values(), case.cotangent):
             assert np.all(representable(np.asarray(x, float), FORMATS[dtype]))
@@ -43,13 +46,20 @@ def test_graphs_are_varied() -> None:
         seen["0-d"] += any(np.shape(values[k]) == () for k in order)
         seen["empty"] += any(np.size(values[k]) == 0 for k in order)
         seen["broadcast"] += any(
-            len({np.shape(values[j]) for j in case.graph.nodes[k].of}) > 1 for k in order if case.graph.nodes[k].op and case.graph.nodes[k].op.broadcasts
+            len({np.shape(values[j]) for j in case.graph.nodes[k].of}) > 1
+            for k in order
+            if case.graph.nodes[k].op and case.graph.nodes[k].op.broadcasts
         )
-        seen["reduction"] += any(case.graph.nodes[k].op is not None and "keepdims" in case.graph.nodes[k].params for k in order)
+        seen["reduction"] += any(
+            case.graph.nodes[k].op is not None and "keepdims" in case.graph.nodes[k].params for k in order
+        )
         seen["layout"] += any(layout != "contiguous" for layout in case.layouts.values())
         seen["ties"] += any(x.size > 1 and np.unique(x).size < x.size for x in case.inputs.values())
         seen["deep"] += len(order) > 8
-    assert all(seen[what] >= 20 for what in ("fan-out", "0-d", "empty", "broadcast", "reduction", "layout", "ties", "deep")), seen
+    assert all(
+        seen[what] >= 20
+        for what in ("fan-out", "0-d", "empty", "broadcast", "reduction", "layout", "ties", "deep")
+    ), seen
 
 
 def test_every_op_with_a_twin_is_met() -> None:
@@ -60,12 +70,54 @@ def test_every_op_with_a_twin_is_met() -> None:
     for family in FAMILIES.values():
         for seed in range(700):
             met |= {n.op.name for n in family(Seeded(seed), "float64").graph.nodes if n.op}
-    waiting = {name for name, op in REGISTRY.items() if op.torch is not None and op.signature.differentiable} - met
+    waiting = {
+        name for name, op in REGISTRY.items() if op.torch is not None and op.signature.differentiable
+    } - met
     assert waiting <= NOT_IN_GRAPHS, sorted(waiting - NOT_IN_GRAPHS)
     assert NOT_IN_GRAPHS <= waiting, sorted(NOT_IN_GRAPHS - waiting)
 
 
 NOT_IN_GRAPHS = {"astype"}  # a case has one dtype
+
+
+def test_single_ops_are_salted_in_bodies_and_tails() -> None:
+    """NaN, infinities, subnormal and huge numbers, ties, zeros, singular matrices; 0-d, empty, and lengths on both sides of a vector."""
+    seen: Counter[str] = Counter()
+    for seed in range(3000):
+        case = FAMILIES["ops"](Seeded(seed), "float32")
+        assert case.order == 2
+        assert len([n for n in case.graph.nodes if n.op]) == 1
+        name = case.graph.nodes[-1].op.name
+        for x in case.inputs.values():
+            size = np.abs(x[np.isfinite(x)])
+            seen["nan"] += bool(np.isnan(x).any())
+            seen["inf"] += bool(np.isinf(x).any())
+            seen["long and salted"] += x.size > 32 and not np.isfinite(x).all()
+            seen["subnormal"] += bool(((size > 0) & (size < 2.0**-126)).any())
+            seen["huge"] += bool((size > 1e18).any())
+            seen["0-d"] += x.ndim == 0
+            seen["empty"] += x.size == 0
+            seen["odd length"] += x.size in (17, 31, 33, 65, 67)
+            seen["singular"] += (
+                name == "det"
+                and x.ndim >= 2
+                and x.size > 1
+                and bool(np.any(np.linalg.det(x.astype(float)) == 0))
+            )
+    assert all(
+        seen[what] >= 8
+        for what in (
+            "nan",
+            "inf",
+            "long and salted",
+            "subnormal",
+            "huge",
+            "0-d",
+            "empty",
+            "odd length",
+            "singular",
+        )
+    ), seen
 
 
 def smallest(family: str, condition) -> Case:
@@ -78,7 +130,13 @@ def smallest(family: str, condition) -> Case:
 
 def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
     try:
-        case = smallest("graphs", lambda c: any(c.graph.nodes[k].op is not None and c.graph.nodes[k].op.name == "tanh" for k in c.graph.order()))
+        case = smallest(
+            "graphs",
+            lambda c: any(
+                c.graph.nodes[k].op is not None and c.graph.nodes[k].op.name == "tanh"
+                for k in c.graph.order()
+            ),
+        )
     except NoSuchExample:  # pragma: no cover
         pytest.fail("2,000 graphs without a tanh")
     assert len(case.graph.order()) <= 5  # often 2; a graph has up to 15
