@@ -6,7 +6,6 @@ rounding: Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and s
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
 from refgrad.op import register
-from refgrad.ops.reduction import ghost
 
 Array = Any
 
@@ -47,11 +45,10 @@ def _expand(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> Ar
 
 
 def _weights(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
-    """exp(x - y): the limit 1 for an element +inf; 0 of unknown size where all elements are -inf and any weights would do."""
+    """exp(x - y): the limit 1 for an element +inf, 0 where all elements are -inf."""
     y = _expand(y, x.shape, axis, keepdims)
-    top, bottom = x == np.inf, y == -np.inf
-    w = np.exp(np.where(top, 0.0, np.where(top, 0.0, x) - np.where(bottom, 0.0, y)))
-    return np.where(bottom, ghost(1.0 + 0.0 * np.where(np.isfinite(x), x, 0.0), roundings=math.inf), w)
+    top = x == np.inf
+    return np.exp(np.where(top, 0.0, np.where(top, 0.0, x) - np.where(y == -np.inf, 0.0, y)))
 
 
 def _count(x: Array, axis: Any) -> int:
