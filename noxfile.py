@@ -72,7 +72,9 @@ def falsealarms(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """The tests that need NumPy alone, on every interpreter found."""
     session.install("-e", ".", *group("core-test"))
-    without_torch = [f"--ignore=tests/{folder}" for folder in ("torch", "torch_side", "testing", "conformance")]
+    without_torch = [
+        f"--ignore=tests/{folder}" for folder in ("torch", "torch_side", "testing", "conformance")
+    ]
     session.run("pytest", "-n", workers(), *without_torch, *(session.posargs or ["tests"]), env=ONE_THREAD)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -46,7 +47,10 @@ def chain_by_hand(x: Array, ops: int = 1000) -> Array:
 def run_chain(n: int, rounds: int) -> None:
     """The chain against the peers that are installed."""
     x = np.linspace(0.1, 0.9, n)
-    contestants: dict[str, Callable[[], object]] = {"by hand": lambda: chain_by_hand(x), "refgrad": lambda: rg.value_and_grad(lambda x: chain(np, x))(x)}
+    contestants: dict[str, Callable[[], object]] = {
+        "by hand": lambda: chain_by_hand(x),
+        "refgrad": lambda: rg.value_and_grad(lambda x: chain(np, x))(x),
+    }
     try:
         import autograd
         import autograd.numpy as anp
@@ -103,25 +107,38 @@ def run_network(dtype: str, rounds: int = 41) -> None:
     rng = np.random.default_rng(0)
     sizes = (784, 512, 256, 10)
     p: list[Array] = []
-    for m, n in zip(sizes, sizes[1:], strict=False):
+    for m, n in itertools.pairwise(sizes):
         p += [(rng.standard_normal((m, n)) / np.sqrt(m)).astype(dtype), np.zeros(n, dtype)]
     x, target = rng.standard_normal((256, 784)).astype(dtype), rng.standard_normal((256, 10)).astype(dtype)
     mine, hand = rg.value_and_grad(network)(p, x, target), network_by_hand(p, x, target)
-    assert all(a.dtype == dtype and np.array_equal(a.shape, b.shape) for a, b in zip(mine[1], hand[1], strict=True))
-    times = interleaved({"by hand": lambda: network_by_hand(p, x, target), "refgrad": lambda: rg.value_and_grad(network)(p, x, target)}, rounds)
+    assert all(
+        a.dtype == dtype and np.array_equal(a.shape, b.shape) for a, b in zip(mine[1], hand[1], strict=True)
+    )
+    times = interleaved(
+        {
+            "by hand": lambda: network_by_hand(p, x, target),
+            "refgrad": lambda: rg.value_and_grad(network)(p, x, target),
+        },
+        rounds,
+    )
     show(f"MLP 784-512-256-10, batch 256, {dtype}, value and gradient", times, "by hand")
 
 
 def run_memory(n: int = 100_000) -> None:
     x = np.linspace(0.1, 0.9, n)
     peaks = {}
-    for name, call in {"by hand": lambda: chain_by_hand(x), "refgrad": lambda: rg.grad(lambda x: chain(np, x))(x)}.items():
+    for name, call in {
+        "by hand": lambda: chain_by_hand(x),
+        "refgrad": lambda: rg.grad(lambda x: chain(np, x))(x),
+    }.items():
         tracemalloc.start()
         call()
         peaks[name] = tracemalloc.get_traced_memory()[1] / x.nbytes
         tracemalloc.stop()
     needed = 750  # of four ops sine keeps its operand, the product both of its, tanh its value, the sum nothing; x is kept once
-    print(f"\npeak memory of reverse mode, 1,000 ops on {n} numbers, in vectors (the rules must keep {needed})")
+    print(
+        f"\npeak memory of reverse mode, 1,000 ops on {n} numbers, in vectors (the rules must keep {needed})"
+    )
     for name, peak in peaks.items():
         print(f"  {name:<28} {peak:8.1f}   {peak / needed:6.3f} x what the rules must keep")
 
@@ -131,7 +148,9 @@ def run_million(ops: int = 1_000_000) -> None:
     start = time.perf_counter()
     gradient = rg.grad(lambda x: chain(np, x, ops))(x)
     seconds = time.perf_counter() - start
-    print(f"\na graph of {ops:,} nodes: {seconds:.2f} s, {seconds / ops * 1e6:.2f} us a node, gradient {gradient}")
+    print(
+        f"\na graph of {ops:,} nodes: {seconds:.2f} s, {seconds / ops * 1e6:.2f} us a node, gradient {gradient}"
+    )
 
 
 def main() -> None:

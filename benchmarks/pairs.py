@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 
 
-def interleaved(contestants: dict[str, Callable[[], object]], rounds: int = 25, calls: int = 1) -> dict[str, list[float]]:
+def interleaved(
+    contestants: dict[str, Callable[[], object]], rounds: int = 25, calls: int = 1
+) -> dict[str, list[float]]:
     """Seconds a call, one entry a round, for each contestant; every round calls all of them in turn, after two warm-up rounds."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 2):
@@ -36,6 +38,8 @@ def ratio(times: dict[str, list[float]], name: str, base: str) -> tuple[float, f
 def show(title: str, times: dict[str, list[float]], base: str) -> None:
     """Print each contestant's median time and its ratio to the base."""
     print(f"\n{title}")
-    for name in times:
+    for name, seconds in times.items():
         low, middle, high = ratio(times, name, base)
-        print(f"  {name:<28} {statistics.median(times[name]) * 1e6:12.1f} us   {middle:6.3f} x {base} (quartiles {low:.3f} to {high:.3f})")
+        print(
+            f"  {name:<28} {statistics.median(seconds) * 1e6:12.1f} us   {middle:6.3f} x {base} (quartiles {low:.3f} to {high:.3f})"
+        )

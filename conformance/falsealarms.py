@@ -31,7 +31,9 @@ KINDS = {
     "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
 }
 _BLOCK = 100
-ORDINARY = tuple(name for name in FAMILIES if name != "ops")  # ops looks for trouble: what it flags are findings
+ORDINARY = tuple(
+    name for name in FAMILIES if name != "ops"
+)  # ops looks for trouble: what it flags are findings
 
 
 @dataclass
@@ -129,7 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--programs", type=int, default=20_000, help="for each dtype (default: 20,000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--family", action="append", choices=tuple(FAMILIES), help="repeatable; default: those whose programs are ordinary, in turn"
+        "--family",
+        action="append",
+        choices=tuple(FAMILIES),
+        help="repeatable; default: those whose programs are ordinary, in turn",
     )
     parser.add_argument("--dtype", action="append", choices=tuple(FORMATS), help="repeatable; default: all")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())

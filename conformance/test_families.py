@@ -32,7 +32,9 @@ def _torch_settings() -> None:
     plain_arithmetic()
 
 
-def test_family(conformance_item: Any, refgrad_results: Any, record_property: Callable[[str, object], None]) -> None:
+def test_family(
+    conformance_item: Any, refgrad_results: Any, record_property: Callable[[str, object], None]
+) -> None:
     """All cases of the item agree."""
     count = conformance_item.run(FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS)
     record_property("refgrad", json.dumps({"cases": count}))
@@ -46,4 +48,6 @@ def test_deviation_still_occurs(deviation: Deviation, refgrad_results: Any) -> N
     write(refgrad_results, case, verdicts)
     if not any(v.known == deviation.id for v in verdicts):
         found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
-        pytest.fail(f"deviation {deviation.id!r} no longer occurs ({found}): remove its entry from deviations.toml")
+        pytest.fail(
+            f"deviation {deviation.id!r} no longer occurs ({found}): remove its entry from deviations.toml"
+        )

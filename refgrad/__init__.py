@@ -6,10 +6,7 @@ of any framework, and a judge that says with derived bounds whether somebody els
 
 from __future__ import annotations
 
-from refgrad import elementwise_functions as _elementwise_functions
-from refgrad import functions as _functions
-from refgrad import linalg_functions as _linalg_functions
-from refgrad import nn
+from refgrad import elementwise_functions, functions, linalg_functions, nn  # noqa: F401  they register on import
 from refgrad.errors import GradientMismatch, RefgradError
 from refgrad.graph import Graph
 from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp

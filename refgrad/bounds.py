@@ -39,7 +39,9 @@ class Format:
     max: float
     wide: Any  # NumPy dtype of the reference run
     bits: int  # significand bits, to tell whether a constant is representable
-    kinks: bool = True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
+    kinks: bool = (
+        True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
+    )
     ranged: bool = False  # whether what is computed from a result beyond the range counts as undefined (extreme operands)
     ulp_table: Any = field(default_factory=lambda: CPU_ULP)
 
@@ -55,9 +57,15 @@ class Format:
 
 _WIDE64 = np.dtype(np.longdouble)
 FORMATS: dict[str, Format] = {
-    "float64": Format("float64", 2.0**-53, 2.0**-53, 2.0**-1075 or 5e-324, float(np.finfo(np.float64).max), _WIDE64, 53),
-    "float32": Format("float32", 2.0**-24, 2.0**-24, 2.0**-150, float(np.finfo(np.float32).max), np.dtype(np.float64), 24),
-    "bfloat16": Format("bfloat16", 2.0**-8, 2.0**-24, 2.0**-134, 3.3895313892515355e38, np.dtype(np.float64), 8),
+    "float64": Format(
+        "float64", 2.0**-53, 2.0**-53, 2.0**-1075 or 5e-324, float(np.finfo(np.float64).max), _WIDE64, 53
+    ),
+    "float32": Format(
+        "float32", 2.0**-24, 2.0**-24, 2.0**-150, float(np.finfo(np.float32).max), np.dtype(np.float64), 24
+    ),
+    "bfloat16": Format(
+        "bfloat16", 2.0**-8, 2.0**-24, 2.0**-134, 3.3895313892515355e38, np.dtype(np.float64), 8
+    ),
     "float16": Format("float16", 2.0**-11, 2.0**-24, 2.0**-25, 65504.0, np.dtype(np.float64), 11),
 }
 
@@ -93,7 +101,10 @@ def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     if not some(es):
         return None
     shapes = [np.shape(x) for x in xs]
-    return forward(*[np.zeros(n) if e is None else np.broadcast_to(e, n) for n, e in zip(shapes, es, strict=True)], **params)
+    return forward(
+        *[np.zeros(n) if e is None else np.broadcast_to(e, n) for n, e in zip(shapes, es, strict=True)],
+        **params,
+    )
 
 
 def same(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -106,7 +117,9 @@ def steps(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     if not some(es):
         return None
     x, e = xs[0], zero(es[0])
-    return np.maximum(np.abs(forward(x + e, *xs[1:], **params) - y), np.abs(y - forward(x - e, *xs[1:], **params)))
+    return np.maximum(
+        np.abs(forward(x + e, *xs[1:], **params) - y), np.abs(y - forward(x - e, *xs[1:], **params))
+    )
 
 
 def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -127,7 +140,12 @@ def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
     e = zero(es[0]) + zero(es[1])
     rounding = fmt.u * (np.abs(y) + e)
-    exact = ((xs[0] == 0) & (zero(es[0]) == 0)) | ((xs[1] == 0) & (zero(es[1]) == 0)) | np.isinf(xs[0]) | np.isinf(xs[1])
+    exact = (
+        ((xs[0] == 0) & (zero(es[0]) == 0))
+        | ((xs[1] == 0) & (zero(es[1]) == 0))
+        | np.isinf(xs[0])
+        | np.isinf(xs[1])
+    )
     return e + np.where(exact, 0.0, rounding)
 
 
@@ -167,7 +185,11 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
             carried = np.where(room > 0, (e1 + np.abs(y) * e2) / np.where(room > 0, room, 1.0), np.inf)
     exact = e2 == 0
     free = exact & power_of_two(x2)
-    return carried + np.where(free, 0.0, fmt.u * (np.abs(y) + carried)) + np.where(exact & (np.abs(x2) == 1), 0.0, fmt.eta)
+    return (
+        carried
+        + np.where(free, 0.0, fmt.u * (np.abs(y) + carried))
+        + np.where(exact & (np.abs(x2) == 1), 0.0, fmt.eta)
+    )
 
 
 # --- elementary functions ----------------------------------------------------------------------------------------
@@ -190,20 +212,28 @@ def monotone(name: str | float) -> RoundingRule:
         carried: Array = 0.0
         if e is not None:
             with np.errstate(all="ignore"):
-                carried = np.maximum(np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params)))
+                carried = np.maximum(
+                    np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params))
+                )
             carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), e)
         return _widened(fmt, y, carried, ulp)
 
     return rule
 
 
-def smooth(name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf) -> RoundingRule:
+def smooth(
+    name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf
+) -> RoundingRule:
     """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
 
     def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
-        carried = 0.0 if e is None else endless(np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap), e)
+        carried = (
+            0.0
+            if e is None
+            else endless(np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap), e)
+        )
         return _widened(fmt, y, carried, ulp)
 
     return rule
@@ -262,7 +292,9 @@ def summed(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -
     return np.where((total > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
-def product_underflow(fmt: Format, size: Array, e: Array, factors: Array, multiply: Callable[[Array], Array]) -> tuple[Array, Array]:
+def product_underflow(
+    fmt: Format, size: Array, e: Array, factors: Array, multiply: Callable[[Array], Array]
+) -> tuple[Array, Array]:
     """What a product of many factors may lose to underflow in some order, and where in some order a partial product overflows.
 
     A partial product below the normal range is off by eta, which the factors still to come enlarge by at most the product of
@@ -274,7 +306,9 @@ def product_underflow(fmt: Format, size: Array, e: Array, factors: Array, multip
     return np.where(some_lost, factors * fmt.eta * largest, 0.0), largest > fmt.max
 
 
-def multiplied(fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], Array], multiply: Callable[[Array], Array]) -> Array:
+def multiplied(
+    fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], Array], multiply: Callable[[Array], Array]
+) -> Array:
     """A product of m factors other than +-1 in any order: (m-1) u |y|, and underflow; nothing where a partial product may overflow.
 
     ``add`` and ``multiply`` are the sum and the product over the same axes.
@@ -286,7 +320,9 @@ def multiplied(fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], A
     return np.where(unsafe & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
-def partial_overflow(fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any) -> Array:
+def partial_overflow(
+    fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any
+) -> Array:
     """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
 
     ``full`` is the sum of the products of absolute values ``sizes``. Where y itself is beyond the range or infinite, a partial sum of
@@ -312,8 +348,13 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
         radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
         a = a + ea
     size = forward(a, b, **params)
-    if np.isinf(a).any() or np.isinf(b).any():  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
-        left, right = forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params), forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params)
+    if (
+        np.isinf(a).any() or np.isinf(b).any()
+    ):  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
+        left, right = (
+            forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),
+            forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),
+        )
         radius = np.where((left > 0) | (right > 0), np.nan, radius)
     radius = radius + terms * fmt.u_acc * size + terms * fmt.eta
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 from refgrad.errors import CaseFileError, DeviceMissingError, RefgradError
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")  # refgrad.bounds.FORMATS, without loading NumPy for --help
+DTYPES = (
+    "float64",
+    "float32",
+    "bfloat16",
+    "float16",
+)  # refgrad.bounds.FORMATS, without loading NumPy for --help
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
@@ -25,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"refgrad: {error}", file=sys.stderr)
         return USAGE
     except ModuleNotFoundError as error:
-        print(f'refgrad: {error}. The suite needs torch, pytest, hypothesis and jinja2: pip install "refgrad[conformance]"', file=sys.stderr)
+        print(
+            f'refgrad: {error}. The suite needs torch, pytest, hypothesis and jinja2: pip install "refgrad[conformance]"',
+            file=sys.stderr,
+        )
         return USAGE
     except KeyboardInterrupt:
         print("refgrad: interrupted; what was judged is in the results file", file=sys.stderr)
@@ -38,15 +46,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_help(parser))
     commands = parser.add_subparsers(title="commands")
 
-    suite = commands.add_parser("conformance", help="judge torch's gradients on generated cases, write an HTML report")
-    suite.add_argument("--family", action="append", metavar="NAME", help="graphs, mlp, softmax, matmul or ops (repeatable; default: all)")
+    suite = commands.add_parser(
+        "conformance", help="judge torch's gradients on generated cases, write an HTML report"
+    )
+    suite.add_argument(
+        "--family",
+        action="append",
+        metavar="NAME",
+        help="graphs, mlp, softmax, matmul or ops (repeatable; default: all)",
+    )
     suite.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; default: all four")
-    suite.add_argument("--device", action="append", metavar="NAME", help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)")
-    suite.add_argument("--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)")
+    suite.add_argument(
+        "--device",
+        action="append",
+        metavar="NAME",
+        help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)",
+    )
+    suite.add_argument(
+        "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
+    )
     suite.add_argument("--seed", type=int, help="seed of the cases (default: 0; nightly: a new one)")
-    suite.add_argument("--profile", choices=("dev", "ci", "nightly"), default="ci", help="dev: 100 examples, ci: 400, nightly: 8,000")
+    suite.add_argument(
+        "--profile",
+        choices=("dev", "ci", "nightly"),
+        default="ci",
+        help="dev: 100 examples, ci: 400, nightly: 8,000",
+    )
     suite.add_argument("--workers", type=_positive, help="processes (default: one a core)")
-    suite.add_argument("--out", default="reports", metavar="DIR", help="where report.html and results.jsonl land (default: reports)")
+    suite.add_argument(
+        "--out",
+        default="reports",
+        metavar="DIR",
+        help="where report.html and results.jsonl land (default: reports)",
+    )
     suite.set_defaults(run=_conformance)
 
     repro = commands.add_parser("repro", help="run one case file alone and print every verdict")
@@ -109,7 +141,7 @@ def _report(args: argparse.Namespace) -> int:
     return int(report.exit_code(run))
 
 
-def _ops(args: argparse.Namespace) -> int:
+def _ops(_: argparse.Namespace) -> int:
     import refgrad  # noqa: F401  registers every op
     from refgrad.op import REGISTRY
 
@@ -118,7 +150,9 @@ def _ops(args: argparse.Namespace) -> int:
         sig = op.signature
         operands = ("*" if sig.variadic else "") + " ".join(sig.operands)
         derivative = "jvp, vjp" if sig.differentiable else "zero a.e."
-        print(f"{name:<18} {operands:<16} {derivative:<12} {'yes' if op.torch else '-':<6} {' '.join(sig.defaults)}")
+        print(
+            f"{name:<18} {operands:<16} {derivative:<12} {'yes' if op.torch else '-':<6} {' '.join(sig.defaults)}"
+        )
     return AGREE
 
 

@@ -31,10 +31,16 @@ class Interval:
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
         """Random elements inside, of moderate size."""
         low, high = max(self.low, -3.0), min(self.high, 3.0)
-        low, high = (low, max(high, low + 2.0)) if self.high == np.inf else (min(low, high - 2.0) if self.low == -np.inf else low, high)
+        low, high = (
+            (low, max(high, low + 2.0))
+            if self.high == np.inf
+            else (min(low, high - 2.0) if self.low == -np.inf else low, high)
+        )
         x = rng.uniform(low + self.margin, high - self.margin, shape)
         if self.hole is not None:
-            x = np.where(np.abs(x - self.hole) < self.margin, self.hole + 2 * self.margin + np.abs(x - self.hole), x)
+            x = np.where(
+                np.abs(x - self.hole) < self.margin, self.hole + 2 * self.margin + np.abs(x - self.hole), x
+            )
         return x
 
 
@@ -68,7 +74,11 @@ class Domain:
         """Draw operands and parameters; elementwise ops get shapes that broadcast against each other."""
         if self.sampler is not None:
             return self.sampler(rng)
-        shapes = BROADCASTING[int(rng.integers(len(BROADCASTING)))] if arity > 1 else (SHAPES[int(rng.integers(len(SHAPES)))],)
+        shapes = (
+            BROADCASTING[int(rng.integers(len(BROADCASTING)))]
+            if arity > 1
+            else (SHAPES[int(rng.integers(len(SHAPES)))],)
+        )
         return tuple(self.interval(i).draw(rng, shapes[i % len(shapes)]) for i in range(arity)), {}
 
 
@@ -88,7 +98,9 @@ def between(low: float, high: float) -> Domain:
     return Domain((Interval(low, high),))
 
 
-def sampled(sampler: Callable[[np.random.Generator], Sample], *intervals: Interval, smooth: bool = True) -> Domain:
+def sampled(
+    sampler: Callable[[np.random.Generator], Sample], *intervals: Interval, smooth: bool = True
+) -> Domain:
     """A domain whose operands and parameters a function draws."""
     return Domain(intervals or (REAL_LINE,), sampler, smooth)
 

@@ -29,9 +29,15 @@ def encode_array(x: Any) -> dict[str, Any]:
     """An array as {"dtype", "shape", "data"}, elements in C order."""
     x = np.asarray(x)
     if x.dtype.name not in DTYPES:
-        raise CaseFileError(f"an array of dtype {x.dtype} cannot be written to a case file; supported are {sorted(DTYPES)}")
+        raise CaseFileError(
+            f"an array of dtype {x.dtype} cannot be written to a case file; supported are {sorted(DTYPES)}"
+        )
     flat = x.ravel().tolist()
-    return {"dtype": x.dtype.name, "shape": list(x.shape), "data": [number(v) for v in flat] if x.dtype.kind == "f" else flat}
+    return {
+        "dtype": x.dtype.name,
+        "shape": list(x.shape),
+        "data": [number(v) for v in flat] if x.dtype.kind == "f" else flat,
+    }
 
 
 def decode_array(obj: Any) -> Any:
@@ -44,7 +50,9 @@ def decode_array(obj: Any) -> Any:
         data = [_NONFINITE[v] if isinstance(v, str) else v for v in obj["data"]]
         return np.array(data, dtype=obj["dtype"]).reshape([int(n) for n in obj["shape"]])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CaseFileError(f"an array of dtype {obj['dtype']} and shape {_short(obj['shape'])} cannot be read: {error}") from error
+        raise CaseFileError(
+            f"an array of dtype {obj['dtype']} and shape {_short(obj['shape'])} cannot be read: {error}"
+        ) from error
 
 
 def encode_param(value: Any) -> Any:
@@ -65,7 +73,9 @@ def encode_param(value: Any) -> Any:
         return {"array": encode_array(value)}
     if isinstance(value, np.generic):
         return encode_param(value.item())
-    raise CaseFileError(f"a parameter of type {type(value).__name__} cannot be written to a case file: {value!r}")
+    raise CaseFileError(
+        f"a parameter of type {type(value).__name__} cannot be written to a case file: {value!r}"
+    )
 
 
 def decode_param(obj: Any) -> Any:
@@ -89,7 +99,9 @@ def decode_param(obj: Any) -> Any:
                 return decode_array(value)
         except (KeyError, TypeError) as error:
             raise CaseFileError(f"a parameter cannot be read: {_short(obj)}: {error}") from error
-    raise CaseFileError(f"a parameter is a number, a string, or a tagged tuple, slice, array, dtype or float; got {_short(obj)}")
+    raise CaseFileError(
+        f"a parameter is a number, a string, or a tagged tuple, slice, array, dtype or float; got {_short(obj)}"
+    )
 
 
 def _short(obj: Any) -> str:

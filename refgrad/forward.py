@@ -36,11 +36,20 @@ class Dual(TracedArray):
         y = apply(op, values, params)
         if not op.signature.differentiable:
             return y
-        y_dot = push(op, values, params, active, [x.tangent if a else None for x, a in zip(operands, active, strict=True)], y)
+        y_dot = push(
+            op,
+            values,
+            params,
+            active,
+            [x.tangent if a else None for x, a in zip(operands, active, strict=True)],
+            y,
+        )
         return y if y_dot is None else Dual(y, y_dot, level)
 
 
-def push(op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array) -> Array:
+def push(
+    op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
+) -> Array:
     """Tangent of y from the tangents of the active operands; None where no active operand has a derivative.
 
     Tangent shape equals value shape: a narrower tangent (an operand that was broadcast) is broadcast here, once for all ops.
@@ -66,6 +75,8 @@ def _zeros(x: Any) -> Array:
 def _fit(y_dot: Array, y: Array, op: Op) -> Array:
     if y_dot.shape != y.shape:
         if not op.broadcasts:
-            raise AssertionError(f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}")
+            raise AssertionError(
+                f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}"
+            )
         y_dot = np.broadcast_to(y_dot, y.shape)
     return y_dot if y_dot.dtype == y.dtype else y_dot.astype(y.dtype)

@@ -57,7 +57,9 @@ class Symbol(TracedArray):
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         if self.value is None:
-            raise GraphError(f"the shape of node {self.index} is known once data is bound; give it to g.input(name, shape=...) or record running code")
+            raise GraphError(
+                f"the shape of node {self.index} is known once data is bound; give it to g.input(name, shape=...) or record running code"
+            )
         return shape_of(self.value)
 
     @property
@@ -68,7 +70,9 @@ class Symbol(TracedArray):
 
     def __bool__(self) -> bool:
         if self.value is None:
-            raise GraphError(f"a branch on node {self.index}: its value is known once data is bound. Use np.where, or Graph.record")
+            raise GraphError(
+                f"a branch on node {self.index}: its value is known once data is bound. Use np.where, or Graph.record"
+            )
         return bool(self.value)
 
     def __repr__(self) -> str:
@@ -194,7 +198,9 @@ class Graph:
         bound = dict(zip(inputs, args, strict=False))
         wrong = (named.keys() - inputs.keys()) | (named.keys() & bound.keys())
         if wrong:
-            raise GraphError(f"{sorted(wrong)} bound twice or not inputs of this graph; its inputs are {list(inputs)}")
+            raise GraphError(
+                f"{sorted(wrong)} bound twice or not inputs of this graph; its inputs are {list(inputs)}"
+            )
         bound |= named
         missing = inputs.keys() - bound.keys()
         if missing:
@@ -202,7 +208,10 @@ class Graph:
         return {inputs[name]: _array(x) for name, x in bound.items()}
 
     def run(self, *args: Any, **named: Any) -> list[Array]:
-        """Values of all inputs and of all nodes that the outputs depend on (None for the others), for the inputs given by position, by name or as one dict."""
+        """Values of all inputs and of all nodes the outputs depend on, None for the others.
+
+        The inputs are given by position, by name or as one dict.
+        """
         bound = self._bind(args, named)
         values: list[Array] = [bound.get(k) for k in range(len(self.nodes))]
         for k in self.order():
@@ -221,7 +230,11 @@ class Graph:
     def forward(self, *args: Any, **named: Any) -> Any:
         """Run and keep the value of every node in ``values``; returns the outputs."""
         self.values, self.cotangents = self.run(*args, **named), None
-        return self.values[self.outputs[0]] if len(self.outputs) == 1 else tuple(self.values[k] for k in self.outputs)
+        return (
+            self.values[self.outputs[0]]
+            if len(self.outputs) == 1
+            else tuple(self.values[k] for k in self.outputs)
+        )
 
     def backward(self, *cotangents: Any) -> dict[str, Array]:
         """Gradients of the inputs by name, for the last forward; one cotangent an output (default: ones for a single number).
@@ -233,14 +246,18 @@ class Graph:
         if not cotangents:
             for k in self.outputs:
                 if shape_of(self.values[k]) != ():
-                    raise GraphError(f"output node {k} has shape {shape_of(self.values[k])}: pass a cotangent of that shape to backward")
+                    raise GraphError(
+                        f"output node {k} has shape {shape_of(self.values[k])}: pass a cotangent of that shape to backward"
+                    )
             cotangents = tuple(self.values[k].dtype.type(1) for k in self.outputs)
         if len(cotangents) != len(self.outputs):
             raise GraphError(f"the graph has {len(self.outputs)} outputs, got {len(cotangents)} cotangents")
         bars: list[Array] = [None] * len(self.nodes)
         for k, y_bar in zip(self.outputs, [_array(y_bar) for y_bar in cotangents], strict=True):
             if np.shape(y_bar) != shape_of(self.values[k]):
-                raise GraphError(f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}")
+                raise GraphError(
+                    f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}"
+                )
             y_bar = y_bar if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
             bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
         for k in reversed(self.order()):
@@ -249,7 +266,11 @@ class Graph:
                 for _, j, x_bar in contributions(node, k, self.values, bars[k]):
                     bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
         self.cotangents = bars
-        zeros = {name: np.zeros(shape_of(self.values[k]), self.values[k].dtype) for name, k in self.inputs.items() if bars[k] is None}
+        zeros = {
+            name: np.zeros(shape_of(self.values[k]), self.values[k].dtype)
+            for name, k in self.inputs.items()
+            if bars[k] is None
+        }
         return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
 
     # --- JSON ---
@@ -259,7 +280,13 @@ class Graph:
         nodes: list[dict[str, Any]] = []
         for n in self.nodes:
             if n.op is not None:
-                nodes.append({"op": n.op.name, "of": list(n.of), "with": {k: encode_param(v) for k, v in sorted(n.params.items())}})
+                nodes.append(
+                    {
+                        "op": n.op.name,
+                        "of": list(n.of),
+                        "with": {k: encode_param(v) for k, v in sorted(n.params.items())},
+                    }
+                )
             elif n.name:
                 nodes.append({"input": n.name})
             elif isinstance(n.value, (bool, int, float)) and not isinstance(n.value, np.generic):
@@ -271,8 +298,14 @@ class Graph:
     @classmethod
     def from_dict(cls, data: Any) -> Graph:
         """The graph that to_dict wrote. Raises CaseFileError naming the node that cannot be read."""
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("nodes"), list):
-            raise CaseFileError(f"a graph is an object with schema {SCHEMA}, nodes and outputs; got {type(data).__name__} {str(data)[:80]}")
+        if (
+            not isinstance(data, dict)
+            or data.get("schema") != SCHEMA
+            or not isinstance(data.get("nodes"), list)
+        ):
+            raise CaseFileError(
+                f"a graph is an object with schema {SCHEMA}, nodes and outputs; got {type(data).__name__} {str(data)[:80]}"
+            )
         graph = cls()
         for k, entry in enumerate(data["nodes"]):
             try:
@@ -283,7 +316,9 @@ class Graph:
         if len(set(names)) < len(names):
             raise CaseFileError(f"inputs of a graph have different names; got {names}")
         outputs = data.get("outputs")
-        if not isinstance(outputs, list) or not all(isinstance(k, int) and 0 <= k < len(graph.nodes) for k in outputs):
+        if not isinstance(outputs, list) or not all(
+            isinstance(k, int) and 0 <= k < len(graph.nodes) for k in outputs
+        ):
             raise CaseFileError(f"outputs are numbers of nodes below {len(graph.nodes)}; got {outputs!r}")
         graph.outputs = tuple(outputs)
         return graph
@@ -315,13 +350,17 @@ def _read_node(entry: Any, k: int) -> Node:
         return Node(value=decode_array(entry["constant"]))
     name, of = entry["op"], tuple(entry["of"])
     if name not in REGISTRY:
-        raise CaseFileError(f"op {name!r} is not known to this version of refgrad; `refgrad ops` lists those that are")
+        raise CaseFileError(
+            f"op {name!r} is not known to this version of refgrad; `refgrad ops` lists those that are"
+        )
     if not all(isinstance(j, int) and 0 <= j < k for j in of):
         raise CaseFileError(f"operands {of} are not numbers of earlier nodes")
     op = REGISTRY[name]
     given = {key: decode_param(v) for key, v in entry.get("with", {}).items()}
     if given.keys() - op.signature.defaults.keys():
-        raise CaseFileError(f"op {name!r} has parameters {sorted(op.signature.defaults)}, got {sorted(given)}")
+        raise CaseFileError(
+            f"op {name!r} has parameters {sorted(op.signature.defaults)}, got {sorted(given)}"
+        )
     if not op.signature.variadic and len(of) != len(op.signature.operands):
         raise CaseFileError(f"op {name!r} takes operands {op.signature.operands}, got {len(of)}")
     return Node(op=op, of=of, params={**op.signature.defaults, **given})
@@ -336,7 +375,9 @@ def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list
     assert node.op is not None
     sig = node.op.signature
     operands, y = tuple([values[j] for j in node.of]), values[k]
-    active = tuple([hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands])  # Python numbers are constants
+    active = tuple(
+        [hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands]
+    )  # Python numbers are constants
     sent: list[tuple[int, int, Array]] = []
     if not sig.differentiable:
         return sent
@@ -346,7 +387,9 @@ def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list
         answers = needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
     else:
         answers = [
-            needs.rule(y_bar, *needs.collect(operands, y, node.params, active)) if needs is not None and a else None
+            needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
+            if needs is not None and a
+            else None
             for needs, a in zip(sig.vjp, active, strict=True)
         ]
     for position, (j, x, x_bar) in enumerate(zip(node.of, operands, answers, strict=True)):

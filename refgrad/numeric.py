@@ -15,7 +15,9 @@ import numpy as np
 Array = Any
 
 
-def complex_step(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], h: float = 1e-100) -> Array:
+def complex_step(
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], h: float = 1e-100
+) -> Array:
     """Derivative of f along tangents as Im f(x + i h v)/h: no difference is formed, so nothing cancels.
 
     f must be analytic code on plain arrays (no abs, max, comparisons of differentiated values).
@@ -26,7 +28,12 @@ def complex_step(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequen
 
 
 def differences(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], step: float = 2.0**-5, rounds: int = 8, noise: Array = 0.0
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    step: float = 2.0**-5,
+    rounds: int = 8,
+    noise: Array = 0.0,
 ) -> tuple[Array, Array]:
     """Derivative of f along tangents and an estimate of its error, both float64.
 
@@ -40,12 +47,20 @@ def differences(
     vs = [np.asarray(v).astype(wide) for v in tangents]
 
     def central(h: Any) -> tuple[Array, Array]:
-        right, left = [x + h * v for x, v in zip(xs, vs, strict=True)], [x - h * v for x, v in zip(xs, vs, strict=True)]
+        right, left = (
+            [x + h * v for x, v in zip(xs, vs, strict=True)],
+            [x - h * v for x, v in zip(xs, vs, strict=True)],
+        )
         ahead, behind = np.asarray(f(*right), wide), np.asarray(f(*left), wide)
         slope = (ahead - behind) / (2 * h)
-        astray = [np.max(np.abs((a - b) / (2 * h * v) - 1), where=v != 0, initial=0) for a, b, v in zip(right, left, vs, strict=True)]
+        astray = [
+            np.max(np.abs((a - b) / (2 * h * v) - 1), where=v != 0, initial=0)
+            for a, b, v in zip(right, left, vs, strict=True)
+        ]
         rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
-        return slope, 2 * (rounding + np.abs(slope) * max(astray, default=0))  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        return slope, 2 * (
+            rounding + np.abs(slope) * max(astray, default=0)
+        )  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
 
     with np.errstate(all="ignore"):
         previous = [central(wide(step))[0]]

@@ -90,7 +90,9 @@ class Op:
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         sig = self.signature
-        if not sig.variadic and (len(operands) != len(sig.operands) or any(p not in sig.defaults for p in params)):
+        if not sig.variadic and (
+            len(operands) != len(sig.operands) or any(p not in sig.defaults for p in params)
+        ):
             operands, params = sig.bind(operands, params)
         return apply(self, operands, {**sig.defaults, **params} if sig.defaults else params)
 
@@ -114,14 +116,20 @@ class Needs:
     """A rule with the list of what its signature asks for, resolved to places."""
 
     rule: Rule
-    picks: tuple[tuple[str, Any], ...]  # (kind, key): ("operand", i) ("y", 0) ("shape", i) ("param", name) ...
+    picks: tuple[
+        tuple[str, Any], ...
+    ]  # (kind, key): ("operand", i) ("y", 0) ("shape", i) ("param", name) ...
 
-    def collect(self, operands: tuple[Any, ...], y: Any, params: Params, active: tuple[bool, ...]) -> tuple[Any, ...]:
+    def collect(
+        self, operands: tuple[Any, ...], y: Any, params: Params, active: tuple[bool, ...]
+    ) -> tuple[Any, ...]:
         """What the rule needs after its first argument, in order."""
         return tuple([_pick(kind, key, operands, y, params, active) for kind, key in self.picks])
 
 
-def _pick(kind: str, key: Any, operands: tuple[Any, ...], y: Any, params: Params, active: tuple[bool, ...]) -> Any:
+def _pick(
+    kind: str, key: Any, operands: tuple[Any, ...], y: Any, params: Params, active: tuple[bool, ...]
+) -> Any:
     if kind == "operand":
         return operands[key]
     if kind == "y":
@@ -163,14 +171,27 @@ class Signature:
             operands = tuple(p.name for p in parameters if p.default is p.empty)
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         if variadic and len(operands) != 1:
-            raise RegistrationError(f"op {op.name!r}: a variadic op takes *{operands[-1]} alone, got operands {operands}")
+            raise RegistrationError(
+                f"op {op.name!r}: a variadic op takes *{operands[-1]} alone, got operands {operands}"
+            )
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         names = _Names(op.name, operands, variadic, frozenset(defaults))
         if (op.jvp is None) != (op.vjp is None):
-            raise RegistrationError(f"op {op.name!r}: give both jvp and vjp, or neither (derivative zero wherever it exists)")
+            raise RegistrationError(
+                f"op {op.name!r}: give both jvp and vjp, or neither (derivative zero wherever it exists)"
+            )
         if not callable(op.rounding):
-            raise RegistrationError(f"op {op.name!r}: a rounding rule is required (see refgrad.bounds), got {op.rounding!r}")
-        return Signature(operands, variadic, defaults, names.resolve("jvp", op.jvp), names.resolve("vjp", op.vjp), op.jvp is not None)
+            raise RegistrationError(
+                f"op {op.name!r}: a rounding rule is required (see refgrad.bounds), got {op.rounding!r}"
+            )
+        return Signature(
+            operands,
+            variadic,
+            defaults,
+            names.resolve("jvp", op.jvp),
+            names.resolve("vjp", op.vjp),
+            op.jvp is not None,
+        )
 
     def bind(self, args: tuple[Any, ...], kwargs: Params) -> tuple[tuple[Any, ...], Params]:
         """Sort a call's arguments into operands and parameters as Python would for ``forward``."""
@@ -182,11 +203,15 @@ class Signature:
         del operands[len(self.operands) :]
         for name in self.operands[len(operands) :]:
             if name not in params:
-                raise TypeError(f"missing operand {name!r}: expected operands {self.operands}, got {len(args)} positional")
+                raise TypeError(
+                    f"missing operand {name!r}: expected operands {self.operands}, got {len(args)} positional"
+                )
             operands.append(params.pop(name))
         unknown = params.keys() - self.defaults.keys()
         if unknown or len(args) > len(self.operands) + len(self.defaults):
-            raise NoRuleError(f"argument {sorted(unknown) or len(args)} is not supported; refgrad knows {tuple(self.defaults)}")
+            raise NoRuleError(
+                f"argument {sorted(unknown) or len(args)} is not supported; refgrad knows {tuple(self.defaults)}"
+            )
         return tuple(operands), params
 
 
@@ -204,23 +229,35 @@ class _Names:
             return (None,) * len(self.operands)
         if callable(rules):
             if len(self.operands) != 1:
-                raise RegistrationError(f"op {self.op!r}: {mode} needs one rule for each of {self.operands}, got a single one")
+                raise RegistrationError(
+                    f"op {self.op!r}: {mode} needs one rule for each of {self.operands}, got a single one"
+                )
             rules = {self.operands[0]: rules}
         unknown = set(rules) - set(self.operands)
         if unknown:
-            raise RegistrationError(f"op {self.op!r}: {mode} has a rule for {sorted(unknown)}, but the operands are {self.operands}")
-        return tuple(self._needs(mode, name, rules[name]) if name in rules else None for name in self.operands)
+            raise RegistrationError(
+                f"op {self.op!r}: {mode} has a rule for {sorted(unknown)}, but the operands are {self.operands}"
+            )
+        return tuple(
+            self._needs(mode, name, rules[name]) if name in rules else None for name in self.operands
+        )
 
     def _needs(self, mode: str, operand: str, rule: Rule) -> Needs:
         names = list(inspect.signature(rule).parameters)
         first = f"{operand}_dot" if mode == "jvp" else "y_bar"
         if not names or names[0] != first:
-            raise RegistrationError(f"op {self.op!r}: the first parameter of the {mode} rule for {operand!r} is {first!r}, got {names[:1]}")
+            raise RegistrationError(
+                f"op {self.op!r}: the first parameter of the {mode} rule for {operand!r} is {first!r}, got {names[:1]}"
+            )
         return Needs(rule, tuple(self._pick(mode, name) for name in names[1:]))
 
     def _pick(self, mode: str, name: str) -> tuple[str, Any]:
         if self.variadic:
-            special = {self.operands[0]: "operands", f"{self.operands[0]}_shape": "shapes", "active": "active"}
+            special = {
+                self.operands[0]: "operands",
+                f"{self.operands[0]}_shape": "shapes",
+                "active": "active",
+            }
             if name in special:
                 return special[name], 0
         elif name in self.operands:
@@ -247,7 +284,9 @@ def register(name: str, forward: Callable[..., Any], **fields: Any) -> Op:
         raise RegistrationError(f"op {name!r} is registered twice")
     for function in op.numpy:
         if function in BY_FUNCTION:
-            raise RegistrationError(f"op {name!r}: {function!r} already leads to op {BY_FUNCTION[function].name!r}")
+            raise RegistrationError(
+                f"op {name!r}: {function!r} already leads to op {BY_FUNCTION[function].name!r}"
+            )
     BY_FUNCTION.update(dict.fromkeys(op.numpy, op))
     REGISTRY[name] = op
     return op

@@ -17,11 +17,20 @@ BLOCK = 50  # cases in one item: small enough that workers share the load evenly
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the conformance suite; normally set by ``refgrad conformance``."""
     group = parser.getgroup("refgrad", "refgrad: conformance of gradients")
-    group.addoption("--refgrad-results", metavar="FILE", default=None, help="append verdicts to this JSON-lines file (switches refgrad on)")
-    group.addoption("--refgrad-family", action="append", default=None, help="a family to run (repeatable; default: all)")
+    group.addoption(
+        "--refgrad-results",
+        metavar="FILE",
+        default=None,
+        help="append verdicts to this JSON-lines file (switches refgrad on)",
+    )
+    group.addoption(
+        "--refgrad-family", action="append", default=None, help="a family to run (repeatable; default: all)"
+    )
     group.addoption("--refgrad-dtype", action="append", default=None, help="a dtype to judge (repeatable)")
     group.addoption("--refgrad-device", action="append", default=None, help="a device to judge (repeatable)")
-    group.addoption("--refgrad-examples", type=int, default=100, help="cases for each family, dtype and device")
+    group.addoption(
+        "--refgrad-examples", type=int, default=100, help="cases for each family, dtype and device"
+    )
     group.addoption("--refgrad-seed", type=int, default=0, help="seed of the cases")
 
 
@@ -57,7 +66,7 @@ class Recorder:
         from refgrad.testing.session import Item
 
         option = self.config.getoption
-        families, without = getattr(metafunc.module, "FAMILIES"), getattr(metafunc.module, "WITHOUT")
+        families, without = metafunc.module.FAMILIES, metafunc.module.WITHOUT
         items, total = [], int(option("--refgrad-examples"))
         for start in range(0, total, BLOCK):
             for family in option("--refgrad-family") or families:
@@ -66,8 +75,12 @@ class Recorder:
                         size = min(BLOCK, total - start)
                         if dtype in without.get(family, ()):
                             continue
-                        items.append(Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed"))))
-        metafunc.parametrize("conformance_item", items, ids=[f"{i.family}-{i.dtype}-{i.device}-{i.block}" for i in items])
+                        items.append(
+                            Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))
+                        )
+        metafunc.parametrize(
+            "conformance_item", items, ids=[f"{i.family}-{i.dtype}-{i.device}-{i.block}" for i in items]
+        )
 
     @pytest.fixture
     def refgrad_results(self) -> Any:
@@ -83,7 +96,14 @@ class Recorder:
 
             error = call.excinfo.value if call.excinfo else None
             if not isinstance(error, GradientMismatch):
-                self.results.write({"type": "crash", "worker": _worker(self.config), "item": item.name, "reason": f"{type(error).__name__}: {error}"})
+                self.results.write(
+                    {
+                        "type": "crash",
+                        "worker": _worker(self.config),
+                        "item": item.name,
+                        "reason": f"{type(error).__name__}: {error}",
+                    }
+                )
         return report
 
 

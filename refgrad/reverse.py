@@ -92,7 +92,15 @@ class Entry:
             accumulate(bars, i, fit(x_bar, shape, dtype, self.op))
 
 
-def record(tape: Tape, op: Op, operands: tuple[Any, ...], values: tuple[Any, ...], params: Params, active: tuple[bool, ...], y: Array) -> Any:
+def record(
+    tape: Tape,
+    op: Op,
+    operands: tuple[Any, ...],
+    values: tuple[Any, ...],
+    params: Params,
+    active: tuple[bool, ...],
+    y: Array,
+) -> Any:
     """Write an op that was computed to the tape; a result without a derivative stays a plain value."""
     sig = op.signature
     if not sig.differentiable:
@@ -115,7 +123,9 @@ def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
     """Cotangent shape equals input shape: where an operand was broadcast, sum over what it was repeated along."""
     if x_bar.shape != shape:
         if not op.broadcasts:
-            raise AssertionError(f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}")
+            raise AssertionError(
+                f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}"
+            )
         x_bar = unbroadcast(x_bar, shape)
     return x_bar if x_bar.dtype == dtype else x_bar.astype(dtype)
 
@@ -233,7 +243,9 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
                 value2 = x2.value
                 y = forward(value1, value2)
                 if value1.shape == y.shape == value2.shape and value1.dtype is y.dtype is value2.dtype:
-                    tape.append((x1.index, rule1, keep1(value1, value2, y), x2.index, rule2, keep2(value1, value2, y)))
+                    tape.append(
+                        (x1.index, rule1, keep1(value1, value2, y), x2.index, rule2, keep2(value1, value2, y))
+                    )
                     return Var(y, tape, len(tape) - 1)
                 return record(tape, op, (x1, x2), (value1, value2), {}, (True, True), y)
             if type(x2) in _PLAIN:
@@ -257,7 +269,12 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
 def _fast_ops() -> dict[Any, Callable[..., Any]]:
     fast: dict[Any, Callable[..., Any]] = {}
     for function, op in BY_FUNCTION.items():
-        if isinstance(function, np.ufunc) and op.forward is function and op.signature.differentiable and not op.signature.defaults:
+        if (
+            isinstance(function, np.ufunc)
+            and op.forward is function
+            and op.signature.differentiable
+            and not op.signature.defaults
+        ):
             maker = {1: _fast_unary, 2: _fast_binary}.get(function.nin)
             call = maker(op) if maker else None
             if call is not None:
@@ -279,4 +296,4 @@ for _name in ("add", "subtract", "multiply", "divide"):
     _symbol = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv"}[_name]
     _operator(f"__{_symbol}__", REGISTRY[_name])
     _operator(f"__r{_symbol}__", REGISTRY[_name], swapped=True)
-setattr(Var, "__neg__", FAST[np.negative])
+Var.__neg__ = FAST[np.negative]

@@ -37,7 +37,9 @@ def location() -> tuple[str, Path]:
         if str(beside.parent) not in sys.path:
             sys.path.insert(0, str(beside.parent))
         return "conformance", beside
-    raise RefgradError("the conformance suite is neither installed (refgrad._suite) nor beside the package (conformance/): reinstall refgrad")
+    raise RefgradError(
+        "the conformance suite is neither installed (refgrad._suite) nor beside the package (conformance/): reinstall refgrad"
+    )
 
 
 def families() -> dict[str, Any]:
@@ -62,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     known = families()
     wanted = args.family or list(known)
     if set(wanted) - known.keys():
-        raise ArgumentError(f"no family named {sorted(set(wanted) - known.keys())}; there are {sorted(known)}")
+        raise ArgumentError(
+            f"no family named {sorted(set(wanted) - known.keys())}; there are {sorted(known)}"
+        )
     dtypes, without = args.dtype or list(FORMATS), _without()
     pairs = sum(dtype not in without.get(name, ()) for name in wanted for dtype in dtypes)
     if not pairs:
@@ -71,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
     for name in devices:
         observe.device(name)  # a missing device ends the run here, by name
     examples = args.examples or PROFILES[args.profile]
-    seed = args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
+    seed = (
+        args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
+    )
     workers = args.workers or min(os.cpu_count() or 1, 8)
 
     out = Path(args.out)
@@ -89,16 +95,32 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress(total)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    status = pytest.main(_pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers), plugins=[progress])
+    status = pytest.main(
+        _pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers), plugins=[progress]
+    )
     progress.finish()
     seconds = round(time.monotonic() - start, 1)
     for name, reason in progress.lost:
         results.write({"type": "crash", "worker": "", "item": name, "reason": reason})
     interrupted = status == pytest.ExitCode.INTERRUPTED
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
-        results.write({"type": "crash", "worker": "main", "item": "pytest", "reason": f"pytest ended with exit code {int(status)}"})
+        results.write(
+            {
+                "type": "crash",
+                "worker": "main",
+                "item": "pytest",
+                "reason": f"pytest ended with exit code {int(status)}",
+            }
+        )
     if not interrupted or progress.lost:
-        results.write({"type": "end", "exit": report.exit_code(report.load(out / "results.jsonl"), complete=True), "finished": now(), "seconds": seconds})
+        results.write(
+            {
+                "type": "end",
+                "exit": report.exit_code(report.load(out / "results.jsonl"), complete=True),
+                "finished": now(),
+                "seconds": seconds,
+            }
+        )
     results.close()
     loaded = report.load(out / "results.jsonl")
     report.write(loaded, out / "report.html")
@@ -108,7 +130,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pytest_arguments(
-    out: Path, wanted: list[str], dtypes: list[str], devices: list[str], examples: int, seed: int, workers: int
+    out: Path,
+    wanted: list[str],
+    dtypes: list[str],
+    devices: list[str],
+    examples: int,
+    seed: int,
+    workers: int,
 ) -> list[str]:
     _, folder = location()
     arguments = [
@@ -202,10 +230,15 @@ def repro(path: str, device: str | None) -> int:
     if device:
         case = case.on(device)
     plain_arithmetic()
-    print(f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {len(case.graph.nodes)} nodes")
+    print(
+        f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {len(case.graph.nodes)} nodes"
+    )
     for k in case.graph.order():
         node = case.graph.nodes[k]
-        print(f"  node {k:>3}  {node}" + (f"  of {', '.join(map(str, node.of))}  {node.params or ''}" if node.op else ""))
+        print(
+            f"  node {k:>3}  {node}"
+            + (f"  of {', '.join(map(str, node.of))}  {node.params or ''}" if node.op else "")
+        )
     worst = 0
     for v in examine(case, observe):
         print(f"{v.mode}: {v.status}, {v.elements} elements compared" + (f", {v.reason}" if v.reason else ""))

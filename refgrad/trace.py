@@ -20,7 +20,9 @@ from refgrad.ops import arithmetic, indexing, linalg, normalization, reduction, 
 Array = Any
 Function = Callable[..., Any]
 
-FUNCTIONS: dict[Function, Function] = {}  # NumPy functions written as compositions of ops; filled by functions.py
+FUNCTIONS: dict[
+    Function, Function
+] = {}  # NumPy functions written as compositions of ops; filled by functions.py
 REDUCTIONS: dict[np.ufunc, Op] = {
     np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
     np.logaddexp: normalization.logsumexp,
@@ -83,7 +85,12 @@ def _in_place(symbol: str, op: Op) -> Function:
                 f"in NumPy. Write x = x {symbol[:-1]} ... instead."
             )
         result = apply(op, (self, _operand(other)), op.signature.defaults)
-        if type(result) is not type(self) or result.level != self.level or result.shape != self.shape or result.dtype != self.dtype:
+        if (
+            type(result) is not type(self)
+            or result.level != self.level
+            or result.shape != self.shape
+            or result.dtype != self.dtype
+        ):
             raise TracingError(
                 f"in-place {symbol} would turn an array of shape {self.shape} and dtype {self.dtype} into shape {result.shape} and "
                 f"dtype {result.dtype} or into another transformation's array. Write x = x {symbol[:-1]} ... instead."
@@ -153,7 +160,9 @@ class TracedArray(Traced):
 
     # --- what would lose the derivative ---
     def _lost(self, what: str, instead: str) -> TracingError:
-        return TracingError(f"{what} would lose the derivative of a traced array of shape {self.shape}. {instead}")
+        return TracingError(
+            f"{what} would lose the derivative of a traced array of shape {self.shape}. {instead}"
+        )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self._lost(
@@ -162,7 +171,10 @@ class TracedArray(Traced):
         )
 
     def __float__(self) -> float:
-        raise self._lost("float(x)", "Use NumPy functions instead of math functions (np.sin, not math.sin), and keep x as it is.")
+        raise self._lost(
+            "float(x)",
+            "Use NumPy functions instead of math functions (np.sin, not math.sin), and keep x as it is.",
+        )
 
     def __int__(self) -> int:
         raise self._lost("int(x)", "Compute integers from plain arrays, outside the differentiated function.")
@@ -171,7 +183,9 @@ class TracedArray(Traced):
         raise self._lost("use as an index", "Indices must be plain integers.")
 
     def __complex__(self) -> complex:
-        raise self._lost("complex(x)", "refgrad differentiates real functions: float16, float32, float64 and long double.")
+        raise self._lost(
+            "complex(x)", "refgrad differentiates real functions: float16, float32, float64 and long double."
+        )
 
     def item(self, *args: Any) -> Any:
         raise self._lost("x.item()", "Index with x[...] and keep the 0-d result.")
@@ -192,12 +206,19 @@ class TracedArray(Traced):
     __truediv__, __rtruediv__ = _binary(arithmetic.divide), _binary(arithmetic.divide, swapped=True)
     __pow__, __rpow__ = _binary(arithmetic.power), _binary(arithmetic.power, swapped=True)
     __mod__, __rmod__ = _binary(arithmetic.remainder), _binary(arithmetic.remainder, swapped=True)
-    __floordiv__, __rfloordiv__ = _binary(arithmetic.floor_divide), _binary(arithmetic.floor_divide, swapped=True)
+    __floordiv__, __rfloordiv__ = (
+        _binary(arithmetic.floor_divide),
+        _binary(arithmetic.floor_divide, swapped=True),
+    )
     __matmul__, __rmatmul__ = _binary(linalg.matmul), _binary(linalg.matmul, swapped=True)
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
     __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
     __ipow__ = _in_place("**=", arithmetic.power)
-    __neg__, __pos__, __abs__ = _unary(arithmetic.negative), _unary(arithmetic.positive), _unary(selection.abs)
+    __neg__, __pos__, __abs__ = (
+        _unary(arithmetic.negative),
+        _unary(arithmetic.positive),
+        _unary(selection.abs),
+    )
     __lt__, __le__ = _binary(selection.less), _binary(selection.less_equal)
     __gt__, __ge__ = _binary(selection.greater), _binary(selection.greater_equal)
     __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)
@@ -231,8 +252,14 @@ class TracedArray(Traced):
     # --- methods, as on ndarray ---
     def reshape(self, *shape_: Any, order: str = "C") -> Any:
         if order != "C":
-            raise NoRuleError(f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order")
-        return self._view(shape.reshape(self, shape=shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_))
+            raise NoRuleError(
+                f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
+            )
+        return self._view(
+            shape.reshape(
+                self, shape=shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
+            )
+        )
 
     def ravel(self) -> Any:
         return self.reshape(-1)
@@ -300,20 +327,27 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     if method == "outer":
         a, b = inputs
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
-    raise NoRuleError(f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them.")
+    raise NoRuleError(
+        f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
+    )
 
 
 def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
     if kwargs:
-        raise NoRuleError(f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is")
+        raise NoRuleError(
+            f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
+        )
     if where is not True and not np.all(plain(where)):
         raise TracingError(
-            f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. Use np.where(mask, f(np.where(mask, x, safe)), other)."
+            f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. "
+            "Use np.where(mask, f(np.where(mask, x, safe)), other)."
         )
     operands = tuple([_operand(x) for x in inputs])
     if dtype is not None:
-        operands = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands])
+        operands = tuple(
+            [x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands]
+        )
     op = BY_FUNCTION.get(ufunc)
     if op is not None:
         return apply(op, operands, op.signature.defaults)
@@ -336,18 +370,28 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
         return composition(*args, **kwargs)
     op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
     if op is None:
-        raise _no_rule(f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}")
+        raise _no_rule(
+            f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}"
+        )
     sig = op.signature
     count = len(sig.operands)
-    if len(args) == count and kwargs.keys() <= sig.defaults.keys() and not any(v is np._NoValue for v in kwargs.values()):
-        y = apply(op, tuple([_operand(x) for x in args]), {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
+    if (
+        len(args) == count
+        and kwargs.keys() <= sig.defaults.keys()
+        and not any(v is np._NoValue for v in kwargs.values())
+    ):
+        y = apply(
+            op, tuple([_operand(x) for x in args]), {**sig.defaults, **kwargs}
+        )  # the usual call, without sorting arguments
         return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
     names = _parameters(function)
     kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
     if kwargs.get("out") is not None:
-        raise TracingError(f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array.")
+        raise TracingError(
+            f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
+        )
     dtype = kwargs.pop("dtype", None)
     args = tuple([_operand(x) for x in args])
     if dtype is not None:
@@ -356,7 +400,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
     return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _parameters(function: Function) -> tuple[str, ...]:
     try:
         return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)

@@ -40,7 +40,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         if not same_structure(result, cotangent):
-            raise ArgumentError(f"vjp: the cotangent has the structure {_outline(cotangent)}, the value of f has {_outline(result)}")
+            raise ArgumentError(
+                f"vjp: the cotangent has the structure {_outline(cotangent)}, the value of f has {_outline(result)}"
+            )
         cotangents = leaves_as(cotangent, result)
         total: list[Any] = [None] * len(leaves)
         for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
@@ -59,9 +61,13 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer or complex primals.
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise ArgumentError(f"jvp: primals and tangents are tuples, one entry an argument; got {_outline(primals)} and {_outline(tangents)}")
+        raise ArgumentError(
+            f"jvp: primals and tangents are tuples, one entry an argument; got {_outline(primals)} and {_outline(tangents)}"
+        )
     if not same_structure(tuple(primals), tuple(tangents)):
-        raise ArgumentError(f"jvp: tangents have the structure {_outline(tangents)}, primals have {_outline(primals)}")
+        raise ArgumentError(
+            f"jvp: tangents have the structure {_outline(tangents)}, primals have {_outline(primals)}"
+        )
     leaves, rebuild = flatten(tuple(primals))
     names = paths(tuple(primals), "argument ")
     leaves = _differentiable(leaves, names, "jvp")
@@ -95,14 +101,13 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         value: Any = y if isinstance(y, (tuple, list, dict)) else _lower(y, tape)
         if isinstance(y, (tuple, list, dict)) or value.shape != ():
             raise ArgumentError(
-                f"grad: f must return a single number, got {_outline(value)}. Use jacrev, or vjp with a cotangent, for functions of more outputs."
+                f"grad: f must return a single number, got {_outline(value)}. "
+                "Use jacrev, or vjp with a cotangent, for functions of more outputs."
             )
         if value.dtype.kind != "f":
             raise DtypeError(f"grad: f must return a real floating-point number, got dtype {value.dtype}")
-        if isinstance(y, Var) and y.tape is tape:
-            bars = pull_back(tape, y.index, value.dtype.type(1), places)
-        else:
-            bars = [None] * len(leaves)
+        traced = isinstance(y, Var) and y.tape is tape
+        bars = pull_back(tape, y.index, value.dtype.type(1), places) if traced else [None] * len(leaves)
         gradient = rebuild([_zeros(x) if b is None else b for b, x in zip(bars, leaves, strict=True)])
         return value, gradient[0] if isinstance(argnums, int) else gradient
 
@@ -127,7 +132,10 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
         outputs, rebuild = flatten(value)
         blocks = []
         for k, y in enumerate(outputs):
-            rows = [pullback(rebuild([unit if j == k else _zeros(v) for j, v in enumerate(outputs)])) for unit in _units(y)]
+            rows = [
+                pullback(rebuild([unit if j == k else _zeros(v) for j, v in enumerate(outputs)]))
+                for unit in _units(y)
+            ]
             blocks.append(_stacked(rows, chosen, y, argnums))
         return rebuild(blocks)
 
@@ -156,7 +164,11 @@ def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
         for m, y in enumerate(outputs):
             jacobians = []
             for x, column in zip(leaves, columns, strict=True):
-                flat = np.stack([c[m] for c in column], axis=-1) if column else np.zeros((*np.shape(y), 0), x.dtype)
+                flat = (
+                    np.stack([c[m] for c in column], axis=-1)
+                    if column
+                    else np.zeros((*np.shape(y), 0), x.dtype)
+                )
                 jacobians.append(np.reshape(flat, np.shape(y) + x.shape))
             block = rebuild(jacobians)
             blocks.append(block[0] if isinstance(argnums, int) else block)
@@ -200,14 +212,18 @@ def _differentiable(leaves: list[Any], names: list[str], who: str) -> list[Array
                 "i": "Pass floating-point numbers: x.astype(float).", "u": "Pass floating-point numbers: x.astype(float).",
                 "b": "A boolean cannot be differentiated: keep it out of the differentiated arguments (argnums).",
             }.get(x.dtype.kind, "Pass arrays of numbers.")  # fmt: skip
-            raise DtypeError(f"{who}: {name} has dtype {x.dtype}; float16, float32, float64 or long double is expected. {advice}")
+            raise DtypeError(
+                f"{who}: {name} has dtype {x.dtype}; float16, float32, float64 or long double is expected. {advice}"
+            )
     return arrays
 
 
 def _fitting(x: Any, like: Array, what: str) -> Array:
     x = _array(x)
     if x.shape != like.shape:
-        raise ArgumentError(f"{what} has shape {x.shape}, its value has shape {like.shape}; they must be equal")
+        raise ArgumentError(
+            f"{what} has shape {x.shape}, its value has shape {like.shape}; they must be equal"
+        )
     if x.dtype.kind not in "fiub":
         raise DtypeError(f"{what} has dtype {x.dtype}; a real dtype is expected")
     return x if x.dtype == like.dtype else x.astype(like.dtype)
@@ -217,7 +233,9 @@ def _chosen(args: tuple[Any, ...], argnums: Argnums, who: str) -> tuple[tuple[An
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for k in positions:
         if not isinstance(k, int) or not -len(args) <= k < len(args):
-            raise ArgumentError(f"{who}: argnums={argnums!r} names argument {k!r}, but f was called with {len(args)} positional arguments")
+            raise ArgumentError(
+                f"{who}: argnums={argnums!r} names argument {k!r}, but f was called with {len(args)} positional arguments"
+            )
     positions = tuple(k % len(args) for k in positions)
     return tuple(args[k] for k in positions), positions
 

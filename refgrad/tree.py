@@ -41,7 +41,12 @@ def _walk(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
 def same_structure(a: Any, b: Any) -> bool:
     """Whether two structures differ in leaves alone."""
     if isinstance(a, dict) or isinstance(b, dict):
-        return isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys() and all(same_structure(a[k], b[k]) for k in a)
+        return (
+            isinstance(a, dict)
+            and isinstance(b, dict)
+            and a.keys() == b.keys()
+            and all(same_structure(a[k], b[k]) for k in a)
+        )
     if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
         return (
             isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)) and len(a) == len(b)

@@ -13,7 +13,13 @@ from .mlp import mlp
 from .ops import ops
 from .softmax import softmax
 
-FAMILIES: dict[str, Callable[[Source, str], Case]] = {"graphs": graphs, "mlp": mlp, "softmax": softmax, "matmul": matmul, "ops": ops}
+FAMILIES: dict[str, Callable[[Source, str], Case]] = {
+    "graphs": graphs,
+    "mlp": mlp,
+    "softmax": softmax,
+    "matmul": matmul,
+    "ops": ops,
+}
 
 # Formats that a family does not judge yet: at extremes of so short a range its ops have not been looked into.
 WITHOUT: dict[str, tuple[str, ...]] = {"ops": ("bfloat16", "float16")}

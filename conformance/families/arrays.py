@@ -36,7 +36,9 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
     if style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
     elif style == "small":
-        x = rng.standard_normal(shape) * (2.0**-5 if dtype == "float16" else 1e-3)  # products stay normal numbers: 2^-14 is the least
+        x = rng.standard_normal(shape) * (
+            2.0**-5 if dtype == "float16" else 1e-3
+        )  # products stay normal numbers: 2^-14 is the least
     elif style == "unit":
         x = rng.uniform(-0.9, 0.9, shape)
     elif style == "positive":
@@ -74,7 +76,9 @@ def finish(source: Source, family: str, graph: Graph, inputs: dict[str, Array], 
 
 def _scale(slopes: list[Array], dtype: str) -> Array:
     """The power of two, at most 1, that brings all of them below the largest slope of the dtype (exact: weights have few digits)."""
-    largest = max((np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0)
+    largest = max(
+        (np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0
+    )
     return CARRIER[dtype](2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE[dtype])[1]))
 
 
@@ -101,5 +105,12 @@ def _tangents(graph: Graph, values: list[Array], tangents: dict[str, Array]) -> 
             dots[k] = tangents[node.name].astype(np.float64) if node.name else None
         elif node.op.signature.differentiable:
             ours = [dots[j] for j in node.of]
-            dots[k] = push(node.op, tuple(values[j] for j in node.of), node.params, tuple(t is not None for t in ours), ours, values[k])
+            dots[k] = push(
+                node.op,
+                tuple(values[j] for j in node.of),
+                node.params,
+                tuple(t is not None for t in ours),
+                ours,
+                values[k],
+            )
     return dots

@@ -54,7 +54,13 @@ def _key(source: Source, x: Array) -> Params:
     n = x.shape[0] if x.ndim else 0
     keys: list[Any] = [(Ellipsis,), (Ellipsis, None)]
     if n:
-        keys += [(slice(None, None, 2),), (slice(1, None),), (-1,), (np.array([0, 0, n - 1]),), (np.arange(n) % 2 == 0,)]
+        keys += [
+            (slice(None, None, 2),),
+            (slice(1, None),),
+            (-1,),
+            (np.array([0, 0, n - 1]),),
+            (np.arange(n) % 2 == 0,),
+        ]
     return {"key": source.choice(keys)}
 
 
@@ -107,7 +113,11 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
                 return False
     for k, x in enumerate(operands):
         interval = op.domain.interval(k)
-        if not op.domain.smooth and interval.hole is not None and not any(s.allowed[k] is None for s in op.special if k < len(s.allowed)):
+        if (
+            not op.domain.smooth
+            and interval.hole is not None
+            and not any(s.allowed[k] is None for s in op.special if k < len(s.allowed))
+        ):
             continue
         if not interval.contains(x):
             return False
@@ -139,7 +149,10 @@ class _Builder:
 
     def grow(self, names: tuple[str, ...]) -> bool:
         """Add one node: the first op from a drawn place on that fits drawn operands."""
-        start, of = self.source.integer(0, len(names) - 1), (self.pick(3), self.pick(len(self.values)), self.pick(len(self.values)))
+        start, of = (
+            self.source.integer(0, len(names) - 1),
+            (self.pick(3), self.pick(len(self.values)), self.pick(len(self.values))),
+        )
         for k in range(len(names)):
             op = REGISTRY.get(names[(start + k) % len(names)])
             if op is not None and op.torch is not None and self._add(op, of):
@@ -156,7 +169,10 @@ class _Builder:
         try:
             if not _admissible(op, operands):
                 return False
-            params = {**op.signature.defaults, **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {})}
+            params = {
+                **op.signature.defaults,
+                **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {}),
+            }
             with np.errstate(all="ignore"):
                 y = np.asarray(apply(op, operands, params))
         except (ValueError, IndexError):  # shapes that do not fit this op
@@ -173,7 +189,9 @@ def graphs(source: Source, dtype: str) -> Case:
     builder = _Builder(source, dtype)
     pools = (ELEMENTWISE, ELEMENTWISE, tuple(PARAMS), ELEMENTWISE, LINEAR)
     for _ in range(12):
-        more = source.integer(0, 7)  # a question before every step, so that shrinking can take out any of them
+        more = source.integer(
+            0, 7
+        )  # a question before every step, so that shrinking can take out any of them
         if not more and len(builder.graph.nodes) > len(builder.inputs):
             break
         builder.grow(source.choice(pools))

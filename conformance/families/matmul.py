@@ -30,7 +30,7 @@ FORMS: dict[str, Form] = {
     "affine": (lambda a, b, c: a @ b + c, lambda n, k, m: ((n, k), (k, m), (m,))),
     "chain": (lambda a, b, c: (a @ b) @ c, lambda n, k, m: ((n, k), (k, m), (m, n))),
     "gram": (lambda a: a.T @ a, lambda n, k, m: ((n, k),)),
-    "outer": (lambda a, b: np.outer(a, b), lambda n, k, m: ((n,), (m,))),
+    "outer": (np.outer, lambda n, k, m: ((n,), (m,))),
     "einsum": (lambda a, b: np.einsum("ij,jk->ki", a, b), lambda n, k, m: ((n, k), (k, m))),
     "tensordot": (lambda a, b: np.tensordot(a, b, axes=1), lambda n, k, m: ((n, k), (k, m))),
 }

@@ -32,7 +32,9 @@ def mlp(source: Source, dtype: str) -> Case:
     inputs: dict[str, Array] = {"x": numbers(source, (batch, widths[0]), dtype, style)}
     for k in range(depth):
         scale = 1.0 if style == "ties" else 1.0 / np.sqrt(widths[k])
-        inputs[f"w{k}"] = rounded(scale * numbers(source, (widths[k], widths[k + 1]), dtype, style).astype(float), dtype)
+        inputs[f"w{k}"] = rounded(
+            scale * numbers(source, (widths[k], widths[k + 1]), dtype, style).astype(float), dtype
+        )
         inputs[f"b{k}"] = numbers(source, (widths[k + 1],), dtype, style)
     labels = source.rng.integers(0, widths[-1], batch)
     target = numbers(source, (batch, widths[-1]), dtype)

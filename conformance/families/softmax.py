@@ -45,7 +45,9 @@ def softmax(source: Source, dtype: str) -> Case:
     kind = source.choice(LOGITS)
     x = logits(source, shape, dtype, kind)
     axis = source.integer(-len(shape), len(shape) - 1)
-    form = source.choice(("softmax", "log_softmax", "logsumexp", "cross_entropy", "scaled softmax", "weighted log_softmax"))
+    form = source.choice(
+        ("softmax", "log_softmax", "logsumexp", "cross_entropy", "scaled softmax", "weighted log_softmax")
+    )
     w = rounded(source.rng.integers(1, 5, shape) / 2.0, dtype)
     inputs = {"x": x}
     if form == "cross_entropy":

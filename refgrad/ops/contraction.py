@@ -145,7 +145,9 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = radius + steps * fmt.u_acc * full + (terms * max(later) * fmt.eta if n > 1 else 0.0)
     radius = bounds.partial_overflow(fmt, forward, y, radius, full, size, params)
-    if n > 2 and math.prod(tops) * terms > fmt.max:  # a product of some of the operands may overflow, in the order a kernel chooses
+    if (
+        n > 2 and math.prod(tops) * terms > fmt.max
+    ):  # a product of some of the operands may overflow, in the order a kernel chooses
         radius = np.where(np.isinf(y), np.nan, np.inf)
     if fmt.u != fmt.u_acc:
         # Half formats store each intermediate result and the sum. Products too: where nothing is contracted (an outer product, a label

@@ -15,7 +15,6 @@ from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
-from refgrad.ops.reduction import ghost
 
 Array = Any
 
@@ -137,7 +136,9 @@ def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params
     shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
     radius = bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
-    if fmt.u != fmt.u_acc and np.size(y) == 1:  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
+    if (
+        fmt.u != fmt.u_acc and np.size(y) == 1
+    ):  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
         radius = radius + fmt.u * (forward(np.abs(xs[0]), np.abs(xs[1]), **params) + radius)
     return radius
 
@@ -220,7 +221,9 @@ def _workable(y: Array, power: float = 1.0) -> Array:
 
 
 # Whether y^power keeps well inside the range in which we compute, which need not be the one that is judged: no radius counts.
-workable = register("workable", _workable, jvp=None, vjp=None, rounding=lambda fmt, forward, y, xs, es, params: None)
+workable = register(
+    "workable", _workable, jvp=None, vjp=None, rounding=lambda fmt, forward, y, xs, es, params: None
+)
 
 
 def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
@@ -233,7 +236,9 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     y = np.where(y == 0, 1.0, y)
     scale = np.where(workable(y, power=ord - 1), 1.0, y)
     x, y = x / scale, y / scale
-    if ord > 1:  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
+    if (
+        ord > 1
+    ):  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
         return np.sign(x) * np.abs(x) ** (ord - 1), y ** (ord - 1)
     zero = x == 0  # any slope is right there, and its derivative is anything (the record says so)
     safe = np.where(zero, 1.0, x)

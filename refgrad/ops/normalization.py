@@ -251,7 +251,9 @@ def _cross_entropy_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, pa
     radius = carried + (count - 1) * fmt.u * (
         np.abs(y) + carried
     )  # terms are of one sign: their sum is its own size
-    radius = np.where((np.abs(y) * count > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)  # the sum overflows before it is divided
+    radius = np.where(
+        (np.abs(y) * count > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius
+    )  # the sum overflows before it is divided
     return radius + 2 * fmt.store(y, radius)
 
 

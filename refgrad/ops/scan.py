@@ -147,13 +147,18 @@ def _as_quotients_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, p
     )
     inverse = np.where(factors > 0, 1.0 / np.where(factors > 0, factors, 1.0), 0.0)
     if params["reverse"]:
-        extra = np.flip(_cumsum(np.flip(lost * terms, axis), axis), axis) * inverse + np.shape(y)[axis] * fmt.eta * inverse
+        extra = (
+            np.flip(_cumsum(np.flip(lost * terms, axis), axis), axis) * inverse
+            + np.shape(y)[axis] * fmt.eta * inverse
+        )
         sums = np.flip(_cumsum(np.flip(terms * _cumprod(factors, axis), axis), axis), axis)
         unsafe = unsafe | (sums > fmt.max)
         unsafe = np.flip(np.logical_or.accumulate(np.flip(unsafe, axis), axis), axis)
     else:
         ratios = _cumsum(terms * inverse, axis)
-        extra = lost * ratios + np.shape(y)[axis] * fmt.eta * _cumprod(factors, axis)  # a quotient may underflow
+        extra = lost * ratios + np.shape(y)[axis] * fmt.eta * _cumprod(
+            factors, axis
+        )  # a quotient may underflow
         unsafe = unsafe | (ratios > fmt.max)
     return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + extra)
 

@@ -89,7 +89,9 @@ def _symmetric(a: Array) -> list[Array]:
     top = np.max(np.abs(a), axis=(-2, -1), initial=0)
     top = np.where(top > 0, top, 1)
     scaled = (a / top[..., None, None]).astype(np.float64)
-    sigma = np.linalg.svd(np.where(np.isfinite(scaled), scaled, 0), compute_uv=False)  # it does not return from NaN
+    sigma = np.linalg.svd(
+        np.where(np.isfinite(scaled), scaled, 0), compute_uv=False
+    )  # it does not return from NaN
     sigma = np.where(np.all(np.isfinite(scaled), axis=(-2, -1))[..., None], sigma, np.nan)
     sigma = (sigma + n * 2.0**-50 * sigma[..., :1]).astype(a.dtype) * top[..., None]
     s = [np.ones(a.shape[:-2], a.dtype)] + [np.zeros(a.shape[:-2], a.dtype)] * n

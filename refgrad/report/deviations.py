@@ -34,5 +34,7 @@ def known(run: Run) -> tuple[Known, ...]:
         reason, link = about.get(name, ("", ""))
         results = sorted(seen[name], key=lambda r: (len(r.nodes), r.elements, r.order))
         where = ", ".join(sorted({f"{r.dtype} {r.device} {r.mode}" for r in results}))
-        found.append(Known(name, reason, link, len({r.id for r in results}), len(results), where, results[0].message))
+        found.append(
+            Known(name, reason, link, len({r.id for r in results}), len(results), where, results[0].message)
+        )
     return tuple(found)

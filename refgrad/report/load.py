@@ -66,7 +66,9 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
     results.sort(key=lambda r: r.order)
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
-    return Run(header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn)
+    return Run(
+        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn
+    )
 
 
 def _not_strict(literal: str) -> NoReturn:

@@ -10,7 +10,9 @@ from refgrad.report.text import count, percent
 from refgrad.testing.shares import fewest, required, short
 
 REACHED, BELOW, CHANCE, FEW, OPEN = "reached", "below", "below, within chance", "too few planted to judge", ""
-AT_LEAST_HALF = fewest(0.5)  # a check that misses so many and catches none sees less than every second error, chance set aside
+AT_LEAST_HALF = fewest(
+    0.5
+)  # a check that misses so many and catches none sees less than every second error, chance set aside
 
 
 @dataclass(frozen=True, slots=True)

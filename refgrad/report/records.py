@@ -166,7 +166,9 @@ class Result:
     @property
     def text(self) -> str:
         """The one thing to say about it: a disagreement has a sentence, everything else a reason."""
-        return self.message or self.reason if self.status in (DISAGREE, KNOWN) else self.reason or self.message
+        return (
+            self.message or self.reason if self.status in (DISAGREE, KNOWN) else self.reason or self.message
+        )
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -44,7 +44,12 @@ def table(run: Run, color: bool = False) -> str:
     if found or run.crashes:
         lines.append("")
     for k in known(run):
-        lines.append(cut(f"known  {one_line(k.id)}  {brief(k.cases)} case{'s' * (k.cases != 1)}  {one_line(k.link)}", WIDTH))
+        lines.append(
+            cut(
+                f"known  {one_line(k.id)}  {brief(k.cases)} case{'s' * (k.cases != 1)}  {one_line(k.link)}",
+                WIDTH,
+            )
+        )
     if known(run):
         lines.append("")
     lines += _audited(run)

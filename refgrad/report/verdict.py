@@ -93,7 +93,9 @@ def _blindness(run: Run) -> list[str]:
     below = missed(run)
     if below:
         more = f", and {len(below) - 4} more" if len(below) > 4 else ""
-        return [f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."]
+        return [
+            f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."
+        ]
     notes = []
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
@@ -101,7 +103,9 @@ def _blindness(run: Run) -> list[str]:
     kinds = [p for p in powers(run) if p.required is not None]
     few = sum(p.state == FEW for p in kinds)
     if few:
-        notes.append(f"Too few errors were planted to judge {few} of {several(len(kinds), 'kind')}; a longer run plants more.")
+        notes.append(
+            f"Too few errors were planted to judge {few} of {several(len(kinds), 'kind')}; a longer run plants more."
+        )
     return notes
 
 

@@ -36,7 +36,9 @@ class Anchored(Judge):
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
         self.sharp = replace(self.fmt, kinks=False)
-        self.balls: list[Any] = [None] * len(self.graph.nodes)  # the framework's own value of every node, taken as exact
+        self.balls: list[Any] = [None] * len(
+            self.graph.nodes
+        )  # the framework's own value of every node, taken as exact
         for k in self.order:
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])
@@ -60,9 +62,22 @@ class Anchored(Judge):
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
-            operands = tuple([Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in [self.balls[j] for j in node.of]])
+            operands = tuple(
+                [
+                    Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b
+                    for b in [self.balls[j] for j in node.of]
+                ]
+            )
             expected = apply(node.op, operands, node.params)
-            self.ask(tally, ("values", k), k, node.op.name, expected, f"value of {node.op.name} (node {k})", nan=True)
+            self.ask(
+                tally,
+                ("values", k),
+                k,
+                node.op.name,
+                expected,
+                f"value of {node.op.name} (node {k})",
+                nan=True,
+            )
         return tally.verdict()
 
     def forward(self) -> Verdict:
@@ -81,11 +96,15 @@ class Anchored(Judge):
                 operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
                 expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
                 if expected is not None:
-                    expected = self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
+                    expected = self._settled_tangent(
+                        node, operands, active, tangents, y, self.seen.values[k], expected
+                    )
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
                 expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:
-                self.ask(tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})")
+                self.ask(
+                    tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
+                )
         return tally.verdict()
 
     def reverse(self) -> Verdict:
@@ -97,14 +116,24 @@ class Anchored(Judge):
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
-        due: set[int] = set()  # nodes that a derivative reaches: the framework may not leave their gradient out
+        due: set[int] = (
+            set()
+        )  # nodes that a derivative reaches: the framework may not leave their gradient out
         for k in reversed(self.order):
             node = self.graph.nodes[k]
             if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
                 parts = [x_bar for _, x_bar in sent[k]]
                 expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
                 users = list(dict.fromkeys(op for op, _ in sent[k]))
-                self.ask(tally, ("cotangents", k), k, " or ".join(users), expected, self._gradient_of(node, k), users)
+                self.ask(
+                    tally,
+                    ("cotangents", k),
+                    k,
+                    " or ".join(users),
+                    expected,
+                    self._gradient_of(node, k),
+                    users,
+                )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
@@ -115,7 +144,10 @@ class Anchored(Judge):
                     for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
                 ]
                 due.update(j for _, j, _ in arrived)
-                for position, j, x_bar in [*arrived, *self._nothing(node, k, {position for position, *_ in arrived})]:
+                for position, j, x_bar in [
+                    *arrived,
+                    *self._nothing(node, k, {position for position, *_ in arrived}),
+                ]:
                     blamed, part = node.op.name, self.seen.parts.get((k, position))
                     if part is not None:
                         what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
@@ -128,10 +160,22 @@ class Anchored(Judge):
         """A cotangent by the op's special points."""
         assert node.op is not None
         found = points.patches(node.op, tuple([values[j] for j in node.of]), node.params, position)
-        single = np.ndim(y_bar) == 0 or np.shape(y_bar) == np.shape(values[node.of[position]]) and node.op.signature.defaults.keys() <= SHARED
+        single = np.ndim(y_bar) == 0 or (
+            np.shape(y_bar) == np.shape(values[node.of[position]])
+            and node.op.signature.defaults.keys() <= SHARED
+        )
         return points.settled(x_bar, y_bar, found, self.fmt, single=single)
 
-    def _settled_tangent(self, node: Node, operands: tuple[Any, ...], active: tuple[bool, ...], tangents: list[Any], y: Any, got: Array, expected: Any) -> Any:
+    def _settled_tangent(
+        self,
+        node: Node,
+        operands: tuple[Any, ...],
+        active: tuple[bool, ...],
+        tangents: list[Any],
+        y: Any,
+        got: Array,
+        expected: Any,
+    ) -> Any:
         """A tangent by the op's special points: nothing is defined where the value is NaN or an operand meets a point without a derivative.
 
         Where sets are allowed, the tangent may be any sum of members times tangents.
@@ -149,18 +193,28 @@ class Anchored(Judge):
                     continue
                 t = tangents[j].value
                 with np.errstate(invalid="ignore"):
-                    low, high = low + np.where(places, np.fmin(a * t, b * t), 0.0), high + np.where(places, np.fmax(a * t, b * t), 0.0)
+                    low, high = (
+                        low + np.where(places, np.fmin(a * t, b * t), 0.0),
+                        high + np.where(places, np.fmax(a * t, b * t), 0.0),
+                    )
                 value[places & (a > b)] = np.nan
                 met = met | places
         with np.errstate(invalid="ignore"):
             span = met & np.isfinite(low) & np.isfinite(high) & ~np.isnan(value)
-            value, radius = np.where(span, (low + high) / 2, value), np.where(span, (high - low) / 2 + 2 * self.fmt.store(np.maximum(abs(low), abs(high))), radius)
+            value, radius = (
+                np.where(span, (low + high) / 2, value),
+                np.where(
+                    span, (high - low) / 2 + 2 * self.fmt.store(np.maximum(abs(low), abs(high))), radius
+                ),
+            )
         return Ball(np.where(met & ~span, np.nan, value), radius, self.fmt)
 
     def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
         """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
         told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
-        alone = [(i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None]
+        alone = [
+            (i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None
+        ]
         heard = [(i, j) for i, j in told if self.seen.parts.get((k, i)) is not None]
         return [(i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*alone, *heard]]
 
@@ -172,4 +226,8 @@ class Anchored(Judge):
         return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
 
     def _gradient_of(self, node: Node, k: int) -> str:
-        return f"gradient of input {node.name!r}" if node.op is None else f"gradient of node {k} ({node.op.name})"
+        return (
+            f"gradient of input {node.name!r}"
+            if node.op is None
+            else f"gradient of node {k} ({node.op.name})"
+        )

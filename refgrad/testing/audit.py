@@ -71,11 +71,26 @@ class Audit:
                     wrong = draw(scene, rng)
                     made = None if wrong is None else wrong(scene)
                     if wrong is not None and made is not None:
-                        self._put(mutation, place, nearest(parts(made)[0], anchored.fmt), wrong, anchored, whole, reference)
+                        self._put(
+                            mutation,
+                            place,
+                            nearest(parts(made)[0], anchored.fmt),
+                            wrong,
+                            anchored,
+                            whole,
+                            reference,
+                        )
                         break
 
     def _put(
-        self, mutation: str, place: Place, array: Array, wrong: Wrong, anchored: Anchored, whole: Whole, reference: _Reference
+        self,
+        mutation: str,
+        place: Place,
+        array: Array,
+        wrong: Wrong,
+        anchored: Anchored,
+        whole: Whole,
+        reference: _Reference,
     ) -> None:
         seen = _with(anchored.seen, place, array)
         same = bool(np.array_equal(array, _at(anchored.seen, place), equal_nan=True))
@@ -120,13 +135,19 @@ class _Reference:
         question, fmt = self.judge.asked.get(place), self.anchored.fmt
         if question is None:
             return False
-        right = question.expected if isinstance(question.expected, Ball) else exact(question.expected, self.judge.fmt)
+        right = (
+            question.expected
+            if isinstance(question.expected, Ball)
+            else exact(question.expected, self.judge.fmt)
+        )
         made = wrong(Scene(self.judge, place, right))
         if made is None:
             return True
         (value, radius), (other, other_radius) = parts(right), parts(made)
         same = nearest(value, fmt) == nearest(other, fmt)
-        room = radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))  # this comparison rounds, too
+        room = (
+            radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))
+        )  # this comparison rounds, too
         near = np.isfinite(room) & (np.abs(other - value) <= room)
         return bool(np.all(np.isnan(value) | same | near))
 
@@ -135,7 +156,10 @@ def unrounded(fmt: Format) -> Format:
     """The format with the rounding of its wide format in place of its own."""
     wide = np.finfo(fmt.wide)
     u = float(wide.eps) / 2
-    largest, least = float(min(wide.max, np.finfo(float).max)), max(float(wide.smallest_subnormal), 5e-324)  # as far as a float goes
+    largest, least = (
+        float(min(wide.max, np.finfo(float).max)),
+        max(float(wide.smallest_subnormal), 5e-324),
+    )  # as far as a float goes
     return replace(fmt, u=u, u_acc=u, eta=least, max=largest, bits=wide.nmant + 1)
 
 
@@ -168,7 +192,11 @@ def _agreed(judge: Judge, place: Place) -> bool:
 def _is_whole(whole: Whole, place: Place) -> bool:
     """Whether the end-to-end check ought to look there: gradients of inputs, tangents of outputs."""
     part, k = place
-    return k in whole.graph.inputs.values() if part == "cotangents" else part == "tangents" and k in whole.graph.outputs
+    return (
+        k in whole.graph.inputs.values()
+        if part == "cotangents"
+        else part == "tangents" and k in whole.graph.outputs
+    )
 
 
 def _at(seen: Observation, place: Place) -> Array:

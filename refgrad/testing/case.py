@@ -78,7 +78,9 @@ class Case:
         arrays: dict[str, dict[str, Array]] = {}
         for part in ("inputs", "tangents"):
             if not isinstance(data[part], dict) or data[part].keys() != graph.inputs.keys():
-                raise CaseFileError(f"{part} are given for {list(data[part])}, the graph has inputs {list(graph.inputs)}")
+                raise CaseFileError(
+                    f"{part} are given for {list(data[part])}, the graph has inputs {list(graph.inputs)}"
+                )
             arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
         layouts = data.get("layouts", {})
         if not isinstance(layouts, dict) or not set(layouts.values()) <= set(LAYOUTS):

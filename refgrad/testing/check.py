@@ -25,7 +25,14 @@ Function = Callable[..., Any]
 
 
 def check_vjp(
-    f: Function, f_vjp: Function, args: Sequence[Any], *, dtype: str = "float64", repeats: int = 3, seed: int = 0, raise_exception: bool = True
+    f: Function,
+    f_vjp: Function,
+    args: Sequence[Any],
+    *,
+    dtype: str = "float64",
+    repeats: int = 3,
+    seed: int = 0,
+    raise_exception: bool = True,
 ) -> Report:
     """Check a hand-derived backward.
 
@@ -46,18 +53,35 @@ def check_vjp(
     active = [k for k in range(len(leaves)) if where[k]]
     y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
     for _ in range(repeats):
-        y_bar = _weights(rng, np.shape(y) if not isinstance(y, Ball) else y.shape, fmt)
+        y_bar = _weights(rng, np.shape(y) if not isinstance(y, Ball) else y.shape)
         expected = pullback(exact(y_bar, fmt))
         got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
         if any(_strange(g) for g in got):
-            got = [_confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)]
+            got = [
+                _confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)
+            ]
         for k, x_bar in zip(active, expected, strict=True):
-            tally.add(-1, getattr(f_vjp, "__name__", "f_vjp"), _compare(got[k], x_bar, fmt, f"gradient of {names[k]}"))
-    return Report(f"check_vjp({_name(f)}, {_name(f_vjp)})", [(dtype, tally.verdict())], "call check_vjp with the same arguments and seed").settle(raise_exception)
+            tally.add(
+                -1,
+                getattr(f_vjp, "__name__", "f_vjp"),
+                _compare(got[k], x_bar, fmt, f"gradient of {names[k]}"),
+            )
+    return Report(
+        f"check_vjp({_name(f)}, {_name(f_vjp)})",
+        [(dtype, tally.verdict())],
+        "call check_vjp with the same arguments and seed",
+    ).settle(raise_exception)
 
 
 def check_jvp(
-    f: Function, f_jvp: Function, args: Sequence[Any], *, dtype: str = "float64", repeats: int = 3, seed: int = 0, raise_exception: bool = True
+    f: Function,
+    f_jvp: Function,
+    args: Sequence[Any],
+    *,
+    dtype: str = "float64",
+    repeats: int = 3,
+    seed: int = 0,
+    raise_exception: bool = True,
 ) -> Report:
     """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
 
@@ -70,13 +94,24 @@ def check_jvp(
     plain, _ = flatten(tuple(args))
     active = [k for k in range(len(leaves)) if where[k]]
     for _ in range(repeats):
-        tangents = [_weights(rng, np.shape(x), fmt) if w else np.zeros(np.shape(x)) for x, w in zip(plain, where, strict=True)]
-        _, expected = jvp(_on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active])
-        got = _evaluate(f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents)))
+        tangents = [
+            _weights(rng, np.shape(x)) if w else np.zeros(np.shape(x))
+            for x, w in zip(plain, where, strict=True)
+        ]
+        _, expected = jvp(
+            _on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active]
+        )
+        got = _evaluate(
+            f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
+        )
         if _strange(got):
             got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
         tally.add(-1, _name(f_jvp), _compare(got, expected, fmt, "tangent of the result"))
-    return Report(f"check_jvp({_name(f)}, {_name(f_jvp)})", [(dtype, tally.verdict())], "call check_jvp with the same arguments and seed").settle(raise_exception)
+    return Report(
+        f"check_jvp({_name(f)}, {_name(f_jvp)})",
+        [(dtype, tally.verdict())],
+        "call check_jvp with the same arguments and seed",
+    ).settle(raise_exception)
 
 
 def _format(dtype: str) -> Format:
@@ -93,7 +128,9 @@ def _balls(args: Sequence[Any], fmt: Format) -> tuple[tuple[Any, ...], list[bool
     leaves, rebuild = flatten(tuple(args))
     where = [np.asarray(x).dtype.kind == "f" for x in leaves]
     if not any(where):
-        raise DtypeError(f"no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one is expected")
+        raise DtypeError(
+            f"no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one is expected"
+        )
     return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
 
 
@@ -106,7 +143,9 @@ def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
             full[k] = x
         y = f(*rebuild(full))
         if isinstance(y, (tuple, list, dict)):
-            raise ArgumentError(f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one.")
+            raise ArgumentError(
+                f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one."
+            )
         return y
 
     return call
@@ -145,16 +184,20 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
     if not isinstance(got, (tuple, list)):
         got = (got,)
     if len(got) != len(args):
-        raise ArgumentError(f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)")
+        raise ArgumentError(
+            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)"
+        )
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):
         if g is not None and not same_structure(g, x):
-            raise ArgumentError(f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree")
+            raise ArgumentError(
+                f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree"
+            )
         found.extend([None] * len(flatten(x)[0]) if g is None else leaves_as(g, x))
     return found
 
 
-def _weights(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(-8, 9, shape) / 4.0 + 0.25
 
 

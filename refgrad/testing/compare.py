@@ -41,7 +41,9 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool
             error = np.where(np.isnan(error), np.inf, error)
         ratio = np.where(error == 0, 0.0, error / bound)  # a bound of zero and an error: infinite
         ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
-        kept_bound, kept_size = (bound, magnitude) if counted is None else (bound[counted], magnitude[counted])
+        kept_bound, kept_size = (
+            (bound, magnitude) if counted is None else (bound[counted], magnitude[counted])
+        )
         small = 64 * fmt.eta
         result.skipped, result.elements = skipped, int(kept_bound.size)
         result.loose = int((kept_bound > np.maximum(0.1 * kept_size, small)).sum())
@@ -51,7 +53,9 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool
 
     def element(k: int) -> Element:
         place = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
-        return Element(float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulps[k]), place, what)
+        return Element(
+            float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulps[k]), place, what
+        )
 
     if result.elements:
         result.worst = element(int(np.argmax(ratio if counted is None else np.where(counted, ratio, -1.0))))

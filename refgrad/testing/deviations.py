@@ -1,7 +1,7 @@
 """Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
 
-An entry covers disagreements of its ops, modes, dtypes and devices; ``families`` and ``got`` narrow it further. Its evidence is a case file; where that case agrees, the
-entry is out of date, and the run fails until it is removed.
+An entry covers disagreements of its ops, modes, dtypes and devices; ``families`` and ``got`` narrow it further. Its
+evidence is a case file; where that case agrees, the entry is out of date, and the run fails until it is removed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ class Scene:
     judge: Anchored
     place: Place
     base: Ball
-    node: int = field(init=False)  # the node whose op made the array: in reverse mode the user that sent it, -1 where several did
+    node: int = field(
+        init=False
+    )  # the node whose op made the array: in reverse mode the user that sent it, -1 where several did
     position: int = field(init=False)  # the operand of that node to which a cotangent belongs
 
     def __post_init__(self) -> None:
@@ -95,7 +97,9 @@ class Scene:
             sent = contributions(local, len(xs), values, self.arriving() if y_bar is None else y_bar)  # type: ignore[arg-type]
             found = next((x_bar for position, _, x_bar in sent if position == self.position), None)
             return None if found is None else _ball(unbroadcast(found, self.base.shape), judge)
-        tangents = [None if t is None else exact(t, judge.fmt) for t in [judge.seen.tangents[j] for j in node.of]]
+        tangents = [
+            None if t is None else exact(t, judge.fmt) for t in [judge.seen.tangents[j] for j in node.of]
+        ]
         active = tuple([t is not None and position != without for position, t in enumerate(tangents)])
         if not any(active):
             return None
@@ -161,7 +165,9 @@ def _roll(scene: Scene, rng: Random) -> Wrong | None:
 
 def _transpose(scene: Scene, _rng: Random) -> Wrong | None:
     shape = scene.base.shape
-    return changed(lambda x: np.swapaxes(x, -1, -2)) if len(shape) > 1 and shape[-1] == shape[-2] > 1 else None
+    return (
+        changed(lambda x: np.swapaxes(x, -1, -2)) if len(shape) > 1 and shape[-1] == shape[-2] > 1 else None
+    )
 
 
 # --- errors of the op ---------------------------------------------------------------------------------------------------
@@ -175,8 +181,14 @@ def _dropped_path(scene: Scene, rng: Random) -> Wrong | None:
         users = scene.users()
         gone = int(rng.integers(len(users)))
         left = [u for k, u in enumerate(users) if k != gone]
-        return lambda s: _ball(arithmetic.fan_in(*[exact(s.judge.seen.parts[u], s.judge.fmt) for u in left]), s.judge)
-    active = [k for k, j in enumerate(scene.source.of) if scene.judge.seen.tangents[j] is not None] if scene.source else []
+        return lambda s: _ball(
+            arithmetic.fan_in(*[exact(s.judge.seen.parts[u], s.judge.fmt) for u in left]), s.judge
+        )
+    active = (
+        [k for k, j in enumerate(scene.source.of) if scene.judge.seen.tangents[j] is not None]
+        if scene.source
+        else []
+    )
     if scene.part == "tangents" and len(active) > 1:
         missing = active[int(rng.integers(len(active)))]
         return lambda s: s.derived(without=missing)
@@ -288,7 +300,12 @@ BRANCHES: dict[str, Callable[[list[Any], Random], list[Any] | None]] = {
 
 def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
     """The derivative of the other branch, at one element of a mask (at all, for the place of a largest or smallest element)."""
-    if scene.op not in BRANCHES or scene.part == "values" or scene.source is None or not np.size(scene.judge.seen.values[scene.node]):
+    if (
+        scene.op not in BRANCHES
+        or scene.part == "values"
+        or scene.source is None
+        or not np.size(scene.judge.seen.values[scene.node])
+    ):
         return None
     seed = int(rng.integers(2**32))
 
@@ -335,7 +352,12 @@ SUMS = (
     "fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum",
     "logsumexp", "softmax", "log_softmax", "cross_entropy",
 )  # fmt: skip
-NARROWER = {"float64": 24, "float32": 8, "bfloat16": 4, "float16": 4}  # significand bits: float32's, bfloat16's, an 8-bit format's
+NARROWER = {
+    "float64": 24,
+    "float32": 8,
+    "bfloat16": 4,
+    "float16": 4,
+}  # significand bits: float32's, bfloat16's, an 8-bit format's
 
 
 def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:

@@ -55,12 +55,21 @@ class Report:
         """A line for each dtype and mode, and the message of each disagreement."""
         lines = [f"{self.name}: {self.status}"]
         for dtype, v in self.verdicts:
-            seen = f", would have caught a relative error of {v.sensitivity:.1e}" if v.sensitivity is not None else ""
-            lines.append(f"  {dtype} {v.mode}: {v.status}, {v.elements} elements compared{seen}" + (f" ({v.reason})" if v.reason else ""))
+            seen = (
+                f", would have caught a relative error of {v.sensitivity:.1e}"
+                if v.sensitivity is not None
+                else ""
+            )
+            lines.append(
+                f"  {dtype} {v.mode}: {v.status}, {v.elements} elements compared{seen}"
+                + (f" ({v.reason})" if v.reason else "")
+            )
             if v.message:
                 lines.append(f"    {v.message}")
-            for e in v.wrong[1:4]:
-                lines.append(f"    also {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}")
+            lines += [
+                f"    also {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+                for e in v.wrong[1:4]
+            ]
         return "\n".join(lines)
 
     def repro(self) -> str:
@@ -84,6 +93,3 @@ class Report:
         if raise_exception and self.status in (DISAGREE, ERROR):
             raise GradientMismatch(self.summary(), report=self)
         return self
-
-
-

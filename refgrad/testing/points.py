@@ -44,7 +44,11 @@ def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) ->
         xs = [np.asarray(getattr(x, "value", x)) for x in operands]
         if all(x.dtype.kind == "f" for x in xs):
             for s in op.special:
-                if len(s.at) == len(xs) and position < len(s.allowed) and all(np.array_equal(np.asarray(params.get(k)), v) for k, v in s.params):
+                if (
+                    len(s.at) == len(xs)
+                    and position < len(s.allowed)
+                    and all(np.array_equal(np.asarray(params.get(k)), v) for k, v in s.params)
+                ):
                     patch = _patch(s, xs, params, position)
                     if patch is not None:
                         found.append(patch)
@@ -62,7 +66,9 @@ def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch 
         for z, a in zip(xs, at, strict=True):
             places = places & _equal(z, a)
         spread = places.ndim - x.ndim
-        along = tuple(k for k in range(places.ndim) if k < spread or (x.shape[k - spread] == 1 and places.shape[k] != 1))
+        along = tuple(
+            k for k in range(places.ndim) if k < spread or (x.shape[k - spread] == 1 and places.shape[k] != 1)
+        )
         if along:  # a broadcast operand gathers a sum: one element without a derivative leaves none
             places, (low, high) = places.any(axis=along, keepdims=True), NOTHING
         places = np.broadcast_to(places.reshape(places.shape[spread:]), x.shape)

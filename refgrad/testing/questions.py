@@ -17,7 +17,9 @@ from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
 
 Array = Any
-Place = tuple[str, Any]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
+Place = tuple[
+    str, Any
+]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
 
 
 @dataclass(slots=True)
@@ -47,7 +49,16 @@ class Judge:
         return Tally(mode, self.case.dtype, self.case.device)
 
     def ask(
-        self, tally: Tally, place: Place, node: int, op: str, expected: Any, what: str, users: list[str] | None = None, *, nan: bool = False
+        self,
+        tally: Tally,
+        place: Place,
+        node: int,
+        op: str,
+        expected: Any,
+        what: str,
+        users: list[str] | None = None,
+        *,
+        nan: bool = False,
     ) -> None:
         """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
         found = self._compared(self.seen, place, expected, what, nan)
@@ -64,7 +75,12 @@ class Judge:
         if question is None:
             return self.tally("").verdict()
         tally = self.tally(question.mode)
-        tally.add(question.node, question.op, self._compared(seen, place, question.expected, question.what, question.nan), question.users)
+        tally.add(
+            question.node,
+            question.op,
+            self._compared(seen, place, question.expected, question.what, question.nan),
+            question.users,
+        )
         return tally.verdict()
 
     def _compared(self, seen: Observation, place: Place, expected: Any, what: str, nan: bool) -> Comparison:

@@ -62,7 +62,16 @@ def result_line(case: Case, verdict: Verdict) -> dict[str, Any]:
 def _element(e: Element | None) -> dict[str, Any] | None:
     if e is None:
         return None
-    return {"ratio": e.ratio, "ulp": e.ulp, "got": e.got, "expected": e.expected, "bound": e.bound, "node": e.node, "op": e.op, "element": list(e.element)}
+    return {
+        "ratio": e.ratio,
+        "ulp": e.ulp,
+        "got": e.got,
+        "expected": e.expected,
+        "bound": e.bound,
+        "node": e.node,
+        "op": e.op,
+        "element": list(e.element),
+    }
 
 
 def strict(x: Any) -> Any:

@@ -20,8 +20,13 @@ Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
 
 
-def examine(case: Case, observe: Observe, deviations: Sequence[Deviation] = (), audit: Audit | None = None) -> list[Verdict]:
-    """Ask the framework and judge; with an audit, also plant errors. Whatever goes wrong inside is a verdict ``error``, never a lost case."""
+def examine(
+    case: Case, observe: Observe, deviations: Sequence[Deviation] = (), audit: Audit | None = None
+) -> list[Verdict]:
+    """Ask the framework and judge; with an audit, also plant errors.
+
+    Whatever goes wrong inside is a verdict ``error``, never a lost case.
+    """
     try:
         verdicts = judge(case, observe(case), audit)
         mark(verdicts, list(deviations), case.dtype, case.device, case.family)
@@ -42,7 +47,9 @@ class Item:
     examples: int
     seed: int
 
-    def run(self, draw_case: Family, observe: Observe, results: ResultsFile, deviations: Sequence[Deviation] = ()) -> int:
+    def run(
+        self, draw_case: Family, observe: Observe, results: ResultsFile, deviations: Sequence[Deviation] = ()
+    ) -> int:
         """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
 
         Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended.
@@ -61,7 +68,9 @@ class Item:
             case = case.on(self.device)
             if case.id in seen and not failing:
                 return  # Hypothesis repeats itself now and then
-            sampled = not failing and len(seen) % EVERY == 1  # not the very first, which Hypothesis makes as simple as can be
+            sampled = (
+                not failing and len(seen) % EVERY == 1
+            )  # not the very first, which Hypothesis makes as simple as can be
             verdicts = examine(case, observe, deviations, audit if sampled else None)
             bad = [v for v in verdicts if v.failed]
             if not failing:

@@ -64,7 +64,9 @@ class Verdict:
     ops: dict[str, list[float]] = field(default_factory=dict)  # op -> [nodes, elements, worst ratio]
     sensitivity: float | None = None
     message: str = ""
-    accused: list[list[str]] = field(default_factory=list)  # for every wrong node, the ops that may be to blame
+    accused: list[list[str]] = field(
+        default_factory=list
+    )  # for every wrong node, the ops that may be to blame
     known: str = ""  # the entry of deviations.toml that records this disagreement
 
     @property

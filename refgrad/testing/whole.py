@@ -32,8 +32,12 @@ class Whole(Judge):
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         _, pullback = vjp(self.graph, *self._inputs(self.case.inputs))
-        for (name, k), x_bar in zip(self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True):
-            due = self.seen.cotangents[k] is not None or bool(np.any(np.asarray(getattr(x_bar, "value", x_bar)) != 0))
+        for (name, k), x_bar in zip(
+            self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
+        ):
+            due = self.seen.cotangents[k] is not None or bool(
+                np.any(np.asarray(getattr(x_bar, "value", x_bar)) != 0)
+            )
             if due:
                 self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
         return tally.verdict()

@@ -56,7 +56,10 @@ def gradcheck(
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     active = _active(arguments)
     plain_arithmetic()
-    report = Report(f"gradcheck({_title(fn)})", source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})")
+    report = Report(
+        f"gradcheck({_title(fn)})",
+        source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})",
+    )
     for dtype in dtypes:
         if dtype not in FORMATS:
             raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
@@ -69,11 +72,15 @@ def _active(arguments: tuple[Any, ...]) -> list[int]:
     tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
     for k in tensors:
         if arguments[k].is_complex():
-            raise DtypeError(f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors.")
+            raise DtypeError(
+                f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors."
+            )
     floating = [k for k in tensors if arguments[k].is_floating_point()]
     asked = [k for k in floating if arguments[k].requires_grad]
     if not floating:
-        raise DtypeError(f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected")
+        raise DtypeError(
+            f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected"
+        )
     return asked or floating
 
 
@@ -90,13 +97,23 @@ class _Check:
     """One dtype: runs fn in torch and the reference over Balls."""
 
     def __init__(
-        self, fn: Callable[..., Any], reference: Callable[..., Any], arguments: tuple[Any, ...], active: list[int], dtype: str, repeats: int, seed: int
+        self,
+        fn: Callable[..., Any],
+        reference: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        active: list[int],
+        dtype: str,
+        repeats: int,
+        seed: int,
     ) -> None:
         self.fn, self.reference, self.active, self.dtype, self.repeats = fn, reference, active, dtype, repeats
         self.fmt: Format = FORMATS[dtype]
         self.rng = np.random.default_rng(seed)
         self.torch_dtype = getattr(torch, dtype)
-        self.arguments = [x.detach().to(self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in arguments]
+        self.arguments = [
+            x.detach().to(self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+            for x in arguments
+        ]
         self.device = next(x.device.type for x in self.arguments if isinstance(x, Tensor))
         self.balls = [self._ball(x) for x in self.arguments]
 
@@ -117,7 +134,7 @@ class _Check:
         for k, (y, y_ref) in enumerate(zip(outputs, expected, strict=True)):
             value.add(-1, "value", self._compare(y, y_ref, f"output {k}"))
         verdicts = [value.verdict(), self._reverse(leaves, outputs, expected, pullback)]
-        return [*verdicts, self._forward(expected)] if check_forward else verdicts
+        return [*verdicts, self._forward()] if check_forward else verdicts
 
     def _referenced(self, *xs: Any) -> Any:
         full = list(self.balls)
@@ -130,37 +147,66 @@ class _Check:
         y = self.fn(*[leaves.get(k, x) for k, x in enumerate(self.arguments)])
         return tuple(y) if isinstance(y, (tuple, list)) else (y,)
 
-    def _reverse(self, leaves: dict[int, Tensor], outputs: tuple[Tensor, ...], expected: tuple[Any, ...], pullback: Any) -> Verdict:
+    def _reverse(
+        self, leaves: dict[int, Tensor], outputs: tuple[Tensor, ...], expected: tuple[Any, ...], pullback: Any
+    ) -> Verdict:
         tally = Tally("reverse", self.dtype, self.device)
         if not any(y.requires_grad for y in outputs):
             for k in self.active:
-                tally.add(-1, "backward", Comparison(note=f"gradient of input {k}: the outputs are cut off from the inputs (requires_grad is False)"))
+                tally.add(
+                    -1,
+                    "backward",
+                    Comparison(
+                        note=f"gradient of input {k}: the outputs are cut off from the inputs (requires_grad is False)"
+                    ),
+                )
             return tally.verdict()
         for repeat in range(self.repeats):
-            cotangents = [self._weights(np.shape(y) if not isinstance(y, Ball) else y.shape) for y in expected]
+            cotangents = [
+                self._weights(np.shape(y) if not isinstance(y, Ball) else y.shape) for y in expected
+            ]
             layout = "strided" if repeat % 2 else "contiguous"
             seeds = [laid_out(self._tensor(c), layout) for c in cotangents]
             pairs = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
-            bars = torch.autograd.grad([y for y, _ in pairs], [leaves[k] for k in self.active], [s for _, s in pairs], retain_graph=True, allow_unused=True)
+            bars = torch.autograd.grad(
+                [y for y, _ in pairs],
+                [leaves[k] for k in self.active],
+                [s for _, s in pairs],
+                retain_graph=True,
+                allow_unused=True,
+            )
             due = pullback(tuple(exact(c, self.fmt) for c in cotangents))
             for k, got, x_bar in zip(self.active, bars, due, strict=True):
                 name = f"gradient of input {k}" + (" (non-contiguous cotangent)" if repeat % 2 else "")
-                tally.add(-1, "backward", self._absent(name, x_bar) if got is None else self._compare(got, x_bar, name))
+                tally.add(
+                    -1,
+                    "backward",
+                    self._absent(name, x_bar) if got is None else self._compare(got, x_bar, name),
+                )
         return tally.verdict()
 
-    def _forward(self, expected: tuple[Any, ...]) -> Verdict:
+    def _forward(self) -> Verdict:
         tally = Tally("forward", self.dtype, self.device)
         tangents = {k: self._weights(tuple(self.arguments[k].shape)) for k in self.active}
         try:
             with forward_ad.dual_level():
-                duals = {k: forward_ad.make_dual(self.arguments[k].clone(), self._tensor(tangents[k])) for k in self.active}
+                duals = {
+                    k: forward_ad.make_dual(self.arguments[k].clone(), self._tensor(tangents[k]))
+                    for k in self.active
+                }
                 found = [forward_ad.unpack_dual(y).tangent for y in self._call(duals)]
         except (RuntimeError, NotImplementedError) as error:
             return tally.unsupported(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
-        _, due = jvp(self._referenced, [self.balls[k] for k in self.active], [exact(tangents[k], self.fmt) for k in self.active])
+        _, due = jvp(
+            self._referenced,
+            [self.balls[k] for k in self.active],
+            [exact(tangents[k], self.fmt) for k in self.active],
+        )
         for k, (got, y_dot) in enumerate(zip(found, due, strict=True)):
             name = f"tangent of output {k}"
-            tally.add(-1, "forward", self._absent(name, y_dot) if got is None else self._compare(got, y_dot, name))
+            tally.add(
+                -1, "forward", self._absent(name, y_dot) if got is None else self._compare(got, y_dot, name)
+            )
         return tally.verdict()
 
     def _absent(self, name: str, expected: Any) -> Comparison:

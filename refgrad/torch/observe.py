@@ -25,7 +25,9 @@ def device(name: str) -> torch.device:
         return torch.device(name)
     module = getattr(torch, kind, None)
     if module is None or not hasattr(module, "is_available") or not module.is_available():
-        raise DeviceMissingError(f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine")
+        raise DeviceMissingError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
+        )
     return torch.device(name)
 
 
@@ -35,7 +37,11 @@ def describe(name: str) -> str:
         found = device(name)
     except DeviceMissingError:
         return f"not present: {name} was not judged"
-    return torch.cuda.get_device_name(found) if found.type == "cuda" else f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
+    return (
+        torch.cuda.get_device_name(found)
+        if found.type == "cuda"
+        else f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
+    )
 
 
 def plain_arithmetic() -> None:
@@ -63,7 +69,9 @@ def observe(case: Case) -> Observation:
         try:
             tensors = ask(case, program, values)
         except (RuntimeError, NotImplementedError) as error:
-            seen.unavailable[mode] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            seen.unavailable[mode] = (
+                f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            )
             tensors = [None] * len(values)
         seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
         setattr(seen, part, [as_array(t) for t in tensors])
@@ -82,7 +90,10 @@ class Program:
     def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
         self.graph, self.where, self.dtype = case.graph, where, dtype
         self.order = case.graph.order()
-        self.leaves = {name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous")) for name, x in case.inputs.items()}
+        self.leaves = {
+            name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"))
+            for name, x in case.inputs.items()
+        }
         self.parts: dict[tuple[int, int], Tensor | None] = {}
         self.cotangent = tensor(case.cotangent, where, dtype)
         for leaf in self.leaves.values():
@@ -125,15 +136,22 @@ def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[
     return found
 
 
-def _forward(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
+def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tensor | None]:
     with torch.no_grad(), forward_ad.dual_level():
         duals = {}
         for name, leaf in program.leaves.items():
             x_dot = case.tangents[name]
             plain = leaf.detach()
-            duals[name] = forward_ad.make_dual(plain, tensor(x_dot, program.where, program.dtype)) if plain.is_floating_point() else plain
+            duals[name] = (
+                forward_ad.make_dual(plain, tensor(x_dot, program.where, program.dtype))
+                if plain.is_floating_point()
+                else plain
+            )
         outputs = program.run(duals)
-        return [None if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).tangent for v in outputs]
+        return [
+            None if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).tangent
+            for v in outputs
+        ]
 
 
 def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
@@ -156,9 +174,12 @@ def laid_out(t: Tensor, layout: str) -> Tensor:
 
 
 def as_array(t: Tensor | None) -> Array:
+    """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
     if t is None:
         return None
-    t = torch.zeros(t.shape, dtype=t.dtype) if t._is_zerotensor() else t.detach()  # forward mode's symbolic zero has no memory
+    t = (
+        torch.zeros(t.shape, dtype=t.dtype) if t._is_zerotensor() else t.detach()
+    )  # forward mode's symbolic zero has no memory
     return (t.to("cpu", torch.float64) if t.is_floating_point() else t.cpu()).numpy()
 
 

@@ -26,7 +26,8 @@ def plant(name, **rules):
     object.__setattr__(op, "signature", Signature.of(op))
 
 %s
-sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "50", "--workers", "1", "--device", "cpu", "--out", sys.argv[1]]))
+sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "50",
+               "--workers", "1", "--device", "cpu", "--out", sys.argv[1]]))
 """
 
 TRANSPOSE = """
@@ -44,11 +45,19 @@ plant("add", vjp={"x2": first_row_only})
 """
 PLANTED = {  # what is planted: the op, the code, the family that meets it
     "sign": ("subtract", 'plant("subtract", vjp={"x1": lambda y_bar: -y_bar})', "mlp"),
-    "factor": ("matmul", 'plant("matmul", vjp={"x1": lambda y_bar, x2, x1_shape: 2 * right(y_bar, x1_shape, x2)})', "matmul"),
+    "factor": (
+        "matmul",
+        'plant("matmul", vjp={"x1": lambda y_bar, x2, x1_shape: 2 * right(y_bar, x1_shape, x2)})',
+        "matmul",
+    ),
     "missing transpose": ("matmul", TRANSPOSE, "matmul"),
     "missing broadcast sum": ("add", BROADCAST, "mlp"),
     "dropped term": ("softmax", 'plant("softmax", vjp=lambda y_bar, y: y * y_bar)', "softmax"),
-    "dropped term in forward mode": ("matmul", 'plant("matmul", jvp={"x2": lambda x2_dot, x1: 0 * (x1 @ x2_dot)})', "matmul"),
+    "dropped term in forward mode": (
+        "matmul",
+        'plant("matmul", jvp={"x2": lambda x2_dot, x1: 0 * (x1 @ x2_dot)})',
+        "matmul",
+    ),
 }
 
 
@@ -57,10 +66,20 @@ def test_a_planted_error_fails_the_run_and_is_named(name: str, tmp_path: Path) -
     op, code, family = PLANTED[name]
     if name == "factor":
         code = 'right = REGISTRY["matmul"].vjp["x1"]\n' + code
-    done = subprocess.run([sys.executable, "-c", PLANT % (code, family), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", PLANT % (code, family), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    named = {line["first_wrong"]["op"] for line in lines if line["type"] == "result" and line["status"] == "disagree" and not line["known"]}
+    named = {
+        line["first_wrong"]["op"]
+        for line in lines
+        if line["type"] == "result" and line["status"] == "disagree" and not line["known"]
+    }
     assert any(op in found.split(" or ") for found in named), named
     assert op in done.stdout
     assert (tmp_path / "report.html").stat().st_size > 1000

@@ -89,7 +89,7 @@ def synthetic(
     cases: int, seed: int = 0, *, failing: float = 0.004, modes: tuple[str, ...] = MODES
 ) -> Iterator[dict[str, Any]]:
     """A whole run: header, results of every status, an audit, the end."""
-    draw = random.Random(seed)  # noqa: S311 - it has to be the same everywhere
+    draw = random.Random(seed)
     yield header()
     for _ in range(cases):
         name, dtype = f"{draw.getrandbits(64):016x}", draw.choice(("float64", "float32"))

@@ -38,13 +38,18 @@ def test_the_state_of_a_share(run, line, state):
 def test_items_are_counted_together(run):
     (power,) = powers(run(audit(9, 10), audit(10, 10, equivalent=0), audit(5, 9, equivalent=4)))
     assert (power.audit.planted, power.audit.equivalent, power.audit.caught) == (29, 4, 24)
-    assert len(powers(run(audit(9, 10), audit(9, 10, check="end to end"), audit(9, 10, dtype="float32")))) == 3
+    assert (
+        len(powers(run(audit(9, 10), audit(9, 10, check="end to end"), audit(9, 10, dtype="float32")))) == 3
+    )
 
 
 def test_a_check_that_caught_nothing_at_all_is_vacuous_even_where_nothing_is_required(run):
     assert exit_code(run(audit(0, 19, check="end to end"))) == 0
     assert exit_code(run(audit(0, 20, check="end to end"))) == 3
-    assert exit_code(run(audit(0, 20, check="end to end"), audit(1, 9, mutation="roll", check="end to end"))) == 0
+    assert (
+        exit_code(run(audit(0, 20, check="end to end"), audit(1, 9, mutation="roll", check="end to end")))
+        == 0
+    )
 
 
 def test_a_vacuous_run_says_what_it_missed(run):
@@ -68,7 +73,11 @@ def test_a_disagreement_outweighs_and_the_note_remains(make, save):
 
 
 def test_the_terminal_and_the_page_show_the_shares(run):
-    found = run(audit(99, 102, equivalent=2), audit(60, 100, mutation="relative 1e-6"), audit(50, 60, check="end to end"))
+    found = run(
+        audit(99, 102, equivalent=2),
+        audit(60, 100, mutation="relative 1e-6"),
+        audit(50, 60, check="end to end"),
+    )
     text = table(found)
     assert "planted  node by node  159 of 200 caught (79.5%)" in text
     assert "planted  end to end  50 of 60 caught" in text

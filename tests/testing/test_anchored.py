@@ -20,7 +20,9 @@ def example() -> Case:
     rng = np.random.default_rng(1)
     x, w = rng.standard_normal(5), rng.standard_normal(5)
     graph = Graph.record(lambda x, w: np.exp(np.sin(x) * x) @ w, x, w)
-    return Case("graphs", graph, {"x": x, "w": w}, {"x": np.ones(5), "w": np.arange(5.0)}, np.float64(1.5), "float64")
+    return Case(
+        "graphs", graph, {"x": x, "w": w}, {"x": np.ones(5), "w": np.arange(5.0)}, np.float64(1.5), "float64"
+    )
 
 
 def test_torch_agrees_and_every_node_is_judged() -> None:
@@ -30,7 +32,9 @@ def test_torch_agrees_and_every_node_is_judged() -> None:
     value, reverse, forward, *_ = verdicts
     assert set(value.ops) == set(forward.ops) == {"sin", "multiply", "exp", "matmul"}
     assert (value.elements, forward.elements) == (16, 16)
-    assert reverse.elements == 7 * 5  # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged
+    assert (
+        reverse.elements == 7 * 5
+    )  # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged
 
 
 def planted(part: str, node: int, change) -> Observation:
@@ -40,11 +44,16 @@ def planted(part: str, node: int, change) -> Observation:
     return seen
 
 
-@pytest.mark.parametrize("change", [lambda a: -a, lambda a: 2 * a, lambda a: a * (1 + 1e-12), np.zeros_like, lambda a: np.roll(a, 1)])
+@pytest.mark.parametrize(
+    "change",
+    [lambda a: -a, lambda a: 2 * a, lambda a: a * (1 + 1e-12), np.zeros_like, lambda a: np.roll(a, 1)],
+)
 @pytest.mark.parametrize(
     ("mode", "part", "node", "op"),
     [
-        ("value", "values", 3, "multiply"), ("reverse", "cotangents", 3, "exp"), ("reverse", "cotangents", 0, "fan_in"),
+        ("value", "values", 3, "multiply"),
+        ("reverse", "cotangents", 3, "exp"),
+        ("reverse", "cotangents", 0, "fan_in"),
         ("forward", "tangents", 4, "exp"),
     ],
 )
@@ -127,7 +136,11 @@ def test_a_gradient_is_judged_where_only_a_step_hands_it_on() -> None:
     case = Case("graphs", graph, {"x": x}, {"x": np.ones(3)}, np.array([1.0, 2.0, -1.0]), "float64")
     step = next(k for k, n in enumerate(case.graph.nodes) if str(n) == "sign")
     assert {v.status for v in judge(case, observe(case))} == {"agree"}
-    for part, key, mode in (("cotangents", step, "reverse"), ("parts", (step, 0), "reverse"), ("tangents", step, "forward")):
+    for part, key, mode in (
+        ("cotangents", step, "reverse"),
+        ("parts", (step, 0), "reverse"),
+        ("tangents", step, "forward"),
+    ):
         seen = observe(case)
         arrays = getattr(seen, part)
         arrays[key] = arrays[key] + np.array([0.0, 0.5, 0.0])
@@ -136,7 +149,14 @@ def test_a_gradient_is_judged_where_only_a_step_hands_it_on() -> None:
 
 def test_the_tangent_of_logsumexp_is_judged_beside_a_logit_of_minus_infinity() -> None:
     x = np.array([0.5, -np.inf, 1.0])
-    case = Case("softmax", Graph.record(nn.logsumexp, x), {"x": x}, {"x": np.array([1.0, 2.0, -1.0])}, np.float64(1.5), "float64")
+    case = Case(
+        "softmax",
+        Graph.record(nn.logsumexp, x),
+        {"x": x},
+        {"x": np.array([1.0, 2.0, -1.0])},
+        np.float64(1.5),
+        "float64",
+    )
     seen = observe(case)
     assert Anchored(case, seen).forward().status == "agree"
     seen.tangents[case.graph.outputs[0]] = seen.tangents[case.graph.outputs[0]] * 1.001

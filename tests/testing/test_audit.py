@@ -25,12 +25,17 @@ from refgrad.testing.source import Seeded
 from refgrad.torch.observe import observe
 
 # Graphs hold empty arrays, of which torch and NumPy warn that their deviation is not defined.
-pytestmark = [pytest.mark.filterwarnings("ignore:std:UserWarning"), pytest.mark.filterwarnings("ignore:Degrees of freedom:RuntimeWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:std:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Degrees of freedom:RuntimeWarning"),
+]
 
 
 def example(x: Any, f: Any, y_bar: Any, dtype: str = "float64") -> Case:
     x = np.asarray(x, dtype)
-    return Case("graphs", Graph.record(f, x), {"x": x}, {"x": np.ones_like(x)}, np.asarray(y_bar, dtype), dtype)
+    return Case(
+        "graphs", Graph.record(f, x), {"x": x}, {"x": np.ones_like(x)}, np.asarray(y_bar, dtype), dtype
+    )
 
 
 def judged(case: Case) -> Anchored:
@@ -83,7 +88,9 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
     from refgrad.testing import questions
     from refgrad.testing.verdict import Comparison
 
-    monkeypatch.setattr(questions, "compare", lambda got, expected, fmt, what="", nan=False: Comparison(elements=np.size(got)))
+    monkeypatch.setattr(
+        questions, "compare", lambda got, expected, fmt, what="", nan=False: Comparison(elements=np.size(got))
+    )
     blind = counts(10)
     assert sum(caught for _, _, caught in blind.counts.values()) == 0
     number, equivalent, _ = (sum(c[k] for c in blind.counts.values()) for k in range(3))
@@ -105,7 +112,10 @@ def test_a_judge_that_passes_nodes_over_misses_what_is_planted_there(monkeypatch
     for mode in (anchored.value, anchored.reverse, anchored.forward):
         mode()
     assert ("cotangents", 0) in set(auditing.places(anchored))
-    assert anchored.again(("cotangents", 0), auditing._with(anchored.seen, ("cotangents", 0), -x)).status == "undecided"
+    assert (
+        anchored.again(("cotangents", 0), auditing._with(anchored.seen, ("cotangents", 0), -x)).status
+        == "undecided"
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,9 @@ def test_what_makes_no_difference_is_equivalent(mutation: str, f: Any, x: Any, y
     assert harmless(example(x, f, y_bar), ("cotangents", 0), mutation)
 
 
-@pytest.mark.parametrize("mutation", ["relative 1e-6", "relative 1e-2", "sign", "factor 2", "dropped path", "one wrong element"])
+@pytest.mark.parametrize(
+    "mutation", ["relative 1e-6", "relative 1e-2", "sign", "factor 2", "dropped path", "one wrong element"]
+)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_difference_that_the_bound_hides_is_not_equivalent(mutation: str, dtype: str) -> None:
     """What softmax sends back to equal logits is a difference of nearly equal numbers: it may lie below its bound and is still not 0."""
@@ -135,7 +147,10 @@ def test_one_lost_digit_of_the_wide_format_is_no_error_and_a_lost_digit_of_the_n
     anchored = judged(case)
     reference = auditing._Reference(anchored)
     for change, expected in ((2.0**-52, True), (2.0**-22, False)):
-        assert reference.harmless(("cotangents", 0), changed(lambda x, factor=1 + change: x * factor)) is expected
+        assert (
+            reference.harmless(("cotangents", 0), changed(lambda x, factor=1 + change: x * factor))
+            is expected
+        )
 
 
 def test_errors_are_what_their_names_say() -> None:
@@ -152,7 +167,9 @@ def test_errors_are_what_their_names_say() -> None:
         return None if found is None else np.asarray(found(scene).value, float)
 
     assert np.array_equal(wrong("forgotten 1/n", ("cotangents", nodes["maximum"])), 6 * np.ones((2, 3)))
-    assert wrong("missing broadcast sum", ("cotangents", nodes["b"])).tolist() in [list(row) for row in sent * x]
+    assert wrong("missing broadcast sum", ("cotangents", nodes["b"])).tolist() in [
+        list(row) for row in sent * x
+    ]
     assert wrong("missing broadcast sum", ("cotangents", nodes["x"])) is None
     flipped = wrong("wrong branch", ("cotangents", nodes["multiply"]))
     assert np.sum(flipped != sent) == 1
@@ -183,7 +200,20 @@ def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.Mon
 
 
 def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    arguments = ["--family", "mlp", "--dtype", "float64", "--device", "cpu", "--examples", "60", "--workers", "1", "--out", str(out)]
+    arguments = [
+        "--family",
+        "mlp",
+        "--dtype",
+        "float64",
+        "--device",
+        "cpu",
+        "--examples",
+        "60",
+        "--workers",
+        "1",
+        "--out",
+        str(out),
+    ]
     code = main(["conformance", *arguments, *more])
     return code, [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
@@ -192,7 +222,12 @@ def test_a_run_shows_what_it_would_have_caught(tmp_path: Path, capsys: pytest.Ca
     code, lines = run(tmp_path)
     assert code == 0
     planted = [line for line in lines if line["type"] == "audit"]
-    assert {line["mutation"] for line in planted} >= {"sign", "missing broadcast sum", "forgotten 1/n", "relative 1e-4"}
+    assert {line["mutation"] for line in planted} >= {
+        "sign",
+        "missing broadcast sum",
+        "forgotten 1/n",
+        "relative 1e-4",
+    }
     assert "planted  node by node" in capsys.readouterr().out
     assert "missing broadcast sum" in (tmp_path / "report.html").read_text()
 
@@ -211,7 +246,11 @@ def test_a_run_with_a_blind_judge_is_vacuous(
 
     compare = questions.compare
     monkeypatch.setattr(
-        questions, "compare", lambda got, expected, fmt, what="", nan=False: compare(getattr(expected, "value", expected), expected, fmt, what)
+        questions,
+        "compare",
+        lambda got, expected, fmt, what="", nan=False: compare(
+            getattr(expected, "value", expected), expected, fmt, what
+        ),
     )
     code, lines = run(tmp_path)
     assert {line["status"] for line in lines if line["type"] == "result"} <= {"agree", "undecided"}

@@ -17,7 +17,15 @@ from refgrad.testing import Case
 def example() -> Case:
     x = np.array([[0.1, -0.0], [np.inf, 3.0]], np.float32)
     graph = Graph.record(lambda x: np.sum(np.tanh(x)[0, ::-1]) * 2.0, x)
-    return Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.float32(1.25), "float32", layouts={"x": "strided"})
+    return Case(
+        "graphs",
+        graph,
+        {"x": x},
+        {"x": np.ones_like(x)},
+        np.float32(1.25),
+        "float32",
+        layouts={"x": "strided"},
+    )
 
 
 def test_json_round_trip_is_exact() -> None:
@@ -46,7 +54,10 @@ def test_the_id_follows_the_content() -> None:
         (lambda d: d["inputs"].update(y=d["inputs"]["x"]), "inputs ['x']"),
         (lambda d: d["inputs"]["x"].update(shape=[3]), "cannot be read"),
         (lambda d: d["inputs"]["x"]["data"].__setitem__(0, "many"), "cannot be read"),
-        (lambda d: d["graph"]["nodes"][1].update(op="frobnicate"), "node 1 of the graph cannot be read: op 'frobnicate'"),
+        (
+            lambda d: d["graph"]["nodes"][1].update(op="frobnicate"),
+            "node 1 of the graph cannot be read: op 'frobnicate'",
+        ),
         (lambda d: d["graph"]["nodes"][1].update(of=[5]), "node 1"),
         (lambda d: d["graph"].update(outputs=[99]), "outputs"),
         (lambda d: d.update(layouts={"x": "spiral"}), "layouts"),

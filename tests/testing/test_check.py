@@ -16,7 +16,10 @@ def softplus(x):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("formula", [lambda y_bar, x: y_bar / (1 + np.exp(-x)), lambda y_bar, x: y_bar * (0.5 + 0.5 * np.tanh(x / 2))])
+@pytest.mark.parametrize(
+    "formula",
+    [lambda y_bar, x: y_bar / (1 + np.exp(-x)), lambda y_bar, x: y_bar * (0.5 + 0.5 * np.tanh(x / 2))],
+)
 def test_two_right_formulas_of_one_derivative_pass(formula, dtype: str) -> None:
     report = check_vjp(softplus, formula, (X,), dtype=dtype)
     assert report
@@ -26,7 +29,11 @@ def test_two_right_formulas_of_one_derivative_pass(formula, dtype: str) -> None:
 
 @pytest.mark.parametrize(
     "formula",
-    [lambda y_bar, x: -y_bar / (1 + np.exp(-x)), lambda y_bar, x: y_bar / (1 + np.exp(x)), lambda y_bar, x: y_bar * (1 + 1e-12) / (1 + np.exp(-x))],
+    [
+        lambda y_bar, x: -y_bar / (1 + np.exp(-x)),
+        lambda y_bar, x: y_bar / (1 + np.exp(x)),
+        lambda y_bar, x: y_bar * (1 + 1e-12) / (1 + np.exp(-x)),
+    ],
 )
 def test_wrong_formulas_are_caught(formula) -> None:
     with pytest.raises(GradientMismatch, match=r"gradient of argument \[0\].*got .* expected") as caught:
@@ -87,7 +94,11 @@ def test_a_report_without_raising() -> None:
         (np.abs, lambda y_bar, x: y_bar * x / np.abs(x), [0.0, 1.0]),
         (np.prod, lambda y_bar, x: y_bar * np.prod(x) / x, [2.0, 0.0, 3.0]),
         (np.square, lambda y_bar, x: y_bar * x / np.where(x == 0, x, 0.5), [0.0, 3.0]),
-        (np.square, lambda y_bar, x: y_bar * (2 * x + np.where(x == 0, 1.0, 0.0) / (x * (x > 9))), [0.0, 10.0]),
+        (
+            np.square,
+            lambda y_bar, x: y_bar * (2 * x + np.where(x == 0, 1.0, 0.0) / (x * (x > 9))),
+            [0.0, 10.0],
+        ),
     ],
 )
 def test_nan_and_infinity_are_no_derivative(f, formula, x, dtype: str) -> None:

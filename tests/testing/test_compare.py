@@ -20,7 +20,9 @@ def ball(value, radius=0.0):
 def test_within_the_bound_agrees_and_counts() -> None:
     c = compare(np.array([1.0, 2.0]), ball([1.0, 2.5], 0.5), FMT)
     assert (c.elements, len(c.wrong)) == (2, 0)
-    assert c.worst is not None and c.worst.element == (1,) and c.worst.ratio == pytest.approx(1.0, rel=1e-6)
+    assert c.worst is not None
+    assert c.worst.element == (1,)
+    assert c.worst.ratio == pytest.approx(1.0, rel=1e-6)
 
 
 def test_out_of_bounds_is_listed_worst_first() -> None:

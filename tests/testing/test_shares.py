@@ -8,7 +8,9 @@ from refgrad.testing.shares import CHANCE, NODE_BY_NODE, REQUIRED, fewest, requi
 
 def at_most(caught: int, planted: int, share: float) -> float:
     """The probability of catching no more, exactly."""
-    return math.fsum(math.comb(planted, k) * share**k * (1 - share) ** (planted - k) for k in range(caught + 1))
+    return math.fsum(
+        math.comb(planted, k) * share**k * (1 - share) ** (planted - k) for k in range(caught + 1)
+    )
 
 
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.95, 0.99])

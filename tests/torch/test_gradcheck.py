@@ -52,7 +52,11 @@ class StrideBlindRMSNorm(RMSNorm):
 
     @classmethod
     def backward(cls, ctx, y_bar):
-        memory = y_bar if y_bar.is_contiguous() else torch.as_strided(y_bar, y_bar.shape, torch.empty(y_bar.shape).stride())
+        memory = (
+            y_bar
+            if y_bar.is_contiguous()
+            else torch.as_strided(y_bar, y_bar.shape, torch.empty(y_bar.shape).stride())
+        )
         return RMSNorm.backward(ctx, memory)
 
 
@@ -80,7 +84,10 @@ def test_the_right_backward_is_accepted_in_both_dtypes() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_forgotten_projection_is_caught_in_each_dtype(dtype: str) -> None:
-    with pytest.raises(GradientMismatch, match=rf"reverse: {dtype} on cpu: gradient of input 0.*got .* expected .* times the bound"):
+    with pytest.raises(
+        GradientMismatch,
+        match=rf"reverse: {dtype} on cpu: gradient of input 0.*got .* expected .* times the bound",
+    ):
         gradcheck(ForgetfulRMSNorm.apply, inputs(), reference=rms_norm, dtypes=(dtype,))
 
 
@@ -105,7 +112,7 @@ def test_only_what_requires_grad_is_asked_for() -> None:
 
 def test_a_wrong_dtype_is_caught_though_the_numbers_are_right() -> None:
     # torch casts a custom backward's answer to the input's dtype, so the slip shows where it is asked for directly.
-    with pytest.raises(GradientMismatch, match="dtype torch.float64, expected torch.float32"):
+    with pytest.raises(GradientMismatch, match=r"dtype torch\.float64, expected torch\.float32"):
         gradcheck(lambda x: x.double().tanh(), torch.randn(3), reference=np.tanh, dtypes=("float32",))
 
 
