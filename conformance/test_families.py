@@ -33,10 +33,15 @@ def _torch_settings() -> None:
 
 
 def test_family(
-    conformance_item: Any, refgrad_results: Any, record_property: Callable[[str, object], None]
+    conformance_item: Any,
+    refgrad_results: Any,
+    refgrad_running: Any,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """All cases of the item agree."""
-    count = conformance_item.run(FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS)
+    count = conformance_item.run(
+        FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS, refgrad_running
+    )
     record_property("refgrad", json.dumps({"cases": count}))
 
 

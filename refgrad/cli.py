@@ -72,7 +72,25 @@ def _parser() -> argparse.ArgumentParser:
         default="ci",
         help="dev: 100 examples, ci: 400, nightly: 8,000",
     )
-    suite.add_argument("--workers", type=_positive, help="processes (default: one a core)")
+    suite.add_argument(
+        "--workers", type=_count, help="processes (default: one a core; 0: this one, for a debugger)"
+    )
+    suite.add_argument(
+        "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` puts them together"
+    )
+    suite.add_argument(
+        "--require-device",
+        action="append",
+        metavar="NAME",
+        help="exit with 3 where this device is missing (repeatable)",
+    )
+    suite.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="what one case may take before it counts as an error (default: 60; 0: any time)",
+    )
     suite.add_argument(
         "--out",
         default="reports",
@@ -113,6 +131,17 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
     return value
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
-from refgrad.report.records import Audit, Crash, End, Header, Result, Run
+from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running, _text, _texts
+from refgrad.testing.running import left
 
 SCHEMA = 1
 _GZIP = b"\x1f\x8b"
@@ -32,6 +33,9 @@ def load(path: str | Path) -> Run:
     results: list[Result] = []
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     crashes: list[Crash] = []
+    running: list[Running] = []
+    planned: set[str] = set()
+    finished: set[str] = set()
     end: End | None = None
     number = 0
     try:
@@ -52,23 +56,33 @@ def load(path: str | Path) -> Run:
                         audits[a.key] = a + audits[a.key] if a.key in audits else a
                     case "crash":
                         crashes.append(Crash.read(record))
+                    case "plan":
+                        planned |= set(_texts(record, "items"))
+                    case "item":
+                        finished.add(_text(record, "item"))
+                    case "running":
+                        running.append(Running.read(record))
                     case "end":
                         end = End.read(record)
                     case "run":
                         raise CaseFileError("a second run begins here; one file holds one run")
                     case other:
                         raise CaseFileError(
-                            f"a record of type {_short(other)}; run, result, audit, crash or end is expected"
+                            f"a record of type {_short(other)}; run, plan, result, audit, item, crash, running or end is expected"
                         )
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
     if header is None:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
+    if end is None:
+        running += [Running(c.worker, c.item, c.id, c.case) for c in left(path)]
     results.sort(key=lambda r: r.order)
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
+    running.sort(key=lambda c: (c.item, c.id))
     return Run(
-        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn
-    )
+        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
+        tuple(running), len(planned), tuple(sorted(planned - finished)),
+    )  # fmt: skip
 
 
 def _not_strict(literal: str) -> NoReturn:

@@ -235,6 +235,10 @@ class Header:
     environment: Mapping[str, str]
     present: Mapping[str, str]  # device -> what it is, or why it was not judged
     deviations: tuple[tuple[str, str, str], ...] = ()  # known disagreements: id, reason, link
+    shard: str = ""  # "2/4": which part of a run this is
+    missing: tuple[
+        tuple[str, str], ...
+    ] = ()  # devices that the run may not do without and had to, with the reason
 
     @classmethod
     def read(cls, data: Json) -> Header:
@@ -246,6 +250,7 @@ class Header:
             _texts(data, "modes"), {str(k): str(v) for k, v in sorted(around.items()) if k != "devices"},
             {str(k): str(v) for k, v in sorted(_object(around, "devices").items())},
             tuple((_text(d, "id"), _text(d, "reason", ""), _text(d, "link", "")) for d in _list(data, "deviations") if isinstance(d, dict)),
+            _text(data, "shard", ""), tuple(sorted((str(k), str(v)) for k, v in _object(data, "missing").items())),
         )  # fmt: skip
 
 
@@ -298,6 +303,23 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A case that was being judged when the run was cut short."""
+
+    worker: str
+    item: str
+    id: str
+    case: Json
+
+    @classmethod
+    def read(cls, data: Json) -> Running:
+        """Raise CaseFileError where ``data`` is no such case."""
+        return cls(
+            _text(data, "worker", ""), _text(data, "item", ""), _text(data, "id"), _object(data, "case")
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The line a run ends with, when it was allowed to end."""
 
@@ -321,11 +343,15 @@ class Run:
     crashes: tuple[Crash, ...] = ()
     end: End | None = None
     truncated: bool = False
+    running: tuple[Running, ...] = ()
+    planned: int = 0
+    unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
+    absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here
 
     @property
     def partial(self) -> bool:
-        """Whether the run was cut short: it has no end line, or its last line is torn."""
-        return self.end is None or self.truncated
+        """Whether something is missing: the end line, half of the last line, an item, a shard."""
+        return self.end is None or self.truncated or bool(self.unfinished or self.absent)
 
     @property
     def elements(self) -> int:

@@ -39,10 +39,14 @@ class Case:
     order: int = 1
 
     @functools.cached_property
+    def content(self) -> str:
+        """The case as JSON text in one canonical form."""
+        return json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+    @functools.cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits of a hash of the content: the same case has the same id on every machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(self.content.encode()).hexdigest()[:16]
 
     def on(self, device: str) -> Case:
         """The same case for another device."""
