@@ -105,8 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     repro.set_defaults(run=_repro)
 
     report = commands.add_parser("report", help="render results again")
-    report.add_argument("results", help="results.jsonl or results.jsonl.gz")
-    report.add_argument("--out", help="the HTML file (default: report.html beside the results)")
+    report.add_argument(
+        "results", nargs="+", help="results.jsonl or results.jsonl.gz; all shards of a run are put together"
+    )
+    report.add_argument(
+        "--out", help="the HTML file, or a folder for it (default: report.html beside the first results)"
+    )
     report.set_defaults(run=_report)
 
     ops = commands.add_parser("ops", help="the table of ops and what each supports")
@@ -162,8 +166,10 @@ def _report(args: argparse.Namespace) -> int:
 
     from refgrad import report
 
-    run = report.load(args.results)
-    out = Path(args.out) if args.out else Path(args.results).parent / "report.html"
+    run = report.merge([report.load(path) for path in args.results])
+    out = Path(args.out) if args.out else Path(args.results[0]).parent
+    if out.suffix not in (".html", ".htm"):
+        out /= "report.html"
     report.write(run, out)
     print(report.table(run, color=sys.stdout.isatty()))
     print(f"report: {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ class Progress:
         self.total, self.done, self.failed, self.shown, self.start = total, 0, 0, -1, time.monotonic()
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
+        self.unwritten = ""  # why a worker could not record its verdicts
 
     def pytest_collection_finish(self, session: Any) -> None:
         """Record what is to be done, so that what was not done has a name."""
@@ -47,6 +49,8 @@ class Progress:
             self.failed += int(report.failed)
             if report.failed and "crashed while running" in str(report.longrepr):
                 self.lost.append((_name(report.nodeid), str(report.longrepr)))
+            found = re.search(r"ResultsWriteError: (.*)", str(report.longrepr)) if report.failed else None
+            self.unwritten = found[1] if found else self.unwritten
             self._show()
 
     def _show(self) -> None:

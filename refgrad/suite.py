@@ -139,16 +139,17 @@ def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: fl
     from refgrad import report
 
     died = {name for name, _ in progress.lost}
-    lines: list[dict[str, Any]] = []
-    for case in running.left(results.path):
-        lines.append(
-            died_over(case) if case.overdue or f"test_family[{case.item}]" in died else unfinished(case)
-        )
+    lines = [
+        died_over(case) if case.overdue or f"test_family[{case.item}]" in died else unfinished(case)
+        for case in running.left(results.path)
+    ]
     lines += [{"type": "crash", "worker": "", "item": name, "reason": why} for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         reason = f"pytest ended with exit code {status}"
         lines.append({"type": "crash", "worker": "main", "item": "pytest", "reason": reason})
     results.write(*lines)
+    if progress.unwritten:
+        raise ResultsWriteError(progress.unwritten)
     if status != pytest.ExitCode.INTERRUPTED:
         code = report.exit_code(report.load(results.path), complete=True)
         results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})

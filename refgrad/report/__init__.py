@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from refgrad.report.html import render, write
 from refgrad.report.load import load
+from refgrad.report.merge import merge
 from refgrad.report.records import Run
 from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import exit_code
 
-__all__ = ["Run", "exit_code", "load", "render", "table", "wants_color", "write"]
+__all__ = ["Run", "exit_code", "load", "merge", "render", "table", "wants_color", "write"]
