@@ -22,28 +22,31 @@ def merge(runs: Sequence[Run]) -> Run:
     if not runs:
         raise ArgumentError("no results were given; at least one results file is expected")
     _belong_together(runs)
-    absent = _absent(runs)
-    whole = [run for run in runs if run.end is not None]
-    end = None
-    if len(whole) == len(runs):
-        seconds = [run.end.seconds for run in whole if run.end]
-        finished = max(run.end.finished for run in whole if run.end)
-        end = End(max(map(_reason_of_its_own, runs)), finished, math.fsum(seconds))
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     for a in (a for run in runs for a in run.audits):
         audits[a.key] = a + audits[a.key] if a.key in audits else a
-    return Run(
+    run = Run(
         _header([run.header for run in runs]),
         tuple(sorted((r for run in runs for r in run.results), key=lambda r: r.order)),
         tuple(sorted(audits.values(), key=lambda a: a.key)),
         tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
-        end,
+        None,
         any(run.truncated for run in runs),
         tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         sum(run.planned for run in runs),
         tuple(sorted(name for run in runs for name in run.unfinished)),
-        tuple(map(str, absent)),
+        tuple(map(str, _absent(runs))),
     )
+    return replace(run, end=_end(run, runs))
+
+
+def _end(run: Run, parts: Sequence[Run]) -> End | None:
+    """The end of the whole: none where a part has none."""
+    ends = [part.end for part in parts if part.end is not None]
+    if len(ends) < len(parts):
+        return None
+    code = max(map(_reason_of_its_own, parts)) or exit_code(run, complete=True)
+    return End(code, max(end.finished for end in ends), math.fsum(end.seconds for end in ends))
 
 
 def _belong_together(runs: Sequence[Run]) -> None:
