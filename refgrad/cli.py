@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where report.html and results.jsonl land (default: reports)",
     )
+    _outputs(suite)
     suite.set_defaults(run=_conformance)
 
     repro = commands.add_parser("repro", help="run one case file alone and print every verdict")
@@ -111,11 +112,30 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--out", help="the HTML file, or a folder for it (default: report.html beside the first results)"
     )
+    _outputs(report)
     report.set_defaults(run=_report)
 
     ops = commands.add_parser("ops", help="the table of ops and what each supports")
     ops.set_defaults(run=_ops)
     return parser
+
+
+def _outputs(command: argparse.ArgumentParser) -> None:
+    """What both commands that end in a report may leave beside it."""
+    command.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="results of an earlier run to compare with (repeatable: its shards)",
+    )
+    command.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
+    command.add_argument("--gitlab", metavar="FILE", help="also write GitLab's code quality JSON")
+    command.add_argument(
+        "--github",
+        action="store_true",
+        help="annotations and a job summary for GitHub (default: where GITHUB_ACTIONS is true)",
+    )
 
 
 def _help(parser: argparse.ArgumentParser) -> object:
@@ -167,13 +187,11 @@ def _report(args: argparse.Namespace) -> int:
     from refgrad import report
 
     run = report.merge([report.load(path) for path in args.results])
-    out = Path(args.out) if args.out else Path(args.results[0]).parent
-    if out.suffix not in (".html", ".htm"):
-        out /= "report.html"
-    report.write(run, out)
-    print(report.table(run, color=sys.stdout.isatty()))
-    print(f"report: {out}")
-    return int(report.exit_code(run))
+    page = Path(args.out) if args.out else Path(args.results[0]).parent
+    if page.suffix not in (".html", ".htm"):
+        page /= "report.html"
+    wanted = report.Outputs.wanted(page, args.results[0], args.baseline, args.junit, args.gitlab, args.github)
+    return report.publish(run, wanted)
 
 
 def _ops(_: argparse.Namespace) -> int:

@@ -95,6 +95,9 @@ def run(args: argparse.Namespace) -> int:
 
     out = Path(args.out)
     path = out / "results.jsonl"
+    outputs = report.Outputs.wanted(
+        (out / "report.html").resolve(), str(path), args.baseline, args.junit, args.gitlab, args.github
+    )  # before the results of the run before are put aside: they may be the baseline
     running.clear(path)
     results = ResultsFile(path, fresh=True)
     results.write(
@@ -121,15 +124,7 @@ def run(args: argparse.Namespace) -> int:
         results.close()
     except ResultsWriteError as error:  # what is there is a partial run, and is shown as one
         print(f"refgrad: {error}", file=sys.stderr)
-    loaded = report.load(path)
-    print(report.table(loaded, color=sys.stdout.isatty()))
-    try:
-        report.write(loaded, out / "report.html")
-        print(f"report: {(out / 'report.html').resolve()}")
-    except OSError as error:
-        print(f"refgrad: no report could be written: {error}; the results are in {path}", file=sys.stderr)
-        return int(report.exit_code(loaded)) or 1
-    return int(report.exit_code(loaded))
+    return report.publish(report.load(path), outputs)
 
 
 def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: float) -> None:

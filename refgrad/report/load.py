@@ -123,9 +123,22 @@ def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
         if not whole:
             return None
         raise CaseFileError(f"not JSON: {error}") from error
+    if b"\\u" in line:
+        record = _encodable(record)
     if not isinstance(record, dict):
         raise CaseFileError(f"a JSON object is expected, got {_short(record)}")
     return record
+
+
+def _encodable(x: Any) -> Any:
+    """The same data, with a question mark for each half of a surrogate pair, which no file could hold."""
+    if isinstance(x, str):
+        return x.encode("utf-8", "replace").decode()
+    if isinstance(x, list):
+        return [_encodable(v) for v in x]
+    if isinstance(x, dict):
+        return {_encodable(k): _encodable(v) for k, v in x.items()}
+    return x
 
 
 def _header(record: dict[str, Any]) -> Header:

@@ -21,6 +21,8 @@ def merge(runs: Sequence[Run]) -> Run:
     """
     if not runs:
         raise ArgumentError("no results were given; at least one results file is expected")
+    if len(runs) == 1 and not runs[0].header.shard:
+        return runs[0]
     _belong_together(runs)
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     for a in (a for run in runs for a in run.audits):
