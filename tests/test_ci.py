@@ -29,7 +29,7 @@ def test_the_action_passes_arguments_on_and_the_exit_code_back(tmp_path: Path, c
     for arguments, baseline in ((f"--shard 1/4 {hostile}", "old results.jsonl"), ("", "")):
         given = {**env, "ARGUMENTS": arguments, "BASELINE": baseline}
         done = subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", SCRIPT], env=given, cwd=tmp_path, check=False
+            ["/bin/bash", "-e", "-o", "pipefail", "-c", SCRIPT], env=given, cwd=tmp_path, check=False
         )
         assert done.returncode == code
         got = (tmp_path / "arguments").read_text().splitlines()

@@ -62,6 +62,7 @@ class Judge:
     ) -> None:
         """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
         found = self._compared(self.seen, place, expected, what, nan)
+        found.place = place
         self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, nan, found)
         tally.add(node, op, found, users)
 

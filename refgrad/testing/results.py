@@ -104,7 +104,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def result_line(case: Case, verdict: Verdict) -> dict[str, Any]:
+def result_line(case: Case, verdict: Verdict, script: str = "") -> dict[str, Any]:
     """One verdict on one case as a line; the case itself travels along where it is needed to reproduce."""
     line: dict[str, Any] = {
         "type": "result", "id": case.id, "family": case.family, "dtype": case.dtype, "device": case.device, "mode": verdict.mode,
@@ -116,6 +116,7 @@ def result_line(case: Case, verdict: Verdict) -> dict[str, Any]:
     if verdict.status in (DISAGREE, ERROR):
         line["worst_elements"] = [e.to_dict() for e in verdict.wrong]
         line["case"] = case.to_dict()
+        line["script"] = script
     return line
 
 

@@ -20,6 +20,7 @@ from refgrad.testing.verdict import ERROR, Verdict
 
 Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
+Script = Callable[[Case, Verdict], str]
 
 
 def examine(
@@ -61,6 +62,7 @@ class Item:
         results: ResultsFile,
         deviations: Sequence[Deviation] = (),
         running: Running | None = None,
+        script: Script | None = None,
     ) -> int:
         """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
 
@@ -99,7 +101,7 @@ class Item:
             if not failing or late:
                 seen.add(case.id)
                 try:
-                    write(results, case, verdicts)
+                    write(results, case, verdicts, script)
                 except ResultsWriteError as error:
                     stopped.append(error)
                     return
@@ -123,7 +125,7 @@ class Item:
         except GradientMismatch:
             first, last = failing[0], failing[-1]
             if last[0].id != first[0].id:
-                write(results, *last)
+                write(results, *last, script)
             raise
         finally:
             if not stopped:
@@ -140,6 +142,6 @@ def _overdue(running: Running | None) -> Verdict:
     return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s")
 
 
-def write(results: ResultsFile, case: Case, verdicts: list[Verdict]) -> None:
-    """Record the verdicts of one case, all at once."""
-    results.write(*[result_line(case, v) for v in verdicts])
+def write(results: ResultsFile, case: Case, verdicts: list[Verdict], script: Script | None = None) -> None:
+    """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad."""
+    results.write(*[result_line(case, v, script(case, v) if script else "") for v in verdicts])

@@ -43,6 +43,7 @@ class Comparison:
     wrong: list[Element] = field(default_factory=list)
     sensitivities: Any = ()  # relative errors that would just have been caught, one an element
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
+    place: Any = None  # which array of an observation this is: (part, node), see questions.py
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Verdict:
         default_factory=list
     )  # for every wrong node, the ops that may be to blame
     known: str = ""  # the entry of deviations.toml that records this disagreement
+    evidence: Comparison | None = None  # of a disagreement, the first array found wrong
 
     @property
     def failed(self) -> bool:
