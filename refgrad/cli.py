@@ -103,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     repro = commands.add_parser("repro", help="run one case file alone and print every verdict")
     repro.add_argument("case", help="a case file (JSON)")
     repro.add_argument("--device", help="judge on this device instead of the case's own")
+    repro.add_argument(
+        "--script", action="store_true", help="print a script that shows the disagreement with torch alone"
+    )
     repro.set_defaults(run=_repro)
 
     report = commands.add_parser("report", help="render results again")
@@ -178,7 +181,7 @@ def _conformance(args: argparse.Namespace) -> int:
 def _repro(args: argparse.Namespace) -> int:
     from refgrad.suite import repro
 
-    return repro(args.case, args.device)
+    return repro(args.case, args.device, script=args.script)
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, died_over, now, unfinished
 from refgrad.testing.shards import Shard
-from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
+from refgrad.testing.verdict import DISAGREE, ERROR
 
 if TYPE_CHECKING:
     from refgrad.progress import Progress
@@ -231,30 +231,37 @@ def environment(observe: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def repro(path: str, device: str | None) -> int:
-    """The command ``refgrad repro``: one case, every verdict, every wrong element."""
+def repro(path: str, device: str | None, *, script: bool = False) -> int:
+    """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
+
+    With ``script``, the program that shows the first disagreement without refgrad is printed instead.
+    """
+    from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
     from refgrad.torch.observe import observe, plain_arithmetic
+    from refgrad.torch.script import script as standalone
 
     case = Case.load(path)
     if device:
         case = case.on(device)
     plain_arithmetic()
-    print(
-        f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {len(case.graph.nodes)} nodes"
-    )
-    for k in case.graph.order():
-        node = case.graph.nodes[k]
-        print(
-            f"  node {k:>3}  {node}"
-            + (f"  of {', '.join(map(str, node.of))}  {node.params or ''}" if node.op else "")
-        )
-    worst = 0
-    for v in examine(case, observe):
+    verdicts = examine(case, observe)
+    code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
+    if script:
+        text = next((t for v in verdicts if v.status == DISAGREE and (t := standalone(case, v))), "")
+        print(text, end="")
+        if not text:
+            found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
+            raise ArgumentError(f"{path}: there is no disagreement to write a script of ({found})")
+        return code
+    size = len(case.graph.order())
+    print(f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes")
+    if not any(v.status == ERROR for v in verdicts):
+        print("\n".join(trace(case, observe(case))))
+    for v in verdicts:
         print(f"{v.mode}: {v.status}, {v.elements} elements compared" + (f", {v.reason}" if v.reason else ""))
         if v.message:
             print(f"  {v.message}")
         for e in v.wrong:
             print(f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}")
-        worst = max(worst, {AGREE: 0, DISAGREE: 2, ERROR: 2}.get(v.status, 1))
-    return 1 if worst == 2 else 0
+    return code
