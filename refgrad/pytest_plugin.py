@@ -16,8 +16,14 @@ BLOCK = 50  # cases in one item: small enough that workers share the load evenly
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the conformance suite; normally set by ``refgrad conformance``."""
+    """One option for everybody's tests; the others are the conformance suite's, normally set by ``refgrad conformance``."""
     group = parser.getgroup("refgrad", "refgrad: conformance of gradients")
+    group.addoption(
+        "--refgrad-report",
+        metavar="DIR",
+        default=None,
+        help="record what gradcheck, check_vjp and check_jvp find in these tests; leave report.html and results.jsonl there",
+    )
     group.addoption(
         "--refgrad-results",
         metavar="FILE",
@@ -43,6 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the results file where asked for."""
+    folder = config.getoption("--refgrad-report")
+    if folder:
+        from refgrad.pytest_report import UserReport
+
+        config.pluginmanager.register(
+            UserReport(config, config.invocation_params.dir / folder), "refgrad-report"
+        )
     path = config.getoption("--refgrad-results")
     if path:
         config.pluginmanager.register(Recorder(config, Path(path)), "refgrad-recorder")

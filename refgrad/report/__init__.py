@@ -16,16 +16,5 @@ from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import exit_code
 
 __all__ = [
-    "Against",
-    "Outputs",
-    "Run",
-    "against",
-    "exit_code",
-    "load",
-    "merge",
-    "publish",
-    "render",
-    "table",
-    "wants_color",
-    "write",
-]
+    "Against", "Outputs", "Run", "against", "exit_code", "load", "merge", "publish", "render", "table", "wants_color", "write",
+]  # fmt: skip

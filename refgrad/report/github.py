@@ -23,14 +23,11 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~:@]")
 def commands(run: Run) -> list[str]:
     """Workflow commands, one a line: a finding each, at most nine, then how many more there are."""
     said = verdict(run)
-    found = [
-        (_title(c), f"{c.smallest.text}\n{several(c.cases, 'case')}; refgrad repro of {c.smallest.id}")
-        for c in clusters(run)
-    ]
-    found += [(f"crash of {c.item}", c.reason) for c in run.crashes]
+    found = [(_title(c), _message(c), c.smallest.where) for c in clusters(run)]
+    found += [(f"crash of {c.item}", c.reason, "") for c in run.crashes]
     if not found and said.exit != PASS:
-        found = [(f"refgrad: exit {said.exit}", "\n".join([said.sentence, *said.notes]))]
-    lines = [_command(title, message) for title, message in found[:MOST]]
+        found = [(f"refgrad: exit {said.exit}", "\n".join([said.sentence, *said.notes]), "")]
+    lines = [_command(*what) for what in found[:MOST]]
     if len(found) > MOST:
         lines.append(_command("refgrad", f"{len(found) - MOST} more findings; the report shows them all"))
     return lines
@@ -40,12 +37,27 @@ def _title(c: Cluster) -> str:
     return f"{c.status}: {c.title}, {c.dtype} {c.device} {c.mode}"
 
 
-def _command(title: str, message: str) -> str:
-    """One annotation. Lines end in %0A and a property ends at a comma or colon, so these are escaped."""
-    for plain, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
-        title, message = title.replace(plain, code), message.replace(plain, code)
-    title = one_line(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::error title={cut(title, 200)}::{cut(' '.join(one_line(message).splitlines()), 2000)}"
+def _message(c: Cluster) -> str:
+    r = c.smallest
+    return f"{r.text}\n{several(c.cases, 'case')}; again: {r.again or f'refgrad repro of case {r.id}'}"
+
+
+def _command(title: str, message: str, where: str = "") -> str:
+    """One annotation, at a file and line where they are known."""
+    file, _, line = where.rpartition(":")
+    properties = [("title", title), *([("file", file), ("line", line)] if file and line.isdigit() else [])]
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties)
+    return f"::error {listed}::{cut(_escaped(one_line(message)), 2000)}"
+
+
+def _escaped(text: str) -> str:
+    """A line ends in %0A there, so a percent sign has to be written, too."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """A property ends at a comma, the list of them at a colon."""
+    return _escaped(cut(one_line(text), 200)).replace(":", "%3A").replace(",", "%2C")
 
 
 def summary(run: Run, against: Against | None = None) -> str:

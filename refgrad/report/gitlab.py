@@ -20,7 +20,8 @@ def gitlab(run: Run, path: str) -> str:
             f"{c.status} at {one_line(c.title)}, {c.dtype} {c.device} {c.mode}: {one_line(c.smallest.text)}"
         )
         key = (c.status, c.op, c.dtype, c.device, c.mode, c.reason)
-        entries.append(_entry(about, c.status, "critical" if c.status == DISAGREE else "major", path, key))
+        severity = "critical" if c.status == DISAGREE else "major"
+        entries.append(_entry(about, c.status, severity, c.smallest.where or path, key))
     for crash in run.crashes:
         about = f"{one_line(crash.item)} crashed: {one_line(crash.reason)}"
         entries.append(_entry(about, "crash", "major", path, ("crash", crash.item)))
@@ -30,12 +31,14 @@ def gitlab(run: Run, path: str) -> str:
     return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
-def _entry(description: str, check: str, severity: str, path: str, key: tuple[str, ...]) -> dict[str, Any]:
+def _entry(description: str, check: str, severity: str, where: str, key: tuple[str, ...]) -> dict[str, Any]:
     """One entry. GitLab takes findings of one fingerprint for the same: it holds what is wrong, never numbers or cases."""
+    file, _, line = where.rpartition(":")
+    known = bool(file) and line.isdigit() and len(line) < 10
     return {
         "description": cut(description, 1000),
         "check_name": f"refgrad: {check}",
         "fingerprint": hashlib.sha256("\0".join(key).encode()).hexdigest(),
         "severity": severity,
-        "location": {"path": path, "lines": {"begin": 1}},
+        "location": {"path": file if known else where, "lines": {"begin": int(line) if known else 1}},
     }

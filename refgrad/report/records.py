@@ -140,6 +140,8 @@ class Result:
     script: str
     case: Json
     known: str = ""  # the entries of deviations.toml that record this disagreement
+    again: str = ""  # the command that judges it again, where that is not `refgrad repro`
+    where: str = ""  # file and line of the test that judged it
 
     @property
     def failed(self) -> bool:
@@ -209,6 +211,7 @@ class Result:
             message=_text(data, "message", ""),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
             script=_text(data, "script", ""), case=_object(data, "case"), known=known,
+            again=_text(data, "again", ""), where=_text(data, "where", ""),
         )  # fmt: skip
 
 

@@ -120,6 +120,23 @@ def result_line(case: Case, verdict: Verdict, script: str = "") -> dict[str, Any
     return line
 
 
+def result_line_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> dict[str, Any]:
+    """One verdict of a check by itself, which has no case: ``title`` stands where the name of an op would."""
+    rows = verdict.ops.values()
+    ops = {title: [sum(r[0] for r in rows), sum(r[1] for r in rows), max((r[2] for r in rows), default=0.0)]}
+    line: dict[str, Any] = {
+        "type": "result", "id": name, "dtype": dtype, "mode": verdict.mode, "status": verdict.status, "reason": verdict.reason,
+        "elements": verdict.elements, "loose": verdict.loose, "blind": verdict.blind, "worst": _element(verdict.worst),
+        "sensitivity": verdict.sensitivity, "ops": ops, "message": verdict.message,
+        "first_wrong": None if verdict.first_wrong is None else {"node": -1, "op": title},
+    }  # fmt: skip
+    if verdict.status in (DISAGREE, ERROR):
+        line["worst_elements"] = [e.to_dict() for e in verdict.wrong]
+    if line["worst"] is not None:
+        line["worst"]["op"] = title
+    return line
+
+
 def died_over(case: Left) -> dict[str, Any]:
     """The line of a case over which a process died or hung: an error, with the case to reproduce it."""
     trace = case.trace.strip()
