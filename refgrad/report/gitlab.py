@@ -33,6 +33,7 @@ def gitlab(run: Run, path: str) -> str:
 
 def _entry(description: str, check: str, severity: str, where: str, key: tuple[str, ...]) -> dict[str, Any]:
     """One entry. GitLab takes findings of one fingerprint for the same: it holds what is wrong, never numbers or cases."""
+    where = one_line(where)
     file, _, line = where.rpartition(":")
     known = bool(file) and line.isdigit() and len(line) < 10
     return {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refgrad.errors import CaseFileError
+from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
@@ -33,11 +34,12 @@ def _wrong(key: str, value: Any, expected: str) -> CaseFileError:
     )
 
 
-def _text(data: Json, key: str, default: str | None = None) -> str:
+def _text(data: Json, key: str, default: str | None = None, most: int = 1000) -> str:
+    """A text; of a very long one the beginning."""
     value = data.get(key, default)
     if not isinstance(value, str):
         raise _wrong(key, value, "a string")
-    return value
+    return cut(value, most)
 
 
 def _word(data: Json, key: str, default: str | None = None) -> str:
@@ -83,7 +85,7 @@ def _list(data: Json, key: str) -> list[Any]:
 
 
 def _texts(data: Json, key: str) -> tuple[str, ...]:
-    return tuple(str(v) for v in _list(data, key))
+    return tuple(cut(str(v), 1000) for v in _list(data, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +208,11 @@ class Result:
             elements=_count(data, "elements"), loose=_count(data, "loose", 0), blind=_count(data, "blind", 0),
             worst=None if worst is None else Element.read(worst),
             sensitivity=None if sensitivity is None else _float(data, "sensitivity"),
-            ops={sys.intern(str(op)): _tally(op, row) for op, row in _object(data, "ops").items()},
+            ops={sys.intern(cut(str(op), 1000)): _tally(op, row) for op, row in _object(data, "ops").items()},
             first_wrong=None if first is None else (first["node"], _text(first, "op", "")),
-            message=_text(data, "message", ""),
+            message=_text(data, "message", "", 10_000),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
-            script=_text(data, "script", ""), case=_object(data, "case"), known=known,
+            script=_text(data, "script", "", 1_000_000), case=_object(data, "case"), known=known,
             again=_text(data, "again", ""), where=_text(data, "where", ""),
         )  # fmt: skip
 
@@ -248,12 +250,12 @@ class Header:
         """Raise CaseFileError where ``data`` is not the beginning of a run."""
         around = _object(data, "environment")
         return cls(
-            _text(data, "refgrad", ""), _text(data, "started", ""), _texts(data, "command"), str(data.get("seed", "")),
-            str(data.get("profile") or ""), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
-            _texts(data, "modes"), {str(k): str(v) for k, v in sorted(around.items()) if k != "devices"},
-            {str(k): str(v) for k, v in sorted(_object(around, "devices").items())},
+            _text(data, "refgrad", ""), _text(data, "started", ""), _texts(data, "command"), cut(str(data.get("seed", "")), 1000),
+            cut(str(data.get("profile") or ""), 1000), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
+            _texts(data, "modes"), {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(around.items()) if k != "devices"},
+            {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(_object(around, "devices").items())},
             tuple((_text(d, "id"), _text(d, "reason", ""), _text(d, "link", "")) for d in _list(data, "deviations") if isinstance(d, dict)),
-            _text(data, "shard", ""), tuple(sorted((str(k), str(v)) for k, v in _object(data, "missing").items())),
+            _text(data, "shard", ""), tuple(sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in _object(data, "missing").items())),
         )  # fmt: skip
 
 

@@ -56,13 +56,14 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
     lines += _audited(run)
     lines += _not_judged(run)
     lines += _compared(against)
-    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
+    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(one_line(note), WIDTH)]
     lines += textwrap.wrap(
         " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
     )
     tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
     lines += [
-        paint(line, f"{_BOLD};{tone}") for line in textwrap.wrap(f"exit {said.exit}: {said.sentence}", WIDTH)
+        paint(line, f"{_BOLD};{tone}")
+        for line in textwrap.wrap(f"exit {said.exit}: {one_line(said.sentence)}", WIDTH)
     ]
     return "\n".join(lines) + "\n"
 

@@ -82,12 +82,13 @@ class Case:
         arrays: dict[str, dict[str, Array]] = {}
         for part in ("inputs", "tangents"):
             if not isinstance(data[part], dict) or data[part].keys() != graph.inputs.keys():
+                given = list(data[part]) if isinstance(data[part], dict) else data[part]
                 raise CaseFileError(
-                    f"{part} are given for {list(data[part])}, the graph has inputs {list(graph.inputs)}"
+                    f"{part} are given for {given!r}, the graph has inputs {list(graph.inputs)}"
                 )
             arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
         layouts = data.get("layouts", {})
-        if not isinstance(layouts, dict) or not set(layouts.values()) <= set(LAYOUTS):
+        if not isinstance(layouts, dict) or not all(layout in LAYOUTS for layout in layouts.values()):
             raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
         if data.get("order", 1) not in (1, 2):
             raise CaseFileError(f"order is 1 or 2, got {data['order']!r}")
@@ -103,6 +104,8 @@ class Case:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             raise CaseFileError(f"not a case file: not JSON ({error})") from error
+        except RecursionError as error:
+            raise CaseFileError("not a case file: nested too deeply") from error
 
     @classmethod
     def load(cls, path: str | Path) -> Case:
