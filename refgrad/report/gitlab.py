@@ -37,7 +37,7 @@ def _entry(description: str, check: str, severity: str, where: str, key: tuple[s
     file, _, line = where.rpartition(":")
     known = bool(file) and line.isdigit() and len(line) < 10
     return {
-        "description": cut(description, 1000),
+        "description": cut(one_line(description), 1000),
         "check_name": f"refgrad: {check}",
         "fingerprint": hashlib.sha256("\0".join(key).encode()).hexdigest(),
         "severity": severity,
