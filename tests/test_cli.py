@@ -29,6 +29,10 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
+
+
+def test_what_is_not_judged_yet_is_said(capsys) -> None:
+    pytest.importorskip("torch")
     assert (
         main(["conformance", "--family", "ops", "--dtype", "bfloat16"]) == 2
     )  # not judged yet: said, not passed over
