@@ -21,7 +21,7 @@ import conformance.mutants as mutants
 
 if sys.argv[2:]:
     mutants.MUTANTS = tuple(replace(m, wrong=m.right) if m.id == sys.argv[2] else m for m in mutants.MUTANTS)
-small = ["--family", "mlp", "--dtype", "float64", "--examples", "2", "--workers", "1", "--device", "cpu"]
+small = ["--family", "mlp", "--dtype", "float64", "--examples", "2", "--workers", "0", "--device", "cpu"]
 sys.exit(main(["conformance", *small, "--out", sys.argv[1]]))
 """
 

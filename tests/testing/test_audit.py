@@ -210,7 +210,7 @@ def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
         "--examples",
         "60",
         "--workers",
-        "1",
+        "0",
         "--out",
         str(out),
     ]
