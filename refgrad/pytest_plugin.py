@@ -66,15 +66,13 @@ class Recorder:
         from refgrad.testing.session import Item
 
         option = self.config.getoption
-        families, without = metafunc.module.FAMILIES, metafunc.module.WITHOUT
+        families = metafunc.module.FAMILIES
         items, total = [], int(option("--refgrad-examples"))
         for start in range(0, total, BLOCK):
             for family in option("--refgrad-family") or families:
                 for device in option("--refgrad-device") or ["cpu"]:
                     for dtype in option("--refgrad-dtype") or list(FORMATS):
                         size = min(BLOCK, total - start)
-                        if dtype in without.get(family, ()):
-                            continue
                         items.append(
                             Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))
                         )

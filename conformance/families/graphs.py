@@ -12,7 +12,7 @@ from refgrad.op import REGISTRY, Op, apply
 from refgrad.testing.case import Case
 from refgrad.testing.source import Source
 
-from .arrays import finish, numbers
+from .arrays import ABSENT, finish, numbers
 
 Array = Any
 Params = dict[str, Any]
@@ -97,8 +97,6 @@ ELEMENTWISE = (
     "logaddexp2", "clip",
 )  # fmt: skip
 LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
-# torch has no factorisation of half-precision matrices.
-ABSENT = {"float16": {"det", "inv", "solve", "logabsdet"}, "bfloat16": {"det", "inv", "solve", "logabsdet"}}
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:

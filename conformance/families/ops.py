@@ -19,7 +19,7 @@ from refgrad.op import REGISTRY, Op
 from refgrad.testing.case import Case
 from refgrad.testing.source import Source
 
-from .arrays import CARRIER, finish, rounded
+from .arrays import ABSENT, CARRIER, FACTORISED, finish, rounded
 
 Array = Any
 Params = dict[str, Any]
@@ -32,6 +32,7 @@ NAMES = tuple(
         if op.torch is not None and op.signature.differentiable and name != "astype"
     )
 )
+IN_HALF = tuple(name for name in NAMES if name not in FACTORISED)
 MATRICES = ("det", "logabsdet")  # of singular matrices, too
 INVERTED = ("inv", "solve")  # an exactly singular matrix raises here
 MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
@@ -218,7 +219,7 @@ def draw_plain(source: Source, op: Op) -> Drawn:
 
 def ops(source: Source, dtype: str) -> Case:
     """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
-    op = REGISTRY[source.choice(NAMES)]
+    op = REGISTRY[source.choice(IN_HALF if dtype in ABSENT else NAMES)]
     operands, params = draw(source, op, dtype)
     graph, inputs = Graph(), {}
     for x in operands:

@@ -90,15 +90,7 @@ class Anchored(Judge):
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            active = tuple([tangents[j] is not None for j in node.of])
-            expected = None
-            if any(active) and node.op.signature.differentiable:
-                operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
-                expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
-                if expected is not None:
-                    expected = self._settled_tangent(
-                        node, operands, active, tangents, y, self.seen.values[k], expected
-                    )
+            expected = self._tangent(k, node, tangents)
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
                 expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:
@@ -106,6 +98,17 @@ class Anchored(Judge):
                     tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
                 )
         return tally.verdict()
+
+    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
+        """The expected tangent of node k, None where no derivative reaches it."""
+        active = tuple([tangents[j] is not None for j in node.of])
+        if not any(active) or node.op is None or not node.op.signature.differentiable:
+            return None
+        operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
+        expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+        if expected is None:
+            return None
+        return self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
 
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from refgrad.bounds import FORMATS, Format
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
@@ -62,6 +64,8 @@ class Judge:
     ) -> None:
         """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
         found = self._compared(self.seen, place, expected, what, nan)
+        for e in found.wrong:
+            e.operand = self._magnitude(place[0], node, e.element)
         self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, nan, found)
         tally.add(node, op, found, users)
 
@@ -82,6 +86,14 @@ class Judge:
             question.users,
         )
         return tally.verdict()
+
+    def _magnitude(self, part: str, node: int, element: tuple[int, ...]) -> float:
+        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        of = self.graph.nodes[node].of
+        k = node if part in ("cotangents", "parts") else of[0]
+        x = self.seen.values[k]
+        there = len(element) == np.ndim(x) and all(i < n for i, n in zip(element, np.shape(x), strict=True))
+        return abs(float(x[element])) if there else np.nan
 
     def _compared(self, seen: Observation, place: Place, expected: Any, what: str, nan: bool) -> Comparison:
         part, key = place

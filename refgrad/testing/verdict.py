@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Element:
     what: str = ""
     node: int = -1
     op: str = ""
+    operand: float = math.nan  # magnitude of the first operand here, where the op is elementwise
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for results.jsonl; non-finite numbers are made strings there."""
