@@ -97,6 +97,10 @@ ELEMENTWISE = (
     "logaddexp2", "clip",
 )  # fmt: skip
 LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
+INVERTED = ("inv", "solve", "logabsdet")
+WORST_CONDITION = (
+    1e4  # times float32's u still small: rounding cannot make such a matrix singular, where torch raises
+)
 
 
 def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
@@ -119,7 +123,11 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
             continue
         if not interval.contains(x):
             return False
-    return True
+    return (
+        op.name not in INVERTED
+        or not operands[0].size
+        or bool(np.all(np.linalg.cond(operands[0]) < WORST_CONDITION))
+    )
 
 
 def _extreme(y: Array, dtype: str) -> bool:

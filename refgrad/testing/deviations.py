@@ -124,7 +124,9 @@ def mark(
         for ops in v.accused:
             wrong = [e for e in v.wrong if e.op == " or ".join(ops)]
             entries = (d for d in deviations if set(ops) <= d.ops)
-            covering.append(next((d.id for d in entries if d.applies(v.mode, dtype, device, family, wrong)), ""))
+            covering.append(
+                next((d.id for d in entries if d.applies(v.mode, dtype, device, family, wrong)), "")
+            )
         if all(covering):
             v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))
     for v in verdicts:

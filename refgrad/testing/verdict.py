@@ -43,7 +43,7 @@ class Comparison:
     skipped: int = 0  # nothing is defined there, or the bound is infinite
     worst: Element | None = None
     wrong: list[Element] = field(default_factory=list)
-    sensitivities: Any = ()  # relative errors that would just have been caught, one an element
+    kept: Any = None  # of the elements compared: bounds and expected magnitudes
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
 
 
