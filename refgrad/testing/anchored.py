@@ -43,6 +43,7 @@ class Anchored(Judge):
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
+        self.met: dict[tuple[int, int], list[points.Patch]] = {}
 
     def _exact(self, x: Array) -> Any:
         return exact(x, self.fmt) if x.dtype.kind == "f" else x
@@ -107,7 +108,7 @@ class Anchored(Judge):
         expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
         if expected is None:
             return None
-        return self._settled_tangent(node, operands, active, tangents, y, self.seen.values[k], expected)
+        return self._settled_tangent(node, active, tangents, y, self.seen.values[k], expected)
 
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
@@ -158,10 +159,19 @@ class Anchored(Judge):
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
 
+    def _patches(self, node: Node, position: int) -> list[points.Patch]:
+        """The special points that the operands of a node meet, looked up once."""
+        key = id(node), position
+        if key not in self.met:
+            assert node.op is not None
+            operands = tuple([self.balls[j] for j in node.of])
+            self.met[key] = points.patches(node.op, operands, node.params, position)
+        return self.met[key]
+
     def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
         """A cotangent by the op's special points."""
         assert node.op is not None
-        found = points.patches(node.op, tuple([values[j] for j in node.of]), node.params, position)
+        found = self._patches(node, position)
         single = np.ndim(y_bar) == 0 or (
             np.shape(y_bar) == np.shape(values[node.of[position]])
             and node.op.signature.defaults.keys() <= SHARED
@@ -171,7 +181,6 @@ class Anchored(Judge):
     def _settled_tangent(
         self,
         node: Node,
-        operands: tuple[Any, ...],
         active: tuple[bool, ...],
         tangents: list[Any],
         y: Any,
@@ -189,7 +198,7 @@ class Anchored(Judge):
             return Ball(value, radius, self.fmt)
         low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
         for position, (j, is_active) in enumerate(zip(node.of, active, strict=True)):
-            for places, a, b in points.patches(node.op, operands, node.params, position) if is_active else ():
+            for places, a, b in self._patches(node, position) if is_active else ():
                 if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
                     value[...] = np.nan
                     continue

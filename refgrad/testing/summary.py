@@ -80,7 +80,9 @@ class Tally:
             return None
         bound, size = (np.concatenate(arrays) for arrays in zip(*self.kept, strict=True))
         some = size > 0
-        return float(np.median((bound[some] / size[some]).astype(float))) if some.any() else None
+        shares = bound[some] / size[some]
+        middle = len(shares) // 2
+        return float(np.partition(shares, middle)[middle]) if len(shares) else None
 
     def _culprit(self, blamed: list[str]) -> str:
         """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
