@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops.selection import masked
 
 Array = Any
@@ -58,7 +58,7 @@ sigmoid_slope = register(
     rounding=_sigmoid_slope_rounding,
 )  # fmt: skip
 
-sigmoid = register(
+sigmoid: Op = register(
     "sigmoid", _sigmoid,
     jvp=lambda x_dot, x: x_dot * sigmoid_slope(x),
     vjp=lambda y_bar, x: y_bar * sigmoid_slope(x),

@@ -98,6 +98,9 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
     for name, of in (_FIELDS | _NARROWING).items():
         if name in entry and (not isinstance(entry[name], of) or not entry[name]):
             raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
+    limits = entry.get("operand", [0.0, math.inf])
+    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
+        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
     case = path.parent / entry["case"]
     if not case.is_file():
         raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
