@@ -62,7 +62,7 @@ class Recorder:
         """One item a (family, dtype, device, block of cases)."""
         if "conformance_item" not in metafunc.fixturenames:
             return
-        from refgrad.bounds import FORMATS
+        from refgrad.formats import DTYPES, judged_on
         from refgrad.testing.session import Item
 
         option = self.config.getoption
@@ -71,7 +71,9 @@ class Recorder:
         for start in range(0, total, BLOCK):
             for family in option("--refgrad-family") or families:
                 for device in option("--refgrad-device") or ["cpu"]:
-                    for dtype in option("--refgrad-dtype") or list(FORMATS):
+                    for dtype in option("--refgrad-dtype") or DTYPES:
+                        if not judged_on(device, dtype):
+                            continue
                         size = min(BLOCK, total - start)
                         items.append(
                             Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))

@@ -18,8 +18,8 @@ Array = Any
 Params = dict[str, Any]
 # Values beyond these are not built on: the next exp would leave the format, the next product underflow. float16 has room for one
 # square: its normal numbers end at 2^-14 and 2^16.
-LARGEST = {"float64": 1e3, "float32": 1e3, "bfloat16": 1e3, "float16": 2.0**7}
-SMALLEST = {"float64": 1e-6, "float32": 1e-6, "bfloat16": 1e-6, "float16": 2.0**-7}
+LARGEST = {"float64": 1e3, "float32": 1e3, "tf32": 1e3, "bfloat16": 1e3, "float16": 2.0**7}
+SMALLEST = {"float64": 1e-6, "float32": 1e-6, "tf32": 1e-6, "bfloat16": 1e-6, "float16": 2.0**-7}
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS, Format
+from refgrad.formats import Format, format_of
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
@@ -32,7 +32,7 @@ class Anchored(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
-        fmt = FORMATS[case.dtype] if fmt is None else fmt
+        fmt = format_of(case.dtype, case.device) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
         self.sharp = replace(self.fmt, kinks=False)

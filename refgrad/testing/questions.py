@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS, Format
+from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
@@ -43,7 +43,7 @@ class Judge:
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
-        self.fmt: Format = FORMATS[case.dtype] if fmt is None else fmt
+        self.fmt: Format = format_of(case.dtype, case.device) if fmt is None else fmt
         self.asked: dict[Place, Question] = {}
 
     def tally(self, mode: str) -> Tally:
@@ -108,8 +108,8 @@ class Judge:
         if part not in seen.dtypes:
             return ""
         dtype, device = seen.dtypes[part][key], seen.devices[part][key]
-        if dtype is not None and dtype != self.case.dtype:
-            return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.case.dtype}"
+        if dtype is not None and dtype != self.fmt.storage:
+            return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.fmt.storage}"
         if device is not None and device != self.case.device:
             return f"{part[:-1]} of node {key} is on device {device}, expected {self.case.device}"
         return ""
