@@ -1,0 +1,15 @@
+"""The lectures: every formula, exercise and printed number of five decks on back-propagation as an item that is executed.
+
+An item's gradient is worked out four times, by the reference's forward mode, its reverse mode, the formula written out and torch.
+"""
+
+from __future__ import annotations
+
+from . import chain, graphs, layers, perceptron, polynomial, scalar, vectors
+from .record import Item
+
+ITEMS: tuple[Item, ...] = (
+    *scalar.ITEMS, *chain.ITEMS, *perceptron.ITEMS, *polynomial.ITEMS, *vectors.ITEMS, *graphs.ITEMS, *layers.ITEMS,
+)  # fmt: skip
+
+__all__ = ["ITEMS", "Item"]
