@@ -73,8 +73,8 @@ def intermediate(outcome: Outcome) -> None:
     graph.output(y1)  # the same graph once more, asked about y1
     graph.forward(x=x, w1=w1, b1=b1, w2=w2, b2=b2)
     lower = graph.backward()["w1"]
-    outcome.print("dy2/dy1 dy1/dw1", 2, upper * lower)
-    outcome.print("dy2/dw1", 2, whole)
+    outcome.prints("dy2/dy1 dy1/dw1", 2, upper * lower)
+    outcome.prints("dy2/dw1", 2, whole)
 
     leaf = torch.tensor(w1, requires_grad=True, dtype=torch.float64)
     below = x * leaf + b1

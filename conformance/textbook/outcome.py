@@ -14,7 +14,7 @@ from refgrad.rounding import Ball, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.results import verdict_line
 from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, Comparison, Element, Verdict
+from refgrad.testing.verdict import AGREE, Comparison, Verdict
 
 from .record import Item
 
@@ -64,11 +64,23 @@ class Outcome:
         """Compare numbers with a Ball (or with exact ones)."""
         self.add(mode, compare(np.asarray(got), expected, FORMATS[dtype], what), dtype)
 
+    def brief(self, mode: str, what: str, got: Any, expected: Any, dtype: str) -> None:
+        """The same for one of many large arrays: what each element would have betrayed is kept as one median."""
+        c = compare(np.asarray(got), expected, FORMATS[dtype], what)
+        if len(c.sensitivities):
+            c.sensitivities = np.median(c.sensitivities, keepdims=True)
+        self.add(mode, c, dtype)
+
+    def within(self, mode: str, what: str, got: Any, expected: Any, own: Any, dtype: str = "float64") -> None:
+        """Compare what one program came to with the Ball of another: each may be off by its own rounding."""
+        value, radius = parts(expected)
+        self.same(mode, what, got, Ball(value, radius + parts(own)[1], FORMATS[dtype]), dtype)
+
     def state(self, holds: bool, what: str, dtype: str = "float64") -> None:
         """Count a statement that is no comparison of numbers; where it does not hold, ``what`` says so."""
         self.add(STATED, Comparison(elements=1) if holds else Comparison(note=what), dtype)
 
-    def print(
+    def prints(
         self, what: str, numbers: Any, found: Any, *, digits: int | None = None, misprints: int = 0, dtype: str = "float64"
     ) -> None:  # fmt: skip
         """Compare numbers that the lecture prints with those found (a Ball or an exact array).
@@ -129,13 +141,3 @@ def shown(x: Any) -> str:
     if a.ndim == 0:
         return f"{a:.10g}"
     return "[" + ", ".join(shown(row) for row in a) + "]"
-
-
-def unlisted(c: Comparison) -> Comparison:
-    """A comparison with the median of its sensitivities in place of all: for runs of many steps."""
-    if len(c.sensitivities):
-        c.sensitivities = np.median(c.sensitivities, keepdims=True)
-    return c
-
-
-__all__ = ["CLOSED", "FORWARD", "MODES", "OTHER", "PRINTED", "REVERSE", "STATED", "TORCH", "Element", "Outcome", "shown", "unlisted"]
