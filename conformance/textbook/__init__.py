@@ -5,11 +5,11 @@ An item's gradient is worked out four times, by the reference's forward mode, it
 
 from __future__ import annotations
 
-from . import chain, gates, graphs, implicit, layers, networks, perceptron, polynomial, regression, scalar, vectors
+from . import chain, gates, graphs, implicit, layers, networks, perceptron, polynomial, regression, scalar, training, tutorial, vectors
 from .record import Item
 
 ITEMS: tuple[Item, ...] = (
-    *scalar.ITEMS, *chain.ITEMS, *perceptron.ITEMS, *polynomial.ITEMS, *vectors.ITEMS, *graphs.ITEMS, *layers.ITEMS, *regression.ITEMS, *networks.ITEMS, *gates.ITEMS, *implicit.ITEMS,
+    *scalar.ITEMS, *chain.ITEMS, *perceptron.ITEMS, *polynomial.ITEMS, *vectors.ITEMS, *graphs.ITEMS, *layers.ITEMS, *regression.ITEMS, *networks.ITEMS, *gates.ITEMS, *implicit.ITEMS, *training.ITEMS, *tutorial.ITEMS,
 )  # fmt: skip
 
 __all__ = ["ITEMS", "Item"]

@@ -113,7 +113,7 @@ def _in_blocks(outcome: Outcome, x: Array, w: Array, up: Array, ways: dict[str, 
         for way, got in ways.items():
             pairs = [(got, y_dot, "tangent")] if way == FORWARD else [(got[0], d_x, "dL/dx"), (got[1], d_w, "dL/dw")]
             for array, ball, name in pairs:
-                outcome.brief(way, f"{way}: {name}, columns from {start}", array[:, part], ball, "float32")
+                outcome.brief(way, f"{way}: {name}, columns from {start}", array[:, part], ball, fmt)
 
 
 ITEMS = (

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 import refgrad as rg
+from refgrad.bounds import FORMATS
+from refgrad.rounding import Ball, parts
 
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
 from .record import Item, Problem, lifted, spread
@@ -93,6 +95,7 @@ def curves(outcome: Outcome) -> None:
     """Each way goes its own 500 steps. Every loss of every curve lies within what rounding can do to the whole run up to there."""
     start = (np.zeros(2), DESIGN, RESPONSE)
     due, last = descent(rg.grad(mean_square), *lifted(start, "float64"))
+    curve = Ball(np.stack([b.value for b in due]), np.stack([parts(b)[1] for b in due]), FORMATS["float64"])
     runs = {
         "reference": (REVERSE, *descent(rg.grad(mean_square), *start)),
         "by hand": (CLOSED, *descent(by_hand, *start)),
@@ -100,8 +103,7 @@ def curves(outcome: Outcome) -> None:
         "nn.Module and SGD": (TORCH, *with_module()),
     }
     for name, (mode, losses, beta) in runs.items():
-        for k, (loss, ball) in enumerate(zip(losses, due, strict=True)):
-            outcome.same(mode, f"{name}: loss at step {k}", loss, ball)
+        outcome.same(mode, f"{name}: losses by step", np.array(losses), curve)
         outcome.same(mode, f"{name}: coefficients after {STEPS} steps", beta, last)
     shown = (0, 1, 10, 100, STEPS - 1)
     rows = [(k, *(f"{float(losses[k]):.15g}" for _, losses, _ in runs.values()), f"{float(due[k].radius):.1e}") for k in shown]
