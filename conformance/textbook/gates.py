@@ -41,7 +41,9 @@ def values_of_the_lecture(outcome: Outcome) -> None:
     x, y, z, on_q = lifted(tuple(map(np.float64, POINT)), "float64")
     outcome.prints("q", 3, x + y)
     outcome.prints("f", -12, sum_times(x, y, z, on_q))
-    for name, due, found in zip("xyz", (-4, -4, 3), rg.grad(sum_times, (0, 1, 2))(x, y, z, on_q), strict=True):
+    for name, due, found in zip(
+        "xyz", (-4, -4, 3), rg.grad(sum_times, (0, 1, 2))(x, y, z, on_q), strict=True
+    ):
         outcome.prints(f"df/d{name}", due, found)
 
 
@@ -149,10 +151,16 @@ class Multiply(torch.autograd.Function):
 def as_a_user_would(outcome: Outcome) -> None:
     """The custom backward before gradcheck, which is told the function in NumPy and nothing more."""
     inputs = (torch.tensor([1.5, -2.0, 0.25]), torch.tensor([0.5, 3.0, -1.0]))
-    report = gradcheck(Multiply.apply, inputs, reference=np.multiply, check_forward=False, raise_exception=False)
+    report = gradcheck(
+        Multiply.apply, inputs, reference=np.multiply, check_forward=False, raise_exception=False
+    )
     outcome.state(bool(report), report.summary())
     rows = [(dtype, v.mode, v.status, v.elements) for dtype, v in report.verdicts]
-    outcome.table("refgrad.torch.gradcheck(Multiply.apply, ..., reference=np.multiply)", ("dtype", "mode", "status", "elements"), rows)
+    outcome.table(
+        "refgrad.torch.gradcheck(Multiply.apply, ..., reference=np.multiply)",
+        ("dtype", "mode", "status", "elements"),
+        rows,
+    )
 
 
 def halves(pair_up, x):
@@ -163,7 +171,8 @@ def halves(pair_up, x):
 PAIR = (1.5, -2.5)
 ITEMS = (
     Item(
-        "D3-gates-sum-times", "f = (x + y) z on a graph", "q = x + y, f = q z at x = -2, y = 5, z = -4: df/dx = df/dy = z = -4, df/dz = q = 3",
+        "D3-gates-sum-times", "f = (x + y) z on a graph",
+        "q = x + y, f = q z at x = -2, y = 5, z = -4: df/dx = df/dy = z = -4, df/dz = q = 3",
         (Problem(sum_times, POINT, sum_times_closed, sum_times_torch),), values_of_the_lecture,
     ),
     Item(
@@ -209,7 +218,8 @@ ITEMS = (
         ),
     ),
     Item(
-        "D3-graph-object", "Modular back-propagation: a graph object", "forward(inputs) over topologically sorted nodes, backward() over the reverse",
+        "D3-graph-object", "Modular back-propagation: a graph object",
+        "forward(inputs) over topologically sorted nodes, backward() over the reverse",
         (Problem(eight_gates, NEURON, eight_gates_closed, eight_gates_torch),), modular,
     ),
     Item(

@@ -63,18 +63,22 @@ def pruning(outcome: Outcome) -> None:
     pruned = both.pruned()
     dead = set(range(len(both.nodes))) - set(both.order())
     outcome.state(
-        len(pruned.nodes) < len(both.nodes) and len(dead) == len(both.nodes) - len(pruned.nodes), "nothing was pruned"
+        len(pruned.nodes) < len(both.nodes) and len(dead) == len(both.nodes) - len(pruned.nodes),
+        "nothing was pruned",
     )
     outcome.state(all(both.run(*args)[k] is None for k in dead), "a node was computed that leads nowhere")
     outcome.state(
-        {str(both.nodes[k]) for k in dead} == {"exp", "cos", "multiply"}, f"pruned: {[str(both.nodes[k]) for k in dead]}"
+        {str(both.nodes[k]) for k in dead} == {"exp", "cos", "multiply"},
+        f"pruned: {[str(both.nodes[k]) for k in dead]}",
     )
     outcome.same(OTHER, "value of the pruned graph", pruned.forward(*args), both.forward(*args))
     due = rg.grad(wanted, (0, 1))(*lifted(args, "float64"))
     for (name, x_bar), ball in zip(pruned.backward().items(), due, strict=True):
         outcome.same(OTHER, f"gradient of {name} in the pruned graph", x_bar, ball)
     outcome.table(
-        "Nodes", ("graph", "nodes"), [("as recorded", len(both.nodes)), ("without the dead branch", len(pruned.nodes))]
+        "Nodes",
+        ("graph", "nodes"),
+        [("as recorded", len(both.nodes)), ("without the dead branch", len(pruned.nodes))],
     )
 
 
@@ -152,10 +156,15 @@ def costs(outcome: Outcome) -> None:
         steps = LENGTHS[k + 1] - LENGTHS[k]
         forward, reverse = (held[k + 1][i] - held[k][i] for i in (0, 1))
         outcome.state(forward < x.nbytes, f"forward mode held {forward} bytes more for {steps} more steps")
-        outcome.state(reverse >= steps * x.nbytes, f"reverse mode held only {reverse} bytes more for {steps} more steps")
+        outcome.state(
+            reverse >= steps * x.nbytes, f"reverse mode held only {reverse} bytes more for {steps} more steps"
+        )
     for name, i in (("f", 0), ("forward", 1), ("reverse", 2)):
         a, b, c = (row[i] for row in counted)
-        outcome.state(c - b == 2 * (b - a) > 0, f"operations of {name} do not grow in step with the length: {a}, {b}, {c}")
+        outcome.state(
+            c - b == 2 * (b - a) > 0,
+            f"operations of {name} do not grow in step with the length: {a}, {b}, {c}",
+        )
     directions(outcome)
 
 
@@ -167,16 +176,21 @@ def directions(outcome: Outcome) -> None:
         whole, one = operations(rg.jacfwd(f), n), operations(reverse_sweep(f), n)
         rows.append((n, whole, one))
     outcome.table(
-        "The whole gradient of n inputs through five sines: operations applied", ("n", "forward mode", "reverse mode"), rows
+        "The whole gradient of n inputs through five sines: operations applied",
+        ("n", "forward mode", "reverse mode"),
+        rows,
     )
     (_, once, same), *larger = rows
     for n, whole, one in larger:
-        outcome.state(whole > (n - 1) * once // 2 and one == same, f"{n} inputs: {whole} forward, {one} reverse")
+        outcome.state(
+            whole > (n - 1) * once // 2 and one == same, f"{n} inputs: {whole} forward, {one} reverse"
+        )
 
 
 ITEMS = (
     Item(
-        "D1-graph-construction", "Explicit and implicit graph construction", "c = 2 a + b: declared first and bound later, or recorded as it runs",
+        "D1-graph-construction", "Explicit and implicit graph construction",
+        "c = 2 a + b: declared first and bound later, or recorded as it runs",
         (Problem(doubled_sum, (1.5, -0.25), lambda a, b: (2 + 0 * a, 1 + 0 * b), lambda a, b: 2 * a + b),), two_constructions,
     ),
     Item(

@@ -48,7 +48,9 @@ def relu_of_the_lecture(outcome: Outcome) -> None:
     outcome.prints("gradient", [4, 0, 5, 0], rg.vjp(relu, x)[1](up)[0])
     graph = rg.Graph.record(lambda x, up: rg.vjp(relu, x)[1](up)[0], VECTOR, ABOVE)
     largest = max(np.size(v) for v in graph.run(VECTOR, ABOVE) if v is not None)
-    outcome.state(largest == VECTOR.size, f"an array of {largest} elements was formed for a vector of {VECTOR.size}")
+    outcome.state(
+        largest == VECTOR.size, f"an array of {largest} elements was formed for a vector of {VECTOR.size}"
+    )
 
 
 def misprint(outcome: Outcome) -> None:
@@ -77,7 +79,9 @@ def large(outcome: Outcome) -> None:
     if not tracing:
         tracemalloc.stop()
     arrays = 3 * up.nbytes + 2 * w.nbytes  # y, its gradient and dL/dx; dL/dw, and a copy of a matrix at most
-    outcome.state(used <= arrays, f"{used} bytes were used, more than the {arrays} of the arrays involved", "float32")
+    outcome.state(
+        used <= arrays, f"{used} bytes were used, more than the {arrays} of the arrays involved", "float32"
+    )
     outcome.table(
         f"y = x w, x of shape ({N}, {SIDE}), w of shape ({SIDE}, {SIDE}), float32", ("what", "memory"),
         [
@@ -106,19 +110,24 @@ def _in_blocks(outcome: Outcome, x: Array, w: Array, up: Array, ways: dict[str, 
     for start in range(0, SIDE, BLOCK):
         part = slice(start, start + BLOCK)
         block = exact(w[:, part], fmt)
-        _, pullback = rg.vjp(lambda b: product(exact(x, fmt), b), block)  # noqa: B023 - used in this turn only
+        _, pullback = rg.vjp(lambda b: product(exact(x, fmt), b), block)
         d_w = pullback(exact(up[:, part], fmt))[0]
         d_x = exact(up, fmt) @ np.transpose(exact(w[part], fmt))
         y_dot = rg.jvp(product, (exact(x, fmt), block), (exact(up, fmt), exact(np.ones(block.shape), fmt)))[1]
         for way, got in ways.items():
-            pairs = [(got, y_dot, "tangent")] if way == FORWARD else [(got[0], d_x, "dL/dx"), (got[1], d_w, "dL/dw")]
+            pairs = (
+                [(got, y_dot, "tangent")]
+                if way == FORWARD
+                else [(got[0], d_x, "dL/dx"), (got[1], d_w, "dL/dw")]
+            )
             for array, ball, name in pairs:
                 outcome.brief(way, f"{way}: {name}, columns from {start}", array[:, part], ball, fmt)
 
 
 ITEMS = (
     Item(
-        "D3-relu-vector", "ReLU of a vector without its Jacobian", "dL/dx = dL/dy where x > 0, else 0: [4, -1, 5, 9] at [1, -2, 3, -1] gives [4, 0, 5, 0]",
+        "D3-relu-vector", "ReLU of a vector without its Jacobian",
+        "dL/dx = dL/dy where x > 0, else 0: [4, -1, 5, 9] at [1, -2, 3, -1] gives [4, 0, 5, 0]",
         (Problem(relu, (VECTOR,), lambda up, x: up * step(x), torch.relu, upstream=ABOVE),), relu_of_the_lecture,
     ),
     Item(

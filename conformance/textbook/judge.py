@@ -72,7 +72,11 @@ class Trial:
 
     def _above(self, args: tuple[Any, ...]) -> Any:
         """The upstream gradient, as a Ball where the arguments are Balls: sums of it round, too."""
-        return self.upstream if args is not self.balls or self.upstream is None else exact(self.upstream, self.fmt)
+        return (
+            self.upstream
+            if args is not self.balls or self.upstream is None
+            else exact(self.upstream, self.fmt)
+        )
 
     def torch(self) -> tuple[Array, list[Array]]:
         """torch's value and gradients."""
@@ -123,7 +127,9 @@ class Trial:
         for k, (x_bar, (centre, own), radius) in enumerate(zip(got, self.centres, radii, strict=True)):
             name = f"{what}: gradient {k}" if len(got) > 1 else f"{what}: gradient"
             if np.shape(x_bar) != np.shape(centre) or np.shape(radius) != np.shape(centre):
-                found.append(Comparison(note=f"{name} has shape {np.shape(x_bar)}, expected {np.shape(centre)}"))
+                found.append(
+                    Comparison(note=f"{name} has shape {np.shape(x_bar)}, expected {np.shape(centre)}")
+                )
                 continue
             found.append(compare(x_bar, Ball(centre, radius + rest * own, self.fmt), self.fmt, name))
         return found
@@ -135,7 +141,9 @@ class Trial:
             outcome.add(mode, c, self.dtype, self.device)
 
     def _value(self, outcome: Outcome, mode: str, got: Any, expected: Any) -> None:
-        outcome.add(mode, compare(np.asarray(got), expected, self.fmt, f"{mode}: value"), self.dtype, self.device)
+        outcome.add(
+            mode, compare(np.asarray(got), expected, self.fmt, f"{mode}: value"), self.dtype, self.device
+        )
 
     # --- planting ---
 

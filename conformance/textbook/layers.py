@@ -80,9 +80,14 @@ def shapes_of_parameters(outcome: Outcome) -> None:
         return np.sum(np.tanh(batch(a, w, b)))
 
     rows = []
-    for mode, gradients in (("reverse", rg.grad(loss, (0, 1, 2))(*args)), ("forward", rg.jacfwd(loss, (0, 1, 2))(*args))):
+    for mode, gradients in (
+        ("reverse", rg.grad(loss, (0, 1, 2))(*args)),
+        ("forward", rg.jacfwd(loss, (0, 1, 2))(*args)),
+    ):
         for name, x, x_bar in zip("AWb", args, gradients, strict=True):
-            outcome.state(x_bar.shape == x.shape, f"{mode}: {name} has shape {x.shape}, its gradient {x_bar.shape}")
+            outcome.state(
+                x_bar.shape == x.shape, f"{mode}: {name} has shape {x.shape}, its gradient {x_bar.shape}"
+            )
             rows.append((mode, name, x.shape, x_bar.shape))
     outcome.table("Shapes", ("mode", "parameter", "its shape", "shape of its gradient"), rows)
 
@@ -105,7 +110,9 @@ def conventions(outcome: Outcome) -> None:
 
 
 BATCH = Problem(batch, (ROWS, WEIGHT, BIAS), batch_closed, lambda a, w, b: a @ w + b, upstream=UP)
-COLUMN = Problem(column, (ROWS[0], WEIGHT.T.copy(), BIAS), column_closed, lambda a, w, b: w @ a + b, upstream=UP[0])
+COLUMN = Problem(
+    column, (ROWS[0], WEIGHT.T.copy(), BIAS), column_closed, lambda a, w, b: w @ a + b, upstream=UP[0]
+)
 
 ITEMS = (
     Item(

@@ -18,7 +18,9 @@ UP = np.array([1.0, -2.0, 0.5, 3.0])
 
 def activation(name: str, title: str, text: str, f: Formula, slope: Formula, twin: Formula) -> Item:
     """An elementwise function; its gradient is the upstream one times the slope at each element."""
-    return Item(f"D3-{name}", title, text, (Problem(f, (Z,), lambda up, z: up * slope(z), twin, upstream=UP),))
+    return Item(
+        f"D3-{name}", title, text, (Problem(f, (Z,), lambda up, z: up * slope(z), twin, upstream=UP),)
+    )
 
 
 def relu(z: Array) -> Array:
@@ -92,7 +94,12 @@ def three_layers_closed(up, x, w1, w2, w3):
     z2 = w2 @ h1
     dz2 = (np.transpose(w3) @ up) * step(z2)
     dz1 = (np.transpose(w2) @ dz2) * step(z1)
-    return np.transpose(w1) @ dz1, dz1[:, None] * x[None, :], dz2[:, None] * h1[None, :], up[:, None] * relu(z2)[None, :]
+    return (
+        np.transpose(w1) @ dz1,
+        dz1[:, None] * x[None, :],
+        dz2[:, None] * h1[None, :],
+        up[:, None] * relu(z2)[None, :],
+    )
 
 
 def sigmoid_layers(x, w1, b1, w2, b2, w3, b3):

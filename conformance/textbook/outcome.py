@@ -22,7 +22,9 @@ Array = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
 OTHER, PRINTED, STATED = "other ways", "printed", "statements"
 MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)
-SAMPLED = 997  # of a large array in a long run, one element in so many says how small an error would have been seen
+SAMPLED = (
+    997  # of a large array in a long run, one element in so many says how small an error would have been seen
+)
 SHOWN = 12  # entries of a printed array that a report writes out
 
 
@@ -81,7 +83,9 @@ class Outcome:
         loose, blind = int((bound > 0.1 * size).sum()), int((bound >= size).sum())
         some = size.ravel()[::SAMPLED]
         seen = bound.ravel()[::SAMPLED][some > 0] / some[some > 0]
-        self.add(mode, Comparison(value.size, loose, blind, 0, worst, sensitivities=seen.astype(float)), fmt.name)
+        self.add(
+            mode, Comparison(value.size, loose, blind, 0, worst, sensitivities=seen.astype(float)), fmt.name
+        )
 
     def within(self, mode: str, what: str, got: Any, expected: Any, own: Any, dtype: str = "float64") -> None:
         """Compare what one program came to with the Ball of another: each may be off by its own rounding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def error_torch(x, t, *weights):
 
 def problem(*widths: int) -> Problem:
     """A perceptron with layers of these widths."""
-    weights = [spread((m, n), seed=k + 1) for k, (m, n) in enumerate(zip(widths, widths[1:], strict=False))]
+    weights = [spread((m, n), seed=k + 1) for k, (m, n) in enumerate(itertools.pairwise(widths))]
     target = np.linspace(0.0, 1.0, widths[-1]) if widths[-1] > 1 else np.array([1.0])
     names = " ".join(["x", "t", *(f"w{k + 1}" for k in range(len(weights)))])
     f: Formula = named(names, lambda x, t, *ws: error(x, t, *ws))

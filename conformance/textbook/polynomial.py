@@ -34,10 +34,17 @@ def three_ways(outcome: Outcome) -> None:
 
     x = sympy.Symbol("x")
     found = sympy.diff(polynomial(x), x)
-    outcome.state(sympy.expand(found - derivative(x)) == 0, f"sympy's derivative is {found}, not 12 x^2 + 2 x")
+    outcome.state(
+        sympy.expand(found - derivative(x)) == 0, f"sympy's derivative is {found}, not 12 x^2 + 2 x"
+    )
     point = exact(np.float64(AT), FORMATS["float64"])
     automatic = rg.grad(polynomial)(point)
-    outcome.same(OTHER, "sympy's derivative as a NumPy function", sympy.lambdify(x, found, "numpy")(np.float64(AT)), automatic)
+    outcome.same(
+        OTHER,
+        "sympy's derivative as a NumPy function",
+        sympy.lambdify(x, found, "numpy")(np.float64(AT)),
+        automatic,
+    )
     shrink(outcome)
 
 
@@ -58,16 +65,23 @@ def shrink(outcome: Outcome) -> None:
         outcome.same(OTHER, f"difference quotient at h = 2^-{k}", slope, ball)
         errors.append(abs(float(slope) - float(derivative(x))))
         limits.append((truncation, rounding))
-        rows.append((f"2^-{k}", f"{float(slope):.15g}", f"{errors[-1]:.2e}", f"{truncation:.2e}", f"{rounding:.2e}"))
+        rows.append(
+            (f"2^-{k}", f"{float(slope):.15g}", f"{errors[-1]:.2e}", f"{truncation:.2e}", f"{rounding:.2e}")
+        )
     outcome.table(
-        "(f(x + h) - f(x)) / h at x = 1.5, where f' = 30", ("h", "quotient", "error", "truncation", "rounding at most"), rows
+        "(f(x + h) - f(x)) / h at x = 1.5, where f' = 30",
+        ("h", "quotient", "error", "truncation", "rounding at most"),
+        rows,
     )
     falls = 0
     for k in range(len(STEPS) - 1):
         (t, r), (t_next, r_next) = limits[k], limits[k + 1]
         if t - r > t_next + r_next:  # then nothing but a fall is possible
             falls += 1
-            outcome.state(errors[k + 1] < errors[k], f"the error did not fall from h = 2^-{STEPS[k]} to 2^-{STEPS[k + 1]}")
+            outcome.state(
+                errors[k + 1] < errors[k],
+                f"the error did not fall from h = 2^-{STEPS[k]} to 2^-{STEPS[k + 1]}",
+            )
     least = int(np.argmin(errors))
     outcome.state(falls > 0 and least > 0, "the error never fell")
     outcome.state(least < len(errors) - 1 and errors[-1] > errors[least], "the error did not rise again")

@@ -106,12 +106,19 @@ def curves(outcome: Outcome) -> None:
         outcome.same(mode, f"{name}: losses by step", np.array(losses), curve)
         outcome.same(mode, f"{name}: coefficients after {STEPS} steps", beta, last)
     shown = (0, 1, 10, 100, STEPS - 1)
-    rows = [(k, *(f"{float(losses[k]):.15g}" for _, losses, _ in runs.values()), f"{float(due[k].radius):.1e}") for k in shown]
+    rows = [
+        (k, *(f"{float(losses[k]):.15g}" for _, losses, _ in runs.values()), f"{float(due[k].radius):.1e}")
+        for k in shown
+    ]
     outcome.table("Loss by step", ("step", *runs, "rounding at most"), rows)
 
 
 LINEAR = Problem(
-    mean_square, (np.array([0.25, -0.5]), DESIGN, RESPONSE), by_hand, lambda beta, x, y: ((x @ beta - y) ** 2).mean(), (0,)
+    mean_square,
+    (np.array([0.25, -0.5]), DESIGN, RESPONSE),
+    by_hand,
+    lambda beta, x, y: ((x @ beta - y) ** 2).mean(),
+    (0,),
 )
 
 ITEMS = (

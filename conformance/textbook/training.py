@@ -46,7 +46,9 @@ def in_torch(w1, w2, x, y):
 
 def train(outcome: Outcome, steps: int = STEPS) -> None:
     """The whole run. Each step: three losses and three gradients from the same weights, then one update by refgrad's."""
-    x, y, w1, w2 = (spread(s, k) for k, s in enumerate(((N, INPUTS), (N, OUTPUTS), (INPUTS, HIDDEN), (HIDDEN, OUTPUTS))))
+    x, y, w1, w2 = (
+        spread(s, k) for k, s in enumerate(((N, INPUTS), (N, OUTPUTS), (INPUTS, HIDDEN), (HIDDEN, OUTPUTS)))
+    )
     tx, ty = torch.from_numpy(x), torch.from_numpy(y)
     fixed = exact(x, FORMAT), exact(y, FORMAT)
     step, rows = rg.value_and_grad(squared_error, (0, 1)), []

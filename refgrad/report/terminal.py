@@ -12,6 +12,7 @@ from refgrad.report.deviations import known
 from refgrad.report.power import totals, weakest
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.text import brief, cut, one_line, percent
+from refgrad.report.textbook import FLAGGED, textbook
 from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
@@ -52,6 +53,7 @@ def table(run: Run, color: bool = False) -> str:
         )
     if known(run):
         lines.append("")
+    lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
     lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
@@ -75,6 +77,30 @@ def _judged(run: Run) -> list[str]:
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _textbook(run: Run) -> list[str]:
+    """One line: how many items of the lectures agree, and the names of those that do not or that carry a flag."""
+    rows = textbook(run)
+    if not rows:
+        return []
+    named = {
+        status: [one_line(r.lesson.id) for r in rows if r.status == status]
+        for status in (DISAGREE, ERROR, UNDECIDED, FLAGGED)
+    }
+    parts = [
+        f"{len(ids)} {'wrong' if status == DISAGREE else status}: {', '.join(ids)}"
+        for status, ids in named.items()
+        if ids
+    ]
+    agree = sum(r.status == AGREE for r in rows)
+    text = (
+        "; ".join([f"textbook  {agree} items agree", *parts]) if parts else f"textbook  {agree} items agree"
+    )
+    return [
+        *textwrap.wrap(text.replace("agree;", "agree,", 1), WIDTH, subsequent_indent=" " * 10, max_lines=4),
+        "",
+    ]
 
 
 def _audited(run: Run) -> list[str]:
