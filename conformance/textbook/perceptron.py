@@ -55,7 +55,7 @@ def problem(*widths: int) -> Problem:
     weights = [spread((m, n), seed=k + 1) for k, (m, n) in enumerate(itertools.pairwise(widths))]
     target = np.linspace(0.0, 1.0, widths[-1]) if widths[-1] > 1 else np.array([1.0])
     names = " ".join(["x", "t", *(f"w{k + 1}" for k in range(len(weights)))])
-    f: Formula = named(names, lambda x, t, *ws: error(x, t, *ws))
+    f: Formula = named(names, error)
     wrt = tuple(range(2, 2 + len(weights)))
     return Problem(f, (spread((widths[0],), seed=0), target, *weights), deltas, error_torch, wrt)
 

@@ -113,10 +113,14 @@ def _integers(x: Any) -> bool:
 
 
 def named(names: str, f: Formula) -> Formula:
-    """f with names for its parameters, by which its graph calls the inputs."""
+    """f with names for its parameters, by which a graph calls its inputs."""
+
+    def call(*args: Any) -> Any:
+        return f(*args)
+
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    f.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names.split()])
-    return f
+    call.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names.split()])
+    return call
 
 
 def spread(shape: tuple[int, ...], seed: int, scale: float = 1.0) -> Array:

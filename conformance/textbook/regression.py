@@ -123,7 +123,8 @@ LINEAR = Problem(
 
 ITEMS = (
     Item(
-        "D2-sum-of-terms", "A sum of terms by autograd", "f = x + log x + sin(x y) at (1, 2): df/dx = 1 + 1/x + y cos(x y), df/dy = x cos(x y)",
+        "D2-sum-of-terms", "A sum of terms by autograd",
+        "f = x + log x + sin(x y) at (1, 2): df/dx = 1 + 1/x + y cos(x y), df/dy = x cos(x y)",
         (
             Problem(
                 lambda x, y: x + np.log(x) + np.sin(x * y), AT, lambda x, y: (1 + 1 / x + y * np.cos(x * y), x * np.cos(x * y)),

@@ -18,7 +18,7 @@ from refgrad.bounds import FORMATS
 from refgrad.rounding import exact
 
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
-from .record import Item, Problem, named, spread
+from .record import Item, Problem, spread
 
 Array = Any
 N, INPUTS, HIDDEN, OUTPUTS = 64, 1000, 100, 10
@@ -82,6 +82,6 @@ ITEMS = (
     Item(
         "D3-training", "Training a two-layer network for 2000 steps: by hand, by reverse mode, by torch",
         "N = 64, D_in = 1000, H = 100, D_out = 10: h = sigmoid(x w1), L = sum (h w2 - y)^2, w := w - 1e-4 dL/dw",
-        (Problem(named("w1 w2 x y", squared_error), SMALL, by_hand, in_torch, (0, 1)),), train, ("float64",),
+        (Problem(squared_error, SMALL, by_hand, in_torch, (0, 1)),), train, ("float64",),
     ),
 )  # fmt: skip
