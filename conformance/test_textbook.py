@@ -32,7 +32,7 @@ def test_item(
     """Its lines are written whatever it came to; anything but agreement of all ways fails."""
     option = request.config.getoption
     outcome = examine(item, option("--refgrad-dtype") or list(FORMATS), option("--refgrad-device") or ["cpu"])
-    for line in outcome.lines():
+    for line in outcome.lines(ITEMS.index(item)):
         refgrad_results.write(line)
     record_property("refgrad", json.dumps({"cases": 1}))
     wrong, undecided = outcome.failures()

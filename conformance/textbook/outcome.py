@@ -134,13 +134,13 @@ class Outcome:
         ]
         return wrong, open_
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """The lines of a results file."""
+    def lines(self, place: int = 0) -> Iterator[dict[str, Any]]:
+        """The lines of a results file; ``place`` is the item's in the order of the lectures."""
         for dtype, device, v in self.verdicts():
             yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}}
         yield {
-            "type": "textbook", "id": self.item.id, "deck": self.item.deck, "title": self.item.title, "text": self.item.text,
-            "flags": self.flags,
+            "type": "textbook", "place": place, "id": self.item.id, "deck": self.item.deck, "title": self.item.title,
+            "text": self.item.text, "flags": self.flags,
             "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.printed],
             "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables],
         }  # fmt: skip

@@ -71,7 +71,7 @@ def load(path: str | Path) -> Run:
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
     return Run(
         header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
-        tuple(sorted(lessons, key=lambda x: (x.deck, x.id))),
+        tuple(sorted(lessons, key=lambda x: (x.place, x.id))),
     )  # fmt: skip
 
 

@@ -329,6 +329,7 @@ class Lesson:
     ] = ()  # what a reader must know although everything agrees: a misprint, a failing example
     prints: tuple[Print, ...] = ()
     sheets: tuple[Sheet, ...] = ()
+    place: int = 0  # in the order of the lectures
 
     @classmethod
     def read(cls, data: Json) -> Lesson:
@@ -347,7 +348,7 @@ class Lesson:
         )
         return cls(
             _text(data, "id"), _text(data, "deck", ""), _text(data, "title", ""), _text(data, "text", ""), _texts(data, "flags"),
-            prints, sheets,
+            prints, sheets, _count(data, "place", 0),
         )  # fmt: skip
 
 

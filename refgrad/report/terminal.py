@@ -11,12 +11,13 @@ from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.power import totals, weakest
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.text import brief, cut, one_line, percent
+from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
 from refgrad.report.textbook import FLAGGED, textbook
 from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
 MOST = 8  # clusters, and reasons
+_SAID = {DISAGREE: "wrong"}  # the word of the table above
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 
@@ -84,23 +85,13 @@ def _textbook(run: Run) -> list[str]:
     rows = textbook(run)
     if not rows:
         return []
-    named = {
-        status: [one_line(r.lesson.id) for r in rows if r.status == status]
-        for status in (DISAGREE, ERROR, UNDECIDED, FLAGGED)
-    }
-    parts = [
-        f"{len(ids)} {'wrong' if status == DISAGREE else status}: {', '.join(ids)}"
-        for status, ids in named.items()
-        if ids
-    ]
     agree = sum(r.status == AGREE for r in rows)
-    text = (
-        "; ".join([f"textbook  {agree} items agree", *parts]) if parts else f"textbook  {agree} items agree"
-    )
-    return [
-        *textwrap.wrap(text.replace("agree;", "agree,", 1), WIDTH, subsequent_indent=" " * 10, max_lines=4),
-        "",
-    ]
+    text = f"textbook  {several(agree, 'item agrees', 'items agree')}".replace(NARROW, ",")
+    for status in (FLAGGED, DISAGREE, ERROR, UNDECIDED):
+        ids = [one_line(r.lesson.id) for r in rows if r.status == status]
+        if ids:
+            text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
+    return [*textwrap.wrap(text, WIDTH, subsequent_indent=" " * 10, max_lines=4, placeholder=" ..."), ""]
 
 
 def _audited(run: Run) -> list[str]:

@@ -22,7 +22,6 @@ class Row:
     status: str
     ways: tuple[str, ...]
     worst: str
-    formats: str
     elements: int
 
 
@@ -46,7 +45,6 @@ def _row(lesson: Lesson, results: list[Result]) -> Row:
         FLAGGED if worst == AGREE and lesson.flags else worst,
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
         short(max(ratios, key=severity), 2) if ratios else "–",
-        ", ".join(dict.fromkeys(r.dtype for r in sorted(results, key=lambda r: r.dtype, reverse=True))),
         sum(r.elements for r in results),
     )
 
@@ -56,8 +54,8 @@ def _worst(statuses: Iterable[str]) -> str:
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:
-    """How many items have each status, in the order in which a reader wants them."""
-    count = dict.fromkeys((DISAGREE, ERROR, UNDECIDED, FLAGGED, AGREE), 0)
+    """How many items have each status; those that none has are left out."""
+    count = dict.fromkeys((AGREE, FLAGGED, UNDECIDED, ERROR, DISAGREE), 0)
     for row in rows:
         count[row.status] = count.get(row.status, 0) + 1
     return {status: n for status, n in count.items() if n}
