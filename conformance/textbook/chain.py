@@ -88,7 +88,7 @@ def intermediate(outcome: Outcome) -> None:
 
 ITEMS = (
     Item(
-        "D0-softmax", "Softmax and its Jacobian", "p_i = e^a_i / sum_k e^a_k, dp_i/da_j = p_i (delta_ij - p_j)",
+        "D0-softmax", "Softmax and its Jacobian", "p_i = e^a_i / Σ_k e^a_k, ∂p_i/∂a_j = p_i (δ_ij - p_j)",
         (
             Problem(
                 softmax, (LOGITS,), softmax_jacobian, lambda a: torch.exp(a) / torch.exp(a).sum(), also={"quotient rule": quotient_rule}

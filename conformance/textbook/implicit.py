@@ -131,12 +131,12 @@ ITEMS = (
         (Problem(relu, (VECTOR,), lambda up, x: up * step(x), torch.relu, upstream=ABOVE),), relu_of_the_lecture,
     ),
     Item(
-        "D3-matrix-product", "Product of two matrices", "y = x w: dL/dx = dL/dy w^T, dL/dw = x^T dL/dy",
+        "D3-matrix-product", "Product of two matrices", "y = x w: dL/dx = dL/dy wᵀ, dL/dw = xᵀ dL/dy",
         (Problem(product, (X, W), product_closed, torch.matmul, upstream=UP),), misprint,
     ),
     Item(
         "D3-implicit-jacobian", "A Jacobian of 256 GB that is never formed",
-        "y = x w with N = 64, D = M = 4096: dL/dx = dL/dy w^T and dL/dw = x^T dL/dy need the size of x and w",
+        "y = x w with N = 64, D = M = 4096: dL/dx = dL/dy wᵀ and dL/dw = xᵀ dL/dy need the size of x and w",
         (Problem(product, (spread((2, 3), 1), spread((3, 3), 2)), product_closed, torch.matmul, upstream=UP[:, :3]),), large, ("float32",),
     ),
 )  # fmt: skip

@@ -106,7 +106,7 @@ class Trial:
         value = p.f(*self.balls)
         self._value(outcome, REVERSE, p.f(*self.args), value)
         self._gradients(outcome, FORWARD, self.forward(self.args), self.forward(self.balls))
-        self._gradients(outcome, REVERSE, self.reverse(self.args), self.reverse(self.balls))
+        self._gradients(outcome, REVERSE, self.reverse(self.args), None)
         for mode, name, formula in ((CLOSED, CLOSED, p.closed), *((OTHER, n, f) for n, f in p.also.items())):
             got, reach = self.written(formula, self.args), self.written(formula, self.balls)
             self._gradients(outcome, mode, got, reach, name)

@@ -117,7 +117,7 @@ COLUMN = Problem(
 ITEMS = (
     Item(
         "D2-two-layer-network", "Scalar network of two layers, step by step",
-        "a0 = x, z1 = w1 a0 + b1, a1 = sigmoid(z1), z2 = w2 a1 + b2, l = (y - z2)^2: dl/dz2 = -2 (y - z2); dl/da1 = dl/dz2 w2; "
+        "a0 = x, z1 = w1 a0 + b1, a1 = sigmoid(z1), z2 = w2 a1 + b2, l = (y - z2)²: dl/dz2 = -2 (y - z2); dl/da1 = dl/dz2 w2; "
         "dl/dw2 = dl/dz2 a1; dl/db2 = dl/dz2; dl/dz1 = dl/da1 a1 (1 - a1); dl/dw1 = dl/dz1 x; dl/db1 = dl/dz1",
         (Problem(two_layers, SCALARS, two_layers_closed, two_layers_torch, wrt=tuple(range(7))),),
     ),
@@ -130,10 +130,10 @@ ITEMS = (
             ),
         ),
     ),
-    Item("D2-rule-2-column", "Rule 2: one sample as a column", "z = W a + b: dW = dz a^T, db = dz, da = W^T dz", (COLUMN,)),
-    Item("D2-rule-2-batch", "Rule 2: a batch of rows", "Z = A W + 1 b^T: dW = A^T dZ, db = dZ^T 1, dA = dZ W^T", (BATCH,)),
+    Item("D2-rule-2-column", "Rule 2: one sample as a column", "z = W a + b: dW = dz aᵀ, db = dz, da = Wᵀ dz", (COLUMN,)),
+    Item("D2-rule-2-batch", "Rule 2: a batch of rows", "Z = A W + 1 bᵀ: dW = Aᵀ dZ, db = dZᵀ 1, dA = dZ Wᵀ", (BATCH,)),
     Item(
-        "D2-conventions", "Both conventions give the same numbers", "rows: dW = A^T dZ; columns: dW^T = sum over samples of dz a^T",
+        "D2-conventions", "Both conventions give the same numbers", "rows: dW = Aᵀ dZ; columns: dWᵀ = sum over samples of dz aᵀ",
         (BATCH, COLUMN), conventions,
     ),
 )  # fmt: skip

@@ -42,7 +42,7 @@ ACTIVATIONS = (
     activation(
         "sigmoid", "Sigmoid", "s(z) = 1 / (1 + e^-z): s' = s (1 - s)", sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z)), torch.sigmoid,
     ),
-    activation("tanh", "Tanh", "tanh' = 1 - tanh^2", np.tanh, lambda z: 1 - np.tanh(z) ** 2, torch.tanh),
+    activation("tanh", "Tanh", "tanh' = 1 - tanh²", np.tanh, lambda z: 1 - np.tanh(z) ** 2, torch.tanh),
     activation("relu", "ReLU", "max(0, z): 1 for z > 0, 0 for z < 0", relu, step, torch.relu),
     activation(
         "leaky-relu", "Leaky ReLU", "max(0.1 z, z): 1 for z > 0, 0.1 for z < 0", lambda z: np.maximum(0.1 * z, z),
@@ -163,7 +163,7 @@ def vectors(*shapes: tuple[int, ...], seed: int) -> tuple[Array, ...]:
 ITEMS = (
     *ACTIVATIONS,
     Item(
-        "D3-maxout", "Maxout", "max(w1^T x + b1, w2^T x + b2): the gradient goes to the greater one",
+        "D3-maxout", "Maxout", "max(w1ᵀ x + b1, w2ᵀ x + b2): the gradient goes to the greater one",
         (
             Problem(
                 maxout, (*vectors((3,), (3,), seed=10), 0.5, spread((3,), 13), -0.25), maxout_closed,
@@ -200,7 +200,7 @@ ITEMS = (
     ),
     Item(
         "D3-svm", "Multiclass support vector machine on two layers",
-        "L_i = sum over j != y_i of max(0, s_j - s_y_i + 1), L = mean L_i + lambda sum W1^2 + lambda sum W2^2",
+        "L_i = Σ_{j ≠ y_i} max(0, s_j - s_y_i + 1), L = mean L_i + λ Σ W1² + λ Σ W2²",
         (Problem(svm, (*vectors((SAMPLES, 4), (4, 6), (6, 3), seed=50), LABELS), svm_closed, svm_torch, wrt=(1, 2)),),
     ),
 )  # fmt: skip

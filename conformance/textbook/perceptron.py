@@ -65,16 +65,16 @@ WIDTHS = (3, 4, 3, 2, 4, 3, 2)
 ITEMS = (
     Item(
         "D0-perceptron-single", "Perceptron with one output",
-        "E = 1/2 (O - t)^2, O = sigmoid(sum_j x_j W_j): delta = O (1 - O) (O - t), dE/dW_j = x_j delta", (problem(3, 1),),
+        "E = 1/2 (O - t)², O = sigmoid(Σ_j x_j W_j): δ = O (1 - O) (O - t), dE/dW_j = x_j δ", (problem(3, 1),),
     ),
     Item(
         "D0-perceptron-multiple", "Perceptron with several outputs",
-        "E = 1/2 sum_k (O_k - t_k)^2: delta_k = O_k (1 - O_k) (O_k - t_k), dE/dW_jk = x_j delta_k", (problem(3, 4),),
+        "E = 1/2 Σ_k (O_k - t_k)²: δ_k = O_k (1 - O_k) (O_k - t_k), dE/dW_jk = x_j δ_k", (problem(3, 4),),
     ),
     *(
         Item(
             f"D0-mlp-depth-{depth}", f"Multi-layer perceptron by deltas, {depth} layer{'s' * (depth > 1)}",
-            "output layer: delta_k = O_k (1 - O_k) (O_k - t_k); hidden: delta_j = O_j (1 - O_j) sum_k delta_k W_jk; dE/dW_ij = O_i delta_j",
+            "output layer: δ_k = O_k (1 - O_k) (O_k - t_k); hidden: δ_j = O_j (1 - O_j) Σ_k δ_k W_jk; dE/dW_ij = O_i δ_j",
             (problem(*WIDTHS[: depth + 1]),),
         )
         for depth in range(1, 7)

@@ -89,7 +89,7 @@ def shrink(outcome: Outcome) -> None:
 
 ITEMS = (
     Item(
-        "D1-polynomial", "A polynomial differentiated symbolically, numerically, automatically", "d(4 x^3 + x^2 + 3)/dx = 12 x^2 + 2 x",
+        "D1-polynomial", "A polynomial differentiated symbolically, numerically, automatically", "d(4 x³ + x² + 3)/dx = 12 x² + 2 x",
         (Problem(polynomial, (AT,), derivative, polynomial),), three_ways,
     ),
 )  # fmt: skip

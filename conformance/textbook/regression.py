@@ -142,7 +142,7 @@ ITEMS = (
         ),
     ),
     Item(
-        "D2-log-det", "Logarithm of a determinant", "f(X) = log det X, det X > 0: df/dX = X^-T",
+        "D2-log-det", "Logarithm of a determinant", "f(X) = log det X, det X > 0: df/dX = X⁻ᵀ",
         (
             Problem(log_det, (SQUARE,), lambda x: np.transpose(np.linalg.inv(x)), lambda x: torch.log(torch.linalg.det(x))),
             Problem(log_det, (SQUARE,), lambda x: np.transpose(np.linalg.inv(x)), torch.logdet),
@@ -151,6 +151,6 @@ ITEMS = (
     ),
     Item(
         "D2-linear-model", "Linear model, 500 steps: by hand, autograd, nn.Module with SGD",
-        "Y = X beta + eps, L = mean (X beta - Y)^2: dL/dbeta = 2/n X^T (X beta - Y)", (LINEAR,), curves,
+        "Y = X β + ε, L = mean (X β - Y)²: dL/dβ = 2/n Xᵀ (X β - Y)", (LINEAR,), curves,
     ),
 )  # fmt: skip

@@ -23,15 +23,15 @@ ITEMS = (
         ),
     ),
     Item(
-        "D0-sum", "Sum", "d(u + v)/dx = du/dx + dv/dx, here x^2 + sin x",
+        "D0-sum", "Sum", "d(u + v)/dx = du/dx + dv/dx, here x² + sin x",
         (Problem(lambda x: x**2 + np.sin(x), (X,), lambda x: 2 * x + np.cos(x), lambda x: x**2 + torch.sin(x)),),
     ),
     Item(
-        "D0-difference", "Difference", "d(u - v)/dx = du/dx - dv/dx, here x^3 - exp x",
+        "D0-difference", "Difference", "d(u - v)/dx = du/dx - dv/dx, here x³ - exp x",
         (Problem(lambda x: x**3 - np.exp(x), (X,), lambda x: 3 * x**2 - np.exp(x), lambda x: x**3 - torch.exp(x)),),
     ),
     Item(
-        "D0-product", "Product", "d(u v)/dx = u dv/dx + v du/dx; x^4 as x^2 x^2 gives 4 x^3",
+        "D0-product", "Product", "d(u v)/dx = u dv/dx + v du/dx; x⁴ as x² x² gives 4 x³",
         (
             Problem(
                 lambda x: x**2 * x**2, (X,), lambda x: 4 * x**3, lambda x: x**2 * x**2,
@@ -43,7 +43,7 @@ ITEMS = (
         ),
     ),
     Item(
-        "D0-quotient", "Quotient", "d(u / v)/dx = (v du/dx - u dv/dx) / v^2, here sin x / x^2",
+        "D0-quotient", "Quotient", "d(u / v)/dx = (v du/dx - u dv/dx) / v², here sin x / x²",
         (
             Problem(
                 lambda x: np.sin(x) / x**2, (X,), lambda x: (x**2 * np.cos(x) - np.sin(x) * (2 * x)) / (x**2) ** 2,
@@ -52,15 +52,15 @@ ITEMS = (
         ),
     ),
     Item(
-        "D0-reciprocal", "Reciprocal", "d(1 / u)/dx = -(du/dx) / u^2, here 1 / (1 + x^2)",
+        "D0-reciprocal", "Reciprocal", "d(1 / u)/dx = -(du/dx) / u², here 1 / (1 + x²)",
         (Problem(lambda x: 1 / (1 + x**2), (X,), lambda x: -(2 * x) / (1 + x**2) ** 2, lambda x: 1 / (1 + x**2)),),
     ),
     Item(
-        "D0-chain-composition", "Chain rule, as composition", "(f o g)'(x) = f'(g(x)) g'(x), here sin(x^2)",
+        "D0-chain-composition", "Chain rule, as composition", "(f o g)'(x) = f'(g(x)) g'(x), here sin(x²)",
         (Problem(lambda x: np.sin(x**2), (X,), lambda x: np.cos(x**2) * (2 * x), lambda x: torch.sin(x**2)),),
     ),
     Item(
-        "D0-chain-differentials", "Chain rule, as dy/du du/dx", "y = u^3, u = 1 + x^2: dy/dx = dy/du du/dx = 3 u^2 2 x",
+        "D0-chain-differentials", "Chain rule, as dy/du du/dx", "y = u³, u = 1 + x²: dy/dx = dy/du du/dx = 3 u² 2 x",
         (
             Problem(
                 lambda x: (1 + x**2) ** 3, (X,), lambda x: 3 * (1 + x**2) ** 2 * (2 * x), lambda x: (1 + x**2) ** 3,

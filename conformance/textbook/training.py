@@ -81,7 +81,7 @@ SMALL = (spread((5, 4), 2), spread((4, 2), 3), spread((3, 5), 0), spread((3, 2),
 ITEMS = (
     Item(
         "D3-training", "Training a two-layer network for 2000 steps: by hand, by reverse mode, by torch",
-        "N = 64, D_in = 1000, H = 100, D_out = 10: h = sigmoid(x w1), L = sum (h w2 - y)^2, w := w - 1e-4 dL/dw",
+        "N = 64, D_in = 1000, H = 100, D_out = 10: h = sigmoid(x w1), L = sum (h w2 - y)², w := w - 1e-4 dL/dw",
         (Problem(squared_error, SMALL, by_hand, in_torch, (0, 1)),), train, ("float64",),
     ),
 )  # fmt: skip

@@ -236,7 +236,7 @@ def uncleared(outcome: Outcome) -> None:
 ITEMS = (
     Item(
         "D4-linear-model", "The tutorial's run, to the last printed digit",
-        "loss = (x w - y)^2, x = 1, 2, 3, y = 2, 4, 6, w = 1 at first, w := w - 0.01 dloss/dw after each sample, 100 epochs in float32",
+        "loss = (x w - y)², x = 1, 2, 3, y = 2, 4, 6, w = 1 at first, w := w - 0.01 dloss/dw after each sample, 100 epochs in float32",
         (Problem(loss, (1.0, 3.0, 6.0), loss_closed, loss_torch, (0,)),), run, ("float32",),
     ),
     Item(
@@ -245,11 +245,11 @@ ITEMS = (
         (Problem(residual_loss, FIRST, residual_closed, residual_torch, (0, 3)),), first_exercise,
     ),
     Item(
-        "D4-exercise-2", "Exercise 4-2: the affine model", "loss = (x w + b - y)^2: dloss/dw = 2 r x, dloss/db = 2 r",
+        "D4-exercise-2", "Exercise 4-2: the affine model", "loss = (x w + b - y)²: dloss/dw = 2 r x, dloss/db = 2 r",
         (Problem(affine_loss, (1.0, 2.0, 1.0, 2.0), affine_closed, affine_loss, (0, 1)),),
     ),
     Item(
-        "D4-exercise-3", "Exercise 4-3: the quadratic model, by the graph", "loss = (w1 x^2 + w2 x + b - y)^2: 2 r x^2, 2 r x, 2 r",
+        "D4-exercise-3", "Exercise 4-3: the quadratic model, by the graph", "loss = (w1 x² + w2 x + b - y)²: 2 r x², 2 r x, 2 r",
         (Problem(quadratic_loss, QUADRATIC, quadratic_closed, quadratic_loss, (0, 1, 2)),), by_the_graph,
     ),
     Item(

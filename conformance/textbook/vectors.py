@@ -140,7 +140,7 @@ def as_product(p: Problem, of: Formula) -> Problem:
 ITEMS = (
     Item(
         "D1-vector-chain-rule", "Chain rule of vectors, numerator layout",
-        "dy/du = dy/dv dv/du: (m, k) (k, n) = (m, n), here y = (A v)^2, v = sin(B u)",
+        "dy/du = dy/dv dv/du: (m, k) (k, n) = (m, n), here y = (A v)², v = sin(B u)",
         (
             Problem(
                 composed, (np.array([0.3, -0.7]), A, B), composed_closed, lambda u, a, b: (a @ torch.sin(b @ u)) ** 2, (0,)
@@ -148,14 +148,14 @@ ITEMS = (
         ),
         shapes,
     ),
-    Item("D1-squared-residual", "Squared residual of one sample", "z = (<x, w> - y)^2: dz/dw = 2 (<x, w> - y) x^T", (RESIDUAL,)),
+    Item("D1-squared-residual", "Squared residual of one sample", "z = (<x, w> - y)²: dz/dw = 2 (<x, w> - y) xᵀ", (RESIDUAL,)),
     Item(
         "D1-squared-residual-factors", "The same as a product of three Jacobians, from right and left",
-        "dz/dw = dz/db db/da da/dw with a = <x, w>, b = a - y, z = b^2", (as_product(RESIDUAL, OF_VECTOR),),
+        "dz/dw = dz/db db/da da/dw with a = <x, w>, b = a - y, z = b²", (as_product(RESIDUAL, OF_VECTOR),),
     ),
-    Item("D1-least-squares", "Least squares", "z = ||X w - y||^2: dz/dw = 2 (X w - y)^T X", (SQUARES,)),
+    Item("D1-least-squares", "Least squares", "z = ||X w - y||²: dz/dw = 2 (X w - y)ᵀ X", (SQUARES,)),
     Item(
         "D1-least-squares-factors", "Least squares as a product of three Jacobians, from right and left",
-        "dz/dw = dz/db db/da da/dw with a = X w, b = a - y, z = b^T b", (as_product(SQUARES, OF_MATRIX),),
+        "dz/dw = dz/db db/da da/dw with a = X w, b = a - y, z = bᵀ b", (as_product(SQUARES, OF_MATRIX),),
     ),
 )  # fmt: skip
