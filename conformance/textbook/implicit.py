@@ -13,6 +13,7 @@ import refgrad as rg
 from refgrad.bounds import FORMATS
 from refgrad.rounding import exact
 
+from .large import Limits
 from .networks import relu, step
 from .outcome import CLOSED, FORWARD, REVERSE, TORCH, Outcome
 from .record import Item, Problem, lifted, spread
@@ -94,19 +95,19 @@ def large(outcome: Outcome) -> None:
     for t in tensors:
         t.requires_grad_()
     found = torch.autograd.grad(tensors[0] @ tensors[1], tensors, torch.from_numpy(up))
-    ways = {
-        REVERSE: (d_x, d_w), CLOSED: product_closed(up, x, w), TORCH: tuple(g.numpy() for g in found),
-        FORWARD: rg.jvp(product, (x, w), (up, np.ones_like(w)))[1],
-    }  # fmt: skip
-    _in_blocks(outcome, x, w, up, ways)
+    ways = {REVERSE: (d_x, d_w), CLOSED: product_closed(up, x, w), TORCH: tuple(g.numpy() for g in found)}
+    _, y_dot = rg.jvp(product, (x, w), (up, np.ones_like(w)))
+    _in_blocks(outcome, (x, w, up), ways, y_dot)
 
 
-def _in_blocks(outcome: Outcome, x: Array, w: Array, up: Array, ways: dict[str, Any]) -> None:
+def _in_blocks(
+    outcome: Outcome, arrays: tuple[Array, Array, Array], ways: dict[str, Any], tangent: Array
+) -> None:
     """Compare a block of columns at a time, so that the bounds, which take double precision, need no more memory than the run.
 
     dL/dx = sum over blocks of up[:, block] w[:, block]^T would round in another order; it is judged in blocks of its own columns.
     """
-    fmt = FORMATS["float32"]
+    fmt, (x, w, up) = FORMATS["float32"], arrays
     for start in range(0, SIDE, BLOCK):
         part = slice(start, start + BLOCK)
         block = exact(w[:, part], fmt)
@@ -114,14 +115,11 @@ def _in_blocks(outcome: Outcome, x: Array, w: Array, up: Array, ways: dict[str, 
         d_w = pullback(exact(up[:, part], fmt))[0]
         d_x = exact(up, fmt) @ np.transpose(exact(w[part], fmt))
         y_dot = rg.jvp(product, (exact(x, fmt), block), (exact(up, fmt), exact(np.ones(block.shape), fmt)))[1]
+        forward, *gradients = (Limits(ball, fmt) for ball in (y_dot, d_x, d_w))
+        outcome.brief(FORWARD, f"{FORWARD}: tangent, columns from {start}", tangent[:, part], forward)
         for way, got in ways.items():
-            pairs = (
-                [(got, y_dot, "tangent")]
-                if way == FORWARD
-                else [(got[0], d_x, "dL/dx"), (got[1], d_w, "dL/dw")]
-            )
-            for array, ball, name in pairs:
-                outcome.brief(way, f"{way}: {name}, columns from {start}", array[:, part], ball, fmt)
+            for name, array, limits in zip(("dL/dx", "dL/dw"), got, gradients, strict=True):
+                outcome.brief(way, f"{way}: {name}, columns from {start}", array[:, part], limits)
 
 
 ITEMS = (

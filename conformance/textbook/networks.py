@@ -190,7 +190,7 @@ ITEMS = (
         ),
     ),
     Item(
-        "D3-sigmoid-layers", "Three layers of sigmoid units, 3 to 4 to 4 to 1", "h1 = s(W1 x + b1), h2 = s(W2 h1 + b2), out = W3 h2 + b3",
+        "D3-sigmoid-layers", "Three layers of sigmoid units, 3 → 4 → 4 → 1", "h1 = s(W1 x + b1), h2 = s(W2 h1 + b2), out = W3 h2 + b3",
         (
             Problem(
                 sigmoid_layers, vectors((3,), (4, 3), (4,), (4, 4), (4,), (1, 4), (1,), seed=40), sigmoid_layers_closed,

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS, Format, reference_slack
+from refgrad.bounds import FORMATS
 from refgrad.rounding import Ball, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.results import verdict_line
 from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, Comparison, Element, Verdict
+from refgrad.testing.verdict import AGREE, Comparison, Verdict
 
+from .large import Limits
 from .record import Item
 
 Array = Any
@@ -67,25 +68,9 @@ class Outcome:
         """Compare numbers with a Ball (or with exact ones)."""
         self.add(mode, compare(np.asarray(got), expected, FORMATS[dtype], what), dtype)
 
-    def brief(self, mode: str, what: str, got: Any, expected: Ball, fmt: Format) -> None:
-        """The same for one of many large arrays: where all is well, in a few passes and without listing every element."""
-        value, bound = expected.value, parts(expected)[1] * reference_slack(fmt)
-        error = np.abs(np.asarray(got, value.dtype) - value)
-        if not (error <= bound).all() or np.shape(got) != value.shape:
-            self.add(mode, compare(np.asarray(got), expected, fmt, what), fmt.name)
-            return
-        size = np.abs(value)
-        ratio = np.divide(error, bound, out=np.zeros_like(error), where=error > 0)
-        k = np.unravel_index(np.argmax(ratio), value.shape)
-        ulp = float(error[k]) / (2 * fmt.u * max(float(size[k]), fmt.eta / fmt.u))
-        numbers = (float(x[k]) for x in (np.asarray(got), value, bound, ratio))
-        worst = Element(*numbers, ulp, tuple(map(int, k)), what)
-        loose, blind = int((bound > 0.1 * size).sum()), int((bound >= size).sum())
-        some = size.ravel()[::SAMPLED]
-        seen = bound.ravel()[::SAMPLED][some > 0] / some[some > 0]
-        self.add(
-            mode, Comparison(value.size, loose, blind, 0, worst, sensitivities=seen.astype(float)), fmt.name
-        )
+    def brief(self, mode: str, what: str, got: Any, limits: Limits) -> None:
+        """The same for one of many large arrays."""
+        self.add(mode, limits.compare(got, what), limits.fmt.name)
 
     def within(self, mode: str, what: str, got: Any, expected: Any, own: Any, dtype: str = "float64") -> None:
         """Compare what one program came to with the Ball of another: each may be off by its own rounding."""

@@ -14,7 +14,7 @@ from .outcome import OTHER, Outcome
 from .record import Item, Problem
 
 Array = Any
-AT = 1.5
+AT = 1.7
 STEPS = tuple(range(0, 53, 4))  # h = 2^-k
 
 
@@ -69,7 +69,7 @@ def shrink(outcome: Outcome) -> None:
             (f"2^-{k}", f"{float(slope):.15g}", f"{errors[-1]:.2e}", f"{truncation:.2e}", f"{rounding:.2e}")
         )
     outcome.table(
-        "(f(x + h) - f(x)) / h at x = 1.5, where f' = 30",
+        f"(f(x + h) - f(x)) / h at x = {AT}, where f' = {float(derivative(x)):.15g}",
         ("h", "quotient", "error", "truncation", "rounding at most"),
         rows,
     )

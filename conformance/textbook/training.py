@@ -17,6 +17,7 @@ import refgrad as rg
 from refgrad.bounds import FORMATS
 from refgrad.rounding import exact
 
+from .large import Limits
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
 from .record import Item, Problem, spread
 
@@ -32,16 +33,29 @@ def squared_error(w1: Array, w2: Array, x: Array, y: Array) -> Array:
     return np.sum((rg.nn.sigmoid(x @ w1) @ w2 - y) ** 2)
 
 
-def by_hand(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """dL/dw2 = h^T dy, dL/dw1 = x^T (dy w2^T * h * (1 - h)) with dy = 2 (h w2 - y)."""
+def hand_step(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array, Array]:
+    """The loss; dL/dw1 = x^T (dy w2^T * h * (1 - h)) and dL/dw2 = h^T dy with dy = 2 (h w2 - y)."""
     h = rg.nn.sigmoid(x @ w1)
-    dy = 2 * (h @ w2 - y)
+    residual = h @ w2 - y
+    dy = 2 * residual
     dh = dy @ np.transpose(w2)
-    return np.transpose(x) @ (dh * h * (1 - h)), np.transpose(h) @ dy
+    return np.sum(residual**2), np.transpose(x) @ (dh * h * (1 - h)), np.transpose(h) @ dy
+
+
+def by_hand(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """The gradients alone."""
+    return hand_step(w1, w2, x, y)[1:]
 
 
 def in_torch(w1, w2, x, y):
     return ((torch.sigmoid(x @ w1) @ w2 - y) ** 2).sum()
+
+
+NAMES = ("loss", "gradient of w1", "gradient of w2")
+
+
+def _limits(ball: Any) -> Limits:
+    return Limits(ball, FORMAT)
 
 
 def train(outcome: Outcome, steps: int = STEPS) -> None:
@@ -54,22 +68,18 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
     step, rows = rg.value_and_grad(squared_error, (0, 1)), []
     for k in range(steps):
         loss, (d1, d2) = step(exact(w1, FORMAT), exact(w2, FORMAT), *fixed)
-        hand = by_hand(w1, w2, x, y)
-        hand_loss = squared_error(w1, w2, x, y) if k in SHOWN else None
         leaves = [torch.from_numpy(w).requires_grad_() for w in (w1, w2)]
         theirs = in_torch(*leaves, tx, ty)
-        found = [g.numpy() for g in torch.autograd.grad(theirs, leaves)]
-        outcome.brief(TORCH, f"step {k}: torch's loss", theirs.item(), loss, FORMAT)
-        for name, ball, got, other in zip(("w1", "w2"), (d1, d2), hand, found, strict=True):
-            outcome.brief(CLOSED, f"step {k}: gradient of {name} by hand", got, ball, FORMAT)
-            outcome.brief(TORCH, f"step {k}: torch's gradient of {name}", other, ball, FORMAT)
+        found = torch.autograd.grad(theirs, leaves)
+        ways = {CLOSED: hand_step(w1, w2, x, y), TORCH: (theirs.item(), *(g.numpy() for g in found))}
         if k in SHOWN:  # refgrad again, without Balls, as anybody would call it
-            plain, gradients = step(w1, w2, x, y)
-            outcome.brief(REVERSE, f"step {k}: loss", plain, loss, FORMAT)
-            for name, ball, got in zip(("w1", "w2"), (d1, d2), gradients, strict=True):
-                outcome.brief(REVERSE, f"step {k}: gradient of {name}", got, ball, FORMAT)
-            shown = (hand_loss, plain, theirs.item(), loss.radius)
-            rows.append((k, *(f"{float(v):.12g}" for v in shown[:3]), f"{float(shown[3]):.1e}"))
+            value, gradients = step(w1, w2, x, y)
+            ways[REVERSE] = (value, *gradients)
+            numbers = (ways[mode][0] for mode in (CLOSED, REVERSE, TORCH))
+            rows.append((k, *(f"{float(v):.12g}" for v in numbers), f"{float(loss.radius):.1e}"))
+        for name, limits, *got in zip(NAMES, map(_limits, (loss, d1, d2)), *ways.values(), strict=True):
+            for mode, array in zip(ways, got, strict=True):
+                outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
         w1, w2 = w1 - RATE * d1.value, w2 - RATE * d2.value
     outcome.table("Loss by step", ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
     first, last = float(rows[0][1]), float(rows[-1][1])

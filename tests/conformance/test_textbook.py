@@ -183,7 +183,7 @@ PLANTS = {  # item: what is planted in the check of what is more than its gradie
     "a misprint mended": ("D3-matrix-product", implicit, "PRINTED", implicit.TRUE),
     "true product misprinted": ("D3-matrix-product", implicit, "TRUE", implicit.PRINTED),
     "training": ("D3-training", training, "RATE", -1e-5),
-    "training by hand": ("D3-training", training, "by_hand", lambda w1, w2, x, y: (0 * w1, 0 * w2)),
+    "training by hand": ("D3-training", training, "hand_step", lambda w1, w2, x, y: (training.squared_error(w1, w2, x, y), 0 * w1, 0 * w2)),
     "training in torch": ("D3-training", training, "in_torch", lambda w1, w2, x, y: 1.001 * ((torch.sigmoid(x @ w1) @ w2 - y) ** 2).sum()),
     "last digit": ("D4-linear-model", tutorial, "RUN", ((-2.0, -7.840000152587891, -16.22880172729492, 7.315943241119385),)),
     "tutorial in torch": ("D4-linear-model", tutorial, "loss_torch", lambda w, x, y: 2 * (x * w - y) ** 2),
