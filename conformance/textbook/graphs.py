@@ -170,21 +170,20 @@ def costs(outcome: Outcome) -> None:
 
 def directions(outcome: Outcome) -> None:
     """The whole gradient of n numbers: n sweeps of forward mode, one of reverse mode."""
-    rows = []
-    f = chain(5)
-    for n in (1, 4, 16):
-        whole, one = operations(rg.jacfwd(f), n), operations(reverse_sweep(f), n)
-        rows.append((n, whole, one))
+    f, sizes = chain(5), (2, 8, 14)
+    rows = [(n, operations(rg.jacfwd(f), n), operations(reverse_sweep(f), n)) for n in sizes]
     outcome.table(
         "The whole gradient of n inputs through five sines: operations applied",
         ("n", "forward mode", "reverse mode"),
         rows,
     )
-    (_, once, same), *larger = rows
-    for n, whole, one in larger:
-        outcome.state(
-            whole > (n - 1) * once // 2 and one == same, f"{n} inputs: {whole} forward, {one} reverse"
-        )
+    (a, b, c), (d, e, g) = ([row[i] for row in rows] for i in (1, 2))
+    outcome.state(
+        c - b == b - a > 0, f"forward mode: {a}, {b}, {c} operations for {sizes} inputs are no straight line"
+    )
+    outcome.state(
+        d == e == g, f"reverse mode: {d}, {e}, {g} operations for {sizes} inputs are not one number"
+    )
 
 
 ITEMS = (

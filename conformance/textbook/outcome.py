@@ -110,14 +110,18 @@ class Outcome:
         return [(dtype, device, tally.verdict()) for (_, dtype, device), tally in self.tallies.items()]
 
     def failures(self) -> tuple[list[str], list[str]]:
-        """A sentence for each verdict of disagreement, and for each that decides nothing."""
-        wrong = [v.message for _, _, v in self.verdicts() if v.failed]
-        open_ = [
-            f"{v.mode}, {dtype} on {device}: {v.status}, {v.reason}"
-            for dtype, device, v in self.verdicts()
-            if v.status != AGREE and not v.failed
-        ]
-        return wrong, open_
+        """A sentence for each verdict of disagreement, and for each that leaves something open: of an item all is decided."""
+        wrong, left = [], []
+        for (mode, dtype, device), tally in self.tallies.items():
+            v = tally.verdict()
+            where = f"{mode}, {dtype} on {device}"
+            if v.failed:
+                wrong.append(v.message)
+            elif v.status != AGREE:
+                left.append(f"{where}: {v.status}, {v.reason}")
+            elif tally.skipped:
+                left.append(f"{where}: {tally.skipped} elements could not be compared")
+        return wrong, left
 
     def lines(self, place: int = 0) -> Iterator[dict[str, Any]]:
         """The lines of a results file; ``place`` is the item's in the order of the lectures."""

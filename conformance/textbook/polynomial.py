@@ -8,7 +8,8 @@ import numpy as np
 
 import refgrad as rg
 from refgrad.bounds import FORMATS
-from refgrad.rounding import exact
+from refgrad.numeric import differences
+from refgrad.rounding import Ball, exact
 
 from .outcome import OTHER, Outcome
 from .record import Item, Problem
@@ -45,6 +46,9 @@ def three_ways(outcome: Outcome) -> None:
         sympy.lambdify(x, found, "numpy")(np.float64(AT)),
         automatic,
     )
+    slope, error = differences(polynomial, (AT,), (1.0,))
+    near = Ball(automatic.value, automatic.radius + error, FORMATS["float64"])
+    outcome.same(OTHER, "differences extrapolated to h = 0, within their own estimate of error", slope, near)
     shrink(outcome)
 
 
