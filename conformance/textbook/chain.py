@@ -10,7 +10,7 @@ import torch
 import refgrad as rg
 
 from .outcome import OTHER, Outcome
-from .record import Item, Problem
+from .record import Item, Problem, shifted
 
 Array = Any
 LOGITS = np.array([0.5, -1.0, 2.0, 0.25])
@@ -37,24 +37,22 @@ def quotient_rule(a: Array) -> Array:
 
 # --- two linear maps ---------------------------------------------------------------------------------------------------
 
-# A gradient with respect to an intermediate value is the gradient with respect to a shift of it: every intermediate of
-# interest is given a shift of zero.
-MAPS = (1.0, 2.0, 1.0, 2.0, 1.0, 0.0)
+MAPS = (1.0, 2.0, 1.0, 2.0, 1.0, 0.0)  # the last is a shift of y1
 
 
-def two_maps(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, shift: Array) -> Array:
+def two_maps(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, on_y1: Array = None) -> Array:
     """y1 = x w1 + b1, y2 = y1 w2 + b2."""
-    y1 = x * w1 + b1 + shift
+    y1 = shifted(x * w1 + b1, on_y1)
     return y1 * w2 + b2
 
 
-def two_maps_closed(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, shift: Array) -> tuple[Array, ...]:
+def two_maps_closed(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, on_y1: Array) -> tuple[Array, ...]:
     """dy2/d(x, w1, b1, w2, b2) and dy2/dy1."""
     y1 = x * w1 + b1
     return w2 * w1, w2 * x, w2, y1, 1.0 + 0 * b2, w2
 
 
-def two_maps_torch(x, w1, b1, w2, b2, shift):
+def two_maps_torch(x, w1, b1, w2, b2, on_y1):
     y1 = x * w1 + b1
     return y1 * w2 + b2, (x, w1, b1, w2, b2, y1)
 
@@ -99,6 +97,6 @@ ITEMS = (
     Item(
         "D0-two-linear-maps", "Chain of two linear maps, gradient of an intermediate value",
         "y1 = x w1 + b1, y2 = y1 w2 + b2 at x = 1, w1 = 2, b1 = 1, w2 = 2, b2 = 1: dy2/dw1 = dy2/dy1 dy1/dw1 = w2 x = 2",
-        (Problem(two_maps, MAPS, two_maps_closed, two_maps_torch),), intermediate,
+        (Problem(two_maps, MAPS, two_maps_closed, two_maps_torch, shifts=1),), intermediate,
     ),
 )  # fmt: skip

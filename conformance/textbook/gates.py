@@ -12,17 +12,16 @@ from refgrad.torch import gradcheck
 
 from .outcome import OTHER, Outcome
 from .perceptron import sigmoid
-from .record import Item, Problem, lifted
+from .record import Item, Problem, lifted, shifted
 
 Array = Any
 
-# x, y, z, and a shift of q = x + y, whose gradient is that of q
-POINT = (-2.0, 5.0, -4.0, 0.0)
+POINT = (-2.0, 5.0, -4.0, 0.0)  # x, y, z, and a shift of q
 
 
-def sum_times(x, y, z, on_q):
+def sum_times(x, y, z, on_q=None):
     """f = q z with q = x + y."""
-    q = x + y + on_q
+    q = shifted(x + y, on_q)
     return q * z
 
 
@@ -173,7 +172,7 @@ ITEMS = (
     Item(
         "D3-gates-sum-times", "f = (x + y) z on a graph",
         "q = x + y, f = q z at x = -2, y = 5, z = -4: df/dx = df/dy = z = -4, df/dz = q = 3",
-        (Problem(sum_times, POINT, sum_times_closed, sum_times_torch),), values_of_the_lecture,
+        (Problem(sum_times, POINT, sum_times_closed, sum_times_torch, shifts=1),), values_of_the_lecture,
     ),
     Item(
         "D3-neuron-eight-gates", "Logistic neuron as eight elementary gates", "f = 1 / (1 + e^-(w0 x0 + w1 x1 + w2))",

@@ -11,23 +11,22 @@ import refgrad as rg
 
 from .outcome import OTHER, Outcome
 from .perceptron import sigmoid
-from .record import Item, Problem, lifted, spread
+from .record import Item, Problem, lifted, shifted, spread
 
 Array = Any
 
-# w1, b1, w2, b2; shifts of z1, a1, z2, whose gradients are those of the intermediates; x, y
-SCALARS = (0.7, -0.2, 1.3, 0.4, 0.0, 0.0, 0.0, 1.5, 2.0)
+SCALARS = (0.7, -0.2, 1.3, 0.4, 1.5, 2.0, 0.0, 0.0, 0.0)  # w1, b1, w2, b2; x, y; shifts of z1, a1, z2
 
 
-def two_layers(w1, b1, w2, b2, on_z1, on_a1, on_z2, x, y):
+def two_layers(w1, b1, w2, b2, x, y, on_z1=None, on_a1=None, on_z2=None):
     """a0 = x, z1 = w1 a0 + b1, a1 = sigmoid(z1), z2 = w2 a1 + b2, l = (y - z2)^2."""
-    z1 = w1 * x + b1 + on_z1
-    a1 = sigmoid(z1) + on_a1
-    z2 = w2 * a1 + b2 + on_z2
+    z1 = shifted(w1 * x + b1, on_z1)
+    a1 = shifted(sigmoid(z1), on_a1)
+    z2 = shifted(w2 * a1 + b2, on_z2)
     return (y - z2) ** 2
 
 
-def two_layers_closed(w1, b1, w2, b2, on_z1, on_a1, on_z2, x, y):
+def two_layers_closed(w1, b1, w2, b2, x, y, on_z1, on_a1, on_z2):
     """From the loss down, one line a step."""
     a1 = sigmoid(w1 * x + b1)
     z2 = w2 * a1 + b2
@@ -39,7 +38,7 @@ def two_layers_closed(w1, b1, w2, b2, on_z1, on_a1, on_z2, x, y):
     return dw1, db1, dw2, db2, dz1, da1, dz2
 
 
-def two_layers_torch(w1, b1, w2, b2, on_z1, on_a1, on_z2, x, y):
+def two_layers_torch(w1, b1, w2, b2, x, y, on_z1, on_a1, on_z2):
     z1 = w1 * x + b1
     a1 = torch.sigmoid(z1)
     z2 = w2 * a1 + b2
@@ -119,7 +118,7 @@ ITEMS = (
         "D2-two-layer-network", "Scalar network of two layers, step by step",
         "a0 = x, z1 = w1 a0 + b1, a1 = sigmoid(z1), z2 = w2 a1 + b2, l = (y - z2)²: dl/dz2 = -2 (y - z2); dl/da1 = dl/dz2 w2; "
         "dl/dw2 = dl/dz2 a1; dl/db2 = dl/dz2; dl/dz1 = dl/da1 a1 (1 - a1); dl/dw1 = dl/dz1 x; dl/db1 = dl/dz1",
-        (Problem(two_layers, SCALARS, two_layers_closed, two_layers_torch, wrt=tuple(range(7))),),
+        (Problem(two_layers, SCALARS, two_layers_closed, two_layers_torch, wrt=(0, 1, 2, 3, 6, 7, 8), shifts=3),),
     ),
     Item("D2-rule-0", "Rule 0: a gradient has its parameter's shape", "shape(dL/dW) = shape(W)", (BATCH,), shapes_of_parameters),
     Item(

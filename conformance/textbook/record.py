@@ -35,6 +35,7 @@ class Problem:
     wrt       which arguments are differentiated; None: all floating-point ones
     upstream  the gradient that arrives from above, of the result's shape
     also      more ways to the same gradient, by name, with the signature of ``closed``
+    shifts    how many of the last arguments shift an intermediate value by nothing (see ``shifted``); drawings go without them
     """
 
     f: Formula
@@ -44,6 +45,7 @@ class Problem:
     wrt: tuple[int, ...] | None = None
     upstream: Any = None
     also: Mapping[str, Formula] = field(default_factory=lambda: MappingProxyType({}))
+    shifts: int = 0
 
     def arrays(self, dtype: str) -> tuple[Array, ...]:
         """The arguments in a format; integer ones stay."""
@@ -85,7 +87,7 @@ class Item:
         Without an upstream gradient, the first element of the result is differentiated.
         """
         problem = self.problems[0]
-        args = problem.arrays("float64")
+        args = problem.arrays("float64")[: len(problem.args) - problem.shifts]
         graph = Graph.record(problem.f, *args)
         y = np.asarray(graph.forward(*args))
         if problem.upstream is None:
@@ -110,6 +112,11 @@ def lifted(arrays: tuple[Array, ...], dtype: str) -> tuple[Any, ...]:
 def _integers(x: Any) -> bool:
     """An array of labels is no argument to differentiate; a lone Python number is."""
     return isinstance(x, np.ndarray) and x.dtype.kind in "iub"
+
+
+def shifted(value: Array, by: Any) -> Array:
+    """An intermediate value that can be differentiated by: its gradient is that of a shift of zero, where one is given."""
+    return value if by is None else value + by
 
 
 def named(names: str, f: Formula) -> Formula:

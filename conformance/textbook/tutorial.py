@@ -13,7 +13,7 @@ from refgrad.rounding import exact
 from refgrad.testing.compare import compare
 
 from .outcome import CLOSED, OTHER, REVERSE, TORCH, Outcome
-from .record import Item, Problem, lifted
+from .record import Item, Problem, lifted, shifted
 
 Array = Any
 XS, YS = (1.0, 2.0, 3.0), (2.0, 4.0, 6.0)
@@ -98,13 +98,12 @@ def run(outcome: Outcome) -> None:
 
 # --- exercises ---------------------------------------------------------------------------------------------------------
 
-# w, x, y, and a shift of the residual r, whose gradient is that of r
-FIRST = (1.0, 2.0, 4.0, 0.0)
+FIRST = (1.0, 2.0, 4.0, 0.0)  # w, x, y, and a shift of r
 
 
-def residual_loss(w, x, y, on_r):
+def residual_loss(w, x, y, on_r=None):
     """r = x w - y, loss = r^2."""
-    r = x * w - y + on_r
+    r = shifted(x * w - y, on_r)
     return r**2
 
 
@@ -242,7 +241,7 @@ ITEMS = (
     Item(
         "D4-exercise-1", "Exercise 4-1: the gradient by hand",
         "x = 2, w = 1, y = 4: r = -2, dloss/dr = 2 r = -4, dloss/dw = x dloss/dr = -8",
-        (Problem(residual_loss, FIRST, residual_closed, residual_torch, (0, 3)),), first_exercise,
+        (Problem(residual_loss, FIRST, residual_closed, residual_torch, (0, 3), shifts=1),), first_exercise,
     ),
     Item(
         "D4-exercise-2", "Exercise 4-2: the affine model", "loss = (x w + b - y)²: dloss/dw = 2 r x, dloss/db = 2 r",
