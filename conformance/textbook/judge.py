@@ -72,11 +72,9 @@ class Trial:
 
     def _above(self, args: tuple[Any, ...]) -> Any:
         """The upstream gradient, as a Ball where the arguments are Balls: sums of it round, too."""
-        return (
-            self.upstream
-            if args is not self.balls or self.upstream is None
-            else exact(self.upstream, self.fmt)
-        )
+        if self.upstream is None or args is not self.balls:
+            return self.upstream
+        return exact(self.upstream, self.fmt)
 
     def torch(self) -> tuple[Array, list[Array]]:
         """torch's value and gradients."""

@@ -23,9 +23,6 @@ Array = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
 OTHER, PRINTED, STATED = "other ways", "printed", "statements"
 MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)
-SAMPLED = (
-    997  # of a large array in a long run, one element in so many says how small an error would have been seen
-)
 SHOWN = 12  # entries of a printed array that a report writes out
 
 

@@ -11,6 +11,8 @@ import refgrad as rg
 from refgrad.bounds import FORMATS
 from refgrad.rounding import exact
 from refgrad.testing.compare import compare
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import AGREE, DISAGREE
 
 from .outcome import CLOSED, OTHER, REVERSE, TORCH, Outcome
 from .record import Item, Problem, lifted, shifted
@@ -201,35 +203,34 @@ def accumulated(clear: bool) -> list[tuple[float, float, float, float]]:
 
 
 def uncleared(outcome: Outcome) -> None:
-    """The failing example. Cleared, each gradient agrees; not cleared, the gate must catch the second and the third."""
+    """The failing example. Cleared, the run agrees; not cleared, its verdict must be that it disagrees, from the second sample on."""
     fmt, rows = FORMATS["float32"], []
     for clear in (True, False):
+        tally, caught = Tally(TORCH, "float32", "cpu"), []
         for k, (w, x, y, got) in enumerate(accumulated(clear)):
             due = rg.grad(loss)(*lifted((np.float32(w), np.float32(x), np.float32(y)), "float32"))
             c = compare(
                 np.asarray(got), due, fmt, f"gradient at sample {k}, {'cleared' if clear else 'not cleared'}"
             )
-            rows.append(
-                (
-                    "yes" if clear else "no",
-                    k,
-                    repr(got),
-                    f"{float(due.value):.9g}",
-                    "disagree" if c.wrong else "agree",
-                )
-            )
+            tally.add(-1, "accumulation", c)
             if clear:
                 outcome.add(TORCH, c, "float32")
-            else:
-                wrong = bool(c.wrong)
-                said = "caught" if wrong else "passed"
-                outcome.state(
-                    wrong == (k > 0), f"without clearing, the gradient at sample {k} was {said}", "float32"
-                )
+            if c.wrong:
+                caught.append(k)
+            verdict = DISAGREE if c.wrong else AGREE
+            rows.append(("yes" if clear else "no", k, repr(got), f"{float(due.value):.9g}", verdict))
+        if not clear:
+            status = tally.verdict().status
+            outcome.state(
+                status == DISAGREE, f"the verdict on the run without clearing is {status}", "float32"
+            )
+            outcome.state(caught == [1, 2], f"without clearing, the samples {caught} were caught", "float32")
     outcome.table(
         "Gradients of the first epoch", ("cleared", "sample", "torch", "derivative", "verdict"), rows
     )
-    outcome.flags.append("failing example: uncleared gradients are caught at every sample but the first")
+    outcome.flags.append(
+        "failing example: the verdict on the run without clearing is disagree, as it must be"
+    )
 
 
 ITEMS = (
