@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         action="append",
         metavar="NAME",
-        help="graphs, mlp, softmax, matmul or ops (repeatable; default: all)",
+        help="graphs, mlp, softmax, matmul, ops or textbook (repeatable; default: all)",
     )
     suite.add_argument(
         "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the devices have"

@@ -69,7 +69,7 @@ class Recorder:
         families = metafunc.module.FAMILIES
         items, total = [], int(option("--refgrad-examples"))
         for start in range(0, total, BLOCK):
-            for family in option("--refgrad-family") or families:
+            for family in [f for f in option("--refgrad-family") or families if f in families]:
                 for device in option("--refgrad-device") or ["cpu"]:
                     for dtype in option("--refgrad-dtype") or DTYPES:
                         if not judged_on(device, dtype):

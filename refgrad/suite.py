@@ -22,7 +22,8 @@ from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, now
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
 
-PARTS = ("test_families.py", "test_mutants.py")  # what a run consists of
+TEXTBOOK = "textbook"  # the family whose items are written down, not generated
+GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
@@ -43,7 +44,7 @@ def location() -> tuple[str, Path]:
 
 
 def families() -> dict[str, Any]:
-    """The families of the suite by name."""
+    """The families of generated cases by name."""
     package, _ = location()
     return dict(importlib.import_module(f"{package}.families").FAMILIES)
 
@@ -55,12 +56,11 @@ def run(args: argparse.Namespace) -> int:
     from refgrad import report
     from refgrad.torch import observe
 
-    known = families()
-    wanted = args.family or list(known)
-    if set(wanted) - known.keys():
-        raise ArgumentError(
-            f"no family named {sorted(set(wanted) - known.keys())}; there are {sorted(known)}"
-        )
+    generated = families()
+    known = [*generated, TEXTBOOK]
+    wanted = args.family or known
+    if set(wanted) - set(known):
+        raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
     devices = args.device or _present(observe)
     dtypes = [d for d in args.dtype or DTYPES if _judged(observe, d, devices, asked=bool(args.dtype))]
     examples = args.examples or PROFILES[args.profile]
@@ -75,12 +75,14 @@ def run(args: argparse.Namespace) -> int:
         {
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
             "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
-            "workers": workers, "modes": _modes(),
+            "workers": workers, "modes": _modes(wanted),
             "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations()], "environment": environment(observe),
         }
     )  # fmt: skip
     start = time.monotonic()
-    total = len(wanted) * examples * sum(observe.supported(name, d) for name in devices for d in dtypes)
+    pairs = sum(observe.supported(name, d) for name in devices for d in dtypes)
+    items = _items(dtypes) if TEXTBOOK in wanted else 0
+    total = examples * pairs * sum(name in generated for name in wanted) + items
     progress = Progress(total)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -129,7 +131,7 @@ def _pytest_arguments(
 ) -> list[str]:
     _, folder = location()
     arguments = [
-        *[str(folder / name) for name in PARTS],
+        *[str(folder / name) for name in _parts(wanted)],
         "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull,
         f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         f"--refgrad-results={(out / 'results.jsonl').resolve()}", f"--refgrad-examples={examples}", f"--refgrad-seed={seed}",
@@ -160,10 +162,26 @@ def _deviations() -> list[Deviation]:
     return load(location()[1] / "deviations.toml")
 
 
-def _modes() -> list[str]:
+def _modes(wanted: list[str]) -> list[str]:
+    """What is compared in these families, in the order of a report."""
     from refgrad.testing import MODES
 
-    return list(MODES)
+    package, _ = location()
+    written = importlib.import_module(f"{package}.textbook").MODES if TEXTBOOK in wanted else ()
+    return [*(MODES if set(wanted) - {TEXTBOOK} else ()), *written]
+
+
+def _parts(wanted: list[str]) -> tuple[str, ...]:
+    """The files of the suite that these families need. The items of the textbook come first: one of them is long."""
+    return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
+
+
+def _items(dtypes: list[str]) -> int:
+    """How many items of the textbook are for one of these formats."""
+    package, _ = location()
+    return sum(
+        bool(set(i.dtypes) & set(dtypes)) for i in importlib.import_module(f"{package}.textbook").ITEMS
+    )
 
 
 def environment(observe: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.textbook import FAMILY, tally, textbook
 from refgrad.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -49,19 +50,26 @@ class Finding:
     case_name: str
     others: tuple[str, ...]
 
+    @property
+    def command(self) -> str:
+        """What shows it again. An item of the textbook is no case file: the family runs as a whole."""
+        if self.cluster.smallest.family == FAMILY:
+            return f"refgrad conformance --family {FAMILY}"
+        return f"refgrad repro {self.case_name}"
+
 
 def render(run: Run) -> str:
     """The page of a run. The same run gives the same text, byte for byte."""
     environment = _environment()
     style, code = _asset("style.css"), _asset("table.js")
     found = clusters(run)
-    full = findings(found)
+    full, lessons = findings(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run),
-        statuses=STATUSES, symbols=SYMBOLS,
+        statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
     )  # fmt: skip
 
 

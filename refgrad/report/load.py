@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
-from refgrad.report.records import Audit, Crash, End, Header, Result, Run
+from refgrad.report.records import Audit, Crash, End, Header, Lesson, Result, Run
 
 SCHEMA = 1
 _GZIP = b"\x1f\x8b"
@@ -32,6 +32,7 @@ def load(path: str | Path) -> Run:
     results: list[Result] = []
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     crashes: list[Crash] = []
+    lessons: list[Lesson] = []
     end: End | None = None
     number = 0
     try:
@@ -50,6 +51,8 @@ def load(path: str | Path) -> Run:
                     case "audit":
                         a = Audit.read(record)
                         audits[a.key] = a + audits[a.key] if a.key in audits else a
+                    case "textbook":
+                        lessons.append(Lesson.read(record))
                     case "crash":
                         crashes.append(Crash.read(record))
                     case "end":
@@ -58,7 +61,7 @@ def load(path: str | Path) -> Run:
                         raise CaseFileError("a second run begins here; one file holds one run")
                     case other:
                         raise CaseFileError(
-                            f"a record of type {_short(other)}; run, result, audit, crash or end is expected"
+                            f"a record of type {_short(other)}; run, result, textbook, audit, crash or end is expected"
                         )
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
@@ -67,8 +70,9 @@ def load(path: str | Path) -> Run:
     results.sort(key=lambda r: r.order)
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
     return Run(
-        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn
-    )
+        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
+        tuple(sorted(lessons, key=lambda x: (x.place, x.id))),
+    )  # fmt: skip
 
 
 def _not_strict(literal: str) -> NoReturn:
