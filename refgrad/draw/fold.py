@@ -75,7 +75,7 @@ def _longest(picture: Picture) -> Run | None:
             run = Run(start, length, times)
             if times >= LEAST and (best is None or run.saved > best.saved):
                 best = run
-            start += 1
+            start += max(1, (times - 1) * length)  # runs that begin inside this one are no longer
     return best
 
 
