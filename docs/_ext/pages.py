@@ -1,0 +1,118 @@
+"""What the pages need of Sphinx: blocks that run, the table of ops, formulas as MathML, docstrings with columns."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any, ClassVar
+
+from blocks import execute, registry_kept
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.utils.math.latex2mathml import tex2mathml
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+COLUMNS = re.compile(r"^(\w[\w, *]*?)  +(\S.*)$")
+
+
+class Run(SphinxDirective):
+    """``{run}``: Python, executed in the namespace of its page. ``:hide:`` shows the result alone."""
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"hide": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        code = "\n".join(self.content)
+        names = self.env.temp_data.setdefault("refgrad_names", {"__name__": "__page__"})
+        printed, value = execute(code, names, str(self.env.doc2path(self.env.docname)), self.lineno)
+        shown: list[nodes.Node] = []
+        if "hide" not in self.options:
+            shown.append(nodes.literal_block(code, code, language="python"))
+        if printed:
+            shown.append(nodes.literal_block(printed, printed, language="text", classes=["printed"]))
+        if isinstance(value, str) and value.startswith(("<svg", "<figure")):
+            frame = value if value.startswith("<figure") else f'<div class="drawing">{value}</div>'
+            shown.append(nodes.raw("", frame, format="html"))
+        elif value is not None:
+            shown.append(nodes.literal_block(repr(value), repr(value), language="text", classes=["printed"]))
+        return shown
+
+
+class Ops(SphinxDirective):
+    """``{ops}``: every op of the registry, by family."""
+
+    def run(self) -> list[nodes.Node]:
+        from refgrad import ops
+        from refgrad.op import Op
+
+        lines: list[str] = []
+        for name in ops.__all__:
+            module: ModuleType = getattr(ops, name)
+            found = {op.name: op for op in vars(module).values() if isinstance(op, Op)}
+            lines += [f"## {name}", "", (module.__doc__ or "").splitlines()[0], ""]
+            lines += ["| op | NumPy | operands | parameters | derivative | torch |", "|---|---|---|---|---|---|"]
+            for op in sorted(found.values(), key=lambda op: op.name):
+                sig = op.signature
+                lines.append(
+                    f"| `{op.name}` | {', '.join(f'`{f.__name__}`' for f in op.numpy)} | "
+                    f"`{'*' if sig.variadic else ''}{', '.join(sig.operands)}` | {', '.join(f'`{p}`' for p in sig.defaults)} | "
+                    f"{'both modes' if sig.differentiable else '0 where it exists'} | {'yes' if op.torch else ''} |"
+                )
+            lines.append("")
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def columns(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Docstrings list arguments as ``name   what it is`` in columns; make fields of them."""
+    text = "\n".join(lines)
+    paragraphs = text.split("\n\n")
+    for i, paragraph in enumerate(paragraphs):
+        rows = paragraph.split("\n")
+        start = next((n for n, row in enumerate(rows) if COLUMNS.match(row)), None)
+        if start is None or not all(COLUMNS.match(row) or row.startswith("   ") for row in rows[start:]):
+            continue
+        fields: list[str] = []
+        for row in rows[start:]:
+            match = COLUMNS.match(row)
+            if match:
+                fields.append(f":{match[1]}: {match[2]}")
+            else:
+                fields[-1] += " " + row.strip()
+        paragraphs[i] = "\n".join([*rows[:start], "", *fields])
+    lines[:] = "\n\n".join(paragraphs).split("\n")
+
+
+def opened(app: Sphinx, docname: str, source: list[str]) -> None:
+    """A page begins: what it registers is forgotten at its end."""
+    app.env.temp_data["refgrad_registry"] = stack = ExitStack()
+    stack.enter_context(registry_kept())
+
+
+def closed(app: Sphinx, doctree: nodes.document) -> None:
+    """A page ends."""
+    app.env.temp_data.pop("refgrad_registry", ExitStack()).close()
+
+
+def _inline(self: Any, node: Any) -> None:
+    self.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block(self: Any, node: Any) -> None:
+    self.body.append(f'<div class="formula">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register all of it."""
+    app.add_directive("run", Run)
+    app.add_directive("ops", Ops)
+    app.add_lexer("output", TextLexer)
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("source-read", opened)
+    app.connect("doctree-read", closed)
+    app.connect("autodoc-process-docstring", columns)
+    return {"version": "1", "parallel_read_safe": True}
