@@ -96,7 +96,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation into docs/_build/html: a warning is an error. It needs NumPy alone; its examples of torch run in the tests."""
+    """Build the documentation into docs/_build/html, without torch and without a network; a warning is an error."""
     session.install("-e", ".", *group("docs"))
     built = ROOT / "docs" / "_build"
     strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--doctree-dir", str(built / "doctrees")]

@@ -94,7 +94,9 @@ def test_commands_exist(page: Path) -> None:
     """Commands are not run (they install, or take minutes), but refgrad parses them and noxfile.py has their sessions."""
     from refgrad.cli import _parser
 
-    sessions = set(re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE))
+    sessions = set(
+        re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    )
     assert {"tests", "conformance", "docs"} <= sessions
     for block in ext.blocks(page.read_text(encoding="utf-8")):
         if block.kind != "console":
@@ -158,8 +160,20 @@ def test_the_checks_of_links_see_links() -> None:
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     for needed in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(needed)
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "--fail-on-warning", str(DOCS), str(tmp_path / "html")]
-    done = subprocess.run([*command, "-d", str(tmp_path / "doctrees")], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-b",
+        "html",
+        "--fail-on-warning",
+        str(DOCS),
+        str(tmp_path / "html"),
+    ]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "doctrees")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     built = (tmp_path / "html" / "textbook.html").read_text(encoding="utf-8")
     assert built.count('class="refgrad-graph"') >= 12

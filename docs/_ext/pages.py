@@ -15,7 +15,7 @@ from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-COLUMNS = re.compile(r"^(\w[\w, *]*?)  +(\S.*)$")
+COLUMNS = re.compile(r"(\w[\w, ]*?)  +(\S.*)")
 
 
 class Run(SphinxDirective):
@@ -53,7 +53,10 @@ class Ops(SphinxDirective):
             module: ModuleType = getattr(ops, name)
             found = {op.name: op for op in vars(module).values() if isinstance(op, Op)}
             lines += [f"## {name}", "", (module.__doc__ or "").splitlines()[0], ""]
-            lines += ["| op | NumPy | operands | parameters | derivative | torch |", "|---|---|---|---|---|---|"]
+            lines += [
+                "| op | NumPy | operands | parameters | derivative | torch |",
+                "|---|---|---|---|---|---|",
+            ]
             for op in sorted(found.values(), key=lambda op: op.name):
                 sig = op.signature
                 lines.append(
@@ -65,33 +68,44 @@ class Ops(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def columns(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Docstrings list arguments as ``name   what it is`` in columns; make fields of them."""
-    text = "\n".join(lines)
-    paragraphs = text.split("\n\n")
-    for i, paragraph in enumerate(paragraphs):
-        rows = paragraph.split("\n")
-        start = next((n for n, row in enumerate(rows) if COLUMNS.match(row)), None)
-        if start is None or not all(COLUMNS.match(row) or row.startswith("   ") for row in rows[start:]):
-            continue
-        fields: list[str] = []
-        for row in rows[start:]:
-            match = COLUMNS.match(row)
-            if match:
-                fields.append(f":{match[1]}: {match[2]}")
-            else:
-                fields[-1] += " " + row.strip()
-        paragraphs[i] = "\n".join([*rows[:start], "", *fields])
-    lines[:] = "\n\n".join(paragraphs).split("\n")
+def docstring(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Docstrings are plain text: signs that reStructuredText would read are escaped, columns of arguments become fields."""
+    paragraphs = _escaped("\n".join(lines).rstrip()).split("\n\n")
+    lines[:] = [*"\n\n".join(_fields(p) for p in paragraphs).split("\n"), ""]
 
 
-def opened(app: Sphinx, docname: str, source: list[str]) -> None:
+def _escaped(text: str) -> str:
+    """Bars (of absolute values) and stars (of *args) outside literals are themselves."""
+    pieces = re.split(r"(``.*?``|:\w+:`.*?`)", text, flags=re.DOTALL)
+    return "".join(p if i % 2 else re.sub(r"([|*])", r"\\\1", p) for i, p in enumerate(pieces))
+
+
+def _fields(paragraph: str) -> str:
+    """``name   what it is`` in columns, with continuation lines, as fields; any other paragraph as it is."""
+    rows = paragraph.split("\n")
+    start = next((n for n, row in enumerate(rows) if COLUMNS.match(row)), None)
+    if start is None:
+        return paragraph
+    column = COLUMNS.match(rows[start]).start(2)  # type: ignore[union-attr]
+    fields: list[str] = []
+    for row in rows[start:]:
+        name, text = row[:column].strip(), row[column:]
+        if not re.fullmatch(r"(\w[\w, ]*)?", name) or row[column - 1 : column] != " " or not (name or fields):
+            return paragraph
+        if name:
+            fields.append(f":{name}: {text}")
+        else:
+            fields[-1] += " " + text
+    return "\n".join([*rows[:start], *([""] if start else []), *fields])
+
+
+def opened(app: Sphinx, _docname: str, _source: list[str]) -> None:
     """A page begins: what it registers is forgotten at its end."""
     app.env.temp_data["refgrad_registry"] = stack = ExitStack()
     stack.enter_context(registry_kept())
 
 
-def closed(app: Sphinx, doctree: nodes.document) -> None:
+def closed(app: Sphinx, _doctree: nodes.document) -> None:
     """A page ends."""
     app.env.temp_data.pop("refgrad_registry", ExitStack()).close()
 
@@ -114,5 +128,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("source-read", opened)
     app.connect("doctree-read", closed)
-    app.connect("autodoc-process-docstring", columns)
+    app.connect("autodoc-process-docstring", docstring)
     return {"version": "1", "parallel_read_safe": True}
