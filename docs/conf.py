@@ -20,7 +20,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 
-autodoc_mock_imports = ["torch"]  # refgrad.torch is described without it
+autodoc_mock_imports = ["torch", "hypothesis"]  # what needs them is described without them
 autodoc_typehints = "none"  # the docstrings say it in words
 autodoc_member_order = "bysource"
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+import refgrad  # noqa: F401  registers every op
+from refgrad.op import REGISTRY
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
@@ -178,5 +181,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     built = (tmp_path / "html" / "textbook.html").read_text(encoding="utf-8")
     assert built.count('class="refgrad-graph"') >= 12
     assert "<math" in built
+    table = (tmp_path / "html" / "ops.html").read_text(encoding="utf-8")
+    assert all(f">{name}</span>" in table for name in REGISTRY), "the table of ops is whole"
     scripts = re.findall(r'(?:src|href)="(https?:[^"]*)"', built)
     assert not [s for s in scripts if s.endswith((".js", ".css"))], "a page needs no network"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
-from types import ModuleType
 from typing import Any, ClassVar
 
 from blocks import execute, registry_kept
@@ -42,22 +43,23 @@ class Run(SphinxDirective):
 
 
 class Ops(SphinxDirective):
-    """``{ops}``: every op of the registry, by family."""
+    """``{ops}``: every op of the registry, by the file that its record stands in."""
 
     def run(self) -> list[nodes.Node]:
-        from refgrad import ops
-        from refgrad.op import Op
+        from refgrad.op import REGISTRY
 
+        files: dict[str, list[Any]] = {}
+        for name in sorted(REGISTRY):
+            files.setdefault(_home(REGISTRY[name]), []).append(REGISTRY[name])
         lines: list[str] = []
-        for name in ops.__all__:
-            module: ModuleType = getattr(ops, name)
-            found = {op.name: op for op in vars(module).values() if isinstance(op, Op)}
-            lines += [f"## {name}", "", (module.__doc__ or "").splitlines()[0], ""]
+        for module in sorted(files):
+            title = (sys.modules[module].__doc__ or "").splitlines()[0]
+            lines += [f"## {module.rpartition('.')[2]}", "", title, ""]
             lines += [
                 "| op | NumPy | operands | parameters | derivative | torch |",
                 "|---|---|---|---|---|---|",
             ]
-            for op in sorted(found.values(), key=lambda op: op.name):
+            for op in files[module]:
                 sig = op.signature
                 lines.append(
                     f"| `{op.name}` | {', '.join(f'`{f.__name__}`' for f in op.numpy)} | "
@@ -66,6 +68,18 @@ class Ops(SphinxDirective):
                 )
             lines.append("")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _home(op: Any) -> str:
+    """The module of an op's record: where its own functions were written."""
+    rules = op.jvp.values() if isinstance(op.jvp, Mapping) else [op.jvp]
+    for f in (op.torch, *rules, op.forward, op.rounding):
+        module = getattr(f, "__module__", None) or ""
+        if module.startswith("refgrad.ops."):
+            return str(module)
+    return next(
+        name for name, m in sys.modules.items() if name.startswith("refgrad.ops.") and op in vars(m).values()
+    )
 
 
 def docstring(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
