@@ -214,17 +214,17 @@ def _spread(columns: list[list[Slot]]) -> None:
                 # A slot without a wish keeps its place lightly, so that others may push it.
                 wishes.append((sum(w * c for w, c in near) / weight, weight) if near else (s.centre, 0.01))
             _settle(column, wishes)
-    _straighten(columns)
+    for forward in (True, False, True):
+        _straighten(columns, forward)
 
 
-def _straighten(columns: list[list[Slot]]) -> None:
-    """Let each lane go on at the height of the one before it, where there is room: one bend instead of many slight ones."""
-    for column in columns:
+def _straighten(columns: list[list[Slot]], forward: bool) -> None:
+    """Let each lane go on at the height of its neighbour, where there is room: one bend instead of many slight ones."""
+    for column in columns if forward else reversed(columns):
         wishes = []
         for s in column:
-            near = [
-                t.a for t in s.before if s.node < 0 and (t.a.node < 0 or abs(t.a.centre - s.centre) < GAP)
-            ]
+            near = [t.a for t in s.before] if forward else [t.b for t in s.after]
+            near = [n for n in near if s.node < 0 and (n.node < 0 or abs(n.centre - s.centre) < GAP)]
             wishes.append((near[0].centre, 1.0) if near else (s.centre, 4.0))
         _settle(column, wishes)
 

@@ -21,7 +21,8 @@ CSS = """
 
 # Everything of a later step is faint, what the present step does is strong. Without JavaScript: the last step.
 SCRIPT = """
-(()=>{const f=document.currentScript.parentElement,says=[...f.querySelectorAll('li')].map(l=>l.textContent),last=says.length-1;
+(()=>{const me=document.currentScript,f=me?me.parentElement:[...document.querySelectorAll('.refgrad-steps:not([data-on])')].pop();
+f.dataset.on='';const says=[...f.querySelectorAll('li')].map(l=>l.textContent),last=says.length-1;
 const bar=f.querySelector('.bar'),[first,back,next,end]=bar.querySelectorAll('button'),say=bar.querySelector('[aria-live]');let at=0;
 const show=k=>{at=Math.max(0,Math.min(last,k));
 f.querySelectorAll('[data-step]').forEach(e=>{const s=+e.dataset.step;e.classList.toggle('ahead',s>at)});
