@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refgrad.errors import CaseFileError
+from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
@@ -33,11 +34,12 @@ def _wrong(key: str, value: Any, expected: str) -> CaseFileError:
     )
 
 
-def _text(data: Json, key: str, default: str | None = None) -> str:
+def _text(data: Json, key: str, default: str | None = None, most: int = 1000) -> str:
+    """A text; of a very long one the beginning."""
     value = data.get(key, default)
     if not isinstance(value, str):
         raise _wrong(key, value, "a string")
-    return value
+    return cut(value, most)
 
 
 def _word(data: Json, key: str, default: str | None = None) -> str:
@@ -83,7 +85,7 @@ def _list(data: Json, key: str) -> list[Any]:
 
 
 def _texts(data: Json, key: str) -> tuple[str, ...]:
-    return tuple(str(v) for v in _list(data, key))
+    return tuple(cut(str(v), 1000) for v in _list(data, key))
 
 
 def _objects(data: Json, key: str) -> list[Json]:
@@ -154,6 +156,8 @@ class Result:
     script: str
     case: Json
     known: str = ""  # the entries of deviations.toml that record this disagreement
+    again: str = ""  # the command that judges it again, where that is not `refgrad repro`
+    where: str = ""  # file and line of the test that judged it
 
     @property
     def failed(self) -> bool:
@@ -218,11 +222,12 @@ class Result:
             elements=_count(data, "elements"), loose=_count(data, "loose", 0), blind=_count(data, "blind", 0),
             worst=None if worst is None else Element.read(worst),
             sensitivity=None if sensitivity is None else _float(data, "sensitivity"),
-            ops={sys.intern(str(op)): _tally(op, row) for op, row in _object(data, "ops").items()},
+            ops={sys.intern(cut(str(op), 1000)): _tally(op, row) for op, row in _object(data, "ops").items()},
             first_wrong=None if first is None else (first["node"], _text(first, "op", "")),
-            message=_text(data, "message", ""),
+            message=_text(data, "message", "", 10_000),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
-            script=_text(data, "script", ""), case=_object(data, "case"), known=known,
+            script=_text(data, "script", "", 1_000_000), case=_object(data, "case"), known=known,
+            again=_text(data, "again", ""), where=_text(data, "where", ""),
         )  # fmt: skip
 
 
@@ -249,17 +254,22 @@ class Header:
     environment: Mapping[str, str]
     present: Mapping[str, str]  # device -> what it is, or why it was not judged
     deviations: tuple[tuple[str, str, str], ...] = ()  # known disagreements: id, reason, link
+    shard: str = ""  # "2/4": which part of a run this is
+    missing: tuple[
+        tuple[str, str], ...
+    ] = ()  # devices that the run may not do without and had to, with the reason
 
     @classmethod
     def read(cls, data: Json) -> Header:
         """Raise CaseFileError where ``data`` is not the beginning of a run."""
         around = _object(data, "environment")
         return cls(
-            _text(data, "refgrad", ""), _text(data, "started", ""), _texts(data, "command"), str(data.get("seed", "")),
-            str(data.get("profile") or ""), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
-            _texts(data, "modes"), {str(k): str(v) for k, v in sorted(around.items()) if k != "devices"},
-            {str(k): str(v) for k, v in sorted(_object(around, "devices").items())},
+            _text(data, "refgrad", ""), _text(data, "started", ""), _texts(data, "command"), cut(str(data.get("seed", "")), 1000),
+            cut(str(data.get("profile") or ""), 1000), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
+            _texts(data, "modes"), {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(around.items()) if k != "devices"},
+            {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(_object(around, "devices").items())},
             tuple((_text(d, "id"), _text(d, "reason", ""), _text(d, "link", "")) for d in _list(data, "deviations") if isinstance(d, dict)),
+            _text(data, "shard", ""), tuple(sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in _object(data, "missing").items())),
         )  # fmt: skip
 
 
@@ -367,6 +377,23 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A case that was being judged when the run was cut short."""
+
+    worker: str
+    item: str
+    id: str
+    case: Json
+
+    @classmethod
+    def read(cls, data: Json) -> Running:
+        """Raise CaseFileError where ``data`` is no such case."""
+        return cls(
+            _text(data, "worker", ""), _text(data, "item", ""), _text(data, "id"), _object(data, "case")
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The line a run ends with, when it was allowed to end."""
 
@@ -391,11 +418,15 @@ class Run:
     end: End | None = None
     truncated: bool = False
     lessons: tuple[Lesson, ...] = ()
+    running: tuple[Running, ...] = ()
+    planned: int = 0
+    unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
+    absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here
 
     @property
     def partial(self) -> bool:
-        """Whether the run was cut short: it has no end line, or its last line is torn."""
-        return self.end is None or self.truncated
+        """Whether something is missing: the end line, half of the last line, an item, a shard."""
+        return self.end is None or self.truncated or bool(self.unfinished or self.absent)
 
     @property
     def elements(self) -> int:
