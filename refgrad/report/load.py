@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
-from refgrad.report.records import Audit, Crash, End, Header, Lesson, Result, Run, Running, _text, _texts
+from refgrad.report import fields
+from refgrad.report.records import Audit, Crash, End, Header, Lesson, Result, Run, Running
 from refgrad.testing.running import left
 
 SCHEMA = 1
@@ -60,9 +61,9 @@ def load(path: str | Path) -> Run:
                     case "crash":
                         crashes.append(Crash.read(record))
                     case "plan":
-                        planned |= set(_texts(record, "items"))
+                        planned |= set(fields.texts(record, "items"))
                     case "item":
-                        finished.add(_text(record, "item"))
+                        finished.add(fields.text(record, "item"))
                     case "running":
                         running.append(Running.read(record))
                     case "end":

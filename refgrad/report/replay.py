@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.encode import decode_array
 from refgrad.graph import Graph
-from refgrad.report.records import Json
+from refgrad.report.fields import Json
 from refgrad.report.text import short
 
 MOST_NODES, MOST_ELEMENTS = 60, 10_000
