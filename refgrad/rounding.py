@@ -110,7 +110,8 @@ _CARRIED = {"float64", "float32", "float16"}  # NumPy rounds to these itself
 def parts(x: Any) -> tuple[Array, Array]:
     """Value and radius of a result; a plain array is exact."""
     if type(x) is Ball:
-        return x.value, np.zeros(x.shape) if x.radius is None else np.broadcast_to(x.radius, x.shape)
+        radius = np.zeros(x.shape) if x.radius is None else x.radius
+        return x.value, radius if np.shape(radius) == x.shape else np.broadcast_to(radius, x.shape)
     x = np.asarray(x)
     return x, np.zeros(x.shape)
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from refgrad import __version__
-from refgrad.bounds import FORMATS
-from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
+from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError
+from refgrad.formats import DTYPES
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, now
@@ -49,12 +49,6 @@ def families() -> dict[str, Any]:
     return dict(importlib.import_module(f"{package}.families").FAMILIES)
 
 
-def _without() -> dict[str, tuple[str, ...]]:
-    """By family, the formats it does not judge yet."""
-    package, _ = location()
-    return dict(importlib.import_module(f"{package}.families").WITHOUT)
-
-
 def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``."""
     import pytest
@@ -67,16 +61,11 @@ def run(args: argparse.Namespace) -> int:
     wanted = args.family or known
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
-    dtypes, without = args.dtype or list(FORMATS), _without()
-    pairs = sum(
-        dtype not in without.get(name, ()) for name in wanted if name in generated for dtype in dtypes
-    )
-    items = _items(dtypes) if TEXTBOOK in wanted else 0
-    if not pairs and not items:
-        raise ArgumentError(f"the families {wanted} are not judged in {dtypes} yet")
     devices = args.device or _present(observe)
-    for name in devices:
-        observe.device(name)  # a missing device ends the run here, by name
+    dtypes = [d for d in args.dtype or DTYPES if _judged(observe, d, devices, asked=bool(args.dtype))]
+    items = _items(dtypes) if TEXTBOOK in wanted else 0
+    if wanted == [TEXTBOOK] and not items:
+        raise ArgumentError(f"the family {TEXTBOOK} is for float64 and float32, not for {dtypes}")
     examples = args.examples or PROFILES[args.profile]
     seed = (
         args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
@@ -94,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
         }
     )  # fmt: skip
     start = time.monotonic()
-    total = pairs * len(devices) * examples + items
+    drawn = sum(name in generated for name in wanted) * examples
+    total = items + drawn * sum(observe.supported(name, d) for name in devices for d in dtypes)
     progress = Progress(total)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -152,6 +142,14 @@ def _pytest_arguments(
     if workers > 1 and not any(d != "cpu" for d in devices):  # one process at a time owns a GPU
         arguments += ["-p", "xdist.plugin", "-n", str(workers)]
     return arguments
+
+
+def _judged(observe: Any, dtype: str, devices: list[str], *, asked: bool) -> bool:
+    """Whether a device has the dtype. Raises DeviceMissingError, and DtypeError for a dtype that was asked for and none has."""
+    there = [name for name in devices if observe.supported(name, dtype)]
+    if asked and not there:
+        raise DtypeError(f"dtype {dtype!r} was asked for, but none of the devices {devices} computes in it")
+    return bool(there)
 
 
 def _present(observe: Any) -> list[str]:

@@ -29,10 +29,8 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
-    assert (
-        main(["conformance", "--family", "ops", "--dtype", "bfloat16"]) == 2
-    )  # not judged yet: said, not passed over
-    assert "['ops'] are not judged in ['bfloat16'] yet" in capsys.readouterr().err
+    assert main(["conformance", "--dtype", "tf32", "--device", "cpu"]) == 2  # said, not passed over
+    assert "none of the devices ['cpu'] computes in it" in capsys.readouterr().err
 
 
 def test_the_table_of_ops(capsys) -> None:
