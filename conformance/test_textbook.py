@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
-from refgrad.bounds import FORMATS
 from refgrad.errors import GradientMismatch
+from refgrad.formats import FORMATS
+from refgrad.torch.observe import plain_arithmetic
 
 from .textbook import ITEMS, Item
 from .textbook.judge import examine
@@ -21,6 +23,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         dtypes = metafunc.config.getoption("--refgrad-dtype") or list(FORMATS)
         chosen = [i for i in ITEMS if set(i.dtypes) & set(dtypes)]
         metafunc.parametrize("item", chosen, ids=[i.id for i in chosen])
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings() -> None:
+    torch.set_num_threads(1)
+    plain_arithmetic()
 
 
 def test_item(

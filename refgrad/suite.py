@@ -75,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     missing = _missing(observe, args.require_device or ())
     devices = args.device or _present(observe)
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
-    dtypes = [d for d in args.dtype or DTYPES if _judged(observe, d, devices, asked=bool(args.dtype))]
+    default = _formats() if wanted == [TEXTBOOK] else DTYPES
+    dtypes = [d for d in args.dtype or default if _judged(observe, d, devices, asked=bool(args.dtype))]
+    items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
+    if wanted == [TEXTBOOK] and not items:
+        raise ArgumentError(f"the family {TEXTBOOK} is for {' and '.join(_formats())}, not for {dtypes}")
     examples = args.examples or PROFILES[args.profile]
     seed = (
         args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
@@ -98,9 +102,8 @@ def run(args: argparse.Namespace) -> int:
         }
     )  # fmt: skip
     start = time.monotonic()
-    pairs = sum(observe.supported(name, d) for name in devices for d in dtypes)
-    items = _items(dtypes) if TEXTBOOK in wanted else 0
-    total = examples * pairs * sum(name in generated for name in wanted) + items
+    drawn = sum(name in generated for name in wanted) * examples
+    total = items + drawn * sum(observe.supported(name, d) for name in devices for d in dtypes)
     progress = Progress(total // shard.count if shard else total, results)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -217,9 +220,8 @@ def _modes(wanted: list[str]) -> list[str]:
     """What is compared in these families, in the order of a report."""
     from refgrad.testing import MODES
 
-    package, _ = location()
-    written = importlib.import_module(f"{package}.textbook").MODES if TEXTBOOK in wanted else ()
-    return [*(MODES if set(wanted) - {TEXTBOOK} else ()), *written]
+    generated = MODES if set(wanted) - {TEXTBOOK} else ()
+    return [*generated, *(_textbook().MODES if TEXTBOOK in wanted else ())]
 
 
 def _parts(wanted: list[str]) -> tuple[str, ...]:
@@ -227,12 +229,15 @@ def _parts(wanted: list[str]) -> tuple[str, ...]:
     return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
 
 
-def _items(dtypes: list[str]) -> int:
-    """How many items of the textbook are for one of these formats."""
+def _textbook() -> Any:
+    """The package with the items of the textbook."""
     package, _ = location()
-    return sum(
-        bool(set(i.dtypes) & set(dtypes)) for i in importlib.import_module(f"{package}.textbook").ITEMS
-    )
+    return importlib.import_module(f"{package}.textbook")
+
+
+def _formats() -> list[str]:
+    """The formats that items of the textbook are for."""
+    return list(dict.fromkeys(d for item in _textbook().ITEMS for d in item.dtypes))
 
 
 def environment(observe: Any) -> dict[str, Any]:

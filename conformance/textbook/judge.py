@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 import refgrad as rg
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds import reference_slack
+from refgrad.formats import format_of
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.verdict import Comparison
@@ -42,10 +43,10 @@ class Trial:
 
     def __init__(self, problem: Problem, dtype: str, device: str = "cpu") -> None:
         self.problem, self.dtype, self.device = problem, dtype, device
-        self.fmt = FORMATS[dtype]
+        self.fmt = format_of(dtype, device)
         self.wrt = problem.differentiated()
         self.args = problem.arrays(dtype)
-        self.balls = lifted(self.args, dtype)
+        self.balls = lifted(self.args, dtype, device)
         self.upstream = None if problem.upstream is None else in_format(problem.upstream, dtype)
         self.centres = [parts(x) for x in self.reverse(self.balls)]
         self.radii = [radius for _, radius in self.centres]

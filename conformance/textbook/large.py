@@ -25,11 +25,10 @@ class Limits:
         self.size = np.abs(self.value)
         self.loose = int((self.bound > 0.1 * self.size).sum())
         self.blind = int((self.bound >= self.size).sum()) if self.loose else 0
-        some, bounds = self.size.ravel()[::SAMPLED], self.bound.ravel()[::SAMPLED]
-        self.seen = (bounds[some > 0] / some[some > 0]).astype(float)
+        self.kept = (self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy())
 
     def compare(self, got: Array, what: str) -> Comparison:
-        """Hold an array against the limits."""
+        """Hold an array against the limits; what each element would have betrayed is kept of a sample."""
         got = np.asarray(got, self.value.dtype)
         if got.shape != self.value.shape or not self.ordinary:
             return compare(got, self.expected, self.fmt, what)
@@ -42,4 +41,4 @@ class Limits:
         ulp = float(error[k]) / (2 * self.fmt.u * max(float(self.size[k]), self.fmt.eta / self.fmt.u))
         numbers = (float(x[k]) for x in (got, self.value, self.bound, ratio))
         worst = Element(*numbers, ulp, tuple(map(int, k)), what)
-        return Comparison(got.size, self.loose, self.blind, 0, worst, sensitivities=self.seen)
+        return Comparison(got.size, self.loose, self.blind, 0, worst, kept=self.kept)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS
+from refgrad.formats import FORMATS
 from refgrad.rounding import Ball, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.results import verdict_line

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
+from refgrad.formats import FORMATS
 from refgrad.numeric import differences
 from refgrad.rounding import Ball, exact
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS
+from refgrad.formats import format_of
 from refgrad.graph import Graph
 from refgrad.rounding import exact
 
@@ -104,9 +104,10 @@ def in_format(x: Any, dtype: str) -> Array:
     return x if _integers(x) else np.asarray(x, dtype)
 
 
-def lifted(arrays: tuple[Array, ...], dtype: str) -> tuple[Any, ...]:
+def lifted(arrays: tuple[Array, ...], dtype: str, device: str = "cpu") -> tuple[Any, ...]:
     """Arrays as exact numbers of a format: what is computed from them carries how far rounding may take it there."""
-    return tuple(exact(x, FORMATS[dtype]) if np.asarray(x).dtype.kind == "f" else x for x in arrays)
+    fmt = format_of(dtype, device)
+    return tuple(exact(x, fmt) if np.asarray(x).dtype.kind == "f" else x for x in arrays)
 
 
 def _integers(x: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
+from refgrad.formats import FORMATS
 from refgrad.rounding import Ball, parts
 
 from .outcome import CLOSED, REVERSE, TORCH, Outcome

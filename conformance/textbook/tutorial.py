@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
+from refgrad.formats import FORMATS
 from refgrad.rounding import exact
 from refgrad.testing.compare import compare
 from refgrad.testing.summary import Tally

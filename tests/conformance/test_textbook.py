@@ -380,4 +380,4 @@ def test_a_format_that_no_item_is_for_is_said(
     three_items: tuple[Item, ...], tmp_path: Path, capsys: Any
 ) -> None:
     assert main(["conformance", "--family", "textbook", "--dtype", "float16", "--out", str(tmp_path)]) == 2
-    assert "['textbook'] are not judged in ['float16'] yet" in capsys.readouterr().err
+    assert "the family textbook is for float64 and float32, not for ['float16']" in capsys.readouterr().err
