@@ -56,21 +56,39 @@ def test_kinds_of_blocks_are_known(page: Path) -> None:
 
 @page
 def test_the_python_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of a page share their names: those that run at the build among themselves, those that are shown among themselves."""
     monkeypatch.chdir(tmp_path)
+    run(page.read_text(encoding="utf-8"), str(page))
+
+
+def run(text: str, where: str) -> None:
+    """Blocks of a page share their names: those that run at the build among themselves, those that are shown among themselves."""
     names: dict[str, dict[str, Any]] = {kind: {"__name__": "__page__"} for kind in ("{run}", "python")}
     printed = None
     with ext.registry_kept():
-        for block in ext.blocks(page.read_text(encoding="utf-8")):
+        for block in ext.blocks(text):
             if block.kind in names:
                 for optional in _imported(block.text) & {"torch", "nox"}:
                     pytest.importorskip(optional)
-                printed, _ = ext.execute(block.text, names[block.kind], str(page), block.line)
+                printed, _ = ext.execute(block.text, names[block.kind], where, block.line)
             elif block.kind == "output":
                 assert printed is not None, "an output follows the Python that prints it"
                 same = doctest.OutputChecker().check_output(block.text, printed, doctest.ELLIPSIS)
-                assert same, f"{page}:{block.line}: printed\n{printed}"
+                assert same, f"{where}:{block.line}: printed\n{printed}"
                 printed = None
+
+
+def test_a_page_that_lies_is_caught() -> None:
+    run("```python\nprint(1 + 1)\n```\n\n```output\n2\n```\n", "true")
+    with pytest.raises(AssertionError, match="false:6: printed"):
+        run("```python\nprint(1 + 1)\n```\n\n```output\n3\n```\n", "false")
+    with pytest.raises(NameError, match="x"):
+        run("```{run}\n:hide:\nx = 1\n```\n\n```python\nx\n```\n", "of another kind")
+
+
+def test_what_a_page_registers_is_forgotten() -> None:
+    line = "refgrad.op.register('of_a_page', abs, jvp=None, vjp=None, rounding=refgrad.bounds.same)"
+    run(f"```python\nimport refgrad\n{line}\nassert 'of_a_page' in refgrad.op.REGISTRY\n```\n", "page")
+    assert "of_a_page" not in REGISTRY
 
 
 def _imported(text: str) -> set[str]:

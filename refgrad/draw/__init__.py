@@ -89,7 +89,8 @@ def _picture(
             again.forward(*(args if isinstance(f, Graph) else flatten(args)[0]))
             _backward(again)
         graph = again
-    found = picture(graph, name if name.isidentifier() else "f", local, find(graph, node), explain)
+    with np.errstate(all="ignore"):
+        found = picture(graph, name if name.isidentifier() else "f", local, find(graph, node), explain)
     found = fold(found, FOLDED)
     checked(found.gates, MOST)
     return found

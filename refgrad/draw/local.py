@@ -25,11 +25,11 @@ def local(graph: Graph, k: int, position: int) -> Array | None:
     """The derivative of node k to one operand, found by sending back one unit vector after the other.
 
     Of the operand's shape where k has one element, or where each of its elements depends on the operand's own alone; else the Jacobian,
-    one row an element of k. None where that is too large to be read.
+    one row an element of k. None where that is too large to be read, or empty.
     """
     assert graph.values is not None
     x_shape, y = np.shape(graph.values[graph.nodes[k].of[position]]), np.asarray(graph.values[k])
-    if y.size > MOST * MOST or len(x_shape) > 2 or max((*x_shape, 0)) > MOST:
+    if not 0 < y.size <= MOST * MOST or len(x_shape) > 2 or max((*x_shape, 1)) > MOST or 0 in x_shape:
         return None
     units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
     jacobian = np.array([np.ravel(sent_back(graph, k, unit)[position]) for unit in units])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.draw.local import local_lines, product, sent_back
-from refgrad.draw.numbers import MOST, SPACE, Lines, number, shown, together
+from refgrad.draw.numbers import SPACE, Lines, number, shown, together
 from refgrad.errors import GraphError
 from refgrad.graph import Graph, Node
 
@@ -151,13 +151,14 @@ class _Picture:
         if n.op is None:
             text = number(n.value) if np.ndim(n.value) == 0 else "constant"
             return Gate((text,), "constant", f"node {k}: constant", ("constant",), k, marked=marked)
-        given = {key: v for key, v in n.params.items() if repr(v) != repr(n.op.signature.defaults.get(key))}
-        words = "".join(f", {key}={v!r}" for key, v in sorted(given.items()))
-        of = ", ".join(f"node {j}" for j in n.of if j not in self.built_in)
-        text = self._symbol(n)
+        given = {key: repr(v) for key, v in sorted(n.params.items())}
+        changed = {key: v for key, v in given.items() if v != repr(n.op.signature.defaults.get(key))}
+        words = "".join(f", {key}={' '.join(v.split())[:60]}" for key, v in changed.items())
+        of = ", ".join(f"{self.graph.nodes[j].value}" if j in self.built_in else f"node {j}" for j in n.of)
         shape = np.shape(self.values[k]) if self.values is not None else ()
+        text = self._symbol(n)
         return Gate(
-            (text,), "op", f"node {k}: {n.op.name} of {of}{words}", (text, words, shape), k, marked=marked,
+            (text,), "op", f"node {k}: {n.op.name} of {of}{words}", (text, *given.items(), shape), k, marked=marked,
             fixed=n.op.name not in SYMMETRIC,
         )  # fmt: skip
 
@@ -180,11 +181,10 @@ class _Picture:
         total = shown(self.bars[k])
         if k == self.chosen and np.ndim(self.bars[k]) == 0:
             return (" + ".join(number(p) for p in parts).replace("+ −", "− ") + f" = {total[0]}",)
-        return (
-            ("Σ " + total[0], *total[1:])
-            if len(total) == 1 or np.size(self.bars[k]) > MOST * MOST
-            else ("Σ", *total)
-        )
+        written_out = len(total) > 1 and total[0].startswith(
+            "["
+        )  # a matrix, whose rows stand under each other
+        return ("Σ", *total) if written_out else (f"Σ {total[0]}", *total[1:])
 
     # --- wires ---
 

@@ -56,3 +56,9 @@ def test_upstream_times_local_is_what_is_sent(f):
             if d is not None:
                 expected = y_bar * d if np.shape(d) == np.shape(x_bar) else np.ravel(y_bar) @ d
                 np.testing.assert_allclose(np.ravel(expected), np.ravel(x_bar), err_msg=str(node))
+
+
+def test_of_nothing_there_is_nothing():
+    g = done(np.exp, np.ones((0, 3)))
+    assert local(g, 1, 0) is None
+    assert local_lines(g, 1, 0)[0].endswith("Jacobian 0 × 0")

@@ -61,6 +61,15 @@ def test_numbers_are_built_into_gates(f, gate):
     assert [g.text[0] for g in p.gates] == ["x", gate, "f"]
 
 
+def test_a_gate_says_what_it_is_in_full():
+    p = of(lambda x: np.sum(x[np.arange(3)] * np.pi, axis=-1), np.ones(3))
+    assert [g.about for g in p.gates[1:4]] == [
+        "node 1: getitem of node 0, key=array([0, 1, 2])",
+        "node 3: multiply of node 1, 3.141592653589793",
+        "node 4: sum of node 3, axis=-1",
+    ]
+
+
 def test_other_constants_are_gates_without_a_gradient():
     p = of(lambda x: np.sum(x @ np.eye(2)), np.ones(2))
     assert [g.kind for g in p.gates] == ["input", "constant", "op", "op", "output"]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+from conformance.families import FAMILIES
 from refgrad.draw.numbers import columns
 from refgrad.draw.svg import ADVANCE, STYLE
+from refgrad.testing.source import Seeded
 
 NS = {"s": "http://www.w3.org/2000/svg"}
 
@@ -46,22 +48,36 @@ def test_it_says_what_it_is():
     assert gradients == ["−4", "−4", "−4", "3", "1"]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_no_two_texts_overlap(seed):
-    size = random.Random(seed).randint(10, 60)
-    svg = read(
-        rg.draw(some_function(seed, size), *np.random.default_rng(seed).normal(size=3), local=seed % 2 == 0)
-    )
+def check_texts(svg):
+    """No two texts overlap, and all are inside; returns how many there are."""
     boxes = []
     for t in svg.iterfind(".//s:text", NS):
         height = 14 if t.get("class") == "name" else 12
         wide, x, y = columns(t.text) * height * ADVANCE, float(t.get("x")), float(t.get("y"))
         boxes.append((x - wide / 2, y - 0.75 * height, x + wide / 2, y + 0.2 * height, t.text))
-    assert len(boxes) > size
     for a, b in itertools.combinations(boxes, 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (a, b)
     width, height = float(svg.get("width")), float(svg.get("height"))
     assert all(x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height for x0, y0, x1, y1, _ in boxes)
+    return len(boxes)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_two_texts_overlap(seed):
+    size = random.Random(seed).randint(10, 60)
+    args = np.random.default_rng(seed).normal(size=3)
+    assert check_texts(read(rg.draw(some_function(seed, size), *args, local=seed % 2 == 0))) > size
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_whatever_the_suite_generates_can_be_drawn(family):
+    # Empty arrays, steps, infinities, ops with parameters, several users: each with a node written out, or all local derivatives.
+    for seed in range(30):
+        case = FAMILIES[family](Seeded(seed), "float64")
+        node = case.graph.order()[-1] if seed % 3 == 0 else None
+        assert (
+            check_texts(read(rg.draw(case.graph, *case.inputs.values(), local=seed % 2 == 0, node=node))) > 2
+        )
 
 
 def test_names_are_escaped():
