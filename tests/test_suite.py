@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -190,19 +189,33 @@ def test_shards_together_are_the_run(tmp_path: Path, capsys: pytest.CaptureFixtu
     from refgrad.cli import main
 
     env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": ""}
-    codes = Counter(
-        subprocess.run(command(tmp_path / name, *more), env=env, capture_output=True, check=False).returncode
-        for name, more in (("whole", ()), ("a", ("--shard", "1/2")), ("b", ("--shard", "2/2")))
-    )
-    assert codes == {0: 3}
-    whole = load(tmp_path / "whole" / "results.jsonl")
-    shards = [str(tmp_path / name / "results.jsonl") for name in "ab"]
-    assert main(["report", *reversed(shards), "--out", str(tmp_path / "both")]) == exit_code(whole) == 0
-    said = capsys.readouterr().out
-    assert f"cases: {whole.cases}" in said
-    assert _timeless(tmp_path / "both" / "report.html") == _timeless(tmp_path / "whole" / "report.html")
-    assert main(["report", shards[0], "--out", str(tmp_path / "one")]) == 3
-    assert "of its parts 2/2 is not here" in capsys.readouterr().out.replace("\n", " ")
+
+    def judged(name: str, *more: str) -> Path:
+        done = subprocess.run(
+            command(tmp_path / name, *more), env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return tmp_path / name / "results.jsonl"
+
+    whole = judged("whole", "--workers", "1")
+    results = sorted(line for line in whole.read_text().splitlines() if '"type":"result"' in line)
+    runs = {"eight": [judged("eight", "--workers", "8")]}
+    for n in (2, 3):
+        runs[f"{n} shards"] = [judged(f"{k} of {n}", "--shard", f"{k}/{n}") for k in range(1, n + 1)]
+    for name, files in runs.items():
+        found = sorted(
+            line for file in files for line in file.read_text().splitlines() if '"type":"result"' in line
+        )
+        assert found == results, name  # byte for byte
+        assert (
+            main(["report", *map(str, reversed(files)), "--out", str(tmp_path / name)])
+            == exit_code(load(whole))
+            == 0
+        )
+        assert _timeless(tmp_path / name / "report.html") == _timeless(tmp_path / "whole" / "report.html")
+    assert f"cases: {load(whole).cases}" in capsys.readouterr().out
+    assert main(["report", str(runs["3 shards"][1]), "--out", str(tmp_path / "one")]) == 3
+    assert "of its parts 1/3, 3/3 are not here" in capsys.readouterr().out.replace("\n", " ")
 
 
 def _timeless(page: Path) -> str:

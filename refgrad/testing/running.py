@@ -78,7 +78,8 @@ class Running:
         head = json.dumps({"worker": self.worker, "item": item, "id": case.id})
         data = f'{head[:-1]}, "case": {case.content}}}\n'.encode()
         try:
-            if os.pwrite(self._descriptor, data, 0) < len(data):
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            if os.write(self._descriptor, data) < len(data):
                 raise OSError("the disk is full")
             os.ftruncate(self._descriptor, len(data))
         except OSError as error:
