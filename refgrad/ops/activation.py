@@ -39,29 +39,28 @@ def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     return carried + steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
-def _sigmoid_slope(x: Array) -> Array:
-    z = np.exp(-np.abs(x))
-    return z / (1 + z) ** 2
+def _complement(x: Array) -> Array:
+    return _sigmoid(-x)
 
 
-def _sigmoid_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Kernels form (1 - s) s from a rounded s, whose error 1 - s keeps in full; each of the two operations rounds once more."""
+def _complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Kernels subtract a rounded sigmoid from 1: its error stays in full, and the difference rounds once more."""
     s = _sigmoid(xs[0])
-    return _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params) + 2 * fmt.u * y + 2 * fmt.eta
+    return _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params) + fmt.u * y
 
 
-# s (1 - s) without the difference, which loses every digit from x = 37 on; (s (1 - s))' = s (1 - s) (1 - 2 s).
-sigmoid_slope = register(
-    "sigmoid_slope", _sigmoid_slope,
-    jvp=lambda x_dot, x, y: x_dot * y * (1 - 2 * sigmoid(x)),
-    vjp=lambda y_bar, x, y: y_bar * (y * (1 - 2 * sigmoid(x))),
-    rounding=_sigmoid_slope_rounding,
+# 1 - sigmoid(x) without the difference, which has lost every digit from x = 37 on.
+complement = register(
+    "sigmoid_complement", _complement,
+    jvp=lambda x_dot, x, y: -x_dot * (y * sigmoid(x)),
+    vjp=lambda y_bar, x, y: -y_bar * y * sigmoid(x),
+    rounding=_complement_rounding,
 )  # fmt: skip
 
 sigmoid: Op = register(
     "sigmoid", _sigmoid,
-    jvp=lambda x_dot, x: x_dot * sigmoid_slope(x),
-    vjp=lambda y_bar, x: y_bar * sigmoid_slope(x),
+    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
+    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
     rounding=_sigmoid_rounding,
     torch=lambda torch, x: torch.sigmoid(x),
     special=(
@@ -79,8 +78,8 @@ def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
 # Sigmoid as the derivative of softplus: kernels compute it in another order than sigmoid itself, whose value near 1 is sharper.
 sigmoid_quotient = register(
     "sigmoid_quotient", _sigmoid,
-    jvp=lambda x_dot, x: x_dot * sigmoid_slope(x),
-    vjp=lambda y_bar, x: y_bar * sigmoid_slope(x),
+    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
+    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
     rounding=_quotient_rounding,
 )  # fmt: skip
 
