@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
-from refgrad.report.records import Audit, Crash, End, Header, Lesson, Result, Run
+from refgrad.report.lessons import Lesson
+from refgrad.report.records import Audit, Crash, End, Header, Result, Run
 
 SCHEMA = 1
 _GZIP = b"\x1f\x8b"
@@ -71,7 +72,7 @@ def load(path: str | Path) -> Run:
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
     return Run(
         header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
-        tuple(sorted(lessons, key=lambda x: (x.place, x.id))),
+        lessons=tuple(sorted(lessons, key=lambda x: (x.place, x.id))),
     )  # fmt: skip
 
 

@@ -6,10 +6,13 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import CaseFileError
 from refgrad.testing.shares import NODE_BY_NODE
+
+if TYPE_CHECKING:
+    from refgrad.report.lessons import Lesson
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
@@ -86,20 +89,6 @@ def _texts(data: Json, key: str) -> tuple[str, ...]:
     return tuple(str(v) for v in _list(data, key))
 
 
-def _objects(data: Json, key: str) -> list[Json]:
-    found = _list(data, key)
-    if not all(isinstance(v, dict) for v in found):
-        raise _wrong(key, found, "a list of objects")
-    return found
-
-
-def _lists(data: Json, key: str) -> list[list[Any]]:
-    found = _list(data, key)
-    if not all(isinstance(v, list) for v in found):
-        raise _wrong(key, found, "a list of lists")
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Element:
     """One element of one array: what came, what was expected, how far they may differ."""
@@ -154,6 +143,7 @@ class Result:
     script: str
     case: Json
     known: str = ""  # the entries of deviations.toml that record this disagreement
+    again: str = ""  # the command that judges it again, where that is not `refgrad repro`
 
     @property
     def failed(self) -> bool:
@@ -223,6 +213,7 @@ class Result:
             message=_text(data, "message", ""),
             worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
             script=_text(data, "script", ""), case=_object(data, "case"), known=known,
+            again=_text(data, "again", ""),
         )  # fmt: skip
 
 
@@ -294,61 +285,6 @@ class Audit:
         return cls(
             _text(data, "mutation"), _text(data, "dtype", ""), _count(data, "planted"),
             _count(data, "equivalent", 0), _count(data, "caught"), _word(data, "check", NODE_BY_NODE),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """Numbers as a lecture prints them, beside those that come out."""
-
-    what: str
-    printed: str
-    found: str
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table of something measured."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """An item of the textbook: what it says. What it came to are the results under its id."""
-
-    id: str
-    deck: str
-    title: str
-    text: str
-    flags: tuple[
-        str, ...
-    ] = ()  # what a reader must know although everything agrees: a misprint, a failing example
-    prints: tuple[Print, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
-    place: int = 0  # in the order of the lectures
-
-    @classmethod
-    def read(cls, data: Json) -> Lesson:
-        """Raise CaseFileError where ``data`` is not an item."""
-        prints = tuple(
-            Print(_text(p, "what"), _text(p, "printed"), _text(p, "found"), p.get("holds") is True)
-            for p in _objects(data, "printed")
-        )
-        sheets = tuple(
-            Sheet(
-                _text(t, "title"),
-                _texts(t, "columns"),
-                tuple(tuple(map(str, row)) for row in _lists(t, "rows")),
-            )
-            for t in _objects(data, "tables")
-        )
-        return cls(
-            _text(data, "id"), _text(data, "deck", ""), _text(data, "title", ""), _text(data, "text", ""), _texts(data, "flags"),
-            prints, sheets, _count(data, "place", 0),
         )  # fmt: skip
 
 
