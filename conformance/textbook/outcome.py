@@ -23,6 +23,7 @@ Array = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
 OTHER, PRINTED, STATED = "other ways", "printed", "statements"
 MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)
+AGAIN = "refgrad conformance --family textbook"  # what judges an item again
 SHOWN = 12  # entries of a printed array that a report writes out
 
 
@@ -123,7 +124,7 @@ class Outcome:
     def lines(self, place: int = 0) -> Iterator[dict[str, Any]]:
         """The lines of a results file; ``place`` is the item's in the order of the lectures."""
         for dtype, device, v in self.verdicts():
-            yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}}
+            yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}, "again": AGAIN}
         yield {
             "type": "textbook", "place": place, "id": self.item.id, "deck": self.item.deck, "title": self.item.title,
             "text": self.item.text, "flags": self.flags,

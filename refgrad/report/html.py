@@ -26,7 +26,7 @@ from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.textbook import FAMILY, tally, textbook
+from refgrad.report.textbook import tally, textbook
 from refgrad.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -51,13 +51,6 @@ class Finding:
     case_link: str  # data: address of the case file; empty where it is too large to travel
     case_name: str
     others: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """What shows it again. An item of the textbook is no case file: the family runs as a whole."""
-        if self.cluster.smallest.family == FAMILY:
-            return f"refgrad conformance --family {FAMILY}"
-        return f"refgrad repro {self.case_name}"
 
 
 def render(run: Run, against: Against | None = None) -> str:

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
 from refgrad.report import fields
-from refgrad.report.records import Audit, Crash, End, Header, Lesson, Result, Run, Running
+from refgrad.report.lessons import Lesson
+from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running
 from refgrad.testing.running import left
 
 SCHEMA = 1

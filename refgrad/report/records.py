@@ -6,12 +6,15 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refgrad.report import fields
 from refgrad.report.fields import Json
 from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
+
+if TYPE_CHECKING:
+    from refgrad.report.lessons import Lesson
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
@@ -263,72 +266,6 @@ class Audit:
             fields.count(data, "equivalent", 0),
             fields.count(data, "caught"),
             fields.word(data, "check", NODE_BY_NODE),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """Numbers as a lecture prints them, beside those that come out."""
-
-    what: str
-    printed: str
-    found: str
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table of something measured."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """An item of the textbook: what it says. What it came to are the results under its id."""
-
-    id: str
-    deck: str
-    title: str
-    text: str
-    flags: tuple[
-        str, ...
-    ] = ()  # what a reader must know although everything agrees: a misprint, a failing example
-    prints: tuple[Print, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
-    place: int = 0  # in the order of the lectures
-
-    @classmethod
-    def read(cls, data: Json) -> Lesson:
-        """Raise CaseFileError where ``data`` is not an item."""
-        prints = tuple(
-            Print(
-                fields.text(p, "what"),
-                fields.text(p, "printed"),
-                fields.text(p, "found"),
-                p.get("holds") is True,
-            )
-            for p in fields.objects(data, "printed")
-        )
-        sheets = tuple(
-            Sheet(
-                fields.text(t, "title"),
-                fields.texts(t, "columns"),
-                tuple(tuple(map(str, row)) for row in fields.arrays(t, "rows")),
-            )
-            for t in fields.objects(data, "tables")
-        )
-        return cls(
-            fields.text(data, "id"),
-            fields.text(data, "deck", ""),
-            fields.text(data, "title", ""),
-            fields.text(data, "text", ""),
-            fields.texts(data, "flags"),
-            prints,
-            sheets,
-            fields.count(data, "place", 0),
         )
 
 

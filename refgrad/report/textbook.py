@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, Lesson, Result, Run, severity
+from refgrad.report.lessons import Lesson
+from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, Result, Run, severity
 from refgrad.report.text import short
 
 FAMILY = "textbook"

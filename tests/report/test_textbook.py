@@ -4,6 +4,7 @@ from refgrad.errors import CaseFileError
 from refgrad.report import exit_code, load, render, table
 from refgrad.report.textbook import FLAGGED, tally, textbook
 
+AGAIN = "refgrad conformance --family textbook"
 END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 1.0}
 
 
@@ -35,6 +36,7 @@ def judged(make):
                 mode=way,
                 status=status,
                 ops={},
+                again=AGAIN,
                 message=f"{way}: told so",
             )
             for dtype in ("float64", "float32")
@@ -116,7 +118,7 @@ def test_a_run_without_the_textbook_has_no_section(make, save):
 
 def test_a_failing_item_says_how_to_see_it_again(run, judged):
     page = render(run(lesson("D0-a"), *judged("D0-a", closed_form="disagree")))
-    assert "refgrad conformance --family textbook" in page
+    assert AGAIN in page
     assert "refgrad repro" not in page
 
 
