@@ -17,7 +17,7 @@ from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import AGREE, Comparison, Verdict
 
 from .large import Limits
-from .record import Item
+from .record import Item, figure
 
 Array = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
@@ -127,7 +127,7 @@ class Outcome:
             yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}, "again": AGAIN}
         yield {
             "type": "textbook", "place": place, "id": self.item.id, "deck": self.item.deck, "title": self.item.title,
-            "text": self.item.text, "flags": self.flags,
+            "text": self.item.text, "flags": self.flags, "figure": figure(self.item.graph()),
             "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.printed],
             "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables],
         }  # fmt: skip

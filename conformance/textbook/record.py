@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refgrad.encode import encode_array
 from refgrad.formats import format_of
 from refgrad.graph import Graph
 from refgrad.rounding import exact
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Array = Any
 Formula = Callable[..., Any]
 BOTH = ("float64", "float32")
+MOST_DRAWN, MOST_WRITTEN = 30, 200  # nodes of a graph, and numbers in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,18 @@ class Item:
             y_bar = np.asarray(problem.upstream, float)
         graph.backward(y_bar)
         return graph
+
+
+def figure(graph: Graph) -> dict[str, Any]:
+    """A graph with its inputs and the gradient that arrives from above, as a report reads it; empty where it is too large to draw."""
+    assert graph.values is not None
+    assert graph.cotangents is not None
+    if len(graph.nodes) > MOST_DRAWN or sum(np.size(x) for x in graph.values) > MOST_WRITTEN:
+        return {}
+    return {
+        "graph": graph.to_dict(), "inputs": {name: encode_array(np.asarray(graph.values[k])) for name, k in graph.inputs.items()},
+        "cotangent": encode_array(np.asarray(graph.cotangents[graph.outputs[0]])),
+    }  # fmt: skip
 
 
 def in_format(x: Any, dtype: str) -> Array:

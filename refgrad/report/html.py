@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from refgrad.draw.svg import STYLE
 from refgrad.errors import RefgradError
 from refgrad.report import text as words
 from refgrad.report.baseline import Against
@@ -56,7 +57,7 @@ class Finding:
 def render(run: Run, against: Against | None = None) -> str:
     """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
-    style, code = _asset("style.css"), _asset("table.js")
+    style, code = _asset("style.css") + STYLE, _asset("table.js")
     found = clusters(run)
     full, lessons = findings(found), textbook(run)
     return environment.get_template("page.html.j2").render(

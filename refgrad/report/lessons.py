@@ -41,7 +41,9 @@ class Lesson:
     prints: tuple[Print, ...] = ()
     sheets: tuple[Sheet, ...] = ()
     place: int = 0  # in the order of the lectures
-    figure: Json = field(default_factory=dict)  # its graph, with inputs and the gradient that arrives from above
+    figure: Json = field(
+        default_factory=dict
+    )  # its graph, with inputs and the gradient that arrives from above
 
     @classmethod
     def read(cls, data: Json) -> Lesson:

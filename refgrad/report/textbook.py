@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from refgrad.report.lessons import Lesson
 from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, Result, Run, severity
+from refgrad.report.replay import drawn
 from refgrad.report.text import short
 
 FAMILY = "textbook"
@@ -24,6 +25,7 @@ class Row:
     ways: tuple[str, ...]
     worst: str
     elements: int
+    drawing: str = ""  # the computational graph as SVG
 
 
 def textbook(run: Run) -> tuple[Row, ...]:
@@ -47,6 +49,7 @@ def _row(lesson: Lesson, results: list[Result]) -> Row:
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
         short(max(ratios, key=severity), 2) if ratios else "–",
         sum(r.elements for r in results),
+        drawn(lesson.figure) if lesson.figure else "",
     )
 
 
