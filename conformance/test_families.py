@@ -17,6 +17,7 @@ from .families import FAMILIES
 
 try:
     from refgrad.torch.observe import observe, plain_arithmetic
+    from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
 
@@ -33,10 +34,15 @@ def _torch_settings() -> None:
 
 
 def test_family(
-    conformance_item: Any, refgrad_results: Any, record_property: Callable[[str, object], None]
+    conformance_item: Any,
+    refgrad_results: Any,
+    refgrad_running: Any,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """All cases of the item agree."""
-    count = conformance_item.run(FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS)
+    count = conformance_item.run(
+        FAMILIES[conformance_item.family], observe, refgrad_results, DEVIATIONS, refgrad_running, script
+    )
     record_property("refgrad", json.dumps({"cases": count}))
 
 
@@ -45,7 +51,7 @@ def test_deviation_still_occurs(deviation: Deviation, refgrad_results: Any) -> N
     """A recorded disagreement is there to be seen; an entry whose evidence agrees has to go."""
     case = Case.load(deviation.case)
     verdicts = examine(case, observe, DEVIATIONS)
-    write(refgrad_results, case, verdicts)
+    write(refgrad_results, case, verdicts, script)
     if not any(v.known == deviation.id for v in verdicts):
         found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
         pytest.fail(

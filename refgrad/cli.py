@@ -75,28 +75,73 @@ def _parser() -> argparse.ArgumentParser:
         default="ci",
         help="dev: 100 examples, ci: 400, nightly: 8,000",
     )
-    suite.add_argument("--workers", type=_positive, help="processes (default: one a core)")
+    suite.add_argument(
+        "--workers", type=_count, help="processes (default: one a core; 0: this one, for a debugger)"
+    )
+    suite.add_argument(
+        "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` puts them together"
+    )
+    suite.add_argument(
+        "--require-device",
+        action="append",
+        metavar="NAME",
+        help="exit with 3 where this device is missing (repeatable)",
+    )
+    suite.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="what one case may take before it counts as an error (default: 60; 0: any time)",
+    )
     suite.add_argument(
         "--out",
         default="reports",
         metavar="DIR",
         help="where report.html and results.jsonl land (default: reports)",
     )
+    _outputs(suite)
     suite.set_defaults(run=_conformance)
 
     repro = commands.add_parser("repro", help="run one case file alone and print every verdict")
     repro.add_argument("case", help="a case file (JSON)")
     repro.add_argument("--device", help="judge on this device instead of the case's own")
+    repro.add_argument(
+        "--script", action="store_true", help="print a script that shows the disagreement with torch alone"
+    )
     repro.set_defaults(run=_repro)
 
     report = commands.add_parser("report", help="render results again")
-    report.add_argument("results", help="results.jsonl or results.jsonl.gz")
-    report.add_argument("--out", help="the HTML file (default: report.html beside the results)")
+    report.add_argument(
+        "results", nargs="+", help="results.jsonl or results.jsonl.gz; all shards of a run are put together"
+    )
+    report.add_argument(
+        "--out", help="the HTML file, or a folder for it (default: report.html beside the first results)"
+    )
+    _outputs(report)
     report.set_defaults(run=_report)
 
     ops = commands.add_parser("ops", help="the table of ops and what each supports")
     ops.set_defaults(run=_ops)
     return parser
+
+
+def _outputs(command: argparse.ArgumentParser) -> None:
+    """What both commands that end in a report may leave beside it."""
+    command.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="results of an earlier run to compare with (repeatable: its shards)",
+    )
+    command.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
+    command.add_argument("--gitlab", metavar="FILE", help="also write GitLab's code quality JSON")
+    command.add_argument(
+        "--github",
+        action="store_true",
+        help="annotations and a job summary for GitHub (default: where GITHUB_ACTIONS is true)",
+    )
 
 
 def _help(parser: argparse.ArgumentParser) -> object:
@@ -119,6 +164,17 @@ def _positive(text: str) -> int:
     return value
 
 
+def _count(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
+    return value
+
+
 def _conformance(args: argparse.Namespace) -> int:
     from refgrad.suite import run
 
@@ -128,7 +184,7 @@ def _conformance(args: argparse.Namespace) -> int:
 def _repro(args: argparse.Namespace) -> int:
     from refgrad.suite import repro
 
-    return repro(args.case, args.device)
+    return repro(args.case, args.device, script=args.script)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -136,12 +192,12 @@ def _report(args: argparse.Namespace) -> int:
 
     from refgrad import report
 
-    run = report.load(args.results)
-    out = Path(args.out) if args.out else Path(args.results).parent / "report.html"
-    report.write(run, out)
-    print(report.table(run, color=sys.stdout.isatty()))
-    print(f"report: {out}")
-    return int(report.exit_code(run))
+    run = report.merge([report.load(path) for path in args.results])
+    page = Path(args.out) if args.out else Path(args.results[0]).parent
+    if page.suffix not in (".html", ".htm"):
+        page /= "report.html"
+    wanted = report.Outputs.wanted(page, args.results[0], args.baseline, args.junit, args.gitlab, args.github)
+    return report.publish(run, wanted)
 
 
 def _ops(_: argparse.Namespace) -> int:

@@ -35,6 +35,10 @@ class CaseFileError(RefgradError, ValueError):
     """A case or results file is not what refgrad wrote: malformed, truncated, or of another schema."""
 
 
+class ResultsWriteError(RefgradError, OSError):
+    """A verdict cannot be written: the disk is full, the file is not ours to write. What was written before is whole."""
+
+
 class DeviationsFileError(RefgradError, ValueError):
     """The file of known disagreements cannot be read, or an entry of it is incomplete."""
 

@@ -10,13 +10,20 @@ import pytest
 
 if TYPE_CHECKING:
     from refgrad.testing.results import ResultsFile
+    from refgrad.testing.running import Running
 
 BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the conformance suite; normally set by ``refgrad conformance``."""
+    """One option for everybody's tests; the others are the conformance suite's, normally set by ``refgrad conformance``."""
     group = parser.getgroup("refgrad", "refgrad: conformance of gradients")
+    group.addoption(
+        "--refgrad-report",
+        metavar="DIR",
+        default=None,
+        help="record what gradcheck, check_vjp and check_jvp find in these tests; leave report.html and results.jsonl there",
+    )
     group.addoption(
         "--refgrad-results",
         metavar="FILE",
@@ -32,10 +39,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-examples", type=int, default=100, help="cases for each family, dtype and device"
     )
     group.addoption("--refgrad-seed", type=int, default=0, help="seed of the cases")
+    group.addoption(
+        "--refgrad-shard", metavar="I/N", default=None, help="run the I-th of N parts of the items"
+    )
+    group.addoption(
+        "--refgrad-time-limit", type=float, metavar="SECONDS", default=None, help="what one case may take"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the results file where asked for."""
+    folder = config.getoption("--refgrad-report")
+    if folder:
+        from refgrad.pytest_report import UserReport
+
+        config.pluginmanager.register(
+            UserReport(config, config.invocation_params.dir / folder), "refgrad-report"
+        )
     path = config.getoption("--refgrad-results")
     if path:
         config.pluginmanager.register(Recorder(config, Path(path)), "refgrad-recorder")
@@ -48,6 +68,7 @@ class Recorder:
         self.config = config
         self.path = path
         self._file: ResultsFile | None = None
+        self._running: Running | None = None
 
     @property
     def results(self) -> ResultsFile:
@@ -57,6 +78,17 @@ class Recorder:
 
             self._file = ResultsFile(self.path)
         return self._file
+
+    @property
+    def running(self) -> Running:
+        """The file that holds the case at hand, opened on first use in this process."""
+        if self._running is None:
+            from refgrad.testing.running import Running
+
+            self._running = Running(
+                self.path, _worker(self.config), self.config.getoption("--refgrad-time-limit")
+            )
+        return self._running
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One item a (family, dtype, device, block of cases)."""
@@ -78,33 +110,56 @@ class Recorder:
                         items.append(
                             Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))
                         )
-        metafunc.parametrize(
-            "conformance_item", items, ids=[f"{i.family}-{i.dtype}-{i.device}-{i.block}" for i in items]
-        )
+        metafunc.parametrize("conformance_item", items, ids=[i.name for i in items])
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep this shard's items, in an order that depends on their names alone."""
+        shard = self.config.getoption("--refgrad-shard")
+        if shard:
+            from refgrad.testing.shards import Shard
+
+            kept = set(Shard.read(shard).part([item.name for item in items]))
+            config.hook.pytest_deselected(items=[item for item in items if item.name not in kept])
+            items[:] = [item for item in items if item.name in kept]
 
     @pytest.fixture
     def refgrad_results(self) -> Any:
         """The results file of this run."""
         return self.results
 
+    @pytest.fixture
+    def refgrad_running(self) -> Any:
+        """The file that holds the case at hand."""
+        return self.running
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """An item that failed for another reason than a verdict is recorded too."""
+        """Record that an item has come to its end, and why it failed where that was no verdict."""
         report = yield
-        if report.failed:
-            from refgrad.errors import GradientMismatch
+        from refgrad.errors import GradientMismatch, ResultsWriteError
 
-            error = call.excinfo.value if call.excinfo else None
-            if not isinstance(error, GradientMismatch):
-                self.results.write(
-                    {
-                        "type": "crash",
-                        "worker": _worker(self.config),
-                        "item": item.name,
-                        "reason": f"{type(error).__name__}: {error}",
-                    }
-                )
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, ResultsWriteError):  # nothing more can be recorded, so nothing more is judged
+            item.session.shouldstop = str(error)
+            return report
+        lines: list[dict[str, Any]] = []
+        if report.failed and not isinstance(error, GradientMismatch):
+            reason = f"{type(error).__name__}: {error}"
+            lines.append(
+                {"type": "crash", "worker": _worker(self.config), "item": item.name, "reason": reason}
+            )
+        if report.when == "call":
+            lines.append({"type": "item", "item": item.name})
+        try:
+            self.results.write(*lines)
+        except ResultsWriteError as full:
+            item.session.shouldstop = str(full)
         return report
+
+    def pytest_unconfigure(self) -> None:
+        """A process that ends well leaves no case behind."""
+        if self._running is not None:
+            self._running.close()
 
 
 def _worker(config: pytest.Config) -> str:

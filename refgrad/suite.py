@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import platform
 import secrets
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refgrad import __version__
-from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError
+from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError, ResultsWriteError
 from refgrad.formats import DTYPES
+from refgrad.testing import running
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
-from refgrad.testing.results import SCHEMA, ResultsFile, now
-from refgrad.testing.verdict import AGREE, DISAGREE, ERROR
+from refgrad.testing.results import SCHEMA, ResultsFile, died_over, now, unfinished
+from refgrad.testing.shards import Shard
+from refgrad.testing.verdict import DISAGREE, ERROR
+
+if TYPE_CHECKING:
+    from refgrad.progress import Progress
 
 TEXTBOOK = "textbook"  # the family whose items are written down, not generated
 GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
@@ -54,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     import pytest
 
     from refgrad import report
+    from refgrad.progress import Progress
     from refgrad.torch import observe
 
     generated = families()
@@ -61,7 +71,10 @@ def run(args: argparse.Namespace) -> int:
     wanted = args.family or known
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
+    shard = Shard.read(args.shard) if args.shard else None
+    missing = _missing(observe, args.require_device or ())
     devices = args.device or _present(observe)
+    devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     default = _formats() if wanted == [TEXTBOOK] else DTYPES
     dtypes = [d for d in args.dtype or default if _judged(observe, d, devices, asked=bool(args.dtype))]
     items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
@@ -71,56 +84,93 @@ def run(args: argparse.Namespace) -> int:
     seed = (
         args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
     )
-    workers = args.workers or min(os.cpu_count() or 1, 8)
+    workers = min(os.cpu_count() or 1, 8) if args.workers is None else args.workers
 
     out = Path(args.out)
-    results = ResultsFile(out / "results.jsonl", fresh=True)
+    path = out / "results.jsonl"
+    outputs = report.Outputs.wanted(
+        (out / "report.html").resolve(), str(path), args.baseline, args.junit, args.gitlab, args.github
+    )  # before the results of the run before are put aside: they may be the baseline
+    running.clear(path)
+    results = ResultsFile(path, fresh=True)
     results.write(
         {
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
             "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
-            "workers": workers, "modes": _modes(wanted),
+            "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
             "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations()], "environment": environment(observe),
         }
     )  # fmt: skip
     start = time.monotonic()
     drawn = sum(name in generated for name in wanted) * examples
     total = items + drawn * sum(observe.supported(name, d) for name in devices for d in dtypes)
-    progress = Progress(total)
+    progress = Progress(total // shard.count if shard else total, results)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    status = pytest.main(
-        _pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers), plugins=[progress]
-    )
+    arguments = _pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers)
+    arguments += [f"--refgrad-shard={shard}"] if shard else []
+    arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
+    with _ended_by_the_system():
+        status = pytest.main(arguments, plugins=[progress])
     progress.finish()
-    seconds = round(time.monotonic() - start, 1)
-    for name, reason in progress.lost:
-        results.write({"type": "crash", "worker": "", "item": name, "reason": reason})
-    interrupted = status == pytest.ExitCode.INTERRUPTED
+    try:
+        _conclude(results, progress, int(status), round(time.monotonic() - start, 1))
+        results.close()
+    except ResultsWriteError as error:  # what is there is a partial run, and is shown as one
+        print(f"refgrad: {error}", file=sys.stderr)
+    return report.publish(report.load(path), outputs)
+
+
+def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: float) -> None:
+    """Record the cases that processes died over, and the end; a run that was interrupted has none."""
+    import pytest
+
+    from refgrad import report
+
+    died = {name for name, _ in progress.lost}
+    lines = [
+        died_over(case) if case.overdue or f"test_family[{case.item}]" in died else unfinished(case)
+        for case in running.left(results.path)
+    ]
+    lines += [{"type": "crash", "worker": "", "item": name, "reason": why} for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
-        results.write(
-            {
-                "type": "crash",
-                "worker": "main",
-                "item": "pytest",
-                "reason": f"pytest ended with exit code {int(status)}",
-            }
-        )
-    if not interrupted or progress.lost:
-        results.write(
-            {
-                "type": "end",
-                "exit": report.exit_code(report.load(out / "results.jsonl"), complete=True),
-                "finished": now(),
-                "seconds": seconds,
-            }
-        )
-    results.close()
-    loaded = report.load(out / "results.jsonl")
-    report.write(loaded, out / "report.html")
-    print(report.table(loaded, color=sys.stdout.isatty()))
-    print(f"report: {(out / 'report.html').resolve()}")
-    return int(report.exit_code(loaded))
+        reason = f"pytest ended with exit code {status}"
+        lines.append({"type": "crash", "worker": "main", "item": "pytest", "reason": reason})
+    results.write(*lines)
+    if progress.unwritten:
+        raise ResultsWriteError(progress.unwritten)
+    if status != pytest.ExitCode.INTERRUPTED:
+        code = report.exit_code(report.load(results.path), complete=True)
+        results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
+    running.clear(results.path)
+
+
+@contextlib.contextmanager
+def _ended_by_the_system() -> Iterator[None]:
+    """SIGTERM, by which a CI system ends what it no longer wants, is taken like Ctrl-C: what is there is reported."""
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _missing(observe: Any, required: Sequence[str]) -> dict[str, str]:
+    """Of the devices that a run may not do without, those that are not there, with the reason."""
+    missing = {}
+    for name in required:
+        try:
+            observe.device(name)
+        except DeviceMissingError as error:
+            missing[name] = str(error)
+    return missing
 
 
 def _pytest_arguments(
@@ -135,13 +185,14 @@ def _pytest_arguments(
     _, folder = location()
     arguments = [
         *[str(folder / name) for name in _parts(wanted)],
-        "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull,
+        "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull,
         f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         f"--refgrad-results={(out / 'results.jsonl').resolve()}", f"--refgrad-examples={examples}", f"--refgrad-seed={seed}",
         *[f"--refgrad-family={f}" for f in wanted], *[f"--refgrad-dtype={d}" for d in dtypes], *[f"--refgrad-device={d}" for d in devices],
     ]  # fmt: skip
-    if workers > 1 and not any(d != "cpu" for d in devices):  # one process at a time owns a GPU
-        arguments += ["-p", "xdist.plugin", "-n", str(workers)]
+    if workers:  # even a single one: should it die, the run does not
+        alone = any(d != "cpu" for d in devices)  # one process at a time owns a GPU
+        arguments += ["-p", "xdist.plugin", "-n", str(1 if alone else workers), "--max-worker-restart=100"]
     return arguments
 
 
@@ -200,71 +251,37 @@ def environment(observe: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Progress:
-    """Shows how far the run is: a bar on a terminal, a line every tenth otherwise."""
+def repro(path: str, device: str | None, *, script: bool = False) -> int:
+    """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.failed, self.shown, self.start = total, 0, 0, -1, time.monotonic()
-        self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """A suite that cannot be collected has judged nothing: keep the reason."""
-        if report.failed:
-            self.lost.append((str(report.nodeid), str(report.longrepr)[-2000:]))
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Count the cases of a finished item (pytest calls this in the main process)."""
-        from refgrad.pytest_plugin import cases_of
-
-        if report.when == "call" or report.failed:
-            self.done += cases_of(report)
-            self.failed += int(report.failed)
-            if report.failed and "crashed while running" in str(report.longrepr):
-                self.lost.append((str(report.nodeid), str(report.longrepr)))
-            self._show()
-
-    def _show(self) -> None:
-        elapsed = time.monotonic() - self.start
-        left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
-        failed = f", {self.failed} items failing" if self.failed else ""
-        text = f"{self.done:,} of {self.total:,} cases, {elapsed:.0f} s, about {left:.0f} s left{failed}"
-        if sys.stderr.isatty():
-            filled = min(24, 24 * self.done // max(self.total, 1))
-            print(f"\r[{'#' * filled}{'.' * (24 - filled)}] {text}   ", end="", file=sys.stderr, flush=True)
-        elif 10 * self.done // max(self.total, 1) > self.shown:
-            self.shown = 10 * self.done // max(self.total, 1)
-            print(text, file=sys.stderr, flush=True)
-
-    def finish(self) -> None:
-        """End the line of the bar."""
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-
-
-def repro(path: str, device: str | None) -> int:
-    """The command ``refgrad repro``: one case, every verdict, every wrong element."""
+    With ``script``, the program that shows the first disagreement without refgrad is printed instead.
+    """
+    from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
     from refgrad.torch.observe import observe, plain_arithmetic
+    from refgrad.torch.script import script as standalone
 
     case = Case.load(path)
     if device:
         case = case.on(device)
     plain_arithmetic()
-    print(
-        f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {len(case.graph.nodes)} nodes"
-    )
-    for k in case.graph.order():
-        node = case.graph.nodes[k]
-        print(
-            f"  node {k:>3}  {node}"
-            + (f"  of {', '.join(map(str, node.of))}  {node.params or ''}" if node.op else "")
-        )
-    worst = 0
-    for v in examine(case, observe):
+    verdicts = examine(case, observe)
+    code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
+    if script:
+        text = next((t for v in verdicts if v.status == DISAGREE and (t := standalone(case, v))), "")
+        print(text, end="")
+        if not text:
+            found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
+            raise ArgumentError(f"{path}: there is no disagreement to write a script of ({found})")
+        return code
+    size = len(case.graph.order())
+    print(f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes")
+    if not any(v.status == ERROR for v in verdicts):
+        print("\n".join(trace(case, observe(case))))
+    for v in verdicts:
         print(f"{v.mode}: {v.status}, {v.elements} elements compared" + (f", {v.reason}" if v.reason else ""))
         if v.message:
             print(f"  {v.message}")
         for e in v.wrong:
             print(f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}")
-        worst = max(worst, {AGREE: 0, DISAGREE: 2, ERROR: 2}.get(v.status, 1))
-    return 1 if worst == 2 else 0
+    return code

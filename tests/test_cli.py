@@ -117,6 +117,24 @@ def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:
     out = capsys.readouterr().out
     assert case.id in out
     assert out.count(": agree") == 5
+    assert "node 1  sin of 0" in out
+    assert (
+        main(["repro", str(tmp_path / "case.json"), "--script"]) == 2
+    )  # nothing disagrees: there is nothing to show
+    assert "no disagreement to write a script of (value: agree" in capsys.readouterr().err
+
+
+def test_repro_prints_a_script_and_marks_the_first_wrong_node(capsys) -> None:
+    pytest.importorskip("torch")
+    path = Path(__file__).parents[1] / "conformance" / "deviations" / "forward-maximum.json"
+    assert main(["repro", str(path)]) == 1
+    assert "<- FIRST WRONG" in capsys.readouterr().out
+    assert main(["repro", str(path), "--script"]) == 1
+    text = capsys.readouterr().out
+    assert "torch.maximum(x1, x2)" in text
+    with pytest.raises(SystemExit) as stop:
+        exec(compile(text, "script", "exec"), {})  # noqa: S102  the point of the test
+    assert stop.value.code == 1
 
 
 def test_a_malformed_case_file_is_exit_code_2(capsys, tmp_path: Path) -> None:

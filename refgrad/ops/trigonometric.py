@@ -119,16 +119,17 @@ def _sample_arctan2(rng: np.random.Generator) -> Sample:
     return (radius * np.sin(angle), radius * np.cos(angle)), {}
 
 
-# Angle of the point (x2, x1): r^2 would overflow or vanish, so the derivative (x2, -x1)/r^2 divides by r twice.
+# Angle of the point (x2, x1): r^2 would overflow or vanish, so the derivative (x2, -x1)/r^2 divides by r twice. It multiplies first, as
+# kernels may: a tiny cotangent then underflows before a small r brings it back, and the bound knows.
 arctan2 = register(
     "arctan2", np.arctan2,
     jvp={
-        "x1": lambda x1_dot, x1, x2: x1_dot * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
-        "x2": lambda x2_dot, x1, x2: -x2_dot * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2),
+        "x1": lambda x1_dot, x1, x2: x1_dot * x2 / np.hypot(x1, x2) / np.hypot(x1, x2),
+        "x2": lambda x2_dot, x1, x2: -x2_dot * x1 / np.hypot(x1, x2) / np.hypot(x1, x2),
     },
     vjp={
-        "x1": lambda y_bar, x1, x2: y_bar * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
-        "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2)),
+        "x1": lambda y_bar, x1, x2: y_bar * x2 / np.hypot(x1, x2) / np.hypot(x1, x2),
+        "x2": lambda y_bar, x1, x2: -(y_bar * x1 / np.hypot(x1, x2) / np.hypot(x1, x2)),
     },
     rounding=_arctan2_rounding,
     torch=lambda torch, x1, x2: torch.arctan2(x1, x2),

@@ -6,10 +6,15 @@ the same file always makes the same bytes.
 
 from __future__ import annotations
 
+from refgrad.report.baseline import Against, against
 from refgrad.report.html import render, write
 from refgrad.report.load import load
+from refgrad.report.merge import merge
+from refgrad.report.publish import Outputs, publish
 from refgrad.report.records import Run
 from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import exit_code
 
-__all__ = ["Run", "exit_code", "load", "render", "table", "wants_color", "write"]
+__all__ = [
+    "Against", "Outputs", "Run", "against", "exit_code", "load", "merge", "publish", "render", "table", "wants_color", "write",
+]  # fmt: skip

@@ -54,7 +54,7 @@ def figure(result: Result) -> Figure | None:
     words = tuple(
         NodeText(
             k,
-            _words(n),
+            cut(_words(n), 400),
             again.values[k] if again else "",
             again.gradients[k] if again else "",
             wrong == k,

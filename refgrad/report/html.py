@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from refgrad.errors import RefgradError
-from refgrad.report import text
+from refgrad.report import text as words
+from refgrad.report.baseline import Against
 from refgrad.report.clusters import Cluster, clusters, term
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
@@ -37,6 +38,7 @@ ROOM = 300_000  # characters of scripts and cases in the page
 MOST_SCRIPT, MOST_CASE = 24_000, 48_000
 MOST_LISTED = 400  # clusters without
 MOST_CRASHES = 200
+MOST_DIFFERENCES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Finding:
     others: tuple[str, ...]
 
 
-def render(run: Run) -> str:
-    """The page of a run. The same run gives the same text, byte for byte."""
+def render(run: Run, against: Against | None = None) -> str:
+    """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
     style, code = _asset("style.css"), _asset("table.js")
     found = clusters(run)
@@ -63,19 +65,24 @@ def render(run: Run) -> str:
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run),
         statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
+        against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip
 
 
-def write(run: Run, path: str | Path) -> None:
+def write(run: Run, path: str | Path, against: Against | None = None) -> None:
     """Write the page of a run. The file appears whole or not at all."""
-    page = render(run)
+    write_whole(path, render(run, against))
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a file under another name and rename it: it appears whole or not at all, and until then an older one stays."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
+            file.write(text)
         temporary.chmod(0o644)  # mkstemp's files are for their owner alone; a report is to be read
         temporary.replace(path)
     except BaseException:
@@ -121,16 +128,16 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_finalize,
     )  # fmt: skip
     environment.filters |= {
-        "short": text.short, "exact": text.exact, "count": text.count, "brief": text.brief, "several": text.several,
-        "place": text.place, "cut": text.cut, "one_line": text.one_line, "query": _query,
+        "short": words.short, "exact": words.exact, "count": words.count, "brief": words.brief, "several": words.several,
+        "place": words.place, "cut": words.cut, "one_line": words.one_line, "query": _query,
     }  # fmt: skip
-    environment.globals |= {"percent": text.percent, "term": term}
+    environment.globals |= {"percent": words.percent, "term": term}
     return environment
 
 
 def _finalize(value: object) -> object:
     """What a template prints has no control characters; markup of our own is a subclass of str and passes."""
-    return text.plain(value) if type(value) is str else value
+    return words.plain(value) if type(value) is str else value
 
 
 def _query(value: str) -> str:

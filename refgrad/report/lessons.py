@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from refgrad.report.records import Json, _count, _list, _text, _texts, _wrong
+from refgrad.report import fields
+from refgrad.report.fields import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +46,29 @@ class Lesson:
     def read(cls, data: Json) -> Lesson:
         """Raise CaseFileError where ``data`` is not an item."""
         prints = tuple(
-            Print(_text(p, "what"), _text(p, "printed"), _text(p, "found"), p.get("holds") is True)
-            for p in _objects(data, "printed")
+            Print(
+                fields.text(p, "what"),
+                fields.text(p, "printed"),
+                fields.text(p, "found"),
+                p.get("holds") is True,
+            )
+            for p in fields.objects(data, "printed")
         )
         sheets = tuple(
             Sheet(
-                _text(t, "title"),
-                _texts(t, "columns"),
-                tuple(tuple(map(str, row)) for row in _lists(t, "rows")),
+                fields.text(t, "title"),
+                fields.texts(t, "columns"),
+                tuple(tuple(map(str, row)) for row in fields.arrays(t, "rows")),
             )
-            for t in _objects(data, "tables")
+            for t in fields.objects(data, "tables")
         )
         return cls(
-            _text(data, "id"), _text(data, "deck", ""), _text(data, "title", ""), _text(data, "text", ""), _texts(data, "flags"),
-            prints, sheets, _count(data, "place", 0),
-        )  # fmt: skip
-
-
-def _objects(data: Json, key: str) -> list[Json]:
-    found = _list(data, key)
-    if not all(isinstance(v, dict) for v in found):
-        raise _wrong(key, found, "a list of objects")
-    return found
-
-
-def _lists(data: Json, key: str) -> list[list[Any]]:
-    found = _list(data, key)
-    if not all(isinstance(v, list) for v in found):
-        raise _wrong(key, found, "a list of lists")
-    return found
+            fields.text(data, "id"),
+            fields.text(data, "deck", ""),
+            fields.text(data, "title", ""),
+            fields.text(data, "text", ""),
+            fields.texts(data, "flags"),
+            prints,
+            sheets,
+            fields.count(data, "place", 0),
+        )

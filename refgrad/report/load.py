@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
+from refgrad.report import fields
 from refgrad.report.lessons import Lesson
-from refgrad.report.records import Audit, Crash, End, Header, Result, Run
+from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running
+from refgrad.testing.running import left
 
 SCHEMA = 1
 _GZIP = b"\x1f\x8b"
@@ -34,6 +36,9 @@ def load(path: str | Path) -> Run:
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     crashes: list[Crash] = []
     lessons: list[Lesson] = []
+    running: list[Running] = []
+    planned: set[str] = set()
+    finished: set[str] = set()
     end: End | None = None
     number = 0
     try:
@@ -56,23 +61,33 @@ def load(path: str | Path) -> Run:
                         lessons.append(Lesson.read(record))
                     case "crash":
                         crashes.append(Crash.read(record))
+                    case "plan":
+                        planned |= set(fields.texts(record, "items"))
+                    case "item":
+                        finished.add(fields.text(record, "item"))
+                    case "running":
+                        running.append(Running.read(record))
                     case "end":
                         end = End.read(record)
                     case "run":
                         raise CaseFileError("a second run begins here; one file holds one run")
                     case other:
                         raise CaseFileError(
-                            f"a record of type {_short(other)}; run, result, textbook, audit, crash or end is expected"
+                            f"a record of type {_short(other)}; run, plan, result, textbook, audit, item, crash, running or end is expected"
                         )
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
     if header is None:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
+    if end is None:
+        running += [Running(c.worker, c.item, c.id, c.case) for c in left(path)]
     results.sort(key=lambda r: r.order)
     crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
+    running.sort(key=lambda c: (c.item, c.id))
     return Run(
         header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
-        lessons=tuple(sorted(lessons, key=lambda x: (x.place, x.id))),
+        lessons=tuple(sorted(lessons, key=lambda x: (x.place, x.id))), running=tuple(running), planned=len(planned),
+        unfinished=tuple(sorted(planned - finished)),
     )  # fmt: skip
 
 
@@ -114,9 +129,22 @@ def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
         if not whole:
             return None
         raise CaseFileError(f"not JSON: {error}") from error
+    if b"\\u" in line:
+        record = _encodable(record)
     if not isinstance(record, dict):
         raise CaseFileError(f"a JSON object is expected, got {_short(record)}")
     return record
+
+
+def _encodable(x: Any) -> Any:
+    """The same data, with a question mark for each half of a surrogate pair, which no file could hold."""
+    if isinstance(x, str):
+        return x.encode("utf-8", "replace").decode()
+    if isinstance(x, list):
+        return [_encodable(v) for v in x]
+    if isinstance(x, dict):
+        return {_encodable(k): _encodable(v) for k, v in x.items()}
+    return x
 
 
 def _header(record: dict[str, Any]) -> Header:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from refgrad.encode import decode_array
 from refgrad.graph import Graph
-from refgrad.report.records import Json
+from refgrad.report.fields import Json
 from refgrad.report.text import short
 
 MOST_NODES, MOST_ELEMENTS = 60, 10_000
+MOST_MEMORY = 1 << 29  # bytes: a parameter may ask for an array of any size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,28 @@ def replay(case: Json, *, backward: bool) -> Replay | None:
     A drawing without numbers is better than no page, so every failure here is taken as "cannot".
     """
     try:
-        return _replay(case, backward)
+        with _little_memory():
+            return _replay(case, backward)
     except Exception:  # noqa: BLE001 - see above: a case may hold anything, and an op may raise anything
         return None
+
+
+@contextlib.contextmanager
+def _little_memory() -> Iterator[None]:
+    """Where the system can, refuse what a case asks for beyond this much memory: it may come from anywhere."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [used + MOST_MEMORY, *(n for n in (soft, hard) if n != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _replay(case: Json, backward: bool) -> Replay | None:

@@ -6,6 +6,7 @@ import os
 import textwrap
 from typing import TextIO
 
+from refgrad.report.baseline import SAME, Against
 from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
@@ -26,7 +27,7 @@ def wants_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def table(run: Run, color: bool = False) -> str:
+def table(run: Run, color: bool = False, against: Against | None = None) -> str:
     """The end of a run in text: what was judged, the failures by cluster, what was not judged, the verdict."""
 
     def paint(text: str, code: str) -> str:
@@ -57,13 +58,15 @@ def table(run: Run, color: bool = False) -> str:
     lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
-    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(note, WIDTH)]
+    lines += _compared(against)
+    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(one_line(note), WIDTH)]
     lines += textwrap.wrap(
         " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
     )
     tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
     lines += [
-        paint(line, f"{_BOLD};{tone}") for line in textwrap.wrap(f"exit {said.exit}: {said.sentence}", WIDTH)
+        paint(line, f"{_BOLD};{tone}")
+        for line in textwrap.wrap(f"exit {said.exit}: {one_line(said.sentence)}", WIDTH)
     ]
     return "\n".join(lines) + "\n"
 
@@ -105,6 +108,19 @@ def _audited(run: Run) -> list[str]:
     if least is not None:
         lines.append(cut(f"         weakest: {one_line(str(least))}".replace("\u202f", ","), WIDTH))
     return [*lines, ""] if lines else []
+
+
+def _compared(against: Against | None) -> list[str]:
+    """What has become of the baseline: the counts, then the cases that a reader has to look at."""
+    if against is None:
+        return []
+    lines = textwrap.wrap(f"against the baseline: {against.sentence}".replace("\u202f", ","), WIDTH)
+    told = [d for d in against.differences if d.kind != SAME]
+    for d in told[:MOST]:
+        lines.append(cut(f"  {d.kind}  {one_line(d.id)}  {one_line(d.before)} -> {one_line(d.now)}", WIDTH))
+    if len(told) > MOST:
+        lines.append(f"  ... and {len(told) - MOST} more; the HTML report shows them")
+    return [*lines, ""]
 
 
 def _headline(c: Cluster) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from refgrad.report.power import FEW, missed, powers, totals
 from refgrad.report.records import DISAGREE, ERROR, KNOWN, Run
-from refgrad.report.text import count, several, short
+from refgrad.report.text import count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
 
@@ -33,11 +34,16 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     """
     if run.crashes or any(r.failed for r in run.results):
         return FAIL
-    if run.truncated or run.elements == 0 or missed(run):
+    if run.truncated or run.elements == 0 or missed(run) or _wanting(run):
         return NOTHING
     if run.end is not None:
         return run.end.exit
     return PASS if complete else NOTHING
+
+
+def _wanting(run: Run) -> bool:
+    """Whether something that the run was to judge is not here: items, shards, a required device."""
+    return bool(run.unfinished or run.absent or run.header.missing)
 
 
 def verdict(run: Run) -> Verdict:
@@ -65,6 +71,9 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
     if missed(run):
         return "The run is vacuous: too few of the errors planted in its own comparisons were caught, so agreement proves nothing."
+    if run.header.missing:
+        names = ", ".join(name for name, _ in run.header.missing)
+        return f"Nothing is proved: {names} was required and is missing on this machine; what was judged without it agrees."
     if code:
         return f"Nothing failed in the results, but the run ended with exit code {code}."
     recorded = len({r.id for r in run.results if r.status == KNOWN})
@@ -75,17 +84,41 @@ def _sentence(run: Run, code: int) -> str:
 
 def _notes(run: Run, code: int) -> list[str]:
     notes = []
+    notes += [f"Required and missing: {why}." for _, why in run.header.missing]
     if run.partial:
-        how = "its last line is torn off" if run.truncated else "it has no end line"
-        notes.append(
-            f"Partial: {how}, so the run was interrupted and what follows is what it had written by then."
-        )
+        notes.append(_partial(run))
+    if run.running:
+        cases = [f"{c.id} ({c.item})" for c in run.running]
+        notes.append(f"Without a verdict, for they were being judged when the run ended: {_some(cases)}.")
     notes += _blindness(run)
     if run.end is not None and run.end.exit != code:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
         )
     return notes
+
+
+def _partial(run: Run) -> str:
+    """Why a run is partial, and what is missing from it by name."""
+    why = []
+    if run.truncated:
+        why.append("its last line is torn off")
+    elif run.end is None:
+        why.append("it has no end line")
+    if run.absent:
+        why.append(f"of its parts {_some(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here")
+    text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then." if why else (
+        "Partial: the run ended before all was judged."
+    )  # fmt: skip
+    if run.unfinished:
+        text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_some(run.unfinished)}."
+    return text
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(cut(one_line(name), 80) for name in names[:6])
+    return shown + (f" and {count(len(names) - 6)} more" if len(names) > 6 else "")
 
 
 def _blindness(run: Run) -> list[str]:

@@ -40,10 +40,14 @@ class Case:
     order: int = 1
 
     @functools.cached_property
+    def content(self) -> str:
+        """The case as JSON text in one canonical form."""
+        return json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+    @functools.cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits of a hash of the content: the same case has the same id on every machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(self.content.encode()).hexdigest()[:16]
 
     def on(self, device: str) -> Case:
         """The same case for another device."""
@@ -79,12 +83,13 @@ class Case:
         arrays: dict[str, dict[str, Array]] = {}
         for part in ("inputs", "tangents"):
             if not isinstance(data[part], dict) or data[part].keys() != graph.inputs.keys():
+                given = list(data[part]) if isinstance(data[part], dict) else data[part]
                 raise CaseFileError(
-                    f"{part} are given for {list(data[part])}, the graph has inputs {list(graph.inputs)}"
+                    f"{part} are given for {given!r}, the graph has inputs {list(graph.inputs)}"
                 )
             arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
         layouts = data.get("layouts", {})
-        if not isinstance(layouts, dict) or not set(layouts.values()) <= set(LAYOUTS):
+        if not isinstance(layouts, dict) or not all(layout in LAYOUTS for layout in layouts.values()):
             raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
         if data.get("order", 1) not in (1, 2):
             raise CaseFileError(f"order is 1 or 2, got {data['order']!r}")
@@ -100,6 +105,8 @@ class Case:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             raise CaseFileError(f"not a case file: not JSON ({error})") from error
+        except RecursionError as error:
+            raise CaseFileError("not a case file: nested too deeply") from error
 
     @classmethod
     def load(cls, path: str | Path) -> Case:

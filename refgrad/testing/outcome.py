@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Report:
     name: str
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)  # (dtype, verdict)
     source: str = ""  # how to run the check again
+    device: str = "cpu"
 
     @property
     def status(self) -> str:
@@ -89,7 +91,14 @@ class Report:
         Path(path).write_text(json.dumps(strict(data), indent=1, allow_nan=False), encoding="utf-8")
 
     def settle(self, raise_exception: bool) -> Report:
-        """Raise GradientMismatch on a disagreement where asked to; otherwise return the report."""
+        """Tell who listens; raise GradientMismatch on a disagreement where asked to, otherwise return the report."""
+        for listener in LISTENERS:
+            listener(self)
         if raise_exception and self.status in (DISAGREE, ERROR):
             raise GradientMismatch(self.summary(), report=self)
         return self
+
+
+LISTENERS: list[
+    Callable[[Report], None]
+] = []  # who hears of every check; empty unless a report is being made

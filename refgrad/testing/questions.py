@@ -64,6 +64,7 @@ class Judge:
     ) -> None:
         """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
         found = self._compared(self.seen, place, expected, what, nan)
+        found.place = place
         for e in found.wrong:
             e.operand = self._magnitude(place[0], node, e.element)
         self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, nan, found)

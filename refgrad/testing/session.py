@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from refgrad.errors import GradientMismatch
+from refgrad.errors import GradientMismatch, ResultsWriteError
 from refgrad.testing import judge
 from refgrad.testing.audit import EVERY, Audit
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
 from refgrad.testing.results import ResultsFile, result_line
+from refgrad.testing.running import CaseTimeout, Running
 from refgrad.testing.source import Source
 from refgrad.testing.verdict import ERROR, Verdict
 
 Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
+Script = Callable[[Case, Verdict], str]
 
 
 def examine(
@@ -47,13 +50,25 @@ class Item:
     examples: int
     seed: int
 
+    @property
+    def name(self) -> str:
+        """What the item is called, on every machine and with any number of workers."""
+        return f"{self.family}-{self.dtype}-{self.device}-{self.block}"
+
     def run(
-        self, draw_case: Family, observe: Observe, results: ResultsFile, deviations: Sequence[Deviation] = ()
+        self,
+        draw_case: Family,
+        observe: Observe,
+        results: ResultsFile,
+        deviations: Sequence[Deviation] = (),
+        running: Running | None = None,
+        script: Script | None = None,
     ) -> int:
         """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
 
-        Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended.
-        Every so many cases are audited, and the counts written at the end.
+        Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended. A case past
+        its time is an error that is not shrunk: the next one follows. Every so many cases are audited, and the counts written at
+        the end. Raises ResultsWriteError where a verdict cannot be written.
         """
         import hypothesis
         from hypothesis import HealthCheck, Phase
@@ -62,21 +77,39 @@ class Item:
 
         seen: set[str] = set()
         failing: list[tuple[Case, list[Verdict]]] = []
+        stopped: list[ResultsWriteError] = []
+        overdue: list[Verdict] = []
         audit = Audit()
 
         def body(case: Case) -> None:
             case = case.on(self.device)
-            if case.id in seen and not failing:
+            if stopped or (case.id in seen and not failing):
                 return  # Hypothesis repeats itself now and then
             sampled = (
                 not failing and len(seen) % EVERY == 1
             )  # not the very first, which Hypothesis makes as simple as can be
-            verdicts = examine(case, observe, deviations, audit if sampled else None)
+            late = False
+            try:
+                with running.over(self.name, case) if running else nullcontext():
+                    verdicts = examine(case, observe, deviations, audit if sampled else None)
+            except CaseTimeout:
+                late, verdicts = True, [_overdue(running)]
+            except ResultsWriteError as error:  # not an exception for Hypothesis to shrink
+                stopped.append(error)
+                return
             bad = [v for v in verdicts if v.failed]
-            if not failing:
+            if not failing or late:
                 seen.add(case.id)
-                write(results, case, verdicts)
-            if bad:
+                try:
+                    write(results, case, verdicts, script)
+                except ResultsWriteError as error:
+                    stopped.append(error)
+                    return
+            if running:
+                running.judged()
+            if late:
+                overdue.extend(verdicts)
+            elif bad:
                 failing.append((case, verdicts))
                 raise GradientMismatch(bad[0].message or bad[0].reason, report=bad[0])
 
@@ -87,19 +120,28 @@ class Item:
             phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
         )(test)  # fmt: skip
         try:
-            test()
+            with running.watched() if running else nullcontext():
+                test()
         except GradientMismatch:
             first, last = failing[0], failing[-1]
             if last[0].id != first[0].id:
-                write(results, *last)
+                write(results, *last, script)
             raise
         finally:
-            for line in audit.lines():
-                results.write(line)
+            if not stopped:
+                results.write(*audit.lines())
+        if stopped:
+            raise stopped[0]
+        if overdue:
+            raise GradientMismatch(overdue[0].reason, report=overdue[0])
         return len(seen)
 
 
-def write(results: ResultsFile, case: Case, verdicts: list[Verdict]) -> None:
-    """Record the verdicts of one case."""
-    for v in verdicts:
-        results.write(result_line(case, v))
+def _overdue(running: Running | None) -> Verdict:
+    seconds = running.limit if running else None
+    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s")
+
+
+def write(results: ResultsFile, case: Case, verdicts: list[Verdict], script: Script | None = None) -> None:
+    """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad."""
+    results.write(*[result_line(case, v, script(case, v) if script else "") for v in verdicts])

@@ -46,6 +46,7 @@ class Tally:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
             self.accused.append((node, blamed))
+            v.evidence = v.evidence or c
             v.wrong.extend(c.wrong)
 
     def unsupported(self, reason: str) -> Verdict:

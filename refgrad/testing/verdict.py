@@ -45,6 +45,7 @@ class Comparison:
     wrong: list[Element] = field(default_factory=list)
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
+    place: Any = None  # which array of an observation this is: (part, node), see questions.py
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class Verdict:
         default_factory=list
     )  # for every wrong node, the ops that may be to blame
     known: str = ""  # the entry of deviations.toml that records this disagreement
+    evidence: Comparison | None = None  # of a disagreement, the first array found wrong
 
     @property
     def failed(self) -> bool:

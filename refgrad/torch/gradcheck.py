@@ -15,6 +15,7 @@ from refgrad.formats import DTYPES, Format, format_of
 from refgrad.rounding import Ball, exact
 from refgrad.testing.compare import compare
 from refgrad.testing.outcome import Report
+from refgrad.testing.planting import planted
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
 from refgrad.torch.observe import laid_out, plain_arithmetic
@@ -64,6 +65,7 @@ def gradcheck(
             raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(DTYPES)} is expected")
         plain_arithmetic(dtype)
         check = _Check(fn, reference, arguments, active, dtype, repeats, seed)
+        report.device = check.device
         report.verdicts += [(dtype, v) for v in check.verdicts(check_forward)]
     return report.settle(raise_exception)
 
@@ -220,7 +222,7 @@ class _Check:
             return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.torch_dtype}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
-        return compare(_array(got), expected, self.fmt, what)
+        return planted(_array(got), expected, self.fmt, compare(_array(got), expected, self.fmt, what))
 
     def _weights(self, shape: tuple[int, ...]) -> Array:
         return self.rng.integers(-8, 9, shape) / 4.0 + 0.25

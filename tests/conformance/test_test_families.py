@@ -27,7 +27,7 @@ def plant(name, **rules):
 
 %s
 sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "50",
-               "--workers", "1", "--device", "cpu", "--out", sys.argv[1]]))
+               "--workers", "0", "--device", "cpu", "--out", sys.argv[1]]))
 """
 
 TRANSPOSE = """

@@ -1,0 +1,199 @@
+"""``pytest --refgrad-report DIR``: the checks that a project's own tests make, as results.jsonl and report.html.
+
+Every call of gradcheck, check_vjp and check_jvp is recorded the moment it ends, in whichever worker it runs, with errors planted in its
+comparisons. A disagreement counts against the run where the test fails by it; a test that passes has asked for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refgrad import __version__, report
+from refgrad.errors import GradientMismatch, RefgradError, ResultsWriteError
+from refgrad.report.verdict import verdict
+from refgrad.testing import outcome, planting
+from refgrad.testing.results import SCHEMA, ResultsFile, now, result_line_of_check
+from refgrad.testing.verdict import DISAGREE
+
+EXPECTED = "expected by the test"
+_TOLD = "refgrad_results"  # how a worker is told where the results are
+
+
+class UserReport:
+    """Lives in every process of a session: all record, the main one begins and ends."""
+
+    def __init__(self, config: pytest.Config, folder: Path) -> None:
+        told = getattr(config, "workerinput", None)
+        self.worker = str(told["workerid"]) if told else "main"
+        self.main = told is None
+        self.path = Path(told[_TOLD]) if told else (folder / "results.jsonl").absolute()
+        self.start, self.planned, self.said = time.monotonic(), False, ""
+        self.item: pytest.Item | None = None
+        self.checks = 0  # made by the test that runs
+        self.waiting: list[
+            dict[str, Any]
+        ] = []  # its disagreements, until it is known whether it fails by them
+        self.planting = planting.Planting()
+        self.results = ResultsFile(self.path, fresh=self.main)
+        if self.main:
+            self.results.write(_header(config))
+
+    # --- what the checks say --------------------------------------------------------------------------------------------
+
+    def heard(self, checked: outcome.Report) -> None:
+        """Record one check, a result for each dtype and mode."""
+        if self.item is None:
+            return
+        self.checks += 1
+        path, line, _ = self.item.location
+        about = {
+            "family": path.replace("\\", "/"),
+            "device": checked.device,
+            "again": f"pytest {shlex.quote(self.item.nodeid)}",
+            "where": f"{path}:{(line or 0) + 1}",
+        }
+        for dtype, found in checked.verdicts:
+            content = json.dumps([self.item.nodeid, self.checks, checked.name, dtype])
+            name = hashlib.sha256(content.encode()).hexdigest()[:16]
+            row = {**result_line_of_check(name, dtype, checked.name, found), **about}
+            if found.status == DISAGREE:
+                self.waiting.append(row)
+            else:
+                self.results.write(row)
+
+    # --- hooks ----------------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        """Listen while a test runs."""
+        self.item, self.checks = item, 0
+        outcome.LISTENERS.append(self.heard)
+        planting.ACTIVE.append(self.planting)
+        try:
+            return (yield)
+        finally:
+            outcome.LISTENERS.remove(self.heard)
+            planting.ACTIVE.remove(self.planting)
+            self.item = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Now it is known whether the test wanted its disagreements; a test that broke after a check is recorded as that."""
+        made = yield
+        waiting, self.waiting = self.waiting, []
+        lines = [line if made.failed else {**line, "known": EXPECTED} for line in waiting]
+        error = call.excinfo.value if call.excinfo else None
+        ours = bool(self.checks) or isinstance(error, RefgradError)
+        if (
+            made.failed
+            and ours
+            and not waiting
+            and not isinstance(error, (GradientMismatch, ResultsWriteError))
+        ):
+            reason = f"{type(error).__name__}: {error}"
+            lines.append({"type": "crash", "worker": self.worker, "item": item.nodeid, "reason": reason})
+        if made.when == "call" or not made.passed:
+            lines.append({"type": "item", "item": item.nodeid})
+        try:
+            self.results.write(*lines)
+        except ResultsWriteError as full:
+            item.session.shouldfail = str(full)
+        return made
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without workers: what is to be done."""
+        self._plan([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """With workers: the same, from the first that knows."""
+        self._plan(list(ids))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the results are."""
+        node.workerinput[_TOLD] = str(self.path)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """In the main process: a worker that died over a test leaves no other word of it."""
+        if self.main and report.failed and "crashed while running" in str(report.longrepr):
+            self.results.write(
+                {"type": "crash", "worker": "", "item": report.nodeid, "reason": str(report.longrepr)}
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Every process adds what its planted errors came to; the main one, which ends last, ends the file and renders the page."""
+        try:
+            self.results.write(*self.planting.lines())
+        except ResultsWriteError as full:
+            self.said = f"refgrad: {full}"
+        if self.main:
+            self._end(session, exitstatus)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The verdict in the last lines."""
+        if self.main and self.said:
+            terminalreporter.section("refgrad")
+            terminalreporter.write_line(self.said)
+
+    # --- the main process -----------------------------------------------------------------------------------------------
+
+    def _plan(self, names: list[str]) -> None:
+        if self.main and names and not self.planned:
+            self.planned = True
+            self.results.write({"type": "plan", "items": sorted(set(names))})
+
+    def _end(self, session: pytest.Session, exitstatus: int) -> None:
+        page = self.path.with_name("report.html")
+        try:
+            if exitstatus in (
+                pytest.ExitCode.OK,
+                pytest.ExitCode.TESTS_FAILED,
+                pytest.ExitCode.NO_TESTS_COLLECTED,
+            ):
+                code = report.exit_code(report.load(self.path), complete=True)
+                seconds = round(time.monotonic() - self.start, 1)
+                self.results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
+            run = report.load(self.path)
+            report.write(run, page)
+        except (OSError, RefgradError) as error:
+            self.said, session.exitstatus = (
+                f"refgrad: no report: {error}",
+                exitstatus or pytest.ExitCode.TESTS_FAILED,
+            )
+            return
+        said = verdict(run)
+        self.said = f"exit {said.exit}: {said.sentence}\nreport: {page}"
+        if said.exit and exitstatus == pytest.ExitCode.OK:  # a gate that proved nothing has not passed
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _header(config: pytest.Config) -> dict[str, Any]:
+    around = {
+        "python": platform.python_version(), "numpy": np.__version__, "torch": _version("torch"), "pytest": pytest.__version__,
+        "platform": f"{platform.system()}-{platform.machine()}",
+    }  # fmt: skip
+    why = "the test that made the check passed: it is there to see this disagreement"
+    return {
+        "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "profile": "pytest",
+        "command": ["pytest", *map(str, config.invocation_params.args)], "environment": around,
+        "deviations": [{"id": EXPECTED, "reason": why, "link": ""}],
+    }  # fmt: skip
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,100 @@
+"""JUnit XML, which every CI system reads: a test case for what agrees by family, dtype, device and mode, and one for each finding.
+
+Findings are named by what is wrong and where, not by case, so a system that follows test cases over time recognises them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from xml.etree import ElementTree as ET
+
+from refgrad.report.clusters import Cluster, clusters
+from refgrad.report.records import AGREE, ERROR, KNOWN, Result, Run
+from refgrad.report.text import cut, one_line, plain, several
+from refgrad.report.verdict import PASS, verdict
+
+MOST_TEXT = 4000
+_ILLEGAL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+)  # what XML 1.0 has no way to write
+
+
+def junit(run: Run) -> str:
+    """The run as JUnit XML."""
+    root = ET.Element("testsuites", name="refgrad")
+    suites: dict[str, ET.Element] = {}
+
+    def case(suite: str, name: str) -> ET.Element:
+        if suite not in suites:
+            suites[suite] = ET.SubElement(root, "testsuite", name=suite)
+        classname = "refgrad." + suite.replace(" ", ".")
+        return ET.SubElement(suites[suite], "testcase", classname=classname, name=cut(name, 200))
+
+    for (family, dtype, device, mode), results in sorted(_groups(run).items()):
+        element = case(_suite(family, dtype, device), one_line(mode))
+        said = _said(results)
+        if not any(r.status in (AGREE, KNOWN) for r in results):
+            ET.SubElement(element, "skipped", message=said)
+        else:
+            ET.SubElement(element, "system-out").text = said
+    for c in clusters(run):
+        r = c.smallest
+        element = case(_suite(r.family, c.dtype, c.device), _title(c))
+        kind = "error" if c.status == ERROR else "failure"
+        found = ET.SubElement(element, kind, type=c.status, message=cut(one_line(r.text), 400))
+        found.text = cut(
+            plain(f"{r.message or r.reason}\n{several(c.cases, 'case')}, the smallest is {r.id}"), MOST_TEXT
+        )
+    for crash in run.crashes:
+        found = ET.SubElement(
+            case("run", one_line(crash.item)), "error", type="crash", message=cut(one_line(crash.reason), 400)
+        )
+        found.text = cut(plain(crash.reason), MOST_TEXT)
+    said_of_all = verdict(run)
+    whole = case("run", "verdict")
+    notes = "\n".join([said_of_all.sentence, *said_of_all.notes])
+    if said_of_all.exit != PASS:
+        ET.SubElement(
+            whole, "failure", type=f"exit {said_of_all.exit}", message=one_line(said_of_all.sentence)
+        ).text = plain(notes)
+    else:
+        ET.SubElement(whole, "system-out").text = plain(notes)
+    for suite in [*suites.values(), root]:
+        _count(suite)
+    if run.end is not None and run.end.seconds == run.end.seconds:
+        root.set("time", f"{run.end.seconds:.1f}")
+    ET.indent(root)
+    text = ET.tostring(root, encoding="unicode")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + _ILLEGAL.sub(" ", text) + "\n"
+
+
+def _groups(run: Run) -> dict[tuple[str, str, str, str], list[Result]]:
+    groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
+    for r in run.results:
+        if not r.failed:
+            groups[r.family, r.dtype, r.device, r.mode].append(r)
+    return groups
+
+
+def _suite(*names: str) -> str:
+    return cut(" ".join(one_line(name) for name in names), 200)
+
+
+def _title(c: Cluster) -> str:
+    return f"{one_line(c.mode)}: {c.status} at {cut(one_line(c.title), 120)}"
+
+
+def _said(results: list[Result]) -> str:
+    tally = {
+        status: sum(r.status == status for r in results)
+        for status in dict.fromkeys(r.status for r in results)
+    }
+    parts = [f"{several(n, 'case')} {status}" for status, n in sorted(tally.items())]
+    return f"{', '.join(parts)}; {several(sum(r.elements for r in results), 'element')} compared"
+
+
+def _count(element: ET.Element) -> None:
+    element.set("tests", str(sum(1 for _ in element.iter("testcase"))))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(name, str(sum(1 for _ in element.iter(tag))))

@@ -1,0 +1,142 @@
+"""Several results files as one run: the shards of a run, or runs of one seed on different devices."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from refgrad.errors import ArgumentError
+from refgrad.report.records import Audit, End, Header, Run
+from refgrad.report.verdict import exit_code
+from refgrad.testing.shards import Shard
+
+
+def merge(runs: Sequence[Run]) -> Run:
+    """One run of all results. The shards of a run give what the run would have given in one piece, whatever their order.
+
+    A shard that is not among them is named, and leaves the run partial. Raises ArgumentError where the runs do not belong together:
+    other seeds, another refgrad, the same part twice.
+    """
+    if not runs:
+        raise ArgumentError("no results were given; at least one results file is expected")
+    if len(runs) == 1 and not runs[0].header.shard:
+        return runs[0]
+    _belong_together(runs)
+    audits: dict[tuple[bool, str, str, str], Audit] = {}
+    for a in (a for run in runs for a in run.audits):
+        audits[a.key] = a + audits[a.key] if a.key in audits else a
+    run = Run(
+        _header([run.header for run in runs]),
+        tuple(sorted((r for run in runs for r in run.results), key=lambda r: r.order)),
+        tuple(sorted(audits.values(), key=lambda a: a.key)),
+        tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
+        None,
+        any(run.truncated for run in runs),
+        lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
+        planned=sum(run.planned for run in runs),
+        unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
+        absent=tuple(map(str, _absent(runs))),
+    )
+    return replace(run, end=_end(run, runs))
+
+
+def _end(run: Run, parts: Sequence[Run]) -> End | None:
+    """The end of the whole: none where a part has none."""
+    ends = [part.end for part in parts if part.end is not None]
+    if len(ends) < len(parts):
+        return None
+    code = max(map(_reason_of_its_own, parts)) or exit_code(run, complete=True)
+    return End(code, max(end.finished for end in ends), math.fsum(end.seconds for end in ends))
+
+
+def _belong_together(runs: Sequence[Run]) -> None:
+    for what in ("refgrad", "seed", "profile"):
+        found = list(dict.fromkeys(str(getattr(run.header, what)) for run in runs))
+        if len(found) > 1:
+            raise ArgumentError(
+                f"these are not parts of one run: {what} is {' and '.join(map(repr, found))}. Two runs are compared with --baseline"
+            )
+    seen: set[tuple[str, str, str, str]] = set()
+    for h in (run.header for run in runs):
+        mine = {(h.shard, f, d, v) for f in h.families for d in h.dtypes for v in h.devices}
+        twice = mine & seen
+        if twice:
+            shard, *names = min(twice)
+            part = f"shard {shard}" if shard else " ".join(names)
+            raise ArgumentError(
+                f"{part} was given twice: its results would count double. Two runs are compared with --baseline"
+            )
+        seen |= mine
+
+
+def _absent(runs: Sequence[Run]) -> list[Shard]:
+    """The shards that nobody gave. Runs on different devices are divided each on its own."""
+    given: dict[tuple[str, ...], set[Shard]] = defaultdict(set)
+    for h in (run.header for run in runs):
+        given[h.devices].add(Shard.read(h.shard) if h.shard else Shard(1, 1))
+    absent = []
+    for shards in given.values():
+        counts = {s.count for s in shards}
+        if len(counts) > 1:
+            raise ArgumentError(
+                f"these are parts of runs that were divided differently: {', '.join(map(str, sorted(shards)))}"
+            )
+        absent += [s for k in range(1, counts.pop() + 1) if (s := Shard(k, max(shards).count)) not in shards]
+    return absent
+
+
+def _reason_of_its_own(run: Run) -> int:
+    """The exit code of a part where its own results do not explain it; what they explain is judged anew over all parts."""
+    assert run.end is not None
+    explained = exit_code(replace(run, end=None), complete=True)
+    return run.end.exit if run.end.exit != explained else 0
+
+
+def _header(headers: Sequence[Header]) -> Header:
+    first = headers[0]
+    return replace(
+        first,
+        started=min(h.started for h in headers),
+        command=_common([_undivided(h.command) if h.shard else h.command for h in headers]),
+        families=_union(h.families for h in headers),
+        dtypes=_union(h.dtypes for h in headers),
+        devices=_union(h.devices for h in headers),
+        modes=_union(h.modes for h in headers),
+        environment=_joined([h.environment for h in headers]),
+        present=_joined([h.present for h in headers]),
+        deviations=tuple(dict.fromkeys(d for h in headers for d in h.deviations)),
+        shard="",
+        missing=tuple(dict.fromkeys(m for h in headers for m in h.missing)),
+    )  # fmt: skip
+
+
+def _undivided(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command without what differs from shard to shard."""
+    kept: list[str] = []
+    skip = False
+    for word in command:
+        if not skip and word not in ("--shard", "--out") and not word.startswith(("--shard=", "--out=")):
+            kept.append(word)
+        skip = not skip and word in ("--shard", "--out")
+    return tuple(kept)
+
+
+def _common(commands: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    found = list(dict.fromkeys(commands))
+    return tuple(word for k, command in enumerate(found) for word in [*([";"] if k else []), *command])
+
+
+def _union(lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in lists for name in names))
+
+
+def _joined(tables: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """By key, the values that the tables have, each once; what is "not ..." on one machine may be there on another."""
+    joined = {}
+    for key in sorted({key for table in tables for key in table}):
+        values = list(dict.fromkeys(table[key] for table in tables if key in table))
+        joined[key] = " / ".join([v for v in values if not v.startswith("not ")] or values)
+    return joined

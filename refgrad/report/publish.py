@@ -1,0 +1,100 @@
+"""Everything a run leaves for people and for CI systems, written from one place by every command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from refgrad.report.baseline import against
+from refgrad.report.github import commands, summary
+from refgrad.report.gitlab import gitlab
+from refgrad.report.html import write, write_whole
+from refgrad.report.junit import junit
+from refgrad.report.load import load
+from refgrad.report.merge import merge
+from refgrad.report.records import Run
+from refgrad.report.terminal import table, wants_color
+from refgrad.report.verdict import FAIL, exit_code
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is wanted beside the page and the table on the terminal."""
+
+    page: Path
+    results: str = ""  # the results file as the user named it
+    baseline: Run | None = None
+    junit: str | None = None
+    gitlab: str | None = None
+    github: bool = False
+
+    @classmethod
+    def wanted(
+        cls,
+        page: Path,
+        results: str,
+        baseline: Sequence[str] = (),
+        junit: str | None = None,
+        gitlab: str | None = None,
+        github: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Outputs:
+        """What the options ask for; GitHub's is also wanted where a job of GitHub Actions runs. The baseline is read at once."""
+        earlier = merge([load(path) for path in baseline]) if baseline else None
+        return cls(page, results, earlier, junit, gitlab, github or environ.get("GITHUB_ACTIONS") == "true")
+
+
+def publish(run: Run, outputs: Outputs) -> int:
+    """Print the table, write what is wanted; returns the exit code of the run.
+
+    A file that cannot be written is named on standard error; then the exit code is not 0, and an older file is as it was.
+    """
+    compared = against(run, outputs.baseline) if outputs.baseline else None
+    shown = table(run, color=wants_color(sys.stdout), against=compared)
+    _say(_silenced(shown) if outputs.github else shown)
+    whole = _written(outputs.page, lambda: write(run, outputs.page, compared))
+    if whole:
+        _say(f"report: {outputs.page}")
+    if outputs.junit:
+        whole &= _written(outputs.junit, lambda: write_whole(str(outputs.junit), junit(run)))
+    if outputs.gitlab:
+        whole &= _written(
+            outputs.gitlab, lambda: write_whole(str(outputs.gitlab), gitlab(run, outputs.results))
+        )
+    if outputs.github:
+        for line in commands(run):
+            _say(line)
+        place = os.environ.get("GITHUB_STEP_SUMMARY")
+        if place:
+            whole &= _written(place, lambda: _append(place, summary(run, compared)))
+    return exit_code(run) if whole else exit_code(run) or FAIL
+
+
+def _written(path: object, write_it: Callable[[], None]) -> bool:
+    try:
+        write_it()
+    except OSError as error:
+        print(f"refgrad: {path}: cannot be written: {error.strerror or error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _append(path: str, text: str) -> None:
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _silenced(text: str) -> str:
+    """Text in which GitHub looks for no workflow commands: names and messages in it come from anywhere."""
+    token = secrets.token_hex(16)
+    return f"::stop-commands::{token}\n{text}\n::{token}::"
+
+
+def _say(text: str) -> None:
+    """Print, whatever the terminal's encoding."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))

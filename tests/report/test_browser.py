@@ -1,0 +1,154 @@
+"""The page of a hundred thousand results in a real browser: search, deep links, copying, dark mode, accessibility, silence.
+
+`nox -s browser` runs it. It wants Playwright and axe-core from PyPI, and the system's Chromium (or the one REFGRAD_BROWSER names).
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from refgrad.report import against, load, write
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="Playwright is not installed: `nox -s browser` brings it"
+)
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="axe-core is not installed: `nox -s browser` brings it"
+)
+
+BROWSER = os.environ.get("REFGRAD_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium was found; REFGRAD_BROWSER names one")
+
+
+def until(page, holds: str, seconds: float = 30) -> None:
+    """Wait until an expression is true. Playwright's own way needs eval, which the page's policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(holds):
+        assert time.monotonic() < end, holds
+        page.wait_for_timeout(50)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as p:
+        started = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def synthetic(request):
+    """The generator of runs in conftest.py, which has no name to import it by."""
+    [plugin] = [
+        p
+        for p in request.config.pluginmanager.get_plugins()
+        if getattr(p, "HOSTILE", None) and hasattr(p, "synthetic")
+    ]
+    return plugin.synthetic
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, synthetic):
+    folder = tmp_path_factory.mktemp("page")
+    results = folder / "results.jsonl"
+    with results.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in synthetic(100_000, modes=("reverse",)))
+    run = load(results)
+    assert len(run.results) == 100_000
+    write(run, folder / "report.html", against(run, run))
+    assert (folder / "report.html").stat().st_size < 1_000_000
+    return (folder / "report.html").as_uri()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request, browser, address):
+    """A page that may say nothing on the console and ask nothing of the network."""
+    context = browser.new_context(
+        color_scheme=request.param, permissions=["clipboard-read", "clipboard-write"]
+    )
+    opened = context.new_page()
+    said, asked = [], []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda wanted: asked.append(wanted.url))
+    start = time.perf_counter()
+    opened.goto(address)
+    until(opened, "document.querySelectorAll('.rows tbody tr').length > 0")
+    assert time.perf_counter() - start < 20
+    yield opened
+    assert not said
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    context.close()
+
+
+def found(page) -> str:
+    return page.locator("#found").inner_text()
+
+
+def test_searching_filters_the_rows_and_keeps_the_address(page):
+    assert "100,000 results" in found(page)
+    page.fill("#query", "op:svd status:disagree")
+    until(page, "location.hash.includes('svd')")
+    assert "#q=op:svd%20status:disagree" in page.url
+    rows = page.locator(".rows tbody tr")
+    assert 0 < rows.count() <= 200
+    assert all("svd" in text and "disagree" in text for text in rows.all_inner_texts())
+    page.fill("#query", "op:nothing-of-this-name")
+    until(page, "document.getElementById('found').textContent.includes('nothing matches')")
+    assert rows.count() == 0
+
+
+def test_a_link_with_a_query_opens_on_its_rows(page, address):
+    page.goto("about:blank")
+    page.goto(address + "#q=dtype:float32%20status:error")
+    until(page, "document.querySelectorAll('.rows tbody tr').length > 0")
+    assert page.input_value("#query") == "dtype:float32 status:error"
+    assert all(
+        "float32" in text and "error" in text for text in page.locator(".rows tbody tr").all_inner_texts()
+    )
+    page.locator("a[href^='#q=']").first.click()
+    until(page, "document.getElementById('query').value !== 'dtype:float32 status:error'")
+
+
+def test_the_buttons_copy_what_stands_beside_them(page):
+    for kind in ("repro", "script"):
+        button = page.locator(f"button.copy[data-copy^='{kind}-']").first
+        wanted = button.get_attribute("data-copy")
+        button.evaluate(
+            "b => { for (let d = b.closest('details'); d; d = d.parentElement.closest('details')) d.open = true; }"
+        )
+        button.click()
+        until(page, "document.getElementById('said').textContent.startsWith('Copied')")
+        text = page.evaluate("navigator.clipboard.readText()")
+        assert text == page.locator(f"#{wanted}").evaluate("e => e.textContent")
+        assert text.startswith("refgrad repro" if kind == "repro" else "import torch")
+        until(page, "document.getElementById('said').textContent === ''")
+
+
+def test_the_scheme_follows_the_reader(page):
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    paper = page.evaluate(
+        "getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor"
+    )
+    light = sum(map(int, re.findall(r"\d+", paper.split("rgb")[-1])[:3])) > 3 * 128
+    assert light != dark
+
+
+def test_axe_finds_nothing(page):
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    report = axe.Axe().run(page)
+    assert report.violations_count == 0, report.generate_report()
+
+
+def test_the_keyboard_reaches_the_table(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#main"
+    page.focus("#query")
+    page.keyboard.type("gelu")
+    until(page, "location.hash.includes('gelu')")

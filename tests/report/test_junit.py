@@ -1,0 +1,54 @@
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from refgrad.report import load
+from refgrad.report.junit import junit
+
+
+@pytest.fixture
+def parsed(save):
+    return lambda lines: ET.fromstring(junit(load(save(lines))))  # noqa: S314 - our own text
+
+
+def test_counts_hold(make, parsed):
+    root = parsed(make.synthetic(400, failing=0.02))
+    cases = list(root.iter("testcase"))
+    assert int(root.get("tests")) == len(cases) > 30
+    assert int(root.get("failures")) == len(list(root.iter("failure"))) > 0
+    assert int(root.get("errors")) == len(list(root.iter("error"))) > 0
+    assert sum(int(s.get("tests")) for s in root.iter("testsuite")) == len(cases)
+    assert root.get("time") == "63.2"
+    names = [(c.get("classname"), c.get("name")) for c in cases]
+    assert len(names) == len(set(names))
+
+
+def test_a_run_without_failures_has_none_and_a_vacuous_one_has(make, parsed):
+    end = {"type": "end", "exit": 0, "finished": "", "seconds": 1}
+    assert parsed([make.header(), make.result("a" * 16), end]).get("failures") == "0"
+    root = parsed(
+        [make.header(), make.result("a" * 16, status="undecided", elements=0, reason="blind bound"), end]
+    )
+    assert root.get("failures") == "1"
+    assert root.find(".//failure").get("type") == "exit 3"
+    assert root.get("skipped") == "1"
+
+
+def test_a_finding_has_the_same_name_whatever_the_case(make, parsed):
+    def named(case_id):
+        root = parsed([make.header(), make.wrong(case_id)])
+        return [c.get("name") for c in root.iter("testcase") if c.find("failure") is not None]
+
+    assert named("a" * 16) == named("b" * 16)
+    assert "reverse: disagree at tanh" in named("a" * 16)
+
+
+def test_hostile_text_is_text(make, save):
+    hostile = make.HOSTILE + "\x00\x1b]]>\ud800\uffff" + "x" * 100_000
+    lines = [make.header(), make.wrong("a" * 16, op=hostile, message=hostile, family=hostile, dtype=hostile),
+             {"type": "crash", "worker": "gw0", "item": hostile, "reason": hostile}]  # fmt: skip
+    text = junit(load(save(lines)))
+    root = ET.fromstring(text)  # noqa: S314 - our own text
+    assert not list(root.iter("script"))
+    assert "\x1b" not in text
+    assert len(text) < 60_000

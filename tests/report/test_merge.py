@@ -1,0 +1,113 @@
+import pytest
+
+from refgrad.errors import ArgumentError
+from refgrad.report import exit_code, load, merge, render
+
+END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 10.0}
+AUDIT = {"type": "audit", "mutation": "sign", "dtype": "float64", "planted": 3, "equivalent": 1, "caught": 2}
+
+
+@pytest.fixture
+def shard(make, save):
+    def write(index, count, *lines, end=END, **changes):
+        head = make.header(shard=f"{index}/{count}" if count else "", **changes)
+        return load(save([head, *lines, *([end] if end else [])], f"{index}-{count}-{len(lines)}.jsonl"))
+
+    return write
+
+
+def test_parts_are_the_whole_in_any_order(make, save):
+    lines = list(make.synthetic(40))
+    whole = load(save(lines))
+    parts = []
+    for k in range(3):
+        part = [
+            {**lines[0], "shard": f"{k + 1}/3", "command": [*lines[0]["command"], "--shard", f"{k + 1}/3"]}
+        ]
+        parts.append(load(save([*part, *lines[1 + k : -1 : 3], lines[-1]], f"{k}.jsonl")))
+    assert repr(merge(parts)) == repr(merge(parts[::-1]))
+    together = merge(parts)
+    assert together.results == whole.results
+    assert together.audits == whole.audits
+    assert together.header == whole.header
+    assert exit_code(together) == exit_code(whole)
+    assert render(together).split("<dt>finished")[0] == render(whole).split("<dt>finished")[0]
+
+
+def test_counts_of_planted_errors_are_added(shard):
+    [a] = merge([shard(1, 2, AUDIT), shard(2, 2, AUDIT, AUDIT)]).audits
+    assert (a.planted, a.equivalent, a.caught) == (9, 3, 6)
+
+
+def test_a_shard_that_is_not_there_is_named_and_nothing_is_proved(make, shard):
+    parts = [shard(k, 4, make.result(str(k) * 16)) for k in (1, 4)]
+    run = merge(parts)
+    assert run.absent == ("2/4", "3/4")
+    assert run.partial
+    assert exit_code(run) == 3
+    assert "of its parts 2/4, 3/4 are not here" in render(run)
+    assert exit_code(merge([parts[0]])) == 3  # also where a single one is given
+
+
+def test_a_part_without_an_end_leaves_the_whole_without_one(make, shard):
+    run = merge([shard(1, 2, make.result("1" * 16)), shard(2, 2, make.result("2" * 16), end=None)])
+    assert run.end is None
+    assert exit_code(run) == 3
+
+
+def test_a_part_that_judged_nothing_by_itself_does_not_spoil_the_whole(make, shard):
+    run = merge([shard(1, 2, make.result("1" * 16)), shard(2, 2, end=END | {"exit": 3})])
+    assert exit_code(run) == 0
+
+
+def test_a_part_that_ended_badly_for_a_reason_of_its_own_does(make, shard):
+    bad = shard(2, 2, make.result("2" * 16), end=END | {"exit": 3})
+    assert exit_code(merge([shard(1, 2, make.result("1" * 16)), bad])) == 3
+
+
+def test_a_device_missing_in_one_part_is_missing_in_the_whole(make, shard):
+    run = merge(
+        [
+            shard(1, 2, make.result("1" * 16)),
+            shard(2, 2, make.result("2" * 16), missing={"cuda": "no cuda here"}),
+        ]
+    )
+    assert exit_code(run) == 3
+    assert "Required and missing: no cuda here." in render(run)
+
+
+def test_runs_on_different_machines_are_one_page(make, shard):
+    around = make.header()["environment"]
+    there = {"environment": {**around, "processor": "other", "devices": {"cpu": "x", "cuda": "H200"}}}
+    run = merge(
+        [
+            shard("cpu", 0, make.result("1" * 16)),
+            shard("cuda", 0, make.result("2" * 16, device="cuda"), devices=["cuda"], **there),
+        ]
+    )
+    assert run.header.devices == ("cpu", "cuda")
+    assert run.header.present["cuda"] == "H200"
+    assert run.header.environment["processor"] == "x86_64 / other"
+    assert exit_code(run) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (({}, {"seed": 1}), "not parts of one run: seed is '0' and '1'"),
+        (({}, {"refgrad": "0.2.0"}), "refgrad is '0.1.0' and '0.2.0'"),
+        (({"shard": "1/2"}, {"shard": "1/2"}), "shard 1/2 was given twice"),
+        (({}, {}), "given twice"),
+        (({"shard": "1/2"}, {"shard": "1/3"}), "divided differently: 1/2, 1/3"),
+        (({"shard": "1/2"}, {"shard": "2 of 2"}), "such as 2/4; got '2 of 2'"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(make, save, changes, message):
+    runs = [load(save([make.header(**c), END], f"{k}.jsonl")) for k, c in enumerate(changes)]
+    with pytest.raises(ArgumentError, match=message):
+        merge(runs)
+
+
+def test_nothing_cannot_be_merged():
+    with pytest.raises(ArgumentError, match="at least one results file"):
+        merge([])

@@ -1,0 +1,95 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from refgrad.cli import main
+from refgrad.report import load, render
+
+
+@pytest.fixture
+def results(make, save) -> Path:
+    return save(make.synthetic(60, failing=0.1))
+
+
+@pytest.fixture(autouse=True)
+def _outside_of_ci(monkeypatch):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_everything_at_once(results, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("an earlier step\n")
+    asked = [
+        "--junit",
+        str(tmp_path / "j" / "junit.xml"),
+        "--gitlab",
+        str(tmp_path / "gl.json"),
+        "--baseline",
+        str(results),
+    ]
+    assert main(["report", str(results), "--out", str(tmp_path / "page"), *asked]) == 1
+    out = capsys.readouterr().out
+    assert (tmp_path / "j" / "junit.xml").read_text().startswith("<?xml")
+    assert (tmp_path / "gl.json").read_text().startswith("[")
+    assert 'id="baseline"' in (tmp_path / "page" / "report.html").read_text()
+    assert (tmp_path / "summary.md").read_text().startswith("an earlier step\n## ❌ refgrad")
+    head, _, rest = out.partition("\n")
+    assert head.startswith("::stop-commands::")
+    table, _, commands = rest.partition(f"\n::{head.removeprefix('::stop-commands::')}::\n")
+    assert "exit 1" in table
+    assert (
+        commands.count("::error ")
+        == len([line for line in commands.splitlines() if line.startswith("::")])
+        > 0
+    )
+
+
+def test_github_is_left_alone_elsewhere(results, tmp_path, capsys):
+    assert main(["report", str(results), "--out", str(tmp_path / "r.html")]) == 1
+    assert "::" not in capsys.readouterr().out
+    assert main(["report", str(results), "--out", str(tmp_path / "r.html"), "--github"]) == 1
+    assert "::error " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--junit", "--gitlab", "--out"])
+def test_what_cannot_be_written_is_named_and_is_not_exit_code_0(make, save, tmp_path, capsys, option):
+    good = save(
+        [make.header(), make.result("a" * 16), {"type": "end", "exit": 0, "finished": "", "seconds": 1}]
+    )
+    (tmp_path / "file").write_text("")
+    asked = [option, str(tmp_path / "file" / "x.html")]
+    assert main(["report", str(good), *asked]) == 1
+    err = capsys.readouterr().err
+    assert "x.html: cannot be written" in err
+
+
+def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsys):
+    page, xml = tmp_path / "report.html", tmp_path / "junit.xml"
+    for path in (page, xml):
+        path.write_text("older")
+
+    def full(handle: int, *_: object, **__: object) -> None:
+        os.close(handle)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fdopen", full)
+    assert main(["report", str(results), "--junit", str(xml)]) == 1
+    assert page.read_text() == xml.read_text() == "older"
+    assert capsys.readouterr().err.count("No space left on device") == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["junit.xml", "report.html", "results.jsonl"]
+
+
+def test_half_a_pair_of_surrogates_does_not_stop_a_report(make, save, tmp_path, capsys):
+    odd = '"family":"\\ud800 odd"'
+    line = json.dumps(make.wrong("a" * 16)).replace('"family": "graphs"', odd)
+    path = save([make.header(), line + "\n"])
+    assert (
+        main(["report", str(path), "--out", str(tmp_path / "r.html"), "--junit", str(tmp_path / "j.xml")])
+        == 1
+    )
+    assert "? odd" in render(load(path))
+    capsys.readouterr()

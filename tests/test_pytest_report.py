@@ -1,0 +1,186 @@
+"""pytest --refgrad-report in somebody else's project: plain, with workers, with one that crashes, with tests of the testers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refgrad.report import load
+from refgrad.report.github import commands
+from refgrad.report.gitlab import gitlab
+
+TESTS = """
+import os
+import numpy as np
+import pytest
+from refgrad.errors import GradientMismatch
+from refgrad.testing import check_jvp, check_vjp
+
+X = np.linspace(-2, 2, 9)
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_right(k):
+    assert check_vjp(np.tanh, lambda y_bar, x: y_bar * (1 - np.tanh(x) ** 2), (X + k,))
+    assert check_jvp(np.sin, lambda args, dots: dots[0] * np.cos(args[0]), (X,))
+
+
+def test_unrelated():
+    assert "no gradient here"
+
+
+def test_that_a_wrong_one_is_caught():
+    with pytest.raises(GradientMismatch):
+        check_vjp(np.tanh, lambda y_bar, x: y_bar * (1 + np.tanh(x) ** 2), (X,))
+"""
+WRONG = """
+
+def test_wrong():
+    check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+"""
+CRASH = """
+
+def test_crash():
+    check_vjp(np.exp, lambda y_bar, x: y_bar * np.exp(x), (X,))
+    os.abort()
+"""
+
+
+def run(folder: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_kernels.py").write_text(text)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "refgrad.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+        *more,
+    ]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "GITHUB_"))}
+    return subprocess.run(
+        command, cwd=folder, env={**environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=240, check=False
+    )  # fmt: skip
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "gradients" / "results.jsonl").read_text().splitlines()]
+
+
+def test_without_its_option_nothing_is_written(tmp_path: Path) -> None:
+    assert run(tmp_path, TESTS).returncode == 0
+    assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["test_kernels.py"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    done = run(tmp_path, TESTS, "--refgrad-report", "gradients", *workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert not found.partial
+    assert found.planned == 6
+    assert sorted(r.status for r in found.results) == ["agree"] * 8 + ["known"]
+    assert {r.op for r in found.results} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}
+    assert {r.family for r in found.results} == {"test_kernels.py"}
+    assert found.elements > 200
+    assert sum(a.caught for a in found.audits) > 50
+    assert "exit 0: Every gradient that was judged agrees" in done.stdout
+    page = (tmp_path / "gradients" / "report.html").read_text()
+    assert "expected by the test" in page
+    ids = {r.id for r in found.results}
+    again = run(tmp_path, TESTS, "--refgrad-report", "gradients")
+    assert again.returncode == 0
+    assert {
+        r.id for r in load(tmp_path / "gradients" / "results.jsonl").results
+    } == ids  # ids do not depend on workers
+
+
+def test_a_wrong_gradient_is_a_finding_with_its_test(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + WRONG, "--refgrad-report", "gradients", "-n", "2")
+    assert done.returncode == 1
+    [r] = [r for r in load(tmp_path / "gradients" / "results.jsonl").results if r.failed]
+    assert r.op == "check_vjp(exp, <lambda>)"
+    line = (TESTS + WRONG).splitlines().index("def test_wrong():") + 1
+    assert r.where == f"test_kernels.py:{line}"
+    assert r.again == "pytest test_kernels.py::test_wrong"
+    assert r.worst_elements
+    page = (tmp_path / "gradients" / "report.html").read_text()
+    assert '<code id="repro-1">pytest test_kernels.py::test_wrong</code>' in page
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert any(f",file=test_kernels.py,line={line}::" in said for said in commands(found))
+    assert json.loads(gitlab(found, "x"))[0]["location"] == {
+        "path": "test_kernels.py",
+        "lines": {"begin": line},
+    }
+
+
+def test_a_crashed_worker_loses_nothing_that_was_judged(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + CRASH, "--refgrad-report", "gradients", "-n", "2")
+    assert done.returncode == 1, done.stdout
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert sorted(r.status for r in found.results) == ["agree"] * 9 + [
+        "known"
+    ]  # the check before the crash, too
+    [crash] = found.crashes
+    assert crash.item == "test_kernels.py::test_crash"
+    assert "crashed while running" in crash.reason
+    assert found.unfinished == ("test_kernels.py::test_crash",)
+    assert "test_crash" in (tmp_path / "gradients" / "report.html").read_text()
+
+
+def test_a_session_that_dies_whole_leaves_what_it_had(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + CRASH, "--refgrad-report", "gradients")
+    assert done.returncode < 0
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert len(found.results) == 10
+    assert found.partial
+    assert found.unfinished == ("test_kernels.py::test_crash",)
+
+
+def test_a_session_that_judged_nothing_has_not_passed(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS, "--refgrad-report", "gradients", "-k", "unrelated")
+    assert done.returncode == 1
+    assert "exit 3: Nothing was proved: no element was compared." in done.stdout
+
+
+def test_a_test_that_breaks_beside_its_check_is_a_crash_and_one_without_is_not_ours(tmp_path: Path) -> None:
+    broken = "\n\ndef test_broken():\n    check_vjp(np.exp, lambda y_bar, x: y_bar * np.exp(x), (X,))\n    raise KeyError('x')\n"
+    other = "\n\ndef test_other():\n    raise KeyError('y')\n"
+    done = run(tmp_path, TESTS + broken + other, "--refgrad-report", "gradients")
+    assert done.returncode == 1
+    [crash] = load(tmp_path / "gradients" / "results.jsonl").crashes
+    assert (crash.item, crash.reason) == ("test_kernels.py::test_broken", "KeyError: 'x'")
+
+
+def test_gradcheck_of_torch_is_recorded_with_its_device_and_dtypes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    text = """
+import numpy as np, torch
+from refgrad.torch import gradcheck
+
+class Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.tanh(x)
+    @staticmethod
+    def backward(ctx, y_bar):
+        return y_bar * (1 - torch.tanh(ctx.saved_tensors[0]) ** 2)
+
+def test_tanh():
+    gradcheck(Tanh.apply, (torch.linspace(-1, 1, 7, requires_grad=True),), reference=np.tanh)
+"""
+    done = run(tmp_path, text, "--refgrad-report", "gradients", "-W", "ignore")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert {(r.dtype, r.device) for r in found.results} == {("float64", "cpu"), ("float32", "cpu")}
+    assert {a.dtype for a in found.audits} == {"float64", "float32"}

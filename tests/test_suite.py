@@ -1,0 +1,234 @@
+"""What becomes of a run when its workers crash, hang or are killed: a partial report that names the case, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refgrad.report import load
+from refgrad.report.verdict import exit_code
+
+pytest.importorskip("torch")
+
+# A pytest plugin that changes what a worker observes: it is named in PYTEST_PLUGINS, which every worker inherits.
+FAULT = """
+import os, signal, time
+from pathlib import Path
+import refgrad.torch.observe as room
+
+right, calls = room.observe, 0
+once = Path(__file__).with_name("happened")
+
+def observe(case):
+    global calls
+    calls += 1
+    if calls == 8 and not once.exists():
+        once.write_text(f"{os.getpid()} {case.id}")
+        FAULT
+    return right(case)
+
+room.observe = observe
+"""
+
+
+def command(out: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "refgrad.cli", "conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu",
+        "--examples", "150", "--workers", "2", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def environment(folder: Path, fault: str) -> dict[str, str]:
+    """The command with a fault planted, and without the items that no fault here concerns."""
+    (folder / "faulty.py").write_text(FAULT.replace("FAULT", fault))
+    path = os.pathsep.join([str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "PYTEST_PLUGINS": "faulty", "PYTEST_ADDOPTS": "-k test_family"}
+
+
+def run(
+    folder: Path, fault: str, *more: str
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    done = subprocess.run(
+        command(folder / "out", *more), env=environment(folder, fault), capture_output=True, text=True, timeout=240, check=False
+    )  # fmt: skip
+    return done, lines(folder / "out" / "results.jsonl")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def victim(folder: Path) -> tuple[int, str]:
+    pid, case = (folder / "happened").read_text().split()
+    return int(pid), case
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("os.abort()", "crashed: Fatal Python error: Aborted"), ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: no traceback")],
+)  # fmt: skip
+def test_a_worker_that_dies_leaves_the_case_it_died_over(tmp_path: Path, fault: str, reason: str) -> None:
+    done, found = run(tmp_path, fault)
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [died] = [line for line in found if line["type"] == "result" and line["status"] == "error"]
+    assert died["id"] == case
+    assert died["reason"].startswith(reason)
+    assert died["case"]["family"] == "softmax"
+    assert case in done.stdout
+    report = load(tmp_path / "out" / "results.jsonl")
+    assert len(report.unfinished) == 1  # the item that died; the others were run by a new worker
+    assert report.unfinished[0] in done.stdout.replace("\n", " ")
+    assert report.cases > 60
+    assert case in (tmp_path / "out" / "report.html").read_text()
+    assert not (tmp_path / "out" / "results.jsonl.running").exists()
+
+
+def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(tmp_path: Path) -> None:
+    done, found = run(tmp_path, "while True: time.sleep(0.01)", "--time-limit", "6")
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [late] = [line for line in found if line["type"] == "result" and line["status"] == "error"]
+    assert late["id"] == case
+    assert late["reason"] == "time limit: no verdict after 6.0 s"
+    assert not load(tmp_path / "out" / "results.jsonl").partial
+    assert load(tmp_path / "out" / "results.jsonl").cases > 120
+
+
+def test_a_case_that_hangs_beyond_reach_ends_its_worker(tmp_path: Path) -> None:
+    stuck = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(600)"
+    done, found = run(tmp_path, stuck, "--time-limit", "4")
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [late] = [line for line in found if line["type"] == "result" and line["status"] == "error"]
+    assert late["id"] == case
+    assert late["reason"] == "time limit: the process hung and was ended"
+    assert "faulty.py" in late["message"]  # the traceback of the hang
+    assert load(tmp_path / "out" / "results.jsonl").partial
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """A run that hangs in one of its cases."""
+    running = subprocess.Popen(
+        command(folder / "out", "--time-limit", "0"), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not (folder / "happened").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1)
+    return running
+
+
+def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> None:
+    running = started(tmp_path)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    _, case = victim(tmp_path)
+    before = load(tmp_path / "out" / "results.jsonl")
+    assert before.partial
+    assert before.cases >= 7
+    assert case in [c.id for c in before.running]
+    arguments = [sys.executable, "-m", "refgrad.cli", "report", str(tmp_path / "out" / "results.jsonl")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    said = " ".join(done.stdout.split())
+    assert "Partial: it has no end line" in said
+    assert f"being judged when the run ended: {case}" in said or case in said
+    assert "test_family[softmax-float64-cpu-" in said
+    assert case in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, number: signal.Signals) -> None:
+    running = started(tmp_path)
+    os.kill(running.pid, number)
+    out, err = running.communicate(timeout=60)
+    _, case = victim(tmp_path)
+    assert running.returncode in (1, 3), out + err
+    report = load(tmp_path / "out" / "results.jsonl")
+    assert report.partial
+    assert report.cases >= 7
+    assert case in [c.id for c in report.running]
+    assert "Partial" in out
+    assert case in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> None:
+    # The limit on the size of a file stands for the disk; it is set in the workers and in the main process.
+    limit = (
+        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (24_000, resource.RLIM_INFINITY))\n"
+    )
+    (tmp_path / "full.py").write_text(limit)
+    env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "full"}
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("the older report")
+    done = subprocess.run(command(out), env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "cannot be written" in done.stderr
+    report = load(out / "results.jsonl")  # whole lines alone
+    assert report.partial
+    assert not report.truncated
+    assert report.unfinished
+    assert report.cases > 3
+    assert "Partial" in done.stdout
+    assert (out / "report.html").read_text() == "the older report"
+    assert sorted(p.name for p in out.iterdir() if p.is_file()) == ["report.html", "results.jsonl"]
+
+
+def test_shards_together_are_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from refgrad.cli import main
+
+    env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": ""}
+
+    def judged(name: str, *more: str) -> Path:
+        done = subprocess.run(
+            command(tmp_path / name, *more), env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return tmp_path / name / "results.jsonl"
+
+    whole = judged("whole", "--workers", "1")
+    results = sorted(line for line in whole.read_text().splitlines() if '"type":"result"' in line)
+    runs = {"eight": [judged("eight", "--workers", "8")]}
+    for n in (2, 3):
+        runs[f"{n} shards"] = [judged(f"{k} of {n}", "--shard", f"{k}/{n}") for k in range(1, n + 1)]
+    for name, files in runs.items():
+        found = sorted(
+            line for file in files for line in file.read_text().splitlines() if '"type":"result"' in line
+        )
+        assert found == results, name  # byte for byte
+        assert (
+            main(["report", *map(str, reversed(files)), "--out", str(tmp_path / name)])
+            == exit_code(load(whole))
+            == 0
+        )
+        assert _timeless(tmp_path / name / "report.html") == _timeless(tmp_path / "whole" / "report.html")
+    assert f"cases: {load(whole).cases}" in capsys.readouterr().out
+    assert main(["report", str(runs["3 shards"][1]), "--out", str(tmp_path / "one")]) == 3
+    assert "of its parts 1/3, 3/3 are not here" in capsys.readouterr().out.replace("\n", " ")
+
+
+def _timeless(page: Path) -> str:
+    """A page without its times and without the command that made it."""
+    kept = [
+        line for line in page.read_text().splitlines() if not any(f"<dt>{name}" in line for name in ("command", "started", "finished"))
+    ]  # fmt: skip
+    return "\n".join(line.partition("<time>")[0] for line in kept)
+
+
+def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_path: Path) -> None:
+    done, found = run(tmp_path, "pass", "--require-device", "xpu")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "xpu was required and is missing" in " ".join(done.stdout.split())
+    assert found[-1]["exit"] == 3
+    assert sum(line["type"] == "result" for line in found) > 100

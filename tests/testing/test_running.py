@@ -1,0 +1,99 @@
+"""The case at hand: on disk while it is judged, gone when it has a verdict; a limit on its time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refgrad.graph import Graph
+from refgrad.testing.case import Case
+from refgrad.testing.running import CaseTimeout, Running, clear, left
+
+
+def a_case(x: float = 1.0) -> Case:
+    a = np.array([x, 2.0])
+    return Case("graphs", Graph.record(np.sin, a), {"x": a}, {"x": a}, a, "float64")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results.jsonl"
+
+
+def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
+    running = Running(results, "gw7")
+    with running.over("an item", a_case()):
+        [found] = left(results)
+    assert (found.worker, found.item, found.id) == ("gw7", "an item", a_case().id)
+    assert Case.from_dict(found.case).id == a_case().id
+    assert left(results) == [found]  # judged, but not written yet
+    running.judged()
+    assert left(results) == []
+    with running.over("an item", a_case(3.0)):
+        assert left(results)[0].id == a_case(3.0).id
+    running.close()
+    assert len(left(results)) == 1
+    clear(results)
+    assert left(results) == []
+
+
+def test_a_process_that_ends_well_leaves_nothing(results: Path) -> None:
+    Running(results).close()
+    assert not [p for p in results.parent.rglob("*") if p.is_file()]
+
+
+def test_half_a_file_names_no_case(results: Path) -> None:
+    running = Running(results)
+    with running.over("an item", a_case()):
+        pass
+    [path] = results.parent.rglob("*.json")
+    for text in (path.read_text()[:90], "[]", '{"item": 3}', "null", ""):
+        path.write_text(text)
+        assert left(results) == []
+    running.close()
+
+
+def test_time_runs_out_and_the_handler_is_put_back(results: Path) -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    running = Running(results, limit=0.2)
+    start = time.monotonic()
+    with pytest.raises(CaseTimeout), running.watched(), running.over("an item", a_case()):
+        time.sleep(20)
+    assert time.monotonic() - start < 10
+    assert signal.getsignal(signal.SIGALRM) is before
+    with running.watched(), running.over("an item", a_case()):
+        pass
+    time.sleep(0.8)  # past every limit: nothing is armed any more
+    running.close()
+
+
+def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Path) -> None:
+    code = textwrap.dedent(f"""
+        import signal, time
+        import tests.testing.test_running as t
+        from refgrad.testing.running import Running
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        running = Running({str(results)!r}, limit=0.3)
+        with running.watched(), running.over("an item", t.a_case()):
+            def hangs(): time.sleep(60)
+            hangs()
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1
+    [found] = left(results)
+    assert found.overdue
+    assert "in hangs" in found.trace
+    assert found.id == a_case().id
