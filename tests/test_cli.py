@@ -29,6 +29,10 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
+
+
+def test_what_no_device_computes_in_is_said(capsys) -> None:
+    pytest.importorskip("torch")
     assert main(["conformance", "--dtype", "tf32", "--device", "cpu"]) == 2  # said, not passed over
     assert "none of the devices ['cpu'] computes in it" in capsys.readouterr().err
 
