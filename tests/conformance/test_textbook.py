@@ -315,7 +315,7 @@ def three_items(monkeypatch: pytest.MonkeyPatch) -> tuple[Item, ...]:
 
 
 def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    code = main(["conformance", "--device", "cpu", "--workers", "1", "--out", str(out), *more])
+    code = main(["conformance", "--device", "cpu", "--workers", "0", "--out", str(out), *more])
     return code, [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
