@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from refgrad.report.records import AGREE, Result, Run
-from refgrad.report.text import several
+from refgrad.report.text import count, several
 
 NEW, FIXED, CHANGED, SAME, GONE = "new", "fixed", "changed", "same", "not judged again"
 KINDS = (NEW, CHANGED, FIXED, GONE, SAME)  # the order in which a reader wants them
@@ -46,7 +46,7 @@ class Against:
         """All of it in one sentence."""
         tally = Counter(d.kind for d in self.differences)
         listed = ", ".join(f"{tally[kind]} {kind}" for kind in KINDS)
-        return f"{listed}; {several(self.shared, 'case')} of {self.cases} were judged in both runs"
+        return f"{listed}; {several(self.shared, 'case')} of {count(self.cases)} were judged in both runs"
 
 
 def against(run: Run, baseline: Run) -> Against:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ class Running:
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self._trace = self._trace_path.open("w", encoding="utf-8")
         self._until = 0.0  # when a process that does not move on will be ended
+        self._listened = faulthandler.is_enabled()
         faulthandler.enable(file=self._trace)
 
     @contextlib.contextmanager
@@ -103,6 +105,8 @@ class Running:
     def close(self) -> None:
         """A process that ends well leaves nothing behind."""
         faulthandler.disable()
+        if self._listened and sys.__stderr__ is not None:
+            faulthandler.enable(file=sys.__stderr__)
         self._trace.close()
         os.close(self._descriptor)
         if not self._path.stat().st_size:
