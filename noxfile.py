@@ -148,6 +148,16 @@ def typecheck(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html, without torch and without a network; a warning is an error."""
+    session.install("-e", ".", *group("docs"))
+    built = ROOT / "docs" / "_build"
+    strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--doctree-dir", str(built / "doctrees")]
+    session.run("sphinx-build", "-b", "html", *strict, "docs", str(built / "html"), *session.posargs)
+    session.log(f"open {built / 'html' / 'index.html'}")
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel into dist/, look inside, and try the wheel with NumPy alone."""
     session.install("build", "twine")

@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import sys
 import time
+import warnings
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Block:
         from refgrad.torch.observe import observe, plain_arithmetic
 
         torch.set_num_threads(1)
+        warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
         plain_arithmetic()
         deviations, count = load(Path(__file__).with_name("deviations.toml")), Count()
         for k in self.programs:

@@ -13,7 +13,7 @@ from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.session import examine, write
 
-from .families import FAMILIES, WITHOUT  # noqa: F401  WITHOUT: the plugin reads it here
+from .families import FAMILIES
 
 try:
     from refgrad.torch.observe import observe, plain_arithmetic

@@ -7,11 +7,12 @@ of any framework, and a judge that says with derived bounds whether somebody els
 from __future__ import annotations
 
 from refgrad import elementwise_functions, functions, linalg_functions, nn  # noqa: F401  they register on import
+from refgrad.draw import draw
 from refgrad.errors import GradientMismatch, RefgradError
 from refgrad.graph import Graph
 from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
-    "GradientMismatch", "Graph", "RefgradError", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "nn", "value_and_grad", "vjp",
+    "GradientMismatch", "Graph", "RefgradError", "draw", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "nn", "value_and_grad", "vjp",
 ]  # fmt: skip

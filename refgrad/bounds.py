@@ -10,64 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from refgrad.formats import CPU_ULP, FORMATS, Format, format_of
+
 Array = Any
 RoundingRule = Callable[..., Any]
-
-# Largest error in ULP that vector libraries document for these functions on CPUs (SLEEF, MKL VML); 1 ULP <= 2u relative.
-CPU_ULP = MappingProxyType({
-    "exp": 2.0, "exp2": 2.0, "expm1": 2.0, "log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.0, "tanh": 1.0, "power": 1.0,
-    "sin": 3.5, "cos": 3.5, "tan": 3.5, "arcsin": 3.5, "arccos": 3.5, "arctan": 3.5, "arctan2": 3.5, "sinh": 2.0, "cosh": 2.0,
-    "arcsinh": 2.0, "arccosh": 2.0, "arctanh": 2.0, "sqrt": 1.0, "cbrt": 1.0, "hypot": 2.0, "reciprocal": 0.5, "sigmoid": 6.0,
-    "softplus": 4.0, "logaddexp": 4.0,
-})  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A floating-point format as the judge sees it: unit roundoff, accumulation, underflow, and a wider format to judge in."""
-
-    name: str
-    u: float  # unit roundoff of storage
-    u_acc: float  # unit roundoff in which kernels accumulate
-    eta: float  # half the smallest subnormal, or the smallest normal where the device flushes to zero
-    max: float
-    wide: Any  # NumPy dtype of the reference run
-    bits: int  # significand bits, to tell whether a constant is representable
-    kinks: bool = (
-        True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
-    )
-    ranged: bool = False  # whether what is computed from a result beyond the range counts as undefined (extreme operands)
-    ulp_table: Any = field(default_factory=lambda: CPU_ULP)
-
-    def ulp(self, name: str) -> float:
-        """Largest error of the function in ULP: the documented one; half formats compute in float32 and round once to storage."""
-        documented = float(self.ulp_table[name])
-        return documented if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u
-
-    def store(self, y: Array, e: Array = 0.0) -> Array:
-        """What one rounding to storage adds to a value of magnitude at most |y| + e."""
-        return self.u * (np.abs(y) + e) + self.eta
-
-
-_WIDE64 = np.dtype(np.longdouble)
-FORMATS: dict[str, Format] = {
-    "float64": Format(
-        "float64", 2.0**-53, 2.0**-53, 2.0**-1075 or 5e-324, float(np.finfo(np.float64).max), _WIDE64, 53
-    ),
-    "float32": Format(
-        "float32", 2.0**-24, 2.0**-24, 2.0**-150, float(np.finfo(np.float32).max), np.dtype(np.float64), 24
-    ),
-    "bfloat16": Format(
-        "bfloat16", 2.0**-8, 2.0**-24, 2.0**-134, 3.3895313892515355e38, np.dtype(np.float64), 8
-    ),
-    "float16": Format("float16", 2.0**-11, 2.0**-24, 2.0**-25, 65504.0, np.dtype(np.float64), 11),
-}
+__all__ = ["CPU_ULP", "FORMATS", "Format", "RoundingRule", "format_of"]
 
 
 def reference_slack(fmt: Format) -> float:
@@ -336,6 +287,11 @@ def partial_overflow(
     return np.where(unsafe, promised, radius)
 
 
+def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
+    """Relative error of a sum of products whose operands are cut to fewer bits (TF32), and which rounds towards zero; else 0."""
+    return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
+
+
 def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any, terms: int) -> Array:
     """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
     a, b = np.abs(xs[0]), np.abs(xs[1])
@@ -356,6 +312,6 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
             forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),
         )
         radius = np.where((left > 0) | (right > 0), np.nan, radius)
-    radius = radius + terms * fmt.u_acc * size + terms * fmt.eta
+    radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
     return partial_overflow(fmt, forward, y, radius, size, (a, b), params)

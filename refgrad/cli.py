@@ -13,7 +13,8 @@ DTYPES = (
     "float32",
     "bfloat16",
     "float16",
-)  # refgrad.bounds.FORMATS, without loading NumPy for --help
+    "tf32",
+)  # refgrad.formats.DTYPES, without loading NumPy for --help
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
@@ -53,9 +54,11 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         action="append",
         metavar="NAME",
-        help="graphs, mlp, softmax, matmul or ops (repeatable; default: all)",
+        help="graphs, mlp, softmax, matmul, ops or textbook (repeatable; default: all)",
     )
-    suite.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; default: all four")
+    suite.add_argument(
+        "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the devices have"
+    )
     suite.add_argument(
         "--device",
         action="append",

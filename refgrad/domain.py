@@ -25,8 +25,11 @@ class Interval:
         x = np.asarray(x)
         if x.size == 0:
             return True
-        inside = bool(np.all(x >= self.low + self.margin) and np.all(x <= self.high - self.margin))
-        return inside and (self.hole is None or bool(np.all(np.abs(x - self.hole) >= self.margin)))
+        return bool(
+            (self.low == -np.inf or x.min() >= self.low + self.margin)
+            and (self.high == np.inf or x.max() <= self.high - self.margin)
+            and (self.hole is None or np.abs(x - self.hole).min() >= self.margin)
+        )
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
         """Random elements inside, of moderate size."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import NoRuleError
+from refgrad.errors import NoRuleError, TracingError
+from refgrad.op import Traced
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
 from refgrad.trace import implements
 
@@ -72,7 +73,11 @@ def float_power(x1: Array, x2: Array) -> Array:
 
 @implements(np.ldexp)
 def ldexp(x1: Array, x2: Array) -> Array:
-    """np.ldexp: x1 times 2 to an integer power."""
+    """np.ldexp: x1 times 2 to an integer power. Raises TracingError for an exponent that is being differentiated."""
+    if isinstance(x2, Traced):
+        raise TracingError(
+            "np.ldexp takes an integer exponent, which has no derivative. Write x1 * np.exp2(x2)."
+        )
     return x1 * np.ldexp(x1.dtype.type(1), x2)
 
 

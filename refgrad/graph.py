@@ -9,7 +9,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -272,6 +272,23 @@ class Graph:
             if bars[k] is None
         }
         return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
+
+    # --- drawing: the room above this one puts its painter here ---
+
+    painter: ClassVar[Callable[..., str] | None] = None
+
+    def draw(self, *args: Any, local: bool = False, node: int | str | None = None) -> str:
+        """The graph as SVG text, with the numbers of the last forward and backward or for ``args``: see ``refgrad.draw``."""
+        if Graph.painter is None:
+            raise GraphError("nothing that draws is loaded: import refgrad")
+        return Graph.painter(self, *args, local=local, node=node)
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows; its own words where the graph cannot be drawn."""
+        try:
+            return self.draw()
+        except GraphError:
+            return None
 
     # --- JSON ---
 

@@ -94,19 +94,19 @@ class Recorder:
         """One item a (family, dtype, device, block of cases)."""
         if "conformance_item" not in metafunc.fixturenames:
             return
-        from refgrad.bounds import FORMATS
+        from refgrad.formats import DTYPES, judged_on
         from refgrad.testing.session import Item
 
         option = self.config.getoption
-        families, without = metafunc.module.FAMILIES, metafunc.module.WITHOUT
+        families = metafunc.module.FAMILIES
         items, total = [], int(option("--refgrad-examples"))
         for start in range(0, total, BLOCK):
-            for family in option("--refgrad-family") or families:
+            for family in [f for f in option("--refgrad-family") or families if f in families]:
                 for device in option("--refgrad-device") or ["cpu"]:
-                    for dtype in option("--refgrad-dtype") or list(FORMATS):
-                        size = min(BLOCK, total - start)
-                        if dtype in without.get(family, ()):
+                    for dtype in option("--refgrad-dtype") or DTYPES:
+                        if not judged_on(device, dtype):
                             continue
+                        size = min(BLOCK, total - start)
                         items.append(
                             Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))
                         )

@@ -7,11 +7,12 @@ with bounds. Idea: ball arithmetic (Arb; Higham, ch. 3).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import Format
+from refgrad.formats import FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
 from refgrad.trace import TracedArray
 
@@ -77,6 +78,21 @@ def exact(x: Array, fmt: Format) -> Ball:
 
 def lift(x: Any, fmt: Format) -> Ball:
     """A constant met by a Ball: a number that the judged format cannot hold carries its rounding."""
+    if x.__class__ in _NUMBERS and x != 0:  # of zeros there are two, and they are equal
+        return _number(x, fmt.name)
+    return _constant(x, fmt)
+
+
+_NUMBERS = (float, int)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _number(x: float, name: str) -> Ball:
+    """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
+    return _constant(x, FORMATS[STORAGE.get(name, name)])
+
+
+def _constant(x: Any, fmt: Format) -> Ball:
     x = np.asarray(x)
     if x.dtype.kind != "f":
         return Ball(x, None, fmt)
@@ -110,7 +126,8 @@ _CARRIED = {"float64", "float32", "float16"}  # NumPy rounds to these itself
 def parts(x: Any) -> tuple[Array, Array]:
     """Value and radius of a result; a plain array is exact."""
     if type(x) is Ball:
-        return x.value, np.zeros(x.shape) if x.radius is None else np.broadcast_to(x.radius, x.shape)
+        radius = np.zeros(x.shape) if x.radius is None else x.radius
+        return x.value, radius if np.shape(radius) == x.shape else np.broadcast_to(radius, x.shape)
     x = np.asarray(x)
     return x, np.zeros(x.shape)
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refgrad import __version__
-from refgrad.bounds import FORMATS
-from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError, ResultsWriteError
+from refgrad.formats import DTYPES
 from refgrad.testing import running
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
@@ -31,7 +31,8 @@ from refgrad.testing.verdict import DISAGREE, ERROR
 if TYPE_CHECKING:
     from refgrad.progress import Progress
 
-PARTS = ("test_families.py", "test_mutants.py")  # what a run consists of
+TEXTBOOK = "textbook"  # the family whose items are written down, not generated
+GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
@@ -52,15 +53,9 @@ def location() -> tuple[str, Path]:
 
 
 def families() -> dict[str, Any]:
-    """The families of the suite by name."""
+    """The families of generated cases by name."""
     package, _ = location()
     return dict(importlib.import_module(f"{package}.families").FAMILIES)
-
-
-def _without() -> dict[str, tuple[str, ...]]:
-    """By family, the formats it does not judge yet."""
-    package, _ = location()
-    return dict(importlib.import_module(f"{package}.families").WITHOUT)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,22 +66,20 @@ def run(args: argparse.Namespace) -> int:
     from refgrad.progress import Progress
     from refgrad.torch import observe
 
-    known = families()
-    wanted = args.family or list(known)
-    if set(wanted) - known.keys():
-        raise ArgumentError(
-            f"no family named {sorted(set(wanted) - known.keys())}; there are {sorted(known)}"
-        )
-    dtypes, without = args.dtype or list(FORMATS), _without()
-    pairs = sum(dtype not in without.get(name, ()) for name in wanted for dtype in dtypes)
-    if not pairs:
-        raise ArgumentError(f"the families {wanted} are not judged in {dtypes} yet")
+    generated = families()
+    known = [*generated, TEXTBOOK]
+    wanted = args.family or known
+    if set(wanted) - set(known):
+        raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
     shard = Shard.read(args.shard) if args.shard else None
-    devices = args.device or _present(observe)
-    for name in devices:
-        observe.device(name)  # a missing device ends the run here, by name
     missing = _missing(observe, args.require_device or ())
+    devices = args.device or _present(observe)
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
+    default = _formats() if wanted == [TEXTBOOK] else DTYPES
+    dtypes = [d for d in args.dtype or default if _judged(observe, d, devices, asked=bool(args.dtype))]
+    items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
+    if wanted == [TEXTBOOK] and not items:
+        raise ArgumentError(f"the family {TEXTBOOK} is for {' and '.join(_formats())}, not for {dtypes}")
     examples = args.examples or PROFILES[args.profile]
     seed = (
         args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
@@ -104,12 +97,13 @@ def run(args: argparse.Namespace) -> int:
         {
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
             "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
-            "workers": workers, "modes": _modes(), "shard": str(shard or ""), "missing": missing,
+            "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
             "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations()], "environment": environment(observe),
         }
     )  # fmt: skip
     start = time.monotonic()
-    total = pairs * len(devices) * examples
+    drawn = sum(name in generated for name in wanted) * examples
+    total = items + drawn * sum(observe.supported(name, d) for name in devices for d in dtypes)
     progress = Progress(total // shard.count if shard else total, results)
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -190,7 +184,7 @@ def _pytest_arguments(
 ) -> list[str]:
     _, folder = location()
     arguments = [
-        *[str(folder / name) for name in PARTS],
+        *[str(folder / name) for name in _parts(wanted)],
         "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull,
         f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         f"--refgrad-results={(out / 'results.jsonl').resolve()}", f"--refgrad-examples={examples}", f"--refgrad-seed={seed}",
@@ -200,6 +194,14 @@ def _pytest_arguments(
         alone = any(d != "cpu" for d in devices)  # one process at a time owns a GPU
         arguments += ["-p", "xdist.plugin", "-n", str(1 if alone else workers), "--max-worker-restart=100"]
     return arguments
+
+
+def _judged(observe: Any, dtype: str, devices: list[str], *, asked: bool) -> bool:
+    """Whether a device has the dtype. Raises DeviceMissingError, and DtypeError for a dtype that was asked for and none has."""
+    there = [name for name in devices if observe.supported(name, dtype)]
+    if asked and not there:
+        raise DtypeError(f"dtype {dtype!r} was asked for, but none of the devices {devices} computes in it")
+    return bool(there)
 
 
 def _present(observe: Any) -> list[str]:
@@ -214,10 +216,28 @@ def _deviations() -> list[Deviation]:
     return load(location()[1] / "deviations.toml")
 
 
-def _modes() -> list[str]:
+def _modes(wanted: list[str]) -> list[str]:
+    """What is compared in these families, in the order of a report."""
     from refgrad.testing import MODES
 
-    return list(MODES)
+    generated = MODES if set(wanted) - {TEXTBOOK} else ()
+    return [*generated, *(_textbook().MODES if TEXTBOOK in wanted else ())]
+
+
+def _parts(wanted: list[str]) -> tuple[str, ...]:
+    """The files of the suite that these families need. The items of the textbook come first: one of them is long."""
+    return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
+
+
+def _textbook() -> Any:
+    """The package with the items of the textbook."""
+    package, _ = location()
+    return importlib.import_module(f"{package}.textbook")
+
+
+def _formats() -> list[str]:
+    """The formats that items of the textbook are for."""
+    return list(dict.fromkeys(d for item in _textbook().ITEMS for d in item.dtypes))
 
 
 def environment(observe: Any) -> dict[str, Any]:

@@ -31,12 +31,10 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         assert stop.value.code == 2
 
 
-def test_what_is_not_judged_yet_is_said(capsys) -> None:
+def test_what_no_device_computes_in_is_said(capsys) -> None:
     pytest.importorskip("torch")
-    assert (
-        main(["conformance", "--family", "ops", "--dtype", "bfloat16"]) == 2
-    )  # not judged yet: said, not passed over
-    assert "['ops'] are not judged in ['bfloat16'] yet" in capsys.readouterr().err
+    assert main(["conformance", "--dtype", "tf32", "--device", "cpu"]) == 2  # said, not passed over
+    assert "none of the devices ['cpu'] computes in it" in capsys.readouterr().err
 
 
 def test_the_table_of_ops(capsys) -> None:

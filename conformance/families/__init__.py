@@ -20,6 +20,3 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "matmul": matmul,
     "ops": ops,
 }
-
-# Formats that a family does not judge yet: at extremes of so short a range its ops have not been looked into.
-WITHOUT: dict[str, tuple[str, ...]] = {"ops": ("bfloat16", "float16")}

@@ -14,7 +14,16 @@ from refgrad.testing.source import Source
 Array = Any
 
 # The NumPy dtype that holds each judged format exactly.
-CARRIER = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
+CARRIER = {
+    "float64": np.float64,
+    "float32": np.float32,
+    "float16": np.float16,
+    "bfloat16": np.float32,
+    "tf32": np.float32,
+}
+# torch has no factorisation of half-precision matrices, and does not say which arithmetic those of a solver's library use.
+FACTORISED = frozenset({"det", "inv", "solve", "logabsdet"})
+ABSENT = {"float16": FACTORISED, "bfloat16": FACTORISED, "tf32": FACTORISED}
 # float16 overflows at 2^16: cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
 # Nothing can be said about an overflow, and little about what infinities turn into.
 LARGEST_SLOPE = {"float16": 2.0**11}

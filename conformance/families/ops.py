@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
+from refgrad.formats import FORMATS, STORAGE
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
 from refgrad.testing.case import Case
 from refgrad.testing.source import Source
 
-from .arrays import CARRIER, finish, rounded
+from .arrays import ABSENT, CARRIER, FACTORISED, finish, rounded
 
 Array = Any
 Params = dict[str, Any]
@@ -32,6 +33,7 @@ NAMES = tuple(
         if op.torch is not None and op.signature.differentiable and name != "astype"
     )
 )
+IN_HALF = tuple(name for name in NAMES if name not in FACTORISED)
 MATRICES = ("det", "logabsdet")  # of singular matrices, too
 INVERTED = ("inv", "solve")  # an exactly singular matrix raises here
 MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
@@ -58,8 +60,8 @@ def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
     big, small, least = {
         "float64": (1.7976931348623157e308, 2.0**-1022, 2.0**-1074), "float32": (3.4028234663852886e38, 2.0**-126, 2.0**-149),
         "bfloat16": (3.3895313892515355e38, 2.0**-126, 2.0**-133), "float16": (65504.0, 2.0**-14, 2.0**-24),
-    }[dtype]  # fmt: skip
-    u = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}[dtype]
+    }[STORAGE.get(dtype, dtype)]  # fmt: skip
+    u = FORMATS[STORAGE.get(dtype, dtype)].u
     if kind == "tiny":
         return (small, least, np.sqrt(small), small / 4, 3 * least, u, u * u, 1e3 * small, np.sqrt(small) / 8)
     if kind == "huge":
@@ -218,7 +220,7 @@ def draw_plain(source: Source, op: Op) -> Drawn:
 
 def ops(source: Source, dtype: str) -> Case:
     """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
-    op = REGISTRY[source.choice(NAMES)]
+    op = REGISTRY[source.choice(IN_HALF if dtype in ABSENT else NAMES)]
     operands, params = draw(source, op, dtype)
     graph, inputs = Graph(), {}
     for x in operands:

@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops.selection import masked
 
 Array = Any
@@ -39,10 +39,28 @@ def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     return carried + steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
-sigmoid = register(
+def _complement(x: Array) -> Array:
+    return _sigmoid(-x)
+
+
+def _complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Kernels subtract a rounded sigmoid from 1: its error stays in full, and the difference rounds once more."""
+    s = _sigmoid(xs[0])
+    return _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params) + fmt.u * y
+
+
+# 1 - sigmoid(x) without the difference, which has lost every digit from x = 37 on.
+complement = register(
+    "sigmoid_complement", _complement,
+    jvp=lambda x_dot, x, y: -x_dot * (y * sigmoid(x)),
+    vjp=lambda y_bar, x, y: -y_bar * y * sigmoid(x),
+    rounding=_complement_rounding,
+)  # fmt: skip
+
+sigmoid: Op = register(
     "sigmoid", _sigmoid,
-    jvp=lambda x_dot, y: x_dot * ((1 - y) * y),
-    vjp=lambda y_bar, y: y_bar * (1 - y) * y,
+    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
+    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
     rounding=_sigmoid_rounding,
     torch=lambda torch, x: torch.sigmoid(x),
     special=(
@@ -60,8 +78,8 @@ def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
 # Sigmoid as the derivative of softplus: kernels compute it in another order than sigmoid itself, whose value near 1 is sharper.
 sigmoid_quotient = register(
     "sigmoid_quotient", _sigmoid,
-    jvp=lambda x_dot, y: x_dot * ((1 - y) * y),
-    vjp=lambda y_bar, y: y_bar * (1 - y) * y,
+    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
+    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
     rounding=_quotient_rounding,
 )  # fmt: skip
 

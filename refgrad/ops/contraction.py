@@ -143,7 +143,11 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
     full = forward(*size, **params)
     tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
-    radius = radius + steps * fmt.u_acc * full + (terms * max(later) * fmt.eta if n > 1 else 0.0)
+    radius = (
+        radius
+        + (steps * fmt.u_acc + bounds.shortened(fmt, steps, n)) * full
+        + (terms * max(later) * fmt.eta if n > 1 else 0.0)
+    )
     radius = bounds.partial_overflow(fmt, forward, y, radius, full, size, params)
     if (
         n > 2 and math.prod(tops) * terms > fmt.max

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,20 @@ def _var_radius(
     return np.where((most > fmt.max) & (np.abs(y) - total < fmt.max), np.inf, total)
 
 
+def _accumulating(fmt: Any, where: Any) -> Any:
+    """With a mask there is no single kernel: each step stores what the next one takes up."""
+    return fmt if where is True else replace(fmt, u_acc=fmt.u)
+
+
 def _var_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    fmt = _accumulating(fmt, params["where"])
     radius = _var_radius(fmt, y, xs, es, **params)
     return radius + 2 * fmt.store(y, radius)
 
 
 def _std_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
     """sqrt of the interval of the variance; its squares may underflow or overflow where the deviation itself does not."""
-    variance = y * y
+    fmt, variance = _accumulating(fmt, params["where"]), y * y
     radius = _var_radius(fmt, variance, xs, es, **params) + 2 * fmt.store(variance)
     carried = np.where(
         radius < variance,

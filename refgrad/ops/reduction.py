@@ -124,7 +124,7 @@ mean = register(
     "mean", _mean,
     jvp=lambda x_dot, axis, keepdims, where: np.mean(x_dot, axis=axis, keepdims=keepdims, where=where),
     vjp=lambda y_bar, x_shape, axis, keepdims, where: masked(
-        spread(y_bar / number(x_shape, axis, keepdims, where), x_shape, axis, keepdims), where
+        spread(y_bar, x_shape, axis, keepdims) / number(x_shape, axis, True, where), where
     ),
     rounding=_mean_rounding,
     torch=lambda torch, x, axis=None, keepdims=False, where=True: torch_mean(torch, x, axis, keepdims, where),

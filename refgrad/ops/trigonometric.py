@@ -119,16 +119,17 @@ def _sample_arctan2(rng: np.random.Generator) -> Sample:
     return (radius * np.sin(angle), radius * np.cos(angle)), {}
 
 
-# Angle of the point (x2, x1): r^2 would overflow or vanish, so the derivative (x2, -x1)/r^2 divides by r twice.
+# Angle of the point (x2, x1): r^2 would overflow or vanish, so the derivative (x2, -x1)/r^2 divides by r twice. It multiplies first, as
+# kernels may: a tiny cotangent then underflows before a small r brings it back, and the bound knows.
 arctan2 = register(
     "arctan2", np.arctan2,
     jvp={
-        "x1": lambda x1_dot, x1, x2: x1_dot * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
-        "x2": lambda x2_dot, x1, x2: -x2_dot * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2),
+        "x1": lambda x1_dot, x1, x2: x1_dot * x2 / np.hypot(x1, x2) / np.hypot(x1, x2),
+        "x2": lambda x2_dot, x1, x2: -x2_dot * x1 / np.hypot(x1, x2) / np.hypot(x1, x2),
     },
     vjp={
-        "x1": lambda y_bar, x1, x2: y_bar * (x2 / np.hypot(x1, x2)) / np.hypot(x1, x2),
-        "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.hypot(x1, x2)) / np.hypot(x1, x2)),
+        "x1": lambda y_bar, x1, x2: y_bar * x2 / np.hypot(x1, x2) / np.hypot(x1, x2),
+        "x2": lambda y_bar, x1, x2: -(y_bar * x1 / np.hypot(x1, x2) / np.hypot(x1, x2)),
     },
     rounding=_arctan2_rounding,
     torch=lambda torch, x1, x2: torch.arctan2(x1, x2),
@@ -198,9 +199,11 @@ def _sinc(x: Array, order: int = 0) -> Array:
 
 
 def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Kernels evaluate the closed form: pi x carries 2u, and order n divides by x again n times, which cancels near 0.
+    """Away from 0 kernels may evaluate the closed form: pi x carries 2u, and order n divides by x again n times.
 
-    At 0 the value is 0 or a constant +-pi^n/(n + 1): n times pi rounded, n - 1 products, a quotient.
+    For |pi x| <= 1 that cancels until no digit is left, and nobody has to: the power series loses none. Ten of its terms, none
+    greater than the first and alternating, take 2 * 10 operations on a sum whose absolute terms are less than 1.6 times its value.
+    At 0 one term is left, +-pi^n/(n + 1): n times pi rounded, n - 1 products, a quotient.
     """
     n, x = params["order"], xs[0]
     # |s_n| <= pi^n/(n + 1), since s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1.
@@ -219,7 +222,9 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
             2 * fmt.ulp("sin") + 4 + 2 * k + n
         )
         closed = closed + np.pi ** (n - k - 1) * math.perm(n, k) / size ** (k + 1) * steps
-    return carried + np.where(x == 0, 2 * n * fmt.u * np.abs(y), closed) + 2 * fmt.eta
+    if n > 0:
+        closed = np.where(np.abs(np.pi * x) <= 1, np.where(x == 0, 2 * n, 32) * fmt.u * np.abs(y), closed)
+    return carried + closed + 2 * fmt.eta
 
 
 # The order is a parameter, so that the rules hold at 0 for every order of derivative (s'' (0) = -pi^2/3).

@@ -85,7 +85,7 @@ def heat_map(run: Run) -> HeatMap:
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-_DTYPES = ("float64", "float32", "bfloat16", "float16")
+_DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
 _MODES = ("value", "reverse", "forward")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from refgrad.draw.svg import STYLE
 from refgrad.errors import RefgradError
 from refgrad.report import text as words
 from refgrad.report.baseline import Against
@@ -26,6 +27,7 @@ from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.report.textbook import tally, textbook
 from refgrad.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -55,15 +57,16 @@ class Finding:
 def render(run: Run, against: Against | None = None) -> str:
     """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
-    style, code = _asset("style.css"), _asset("table.js")
+    style, code = _asset("style.css") + STYLE, _asset("table.js")
     found = clusters(run)
-    full = findings(found)
+    full, lessons = findings(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), unjudged=unjudged(run), known=known(run), sheets=sheets(run), payload=payload(run),
-        statuses=STATUSES, symbols=SYMBOLS, against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
+        statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
+        against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import CaseFileError
-from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running, _text, _texts
+from refgrad.report import fields
+from refgrad.report.lessons import Lesson
+from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running
 from refgrad.testing.running import left
 
 SCHEMA = 1
@@ -33,6 +35,7 @@ def load(path: str | Path) -> Run:
     results: list[Result] = []
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     crashes: list[Crash] = []
+    lessons: list[Lesson] = []
     running: list[Running] = []
     planned: set[str] = set()
     finished: set[str] = set()
@@ -54,12 +57,14 @@ def load(path: str | Path) -> Run:
                     case "audit":
                         a = Audit.read(record)
                         audits[a.key] = a + audits[a.key] if a.key in audits else a
+                    case "textbook":
+                        lessons.append(Lesson.read(record))
                     case "crash":
                         crashes.append(Crash.read(record))
                     case "plan":
-                        planned |= set(_texts(record, "items"))
+                        planned |= set(fields.texts(record, "items"))
                     case "item":
-                        finished.add(_text(record, "item"))
+                        finished.add(fields.text(record, "item"))
                     case "running":
                         running.append(Running.read(record))
                     case "end":
@@ -68,7 +73,7 @@ def load(path: str | Path) -> Run:
                         raise CaseFileError("a second run begins here; one file holds one run")
                     case other:
                         raise CaseFileError(
-                            f"a record of type {_short(other)}; run, plan, result, audit, item, crash, running or end is expected"
+                            f"a record of type {_short(other)}; run, plan, result, textbook, audit, item, crash, running or end is expected"
                         )
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
@@ -81,7 +86,8 @@ def load(path: str | Path) -> Run:
     running.sort(key=lambda c: (c.item, c.id))
     return Run(
         header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
-        tuple(running), len(planned), tuple(sorted(planned - finished)),
+        lessons=tuple(sorted(lessons, key=lambda x: (x.place, x.id))), running=tuple(running), planned=len(planned),
+        unfinished=tuple(sorted(planned - finished)),
     )  # fmt: skip
 
 

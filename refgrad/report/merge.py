@@ -34,10 +34,11 @@ def merge(runs: Sequence[Run]) -> Run:
         tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
         None,
         any(run.truncated for run in runs),
-        tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
-        sum(run.planned for run in runs),
-        tuple(sorted(name for run in runs for name in run.unfinished)),
-        tuple(map(str, _absent(runs))),
+        lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
+        planned=sum(run.planned for run in runs),
+        unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
+        absent=tuple(map(str, _absent(runs))),
     )
     return replace(run, end=_end(run, runs))
 

@@ -6,86 +6,25 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refgrad.errors import CaseFileError
+from refgrad.report import fields
+from refgrad.report.fields import Json
 from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
+
+if TYPE_CHECKING:
+    from refgrad.report.lessons import Lesson
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
 STATUSES = (DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, AGREE)  # the order in which a reader wants them
 FAILURES = (DISAGREE, ERROR)
-Json = Mapping[str, Any]
-
-_NOTHING: Json = {}
-_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def severity(ratio: float) -> float:
     """A ratio as a number that sorts: NaN, which no bound contains, counts as infinite."""
     return math.inf if math.isnan(ratio) else ratio
-
-
-def _wrong(key: str, value: Any, expected: str) -> CaseFileError:
-    shown = repr(value)
-    return CaseFileError(
-        f'"{key}" is {shown if len(shown) <= 60 else shown[:57] + "..."}; {expected} is expected'
-    )
-
-
-def _text(data: Json, key: str, default: str | None = None, most: int = 1000) -> str:
-    """A text; of a very long one the beginning."""
-    value = data.get(key, default)
-    if not isinstance(value, str):
-        raise _wrong(key, value, "a string")
-    return cut(value, most)
-
-
-def _word(data: Json, key: str, default: str | None = None) -> str:
-    """A text that many records share; it is kept once."""
-    return sys.intern(_text(data, key, default))
-
-
-def _count(data: Json, key: str, default: int | None = None) -> int:
-    value = data.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _wrong(key, value, "a count")
-    return value
-
-
-def _float(data: Json, key: str, default: float | None = None) -> float:
-    value = data.get(key, default)
-    if isinstance(value, str) and value in _NONFINITE:
-        return _NONFINITE[value]
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise _wrong(key, value, 'a number, "nan", "inf" or "-inf"')
-    try:
-        return float(value)
-    except OverflowError:
-        raise _wrong(key, value, "a number that fits a float") from None
-
-
-def _object(data: Json, key: str) -> Json:
-    value = data.get(key)
-    if value is None:
-        return _NOTHING
-    if not isinstance(value, dict):
-        raise _wrong(key, value, "an object")
-    return value
-
-
-def _list(data: Json, key: str) -> list[Any]:
-    value = data.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _wrong(key, value, "a list")
-    return value
-
-
-def _texts(data: Json, key: str) -> tuple[str, ...]:
-    return tuple(cut(str(v), 1000) for v in _list(data, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +45,24 @@ class Element:
     def read(cls, data: Any) -> Element:
         """Raise CaseFileError where ``data`` is not an element."""
         if not isinstance(data, dict):
-            raise _wrong("worst", data, "an object")
-        place = _list(data, "element")
+            raise fields.wrong("worst", data, "an object")
+        place = fields.array(data, "element")
         if not all(isinstance(k, int) for k in place):
-            raise _wrong("element", place, "a list of integers")
+            raise fields.wrong("element", place, "a list of integers")
         node = data.get("node", -1)
         if not isinstance(node, int):
-            raise _wrong("node", node, "a node number")
+            raise fields.wrong("node", node, "a node number")
         return cls(
-            node, _word(data, "op", ""), _word(data, "what", ""), tuple(place), _float(data, "got"),
-            _float(data, "expected"), _float(data, "bound"), _float(data, "ratio"), _float(data, "ulp", math.nan),
-        )  # fmt: skip
+            node,
+            fields.word(data, "op", ""),
+            fields.word(data, "what", ""),
+            tuple(place),
+            fields.number(data, "got"),
+            fields.number(data, "expected"),
+            fields.number(data, "bound"),
+            fields.number(data, "ratio"),
+            fields.number(data, "ulp", math.nan),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,37 +137,49 @@ class Result:
     @classmethod
     def read(cls, data: Json) -> Result:
         """Raise CaseFileError where ``data`` is not a result."""
-        status = _text(data, "status")
+        status = fields.text(data, "status")
         if status not in STATUSES:
-            raise _wrong("status", status, f"one of {', '.join(STATUSES)}")
-        known = _text(data, "known", "")
+            raise fields.wrong("status", status, f"one of {', '.join(STATUSES)}")
+        known = fields.text(data, "known", "")
         if known and status == DISAGREE:
             status = KNOWN
         first = data.get("first_wrong")
         if first is not None and not (isinstance(first, dict) and isinstance(first.get("node"), int)):
-            raise _wrong("first_wrong", first, "a node and an op")
+            raise fields.wrong("first_wrong", first, "a node and an op")
         sensitivity = data.get("sensitivity")
         worst = data.get("worst")
         return cls(
-            id=_text(data, "id"), family=_word(data, "family"), dtype=_word(data, "dtype"),
-            device=_word(data, "device"), mode=_word(data, "mode"), status=sys.intern(status), reason=_word(data, "reason", ""),
-            elements=_count(data, "elements"), loose=_count(data, "loose", 0), blind=_count(data, "blind", 0),
+            id=fields.text(data, "id"),
+            family=fields.word(data, "family"),
+            dtype=fields.word(data, "dtype"),
+            device=fields.word(data, "device"),
+            mode=fields.word(data, "mode"),
+            status=sys.intern(status),
+            reason=fields.word(data, "reason", ""),
+            elements=fields.count(data, "elements"),
+            loose=fields.count(data, "loose", 0),
+            blind=fields.count(data, "blind", 0),
             worst=None if worst is None else Element.read(worst),
-            sensitivity=None if sensitivity is None else _float(data, "sensitivity"),
-            ops={sys.intern(cut(str(op), 1000)): _tally(op, row) for op, row in _object(data, "ops").items()},
-            first_wrong=None if first is None else (first["node"], _text(first, "op", "")),
-            message=_text(data, "message", "", 10_000),
-            worst_elements=tuple(Element.read(e) for e in _list(data, "worst_elements")),
-            script=_text(data, "script", "", 1_000_000), case=_object(data, "case"), known=known,
-            again=_text(data, "again", ""), where=_text(data, "where", ""),
-        )  # fmt: skip
+            sensitivity=None if sensitivity is None else fields.number(data, "sensitivity"),
+            ops={
+                sys.intern(cut(str(op), 1000)): _tally(op, row) for op, row in fields.obj(data, "ops").items()
+            },
+            first_wrong=None if first is None else (first["node"], fields.text(first, "op", "")),
+            message=fields.text(data, "message", "", 10_000),
+            worst_elements=tuple(Element.read(e) for e in fields.array(data, "worst_elements")),
+            script=fields.text(data, "script", "", 1_000_000),
+            case=fields.obj(data, "case"),
+            known=known,
+            again=fields.text(data, "again", ""),
+            where=fields.text(data, "where", ""),
+        )
 
 
 def _tally(op: str, row: Any) -> tuple[int, int, float]:
     if not isinstance(row, list) or len(row) != 3:
-        raise _wrong(f"ops.{op}", row, "a list of nodes, elements and worst ratio")
+        raise fields.wrong(f"ops.{op}", row, "a list of nodes, elements and worst ratio")
     data = {"nodes": row[0], "elements": row[1], "ratio": 0.0 if row[2] is None else row[2]}
-    return _count(data, "nodes"), _count(data, "elements"), _float(data, "ratio")
+    return fields.count(data, "nodes"), fields.count(data, "elements"), fields.number(data, "ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,15 +206,29 @@ class Header:
     @classmethod
     def read(cls, data: Json) -> Header:
         """Raise CaseFileError where ``data`` is not the beginning of a run."""
-        around = _object(data, "environment")
+        around = fields.obj(data, "environment")
         return cls(
-            _text(data, "refgrad", ""), _text(data, "started", ""), _texts(data, "command"), cut(str(data.get("seed", "")), 1000),
-            cut(str(data.get("profile") or ""), 1000), _texts(data, "families"), _texts(data, "dtypes"), _texts(data, "devices"),
-            _texts(data, "modes"), {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(around.items()) if k != "devices"},
-            {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(_object(around, "devices").items())},
-            tuple((_text(d, "id"), _text(d, "reason", ""), _text(d, "link", "")) for d in _list(data, "deviations") if isinstance(d, dict)),
-            _text(data, "shard", ""), tuple(sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in _object(data, "missing").items())),
-        )  # fmt: skip
+            fields.text(data, "refgrad", ""),
+            fields.text(data, "started", ""),
+            fields.texts(data, "command"),
+            cut(str(data.get("seed", "")), 1000),
+            cut(str(data.get("profile") or ""), 1000),
+            fields.texts(data, "families"),
+            fields.texts(data, "dtypes"),
+            fields.texts(data, "devices"),
+            fields.texts(data, "modes"),
+            {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(around.items()) if k != "devices"},
+            {cut(str(k), 100): cut(str(v), 1000) for k, v in sorted(fields.obj(around, "devices").items())},
+            tuple(
+                (fields.text(d, "id"), fields.text(d, "reason", ""), fields.text(d, "link", ""))
+                for d in fields.array(data, "deviations")
+                if isinstance(d, dict)
+            ),
+            fields.text(data, "shard", ""),
+            tuple(
+                sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in fields.obj(data, "missing").items())
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +260,13 @@ class Audit:
     def read(cls, data: Json) -> Audit:
         """Raise CaseFileError where ``data`` is not an audit."""
         return cls(
-            _text(data, "mutation"), _text(data, "dtype", ""), _count(data, "planted"),
-            _count(data, "equivalent", 0), _count(data, "caught"), _word(data, "check", NODE_BY_NODE),
-        )  # fmt: skip
+            fields.text(data, "mutation"),
+            fields.text(data, "dtype", ""),
+            fields.count(data, "planted"),
+            fields.count(data, "equivalent", 0),
+            fields.count(data, "caught"),
+            fields.word(data, "check", NODE_BY_NODE),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +280,9 @@ class Crash:
     @classmethod
     def read(cls, data: Json) -> Crash:
         """Raise CaseFileError where ``data`` is not a crash."""
-        return cls(_text(data, "worker", ""), _text(data, "item", ""), _text(data, "reason", ""))
+        return cls(
+            fields.text(data, "worker", ""), fields.text(data, "item", ""), fields.text(data, "reason", "")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +298,10 @@ class Running:
     def read(cls, data: Json) -> Running:
         """Raise CaseFileError where ``data`` is no such case."""
         return cls(
-            _text(data, "worker", ""), _text(data, "item", ""), _text(data, "id"), _object(data, "case")
+            fields.text(data, "worker", ""),
+            fields.text(data, "item", ""),
+            fields.text(data, "id"),
+            fields.obj(data, "case"),
         )
 
 
@@ -335,7 +316,11 @@ class End:
     @classmethod
     def read(cls, data: Json) -> End:
         """Raise CaseFileError where ``data`` is not the end of a run."""
-        return cls(_count(data, "exit"), _text(data, "finished", ""), _float(data, "seconds", math.nan))
+        return cls(
+            fields.count(data, "exit"),
+            fields.text(data, "finished", ""),
+            fields.number(data, "seconds", math.nan),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +333,7 @@ class Run:
     crashes: tuple[Crash, ...] = ()
     end: End | None = None
     truncated: bool = False
+    lessons: tuple[Lesson, ...] = ()
     running: tuple[Running, ...] = ()
     planned: int = 0
     unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end

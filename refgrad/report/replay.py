@@ -1,4 +1,4 @@
-"""Values and gradients of every node of a failing case, derived again from the case itself, to be written into its drawing."""
+"""Graphs that a results file carries, run again in float64: their values and gradients go into drawings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.draw import draw as svg
+from refgrad.draw.svg import STYLE
 from refgrad.encode import decode_array
 from refgrad.graph import Graph
-from refgrad.report.records import Json
+from refgrad.report.fields import Json
 from refgrad.report.text import short
 
 MOST_NODES, MOST_ELEMENTS = 60, 10_000
@@ -40,6 +42,16 @@ def replay(case: Json, *, backward: bool) -> Replay | None:
         return None
 
 
+def drawn(case: Json) -> str:
+    """The case's graph as SVG, run forward and backward, without the style sheet that all drawings share; empty where that cannot be."""
+    try:
+        with _little_memory():
+            graph = _run(case, backward=True)
+            return "" if graph is None else svg(graph).replace(f"<style>{STYLE}</style>", "")
+    except Exception:  # noqa: BLE001 - see above
+        return ""
+
+
 @contextlib.contextmanager
 def _little_memory() -> Iterator[None]:
     """Where the system can, refuse what a case asks for beyond this much memory: it may come from anywhere."""
@@ -59,6 +71,15 @@ def _little_memory() -> Iterator[None]:
 
 
 def _replay(case: Json, backward: bool) -> Replay | None:
+    graph = _run(case, backward)
+    if graph is None:
+        return None
+    empty = [None] * len(graph.nodes)
+    return Replay(tuple(map(_shown, graph.values or empty)), tuple(map(_shown, graph.cotangents or empty)))
+
+
+def _run(case: Json, backward: bool) -> Graph | None:
+    """The graph after a run; None for a large one."""
     graph = Graph.from_dict(case["graph"])
     inputs = {name: _wide(decode_array(x)) for name, x in case["inputs"].items()}
     held = [n.value for n in graph.nodes if n.value is not None]
@@ -68,8 +89,7 @@ def _replay(case: Json, backward: bool) -> Replay | None:
         graph.forward(inputs)
         if backward and "cotangent" in case:
             graph.backward(_wide(decode_array(case["cotangent"])))
-    empty = [None] * len(graph.nodes)
-    return Replay(tuple(map(_shown, graph.values or empty)), tuple(map(_shown, graph.cotangents or empty)))
+    return graph
 
 
 def _wide(x: Any) -> Any:

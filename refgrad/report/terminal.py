@@ -12,11 +12,13 @@ from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.power import totals, weakest
 from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.text import brief, cut, one_line, percent
+from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
+from refgrad.report.textbook import FLAGGED, textbook
 from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
 MOST = 8  # clusters, and reasons
+_SAID = {DISAGREE: "wrong"}  # the word of the table above
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 
@@ -53,6 +55,7 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
         )
     if known(run):
         lines.append("")
+    lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
     lines += _compared(against)
@@ -78,6 +81,20 @@ def _judged(run: Run) -> list[str]:
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _textbook(run: Run) -> list[str]:
+    """One line: how many items of the lectures agree, and the names of those that do not or that carry a flag."""
+    rows = textbook(run)
+    if not rows:
+        return []
+    agree = sum(r.status == AGREE for r in rows)
+    text = f"textbook  {several(agree, 'item agrees', 'items agree')}".replace(NARROW, ",")
+    for status in (FLAGGED, DISAGREE, ERROR, UNDECIDED):
+        ids = [one_line(r.lesson.id) for r in rows if r.status == status]
+        if ids:
+            text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
+    return [*textwrap.wrap(text, WIDTH, subsequent_indent=" " * 10, max_lines=4, placeholder=" ..."), ""]
 
 
 def _audited(run: Run) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS, Format
+from refgrad.formats import Format, format_of
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
@@ -32,7 +32,7 @@ class Anchored(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
-        fmt = FORMATS[case.dtype] if fmt is None else fmt
+        fmt = format_of(case.dtype, case.device) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
         self.sharp = replace(self.fmt, kinks=False)
@@ -43,6 +43,7 @@ class Anchored(Judge):
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
+        self.met: dict[tuple[int, int], list[points.Patch]] = {}
 
     def _exact(self, x: Array) -> Any:
         return exact(x, self.fmt) if x.dtype.kind == "f" else x
@@ -62,13 +63,12 @@ class Anchored(Judge):
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
-            operands = tuple(
-                [
-                    Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b
-                    for b in [self.balls[j] for j in node.of]
-                ]
-            )
-            expected = apply(node.op, operands, node.params)
+            if node.op.domain.smooth:  # no jump, so there is nothing to be sharper about
+                expected = self.recomputed_value(k)
+            else:
+                balls = [self.balls[j] for j in node.of]
+                operands = [Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in balls]
+                expected = apply(node.op, tuple(operands), node.params)
             self.ask(
                 tally,
                 ("values", k),
@@ -90,15 +90,7 @@ class Anchored(Judge):
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            active = tuple([tangents[j] is not None for j in node.of])
-            expected = None
-            if any(active) and node.op.signature.differentiable:
-                operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
-                expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
-                if expected is not None:
-                    expected = self._settled_tangent(
-                        node, operands, active, tangents, y, self.seen.values[k], expected
-                    )
+            expected = self._tangent(k, node, tangents)
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
                 expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:
@@ -106,6 +98,17 @@ class Anchored(Judge):
                     tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
                 )
         return tally.verdict()
+
+    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
+        """The expected tangent of node k, None where no derivative reaches it."""
+        active = tuple([tangents[j] is not None for j in node.of])
+        if not any(active) or node.op is None or not node.op.signature.differentiable:
+            return None
+        operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
+        expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+        if expected is None:
+            return None
+        return self._settled_tangent(node, active, tangents, y, self.seen.values[k], expected)
 
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
@@ -156,10 +159,19 @@ class Anchored(Judge):
                     sent.setdefault(j, []).append((blamed, x_bar))
         return tally.verdict()
 
+    def _patches(self, node: Node, position: int) -> list[points.Patch]:
+        """The special points that the operands of a node meet, looked up once."""
+        key = id(node), position
+        if key not in self.met:
+            assert node.op is not None
+            operands = tuple([self.balls[j] for j in node.of])
+            self.met[key] = points.patches(node.op, operands, node.params, position)
+        return self.met[key]
+
     def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
         """A cotangent by the op's special points."""
         assert node.op is not None
-        found = points.patches(node.op, tuple([values[j] for j in node.of]), node.params, position)
+        found = self._patches(node, position)
         single = np.ndim(y_bar) == 0 or (
             np.shape(y_bar) == np.shape(values[node.of[position]])
             and node.op.signature.defaults.keys() <= SHARED
@@ -169,7 +181,6 @@ class Anchored(Judge):
     def _settled_tangent(
         self,
         node: Node,
-        operands: tuple[Any, ...],
         active: tuple[bool, ...],
         tangents: list[Any],
         y: Any,
@@ -187,7 +198,7 @@ class Anchored(Judge):
             return Ball(value, radius, self.fmt)
         low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
         for position, (j, is_active) in enumerate(zip(node.of, active, strict=True)):
-            for places, a, b in points.patches(node.op, operands, node.params, position) if is_active else ():
+            for places, a, b in self._patches(node, position) if is_active else ():
                 if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
                     value[...] = np.nan
                     continue

@@ -11,6 +11,7 @@ from typing import Any
 
 from refgrad.encode import decode_array, encode_array
 from refgrad.errors import CaseFileError
+from refgrad.formats import DTYPES
 from refgrad.graph import Graph
 
 Array = Any
@@ -74,8 +75,8 @@ class Case:
         missing = {"family", "dtype", "graph", "inputs", "tangents", "cotangent"} - data.keys()
         if missing:
             raise CaseFileError(f"the case lacks {sorted(missing)}")
-        if data["dtype"] not in ("float64", "float32", "bfloat16", "float16"):
-            raise CaseFileError(f"dtype {data['dtype']!r}; float64, float32, bfloat16 or float16 is expected")
+        if data["dtype"] not in DTYPES:
+            raise CaseFileError(f"dtype {data['dtype']!r}; one of {list(DTYPES)} is expected")
         graph = Graph.from_dict(data["graph"])
         if len(graph.outputs) != 1:
             raise CaseFileError(f"the graph of a case has one output, got {len(graph.outputs)}")

@@ -27,34 +27,35 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool
     result = Comparison()
     if np.size(got) == 0:
         return result
-    got = np.asarray(got).astype(fmt.wide).ravel()
-    value = np.asarray(value).astype(fmt.wide).ravel()
+    got = np.asarray(got, fmt.wide).ravel()
+    value = np.asarray(value, fmt.wide).ravel()
     bound = np.asarray(radius).ravel() * reference_slack(fmt)
     shape = np.shape(expected) if not hasattr(expected, "shape") else expected.shape
 
     with np.errstate(all="ignore"):
-        magnitude, error = np.abs(value), np.abs(got - value)
-        if np.isfinite(error).all() and np.isfinite(bound).all():  # the usual case: numbers everywhere
-            counted, wrong, skipped = None, error > bound, 0
+        size, error = np.abs(value), np.abs(got - value)
+        if np.isfinite((error + bound).sum()):  # the usual case: numbers everywhere
+            counted, wrong = None, error > bound
+            kept_bound, kept_size = bound, size
         else:
-            counted, wrong, skipped = _exceptional(got, value, bound, magnitude, fmt, nan)
+            counted, wrong, result.skipped = _exceptional(got, value, bound, size, fmt, nan)
             error = np.where(np.isnan(error), np.inf, error)
-        ratio = np.where(error == 0, 0.0, error / bound)  # a bound of zero and an error: infinite
-        ulps = error / (2 * fmt.u * np.maximum(magnitude, fmt.eta / fmt.u))
-        kept_bound, kept_size = (
-            (bound, magnitude) if counted is None else (bound[counted], magnitude[counted])
-        )
-        small = 64 * fmt.eta
-        result.skipped, result.elements = skipped, int(kept_bound.size)
-        result.loose = int((kept_bound > np.maximum(0.1 * kept_size, small)).sum())
-        result.blind = int((kept_bound >= np.maximum(kept_size, small)).sum())
-        seen = kept_size > 0
-        result.sensitivities = (kept_bound[seen] / kept_size[seen]).astype(float)
+            kept_bound, kept_size = bound[counted], size[counted]
+        ratio = np.divide(
+            error, bound, out=np.zeros_like(error), where=error != 0
+        )  # no bound, and an error: infinite
+        result.elements = int(kept_bound.size)
+        result.kept = (kept_bound, kept_size)
+        wide = kept_bound > np.maximum(0.1 * kept_size, 64 * fmt.eta)
+        result.loose = int(np.count_nonzero(wide))
+        if result.loose:
+            result.blind = int(np.count_nonzero(wide & (kept_bound >= kept_size)))
 
     def element(k: int) -> Element:
         place = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
+        ulp = error[k] / (2 * fmt.u * max(size[k], fmt.eta / fmt.u))
         return Element(
-            float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulps[k]), place, what
+            float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulp), place, what
         )
 
     if result.elements:
@@ -66,12 +67,12 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool
 
 
 def _exceptional(
-    got: Array, value: Array, bound: Array, magnitude: Array, fmt: Format, nan: bool
+    got: Array, value: Array, bound: Array, size: Array, fmt: Format, nan: bool
 ) -> tuple[Array, Array, int]:
     """Which elements count, which are wrong, and how many define nothing, where NaN, infinities or endless bounds are about."""
     finite, endless = np.isfinite(value), np.isinf(value)
     defined = ~np.isnan(value) & ~np.isnan(bound) & ~(np.isinf(bound) & finite)
-    overflow = finite & np.isinf(got) & (magnitude + bound >= fmt.max) & (np.sign(got) == np.sign(value))
+    overflow = finite & np.isinf(got) & (size + bound >= fmt.max) & (np.sign(got) == np.sign(value))
     counted = defined & finite & ~overflow
     within = np.abs(got - value) <= bound
     wrong = (counted & ~within) | (defined & endless & (got != value))

@@ -1,6 +1,6 @@
 """Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
 
-An entry covers disagreements of its ops, modes, dtypes and devices; ``families`` and ``got`` narrow it further. Its
+An entry covers disagreements of its ops, modes, dtypes and devices; ``families``, ``got`` and ``operand`` narrow it further. Its
 evidence is a case file; where that case agrees, the entry is out of date, and the run fails until it is removed.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.modes import BASE
-from refgrad.testing.verdict import DISAGREE, Verdict
+from refgrad.testing.verdict import DISAGREE, Element, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
 _FIELDS = {
@@ -29,7 +29,7 @@ _FIELDS = {
     "link": str,
     "case": str,
 }
-_NARROWING = {"families": list, "got": list}
+_NARROWING = {"families": list, "got": list, "operand": list}
 _ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
 
 
@@ -51,12 +51,17 @@ class Deviation:
         frozenset()
     )  # what the framework gives instead: nan, inf, zero, number; empty: anything
 
-    def applies(
-        self, mode: str, dtype: str, device: str, family: str = "", got: frozenset[str] = frozenset()
-    ) -> bool:
+    operand: tuple[float, ...] = ()  # least and greatest magnitude of an elementwise op's operand; empty: any
+
+    def applies(self, mode: str, dtype: str, device: str, family: str, wrong: list[Element]) -> bool:
         """Whether the entry speaks of this mode, dtype and device, of this family and of such wrong elements."""
         here = mode in self.modes and dtype in self.dtypes and device in self.devices
-        return here and (not self.families or family in self.families) and (not self.got or got <= self.got)
+        return (
+            here
+            and (not self.families or family in self.families)
+            and (not self.got or all(kind(e.got) in self.got for e in wrong))
+            and (not self.operand or all(self.operand[0] <= e.operand <= self.operand[1] for e in wrong))
+        )
 
 
 def kind(x: float) -> str:
@@ -93,12 +98,16 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
     for name, of in (_FIELDS | _NARROWING).items():
         if name in entry and (not isinstance(entry[name], of) or not entry[name]):
             raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
+    limits = entry.get("operand", [0.0, math.inf])
+    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
+        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
     case = path.parent / entry["case"]
     if not case.is_file():
         raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
     return Deviation(
         entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
         entry["versions"], entry["reason"], entry["link"], case, frozenset(entry.get("families", ())), frozenset(entry.get("got", ())),
+        tuple(map(float, entry.get("operand", ()))),
     )  # fmt: skip
 
 
@@ -114,9 +123,13 @@ def mark(
     for v in verdicts:
         if v.status != DISAGREE or not v.accused:
             continue
-        got = frozenset(kind(e.got) for e in v.wrong)
-        entries = [d for d in deviations if d.applies(v.mode, dtype, device, family, got)]
-        covering = [next((d.id for d in entries if set(ops) <= d.ops), "") for ops in v.accused]
+        covering = []
+        for ops in v.accused:
+            wrong = [e for e in v.wrong if e.op == " or ".join(ops)]
+            entries = (d for d in deviations if set(ops) <= d.ops)
+            covering.append(
+                next((d.id for d in entries if d.applies(v.mode, dtype, device, family, wrong)), "")
+            )
         if all(covering):
             v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))
     for v in verdicts:

@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad.bounds import Format
 from refgrad.forward import push
-from refgrad.graph import contributions
+from refgrad.graph import Node, contributions
 from refgrad.op import Op
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import points
@@ -84,7 +84,8 @@ def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
             return _tally(anchored, mode).verdict()
         tangents = [*seen.tangents]
         tangents[output] = answer[0]
-        verdict = Anchored(case, replace(seen, tangents=tangents, unavailable={})).forward()
+        judge = Transposed if mode == PUSHED else Anchored
+        verdict = judge(case, replace(seen, tangents=tangents, unavailable={})).forward()
     else:
         cotangents = [*seen.cotangents]
         cotangents[output] = np.asarray(case.cotangent, float)
@@ -97,6 +98,32 @@ def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
             )
         verdict = Anchored(case, replace(seen, cotangents=cotangents, parts={}, unavailable={})).reverse()
     return _renamed(verdict, mode)
+
+
+class Transposed(Anchored):
+    """Judges a tangent that came as the gradient, in the cotangent, of the gradient.
+
+    It is the transpose of a transpose: sums and products are those of forward mode in another order (a mean divides before it
+    adds), so the wider bound of the two orders holds.
+    """
+
+    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
+        expected = super()._tangent(k, node, tangents)
+        if expected is None:
+            return None
+        inputs = self.graph.inputs
+        xs = [self.balls[j] for j in inputs.values()]
+        wanted = [i for i, j in enumerate(inputs.values()) if tangents[j] is not None]
+
+        def gradient(y_bar: Any) -> tuple[Any, ...]:
+            x_bars = vjp(self.graph, *xs)[1](y_bar)
+            return tuple(x_bars[i] for i in wanted)
+
+        y_bar = exact(self.case.cotangent, self.fmt)
+        x_dots = tuple(tangents[j] for i, j in enumerate(inputs.values()) if i in wanted)
+        (again,) = vjp(gradient, y_bar)[1](x_dots)
+        value, radius = parts(expected)
+        return Ball(value, np.fmax(radius, parts(again)[1]), self.fmt)
 
 
 def _renamed(verdict: Verdict, mode: str) -> Verdict:

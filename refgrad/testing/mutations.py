@@ -355,6 +355,7 @@ SUMS = (
 NARROWER = {
     "float64": 24,
     "float32": 8,
+    "tf32": 8,
     "bfloat16": 4,
     "float16": 4,
 }  # significand bits: float32's, bfloat16's, an 8-bit format's

@@ -6,6 +6,7 @@ expected there, which counts as nothing compared. A set wider than one number be
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,10 @@ def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) ->
 
 
 def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch | None:
-    at, allowed = [np.asarray(a, float) for a in s.at], s.allowed[position]
+    allowed = s.allowed[position]
+    if any(type(a) is float and not (math.isnan(a) or (z == a).any()) for z, a in zip(xs, s.at, strict=True)):
+        return None  # the usual case: no element is there
+    at = [np.asarray(a, float) for a in s.at]
     low, high = NOTHING if allowed is None else (np.asarray(allowed[0], float), np.asarray(allowed[1], float))
     x = xs[position]
     if np.all(low == high):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from refgrad.bounds import FORMATS, Format
+import numpy as np
+
+from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
 from refgrad.testing.observation import Observation
@@ -41,7 +43,7 @@ class Judge:
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
-        self.fmt: Format = FORMATS[case.dtype] if fmt is None else fmt
+        self.fmt: Format = format_of(case.dtype, case.device) if fmt is None else fmt
         self.asked: dict[Place, Question] = {}
 
     def tally(self, mode: str) -> Tally:
@@ -63,6 +65,8 @@ class Judge:
         """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
         found = self._compared(self.seen, place, expected, what, nan)
         found.place = place
+        for e in found.wrong:
+            e.operand = self._magnitude(place[0], node, e.element)
         self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, nan, found)
         tally.add(node, op, found, users)
 
@@ -84,6 +88,14 @@ class Judge:
         )
         return tally.verdict()
 
+    def _magnitude(self, part: str, node: int, element: tuple[int, ...]) -> float:
+        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        of = self.graph.nodes[node].of
+        k = node if part in ("cotangents", "parts") else of[0]
+        x = self.seen.values[k]
+        there = len(element) == np.ndim(x) and all(i < n for i, n in zip(element, np.shape(x), strict=True))
+        return abs(float(x[element])) if there else np.nan
+
     def _compared(self, seen: Observation, place: Place, expected: Any, what: str, nan: bool) -> Comparison:
         part, key = place
         got = getattr(seen, part)[key]
@@ -97,8 +109,8 @@ class Judge:
         if part not in seen.dtypes:
             return ""
         dtype, device = seen.dtypes[part][key], seen.devices[part][key]
-        if dtype is not None and dtype != self.case.dtype:
-            return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.case.dtype}"
+        if dtype is not None and dtype != self.fmt.storage:
+            return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.fmt.storage}"
         if device is not None and device != self.case.device:
             return f"{part[:-1]} of node {key} is on device {device}, expected {self.case.device}"
         return ""

@@ -108,8 +108,17 @@ def now() -> str:
 
 def result_line(case: Case, verdict: Verdict, script: str = "") -> dict[str, Any]:
     """One verdict on one case as a line; the case itself travels along where it is needed to reproduce."""
+    line = verdict_line(case.id, case.family, case.dtype, case.device, verdict)
+    if verdict.status in (DISAGREE, ERROR):
+        line["case"] = case.to_dict()
+        line["script"] = script
+    return line
+
+
+def verdict_line(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> dict[str, Any]:
+    """One verdict as a line, for whatever was judged under that name."""
     line: dict[str, Any] = {
-        "type": "result", "id": case.id, "family": case.family, "dtype": case.dtype, "device": case.device, "mode": verdict.mode,
+        "type": "result", "id": name, "family": family, "dtype": dtype, "device": device, "mode": verdict.mode,
         "status": verdict.status, "reason": verdict.reason, "elements": verdict.elements, "loose": verdict.loose, "blind": verdict.blind,
         "worst": _element(verdict.worst), "sensitivity": verdict.sensitivity, "ops": verdict.ops,
         "first_wrong": None if verdict.first_wrong is None else {"node": verdict.first_wrong[0], "op": verdict.first_wrong[1]},
@@ -117,8 +126,6 @@ def result_line(case: Case, verdict: Verdict, script: str = "") -> dict[str, Any
     }  # fmt: skip
     if verdict.status in (DISAGREE, ERROR):
         line["worst_elements"] = [e.to_dict() for e in verdict.wrong]
-        line["case"] = case.to_dict()
-        line["script"] = script
     return line
 
 

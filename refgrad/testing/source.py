@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -29,14 +30,15 @@ class Seeded:
 
     def __init__(self, seed: int | Sequence[int]) -> None:
         self.rng = np.random.default_rng(seed)
+        self.structure = random.Random(repr(seed))  # noqa: S311  a seed is the point; ten times as fast as a NumPy generator at single numbers
 
     def integer(self, low: int, high: int) -> int:
         """An integer from low to high, both included."""
-        return int(self.rng.integers(low, high + 1))
+        return self.structure.randint(low, high)
 
     def choice(self, options: Sequence[T]) -> T:
         """One of the options."""
-        return options[int(self.rng.integers(len(options)))]
+        return self.structure.choice(options)
 
 
 class Drawn:

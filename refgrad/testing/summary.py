@@ -18,7 +18,7 @@ class Tally:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
         self.skipped = 0
-        self.sensitivities: list[Any] = []
+        self.kept: list[tuple[Any, Any]] = []
         self.notes: list[tuple[int, str, str]] = []
         self.accused: list[tuple[int, list[str]]] = []
 
@@ -36,8 +36,8 @@ class Tally:
         v.loose += c.loose
         v.blind += c.blind
         self.skipped += c.skipped
-        if len(c.sensitivities):
-            self.sensitivities.append(c.sensitivities)
+        if c.kept is not None:
+            self.kept.append(c.kept)
         for e in [*c.wrong, *([c.worst] if c.worst is not None else [])]:
             e.node, e.op = node, op
         if c.worst is not None and (v.worst is None or c.worst.ratio > v.worst.ratio):
@@ -57,8 +57,7 @@ class Tally:
     def verdict(self) -> Verdict:
         """The verdict on everything added."""
         v = self.result
-        if self.sensitivities:
-            v.sensitivity = float(np.median(np.concatenate(self.sensitivities)))
+        v.sensitivity = self._sensitivity()
         if self.accused:
             v.status = DISAGREE
             v.accused = [users for _, users in self.accused]
@@ -75,6 +74,16 @@ class Tally:
         else:
             v.status = AGREE
         return v
+
+    def _sensitivity(self) -> float | None:
+        """The relative error that would just have been caught: the median over the elements that are not zero."""
+        if not self.kept:
+            return None
+        bound, size = (np.concatenate(arrays) for arrays in zip(*self.kept, strict=True))
+        some = size > 0
+        shares = bound[some] / size[some]
+        middle = len(shares) // 2
+        return float(np.partition(shares, middle)[middle]) if len(shares) else None
 
     def _culprit(self, blamed: list[str]) -> str:
         """Where several users could be to blame, one that is the only suspect at another wrong node is named."""

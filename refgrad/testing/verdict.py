@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Element:
     what: str = ""
     node: int = -1
     op: str = ""
+    operand: float = math.nan  # magnitude of the first operand here, where the op is elementwise
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for results.jsonl; non-finite numbers are made strings there."""
@@ -41,7 +43,7 @@ class Comparison:
     skipped: int = 0  # nothing is defined there, or the bound is infinite
     worst: Element | None = None
     wrong: list[Element] = field(default_factory=list)
-    sensitivities: Any = ()  # relative errors that would just have been caught, one an element
+    kept: Any = None  # of the elements compared: bounds and expected magnitudes
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from refgrad.bounds import FORMATS, Format
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.formats import DTYPES, Format, format_of
 from refgrad.rounding import Ball, exact
 from refgrad.testing.compare import compare
 from refgrad.testing.outcome import Report
@@ -56,14 +56,14 @@ def gradcheck(
         )
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     active = _active(arguments)
-    plain_arithmetic()
     report = Report(
         f"gradcheck({_title(fn)})",
         source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})",
     )
     for dtype in dtypes:
-        if dtype not in FORMATS:
-            raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
+        if dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(DTYPES)} is expected")
+        plain_arithmetic(dtype)
         check = _Check(fn, reference, arguments, active, dtype, repeats, seed)
         report.device = check.device
         report.verdicts += [(dtype, v) for v in check.verdicts(check_forward)]
@@ -109,14 +109,14 @@ class _Check:
         seed: int,
     ) -> None:
         self.fn, self.reference, self.active, self.dtype, self.repeats = fn, reference, active, dtype, repeats
-        self.fmt: Format = FORMATS[dtype]
         self.rng = np.random.default_rng(seed)
-        self.torch_dtype = getattr(torch, dtype)
+        self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
+        self.fmt: Format = format_of(dtype, self.device)
+        self.torch_dtype = getattr(torch, self.fmt.storage)
         self.arguments = [
             x.detach().to(self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
             for x in arguments
         ]
-        self.device = next(x.device.type for x in self.arguments if isinstance(x, Tensor))
         self.balls = [self._ball(x) for x in self.arguments]
 
     def _ball(self, x: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from refgrad.formats import format_of
 from refgrad.testing.case import Case
 from refgrad.testing.modes import (
     CREATE_GRAPH,
@@ -36,7 +37,7 @@ class _Question:
     """The program as a function of its floating-point inputs, with its cotangent and tangents."""
 
     def __init__(self, case: Case) -> None:
-        where, dtype = device(case.device), getattr(torch, case.dtype)
+        where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
         self.program = Program(case, where, dtype)
         self.names = [name for name, leaf in self.program.leaves.items() if leaf.is_floating_point()]
         self.output = case.graph.outputs[0]

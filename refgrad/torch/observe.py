@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from refgrad.errors import DeviceMissingError
+from refgrad.errors import DeviceMissingError, DtypeError
+from refgrad.formats import TF32, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
 
@@ -31,6 +32,17 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def supported(name: str, dtype: str) -> bool:
+    """Whether the device computes in the dtype. Raises DeviceMissingError where there is no such device."""
+    where = device(name)
+    try:
+        x = torch.ones(2, 2, dtype=getattr(torch, format_of(dtype, name).storage), device=where)
+        x @ x
+    except (DtypeError, RuntimeError):
+        return False
+    return dtype != TF32 or torch.cuda.get_device_capability(where) >= (8, 0)
+
+
 def describe(name: str) -> str:
     """The device in words, for the report."""
     try:
@@ -44,10 +56,9 @@ def describe(name: str) -> str:
     )
 
 
-def plain_arithmetic() -> None:
-    """Switch off what the bounds do not cover: TF32 and reduced-precision reductions on CUDA."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+def plain_arithmetic(dtype: str = "") -> None:
+    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and TF32 unless that is the dtype."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == TF32
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
@@ -58,7 +69,8 @@ def observe(case: Case) -> Observation:
     Reverse mode is asked once, for the gradients of all intermediate values. What torch cannot do (an op without a forward-mode
     formula) is recorded with torch's own words; it is no disagreement.
     """
-    where, dtype = device(case.device), getattr(torch, case.dtype)
+    where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
+    plain_arithmetic(case.dtype)
     program = Program(case, where, dtype)
     values = program.run(program.leaves)
     seen = Observation(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
 
 import refgrad as rg
 from refgrad.bounds import FORMATS, reference_slack
-from refgrad.errors import NoRuleError
+from refgrad.errors import NoRuleError, TracingError
 from refgrad.numeric import differences
 from refgrad.op import REGISTRY
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
@@ -390,3 +391,16 @@ def test_conditions_of_numbers_are_refused():
     ball = exact(np.arange(3), FLOAT64)
     with pytest.raises(NoRuleError, match="boolean"):
         np.bitwise_and(ball, 1)
+
+
+def test_an_exponent_of_ldexp_has_no_derivative() -> None:
+    with pytest.raises(TracingError, match=r"Write x1 \* np\.exp2\(x2\)"):
+        rg.grad(lambda n: np.ldexp(1.5, n))(2.0)
+
+
+@pytest.mark.parametrize("x", [37.43, -37.43, 40.0, 300.0, -300.0])
+def test_the_slope_of_sigmoid_keeps_its_digits(x: float) -> None:
+    with localcontext(prec=60):
+        z = (-abs(Decimal(x))).exp()
+        expected = float(z / (1 + z) ** 2)
+    assert rg.grad(rg.nn.sigmoid)(x) == pytest.approx(expected, rel=1e-14)

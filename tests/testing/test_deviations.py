@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.deviations import Deviation, load, mark
-from refgrad.testing.verdict import DISAGREE, Verdict
+from refgrad.testing.verdict import DISAGREE, Element, Verdict
 
 ENTRY = """
 [[deviation]]
@@ -66,9 +67,30 @@ def test_end_to_end_is_known_only_where_the_nodes_are() -> None:
     assert alone.failed
 
 
+@pytest.mark.parametrize(("at", "known"), [(0.1, "one"), (0.5, "one"), (0.6, ""), (float("nan"), "")])
+def test_a_range_of_operands_narrows_an_entry(at: float, known: str) -> None:
+    v = wrong()
+    v.wrong = [Element(1.0, 2.0, 0.1, 10.0, 1.0, (), op="maximum", operand=at)]
+    mark([v], [dataclasses.replace(deviation(), operand=(0.0, 0.5))], "float64", "cpu")
+    assert v.known == known
+
+
+def test_each_wrong_node_is_held_against_its_own_entry() -> None:
+    v = wrong("forward", ["maximum"], ["tanh"])
+    v.wrong = [
+        Element(1.0, 2.0, 0.1, 10.0, 1.0, (), op="maximum"),
+        Element(9.0, 2.0, 0.1, 70.0, 1.0, (), op="tanh", operand=0.2),
+    ]
+    other = dataclasses.replace(deviation(), id="two", ops=frozenset({"tanh"}), operand=(0.0, 0.5))
+    mark([v], [deviation(), other], "float64", "cpu")
+    assert v.known == "one, two"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (ENTRY + "operand = [1.0]", "operand is [least, greatest] magnitude"),
+        (ENTRY + "operand = [2.0, 1.0]", "operand is [least, greatest] magnitude"),
         ("[[deviation", "cannot be read"),
         ("[other]\nx = 1", "expected [[deviation]] entries"),
         (ENTRY.replace('reason = "because"\n', ""), "entry 0 (one): expected the fields"),

@@ -1,0 +1,50 @@
+"""What must hold: every item of the lectures comes to the same in the reference's two modes, as a formula, and in torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from refgrad.errors import GradientMismatch
+from refgrad.formats import FORMATS
+from refgrad.torch.observe import plain_arithmetic
+
+from .textbook import ITEMS, Item
+from .textbook.judge import examine
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test an item that is for a format asked for."""
+    if "item" in metafunc.fixturenames:
+        dtypes = metafunc.config.getoption("--refgrad-dtype") or list(FORMATS)
+        chosen = [i for i in ITEMS if set(i.dtypes) & set(dtypes)]
+        metafunc.parametrize("item", chosen, ids=[i.id for i in chosen])
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings() -> None:
+    torch.set_num_threads(1)
+    plain_arithmetic()
+
+
+def test_item(
+    item: Item,
+    refgrad_results: Any,
+    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Its lines are written whatever it came to; anything but agreement of all ways fails."""
+    option = request.config.getoption
+    outcome = examine(item, option("--refgrad-dtype") or list(FORMATS), option("--refgrad-device") or ["cpu"])
+    for line in outcome.lines(ITEMS.index(item)):
+        refgrad_results.write(line)
+    record_property("refgrad", json.dumps({"cases": 1}))
+    wrong, undecided = outcome.failures()
+    if wrong:
+        raise GradientMismatch(f"{item.id}: {wrong[0]}")
+    if undecided:  # no line of a result says that this is a failure: of an item every way has to be decided
+        pytest.fail(f"{item.id}: {undecided[0]}")

@@ -1,0 +1,44 @@
+"""Large arrays, compared in a few passes: what a Ball says of an array is worked out once and held against several ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds import Format, reference_slack
+from refgrad.rounding import Ball, parts
+from refgrad.testing.compare import compare
+from refgrad.testing.verdict import Comparison, Element
+
+Array = Any
+SAMPLED = 997  # of so many elements one says how small an error would have been seen
+
+
+class Limits:
+    """The numbers that are due, and how far each may be off; the same comparison as ``compare``, which takes over where one is."""
+
+    def __init__(self, expected: Ball, fmt: Format) -> None:
+        self.expected, self.fmt = expected, fmt
+        self.value, self.bound = expected.value, parts(expected)[1] * reference_slack(fmt)
+        self.ordinary = bool(np.isfinite(self.bound).all())
+        self.size = np.abs(self.value)
+        self.loose = int((self.bound > 0.1 * self.size).sum())
+        self.blind = int((self.bound >= self.size).sum()) if self.loose else 0
+        self.kept = (self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy())
+
+    def compare(self, got: Array, what: str) -> Comparison:
+        """Hold an array against the limits; what each element would have betrayed is kept of a sample."""
+        got = np.asarray(got, self.value.dtype)
+        if got.shape != self.value.shape or not self.ordinary:
+            return compare(got, self.expected, self.fmt, what)
+        with np.errstate(all="ignore"):
+            error = np.abs(got - self.value)
+            ratio = np.divide(error, self.bound, out=np.zeros_like(error), where=error != 0)
+        k = np.unravel_index(np.argmax(ratio), ratio.shape)  # NaN counts as the greatest
+        if not ratio[k] <= 1:
+            return compare(got, self.expected, self.fmt, what)
+        ulp = float(error[k]) / (2 * self.fmt.u * max(float(self.size[k]), self.fmt.eta / self.fmt.u))
+        numbers = (float(x[k]) for x in (got, self.value, self.bound, ratio))
+        worst = Element(*numbers, ulp, tuple(map(int, k)), what)
+        return Comparison(got.size, self.loose, self.blind, 0, worst, kept=self.kept)

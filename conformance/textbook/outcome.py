@@ -1,0 +1,148 @@
+"""What an item came to: verdicts by way and format, printed numbers, measured tables, flags. It writes itself as result lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.formats import FORMATS
+from refgrad.rounding import Ball, parts
+from refgrad.testing.compare import compare
+from refgrad.testing.results import verdict_line
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import AGREE, Comparison, Verdict
+
+from .large import Limits
+from .record import Item, figure
+
+Array = Any
+FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
+OTHER, PRINTED, STATED = "other ways", "printed", "statements"
+MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)
+AGAIN = "refgrad conformance --family textbook"  # what judges an item again
+SHOWN = 12  # entries of a printed array that a report writes out
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Numbers as the lecture prints them, beside those that come out."""
+
+    what: str
+    printed: str
+    found: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Something measured."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class Outcome:
+    """Gathers what the checks of one item found."""
+
+    item: Item
+    tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
+    printed: list[Printed] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    planted: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+
+    def add(self, mode: str, c: Comparison, dtype: str = "float64", device: str = "cpu") -> None:
+        """Count one comparison towards the verdict on a way in a format."""
+        tally = self.tallies.setdefault((mode, dtype, device), Tally(mode, dtype, device))
+        tally.add(-1, self.item.id, c)
+
+    def same(self, mode: str, what: str, got: Any, expected: Any, dtype: str = "float64") -> None:
+        """Compare numbers with a Ball (or with exact ones)."""
+        self.add(mode, compare(np.asarray(got), expected, FORMATS[dtype], what), dtype)
+
+    def brief(self, mode: str, what: str, got: Any, limits: Limits) -> None:
+        """The same for one of many large arrays."""
+        self.add(mode, limits.compare(got, what), limits.fmt.name)
+
+    def within(self, mode: str, what: str, got: Any, expected: Any, own: Any, dtype: str = "float64") -> None:
+        """Compare what one program came to with the Ball of another: each may be off by its own rounding."""
+        value, radius = parts(expected)
+        self.same(mode, what, got, Ball(value, radius + parts(own)[1], FORMATS[dtype]), dtype)
+
+    def state(self, holds: bool, what: str, dtype: str = "float64") -> None:
+        """Count a statement that is no comparison of numbers; where it does not hold, ``what`` says so."""
+        self.add(STATED, Comparison(elements=1) if holds else Comparison(note=what), dtype)
+
+    def prints(
+        self, what: str, numbers: Any, found: Any, *, digits: int | None = None, misprints: int = 0, dtype: str = "float64"
+    ) -> None:  # fmt: skip
+        """Compare numbers that the lecture prints with those found (a Ball or an exact array).
+
+        digits     how many the lecture prints after the point: right is what rounds to them. None: it prints all
+        misprints  how many entries of the lecture's are known to be wrong: then exactly so many have to be
+        """
+        value, radius = parts(found)
+        half = 0.0 if digits is None else 0.5 * 10.0**-digits
+        fmt = FORMATS[dtype]
+        c = compare(np.asarray(numbers, float), Ball(value, radius + half, fmt), fmt, f"printed {what}")
+        self.printed.append(Printed(what, shown(numbers), shown(value), not c.wrong))
+        if misprints:
+            wrong = f"{what}: {misprints} entries are known to be misprinted, {len(c.wrong)} are wrong"
+            self.state(len(c.wrong) == misprints, wrong, dtype)
+            self.flags.append(f"misprint: {what}, {misprints} of {np.size(numbers)} entries")
+        else:
+            self.add(PRINTED, c, dtype)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Keep a table for the report."""
+        self.tables.append(Table(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
+
+    def verdicts(self) -> list[tuple[str, str, Verdict]]:
+        """(dtype, device, verdict) of every way that was judged."""
+        return [(dtype, device, tally.verdict()) for (_, dtype, device), tally in self.tallies.items()]
+
+    def failures(self) -> tuple[list[str], list[str]]:
+        """A sentence for each verdict of disagreement, and for each that leaves something open: of an item all is decided."""
+        wrong, left = [], []
+        for (mode, dtype, device), tally in self.tallies.items():
+            v = tally.verdict()
+            where = f"{mode}, {dtype} on {device}"
+            if v.failed:
+                wrong.append(v.message)
+            elif v.status != AGREE:
+                left.append(f"{where}: {v.status}, {v.reason}")
+            elif tally.skipped:
+                left.append(f"{where}: {tally.skipped} elements could not be compared")
+        return wrong, left
+
+    def lines(self, place: int = 0) -> Iterator[dict[str, Any]]:
+        """The lines of a results file; ``place`` is the item's in the order of the lectures."""
+        for dtype, device, v in self.verdicts():
+            yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}, "again": AGAIN}
+        yield {
+            "type": "textbook", "place": place, "id": self.item.id, "deck": self.item.deck, "title": self.item.title,
+            "text": self.item.text, "flags": self.flags, "figure": figure(self.item.graph()),
+            "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.printed],
+            "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables],
+        }  # fmt: skip
+        for (mutation, dtype), (planted, equivalent, caught) in sorted(self.planted.items()):
+            yield {
+                "type": "audit", "check": "textbook", "mutation": mutation, "dtype": dtype,
+                "planted": planted, "equivalent": equivalent, "caught": caught,
+            }  # fmt: skip
+
+
+def shown(x: Any) -> str:
+    """Numbers as a reader wants them: all of a small array, the first of a large one."""
+    a = np.asarray(x, float)
+    if a.size > SHOWN:
+        return f"{'×'.join(map(str, a.shape))}: {', '.join(map(shown, a.ravel()[:3]))}, …"
+    if a.ndim == 0:
+        return repr(float(a)).removesuffix(".0")
+    return "[" + ", ".join(shown(row) for row in a) + "]"

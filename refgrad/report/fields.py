@@ -1,0 +1,98 @@
+"""The fields of a JSON object, read with their types: what cannot be read is named, with what was expected."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from refgrad.errors import CaseFileError
+from refgrad.report.text import cut
+
+Json = Mapping[str, Any]
+_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+NOTHING: Json = {}
+
+
+def wrong(key: str, value: Any, expected: str) -> CaseFileError:
+    """The error for a field that cannot be read."""
+    shown = repr(value)
+    return CaseFileError(
+        f'"{key}" is {shown if len(shown) <= 60 else shown[:57] + "..."}; {expected} is expected'
+    )
+
+
+def text(data: Json, key: str, default: str | None = None, most: int = 1000) -> str:
+    """A text; of a very long one the beginning."""
+    value = data.get(key, default)
+    if not isinstance(value, str):
+        raise wrong(key, value, "a string")
+    return cut(value, most)
+
+
+def word(data: Json, key: str, default: str | None = None) -> str:
+    """A text that many records share; it is kept once."""
+    return sys.intern(text(data, key, default))
+
+
+def count(data: Json, key: str, default: int | None = None) -> int:
+    """A whole number that is not negative."""
+    value = data.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise wrong(key, value, "a count")
+    return value
+
+
+def number(data: Json, key: str, default: float | None = None) -> float:
+    """A number; non-finite ones are written as strings."""
+    value = data.get(key, default)
+    if isinstance(value, str) and value in _NONFINITE:
+        return _NONFINITE[value]
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise wrong(key, value, 'a number, "nan", "inf" or "-inf"')
+    try:
+        return float(value)
+    except OverflowError:
+        raise wrong(key, value, "a number that fits a float") from None
+
+
+def obj(data: Json, key: str) -> Json:
+    """An object; an empty one where there is none."""
+    value = data.get(key)
+    if value is None:
+        return NOTHING
+    if not isinstance(value, dict):
+        raise wrong(key, value, "an object")
+    return value
+
+
+def array(data: Json, key: str) -> list[Any]:
+    """A list; an empty one where there is none."""
+    value = data.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise wrong(key, value, "a list")
+    return value
+
+
+def texts(data: Json, key: str) -> tuple[str, ...]:
+    """A list of texts."""
+    return tuple(cut(str(v), 1000) for v in array(data, key))
+
+
+def objects(data: Json, key: str) -> list[Json]:
+    """A list of objects."""
+    found = array(data, key)
+    if not all(isinstance(v, dict) for v in found):
+        raise wrong(key, found, "a list of objects")
+    return found
+
+
+def arrays(data: Json, key: str) -> list[list[Any]]:
+    """A list of lists."""
+    found = array(data, key)
+    if not all(isinstance(v, list) for v in found):
+        raise wrong(key, found, "a list of lists")
+    return found

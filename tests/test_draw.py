@@ -1,0 +1,75 @@
+"""rg.draw and Graph.draw: what they take, and what they leave alone."""
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.errors import GraphError
+
+
+def neuron(w, x, b):
+    return 1 / (1 + np.exp(-(w @ x + b)))
+
+
+ARGS = (np.array([2.0, -3.0]), np.array([-1.0, -2.0]), -3.0)
+
+
+def test_a_function_and_its_graph_are_drawn_alike():
+    def f(w, x, b):  # a graph does not know what its function was called
+        return neuron(w, x, b)
+
+    assert rg.draw(f, *ARGS) == rg.Graph.record(neuron, *ARGS).draw(*ARGS)
+    assert ">neuron<" in rg.draw(neuron, *ARGS)
+
+
+def test_drawing_with_arguments_leaves_the_graphs_numbers_alone():
+    g = rg.Graph.record(lambda x: x * 3, 1.0)
+    g.forward(7.0)
+    g.backward(5.0)
+    g.draw(2.0)
+    assert g.values[-1] == 21
+    assert ">15<" in g.draw()
+    assert ">6<" in g.draw(2.0)
+
+
+def test_arguments_may_be_nested():
+    svg = rg.draw(lambda p: p["a"] * p["b"][0], {"a": 2.0, "b": [3.0]})
+    assert ">6<" in svg
+    assert ">p.a<" in svg
+    assert ">p.b[0]<" in svg
+
+
+def test_integers_carry_no_gradient():
+    svg = rg.draw(lambda x, n: x[n] * 2, np.array([1.0, 2.0]), 1)
+    assert 'class="gradient"' in svg
+    only_forward = rg.draw(lambda n: n + n, 3)
+    assert 'class="value"' in only_forward
+    assert 'class="gradient"' not in only_forward
+
+
+def test_a_notebook_shows_the_drawing_or_else_words():
+    g = rg.Graph.record(np.sin, 1.0)
+    assert g._repr_svg_() == g.draw()
+    assert rg.Graph()._repr_svg_() is None
+
+
+def test_what_does_not_fit_is_refused():
+    def wild(x):
+        v = [x]
+        rng = np.random.default_rng(0)
+        for _ in range(600):
+            a, b = v[-1], v[-1 - int(rng.integers(0, min(5, len(v))))]
+            v.append([np.sin, np.cos, np.tanh, np.arctan, np.exp, np.square][int(rng.integers(0, 6))](a - b))
+        return v[-1]
+
+    with pytest.raises(GraphError, match="nodes that do not fold"):
+        rg.draw(wild, 0.5)
+
+
+def test_long_graphs_fold():
+    def deep(x):
+        for _ in range(500):
+            x = np.sin(x) * 1.1
+        return x
+
+    assert "× 500" in rg.draw(deep, 0.3)
