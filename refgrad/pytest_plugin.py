@@ -148,7 +148,7 @@ class Recorder:
             lines.append(
                 {"type": "crash", "worker": _worker(self.config), "item": item.name, "reason": reason}
             )
-        if report.when == "call" or (report.when == "setup" and not report.passed):  # skipped is an end, too
+        if report.when == "call" or report.skipped:  # what is skipped has come to its end, too
             lines.append({"type": "item", "item": item.name})
         try:
             self.results.write(*lines)
