@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.formats import FORMATS, STORAGE, Format
+from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
 from refgrad.trace import TracedArray
 
@@ -78,7 +78,9 @@ def exact(x: Array, fmt: Format) -> Ball:
 
 def lift(x: Any, fmt: Format) -> Ball:
     """A constant met by a Ball: a number that the judged format cannot hold carries its rounding."""
-    if x.__class__ in _NUMBERS and x != 0:  # of zeros there are two, and they are equal
+    if (
+        x.__class__ in _NUMBERS and x != 0 and fmt.name in DTYPES
+    ):  # of zeros there are two, and they are equal
         return _number(x, fmt.name)
     return _constant(x, fmt)
 

@@ -38,6 +38,8 @@ CASES = [(op, params) for op in OPS for params in PARAMS.get(op.name, ({},))]
 # constant or by the cotangent first): findings, not roundings. Kept inside these powers of the format's (smallest, largest).
 OVERFLOWING = {"arctan": (1.0, 0.49), "arcsinh": (1.0, 0.49), "arccosh": (1.0, 0.49), "sinc": (1.0, 0.49),
                "arctan2": (0.35, 0.45), "log10": (1.0, 0.99), "hypot": (1.0, 0.95)}  # fmt: skip
+# Operands below this magnitude, where torch's derivative cancels until no digit is left: a finding, too.
+CANCELLING = {"sinc": 0.32}
 # Largest magnitude at which exp does not overflow, for derivatives that multiply by it.
 GROWING = {"sinh", "cosh", "exp", "exp2", "expm1"}
 
@@ -58,6 +60,8 @@ def drawn(op, position, dtype, rng):
         x = np.where(x < interval.low, interval.low + np.abs(x - interval.low) % 1.0, x)
     if np.isfinite(interval.high):
         x = np.where(x > interval.high, interval.high - np.abs(x - interval.high) % 1.0, x)
+    nearest = CANCELLING.get(op.name, 0.0)
+    x = np.where(np.abs(x) < nearest, np.copysign(nearest + np.abs(x), x), x)
     if op.name in GROWING:
         x = np.clip(x, -0.99 * np.log(float(limits.max)), 0.99 * np.log(float(limits.max)))
     return np.clip(rng.permutation(x), interval.low, interval.high).astype(dtype)
