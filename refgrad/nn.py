@@ -12,7 +12,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
-from refgrad.ops import activation, normalization
+from refgrad.ops import activation, entropy, hard, normalization
 
 Array = Any
 
@@ -76,6 +76,39 @@ def silu(x: Array) -> Array:
     return activation.silu(_array(x))
 
 
+def relu6(x: Array) -> Array:
+    """min(max(x, 0), 6), elementwise. Shape and dtype of x. Its derivative at 0 and 6 is a half by convention."""
+    return hard.relu6(_array(x))
+
+
+def hardtanh(x: Array) -> Array:
+    """min(max(x, -1), 1), elementwise. Shape and dtype of x. Its derivative at -1 and 1 is a half by convention."""
+    return hard.hardtanh(_array(x))
+
+
+def hardsigmoid(x: Array) -> Array:
+    """min(max(x + 3, 0), 6)/6, elementwise. Shape and dtype of x. At -3 and 3 its derivative is the mean of both sides' by convention."""
+    return hard.hardsigmoid(_array(x))
+
+
+def hardswish(x: Array) -> Array:
+    """0 up to -3, x from 3 on, x (x + 3)/6 between. Shape and dtype of x. At -3 and 3 its derivative is the mean of both sides'.
+
+    Howard et al., "Searching for MobileNetV3" (2019).
+    """
+    return hard.hardswish(_array(x))
+
+
+def hardshrink(x: Array, threshold: float = 0.5) -> Array:
+    """0 where |x| <= threshold, x elsewhere. Shape and dtype of x. Its derivative at the two jumps is a half by convention."""
+    return hard.hardshrink(_array(x), threshold=threshold)
+
+
+def softshrink(x: Array, threshold: float = 0.5) -> Array:
+    """x moved towards 0 by ``threshold``, and 0 within it. Shape and dtype of x. At the two kinks its slope is a half by convention."""
+    return hard.softshrink(_array(x), threshold=threshold)
+
+
 def gelu_tanh(x: Array) -> Array:
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, the usual approximation of x times the normal distribution function.
 
@@ -126,6 +159,29 @@ def logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     Dtype of x; the reduced axes are dropped, or kept with size 1 where ``keepdims`` says so. -inf over an empty axis.
     """
     return normalization.logsumexp(_array(x), axis=axis, keepdims=keepdims)
+
+
+# --- logarithms ----------------------------------------------------------------------------------------------------------
+
+
+def logit(x: Array) -> Array:
+    """log(x/(1 - x)), elementwise, for x between 0 and 1: the inverse of sigmoid. Shape and dtype of x."""
+    return entropy.logit(_array(x))
+
+
+def entr(x: Array) -> Array:
+    """-x log(x), elementwise: 0 at 0, -inf below. Shape and dtype of x."""
+    return entropy.entr(_array(x))
+
+
+def xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0. The broadcast shape of x and y, and their common dtype."""
+    return entropy.xlogy(_array(x), _array(y))
+
+
+def xlog1py(x: Array, y: Array) -> Array:
+    """x log(1 + y), accurate for small y, and 0 where x is 0. The broadcast shape of x and y, and their common dtype."""
+    return entropy.xlog1py(_array(x), _array(y))
 
 
 # --- layers and losses ---------------------------------------------------------------------------------------------------

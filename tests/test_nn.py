@@ -29,6 +29,16 @@ FUNCTIONS = {
     "selu": nn.selu,
     "silu": nn.silu,
     "gelu_tanh": nn.gelu_tanh,
+    "relu6": lambda x: nn.relu6(5 * x),
+    "hardtanh": lambda x: nn.hardtanh(3 * x),
+    "hardsigmoid": lambda x: nn.hardsigmoid(4 * x),
+    "hardswish": lambda x: nn.hardswish(4 * x),
+    "hardshrink": nn.hardshrink,
+    "softshrink": nn.softshrink,
+    "logit": lambda x: nn.logit(nn.sigmoid(x)),
+    "entr": lambda x: nn.entr(np.exp(x)),
+    "xlogy": lambda x: nn.xlogy(x, np.exp(x)),
+    "xlog1py": lambda x: nn.xlog1py(x, np.square(x)),
     "maxout": lambda x: nn.maxout(x, 3),
     "maxout along the first axis": lambda x: nn.maxout(x, 2, axis=0),
     "softmax": nn.softmax,
@@ -93,6 +103,16 @@ def test_values_by_definition():
     assert same(nn.leaky_relu(x), np.where(x > 0, x, 0.01 * x))
     assert same(nn.elu(x), np.where(x > 0, x, np.exp(x) - 1))
     assert same(nn.silu(x), x / (1 + np.exp(-x)))
+    assert same(nn.relu6(4 * x), np.clip(4 * x, 0, 6))
+    assert same(nn.hardtanh(x), np.clip(x, -1, 1))
+    assert same(nn.hardsigmoid(2 * x), np.clip(2 * x + 3, 0, 6) / 6)
+    assert same(nn.hardswish(2 * x), 2 * x * np.clip(2 * x + 3, 0, 6) / 6)
+    assert same(nn.hardshrink(x, 1.0), np.where(np.abs(x) > 1, x, 0))
+    assert same(nn.softshrink(x, 1.0), np.sign(x) * np.maximum(np.abs(x) - 1, 0))
+    assert same(nn.logit(nn.sigmoid(x)), x)
+    assert same(nn.entr(probability), -probability * np.log(probability))
+    assert same(nn.xlogy(x, probability), x * np.log(probability))
+    assert same(nn.xlog1py(x, probability), x * np.log1p(probability))
     assert same(nn.softmax(x), probability)
     assert same(nn.log_softmax(x), np.log(probability))
     assert same(nn.logsumexp(x), np.log(np.sum(np.exp(x))))
@@ -132,7 +152,21 @@ def test_softplus_beyond_its_threshold_is_the_identity():
     assert nn.softplus(20.1) > 20.1
 
 
+def test_a_factor_zero_wins_over_an_infinite_logarithm():
+    assert nn.xlogy(0.0, 0.0) == nn.xlog1py(0.0, -1.0) == nn.entr(0.0) == 0
+    assert rg.grad(nn.xlogy, 1)(0.0, 0.0) == rg.grad(nn.xlog1py, 1)(0.0, -1.0) == 0
+    assert np.isnan(nn.xlogy(0.0, np.nan))
+
+
+def test_pieces_beyond_their_kinks_are_exact():
+    assert nn.hardswish(-np.inf) == 0
+    assert nn.hardswish(1e308) == 1e308
+    assert rg.grad(lambda x: nn.hardshrink(x, 0.0))(0.0) == rg.grad(lambda x: nn.softshrink(x, 0.0))(0.0) == 1
+
+
 def test_conventions_at_kinks():
+    assert rg.grad(nn.relu6)(6.0) == rg.grad(nn.hardtanh)(-1.0) == rg.grad(nn.softshrink)(0.5) == 0.5
+    assert abs(rg.grad(nn.hardsigmoid)(3.0) - 1 / 12) < FLOAT64.u
     assert rg.grad(nn.relu)(0.0) == 0
     assert rg.grad(lambda x: nn.leaky_relu(x, 0.25))(0.0) == 0.25
     assert rg.grad(lambda x: nn.elu(x, 3.0))(0.0) == 3

@@ -4,7 +4,9 @@ from refgrad.ops import (
     activation,
     arithmetic,
     deviation,
+    entropy,
     exponential,
+    hard,
     hyperbolic,
     indexing,
     linalg,
@@ -18,6 +20,6 @@ from refgrad.ops import (
 )
 
 __all__ = [
-    "activation", "arithmetic", "deviation", "exponential", "hyperbolic", "indexing", "linalg", "normalization",
-    "reduction", "scan", "selection", "shape", "sorting", "trigonometric",
+    "activation", "arithmetic", "deviation", "entropy", "exponential", "hard", "hyperbolic", "indexing", "linalg",
+    "normalization", "reduction", "scan", "selection", "shape", "sorting", "trigonometric",
 ]  # fmt: skip
