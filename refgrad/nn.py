@@ -12,7 +12,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
-from refgrad.ops import activation, entropy, hard, normalization
+from refgrad.ops import activation, entropy, hard, normalization, smooth
 
 Array = Any
 
@@ -114,9 +114,22 @@ def gelu_tanh(x: Array) -> Array:
 
     Shape and dtype of x. Hendrycks, Gimpel, "Gaussian error linear units" (2016).
     """
-    x = _array(x)
-    slope = np.sqrt(x.dtype.type(2) / (4 * np.arctan(x.dtype.type(1))))
-    return 0.5 * x * (1 + np.tanh(slope * (x + 0.044715 * (x * x * x))))
+    return smooth.gelu_tanh(_array(x))
+
+
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + exp(x))), elementwise. Shape and dtype of x. Misra, "Mish: a self regularized non-monotonic activation" (2019)."""
+    return smooth.mish(_array(x))
+
+
+def softsign(x: Array) -> Array:
+    """x/(1 + |x|), elementwise, -1 and 1 at the infinities. Shape and dtype of x."""
+    return smooth.softsign(_array(x))
+
+
+def tanhshrink(x: Array) -> Array:
+    """x - tanh(x), elementwise, accurate near 0 where it is x^3/3. Shape and dtype of x."""
+    return smooth.tanhshrink(_array(x))
 
 
 def maxout(x: Array, pieces: int, axis: int = -1) -> Array:

@@ -35,6 +35,9 @@ FUNCTIONS = {
     "hardswish": lambda x: nn.hardswish(4 * x),
     "hardshrink": nn.hardshrink,
     "softshrink": nn.softshrink,
+    "mish": nn.mish,
+    "softsign": nn.softsign,
+    "tanhshrink": nn.tanhshrink,
     "logit": lambda x: nn.logit(nn.sigmoid(x)),
     "entr": lambda x: nn.entr(np.exp(x)),
     "xlogy": lambda x: nn.xlogy(x, np.exp(x)),
@@ -109,6 +112,10 @@ def test_values_by_definition():
     assert same(nn.hardswish(2 * x), 2 * x * np.clip(2 * x + 3, 0, 6) / 6)
     assert same(nn.hardshrink(x, 1.0), np.where(np.abs(x) > 1, x, 0))
     assert same(nn.softshrink(x, 1.0), np.sign(x) * np.maximum(np.abs(x) - 1, 0))
+    assert same(nn.mish(x), x * np.tanh(np.log1p(np.exp(x))))
+    assert same(nn.softsign(x), x / (1 + np.abs(x)))
+    assert same(nn.tanhshrink(x), x - np.tanh(x))
+    assert same(nn.gelu_tanh(x), x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
     assert same(nn.logit(nn.sigmoid(x)), x)
     assert same(nn.entr(probability), -probability * np.log(probability))
     assert same(nn.xlogy(x, probability), x * np.log(probability))
@@ -156,6 +163,15 @@ def test_a_factor_zero_wins_over_an_infinite_logarithm():
     assert nn.xlogy(0.0, 0.0) == nn.xlog1py(0.0, -1.0) == nn.entr(0.0) == 0
     assert rg.grad(nn.xlogy, 1)(0.0, 0.0) == rg.grad(nn.xlog1py, 1)(0.0, -1.0) == 0
     assert np.isnan(nn.xlogy(0.0, np.nan))
+
+
+def test_smooth_activations_far_from_0_and_near_it():
+    assert np.array_equal(nn.softsign(np.array([-np.inf, np.inf])), [-1, 1])
+    assert rg.grad(nn.softsign)(1e100) == 1e-200
+    assert rg.grad(nn.gelu_tanh)(1e300) == rg.grad(nn.mish)(1e300) == 1
+    assert rg.grad(nn.gelu_tanh)(-1e300) == rg.grad(nn.mish)(-1e300) == nn.gelu_tanh(-1e300) == 0
+    assert abs(nn.tanhshrink(1e-5) / (1e-15 / 3) - 1) < 1e-10  # x^2 times 2/5
+    assert rg.grad(nn.tanhshrink)(1e-100) == np.tanh(1e-100) ** 2
 
 
 def test_pieces_beyond_their_kinks_are_exact():

@@ -21,11 +21,12 @@ from refgrad.ops import (
     hyperbolic,
     logic,
     selection,
+    smooth,
     trigonometric,
 )
 from refgrad.rounding import Ball, exact, parts
 
-FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, trigonometric)
+FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
 OPS = [op for op in REGISTRY.values() if any(getattr(family, op.name, None) is op for family in FAMILIES)]
 DIFFERENTIABLE = [op for op in OPS if op.signature.differentiable]
 STEPS = [op for op in OPS if not op.signature.differentiable]
