@@ -247,6 +247,21 @@ def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Arra
     return _reduced(-_chosen(log_softmax(logits, axis=-1), labels), reduction, "cross_entropy")
 
 
+def kl_divergence(log_probability: Array, target: Array, reduction: str = "sum") -> Array:
+    """target (log(target) - log_probability), 0 where the target is 0. Equal shapes.
+
+    The sum over all elements, their "mean", or "none" for the elements. Kullback, Leibler, "On information and sufficiency" (1951).
+
+    Raises ArgumentError for unequal shapes or an unknown reduction.
+    """
+    log_probability, target = _array(log_probability), _array(target)
+    if log_probability.shape != target.shape:
+        raise ArgumentError(
+            f"kl_divergence: log_probability has shape {log_probability.shape}, target has {target.shape}; they must be equal"
+        )
+    return _reduced(entropy.kl_div(log_probability, target), reduction, "kl_divergence")
+
+
 def hinge(scores: Array, signs: Array, margin: float = 1.0, reduction: str = "mean") -> Array:
     """max(0, margin - sign score) for labels -1 and 1: equal shapes; the mean, their "sum", or "none" for the elements.
 

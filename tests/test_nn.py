@@ -55,6 +55,7 @@ FUNCTIONS = {
     "cross_entropy": lambda x: nn.cross_entropy(x, LABELS),
     "cross_entropy, sum": lambda x: nn.cross_entropy(x, LABELS, reduction="sum"),
     "cross_entropy, each": lambda x: nn.cross_entropy(x, LABELS, reduction="none"),
+    "kl_divergence": lambda x: nn.kl_divergence(x, np.exp(2 * x)),
     "hinge": lambda x: nn.hinge(x, SIGNS),
     "multiclass_hinge": lambda x: nn.multiclass_hinge(x, LABELS, margin=0.7),
 }
@@ -127,6 +128,9 @@ def test_values_by_definition():
     assert same(nn.linear(x, WEIGHT, np.ones(2)), x @ WEIGHT.T + 1)
     assert same(nn.mean_squared_error(x, TARGET), np.mean((x - TARGET) ** 2))
     assert same(nn.cross_entropy(x, LABELS), -np.mean(np.log(probability[np.arange(4), LABELS])))
+    assert same(
+        nn.kl_divergence(np.log(probability), np.full((4, 3), 1 / 3)), -np.sum(np.log(3 * probability)) / 3
+    )
     assert same(nn.hinge(x, SIGNS, reduction="none"), np.maximum(0, 1 - SIGNS * x))
     assert same(
         nn.multiclass_hinge(x, LABELS), np.mean(np.sum(np.maximum(0, x - own[:, None] + 1), axis=1) - 1)
@@ -163,6 +167,14 @@ def test_a_factor_zero_wins_over_an_infinite_logarithm():
     assert nn.xlogy(0.0, 0.0) == nn.xlog1py(0.0, -1.0) == nn.entr(0.0) == 0
     assert rg.grad(nn.xlogy, 1)(0.0, 0.0) == rg.grad(nn.xlog1py, 1)(0.0, -1.0) == 0
     assert np.isnan(nn.xlogy(0.0, np.nan))
+    assert nn.kl_divergence(-1.0, 0.0) == 0
+    with np.errstate(divide="ignore"):
+        assert rg.grad(nn.kl_divergence, 1)(-1.0, 0.0) == -np.inf
+
+
+def test_divergences_of_unequal_shapes_are_refused():
+    with pytest.raises(ArgumentError, match=r"log_probability has shape \(2,\), target has \(1,\)"):
+        nn.kl_divergence(np.zeros(2), np.ones(1))
 
 
 def test_smooth_activations_far_from_0_and_near_it():

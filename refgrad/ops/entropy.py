@@ -1,4 +1,4 @@
-"""Products with a logarithm, in which a factor 0 wins over an infinite logarithm: xlogy, xlog1py, entr; and logit."""
+"""Products with a logarithm, in which a factor 0 wins over an infinite logarithm: xlogy, xlog1py, entr, kl_div; and logit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.domain import POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Interval, Special, between
 from refgrad.op import Op, register
+from refgrad.ops.reduction import ghost
 
 Array = Any
 
@@ -152,4 +153,53 @@ logit = register(
         Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),
         Special((1.0,), np.inf, ((np.inf, np.inf),), "pole"),
     ),
+)  # fmt: skip
+
+
+def _kl_div(x: Array, t: Array) -> Array:
+    """t (log(t) - x) as the difference of its two products; 0 log(0) is 0."""
+    return np.where(t == 0, 0.0, t * np.log(np.where(t == 0, 1.0, t))) - t * x
+
+
+def _kl_div_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The logarithm, two products and their difference. Carried: |t| e of x, and of t the slope |log t| + 1 + |x| next to it."""
+    (x, t), ex, et = xs, bounds.zero(es[0]), bounds.zero(es[1])
+    reach = np.abs(t) + et
+    carried: Array = np.where(reach == 0, 0.0, reach * ex)
+    if es[1] is not None:
+        with np.errstate(all="ignore"):
+            nearest = np.where(t > et, np.abs(np.log(t - et)), np.inf)
+            slope = np.maximum(nearest, np.abs(np.log(reach))) + 1 + np.abs(x)
+            carried = carried + np.where(np.asarray(et) == 0, 0.0, slope * et)
+    with np.errstate(all="ignore"):
+        first, second = np.abs(np.where(t == 0, 0.0, t * np.log(np.where(t == 0, 1.0, t)))), np.abs(t * x)
+    inner = (2 * fmt.ulp("log") + 1) * fmt.u * first + fmt.u * second + (2 + 2 * np.abs(t)) * fmt.eta
+    radius = carried + np.where(reach == 0, 0.0, inner + fmt.u * (np.abs(y) + carried + inner))
+    over = (first + second > fmt.max) & (
+        np.abs(y) - radius < fmt.max
+    )  # a product overflows, though the difference does not
+    return np.where(over, np.inf, radius)
+
+
+def _kl_div_slope(factor: Array, x: Array, t: Array) -> Array:
+    """factor (log t + 1 - x), the terms in any order; kernels write the 1 as t/t."""
+    terms = factor * np.log(t), _share(factor, t, t), factor * x
+    size = np.abs(terms[0]) + np.abs(terms[1]) + np.abs(terms[2])
+    return terms[0] + terms[1] - terms[2] + ghost(size, roundings=2)
+
+
+# In forward mode x_dot t joins the three terms of the other operand, in any order: up to two sums more round it.
+# The terms of the Kullback-Leibler divergence of a target t from exp(x): Kullback, Leibler, "On information and sufficiency" (1951).
+kl_div = register(
+    "kl_div", _kl_div,
+    jvp={"x": lambda x_dot, t: ghost(x_dot * t, roundings=2) - x_dot * t, "t": lambda t_dot, x, t: _kl_div_slope(t_dot, x, t)},
+    vjp={"x": lambda y_bar, t: -(y_bar * t), "t": lambda y_bar, x, t: _kl_div_slope(y_bar, x, t)},
+    rounding=_kl_div_rounding,
+    torch=lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none"),
+    domain=Domain((REAL_LINE, POSITIVE_LINE)),
+    special=(
+        Special((-1.0, 0.0), 0.0, ((0.0, 0.0), (-np.inf, -np.inf)), "no target: 0 log(0) is 0"),
+        Special((0.0, 1.0), 0.0, ((-1.0, -1.0), (1.0, 1.0)), "certain"),
+    ),
+    broadcasts=True,
 )  # fmt: skip
