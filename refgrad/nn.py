@@ -12,7 +12,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
-from refgrad.ops import activation, normalization
+from refgrad.ops import activation, entropy, hard, normalization, smooth
 
 Array = Any
 
@@ -76,14 +76,60 @@ def silu(x: Array) -> Array:
     return activation.silu(_array(x))
 
 
+def relu6(x: Array) -> Array:
+    """min(max(x, 0), 6), elementwise. Shape and dtype of x. Its derivative at 0 and 6 is a half by convention."""
+    return hard.relu6(_array(x))
+
+
+def hardtanh(x: Array) -> Array:
+    """min(max(x, -1), 1), elementwise. Shape and dtype of x. Its derivative at -1 and 1 is a half by convention."""
+    return hard.hardtanh(_array(x))
+
+
+def hardsigmoid(x: Array) -> Array:
+    """min(max(x + 3, 0), 6)/6, elementwise. Shape and dtype of x. At -3 and 3 its derivative is the mean of both sides' by convention."""
+    return hard.hardsigmoid(_array(x))
+
+
+def hardswish(x: Array) -> Array:
+    """0 up to -3, x from 3 on, x (x + 3)/6 between. Shape and dtype of x. At -3 and 3 its derivative is the mean of both sides'.
+
+    Howard et al., "Searching for MobileNetV3" (2019).
+    """
+    return hard.hardswish(_array(x))
+
+
+def hardshrink(x: Array, threshold: float = 0.5) -> Array:
+    """0 where |x| <= threshold, x elsewhere. Shape and dtype of x. Its derivative at the two jumps is a half by convention."""
+    return hard.hardshrink(_array(x), threshold=threshold)
+
+
+def softshrink(x: Array, threshold: float = 0.5) -> Array:
+    """x moved towards 0 by ``threshold``, and 0 within it. Shape and dtype of x. At the two kinks its slope is a half by convention."""
+    return hard.softshrink(_array(x), threshold=threshold)
+
+
 def gelu_tanh(x: Array) -> Array:
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, the usual approximation of x times the normal distribution function.
 
     Shape and dtype of x. Hendrycks, Gimpel, "Gaussian error linear units" (2016).
     """
-    x = _array(x)
-    slope = np.sqrt(x.dtype.type(2) / (4 * np.arctan(x.dtype.type(1))))
-    return 0.5 * x * (1 + np.tanh(slope * (x + 0.044715 * (x * x * x))))
+    return smooth.gelu_tanh(_array(x))
+
+
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + exp(x))), elementwise. Shape and dtype of x. Misra, "Mish: a self regularized non-monotonic activation" (2019)."""
+    return smooth.mish(_array(x))
+
+
+def softsign(x: Array) -> Array:
+    """x/(1 + |x|), elementwise, -1 and 1 at the infinities. Shape and dtype of x."""
+    return smooth.softsign(_array(x))
+
+
+def tanhshrink(x: Array) -> Array:
+    """x - tanh(x), elementwise, accurate near 0 where it is x^3/3. Shape and dtype of x."""
+    return smooth.tanhshrink(_array(x))
 
 
 def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
@@ -126,6 +172,29 @@ def logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     Dtype of x; the reduced axes are dropped, or kept with size 1 where ``keepdims`` says so. -inf over an empty axis.
     """
     return normalization.logsumexp(_array(x), axis=axis, keepdims=keepdims)
+
+
+# --- logarithms ----------------------------------------------------------------------------------------------------------
+
+
+def logit(x: Array) -> Array:
+    """log(x/(1 - x)), elementwise, for x between 0 and 1: the inverse of sigmoid. Shape and dtype of x."""
+    return entropy.logit(_array(x))
+
+
+def entr(x: Array) -> Array:
+    """-x log(x), elementwise: 0 at 0, -inf below. Shape and dtype of x."""
+    return entropy.entr(_array(x))
+
+
+def xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0. The broadcast shape of x and y, and their common dtype."""
+    return entropy.xlogy(_array(x), _array(y))
+
+
+def xlog1py(x: Array, y: Array) -> Array:
+    """x log(1 + y), accurate for small y, and 0 where x is 0. The broadcast shape of x and y, and their common dtype."""
+    return entropy.xlog1py(_array(x), _array(y))
 
 
 # --- layers and losses ---------------------------------------------------------------------------------------------------
@@ -176,6 +245,21 @@ def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Arra
     """
     logits, labels = _array(logits), _labels(logits, labels, "cross_entropy")
     return _reduced(-_chosen(log_softmax(logits, axis=-1), labels), reduction, "cross_entropy")
+
+
+def kl_divergence(log_probability: Array, target: Array, reduction: str = "sum") -> Array:
+    """target (log(target) - log_probability), 0 where the target is 0. Equal shapes.
+
+    The sum over all elements, their "mean", or "none" for the elements. Kullback, Leibler, "On information and sufficiency" (1951).
+
+    Raises ArgumentError for unequal shapes or an unknown reduction.
+    """
+    log_probability, target = _array(log_probability), _array(target)
+    if log_probability.shape != target.shape:
+        raise ArgumentError(
+            f"kl_divergence: log_probability has shape {log_probability.shape}, target has {target.shape}; they must be equal"
+        )
+    return _reduced(entropy.kl_div(log_probability, target), reduction, "kl_divergence")
 
 
 def hinge(scores: Array, signs: Array, margin: float = 1.0, reduction: str = "mean") -> Array:

@@ -29,6 +29,19 @@ FUNCTIONS = {
     "selu": nn.selu,
     "silu": nn.silu,
     "gelu_tanh": nn.gelu_tanh,
+    "relu6": lambda x: nn.relu6(5 * x),
+    "hardtanh": lambda x: nn.hardtanh(3 * x),
+    "hardsigmoid": lambda x: nn.hardsigmoid(4 * x),
+    "hardswish": lambda x: nn.hardswish(4 * x),
+    "hardshrink": nn.hardshrink,
+    "softshrink": nn.softshrink,
+    "mish": nn.mish,
+    "softsign": nn.softsign,
+    "tanhshrink": nn.tanhshrink,
+    "logit": lambda x: nn.logit(nn.sigmoid(x)),
+    "entr": lambda x: nn.entr(np.exp(x)),
+    "xlogy": lambda x: nn.xlogy(x, np.exp(x)),
+    "xlog1py": lambda x: nn.xlog1py(x, np.square(x)),
     "maxout": lambda x: nn.maxout(x, 3),
     "maxout along the first axis": lambda x: nn.maxout(x, 2, axis=0),
     "softmax": nn.softmax,
@@ -42,6 +55,7 @@ FUNCTIONS = {
     "cross_entropy": lambda x: nn.cross_entropy(x, LABELS),
     "cross_entropy, sum": lambda x: nn.cross_entropy(x, LABELS, reduction="sum"),
     "cross_entropy, each": lambda x: nn.cross_entropy(x, LABELS, reduction="none"),
+    "kl_divergence": lambda x: nn.kl_divergence(x, np.exp(2 * x)),
     "hinge": lambda x: nn.hinge(x, SIGNS),
     "multiclass_hinge": lambda x: nn.multiclass_hinge(x, LABELS, margin=0.7),
 }
@@ -93,6 +107,20 @@ def test_values_by_definition():
     assert same(nn.leaky_relu(x), np.where(x > 0, x, 0.01 * x))
     assert same(nn.elu(x), np.where(x > 0, x, np.exp(x) - 1))
     assert same(nn.silu(x), x / (1 + np.exp(-x)))
+    assert same(nn.relu6(4 * x), np.clip(4 * x, 0, 6))
+    assert same(nn.hardtanh(x), np.clip(x, -1, 1))
+    assert same(nn.hardsigmoid(2 * x), np.clip(2 * x + 3, 0, 6) / 6)
+    assert same(nn.hardswish(2 * x), 2 * x * np.clip(2 * x + 3, 0, 6) / 6)
+    assert same(nn.hardshrink(x, 1.0), np.where(np.abs(x) > 1, x, 0))
+    assert same(nn.softshrink(x, 1.0), np.sign(x) * np.maximum(np.abs(x) - 1, 0))
+    assert same(nn.mish(x), x * np.tanh(np.log1p(np.exp(x))))
+    assert same(nn.softsign(x), x / (1 + np.abs(x)))
+    assert same(nn.tanhshrink(x), x - np.tanh(x))
+    assert same(nn.gelu_tanh(x), x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
+    assert same(nn.logit(nn.sigmoid(x)), x)
+    assert same(nn.entr(probability), -probability * np.log(probability))
+    assert same(nn.xlogy(x, probability), x * np.log(probability))
+    assert same(nn.xlog1py(x, probability), x * np.log1p(probability))
     assert same(nn.softmax(x), probability)
     assert same(nn.log_softmax(x), np.log(probability))
     assert same(nn.logsumexp(x), np.log(np.sum(np.exp(x))))
@@ -100,6 +128,9 @@ def test_values_by_definition():
     assert same(nn.linear(x, WEIGHT, np.ones(2)), x @ WEIGHT.T + 1)
     assert same(nn.mean_squared_error(x, TARGET), np.mean((x - TARGET) ** 2))
     assert same(nn.cross_entropy(x, LABELS), -np.mean(np.log(probability[np.arange(4), LABELS])))
+    assert same(
+        nn.kl_divergence(np.log(probability), np.full((4, 3), 1 / 3)), -np.sum(np.log(3 * probability)) / 3
+    )
     assert same(nn.hinge(x, SIGNS, reduction="none"), np.maximum(0, 1 - SIGNS * x))
     assert same(
         nn.multiclass_hinge(x, LABELS), np.mean(np.sum(np.maximum(0, x - own[:, None] + 1), axis=1) - 1)
@@ -132,7 +163,38 @@ def test_softplus_beyond_its_threshold_is_the_identity():
     assert nn.softplus(20.1) > 20.1
 
 
+def test_a_factor_zero_wins_over_an_infinite_logarithm():
+    assert nn.xlogy(0.0, 0.0) == nn.xlog1py(0.0, -1.0) == nn.entr(0.0) == 0
+    assert rg.grad(nn.xlogy, 1)(0.0, 0.0) == rg.grad(nn.xlog1py, 1)(0.0, -1.0) == 0
+    assert np.isnan(nn.xlogy(0.0, np.nan))
+    assert nn.kl_divergence(-1.0, 0.0) == 0
+    with np.errstate(divide="ignore"):
+        assert rg.grad(nn.kl_divergence, 1)(-1.0, 0.0) == -np.inf
+
+
+def test_divergences_of_unequal_shapes_are_refused():
+    with pytest.raises(ArgumentError, match=r"log_probability has shape \(2,\), target has \(1,\)"):
+        nn.kl_divergence(np.zeros(2), np.ones(1))
+
+
+def test_smooth_activations_far_from_0_and_near_it():
+    assert np.array_equal(nn.softsign(np.array([-np.inf, np.inf])), [-1, 1])
+    assert rg.grad(nn.softsign)(1e100) == 1e-200
+    assert rg.grad(nn.gelu_tanh)(1e300) == rg.grad(nn.mish)(1e300) == 1
+    assert rg.grad(nn.gelu_tanh)(-1e300) == rg.grad(nn.mish)(-1e300) == nn.gelu_tanh(-1e300) == 0
+    assert abs(nn.tanhshrink(1e-5) / (1e-15 / 3) - 1) < 1e-10  # x^2 times 2/5
+    assert rg.grad(nn.tanhshrink)(1e-100) == np.tanh(1e-100) ** 2
+
+
+def test_pieces_beyond_their_kinks_are_exact():
+    assert nn.hardswish(-np.inf) == 0
+    assert nn.hardswish(1e308) == 1e308
+    assert rg.grad(lambda x: nn.hardshrink(x, 0.0))(0.0) == rg.grad(lambda x: nn.softshrink(x, 0.0))(0.0) == 1
+
+
 def test_conventions_at_kinks():
+    assert rg.grad(nn.relu6)(6.0) == rg.grad(nn.hardtanh)(-1.0) == rg.grad(nn.softshrink)(0.5) == 0.5
+    assert abs(rg.grad(nn.hardsigmoid)(3.0) - 1 / 12) < FLOAT64.u
     assert rg.grad(nn.relu)(0.0) == 0
     assert rg.grad(lambda x: nn.leaky_relu(x, 0.25))(0.0) == 0.25
     assert rg.grad(lambda x: nn.elu(x, 3.0))(0.0) == 3

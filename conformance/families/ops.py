@@ -48,6 +48,12 @@ SAMPLED_ELEMENTWISE = (
     "leaky_relu",
     "elu",
     "arctan2",
+    "relu6",
+    "hardtanh",
+    "hardsigmoid",
+    "hardswish",
+    "hardshrink",
+    "softshrink",
 )
 KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed")
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)

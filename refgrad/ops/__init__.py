@@ -4,7 +4,9 @@ from refgrad.ops import (
     activation,
     arithmetic,
     deviation,
+    entropy,
     exponential,
+    hard,
     hyperbolic,
     indexing,
     linalg,
@@ -13,11 +15,12 @@ from refgrad.ops import (
     scan,
     selection,
     shape,
+    smooth,
     sorting,
     trigonometric,
 )
 
 __all__ = [
-    "activation", "arithmetic", "deviation", "exponential", "hyperbolic", "indexing", "linalg", "normalization",
-    "reduction", "scan", "selection", "shape", "sorting", "trigonometric",
+    "activation", "arithmetic", "deviation", "entropy", "exponential", "hard", "hyperbolic", "indexing", "linalg",
+    "normalization", "reduction", "scan", "selection", "shape", "smooth", "sorting", "trigonometric",
 ]  # fmt: skip

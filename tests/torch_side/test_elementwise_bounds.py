@@ -14,12 +14,22 @@ import pytest
 import refgrad as rg
 from refgrad.bounds import FORMATS, reference_slack
 from refgrad.op import REGISTRY
-from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
+from refgrad.ops import (
+    activation,
+    entropy,
+    exponential,
+    hard,
+    hyperbolic,
+    logic,
+    selection,
+    smooth,
+    trigonometric,
+)
 from refgrad.rounding import Ball, exact, parts
 
 torch = pytest.importorskip("torch")
 
-FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric)
+FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
 OPS = [
     op
     for op in REGISTRY.values()
@@ -37,7 +47,13 @@ CASES = [(op, params) for op in OPS for params in PARAMS.get(op.name, ({},))]
 # torch's derivatives of these overflow on the way to a finite result, or underflow (they multiply the operand by itself, by a
 # constant or by the cotangent first): findings, not roundings. Kept inside these powers of the format's (smallest, largest).
 OVERFLOWING = {"arctan": (1.0, 0.49), "arcsinh": (1.0, 0.49), "arccosh": (1.0, 0.49), "sinc": (1.0, 0.49),
-               "arctan2": (0.35, 0.45), "log10": (1.0, 0.99), "hypot": (1.0, 0.95)}  # fmt: skip
+               "arctan2": (0.35, 0.45), "log10": (1.0, 0.99), "hardswish": (1.0, 0.97), "gelu_tanh": (1.0, 0.49),
+               "hypot": (1.0, 0.95)}  # fmt: skip
+# Their gradients are wrong in most places: findings. The slope of hardsigmoid is a float32 number, the others cancel.
+VALUES = {
+    ("hardsigmoid", "float64"),
+    *((name, dtype) for name in ("softsign", "tanhshrink") for dtype in DTYPES),
+}
 # Operands below this magnitude, where torch's derivative cancels until no digit is left: a finding, too.
 CANCELLING = {"sinc": 0.32}
 # Largest magnitude at which exp does not overflow, for derivatives that multiply by it.
@@ -132,6 +148,8 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype):
     if not op.signature.differentiable or op.name == "heaviside":  # torch has no derivative of heaviside
         return
 
+    if (op.name, dtype) in VALUES:
+        return
     y_bar = rng.standard_normal(COUNT).astype(dtype)
     expected = rg.vjp(f, *primals)[1](exact(y_bar, fmt))
     got = torch.autograd.grad(y, [twins[k] for k in real], torch.tensor(y_bar), allow_unused=True)
