@@ -54,6 +54,7 @@ SAMPLED_ELEMENTWISE = (
     "hardswish",
     "hardshrink",
     "softshrink",
+    "kl_div",
 )
 KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed")
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)

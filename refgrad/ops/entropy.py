@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.domain import POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Interval, Special, between
+from refgrad.domain import (
+    POSITIVE,
+    POSITIVE_LINE,
+    REAL_LINE,
+    SHAPES,
+    Domain,
+    Interval,
+    Sample,
+    Special,
+    between,
+    sampled,
+)
 from refgrad.op import Op, register
 from refgrad.ops.reduction import ghost
 
@@ -175,10 +186,16 @@ def _kl_div_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params:
         first, second = np.abs(np.where(t == 0, 0.0, t * np.log(np.where(t == 0, 1.0, t)))), np.abs(t * x)
     inner = (2 * fmt.ulp("log") + 1) * fmt.u * first + fmt.u * second + (2 + 2 * np.abs(t)) * fmt.eta
     radius = carried + np.where(reach == 0, 0.0, inner + fmt.u * (np.abs(y) + carried + inner))
-    over = (first + second > fmt.max) & (
-        np.abs(y) - radius < fmt.max
-    )  # a product overflows, though the difference does not
-    return np.where(over, np.inf, radius)
+    if np.all(first + second <= fmt.max):
+        return radius
+    # Where the products overflow, their difference may be anything.
+    promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
+    return np.where(first + second > fmt.max, promised, radius)
+
+
+def _sample_kl_div(rng: np.random.Generator) -> Sample:
+    shape = SHAPES[int(rng.integers(len(SHAPES)))]
+    return (REAL_LINE.draw(rng, shape), POSITIVE_LINE.draw(rng, shape)), {}
 
 
 def _kl_div_slope(factor: Array, x: Array, t: Array) -> Array:
@@ -196,7 +213,7 @@ kl_div = register(
     vjp={"x": lambda y_bar, t: -(y_bar * t), "t": lambda y_bar, x, t: _kl_div_slope(y_bar, x, t)},
     rounding=_kl_div_rounding,
     torch=lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none"),
-    domain=Domain((REAL_LINE, POSITIVE_LINE)),
+    domain=sampled(_sample_kl_div, REAL_LINE, POSITIVE_LINE),
     special=(
         Special((-1.0, 0.0), 0.0, ((0.0, 0.0), (-np.inf, -np.inf)), "no target: 0 log(0) is 0"),
         Special((0.0, 1.0), 0.0, ((-1.0, -1.0), (1.0, 1.0)), "certain"),
