@@ -72,7 +72,7 @@ if wrong:
     print({what}, "is", "missing" if got is None else got.dtype)
 for element, expected, bound in {elements}:
     g = nan if got is None else got[element].item()
-    same = g == expected or abs(g - expected) <= bound or (g != g and expected != expected)
+    same = g == expected or abs(g - expected) <= bound < inf or (g != g and expected != expected)
     wrong = wrong or not same
     print({what}, list(element), "got", g, "expected", expected, "+-", bound, "" if same else "WRONG")
 raise SystemExit(int(wrong))
