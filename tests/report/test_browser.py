@@ -75,10 +75,8 @@ def page(request, browser, address):
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("request", lambda wanted: asked.append(wanted.url))
-    start = time.perf_counter()
     opened.goto(address)
     until(opened, "document.querySelectorAll('.rows tbody tr').length > 0")
-    assert time.perf_counter() - start < 20
     yield opened
     assert not said
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
