@@ -53,7 +53,8 @@ def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool
 
     def element(k: int) -> Element:
         place = tuple(int(i) for i in np.unravel_index(k, shape)) if shape else ()
-        ulp = error[k] / (2 * fmt.u * max(size[k], fmt.eta / fmt.u))
+        with np.errstate(invalid="ignore"):  # infinity over infinity
+            ulp = error[k] / (2 * fmt.u * max(size[k], fmt.eta / fmt.u))
         return Element(
             float(got[k]), float(value[k]), float(bound[k]), float(ratio[k]), float(ulp), place, what
         )

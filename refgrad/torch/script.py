@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from refgrad.formats import format_of
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
 from refgrad.testing.case import Case
 from refgrad.testing.modes import (
@@ -91,7 +92,7 @@ def script(case: Case, verdict: Verdict) -> str:
 
 
 def _script(case: Case, mode: str, place: Any, wrong: list[Element], note: str) -> str:
-    where, dtype = device(case.device), getattr(torch, case.dtype)
+    where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
     program, recording = Program(case, where, dtype), Recording(dtype)
     names = _identifiers(case)
     active = [n for n, leaf in program.leaves.items() if leaf.is_floating_point()]

@@ -22,7 +22,9 @@ from refgrad.testing.modes import (
     REPEAT,
     REVERSE_OF_REVERSE,
     VJP_OF_JVP,
+    judge_modes,
 )
+from refgrad.torch.modes import observe_modes
 from refgrad.torch.observe import observe
 
 
@@ -156,3 +158,20 @@ def test_a_mode_that_fails_is_unsupported_with_its_words() -> None:
     verdicts = {v.mode: v for v in judge(case, observe(case))}
     assert verdicts[REVERSE_OF_REVERSE].status == "unsupported"
     assert "heaviside" in verdicts[FUNC_VJP].reason
+
+
+def test_a_transpose_of_a_transpose_may_round_before_it_adds() -> None:
+    # Forward mode adds to exactly 0 and divides; the gradient of the gradient divides, stores in bfloat16, and adds.
+    graph = Graph()
+    graph.output(np.mean(graph.input("a")))
+    tangent = np.array([-1.25, 1.0, 0.25], np.float32)
+    case = Case(
+        "ops", graph, {"a": np.ones(3, np.float32)}, {"a": tangent}, np.float32(1.0), "bfloat16", order=2
+    )
+    seen, modes = observe(case), observe_modes(case)
+    assert modes.answers[PUSHED][0] != 0
+    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == PUSHED]
+    assert not verdict.wrong, verdict.message
+    modes.answers[PUSHED] = [np.asarray(0.25)]
+    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == PUSHED]
+    assert verdict.wrong
