@@ -231,3 +231,23 @@ def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_p
     assert "xpu was required and is missing" in " ".join(done.stdout.split())
     assert found[-1]["exit"] == 3
     assert sum(line["type"] == "result" for line in found) > 100
+
+
+def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.skip\ndef test_nothing(): ...\n", encoding="utf-8"
+    )
+    results = tmp_path / "results.jsonl"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "refgrad.pytest_plugin",
+        f"--refgrad-results={results}",
+        "test_it.py",
+    ]
+    assert subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode == 0
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    assert {"type": "item", "item": "test_nothing"} in lines
