@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from typing import TextIO
+from typing import Any, TextIO
 
 from refgrad.report.baseline import SAME, Against
 from refgrad.report.clusters import Cluster, clusters
@@ -59,16 +59,21 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
     lines += _audited(run)
     lines += _not_judged(run)
     lines += _compared(against)
-    lines += [paint(line, _YELLOW) for note in said.notes for line in textwrap.wrap(one_line(note), WIDTH)]
-    lines += textwrap.wrap(
+    lines += [paint(line, _YELLOW) for note in said.notes for line in _wrapped(one_line(note), WIDTH)]
+    lines += _wrapped(
         " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
     )
     tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
     lines += [
         paint(line, f"{_BOLD};{tone}")
-        for line in textwrap.wrap(f"exit {said.exit}: {one_line(said.sentence)}", WIDTH)
+        for line in _wrapped(f"exit {said.exit}: {one_line(said.sentence)}", WIDTH)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str, width: int = WIDTH, **options: Any) -> list[str]:
+    """Lines of text, broken between words only: a name with hyphens in it stays in one piece, to be copied and searched for."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, **options)
 
 
 def _judged(run: Run) -> list[str]:
@@ -94,7 +99,7 @@ def _textbook(run: Run) -> list[str]:
         ids = [one_line(r.lesson.id) for r in rows if r.status == status]
         if ids:
             text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
-    return [*textwrap.wrap(text, WIDTH, subsequent_indent=" " * 10, max_lines=4, placeholder=" ..."), ""]
+    return [*_wrapped(text, WIDTH, subsequent_indent=" " * 10, max_lines=4, placeholder=" ..."), ""]
 
 
 def _audited(run: Run) -> list[str]:
@@ -114,7 +119,7 @@ def _compared(against: Against | None) -> list[str]:
     """What has become of the baseline: the counts, then the cases that a reader has to look at."""
     if against is None:
         return []
-    lines = textwrap.wrap(f"against the baseline: {against.sentence}".replace("\u202f", ","), WIDTH)
+    lines = _wrapped(f"against the baseline: {against.sentence}".replace("\u202f", ","), WIDTH)
     told = [d for d in against.differences if d.kind != SAME]
     for d in told[:MOST]:
         lines.append(cut(f"  {d.kind}  {one_line(d.id)}  {one_line(d.before)} -> {one_line(d.now)}", WIDTH))
@@ -133,7 +138,7 @@ def _headline(c: Cluster) -> str:
 def _detail(c: Cluster) -> list[str]:
     r = c.smallest
     text = one_line(r.text)
-    lines = textwrap.wrap(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
+    lines = _wrapped(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
     size = f" ({len(r.nodes)} nodes)" if r.nodes else ""
     return [
         "    " + line

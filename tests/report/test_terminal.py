@@ -26,6 +26,16 @@ def test_hostile_text_cannot_reach_the_terminal(make, save):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_names_are_not_broken_at_their_hyphens(make, save):
+    names = [f"test_family[softmax-float64-cpu-{k}]" for k in range(60, 66)]
+    for length in range(1, 80):  # wherever the line ends
+        started = {"type": "plan", "items": ["x" * length, *names[:5]]}
+        text = table(load(save([make.header(), started, make.result("a" * 16)])))
+        assert "did not finish" in text
+        assert all(name in text for name in names[:5])
+        assert max(map(len, text.splitlines())) <= 80
+
+
 def test_colour_changes_nothing_but_colour(make, save):
     run = load(save(make.synthetic(100, failing=0.05)))
     assert "\x1b[" not in table(run)
