@@ -7,6 +7,8 @@ import refgrad as rg
 from refgrad.draw.local import local, local_lines, product, sent_back
 from refgrad.draw.numbers import SPACE
 
+EPS = np.finfo(float).eps
+
 
 def done(f, *args):
     g = rg.Graph.record(f, *args)
@@ -36,7 +38,7 @@ def test_otherwise_it_is_the_jacobian():
     x = np.array([1.0, 2.0, 3.0])
     g = done(np.cumsum, x)
     np.testing.assert_array_equal(local(g, 1, 0), rg.jacrev(np.cumsum)(x))
-    np.testing.assert_allclose(g.cotangents[1] @ local(g, 1, 0), sent_back(g, 1)[0])
+    np.testing.assert_array_equal(g.cotangents[1] @ local(g, 1, 0), sent_back(g, 1)[0])
     assert product(g, 1, 0, sent_back(g, 1)[0])[1].startswith(f"·{SPACE}[")
 
 
@@ -55,7 +57,9 @@ def test_upstream_times_local_is_what_is_sent(f):
             d, y_bar = local(g, k, position), g.cotangents[k]
             if d is not None:
                 expected = y_bar * d if np.shape(d) == np.shape(x_bar) else np.ravel(y_bar) @ d
-                np.testing.assert_allclose(np.ravel(expected), np.ravel(x_bar), err_msg=str(node))
+                # Both sum up to 4 products of a y_bar and a slope; softmax's slopes add a sum and two products.
+                largest = np.sum(np.abs(y_bar)) * max(1.0, np.max(np.abs(d)))
+                assert np.all(np.abs(np.ravel(expected) - np.ravel(x_bar)) <= 8 * EPS * largest), node
 
 
 def test_of_nothing_there_is_nothing():
