@@ -198,7 +198,7 @@ def run_both(codes: list[int], seed: int) -> list[tuple[Array, Any]]:
 CODES = st.lists(st.integers(0, 2**20), min_size=1, max_size=6)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(CODES, st.integers(0, 2**16))
 def test_float32_runs_lie_inside_their_balls(codes: list[int], seed: int) -> None:
     for got, ball in run_both(codes, seed):

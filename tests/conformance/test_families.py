@@ -148,7 +148,7 @@ def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
     assert sum(x.size for x in case.inputs.values()) <= 3
 
 
-@settings(max_examples=20, deadline=None, database=None)
+@settings(max_examples=20, database=None)
 @given(cases(FAMILIES["mlp"], "float32"))
 def test_networks_have_finite_values(case: Case) -> None:
     assert np.all(np.isfinite(case.graph(case.inputs)))

@@ -54,7 +54,7 @@ def apart(a, b, slack=0.2):
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.booleans())
 def test_nothing_overlaps(graph, down):
     nodes, links = graph
@@ -76,7 +76,7 @@ def test_nothing_overlaps(graph, down):
         assert place.y + place.height <= placed.height + 0.2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(graphs())
 def test_an_edge_runs_through_the_middle_of_its_label(graph):
     for route in layout(*graph).routes:
@@ -85,7 +85,7 @@ def test_an_edge_runs_through_the_middle_of_its_label(graph):
         assert any(abs(a[1] - middle[1]) < 0.2 and abs(b[1] - middle[1]) < 0.2 for a, b in inner)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(graphs(20))
 def test_edges_lead_from_figure_to_figure(graph):
     nodes, links = graph
