@@ -78,12 +78,12 @@ class Block:
         """Examine them: program k is of family k modulo their number."""
         import torch
 
-        from refgrad.torch.observe import observe, plain_arithmetic
+        from refgrad.torch.observe import VERSION, observe, plain_arithmetic
 
         torch.set_num_threads(1)
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
         plain_arithmetic()
-        deviations, count = load(Path(__file__).with_name("deviations.toml")), Count()
+        deviations, count = load(Path(__file__).with_name("deviations.toml"), VERSION), Count()
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):

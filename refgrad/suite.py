@@ -98,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
             "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
             "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
-            "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations()], "environment": environment(observe),
+            "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations(observe.VERSION)],
+            "environment": environment(observe),
         }
     )  # fmt: skip
     start = time.monotonic()
@@ -212,8 +213,8 @@ def _present(observe: Any) -> list[str]:
     return ["cpu", "cuda"]
 
 
-def _deviations() -> list[Deviation]:
-    return load(location()[1] / "deviations.toml")
+def _deviations(torch: str) -> list[Deviation]:
+    return load(location()[1] / "deviations.toml", torch)
 
 
 def _modes(wanted: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
 
-An entry covers disagreements of its ops, modes, dtypes and devices; ``families``, ``got`` and ``operand`` narrow it further. Its
-evidence is a case file; where that case agrees, the entry is out of date, and the run fails until it is removed.
+An entry covers disagreements of its ops, modes, dtypes and devices, in the releases of torch that ``versions`` names (PEP 440:
+">=2.6,<2.9"); ``families``, ``got`` and ``operand`` narrow it further. Its evidence is a case file; where that case agrees under such
+a release, the entry is out of date, and the run fails until its versions end there or it is removed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.anchored import FORWARD, REVERSE
@@ -42,7 +45,7 @@ class Deviation:
     modes: frozenset[str]
     dtypes: frozenset[str]
     devices: frozenset[str]
-    versions: str
+    versions: SpecifierSet  # the releases of torch in which it was seen
     reason: str
     link: str
     case: Path  # the evidence
@@ -69,8 +72,11 @@ def kind(x: float) -> str:
     return "nan" if math.isnan(x) else "inf" if math.isinf(x) else "zero" if x == 0 else "number"
 
 
-def load(path: str | Path) -> list[Deviation]:
-    """Read a deviations file. Raises DeviationsFileError naming entry and field."""
+def load(path: str | Path, torch: str = "") -> list[Deviation]:
+    """Read a deviations file: of all entries, or of those that concern a release of torch ("2.13.0+cpu").
+
+    Raises DeviationsFileError naming entry and field.
+    """
     path = Path(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -83,7 +89,7 @@ def load(path: str | Path) -> list[Deviation]:
     twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
     if twice:
         raise DeviationsFileError(f"{path}: entries {twice} stand twice")
-    return found
+    return [d for d in found if not torch or d.versions.contains(torch, prereleases=True)]
 
 
 def _entry(path: Path, k: int, entry: Any) -> Deviation:
@@ -101,12 +107,18 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
     limits = entry.get("operand", [0.0, math.inf])
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
+    try:
+        versions = SpecifierSet(entry["versions"])
+    except InvalidSpecifier as error:
+        raise DeviationsFileError(
+            f'{where}: versions are releases of torch, such as ">=2.6,<2.9", got {entry["versions"]!r}'
+        ) from error
     case = path.parent / entry["case"]
     if not case.is_file():
         raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
     return Deviation(
         entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
-        entry["versions"], entry["reason"], entry["link"], case, frozenset(entry.get("families", ())), frozenset(entry.get("got", ())),
+        versions, entry["reason"], entry["link"], case, frozenset(entry.get("families", ())), frozenset(entry.get("got", ())),
         tuple(map(float, entry.get("operand", ()))),
     )  # fmt: skip
 

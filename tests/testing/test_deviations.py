@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.deviations import Deviation, load, mark
@@ -18,7 +19,7 @@ ops = ["maximum"]
 modes = ["forward"]
 dtypes = ["float64"]
 devices = ["cpu"]
-versions = "2.13"
+versions = ">=2.6,<2.13"
 reason = "because"
 link = "docs"
 case = "case.json"
@@ -27,7 +28,7 @@ case = "case.json"
 
 def deviation() -> Deviation:
     sets = (frozenset({"maximum"}), frozenset({"forward"}), frozenset({"float64"}), frozenset({"cpu"}))
-    return Deviation("one", *sets, "2.13", "because", "docs", Path("case.json"))
+    return Deviation("one", *sets, SpecifierSet(">=2.6,<2.13"), "because", "docs", Path("case.json"))
 
 
 def wrong(mode: str = "forward", *accused: list[str]) -> Verdict:
@@ -96,6 +97,7 @@ def test_each_wrong_node_is_held_against_its_own_entry() -> None:
         (ENTRY.replace('reason = "because"\n', ""), "entry 0 (one): expected the fields"),
         (ENTRY.replace('["maximum"]', '"maximum"'), "ops is a non-empty list"),
         (ENTRY.replace('"because"', '""'), "reason is a non-empty str"),
+        (ENTRY.replace(">=2.6,<2.13", "seen in 2.6"), "versions are releases of torch"),
         (ENTRY.replace("case.json", "other.json"), "does not exist"),
         (ENTRY + ENTRY, "stand twice"),
     ],
@@ -108,6 +110,24 @@ def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> N
         load(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("torch", "concerned"),
+    [("", True), ("2.6.0+cu124", True), ("2.12.1", True), ("2.13.0+cpu", False), ("2.14.0a0+git1f2e3d4", False), ("2.5.1", False)],
+)  # fmt: skip
+def test_an_entry_speaks_of_its_releases_of_torch_alone(torch: str, concerned: bool, tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    path = tmp_path / "deviations.toml"
+    path.write_text(ENTRY)
+    assert len(load(path, torch)) == concerned
+
+
+def test_an_unbounded_entry_speaks_of_what_is_to_come(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    path = tmp_path / "deviations.toml"
+    path.write_text(ENTRY.replace(">=2.6,<2.13", ">=2.6"))
+    assert load(path, "2.14.0a0+git1f2e3d4")
 
 
 def test_the_suite_s_own_file_loads() -> None:
