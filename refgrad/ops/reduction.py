@@ -43,9 +43,8 @@ def dims(x: Any, axis: Axis) -> tuple[int, ...]:
 def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
     if where is True:
         return x
-    return torch.where(
-        torch.as_tensor(where, device=x.device), x, torch.full((), other, dtype=x.dtype, device=x.device)
-    )
+    mask = torch.as_tensor(np.asarray(where), device=x.device)  # of NumPy's single booleans torch 2.6 knows nothing
+    return torch.where(mask, x, torch.full((), other, dtype=x.dtype, device=x.device))
 
 
 def torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
