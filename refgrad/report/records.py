@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refgrad.report import fields
@@ -306,6 +306,30 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """The items that are to run."""
+
+    items: tuple[str, ...]
+
+    @classmethod
+    def read(cls, data: Json) -> Plan:
+        """Raise CaseFileError where ``data`` is no plan."""
+        return cls(fields.texts(data, "items"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An item that has come to its end."""
+
+    item: str
+
+    @classmethod
+    def read(cls, data: Json) -> Finished:
+        """Raise CaseFileError where ``data`` names no item."""
+        return cls(fields.text(data, "item"))
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The line a run ends with, when it was allowed to end."""
 
@@ -338,6 +362,10 @@ class Run:
     planned: int = 0
     unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
     absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here
+    lines: bytes = field(
+        default=b"", repr=False, compare=False
+    )  # as the file has them, in an order of their own
+    parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)  # the runs that it was merged from
 
     @property
     def partial(self) -> bool:
