@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from refgrad.errors import ArgumentError, CaseFileError
 from refgrad.report.fields import Json
-from refgrad.report.lessons import Lesson
+from refgrad.report.lessons import Lesson, Measured
 from refgrad.report.merge import merge
 from refgrad.report.records import Audit, Crash, End, Finished, Header, Plan, Result, Run, Running
 from refgrad.testing.results import encoded, unfinished
@@ -63,6 +63,7 @@ def load(path: str | Path) -> Run:
 
 _READERS: Mapping[str, Callable[[Json], object]] = {
     "result": Result.read, "audit": Audit.read, "textbook": Lesson.read, "crash": Crash.read, "plan": Plan.read, "item": Finished.read,
+    "measured": Measured.read,
     "running": Running.read,
 }  # fmt: skip
 _TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
@@ -125,7 +126,7 @@ class _Part:
         return Run(
             self.header, tuple(sorted(records[Result], key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
             tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
-            lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))),
+            lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
             planned=len(planned), unfinished=tuple(sorted(planned - {f.item for f in records[Finished]})),
             lines=b"".join(line + b"\n" for line in lines),

@@ -38,6 +38,7 @@ def merge(runs: Sequence[Run]) -> Run:
         None,
         any(run.truncated for run in runs),
         lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        measured=tuple(sorted(x for run in runs for x in run.measured)),
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         planned=sum(run.planned for run in runs),
         unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),

@@ -14,7 +14,7 @@ from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
 
 if TYPE_CHECKING:
-    from refgrad.report.lessons import Lesson
+    from refgrad.report.lessons import Lesson, Measured
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
@@ -358,6 +358,7 @@ class Run:
     end: End | None = None
     truncated: bool = False
     lessons: tuple[Lesson, ...] = ()
+    measured: tuple[Measured, ...] = ()
     running: tuple[Running, ...] = ()
     planned: int = 0
     unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end

@@ -135,9 +135,10 @@ def test_a_result_that_breaks_the_schema_is_refused(make, save, change):
 
 
 def test_files_joined_by_hand_are_the_shards_merged(make, save, tmp_path):
+    end = {"type": "end", "exit": 0, "seconds": 1}
     shards = [
-        save([make.header(shard=f"{k}/2"), make.result(str(k) * 16), {"type": "end", "exit": 0, "seconds": 1}], f"{k}.jsonl") for k in (2, 1)
-    ]  # fmt: skip
+        save([make.header(shard=f"{k}/2"), make.result(str(k) * 16), end], f"{k}.jsonl") for k in (2, 1)
+    ]
     plain, packed = tmp_path / "plain", tmp_path / "packed"
     plain.write_bytes(b"".join(s.read_bytes() for s in shards))
     packed.write_bytes(b"".join(gzip.compress(s.read_bytes()) for s in shards))
