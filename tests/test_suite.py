@@ -250,6 +250,38 @@ def _timeless(page: Path) -> str:
     return "\n".join(line.partition("<time>")[0] for line in kept)
 
 
+@pytest.mark.parametrize(
+    ("named", "asked", "profile"), [("dev", "ci", "ci"), ("dev", "", "dev"), ("nightly", "", "nightly"), ("mine", "", "ci"), ("", "", "ci")]
+)  # fmt: skip
+def test_the_profile_may_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, asked: str, profile: str
+) -> None:
+    from refgrad import suite
+    from refgrad.cli import main
+
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", named)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setattr(suite, "PROFILES", dict.fromkeys(suite.PROFILES, 1))
+    more = ["--profile", asked] if asked else []
+    main(
+        [
+            "conformance",
+            "--family",
+            "softmax",
+            "--dtype",
+            "float64",
+            "--workers",
+            "0",
+            "--out",
+            str(tmp_path),
+            *more,
+        ]
+    )
+    head = lines(tmp_path / "results.jsonl")[0]
+    assert head["profile"] == profile
+    assert (head["seed"] == 0) == (profile != "nightly")
+
+
 def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_path: Path) -> None:
     done, found = run(tmp_path, "pass", "--require-device", "xpu")
     assert done.returncode == 3, done.stdout + done.stderr
