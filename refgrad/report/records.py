@@ -233,7 +233,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check."""
+    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check.
+
+    ``right`` counts the right formulas that were put beside wrong ones, ``refused`` those that did not pass: false alarms.
+    """
 
     mutation: str
     dtype: str
@@ -241,6 +244,8 @@ class Audit:
     equivalent: int
     caught: int
     check: str = NODE_BY_NODE
+    right: int = 0
+    refused: int = 0
 
     @property
     def key(self) -> tuple[bool, str, str, str]:
@@ -249,7 +254,12 @@ class Audit:
 
     def __add__(self, other: Audit) -> Audit:
         planted, equivalent = self.planted + other.planted, self.equivalent + other.equivalent
-        return Audit(self.mutation, self.dtype, planted, equivalent, self.caught + other.caught, self.check)
+        caught, right, refused = (
+            self.caught + other.caught,
+            self.right + other.right,
+            self.refused + other.refused,
+        )
+        return Audit(self.mutation, self.dtype, planted, equivalent, caught, self.check, right, refused)
 
     @property
     def detectable(self) -> int:
@@ -266,6 +276,8 @@ class Audit:
             fields.count(data, "equivalent", 0),
             fields.count(data, "caught"),
             fields.word(data, "check", NODE_BY_NODE),
+            fields.count(data, "right", 0),
+            fields.count(data, "refused", 0),
         )
 
 
