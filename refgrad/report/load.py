@@ -48,6 +48,7 @@ def load(path: str | Path) -> Run:
                 parts[-1].take(line, record)
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
+    del raw, data  # the parts hold the lines: a large run needs the room
     if not parts:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
     if torn:
