@@ -51,8 +51,7 @@ def load(path: str | Path) -> Run:
     del raw, data  # the parts hold the lines: a large run needs the room
     if not parts:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
-    if torn:
-        parts[-1].tear()
+    parts[-1].torn |= torn
     if parts[-1].end is None:
         parts[-1].add_unfinished(left(path))
     runs = [part.run() for part in parts]
@@ -63,9 +62,8 @@ def load(path: str | Path) -> Run:
 
 
 _READERS: Mapping[str, Callable[[Json], object]] = {
-    "result": Result.read, "audit": Audit.read, "textbook": Lesson.read, "crash": Crash.read, "plan": Plan.read, "item": Finished.read,
-    "measured": Measured.read,
-    "running": Running.read,
+    "plan": Plan.read, "result": Result.read, "textbook": Lesson.read, "measured": Measured.read, "audit": Audit.read,
+    "item": Finished.read, "crash": Crash.read, "running": Running.read,
 }  # fmt: skip
 _TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
 
@@ -95,10 +93,6 @@ class _Part:
             raise CaseFileError(
                 f"a record of type {_short(kind)}; run, {', '.join(_READERS)} or end is expected"
             )
-
-    def tear(self) -> None:
-        """The file was torn off here."""
-        self.torn = True
 
     def add_unfinished(self, cases: Iterable[Left]) -> None:
         """Cases that were being judged when the run was killed; they lie beside the file and become lines of it."""
