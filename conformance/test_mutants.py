@@ -14,11 +14,18 @@ from .mutants.judge import caught, refusals
     ("mutant", "dtype"), [pytest.param(m, d, id=f"{m.id}-{d}") for m in MUTANTS for d in m.dtypes]
 )
 def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytest.FixtureRequest) -> None:
-    """Planted once, in the format; the line of the audit says whether it was caught."""
+    """Planted once, in the format; the line of the audit says whether it was caught, and whether the right formula passed."""
     seed = int(request.config.getoption("--refgrad-seed"))
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
     line = {"type": "audit", "check": "mutants", "mutation": f"mutant {mutant.id}", "dtype": dtype}
-    refgrad_results.write({**line, "planted": 1, "equivalent": 0, "caught": int(bool(found))})
+    counts = {
+        "planted": 1,
+        "equivalent": 0,
+        "caught": int(bool(found)),
+        "right": 1,
+        "refused": int(bool(refused)),
+    }
+    refgrad_results.write(line | counts)
     if refused:
         pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the right formula is refused: {refused[0]}")
     if not found:

@@ -72,8 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--profile",
         choices=("dev", "ci", "nightly"),
-        default="ci",
-        help="dev: 100 examples, ci: 400, nightly: 8,000",
+        help="dev: 100 examples, ci: 400, nightly: 8,000 (default: HYPOTHESIS_PROFILE where it is one of these, else ci)",
     )
     suite.add_argument(
         "--workers", type=_count, help="processes (default: one a core; 0: this one, for a debugger)"
@@ -98,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         default="reports",
         metavar="DIR",
-        help="where report.html and results.jsonl land (default: reports)",
+        help="where report.html and results.jsonl(.gz) land (default: reports)",
     )
     _outputs(suite)
     suite.set_defaults(run=_conformance)
@@ -116,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
         "results", nargs="+", help="results.jsonl or results.jsonl.gz; all shards of a run are put together"
     )
     report.add_argument(
-        "--out", help="the HTML file, or a folder for it (default: report.html beside the first results)"
+        "--out",
+        help="the HTML file, or a folder for it (default: report.html beside the first results); results.jsonl.gz goes with it",
     )
     _outputs(report)
     report.set_defaults(run=_report)

@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-report",
         metavar="DIR",
         default=None,
-        help="record what gradcheck, check_vjp and check_jvp find in these tests; leave report.html and results.jsonl there",
+        help="record what gradcheck, check_vjp and check_jvp find in these tests; leave report.html and results.jsonl(.gz) there",
     )
     group.addoption(
         "--refgrad-results",

@@ -166,6 +166,7 @@ class UserReport:
                 seconds = round(time.monotonic() - self.start, 1)
                 self.results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
             run = report.load(self.path)
+            report.write_results(run, page.parent)
             report.write(run, page)
         except (OSError, RefgradError) as error:
             self.said, session.exitstatus = (

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +80,9 @@ def run(args: argparse.Namespace) -> int:
     items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
     if wanted == [TEXTBOOK] and not items:
         raise ArgumentError(f"the family {TEXTBOOK} is for {' and '.join(_formats())}, not for {dtypes}")
-    examples = args.examples or PROFILES[args.profile]
-    seed = (
-        args.seed if args.seed is not None else secrets.randbelow(2**31) if args.profile == "nightly" else 0
-    )
+    profile = args.profile or _profile(os.environ)
+    examples = args.examples or PROFILES[profile]
+    seed = args.seed if args.seed is not None else secrets.randbelow(2**31) if profile == "nightly" else 0
     workers = min(os.cpu_count() or 1, 8) if args.workers is None else args.workers
 
     out = Path(args.out)
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     results.write(
         {
             "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
-            "seed": seed, "profile": args.profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
+            "seed": seed, "profile": profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
             "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
             "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations(observe.VERSION)],
             "environment": environment(observe),
@@ -161,6 +160,12 @@ def _ended_by_the_system() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _profile(environ: Mapping[str, str]) -> str:
+    """The profile where none is named. HYPOTHESIS_PROFILE counts as far as it is one of ours: a project may have its own."""
+    wanted = environ.get("HYPOTHESIS_PROFILE", "")
+    return wanted if wanted in PROFILES else "ci"
 
 
 def _missing(observe: Any, required: Sequence[str]) -> dict[str, str]:

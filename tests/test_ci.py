@@ -1,12 +1,15 @@
-"""What CI is offered: the action's script does what it says, and the documentation's Python runs."""
+"""What CI is offered: the action is what GitHub expects and its steps run, and so does the documentation's Python."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +52,124 @@ def test_the_action_puts_no_input_into_a_script() -> None:
     scripts = re.findall(r"^ +run: (?:\|\n((?: {8}.*\n)+)|(.*)\n)", ACTION, flags=re.MULTILINE)
     assert len(scripts) == 2
     assert "${{" not in "".join(a + b for a, b in scripts)
+
+
+def test_actions_of_others_are_pinned_to_a_commit() -> None:
+    files = [ROOT / "action.yml", *(ROOT / ".github" / "workflows").glob("*.yml")]
+    used = [line for file in files for line in re.findall(r"uses: (.*)", file.read_text(encoding="utf-8"))]
+    assert len(used) > 5
+    assert [
+        line for line in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+    ] == []
+
+
+# --- the action as a document, and run ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def action() -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    return dict(yaml.safe_load(ACTION))
+
+
+def test_the_action_is_a_composite_one_whose_names_are_all_declared(action: dict[str, Any]) -> None:
+    steps = action["runs"]["steps"]
+    assert action["runs"]["using"] == "composite"
+    assert set(action) == {"name", "description", "inputs", "outputs", "runs"}
+    for step in steps:
+        assert ("run" in step) != ("uses" in step), step["name"]
+        assert "uses" in step or step["shell"] == "bash", step[
+            "name"
+        ]  # a composite action has no default shell
+        assert set(step) <= {"name", "id", "if", "shell", "env", "run", "uses", "with"}
+    named = set(re.findall(r"\binputs\.([\w-]+)", ACTION))
+    assert named == set(action["inputs"])
+    assert all(isinstance(i["default"], str) and i["description"] for i in action["inputs"].values())
+    ids = {step["id"]: step["run"] for step in steps if "id" in step}
+    for name, output in action["outputs"].items():
+        assert output["value"] == f"${{{{ steps.judge.outputs.{name} }}}}"
+        assert f'"{name}=' in ids["judge"]
+
+
+def given(action: dict[str, Any], text: str, **inputs: str) -> str:
+    """A text of the action with its inputs filled in, as the runner does it."""
+    values = {name: declared["default"] for name, declared in action["inputs"].items()} | inputs
+    filled = re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: values[m[1]], text)
+    assert "${{" not in filled
+    return filled
+
+
+def run_steps(action: dict[str, Any], folder: Path, **inputs: str) -> list[subprocess.CompletedProcess[str]]:
+    """Run the action's own steps, one after the other until one fails, as bash is started for them. pip only says what it was asked."""
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    python = f'PYTHONPATH="{ROOT}" exec {shlex.quote(sys.executable)}'
+    for name, script in (
+        ("refgrad", f'{python} -m refgrad.cli "$@"'),
+        ("python3", 'printf "[%s]" "$@"'),
+    ):
+        (bin_ / name).write_text(f"#!/bin/sh\n{script}\n")
+        (bin_ / name).chmod(0o755)
+    env = {
+        **os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "GITHUB_ACTIONS": "true", "GITHUB_ACTION_PATH": str(folder / "here it is"),
+        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"), "PYTEST_ADDOPTS": "-k test_family",
+    }  # fmt: skip
+    done = []
+    for step in [step for step in action["runs"]["steps"] if "run" in step]:
+        (folder / "step.sh").write_text(step["run"])
+        around = env | {name: given(action, text, **inputs) for name, text in step.get("env", {}).items()}
+        command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(folder / "step.sh")]
+        done.append(
+            subprocess.run(
+                command, env=around, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+            )
+        )
+        if done[-1].returncode:
+            break
+    return done
+
+
+SMALL = "--family softmax --dtype float64 --device cpu --examples 60 --workers 0"
+
+
+def test_the_action_runs(action: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    installed, judged = run_steps(action, tmp_path, arguments=SMALL)
+    assert (
+        installed.stdout
+        == f"[-m][pip][install][--disable-pip-version-check][{tmp_path}/here it is[conformance]][torch>=2.6]"
+    )
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    said = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+    assert said == {"exit-code": "0", "report": "refgrad-report/report.html"}
+    assert (tmp_path / "summary").read_text().startswith("## ✅ refgrad: exit 0")
+    assert "::stop-commands::" in judged.stdout
+    [keep] = [step for step in action["runs"]["steps"] if "uses" in step]
+    kept = given(action, keep["with"]["path"]).split()
+    assert all((tmp_path / name).is_file() for name in kept), kept
+    assert {p.name for p in (tmp_path / "refgrad-report").iterdir()} == {Path(name).name for name in kept}
+
+
+def test_the_action_compares_and_hands_a_failure_on(action: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "old.jsonl").write_text("{}")
+    installed, judged = run_steps(
+        action, tmp_path, arguments=SMALL, torch="", baseline="old.jsonl", out="a report"
+    )
+    assert installed.stdout.endswith("[conformance]]")  # the torch that is there is judged
+    assert judged.returncode == 2
+    assert "old.jsonl, line 1: not a results file" in judged.stderr
+    assert "exit-code=2\n" in (tmp_path / "output").read_text()
+
+
+@pytest.mark.parametrize("out", ["", "a\nexit-code=0"])
+def test_the_action_refuses_a_folder_that_would_say_more_than_its_name(
+    action: dict[str, Any], tmp_path: Path, out: str
+) -> None:
+    *_, judged = run_steps(action, tmp_path, out=out)
+    assert judged.returncode == 2
+    assert "the name of a folder is expected" in judged.stderr
+    assert not (tmp_path / "output").exists()
 
 
 def test_options_that_the_documentation_names_exist() -> None:

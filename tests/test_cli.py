@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def test_a_short_run_agrees_and_leaves_report_and_results(capsys, tmp_path: Path
     assert sum(line.get("elements", 0) for line in lines) > 1000
     assert main(["report", str(tmp_path / "results.jsonl"), "--out", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "report.html").read_bytes()
+    packed = gzip.decompress((tmp_path / "results.jsonl.gz").read_bytes()).splitlines()
+    assert sorted(packed) == sorted((tmp_path / "results.jsonl").read_bytes().splitlines())
 
 
 def test_the_same_seed_gives_the_same_cases_with_any_number_of_workers(capsys, tmp_path: Path) -> None:

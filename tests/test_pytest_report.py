@@ -92,6 +92,7 @@ def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str
     assert done.returncode == 0, done.stdout + done.stderr
     found = load(tmp_path / "gradients" / "results.jsonl")
     assert not found.partial
+    assert repr(load(tmp_path / "gradients" / "results.jsonl.gz")) == repr(found)
     assert found.planned == 6
     assert sorted(r.status for r in found.results) == ["agree"] * 8 + ["known"]
     assert {r.op for r in found.results} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}

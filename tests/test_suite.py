@@ -164,7 +164,7 @@ def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, send: Any, numbe
 def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> None:
     # The limit on the size of a file stands for the disk; it is set in the workers and in the main process.
     limit = (
-        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (24_000, resource.RLIM_INFINITY))\n"
+        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))\n"
     )
     (tmp_path / "full.py").write_text(limit)
     env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "full"}
@@ -181,28 +181,41 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
     assert report.cases > 3
     assert "Partial" in done.stdout
     assert (out / "report.html").read_text() == "the older report"
-    assert sorted(p.name for p in out.iterdir() if p.is_file()) == ["report.html", "results.jsonl"]
+    assert sorted(p.name for p in out.iterdir() if p.is_file()) == [
+        "report.html",
+        "results.jsonl",
+        "results.jsonl.gz",
+    ]
 
 
 def test_workers_and_shards_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same lines, byte for byte, and the same page up to its times and the command."""
+    """The same lines, byte for byte, and the same page up to its times, what it measured and the command."""
     from refgrad.cli import main
 
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-k test_family")
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", "-k 'test_family or D3-relu-vector or D3-matrix or D3-implicit'"
+    )  # of the textbook, the items that measure something
 
     def judged(name: str, *more: str) -> Path:
-        assert main([*command(tmp_path / name, *more)[3:]]) in (0, 3)  # a part may have nothing to judge
+        families = ["--family", "textbook", "--dtype", "float32", "--examples", "100"]
+        assert main([*command(tmp_path / name, *families, *more)[3:]]) in (
+            0,
+            3,
+        )  # a part may have nothing to judge
         return tmp_path / name / "results.jsonl"
 
     def lines_of(*files: Path) -> list[str]:
+        apart = tuple(f'{{"type":"{kind}"' for kind in ("run", "plan", "measured", "end"))
         return sorted(
-            line for file in files for line in file.read_text().splitlines() if '"type":"result"' in line
+            line for file in files for line in file.read_text().splitlines() if not line.startswith(apart)
         )
 
     whole = judged("whole", "--workers", "1")
-    assert len(lines_of(whole)) > 500
+    assert sum('"family":"softmax"' in line for line in lines_of(whole)) > 500
+    assert sum('"type":"textbook"' in line for line in lines_of(whole)) == 3
+    assert sum(line.startswith('{"type":"measured"') for line in whole.read_text().splitlines()) == 2
     runs = {"eight": [judged("eight", "--workers", "8")]}
     for n in (1, 2, 4):
         runs[f"{n} shards"] = [
@@ -210,19 +223,63 @@ def test_workers_and_shards_change_nothing(
         ]
     for name, files in runs.items():
         assert lines_of(*files) == lines_of(whole), name
+        capsys.readouterr()
+        compared = ["--out", str(tmp_path / f"{name} compared"), "--baseline", str(whole)]
+        assert main(["report", *map(str, files), *compared]) == 0
+        assert "against the baseline: no difference; " in capsys.readouterr().out
         assert main(["report", *map(str, reversed(files)), "--out", str(tmp_path / name)]) == 0
         assert _timeless(tmp_path / name / "report.html") == _timeless(tmp_path / "whole" / "report.html")
+        again = [
+            "report",
+            str(tmp_path / name / "results.jsonl.gz"),
+            "--out",
+            str(tmp_path / f"{name} again"),
+        ]
+        assert main(again) == 0
+        for file in ("report.html", "results.jsonl.gz"):
+            assert (tmp_path / f"{name} again" / file).read_bytes() == (tmp_path / name / file).read_bytes()
     assert f"cases: {load(whole).cases}" in capsys.readouterr().out
     assert main(["report", str(runs["4 shards"][1]), "--out", str(tmp_path / "one")]) == 3
     assert "of its parts 1/4, 3/4, 4/4 are not here" in capsys.readouterr().out.replace("\n", " ")
 
 
 def _timeless(page: Path) -> str:
-    """A page without its times and without the command that made it."""
-    kept = [
-        line for line in page.read_text().splitlines() if not any(f"<dt>{name}" in line for name in ("command", "started", "finished"))
-    ]  # fmt: skip
+    """A page without its times, without what it measured and without the command that made it."""
+    apart = ("<dt>command", "<dt>started", "<dt>finished", 'class="measured"')
+    kept = [line for line in page.read_text().splitlines() if not any(mark in line for mark in apart)]
     return "\n".join(line.partition("<time>")[0] for line in kept)
+
+
+@pytest.mark.parametrize(
+    ("named", "asked", "profile"), [("dev", "ci", "ci"), ("dev", "", "dev"), ("nightly", "", "nightly"), ("mine", "", "ci"), ("", "", "ci")]
+)  # fmt: skip
+def test_the_profile_may_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, asked: str, profile: str
+) -> None:
+    from refgrad import suite
+    from refgrad.cli import main
+
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", named)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setattr(suite, "PROFILES", dict.fromkeys(suite.PROFILES, 1))
+    more = ["--profile", asked] if asked else []
+    main(
+        [
+            "conformance",
+            "--family",
+            "softmax",
+            "--dtype",
+            "float64",
+            "--workers",
+            "0",
+            "--out",
+            str(tmp_path),
+            *more,
+        ]
+    )
+    head = lines(tmp_path / "results.jsonl")[0]
+    assert head["profile"] == profile
+    assert (head["seed"] == 0) == (profile != "nightly")
 
 
 def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an item came to: verdicts by way and format, printed numbers, measured tables, flags. It writes itself as result lines."""
+"""What an item came to: verdicts by way and format, printed numbers, tables, flags, measurements. It writes itself as result lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Something measured."""
+    """Numbers that are the same in every run."""
 
     title: str
     columns: tuple[str, ...]
@@ -54,6 +54,7 @@ class Outcome:
     tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
     printed: list[Printed] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    measured: list[tuple[str, str]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     planted: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
 
@@ -100,8 +101,12 @@ class Outcome:
             self.add(PRINTED, c, dtype)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Keep a table for the report."""
+        """Keep a table for the report. What differs from run to run does not belong there: see ``measure``."""
         self.tables.append(Table(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
+
+    def measure(self, what: str, found: str) -> None:
+        """Keep a time, a size in memory or the like. It is shown, but no verdict and no comparison of runs takes notice of it."""
+        self.measured.append((what, found))
 
     def verdicts(self) -> list[tuple[str, str, Verdict]]:
         """(dtype, device, verdict) of every way that was judged."""
@@ -131,6 +136,8 @@ class Outcome:
             "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.printed],
             "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables],
         }  # fmt: skip
+        for what, found in self.measured:
+            yield {"type": "measured", "id": self.item.id, "what": what, "found": found}
         for (mutation, dtype), (planted, equivalent, caught) in sorted(self.planted.items()):
             yield {
                 "type": "audit", "check": "textbook", "mutation": mutation, "dtype": dtype,

@@ -7,6 +7,7 @@ the same file always makes the same bytes.
 from __future__ import annotations
 
 from refgrad.report.baseline import Against, against
+from refgrad.report.files import write_results
 from refgrad.report.html import render, write
 from refgrad.report.load import load
 from refgrad.report.merge import merge
@@ -17,4 +18,5 @@ from refgrad.report.verdict import exit_code
 
 __all__ = [
     "Against", "Outputs", "Run", "against", "exit_code", "load", "merge", "publish", "render", "table", "wants_color", "write",
+    "write_results",
 ]  # fmt: skip

@@ -46,6 +46,10 @@ class Against:
         """All of it in one sentence."""
         tally = Counter(d.kind for d in self.differences)
         listed = ", ".join(f"{tally[kind]} {kind}" for kind in KINDS)
+        if self.shared and set(tally) <= {SAME}:
+            listed = "no difference" + (
+                f", {several(tally[SAME], 'case')} failing as before" if tally else ""
+            )
         return f"{listed}; {several(self.shared, 'case')} of {count(self.cases)} were judged in both runs"
 
 

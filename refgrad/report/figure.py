@@ -9,9 +9,16 @@ from refgrad.report.drawing import Drawing, Spec, draw
 from refgrad.report.records import Result
 from refgrad.report.replay import Replay, replay
 from refgrad.report.text import cut, one_line
+from refgrad.testing.anchored import FORWARD as JVP
+from refgrad.testing.anchored import REVERSE as VJP
+from refgrad.testing.modes import CREATE_GRAPH, FUNC_JVP, FUNC_VJP
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
 MOST_NODES = 80  # a larger graph is listed, not drawn
 MOST_LISTED = 200
+# The modes that ask for the gradient, or the tangent, which a drawing can show at every node.
+BACKWARD = (VJP, WHOLE_REVERSE, CREATE_GRAPH, FUNC_VJP)
+FORWARD = (JVP, WHOLE_FORWARD, FUNC_JVP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,7 @@ class NodeText:
     text: str
     value: str
     gradient: str
+    tangent: str
     first_wrong: bool
     output: bool
 
@@ -35,6 +43,7 @@ class Figure:
     more: int
     numbers: bool  # whether values could be derived
     gradients: bool
+    tangents: bool
 
 
 def figure(result: Result) -> Figure | None:
@@ -42,7 +51,7 @@ def figure(result: Result) -> Figure | None:
     nodes = result.nodes
     if not nodes or not all(isinstance(n, dict) for n in nodes):
         return None
-    again = replay(result.case, backward=result.mode == "reverse")
+    again = replay(result.case, backward=result.mode in BACKWARD, forward=result.mode in FORWARD)
     outputs = result.case["graph"].get("outputs")
     outputs = (
         set(outputs) if isinstance(outputs, list) and all(isinstance(k, int) for k in outputs) else set()
@@ -57,14 +66,16 @@ def figure(result: Result) -> Figure | None:
             cut(_words(n), 400),
             again.values[k] if again else "",
             again.gradients[k] if again else "",
+            again.tangents[k] if again else "",
             wrong == k,
             k in outputs,
         )
         for k, n in enumerate(nodes[:MOST_LISTED])
     )
     return Figure(
-        drawing, words, max(0, len(nodes) - MOST_LISTED), again is not None, any(w.gradient for w in words)
-    )
+        drawing, words, max(0, len(nodes) - MOST_LISTED), again is not None, any(w.gradient for w in words),
+        any(w.tangent for w in words),
+    )  # fmt: skip
 
 
 def _ordered(node: dict[str, Any], k: int) -> bool:
@@ -91,6 +102,8 @@ def _spec(node: dict[str, Any], k: int, again: Replay | None, wrong: bool) -> Sp
         lines.append(cut(_constant(node), 30))
     if again is not None and again.gradients[k]:
         lines.append("∂ " + cut(again.gradients[k], 30))
+    if again is not None and again.tangents[k]:
+        lines.append("ẋ " + cut(again.tangents[k], 30))
     return Spec(tuple(lines), tuple(node.get("of", ())), f"{kind} wrong" if wrong else kind)
 
 

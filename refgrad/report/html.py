@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -22,6 +20,7 @@ from refgrad.report.clusters import Cluster, clusters, term
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.figure import Figure, figure
+from refgrad.report.files import RESULTS, write_whole
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
@@ -75,22 +74,6 @@ def write(run: Run, path: str | Path, against: Against | None = None) -> None:
     write_whole(path, render(run, against))
 
 
-def write_whole(path: str | Path, text: str) -> None:
-    """Write a file under another name and rename it: it appears whole or not at all, and until then an older one stays."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.chmod(0o644)  # mkstemp's files are for their owner alone; a report is to be read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
     """The clusters that are shown in full: from the smallest case on, as many as there is room for."""
     full: list[Finding] = []
@@ -132,7 +115,7 @@ def _environment() -> Environment:
         "short": words.short, "exact": words.exact, "count": words.count, "brief": words.brief, "several": words.several,
         "place": words.place, "cut": words.cut, "one_line": words.one_line, "query": _query,
     }  # fmt: skip
-    environment.globals |= {"percent": words.percent, "term": term}
+    environment.globals |= {"percent": words.percent, "term": term, "data": RESULTS}
     return environment
 
 

@@ -1,4 +1,4 @@
-"""The items of the textbook as a results file holds them: what each says, prints and measured."""
+"""The items of the textbook as a results file holds them: what each says and prints, and what was measured of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,25 @@ class Print:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table of something measured."""
+    """A table of numbers that are the same in every run."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Measured:
+    """A time, a size in memory or the like, under the id of an item: it is another one in every run."""
+
+    id: str
+    what: str
+    found: str
+
+    @classmethod
+    def read(cls, data: Json) -> Measured:
+        """Raise CaseFileError where ``data`` is no measurement."""
+        return cls(fields.text(data, "id"), fields.text(data, "what"), fields.text(data, "found"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,26 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from refgrad.errors import CaseFileError
-from refgrad.report import fields
-from refgrad.report.lessons import Lesson
-from refgrad.report.records import Audit, Crash, End, Header, Result, Run, Running
-from refgrad.testing.running import left
+from refgrad.errors import ArgumentError, CaseFileError
+from refgrad.report.fields import Json
+from refgrad.report.lessons import Lesson, Measured
+from refgrad.report.merge import merge
+from refgrad.report.records import Audit, Crash, End, Finished, Header, Plan, Result, Run, Running
+from refgrad.testing.results import encoded, unfinished
+from refgrad.testing.running import Left, left
 
 SCHEMA = 1
 _GZIP = b"\x1f\x8b"
 
 
 def load(path: str | Path) -> Run:
-    """The run that a results file describes.
+    """The run that a results file describes. Where the file holds several, as merged results do, they are merged.
 
     A run that was killed leaves a file without an end line, perhaps with half a line: it loads, and ``partial`` says
     so. Raises CaseFileError, with the file and the line, for anything else that refgrad did not write.
@@ -31,64 +35,97 @@ def load(path: str | Path) -> Run:
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     data, torn = _plain(raw) if raw.startswith(_GZIP) else (raw, False)
-    header: Header | None = None
-    results: list[Result] = []
-    audits: dict[tuple[bool, str, str, str], Audit] = {}
-    crashes: list[Crash] = []
-    lessons: list[Lesson] = []
-    running: list[Running] = []
-    planned: set[str] = set()
-    finished: set[str] = set()
-    end: End | None = None
+    parts: list[_Part] = []
     number = 0
     try:
         for number, line, whole in _lines(data):  # noqa: B007 - the number goes into the message below
-            record = _parse(line, whole and not torn, first=header is None)
+            record = _parse(line, whole and not torn, first=not parts)
             if record is None:
                 torn = True
-            elif header is None:
-                header = _header(record)
-            elif end is not None:
-                raise CaseFileError("a record after the end of the run; were two files joined?")
+            elif not parts or record.get("type") == "run":
+                parts.append(_Part(line, record))
             else:
-                match record.get("type"):
-                    case "result":
-                        results.append(Result.read(record))
-                    case "audit":
-                        a = Audit.read(record)
-                        audits[a.key] = a + audits[a.key] if a.key in audits else a
-                    case "textbook":
-                        lessons.append(Lesson.read(record))
-                    case "crash":
-                        crashes.append(Crash.read(record))
-                    case "plan":
-                        planned |= set(fields.texts(record, "items"))
-                    case "item":
-                        finished.add(fields.text(record, "item"))
-                    case "running":
-                        running.append(Running.read(record))
-                    case "end":
-                        end = End.read(record)
-                    case "run":
-                        raise CaseFileError("a second run begins here; one file holds one run")
-                    case other:
-                        raise CaseFileError(
-                            f"a record of type {_short(other)}; run, plan, result, textbook, audit, item, crash, running or end is expected"
-                        )
+                parts[-1].take(line, record)
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
-    if header is None:
+    del raw, data  # the parts hold the lines: a large run needs the room
+    if not parts:
         raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
-    if end is None:
-        running += [Running(c.worker, c.item, c.id, c.case) for c in left(path)]
-    results.sort(key=lambda r: r.order)
-    crashes.sort(key=lambda c: (c.item, c.worker, c.reason))
-    running.sort(key=lambda c: (c.item, c.id))
-    return Run(
-        header, tuple(results), tuple(sorted(audits.values(), key=lambda a: a.key)), tuple(crashes), end, torn,
-        lessons=tuple(sorted(lessons, key=lambda x: (x.place, x.id))), running=tuple(running), planned=len(planned),
-        unfinished=tuple(sorted(planned - finished)),
-    )  # fmt: skip
+    parts[-1].torn |= torn
+    if parts[-1].end is None:
+        parts[-1].add_unfinished(left(path))
+    runs = [part.run() for part in parts]
+    try:
+        return runs[0] if len(runs) == 1 else merge(runs)
+    except ArgumentError as error:
+        raise CaseFileError(f"{path}: {error}") from error
+
+
+_READERS: Mapping[str, Callable[[Json], object]] = {
+    "plan": Plan.read, "result": Result.read, "textbook": Lesson.read, "measured": Measured.read, "audit": Audit.read,
+    "item": Finished.read, "crash": Crash.read, "running": Running.read,
+}  # fmt: skip
+_TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
+
+
+class _Part:
+    """One run while it is read."""
+
+    def __init__(self, line: bytes, record: dict[str, Any]) -> None:
+        self.header = _header(record)
+        self.first, self.last = line, b""
+        self.found: list[tuple[bytes, object]] = []
+        self.end: End | None = None
+        self.torn = False
+
+    def take(self, line: bytes, record: dict[str, Any]) -> None:
+        """Take one line further. Raises CaseFileError where it has no place here."""
+        kind = record.get("type")
+        if kind == "torn":
+            self.torn = True
+        elif self.end is not None:
+            raise CaseFileError("a record after the end of the run; were two files joined?")
+        elif kind == "end":
+            self.end, self.last = End.read(record), line
+        elif isinstance(kind, str) and kind in _READERS:
+            self.found.append((line, _READERS[kind](record)))
+        else:
+            raise CaseFileError(
+                f"a record of type {_short(kind)}; run, {', '.join(_READERS)} or end is expected"
+            )
+
+    def add_unfinished(self, cases: Iterable[Left]) -> None:
+        """Cases that were being judged when the run was killed; they lie beside the file and become lines of it."""
+        known = {line for line, _ in self.found}
+        for case in cases:
+            line = encoded(unfinished(case)).strip()
+            if line not in known:
+                self.found.append((line, Running(case.worker, case.item, case.id, case.case)))
+
+    def run(self) -> Run:
+        """The whole. Lines are taken in an order of their own: in the file they stand as workers happened to finish."""
+        records: dict[type, list[Any]] = defaultdict(list)
+        self.found.sort(key=itemgetter(0))
+        for _, record in self.found:
+            records[type(record)].append(record)
+        audits: dict[tuple[bool, str, str, str], Audit] = {}
+        for a in records[Audit]:
+            audits[a.key] = a + audits[a.key] if a.key in audits else a
+        planned = {name for plan in records[Plan] for name in plan.items}
+        lines = [
+            self.first,
+            *(line for line, _ in self.found),
+            *([_TORN] if self.torn else []),
+            *([self.last] if self.end else []),
+        ]
+        return Run(
+            self.header, tuple(sorted(records[Result], key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
+            tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
+            lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
+            running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
+            planned=len(planned), unfinished=tuple(sorted(planned - {f.item for f in records[Finished]})),
+            lines=b"".join(line + b"\n" for line in lines),
+        )  # fmt: skip
 
 
 def _not_strict(literal: str) -> NoReturn:
@@ -111,10 +148,10 @@ def _plain(raw: bytes) -> tuple[bytes, bool]:
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
-    """Line number, bytes, and whether the line is whole (ended by a newline). Blank lines are left out."""
+    """Line number, bytes without the newline, and whether there was one. Blank lines are left out."""
     for number, line in enumerate(io.BytesIO(data), 1):
-        if line.strip():
-            yield number, line, line.endswith(b"\n")
+        if text := line.strip():
+            yield number, text, line.endswith(b"\n")
 
 
 def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:

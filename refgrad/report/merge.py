@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from refgrad.errors import ArgumentError
 from refgrad.report.records import Audit, End, Header, Run
@@ -14,13 +15,15 @@ from refgrad.testing.shards import Shard
 
 
 def merge(runs: Sequence[Run]) -> Run:
-    """One run of all results. The shards of a run give what the run would have given in one piece, whatever their order.
+    """One run of all results. The shards of a run give what the run would have given in one piece.
 
-    A shard that is not among them is named, and leaves the run partial. Raises ArgumentError where the runs do not belong together:
-    other seeds, another refgrad, the same part twice.
+    A merged run remembers its parts, and the parts of all that is given are merged anew. So neither the order nor the steps in
+    which runs are put together matter, and a run that is given twice counts once. A shard that is not among them is named, and leaves
+    the run partial. Raises ArgumentError where the runs do not belong together: other seeds, another refgrad, two runs of one part.
     """
     if not runs:
         raise ArgumentError("no results were given; at least one results file is expected")
+    runs = _parts(runs)
     if len(runs) == 1 and not runs[0].header.shard:
         return runs[0]
     _belong_together(runs)
@@ -35,12 +38,34 @@ def merge(runs: Sequence[Run]) -> Run:
         None,
         any(run.truncated for run in runs),
         lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        measured=tuple(sorted(x for run in runs for x in run.measured)),
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         planned=sum(run.planned for run in runs),
         unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
         absent=tuple(map(str, _absent(runs))),
+        parts=tuple(runs),
     )
     return replace(run, end=_end(run, runs))
+
+
+def _parts(runs: Sequence[Run]) -> list[Run]:
+    """The runs of which these were merged, each once, in an order that does not depend on that of ``runs``."""
+    found: dict[bytes | int, Run] = {}
+    for part in (part for run in runs for part in run.parts or (run,)):
+        found.setdefault(part.lines or id(part), part)
+    return sorted(found.values(), key=_place)
+
+
+def _place(run: Run) -> tuple[Any, ...]:
+    h = run.header
+    return (
+        h.devices,
+        Shard.read(h.shard) if h.shard else Shard(1, 1),
+        h.families,
+        h.dtypes,
+        h.started,
+        run.lines,
+    )
 
 
 def _end(run: Run, parts: Sequence[Run]) -> End | None:
@@ -67,7 +92,7 @@ def _belong_together(runs: Sequence[Run]) -> None:
             shard, *names = min(twice)
             part = f"shard {shard}" if shard else " ".join(names)
             raise ArgumentError(
-                f"{part} was given twice: its results would count double. Two runs are compared with --baseline"
+                f"two runs of {part} were given: its results would count double. Two runs are compared with --baseline"
             )
         seen |= mine
 

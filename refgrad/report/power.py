@@ -74,6 +74,12 @@ class Sheet:
     dtypes: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Power | None, ...]], ...]
 
+    @property
+    def caught(self) -> str:
+        """All of it: "429 of 430"."""
+        caught, detectable = totals(p.audit for _, cells in self.rows for p in cells if p is not None)
+        return f"{count(caught)} of {count(detectable)}"
+
 
 def sheets(run: Run) -> list[Sheet]:
     """A table for each check."""

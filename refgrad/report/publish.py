@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refgrad.report.baseline import against
+from refgrad.report.files import RESULTS, write_results, write_whole
 from refgrad.report.github import commands, summary
 from refgrad.report.gitlab import gitlab
-from refgrad.report.html import write, write_whole
+from refgrad.report.html import write
 from refgrad.report.junit import junit
 from refgrad.report.load import load
 from refgrad.report.merge import merge
@@ -56,9 +57,11 @@ def publish(run: Run, outputs: Outputs) -> int:
     compared = against(run, outputs.baseline) if outputs.baseline else None
     shown = table(run, color=wants_color(sys.stdout), against=compared)
     _say(_silenced(shown) if outputs.github else shown)
-    whole = _written(outputs.page, lambda: write(run, outputs.page, compared))
-    if whole:
+    whole = _written(outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent))
+    if _written(outputs.page, lambda: write(run, outputs.page, compared)):
         _say(f"report: {outputs.page}")
+    else:
+        whole = False
     if outputs.junit:
         whole &= _written(outputs.junit, lambda: write_whole(str(outputs.junit), junit(run)))
     if outputs.gitlab:
@@ -74,7 +77,7 @@ def publish(run: Run, outputs: Outputs) -> int:
     return exit_code(run) if whole else exit_code(run) or FAIL
 
 
-def _written(path: object, write_it: Callable[[], None]) -> bool:
+def _written(path: object, write_it: Callable[[], object]) -> bool:
     try:
         write_it()
     except OSError as error:

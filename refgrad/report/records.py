@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refgrad.report import fields
@@ -14,7 +14,7 @@ from refgrad.report.text import cut
 from refgrad.testing.shares import NODE_BY_NODE
 
 if TYPE_CHECKING:
-    from refgrad.report.lessons import Lesson
+    from refgrad.report.lessons import Lesson, Measured
 
 AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
@@ -233,7 +233,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check."""
+    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check.
+
+    ``right`` counts the right formulas that were put beside wrong ones, ``refused`` those that did not pass: false alarms.
+    """
 
     mutation: str
     dtype: str
@@ -241,6 +244,8 @@ class Audit:
     equivalent: int
     caught: int
     check: str = NODE_BY_NODE
+    right: int = 0
+    refused: int = 0
 
     @property
     def key(self) -> tuple[bool, str, str, str]:
@@ -249,7 +254,12 @@ class Audit:
 
     def __add__(self, other: Audit) -> Audit:
         planted, equivalent = self.planted + other.planted, self.equivalent + other.equivalent
-        return Audit(self.mutation, self.dtype, planted, equivalent, self.caught + other.caught, self.check)
+        caught, right, refused = (
+            self.caught + other.caught,
+            self.right + other.right,
+            self.refused + other.refused,
+        )
+        return Audit(self.mutation, self.dtype, planted, equivalent, caught, self.check, right, refused)
 
     @property
     def detectable(self) -> int:
@@ -266,6 +276,8 @@ class Audit:
             fields.count(data, "equivalent", 0),
             fields.count(data, "caught"),
             fields.word(data, "check", NODE_BY_NODE),
+            fields.count(data, "right", 0),
+            fields.count(data, "refused", 0),
         )
 
 
@@ -306,6 +318,30 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """The items that are to run."""
+
+    items: tuple[str, ...]
+
+    @classmethod
+    def read(cls, data: Json) -> Plan:
+        """Raise CaseFileError where ``data`` is no plan."""
+        return cls(fields.texts(data, "items"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An item that has come to its end."""
+
+    item: str
+
+    @classmethod
+    def read(cls, data: Json) -> Finished:
+        """Raise CaseFileError where ``data`` names no item."""
+        return cls(fields.text(data, "item"))
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The line a run ends with, when it was allowed to end."""
 
@@ -334,10 +370,15 @@ class Run:
     end: End | None = None
     truncated: bool = False
     lessons: tuple[Lesson, ...] = ()
+    measured: tuple[Measured, ...] = ()
     running: tuple[Running, ...] = ()
     planned: int = 0
     unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
     absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here
+    lines: bytes = field(
+        default=b"", repr=False, compare=False
+    )  # as the file has them, in an order of their own
+    parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)  # the runs that it was merged from
 
     @property
     def partial(self) -> bool:

@@ -17,6 +17,7 @@ from refgrad.encode import decode_array
 from refgrad.graph import Graph
 from refgrad.report.fields import Json
 from refgrad.report.text import short
+from refgrad.transforms import jvp
 
 MOST_NODES, MOST_ELEMENTS = 60, 10_000
 MOST_MEMORY = 1 << 29  # bytes: a parameter may ask for an array of any size
@@ -28,16 +29,17 @@ class Replay:
 
     values: tuple[str, ...]
     gradients: tuple[str, ...]
+    tangents: tuple[str, ...]
 
 
-def replay(case: Json, *, backward: bool) -> Replay | None:
-    """Run the case's graph in float64, and go back through it if asked; None where this refgrad cannot.
+def replay(case: Json, *, backward: bool = False, forward: bool = False) -> Replay | None:
+    """Run the case's graph in float64, with its gradients or its tangents if asked; None where this refgrad cannot.
 
     A drawing without numbers is better than no page, so every failure here is taken as "cannot".
     """
     try:
         with _little_memory():
-            return _replay(case, backward)
+            return _replay(case, backward, forward)
     except Exception:  # noqa: BLE001 - see above: a case may hold anything, and an op may raise anything
         return None
 
@@ -70,12 +72,34 @@ def _little_memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _replay(case: Json, backward: bool) -> Replay | None:
+def _replay(case: Json, backward: bool, forward: bool) -> Replay | None:
     graph = _run(case, backward)
     if graph is None:
         return None
-    empty = [None] * len(graph.nodes)
-    return Replay(tuple(map(_shown, graph.values or empty)), tuple(map(_shown, graph.cotangents or empty)))
+    empty: list[Any] = [None] * len(graph.nodes)
+    tangents = empty
+    with contextlib.suppress(Exception):  # then the values alone
+        tangents = _tangents(graph, case) if forward else empty
+    return Replay(
+        *(tuple(map(_shown, row)) for row in (graph.values or empty, graph.cotangents or empty, tangents))
+    )
+
+
+def _tangents(graph: Graph, case: Json) -> list[Any]:
+    """The tangent of every node that has a floating-point value; the graph has been run."""
+    assert graph.values is not None
+    inputs = {name: graph.values[k] for name, k in graph.inputs.items()}
+    moved = [name for name, x in inputs.items() if np.asarray(x).dtype.kind == "f"]
+    along = [_wide(decode_array(case["tangents"][name])) for name in moved]
+    kept = [k for k, x in enumerate(graph.values) if np.asarray(x).dtype.kind == "f"]
+    with np.errstate(all="ignore"):
+        _, found = jvp(
+            lambda *xs: [graph.run(inputs | dict(zip(moved, xs, strict=True)))[k] for k in kept], [inputs[name] for name in moved], along
+        )  # fmt: skip
+    tangents: list[Any] = [None] * len(graph.nodes)
+    for k, tangent in zip(kept, found, strict=True):
+        tangents[k] = tangent
+    return tangents
 
 
 def _run(case: Json, backward: bool) -> Graph | None:

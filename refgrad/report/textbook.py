@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.lessons import Lesson
+from refgrad.report.lessons import Lesson, Measured
 from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, Result, Run, severity
 from refgrad.report.replay import drawn
 from refgrad.report.text import short
@@ -26,6 +26,7 @@ class Row:
     worst: str
     elements: int
     drawing: str = ""  # the computational graph as SVG
+    measured: tuple[Measured, ...] = ()
 
 
 def textbook(run: Run) -> tuple[Row, ...]:
@@ -34,10 +35,13 @@ def textbook(run: Run) -> tuple[Row, ...]:
     for r in run.results:
         if r.family == FAMILY:
             found[r.id].append(r)
-    return tuple(_row(lesson, found[lesson.id]) for lesson in run.lessons)
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    for m in run.measured:
+        measured[m.id].append(m)
+    return tuple(_row(lesson, found[lesson.id], measured[lesson.id]) for lesson in run.lessons)
 
 
-def _row(lesson: Lesson, results: list[Result]) -> Row:
+def _row(lesson: Lesson, results: list[Result], measured: list[Measured]) -> Row:
     by_way: dict[str, list[str]] = defaultdict(list)
     for r in results:
         by_way[r.mode if r.mode in WAYS else ""].append(r.status)
@@ -50,6 +54,7 @@ def _row(lesson: Lesson, results: list[Result]) -> Row:
         short(max(ratios, key=severity), 2) if ratios else "–",
         sum(r.elements for r in results),
         drawn(lesson.figure) if lesson.figure else "",
+        tuple(measured),
     )
 
 

@@ -153,6 +153,9 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
     else:
         proof.append(("planted errors caught", "none planted"))
+    right, refused = sum(a.right for a in run.audits), sum(a.refused for a in run.audits)
+    if right:  # the control: a check that refuses everything would catch every planted error, too
+        proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))
     seen = sorted(r.sensitivity for r in run.results if r.sensitivity is not None)
     if seen:
         proof.append(("typical smallest error seen", short(seen[len(seen) // 2], 2)))

@@ -43,7 +43,7 @@ class ResultsFile:
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines. Raises ResultsWriteError where they do not fit; the file is then as it was before."""
-        data = b"".join(_encoded(line) for line in lines)
+        data = b"".join(encoded(line) for line in lines)
         with _turn(self._descriptor):
             end = self._mended()
             try:
@@ -97,7 +97,8 @@ def _turn(descriptor: int) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def _encoded(line: dict[str, Any]) -> bytes:
+def encoded(line: dict[str, Any]) -> bytes:
+    """One line of a results file, with the newline."""
     return (json.dumps(strict(line), allow_nan=False, separators=(",", ":")) + "\n").encode()
 
 

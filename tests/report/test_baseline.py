@@ -51,6 +51,16 @@ def test_a_run_against_itself_is_the_same(make, save):
     run = load(save(make.synthetic(200, failing=0.05)))
     found = against(run, run)
     assert {d.kind for d in found.differences} == {"same"}
+    failing = found.of("same")
+    assert (
+        found.sentence
+        == f"no difference, {failing} cases failing as before; 200 cases of 200 were judged in both runs"
+    )
+    right = load(save(make.synthetic(20, failing=0)))
+    assert against(right, right).sentence == "no difference; 20 cases of 20 were judged in both runs"
+    assert not against(right, run).sentence.startswith(
+        "no difference"
+    )  # not a single case was judged in both
     assert found.of("same") == len({r.id for r in run.results if r.failed}) > 0
 
 

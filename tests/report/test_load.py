@@ -5,7 +5,7 @@ import math
 import pytest
 
 from refgrad.errors import CaseFileError
-from refgrad.report import load
+from refgrad.report import load, merge
 
 
 def test_a_run_is_read_whole(make, save):
@@ -111,7 +111,7 @@ def test_what_is_not_ours_is_refused(save, lines, message):
         ("{broken\n", "line 2: not JSON"),
         ('{"type":"end","exit":NaN}\n', "NaN is not JSON"),
         ({"type": "verdict"}, "a record of type 'verdict'"),
-        ({"type": "run", "schema": 1}, "a second run begins here"),
+        ({"type": "run", "schema": 2}, "results of schema 2"),
         ({"type": "end", "exit": "0"}, "\"exit\" is '0'; a count is expected"),
         ({"type": "audit", "mutation": "sign", "planted": -1, "caught": 0}, '"planted" is -1'),
     ],
@@ -132,6 +132,29 @@ def test_a_broken_record_is_named_with_its_line(make, save, line, message):
 def test_a_result_that_breaks_the_schema_is_refused(make, save, change):
     with pytest.raises(CaseFileError, match="is expected"):
         load(save([make.header(), make.result("a" * 16, **change), make.result("b" * 16)]))
+
+
+def test_files_joined_by_hand_are_the_shards_merged(make, save, tmp_path):
+    end = {"type": "end", "exit": 0, "seconds": 1}
+    shards = [
+        save([make.header(shard=f"{k}/2"), make.result(str(k) * 16), end], f"{k}.jsonl") for k in (2, 1)
+    ]
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(b"".join(s.read_bytes() for s in shards))
+    packed.write_bytes(b"".join(gzip.compress(s.read_bytes()) for s in shards))
+    assert load(plain) == load(packed) == merge([load(s) for s in shards])
+    assert not load(plain).partial
+    plain.write_bytes(shards[0].read_bytes())
+    with plain.open("ab") as file:
+        file.write(b'{"type":"run"')
+    assert load(plain).truncated
+
+
+def test_files_joined_by_hand_must_belong_together(make, save):
+    with pytest.raises(
+        CaseFileError, match=r"joined\.jsonl: these are not parts of one run: seed is '0' and '1'"
+    ):
+        load(save([make.header(), make.header(seed=1)], "joined.jsonl"))
 
 
 def test_records_after_the_end_are_refused(make, save):

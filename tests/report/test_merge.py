@@ -2,6 +2,7 @@ import pytest
 
 from refgrad.errors import ArgumentError
 from refgrad.report import exit_code, load, merge, render
+from refgrad.report.files import packed
 
 END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 10.0}
 AUDIT = {"type": "audit", "mutation": "sign", "dtype": "float64", "planted": 3, "equivalent": 1, "caught": 2}
@@ -34,6 +35,51 @@ def test_parts_are_the_whole_in_any_order(make, save):
     assert together.header == whole.header
     assert exit_code(together) == exit_code(whole)
     assert render(together).split("<dt>finished")[0] == render(whole).split("<dt>finished")[0]
+
+
+def everything(run):
+    """What a run is, to the last byte: a comparison by == would take no notice of its parts."""
+    return repr(run), run.lines, [part.lines for part in run.parts], packed(run)
+
+
+def test_neither_order_nor_steps_nor_repetition_matter(make, shard):
+    a, b, c = (
+        shard(k, 3, make.wrong(str(k) * 16), started=f"day {4 - k}", command=[str(k)]) for k in (1, 2, 3)
+    )
+    whole = everything(merge([a, b, c]))
+    ways = {
+        "another order": [c, a, b], "merges of merges": [merge([c, a]), b], "in another way": [a, merge([merge([b]), c])],
+        "parts that overlap": [merge([a, b]), merge([b, c])], "the whole again": [merge([a, b, c])], "one twice": [a, b, c, a],
+    }  # fmt: skip
+    for name, runs in ways.items():
+        assert everything(merge(runs)) == whole, name
+
+
+def test_machines_may_come_in_any_order(make, shard):
+    cpu = shard("cpu", 0, make.result("1" * 16), families=["mlp"], started="later")
+    cuda = shard(
+        "cuda", 0, make.result("2" * 16, device="cuda"), devices=["cuda"], families=["ops"], modes=["forward"]
+    )
+    assert everything(merge([cuda, cpu])) == everything(merge([cpu, cuda]))
+    assert render(merge([cuda, cpu])) == render(merge([cpu, cuda]))
+
+
+@pytest.mark.parametrize("kept", [(1,), (2, 3), (1, 2, 3)])
+def test_what_was_merged_is_read_again_as_it_was(make, shard, tmp_path, kept):
+    """Torn, without an end, for a reason of its own, incomplete: none of it is lost or mended by packing it."""
+    parts = {
+        1: shard(1, 3, AUDIT, make.wrong("1" * 16), end=END | {"exit": 1}),
+        2: shard(2, 3, AUDIT, make.result("2" * 16), '{"type":"resu', end=None),
+        3: shard(3, 3, make.result("3" * 16), {"type": "plan", "items": ["a", "b"]}, end=END | {"exit": 3}),
+    }
+    run = merge([parts[k] for k in kept])
+    file = tmp_path / "results.jsonl.gz"
+    file.write_bytes(packed(run))
+    again = merge([load(file)])
+    assert everything(again) == everything(run)
+    assert render(again) == render(run)
+    assert exit_code(again) == exit_code(run)
+    assert again.absent == tuple(f"{k}/3" for k in (1, 2, 3) if k not in kept)
 
 
 def test_counts_of_planted_errors_are_added(shard):
@@ -98,8 +144,8 @@ def test_runs_on_different_machines_are_one_page(make, shard):
     [
         (({}, {"seed": 1}), "not parts of one run: seed is '0' and '1'"),
         (({}, {"refgrad": "0.2.0"}), "refgrad is '0.1.0' and '0.2.0'"),
-        (({"shard": "1/2"}, {"shard": "1/2"}), "shard 1/2 was given twice"),
-        (({}, {}), "given twice"),
+        (({"shard": "1/2"}, {"shard": "1/2", "started": "later"}), "two runs of shard 1/2 were given"),
+        (({}, {"started": "later"}), "two runs of graphs float32 cpu were given"),
         (({"shard": "1/2"}, {"shard": "1/3"}), "divided differently: 1/2, 1/3"),
         (({"shard": "1/2"}, {"shard": "2 of 2"}), "such as 2/4; got '2 of 2'"),
     ],

@@ -84,6 +84,6 @@ def test_the_terminal_and_the_page_show_the_shares(run):
     assert "weakest: sign in float64: 99 of 100, 99% required" in text
     assert [s.check for s in sheets(found)] == ["node by node", "end to end"]
     page = render(found)
-    assert "Planted errors caught node by node" in page
+    assert "<caption>node by node: 159 of 200 caught</caption>" in page
     assert "99.0%" in page
     assert "relative 1e-6" in page

@@ -48,6 +48,30 @@ def test_everything_at_once(results, tmp_path, monkeypatch, capsys):
     )
 
 
+def test_shards_become_one_page_with_one_file_of_results(make, save, tmp_path, capsys):
+    """Beside the page: from it come the same page, byte for byte, the same verdict and the same file."""
+    shards = [
+        str(save([make.header(shard=f"{k}/3"), make.wrong(str(k) * 16), {"type": "end", "exit": 1}], f"{k}.jsonl")) for k in (1, 2, 3)
+    ]  # fmt: skip
+    for given in (shards, shards[1:]):  # the second misses one
+        once, twice = tmp_path / f"once {len(given)}", tmp_path / f"twice {len(given)}"
+        assert main(["report", *given, "--out", str(once)]) == 1
+        said = capsys.readouterr().out
+        assert ("1/3 is not here" in said) == (len(given) == 2)
+        assert main(["report", str(once / "results.jsonl.gz"), "--out", str(twice)]) == 1
+        assert capsys.readouterr().out == said.replace(str(once), str(twice))
+        for name in ("report.html", "results.jsonl.gz"):
+            assert (once / name).read_bytes() == (twice / name).read_bytes()
+    whole = (tmp_path / "once 3" / "results.jsonl.gz").read_bytes()
+    assert (
+        main(
+            ["report", str(tmp_path / "once 2" / "results.jsonl.gz"), *shards, "--out", str(tmp_path / "all")]
+        )
+        == 1
+    )
+    assert (tmp_path / "all" / "results.jsonl.gz").read_bytes() == whole
+
+
 def test_github_is_left_alone_elsewhere(results, tmp_path, capsys):
     assert main(["report", str(results), "--out", str(tmp_path / "r.html")]) == 1
     assert "::" not in capsys.readouterr().out
@@ -68,8 +92,8 @@ def test_what_cannot_be_written_is_named_and_is_not_exit_code_0(make, save, tmp_
 
 
 def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsys):
-    page, xml = tmp_path / "report.html", tmp_path / "junit.xml"
-    for path in (page, xml):
+    page, xml, packed = tmp_path / "report.html", tmp_path / "junit.xml", tmp_path / "results.jsonl.gz"
+    for path in (page, xml, packed):
         path.write_text("older")
 
     def full(handle: int, *_: object, **__: object) -> None:
@@ -78,9 +102,14 @@ def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr("os.fdopen", full)
     assert main(["report", str(results), "--junit", str(xml)]) == 1
-    assert page.read_text() == xml.read_text() == "older"
-    assert capsys.readouterr().err.count("No space left on device") == 2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["junit.xml", "report.html", "results.jsonl"]
+    assert page.read_text() == xml.read_text() == packed.read_text() == "older"
+    assert capsys.readouterr().err.count("No space left on device") == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "results.jsonl",
+        "results.jsonl.gz",
+    ]
 
 
 def test_half_a_pair_of_surrogates_does_not_stop_a_report(make, save, tmp_path, capsys):

@@ -1,7 +1,7 @@
 import pytest
 
 from refgrad.errors import CaseFileError
-from refgrad.report import exit_code, load, render, table
+from refgrad.report import against, exit_code, load, render, table
 from refgrad.report.textbook import FLAGGED, tally, textbook
 
 AGAIN = "refgrad conformance --family textbook"
@@ -109,6 +109,24 @@ def test_the_page_lists_titles_printed_numbers_flags_and_tables(run, judged):
     assert '<a href="#textbook">' in page
 
 
+def test_what_was_measured_stands_by_its_item_and_counts_for_nothing(run, judged):
+    def measured(found):
+        line = {"type": "measured", "id": "D3-product", "what": "time that it took", "found": found}
+        return run(lesson("D3-product"), line, *judged("D3-product"))
+
+    fast, slow = measured("0.10 s"), measured("9.75 s")
+    assert 'time that it took: <b class="measured">9.75 s</b>' in render(slow)
+    assert render(slow).replace("9.75 s", "0.10 s") == render(fast)
+    assert textbook(slow)[0].status == "agree"
+    assert against(slow, fast).differences == ()
+    other = run(
+        lesson("D0-a"),
+        {"type": "measured", "id": "D3-product", "what": "time", "found": "1 s"},
+        *judged("D0-a"),
+    )
+    assert 'class="measured"' not in render(other)
+
+
 def test_a_run_without_the_textbook_has_no_section(make, save):
     loaded = load(save(make.synthetic(5)))
     assert textbook(loaded) == ()
@@ -144,7 +162,7 @@ def test_hostile_text_is_escaped(run, judged, make):
         bad, deck=bad, title=bad, text=bad, flags=[bad], printed=[{"what": bad, "printed": bad, "found": bad, "holds": False}],
         tables=[{"title": bad, "columns": [bad], "rows": [[bad]]}],
     )  # fmt: skip
-    loaded = run(line, *judged(bad))
+    loaded = run(line, {"type": "measured", "id": bad, "what": bad, "found": bad}, *judged(bad))
     page = render(loaded)
     assert "<script>alert" not in page
     assert "<img" not in page

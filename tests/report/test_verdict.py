@@ -93,5 +93,11 @@ def test_the_sentence_counts_cases_and_the_notes_say_what_is_missing(run, make):
     assert ("cases", "2") in said.proof
 
 
+def test_right_formulas_that_pass_are_proof_too(run, make):
+    formulas = [audit(1) | {"mutation": f"mutant {k}", "right": 1, "refused": k % 2} for k in range(4)]
+    assert ("right formulas accepted", "2 of 4") in verdict(run(make.result("a" * 16), *formulas, END)).proof
+    assert "right formulas accepted" not in dict(verdict(run(make.result("a" * 16), audit(7), END)).proof)
+
+
 def test_the_end_line_is_contradicted_openly(run, make):
     assert any("ended with exit code 0" in note for note in verdict(run(make.wrong("a" * 16), END)).notes)

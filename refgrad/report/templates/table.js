@@ -149,6 +149,6 @@
   }
   start().catch((error) => {
     $("table").hidden = false;
-    $("found").textContent = `The table could not be unpacked by this browser (${error}); its rows are in results.jsonl.`;
+    $("found").textContent = `The table could not be unpacked by this browser (${error}); its rows are in results.jsonl.gz.`;
   });
 })();

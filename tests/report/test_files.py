@@ -1,0 +1,77 @@
+import gzip
+
+import pytest
+
+from refgrad.report import load
+from refgrad.report.files import PREVIOUS, RESULTS, packed, write_results
+
+
+@pytest.fixture
+def run(make, save):
+    return load(save(make.synthetic(30, failing=0.1)))
+
+
+def test_the_same_results_in_any_order_of_lines_are_the_same_bytes(make, save, run):
+    lines = list(make.synthetic(30, failing=0.1))
+    turned = load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
+    assert packed(turned) == packed(run)
+    assert packed(run)[4:8] == bytes(4)  # the time in a gzip's head
+    assert packed(load(save(make.synthetic(30, seed=1)))) != packed(run)
+
+
+def test_every_line_is_there(make, save, run):
+    path = save(make.synthetic(30, failing=0.1))
+    assert sorted(gzip.decompress(packed(run)).splitlines()) == sorted(path.read_bytes().splitlines())
+    first, *_, last = gzip.decompress(packed(run)).splitlines()
+    assert b'"type": "run"' in first
+    assert b'"type": "end"' in last
+
+
+def test_what_is_read_again_is_the_same(run, tmp_path):
+    path = write_results(run, tmp_path / "new")
+    again = load(path)
+    assert repr(again) == repr(run)
+    assert packed(again) == packed(run)
+
+
+def test_the_cases_of_a_killed_run_that_lie_beside_its_file_are_in_the_packed_one(make, save, tmp_path):
+    path = save([make.header(), make.result("a" * 16)])
+    beside = tmp_path / "results.jsonl.running"
+    beside.mkdir()
+    (beside / "1.json").write_text(
+        f'{{"worker": "gw0", "item": "i", "id": "{"b" * 16}", "case": {{"dtype": "float32"}}}}'
+    )
+    run = load(path)
+    assert [c.id for c in run.running] == ["b" * 16]
+    assert repr(load(write_results(run, tmp_path / "new"))) == repr(run)
+
+
+def test_results_of_another_run_are_kept_as_the_previous_ones(make, save, run, tmp_path):
+    other = load(save(make.synthetic(3)))
+    path = write_results(other, tmp_path)
+    write_results(other, tmp_path)
+    assert not (tmp_path / PREVIOUS).exists()  # the same again: nothing was replaced
+    write_results(run, tmp_path)
+    assert path == tmp_path / RESULTS
+    assert path.read_bytes() == packed(run)
+    assert (tmp_path / PREVIOUS).read_bytes() == packed(other)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_write_that_fails_loses_nothing(make, save, run, tmp_path, monkeypatch, writes):
+    other = load(save(make.synthetic(3)))
+    folder = tmp_path / "folder"
+    write_results(other, folder)
+    replace, left = type(folder).replace, [writes]
+
+    def fail(self, target):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("disk full")
+        return replace(self, target)
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_results(run, folder)
+    assert (folder / RESULTS).read_bytes() == packed(other)
+    assert {p.name for p in folder.iterdir()} <= {RESULTS, PREVIOUS}
