@@ -43,7 +43,8 @@ def dims(x: Any, axis: Axis) -> tuple[int, ...]:
 def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
     if where is True:
         return x
-    mask = torch.as_tensor(np.asarray(where), device=x.device)  # of NumPy's single booleans torch 2.6 knows nothing
+    # An array even where it is a single boolean: of NumPy's own ones torch 2.6 knows nothing.
+    mask = torch.as_tensor(np.asarray(where), device=x.device)
     return torch.where(mask, x, torch.full((), other, dtype=x.dtype, device=x.device))
 
 
