@@ -105,7 +105,9 @@ class Worst:
 def spacing(y: Array, fmt: Format) -> Array:
     """One ULP at y: the distance of neighbours in its binade, below the normal range that of the subnormal numbers."""
     limits = np.finfo(fmt.storage)
-    if y.dtype == np.float64 and fmt.storage == "float32":  # the bits of the exponent alone are the power of two: much faster
+    if (
+        y.dtype == np.float64 and fmt.storage == "float32"
+    ):  # the bits of the exponent alone are the power of two: much faster
         power = (y.view(np.int64) & np.int64(0x7FF << 52)).view(np.float64)
         return np.maximum(power, 2.0**limits.minexp) * 2.0**-limits.nmant
     _, exponent = np.frexp(y)
@@ -181,9 +183,7 @@ def measure(name: str, dtype: str, every: int, count: int, seed: int = 0) -> Wor
     low, high = function.low, function.high
     if name in {"sinh", "cosh"}:
         low, high = -_GROWING[dtype], _GROWING[dtype]
-    for k, numbers in enumerate(
-        inputs32(every) if dtype == "float32" else inputs64(count, low, high, seed)
-    ):
+    for k, numbers in enumerate(inputs32(every) if dtype == "float32" else inputs64(count, low, high, seed)):
         x = numbers[(numbers >= low) & (numbers <= high)]
         if not x.size:
             continue
@@ -192,9 +192,15 @@ def measure(name: str, dtype: str, every: int, count: int, seed: int = 0) -> Wor
         one = unit(function, reference, x, fmt)
         for layout in LAYOUTS[:2]:
             worst.meet(layout, x, errors(called(function.kernel, x, layout), reference, one, fmt))
-        for start in np.linspace(0, x.size - 1, 10).astype(int):  # arrays of 1 to 7 elements, from all over the block
+        for start in np.linspace(0, x.size - 1, 10).astype(
+            int
+        ):  # arrays of 1 to 7 elements, from all over the block
             few = slice(start, start + 1 + k % _SHORT)
-            worst.meet("short", x[few], errors(called(function.kernel, x[few], "short"), reference[few], one[few], fmt))
+            worst.meet(
+                "short",
+                x[few],
+                errors(called(function.kernel, x[few], "short"), reference[few], one[few], fmt),
+            )
         worst.met += x.size
     return worst
 
@@ -222,11 +228,17 @@ def main(arguments: list[str] | None = None, table: Table = CPU_ULP) -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     if unknown := set(given.functions) - FUNCTIONS.keys():
-        parser.error(f"unknown function {sorted(unknown)[0]!r}; one of {sorted(FUNCTIONS)} is expected")
+        parser.error(f"unknown function {min(unknown)!r}; one of {sorted(FUNCTIONS)} is expected")
     torch.set_num_threads(1)
     exceeded = 0
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; one thread: {', '.join(pairs.THREADS)}")
-    print(f"{'':20}{'numbers':>12}" + "".join(f"{layout:>12}" for layout in LAYOUTS) + f"{'figure':>9}  worst at")
+    print(
+        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; one thread: {', '.join(pairs.THREADS)}"
+    )
+    print(
+        f"{'':20}{'numbers':>12}"
+        + "".join(f"{layout:>12}" for layout in LAYOUTS)
+        + f"{'figure':>9}  worst at"
+    )
     for dtype in given.dtype or ("float32", "float64"):
         if dtype == "float64" and np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant:
             print("float64: long double is no wider here: not measured")

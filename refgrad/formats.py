@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -60,7 +61,7 @@ _CUDA_DOUBLE = {
 }  # fmt: skip
 
 
-def _rounded(distances: dict[str, float]) -> MappingProxyType[str, float]:
+def _rounded(distances: Mapping[str, float]) -> MappingProxyType[str, float]:
     return MappingProxyType({name: d + 0.5 for name, d in distances.items()})
 
 
@@ -102,7 +103,13 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "float64": Format(
-        "float64", 2.0**-53, 2.0**-53, 5e-324, float(np.finfo(np.float64).max), np.dtype(np.longdouble), 53,
+        "float64",
+        2.0**-53,
+        2.0**-53,
+        5e-324,
+        float(np.finfo(np.float64).max),
+        np.dtype(np.longdouble),
+        53,
         ulp_table=CPU_ULP["float64"],
     ),  # half the smallest subnormal is no number: the smallest one stands for it
     "float32": Format(

@@ -59,6 +59,15 @@ complement = register(
     rounding=_complement_rounding,
 )  # fmt: skip
 
+# Kernels may multiply by the cotangent before the last factor: one more product that may underflow.
+underflowing: Op = register(
+    "underflowing", np.positive,
+    jvp=lambda x_dot: underflowing(x_dot),
+    vjp=lambda y_bar: underflowing(y_bar),
+    rounding=lambda fmt, forward, y, xs, es, params: bounds.zero(es[0]) + np.where((y == 0) & (bounds.zero(es[0]) == 0), 0.0, fmt.eta),
+)  # fmt: skip
+
+
 def _slope(x: Array) -> Array:
     return _sigmoid(x) * _sigmoid(-x)
 
@@ -91,8 +100,8 @@ slope = register(
 
 sigmoid: Op = register(
     "sigmoid", _sigmoid,
-    jvp=lambda x_dot, x: x_dot * slope(x),
-    vjp=lambda y_bar, x: y_bar * slope(x),
+    jvp=lambda x_dot, x: underflowing(x_dot * slope(x)),
+    vjp=lambda y_bar, x: underflowing(y_bar * slope(x)),
     rounding=_sigmoid_rounding,
     torch=lambda torch, x: torch.sigmoid(x),
     special=(
@@ -133,7 +142,9 @@ def _softplus(x: Array, threshold: float | None = None) -> Array:
     return y if threshold is None else np.where(x > threshold, x, y)
 
 
-def _softplus_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any, sign: float = 1.0) -> Array:
+def _softplus_rounding(
+    fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any, sign: float = 1.0
+) -> Array:
     """log1p(z) with z = exp(x), or x + log1p(1/z) for x > 0. ``sign`` is that of the operand.
 
     z carries its relative error with the factor z/(1 + z), 1/z with 1/(1 + z), into the absolute error of the logarithm; the
@@ -146,7 +157,11 @@ def _softplus_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
     short = np.log1p(np.exp(-np.abs(x))) + e
     direct = exp * _sigmoid(x + e) + log * size
     summed = exp * _sigmoid(e - x) + log * short + size
-    radius = carried + fmt.u_acc * np.where(x + e > 0, np.maximum(direct, summed), direct) + math.ceil(exp + log) * fmt.eta
+    radius = (
+        carried
+        + fmt.u_acc * np.where(x + e > 0, np.maximum(direct, summed), direct)
+        + math.ceil(exp + log) * fmt.eta
+    )
     return radius if fmt.u == fmt.u_acc else radius + fmt.store(y, radius)
 
 
@@ -163,8 +178,8 @@ def _sample_softplus(rng: np.random.Generator) -> Sample:
 # The twin without one is -logsigmoid(-x), the same function.
 softplus = register(
     "softplus", _softplus,
-    jvp=lambda x_dot, x, threshold: x_dot * _softplus_slope(x, threshold),
-    vjp=lambda y_bar, x, threshold: y_bar * _softplus_slope(x, threshold),
+    jvp=lambda x_dot, x, threshold: underflowing(x_dot * _softplus_slope(x, threshold)),
+    vjp=lambda y_bar, x, threshold: underflowing(y_bar * _softplus_slope(x, threshold)),
     rounding=_softplus_rounding,
     torch=lambda torch, x, threshold: (
         -torch.nn.functional.logsigmoid(-x) if threshold is None else torch.nn.functional.softplus(x, threshold=threshold)

@@ -224,9 +224,15 @@ def _sinc_slope_rounding(fmt: Any, x: Array, y: Array) -> Array:
         pi * sine * moved + (1 + a) * shift * shift / 2 / (a * size), first * moved + of_cosine + of_sine
     )
     common = whole * (divisor + 2 * fmt.u) + first * (each + fmt.u) + second * each + together
-    separate = whole * fmt.u + first * (each + fmt.u) + second * (each + divisor + fmt.u) + of_cosine + of_sine
-    recurrent = whole * 2 * fmt.u + first * each + second * (each + fmt.u) + of_cosine + np.minimum(
-        whole * moved + shift * shift / (a * size), of_sine + second * moved
+    separate = (
+        whole * fmt.u + first * (each + fmt.u) + second * (each + divisor + fmt.u) + of_cosine + of_sine
+    )
+    recurrent = (
+        whole * 2 * fmt.u
+        + first * each
+        + second * (each + fmt.u)
+        + of_cosine
+        + np.minimum(whole * moved + shift * shift / (a * size), of_sine + second * moved)
     )
     return np.maximum(np.maximum(common, separate), recurrent)
 
@@ -252,7 +258,9 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     else:
         closed = np.zeros_like(y)
         moved = 2 * fmt.u * np.pi * size  # the error of the argument pi x
-        for k in range(n + 1):  # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
+        for k in range(
+            n + 1
+        ):  # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
             f, slope = [
                 np.abs(g(np.pi * x)) for g in ((np.sin, np.cos) if (n - k) % 2 == 0 else (np.cos, np.sin))
             ]
