@@ -46,7 +46,7 @@ def test_a_constant_may_reach_a_half_format_by_way_of_float32() -> None:
     )  # just above a tie of float16, which float32 rounds to the tie, and the tie to 1
     radius = lift(np.array([x]), FORMATS["float16"]).radius[0]
     assert nearest(np.array(x), FORMATS["float16"]) == 1 + 2.0**-10
-    assert radius >= x - np.float16(np.float32(x)) > 1 + 2.0**-10 - x
+    assert radius >= x - float(np.float16(np.float32(x))) > 1 + 2.0**-10 - x
 
 
 @pytest.mark.parametrize(("x", "held"), [
