@@ -1,8 +1,8 @@
 """How far torch's elementary functions are off on this CPU, in ULP, beside the figures that refgrad judges with: python -m benchmarks.ulp.
 
 float32 meets every N-th of all 2^32 numbers (``--every 1``: each of them), held against NumPy's float64. float64 meets random and
-chosen numbers, held against long double, the worst of them against mpmath. Each function is called on contiguous arrays, on strided
-ones, and on short ones, because kernels compute these differently. Exit code 1: a figure is exceeded.
+chosen numbers, as do functions of two operands, held against long double, the worst of them against mpmath. Each function is called on
+contiguous arrays, on strided ones, and on short ones, because kernels compute these differently. Exit code 1: a figure is exceeded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from benchmarks import pairs  # isort: skip  first, for it sets one thread befor
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mpmath
@@ -23,6 +23,7 @@ from refgrad.bounds import CPU_ULP, FORMATS, Format
 from refgrad.op import REGISTRY
 
 Array = Any
+Operands = tuple[Array, ...]
 Table = Mapping[str, Mapping[str, float]]
 LAYOUTS = ("contiguous", "strided", "short")
 _BLOCK = 2**16
@@ -31,13 +32,14 @@ _SHORT = 7  # elements: less than the vectors of any processor hold
 
 @dataclass(frozen=True)
 class Function:
-    """A function of one operand: NumPy's or our own, torch's, mpmath's, and where it is measured."""
+    """A function: NumPy's or our own, torch's, mpmath's, and where its first operand is measured."""
 
     forward: Callable[..., Array]
     kernel: Callable[[Any], Any]
     exactly: Callable[[Any], Any] | None = None
     low: float = -np.inf
     high: float = np.inf
+    operands: int = 1
     composed: str = ""  # the op whose rule bounds it, where no library states a figure
 
 
@@ -51,7 +53,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 # SLEEF states its figures for sinh and cosh up to 88.5 in float32: see docs/findings/cosh-and-sinh-in-float32.md.
-_GROWING = {"float32": 88.5, "float64": 709.0}
+_GROWING, _RANGE = {"sinh", "cosh"}, {"float32": 88.5, "float64": 709.0}
 FUNCTIONS = {
     "exp": Function(np.exp, torch.exp, mpmath.exp),
     "exp2": Function(np.exp2, torch.exp2, lambda x: mpmath.power(2, x)),
@@ -74,6 +76,9 @@ FUNCTIONS = {
     "arcsinh": Function(np.arcsinh, torch.arcsinh, mpmath.asinh),
     "arccosh": Function(np.arccosh, torch.arccosh, mpmath.acosh, low=1),
     "arctanh": Function(np.arctanh, torch.arctanh, mpmath.atanh, -1, 1),
+    "power": Function(np.power, torch.pow, mpmath.power, low=0, operands=2),
+    "arctan2": Function(np.arctan2, torch.arctan2, mpmath.atan2, operands=2),
+    "hypot": Function(np.hypot, torch.hypot, mpmath.hypot, operands=2),
     "sigmoid": Function(_sigmoid, torch.sigmoid, composed="sigmoid"),
     "softplus": Function(_softplus, lambda x: -torch.nn.functional.logsigmoid(-x), composed="softplus"),
 }  # fmt: skip
@@ -84,13 +89,13 @@ class Worst:
     """The worst error met in each layout, in ULP (of a composed function: in bounds), and where."""
 
     error: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LAYOUTS, 0.0))
-    at: dict[str, float] = field(default_factory=dict)
+    at: dict[str, tuple[float, ...]] = field(default_factory=dict)
     met: int = 0
 
-    def meet(self, layout: str, x: Array, errors: Array) -> None:
+    def meet(self, layout: str, xs: Operands, errors: Array) -> None:
         if errors.max() > self.error[layout]:
             k = int(np.argmax(errors))
-            self.error[layout], self.at[layout] = float(errors[k]), float(x[k])
+            self.error[layout], self.at[layout] = float(errors[k]), tuple(float(x[k]) for x in xs)
 
     @property
     def where(self) -> str:
@@ -107,17 +112,17 @@ def spacing(y: Array, fmt: Format) -> Array:
     limits = np.finfo(fmt.storage)
     if (
         y.dtype == np.float64 and fmt.storage == "float32"
-    ):  # the bits of the exponent alone are the power of two: much faster
+    ):  # much faster: the exponent's bits alone are the power of two
         power = (y.view(np.int64) & np.int64(0x7FF << 52)).view(np.float64)
         return np.maximum(power, 2.0**limits.minexp) * 2.0**-limits.nmant
-    _, exponent = np.frexp(y)
-    return np.ldexp(y.dtype.type(1), np.maximum(exponent - 1, limits.minexp) - limits.nmant)
+    exponent = np.where(y == 0, limits.minexp, np.frexp(y)[1] - 1)
+    return np.ldexp(y.dtype.type(1), np.maximum(exponent, limits.minexp) - limits.nmant)
 
 
-def inputs32(every: int, first: int = 0) -> Iterator[Array]:
+def inputs32(every: int) -> Iterator[Array]:
     """Every N-th float32 number, by its bits, infinities and NaN left out."""
     step = _BLOCK * every
-    for start in range(first, 2**32, step):
+    for start in range(0, 2**32, step):
         bits = np.arange(start, min(start + step, 2**32), every, dtype=np.int64).astype(np.uint32)
         x = bits.view(np.float32)
         x = x[np.isfinite(x)]
@@ -146,13 +151,34 @@ def inputs64(count: int, low: float, high: float, seed: int) -> Iterator[Array]:
                 yield x
 
 
-def called(kernel: Callable[[Any], Any], x: Array, layout: str) -> Array:
-    """What torch makes of x, laid out so."""
+def inputs(function: Function, dtype: str, every: int, count: int, seed: int) -> Iterator[Operands]:
+    """The operands of the function, inside where it is measured."""
+    if function.operands == 1:
+        streams = [
+            inputs32(every) if dtype == "float32" else inputs64(count, function.low, function.high, seed)
+        ]
+    else:
+        streams = [
+            inputs64(count, function.low, function.high, 2 * seed + k) for k in range(function.operands)
+        ]
+    for blocks in zip(*streams, strict=True):
+        n = min(x.size for x in blocks)
+        with np.errstate(over="ignore", under="ignore"):
+            xs = tuple(x[:n].astype(dtype) for x in blocks)
+        held = (xs[0] >= function.low) & (xs[0] <= function.high) & np.isfinite(xs).all(0)
+        if held.any():
+            yield tuple(x[held] for x in xs)
+
+
+def called(kernel: Callable[..., Any], xs: Operands, layout: str) -> Array:
+    """What torch makes of the operands, laid out so."""
+    tensors = [torch.from_numpy(x) for x in xs]
     if layout == "strided":
-        wide = torch.empty(2 * x.size, dtype=torch.from_numpy(x).dtype)
-        wide[::2] = torch.from_numpy(x)
-        return kernel(wide[::2]).numpy()
-    return kernel(torch.from_numpy(x)).numpy()
+        wide = [torch.empty(2 * t.numel(), dtype=t.dtype) for t in tensors]
+        for w, t in zip(wide, tensors, strict=True):
+            w[::2] = t
+        tensors = [w[::2] for w in wide]
+    return kernel(*tensors).numpy()
 
 
 def errors(y: Array, reference: Array, one: Array, fmt: Format) -> Array:
@@ -167,41 +193,35 @@ def errors(y: Array, reference: Array, one: Array, fmt: Format) -> Array:
         return np.where(beyond & (~np.isfinite(y) | ~np.isfinite(reference)), 0.0, off)
 
 
-def unit(function: Function, reference: Array, x: Array, fmt: Format) -> Array:
+def unit(function: Function, reference: Array, xs: Operands, fmt: Format) -> Array:
     """What errors are counted in: ULP; the radius that the rule of a composed function states."""
     if not function.composed:
         return spacing(reference, fmt)
     op = REGISTRY[function.composed]
     params: dict[str, Any] = {"threshold": None} if function.composed == "softplus" else {}
     with np.errstate(all="ignore"):
-        return op.rounding(fmt, op.forward, reference, (x.astype(fmt.wide),), (None,), params)
+        return op.rounding(fmt, op.forward, reference, tuple(x.astype(fmt.wide) for x in xs), (None,), params)
 
 
 def measure(name: str, dtype: str, every: int, count: int, seed: int = 0) -> Worst:
     """The worst errors of one function in one dtype, over the numbers described above."""
     function, fmt, worst = FUNCTIONS[name], FORMATS[dtype], Worst()
-    low, high = function.low, function.high
-    if name in {"sinh", "cosh"}:
-        low, high = -_GROWING[dtype], _GROWING[dtype]
-    for k, numbers in enumerate(inputs32(every) if dtype == "float32" else inputs64(count, low, high, seed)):
-        x = numbers[(numbers >= low) & (numbers <= high)]
-        if not x.size:
-            continue
+    if name in _GROWING:
+        function = replace(function, low=-_RANGE[dtype], high=_RANGE[dtype])
+    for k, xs in enumerate(inputs(function, dtype, every, count, seed)):
         with np.errstate(all="ignore"):
-            reference = function.forward(x.astype(fmt.wide))
-        one = unit(function, reference, x, fmt)
+            reference = function.forward(*[x.astype(fmt.wide) for x in xs])
+        one, size = unit(function, reference, xs, fmt), xs[0].size
         for layout in LAYOUTS[:2]:
-            worst.meet(layout, x, errors(called(function.kernel, x, layout), reference, one, fmt))
-        for start in np.linspace(0, x.size - 1, 10).astype(
+            worst.meet(layout, xs, errors(called(function.kernel, xs, layout), reference, one, fmt))
+        for start in np.linspace(0, size - 1, 10).astype(
             int
-        ):  # arrays of 1 to 7 elements, from all over the block
+        ):  # arrays of 1 to 7 elements, all over the block
             few = slice(start, start + 1 + k % _SHORT)
-            worst.meet(
-                "short",
-                x[few],
-                errors(called(function.kernel, x[few], "short"), reference[few], one[few], fmt),
-            )
-        worst.met += x.size
+            part = tuple(x[few] for x in xs)
+            y = called(function.kernel, part, "short")
+            worst.meet("short", part, errors(y, reference[few], one[few], fmt))
+        worst.met += size
     return worst
 
 
@@ -210,10 +230,10 @@ def confirmed(name: str, dtype: str, worst: Worst) -> float:
     function, layout = FUNCTIONS[name], worst.where
     if function.exactly is None or layout not in worst.at:
         return worst.largest
-    x = np.full(1 if layout == "short" else 64, worst.at[layout], dtype)
-    got = float(called(function.kernel, x, layout)[0])
+    xs = tuple(np.full(1 if layout == "short" else 64, x, dtype) for x in worst.at[layout])
+    got = float(called(function.kernel, xs, layout)[0])
     with mpmath.workdps(60):
-        exact = function.exactly(mpmath.mpf(worst.at[layout]))
+        exact = function.exactly(*map(mpmath.mpf, worst.at[layout]))
         one = spacing(np.longdouble(mpmath.nstr(exact, 25)), FORMATS[dtype])
         return float(abs(mpmath.mpf(got) - exact) / mpmath.mpf(float(one)))
 
@@ -223,7 +243,9 @@ def main(arguments: list[str] | None = None, table: Table = CPU_ULP) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ulp", description=__doc__)
     parser.add_argument("functions", nargs="*", default=list(FUNCTIONS), metavar="function")
     parser.add_argument("--every", type=int, default=1009, help="float32: every N-th number (1: all of them)")
-    parser.add_argument("--count", type=int, default=2**18, help="float64: numbers of each kind")
+    parser.add_argument(
+        "--count", type=int, default=2**18, help="float64, and two operands: numbers of each kind"
+    )
     parser.add_argument("--dtype", choices=("float32", "float64"), action="append")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
@@ -252,7 +274,7 @@ def main(arguments: list[str] | None = None, table: Table = CPU_ULP) -> int:
             print(
                 f"{name:12}{dtype:8}{worst.met:12}"
                 + "".join(f"{worst.error[layout]:12.4f}" for layout in LAYOUTS)
-                + f"{figure:9.5g}  {worst.at.get(worst.where, 0.0)!r}{' (bounds, not ULP)' if composed else ''}"
+                + f"{figure:9.5g}  {', '.join(map(repr, worst.at.get(worst.where, ())))}{' (bounds, not ULP)' if composed else ''}"
                 + ("  EXCEEDED" if above else ""),
                 flush=True,
             )
