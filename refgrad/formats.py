@@ -57,8 +57,8 @@ _CUDA_SINGLE = {
     "cbrt": 1, "hypot": 3, "reciprocal": 0,
 }  # fmt: skip
 _CUDA_DOUBLE = {
-    **_CUDA_SINGLE, "exp": 1, "exp2": 1, "log10": 1, "tanh": 1, "power": 2, "tan": 2, "arcsin": 2, "arccos": 2, "arctan2": 2, "sinh": 2, "cosh": 1, "arccosh": 3,
-    "arctanh": 2, "hypot": 2,
+    **_CUDA_SINGLE, "exp": 1, "exp2": 1, "log10": 1, "tanh": 1, "power": 2, "tan": 2, "arcsin": 2, "arccos": 2, "arctan2": 2,
+    "sinh": 2, "cosh": 1, "arccosh": 3, "arctanh": 2, "hypot": 2,
 }  # fmt: skip
 
 
