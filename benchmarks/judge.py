@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from conformance.families.graphs import ELEMENTWISE
 from refgrad.bounds import FORMATS, reference_slack
 from refgrad.graph import contributions
 from refgrad.op import apply
-from refgrad.rounding import exact, parts
+from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import judge
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
@@ -41,8 +42,13 @@ def bounded(case: Case) -> list[tuple[Array, Array]]:
 
 
 def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
-    """Anchored: bound over gradient for what each elementwise op of the graphs sends back."""
-    fmt, found = FORMATS[dtype], dict[str, list[Array]]()
+    """Anchored: bound over gradient for what each elementwise op of the graphs sends back.
+
+    At a tie or a kink the derivative is a set, and the radius its half width: no bound of rounding, so counted apart. What is left of
+    the radius where nothing rounds is such a set.
+    """
+    fmt, found, sets = FORMATS[dtype], dict[str, list[Array]](), 0
+    unrounded = replace(fmt, u=0.0, u_acc=0.0)
     for case, s in zip(cases, seen, strict=True):
         balls = [None if x is None else exact(x, fmt) if x.dtype.kind == "f" else x for x in s.values]
         for k in case.graph.order():
@@ -52,9 +58,15 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
             values = list(balls)
             with np.errstate(all="ignore"):
                 values[k] = apply(node.op, tuple(balls[j] for j in node.of), node.params)
-                for _, _, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
+                plain = [exact(b.value, unrounded) if type(b) is Ball else b for b in values]
+                bars = contributions(node, k, values, exact(y_bar, fmt))
+                widths = contributions(node, k, plain, exact(y_bar, unrounded))
+                for (_, _, x_bar), (_, _, width) in zip(bars, widths, strict=True):
                     value, radius = parts(x_bar)
                     counted = np.isfinite(value) & (value != 0)
+                    apart = counted & (parts(width)[1] > 0.1 * np.abs(value))
+                    sets += int(apart.sum())
+                    counted &= ~apart
                     found.setdefault(node.op.name, []).append(
                         (radius[counted] / np.abs(value[counted])).ravel() / fmt.u
                     )
@@ -62,8 +74,8 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
     every = np.concatenate(list(ops.values()))
     widest = sorted(((float(np.median(v)), name) for name, v in ops.items() if v.size), reverse=True)[:6]
     print(
-        f"  anchored, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements), "
-        f"widest {', '.join(f'{name} {middle:.1f}' for middle, name in widest)}"
+        f"  anchored, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements, "
+        f"{sets} more are sets), widest {', '.join(f'{name} {middle:.1f}' for middle, name in widest)}"
     )
 
 

@@ -77,7 +77,7 @@ def exact(x: Array, fmt: Format) -> Ball:
 
 
 def lift(x: Any, fmt: Format) -> Ball:
-    """A constant met by a Ball: a number that the judged format cannot hold carries its rounding."""
+    """A constant met by a Ball: one that the judged format cannot hold may be held there as the nearest number, or in a wider one."""
     if (
         x.__class__ in _NUMBERS and x != 0 and fmt.name in DTYPES
     ):  # of zeros there are two, and they are equal
@@ -100,7 +100,11 @@ def _constant(x: Any, fmt: Format) -> Ball:
         return Ball(x, None, fmt)
     x = x.astype(fmt.wide)
     off = ~representable(x, fmt)
-    return Ball(x, np.where(off, fmt.u * np.abs(x), 0.0) if off.any() else None, fmt)
+    if not off.any():
+        return Ball(x, None, fmt)
+    # Half formats may be reached by way of float32, which breaks a tie otherwise.
+    detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
+    return Ball(x, np.where(off, np.abs(x - nearest(x, fmt)) + detour, 0.0), fmt)
 
 
 def representable(x: Array, fmt: Format) -> Array:

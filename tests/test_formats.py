@@ -22,9 +22,15 @@ def test_on_a_cpu_formats_are_the_plain_ones(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_function_has_its_error_on_cuda(dtype: str) -> None:
     table = format_of(dtype, "cuda:1").ulp_table
-    assert table.keys() == CPU_ULP.keys()
+    assert table.keys() == format_of(dtype if dtype != "tf32" else "float32").ulp_table.keys()
     assert all(x >= 0.5 for x in table.values())
     assert format_of("float64", "cuda").ulp_table is CUDA_ULP["float64"]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_half_formats_compute_in_float32_on_a_cpu(dtype: str) -> None:
+    assert FORMATS[dtype].ulp_table is CPU_ULP["float64" if dtype == "float64" else "float32"]
+    assert CPU_ULP["float32"]["sin"] > CPU_ULP["float64"]["sin"] == 1.0  # the faster sine is float32's alone
 
 
 def test_what_is_not_judged_is_named() -> None:

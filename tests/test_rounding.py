@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from refgrad import grad, hvp, jvp, nn, vjp
 from refgrad.bounds import FORMATS, reference_slack
-from refgrad.rounding import Ball, exact, lift, parts, representable
+from refgrad.rounding import Ball, exact, lift, nearest, parts, representable
 
 Array = Any
 FMT = FORMATS["float32"]
@@ -34,10 +34,19 @@ def test_an_exact_ball_has_no_radius() -> None:
 
 def test_a_constant_that_the_format_cannot_hold_carries_its_rounding() -> None:
     ball = lift(np.array([0.5, 0.1, 3.0]), FMT)
-    assert list(ball.radius) == [0.0, FMT.u * 0.1, 0.0]
-    assert abs(ROUNDED - 0.1) <= ball.radius[1]
+    assert list(ball.radius) == [0.0, abs(ROUNDED - 0.1), 0.0]
+    assert ball.radius[1] < FMT.u * 0.1
     assert lift(0.5, FMT).radius is None
     assert lift(3, FMT).radius is None
+
+
+def test_a_constant_may_reach_a_half_format_by_way_of_float32() -> None:
+    x = (
+        1 + 2.0**-11 + 2.0**-30
+    )  # just above a tie of float16, which float32 rounds to the tie, and the tie to 1
+    radius = lift(np.array([x]), FORMATS["float16"]).radius[0]
+    assert nearest(np.array(x), FORMATS["float16"]) == 1 + 2.0**-10
+    assert radius >= x - float(np.float16(np.float32(x))) > 1 + 2.0**-10 - x
 
 
 @pytest.mark.parametrize(("x", "held"), [

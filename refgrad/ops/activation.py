@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -57,10 +59,49 @@ complement = register(
     rounding=_complement_rounding,
 )  # fmt: skip
 
+# Kernels may multiply by the cotangent before the last factor: one more product that may underflow.
+underflowing: Op = register(
+    "underflowing", np.positive,
+    jvp=lambda x_dot: underflowing(x_dot),
+    vjp=lambda y_bar: underflowing(y_bar),
+    rounding=lambda fmt, forward, y, xs, es, params: bounds.zero(es[0]) + np.where((y == 0) & (bounds.zero(es[0]) == 0), 0.0, fmt.eta),
+)  # fmt: skip
+
+
+def _slope(x: Array) -> Array:
+    return _sigmoid(x) * _sigmoid(-x)
+
+
+def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """s (1 - s) from one rounded s, or z/(1 + z)^2 with z = exp(-|x|).
+
+    An error d of s, or a relative one of z, enters with the factor |1 - 2s| only: both s stem from the same rounding. The first form
+    then rounds the difference and the product, the second rounds 1 + z (twice over), the square and the quotient. |y''| <= 1/8.
+    """
+    x, e = xs[0], bounds.zero(es[0])
+    s, lean = _sigmoid(x), np.minimum(np.abs(_sigmoid(-x) - _sigmoid(x)) + e / 2, 1.0)
+    carried: Array = 0.0
+    d = _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params)
+    if es[0] is not None:
+        carried = bounds.endless(np.minimum(y * lean * e + e * e / 16, 0.25), e)
+        d = d - np.maximum(np.abs(_sigmoid(x + e) - s), np.abs(s - _sigmoid(x - e)))
+    size = y + carried
+    product = d * (lean + d) + 2 * fmt.u * (size + d)
+    quotient = (2 * fmt.ulp("exp") * lean + 4) * fmt.u * size
+    return carried + np.maximum(product, quotient) + 4 * fmt.eta
+
+
+slope = register(
+    "sigmoid_slope", _slope,
+    jvp=lambda x_dot, x, y: x_dot * (y * (complement(x) - sigmoid(x))),
+    vjp=lambda y_bar, x, y: (y_bar * y) * (1 - 2 * sigmoid(x)),
+    rounding=_slope_rounding,
+)  # fmt: skip
+
 sigmoid: Op = register(
     "sigmoid", _sigmoid,
-    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
-    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
+    jvp=lambda x_dot, x: underflowing(x_dot * slope(x)),
+    vjp=lambda y_bar, x: underflowing(y_bar * slope(x)),
     rounding=_sigmoid_rounding,
     torch=lambda torch, x: torch.sigmoid(x),
     special=(
@@ -71,11 +112,23 @@ sigmoid: Op = register(
 
 
 def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Sigmoid computed as z/(z + 1) with z = exp(x), perhaps with a factor before the quotient: three roundings at any x."""
-    return _sigmoid_rounding(fmt, forward, y, xs, es, params) + 3 * fmt.u * y
+    """z/(1 + z) with z = exp(x), or 1 - p with p = z/(1 + z), z = exp(-x): the error of z counts with the share q = 1 - y.
+
+    The first rounds the sum and the quotient, at any x (the factor before it may be multiplied first); the second rounds p
+    twice, and itself, which is 2q/y + 1 roundings of y. Where z overflows (y below 1/max) kernels return 0.
+    """
+    q = forward(-xs[0])
+    carried: Array = 0.0
+    if es[0] is not None:
+        carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
+    size = y + carried
+    roundings = 2 + np.clip(2 * (q + carried) / np.where(size > 0, size, 1.0) - 1, 0.0, 1.0)
+    steps = roundings + 2 * fmt.ulp("exp") * np.minimum(q + carried, 1.0)
+    return carried + steps * fmt.u * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
-# Sigmoid as the derivative of softplus: kernels compute it in another order than sigmoid itself, whose value near 1 is sharper.
+# Sigmoid as the derivative of softplus and of log_sigmoid: kernels compute it in other orders than sigmoid itself, whose value near 1
+# is sharper.
 sigmoid_quotient = register(
     "sigmoid_quotient", _sigmoid,
     jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
@@ -87,6 +140,29 @@ sigmoid_quotient = register(
 def _softplus(x: Array, threshold: float | None = None) -> Array:
     y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     return y if threshold is None else np.where(x > threshold, x, y)
+
+
+def _softplus_rounding(
+    fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any, sign: float = 1.0
+) -> Array:
+    """log1p(z) with z = exp(x), or x + log1p(1/z) for x > 0. ``sign`` is that of the operand.
+
+    z carries its relative error with the factor z/(1 + z), 1/z with 1/(1 + z), into the absolute error of the logarithm; the
+    logarithm adds its own, and the sum rounds. Kernels compute in the format of accumulation throughout.
+    """
+    x, e = sign * xs[0], bounds.zero(es[0])
+    exp, log = 2 * float(fmt.ulp_table["exp"]), 2 * float(fmt.ulp_table["log1p"])
+    carried: Array = bounds.monotone(0.0)(fmt, forward, y, xs, es, params)
+    size = np.abs(y) + carried
+    short = np.log1p(np.exp(-np.abs(x))) + e
+    direct = exp * _sigmoid(x + e) + log * size
+    summed = exp * _sigmoid(e - x) + log * short + size
+    radius = (
+        carried
+        + fmt.u_acc * np.where(x + e > 0, np.maximum(direct, summed), direct)
+        + math.ceil(exp + log) * fmt.eta
+    )
+    return radius if fmt.u == fmt.u_acc else radius + fmt.store(y, radius)
 
 
 def _softplus_slope(x: Array, threshold: float | None) -> Array:
@@ -102,9 +178,9 @@ def _sample_softplus(rng: np.random.Generator) -> Sample:
 # The twin without one is -logsigmoid(-x), the same function.
 softplus = register(
     "softplus", _softplus,
-    jvp=lambda x_dot, x, threshold: x_dot * _softplus_slope(x, threshold),
-    vjp=lambda y_bar, x, threshold: y_bar * _softplus_slope(x, threshold),
-    rounding=bounds.monotone("softplus"),
+    jvp=lambda x_dot, x, threshold: underflowing(x_dot * _softplus_slope(x, threshold)),
+    vjp=lambda y_bar, x, threshold: underflowing(y_bar * _softplus_slope(x, threshold)),
+    rounding=_softplus_rounding,
     torch=lambda torch, x, threshold: (
         -torch.nn.functional.logsigmoid(-x) if threshold is None else torch.nn.functional.softplus(x, threshold=threshold)
     ),
@@ -118,9 +194,9 @@ def _log_sigmoid(x: Array) -> Array:
 
 log_sigmoid = register(
     "log_sigmoid", _log_sigmoid,
-    jvp=lambda x_dot, x: x_dot * sigmoid(-x),
-    vjp=lambda y_bar, x: y_bar * sigmoid(-x),
-    rounding=bounds.monotone("softplus"),
+    jvp=lambda x_dot, x: x_dot * sigmoid_quotient(-x),
+    vjp=lambda y_bar, x: y_bar * sigmoid_quotient(-x),
+    rounding=functools.partial(_softplus_rounding, sign=-1.0),
     torch=lambda torch, x: torch.nn.functional.logsigmoid(x),
     special=(
         Special((-800.0,), -800.0, ((1.0, 1.0),), "saturated"),

@@ -21,6 +21,7 @@ from refgrad.testing import points
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge
+from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Verdict
 
 Array = Any
@@ -59,6 +60,10 @@ class Anchored(Judge):
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
         tally = self.tally(VALUE)
+        self._ask_values(tally, "value")
+        return tally.verdict()
+
+    def _ask_values(self, tally: Tally, what: str) -> None:
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
@@ -75,10 +80,9 @@ class Anchored(Judge):
                 k,
                 node.op.name,
                 expected,
-                f"value of {node.op.name} (node {k})",
+                f"{what} of {node.op.name} (node {k})",
                 nan=True,
             )
-        return tally.verdict()
 
     def forward(self) -> Verdict:
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
@@ -86,11 +90,17 @@ class Anchored(Judge):
         if FORWARD in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
+        anchor = self
+        if self.seen.primals is not None:  # the tangents belong to these values
+            anchor = type(self)(
+                self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
+            )
+            anchor._ask_values(tally, "forward mode's value")
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            expected = self._tangent(k, node, tangents)
+            expected = anchor._tangent(k, node, tangents)
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
                 expected = exact(np.zeros(self.balls[k].shape), self.fmt)
             if expected is not None:

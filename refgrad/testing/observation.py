@@ -18,6 +18,7 @@ class Observation:
     dtypes      by part ("values", "cotangents", "tangents"), the framework's dtype names
     parts       where a value has several users: what each sent back to it, by (user's node, operand position)
     unavailable by mode, why the framework gave nothing (an exception's text)
+    primals     values of the run that gave the tangents, where a kernel rounded otherwise there (a matrix product, say); else None
     modes       for a case of order 2, the framework's further modes (see refgrad.testing.modes)
     """
 
@@ -28,4 +29,5 @@ class Observation:
     devices: dict[str, list[str | None]]
     parts: dict[tuple[int, int], Array] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    primals: list[Array] | None = None
     modes: Any = None

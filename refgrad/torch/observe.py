@@ -89,6 +89,13 @@ def observe(case: Case) -> Observation:
         setattr(seen, part, [as_array(t) for t in tensors])
         seen.dtypes[part] = [_dtype(t) for t in tensors]
         seen.devices[part] = [_device(t) for t in tensors]
+    primals = [as_array(v) for v in program.primals]
+    if any(
+        not np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(primals, seen.values, strict=False)
+        if a is not None and a.dtype.kind == "f"
+    ):
+        seen.primals = primals
     if case.order > 1:
         from refgrad.torch.modes import observe_modes  # which needs this module
 
@@ -107,6 +114,7 @@ class Program:
             for name, x in case.inputs.items()
         }
         self.parts: dict[tuple[int, int], Tensor | None] = {}
+        self.primals: list[Tensor | None] = []
         self.cotangent = tensor(case.cotangent, where, dtype)
         for leaf in self.leaves.values():
             if leaf.is_floating_point():
@@ -160,6 +168,9 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
                 else plain
             )
         outputs = program.run(duals)
+        program.primals = [
+            v if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).primal for v in outputs
+        ]
         return [
             None if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).tangent
             for v in outputs

@@ -161,3 +161,19 @@ def test_the_tangent_of_logsumexp_is_judged_beside_a_logit_of_minus_infinity() -
     assert Anchored(case, seen).forward().status == "agree"
     seen.tangents[case.graph.outputs[0]] = seen.tangents[case.graph.outputs[0]] * 1.001
     assert Anchored(case, seen).forward().status == "disagree"
+
+
+def test_tangents_belong_to_the_values_of_their_own_run() -> None:
+    """As if the product x @ w of nodes 0 and 1, of which node 3 is the sine, had been rounded otherwise in forward mode."""
+    x, w = np.array([0.785, 0.784]), np.ones(2)
+    graph = Graph.record(lambda x, w: np.sin(x @ w), x, w)
+    case = Case("graphs", graph, {"x": x, "w": w}, {"x": np.ones(2), "w": w}, np.float64(1.5), "float64")
+    seen = observe(case)
+    assert seen.primals is None  # both runs round alike here
+    z = np.nextafter(seen.values[2], 2)
+    seen.tangents[3] = np.asarray(seen.tangents[2] * np.cos(z))  # near pi/2 a neighbour has another cosine
+    assert Anchored(case, seen).forward().status == "disagree"
+    seen.primals = [*seen.values[:2], z, np.sin(z)]
+    assert Anchored(case, seen).forward().status == "agree"
+    seen.primals[2:] = [z * (1 + 1e-12), np.sin(z * (1 + 1e-12))]  # which is no rounding
+    assert "forward mode's value of matmul (node 2)" in Anchored(case, seen).forward().message
