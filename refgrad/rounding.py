@@ -14,6 +14,7 @@ import numpy as np
 
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
+from refgrad.quiet import quiet
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -41,7 +42,7 @@ class Ball(TracedArray):
             self._carried = radius = self.radius
         if self.value.dtype.kind == "f":
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
-            if (size > self.fmt.max).any():
+            if np.count_nonzero(size > self.fmt.max):
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
         return self._carried
@@ -51,7 +52,7 @@ class Ball(TracedArray):
         fmt = top.fmt
         balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
         xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
-        with np.errstate(all="ignore"):
+        with quiet():
             y = op.forward(*xs, **params)
             radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
         if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
@@ -71,7 +72,7 @@ def _in_range(x: Array, fmt: Format) -> Array:
 
 def exact(x: Array, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
-    ball = Ball(np.asarray(x).astype(fmt.wide), None, fmt)
+    ball = Ball(np.asarray(x).astype(fmt.wide, copy=False), None, fmt)
     ball._carried = None  # it came from the format, so it has not overflowed there
     return ball
 
@@ -100,12 +101,12 @@ def _constant(x: Any, fmt: Format) -> Ball:
         return Ball(x, None, fmt)
     x = x.astype(fmt.wide)
     off = ~representable(x, fmt)
-    return Ball(x, np.where(off, fmt.u * np.abs(x), 0.0) if off.any() else None, fmt)
+    return Ball(x, np.where(off, fmt.u * np.abs(x), 0.0) if np.count_nonzero(off) else None, fmt)
 
 
 def representable(x: Array, fmt: Format) -> Array:
     """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
-    with np.errstate(invalid="ignore"):
+    with quiet():
         scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
         return (scaled == np.rint(scaled)) | ~np.isfinite(x)
 

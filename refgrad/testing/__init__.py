@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refgrad.quiet import quiet
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.audit import Audit
 from refgrad.testing.case import Case
@@ -25,17 +26,18 @@ def judge(
     errors are planted in the observation, and the audit counts what these judges would have caught. Without ``end_to_end``
     the verdicts node by node are all there is.
     """
-    anchored = Anchored(case, seen)
-    verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
-    if not end_to_end:
+    with quiet():
+        anchored = Anchored(case, seen)
+        verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
+        if not end_to_end:
+            return verdicts
+        if seen.modes is not None:
+            return [*verdicts, *judge_modes(case, seen, seen.modes)]
+        whole_case = Whole(case, seen)
+        verdicts += [whole_case.reverse(), whole_case.forward()]
+        if audit is not None:
+            audit.plant(anchored, whole_case)
         return verdicts
-    if seen.modes is not None:
-        return [*verdicts, *judge_modes(case, seen, seen.modes)]
-    whole_case = Whole(case, seen)
-    verdicts += [whole_case.reverse(), whole_case.forward()]
-    if audit is not None:
-        audit.plant(anchored, whole_case)
-    return verdicts
 
 
 __all__ = [

@@ -76,9 +76,8 @@ class Anchored(Judge):
                 node.op.name,
                 expected,
                 f"value of {node.op.name} (node {k})",
-                nan=True,
             )
-        return tally.verdict()
+        return self.answer(tally)
 
     def forward(self) -> Verdict:
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
@@ -97,7 +96,7 @@ class Anchored(Judge):
                 self.ask(
                     tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
                 )
-        return tally.verdict()
+        return self.answer(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
         """The expected tangent of node k, None where no derivative reaches it."""
@@ -157,7 +156,7 @@ class Anchored(Judge):
                         self.ask(tally, ("parts", (k, position)), j, blamed, x_bar, what)
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
-        return tally.verdict()
+        return self.answer(tally)
 
     def _patches(self, node: Node, position: int) -> list[points.Patch]:
         """The special points that the operands of a node meet, looked up once."""

@@ -40,7 +40,7 @@ class Whole(Judge):
             )
             if due:
                 self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
-        return tally.verdict()
+        return self.answer(tally)
 
     def forward(self) -> Verdict:
         """The tangent of the output."""
@@ -50,7 +50,7 @@ class Whole(Judge):
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self._inputs(self.case.inputs), self._inputs(self.case.tangents))
         self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
-        return tally.verdict()
+        return self.answer(tally)
 
     @property
     def _name(self) -> str:
