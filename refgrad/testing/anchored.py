@@ -44,6 +44,7 @@ class Anchored(Judge):
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
         self.met: dict[tuple[int, int], list[points.Patch]] = {}
+        self._missing: dict[int, Array | None] = {}
 
     def _exact(self, x: Array) -> Any:
         return exact(x, self.fmt) if x.dtype.kind == "f" else x
@@ -55,6 +56,12 @@ class Anchored(Judge):
             assert node.op is not None
             self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
         return self.recomputed[k]
+
+    def missing(self, k: int) -> Array | None:
+        """Which elements of the value of node k have no derivative; None where all have one."""
+        if k not in self._missing:
+            self._missing[k] = points.without_derivative(self.recomputed_value(k), self.seen.values[k])
+        return self._missing[k]
 
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
@@ -107,7 +114,7 @@ class Anchored(Judge):
         expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
         if expected is None:
             return None
-        return self._settled_tangent(node, active, tangents, y, self.seen.values[k], expected)
+        return self._settled_tangent(node, active, tangents, self.missing(k), expected)
 
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
@@ -140,7 +147,7 @@ class Anchored(Judge):
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
                 values[k] = self.recomputed_value(k)
-                y_bar = points.undefined_outputs(values[k], self.seen.values[k], y_bar)
+                y_bar = points.undefined_outputs(self.missing(k), y_bar)
                 arrived = [
                     (position, j, self._settled(node, values, position, y_bar, x_bar))
                     for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
@@ -160,17 +167,21 @@ class Anchored(Judge):
 
     def _patches(self, node: Node, position: int) -> list[points.Patch]:
         """The special points that the operands of a node meet, looked up once."""
+        assert node.op is not None
+        if not node.op.special:
+            return []
         key = id(node), position
         if key not in self.met:
-            assert node.op is not None
             operands = tuple([self.balls[j] for j in node.of])
             self.met[key] = points.patches(node.op, operands, node.params, position)
         return self.met[key]
 
     def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
         """A cotangent by the op's special points."""
-        assert node.op is not None
         found = self._patches(node, position)
+        if not found:
+            return x_bar
+        assert node.op is not None
         single = np.ndim(y_bar) == 0 or (
             np.shape(y_bar) == np.shape(values[node.of[position]])
             and node.op.signature.defaults.keys() <= SHARED
@@ -182,22 +193,22 @@ class Anchored(Judge):
         node: Node,
         active: tuple[bool, ...],
         tangents: list[Any],
-        y: Any,
-        got: Array,
+        missing: Array | None,
         expected: Any,
     ) -> Any:
         """A tangent by the op's special points: nothing is defined where the value is NaN or an operand meets a point without a derivative.
 
         Where sets are allowed, the tangent may be any sum of members times tangents.
         """
-        assert node.op is not None
+        found = [self._patches(node, position) if a else [] for position, a in enumerate(active)]
+        if missing is None and not any(found):
+            return expected
         value, radius = (np.array(a) for a in parts(expected))
-        value[points.without_derivative(y, got)] = np.nan
-        if not node.op.special:
-            return Ball(value, radius, self.fmt)
+        if missing is not None:
+            value[missing] = np.nan
         low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
-        for position, (j, is_active) in enumerate(zip(node.of, active, strict=True)):
-            for places, a, b in self._patches(node, position) if is_active else ():
+        for j, patches in zip(node.of, found, strict=True):
+            for places, a, b in patches:
                 if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
                     value[...] = np.nan
                     continue
@@ -221,6 +232,8 @@ class Anchored(Judge):
 
     def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
         """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+        if len(sending) == len(node.of):
+            return []
         told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
         alone = [
             (i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None

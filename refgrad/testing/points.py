@@ -22,20 +22,25 @@ Patch = tuple[Array, Array, Array]
 NOTHING = (np.inf, -np.inf)
 
 
-def without_derivative(y: Any, got: Array) -> Array:
-    """Which elements of a value have no derivative: NaN, and finite ones (y) that the framework's format could not hold (got)."""
+def without_derivative(y: Any, got: Array) -> Array | None:
+    """Which elements of a value have no derivative: NaN, and finite ones (y) that the framework's format could not hold (got).
+
+    None where every element has one.
+    """
     value = np.asarray(getattr(y, "value", y))
     if value.dtype.kind != "f":
-        return np.zeros(value.shape, bool)
-    return np.isnan(value) | (
-        np.isfinite(value) & ~np.isfinite(got) if np.shape(got) == value.shape else False
-    )
+        return None
+    finite = np.isfinite(value)
+    held = np.isfinite(got) if np.shape(got) == value.shape else np.ones(value.shape, bool)
+    if np.count_nonzero(finite) == np.count_nonzero(held) == value.size:
+        return None  # the usual case
+    missing = np.isnan(value) | (finite & ~held)
+    return missing if missing.any() else None
 
 
-def undefined_outputs(y: Any, got: Array, y_bar: Array) -> Array:
+def undefined_outputs(missing: Array | None, y_bar: Array) -> Array:
     """The cotangent, with NaN where the value has no derivative: what depends on such an element is not defined."""
-    missing = without_derivative(y, got)
-    return np.where(missing, np.nan, y_bar) if missing.any() else y_bar
+    return y_bar if missing is None else np.where(missing, np.nan, y_bar)
 
 
 def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) -> list[Patch]:
