@@ -86,11 +86,11 @@ def lift(x: Any, fmt: Format) -> Ball:
     return _constant(x, fmt)
 
 
-_NUMBERS = (float, int)
+_NUMBERS = (float, int, np.float64, np.longdouble)
 
 
 @functools.lru_cache(maxsize=1024, typed=True)
-def _number(x: float, name: str) -> Ball:
+def _number(x: Any, name: str) -> Ball:
     """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
     return _constant(x, FORMATS[STORAGE.get(name, name)])
 
