@@ -94,8 +94,9 @@ class _Line:
             c.loose = int(np.count_nonzero(wide))
             c.blind = int(np.count_nonzero(wide & (bound >= size))) if c.loose else 0
         if c.elements:
-            nearest = ratio if counted is None else np.where(counted, ratio, -1.0)
-            c.worst = self._element(int(nearest.argmax()), start, shape, what)
+            nearest = int((ratio if counted is None else np.where(counted, ratio, -1.0)).argmax())
+            c.ratio = float(ratio[nearest])
+            c.nearest = lambda: self._element(nearest, start, shape, what)
         if self.any_wrong:
             wrong = self.wrong[here]
             order = np.argsort(np.where(wrong, -np.where(np.isnan(ratio), np.inf, ratio), 1.0), kind="stable")

@@ -100,22 +100,22 @@ class Judge:
 
     def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
         """What was expected at some places, all of values or none, against an observation."""
-        found: list[Comparison] = []
+        notes = [self._note(seen, place) for place in places]
         pairs: list[Pair] = []
-        for place in places:
-            question, (part, key) = self.asked[place], place
-            got = getattr(seen, part)[key]
-            note = (
-                f"{question.what}: the framework gave none, one is due"
-                if got is None
-                else self._strange(seen, part, key)
-            )
-            found.append(Comparison(note=note))
+        for place, note in zip(places, notes, strict=True):
             if not note:
-                pairs.append((got, question.expected, question.what))
+                question = self.asked[place]
+                pairs.append((getattr(seen, place[0])[place[1]], question.expected, question.what))
         nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
-        answers = iter(compare_all(pairs, self.fmt, nan=nan))
-        return [c if c.note else next(answers) for c in found]
+        found = iter(compare_all(pairs, self.fmt, nan=nan))
+        return [Comparison(note=note) if note else next(found) for note in notes]
+
+    def _note(self, seen: Observation, place: Place) -> str:
+        """What is wrong with the array at a place apart from its numbers, in words."""
+        part, key = place
+        if getattr(seen, part)[key] is None:
+            return f"{self.asked[place].what}: the framework gave none, one is due"
+        return self._strange(seen, part, key)
 
     def _strange(self, seen: Observation, part: str, key: Any) -> str:
         """A dtype or device other than asked for, in words."""
