@@ -16,7 +16,7 @@ from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.rounding import Ball, exact, parts
+from refgrad.rounding import Ball, exact, parts, remembering
 from refgrad.testing import points
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
@@ -47,7 +47,7 @@ class Anchored(Judge):
         self._missing: dict[int, Array | None] = {}
 
     def _exact(self, x: Array) -> Any:
-        return exact(x, self.fmt) if x.dtype.kind == "f" else x
+        return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
 
     def recomputed_value(self, k: int) -> Any:
         """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
