@@ -124,11 +124,14 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
             continue
         if not interval.contains(x):
             return False
-    return (
-        op.name not in INVERTED
-        or not operands[0].size
-        or bool(np.all(np.linalg.cond(operands[0]) < WORST_CONDITION))
-    )
+    return op.name not in INVERTED or _well_conditioned(operands[0])
+
+
+def _well_conditioned(x: Array) -> bool:
+    """Whether these are square matrices that may be inverted."""
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        return False
+    return not x.size or bool(np.all(np.linalg.cond(x) < WORST_CONDITION))
 
 
 def _extreme(y: Array, dtype: str) -> bool:

@@ -74,7 +74,7 @@ class Anchored(Judge):
                 expected = self.recomputed_value(k)
             else:
                 balls = [self.balls[j] for j in node.of]
-                operands = [Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in balls]
+                operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
                 expected = apply(node.op, tuple(operands), node.params)
             self.ask(
                 tally,

@@ -68,16 +68,15 @@ class _Line:
         self.counted: Array = None  # which elements count; None for all
         with quiet():
             self.size, self.error = np.abs(self.value), np.abs(self.got - self.value)
-            if np.isfinite((self.error + self.bound).sum()):  # the usual case: numbers everywhere
+            if math.isfinite(np.add.reduce(self.error + self.bound)):  # the usual case: numbers everywhere
                 self.wrong = self.error > self.bound
             else:
                 self.counted, self.wrong, self.undefined = _exceptional(
                     self.got, self.value, self.bound, self.size, fmt, nan
                 )
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
-            self.ratio = np.divide(
-                self.error, self.bound, out=np.zeros_like(self.error), where=self.error != 0
-            )  # no bound, and an error: infinite
+            self.ratio = self.error / self.bound  # no bound, and an error: infinite
+            self.ratio[self.error == 0] = 0
             self.wide = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
         self.any_wide, self.any_wrong = bool(np.count_nonzero(self.wide)), bool(np.count_nonzero(self.wrong))
 

@@ -63,13 +63,16 @@ def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) ->
 
 def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch | None:
     allowed = s.allowed[position]
-    if any(type(a) is float and not (math.isnan(a) or (z == a).any()) for z, a in zip(xs, s.at, strict=True)):
-        return None  # the usual case: no element is there
+    if allowed is not None and type(allowed[0]) is float and allowed[0] == allowed[1]:
+        return None  # a single derivative: the rule gives it, with its bound
+    for x, a in zip(xs, s.at, strict=True):
+        if type(a) is float and not (math.isnan(a) or np.count_nonzero(x == a)):
+            return None  # the usual case: no element is there
     at = [np.asarray(a, float) for a in s.at]
     low, high = NOTHING if allowed is None else (np.asarray(allowed[0], float), np.asarray(allowed[1], float))
     x = xs[position]
     if np.all(low == high):
-        return None  # a single derivative: the rule gives it, with its bound
+        return None  # a single derivative everywhere
     if all(a.ndim == 0 for a in at):
         places: Array = np.ones((), bool)
         for z, a in zip(xs, at, strict=True):
