@@ -92,7 +92,7 @@ def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
     x1, x2 = xs
     e = zero(es[0]) + zero(es[1])
-    rounding = fmt.u * (np.abs(y) + e)
+    rounding = fmt.u * _reach(y, e)
     if _everywhere(x1) and _everywhere(x2) and _everywhere(np.isfinite(y)):
         return e + rounding  # the usual case: no zero, no infinity
     exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
@@ -102,6 +102,11 @@ def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
 def _everywhere(x: Array) -> bool:
     """Whether no element is zero or false."""
     return bool(np.count_nonzero(x) == x.size)
+
+
+def _reach(y: Array, carried: Array) -> Array:
+    """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
+    return np.abs(y) if type(carried) is float else np.abs(y) + carried
 
 
 def power_of_two(x: Array) -> Array:
@@ -127,15 +132,14 @@ def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) 
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
     x1, x2 = xs
     e1, e2 = es
-    carried: Array = 0.0
     with quiet():
-        if e1 is not None:
-            carried = carried + np.abs(x2) * e1
-        if e2 is not None:
-            carried = carried + np.abs(x1) * e2
-            if e1 is not None:
-                carried = carried + e1 * e2
-        rounding = fmt.u * (np.abs(y) + carried)
+        if e1 is None:
+            carried = 0.0 if e2 is None else np.abs(x1) * e2
+        elif e2 is None:
+            carried = np.abs(x2) * e1
+        else:
+            carried = np.abs(x2) * e1 + np.abs(x1) * e2 + e1 * e2
+        rounding = fmt.u * _reach(y, carried)
         found = [s for s in (_scaling(x1, e1), _scaling(x2, e2)) if s is not None]
         if not found:
             return carried + rounding + fmt.eta
@@ -154,7 +158,7 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
             sure, reach = room > 0, e1 + np.abs(y) * e2
             usual = _everywhere(sure)
             carried = reach / room if usual else np.where(sure, reach / np.where(sure, room, 1.0), np.inf)
-        rounding = fmt.u * (np.abs(y) + carried)
+        rounding = fmt.u * _reach(y, carried)
         found = _scaling(x2, es[1])
         if found is None:
             return carried + rounding + fmt.eta
@@ -167,7 +171,7 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
-    return carried + 2.0 * ulp * fmt.u * (np.abs(y) + carried) + math.ceil(2.0 * ulp) * fmt.eta
+    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
 
 
 def monotone(name: str | float) -> RoundingRule:
