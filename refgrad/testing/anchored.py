@@ -70,9 +70,9 @@ class Anchored(Judge):
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
-            if node.op.domain.smooth:  # no jump, so there is nothing to be sharper about
-                expected = self.recomputed_value(k)
-            else:
+            expected = self.recomputed_value(k)
+            if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
+                # It may be the hull of a jump, which a derivative may be read from, but not a value.
                 balls = [self.balls[j] for j in node.of]
                 operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
                 expected = apply(node.op, tuple(operands), node.params)
