@@ -97,11 +97,14 @@ def remembering(ball: Ball) -> Ball:
     return ball
 
 
+_EQUALS = (float, int, np.float64, np.longdouble)  # operands that are the same where their digits are
+
+
 def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> Any:
     """The result of an op, computed at the first time, where all its Balls remember."""
     if any(type(x) is Ball and x.results is None for x in operands):
         return _interpreted(op, operands, params, top.fmt)
-    names = [(x.__class__, repr(x)) if x.__class__ in _NUMBERS else id(x) for x in operands]
+    names = [(x.__class__, repr(x)) if x.__class__ in _EQUALS else id(x) for x in operands]
     key = (op, *names, *params.items())
     assert top.results is not None
     try:
@@ -125,11 +128,11 @@ def lift(x: Any, fmt: Format) -> Ball:
     return _constant(x, fmt)
 
 
-_NUMBERS = (float, int, np.float64, np.longdouble)
+_NUMBERS = (float, int)
 
 
 @functools.lru_cache(maxsize=1024, typed=True)
-def _number(x: Any, name: str) -> Ball:
+def _number(x: float, name: str) -> Ball:
     """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
     return _constant(x, FORMATS[STORAGE.get(name, name)])
 
