@@ -101,7 +101,7 @@ def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
 
 def _everywhere(x: Array) -> bool:
     """Whether no element is zero or false."""
-    return bool(np.count_nonzero(x) == x.size)
+    return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
 
 
 def _reach(y: Array, carried: Array) -> Array:

@@ -46,7 +46,7 @@ def compare_all(pairs: Sequence[Pair], fmt: Format, *, nan: bool = False) -> lis
         found.append(Comparison())
         if came.size:
             judged.append((found[-1], what, value.shape))
-            flat.append((came.ravel(), value.ravel(), radius.ravel()))
+            flat.append((came.ravel(), value.ravel(), np.asarray(radius).ravel()))  # a radius may be a number
     if flat:
         line = _Line(flat, fmt, nan)
         start = 0

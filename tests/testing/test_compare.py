@@ -100,3 +100,8 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
             unlike = {"kept": None, "nearest": None}
             assert replace(c, **unlike) == replace(alone, **unlike)
             assert len(bounds) == len(sizes) == c.elements
+
+
+def test_a_radius_may_be_a_number() -> None:
+    assert not compare(np.float64(1.5), Ball(np.asarray(1.0), 0.5, FMT), FMT).wrong
+    assert compare(np.float64(1.5), Ball(np.asarray(1.0), 0.25, FMT), FMT).wrong
