@@ -106,7 +106,7 @@ def _everywhere(x: Array) -> bool:
 
 def _reach(y: Array, carried: Array) -> Array:
     """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
-    return np.abs(y) if type(carried) is float else np.abs(y) + carried
+    return np.abs(y) if type(carried) is float and carried == 0 else np.abs(y) + carried
 
 
 def power_of_two(x: Array) -> Array:
