@@ -192,7 +192,7 @@ def as_array(t: Tensor | None) -> Array:
         return None
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
-    elif t.dtype == torch.bfloat16:  # which NumPy lacks
+    if t.dtype == torch.bfloat16:  # which NumPy lacks
         t = t.detach().double()
     x = t.numpy(force=True)
     return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x
