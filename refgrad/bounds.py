@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.formats import CPU_ULP, FORMATS, Format, format_of
+from refgrad.quiet import quiet
 
 Array = Any
 RoundingRule = Callable[..., Any]
@@ -79,7 +80,7 @@ def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
         return None
     x1, x2 = xs
     reach = zero(es[0]) + zero(es[1])
-    with np.errstate(invalid="ignore"):
+    with quiet():
         uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
     return uncertain if uncertain.any() else None
 
@@ -89,15 +90,23 @@ def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
+    x1, x2 = xs
     e = zero(es[0]) + zero(es[1])
-    rounding = fmt.u * (np.abs(y) + e)
-    exact = (
-        ((xs[0] == 0) & (zero(es[0]) == 0))
-        | ((xs[1] == 0) & (zero(es[1]) == 0))
-        | np.isinf(xs[0])
-        | np.isinf(xs[1])
-    )
+    rounding = fmt.u * _reach(y, e)
+    if _everywhere(x1) and _everywhere(x2) and _everywhere(np.isfinite(y)):
+        return e + rounding  # the usual case: no zero, no infinity
+    exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
     return e + np.where(exact, 0.0, rounding)
+
+
+def _everywhere(x: Array) -> bool:
+    """Whether no element is zero or false."""
+    return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
+
+
+def _reach(y: Array, carried: Array) -> Array:
+    """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
+    return np.abs(y) if type(carried) is float and carried == 0 else np.abs(y) + carried
 
 
 def power_of_two(x: Array) -> Array:
@@ -106,22 +115,35 @@ def power_of_two(x: Array) -> Array:
     return np.abs(mantissa) == 0.5
 
 
+def _scaling(x: Array, e: Array) -> tuple[Array, Array] | None:
+    """Where an operand is exactly a power of two, and where it is 0, 1 or -1; None (the usual case) where it nowhere is."""
+    if e is not None and _everywhere(e):
+        return None
+    mantissa, exponent = np.frexp(x)
+    size = np.abs(mantissa)  # of an ordinary number in [1/2, 1)
+    if not np.count_nonzero(size <= 0.5):
+        return None
+    exact = True if e is None else e == 0
+    power = (size == 0.5) & exact
+    return power, (size == 0) & exact | power & (exponent == 1)
+
+
 def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
     x1, x2 = xs
     e1, e2 = es
-    carried = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        if e1 is not None:
-            carried = carried + np.abs(x2) * e1
-        if e2 is not None:
-            carried = carried + np.abs(x1) * e2
-            if e1 is not None:
-                carried = carried + e1 * e2
-        rounding = fmt.u * (np.abs(y) + carried)
-    exact1, exact2 = zero(e1) == 0, zero(e2) == 0
-    free = exact1 & power_of_two(x1) | exact2 & power_of_two(x2)
-    vanishing = exact1 & ((x1 == 0) | (np.abs(x1) == 1)) | exact2 & ((x2 == 0) | (np.abs(x2) == 1))
+    with quiet():
+        if e1 is None:
+            carried = 0.0 if e2 is None else np.abs(x1) * e2
+        elif e2 is None:
+            carried = np.abs(x2) * e1
+        else:
+            carried = np.abs(x2) * e1 + np.abs(x1) * e2 + e1 * e2
+        rounding = fmt.u * _reach(y, carried)
+        found = [s for s in (_scaling(x1, e1), _scaling(x2, e2)) if s is not None]
+        if not found:
+            return carried + rounding + fmt.eta
+    free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
     return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
 
 
@@ -130,17 +152,18 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
     _, x2 = xs
     e1, e2 = zero(es[0]), zero(es[1])
     carried: Array = 0.0
-    if some(es):
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with quiet():
+        if some(es):
             room = np.abs(x2) - e2
-            carried = np.where(room > 0, (e1 + np.abs(y) * e2) / np.where(room > 0, room, 1.0), np.inf)
-    exact = e2 == 0
-    free = exact & power_of_two(x2)
-    return (
-        carried
-        + np.where(free, 0.0, fmt.u * (np.abs(y) + carried))
-        + np.where(exact & (np.abs(x2) == 1), 0.0, fmt.eta)
-    )
+            sure, reach = room > 0, e1 + np.abs(y) * e2
+            usual = _everywhere(sure)
+            carried = reach / room if usual else np.where(sure, reach / np.where(sure, room, 1.0), np.inf)
+        rounding = fmt.u * _reach(y, carried)
+        found = _scaling(x2, es[1])
+        if found is None:
+            return carried + rounding + fmt.eta
+    free, vanishing = found  # by 0 the quotient is endless, and so is its radius
+    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
 
 
 # --- elementary functions ----------------------------------------------------------------------------------------
@@ -148,7 +171,7 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
-    return carried + 2.0 * ulp * fmt.u * (np.abs(y) + carried) + math.ceil(2.0 * ulp) * fmt.eta
+    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
 
 
 def monotone(name: str | float) -> RoundingRule:
@@ -162,7 +185,7 @@ def monotone(name: str | float) -> RoundingRule:
         e = es[0]
         carried: Array = 0.0
         if e is not None:
-            with np.errstate(all="ignore"):
+            with quiet():
                 carried = np.maximum(
                     np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params))
                 )
@@ -201,7 +224,7 @@ def corners(name: str | float) -> RoundingRule:
             grid: list[tuple[Array, ...]] = [()]
             for choices in ends:
                 grid = [(*g, c) for g in grid for c in choices]
-            with np.errstate(all="ignore"):
+            with quiet():
                 for corner in grid:
                     carried = np.maximum(carried, np.abs(forward(*corner, **params) - y))
             carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), *es)
@@ -281,7 +304,7 @@ def partial_overflow(
     """
     if np.all(full <= fmt.max):
         return radius
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in sizes], **params) > fmt.max
         promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
     return np.where(unsafe, promised, radius)

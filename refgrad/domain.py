@@ -22,6 +22,8 @@ class Interval:
 
     def contains(self, x: Any) -> bool:
         """Whether every element lies inside, at a distance from ends and hole where derivatives stay moderate."""
+        if self.low == -np.inf and self.high == np.inf and self.hole is None:
+            return True
         x = np.asarray(x)
         if x.size == 0:
             return True

@@ -14,21 +14,27 @@ import numpy as np
 
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
+from refgrad.quiet import quiet
 from refgrad.trace import TracedArray
 
 Array = Any
 
 
 class Ball(TracedArray):
-    """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact."""
+    """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact.
 
-    __slots__ = ("_carried", "fmt", "radius", "value")
+    results    what ops on this very Ball came to, where they are remembered (see ``remembering``); else None
+    """
+
+    __slots__ = ("_carried", "fmt", "radius", "results", "value")
     level = 0
+    results: dict[Any, Any] | None
 
     def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
         self.value = value
         self.radius = radius
         self.fmt = fmt
+        self.results = None
 
     def become(self, other: Any) -> None:
         self.value, self.radius, self._carried = other.value, other.radius, other.carried()
@@ -41,24 +47,29 @@ class Ball(TracedArray):
             self._carried = radius = self.radius
         if self.value.dtype.kind == "f":
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
-            if (size > self.fmt.max).any():
+            if np.count_nonzero(size > self.fmt.max):
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
         return self._carried
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        fmt = top.fmt
-        balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
-        xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
-        with np.errstate(all="ignore"):
-            y = op.forward(*xs, **params)
-            radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
-        if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
-            y, radius = radius
-        if radius is None and y.dtype.kind == "b":
-            return y
-        return Ball(y, radius, fmt)
+        if top.results is None:
+            return _interpreted(op, operands, params, top.fmt)
+        return _recalled(op, operands, params, top)
+
+
+def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
+    balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
+    xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
+    with quiet():
+        y = op.forward(*xs, **params)
+        radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
+    if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
+        y, radius = radius
+    if radius is None and y.dtype.kind == "b":
+        return y
+    return Ball(y, radius, fmt)
 
 
 def _in_range(x: Array, fmt: Format) -> Array:
@@ -71,9 +82,41 @@ def _in_range(x: Array, fmt: Format) -> Array:
 
 def exact(x: Array, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
-    ball = Ball(np.asarray(x).astype(fmt.wide), None, fmt)
+    ball = Ball(np.asarray(x).astype(fmt.wide, copy=False), None, fmt)
     ball._carried = None  # it came from the format, so it has not overflowed there
     return ball
+
+
+def remembering(ball: Ball) -> Ball:
+    """The Ball, which from now on remembers the results of ops on it, as these do in turn: nothing is computed twice.
+
+    Forward and reverse mode ask for the same values and the same slopes. All of it is kept as long as the Ball is; no in-place
+    operator may follow.
+    """
+    ball.results = {}
+    return ball
+
+
+_EQUALS = (float, int, np.float64, np.longdouble)  # operands that are the same where their digits are
+
+
+def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> Any:
+    """The result of an op, computed at the first time, where all its Balls remember."""
+    if any(type(x) is Ball and x.results is None for x in operands):
+        return _interpreted(op, operands, params, top.fmt)
+    names = [(x.__class__, repr(x)) if x.__class__ in _EQUALS else id(x) for x in operands]
+    key = (op, *names, *params.items())
+    assert top.results is not None
+    try:
+        if key in top.results:
+            return top.results[key][0]
+    except TypeError:  # a parameter without a hash
+        return _interpreted(op, operands, params, top.fmt)
+    result = _interpreted(op, operands, params, top.fmt)
+    if type(result) is Ball:
+        remembering(result)
+    top.results[key] = result, operands  # which live on, so that nothing else gets their ids
+    return result
 
 
 def lift(x: Any, fmt: Format) -> Ball:
@@ -100,7 +143,7 @@ def _constant(x: Any, fmt: Format) -> Ball:
         return Ball(x, None, fmt)
     x = x.astype(fmt.wide)
     off = ~representable(x, fmt)
-    if not off.any():
+    if not np.count_nonzero(off):
         return Ball(x, None, fmt)
     # Half formats may be reached by way of float32, which breaks a tie otherwise.
     detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
@@ -109,7 +152,7 @@ def _constant(x: Any, fmt: Format) -> Ball:
 
 def representable(x: Array, fmt: Format) -> Array:
     """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
-    with np.errstate(invalid="ignore"):
+    with quiet():
         scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
         return (scaled == np.rint(scaled)) | ~np.isfinite(x)
 
@@ -138,4 +181,4 @@ def parts(x: Any) -> tuple[Array, Array]:
     return x, np.zeros(x.shape)
 
 
-__all__ = ["Ball", "apply", "exact", "lift", "nearest", "parts", "representable"]
+__all__ = ["Ball", "apply", "exact", "lift", "nearest", "parts", "remembering", "representable"]

@@ -143,6 +143,16 @@ def test_a_partial_sum_that_may_overflow_is_no_promise() -> None:
     assert bounds.bilinear(FMT, np.matmul, a @ b, (a, b), (None, None), {}, terms=3) == np.inf
 
 
+@pytest.mark.parametrize(
+    ("rule", "op"), [(bounds.product, np.multiply), (bounds.quotient, np.true_divide), (bounds.added, np.add)]
+)
+def test_a_radius_may_be_a_number(rule: Any, op: Any) -> None:
+    x1, x2 = np.float64(3.0), np.float64(5.0)
+    for e in (0.0, 0.25):
+        number, array = [rule(FMT, op, op(x1, x2), (x1, x2), (e, r), {}) for r in (e, np.asarray(e))]
+        assert number == array > 0
+
+
 def test_a_zero_inside_the_denominator_is_no_promise() -> None:
     radius = bounds.quotient(FMT, np.true_divide, 1 / ONE, (ONE, ONE), (None, np.array([2.0])), {})
     assert np.isinf(radius)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from refgrad import grad, hvp, jvp, nn, vjp
 from refgrad.bounds import FORMATS, reference_slack
-from refgrad.rounding import Ball, exact, lift, nearest, parts, representable
+from refgrad.rounding import Ball, exact, lift, nearest, parts, remembering, representable
 
 Array = Any
 FMT = FORMATS["float32"]
@@ -255,3 +255,31 @@ def test_gradients_of_gradients_are_bounded_too() -> None:
     assert not off.any()
     assert np.all(parts(ball)[1] <= 1e-3 * np.max(np.abs(got)))
     assert isinstance(grad(f)(exact(x, NUMPY)), Ball)
+
+
+def test_a_remembering_ball_computes_nothing_twice() -> None:
+    fmt = FORMATS["float32"]
+    x, other = remembering(exact(np.array([0.5, -2.0]), fmt)), exact(np.array([1.0, 3.0]), fmt)
+    assert np.sin(x) is np.sin(x)
+    assert (x * np.cos(x)) / 3.0 is (x * np.cos(x)) / 3.0  # results remember, too
+    assert np.sum(x, axis=0) is not np.sum(x, axis=-1)
+    assert x * other is not x * other  # a Ball that does not remember is not told from one made later
+    assert np.sin(other) is not np.sin(other)
+
+
+def test_what_is_remembered_belongs_to_one_op_its_operands_and_parameters() -> None:
+    fmt = FORMATS["float64"]
+    plain = exact(np.array([0.5, -2.0]), fmt)
+    x = remembering(exact(np.array([0.5, -2.0]), fmt))
+    weights = [np.array([2.0, 1.0]), np.array([2.0, 5.0])]
+    functions = [
+        np.sin, np.cos, lambda x: x * 2, lambda x: x * 2.0, lambda x: 2.0 - x, lambda x: x - 2.0, lambda x: np.copysign(x, 0.0),
+        lambda x: np.copysign(x, -0.0), np.max, lambda x: np.max(x, keepdims=True), lambda x: x[np.array([1, 0])],
+        lambda x: x[np.array([0, 1])], *[lambda x, w=w: x * w for w in weights],
+    ]  # fmt: skip
+    for _ in range(2):
+        for f in functions:
+            (value, radius), (expected, reach) = parts(f(x)), parts(f(plain))
+            np.testing.assert_array_equal(np.copysign(1, value), np.copysign(1, expected))
+            np.testing.assert_array_equal(value, expected)
+            np.testing.assert_array_equal(radius, reach)

@@ -62,9 +62,20 @@ def weights(source: Source, shape: tuple[int, ...], dtype: str) -> Array:
     return rounded(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
 
 
-def finish(source: Source, family: str, graph: Graph, inputs: dict[str, Array], dtype: str) -> Case:
-    """The case of a graph with data: draws cotangent, tangents and memory layouts."""
-    values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
+def finish(
+    source: Source,
+    family: str,
+    graph: Graph,
+    inputs: dict[str, Array],
+    dtype: str,
+    values: list[Array] | None = None,
+) -> Case:
+    """The case of a graph with data: draws cotangent, tangents and memory layouts.
+
+    ``values`` are those of all nodes in float64, where they are known.
+    """
+    if values is None:
+        values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
     tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
     cotangent = weights(source, np.shape(values[graph.outputs[0]]), dtype)
     if dtype in LARGEST_SLOPE:

@@ -41,4 +41,4 @@ class Limits:
         ulp = float(error[k]) / (2 * self.fmt.u * max(float(self.size[k]), self.fmt.eta / self.fmt.u))
         numbers = (float(x[k]) for x in (got, self.value, self.bound, ratio))
         worst = Element(*numbers, ulp, tuple(map(int, k)), what)
-        return Comparison(got.size, self.loose, self.blind, 0, worst, kept=self.kept)
+        return Comparison(got.size, self.loose, self.blind, 0, worst.ratio, lambda: worst, kept=self.kept)

@@ -6,6 +6,7 @@ Computations, chapter 3; Higham, Accuracy and Stability of Numerical Algorithms,
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -34,11 +35,31 @@ def _lapack(x: Array) -> Array:
 
 
 def lu(x: Array, complete: bool = False) -> tuple[Array, Array, Array, Array]:
-    """P A Q = L U: (L and U in one array, row order, column order, sign of both permutations).
+    """P A Q = L U: (L and U in one array, row order, column order, sign of both permutations), not to be written to.
 
     Partial pivoting, or complete: then zero pivots come last, and a zero pivot means a zero rest. A zero pivot leaves
-    its column of L at zero.
+    its column of L at zero. Value, rounding and derivatives of one op factor the same small matrix again and again: the last
+    factors are kept.
     """
+    if x.size > _KEPT:
+        return _eliminated(x, complete)
+    return _kept(x.tobytes(), x.dtype, x.shape, complete)
+
+
+_KEPT = 64  # elements
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(
+    data: bytes, dtype: Any, shape: tuple[int, ...], complete: bool
+) -> tuple[Array, Array, Array, Array]:
+    factors = _eliminated(np.frombuffer(data, dtype).reshape(shape), complete)
+    for array in factors:
+        array.flags.writeable = False
+    return factors
+
+
+def _eliminated(x: Array, complete: bool) -> tuple[Array, Array, Array, Array]:
     batch, n = x.shape[:-2], x.shape[-1]
     a = np.array(x).reshape(math.prod(batch), n, n)
     stack = np.arange(len(a))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refgrad.quiet import quiet
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.audit import Audit
 from refgrad.testing.case import Case
@@ -16,21 +17,27 @@ from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
 MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
 
 
-def judge(case: Case, seen: Observation, audit: Audit | None = None) -> list[Verdict]:
+def judge(
+    case: Case, seen: Observation, audit: Audit | None = None, *, end_to_end: bool = True
+) -> list[Verdict]:
     """All verdicts on one observation: value, reverse and forward mode node by node.
 
     Then, for a case of order 1, both modes from end to end; for one of order 2 the framework's further modes. With an audit,
-    errors are planted in the observation, and the audit counts what these judges would have caught.
+    errors are planted in the observation, and the audit counts what these judges would have caught. Without ``end_to_end``
+    the verdicts node by node are all there is.
     """
-    anchored = Anchored(case, seen)
-    verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
-    if seen.modes is not None:
-        return [*verdicts, *judge_modes(case, seen, seen.modes)]
-    end_to_end = Whole(case, seen)
-    verdicts += [end_to_end.reverse(), end_to_end.forward()]
-    if audit is not None:
-        audit.plant(anchored, end_to_end)
-    return verdicts
+    with quiet():
+        anchored = Anchored(case, seen)
+        verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
+        if not end_to_end:
+            return verdicts
+        if seen.modes is not None:
+            return [*verdicts, *judge_modes(case, seen, seen.modes)]
+        whole_case = Whole(case, seen)
+        verdicts += [whole_case.reverse(), whole_case.forward()]
+        if audit is not None:
+            audit.plant(anchored, whole_case)
+        return verdicts
 
 
 __all__ = [

@@ -16,7 +16,7 @@ from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.rounding import Ball, exact, parts
+from refgrad.rounding import Ball, exact, parts, remembering
 from refgrad.testing import points
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
@@ -45,9 +45,10 @@ class Anchored(Judge):
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
         self.met: dict[tuple[int, int], list[points.Patch]] = {}
+        self._missing: dict[int, Array | None] = {}
 
     def _exact(self, x: Array) -> Any:
-        return exact(x, self.fmt) if x.dtype.kind == "f" else x
+        return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
 
     def recomputed_value(self, k: int) -> Any:
         """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
@@ -57,22 +58,28 @@ class Anchored(Judge):
             self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
         return self.recomputed[k]
 
+    def missing(self, k: int) -> Array | None:
+        """Which elements of the value of node k have no derivative; None where all have one."""
+        if k not in self._missing:
+            self._missing[k] = points.without_derivative(self.recomputed_value(k), self.seen.values[k])
+        return self._missing[k]
+
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
         tally = self.tally(VALUE)
         self._ask_values(tally, "value")
-        return tally.verdict()
+        return self.answer(tally)
 
     def _ask_values(self, tally: Tally, what: str) -> None:
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
                 continue
-            if node.op.domain.smooth:  # no jump, so there is nothing to be sharper about
-                expected = self.recomputed_value(k)
-            else:
+            expected = self.recomputed_value(k)
+            if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
+                # It may be the hull of a jump, which a derivative may be read from, but not a value.
                 balls = [self.balls[j] for j in node.of]
-                operands = [Ball(b.value, None, self.sharp) if isinstance(b, Ball) else b for b in balls]
+                operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
                 expected = apply(node.op, tuple(operands), node.params)
             self.ask(
                 tally,
@@ -81,7 +88,6 @@ class Anchored(Judge):
                 node.op.name,
                 expected,
                 f"{what} of {node.op.name} (node {k})",
-                nan=True,
             )
 
     def forward(self) -> Verdict:
@@ -96,6 +102,7 @@ class Anchored(Judge):
                 self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
             )
             anchor._ask_values(tally, "forward mode's value")
+            anchor.answer(tally)
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None:
@@ -107,7 +114,7 @@ class Anchored(Judge):
                 self.ask(
                     tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
                 )
-        return tally.verdict()
+        return self.answer(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
         """The expected tangent of node k, None where no derivative reaches it."""
@@ -118,7 +125,7 @@ class Anchored(Judge):
         expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
         if expected is None:
             return None
-        return self._settled_tangent(node, active, tangents, y, self.seen.values[k], expected)
+        return self._settled_tangent(node, active, tangents, self.missing(k), expected)
 
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
@@ -151,7 +158,7 @@ class Anchored(Judge):
             if node.op is not None and y_bar is not None:
                 values = list(self.balls)
                 values[k] = self.recomputed_value(k)
-                y_bar = points.undefined_outputs(values[k], self.seen.values[k], y_bar)
+                y_bar = points.undefined_outputs(self.missing(k), y_bar)
                 arrived = [
                     (position, j, self._settled(node, values, position, y_bar, x_bar))
                     for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
@@ -167,21 +174,25 @@ class Anchored(Judge):
                         self.ask(tally, ("parts", (k, position)), j, blamed, x_bar, what)
                         blamed, x_bar = "fan_in", exact(part, self.fmt)
                     sent.setdefault(j, []).append((blamed, x_bar))
-        return tally.verdict()
+        return self.answer(tally)
 
     def _patches(self, node: Node, position: int) -> list[points.Patch]:
         """The special points that the operands of a node meet, looked up once."""
+        assert node.op is not None
+        if not node.op.special:
+            return []
         key = id(node), position
         if key not in self.met:
-            assert node.op is not None
             operands = tuple([self.balls[j] for j in node.of])
             self.met[key] = points.patches(node.op, operands, node.params, position)
         return self.met[key]
 
     def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
         """A cotangent by the op's special points."""
-        assert node.op is not None
         found = self._patches(node, position)
+        if not found:
+            return x_bar
+        assert node.op is not None
         single = np.ndim(y_bar) == 0 or (
             np.shape(y_bar) == np.shape(values[node.of[position]])
             and node.op.signature.defaults.keys() <= SHARED
@@ -193,22 +204,22 @@ class Anchored(Judge):
         node: Node,
         active: tuple[bool, ...],
         tangents: list[Any],
-        y: Any,
-        got: Array,
+        missing: Array | None,
         expected: Any,
     ) -> Any:
         """A tangent by the op's special points: nothing is defined where the value is NaN or an operand meets a point without a derivative.
 
         Where sets are allowed, the tangent may be any sum of members times tangents.
         """
-        assert node.op is not None
+        found = [self._patches(node, position) if a else [] for position, a in enumerate(active)]
+        if missing is None and not any(found):
+            return expected
         value, radius = (np.array(a) for a in parts(expected))
-        value[points.without_derivative(y, got)] = np.nan
-        if not node.op.special:
-            return Ball(value, radius, self.fmt)
+        if missing is not None:
+            value[missing] = np.nan
         low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
-        for position, (j, is_active) in enumerate(zip(node.of, active, strict=True)):
-            for places, a, b in self._patches(node, position) if is_active else ():
+        for j, patches in zip(node.of, found, strict=True):
+            for places, a, b in patches:
                 if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
                     value[...] = np.nan
                     continue
@@ -232,6 +243,8 @@ class Anchored(Judge):
 
     def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
         """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+        if len(sending) == len(node.of):
+            return []
         told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
         alone = [
             (i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None

@@ -188,9 +188,7 @@ def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
             for b in anchored.balls
         ],
     )
-    y_bar = points.undefined_outputs(
-        anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent)
-    )
+    y_bar = points.undefined_outputs(anchored.missing(k), np.asarray(case.cotangent))
     found: dict[int, Array] = {}
     assert node.op is not None
     for position, j, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
@@ -282,12 +280,7 @@ def _second_reference(anchored: Anchored, names: list[str]) -> list[Ball]:
     if all(m.all() for m in missing.values()):
         return [Ball(np.full(m.shape, np.nan, fmt.wide), np.zeros(m.shape), fmt) for m in missing.values()]
     k = graph.outputs[0]
-    y_bar = exact(
-        points.undefined_outputs(
-            anchored.recomputed_value(k), anchored.seen.values[k], np.asarray(case.cotangent, float)
-        ),
-        fmt,
-    )
+    y_bar = exact(points.undefined_outputs(anchored.missing(k), np.asarray(case.cotangent, float)), fmt)
     xs, x_dots = ([exact(arrays[name], fmt) for name in names] for arrays in (case.inputs, case.tangents))
 
     def f(*args: Any) -> Any:

@@ -22,20 +22,25 @@ Patch = tuple[Array, Array, Array]
 NOTHING = (np.inf, -np.inf)
 
 
-def without_derivative(y: Any, got: Array) -> Array:
-    """Which elements of a value have no derivative: NaN, and finite ones (y) that the framework's format could not hold (got)."""
+def without_derivative(y: Any, got: Array) -> Array | None:
+    """Which elements of a value have no derivative: NaN, and finite ones (y) that the framework's format could not hold (got).
+
+    None where every element has one.
+    """
     value = np.asarray(getattr(y, "value", y))
     if value.dtype.kind != "f":
-        return np.zeros(value.shape, bool)
-    return np.isnan(value) | (
-        np.isfinite(value) & ~np.isfinite(got) if np.shape(got) == value.shape else False
-    )
+        return None
+    finite = np.isfinite(value)
+    held = np.isfinite(got) if np.shape(got) == value.shape else np.ones(value.shape, bool)
+    if np.count_nonzero(finite) == np.count_nonzero(held) == value.size:
+        return None  # the usual case
+    missing = np.isnan(value) | (finite & ~held)
+    return missing if missing.any() else None
 
 
-def undefined_outputs(y: Any, got: Array, y_bar: Array) -> Array:
+def undefined_outputs(missing: Array | None, y_bar: Array) -> Array:
     """The cotangent, with NaN where the value has no derivative: what depends on such an element is not defined."""
-    missing = without_derivative(y, got)
-    return np.where(missing, np.nan, y_bar) if missing.any() else y_bar
+    return y_bar if missing is None else np.where(missing, np.nan, y_bar)
 
 
 def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) -> list[Patch]:
@@ -58,13 +63,16 @@ def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) ->
 
 def _patch(s: Special, xs: list[Array], params: Params, position: int) -> Patch | None:
     allowed = s.allowed[position]
-    if any(type(a) is float and not (math.isnan(a) or (z == a).any()) for z, a in zip(xs, s.at, strict=True)):
-        return None  # the usual case: no element is there
+    if allowed is not None and type(allowed[0]) is float and allowed[0] == allowed[1]:
+        return None  # a single derivative: the rule gives it, with its bound
+    for x, a in zip(xs, s.at, strict=True):
+        if type(a) is float and not (math.isnan(a) or np.count_nonzero(x == a)):
+            return None  # the usual case: no element is there
     at = [np.asarray(a, float) for a in s.at]
     low, high = NOTHING if allowed is None else (np.asarray(allowed[0], float), np.asarray(allowed[1], float))
     x = xs[position]
     if np.all(low == high):
-        return None  # a single derivative: the rule gives it, with its bound
+        return None  # a single derivative everywhere
     if all(a.ndim == 0 for a in at):
         places: Array = np.ones((), bool)
         for z, a in zip(xs, at, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
-from refgrad.testing.compare import compare
+from refgrad.testing.compare import Pair, compare_all
 from refgrad.testing.observation import Observation
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
@@ -22,6 +22,8 @@ Array = Any
 Place = tuple[
     str, Any
 ]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
+
+_OPEN = Comparison()  # of a question that is not answered yet
 
 
 @dataclass(slots=True)
@@ -34,7 +36,6 @@ class Question:
     expected: Any
     what: str
     users: list[str] | None
-    nan: bool
     found: Comparison
 
 
@@ -45,6 +46,7 @@ class Judge:
         self.case, self.seen, self.graph = case, seen, case.graph
         self.fmt: Format = format_of(case.dtype, case.device) if fmt is None else fmt
         self.asked: dict[Place, Question] = {}
+        self._open: list[Place] = []  # asked, not yet answered
 
     def tally(self, mode: str) -> Tally:
         """A verdict of this case, still empty."""
@@ -59,16 +61,21 @@ class Judge:
         expected: Any,
         what: str,
         users: list[str] | None = None,
-        *,
-        nan: bool = False,
     ) -> None:
-        """Compare the array at a place with what is expected there, and count it; with ``nan``, NaN must be met by NaN."""
-        found = self._compared(self.seen, place, expected, what, nan)
-        found.place = place
-        for e in found.wrong:
-            e.operand = self._magnitude(place[0], node, e.element)
-        self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, nan, found)
-        tally.add(node, op, found, users)
+        """Whether the array at a place is what is expected there; ``answer`` compares and counts it."""
+        self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, _OPEN)
+        self._open.append(place)
+
+    def answer(self, tally: Tally) -> Verdict:
+        """The verdict on everything asked since the last one, compared at once and counted in the order in which it was asked."""
+        places, self._open = self._open, []
+        for place, found in zip(places, self._compared(self.seen, places), strict=True):
+            question = self.asked[place]
+            question.found, found.place = found, place
+            for e in found.wrong:
+                e.operand = self._magnitude(place[0], question.node, e.element)
+            tally.add(question.node, question.op, found, question.users)
+        return tally.verdict()
 
     def again(self, place: Place, seen: Observation) -> Verdict:
         """The verdict on the array at a place of another observation, by what was expected of this one.
@@ -80,12 +87,7 @@ class Judge:
         if question is None:
             return self.tally("").verdict()
         tally = self.tally(question.mode)
-        tally.add(
-            question.node,
-            question.op,
-            self._compared(seen, place, question.expected, question.what, question.nan),
-            question.users,
-        )
+        tally.add(question.node, question.op, self._compared(seen, [place])[0], question.users)
         return tally.verdict()
 
     def _magnitude(self, part: str, node: int, element: tuple[int, ...]) -> float:
@@ -96,13 +98,24 @@ class Judge:
         there = len(element) == np.ndim(x) and all(i < n for i, n in zip(element, np.shape(x), strict=True))
         return abs(float(x[element])) if there else np.nan
 
-    def _compared(self, seen: Observation, place: Place, expected: Any, what: str, nan: bool) -> Comparison:
+    def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
+        """What was expected at some places, all of values or none, against an observation."""
+        notes = [self._note(seen, place) for place in places]
+        pairs: list[Pair] = []
+        for place, note in zip(places, notes, strict=True):
+            if not note:
+                question = self.asked[place]
+                pairs.append((getattr(seen, place[0])[place[1]], question.expected, question.what))
+        nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
+        found = iter(compare_all(pairs, self.fmt, nan=nan))
+        return [Comparison(note=note) if note else next(found) for note in notes]
+
+    def _note(self, seen: Observation, place: Place) -> str:
+        """What is wrong with the array at a place apart from its numbers, in words."""
         part, key = place
-        got = getattr(seen, part)[key]
-        if got is None:
-            return Comparison(note=f"{what}: the framework gave none, one is due")
-        strange = self._strange(seen, part, key)
-        return Comparison(note=strange) if strange else compare(got, expected, self.fmt, what, nan=nan)
+        if getattr(seen, part)[key] is None:
+            return f"{self.asked[place].what}: the framework gave none, one is due"
+        return self._strange(seen, part, key)
 
     def _strange(self, seen: Observation, part: str, key: Any) -> str:
         """A dtype or device other than asked for, in words."""

@@ -21,6 +21,7 @@ class Tally:
         self.kept: list[tuple[Any, Any]] = []
         self.notes: list[tuple[int, str, str]] = []
         self.accused: list[tuple[int, list[str]]] = []
+        self.worst: tuple[Comparison, int, str] | None = None  # with node and op
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
         """Count one array. ``users`` are the ops that may be to blame (reverse mode: all that sent a part)."""
@@ -30,18 +31,17 @@ class Tally:
             row = v.ops.setdefault(name, [0, 0, 0.0])
             row[0] += 1
             row[1] += c.elements
-            if c.worst is not None:
-                row[2] = max(row[2], c.worst.ratio)
+            row[2] = max(row[2], c.ratio)
         v.elements += c.elements
         v.loose += c.loose
         v.blind += c.blind
         self.skipped += c.skipped
         if c.kept is not None:
             self.kept.append(c.kept)
-        for e in [*c.wrong, *([c.worst] if c.worst is not None else [])]:
+        for e in c.wrong:
             e.node, e.op = node, op
-        if c.worst is not None and (v.worst is None or c.worst.ratio > v.worst.ratio):
-            v.worst = c.worst
+        if c.nearest is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
+            self.worst = c, node, op
         if c.note:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
@@ -58,6 +58,11 @@ class Tally:
         """The verdict on everything added."""
         v = self.result
         v.sensitivity = self._sensitivity()
+        if self.worst is not None:
+            c, node, op = self.worst
+            v.worst = c.worst
+            assert v.worst is not None
+            v.worst.node, v.worst.op = node, op
         if self.accused:
             v.status = DISAGREE
             v.accused = [users for _, users in self.accused]

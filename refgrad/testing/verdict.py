@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,11 +42,17 @@ class Comparison:
     loose: int = 0  # of those, bound above a tenth of the expected magnitude
     blind: int = 0  # bound at or above the expected magnitude: only gross errors could be seen
     skipped: int = 0  # nothing is defined there, or the bound is infinite
-    worst: Element | None = None
+    ratio: float = 0.0  # the largest error, in units of its bound
+    nearest: Callable[[], Element] | None = None  # makes the element of that error; few are ever looked at
     wrong: list[Element] = field(default_factory=list)
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
+
+    @property
+    def worst(self) -> Element | None:
+        """The element with the largest error, None where none was compared."""
+        return None if self.nearest is None else self.nearest()
 
 
 @dataclass(slots=True)

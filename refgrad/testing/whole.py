@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.rounding import exact
+from refgrad.rounding import exact, remembering
 from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
@@ -23,15 +23,19 @@ WHOLE_REVERSE, WHOLE_FORWARD = "reverse end to end", "forward end to end"
 class Whole(Judge):
     """Judges the gradients of the inputs and the tangent of the output; ``reverse()`` and ``forward()`` each give a verdict."""
 
-    def _inputs(self, inputs: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(exact(inputs[name], self.fmt) for name in self.graph.inputs)
+    def __init__(self, case: Case, seen: Observation) -> None:
+        super().__init__(case, seen)
+        self.inputs = tuple([remembering(x) for x in self._exact(case.inputs)])
+
+    def _exact(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple([exact(arrays[name], self.fmt) for name in self.graph.inputs])
 
     def reverse(self) -> Verdict:
         """The gradient of every input. Where none is given, none may be due."""
         tally = self.tally(WHOLE_REVERSE)
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
-        _, pullback = vjp(self.graph, *self._inputs(self.case.inputs))
+        _, pullback = vjp(self.graph, *self.inputs)
         for (name, k), x_bar in zip(
             self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
         ):
@@ -40,7 +44,7 @@ class Whole(Judge):
             )
             if due:
                 self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
-        return tally.verdict()
+        return self.answer(tally)
 
     def forward(self) -> Verdict:
         """The tangent of the output."""
@@ -48,9 +52,9 @@ class Whole(Judge):
         if FORWARD in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
-        _, y_dot = jvp(self.graph, self._inputs(self.case.inputs), self._inputs(self.case.tangents))
+        _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
         self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
-        return tally.verdict()
+        return self.answer(tally)
 
     @property
     def _name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -109,6 +110,7 @@ class Program:
     def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
         self.graph, self.where, self.dtype = case.graph, where, dtype
         self.order = case.graph.order()
+        self.fan_out = Counter(j for k in self.order for j in case.graph.nodes[k].of)
         self.leaves = {
             name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"))
             for name, x in case.inputs.items()
@@ -122,7 +124,6 @@ class Program:
 
     def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
         """Values of all nodes. Every use of a value that has several gets a tensor of its own (``uses``), to hear what it sends back."""
-        fan_out = Counter(j for k in self.order for j in self.graph.nodes[k].of)
         self.uses: dict[tuple[int, int], Tensor] = {}
         values: list[Tensor | None] = [None] * len(self.graph.nodes)
         for k in self.order:
@@ -134,7 +135,7 @@ class Program:
             else:
                 operands = [values[j] for j in node.of]
                 for position, (j, x) in enumerate(zip(node.of, operands, strict=True)):
-                    if fan_out[j] > 1 and x is not None and x.requires_grad:
+                    if self.fan_out[j] > 1 and x is not None and x.requires_grad:
                         operands[position] = self.uses[k, position] = x.view_as(x)
                 y = node.op.torch(torch, *operands, **node.params)
                 # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
@@ -179,8 +180,8 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
 
 def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
     """An array as a tensor: floating-point arrays in the dtype judged, integers and booleans as they are."""
-    x = np.asarray(x)
-    made = torch.from_numpy(np.ascontiguousarray(x).reshape(x.shape).copy())
+    x = np.array(x, order="C")  # a copy: torch takes neither read-only arrays nor negative strides
+    made = torch.from_numpy(x)
     return made.to(where, dtype) if x.dtype.kind == "f" else made.to(where)
 
 
@@ -200,15 +201,22 @@ def as_array(t: Tensor | None) -> Array:
     """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
     if t is None:
         return None
-    t = (
-        torch.zeros(t.shape, dtype=t.dtype) if t._is_zerotensor() else t.detach()
-    )  # forward mode's symbolic zero has no memory
-    return (t.to("cpu", torch.float64) if t.is_floating_point() else t.cpu()).numpy()
+    if t._is_zerotensor():  # forward mode's symbolic zero has no memory
+        t = torch.zeros(t.shape, dtype=t.dtype)
+    if t.dtype == torch.bfloat16:  # which NumPy lacks
+        t = t.detach().double()
+    x = t.numpy(force=True)
+    return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x
 
 
 def _dtype(t: Tensor | None) -> str | None:
-    return None if t is None or not t.is_floating_point() else str(t.dtype).removeprefix("torch.")
+    return None if t is None or not t.is_floating_point() else _name(t.dtype)
+
+
+@functools.cache
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _device(t: Tensor | None) -> str | None:
-    return None if t is None else t.device.type
+    return None if t is None else "cpu" if t.is_cpu else t.device.type

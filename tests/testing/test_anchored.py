@@ -37,6 +37,14 @@ def test_torch_agrees_and_every_node_is_judged() -> None:
     )  # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged
 
 
+def test_the_verdicts_node_by_node_can_be_asked_for_alone() -> None:
+    case = example()
+    seen = observe(case)
+    alone = judge(case, seen, end_to_end=False)
+    assert [v.mode for v in alone] == list(MODES)
+    assert alone == judge(case, seen)[:3]
+
+
 def planted(part: str, node: int, change) -> Observation:
     seen = observe(example())
     arrays = getattr(seen, part)

@@ -89,7 +89,9 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
     from refgrad.testing.verdict import Comparison
 
     monkeypatch.setattr(
-        questions, "compare", lambda got, expected, fmt, what="", nan=False: Comparison(elements=np.size(got))
+        questions,
+        "compare_all",
+        lambda pairs, fmt, nan=False: [Comparison(elements=np.size(got)) for got, _, _ in pairs],
     )
     blind = counts(10)
     assert sum(caught for _, _, caught in blind.counts.values()) == 0
@@ -244,12 +246,12 @@ def test_a_run_with_a_blind_judge_is_vacuous(
     monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
     monkeypatch.setattr(deviations, "load", lambda path: [])
 
-    compare = questions.compare
+    compare_all = questions.compare_all
     monkeypatch.setattr(
         questions,
-        "compare",
-        lambda got, expected, fmt, what="", nan=False: compare(
-            getattr(expected, "value", expected), expected, fmt, what
+        "compare_all",
+        lambda pairs, fmt, nan=False: compare_all(
+            [(getattr(expected, "value", expected), expected, what) for _, expected, what in pairs], fmt
         ),
     )
     code, lines = run(tmp_path)
@@ -266,13 +268,15 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
     monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
     monkeypatch.setattr(deviations, "load", lambda path: [])
-    compare = questions.compare
+    compare_all = questions.compare_all
 
-    def half_blind(got: Any, expected: Any, fmt: Any, what: str = "", nan: bool = False) -> Any:
-        half = compare(got / 2, expected, fmt, what)
-        return compare(got, expected, fmt, what) if half.wrong else half
+    def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:
+        halves = compare_all([(got / 2, expected, what) for got, expected, what in pairs], fmt)
+        return [
+            whole if half.wrong else half for whole, half in zip(compare_all(pairs, fmt), halves, strict=True)
+        ]
 
-    monkeypatch.setattr(questions, "compare", half_blind)
+    monkeypatch.setattr(questions, "compare_all", half_blind)
     code, _ = run(tmp_path)
     assert code == 3
     assert "factor 2 in float64: 0 of" in capsys.readouterr().out.replace("\n", " ")

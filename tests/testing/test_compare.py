@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from refgrad.bounds import FORMATS
 from refgrad.rounding import Ball
 from refgrad.testing import compare
+from refgrad.testing.compare import compare_all
 
 FMT = FORMATS["float32"]
 
@@ -75,3 +78,30 @@ def test_loose_and_blind_elements_are_counted() -> None:
 
 def test_empty_arrays_compare_nothing() -> None:
     assert compare(np.zeros((0, 3)), ball(np.zeros((0, 3))), FMT).elements == 0
+
+
+def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
+    """Ordinary ones beside NaN, infinities, overflow, other shapes, empty arrays and wrong elements."""
+    pairs = [
+        (np.array([1.0, 2.0]), ball([1.0, 2.5], 0.5), "within"),
+        (np.zeros((0, 3)), ball(np.zeros((0, 3))), "empty"),
+        (np.zeros(3), ball(np.zeros((1, 3))), "of another shape"),
+        (np.array([[1.0, 2.0], [9.0, 7.0]]), ball([[1.0, 2.5], [3.0, 3.0]], 0.1), "wrong"),
+        (np.array(4.0), ball(4.0), "a number"),
+        (np.array([np.nan, np.inf, np.inf]), ball([np.nan, np.inf, 3.4e38], 1e38), "exceptional"),
+        (np.array([1.0]), ball([3.0], 2.0), "blind"),
+    ]
+    for chosen in (pairs, [p for p in pairs if p[2] != "exceptional"]):
+        together = compare_all(chosen, FMT)
+        for c, (got, expected, what) in zip(together, chosen, strict=True):
+            alone = compare(got, expected, FMT, what)
+            bounds, sizes = c.kept or ((), ())
+            assert c.worst == alone.worst
+            unlike = {"kept": None, "nearest": None}
+            assert replace(c, **unlike) == replace(alone, **unlike)
+            assert len(bounds) == len(sizes) == c.elements
+
+
+def test_a_radius_may_be_a_number() -> None:
+    assert not compare(np.float64(1.5), Ball(np.asarray(1.0), 0.5, FMT), FMT).wrong
+    assert compare(np.float64(1.5), Ball(np.asarray(1.0), 0.25, FMT), FMT).wrong
