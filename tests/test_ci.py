@@ -121,7 +121,7 @@ def run_steps(action: dict[str, Any], folder: Path, **inputs: str) -> list[subpr
         command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(folder / "step.sh")]
         done.append(
             subprocess.run(
-                command, env=around, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+                command, env=around, cwd=folder, capture_output=True, text=True, check=False, timeout=900
             )
         )
         if done[-1].returncode:

@@ -73,7 +73,7 @@ def run(folder: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]
         "1"  # where refgrad is installed, pytest knows the plugin by its entry point
     )
     return subprocess.run(
-        command, cwd=folder, env={**environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=folder, env={**environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=900, check=False
     )  # fmt: skip
 
 

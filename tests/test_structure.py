@@ -41,7 +41,7 @@ CORE = set().union(*FLOORS[:10]) | {
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
     "ops": (set(), {"scipy", "mpmath"}),
-    "testing": (set(), {"hypothesis"}),
+    "testing": (set(), {"hypothesis", "packaging"}),
     "testing.strategies": ({"hypothesis"}, {"hypothesis"}),
     "draw": (set(), set()),
     "torch": ({"torch"}, {"torch"}),

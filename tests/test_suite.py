@@ -56,7 +56,7 @@ def run(
     folder: Path, fault: str, *more: str
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     done = subprocess.run(
-        command(folder / "out", *more), env=environment(folder, fault), capture_output=True, text=True, timeout=240, check=False
+        command(folder / "out", *more), env=environment(folder, fault), capture_output=True, text=True, timeout=900, check=False
     )  # fmt: skip
     return done, lines(folder / "out" / "results.jsonl")
 
@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> No
 def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, send: Any, number: signal.Signals) -> None:
     running = started(tmp_path)
     send(running.pid, number)  # Ctrl-C reaches the workers, too
-    out, err = running.communicate(timeout=240)
+    out, err = running.communicate(timeout=900)
     _, case = victim(tmp_path)
     assert running.returncode in (1, 3), out + err
     report = load(tmp_path / "out" / "results.jsonl")
@@ -170,7 +170,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.html").write_text("the older report")
-    done = subprocess.run(command(out), env=env, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command(out), env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "cannot be written" in done.stderr
     report = load(out / "results.jsonl")  # whole lines alone

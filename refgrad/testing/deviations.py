@@ -11,15 +11,16 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.modes import BASE
 from refgrad.testing.verdict import DISAGREE, Element, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 _FIELDS = {
     "id": str,
@@ -107,6 +108,8 @@ def _entry(path: Path, k: int, entry: Any) -> Deviation:
     limits = entry.get("operand", [0.0, math.inf])
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # which comes with the suite
+
     try:
         versions = SpecifierSet(entry["versions"])
     except InvalidSpecifier as error:

@@ -70,7 +70,7 @@ def test_a_planted_error_fails_the_run_and_is_named(name: str, tmp_path: Path) -
         [sys.executable, "-c", PLANT % (code, family), str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

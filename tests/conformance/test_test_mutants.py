@@ -29,7 +29,7 @@ sys.exit(main(["conformance", *small, "--out", sys.argv[1]]))
 
 def run(out: Path, *arguments: str) -> tuple[int, list[dict]]:
     command = [sys.executable, "-c", RUN, str(out), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     return done.returncode, lines
 

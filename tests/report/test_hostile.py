@@ -4,7 +4,6 @@ import copy
 import gzip
 import json
 import random
-import time
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -100,7 +99,6 @@ def test_a_text_in_every_field_is_only_ever_text(make, save):
 
 
 def test_very_long_text_makes_no_very_long_output(make, save):
-    start = time.perf_counter()
     shown = outputs(
         load(
             save(
@@ -112,7 +110,6 @@ def test_very_long_text_makes_no_very_long_output(make, save):
         )
     )
     assert {name: len(text) for name, text in shown.items() if len(text) > 400_000} == {}
-    assert time.perf_counter() - start < 60
 
 
 def test_a_file_cut_anywhere_is_partial_or_refused(make, save, tmp_path):
@@ -175,10 +172,8 @@ def test_any_value_in_any_place_is_refused_by_name_or_shown(make, save):
 def test_a_case_that_asks_for_the_impossible_is_a_page_without_its_numbers(make, save, node):
     case = make.case()
     case["graph"]["nodes"][2:] = [node]
-    start = time.perf_counter()
     page = render(load(save([make.header(), make.wrong("a" * 16, case=case), END])))
     assert "The smallest of 1 case" in page
-    assert time.perf_counter() - start < 20
 
 
 def test_files_that_are_not_ours_leave_everything_as_it_was(tmp_path, capsys, make, save):

@@ -4,7 +4,6 @@ import html.parser
 import json
 import re
 import sys
-import time
 import zlib
 
 import pytest
@@ -168,7 +167,6 @@ def test_the_table_holds_every_result_of_a_small_run(make, save):
 
 
 def test_a_large_run_stays_small_and_loses_no_count(make, save):
-    start = time.perf_counter()
     run = load(save(make.synthetic(12_000)))
     text = render(run)
     data = unpacked(payload(run).text)
@@ -177,7 +175,6 @@ def test_a_large_run_stays_small_and_loses_no_count(make, save):
     assert sum(data["elements"]) == run.elements
     failed = {r.id for r in run.results if r.failed}
     assert failed <= set(data["id"])
-    assert time.perf_counter() - start < 60
 
 
 def test_a_run_in_which_much_fails_stays_below_a_megabyte(make, save):

@@ -244,7 +244,7 @@ def test_a_run_with_a_blind_judge_is_vacuous(
     from refgrad.testing import deviations, questions
 
     monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
-    monkeypatch.setattr(deviations, "load", lambda path: [])
+    monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
 
     compare_all = questions.compare_all
     monkeypatch.setattr(
@@ -267,7 +267,7 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
 
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
     monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
-    monkeypatch.setattr(deviations, "load", lambda path: [])
+    monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
     compare_all = questions.compare_all
 
     def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:

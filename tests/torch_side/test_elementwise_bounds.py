@@ -117,11 +117,17 @@ def assert_inside(got, ball, fmt, xs):
         )
 
 
+# Ops whose values earlier releases get wrong, with the release that is right (conformance/deviations.toml).
+MENDED = {"elu": "2.8", "log1p": "2.7"}
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("op", "params"), CASES, ids=lambda v: v.name if hasattr(v, "name") else ",".join(map(str, v.values()))
 )
-def test_kernels_stay_inside_the_bounds(op, params, dtype):
+def test_kernels_stay_inside_the_bounds(op, params, dtype, request, before):
+    if op.name in MENDED and before(MENDED[op.name]):
+        request.applymarker(pytest.mark.xfail(reason=f"torch {torch.__version__} gives another value"))
     fmt, params = FORMATS[dtype], {**op.signature.defaults, **params}
     rng, xs = operands(op, dtype)
     real = [k for k, x in enumerate(xs) if x.dtype.kind == "f"]

@@ -130,10 +130,12 @@ def check(name, xs, params, rng, dtype):
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("name", OPS)
-def test_torch_lies_within_the_bound(name, dtype):
+def test_torch_lies_within_the_bound(name, dtype, before):
     rng = np.random.default_rng(len(name) * 100 + len(dtype))
     judged = 0
     for xs, params in draws(name, rng):
+        if name == "pad" and not xs[0].size and before("2.8"):  # refuses what is empty
+            continue
         if name == "sinc":  # nearer to 0 torch's slope cancels: docs/findings/sinc.md
             xs = [rounded(np.where(np.abs(x) < 0.35, x + np.copysign(0.75, x), x), dtype) for x in xs]
         for found in check(name, xs, params, rng, dtype):
@@ -145,7 +147,7 @@ def test_torch_lies_within_the_bound(name, dtype):
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("shapes", [((9,), (9,)), ((1, 9), (9, 1))])
-def test_tensordot_to_one_number_of_strided_operands(shapes, dtype):
+def test_tensordot_to_one_number_of_strided_operands(shapes, dtype, before):
     """Its products are stored before they are summed; contiguous operands are summed in float32."""
     fmt, rng, worst = FORMATS[dtype], np.random.default_rng(7), 0.0
     for _ in range(300):
@@ -155,7 +157,8 @@ def test_tensordot_to_one_number_of_strided_operands(shapes, dtype):
         expected = REGISTRY["tensordot"](exact(a, fmt), exact(b, fmt), axes=1)
         assert not compare(got, expected, fmt).wrong
         worst = max(worst, float(np.max(np.abs(got - expected.value) - fmt.u * np.abs(expected.value))))
-    assert worst > 1e-4  # more than the rounding of the result alone
+    if not before("2.8"):
+        assert worst > 1e-4  # more than the rounding of the result alone
 
 
 @pytest.mark.parametrize("power", [3, 1.5])
