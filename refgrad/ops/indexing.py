@@ -68,7 +68,7 @@ def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:
     )
     for place, k in enumerate(parts):
         if isinstance(k, (np.ndarray, np.generic)) or (isinstance(k, int) and beside):
-            index = torch.as_tensor(k, device=x.device)
+            index = torch.as_tensor(np.asarray(k), device=x.device)
             parts[place] = index if index.ndim or not beside else index.reshape(1)
         elif isinstance(k, slice) and (k.step or 1) < 0:
             chosen = range(*k.indices(x.shape[axis]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mpmath
 import numpy as np
 import pytest
@@ -15,10 +17,14 @@ FEW = ["--every", "1000003", "--count", "512"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_kernels_keep_to_the_figures(dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ulp.main([*FEW, "--dtype", dtype]) == 0
+def test_kernels_keep_to_the_figures(
+    dtype: str, capsys: pytest.CaptureFixture[str], before: Callable[[str], bool]
+) -> None:
+    # docs/findings/log1p-of-huge-numbers.md
+    names = [name for name in ulp.FUNCTIONS if name != "log1p" or not before("2.7")]
+    assert ulp.main([*FEW, "--dtype", dtype, *names]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if dtype in line]
-    assert [line.split()[0] for line in lines] == list(ulp.FUNCTIONS)
+    assert [line.split()[0] for line in lines] == names
     assert not any("EXCEEDED" in line for line in lines)
 
 
