@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -307,10 +307,10 @@ def test_each_item_has_its_graph_with_values_and_gradients(item: Item) -> None:
 
 
 @pytest.fixture
-def three_items(monkeypatch: pytest.MonkeyPatch) -> tuple[Item, ...]:
+def three_items(monkeypatch: pytest.MonkeyPatch, read_anew: Callable[[str], None]) -> tuple[Item, ...]:
     chosen = (BY_ID["D0-power"], BY_ID["D3-matrix-product"], BY_ID["D4-exercise-2"])
     monkeypatch.setattr(conformance.textbook, "ITEMS", chosen)
-    monkeypatch.delitem(sys.modules, "conformance.test_textbook", raising=False)
+    read_anew("conformance.test_textbook")
     return chosen
 
 

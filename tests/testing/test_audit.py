@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,10 @@ def test_a_run_shows_what_it_would_have_caught(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_run_with_a_blind_judge_is_vacuous(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    read_anew: Callable[[str], None],
 ) -> None:
     """The comparison always agrees: everything is green, and the run exits with 3.
 
@@ -243,7 +246,7 @@ def test_a_run_with_a_blind_judge_is_vacuous(
     """
     from refgrad.testing import deviations, questions
 
-    monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
+    read_anew("conformance.test_families")
     monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
 
     compare_all = questions.compare_all
@@ -261,12 +264,15 @@ def test_a_run_with_a_blind_judge_is_vacuous(
 
 
 def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    read_anew: Callable[[str], None],
 ) -> None:
     from refgrad.testing import deviations, questions
 
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
-    monkeypatch.delitem(sys.modules, "conformance.test_families", raising=False)
+    read_anew("conformance.test_families")
     monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
     compare_all = questions.compare_all
 
