@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def started(folder: Path) -> subprocess.Popen[str]:
     running = subprocess.Popen(
         command(folder / "out", "--time-limit", "0"), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Ctrl-C counts even where these tests run in the background, in which shells switch it off for all that follows.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
     )  # fmt: skip
     end = time.monotonic() + 120
     while not (folder / "happened").exists() and time.monotonic() < end:

@@ -37,7 +37,7 @@ exp = register(
 
 exp2 = register(
     "exp2", np.exp2,
-    jvp=lambda x_dot, y: x_dot * (y * _log(2, y)),
+    jvp=lambda x_dot, y: (x_dot * y) * _log(2, y),
     vjp=lambda y_bar, y: (y_bar * y) * _log(2, y),
     rounding=bounds.monotone("exp2"),
     torch=lambda torch, x: torch.exp2(x),

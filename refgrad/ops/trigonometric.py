@@ -52,10 +52,11 @@ tan = register(
 )  # fmt: skip
 
 # 1 - x*x, not (1 - x)(1 + x): near the ends the derivative is as ill-conditioned as the cancellation (both u/(1 - x^2)).
+# Times the reciprocal of the root, as kernels may: three roundings in half formats, which store the root, its reciprocal and the product.
 arcsin = register(
     "arcsin", np.arcsin,
-    jvp=lambda x_dot, x: x_dot / np.sqrt(1 - x * x),
-    vjp=lambda y_bar, x: y_bar / np.sqrt(1 - x * x),
+    jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(1 - x * x)),
+    vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(1 - x * x)),
     rounding=bounds.monotone("arcsin"),
     torch=lambda torch, x: torch.arcsin(x),
     numpy=(np.arcsin,),
@@ -68,8 +69,8 @@ arcsin = register(
 
 arccos = register(
     "arccos", np.arccos,
-    jvp=lambda x_dot, x: -x_dot / np.sqrt(1 - x * x),
-    vjp=lambda y_bar, x: -(y_bar / np.sqrt(1 - x * x)),
+    jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(1 - x * x)),
+    vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(1 - x * x))),
     rounding=bounds.monotone("arccos"),
     torch=lambda torch, x: torch.arccos(x),
     numpy=(np.arccos,),
