@@ -43,7 +43,7 @@ def test_a_wrong_rule_is_an_alarm_with_its_case(
                 "--family",
                 "matmul",
                 "--dtype",
-                "float16",
+                "float32",
                 "--workers",
                 "1",
                 "--out",
@@ -54,10 +54,10 @@ def test_a_wrong_rule_is_an_alarm_with_its_case(
         object.__setattr__(op, "jvp", {**op.jvp, "x1": right})
         object.__setattr__(op, "signature", Signature.of(op))
     assert code == 1
-    assert "ALARM matmul float16" in capsys.readouterr().out
+    assert "ALARM matmul float32" in capsys.readouterr().out
     assert (
-        Case.from_dict(json.loads(next(iter(tmp_path.glob("float16-matmul-*.json"))).read_text())).dtype
-        == "float16"
+        Case.from_dict(json.loads(next(iter(tmp_path.glob("float32-matmul-*.json"))).read_text())).dtype
+        == "float32"
     )
 
 
