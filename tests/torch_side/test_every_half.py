@@ -76,3 +76,18 @@ def test_torch_lies_within_the_bound_at_every_number(name: str, dtype: str) -> N
                 found = compare(got.detach().double().numpy(), expected, fmt, what, nan=what == "value")
                 assert not found.note, found.note
                 assert not found.wrong, (found.wrong[0], x[found.wrong[0].element].item())
+
+
+@pytest.mark.parametrize("name", ["arcsin", "arccos"])
+def test_all_roundings_of_a_derivative_in_one_direction(name: str) -> None:
+    """The four numbers above seldom meet it: the root, its reciprocal and the product are stored, each off by nearly all it may be."""
+    op, fmt = REGISTRY[name], FORMATS["float16"]
+    x = torch.full((2**10,), 0.0784912109375, dtype=torch.float16)
+    w = (1 + torch.arange(2**10) / 2**10).half()  # every significand
+    with forward_ad.dual_level():  # single numbers: vectors are computed in float32 throughout
+        duals = [forward_ad.make_dual(a, t) for a, t in zip(x, w, strict=True)]
+        y_dot = torch.stack([forward_ad.unpack_dual(op.torch(torch, d)).tangent for d in duals])
+    expected = rg.jvp(op, (exact(x.double().numpy(), fmt),), (exact(w.double().numpy(), fmt),))[1]
+    found = compare(y_dot.double().numpy(), expected, fmt, "forward")
+    assert found.elements == 2**10
+    assert not found.wrong, found.wrong[0]
