@@ -73,7 +73,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         y, radius = radius
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
-    if any([b._unknown is not None for b in balls]):
+    if any(b._unknown is not None for b in balls):
         radius = _without_promise(op, y, radius, xs, balls, params)
     return Ball(y, radius, fmt)
 
