@@ -81,13 +81,14 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
 def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
     """The radius, endless wherever the op hands NaN on: an operand about which nothing is known may be NaN in the run.
 
-    A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN.
+    A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN. What the rules say
+    of an infinite result is left to them: at a pole it is expected, whatever the radius.
     """
     planted = [
         x if b._unknown is None else np.where(b._unknown, np.nan, x) for x, b in zip(xs, balls, strict=True)
     ]
     with quiet():
-        handed_on = np.isnan(op.forward(*planted, **params)) & ~np.isnan(y)
+        handed_on = np.isnan(op.forward(*planted, **params)) & np.isfinite(y)
     return np.where(handed_on, np.inf, 0.0 if radius is None else radius)
 
 

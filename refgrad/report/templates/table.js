@@ -2,7 +2,7 @@
 // The table of results: decode the rows, filter them by the query in the address, sort, show. Plain JavaScript, no library.
 (() => {
   const $ = (id) => document.getElementById(id);
-  const PAGE = 200;
+  const PAGE = 100;
   const SYMBOLS = { agree: "✓", disagree: "✗", error: "⚠", known: "≠", undecided: "?", unsupported: "–" };
   const COLUMNS = [["status"], ["op"], ["family"], ["dtype"], ["device"], ["mode"], ["results", 1], ["elements", 1],
     ["ratio", 1, "error / bound"], ["ulp", 1, "ULP"], ["id"], ["text", 0, "message"]];
