@@ -90,6 +90,8 @@ def heat_map(run: Run) -> HeatMap:
             else None
             for c in columns
         )
+        if not any(cells):
+            continue
         rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))
     devices = tuple((name, len(list(group))) for name, group in groupby(columns, key=lambda c: c[0]))
     dtypes = tuple((name[1], len(list(group))) for name, group in groupby(columns, key=lambda c: c[:2]))

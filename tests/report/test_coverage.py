@@ -58,10 +58,11 @@ def test_nan_is_the_worst_ratio(run, make):
 def test_an_op_of_which_nothing_was_compared_has_an_empty_cell(run, make):
     heat = heat_map(
         run(
-            make.result("a" * 16, ops={"exp": [1, 0, 0.0]}),
+            make.result("a" * 16, ops={"exp": [1, 0, 0.0], "log": [1, 0, 0.0]}),
             make.result("b" * 16, mode="forward", ops={"exp": [1, 5, 0.1]}),
         )
     )
+    assert [row.op for row in heat.rows] == ["exp"]
     assert heat.rows[0].cells[0] is None
     assert heat.rows[0].cells[1] is not None
 
