@@ -19,6 +19,7 @@ from refgrad.testing.outcome import Report
 from refgrad.testing.planting import planted
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
+from refgrad.torch.dual import dual_level
 from refgrad.torch.observe import laid_out, plain_arithmetic
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten
@@ -254,7 +255,7 @@ class _Check:
         tally = Tally("forward", self.dtype, self.device)
         tangents = {k: self._weights(tuple(self.arguments[k].shape)) for k in self.active}
         try:
-            with forward_ad.dual_level():
+            with dual_level():
                 duals = {
                     k: forward_ad.make_dual(self.arguments[k].clone(), self._tensor(tangents[k]))
                     for k in self.active

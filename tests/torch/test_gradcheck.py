@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -203,3 +205,19 @@ def test_the_report_object(tmp_path) -> None:
     report.save(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["status"] == "disagree"
     assert "seed=0" in report.repro()
+
+
+def test_a_project_may_make_every_warning_an_error() -> None:
+    """torch warns of a compiler of its own when forward mode is first used: in a fresh process, for it does so once."""
+    program = (
+        "import numpy as np, torch; from refgrad.torch import gradcheck; x = torch.randn(3, requires_grad=True); "
+        "print(gradcheck(torch.tanh, (x,), reference=np.tanh).status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.stdout == "agree\n", done.stderr
