@@ -77,6 +77,8 @@ def _vjp(
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value of f and its derivative along ``tangents``, both with the structure of the value.
 
+    ``primals`` and ``tangents`` are tuples, with one entry for each argument of f.
+
     Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer or complex primals.
     """
     return _jvp(f, primals, tangents, "jvp")
@@ -86,7 +88,7 @@ def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str)
     function(f, who)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentError(
-            f"{who}: primals and tangents are tuples, one entry an argument; got {outline(primals)} and {outline(tangents)}. "
+            f"{who}: primals and tangents are tuples, with one entry for each argument; got {outline(primals)} and {outline(tangents)}. "
             f"Write {who}(f, (x,), (x_dot,))."
         )
     if not same_structure(tuple(primals), tuple(tangents)):
@@ -149,13 +151,13 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:
-    """The gradient function of scalar f; see value_and_grad."""
+    """The gradient function of scalar f: ``grad(f)(*args)`` has the structure, shape and dtype of the argument. See value_and_grad."""
     both = _value_and_grad(f, argnums, "grad")
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
 def jacrev(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by reverse mode, one pullback an output element: shape output.shape + argument.shape.
+    """Jacobians by reverse mode, with one pullback for each element of the output: shape output.shape + argument.shape.
 
     Where results or arguments are nested, the Jacobian has the structure of the result, with the argument's inside.
     """
@@ -180,7 +182,7 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
 
 
 def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by forward mode, one tangent an argument element; shapes and structure as jacrev."""
+    """Jacobians by forward mode, with one tangent for each element of the argument; shapes and structure as jacrev."""
     return _jacfwd(f, argnums, "jacfwd")
 
 

@@ -170,6 +170,15 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert set(PAGES) == listed
 
 
+def test_the_index_of_findings_calls_each_page_by_its_title() -> None:
+    index = DOCS / "findings" / "index.md"
+    named = dict(re.findall(r"^- \[(.*)\]\((.*\.md)\)$", index.read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {p for p in PAGES if p.parent == index.parent} - {index}
+    assert {index.parent / link for link in named.values()} == pages
+    for title, link in named.items():
+        assert (index.parent / link).read_text(encoding="utf-8").startswith(f"# {title}\n"), link
+
+
 def test_the_checks_of_links_see_links() -> None:
     assert "textbook.md" in links(DOCS / "index.md")
     assert "differentiate" in anchors(DOCS / "start.md")

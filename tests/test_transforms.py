@@ -298,7 +298,9 @@ def test_tangents_fit_their_primals() -> None:
         jvp(lambda x: x, (X,), (X, X))
     with pytest.raises(ArgumentError, match="tangents have the structure"):
         jvp(lambda p: p["a"], ({"a": X},), ({"b": X},))
-    with pytest.raises(ArgumentError, match="primals and tangents are tuples, one entry an argument"):
+    with pytest.raises(
+        ArgumentError, match="primals and tangents are tuples, with one entry for each argument"
+    ):
         jvp(lambda x: x, X, X)
     with pytest.raises(
         DtypeError, match=r"tangent of argument .* dtype complex128; a real dtype is expected"

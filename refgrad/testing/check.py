@@ -39,7 +39,7 @@ def check_vjp(
     """Check a hand-derived backward.
 
     f        NumPy function of ``args`` (arrays, or nested tuples, lists and dicts of them), with one array as result
-    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry an argument (a lone array for a single
+    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry for each (a lone array for a single
              argument); None for an argument that has none (integers, say)
     dtype    the format in which both formulas' rounding is accounted for
     repeats  how many random cotangents are tried
@@ -131,7 +131,7 @@ def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
             )
     if not isinstance(args, (tuple, list)):
         raise ArgumentError(
-            f"{who}: args is {kind(args)}; a tuple with one entry an argument is expected: {who}(f, {role}, (x,))"
+            f"{who}: args is {kind(args)}; a tuple with one entry for each argument is expected: {who}(f, {role}, (x,))"
         )
     if repeats < 1:
         raise ArgumentError(
@@ -217,7 +217,7 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
         got = (got,)
     if len(got) != len(args):
         raise ArgumentError(
-            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)"
+            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one for each is expected (None where there is none)"
         )
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):
