@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -170,3 +172,10 @@ def test_an_unselected_nan_is_not_held_against_a_formula() -> None:
 
     assert check_vjp(f, guarded, (np.array([0.0, 2.0]),))
     assert check_vjp(f, lambda y_bar, x: y_bar * np.where(x > 0, 1 / x, 0.0), (np.array([0.0, 2.0]),))
+
+
+def test_the_summary_says_how_small_an_error_would_have_been_caught() -> None:
+    exact = check_vjp(np.abs, lambda y_bar, x: y_bar * np.sign(x), (X + 0.1,)).summary()
+    assert "21 elements compared, would have caught a relative error of any size" in exact
+    rounded = check_vjp(softplus, lambda y_bar, x: y_bar / (1 + np.exp(-x)), (X,)).summary()
+    assert re.search(r"would have caught a relative error of \d\.\de-16", rounded)
