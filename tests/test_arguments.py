@@ -66,6 +66,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "a complex result": (lambda: rg.vjp(lambda x: x * 1j, 1.0), DtypeError, "what f returned has dtype complex128"),
     "no tuples": (lambda: rg.hvp(square, X, X), ArgumentError, r"hvp: primals and tangents are tuples.*hvp\(f, \(x,\), \(x_dot,\)\)"),
+    "nothing to draw": (lambda: rg.draw(X, X), ArgumentError, r"draw: f is an array of shape \(3,\); a function"),
     "an element written": (lambda: rg.grad(fills)(X), TracingError, r"np\.stack instead of a\[i\] = x"),
     "math": (lambda: rg.grad(math.sin)(1.0), TracingError, r"np\.sin, not math\.sin"),
 }  # fmt: skip
@@ -90,6 +91,7 @@ def test_tensors_are_refused_by_name(kind_of_tensor: str) -> None:
         lambda: rg.jvp(np.sin, (X,), (x,)),
         lambda: rg.vjp(lambda _: x, X),
         lambda: rg.nn.softmax(x),
+        lambda: rg.draw(np.sin, x),
     ):
         with pytest.raises(
             DtypeError, match=r"is a torch tensor; a NumPy array is expected\. Pass x\.detach"
