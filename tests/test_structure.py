@@ -24,7 +24,7 @@ FLOORS = (
     {"ops"},
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
-    {"forward", "reverse", "rounding"},
+    {"forward", "reverse", "rounding", "arguments"},
     {"transforms"},
     {"graph"},
     {"testing", "draw"},
