@@ -15,6 +15,7 @@ import numpy as np
 from refgrad.errors import CaseFileError, GraphError
 from refgrad.node import Node, contributions
 from refgrad.op import Op, Params, apply, new_level, shape_of
+from refgrad.quiet import quietly
 from refgrad.trace import TracedArray
 from refgrad.tree import flatten, paths
 
@@ -242,11 +243,7 @@ class Graph:
                 )
             y_bar = y_bar if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
             bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
-        for k in reversed(self.order()):
-            node = self.nodes[k]
-            if bars[k] is not None and node.op is not None:
-                for _, j, x_bar in contributions(node, k, self.values, bars[k]):
-                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
+        quietly(self._pull_back, self.values, bars)
         self.cotangents = bars
         zeros = {
             name: np.zeros(shape_of(self.values[k]), self.values[k].dtype)
@@ -254,6 +251,13 @@ class Graph:
             if bars[k] is None
         }
         return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
+
+    def _pull_back(self, values: list[Array], bars: list[Array]) -> None:
+        for k in reversed(self.order()):
+            node = self.nodes[k]
+            if bars[k] is not None and node.op is not None:
+                for _, j, x_bar in contributions(node, k, values, bars[k]):
+                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
 
     # --- drawing: the room above this one puts its painter here ---
 

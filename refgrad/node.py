@@ -10,6 +10,7 @@ import numpy as np
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY, Op, Params
+from refgrad.quiet import quietly
 from refgrad.reverse import fit
 
 Array = Any
@@ -75,6 +76,10 @@ class Node:
 
 def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
     """What node k sends back to its operands: (position, operand's node, cotangent) for each operand with a derivative."""
+    return quietly(_contributions, node, k, values, y_bar)  # type: ignore[no-any-return]
+
+
+def _contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
     assert node.op is not None
     sig = node.op.signature
     operands, y = tuple([values[j] for j in node.of]), values[k]
