@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.dispatch import implements
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Traced
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
-from refgrad.trace import implements
 
 Array = Any
 

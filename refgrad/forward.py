@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import Op, Params, Traced, apply, real, shape_of
+from refgrad.op import Op, Params, apply, real, shape_of
+from refgrad.quiet import quietly
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -31,19 +32,17 @@ class Dual(TracedArray):
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         level = top.level
-        active = tuple([isinstance(x, Traced) and x.level == level for x in operands])
-        values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+        active: tuple[bool, ...]
+        if len(operands) == 1:
+            active, values, tangents = (True,), (top.value,), [top.tangent]
+        else:
+            active = tuple([type(x) is Dual and x.level == level for x in operands])
+            values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+            tangents = [x.tangent if a else None for x, a in zip(operands, active, strict=True)]
         y = apply(op, values, params)
         if not op.signature.differentiable:
             return y
-        y_dot = push(
-            op,
-            values,
-            params,
-            active,
-            [x.tangent if a else None for x, a in zip(operands, active, strict=True)],
-            y,
-        )
+        y_dot = quietly(push, op, values, params, active, tangents, y)
         return y if y_dot is None else Dual(y, y_dot, level)
 
 

@@ -8,36 +8,19 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError, GraphError
-from refgrad.op import REGISTRY, Op, Params, apply, new_level, shape_of
-from refgrad.reverse import fit
+from refgrad.node import Node, contributions
+from refgrad.op import Op, Params, apply, new_level, shape_of
+from refgrad.quiet import quietly
 from refgrad.trace import TracedArray
 from refgrad.tree import flatten, paths
 
 Array = Any
 SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """An input (it has a name), a constant (it has a value), or an op applied to earlier nodes."""
-
-    name: str = ""
-    value: Array = None
-    op: Op | None = None
-    of: tuple[int, ...] = ()
-    params: Params = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        if self.op is not None:
-            return self.op.name
-        return self.name or "constant"
 
 
 class Symbol(TracedArray):
@@ -260,11 +243,7 @@ class Graph:
                 )
             y_bar = y_bar if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
             bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
-        for k in reversed(self.order()):
-            node = self.nodes[k]
-            if bars[k] is not None and node.op is not None:
-                for _, j, x_bar in contributions(node, k, self.values, bars[k]):
-                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
+        quietly(self._pull_back, self.values, bars)
         self.cotangents = bars
         zeros = {
             name: np.zeros(shape_of(self.values[k]), self.values[k].dtype)
@@ -272,6 +251,13 @@ class Graph:
             if bars[k] is None
         }
         return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
+
+    def _pull_back(self, values: list[Array], bars: list[Array]) -> None:
+        for k in reversed(self.order()):
+            node = self.nodes[k]
+            if bars[k] is not None and node.op is not None:
+                for _, j, x_bar in contributions(node, k, values, bars[k]):
+                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
 
     # --- drawing: the room above this one puts its painter here ---
 
@@ -294,23 +280,7 @@ class Graph:
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as plain data, exactly."""
-        nodes: list[dict[str, Any]] = []
-        for n in self.nodes:
-            if n.op is not None:
-                nodes.append(
-                    {
-                        "op": n.op.name,
-                        "of": list(n.of),
-                        "with": {k: encode_param(v) for k, v in sorted(n.params.items())},
-                    }
-                )
-            elif n.name:
-                nodes.append({"input": n.name})
-            elif isinstance(n.value, (bool, int, float)) and not isinstance(n.value, np.generic):
-                nodes.append({"number": encode_param(n.value)})  # Python's, which does not widen float32
-            else:
-                nodes.append({"constant": encode_array(n.value)})
-        return {"schema": SCHEMA, "nodes": nodes, "outputs": list(self.outputs)}
+        return {"schema": SCHEMA, "nodes": [n.to_dict() for n in self.nodes], "outputs": list(self.outputs)}
 
     @classmethod
     def from_dict(cls, data: Any) -> Graph:
@@ -326,7 +296,7 @@ class Graph:
         graph = cls()
         for k, entry in enumerate(data["nodes"]):
             try:
-                graph.nodes.append(_read_node(entry, k))
+                graph.nodes.append(Node.from_dict(entry, k))
             except (CaseFileError, KeyError, TypeError, ValueError, AttributeError) as error:
                 raise CaseFileError(f"node {k} of the graph cannot be read: {error}") from error
         names = [n.name for n in graph.nodes if n.name]
@@ -353,63 +323,8 @@ class Graph:
             raise CaseFileError(f"not JSON: {error}") from error
 
 
-def _read_node(entry: Any, k: int) -> Node:
-    if "input" in entry:
-        if not entry["input"] or not isinstance(entry["input"], str):
-            raise CaseFileError(f"an input has a name, got {entry['input']!r}")
-        return Node(name=entry["input"])
-    if "number" in entry:
-        value = decode_param(entry["number"])
-        if not isinstance(value, (bool, int, float)):
-            raise CaseFileError(f"a number is expected, got {value!r}")
-        return Node(value=value)
-    if "constant" in entry:
-        return Node(value=decode_array(entry["constant"]))
-    name, of = entry["op"], tuple(entry["of"])
-    if name not in REGISTRY:
-        raise CaseFileError(
-            f"op {name!r} is not known to this version of refgrad; `refgrad ops` lists those that are"
-        )
-    if not all(isinstance(j, int) and 0 <= j < k for j in of):
-        raise CaseFileError(f"operands {of} are not numbers of earlier nodes")
-    op = REGISTRY[name]
-    given = {key: decode_param(v) for key, v in entry.get("with", {}).items()}
-    if given.keys() - op.signature.defaults.keys():
-        raise CaseFileError(
-            f"op {name!r} has parameters {sorted(op.signature.defaults)}, got {sorted(given)}"
-        )
-    if not op.signature.variadic and len(of) != len(op.signature.operands):
-        raise CaseFileError(f"op {name!r} takes operands {op.signature.operands}, got {len(of)}")
-    return Node(op=op, of=of, params={**op.signature.defaults, **given})
-
-
 def _array(x: Any) -> Array:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
-def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
-    """What node k sends back to its operands: (position, operand's node, cotangent) for each operand with a derivative."""
-    assert node.op is not None
-    sig = node.op.signature
-    operands, y = tuple([values[j] for j in node.of]), values[k]
-    active = tuple(
-        [hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands]
-    )  # Python numbers are constants
-    sent: list[tuple[int, int, Array]] = []
-    if not sig.differentiable:
-        return sent
-    if sig.variadic:
-        needs = sig.vjp[0]
-        assert needs is not None
-        answers = needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
-    else:
-        answers = [
-            needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
-            if needs is not None and a
-            else None
-            for needs, a in zip(sig.vjp, active, strict=True)
-        ]
-    for position, (j, x, x_bar) in enumerate(zip(node.of, operands, answers, strict=True)):
-        if x_bar is not None:
-            sent.append((position, j, fit(x_bar, x.shape, x.dtype, node.op)))
-    return sent
+__all__ = ["SCHEMA", "Graph", "Node", "Symbol", "contributions"]

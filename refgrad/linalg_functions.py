@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg._linalg import SlogdetResult
 
+from refgrad.dispatch import implements, operand, plain
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import shape_of
 from refgrad.ops import contraction, dense, linalg, solving
-from refgrad.trace import _operand, implements, plain
 
 Array = Any
 
@@ -21,7 +21,7 @@ Array = Any
 def dot(a: Array, b: Array, out: None = None) -> Array:
     """Last axis of a with the second-to-last of b; scalars multiply."""
     _no_out("dot", out)
-    a, b = _operand(a), _operand(b)
+    a, b = operand(a), operand(b)
     ndim1, ndim2 = len(shape_of(a)), len(shape_of(b))
     if ndim1 == 0 or ndim2 == 0:
         return a * b
@@ -33,7 +33,7 @@ def dot(a: Array, b: Array, out: None = None) -> Array:
 @implements(np.inner)
 def inner(a: Array, b: Array, /) -> Array:
     """Contract the last axes; scalars multiply."""
-    a, b = _operand(a), _operand(b)
+    a, b = operand(a), operand(b)
     if len(shape_of(a)) == 0 or len(shape_of(b)) == 0:
         return a * b
     return linalg.tensordot(a, b, axes=((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
@@ -42,20 +42,20 @@ def inner(a: Array, b: Array, /) -> Array:
 @implements(np.vdot)
 def vdot(a: Array, b: Array, /) -> Array:
     """Sum of the products of all elements."""
-    return linalg.matmul(np.ravel(_operand(a)), np.ravel(_operand(b)))
+    return linalg.matmul(np.ravel(operand(a)), np.ravel(operand(b)))
 
 
 @implements(np.outer)
 def outer(a: Array, b: Array, out: None = None) -> Array:
     """Products of all pairs of elements, (a.size, b.size)."""
     _no_out("outer", out)
-    return np.reshape(_operand(a), (-1, 1)) * np.reshape(_operand(b), (1, -1))
+    return np.reshape(operand(a), (-1, 1)) * np.reshape(operand(b), (1, -1))
 
 
 @implements(np.linalg.outer)
 def linalg_outer(x1: Array, x2: Array, /) -> Array:
     """Products of all pairs of elements of two vectors."""
-    x1, x2 = _operand(x1), _operand(x2)
+    x1, x2 = operand(x1), operand(x2)
     if len(shape_of(x1)) != 1 or len(shape_of(x2)) != 1:
         raise ArgumentError(
             f"np.linalg.outer: vectors are expected, got shapes {shape_of(x1)} and {shape_of(x2)}"
@@ -66,7 +66,7 @@ def linalg_outer(x1: Array, x2: Array, /) -> Array:
 @implements(np.kron)
 def kron(a: Array, b: Array) -> Array:
     """Blocks a[i, j] b: interleave axes, multiply, merge pairs of axes."""
-    a, b = _operand(a), _operand(b)
+    a, b = operand(a), operand(b)
     shape1, shape2 = shape_of(a), shape_of(b)
     ndim = max(len(shape1), len(shape2))
     shape1, shape2 = (1,) * (ndim - len(shape1)) + shape1, (1,) * (ndim - len(shape2)) + shape2
@@ -79,18 +79,18 @@ def kron(a: Array, b: Array) -> Array:
 @implements(np.linalg.matmul)
 def linalg_matmul(x1: Array, x2: Array, /) -> Array:
     """Matrix product, as ``x1 @ x2``."""
-    return linalg.matmul(_operand(x1), _operand(x2))
+    return linalg.matmul(operand(x1), operand(x2))
 
 
 @implements(np.linalg.tensordot)
 def linalg_tensordot(x1: Array, x2: Array, /, *, axes: Any = 2) -> Array:
     """Contraction over axes, as np.tensordot."""
-    return linalg.tensordot(_operand(x1), _operand(x2), axes=axes)
+    return linalg.tensordot(operand(x1), operand(x2), axes=axes)
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Contract one axis, broadcast the others."""
-    x1, x2 = _operand(x1), _operand(x2)
+    x1, x2 = operand(x1), operand(x2)
     if shape_of(x1)[axis] != shape_of(x2)[axis]:
         raise ArgumentError(f"vecdot: shapes {shape_of(x1)} and {shape_of(x2)} differ along axis {axis}")
     return contraction.einsum(
@@ -103,10 +103,10 @@ if hasattr(np, "vecdot"):
     implements(np.vecdot)(vecdot)
 if hasattr(np, "matvec"):  # NumPy 2.2
     implements(np.matvec)(
-        lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...ij,...j->...i")
+        lambda x1, x2, /: contraction.einsum(operand(x1), operand(x2), subscripts="...ij,...j->...i")
     )
     implements(np.vecmat)(
-        lambda x1, x2, /: contraction.einsum(_operand(x1), _operand(x2), subscripts="...i,...ij->...j")
+        lambda x1, x2, /: contraction.einsum(operand(x1), operand(x2), subscripts="...i,...ij->...j")
     )
 
 
@@ -114,9 +114,9 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 def multi_dot(arrays: Any, *, out: None = None) -> Array:
     """The product from left to right."""
     _no_out("multi_dot", out)
-    y = _operand(arrays[0])
+    y = operand(arrays[0])
     for x in arrays[1:]:
-        y = linalg.matmul(y, _operand(x))
+        y = linalg.matmul(y, operand(x))
     return y
 
 
@@ -154,7 +154,7 @@ def einsum(
         )
     if kwargs:
         raise NoRuleError(f"np.einsum: argument {sorted(kwargs)} is not supported on traced arrays")
-    return contraction.einsum(*[_operand(x) for x in operands], subscripts=subscripts)
+    return contraction.einsum(*[operand(x) for x in operands], subscripts=subscripts)
 
 
 def _no_out(name: str, out: Any) -> None:

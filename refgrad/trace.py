@@ -1,74 +1,30 @@
 """Traced arrays: NumPy's own protocols lead from ordinary NumPy code to ops.
 
-``np.sin(x)`` arrives by ``__array_ufunc__``, ``np.sum(x)`` by ``__array_function__``, ``x * 2`` and ``x.sum()`` by Python
-itself. What would lose a derivative in silence (float(x), x[0] = 1, out=) raises an error that says what to write instead.
+``np.sin(x)`` arrives by ``__array_ufunc__``, ``np.sum(x)`` by ``__array_function__`` (see dispatch.py), ``x * 2`` and ``x.sum()`` by
+Python itself. What would lose a derivative in silence (float(x), x[0] = 1, out=) raises an error that says what to write instead.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from refgrad.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.errors import NoRuleError, TracingError
-from refgrad.op import BY_FUNCTION, Op, Traced, apply
-from refgrad.ops import arithmetic, indexing, linalg, normalization, reduction, scan, selection, shape
+from refgrad.op import Op, Traced, apply
+from refgrad.ops import arithmetic, indexing, linalg, selection, shape
 
 Array = Any
 Function = Callable[..., Any]
-
-FUNCTIONS: dict[
-    Function, Function
-] = {}  # NumPy functions written as compositions of ops; filled by functions.py
-REDUCTIONS: dict[np.ufunc, Op] = {
-    np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
-    np.logaddexp: normalization.logsumexp,
-}  # fmt: skip
-SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
-VIEWS = frozenset({"reshape", "transpose", "flip", "getitem", "broadcast_to"})
-
-
-def implements(*functions: Function) -> Callable[[Function], Function]:
-    """Register a composition of ops as the meaning of NumPy functions on traced arrays."""
-
-    def register(composition: Function) -> Function:
-        for function in functions:
-            FUNCTIONS[function] = composition
-        return composition
-
-    return register
-
-
-def on_values(function: Function) -> Function:
-    """A function without a derivative (np.shape, np.argmax): applied to the plain values."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*[plain(a) for a in args], **{k: plain(v) for k, v in kwargs.items()})
-
-    return call
-
-
-def plain(x: Any) -> Any:
-    """The NumPy array below all levels of tracing; sequences element by element."""
-    while isinstance(x, Traced):
-        x = x.value
-    if isinstance(x, (list, tuple)) and any(isinstance(e, (Traced, list, tuple)) for e in x):
-        return type(x)(plain(e) for e in x)
-    return x
-
-
-def _operand(x: Any) -> Any:
-    return x if isinstance(x, (Traced, np.ndarray, np.generic, float, int, bool)) else np.asarray(x)
 
 
 def _binary(op: Op, swapped: bool = False) -> Function:
     defaults = op.signature.defaults
     if swapped:
-        return lambda self, other: apply(op, (_operand(other), self), defaults)
-    return lambda self, other: apply(op, (self, _operand(other)), defaults)
+        return lambda self, other: apply(op, (operand(other), self), defaults)
+    return lambda self, other: apply(op, (self, operand(other)), defaults)
 
 
 def _unary(op: Op) -> Function:
@@ -84,7 +40,7 @@ def _in_place(symbol: str, op: Op) -> Function:
                 f"in-place {symbol} on a traced array that shares memory with a view: the other one would not change as it does "
                 f"in NumPy. Write x = x {symbol[:-1]} ... instead."
             )
-        result = apply(op, (self, _operand(other)), op.signature.defaults)
+        result = apply(op, (self, operand(other)), op.signature.defaults)
         if (
             type(result) is not type(self)
             or result.level != self.level
@@ -307,103 +263,3 @@ def _method(name: str) -> Function:
 for _name in ("sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "clip", "take", "repeat", "diagonal", "trace",
               "argmax", "argmin", "argsort", "all", "any", "round", "nonzero"):  # fmt: skip
     setattr(TracedArray, _name, _method(_name))
-
-
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A NumPy ufunc met a traced array."""
-    out = kwargs.pop("out", None)
-    if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
-        raise TracingError(
-            f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array). "
-            "Plain arrays cannot hold derivatives: write a = a + x instead of a += x, and leave out= away."
-        )
-    if method == "__call__":
-        return _elementwise(ufunc, inputs, kwargs)
-    if method == "reduce" and ufunc in REDUCTIONS:
-        x, axis = inputs[0], kwargs.pop("axis", inputs[1] if len(inputs) > 1 else 0)
-        return call_function(REDUCTIONS[ufunc], (x,), {"axis": axis, **kwargs})
-    if method == "accumulate" and ufunc in SCANS:
-        return call_function(SCANS[ufunc], (inputs[0],), {"axis": kwargs.pop("axis", 0), **kwargs})
-    if method == "outer":
-        a, b = inputs
-        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
-    raise NoRuleError(
-        f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
-    )
-
-
-def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
-    if kwargs:
-        raise NoRuleError(
-            f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
-        )
-    if where is not True and not np.all(plain(where)):
-        raise TracingError(
-            f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. "
-            "Use np.where(mask, f(np.where(mask, x, safe)), other)."
-        )
-    operands = tuple([_operand(x) for x in inputs])
-    if dtype is not None:
-        operands = tuple(
-            [x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands]
-        )
-    op = BY_FUNCTION.get(ufunc)
-    if op is not None:
-        return apply(op, operands, op.signature.defaults)
-    if ufunc in FUNCTIONS:
-        return FUNCTIONS[ufunc](*operands)
-    raise _no_rule(f"np.{ufunc.__name__}")
-
-
-def _no_rule(name: str) -> NoRuleError:
-    return NoRuleError(
-        f"{name} has no rule in refgrad, so its derivative is unknown. Write it with functions that have one (`refgrad ops` lists "
-        "them), or add an op: one record in refgrad/ops."
-    )
-
-
-def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
-    composition = FUNCTIONS.get(function)
-    if composition is not None:
-        return composition(*args, **kwargs)
-    op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
-    if op is None:
-        raise _no_rule(
-            f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}"
-        )
-    sig = op.signature
-    count = len(sig.operands)
-    if (
-        len(args) == count
-        and kwargs.keys() <= sig.defaults.keys()
-        and not any(v is np._NoValue for v in kwargs.values())
-    ):
-        y = apply(
-            op, tuple([_operand(x) for x in args]), {**sig.defaults, **kwargs}
-        )  # the usual call, without sorting arguments
-        return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
-    names = _parameters(function)
-    kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
-    args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
-    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
-    if kwargs.get("out") is not None:
-        raise TracingError(
-            f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
-        )
-    dtype = kwargs.pop("dtype", None)
-    args = tuple([_operand(x) for x in args])
-    if dtype is not None:
-        args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
-    y = op(*args, **kwargs)
-    return args[0]._view(y) if op.name in VIEWS and isinstance(args[0], TracedArray) else y
-
-
-@functools.cache
-def _parameters(function: Function) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)
-    except ValueError:  # written in C, and older than NumPy 2.4: np.where
-        signature = BY_FUNCTION[function].signature
-        return (*signature.operands, *signature.defaults)

@@ -7,6 +7,7 @@ these functions gives derivatives of higher order: each takes a level above the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from refgrad.arguments import (
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.forward import Dual
 from refgrad.op import new_level
+from refgrad.quiet import quietly
 from refgrad.reverse import Tape, Var, pull_back
 from refgrad.tree import flatten, leaves_as, same_structure
 
@@ -67,8 +69,14 @@ def _vjp(
         for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
             y_bar = fitting(y_bar, value, "vjp: a cotangent")
             if isinstance(y, Var) and y.tape is tape:
-                for k, x_bar in enumerate(pull_back(tape, y.index, y_bar, places)):
-                    total[k] = x_bar if total[k] is None else total[k] if x_bar is None else total[k] + x_bar
+                for k, x_bar in enumerate(quietly(pull_back, tape, y.index, y_bar, places)):
+                    total[k] = (
+                        x_bar
+                        if total[k] is None
+                        else total[k]
+                        if x_bar is None
+                        else quietly(add, total[k], x_bar)
+                    )
         return tuple(rebuild([_zeros(x) if t is None else t for t, x in zip(total, leaves, strict=True)]))
 
     return rebuild_result(values), pullback
@@ -143,7 +151,9 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
                 "Integers and booleans (np.argmax, x > 0) have no gradient."
             )
         traced = isinstance(y, Var) and y.tape is tape
-        bars = pull_back(tape, y.index, value.dtype.type(1), places) if traced else [None] * len(leaves)
+        bars = (
+            quietly(pull_back, tape, y.index, value.dtype.type(1), places) if traced else [None] * len(leaves)
+        )
         gradient = rebuild([_zeros(x) if b is None else b for b, x in zip(bars, leaves, strict=True)])
         return value, gradient[0] if isinstance(argnums, int) else gradient
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.dispatch import plain
 from refgrad.errors import TracingError
 from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
-from refgrad.trace import plain
 
 Array = Any
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import trace
+from refgrad import dispatch
 from refgrad.errors import TracingError
 from refgrad.op import Traced
 
@@ -23,7 +23,7 @@ def implements(*functions: Function) -> Callable[[Function], Function]:
     def register(composition: Function) -> Function:
         names = list(inspect.signature(composition).parameters)
         front = _without_out(composition, names.index("out")) if "out" in names else composition
-        trace.implements(*functions)(front)
+        dispatch.implements(*functions)(front)
         return composition
 
     return register

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.dispatch import plain
 from refgrad.errors import NoRuleError
 from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import shape as ops
-from refgrad.trace import plain
 
 Array = Any
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.dispatch import plain
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.choosing import sort
 from refgrad.functions.front import axes_within, given, implements, operand
 from refgrad.op import Traced
 from refgrad.ops import deviation
 from refgrad.ops.shape import axes_of, count, kept
-from refgrad.trace import plain
 
 Array = Any
 Axis = int | tuple[int, ...] | None

@@ -12,6 +12,7 @@ from refgrad import bounds
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.op import Op, register
 from refgrad.ops.selection import masked
+from refgrad.quiet import unwarned
 
 Array = Any
 
@@ -226,7 +227,7 @@ def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
 
 
 silu = register(
-    "silu", lambda x: x * _sigmoid(x),
+    "silu", unwarned(lambda x: x * _sigmoid(x)),
     jvp=lambda x_dot, x: x_dot * sigmoid(x) * _silu_factor(x),
     vjp=lambda y_bar, x: (y_bar * sigmoid(x)) * _silu_factor(x),
     rounding=_silu_rounding,

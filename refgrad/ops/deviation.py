@@ -11,7 +11,7 @@ from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.op import register
 from refgrad.ops import samplers
-from refgrad.ops.reduction import dims, expanded, masked, number, torch_mean, torch_sum
+from refgrad.ops.reduction import dims, expanded, masked, mean, number, torch_mean, torch_sum
 from refgrad.ops.shape import Axis, spread
 
 Array = Any
@@ -31,7 +31,7 @@ def _freedom(shape: tuple[int, ...], axis: Axis, ddof: Any, where: Any) -> Any:
 
 
 def _centred(x: Array, axis: Axis, where: Any) -> Array:
-    return masked(x - np.mean(x, axis=axis, keepdims=True, where=where), where)
+    return masked(x - mean(x, axis=axis, keepdims=True, where=where), where)
 
 
 def _var_radius(
@@ -40,10 +40,10 @@ def _var_radius(
     """Each deviation carries the error of the mean. One-pass kernels (Welford; Chan, Golub and LeVeque, 1983) stay within the same."""
     x, e = xs[0], np.broadcast_to(bounds.zero(es[0]), np.shape(xs[0]))
     n, left = number(np.shape(x), axis, True, where), _freedom(np.shape(x), axis, ddof, where)
-    centre = np.mean(x, axis=axis, keepdims=True, where=where)
-    size = np.mean(np.abs(x) + e, axis=axis, keepdims=True, where=where)
+    centre = mean(x, axis=axis, keepdims=True, where=where)
+    size = mean(np.abs(x) + e, axis=axis, keepdims=True, where=where)
     deviation = np.abs(masked(x - centre, where))
-    e_mean = np.mean(e, axis=axis, keepdims=True, where=where) + (n + 1) * fmt.u_acc * size
+    e_mean = mean(e, axis=axis, keepdims=True, where=where) + (n + 1) * fmt.u_acc * size
     e = masked(e + e_mean + fmt.u_acc * (deviation + e), where)
     terms = 2 * deviation * e + e * e + (n + 3) * fmt.u_acc * (deviation + e) ** 2 + fmt.eta
     total = np.add.reduce(terms, axis=axis, keepdims=True) / left

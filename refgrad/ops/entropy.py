@@ -22,11 +22,13 @@ from refgrad.domain import (
 )
 from refgrad.op import Op, register
 from refgrad.ops.reduction import ghost
+from refgrad.quiet import unwarned
 
 Array = Any
 
 
 def _product(log: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    @unwarned
     def forward(x1: Array, x2: Array) -> Array:
         """x1 log(x2); 0 where x1 is 0, whatever the logarithm, unless x2 is NaN."""
         gone = (x1 == 0) & ~np.isnan(x2)
@@ -118,6 +120,7 @@ xlog1py = register(
 )  # fmt: skip
 
 
+@unwarned
 def _entr(x: Array) -> Array:
     inner = np.where(x > 0, x, 1.0)
     return np.where(x > 0, -inner * np.log(inner), np.where(x < 0, -np.inf, x * 0.0))
@@ -154,7 +157,7 @@ def _logit_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
 
 # |x|, for at -0 too the slope is that of the right side.
 logit = register(
-    "logit", lambda x: np.log(x / (1 - x)),
+    "logit", unwarned(lambda x: np.log(x / (1 - x))),
     jvp=lambda x_dot, x: x_dot / (np.abs(x) * (1 - x)),
     vjp=lambda y_bar, x: y_bar / (np.abs(x) * (1 - x)),
     rounding=_logit_rounding,
@@ -167,6 +170,7 @@ logit = register(
 )  # fmt: skip
 
 
+@unwarned
 def _kl_div(x: Array, t: Array) -> Array:
     """t (log(t) - x) as the difference of its two products; 0 log(0) is 0."""
     return np.where(t == 0, 0.0, t * np.log(np.where(t == 0, 1.0, t))) - t * x

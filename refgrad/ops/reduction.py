@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import Special, sampled
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.ops import samplers
 from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, kept, spread
 
@@ -124,9 +124,9 @@ def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
 
 
-mean = register(
+mean: Op = register(
     "mean", _mean,
-    jvp=lambda x_dot, axis, keepdims, where: np.mean(x_dot, axis=axis, keepdims=keepdims, where=where),
+    jvp=lambda x_dot, axis, keepdims, where: mean(x_dot, axis=axis, keepdims=keepdims, where=where),
     vjp=lambda y_bar, x_shape, axis, keepdims, where: masked(
         spread(y_bar, x_shape, axis, keepdims) / number(x_shape, axis, True, where), where
     ),

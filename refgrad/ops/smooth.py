@@ -11,6 +11,7 @@ from refgrad import bounds
 from refgrad.domain import KINKED, Special
 from refgrad.op import register
 from refgrad.ops.activation import sigmoid, softplus
+from refgrad.quiet import unwarned
 
 Array = Any
 
@@ -25,7 +26,7 @@ def _share(x: Array) -> Array:
 
 # The sum and the quotient round by u each, which is 2 u of the value at most. The derivative is a product of positive numbers.
 softsign = register(
-    "softsign", lambda x: np.where(np.isinf(x), np.sign(x), x / (1 + np.abs(x))),
+    "softsign", unwarned(lambda x: np.where(np.isinf(x), np.sign(x), x / (1 + np.abs(x)))),
     jvp=lambda x_dot, x: x_dot * _share(x) * _share(x),
     vjp=lambda y_bar, x: (y_bar * _share(x)) * _share(x),
     rounding=bounds.monotone(1.0),
@@ -38,6 +39,7 @@ softsign = register(
 # --- tanhshrink --------------------------------------------------------------------------------------------------------
 
 
+@unwarned  # float16 ends below 9!
 def _tanhshrink(x: Array) -> Array:
     """x - tanh(x); near 0 as (x cosh(x) - sinh(x))/cosh(x), whose series sum 2k x^(2k+1)/(2k+1)! has positive terms only."""
     small = np.where(np.abs(x) < 1, x, 0.0)
@@ -68,6 +70,7 @@ def _tanhshrink_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, par
 # --- mish --------------------------------------------------------------------------------------------------------------
 
 
+@unwarned
 def _mish(x: Array) -> Array:
     """x tanh(log(1 + w)) with w = exp(x), which is x times (w^2 + 2w)/(w^2 + 2w + 2); for x > 0 in terms of 1/w."""
     w = np.exp(-np.abs(x))
@@ -122,6 +125,7 @@ def _scale(like: Array) -> Array:
     return np.sqrt(one / (2 * np.arctan(one)))
 
 
+@unwarned
 def _gelu_tanh(x: Array) -> Array:
     """x times the logistic function of 2 sqrt(2/pi) (x + 0.044715 x^3), which is (1 + tanh)/2 without a difference."""
     near = np.where(np.abs(x) < 1e4, x, 0.0)

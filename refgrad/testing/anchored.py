@@ -6,6 +6,8 @@ the first wrong node is known by name.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +21,7 @@ from refgrad.ops import arithmetic
 from refgrad.rounding import Ball, exact, parts, remembering
 from refgrad.testing import points
 from refgrad.testing.case import Case
+from refgrad.testing.infinite import Again, in_numbers
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge
 from refgrad.testing.summary import Tally
@@ -108,12 +111,12 @@ class Anchored(Judge):
             if node.op is None:
                 continue
             expected = anchor._tangent(k, node, tangents)
+            again: Again | None = functools.partial(anchor._tangent_again, k, node, tangents)
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
-                expected = exact(np.zeros(self.balls[k].shape), self.fmt)
+                expected, again = exact(np.zeros(self.balls[k].shape), self.fmt), None
             if expected is not None:
-                self.ask(
-                    tally, ("tangents", k), k, node.op.name, expected, f"tangent of {node.op.name} (node {k})"
-                )
+                what = f"tangent of {node.op.name} (node {k})"
+                self.ask(tally, ("tangents", k), k, node.op.name, expected, what, again=again)
         return self.answer(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
@@ -127,6 +130,14 @@ class Anchored(Judge):
             return None
         return self._settled_tangent(node, active, tangents, self.missing(k), expected)
 
+    def _tangent_again(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
+        """The expected tangent of node k with numbers for infinite ones."""
+        numbers = list(tangents)
+        for j in node.of:
+            if tangents[j] is not None:
+                numbers[j] = exact(in_numbers(tangents[j].value, sign, self.fmt), self.fmt)
+        return self._tangent(k, node, numbers)
+
     def reverse(self) -> Verdict:
         """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
 
@@ -135,46 +146,61 @@ class Anchored(Judge):
         tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
-        sent: dict[int, list[tuple[str, Any]]] = {}  # by node: (op to blame, Ball)
+        sent: dict[
+            int, list[tuple[str, Any, Again | None]]
+        ] = {}  # by node: (op to blame, Ball, see Question.again)
         due: set[int] = (
             set()
         )  # nodes that a derivative reaches: the framework may not leave their gradient out
         for k in reversed(self.order):
             node = self.graph.nodes[k]
             if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
-                parts = [x_bar for _, x_bar in sent[k]]
-                expected = arithmetic.fan_in(*parts) if len(parts) > 1 else parts[0]
-                users = list(dict.fromkeys(op for op, _ in sent[k]))
+                users, x_bars, _ = zip(*sent[k], strict=True)
+                blamed = list(dict.fromkeys(users))
                 self.ask(
                     tally,
                     ("cotangents", k),
                     k,
-                    " or ".join(users),
-                    expected,
+                    " or ".join(blamed),
+                    _sum(x_bars),
                     self._gradient_of(node, k),
-                    users,
+                    blamed,
+                    functools.partial(_sum_again, sent[k]),
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
-                values = list(self.balls)
-                values[k] = self.recomputed_value(k)
                 y_bar = points.undefined_outputs(self.missing(k), y_bar)
-                arrived = [
-                    (position, j, self._settled(node, values, position, y_bar, x_bar))
-                    for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
-                ]
+                arrived = self._sends(k, y_bar)
                 due.update(j for _, j, _ in arrived)
                 for position, j, x_bar in [
                     *arrived,
                     *self._nothing(node, k, {position for position, *_ in arrived}),
                 ]:
-                    blamed, part = node.op.name, self.seen.parts.get((k, position))
+                    name, part = node.op.name, self.seen.parts.get((k, position))
+                    again: Again | None = functools.partial(self._sends_again, k, y_bar, position, x_bar)
                     if part is not None:
-                        what = f"what {blamed} (node {k}, operand {position}) sends to node {j}"
-                        self.ask(tally, ("parts", (k, position)), j, blamed, x_bar, what)
-                        blamed, x_bar = "fan_in", exact(part, self.fmt)
-                    sent.setdefault(j, []).append((blamed, x_bar))
+                        what = f"what {name} (node {k}, operand {position}) sends to node {j}"
+                        self.ask(tally, ("parts", (k, position)), j, name, x_bar, what, again=again)
+                        name, x_bar = "fan_in", exact(part, self.fmt)
+                        again = None  # a sum with one infinity is infinite in any order
+                    sent.setdefault(j, []).append((name, x_bar, again))
         return self.answer(tally)
+
+    def _sends(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
+        """What node k is to send back: (position, operand's node, cotangent)."""
+        node, values = self.graph.nodes[k], list(self.balls)
+        values[k] = self.recomputed_value(k)
+        return [
+            (position, j, self._settled(node, values, position, y_bar, x_bar))
+            for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
+        ]
+
+    def _sends_again(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
+        """What node k is to send to one operand (x_bar) with numbers for the infinite elements of y_bar."""
+        if not np.isinf(y_bar).any():
+            return x_bar
+        sent = {i: again for i, _, again in self._sends(k, in_numbers(y_bar, sign, self.fmt))}
+        return sent.get(position, x_bar)
 
     def _patches(self, node: Node, position: int) -> list[points.Patch]:
         """The special points that the operands of a node meet, looked up once."""
@@ -265,3 +291,12 @@ class Anchored(Judge):
             if node.op is None
             else f"gradient of node {k} ({node.op.name})"
         )
+
+
+def _sum(x_bars: Sequence[Any]) -> Any:
+    """What arrives at a value from all its users."""
+    return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
+
+
+def _sum_again(sent: Sequence[tuple[str, Any, Again | None]], sign: float) -> Any:
+    return _sum([again(sign) if again is not None else x_bar for _, x_bar, again in sent])

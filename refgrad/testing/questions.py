@@ -6,6 +6,7 @@ comparison would have caught.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
-from refgrad.testing.compare import Pair, compare_all
+from refgrad.testing.compare import Pair, compare, compare_all
+from refgrad.testing.infinite import Again, undecidable, without
 from refgrad.testing.observation import Observation
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
@@ -28,7 +30,10 @@ _OPEN = Comparison()  # of a question that is not answered yet
 
 @dataclass(slots=True)
 class Question:
-    """One array as it was judged: what was expected there, who is to blame for it, what the comparison found."""
+    """One array as it was judged: what was expected there, who is to blame for it, what the comparison found.
+
+    again   what would be expected with numbers in place of the infinities that arrived; None where none can have
+    """
 
     mode: str
     node: int
@@ -36,6 +41,7 @@ class Question:
     expected: Any
     what: str
     users: list[str] | None
+    again: Again | None
     found: Comparison
 
 
@@ -61,9 +67,10 @@ class Judge:
         expected: Any,
         what: str,
         users: list[str] | None = None,
+        again: Again | None = None,
     ) -> None:
         """Whether the array at a place is what is expected there; ``answer`` compares and counts it."""
-        self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, _OPEN)
+        self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, again, _OPEN)
         self._open.append(place)
 
     def answer(self, tally: Tally) -> Verdict:
@@ -108,7 +115,21 @@ class Judge:
                 pairs.append((getattr(seen, place[0])[place[1]], question.expected, question.what))
         nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
         found = iter(compare_all(pairs, self.fmt, nan=nan))
-        return [Comparison(note=note) if note else next(found) for note in notes]
+        return [
+            Comparison(note=note) if note else self._reconsidered(seen, place, next(found))
+            for place, note in zip(places, notes, strict=True)
+        ]
+
+    def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
+        """What the comparison found, without those wrong elements that an infinite derivative leaves open."""
+        question = self.asked[place]
+        if question.again is None or not any(math.isinf(e.expected) for e in found.wrong):
+            return found
+        got = getattr(seen, place[0])[place[1]]
+        free = undecidable(got, question.expected, question.again)
+        if not free.any():
+            return found
+        return compare(got, without(question.expected, free, self.fmt), self.fmt, question.what)
 
     def _note(self, seen: Observation, place: Place) -> str:
         """What is wrong with the array at a place apart from its numbers, in words."""

@@ -1,0 +1,55 @@
+"""What the tests of elementwise ops share: the ops, operands drawn from their domains, and what differences are good for."""
+
+import numpy as np
+
+from refgrad.bounds import FORMATS
+from refgrad.op import REGISTRY
+from refgrad.ops import (
+    activation,
+    entropy,
+    exponential,
+    hard,
+    hyperbolic,
+    logic,
+    selection,
+    smooth,
+    trigonometric,
+)
+
+FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
+OPS = [op for op in REGISTRY.values() if any(getattr(family, op.name, None) is op for family in FAMILIES)]
+DIFFERENTIABLE = [op for op in OPS if op.signature.differentiable]
+STEPS = [op for op in OPS if not op.signature.differentiable]
+FLOAT64 = FORMATS["float64"]
+WIDE = np.longdouble
+SEEDS = range(12)
+
+
+def by_name(op):
+    return op.name
+
+
+def drawn(op, seed):
+    """Operands from the op's domain, the op as a function of those that are real, and those."""
+    rng = np.random.default_rng([seed, *op.name.encode()])
+    operands, params = op.domain.sample(rng, len(op.signature.operands))
+    operands = [np.asarray(x) for x in operands]
+    real = [k for k, x in enumerate(operands) if x.dtype.kind == "f"]
+
+    def f(*xs):
+        full = list(operands)
+        for k, x in zip(real, xs, strict=True):
+            full[k] = x
+        return op(*full, **params)
+
+    return rng, f, tuple(operands[k] for k in real)
+
+
+def units(y):
+    """Float64's unit roundoff of y: what long double must reach."""
+    return FLOAT64.u * np.abs(y) + FLOAT64.eta
+
+
+def noise(y):
+    """What cancels in the last of the extrapolated differences: long double's rounding of y over their smallest step."""
+    return np.finfo(WIDE).eps * 2.0**12 * np.max(np.abs(y), initial=1.0)
