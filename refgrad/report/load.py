@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import ArgumentError, CaseFileError
+from refgrad.report.expected import Expected, taken_back
 from refgrad.report.fields import Json
 from refgrad.report.lessons import Lesson, Measured
 from refgrad.report.merge import merge
@@ -63,7 +64,7 @@ def load(path: str | Path) -> Run:
 
 _READERS: Mapping[str, Callable[[Json], object]] = {
     "plan": Plan.read, "result": Result.read, "textbook": Lesson.read, "measured": Measured.read, "audit": Audit.read,
-    "item": Finished.read, "crash": Crash.read, "running": Running.read,
+    "item": Finished.read, "crash": Crash.read, "running": Running.read, "expected": Expected.read,
 }  # fmt: skip
 _TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
 
@@ -111,6 +112,7 @@ class _Part:
         audits: dict[tuple[bool, str, str, str], Audit] = {}
         for a in records[Audit]:
             audits[a.key] = a + audits[a.key] if a.key in audits else a
+        results = taken_back(records[Result], records[Expected])
         planned = {name for plan in records[Plan] for name in plan.items}
         lines = [
             self.first,
@@ -119,7 +121,7 @@ class _Part:
             *([self.last] if self.end else []),
         ]
         return Run(
-            self.header, tuple(sorted(records[Result], key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
+            self.header, tuple(sorted(results, key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
             tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
             lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),

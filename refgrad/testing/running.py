@@ -133,6 +133,11 @@ def _time_is_up(_number: int, _frame: FrameType | None) -> None:
     raise CaseTimeout
 
 
+def died(report: Any) -> bool:
+    """Whether a test report says that a worker died over its test: only then xdist, which writes it, knows no phase."""
+    return bool(report.failed) and report.when == "???"
+
+
 def left(results: str | Path) -> list[Left]:
     """The cases without a verdict that the processes of a run have left behind."""
     found = []
