@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,11 +181,3 @@ class Recorder:
 
 def _worker(config: pytest.Config) -> str:
     return str(getattr(config, "workerinput", {}).get("workerid", "main"))
-
-
-def cases_of(report: pytest.TestReport) -> int:
-    """How many cases an item judged, as it said in its user properties (one JSON string, so that it crosses xdist)."""
-    for name, value in report.user_properties:
-        if name == "refgrad":
-            return int(json.loads(str(value))["cases"])
-    return 0

@@ -22,9 +22,14 @@ _SAID = {DISAGREE: "wrong"}  # the word of the table above
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 
-def wants_color(stream: TextIO) -> bool:
-    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def wants_color(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb); a closed one is None."""
+    return (
+        stream is not None
+        and stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def table(run: Run, color: bool = False, against: Against | None = None) -> str:

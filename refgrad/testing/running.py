@@ -161,3 +161,11 @@ def _left(data: dict[str, Any], trace: Path) -> Left:
 def clear(results: str | Path) -> None:
     """Forget what the processes of a run have left behind."""
     shutil.rmtree(folder(results), ignore_errors=True)
+
+
+def put_aside(results: str | Path, elsewhere: str | Path) -> None:
+    """Results are about to be renamed: what their killed run has left behind goes with them, beside the new name."""
+    clear(elsewhere)
+    if left(results):
+        folder(results).replace(folder(elsewhere))
+    clear(results)

@@ -24,5 +24,5 @@ def test_what_a_test_expected_is_known_and_what_it_did_not_is_wrong(make, save, 
 @pytest.mark.parametrize("change", [{"ids": 3}, {"known": None}, {"known": ""}])
 def test_a_line_that_takes_nothing_back_by_name_is_refused(make, save, change):
     line = {"type": "expected", "ids": ["a"], "known": "asked for"} | change
-    with pytest.raises(CaseFileError, match="line 2: .* is expected"):
+    with pytest.raises(CaseFileError, match=r"line 2: .* is expected"):
         load(save([make.header(), line]))
