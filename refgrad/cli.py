@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from refgrad import console
-from refgrad.errors import DeviceMissingError, RefgradError
+from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
 
 DTYPES = (
     "float64",
@@ -197,11 +197,16 @@ def _report(args: argparse.Namespace) -> int:
 
     from refgrad import report
 
+    run = report.merge([report.load(path) for path in args.results])
     page = Path(args.out) if args.out else Path(args.results[0]).parent
     if page.suffix not in (".html", ".htm"):
+        if page.is_file():
+            raise ArgumentError(
+                f"--out {page}: is a file; a folder is expected, or the name of an .html file"
+            )
         page /= "report.html"
     wanted = report.Outputs.wanted(page, args.results, args.baseline, args.junit, args.gitlab, args.github)
-    return report.publish(report.merge([report.load(path) for path in args.results]), wanted)
+    return report.publish(run, wanted)
 
 
 def _ops(_: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -36,6 +37,7 @@ def load(path: str | Path) -> Run:
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     data, torn = _plain(raw) if raw.startswith(_GZIP) else (raw, False)
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors put it there
     parts: list[_Part] = []
     number = 0
     try:
@@ -51,11 +53,12 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
     del raw, data  # the parts hold the lines: a large run needs the room
     if not parts:
-        raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
+        what = "it is torn off before the end of its first line" if torn else "it is empty"
+        raise CaseFileError(f"{path}: not a results file of refgrad: {what}")
     parts[-1].torn |= torn
     if parts[-1].end is None:
         parts[-1].add_unfinished(left(path))
-    runs = [part.run() for part in parts]
+    runs = [part.run(str(path)) for part in parts]
     try:
         return runs[0] if len(runs) == 1 else merge(runs)
     except ArgumentError as error:
@@ -103,7 +106,7 @@ class _Part:
             if line not in known:
                 self.found.append((line, Running(case.worker, case.item, case.id, case.case)))
 
-    def run(self) -> Run:
+    def run(self, source: str) -> Run:
         """The whole. Lines are taken in an order of their own: in the file they stand as workers happened to finish."""
         records: dict[type, list[Any]] = defaultdict(list)
         self.found.sort(key=itemgetter(0))
@@ -126,7 +129,7 @@ class _Part:
             lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
             planned=len(planned), unfinished=tuple(sorted(planned - {f.item for f in records[Finished]})),
-            lines=b"".join(line + b"\n" for line in lines),
+            lines=b"".join(line + b"\n" for line in lines), source=source,
         )  # fmt: skip
 
 
