@@ -10,6 +10,7 @@ import platform
 import secrets
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -318,12 +319,16 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
     """
     from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
-    from refgrad.torch.observe import observe, plain_arithmetic
+    from refgrad.torch.observe import observe, plain_arithmetic, supported
     from refgrad.torch.script import script as standalone
 
     case = Case.load(path)
     if device:
         case = case.on(device)
+    if not supported(case.device, case.dtype):
+        raise DtypeError(
+            f"{path}: its dtype is {case.dtype!r}, in which device {case.device!r} does not compute"
+        )
     size = len(case.graph.order())
     if not script:  # said first: the case may be one that ends the process
         about = f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes"
@@ -343,7 +348,7 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
         reason = f", {v.reason}" if v.reason else ""
         lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")
         if v.message:
-            lines.append(f"  {v.message}")
+            lines.append(textwrap.indent(v.message, "  "))
         lines += [
             f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
             for e in v.wrong
