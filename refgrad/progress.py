@@ -62,9 +62,8 @@ class Progress:
         """Workers that die before they have a test say of none what became of it, and are replaced again and again: end that."""
         self.deaths += bool(error)
         if self.deaths == _DEATHS:
-            why = (
-                f"{_DEATHS} workers in a row died before they had a test to run: {str(error).strip()[-1500:]}"
-            )
+            last = (str(error).strip().splitlines() or [""])[-1]
+            why = f"{_DEATHS} in a row died before they had a test to run: {last}"
             self.lost.append(("workers", why))
             pytest.exit(why)
 
