@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         help="dev: 100 examples, ci: 400, nightly: 8,000 (default: HYPOTHESIS_PROFILE where it is one of these, else ci)",
     )
     suite.add_argument(
-        "--workers", type=_count, help="processes (default: one a core; 0: this one, for a debugger)"
+        "--workers",
+        type=_count,
+        help="processes (default: one a core; 0: this one, for a debugger, and what ends it ends the run)",
     )
     suite.add_argument(
         "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` puts them together"

@@ -17,6 +17,7 @@ from refgrad.testing.results import ResultsFile
 from refgrad.testing.running import died
 
 _BAR = 24  # characters
+_DEATHS = 6  # of workers in a row, none over a test: then the next would die as well
 
 
 class Progress:
@@ -30,6 +31,7 @@ class Progress:
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
         self.unwritten = ""  # why a worker could not record its verdicts
+        self.deaths = 0  # of workers since the last word of a test
 
     def pytest_collection_finish(self, session: Any) -> None:
         """Record what is to be done, so that what was not done has a name."""
@@ -55,8 +57,19 @@ class Progress:
         if report.failed and found not in self.lost:
             self.lost.append(found)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error: object) -> None:
+        """Workers that die before they have a test say of none what became of it, and are replaced again and again: end that."""
+        self.deaths += bool(error)
+        if self.deaths == _DEATHS:
+            last = (str(error).strip().splitlines() or [""])[-1]
+            why = f"{_DEATHS} in a row died before they had a test to run: {last}"
+            self.lost.append(("workers", why))
+            pytest.exit(why)
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count the cases of a finished item (pytest calls this in the main process)."""
+        self.deaths = 0
         if report.when == "call" or report.failed:
             self.done += self.sizes.pop(_name(report.nodeid), 0)
             self.failed += int(report.failed)

@@ -145,7 +145,11 @@ def test_the_action_runs(action: dict[str, Any], tmp_path: Path) -> None:
     assert (tmp_path / "summary").read_text().startswith("## ✅ refgrad: exit 0")
     assert "::stop-commands::" in judged.stdout
     [keep] = [step for step in action["runs"]["steps"] if "uses" in step]
+    assert keep["if"].startswith("${{ always() && ")  # a job out of time counts as cancelled
     kept = given(action, keep["with"]["path"]).split()
+    running = "refgrad-report/results.jsonl.running/"  # there while a run goes on, and where one was killed
+    assert kept.count(running) == 1
+    kept.remove(running)
     assert all((tmp_path / name).is_file() for name in kept), kept
     assert {p.name for p in (tmp_path / "refgrad-report").iterdir()} == {Path(name).name for name in kept}
 

@@ -97,6 +97,23 @@ def test_what_a_worker_died_over_and_what_cannot_be_collected_is_kept(tmp_path: 
     assert shown.lost == [("b", "crashed while running 'b'"), ("f.py", "no such module")]
 
 
+def test_workers_that_die_one_after_the_other_without_a_test_end_the_run(tmp_path: Path) -> None:
+    shown = Progress(10, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+    dead = SimpleNamespace(nodeid="f.py::b", when="???", failed=True, longrepr="crashed while running 'b'")
+    for _ in range(50):  # each over a test of its own: all of them are to be named
+        shown.pytest_testnodedown("Not properly terminated")
+        shown.pytest_runtest_logreport(dead)
+        shown.pytest_testnodedown(None)  # of one that ended well
+    for _ in range(5):
+        shown.pytest_testnodedown("first\nImportError: no torch")
+    with pytest.raises(pytest.exit.Exception):
+        shown.pytest_testnodedown("first\nImportError: no torch")
+    assert shown.lost[-1] == (
+        "workers",
+        "6 in a row died before they had a test to run: ImportError: no torch",
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0, "0 s"), (99.4, "99 s"), (100, "2 min"), (3600, "60 min"), (7500, "2 h 05 min")]
 )

@@ -100,6 +100,21 @@ def test_a_worker_that_dies_leaves_the_case_it_died_over(tmp_path: Path, fault: 
     assert not (tmp_path / "out" / "results.jsonl.running").exists()
 
 
+def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import os\nif os.environ.get('PYTEST_XDIST_WORKER'): raise ImportError('no libcuda')\n"
+    )
+    env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "broken"}
+    done = subprocess.run(
+        command(tmp_path / "out"), env=env, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    [crash] = load(tmp_path / "out" / "results.jsonl").crashes
+    assert crash.item == "workers"
+    assert "died before they had a test to run" in crash.reason
+    assert "no libcuda" in crash.reason
+
+
 def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(tmp_path: Path) -> None:
     done, found = run(tmp_path, "while True: time.sleep(0.01)", "--time-limit", "6")
     _, case = victim(tmp_path)
