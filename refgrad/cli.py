@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         help="graphs, mlp, softmax, matmul, ops or textbook (repeatable; default: all)",
     )
     suite.add_argument(
+        "--op",
+        action="append",
+        metavar="NAME",
+        help="judge this op alone: the family ops draws nothing else (repeatable; `refgrad ops` lists them)",
+    )
+    suite.add_argument(
         "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the devices have"
     )
     suite.add_argument(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class RefgradError(Exception):
     """Base of all errors that refgrad raises on purpose."""
@@ -24,7 +26,7 @@ class ArgumentError(RefgradError, ValueError):
 
 
 class DtypeError(RefgradError, TypeError):
-    """An argument has a dtype that cannot be differentiated (integer, boolean, complex, object)."""
+    """An argument has a dtype that cannot be differentiated (integer, boolean, complex, object), or is no NumPy array at all."""
 
 
 class GraphError(RefgradError, ValueError):
@@ -53,3 +55,17 @@ class GradientMismatch(RefgradError, AssertionError):
     def __init__(self, message: str, report: object = None) -> None:
         super().__init__(message)
         self.report = report
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a torch.Tensor or of a class derived from it, found out without importing torch."""
+    return any(t.__name__ == "Tensor" and t.__module__.partition(".")[0] == "torch" for t in type(x).__mro__)
+
+
+def refuse_tensor(x: Any, what: str) -> None:
+    """Raises DtypeError where x is a torch tensor; ``what`` names it in the message."""
+    if is_tensor(x):
+        raise DtypeError(
+            f"{what} is a torch tensor; a NumPy array is expected. Pass x.detach().numpy(); what torch code computes is judged by "
+            "refgrad.torch.gradcheck."
+        )

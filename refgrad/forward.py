@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import Op, Params, apply, shape_of
+from refgrad.op import Op, Params, apply, real, shape_of
 from refgrad.quiet import quietly
 from refgrad.trace import TracedArray
 
@@ -78,4 +78,4 @@ def _fit(y_dot: Array, y: Array, op: Op) -> Array:
                 f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}"
             )
         y_dot = np.broadcast_to(y_dot, y.shape)
-    return y_dot if y_dot.dtype == y.dtype else y_dot.astype(y.dtype)
+    return y_dot if y_dot.dtype == y.dtype else real(y_dot, op).astype(y.dtype)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import ArgumentError, DtypeError
+from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
 from refgrad.op import Traced
 from refgrad.ops import activation, entropy, hard, normalization, smooth
 
@@ -299,6 +299,7 @@ def multiclass_hinge(scores: Array, labels: Array, margin: float = 1.0, reductio
 def _array(x: Any) -> Array:
     if isinstance(x, Traced):
         return x
+    refuse_tensor(x, "an argument of a function of refgrad.nn")
     x = np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(np.float64) if x.dtype.kind in "iub" else _refuse(x)
 

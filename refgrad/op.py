@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.domain import REAL, Domain, Special
-from refgrad.errors import NoRuleError, RegistrationError
+from refgrad.errors import DtypeError, NoRuleError, RegistrationError, TracingError
 
 Rule = Callable[..., Any]
 Params = dict[str, Any]
@@ -56,6 +56,27 @@ class Traced:
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         """Apply ``op``; ``top`` is the operand of the highest level, which decides the interpreter."""
         raise NotImplementedError
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What torch calls where one of its functions meets a traced array."""
+        raise TracingError(
+            f"torch's {getattr(function, '__name__', function)} was called with an array that refgrad traces. Write the function in "
+            "NumPy (np.sin, not torch.sin; rg.nn.softmax and others for what NumPy lacks)."
+        )
+
+
+def real(x: Any, op: Op) -> Any:
+    """A tangent or cotangent as it is; raises DtypeError where a complex operand made it complex, and half of it would be lost."""
+    if x.dtype.kind == "c":
+        raise DtypeError(
+            f"op {op.name!r} met an operand of dtype {x.dtype}. Complex numbers are not differentiated: compute with real and "
+            "imaginary parts as two real arrays."
+        )
+    return x
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,9 +55,9 @@ class Progress:
 
     def _show(self) -> None:
         elapsed = time.monotonic() - self.start
-        left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
-        failed = f", {self.failed} items failing" if self.failed else ""
-        text = f"{self.done:,} of {self.total:,} cases, {elapsed:.0f} s, about {left:.0f} s left{failed}"
+        left = f", about {elapsed / self.done * (self.total - self.done):.0f} s left" if self.done else ""
+        failed = f", {self.failed} item{'s' * (self.failed > 1)} failing" if self.failed else ""
+        text = f"{self.done:,} of {self.total:,} cases, {elapsed:.0f} s{left}{failed}"
         if sys.stderr.isatty():
             filled = min(24, 24 * self.done // max(self.total, 1))
             print(f"\r[{'#' * filled}{'.' * (24 - filled)}] {text}   ", end="", file=sys.stderr, flush=True)

@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--refgrad-family", action="append", default=None, help="a family to run (repeatable; default: all)"
     )
+    group.addoption(
+        "--refgrad-op",
+        action="append",
+        default=None,
+        help="an op that the family ops is to draw (repeatable; default: all)",
+    )
     group.addoption("--refgrad-dtype", action="append", default=None, help="a dtype to judge (repeatable)")
     group.addoption("--refgrad-device", action="append", default=None, help="a device to judge (repeatable)")
     group.addoption(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, shape_of
+from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
 from refgrad.ops import arithmetic
 from refgrad.trace import TracedArray
 
@@ -127,7 +127,7 @@ def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
                 f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}"
             )
         x_bar = unbroadcast(x_bar, shape)
-    return x_bar if x_bar.dtype == dtype else x_bar.astype(dtype)
+    return x_bar if x_bar.dtype == dtype else real(x_bar, op).astype(dtype)
 
 
 def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:

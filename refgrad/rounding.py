@@ -26,7 +26,7 @@ class Ball(TracedArray):
     results    what ops on this very Ball came to, where they are remembered (see ``remembering``); else None
     """
 
-    __slots__ = ("_carried", "fmt", "radius", "results", "value")
+    __slots__ = ("_carried", "_unknown", "fmt", "radius", "results", "value")
     level = 0
     results: dict[Any, Any] | None
 
@@ -37,7 +37,8 @@ class Ball(TracedArray):
         self.results = None
 
     def become(self, other: Any) -> None:
-        self.value, self.radius, self._carried = other.value, other.radius, other.carried()
+        self.value, self.radius = other.value, other.radius
+        self._carried, self._unknown = other.carried(), other._unknown
 
     def carried(self) -> Array:
         """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
@@ -45,11 +46,14 @@ class Ball(TracedArray):
             return self._carried
         except AttributeError:
             self._carried = radius = self.radius
+            self._unknown = None
         if self.value.dtype.kind == "f":
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
-            if np.count_nonzero(size > self.fmt.max):
+            if np.count_nonzero(size <= self.fmt.max) < size.size:
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
+                unknown = ~np.isfinite(self._carried)
+                self._unknown = unknown if unknown.any() else None
         return self._carried
 
     @classmethod
@@ -67,9 +71,25 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
-    if radius is None and y.dtype.kind == "b":
-        return y
+    if y.dtype.kind == "b":
+        return y if radius is None else Ball(y, radius, fmt)
+    if any(b._unknown is not None for b in balls):
+        radius = _without_promise(op, y, radius, xs, balls, params)
     return Ball(y, radius, fmt)
+
+
+def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
+    """The radius, endless wherever the op hands NaN on: an operand about which nothing is known may be NaN in the run.
+
+    A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN. What the rules say
+    of an infinite result is left to them: at a pole it is expected, whatever the radius.
+    """
+    planted = [
+        x if b._unknown is None else np.where(b._unknown, np.nan, x) for x, b in zip(xs, balls, strict=True)
+    ]
+    with quiet():
+        handed_on = np.isnan(op.forward(*planted, **params)) & np.isfinite(y)
+    return np.where(handed_on, np.inf, 0.0 if radius is None else radius)
 
 
 def _in_range(x: Array, fmt: Format) -> Array:
@@ -83,7 +103,7 @@ def _in_range(x: Array, fmt: Format) -> Array:
 def exact(x: Array, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
     ball = Ball(np.asarray(x).astype(fmt.wide, copy=False), None, fmt)
-    ball._carried = None  # it came from the format, so it has not overflowed there
+    ball._carried = ball._unknown = None  # it came from the format, so it has not overflowed there
     return ball
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import importlib.util
 import os
 import platform
@@ -31,6 +32,7 @@ from refgrad.testing.verdict import DISAGREE, ERROR
 if TYPE_CHECKING:
     from refgrad.progress import Progress
 
+SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family whose items are written down, not generated
 GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
@@ -54,8 +56,12 @@ def location() -> tuple[str, Path]:
 
 def families() -> dict[str, Any]:
     """The families of generated cases by name."""
+    return dict(_families().FAMILIES)
+
+
+def _families() -> Any:
     package, _ = location()
-    return dict(importlib.import_module(f"{package}.families").FAMILIES)
+    return importlib.import_module(f"{package}.families")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,15 +74,18 @@ def run(args: argparse.Namespace) -> int:
 
     generated = families()
     known = [*generated, TEXTBOOK]
-    wanted = args.family or known
+    among = list(dict.fromkeys(args.op or ()))
+    wanted = args.family or ([SINGLE] if among else known)
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
+    _check_ops(among, wanted)
     shard = Shard.read(args.shard) if args.shard else None
     missing = _missing(observe, args.require_device or ())
     devices = args.device or _present(observe)
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     default = _formats() if wanted == [TEXTBOOK] else DTYPES
     dtypes = [d for d in args.dtype or default if _judged(observe, d, devices, asked=bool(args.dtype))]
+    dtypes = _having(among, dtypes)
     items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
     if wanted == [TEXTBOOK] and not items:
         raise ArgumentError(f"the family {TEXTBOOK} is for {' and '.join(_formats())}, not for {dtypes}")
@@ -108,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = _pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers)
+    arguments += [f"--refgrad-op={name}" for name in among]
     arguments += [f"--refgrad-shard={shard}"] if shard else []
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
     with _ended_by_the_system():
@@ -119,6 +129,31 @@ def run(args: argparse.Namespace) -> int:
     except ResultsWriteError as error:  # what is there is a partial run, and is shown as one
         print(f"refgrad: {error}", file=sys.stderr)
     return report.publish(report.load(path), outputs)
+
+
+def _check_ops(among: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise ArgumentError for ops that are not drawn, and for families that do not draw single ops."""
+    names = _families().NAMES
+    unknown = [name for name in among if name not in names]
+    if unknown:
+        like = difflib.get_close_matches(unknown[0], names, 3)
+        raise ArgumentError(
+            f"no op named {unknown[0]!r} is drawn by the family {SINGLE}{'; did you mean ' + ' or '.join(like) + '?' if like else ''} "
+            "`refgrad ops` lists those that have a derivative and a counterpart in torch"
+        )
+    if among and set(wanted) != {SINGLE}:
+        others = sorted(set(wanted) - {SINGLE})
+        raise ArgumentError(
+            f"--op chooses among single ops, and the families {others} draw programs of many: leave them out"
+        )
+
+
+def _having(among: Sequence[str], dtypes: list[str]) -> list[str]:
+    """Of the dtypes those in which torch has one of the ops. Raises DtypeError where there is none."""
+    there = [d for d in dtypes if _families().names_in(d, among)]
+    if not there:
+        raise DtypeError(f"torch has none of the ops {list(among)} in {' or '.join(dtypes)}")
+    return there
 
 
 def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: float) -> None:

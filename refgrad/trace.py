@@ -129,7 +129,7 @@ class TracedArray(Traced):
     def __float__(self) -> float:
         raise self._lost(
             "float(x)",
-            "Use NumPy functions instead of math functions (np.sin, not math.sin), and keep x as it is.",
+            "Use NumPy functions instead of math functions (np.sin, not math.sin), and np.stack instead of a[i] = x.",
         )
 
     def __int__(self) -> int:

@@ -12,16 +12,29 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arguments import (
+    Argnums,
+    argnums_of,
+    array,
+    called,
+    chosen,
+    fitting,
+    function,
+    leaves_of,
+    names_of,
+    outline,
+    placed,
+    result,
+)  # fmt: skip
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.forward import Dual
-from refgrad.op import Traced, new_level
+from refgrad.op import new_level
 from refgrad.quiet import quietly
 from refgrad.reverse import Tape, Var, pull_back
-from refgrad.tree import flatten, leaves_as, paths, same_structure
+from refgrad.tree import flatten, leaves_as, same_structure
 
 Array = Any
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -31,24 +44,30 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 
     Raises DtypeError for integer, boolean and complex primals, ArgumentError for a cotangent that does not fit.
     """
-    leaves, rebuild = flatten(primals)
-    leaves = _differentiable(leaves, paths(primals, "argument "), "vjp")
+    return _vjp(f, primals, names_of(primals), "vjp")
+
+
+def _vjp(
+    f: Function, primals: Sequence[Any], names: Sequence[str], who: str
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    function(f, who)
+    leaves, rebuild = leaves_of(primals, names, who)
     tape = Tape(new_level())
     inputs = [tape.input(x) for x in leaves]
     places = [x.index for x in inputs]
-    result = f(*rebuild(inputs))
-    outputs, rebuild_result = flatten(result)
-    values = [_lower(y, tape) for y in outputs]
+    y_tree = called(f, rebuild(inputs))
+    outputs, rebuild_result = flatten(y_tree)
+    values = [_lower(y, tape, who) for y in outputs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        if not same_structure(result, cotangent):
+        if not same_structure(y_tree, cotangent):
             raise ArgumentError(
-                f"vjp: the cotangent has the structure {_outline(cotangent)}, the value of f has {_outline(result)}"
+                f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(y_tree)}"
             )
-        cotangents = leaves_as(cotangent, result)
+        cotangents = leaves_as(cotangent, y_tree)
         total: list[Any] = [None] * len(leaves)
         for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
-            y_bar = _fitting(y_bar, value, "vjp: a cotangent")
+            y_bar = fitting(y_bar, value, "vjp: a cotangent")
             if isinstance(y, Var) and y.tape is tape:
                 for k, x_bar in enumerate(quietly(pull_back, tape, y.index, y_bar, places)):
                     total[k] = (
@@ -66,26 +85,35 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value of f and its derivative along ``tangents``, both with the structure of the value.
 
+    ``primals`` and ``tangents`` are tuples, with one entry for each argument of f.
+
     Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer or complex primals.
     """
+    return _jvp(f, primals, tangents, "jvp")
+
+
+def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str) -> tuple[Any, Any]:
+    function(f, who)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentError(
-            f"jvp: primals and tangents are tuples, one entry an argument; got {_outline(primals)} and {_outline(tangents)}"
+            f"{who}: primals and tangents are tuples, with one entry for each argument; got {outline(primals)} and {outline(tangents)}. "
+            f"Write {who}(f, (x,), (x_dot,))."
         )
     if not same_structure(tuple(primals), tuple(tangents)):
         raise ArgumentError(
-            f"jvp: tangents have the structure {_outline(tangents)}, primals have {_outline(primals)}"
+            f"{who}: tangents have the structure {outline(tangents)}, primals have {outline(primals)}"
         )
-    leaves, rebuild = flatten(tuple(primals))
-    names = paths(tuple(primals), "argument ")
-    leaves = _differentiable(leaves, names, "jvp")
+    names = names_of(primals)
+    leaves, rebuild = leaves_of(primals, names, who)
     level = new_level()
     duals = []
     for x, x_dot, name in zip(leaves, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
-        duals.append(Dual(x, _fitting(x_dot, x, f"jvp: the tangent of {name}"), level))
-    outputs, rebuild_result = flatten(f(*rebuild(duals)))
+        duals.append(Dual(x, fitting(x_dot, x, f"{who}: the tangent of {name}"), level))
+    outputs, rebuild_result = flatten(called(f, rebuild(duals)))
     mine = [isinstance(y, Dual) and y.level == level for y in outputs]
-    values = [y.value if m else _array(y) for y, m in zip(outputs, mine, strict=True)]
+    values = [
+        result(y.value if m else y, f"{who}: what f returned") for y, m in zip(outputs, mine, strict=True)
+    ]
     y_dots = [y.tangent if m else _zeros(value) for y, m, value in zip(outputs, mine, values, strict=True)]
     return rebuild_result(values), rebuild_result(y_dots)
 
@@ -97,23 +125,31 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
     Raises ArgumentError unless f returns one real number, DtypeError for integer, boolean and complex arguments.
     """
+    return _value_and_grad(f, argnums, "value_and_grad")
+
+
+def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
+    function(f, who)
+    argnums = argnums_of(argnums, who)
 
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        chosen, positions = _chosen(args, argnums, "grad")
-        leaves, rebuild = flatten(chosen)
-        leaves = _differentiable(leaves, paths(chosen, "argument "), "grad")
+        some, positions = chosen(args, argnums, who, kwargs)
+        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
         tape = Tape(new_level())
         inputs = [tape.input(x) for x in leaves]
         places = [x.index for x in inputs]
-        y = f(*_placed(args, positions, rebuild(inputs)), **kwargs)
-        value: Any = y if isinstance(y, (tuple, list, dict)) else _lower(y, tape)
+        y = called(f, placed(args, positions, rebuild(inputs)), kwargs)
+        value: Any = y if isinstance(y, (tuple, list, dict)) else _lower(y, tape, who)
         if isinstance(y, (tuple, list, dict)) or value.shape != ():
             raise ArgumentError(
-                f"grad: f must return a single number, got {_outline(value)}. "
+                f"{who}: f must return a single number, got {outline(value)}. "
                 "Use jacrev, or vjp with a cotangent, for functions of more outputs."
             )
         if value.dtype.kind != "f":
-            raise DtypeError(f"grad: f must return a real floating-point number, got dtype {value.dtype}")
+            raise DtypeError(
+                f"{who}: f must return a real floating-point number, got dtype {value.dtype}. "
+                "Integers and booleans (np.argmax, x > 0) have no gradient."
+            )
         traced = isinstance(y, Var) and y.tape is tape
         bars = (
             quietly(pull_back, tape, y.index, value.dtype.type(1), places) if traced else [None] * len(leaves)
@@ -125,20 +161,23 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:
-    """The gradient function of scalar f; see value_and_grad."""
-    both = value_and_grad(f, argnums)
+    """The gradient function of scalar f: ``grad(f)(*args)`` has the structure, shape and dtype of the argument. See value_and_grad."""
+    both = _value_and_grad(f, argnums, "grad")
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
 def jacrev(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by reverse mode, one pullback an output element: shape output.shape + argument.shape.
+    """Jacobians by reverse mode, with one pullback for each element of the output: shape output.shape + argument.shape.
 
     Where results or arguments are nested, the Jacobian has the structure of the result, with the argument's inside.
     """
+    function(f, "jacrev")
+    argnums = argnums_of(argnums, "jacrev")
 
-    def call(*args: Any) -> Any:
-        chosen, positions = _chosen(args, argnums, "jacrev")
-        value, pullback = vjp(lambda *xs: f(*_placed(args, positions, xs)), *chosen)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        some, positions = chosen(args, argnums, "jacrev", kwargs)
+        names = names_of(some, positions)
+        value, pullback = _vjp(lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev")
         outputs, rebuild = flatten(value)
         blocks = []
         for k, y in enumerate(outputs):
@@ -146,29 +185,36 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
                 pullback(rebuild([unit if j == k else _zeros(v) for j, v in enumerate(outputs)]))
                 for unit in _units(y)
             ]
-            blocks.append(_stacked(rows, chosen, y, argnums))
+            blocks.append(_stacked(rows, some, y, argnums))
         return rebuild(blocks)
 
     return call
 
 
 def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by forward mode, one tangent an argument element; shapes and structure as jacrev."""
+    """Jacobians by forward mode, with one tangent for each element of the argument; shapes and structure as jacrev."""
+    return _jacfwd(f, argnums, "jacfwd")
 
-    def call(*args: Any) -> Any:
-        chosen, positions = _chosen(args, argnums, "jacfwd")
-        leaves, rebuild = flatten(chosen)
-        leaves = [_array(x) for x in leaves]
+
+def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
+    function(f, who)
+    argnums = argnums_of(argnums, who)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        some, positions = chosen(args, argnums, who, kwargs)
+        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
         columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
         value: Any = None
         for k, x in enumerate(leaves):
             columns.append([])
             for unit in _units(x):
                 tangents = rebuild([unit if j == k else _zeros(v) for j, v in enumerate(leaves)])
-                value, y_dot = jvp(lambda *xs: f(*_placed(args, positions, xs)), chosen, tangents)
+                value, y_dot = _jvp(
+                    lambda *xs: f(*placed(args, positions, xs), **kwargs), some, tangents, who
+                )
                 columns[k].append(flatten(y_dot)[0])
         if value is None:
-            value = f(*args)
+            value = f(*args, **kwargs)
         outputs, rebuild_result = flatten(value)
         blocks = []
         for m, y in enumerate(outputs):
@@ -189,72 +235,24 @@ def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
     """Second derivatives of f, forward over reverse: shape output.shape + argument.shape + argument.shape."""
-    return jacfwd(jacrev(f, argnums), argnums)
+    function(f, "hessian")
+    argnums = argnums_of(argnums, "hessian")
+    return _jacfwd(jacrev(f, argnums), argnums, "hessian")
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """Hessian of scalar f times ``tangents``, forward over reverse, without the Hessian: a tuple like ``primals``."""
-    argnums = tuple(range(len(primals)))
-    return jvp(grad(f, argnums), primals, tangents)[1]
+    function(f, "hvp")
+    count = len(primals) if isinstance(primals, (tuple, list)) else 1
+    return _jvp(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
 
 
-# --- arguments ----------------------------------------------------------------------------------------------------
-
-
-def _array(x: Any) -> Array:
-    return x if isinstance(x, (Traced, np.ndarray, np.generic)) else np.asarray(x)
-
-
-def _lower(y: Any, tape: Tape) -> Array:
-    return y.value if isinstance(y, Var) and y.tape is tape else _array(y)
+def _lower(y: Any, tape: Tape, who: str) -> Array:
+    return result(y.value if isinstance(y, Var) and y.tape is tape else y, f"{who}: what f returned")
 
 
 def _zeros(x: Array) -> Array:
     return np.zeros(x.shape, x.dtype)
-
-
-def _differentiable(leaves: list[Any], names: list[str], who: str) -> list[Array]:
-    arrays = [_array(x) for x in leaves]
-    for x, name in zip(arrays, names, strict=True):
-        if x.dtype.kind != "f":
-            advice = {
-                "c": "Complex numbers are not supported: pass real and imaginary parts as two real arrays.",
-                "i": "Pass floating-point numbers: x.astype(float).", "u": "Pass floating-point numbers: x.astype(float).",
-                "b": "A boolean cannot be differentiated: keep it out of the differentiated arguments (argnums).",
-            }.get(x.dtype.kind, "Pass arrays of numbers.")  # fmt: skip
-            raise DtypeError(
-                f"{who}: {name} has dtype {x.dtype}; float16, float32, float64 or long double is expected. {advice}"
-            )
-    return arrays
-
-
-def _fitting(x: Any, like: Array, what: str) -> Array:
-    x = _array(x)
-    if x.shape != like.shape:
-        raise ArgumentError(
-            f"{what} has shape {x.shape}, its value has shape {like.shape}; they must be equal"
-        )
-    if x.dtype.kind not in "fiub":
-        raise DtypeError(f"{what} has dtype {x.dtype}; a real dtype is expected")
-    return x if x.dtype == like.dtype else x.astype(like.dtype)
-
-
-def _chosen(args: tuple[Any, ...], argnums: Argnums, who: str) -> tuple[tuple[Any, ...], tuple[int, ...]]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for k in positions:
-        if not isinstance(k, int) or not -len(args) <= k < len(args):
-            raise ArgumentError(
-                f"{who}: argnums={argnums!r} names argument {k!r}, but f was called with {len(args)} positional arguments"
-            )
-    positions = tuple(k % len(args) for k in positions)
-    return tuple(args[k] for k in positions), positions
-
-
-def _placed(args: tuple[Any, ...], positions: tuple[int, ...], new: Sequence[Any]) -> list[Any]:
-    placed = list(args)
-    for k, x in zip(positions, new, strict=True):
-        placed[k] = x
-    return placed
 
 
 def _units(x: Array) -> Any:
@@ -265,22 +263,12 @@ def _units(x: Array) -> Any:
         yield unit.reshape(x.shape)
 
 
-def _stacked(rows: list[Any], chosen: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
-    leaves, rebuild = flatten(chosen)
+def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
+    leaves, rebuild = flatten(some)
     flat_rows = [flatten(row)[0] for row in rows]
     jacobians = []
-    for k, x in enumerate(map(_array, leaves)):
+    for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):
         flat = np.stack([row[k] for row in flat_rows]) if rows else np.zeros((0, *x.shape), x.dtype)
         jacobians.append(np.reshape(flat, y.shape + x.shape))
     block = rebuild(jacobians)
     return block[0] if isinstance(argnums, int) else block
-
-
-def _outline(tree: Any) -> str:
-    """A structure in words, shapes instead of arrays."""
-    if isinstance(tree, dict):
-        return "{" + ", ".join(f"{k!r}: {_outline(v)}" for k, v in tree.items()) + "}"
-    if isinstance(tree, (tuple, list)):
-        inner = ", ".join(_outline(x) for x in tree)
-        return f"({inner})" if isinstance(tree, tuple) else f"[{inner}]"
-    return f"shape {np.shape(tree)}" if not isinstance(tree, Traced) else f"shape {tree.shape}"

@@ -39,6 +39,15 @@ def _extension() -> Any:
 
 ext = _extension()
 page = pytest.mark.parametrize("page", PAGES, ids=NAMES)
+OUTSIDE = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "reports" / "README.md",
+]
+prose = pytest.mark.parametrize(
+    "page", PAGES + OUTSIDE, ids=[*NAMES, *[p.relative_to(ROOT).as_posix() for p in OUTSIDE]]
+)
 
 
 def test_there_are_pages_and_blocks() -> None:
@@ -110,9 +119,9 @@ def test_data_blocks_can_be_read(page: Path) -> None:
             pytest.importorskip("yaml").safe_load(block.text)
 
 
-@page
+@prose
 def test_commands_exist(page: Path) -> None:
-    """Commands are not run (they install, or take minutes), but refgrad parses them and noxfile.py has their sessions."""
+    """Commands are not run (they install, or take minutes), but refgrad parses them, and sessions, tests and scripts are there."""
     from refgrad.cli import _parser
 
     sessions = set(
@@ -132,6 +141,10 @@ def test_commands_exist(page: Path) -> None:
                     assert words[words.index("-s") + 1].partition("-")[0] in sessions, line
                     if "conformance" in words and "--" in words:
                         _parser().parse_args(["conformance", *words[words.index("--") + 1 :]])
+                files = [ROOT / w for w in words if w.startswith("tests/")]
+                assert all(f.exists() for f in files), line
+                if "-k" in words and all(f.is_file() for f in files):
+                    assert any(words[words.index("-k") + 1] in f.read_text() for f in files), line
 
 
 # --- links ---
@@ -150,7 +163,7 @@ def links(path: Path) -> list[str]:
     return [t for t in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", t)]
 
 
-@page
+@prose
 def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         target, _, anchor = link.partition("#")
@@ -168,6 +181,15 @@ def test_every_page_is_reached_from_the_index() -> None:
                 for name in filter(None, block.text.split("\n")):
                     listed.update(index.parent.glob(f"{name}.md"))
     assert set(PAGES) == listed
+
+
+def test_the_index_of_findings_calls_each_page_by_its_title() -> None:
+    index = DOCS / "findings" / "index.md"
+    named = dict(re.findall(r"^- \[(.*)\]\((.*\.md)\)$", index.read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {p for p in PAGES if p.parent == index.parent} - {index}
+    assert {index.parent / link for link in named.values()} == pages
+    for title, link in named.items():
+        assert (index.parent / link).read_text(encoding="utf-8").startswith(f"# {title}\n"), link
 
 
 def test_the_checks_of_links_see_links() -> None:

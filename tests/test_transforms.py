@@ -100,7 +100,7 @@ def test_argnums(transform: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("transform", [grad, value_and_grad, jacfwd, jacrev, hessian])
-@pytest.mark.parametrize("argnums", [1, -2, (0, 5), "a"])
+@pytest.mark.parametrize("argnums", [1, -2, (0, 5)])
 def test_wrong_argnums_are_named(transform: Callable[..., Any], argnums: Any) -> None:
     with pytest.raises(
         ArgumentError, match=r"argnums=.* names argument .*, but f was called with 1 positional argument"
@@ -278,17 +278,17 @@ WRONG_DTYPES = {
 @pytest.mark.parametrize("name", WRONG_DTYPES)
 def test_arguments_that_cannot_be_differentiated_are_named(name: str) -> None:
     x, message = WRONG_DTYPES[name]
-    with pytest.raises(DtypeError, match=r"grad: argument \[0\].*" + message):
+    with pytest.raises(DtypeError, match=r"grad: argument 0.*" + message):
         grad(lambda x: 1.0)(x)
-    with pytest.raises(DtypeError, match=r"vjp: argument \[0\]\.p\[1\].*" + message):
+    with pytest.raises(DtypeError, match=r"vjp: argument 0\.p\[1\].*" + message):
         vjp(lambda x: 1.0, {"p": (1.0, x)})
-    with pytest.raises(DtypeError, match=r"jvp: argument \[0\].*" + message):
+    with pytest.raises(DtypeError, match=r"jvp: argument 0.*" + message):
         jvp(lambda x: 1.0, (x,), (x,))
 
 
 def test_tangents_fit_their_primals() -> None:
     with pytest.raises(
-        ArgumentError, match=r"the tangent of argument \[0\]\.a has shape \(2,\), its value has shape \(3,\)"
+        ArgumentError, match=r"the tangent of argument 0\.a has shape \(2,\), its value has shape \(3,\)"
     ):
         jvp(lambda p: p["a"], ({"a": X},), ({"a": X[:2]},))
     with pytest.raises(
@@ -298,7 +298,9 @@ def test_tangents_fit_their_primals() -> None:
         jvp(lambda x: x, (X,), (X, X))
     with pytest.raises(ArgumentError, match="tangents have the structure"):
         jvp(lambda p: p["a"], ({"a": X},), ({"b": X},))
-    with pytest.raises(ArgumentError, match="primals and tangents are tuples, one entry an argument"):
+    with pytest.raises(
+        ArgumentError, match="primals and tangents are tuples, with one entry for each argument"
+    ):
         jvp(lambda x: x, X, X)
     with pytest.raises(
         DtypeError, match=r"tangent of argument .* dtype complex128; a real dtype is expected"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Collection
 
 from refgrad.testing.case import Case
 from refgrad.testing.source import Source
@@ -10,7 +11,7 @@ from refgrad.testing.source import Source
 from .graphs import graphs
 from .matmul import matmul
 from .mlp import mlp
-from .ops import ops
+from .ops import NAMES, names_in, ops
 from .softmax import softmax
 
 FAMILIES: dict[str, Callable[[Source, str], Case]] = {
@@ -20,3 +21,11 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "matmul": matmul,
     "ops": ops,
 }
+
+
+def family(name: str, among: Collection[str] = ()) -> Callable[[Source, str], Case]:
+    """A family by name; ``ops`` draws those ``among`` its names alone, where some are given."""
+    return functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
+
+
+__all__ = ["FAMILIES", "NAMES", "family", "graphs", "matmul", "mlp", "names_in", "ops", "softmax"]

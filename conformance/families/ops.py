@@ -8,6 +8,7 @@ from their record's sampler, salted the same way.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -225,9 +226,15 @@ def draw_plain(source: Source, op: Op) -> Drawn:
     return [np.asarray(x) for x in operands], {**op.signature.defaults, **params}
 
 
-def ops(source: Source, dtype: str) -> Case:
+def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
+    """The ops that are drawn in a format: all that torch has in it, or those of them that were asked for."""
+    names = IN_HALF if dtype in ABSENT else NAMES
+    return tuple(name for name in names if name in among) if among else names
+
+
+def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
-    op = REGISTRY[source.choice(IN_HALF if dtype in ABSENT else NAMES)]
+    op = REGISTRY[source.choice(names_in(dtype, among))]
     operands, params = draw(source, op, dtype)
     graph, inputs = Graph(), {}
     for x in operands:

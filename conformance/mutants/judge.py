@@ -81,7 +81,7 @@ def _kernel(mutant: Mutant, kernel: Backward, args: Args, dtype: str, seed: int)
         got = kernel(y_bar.copy(), *[np.copy(x) for x in args])
         got = got if isinstance(got, tuple) else (got,)
         for k, x_bar in zip(active, expected, strict=True):
-            what = f"gradient of argument [{k}]"
+            what = f"gradient of argument {k}"
             same = np.asarray(got[k]).dtype == np.asarray(args[k]).dtype
             strange = f"{what} has dtype {np.asarray(got[k]).dtype}, expected {np.asarray(args[k]).dtype}"
             tally.add(-1, mutant.op, compare(got[k], x_bar, fmt, what) if same else Comparison(note=strange))

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arguments import function, names_of
 from refgrad.draw.fold import fold
 from refgrad.draw.picture import Picture, checked, find, picture
 from refgrad.draw.steps import walk
 from refgrad.draw.svg import svg
-from refgrad.errors import GraphError
+from refgrad.errors import GraphError, refuse_tensor
 from refgrad.graph import Graph
 from refgrad.tree import flatten
 
@@ -46,6 +47,7 @@ def draw(
 
     Raises:
         GraphError: an unknown node; a graph without output; more than 240 nodes that do not fold.
+        ArgumentError: f is no function. DtypeError: an argument is a torch tensor.
     """
     return svg(_picture(f, args, local, node))
 
@@ -80,6 +82,9 @@ def _picture(
     node: int | str | None,
     explain: bool = False,
 ) -> Picture:
+    function(f, "draw")
+    for x, what in zip(flatten(args)[0], names_of(args), strict=True):
+        refuse_tensor(x, f"draw: {what}")
     name = getattr(f, "__name__", "f")
     graph = f if isinstance(f, Graph) else Graph.record(f, *args)
     if args:

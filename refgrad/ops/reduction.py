@@ -56,12 +56,16 @@ def torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, wher
 
 
 def _torch_prod(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
-    y = _torch_masked(torch, x, where, 1.0)
+    """torch.prod takes one axis. Several are laid out as one: in stages, a first product that overflows would meet a zero of the next."""
+    y, taken = _torch_masked(torch, x, where, 1.0), dims(x, axis)
     if axis is None and not keepdims:
         y = torch.prod(y)
-    else:
-        for d in sorted(dims(x, axis), reverse=True):
-            y = torch.prod(y, d, keepdim=keepdims)
+    elif len(taken) == 1:
+        y = torch.prod(y, taken[0], keepdim=keepdims)
+    elif taken:
+        kept = [d for d in range(x.ndim) if d not in taken]
+        y = torch.prod(y.permute(*kept, *taken).flatten(len(kept)), -1)
+        y = y.reshape([1 if d in taken else n for d, n in enumerate(x.shape)]) if keepdims else y
     return y if initial is None else y * initial
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.heat import combination_order
+from refgrad.report.groups import group_of, order
 from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Result, Run
 from refgrad.report.text import pattern, short
 
@@ -15,7 +15,7 @@ _REASONS = 40
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The results of one device, dtype and mode."""
+    """The results of one device, dtype and group of modes, or one mode."""
 
     device: str
     dtype: str
@@ -56,12 +56,15 @@ class Unjudged:
     blind: int
 
 
-def shares(run: Run) -> tuple[Share, ...]:
-    """One row for every device, dtype and mode with results."""
+def shares(run: Run, *, apart: bool = False) -> tuple[Share, ...]:
+    """One row for every device, dtype and group of modes with results; for every mode where they are to stand ``apart``.
+
+    The textbook is left out: it has a section of its own, and a training run in it compares more numbers than all else.
+    """
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    for r in run.results:
-        groups[r.device, r.dtype, r.mode].append(r)
-    return tuple(_share(*key, groups[key]) for key in sorted(groups, key=lambda key: combination_order(*key)))
+    for r in run.programs:
+        groups[r.device, r.dtype, r.mode if apart else group_of(r.mode)].append(r)
+    return tuple(_share(*key, groups[key]) for key in sorted(groups, key=lambda key: order(*key)))
 
 
 def _share(device: str, dtype: str, mode: str, results: list[Result]) -> Share:
@@ -86,7 +89,7 @@ def unjudged(run: Run) -> Unjudged:
     judged = [r for r in run.results if r.status in {AGREE, DISAGREE}]
     return Unjudged(
         reasons, max(0, len(ranked) - _REASONS), tuple(_absent(run, judged)),
-        run.elements, sum(r.loose for r in run.results), sum(r.blind for r in run.results),
+        sum(r.elements for r in run.programs), sum(r.loose for r in run.programs), sum(r.blind for r in run.programs),
     )  # fmt: skip
 
 

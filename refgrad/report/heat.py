@@ -1,4 +1,4 @@
-"""The heat map: for every op, dtype, device and mode, how near its worst error came to its bound, and over how many elements."""
+"""The heat map: for every op, device, dtype and group of modes, how near its worst error came to its bound, and over how many elements."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
+from refgrad.report.groups import group_of, order
 from refgrad.report.records import DISAGREE, KNOWN, Run, severity
-from refgrad.report.text import brief, short
+from refgrad.report.text import short
 
 SYMBOLS = {"wrong": "✗", "near": "▲", "mid": "●", "low": "○"}
 LEGEND = (
@@ -25,12 +26,17 @@ class Cell:
 
     level: str
     ratio: str
-    elements: str
+    elements: int
 
     @property
     def symbol(self) -> str:
         """The level without colour."""
         return SYMBOLS[self.level]
+
+    @property
+    def shown(self) -> str:
+        """The ratio where it says more than the symbol, as short as it gets: ".37"."""
+        return "" if self.level == "low" else self.ratio.removeprefix("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,15 @@ class Row:
     wrong: bool
     cells: tuple[Cell | None, ...]
 
+    @property
+    def elements(self) -> int:
+        """Elements compared, over all columns."""
+        return sum(c.elements for c in self.cells if c is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Rows are ops; columns are device, dtype and mode, with the spans of their headings."""
+    """Rows are ops; columns are device, dtype and group of modes, with the spans of their headings."""
 
     columns: tuple[tuple[str, str, str], ...]
     devices: tuple[tuple[str, int], ...]
@@ -57,7 +68,7 @@ def heat_map(run: Run) -> HeatMap:
     elements: dict[tuple[str, tuple[str, str, str]], int] = defaultdict(int)
     worst: dict[tuple[str, tuple[str, str, str]], float] = defaultdict(float)
     for r in run.results:
-        column = (r.device, r.dtype, r.mode)
+        column = (r.device, r.dtype, group_of(r.mode))
         for op, (_, compared, ratio) in r.ops.items():
             elements[op, column] += compared
             if r.status == KNOWN and not ratio <= 1:
@@ -70,7 +81,7 @@ def heat_map(run: Run) -> HeatMap:
                     worst[op, column] = (
                         math.nan
                     )  # wrong, though not by a number: a shape, a dtype, a missing gradient
-    columns = tuple(sorted({column for _, column in elements}, key=_column_order))
+    columns = tuple(sorted({column for _, column in elements}, key=lambda column: order(*column)))
     rows = []
     for op in sorted({op for op, _ in elements}, key=lambda name: (name.lower(), name)):
         cells = tuple(
@@ -79,30 +90,14 @@ def heat_map(run: Run) -> HeatMap:
             else None
             for c in columns
         )
+        if not any(cells):
+            continue
         rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))
     devices = tuple((name, len(list(group))) for name, group in groupby(columns, key=lambda c: c[0]))
     dtypes = tuple((name[1], len(list(group))) for name, group in groupby(columns, key=lambda c: c[:2]))
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-_DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
-_MODES = ("value", "reverse", "forward")
-
-
-def _column_order(column: tuple[str, str, str]) -> tuple[bool, str, int, str, int, str]:
-    device, dtype, mode = column
-    return device != "cpu", device, _rank(_DTYPES, dtype), dtype, _rank(_MODES, mode), mode
-
-
-def _rank(known: tuple[str, ...], name: str) -> int:
-    return known.index(name) if name in known else len(known)
-
-
-def combination_order(device: str, dtype: str, mode: str) -> tuple[bool, str, int, str, int, str]:
-    """The order of columns, for the other tables."""
-    return _column_order((device, dtype, mode))
-
-
 def _cell(ratio: float, compared: int) -> Cell:
     level = "low" if ratio <= 0.1 else "mid" if ratio <= 0.5 else "near" if ratio <= 1 else "wrong"
-    return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), brief(compared))
+    return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), compared)

@@ -39,6 +39,12 @@ class Power:
         """The share caught, in words."""
         return percent(self.audit.caught, self.audit.detectable)
 
+    @property
+    def standing(self) -> str:
+        """The share required, with the sign that leads to it from the share caught: "≥ 99%"."""
+        sign = {REACHED: "≥", BELOW: "<", CHANCE: "≈", FEW: "?"}.get(self.state)
+        return f"{sign} {self.required:.0%}" if sign else ""
+
     def __str__(self) -> str:
         a = self.audit
         needed = "" if self.required is None else f", {self.required:.0%} required"
@@ -77,8 +83,17 @@ class Sheet:
     @property
     def caught(self) -> str:
         """All of it: "429 of 430"."""
-        caught, detectable = totals(p.audit for _, cells in self.rows for p in cells if p is not None)
+        caught, detectable = totals(p.audit for p in self._powers)
         return f"{count(caught)} of {count(detectable)}"
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to look at: all was caught, and nothing less would have been enough or too little."""
+        return all(p.required is None and p.audit.caught >= p.audit.detectable for p in self._powers)
+
+    @property
+    def _powers(self) -> list[Power]:
+        return [p for _, cells in self.rows for p in cells if p is not None]
 
 
 def sheets(run: Run) -> list[Sheet]:

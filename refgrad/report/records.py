@@ -20,6 +20,7 @@ AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided
 KNOWN = "known"  # a disagreement that deviations.toml records: shown, and no failure
 STATUSES = (DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, AGREE)  # the order in which a reader wants them
 FAILURES = (DISAGREE, ERROR)
+TEXTBOOK = "textbook"  # the family whose items have a section of their own
 
 
 def severity(ratio: float) -> float:
@@ -389,6 +390,11 @@ class Run:
     def elements(self) -> int:
         """Elements really compared, over all results."""
         return sum(r.elements for r in self.results)
+
+    @property
+    def programs(self) -> tuple[Result, ...]:
+        """The results but for the textbook's, whose training runs compare more numbers than all generated programs together."""
+        return tuple(r for r in self.results if r.family != TEXTBOOK)
 
     @property
     def cases(self) -> int:

@@ -46,15 +46,7 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
         lines.append(f"... and {len(run.crashes) - MOST} more crashes")
     if found or run.crashes:
         lines.append("")
-    for k in known(run):
-        lines.append(
-            cut(
-                f"known  {one_line(k.id)}  {brief(k.cases)} case{'s' * (k.cases != 1)}  {one_line(k.link)}",
-                WIDTH,
-            )
-        )
-    if known(run):
-        lines.append("")
+    lines += _known(run)
     lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
@@ -86,6 +78,18 @@ def _judged(run: Run) -> list[str]:
         names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _known(run: Run) -> list[str]:
+    """The recorded disagreements, a line each while they are few."""
+    met = known(run)
+    lines = [
+        cut(f"known  {one_line(k.id)}  {several(k.cases, 'case')}  {one_line(k.link)}", WIDTH)
+        for k in met[:MOST]
+    ]
+    if len(met) > MOST:
+        lines.append(f"... and {len(met) - MOST} more recorded disagreements; the HTML report shows them all")
+    return [*lines, ""] if lines else []
 
 
 def _textbook(run: Run) -> list[str]:

@@ -7,11 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from refgrad.report.lessons import Lesson, Measured
-from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, Result, Run, severity
+from refgrad.report.records import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    STATUSES,
+    TEXTBOOK,
+    UNDECIDED,
+    Result,
+    Run,
+    severity,
+)
 from refgrad.report.replay import drawn
 from refgrad.report.text import short
 
-FAMILY = "textbook"
 FLAGGED = "flagged"  # everything agrees, and the item carries a remark: a misprint, an example that is meant to fail
 WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # further ways share one column
 
@@ -28,12 +37,17 @@ class Row:
     drawing: str = ""  # the computational graph as SVG
     measured: tuple[Measured, ...] = ()
 
+    @property
+    def more(self) -> bool:
+        """Whether there is more to show than a row of the table holds."""
+        return bool(self.lesson.sheets or self.drawing or self.measured)
+
 
 def textbook(run: Run) -> tuple[Row, ...]:
     """The items of a run by deck; none where the textbook was not asked for."""
     found: dict[str, list[Result]] = defaultdict(list)
     for r in run.results:
-        if r.family == FAMILY:
+        if r.family == TEXTBOOK:
             found[r.id].append(r)
     measured: dict[str, list[Measured]] = defaultdict(list)
     for m in run.measured:

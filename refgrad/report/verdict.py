@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from refgrad.report.power import FEW, missed, powers, totals
 from refgrad.report.records import DISAGREE, ERROR, KNOWN, Run
-from refgrad.report.text import count, cut, one_line, several, short
+from refgrad.report.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
 
@@ -146,8 +146,13 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     proof = [
         ("cases", count(run.cases)),
         ("results", count(len(run.results))),
-        ("elements compared", count(run.elements)),
     ]
+    programs = sum(r.elements for r in run.programs)
+    lessons = run.elements - programs
+    where = (
+        "" if not lessons else f" ({brief(lessons)} more in the textbook)" if programs else " in the textbook"
+    )
+    proof.append((f"elements compared{where}", count(programs or lessons)))
     if run.audits:
         caught, detectable = totals(run.audits)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))

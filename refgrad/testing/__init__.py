@@ -32,6 +32,8 @@ def judge(
         if not end_to_end:
             return verdicts
         if seen.modes is not None:
+            if audit is not None:
+                audit.plant(anchored)
             return [*verdicts, *judge_modes(case, seen, seen.modes)]
         whole_case = Whole(case, seen)
         verdicts += [whole_case.reverse(), whole_case.forward()]

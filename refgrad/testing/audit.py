@@ -33,7 +33,7 @@ from refgrad.testing.anchored import Anchored
 from refgrad.testing.mutations import CATALOGUE, Scene, Wrong
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge, Place
-from refgrad.testing.shares import END_TO_END, NODE_BY_NODE
+from refgrad.testing.shares import END_TO_END, NODE_BY_NODE, SINGLE_OPS
 from refgrad.testing.verdict import DISAGREE
 from refgrad.testing.whole import Whole
 
@@ -48,8 +48,10 @@ class Audit:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
         self.broken: list[tuple[str, str]] = []  # cases whose audit ended in an exception: (id, what it said)
 
-    def plant(self, anchored: Anchored, whole: Whole) -> None:
+    def plant(self, anchored: Anchored, whole: Whole | None = None) -> None:
         """Plant every kind of error that this case has room for, each at a place drawn from the case's own id.
+
+        Node by node, and from end to end where the case was judged so; without ``whole`` it is one of a single op.
 
         An exception here says nothing against the case, which has been judged; it is kept, and fails the run by itself.
         """
@@ -58,7 +60,7 @@ class Audit:
         except Exception as error:  # noqa: BLE001 - see above: a mutation may lead any op anywhere
             self.broken.append((anchored.case.id, f"{type(error).__name__}: {error}"))
 
-    def _plant(self, anchored: Anchored, whole: Whole) -> None:
+    def _plant(self, anchored: Anchored, whole: Whole | None) -> None:
         case = anchored.case
         rng = np.random.default_rng(int(case.id, 16))
         reference = _Reference(anchored)
@@ -89,13 +91,13 @@ class Audit:
         array: Array,
         wrong: Wrong,
         anchored: Anchored,
-        whole: Whole,
+        whole: Whole | None,
         reference: _Reference,
     ) -> None:
         seen = _with(anchored.seen, place, array)
         same = bool(np.array_equal(array, _at(anchored.seen, place), equal_nan=True))
-        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE, anchored)]
-        if _is_whole(whole, place) and _agreed(whole, place):
+        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if whole else SINGLE_OPS, anchored)]
+        if whole and _is_whole(whole, place) and _agreed(whole, place):
             judges.append((END_TO_END, whole))
         harmless: bool | None = True if same else None
         for check, judge in judges:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arguments import called, differentiable, kind, names_of, result
 from refgrad.bounds import FORMATS, Format
-from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.outcome import Report
@@ -38,17 +39,19 @@ def check_vjp(
     """Check a hand-derived backward.
 
     f        NumPy function of ``args`` (arrays, or nested tuples, lists and dicts of them), with one array as result
-    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry an argument (a lone array for a single
+    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry for each (a lone array for a single
              argument); None for an argument that has none (integers, say)
     dtype    the format in which both formulas' rounding is accounted for
     repeats  how many random cotangents are tried
 
     Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound.
-    Raises ArgumentError where f_vjp returns the wrong number of cotangents.
+    Raises ArgumentError for arguments of the wrong kind and where f_vjp returns the wrong number of cotangents, DtypeError where no
+    argument is a floating-point array.
     """
+    _usage("check_vjp", f, f_vjp, args, repeats)
     fmt, rng = _format(dtype), np.random.default_rng(seed)
-    balls, where = _balls(args, fmt)
-    names = paths(tuple(args), "argument ")
+    balls, where = _balls(args, fmt, "check_vjp")
+    names = names_of(args)
     tally = Tally("reverse", dtype, "numpy")
     leaves, _ = flatten(balls)
     active = [k for k in range(len(leaves)) if where[k]]
@@ -89,8 +92,9 @@ def check_jvp(
 
     ``args`` and ``tangents`` are passed to f_jvp as tuples; it returns the tangent of the result.
     """
+    _usage("check_jvp", f, f_jvp, args, repeats)
     fmt, rng = _format(dtype), np.random.default_rng(seed)
-    balls, where = _balls(args, fmt)
+    balls, where = _balls(args, fmt, "check_jvp")
     tally = Tally("forward", dtype, "numpy")
     leaves, rebuild = flatten(balls)
     plain, _ = flatten(tuple(args))
@@ -106,6 +110,7 @@ def check_jvp(
         got = _evaluate(
             f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
         )
+        got = None if got is None else result(got, "what f_jvp returned")
         if _strange(got):
             got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
         tally.add(-1, _name(f_jvp), _compare(got, expected, fmt, "tangent of the result"))
@@ -117,9 +122,26 @@ def check_jvp(
     ).settle(raise_exception)
 
 
-def _format(dtype: str) -> Format:
-    if dtype not in FORMATS:
-        raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(FORMATS)} is expected")
+def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
+    role = who.replace("check", "f")
+    for name, given in (("f", f), (role, formula)):
+        if not callable(given):
+            raise ArgumentError(
+                f"{who}: {name} is {kind(given)}; a function is expected: {who}(f, {role}, (x,))"
+            )
+    if not isinstance(args, (tuple, list)):
+        raise ArgumentError(
+            f"{who}: args is {kind(args)}; a tuple with one entry for each argument is expected: {who}(f, {role}, (x,))"
+        )
+    if repeats < 1:
+        raise ArgumentError(
+            f"{who}: repeats is {repeats}; at least 1 is expected, for nothing is compared otherwise"
+        )
+
+
+def _format(dtype: Any) -> Format:
+    if not isinstance(dtype, str) or dtype not in FORMATS:
+        raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(FORMATS)}")
     return FORMATS[dtype]
 
 
@@ -127,12 +149,19 @@ def _name(f: Any) -> str:
     return str(getattr(f, "__name__", type(f).__name__))
 
 
-def _balls(args: Sequence[Any], fmt: Format) -> tuple[tuple[Any, ...], list[bool]]:
+def _balls(args: Sequence[Any], fmt: Format, who: str) -> tuple[tuple[Any, ...], list[bool]]:
     leaves, rebuild = flatten(tuple(args))
-    where = [np.asarray(x).dtype.kind == "f" for x in leaves]
+    names = names_of(args)
+    where = [is_tensor(x) or np.asarray(x).dtype.kind in "fc" for x in leaves]
+    differentiable(
+        [x for x, w in zip(leaves, where, strict=True) if w],
+        [n for n, w in zip(names, where, strict=True) if w],
+        who,
+    )
     if not any(where):
         raise DtypeError(
-            f"no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one is expected"
+            f"{who}: no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one "
+            "is expected. Pass x.astype(float)."
         )
     return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
 
@@ -149,7 +178,7 @@ def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
             raise ArgumentError(
                 f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one."
             )
-        return y
+        return result(y, f"what {_name(f)} returned")
 
     return call
 
@@ -157,7 +186,7 @@ def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
 def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
     """The hand-written formula over Balls; over plain arrays where it uses what Balls cannot follow."""
     try:
-        return f(*balls)
+        return called(f, balls)
     except (NoRuleError, TracingError):
         return f(*plain)
 
@@ -188,7 +217,7 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
         got = (got,)
     if len(got) != len(args):
         raise ArgumentError(
-            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one an argument is expected (None where there is none)"
+            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one for each is expected (None where there is none)"
         )
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):
@@ -196,7 +225,8 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
             raise ArgumentError(
                 f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree"
             )
-        found.extend([None] * len(flatten(x)[0]) if g is None else leaves_as(g, x))
+        leaves = [None] * len(flatten(x)[0]) if g is None else leaves_as(g, x)
+        found.extend(None if leaf is None else result(leaf, "what f_vjp returned") for leaf in leaves)
     return found
 
 

@@ -58,7 +58,7 @@ class Report:
         lines = [f"{self.name}: {self.status}"]
         for dtype, v in self.verdicts:
             seen = (
-                f", would have caught a relative error of {v.sensitivity:.1e}"
+                f", would have caught a relative error of {f'{v.sensitivity:.1e}' if v.sensitivity else 'any size'}"
                 if v.sensitivity is not None
                 else ""
             )

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "refgrad.torch judges PyTorch, which is not installed: python3 -m pip install torch", name=error.name
+    ) from error
+
 from refgrad.torch.gradcheck import gradcheck
 
 __all__ = ["gradcheck"]

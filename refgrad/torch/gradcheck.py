@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from refgrad.arguments import kind, result
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.formats import DTYPES, Format, format_of
 from refgrad.rounding import Ball, exact
@@ -18,8 +19,10 @@ from refgrad.testing.outcome import Report
 from refgrad.testing.planting import planted
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
+from refgrad.torch.dual import dual_level
 from refgrad.torch.observe import laid_out, plain_arithmetic
 from refgrad.transforms import jvp, vjp
+from refgrad.tree import flatten
 
 Array = Any
 
@@ -42,12 +45,13 @@ def gradcheck(
                says so), cast to each dtype in turn; everything else is passed as it is
     reference  the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
     dtypes     which formats to judge: each is asked for its own gradients, within bounds of its own rounding
-    repeats    random cotangents; every second one is not contiguous in memory
+    repeats    how many random cotangents, at least 1; every second one is not contiguous in memory
 
     The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation.
 
     Returns a truthy Report; raises GradientMismatch (an AssertionError) naming the input, element, got, expected and bound,
-    ArgumentError without a reference, DtypeError for complex or missing floating-point inputs.
+    ArgumentError without a reference and for arguments of the wrong kind, DtypeError for complex or missing floating-point inputs.
+    What fn itself raises comes through, with a note on how it was called.
     """
     if reference is None:
         raise ArgumentError(
@@ -55,14 +59,13 @@ def gradcheck(
             "Example: gradcheck(MyTanh.apply, (x,), reference=np.tanh)"
         )
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    _usage(fn, reference, dtypes, repeats)
     active = _active(arguments)
     report = Report(
         f"gradcheck({_title(fn)})",
         source=f"gradcheck(fn, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})",
     )
     for dtype in dtypes:
-        if dtype not in DTYPES:
-            raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(DTYPES)} is expected")
         plain_arithmetic(dtype)
         check = _Check(fn, reference, arguments, active, dtype, repeats, seed)
         report.device = check.device
@@ -70,7 +73,40 @@ def gradcheck(
     return report.settle(raise_exception)
 
 
+def _usage(fn: Any, reference: Any, dtypes: Any, repeats: int) -> None:
+    if isinstance(fn, type) and issubclass(fn, torch.autograd.Function):
+        raise ArgumentError(
+            f"fn is the class {fn.__name__}; a callable is expected. Pass {fn.__name__}.apply"
+        )
+    for name, given in (("fn", fn), ("reference", reference)):
+        if not callable(given):
+            raise ArgumentError(
+                f"{name} is {kind(given)}; a callable is expected: gradcheck(fn, (x,), reference=...)"
+            )
+    if isinstance(dtypes, (str, torch.dtype)) or not dtypes:
+        raise ArgumentError(
+            f"dtypes is {dtypes!r}; a tuple of names is expected, such as ('float64', 'float32')"
+        )
+    for dtype in dtypes:
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(DTYPES)}")
+    if repeats < 1:
+        raise ArgumentError(
+            f"repeats is {repeats}; at least 1 is expected, for no gradient is compared otherwise"
+        )
+
+
 def _active(arguments: tuple[Any, ...]) -> list[int]:
+    for k, x in enumerate(arguments):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            raise DtypeError(
+                f"input {k} is a NumPy array; a tensor is expected, which is cast to each dtype. Pass torch.tensor(x)"
+            )
+        if isinstance(x, (tuple, list, dict)) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
+            raise ArgumentError(
+                f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: gradcheck(lambda a, b: fn([a, b]), "
+                "(a, b), reference=...)"
+            )
     tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
     for k in tensors:
         if arguments[k].is_complex():
@@ -81,7 +117,8 @@ def _active(arguments: tuple[Any, ...]) -> list[int]:
     asked = [k for k in floating if arguments[k].requires_grad]
     if not floating:
         raise DtypeError(
-            f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected"
+            f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected, such as "
+            "torch.randn(3, requires_grad=True)"
         )
     return asked or floating
 
@@ -131,7 +168,9 @@ class _Check:
         leaves = {k: self.arguments[k].clone().requires_grad_() for k in self.active}
         outputs = self._call(leaves)
         if len(outputs) != len(expected):
-            raise ArgumentError(f"fn returns {len(outputs)} tensor(s), reference {len(expected)} array(s)")
+            raise ArgumentError(
+                f"fn returns {len(outputs)} tensor(s), reference {len(expected)} array(s); they have to be the same function"
+            )
         value = Tally("value", self.dtype, self.device)
         for k, (y, y_ref) in enumerate(zip(outputs, expected, strict=True)):
             value.add(-1, "value", self._compare(y, y_ref, f"output {k}"))
@@ -143,40 +182,53 @@ class _Check:
         for k, x in zip(self.active, xs, strict=True):
             full[k] = x
         y = self.reference(*full)
-        return tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        return tuple(
+            result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
+        )
 
     def _call(self, leaves: dict[int, Tensor]) -> tuple[Tensor, ...]:
-        y = self.fn(*[leaves.get(k, x) for k, x in enumerate(self.arguments)])
-        return tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        try:
+            y = self.fn(*[leaves.get(k, x) for k, x in enumerate(self.arguments)])
+        except Exception as error:
+            error.add_note(
+                f"gradcheck called fn with tensors of {self.torch_dtype} that require gradients. dtypes= says which formats to judge. "
+                "Where fn writes into its input, judge lambda x: fn(x.clone())."
+            )
+            raise
+        outputs = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        for x in outputs:
+            if not isinstance(x, Tensor):
+                raise ArgumentError(f"fn returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
+        return outputs
 
     def _reverse(
         self, leaves: dict[int, Tensor], outputs: tuple[Tensor, ...], expected: tuple[Any, ...], pullback: Any
     ) -> Verdict:
         tally = Tally("reverse", self.dtype, self.device)
-        if not any(y.requires_grad for y in outputs):
+        shapes = [np.shape(y) if not isinstance(y, Ball) else y.shape for y in expected]
+        obstacle = self._obstacle(outputs, shapes)
+        if obstacle:
             for k in self.active:
-                tally.add(
-                    -1,
-                    "backward",
-                    Comparison(
-                        note=f"gradient of input {k}: the outputs are cut off from the inputs (requires_grad is False)"
-                    ),
-                )
+                tally.add(-1, "backward", Comparison(note=f"gradient of input {k}: {obstacle}"))
             return tally.verdict()
         for repeat in range(self.repeats):
-            cotangents = [
-                self._weights(np.shape(y) if not isinstance(y, Ball) else y.shape) for y in expected
-            ]
+            cotangents = [self._weights(shape) for shape in shapes]
             layout = "strided" if repeat % 2 else "contiguous"
             seeds = [laid_out(self._tensor(c), layout) for c in cotangents]
             pairs = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
-            bars = torch.autograd.grad(
-                [y for y, _ in pairs],
-                [leaves[k] for k in self.active],
-                [s for _, s in pairs],
-                retain_graph=True,
-                allow_unused=True,
-            )
+            try:
+                bars = torch.autograd.grad(
+                    [y for y, _ in pairs],
+                    [leaves[k] for k in self.active],
+                    [s for _, s in pairs],
+                    retain_graph=True,
+                    allow_unused=True,
+                )
+            except Exception as error:
+                error.add_note(
+                    f"gradcheck ran the backward in {self.torch_dtype}, with a cotangent that was {layout} in memory."
+                )
+                raise
             due = pullback(tuple(exact(c, self.fmt) for c in cotangents))
             for k, got, x_bar in zip(self.active, bars, due, strict=True):
                 name = f"gradient of input {k}" + (" (non-contiguous cotangent)" if repeat % 2 else "")
@@ -187,11 +239,23 @@ class _Check:
                 )
         return tally.verdict()
 
+    @staticmethod
+    def _obstacle(outputs: tuple[Tensor, ...], shapes: list[tuple[int, ...]]) -> str:
+        """Why torch cannot be asked for a gradient; empty where it can."""
+        for k, (y, shape) in enumerate(zip(outputs, shapes, strict=True)):
+            if tuple(y.shape) != shape:
+                return f"not asked for, because output {k} has shape {tuple(y.shape)}, expected {shape}"
+            if y.is_complex():
+                return f"not asked for, because output {k} has dtype {y.dtype}"
+        if not any(y.requires_grad for y in outputs):
+            return "the outputs are cut off from the inputs (requires_grad is False)"
+        return ""
+
     def _forward(self) -> Verdict:
         tally = Tally("forward", self.dtype, self.device)
         tangents = {k: self._weights(tuple(self.arguments[k].shape)) for k in self.active}
         try:
-            with forward_ad.dual_level():
+            with dual_level():
                 duals = {
                     k: forward_ad.make_dual(self.arguments[k].clone(), self._tensor(tangents[k]))
                     for k in self.active

@@ -15,6 +15,7 @@ from refgrad.errors import DeviceMissingError, DtypeError
 from refgrad.formats import TF32, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
+from refgrad.torch.dual import dual_level
 
 Array = Any
 VERSION = str(torch.__version__)
@@ -155,7 +156,7 @@ def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[
 
 
 def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tensor | None]:
-    with torch.no_grad(), forward_ad.dual_level():
+    with torch.no_grad(), dual_level():
         duals = {}
         for name, leaf in program.leaves.items():
             x_dot = case.tangents[name]

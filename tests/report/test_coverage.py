@@ -23,9 +23,20 @@ def test_the_heat_map_keeps_the_worst_ratio_and_adds_the_elements(run, make):
     )
     assert heat.columns == (("cpu", "float32", "reverse"),)
     assert [(r.op, r.cells[0].symbol, r.cells[0].ratio, r.cells[0].elements) for r in heat.rows] == [
-        ("exp", "▲", "0.7", "15"),
-        ("log", "○", "0.05", "3"),
+        ("exp", "▲", "0.7", 15),
+        ("log", "○", "0.05", 3),
     ]
+    assert [r.cells[0].shown for r in heat.rows] == [".7", ""]
+
+
+def test_modes_of_a_group_share_a_column_that_keeps_the_worst(run, make):
+    modes = {"func.vjp": 0.3, "reverse": 0.2, "double backward": 0.6, "mine": 0.1}
+    heat = heat_map(
+        run(*[make.result(f"{k:016x}", mode=mode, ops={"exp": [1, 10, ratio]}) for k, (mode, ratio) in enumerate(modes.items())])
+    )  # fmt: skip
+    assert [mode for _, _, mode in heat.columns] == ["reverse", "second order", "mine"]
+    assert [(c.ratio, c.elements) for c in heat.rows[0].cells] == [("0.3", 20), ("0.6", 10), ("0.1", 10)]
+    assert heat.rows[0].elements == 40
 
 
 def test_a_first_wrong_op_is_marked_even_where_no_number_is_wrong(run, make):
@@ -47,10 +58,11 @@ def test_nan_is_the_worst_ratio(run, make):
 def test_an_op_of_which_nothing_was_compared_has_an_empty_cell(run, make):
     heat = heat_map(
         run(
-            make.result("a" * 16, ops={"exp": [1, 0, 0.0]}),
+            make.result("a" * 16, ops={"exp": [1, 0, 0.0], "log": [1, 0, 0.0]}),
             make.result("b" * 16, mode="forward", ops={"exp": [1, 5, 0.1]}),
         )
     )
+    assert [row.op for row in heat.rows] == ["exp"]
     assert heat.rows[0].cells[0] is None
     assert heat.rows[0].cells[1] is not None
 
@@ -110,6 +122,23 @@ def test_shares_count_statuses_and_blunt_elements(run, make):
         4,
         1,
     )
+
+
+def test_modes_of_a_group_are_counted_together_or_apart(run, make):
+    found = run(
+        make.result("a" * 16, mode="reverse"), make.result("a" * 16, mode="func.vjp"), make.result("a" * 16)
+    )
+    [together] = shares(found)
+    assert (together.mode, together.cases, together.of("agree")) == ("reverse", 1, 3)
+    assert [(s.mode, s.of("agree")) for s in shares(found, apart=True)] == [("reverse", 2), ("func.vjp", 1)]
+
+
+def test_the_textbook_is_counted_by_itself(run, make):
+    found = run(make.result("a" * 16, loose=6), make.result("D3-training", family="textbook", elements=10**8))
+    [share] = shares(found)
+    assert share.elements == 24
+    left = unjudged(found)
+    assert (left.elements, left.loose) == (24, 6)
 
 
 def test_reasons_are_counted_and_the_rest_is_named(run, make):

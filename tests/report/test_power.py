@@ -87,3 +87,28 @@ def test_the_terminal_and_the_page_show_the_shares(run):
     assert "<caption>node by node: 159 of 200 caught</caption>" in page
     assert "99.0%" in page
     assert "relative 1e-6" in page
+
+
+def test_a_share_stands_beside_the_one_required(run):
+    lines = [
+        audit(99, 100), audit(98, 100, mutation="roll"), audit(60, 100, mutation="transpose"), audit(3, 3, mutation="factor 2"),
+        audit(60, 100, mutation="relative 1e-6"),
+    ]  # fmt: skip
+    standing = {p.audit.mutation: p.standing for p in powers(run(*lines))}
+    assert standing == {
+        "sign": "≥ 99%", "roll": "≈ 99%", "transpose": "< 99%", "factor 2": "? 99%", "relative 1e-6": "",
+    }  # fmt: skip
+    page = render(run(*lines))
+    assert '▲ 60.0% <span class="dim">&lt; 99%</span>' in page
+
+
+def test_a_check_that_caught_everything_and_had_to_catch_nothing_is_folded(run):
+    found = run(
+        audit(99, 100),
+        audit(100, 100, check="mutants", mutation="mutant jax-2380"),
+        audit(9, 10, check="end to end"),
+    )
+    assert [(s.check, s.plain) for s in sheets(found)] == [
+        ("node by node", False), ("end to end", False), ("mutants", True),
+    ]  # fmt: skip
+    assert "<summary>mutants: 100 of 100 caught</summary>" in render(found)

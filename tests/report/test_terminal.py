@@ -10,11 +10,13 @@ def test_the_table_fits_eighty_columns(make, save):
     assert "\nexit 1: " in text
 
 
-def test_a_long_mode_keeps_its_name(make, save):
-    text = table(
-        load(save([make.header(), make.result("a" * 16, mode="forward end to end", elements=123_456_789)]))
-    )
-    assert "forward end to end" in text
+def test_modes_of_one_group_share_a_row_and_a_project_s_own_mode_keeps_its_name(make, save):
+    modes = ("reverse", "func.vjp", "forward end to end", "backward of mine")
+    lines = [make.result(f"{k:016x}", mode=mode, elements=123_456_789) for k, mode in enumerate(modes)]
+    text = table(load(save([make.header(), *lines])))
+    rows = [line[16:34].strip() for line in text.splitlines()[1:4]]
+    assert rows == ["reverse", "end to end", "backward of mine"]
+    assert text.splitlines()[1].split()[-2] == "246M"
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -101,3 +101,11 @@ def test_right_formulas_that_pass_are_proof_too(run, make):
 
 def test_the_end_line_is_contradicted_openly(run, make):
     assert any("ended with exit code 0" in note for note in verdict(run(make.wrong("a" * 16), END)).notes)
+
+
+def test_numbers_of_the_textbook_do_not_swell_the_count_of_elements(make, save):
+    lesson = make.result("D3-training", family="textbook", elements=200_000_000)
+    proof = dict(verdict(load(save([make.header(), make.result("a" * 16), lesson, END]))).proof)
+    assert proof["elements compared (200M more in the textbook)"] == "24"
+    alone = dict(verdict(load(save([make.header(), lesson, END]))).proof)
+    assert "elements compared in the textbook" in alone

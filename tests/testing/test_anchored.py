@@ -42,7 +42,9 @@ def test_the_verdicts_node_by_node_can_be_asked_for_alone() -> None:
     seen = observe(case)
     alone = judge(case, seen, end_to_end=False)
     assert [v.mode for v in alone] == list(MODES)
-    assert alone == judge(case, seen)[:3]
+    assert [repr(v) for v in alone] == [
+        repr(v) for v in judge(case, seen)[:3]
+    ]  # in Python 3.13 NaN equals no NaN
 
 
 def planted(part: str, node: int, change) -> Observation:

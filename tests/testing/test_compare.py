@@ -96,9 +96,8 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
         for c, (got, expected, what) in zip(together, chosen, strict=True):
             alone = compare(got, expected, FMT, what)
             bounds, sizes = c.kept or ((), ())
-            assert c.worst == alone.worst
-            unlike = {"kept": None, "nearest": None}
-            assert replace(c, **unlike) == replace(alone, **unlike)
+            unlike = {"kept": None, "nearest": None}  # and NaN, which in Python 3.13 equals no NaN
+            assert repr(replace(c, **unlike)) == repr(replace(alone, **unlike))
             assert len(bounds) == len(sizes) == c.elements
 
 

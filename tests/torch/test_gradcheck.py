@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
-from refgrad.errors import ArgumentError, DtypeError, GradientMismatch  # noqa: E402
+from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, TracingError  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 
 EPS = 1e-6
@@ -135,6 +137,65 @@ def test_bad_input_is_named() -> None:
         gradcheck(lambda x: (x, x), x, reference=np.tanh)
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: gradcheck(RMSNorm, x, reference=rms_norm), ArgumentError, r"the class RMSNorm; .*Pass RMSNorm\.apply"),
+        (lambda x: gradcheck(x, torch.tanh, reference=np.tanh), ArgumentError, r"fn is a torch tensor; .*gradcheck\(fn, \(x,\)"),
+        (lambda x: gradcheck(torch.tanh, x, reference=x.numpy()), ArgumentError, r"reference is an array of shape \(3,\); a callable"),
+        (lambda x: gradcheck(torch.tanh, x, reference=torch.tanh), TracingError, r"torch's tanh was called .*np\.sin, not torch\.sin"),
+        (lambda x: gradcheck(torch.tanh, x, reference=lambda x: None), DtypeError, "what reference returned is None"),
+        (lambda x: gradcheck(torch.tanh, x.numpy(), reference=np.tanh), DtypeError, r"input 0 is a NumPy array; .*torch\.tensor\(x\)"),
+        (lambda x: gradcheck(torch.tanh, 1.0, reference=np.tanh), DtypeError, r"got \['float'\]; a floating-point tensor is expected"),
+        (lambda x: gradcheck(sum, ([x, x],), reference=sum), ArgumentError, "input 0 is a list of tensors; .*lambda a, b: fn"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes="float32"), ArgumentError, "dtypes is 'float32'; a tuple of names"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=()), ArgumentError, r"dtypes is \(\); a tuple of names"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=[x.dtype]), DtypeError, r"torch\.float32 is not judged; a name"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, repeats=0), ArgumentError, "repeats is 0; at least 1"),
+        (lambda x: gradcheck(lambda x: x.detach().numpy(), x, reference=np.tanh), ArgumentError, r"fn returned an array of shape \(3,\)"),
+        (lambda x: gradcheck(lambda x: None, x, reference=np.tanh), ArgumentError, "fn returned None; a tensor, or a tuple"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_named(call, error, message) -> None:
+    with pytest.raises(error, match=message):
+        call(torch.ones(3))
+
+
+def test_another_shape_than_the_references_is_a_disagreement() -> None:
+    with pytest.raises(
+        GradientMismatch, match=r"not asked for, because output 0 has shape \(3,\), expected \(\)"
+    ) as caught:
+        gradcheck(torch.tanh, torch.ones(3), reference=lambda x: np.sum(np.tanh(x)))
+    assert "output 0 has shape (3,), expected ()" in str(caught.value)
+
+
+def test_complex_outputs_are_a_disagreement() -> None:
+    with pytest.raises(GradientMismatch, match=r"output 0 has dtype torch\.complex64"):
+        gradcheck(lambda x: torch.complex(x, x), torch.ones(3), reference=np.tanh, dtypes=("float32",))
+
+
+def test_what_the_callable_raises_has_a_note() -> None:
+    def in_place(x):
+        return x.mul_(2)
+
+    class Viewing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return y_bar.view(torch.int32).view(torch.float64)  # needs elements that lie side by side
+
+    with pytest.raises(RuntimeError, match="in-place") as caught:
+        gradcheck(in_place, torch.ones(3), reference=lambda x: x * 2)
+    assert "tensors of torch.float64" in caught.value.__notes__[0]
+    assert "x.clone()" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="view") as caught:
+        gradcheck(Viewing.apply, torch.ones(3, 2), reference=lambda x: x * 1)
+    assert "a cotangent that was strided in memory" in caught.value.__notes__[0]
+
+
 def test_the_report_object(tmp_path) -> None:
     report = gradcheck(ForgetfulRMSNorm.apply, inputs(), reference=rms_norm, raise_exception=False)
     assert not report
@@ -144,3 +205,19 @@ def test_the_report_object(tmp_path) -> None:
     report.save(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["status"] == "disagree"
     assert "seed=0" in report.repro()
+
+
+def test_a_project_may_make_every_warning_an_error() -> None:
+    """torch warns of a compiler of its own when forward mode is first used: in a fresh process, for it does so once."""
+    program = (
+        "import numpy as np, torch; from refgrad.torch import gradcheck; x = torch.randn(3, requires_grad=True); "
+        "print(gradcheck(torch.tanh, (x,), reference=np.tanh).status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.stdout == "agree\n", done.stderr

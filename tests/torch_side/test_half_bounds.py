@@ -173,3 +173,20 @@ def test_powers_of_norms_underflow_and_overflow(power):
                 assert not found.wrong, (found.wrong[0], size)
                 judged += found.elements - found.blind
     assert judged > 2000
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [(0, 1), (1,), (-1, 0), None, (), 1])
+def test_a_product_over_several_axes_is_one_op(axis, keepdims):
+    """In stages the tangent of the first row, 100^2 times 10, would overflow and meet the zeros of the second."""
+    x = np.array([[100.0, 0.0, 100.0], [0.0, 0.0, 0.0]], np.float16)
+    params = {"axis": axis, "keepdims": keepdims, "initial": None, "where": True}
+    found = list(check("prod", (x,), params, np.random.default_rng(1), "float16"))
+    assert found
+    assert not any(c.wrong or c.note for c in found)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(torch.tensor(x), torch.full((2, 3), 10.0, dtype=torch.float16))
+        y, y_dot = forward_ad.unpack_dual(REGISTRY["prod"].torch(torch, dual, **params))
+    assert np.shape(y) == np.shape(np.prod(x, axis=axis, keepdims=keepdims))
+    if axis in ((0, 1), (-1, 0), None):
+        assert y_dot.item() == 0

@@ -2,13 +2,13 @@
 // The table of results: decode the rows, filter them by the query in the address, sort, show. Plain JavaScript, no library.
 (() => {
   const $ = (id) => document.getElementById(id);
-  const PAGE = 200;
+  const PAGE = 100;
   const SYMBOLS = { agree: "✓", disagree: "✗", error: "⚠", known: "≠", undecided: "?", unsupported: "–" };
   const COLUMNS = [["status"], ["op"], ["family"], ["dtype"], ["device"], ["mode"], ["results", 1], ["elements", 1],
     ["ratio", 1, "error / bound"], ["ulp", 1, "ULP"], ["id"], ["text", 0, "message"]];
   const NUMERIC = new Set(COLUMNS.filter((c) => c[1]).map((c) => c[0]));
   const WORDS = new Set(["status", "op", "family", "dtype", "device", "mode"]);
-  let rows = [], matching = [], shown = 0, sorting = ["", 1];
+  let rows = [], columns = COLUMNS, matching = [], shown = 0, sorting = ["", 1];
 
   // --- copying ---
   const copied = (button, id) => {
@@ -76,7 +76,7 @@
     const body = document.querySelector(".rows tbody");
     for (const r of matching.slice(shown, shown + PAGE)) {
       const line = body.insertRow();
-      for (const [key, numeric] of COLUMNS) {
+      for (const [key, numeric] of columns) {
         const cell = line.insertCell(), v = r[key];
         cell.textContent = key === "status" ? `${SYMBOLS[v]} ${v}` : v === null ? "–" : typeof v === "number" ? figures(v) : v;
         if (key === "text") cell.title = v;
@@ -90,7 +90,7 @@
 
   function heads() {
     const line = document.querySelector(".rows thead tr");
-    line.replaceChildren(...COLUMNS.map(([key, numeric, label]) => {
+    line.replaceChildren(...columns.map(([key, numeric, label]) => {
       const th = document.createElement("th"), button = document.createElement("button");
       th.scope = "col";
       if (numeric) th.className = "n";
@@ -131,6 +131,9 @@
       for (const key of NUMERIC) row[key] = data[key][i];
       return row;
     });
+    // a column that says the same in every row only takes room
+    const told = { device: data.words.device.length > 1, results: data.results.some((n) => n > 1) };
+    columns = COLUMNS.filter(([key]) => told[key] ?? true);
     $("table").hidden = false;
     heads();
     let waiting;
