@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from refgrad.errors import CaseFileError, DeviceMissingError, RefgradError
+from refgrad import console
+from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
 
 DTYPES = (
     "float64",
@@ -20,25 +21,29 @@ AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
+    console.prepare()
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        return int(args.run(args))
+        return console.flushed(int(args.run(args)))
     except DeviceMissingError as error:
-        print(f"refgrad: {error}", file=sys.stderr)
-        return PROVED_NOTHING
-    except (CaseFileError, RefgradError) as error:
-        print(f"refgrad: {error}", file=sys.stderr)
-        return USAGE
+        return _said(error, PROVED_NOTHING)
+    except RefgradError as error:
+        return _said(error, USAGE)
     except ModuleNotFoundError as error:
-        print(
-            f'refgrad: {error}. The suite needs torch, pytest, hypothesis and jinja2: pip install "refgrad[conformance]"',
-            file=sys.stderr,
-        )
-        return USAGE
+        needed = 'The suite needs torch, pytest, hypothesis and jinja2: pip install "refgrad[conformance]"'
+        return _said(f"{error}. {needed}", USAGE)
     except KeyboardInterrupt:
-        print("refgrad: interrupted; what was judged is in the results file", file=sys.stderr)
+        return _said("interrupted", PROVED_NOTHING)
+    except BrokenPipeError:  # `refgrad ops | head`: the reader has what it wanted
+        console.silence()
         return DISAGREE
+
+
+def _said(what: object, code: int) -> int:
+    """Say on standard error why there is no verdict; what it quotes may come from any file."""
+    print(f"refgrad: {console.told(what)}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -201,8 +206,12 @@ def _report(args: argparse.Namespace) -> int:
     run = report.merge([report.load(path) for path in args.results])
     page = Path(args.out) if args.out else Path(args.results[0]).parent
     if page.suffix not in (".html", ".htm"):
+        if page.is_file():
+            raise ArgumentError(
+                f"--out {page}: is a file; a folder is expected, or the name of an .html file"
+            )
         page /= "report.html"
-    wanted = report.Outputs.wanted(page, args.results[0], args.baseline, args.junit, args.gitlab, args.github)
+    wanted = report.Outputs.wanted(page, args.results, args.baseline, args.junit, args.gitlab, args.github)
     return report.publish(run, wanted)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -10,15 +12,21 @@ from typing import Any
 
 import pytest
 
-from refgrad.pytest_plugin import cases_of
+from refgrad.pytest_plugin import BLOCK
 from refgrad.testing.results import ResultsFile
+from refgrad.testing.running import died
+
+_BAR = 24  # characters
 
 
 class Progress:
     """Shows how far the run is: a bar on a terminal, a line every tenth otherwise."""
 
-    def __init__(self, total: int, results: ResultsFile) -> None:
-        self.total, self.done, self.failed, self.shown, self.start = total, 0, 0, -1, time.monotonic()
+    def __init__(self, examples: int, results: ResultsFile) -> None:
+        self.examples = examples  # of each family, dtype and device
+        self.total, self.done, self.failed, self.shown = 0, 0, 0, -1
+        self.start = self.begun = time.monotonic()  # the command; the first case
+        self.sizes: dict[str, int] = {}  # items that have not come to their end -> cases
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
         self.unwritten = ""  # why a worker could not record its verdicts
@@ -36,39 +44,77 @@ class Progress:
         if names and not self.planned:
             self.planned = True
             self.results.write({"type": "plan", "items": sorted(names)})
+            self.sizes = {name: _size(name, self.examples) for name in names}
+            self.total = sum(self.sizes.values())
+            self.begun = time.monotonic()
+            self._show()
 
     def pytest_collectreport(self, report: Any) -> None:
-        """A suite that cannot be collected has judged nothing: keep the reason."""
-        if report.failed:
-            self.lost.append((str(report.nodeid), str(report.longrepr)[-2000:]))
+        """A suite that cannot be collected has judged nothing: keep the reason. Every worker says it."""
+        found = (str(report.nodeid), str(report.longrepr)[-2000:])
+        if report.failed and found not in self.lost:
+            self.lost.append(found)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count the cases of a finished item (pytest calls this in the main process)."""
         if report.when == "call" or report.failed:
-            self.done += cases_of(report)
+            self.done += self.sizes.pop(_name(report.nodeid), 0)
             self.failed += int(report.failed)
-            if report.failed and "crashed while running" in str(report.longrepr):
+            if died(report):
                 self.lost.append((_name(report.nodeid), str(report.longrepr)))
             found = re.search(r"ResultsWriteError: (.*)", str(report.longrepr)) if report.failed else None
             self.unwritten = found[1] if found else self.unwritten
             self._show()
 
     def _show(self) -> None:
-        elapsed = time.monotonic() - self.start
-        left = f", about {elapsed / self.done * (self.total - self.done):.0f} s left" if self.done else ""
-        failed = f", {self.failed} item{'s' * (self.failed > 1)} failing" if self.failed else ""
-        text = f"{self.done:,} of {self.total:,} cases, {elapsed:.0f} s{left}{failed}"
-        if sys.stderr.isatty():
-            filled = min(24, 24 * self.done // max(self.total, 1))
-            print(f"\r[{'#' * filled}{'.' * (24 - filled)}] {text}   ", end="", file=sys.stderr, flush=True)
-        elif 10 * self.done // max(self.total, 1) > self.shown:
-            self.shown = 10 * self.done // max(self.total, 1)
-            print(text, file=sys.stderr, flush=True)
+        if not self.total or sys.stderr is None:
+            return
+        tenth = 10 * self.done // self.total
+        if _is_terminal():
+            room = shutil.get_terminal_size().columns - 1  # a line that is full would be two
+            text = self._said()
+            bar = f"[{'#' * (_BAR * self.done // self.total):.<{_BAR}}] "
+            line = bar + text if len(bar) + len(text) <= room else text[:room]
+            print(f"\r{line:<{room}}", end="", file=sys.stderr, flush=True)
+        elif tenth > self.shown:
+            print(self._said(), file=sys.stderr, flush=True)
+        self.shown = tenth
+
+    def _said(self) -> str:
+        """Count, time, estimate: what matters most comes first, for a narrow terminal shows the beginning."""
+        now = time.monotonic()
+        parts = [f"{self.done:,} of {self.total:,} cases"]
+        if self.failed:
+            parts.append(f"{self.failed} item{'s' * (self.failed > 1)} failing")
+        if 0 < self.done < self.total:
+            parts.append(f"about {span((now - self.begun) / self.done * (self.total - self.done))} left")
+        return ", ".join([*parts, f"{span(now - self.start)} so far"])
 
     def finish(self) -> None:
         """End the line of the bar."""
-        if sys.stderr.isatty():
+        if self.shown >= 0 and sys.stderr is not None and _is_terminal():
             print(file=sys.stderr)
+
+
+def _is_terminal() -> bool:
+    """Whether a line can be written over: a dumb terminal would keep every one."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def span(seconds: float) -> str:
+    """A time as one says it: 45 s, 12 min, 2 h 05 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _size(name: str, examples: int) -> int:
+    """The cases of an item: a block of a family, one of the textbook; what else the suite does is no case."""
+    block = re.fullmatch(r"test_family\[.*-(\d+)\]", name)
+    if block:
+        return max(0, min(BLOCK, examples - BLOCK * int(block[1])))
+    return int(name.startswith("test_item["))
 
 
 def _name(nodeid: str) -> str:

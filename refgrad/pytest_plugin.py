@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,15 +52,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# With one of these pytest runs no test, and the report of the last run stays what it is.
+NO_TESTS = (
+    "help",
+    "version",
+    "markers",
+    "collectonly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "setuponly",
+    "setupplan",
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Open the results file where asked for."""
     folder = config.getoption("--refgrad-report")
-    if folder:
+    if folder == "":
+        raise pytest.UsageError("--refgrad-report: the name of a folder is expected, and got an empty one")
+    if folder is not None and not any(config.getoption(name, default=False) for name in NO_TESTS):
+        from refgrad.errors import ResultsWriteError
         from refgrad.pytest_report import UserReport
 
-        config.pluginmanager.register(
-            UserReport(config, config.invocation_params.dir / folder), "refgrad-report"
-        )
+        try:
+            report = UserReport(config, config.invocation_params.dir / folder)
+        except ResultsWriteError as error:
+            raise pytest.UsageError(f"--refgrad-report: {error}") from error
+        config.pluginmanager.register(report, "refgrad-report")
     path = config.getoption("--refgrad-results")
     if path:
         config.pluginmanager.register(Recorder(config, Path(path)), "refgrad-recorder")
@@ -170,11 +187,3 @@ class Recorder:
 
 def _worker(config: pytest.Config) -> str:
     return str(getattr(config, "workerinput", {}).get("workerid", "main"))
-
-
-def cases_of(report: pytest.TestReport) -> int:
-    """How many cases an item judged, as it said in its user properties (one JSON string, so that it crosses xdist)."""
-    for name, value in report.user_properties:
-        if name == "refgrad":
-            return int(json.loads(str(value))["cases"])
-    return 0

@@ -1,7 +1,7 @@
 """``pytest --refgrad-report DIR``: the checks that a project's own tests make, as results.jsonl and report.html.
 
 Every call of gradcheck, check_vjp and check_jvp is recorded the moment it ends, in whichever worker it runs, with errors planted in its
-comparisons. A disagreement counts against the run where the test fails by it; a test that passes has asked for it.
+comparisons. A disagreement counts against the run until its test has passed: then the test has asked for it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import platform
 import shlex
 import time
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from refgrad import __version__, report
 from refgrad.errors import GradientMismatch, RefgradError, ResultsWriteError
 from refgrad.report.verdict import verdict
 from refgrad.testing import outcome, planting
+from refgrad.testing.alone import alone
 from refgrad.testing.results import SCHEMA, ResultsFile, now, result_line_of_check
+from refgrad.testing.running import died
 from refgrad.testing.verdict import DISAGREE
 
 EXPECTED = "expected by the test"
@@ -40,13 +43,19 @@ class UserReport:
         self.start, self.planned, self.said = time.monotonic(), False, ""
         self.item: pytest.Item | None = None
         self.checks = 0  # made by the test that runs
-        self.waiting: list[
-            dict[str, Any]
-        ] = []  # its disagreements, until it is known whether it fails by them
+        self.wrong: list[str] = []  # the ids of its disagreements, until it is known whether it fails by them
+        self.uncollected: set[str] = set()
         self.planting = planting.Planting()
-        self.results = ResultsFile(self.path, fresh=self.main)
+        self.held = ExitStack()
         if self.main:
-            self.results.write(_header(config))
+            self.held.enter_context(alone(self.path.parent))
+        try:
+            self.results = ResultsFile(self.path, fresh=self.main)
+            if self.main:
+                self.results.write(_header(config))
+        except ResultsWriteError:
+            self.held.close()
+            raise
 
     # --- what the checks say --------------------------------------------------------------------------------------------
 
@@ -65,18 +74,16 @@ class UserReport:
         for dtype, found in checked.verdicts:
             content = json.dumps([self.item.nodeid, self.checks, checked.name, dtype])
             name = hashlib.sha256(content.encode()).hexdigest()[:16]
-            row = {**result_line_of_check(name, dtype, checked.name, found), **about}
             if found.status == DISAGREE:
-                self.waiting.append(row)
-            else:
-                self.results.write(row)
+                self.wrong.append(name)
+            self.results.write({**result_line_of_check(name, dtype, checked.name, found), **about})
 
     # --- hooks ----------------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         """Listen while a test runs."""
-        self.item, self.checks = item, 0
+        self.item, self.checks, self.wrong = item, 0, []
         outcome.LISTENERS.append(self.heard)
         planting.ACTIVE.append(self.planting)
         try:
@@ -90,14 +97,16 @@ class UserReport:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         """Now it is known whether the test wanted its disagreements; a test that broke after a check is recorded as that."""
         made = yield
-        waiting, self.waiting = self.waiting, []
-        lines = [line if made.failed else {**line, "known": EXPECTED} for line in waiting]
+        wrong, self.wrong = self.wrong, []
+        lines: list[dict[str, Any]] = []
+        if wrong and not made.failed:
+            lines.append({"type": "expected", "ids": list(dict.fromkeys(wrong)), "known": EXPECTED})
         error = call.excinfo.value if call.excinfo else None
         ours = bool(self.checks) or isinstance(error, RefgradError)
         if (
             made.failed
             and ours
-            and not waiting
+            and not wrong
             and not isinstance(error, (GradientMismatch, ResultsWriteError))
         ):
             reason = f"{type(error).__name__}: {error}"
@@ -124,9 +133,16 @@ class UserReport:
         """Tell a worker where the results are."""
         node.workerinput[_TOLD] = str(self.path)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """In the main process: tests that cannot be collected are not known, and may hold checks. Every worker says so."""
+        if self.main and report.failed and report.nodeid not in self.uncollected:
+            self.uncollected.add(report.nodeid)
+            reason = f"cannot be collected: {_last_word(str(report.longrepr))}"
+            self.results.write({"type": "crash", "worker": "", "item": report.nodeid, "reason": reason})
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """In the main process: a worker that died over a test leaves no other word of it."""
-        if self.main and report.failed and "crashed while running" in str(report.longrepr):
+        if self.main and died(report):
             self.results.write(
                 {"type": "crash", "worker": "", "item": report.nodeid, "reason": str(report.longrepr)}
             )
@@ -146,6 +162,11 @@ class UserReport:
         if self.main and self.said:
             terminalreporter.section("refgrad")
             terminalreporter.write_line(self.said)
+
+    def pytest_unconfigure(self) -> None:
+        """Others may write to the folder again."""
+        self.results.close()
+        self.held.close()
 
     # --- the main process -----------------------------------------------------------------------------------------------
 
@@ -191,6 +212,13 @@ def _header(config: pytest.Config) -> dict[str, Any]:
         "command": ["pytest", *map(str, config.invocation_params.args)], "environment": around,
         "deviations": [{"id": EXPECTED, "reason": why, "link": ""}],
     }  # fmt: skip
+
+
+def _last_word(text: str) -> str:
+    """Of a traceback as pytest shows it, the error."""
+    lines = [line for line in text.splitlines() if line.strip()] or [""]
+    errors = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
+    return (errors or lines)[-1].strip()
 
 
 def _version(package: str) -> str:

@@ -11,6 +11,7 @@ import platform
 import secrets
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad import __version__
+from refgrad import __version__, console
 from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError, ResultsWriteError
 from refgrad.formats import DTYPES
 from refgrad.testing import running
+from refgrad.testing.alone import alone
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, load
 from refgrad.testing.results import SCHEMA, ResultsFile, died_over, now, unfinished
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family whose items are written down, not generated
 GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
+PROVED_NOTHING = 3  # the exit code of a run without a verdict
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
@@ -66,16 +69,13 @@ def _families() -> Any:
 
 def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``."""
-    import pytest
-
     from refgrad import report
-    from refgrad.progress import Progress
     from refgrad.torch import observe
 
     generated = families()
     known = [*generated, TEXTBOOK]
     among = list(dict.fromkeys(args.op or ()))
-    wanted = args.family or ([SINGLE] if among else known)
+    wanted = list(dict.fromkeys(args.family or ([SINGLE] if among else known)))
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
     _check_ops(among, wanted)
@@ -83,52 +83,70 @@ def run(args: argparse.Namespace) -> int:
     missing = _missing(observe, args.require_device or ())
     devices = args.device or _present(observe)
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
-    default = _formats() if wanted == [TEXTBOOK] else DTYPES
-    dtypes = [d for d in args.dtype or default if _judged(observe, d, devices, asked=bool(args.dtype))]
+    asked = list(dict.fromkeys(args.dtype or (_formats() if wanted == [TEXTBOOK] else DTYPES)))
+    dtypes = [d for d in asked if _judged(observe, d, devices, asked=bool(args.dtype))]
     dtypes = _having(among, dtypes)
-    items = sum(bool({*item.dtypes} & {*dtypes}) for item in _textbook().ITEMS) if TEXTBOOK in wanted else 0
-    if wanted == [TEXTBOOK] and not items:
+    if wanted == [TEXTBOOK] and not any({*item.dtypes} & {*dtypes} for item in _textbook().ITEMS):
         raise ArgumentError(f"the family {TEXTBOOK} is for {' and '.join(_formats())}, not for {dtypes}")
     profile = args.profile or _profile(os.environ)
     examples = args.examples or PROFILES[profile]
     seed = args.seed if args.seed is not None else secrets.randbelow(2**31) if profile == "nightly" else 0
-    workers = min(os.cpu_count() or 1, 8) if args.workers is None else args.workers
+    workers = min(_cores(), 8) if args.workers is None else args.workers
 
     out = Path(args.out)
     path = out / "results.jsonl"
     outputs = report.Outputs.wanted(
-        (out / "report.html").resolve(), str(path), args.baseline, args.junit, args.gitlab, args.github
+        (out / "report.html").resolve(), [str(path)], args.baseline, args.junit, args.gitlab, args.github
     )  # before the results of the run before are put aside: they may be the baseline
-    running.clear(path)
-    results = ResultsFile(path, fresh=True)
-    results.write(
-        {
-            "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
-            "seed": seed, "profile": profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
-            "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
-            "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations(observe.VERSION)],
-            "environment": environment(observe),
-        }
-    )  # fmt: skip
-    start = time.monotonic()
-    drawn = sum(name in generated for name in wanted) * examples
-    total = items + drawn * sum(observe.supported(name, d) for name in devices for d in dtypes)
-    progress = Progress(total // shard.count if shard else total, results)
-    # Only the plugins named: what else is installed must not change a run, and ours may be registered as an entry point or not.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    header = {
+        "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
+        "seed": seed, "profile": profile, "families": wanted, "dtypes": dtypes, "devices": devices, "examples": examples,
+        "workers": workers, "modes": _modes(wanted), "shard": str(shard or ""), "missing": missing,
+        "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations(observe.VERSION)],
+        "environment": environment(observe),
+    }  # fmt: skip
     arguments = _pytest_arguments(out, wanted, dtypes, devices, examples, seed, workers)
     arguments += [f"--refgrad-op={name}" for name in among]
     arguments += [f"--refgrad-shard={shard}"] if shard else []
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
-    with _ended_by_the_system():
-        status = pytest.main(arguments, plugins=[progress])
-    progress.finish()
+    with alone(out):
+        try:
+            _judge(path, header, arguments, examples)
+            return report.publish(report.load(path), outputs)
+        except KeyboardInterrupt:
+            where = (
+                f"; what was judged is in {path}, and `refgrad report` makes a page of it"
+                if path.exists()
+                else ""
+            )
+            print(f"refgrad: interrupted{where}", file=sys.stderr)
+            return PROVED_NOTHING
+
+
+def _judge(path: Path, header: dict[str, Any], arguments: list[str], examples: int) -> None:
+    """Run the suite into a new results file. However pytest ends, the file is a report: whole, or partial."""
+    import pytest
+
+    from refgrad.progress import Progress
+
+    results = ResultsFile(path, fresh=True)
     try:
-        _conclude(results, progress, int(status), round(time.monotonic() - start, 1))
-        results.close()
+        results.write(header)
+        start = time.monotonic()
+        progress = Progress(examples, results)
+        with _ended_by_the_system(), _no_options_of_others():
+            try:
+                status = int(pytest.main(arguments, plugins=[progress]))
+            except KeyboardInterrupt:  # once more, while pytest took its leave of the workers
+                status = int(pytest.ExitCode.INTERRUPTED)
+        progress.finish()
+        _conclude(results, progress, status, round(time.monotonic() - start, 1))
     except ResultsWriteError as error:  # what is there is a partial run, and is shown as one
+        if not path.exists() or not path.stat().st_size:
+            raise
         print(f"refgrad: {error}", file=sys.stderr)
-    return report.publish(report.load(path), outputs)
+    finally:
+        results.close()
 
 
 def _check_ops(among: Sequence[str], wanted: Sequence[str]) -> None:
@@ -169,7 +187,7 @@ def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: fl
     ]
     lines += [{"type": "crash", "worker": "", "item": name, "reason": why} for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
-        reason = f"pytest ended with exit code {status}"
+        reason = f"pytest ended with exit code {status}; what it said stands on standard error"
         lines.append({"type": "crash", "worker": "main", "item": "pytest", "reason": reason})
     results.write(*lines)
     if progress.unwritten:
@@ -181,8 +199,33 @@ def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: fl
 
 
 @contextlib.contextmanager
+def _no_options_of_others() -> Iterator[None]:
+    """What else is installed, and what a project tells its own pytest, must not change a run, let alone leave a part of it out.
+
+    Ours may be registered as an entry point or not. Its tests shorten a run by REFGRAD_PYTEST_ADDOPTS.
+    """
+    ours = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
 def _ended_by_the_system() -> Iterator[None]:
-    """SIGTERM, by which a CI system ends what it no longer wants, is taken like Ctrl-C: what is there is reported."""
+    """SIGTERM, by which a CI system ends what it no longer wants, is taken like Ctrl-C: what is there is reported.
+
+    So is the end of the terminal, SIGHUP, unless the run was told not to care (nohup).
+    """
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
@@ -190,11 +233,21 @@ def _ended_by_the_system() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.getsignal(number) for number in signals}
+    for number in signals:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in signals:
+            signal.signal(number, before[number])
+
+
+def _cores() -> int:
+    """The cores that this process may use: a container has fewer than its machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _profile(environ: Mapping[str, str]) -> str:
@@ -227,6 +280,8 @@ def _pytest_arguments(
     arguments = [
         *[str(folder / name) for name in _parts(wanted)],
         "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull,
+        f"--confcutdir={folder}",  # the suite may lie in an environment inside somebody's project, and that has a conftest.py
+        "-W", "ignore",  # whatever python -W and PYTHONWARNINGS say: a warning is no verdict
         f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         f"--refgrad-results={(out / 'results.jsonl').resolve()}", f"--refgrad-examples={examples}", f"--refgrad-seed={seed}",
         *[f"--refgrad-family={f}" for f in wanted], *[f"--refgrad-dtype={d}" for d in dtypes], *[f"--refgrad-device={d}" for d in devices],
@@ -299,12 +354,20 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
     """
     from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
-    from refgrad.torch.observe import observe, plain_arithmetic
+    from refgrad.torch.observe import observe, plain_arithmetic, supported
     from refgrad.torch.script import script as standalone
 
     case = Case.load(path)
     if device:
         case = case.on(device)
+    if not supported(case.device, case.dtype):
+        raise DtypeError(
+            f"{path}: its dtype is {case.dtype!r}, in which device {case.device!r} does not compute"
+        )
+    size = len(case.graph.order())
+    if not script:  # said first: the case may be one that ends the process
+        about = f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes"
+        print(console.told(about), flush=True)
     plain_arithmetic()
     verdicts = examine(case, observe)
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
@@ -315,14 +378,15 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
             found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
             raise ArgumentError(f"{path}: there is no disagreement to write a script of ({found})")
         return code
-    size = len(case.graph.order())
-    print(f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes")
-    if not any(v.status == ERROR for v in verdicts):
-        print("\n".join(trace(case, observe(case))))
+    lines = [] if any(v.status == ERROR for v in verdicts) else trace(case, observe(case))
     for v in verdicts:
-        print(f"{v.mode}: {v.status}, {v.elements} elements compared" + (f", {v.reason}" if v.reason else ""))
+        reason = f", {v.reason}" if v.reason else ""
+        lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")
         if v.message:
-            print(f"  {v.message}")
-        for e in v.wrong:
-            print(f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}")
+            lines.append(textwrap.indent(v.message, "  "))
+        lines += [
+            f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+            for e in v.wrong
+        ]
+    print("\n".join(map(console.shown, lines)))  # names and parameters in a case come from anywhere
     return code

@@ -112,7 +112,7 @@ def run_steps(action: dict[str, Any], folder: Path, **inputs: str) -> list[subpr
         (bin_ / name).chmod(0o755)
     env = {
         **os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "GITHUB_ACTIONS": "true", "GITHUB_ACTION_PATH": str(folder / "here it is"),
-        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"), "PYTEST_ADDOPTS": "-k test_family",
+        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"), "REFGRAD_PYTEST_ADDOPTS": "-k test_family",
     }  # fmt: skip
     done = []
     for step in [step for step in action["runs"]["steps"] if "run" in step]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +147,65 @@ def test_repro_prints_a_script_and_marks_the_first_wrong_node(capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         exec(compile(text, "script", "exec"), {})  # noqa: S102  the point of the test
     assert stop.value.code == 1
+
+
+def test_a_case_for_a_device_that_is_missing_is_exit_code_3_and_for_a_dtype_it_lacks_2(
+    capsys, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    x = np.array([1.0, 2.0])
+    case = Case("graphs", Graph.record(np.sin, x), {"x": x}, {"x": x}, x, "float64", device="xpu\x1b[2J")
+    (tmp_path / "case.json").write_text(case.to_json())
+    for device in ([], ["--device", "cpu:many"], ["--device", ""], ["--device", "nn"]):
+        assert main(["repro", str(tmp_path / "case.json"), *device]) == 3
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("refgrad: device ")
+        assert captured.err.count("\n") == 1
+    (tmp_path / "case.json").write_text(replace(case, dtype="tf32").to_json())
+    assert main(["repro", str(tmp_path / "case.json"), "--device", "cpu"]) == 2
+    assert "its dtype is 'tf32', in which device 'cpu' does not compute" in capsys.readouterr().err
+
+
+def test_a_case_is_named_before_it_can_end_the_process(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    path = Path(__file__).parents[1] / "conformance" / "deviations" / "forward-maximum.json"
+    code = "import os, refgrad.torch.observe as o; o.observe = lambda case: os.abort(); from refgrad.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "repro", str(path)], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGABRT
+    assert done.stdout == f"case {Case.load(path).id}: family deviations, float64 on cpu, 3 nodes\n"
+
+
+def test_names_in_a_case_cannot_reach_the_terminal(capsys, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    x = np.array([1.0, 2.0])
+    hostile = "\x1b[2J\n::error::x\u202e"
+    case = Case(hostile, Graph.record(np.sin, x), {"x": x}, {"x": x}, x, "float64")
+    (tmp_path / "case.json").write_text(case.to_json().replace('"x"', json.dumps(f"x{hostile}")))
+    assert main(["repro", str(tmp_path / "case.json")]) == 0
+    out = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert not any(line.startswith("::") for line in out.splitlines())
+
+
+def test_an_interrupt_proves_nothing(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("refgrad.cli._ops", interrupted)
+    assert main(["ops"]) == 3
+    assert capsys.readouterr().err == "refgrad: interrupted\n"
+
+
+def test_what_an_error_quotes_is_one_line_of_plain_text(capsys, tmp_path: Path) -> None:
+    (tmp_path / "r").write_text('{"type":"run","schema":99,"refgrad":"\\u001b[2J\\n::error::x"}\n')
+    assert main(["report", str(tmp_path / "r")]) == 2
+    said = capsys.readouterr().err
+    assert "written by refgrad  [2J ::error::x;" in said
+    assert said.count("\n") == 1
 
 
 def test_a_malformed_case_file_is_exit_code_2(capsys, tmp_path: Path) -> None:

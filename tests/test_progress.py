@@ -1,47 +1,105 @@
-"""What a run says of itself while it goes on: how far it is, and how long it may take, once there is something to tell it by."""
+"""How far a run is: counted by what was planned, in one line of any terminal, without a terminal in ten lines."""
 
 from __future__ import annotations
 
-import re
+import io
+import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from refgrad.progress import Progress
+from refgrad import progress
+from refgrad.progress import Progress, span
 from refgrad.testing.results import ResultsFile
 
+ITEMS = [
+    *[f"test_family[ops-float64-cpu-{k}]" for k in range(3)],
+    "test_item[D3-relu]",
+    "test_mutant[a-float32]",
+]
 
-def item(cases: int, *, failed: bool = False) -> SimpleNamespace:
-    """What pytest reports of a finished item."""
-    properties = [("refgrad", f'{{"cases": {cases}}}')]
-    return SimpleNamespace(
-        when="call",
-        failed=failed,
-        user_properties=properties,
-        longrepr="",
-        nodeid="test_families.py::test_family[x]",
-    )
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
-def progress(tmp_path: Path) -> Progress:
-    return Progress(100, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+def bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a run of ITEMS writes to a stream; some items fail."""
+
+    def run(stream: Any, failing: tuple[int, ...] = (), **around: str) -> Progress:
+        for name, value in {"TERM": "xterm", "COLUMNS": "80", **around}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stderr", stream)
+        shown = Progress(120, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+        shown.pytest_collection_finish(SimpleNamespace(items=[SimpleNamespace(name=n) for n in ITEMS]))
+        for k, name in enumerate(ITEMS):
+            for when in ("setup", "call", "teardown"):
+                failed = k in failing and when == "call"
+                report = SimpleNamespace(nodeid=f"f.py::{name}", when=when, failed=failed, longrepr="why")
+                shown.pytest_runtest_logreport(report)
+        shown.finish()
+        return shown
+
+    return run
 
 
-def test_nothing_is_foretold_from_nothing(progress: Progress, capsys: pytest.CaptureFixture[str]) -> None:
-    progress.pytest_runtest_logreport(item(0))
-    assert re.fullmatch(r"0 of 100 cases, \d+ s\n", capsys.readouterr().err)
-    progress.pytest_runtest_logreport(item(50))
-    assert re.fullmatch(r"50 of 100 cases, \d+ s, about \d+ s left\n", capsys.readouterr().err)
+def test_cases_are_counted_as_planned_whatever_fails(bar: Any, tmp_path: Path) -> None:
+    for failing in ((), (0, 3)):
+        shown = bar(io.StringIO(), failing)
+        assert (shown.done, shown.total, shown.failed) == (121, 121, len(failing))
+    plan = json.loads((tmp_path / "results.jsonl").read_text().splitlines()[0])
+    assert plan == {"type": "plan", "items": sorted(ITEMS)}
 
 
-def test_a_pipe_gets_a_line_every_tenth_and_failures_are_counted(
-    progress: Progress, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for _ in range(100):
-        progress.pytest_runtest_logreport(item(1))
-    assert len(capsys.readouterr().err.splitlines()) == 11
-    for expected in ("1 item failing", "2 items failing"):
-        progress.pytest_runtest_logreport(item(10, failed=True))
-        assert expected in capsys.readouterr().err
+def test_without_a_terminal_there_are_lines(bar: Any) -> None:
+    for stream, around in ((io.StringIO(), {}), (Terminal(), {"TERM": "dumb"})):
+        bar(stream, **around)
+        text = stream.getvalue()
+        assert "\r" not in text
+        lines = text.splitlines()
+        assert [line.split(",")[0] for line in lines] == [
+            f"{n} of 121 cases" for n in (0, 50, 100, 120, 121)
+        ][: len(lines)]
+        assert 3 <= len(lines) <= 11
+        assert "left" in lines[1]
+        assert "left" not in lines[-1]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_the_bar_is_one_line_of_any_terminal(bar: Any, columns: int) -> None:
+    stream = Terminal()
+    bar(stream, (1, 2), COLUMNS=str(columns))
+    first, *lines = stream.getvalue().rstrip("\n").split("\r")
+    assert not first
+    assert {len(line) for line in lines} == {columns - 1}  # what stood there before is written over
+    assert all("of 121 cases" in line for line in lines)
+    assert ("[########" in lines[-1]) == (columns >= 80)
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_closed_standard_error_is_no_fault(bar: Any) -> None:
+    assert bar(None).done == 121
+
+
+def test_what_a_worker_died_over_and_what_cannot_be_collected_is_kept(tmp_path: Path) -> None:
+    shown = Progress(10, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+    words = SimpleNamespace(nodeid="f.py::a", when="call", failed=True, longrepr="crashed while running 'b'")
+    dead = SimpleNamespace(nodeid="f.py::b", when="???", failed=True, longrepr="crashed while running 'b'")
+    for report in (words, dead):
+        shown.pytest_runtest_logreport(report)
+    for _ in range(8):  # of every worker
+        shown.pytest_collectreport(SimpleNamespace(nodeid="f.py", failed=True, longrepr="no such module"))
+    assert shown.lost == [("b", "crashed while running 'b'"), ("f.py", "no such module")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (99.4, "99 s"), (100, "2 min"), (3600, "60 min"), (7500, "2 h 05 min")]
+)
+def test_times_are_said_as_people_do(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+    assert progress.span(seconds) == said

@@ -14,6 +14,7 @@ import pytest
 from refgrad.report import load
 from refgrad.report.github import commands
 from refgrad.report.gitlab import gitlab
+from refgrad.testing.alone import alone
 
 TESTS = """
 import os
@@ -49,6 +50,15 @@ CRASH = """
 def test_crash():
     check_vjp(np.exp, lambda y_bar, x: y_bar * np.exp(x), (X,))
     os.abort()
+"""
+
+
+ENDS = """
+
+def test_that_ends_after_a_wrong_one():
+    with pytest.raises(GradientMismatch):
+        check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+    END
 """
 
 
@@ -150,6 +160,81 @@ def test_a_session_that_dies_whole_leaves_what_it_had(tmp_path: Path) -> None:
     assert len(found.results) == 10
     assert found.partial
     assert found.unfinished == ("test_kernels.py::test_crash",)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("end", ["os.abort()", "raise KeyboardInterrupt"])
+def test_a_disagreement_is_not_lost_with_the_test_that_dies_after_it(
+    tmp_path: Path, end: str, workers: tuple[str, ...]
+) -> None:
+    done = run(tmp_path, TESTS + ENDS.replace("END", end), "--refgrad-report", "gradients", *workers)
+    assert done.returncode not in (0, 5), done.stdout + done.stderr
+    found = load(tmp_path / "gradients" / "results.jsonl")
+    assert found.partial
+    assert "test_kernels.py::test_that_ends_after_a_wrong_one" in found.unfinished
+    [wrong] = [r for r in found.results if r.status == "disagree"]
+    assert wrong.again == "pytest test_kernels.py::test_that_ends_after_a_wrong_one"
+
+
+def test_words_in_a_message_are_no_crash(tmp_path: Path) -> None:
+    text = TESTS + "\n\ndef test_words():\n    raise ValueError(\"worker 'gw0' crashed while running 'x'\")\n"
+    done = run(tmp_path, text, "--refgrad-report", "gradients", "-n", "2")
+    assert done.returncode == 1
+    assert load(tmp_path / "gradients" / "results.jsonl").crashes == ()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_file_that_cannot_be_collected_is_named_and_nothing_is_proved_without_it(
+    tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n")
+    done = run(tmp_path, TESTS, "--refgrad-report", "gradients", "--continue-on-collection-errors", *workers)
+    assert done.returncode == 1
+    [crash] = load(tmp_path / "gradients" / "results.jsonl").crashes
+    assert crash.item == "test_broken.py"
+    why = "cannot be collected: ModuleNotFoundError: No module named 'nothing_of_that_name'"
+    assert crash.reason == why
+    assert "exit 1:" in done.stdout
+
+
+def test_where_no_test_runs_the_report_of_the_last_run_stays(tmp_path: Path) -> None:
+    assert run(tmp_path, TESTS, "--refgrad-report", "gradients").returncode == 0
+
+    def files() -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in (tmp_path / "gradients").iterdir()}
+
+    before = files()
+    for option in ("--collect-only", "--help", "--markers", "--fixtures", "--setup-plan"):
+        assert run(tmp_path, TESTS, "--refgrad-report", "gradients", option).returncode == 0, option
+        assert files() == before, option
+
+
+def test_a_folder_that_cannot_be_had_is_wrong_use_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder, why in (("file", "is a file"), ("file/x", "Not a directory"), ("", "an empty one")):
+        done = run(tmp_path, TESTS, f"--refgrad-report={folder}")
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert why in done.stderr
+        assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_two_sessions_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
+    with alone(tmp_path / "gradients"):
+        done = run(tmp_path, TESTS, "--refgrad-report", "gradients")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "another run writes its results there" in done.stderr
+    assert list((tmp_path / "gradients").iterdir()) == []
+
+
+def test_an_odd_project_gets_its_report(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\naddopts = --strict-markers --strict-config --import-mode=importlib -n 2 -p no:faulthandler "
+        "--refgrad-report='a folder ü'\nfilterwarnings = error\nxfail_strict = true\n"
+    )
+    done = run(tmp_path, TESTS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not load(tmp_path / "a folder ü" / "results.jsonl.gz").partial
 
 
 def test_a_session_that_judged_nothing_has_not_passed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ABOUT_400 = 420  # lines
 
 # From the ground up. A module imports from lower floors, and from its own room (the modules of one package).
 FLOORS = (
-    {"errors", "quiet"},
+    {"errors", "quiet", "console"},
     {"formats"},
     {"bounds", "domain", "numeric", "tree", "encode"},
     {"op"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from refgrad.report import load
+from refgrad.testing.alone import alone
 
 pytest.importorskip("torch")
 
@@ -50,7 +53,12 @@ def environment(folder: Path, fault: str) -> dict[str, str]:
     """The command with a fault planted, and without the items that no fault here concerns."""
     (folder / "faulty.py").write_text(FAULT.replace("FAULT", fault))
     path = os.pathsep.join([str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "PYTEST_PLUGINS": "faulty", "PYTEST_ADDOPTS": "-k test_family"}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTEST_PLUGINS": "faulty",
+        "REFGRAD_PYTEST_ADDOPTS": "-k test_family",
+    }
 
 
 def run(
@@ -197,7 +205,7 @@ def test_workers_and_shards_change_nothing(
     from refgrad.cli import main
 
     monkeypatch.setenv(
-        "PYTEST_ADDOPTS", "-k 'test_family or D3-relu-vector or D3-matrix or D3-implicit'"
+        "REFGRAD_PYTEST_ADDOPTS", "-k 'test_family or D3-relu-vector or D3-matrix or D3-implicit'"
     )  # of the textbook, the items that measure something
 
     def judged(name: str, *more: str) -> Path:
@@ -262,7 +270,7 @@ def test_the_profile_may_be_named_by_the_environment(
     from refgrad.cli import main
 
     monkeypatch.setenv("HYPOTHESIS_PROFILE", named)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k nothing")
     monkeypatch.setattr(suite, "PROFILES", dict.fromkeys(suite.PROFILES, 1))
     more = ["--profile", asked] if asked else []
     main(
@@ -282,6 +290,90 @@ def test_the_profile_may_be_named_by_the_environment(
     head = lines(tmp_path / "results.jsonl")[0]
     assert head["profile"] == profile
     assert (head["seed"] == 0) == (profile != "nightly")
+
+
+SMALL = ["conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--examples", "10"]
+
+
+def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProcess[str]:
+    """A short run in a process of its own."""
+    path = around.pop("PYTHONPATH", str(Path(__file__).parents[1]))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([path, os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(
+        [sys.executable, "-m", "refgrad.cli", *SMALL, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=900,
+        env=env | {"REFGRAD_PYTEST_ADDOPTS": "-k test_family"} | around,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, workers: str) -> None:
+    """As in a wheel: in an environment inside of a project that has a conftest.py, and options, of its own."""
+    root, project = Path(__file__).parents[1], tmp_path / "a project ü"
+    site = project / ".venv" / "site-packages"
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(root / "refgrad", site / "refgrad", ignore=unwanted)
+    shutil.copytree(root / "conformance", site / "refgrad" / "_suite", ignore=unwanted)
+    (project / "conftest.py").write_text("raise RuntimeError('somebody else')\n")
+    (project / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    around = {"PYTEST_ADDOPTS": "-x --no-such-option", "PYTHONWARNINGS": "error", "PYTHONPATH": str(site)}
+    done = small(project, "--workers", workers, **around)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert load(project / "reports" / "results.jsonl").cases == 10
+    # and afterwards its page is made where there is no suite, in a locale without signs
+    again = subprocess.run(
+        [sys.executable, "-m", "refgrad.cli", "report", "reports/results.jsonl.gz"], cwd=project, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(site), "PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert "?" not in again.stdout
+
+
+def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) -> None:
+    done = small(tmp_path, "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--workers", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = load(tmp_path / "reports" / "results.jsonl")
+    assert found.planned == 1
+    assert found.header.families == ("softmax",)
+    assert len(found.results) == len({(r.id, r.mode) for r in found.results}) > 0
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "results.jsonl").write_text("the other's\n")
+    with alone(tmp_path / "reports"):
+        done = small(tmp_path, "--workers", "0")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("refgrad: reports: another run writes its results there")
+    assert (tmp_path / "reports" / "results.jsonl").read_text() == "the other's\n"
+
+
+def test_no_file_of_a_run_is_written_over_another_of_it(tmp_path: Path) -> None:
+    for more in (["--junit", "reports/results.jsonl"], ["--gitlab", "reports/report.html"], ["--junit", "x", "--gitlab", "x"]):  # fmt: skip
+        done = small(tmp_path, "--workers", "0", *more)
+        assert done.returncode == 2
+        assert f"{more[-1]}: is read or written under this name already" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_reader_the_report_is_written_all_the_same(tmp_path: Path) -> None:
+    script = f"{shlex.quote(sys.executable)} -m refgrad.cli {' '.join(SMALL)} --workers 0"
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "REFGRAD_PYTEST_ADDOPTS": "-k test_family",
+    }
+    for k, sink in enumerate(("| true", ">&-", ">&- 2>&-")):
+        done = subprocess.run(
+            ["/bin/bash", "-c", f"set -o pipefail; {script} --out {k} {sink}"], cwd=tmp_path, env=env, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert {p.name for p in (tmp_path / str(k)).iterdir()} == {
+            "report.html",
+            "results.jsonl",
+            "results.jsonl.gz",
+        }
 
 
 def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.records import AGREE, Result, Run
-from refgrad.report.text import count, several
+from refgrad.report.records import AGREE, Header, Result, Run
+from refgrad.report.text import count, one_line, several
 
 NEW, FIXED, CHANGED, SAME, GONE = "new", "fixed", "changed", "same", "not judged again"
 KINDS = (NEW, CHANGED, FIXED, GONE, SAME)  # the order in which a reader wants them
@@ -36,6 +36,7 @@ class Against:
     shared: int  # cases judged in both
     cases: int  # cases of this run
     differences: tuple[Difference, ...]
+    other: tuple[str, ...] = ()  # what was asked for differently, so that the cases are others
 
     def of(self, kind: str) -> int:
         """Cases of one kind."""
@@ -50,7 +51,10 @@ class Against:
             listed = "no difference" + (
                 f", {several(tally[SAME], 'case')} failing as before" if tally else ""
             )
-        return f"{listed}; {several(self.shared, 'case')} of {count(self.cases)} were judged in both runs"
+        listed += f"; {several(self.shared, 'case')} of {count(self.cases)} were judged in both runs"
+        if self.other and not self.shared:
+            listed += f", for they were made otherwise: {', '.join(self.other)}"
+        return listed
 
 
 def against(run: Run, baseline: Run) -> Against:
@@ -68,8 +72,15 @@ def against(run: Run, baseline: Run) -> Against:
     found.sort(key=lambda d: (KINDS.index(d.kind), d.family, d.dtype, d.device, d.id))
     head = baseline.header
     return Against(
-        head.started, head.refgrad, head.environment.get("torch", ""), len(before.keys() & now.keys()), len(now), tuple(found)
+        head.started, head.refgrad, head.environment.get("torch", ""), len(before.keys() & now.keys()), len(now), tuple(found),
+        _other(head, run.header),
     )  # fmt: skip
+
+
+def _other(before: Header, now: Header) -> tuple[str, ...]:
+    """What the cases of a run depend on, where the two runs differ in it."""
+    pairs = [(what, getattr(before, what), getattr(now, what)) for what in ("seed", "refgrad", "profile")]
+    return tuple(f"{what} was {one_line(a)!r} and is {one_line(b)!r}" for what, a, b in pairs if a != b)
 
 
 def _cases(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -15,19 +15,32 @@ PREVIOUS = "results.previous.jsonl.gz"
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write a file under another name and rename it: it appears whole or not at all, and until then an older one stays."""
-    path = Path(path)
+    """Write a file under another name and rename it: it appears whole or not at all, and until then an older one stays.
+
+    A link stays a link. What is no file, such as /dev/stdout, /dev/null or a pipe, is written to and never replaced.
+    """
+    path, data = Path(path), content.encode() if isinstance(content, str) else content
+    if no_file(path):
+        with path.open("wb") as file:
+            file.write(data)
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
         temporary.chmod(0o644)  # mkstemp's files are for their owner alone; a report is to be read
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def no_file(path: Path) -> bool:
+    """Whether this is a device, a pipe or the like; /dev/stdout is one wherever it leads."""
+    return path.parent in (Path("/dev"), Path("/dev/fd")) or (path.exists() and not path.is_file())
 
 
 def packed(run: Run) -> bytes:

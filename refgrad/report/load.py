@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import ArgumentError, CaseFileError
+from refgrad.report.expected import Expected, taken_back
 from refgrad.report.fields import Json
 from refgrad.report.lessons import Lesson, Measured
 from refgrad.report.merge import merge
@@ -35,6 +37,7 @@ def load(path: str | Path) -> Run:
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     data, torn = _plain(raw) if raw.startswith(_GZIP) else (raw, False)
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors put it there
     parts: list[_Part] = []
     number = 0
     try:
@@ -50,11 +53,12 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
     del raw, data  # the parts hold the lines: a large run needs the room
     if not parts:
-        raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
+        what = "it is torn off before the end of its first line" if torn else "it is empty"
+        raise CaseFileError(f"{path}: not a results file of refgrad: {what}")
     parts[-1].torn |= torn
     if parts[-1].end is None:
         parts[-1].add_unfinished(left(path))
-    runs = [part.run() for part in parts]
+    runs = [part.run(str(path)) for part in parts]
     try:
         return runs[0] if len(runs) == 1 else merge(runs)
     except ArgumentError as error:
@@ -63,7 +67,7 @@ def load(path: str | Path) -> Run:
 
 _READERS: Mapping[str, Callable[[Json], object]] = {
     "plan": Plan.read, "result": Result.read, "textbook": Lesson.read, "measured": Measured.read, "audit": Audit.read,
-    "item": Finished.read, "crash": Crash.read, "running": Running.read,
+    "item": Finished.read, "crash": Crash.read, "running": Running.read, "expected": Expected.read,
 }  # fmt: skip
 _TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
 
@@ -102,7 +106,7 @@ class _Part:
             if line not in known:
                 self.found.append((line, Running(case.worker, case.item, case.id, case.case)))
 
-    def run(self) -> Run:
+    def run(self, source: str) -> Run:
         """The whole. Lines are taken in an order of their own: in the file they stand as workers happened to finish."""
         records: dict[type, list[Any]] = defaultdict(list)
         self.found.sort(key=itemgetter(0))
@@ -111,6 +115,7 @@ class _Part:
         audits: dict[tuple[bool, str, str, str], Audit] = {}
         for a in records[Audit]:
             audits[a.key] = a + audits[a.key] if a.key in audits else a
+        results = taken_back(records[Result], records[Expected])
         planned = {name for plan in records[Plan] for name in plan.items}
         lines = [
             self.first,
@@ -119,12 +124,12 @@ class _Part:
             *([self.last] if self.end else []),
         ]
         return Run(
-            self.header, tuple(sorted(records[Result], key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
+            self.header, tuple(sorted(results, key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
             tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
             lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
             planned=len(planned), unfinished=tuple(sorted(planned - {f.item for f in records[Finished]})),
-            lines=b"".join(line + b"\n" for line in lines),
+            lines=b"".join(line + b"\n" for line in lines), source=source,
         )  # fmt: skip
 
 

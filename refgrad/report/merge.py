@@ -42,7 +42,7 @@ def merge(runs: Sequence[Run]) -> Run:
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         planned=sum(run.planned for run in runs),
         unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
-        absent=tuple(map(str, _absent(runs))),
+        absent=tuple(_absent(runs)),
         parts=tuple(runs),
     )
     return replace(run, end=_end(run, runs))
@@ -79,38 +79,62 @@ def _end(run: Run, parts: Sequence[Run]) -> End | None:
 
 def _belong_together(runs: Sequence[Run]) -> None:
     for what in ("refgrad", "seed", "profile"):
-        found = list(dict.fromkeys(str(getattr(run.header, what)) for run in runs))
+        found = {str(getattr(run.header, what)): run for run in reversed(runs)}
         if len(found) > 1:
+            values = " and ".join(map(repr, reversed(found)))
+            files = _files(list(found.values())[::-1])
             raise ArgumentError(
-                f"these are not parts of one run: {what} is {' and '.join(map(repr, found))}. Two runs are compared with --baseline"
+                f"these are not parts of one run: {what} is {values}{files}. Two runs are compared with --baseline"
             )
-    seen: set[tuple[str, str, str, str]] = set()
-    for h in (run.header for run in runs):
+    seen: dict[tuple[str, str, str, str], Run] = {}
+    for run in runs:
+        h = run.header
         mine = {(h.shard, f, d, v) for f in h.families for d in h.dtypes for v in h.devices}
-        twice = mine & seen
+        twice = mine & seen.keys()
         if twice:
             shard, *names = min(twice)
             part = f"shard {shard}" if shard else " ".join(names)
+            files = _files([seen[min(twice)], run])
             raise ArgumentError(
-                f"two runs of {part} were given: its results would count double. Two runs are compared with --baseline"
+                f"two runs of {part} were given{files}: its results would count double. Two runs are compared with --baseline"
             )
-        seen |= mine
+        seen |= dict.fromkeys(mine, run)
 
 
-def _absent(runs: Sequence[Run]) -> list[Shard]:
-    """The shards that nobody gave. Runs on different devices are divided each on its own."""
-    given: dict[tuple[str, ...], set[Shard]] = defaultdict(set)
-    for h in (run.header for run in runs):
-        given[h.devices].add(Shard.read(h.shard) if h.shard else Shard(1, 1))
+def _files(runs: Sequence[Run]) -> str:
+    """Where runs were read, in parentheses; nothing where they are from one file."""
+    names = list(dict.fromkeys(run.source for run in runs))
+    return f" ({', '.join(names)})" if len(names) > 1 and all(names) else ""
+
+
+def _absent(runs: Sequence[Run]) -> list[str]:
+    """The shards that nobody gave. What was asked for differently was divided differently: each such run on its own."""
+    given: dict[tuple[str, ...], dict[Shard, Run]] = defaultdict(dict)
+    for run in runs:
+        given[_asked(run.header)][Shard.read(run.header.shard) if run.header.shard else Shard(1, 1)] = run
     absent = []
-    for shards in given.values():
+    for asked, shards in given.items():
         counts = {s.count for s in shards}
         if len(counts) > 1:
             raise ArgumentError(
                 f"these are parts of runs that were divided differently: {', '.join(map(str, sorted(shards)))}"
+                + _files([shards[s] for s in sorted(shards)])
             )
-        absent += [s for k in range(1, counts.pop() + 1) if (s := Shard(k, max(shards).count)) not in shards]
+        among = "" if len(given) == 1 else f" of {', '.join(filter(None, asked))}"
+        absent += [
+            f"{s}{among}"
+            for k in range(1, counts.pop() + 1)
+            if (s := Shard(k, max(shards).count)) not in shards
+        ]
     return absent
+
+
+def _asked(head: Header) -> tuple[str, ...]:
+    """What a run has to share with another one that is part of the same whole, as words; builds of one release of torch are alike."""
+    examples = f"{head.examples} examples" if head.examples else ""
+    torch = head.environment.get("torch", "").partition("+")[0]
+    lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
+    return (*lists, examples, f"torch {torch}" if torch else "")
 
 
 def _reason_of_its_own(run: Run) -> int:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from refgrad.console import say
+from refgrad.errors import ArgumentError
 from refgrad.report.baseline import against
-from refgrad.report.files import RESULTS, write_results, write_whole
+from refgrad.report.files import RESULTS, no_file, write_results, write_whole
 from refgrad.report.github import commands, summary
 from refgrad.report.gitlab import gitlab
 from refgrad.report.html import write
@@ -37,29 +39,44 @@ class Outputs:
     def wanted(
         cls,
         page: Path,
-        results: str,
+        results: Sequence[str],
         baseline: Sequence[str] = (),
         junit: str | None = None,
         gitlab: str | None = None,
         github: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> Outputs:
-        """What the options ask for; GitHub's is also wanted where a job of GitHub Actions runs. The baseline is read at once."""
+        """What the options ask for; GitHub's is also wanted where a job of GitHub Actions runs. The baseline is read at once.
+
+        Raises ArgumentError where two files would be written to one place, or one over what is read.
+        """
+        _apart([*results, *baseline, str(page.with_name(RESULTS))], [str(page), junit, gitlab])
         earlier = merge([load(path) for path in baseline]) if baseline else None
-        return cls(page, results, earlier, junit, gitlab, github or environ.get("GITHUB_ACTIONS") == "true")
+        github = github or environ.get("GITHUB_ACTIONS") == "true"
+        return cls(page, results[0] if results else "", earlier, junit, gitlab, github)
+
+
+def _apart(taken: Sequence[str], written: Sequence[str | None]) -> None:
+    places = {Path(path).resolve() for path in taken}
+    for path in filter(None, written):
+        place = Path(path).resolve()
+        if place in places and not no_file(Path(path)):
+            raise ArgumentError(f"{path}: is read or written under this name already; name another file")
+        places.add(place)
 
 
 def publish(run: Run, outputs: Outputs) -> int:
     """Print the table, write what is wanted; returns the exit code of the run.
 
-    A file that cannot be written is named on standard error; then the exit code is not 0, and an older file is as it was.
+    A file that cannot be written is named on standard error; then the exit code is not 0, and an older file is as it was. The same
+    goes for standard output, without which all files are written still.
     """
     compared = against(run, outputs.baseline) if outputs.baseline else None
     shown = table(run, color=wants_color(sys.stdout), against=compared)
-    _say(_silenced(shown) if outputs.github else shown)
-    whole = _written(outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent))
+    whole = _said(_silenced(shown) if outputs.github else shown)
+    whole &= _written(outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent))
     if _written(outputs.page, lambda: write(run, outputs.page, compared)):
-        _say(f"report: {outputs.page}")
+        whole &= _said(f"report: {outputs.page}")
     else:
         whole = False
     if outputs.junit:
@@ -70,7 +87,7 @@ def publish(run: Run, outputs: Outputs) -> int:
         )
     if outputs.github:
         for line in commands(run):
-            _say(line)
+            whole &= _said(line)
         place = os.environ.get("GITHUB_STEP_SUMMARY")
         if place:
             whole &= _written(place, lambda: _append(place, summary(run, compared)))
@@ -97,7 +114,8 @@ def _silenced(text: str) -> str:
     return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
-def _say(text: str) -> None:
-    """Print, whatever the terminal's encoding."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
+def _said(text: str) -> bool:
+    why = say(text)
+    if why:
+        print(f"refgrad: standard output: cannot be written: {why}", file=sys.stderr)
+    return not why

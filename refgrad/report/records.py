@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refgrad.errors import ArgumentError
 from refgrad.report import fields
 from refgrad.report.fields import Json
 from refgrad.report.text import cut
+from refgrad.testing.shards import Shard
 from refgrad.testing.shares import NODE_BY_NODE
 
 if TYPE_CHECKING:
@@ -200,9 +202,9 @@ class Header:
     present: Mapping[str, str]  # device -> what it is, or why it was not judged
     deviations: tuple[tuple[str, str, str], ...] = ()  # known disagreements: id, reason, link
     shard: str = ""  # "2/4": which part of a run this is
-    missing: tuple[
-        tuple[str, str], ...
-    ] = ()  # devices that the run may not do without and had to, with the reason
+    # devices that the run may not do without and had to, with the reason
+    missing: tuple[tuple[str, str], ...] = ()
+    examples: str = ""  # of each family, dtype and device
 
     @classmethod
     def read(cls, data: Json) -> Header:
@@ -225,11 +227,20 @@ class Header:
                 for d in fields.array(data, "deviations")
                 if isinstance(d, dict)
             ),
-            fields.text(data, "shard", ""),
+            _shard(data),
             tuple(
                 sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in fields.obj(data, "missing").items())
             ),
+            cut(str(data.get("examples", "")), 1000),
         )
+
+
+def _shard(data: Json) -> str:
+    shard = fields.text(data, "shard", "")
+    try:
+        return str(Shard.read(shard)) if shard else ""
+    except ArgumentError:
+        raise fields.wrong("shard", shard, 'a part such as "2/4"') from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +391,7 @@ class Run:
         default=b"", repr=False, compare=False
     )  # as the file has them, in an order of their own
     parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)  # the runs that it was merged from
+    source: str = field(default="", repr=False, compare=False)  # the file
 
     @property
     def partial(self) -> bool:

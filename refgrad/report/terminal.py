@@ -18,13 +18,19 @@ from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
 MOST = 8  # clusters, and reasons
+_HANGING: dict[str, Any] = {"subsequent_indent": " " * 10, "max_lines": 4, "placeholder": " ..."}
 _SAID = {DISAGREE: "wrong"}  # the word of the table above
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 
-def wants_color(stream: TextIO) -> bool:
-    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def wants_color(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb); a closed one is None."""
+    return (
+        stream is not None
+        and stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def table(run: Run, color: bool = False, against: Against | None = None) -> str:
@@ -70,7 +76,7 @@ def _wrapped(text: str, width: int = WIDTH, **options: Any) -> list[str]:
 
 def _judged(run: Run) -> list[str]:
     titles = ("device", "dtype", "mode", "agree", "wrong", "error", "known", "open", "elem.", "worst")
-    form = "{:<6} {:<8} {:<18} {:>6}{:>6}{:>6}{:>6}{:>6}{:>7}{:>6}"
+    form = "{:<6} {:<8} {:<18} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>7}"
     lines = [form.format(*titles)]
     for s in shares(run):
         tally = [brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, KNOWN)]
@@ -81,15 +87,14 @@ def _judged(run: Run) -> list[str]:
 
 
 def _known(run: Run) -> list[str]:
-    """The recorded disagreements, a line each while they are few."""
-    met = known(run)
-    lines = [
-        cut(f"known  {one_line(k.id)}  {several(k.cases, 'case')}  {one_line(k.link)}", WIDTH)
-        for k in met[:MOST]
-    ]
-    if len(met) > MOST:
-        lines.append(f"... and {len(met) - MOST} more recorded disagreements; the HTML report shows them all")
-    return [*lines, ""] if lines else []
+    """How many, and the first names: every run sees all those that deviations.toml has evidence of."""
+    found = known(run)
+    if not found:
+        return []
+    cases = len({r.id for r in run.results if r.status == KNOWN})
+    names = ", ".join(one_line(k.id) for k in found)
+    text = f"known     {several(cases, 'case')} of {several(len(found), 'recorded disagreement')}: {names}"
+    return [*_wrapped(text.replace(NARROW, ","), **_HANGING), ""]
 
 
 def _textbook(run: Run) -> list[str]:
@@ -103,7 +108,7 @@ def _textbook(run: Run) -> list[str]:
         ids = [one_line(r.lesson.id) for r in rows if r.status == status]
         if ids:
             text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
-    return [*_wrapped(text, WIDTH, subsequent_indent=" " * 10, max_lines=4, placeholder=" ..."), ""]
+    return [*_wrapped(text, **_HANGING), ""]
 
 
 def _audited(run: Run) -> list[str]:
@@ -156,5 +161,13 @@ def _not_judged(run: Run) -> list[str]:
     lines = [
         cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH) for reason in listed
     ]
-    lines += [cut(f"         {one_line(what)}: {one_line(why)}", WIDTH) for what, why in left.absent]
+    for why in dict.fromkeys(why for _, why in left.absent):  # a run cut short has no result of many things
+        names = ", ".join(one_line(what) for what, reason in left.absent if reason == why)
+        lines += _wrapped(
+            f"{names}: {one_line(why)}",
+            initial_indent=" " * 9,
+            subsequent_indent=" " * 11,
+            max_lines=8,
+            placeholder=" ...",
+        )
     return ["not judged", *lines, ""] if lines else []

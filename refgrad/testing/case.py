@@ -88,6 +88,11 @@ class Case:
                     f"{part} are given for {given!r}, the graph has inputs {list(graph.inputs)}"
                 )
             arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
+        for name, x in arrays["inputs"].items():
+            if arrays["tangents"][name].shape != x.shape:
+                raise CaseFileError(
+                    f"input {name!r} has shape {list(x.shape)}, its tangent {list(arrays['tangents'][name].shape)}"
+                )
         layouts = data.get("layouts", {})
         if not isinstance(layouts, dict) or not all(layout in LAYOUTS for layout in layouts.values()):
             raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
@@ -104,7 +109,12 @@ class Case:
         try:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
-            raise CaseFileError(f"not a case file: not JSON ({error})") from error
+            hint = (
+                '. A results file holds a case in every line that disagrees: save the value of "case" by itself'
+                if error.msg == "Extra data"
+                else ""
+            )
+            raise CaseFileError(f"not a case file: not JSON ({error}){hint}") from error
         except RecursionError as error:
             raise CaseFileError("not a case file: nested too deeply") from error
 
@@ -114,6 +124,7 @@ class Case:
         try:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise CaseFileError(f"{path}: cannot be read: {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise CaseFileError(f"{path}: cannot be read: {reason}") from error
         except CaseFileError as error:
             raise CaseFileError(f"{path}: {error}") from error

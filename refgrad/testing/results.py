@@ -13,6 +13,7 @@ from typing import Any
 
 from refgrad.encode import number
 from refgrad.errors import ResultsWriteError
+from refgrad.testing import running
 from refgrad.testing.case import Case
 from refgrad.testing.running import Left
 from refgrad.testing.verdict import DISAGREE, ERROR, Element, Verdict
@@ -26,20 +27,27 @@ class ResultsFile:
     Lines given together go out together or not at all: writers take turns by a lock, what a killed writer left of a line is taken
     off again, and so is what did not fit the disk. So the file consists of whole lines, whatever happens.
 
-    ``fresh`` begins a new file; an older one of that name is kept beside it (``results.previous.jsonl``).
+    ``fresh`` begins a new file; an older one of that name is kept beside it (``results.previous.jsonl``), with the cases that were being
+    judged when its run was killed.
     """
 
     def __init__(self, path: str | Path, *, fresh: bool = False) -> None:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if fresh and self.path.exists() and self.path.stat().st_size:
-                self.path.replace(previous(self.path))
+            if fresh:
+                self._put_aside()
             self._descriptor = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if fresh else 0), 0o644
             )
         except OSError as error:
             raise ResultsWriteError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def _put_aside(self) -> None:
+        if self.path.exists() and self.path.stat().st_size:
+            running.put_aside(self.path, previous(self.path))
+            self.path.replace(previous(self.path))
+        running.clear(self.path)
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines. Raises ResultsWriteError where they do not fit; the file is then as it was before."""

@@ -24,6 +24,8 @@ from typing import Any
 from refgrad.errors import ResultsWriteError
 from refgrad.testing.case import Case
 
+GRACE = 10.0  # seconds; between two cases a process draws the next one, and on a busy machine that takes a while, whatever the limit
+
 
 class CaseTimeout(BaseException):
     """A case has used up its time. Not an Exception: nothing on the way may take it for one of its own."""
@@ -50,8 +52,8 @@ def folder(results: str | Path) -> Path:
 class Running:
     """The file of one process. ``limit`` is the time a case may take, in seconds; None for any.
 
-    A case past its limit is interrupted (CaseTimeout). One that does not answer for as long again, because it hangs in compiled
-    code, ends its process; the file and the traceback stay behind.
+    A case past its limit is interrupted (CaseTimeout). One that does not answer for as long again, or for GRACE where that is longer,
+    because it hangs in compiled code, ends its process; the file and the traceback stay behind.
     """
 
     def __init__(self, results: str | Path, worker: str = "main", limit: float | None = None) -> None:
@@ -91,10 +93,10 @@ class Running:
         if self.limit is None:
             yield
             return
-        now = time.monotonic()
-        if self._until - now < 2 * self.limit:  # not for every case: it starts a thread
-            faulthandler.dump_traceback_later(3 * self.limit, exit=True, file=self._trace)
-            self._until = now + 3 * self.limit
+        now, patience = time.monotonic(), self.limit + max(self.limit, GRACE)
+        if self._until - now < patience:  # not for every case: it starts a thread
+            faulthandler.dump_traceback_later(self.limit + patience, exit=True, file=self._trace)
+            self._until = now + self.limit + patience
         with _alarm(self.limit):
             yield
 
@@ -109,9 +111,10 @@ class Running:
             faulthandler.enable(file=sys.__stderr__)
         self._trace.close()
         os.close(self._descriptor)
-        if not self._path.stat().st_size:
-            self._path.unlink()
-            self._trace_path.unlink()
+        with contextlib.suppress(FileNotFoundError):  # a new run has begun in this folder
+            if not self._path.stat().st_size:
+                self._path.unlink()
+                self._trace_path.unlink()
 
 
 @contextlib.contextmanager
@@ -131,6 +134,11 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 def _time_is_up(_number: int, _frame: FrameType | None) -> None:
     raise CaseTimeout
+
+
+def died(report: Any) -> bool:
+    """Whether a test report says that a worker died over its test: only then xdist, which writes it, knows no phase."""
+    return bool(report.failed) and report.when == "???"
 
 
 def left(results: str | Path) -> list[Left]:
@@ -156,3 +164,11 @@ def _left(data: dict[str, Any], trace: Path) -> Left:
 def clear(results: str | Path) -> None:
     """Forget what the processes of a run have left behind."""
     shutil.rmtree(folder(results), ignore_errors=True)
+
+
+def put_aside(results: str | Path, elsewhere: str | Path) -> None:
+    """Results are about to be renamed: what their killed run has left behind goes with them, beside the new name."""
+    clear(elsewhere)
+    if left(results):
+        folder(results).replace(folder(elsewhere))
+    clear(results)

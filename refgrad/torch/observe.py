@@ -24,14 +24,18 @@ VERSION = str(torch.__version__)
 def device(name: str) -> torch.device:
     """The torch device of that name. Raises DeviceMissingError where this machine lacks it."""
     kind = name.partition(":")[0]
-    if kind == "cpu":
-        return torch.device(name)
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if kind == "cpu" and found is not None:
+        return found
     module = getattr(torch, kind, None)
-    if module is None or not hasattr(module, "is_available") or not module.is_available():
+    if found is None or module is None or not hasattr(module, "is_available") or not module.is_available():
         raise DeviceMissingError(
             f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
         )
-    return torch.device(name)
+    return found
 
 
 def supported(name: str, dtype: str) -> bool:

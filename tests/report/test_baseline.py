@@ -93,3 +93,14 @@ def test_many_differences_are_counted_and_cut(make, run):
     page = render(now, against(now, run("old", make.result("b" * 16))))
     assert "The first 300 of 1\u202f000 cases" in page
     assert len(page.encode()) < 1_000_000
+
+
+def test_without_a_case_in_common_it_is_said_why(make, save):
+    runs = [
+        load(save([make.header(seed=seed), make.result(str(seed) * 16)], f"{seed}.jsonl")) for seed in (0, 1)
+    ]
+    said = against(runs[1], runs[0]).sentence
+    assert said.endswith(
+        "0 cases of 1 were judged in both runs, for they were made otherwise: seed was '0' and is '1'"
+    )
+    assert "otherwise" not in against(runs[0], runs[0]).sentence

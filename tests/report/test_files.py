@@ -1,9 +1,13 @@
 import gzip
+import os
+import stat
+import threading
+from pathlib import Path
 
 import pytest
 
 from refgrad.report import load
-from refgrad.report.files import PREVIOUS, RESULTS, packed, write_results
+from refgrad.report.files import PREVIOUS, RESULTS, no_file, packed, write_results, write_whole
 
 
 @pytest.fixture
@@ -75,3 +79,32 @@ def test_a_write_that_fails_loses_nothing(make, save, run, tmp_path, monkeypatch
         write_results(run, folder)
     assert (folder / RESULTS).read_bytes() == packed(other)
     assert {p.name for p in folder.iterdir()} <= {RESULTS, PREVIOUS}
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path):
+    """As root, a rename would put a file in the place of /dev/null."""
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    write_whole(pipe, "whole")
+    reader.join(60)
+    assert got == ["whole"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert no_file(Path("/dev/null"))
+    assert no_file(Path("/dev/stdout"))
+    assert not no_file(tmp_path / "new")
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path, "x")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    there, link = tmp_path / "there" / "page", tmp_path / "link"
+    there.write_text("older")
+    link.symlink_to(there)
+    write_whole(link, "newer")
+    assert link.is_symlink()
+    assert there.read_text() == "newer"
+    assert [p.name for p in there.parent.iterdir()] == ["page"]

@@ -50,6 +50,19 @@ def test_a_line_torn_inside_a_character_is_partial(make, save):
     assert load(path).truncated
 
 
+def test_a_gzip_torn_in_its_first_line_is_refused_as_that(make, save, tmp_path):
+    packed = tmp_path / "torn.jsonl.gz"
+    packed.write_bytes(gzip.compress(save(make.synthetic(4)).read_bytes())[:12])
+    with pytest.raises(CaseFileError, match="torn off before the end of its first line"):
+        load(packed)
+
+
+def test_marks_that_editors_leave_do_not_matter(make, save, tmp_path):
+    path, edited = save(make.synthetic(4)), tmp_path / "edited.jsonl"
+    edited.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert repr(load(edited)) == repr(load(path))
+
+
 def test_without_an_end_line_a_run_is_partial(make, save):
     run = load(save([make.header(), make.result("a" * 16)]))
     assert run.partial
@@ -97,6 +110,7 @@ def test_non_finite_numbers_are_read(make, save):
         (['{"type":"result"}\n'], "line 1: not a results file of refgrad"),
         (['{"type":"run"}\n'], "line 1: not a results file of refgrad"),
         (['{"type":"run","schema":1'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":1,"shard":"2 of 2"}\n'], "line 1: \"shard\" is '2 of 2'; a part such as"),
         (['{"type":"run","schema":2,"refgrad":"9.0"}\n'], r"results of schema 2, written by refgrad 9\.0"),
     ],
 )

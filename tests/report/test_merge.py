@@ -97,6 +97,44 @@ def test_a_shard_that_is_not_there_is_named_and_nothing_is_proved(make, shard):
     assert exit_code(merge([parts[0]])) == 3  # also where a single one is given
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"examples": 500},
+        {"families": ["mlp"]},
+        {"dtypes": ["float16"]},
+        {"environment": {"torch": "2.6.0+cpu"}},
+    ],
+)
+def test_shards_of_different_runs_do_not_make_a_whole_one(make, shard, other):
+    """The first half of one and the second half of another: neither was judged."""
+    end = END | {"exit": 0}
+    given = [
+        shard(1, 2, make.result("1" * 16), end=end, examples=100),
+        shard(2, 2, make.result("2" * 16), end=end, **{"examples": 100, **other}),
+    ]
+    run = merge(given)
+    assert exit_code(run) == 3
+    assert [name[:7] for name in sorted(run.absent)] == ["1/2 of ", "2/2 of "]
+    assert "of its parts" in render(run)
+
+
+def test_runs_that_were_divided_each_on_its_own_make_a_whole_one(make, shard):
+    given = [shard(k, 2, make.result(str(k) * 16)) for k in (1, 2)]
+    given += [shard(k, 3, dtypes=["float16"]) for k in (1, 2, 3)]
+    assert not merge(given).absent
+    assert merge(given[:-1]).absent[0].startswith("3/3 of cpu, ")
+
+
+def test_builds_of_one_release_make_a_whole_one(make, shard):
+    around = make.header()["environment"]
+    given = [
+        shard(k, 2, make.result(str(k) * 16), environment=around | {"torch": f"2.13.0{build}"})
+        for k, build in ((1, "+cpu"), (2, ""))
+    ]
+    assert not merge(given).absent
+
+
 def test_a_part_without_an_end_leaves_the_whole_without_one(make, shard):
     run = merge([shard(1, 2, make.result("1" * 16)), shard(2, 2, make.result("2" * 16), end=None)])
     assert run.end is None
@@ -142,12 +180,14 @@ def test_runs_on_different_machines_are_one_page(make, shard):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (({}, {"seed": 1}), "not parts of one run: seed is '0' and '1'"),
+        (({}, {"seed": 1}), r"not parts of one run: seed is '0' and '1' \(.*/0\.jsonl, .*/1\.jsonl\)"),
         (({}, {"refgrad": "0.2.0"}), "refgrad is '0.1.0' and '0.2.0'"),
-        (({"shard": "1/2"}, {"shard": "1/2", "started": "later"}), "two runs of shard 1/2 were given"),
+        (
+            ({"shard": "1/2"}, {"shard": "1/2", "started": "later"}),
+            r"two runs of shard 1/2 were given \(.*/0\.jsonl, .*/1\.jsonl\)",
+        ),
         (({}, {"started": "later"}), "two runs of graphs float32 cpu were given"),
-        (({"shard": "1/2"}, {"shard": "1/3"}), "divided differently: 1/2, 1/3"),
-        (({"shard": "1/2"}, {"shard": "2 of 2"}), "such as 2/4; got '2 of 2'"),
+        (({"shard": "1/2"}, {"shard": "1/3"}), r"divided differently: 1/2, 1/3 \(.*/0\.jsonl, .*/1\.jsonl\)"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(make, save, changes, message):

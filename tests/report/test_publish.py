@@ -91,6 +91,28 @@ def test_what_cannot_be_written_is_named_and_is_not_exit_code_0(make, save, tmp_
     assert "x.html: cannot be written" in err
 
 
+def test_what_is_read_is_never_written_over(results, tmp_path, capsys):
+    before, page = results.read_bytes(), str(tmp_path / "r.html")
+    link = tmp_path / "link"
+    link.symlink_to(results)
+    for asked in (["--junit", str(results)], ["--gitlab", str(link)], ["--junit", page], ["--junit", "x", "--gitlab", "./x"]):  # fmt: skip
+        assert main(["report", str(results), "--out", page, *asked]) == 2
+        assert f"{asked[-1]}: is read or written under this name already" in capsys.readouterr().err
+    assert main(["report", str(results), "--out", str(results)]) == 2
+    assert (
+        "results.jsonl: is a file; a folder is expected, or the name of an .html file"
+        in capsys.readouterr().err
+    )
+    assert results.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "results.jsonl"]
+
+
+def test_a_page_is_refused_as_what_it_is(results, tmp_path, capsys):
+    assert main(["report", str(results)]) == 1
+    assert main(["report", str(tmp_path / "report.html")]) == 2
+    assert "report.html, line 1: not a results file of refgrad" in capsys.readouterr().err
+
+
 def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsys):
     page, xml, packed = tmp_path / "report.html", tmp_path / "junit.xml", tmp_path / "results.jsonl.gz"
     for path in (page, xml, packed):

@@ -20,6 +20,38 @@ def test_modes_of_one_group_share_a_row_and_a_project_s_own_mode_keeps_its_name(
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_numbers_of_any_size_stay_in_columns_of_their_own(make, save):
+    worst = make.result("a")["worst"] | {"ratio": 1.234e-05}
+    rows = [
+        make.result(f"{k:016x}", mode=mode, elements=9_999_999, worst=worst)
+        for k, mode in enumerate(make.MODES * 999)
+    ]
+    lines = table(load(save([make.header(), *rows]))).split("\n\n")[0].splitlines()[1:]
+    assert len(lines) == len(make.MODES)
+    for line in lines:
+        assert line.split()[-7:] == ["999", "0", "0", "0", "0", "10.0G", "1.2e−5"]
+        assert len(line) <= 80
+
+
+def test_many_known_disagreements_do_not_push_the_verdict_away(make, save):
+    rows = [make.wrong(f"{k:016x}", known=f"disagreement-number-{k}") for k in range(60)]
+    text = table(load(save([make.header(), *rows, make.result("f" * 16)])))
+    shown = text[text.index("\nknown ") + 1 :].split("\n\n")[0]
+    assert shown.startswith("known     60 cases of 60 recorded disagreements: disagreement-number-0,\n")
+    assert shown.endswith(" ...")
+    assert len(shown.splitlines()) == 4
+    few = table(load(save([make.header(), *rows[:2], make.result("f" * 16)])))
+    assert "known     2 cases of 2 recorded disagreements: disagreement-number-0,\n" in few
+
+
+def test_what_did_not_come_for_one_reason_is_said_once(make, save):
+    text = table(load(save([make.header(families=[f"family {k}" for k in range(99)])])))
+    assert text.count("no result came") <= 1
+    assert "device cpu, dtype float64, dtype float32, mode " in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) < 24
+
+
 def test_hostile_text_cannot_reach_the_terminal(make, save):
     run = load(save([make.header(), make.wrong("a" * 16, op=make.HOSTILE, message=make.HOSTILE, device=make.HOSTILE),
                      {"type": "crash", "worker": "gw0", "item": make.HOSTILE, "reason": "\x1b]0;title\x07"}]))  # fmt: skip

@@ -61,6 +61,10 @@ def test_the_id_follows_the_content() -> None:
         (lambda d: d["graph"]["nodes"][1].update(of=[5]), "node 1"),
         (lambda d: d["graph"].update(outputs=[99]), "outputs"),
         (lambda d: d.update(layouts={"x": "spiral"}), "layouts"),
+        (
+            lambda d: d["tangents"]["x"].update(shape=[0], data=[]),
+            "input 'x' has shape [2, 2], its tangent [0]",
+        ),
     ],
 )
 def test_a_malformed_file_is_named(change, message: str, tmp_path: Path) -> None:
@@ -78,5 +82,8 @@ def test_not_json_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "torn.json").write_text('{"schema": 1, "fam')
     with pytest.raises(CaseFileError, match="not JSON"):
         Case.load(tmp_path / "torn.json")
-    with pytest.raises(CaseFileError, match=r"nowhere\.json: cannot be read"):
+    (tmp_path / "results.jsonl").write_text('{"type": "run"}\n{"type": "end"}\n')
+    with pytest.raises(CaseFileError, match=r'not JSON .*save the value of "case" by itself'):
+        Case.load(tmp_path / "results.jsonl")
+    with pytest.raises(CaseFileError, match=r"nowhere\.json: cannot be read: No such file or directory$"):
         Case.load(tmp_path / "nowhere.json")

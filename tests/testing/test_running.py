@@ -8,13 +8,14 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from refgrad.graph import Graph
 from refgrad.testing.case import Case
-from refgrad.testing.running import CaseTimeout, Running, clear, left
+from refgrad.testing.running import CaseTimeout, Running, clear, died, left, put_aside
 
 
 def a_case(x: float = 1.0) -> Case:
@@ -72,14 +73,45 @@ def test_time_runs_out_and_the_handler_is_put_back(results: Path) -> None:
     running.close()
 
 
+def test_a_short_limit_ends_cases_and_not_the_process_between_them(results: Path) -> None:
+    running = Running(results, limit=0.01)
+    with running.watched():
+        for _ in range(2):
+            with pytest.raises(CaseTimeout), running.over("an item", a_case()):
+                time.sleep(20)
+            time.sleep(0.3)  # many times the limit
+    running.close()
+
+
+def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None:
+    running = Running(results)
+    with running.over("an item", a_case()):
+        pass
+    before = left(results)
+    put_aside(results, results.with_name("elsewhere.jsonl"))
+    assert left(results) == []
+    assert left(results.with_name("elsewhere.jsonl")) == before
+    put_aside(results, results.with_name("elsewhere.jsonl"))  # of a run that left nothing
+    assert left(results.with_name("elsewhere.jsonl")) == []
+    running.close()  # of a worker that has outlived its run
+
+
+def test_only_a_report_without_a_phase_is_of_a_worker_that_died() -> None:
+    assert died(SimpleNamespace(failed=True, when="???"))
+    assert not died(SimpleNamespace(failed=True, when="call"))
+    assert not died(SimpleNamespace(failed=False, when="???"))
+
+
 def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Path) -> None:
     code = textwrap.dedent(f"""
         import signal, time
         import tests.testing.test_running as t
+        from refgrad.testing import running
         from refgrad.testing.running import Running
+        running.GRACE = 0.3
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        running = Running({str(results)!r}, limit=0.3)
-        with running.watched(), running.over("an item", t.a_case()):
+        one = Running({str(results)!r}, limit=0.3)
+        with one.watched(), one.over("an item", t.a_case()):
             def hangs(): time.sleep(60)
             hangs()
     """)

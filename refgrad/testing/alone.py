@@ -1,0 +1,46 @@
+"""One run at a time writes to a folder: of two that share one, neither would have its results."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from refgrad.errors import ResultsWriteError
+
+
+@contextlib.contextmanager
+def alone(folder: str | Path) -> Iterator[None]:
+    """Hold a folder, and make it where it is not there. The system gives it back when the process ends, however it ends.
+
+    Raises ResultsWriteError where the folder cannot be made, and where another run holds it.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ResultsWriteError(f"{folder}: is a file; the name of a folder is expected")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsWriteError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    if sys.platform == "win32":  # no such lock
+        yield
+        return
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ResultsWriteError(f"{folder}: cannot be opened: {error.strerror or error}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = "another run writes its results there; wait for its end, or name another folder"
+            raise ResultsWriteError(f"{folder}: {why}") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""What a command prints reaches any terminal as text, and a pipe that is closed is no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refgrad import console
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(code: str) -> list[str]:
+    return [sys.executable, "-c", f"from refgrad import console; console.prepare(); {code}"]
+
+
+def run(code: str, **around: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **around}
+    return subprocess.run(command(code), env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("utf-8", "7.8e−16 ± 2 …\n"), ("latin-1", "7.8e-16 ± 2 ~\n"), ("ascii", "7.8e-16 +- 2 ~\n")]
+)  # fmt: skip
+def test_signs_that_a_terminal_lacks_are_written_in_plain_letters(encoding: str, expected: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command("print('7.8e−16 ± 2 …')"), env=env, capture_output=True, check=True)
+    assert done.stdout.decode(encoding) == expected
+
+
+def test_a_sign_without_a_plain_one_is_a_question_mark() -> None:
+    assert run("print('漢')", PYTHONIOENCODING="ascii").stdout == "?\n"
+
+
+def test_a_reader_who_has_left_is_no_fault() -> None:
+    code = "import time; time.sleep(1); print('again', console.say('x' * 100_000) == '', file=__import__('sys').stderr); print('y')"
+    writer = subprocess.Popen(
+        command(code), env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.close()
+    assert writer.stderr.read() == "again True\n"
+    writer.stderr.close()
+    assert writer.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_said() -> None:
+    code = "print(console.say('x'), file=__import__('sys').stderr)"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command(code), env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.stderr == "No space left on device\n"
+    assert done.returncode == 0
+
+
+def test_text_is_shown_and_not_obeyed() -> None:
+    hostile = "a\x1b[2J\x07\x9b\u202eb\tc\r\n::error::x\u2028y\ud800"
+    assert console.shown(hostile) == "a [2J   b c\n::error::x\ny "
+    assert console.told(hostile) == "a [2J   b c ::error::x y "
