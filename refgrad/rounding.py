@@ -73,7 +73,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         y, radius = radius
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
-    if any(b._unknown is not None for b in balls):
+    if [b for b in balls if b._unknown is not None]:
         radius = _without_promise(op, y, radius, xs, balls, params)
     return Ball(y, radius, fmt)
 
@@ -122,10 +122,16 @@ _EQUALS = (float, int, np.float64, np.longdouble)  # operands that are the same 
 
 def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> Any:
     """The result of an op, computed at the first time, where all its Balls remember."""
-    if any(type(x) is Ball and x.results is None for x in operands):
-        return _interpreted(op, operands, params, top.fmt)
-    names = [(x.__class__, repr(x)) if x.__class__ in _EQUALS else id(x) for x in operands]
-    key = (op, *names, *params.items())
+    names: list[Any] = [op]
+    for x in operands:
+        kind = x.__class__
+        if kind is Ball:
+            if x.results is None:
+                return _interpreted(op, operands, params, top.fmt)
+            names.append(id(x))
+        else:
+            names.append((kind, repr(x)) if kind in _EQUALS else id(x))
+    key = (*names, *params.items())
     assert top.results is not None
     try:
         if key in top.results:

@@ -76,7 +76,8 @@ def observe(case: Case) -> Observation:
     formula) is recorded with torch's own words; it is no disagreement.
     """
     where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
-    plain_arithmetic(case.dtype)
+    if where.type != "cpu":
+        plain_arithmetic(case.dtype)
     program = Program(case, where, dtype)
     values = program.run(program.leaves)
     seen = Observation(
@@ -96,11 +97,7 @@ def observe(case: Case) -> Observation:
         seen.dtypes[part] = [_dtype(t) for t in tensors]
         seen.devices[part] = [_device(t) for t in tensors]
     primals = [as_array(v) for v in program.primals]
-    if any(
-        not np.array_equal(a, b, equal_nan=True)
-        for a, b in zip(primals, seen.values, strict=False)
-        if a is not None and a.dtype.kind == "f"
-    ):
+    if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=False) if a is not None):
         seen.primals = primals
     if case.order > 1:
         from refgrad.torch.modes import observe_modes  # which needs this module
@@ -174,13 +171,12 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
                 else plain
             )
         outputs = program.run(duals)
-        program.primals = [
-            v if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).primal for v in outputs
-        ]
-        return [
-            None if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v).tangent
+        unpacked = [
+            (v, None) if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v)
             for v in outputs
         ]
+        program.primals = [primal for primal, _ in unpacked]
+        return [tangent for _, tangent in unpacked]
 
 
 def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
@@ -212,6 +208,11 @@ def as_array(t: Tensor | None) -> Array:
         t = t.detach().double()
     x = t.numpy(force=True)
     return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x
+
+
+def _differ(a: Array, b: Array) -> bool:
+    """Whether two arrays of floating-point numbers are of different ones. Mostly they have the same bits."""
+    return a.dtype.kind == "f" and a.tobytes() != b.tobytes() and not np.array_equal(a, b, equal_nan=True)
 
 
 def _dtype(t: Tensor | None) -> str | None:
