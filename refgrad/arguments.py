@@ -49,11 +49,14 @@ def result(y: Any, what: str) -> Array:
     """A leaf of what a function returned, as an array of real numbers. Raises DtypeError for None, text, complex numbers, tensors."""
     x = array(y, what)
     if x.dtype.kind not in "fiub":
-        advice = {
-            "c": "Complex numbers are not differentiated: return real and imaginary parts as two real arrays.",
-        }.get(
-            x.dtype.kind, "Does the function end without a return?" if y is None else "Return numbers alone."
-        )
+        if y is None:
+            advice = "Does the function end without a return?"
+        elif x.dtype.kind == "c":
+            advice = (
+                "Complex numbers are not differentiated: return real and imaginary parts as two real arrays."
+            )
+        else:
+            advice = "Return numbers alone."
         raise DtypeError(f"{what} {_described(y, x)}; arrays of real numbers are expected. {advice}")
     return x
 

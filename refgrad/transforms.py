@@ -25,7 +25,7 @@ from refgrad.arguments import (
     outline,
     placed,
     result,
-)  # fmt: skip
+)
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.forward import Dual
 from refgrad.op import new_level
