@@ -195,7 +195,7 @@ def _conformance(args: argparse.Namespace) -> int:
 
 
 def _repro(args: argparse.Namespace) -> int:
-    from refgrad.suite import repro
+    from refgrad.repro import repro
 
     return repro(args.case, args.device, script=args.script)
 

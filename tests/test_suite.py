@@ -275,38 +275,6 @@ def _timeless(page: Path) -> str:
     return "\n".join(line.partition("<time>")[0] for line in kept)
 
 
-@pytest.mark.parametrize(
-    ("named", "asked", "profile"), [("dev", "ci", "ci"), ("dev", "", "dev"), ("nightly", "", "nightly"), ("mine", "", "ci"), ("", "", "ci")]
-)  # fmt: skip
-def test_the_profile_may_be_named_by_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, asked: str, profile: str
-) -> None:
-    from refgrad import suite
-    from refgrad.cli import main
-
-    monkeypatch.setenv("HYPOTHESIS_PROFILE", named)
-    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k nothing")
-    monkeypatch.setattr(suite, "PROFILES", dict.fromkeys(suite.PROFILES, 1))
-    more = ["--profile", asked] if asked else []
-    main(
-        [
-            "conformance",
-            "--family",
-            "softmax",
-            "--dtype",
-            "float64",
-            "--workers",
-            "0",
-            "--out",
-            str(tmp_path),
-            *more,
-        ]
-    )
-    head = lines(tmp_path / "results.jsonl")[0]
-    assert head["profile"] == profile
-    assert (head["seed"] == 0) == (profile != "nightly")
-
-
 SMALL = ["conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--examples", "10"]
 
 
@@ -417,35 +385,3 @@ def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode == 0
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     assert {"type": "item", "item": "test_nothing"} in lines
-
-
-def test_single_ops_are_chosen_by_name(tmp_path: Path) -> None:
-    """Nothing else is judged, deviations of other ops included; what does not exist in a dtype leaves that dtype out."""
-    more = ("--op", "det", "--op", "inv", "--examples", "12", "--workers", "0", "--out", str(tmp_path))
-    arguments = [sys.executable, "-m", "refgrad.cli", "conformance", "--device", "cpu", *more]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = load(tmp_path / "results.jsonl")
-    assert {op for r in found.results for op in r.ops} == {"det", "inv"}
-    assert {r.dtype for r in found.results} == {"float64", "float32"}
-    assert sum(a.caught for a in found.audits if a.check == "single ops") > 25
-    assert not found.partial
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["--op", "tahn"], "did you mean tan or tanh or arctan"),
-        (["--op", "floor"], "no op named 'floor' is drawn"),
-        (["--op", "det", "--dtype", "float16"], "torch has none of the ops ['det'] in float16"),
-        (["--op", "exp", "--family", "mlp", "--family", "ops"], "the families ['mlp'] draw programs of many"),
-    ],
-)
-def test_an_op_that_cannot_be_chosen_is_an_error_that_says_so(
-    more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from refgrad.cli import main
-
-    assert main(["conformance", "--device", "cpu", "--out", str(tmp_path), *more]) == 2
-    assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import ArgumentError, CaseFileError
+from refgrad.report.course import Crash, End, Finished, Plan, Running
 from refgrad.report.expected import Expected, taken_back
 from refgrad.report.fields import Json
 from refgrad.report.lessons import Lesson, Measured
 from refgrad.report.merge import merge
-from refgrad.report.records import Audit, Crash, End, Finished, Header, Plan, Result, Run, Running
+from refgrad.report.records import Audit, Header, Result, Run
 from refgrad.testing.results import encoded, unfinished
 from refgrad.testing.running import Left, left
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from refgrad.errors import ArgumentError
-from refgrad.report.records import Audit, End, Header, Run
+from refgrad.report.course import End
+from refgrad.report.records import Audit, Header, Run
 from refgrad.report.verdict import exit_code
 from refgrad.testing.shards import Shard
 
