@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument(
         "--out",
+        type=_folder,
         default="reports",
         metavar="DIR",
         help="where report.html and results.jsonl(.gz) land (default: reports)",
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--out",
+        type=_folder,
         help="the HTML file, or a folder for it (default: report.html beside the first results); results.jsonl.gz goes with it",
     )
     _outputs(report)
@@ -171,21 +173,33 @@ def _help(parser: argparse.ArgumentParser) -> object:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text}")
-    return value
+    return _number(text, 1)
 
 
 def _count(text: str) -> int:
-    return 0 if text == "0" else _positive(text)
+    return _number(text, 0)
+
+
+def _number(text: str, least: int) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, got {text[:20]!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
     return value
+
+
+def _folder(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a folder, got an empty one")
+    return text
 
 
 def _conformance(args: argparse.Namespace) -> int:

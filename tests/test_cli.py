@@ -37,6 +37,25 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         assert stop.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--workers", "-1", "expected a whole number from 0 on, got '-1'"),
+        ("--workers", "many", "expected a whole number from 0 on, got 'many'"),
+        ("--examples", "1.5", "expected a whole number from 1 on, got '1.5'"),
+        ("--examples", "9" * 5000, "expected a whole number from 1 on"),
+        ("--time-limit", "nan", "expected seconds, 0 or more, got 'nan'"),
+        ("--time-limit", "soon", "expected seconds, 0 or more, got 'soon'"),
+        ("--out", "", "expected the name of a folder, got an empty one"),
+    ],
+)
+def test_a_value_that_is_none_is_said_in_words(capsys, option: str, value: str, said: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["conformance", f"{option}={value}"])
+    assert stop.value.code == 2
+    assert f"argument {option}: {said}" in capsys.readouterr().err
+
+
 def test_what_no_device_computes_in_is_said(capsys) -> None:
     pytest.importorskip("torch")
     assert main(["conformance", "--dtype", "tf32", "--device", "cpu"]) == 2  # said, not passed over
