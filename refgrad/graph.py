@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from refgrad.errors import CaseFileError, GraphError
+from refgrad.errors import CaseFileError, DtypeError, GraphError
 from refgrad.node import Node, contributions
 from refgrad.op import Op, Params, apply, new_level, shape_of
 from refgrad.quiet import quietly
@@ -222,10 +222,17 @@ class Graph:
     def backward(self, *cotangents: Any) -> dict[str, Array]:
         """Gradients of the inputs by name, for the last forward; one cotangent an output (default: ones for a single number).
 
-        Keeps the gradient of every node in ``cotangents``.
+        Keeps the gradient of every node in ``cotangents``. Raises GraphError before a forward and for cotangents that do not fit,
+        DtypeError where an output is no floating-point number.
         """
         if self.values is None:
             raise GraphError("backward needs values: call g.forward(...) first")
+        for k in self.outputs:
+            if self.values[k].dtype.kind != "f":
+                raise DtypeError(
+                    f"backward: output node {k} has dtype {self.values[k].dtype}, and only a real floating-point value has gradients. "
+                    "Where the inputs are whole numbers, pass them as floats: g.forward(x=3.0)"
+                )
         if not cotangents:
             for k in self.outputs:
                 if shape_of(self.values[k]) != ():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refgrad import Graph, grad, hessian, jacfwd, jacrev, jvp, vjp
-from refgrad.errors import CaseFileError, GraphError, RefgradError
+from refgrad.errors import CaseFileError, DtypeError, GraphError, RefgradError
 from refgrad.graph import Symbol
 
 Array = Any
@@ -379,3 +379,13 @@ def test_what_is_not_even_an_object_is_refused(text: str) -> None:
 def test_every_error_is_one_of_refgrads() -> None:
     assert issubclass(GraphError, RefgradError)
     assert issubclass(CaseFileError, RefgradError)
+
+
+def test_whole_numbers_have_no_gradient() -> None:
+    g = Graph()
+    g.output(g.input("a") * 2)
+    g.forward(a=3)
+    with pytest.raises(DtypeError, match=r"output node 2 has dtype int64, .* g.forward\(x=3.0\)"):
+        g.backward()
+    g.forward(a=3.0)
+    assert g.backward() == {"a": 2.0}

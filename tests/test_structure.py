@@ -42,7 +42,7 @@ CORE = set().union(*FLOORS[:11]) | {
 }  # these import NumPy, the standard library and each other; "" is refgrad itself
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
-    "ops": (set(), {"scipy", "mpmath"}),
+    "ops": (set(), {"mpmath"}),
     "testing": (set(), {"hypothesis", "packaging"}),
     "testing.strategies": ({"hypothesis"}, {"hypothesis"}),
     "draw": (set(), set()),
