@@ -19,7 +19,7 @@ from refgrad.report.verdict import FAIL, PASS, verdict
 WIDTH = 80
 MOST = 8  # clusters, and reasons
 _HANGING: dict[str, Any] = {"subsequent_indent": " " * 10, "max_lines": 4, "placeholder": " ..."}
-_SAID = {DISAGREE: "wrong"}  # the word of the table above
+_SAID = {DISAGREE: "wrong", FLAGGED: "with a remark"}  # as the table above and the page say it
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 

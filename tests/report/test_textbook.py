@@ -104,7 +104,7 @@ def test_the_page_lists_titles_printed_numbers_flags_and_tables(run, judged):
         "Memory",
         "131072",
     )
-    for text in (*shown, "1&nbsp;flagged"):
+    for text in (*shown, "1&nbsp;agrees, with a remark"):
         assert text in page
     assert '<a href="#textbook">' in page
 
@@ -143,7 +143,7 @@ def test_a_failing_item_says_how_to_see_it_again(run, judged):
 def test_the_terminal_names_what_does_not_simply_agree(run, judged):
     lines = [lesson("D0-a"), lesson("D1-b", flags=["misprint"], place=1), lesson("D2-c", place=2)]
     text = table(run(*lines, *judged("D0-a"), *judged("D1-b"), *judged("D2-c", torch="disagree")))
-    assert "\ntextbook  1 item agrees, 1 flagged: D1-b, 1 wrong: D2-c\n" in text
+    assert "\ntextbook  1 item agrees, 1 with a remark: D1-b, 1 wrong: D2-c\n" in text
 
 
 def test_many_names_stay_within_eighty_columns(run, judged):
@@ -153,7 +153,7 @@ def test_many_names_stay_within_eighty_columns(run, judged):
     ]
     text = table(run(*lines))
     assert max(map(len, text.splitlines())) <= 80
-    assert "textbook  0 items agree, 60 flagged: D0-" in text
+    assert "textbook  0 items agree, 60 with a remark: D0-" in text
 
 
 def test_hostile_text_is_escaped(run, judged, make):
