@@ -329,7 +329,7 @@ def test_the_family_alone_lists_every_item_by_name(
     assert [line["id"] for line in lines if line["type"] == "textbook"] == [i.id for i in three_items]
     page = (tmp_path / "report.html").read_text()
     assert all(i.title in page for i in three_items)
-    assert "textbook  2 items agree, 1 flagged: D3-matrix-product" in capsys.readouterr().out
+    assert "textbook  2 items agree, 1 with a remark: D3-matrix-product" in capsys.readouterr().out
 
 
 def test_a_wrong_item_fails_the_run_by_name(
