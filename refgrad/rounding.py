@@ -173,7 +173,17 @@ def _constant(x: Any, fmt: Format) -> Ball:
         return Ball(x, None, fmt)
     # Half formats may be reached by way of float32, which breaks a tie otherwise.
     detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
-    return Ball(x, np.where(off, np.abs(x - nearest(x, fmt)) + detour, 0.0), fmt)
+    radius = np.abs(x - nearest(x, fmt)) + detour
+    if x.ndim == 0 and fmt.name == "float64":
+        radius = np.maximum(radius, np.abs(x - _cut_off(x[()])))
+    return Ball(x, np.where(off, radius, 0.0), fmt)
+
+
+@functools.lru_cache(maxsize=256)
+def _cut_off(x: Any) -> float:
+    """The number of float64 that the first 17 digits of x come to, as sources write a constant: of log 10 it is not the nearest one."""
+    digits, _, exponent = np.format_float_scientific(x, trim="k").partition("e")
+    return float(f"{digits[: 18 + (x < 0)]}e{exponent}")
 
 
 def representable(x: Array, fmt: Format) -> Array:
