@@ -70,13 +70,8 @@ def _vjp(
             y_bar = fitting(y_bar, value, "vjp: a cotangent")
             if isinstance(y, Var) and y.tape is tape:
                 for k, x_bar in enumerate(quietly(pull_back, tape, y.index, y_bar, places)):
-                    total[k] = (
-                        x_bar
-                        if total[k] is None
-                        else total[k]
-                        if x_bar is None
-                        else quietly(add, total[k], x_bar)
-                    )
+                    if x_bar is not None:
+                        total[k] = x_bar if total[k] is None else quietly(add, total[k], x_bar)
         return tuple(rebuild([_zeros(x) if t is None else t for t, x in zip(total, leaves, strict=True)]))
 
     return rebuild_result(values), pullback
