@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from refgrad.records import Audit
+
 from .mutants import MUTANTS, Mutant
 from .mutants.judge import caught, refusals
 
@@ -17,15 +19,12 @@ def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytes
     """Planted once, in the format; the line of the audit says whether it was caught, and whether the right formula passed."""
     seed = int(request.config.getoption("--refgrad-seed"))
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
-    line = {"type": "audit", "check": "mutants", "mutation": f"mutant {mutant.id}", "dtype": dtype}
-    counts = {
-        "planted": 1,
-        "equivalent": 0,
-        "caught": int(bool(found)),
-        "right": 1,
-        "refused": int(bool(refused)),
-    }
-    refgrad_results.write(line | counts)
+    refgrad_results.write(
+        Audit(
+            f"mutant {mutant.id}", dtype, planted=1, equivalent=0, caught=int(bool(found)), check="mutants",
+            right=1, refused=int(bool(refused)),
+        )
+    )  # fmt: skip
     if refused:
         pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the right formula is refused: {refused[0]}")
     if not found:

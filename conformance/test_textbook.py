@@ -37,8 +37,7 @@ def test_item(
     """Its lines are written whatever it came to; anything but agreement of all ways fails."""
     option = request.config.getoption
     outcome = examine(item, option("--refgrad-dtype") or list(FORMATS), option("--refgrad-device") or ["cpu"])
-    for line in outcome.lines(ITEMS.index(item)):
-        refgrad_results.write(line)
+    refgrad_results.write(*outcome.records(ITEMS.index(item)))
     wrong, undecided = outcome.failures()
     if wrong:
         raise GradientMismatch(f"{item.id}: {wrong[0]}")

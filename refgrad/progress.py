@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from refgrad.pytest_plugin import BLOCK
+from refgrad.records import Plan
 from refgrad.testing.results import ResultsFile
 from refgrad.testing.running import died
 
@@ -45,7 +46,7 @@ class Progress:
     def _plan(self, names: list[str]) -> None:
         if names and not self.planned:
             self.planned = True
-            self.results.write({"type": "plan", "items": sorted(names)})
+            self.results.write(Plan(tuple(sorted(names))))
             self.sizes = {name: _size(name, self.examples) for name in names}
             self.total = sum(self.sizes.values())
             self.begun = time.monotonic()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from refgrad.records import Record
     from refgrad.testing.results import ResultsFile
     from refgrad.testing.running import Running
 
@@ -139,7 +140,7 @@ class Recorder:
         """Keep this shard's items, in an order that depends on their names alone."""
         shard = self.config.getoption("--refgrad-shard")
         if shard:
-            from refgrad.testing.shards import Shard
+            from refgrad.records.shards import Shard
 
             kept = set(Shard.read(shard).part([item.name for item in items]))
             config.hook.pytest_deselected(items=[item for item in items if item.name not in kept])
@@ -160,21 +161,20 @@ class Recorder:
         """Record that an item has come to its end, and why it failed where that was no verdict."""
         report = yield
         from refgrad.errors import GradientMismatch, ResultsWriteError
+        from refgrad.records import Crash, FinishedItem
 
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, ResultsWriteError):  # nothing more can be recorded, so nothing more is judged
             item.session.shouldstop = str(error)
             return report
-        lines: list[dict[str, Any]] = []
+        records: list[Record] = []
         if report.failed and not isinstance(error, GradientMismatch):
             reason = f"{type(error).__name__}: {error}"
-            lines.append(
-                {"type": "crash", "worker": _worker(self.config), "item": item.name, "reason": reason}
-            )
+            records.append(Crash(_worker(self.config), item.name, reason))
         if report.when == "call" or report.skipped:  # what is skipped has come to its end, too
-            lines.append({"type": "item", "item": item.name})
+            records.append(FinishedItem(item.name, round(report.duration, 3)))
         try:
-            self.results.write(*lines)
+            self.results.write(*records)
         except ResultsWriteError as full:
             item.session.shouldstop = str(full)
         return report

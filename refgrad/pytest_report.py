@@ -12,6 +12,7 @@ import platform
 import shlex
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ import pytest
 
 from refgrad import __version__, report
 from refgrad.errors import GradientMismatch, RefgradError, ResultsWriteError
+from refgrad.records import Crash, End, Expected, FinishedItem, Header, Plan, Record
 from refgrad.report.verdict import verdict
 from refgrad.testing import outcome, planting
 from refgrad.testing.alone import alone
-from refgrad.testing.results import SCHEMA, ResultsFile, now, result_line_of_check
+from refgrad.testing.results import ResultsFile, now, result_of_check
 from refgrad.testing.running import died
 from refgrad.testing.verdict import DISAGREE
 
@@ -65,18 +67,19 @@ class UserReport:
             return
         self.checks += 1
         path, line, _ = self.item.location
-        about = {
-            "family": path.replace("\\", "/"),
-            "device": checked.device,
-            "again": f"pytest {shlex.quote(self.item.nodeid)}",
-            "where": f"{path}:{(line or 0) + 1}",
-        }
         for dtype, found in checked.verdicts:
             content = json.dumps([self.item.nodeid, self.checks, checked.name, dtype])
             name = hashlib.sha256(content.encode()).hexdigest()[:16]
             if found.status == DISAGREE:
                 self.wrong.append(name)
-            self.results.write({**result_line_of_check(name, dtype, checked.name, found), **about})
+            result = replace(
+                result_of_check(name, dtype, checked.name, found),
+                family=path.replace("\\", "/"),
+                device=checked.device,
+                again=f"pytest {shlex.quote(self.item.nodeid)}",
+                where=f"{path}:{(line or 0) + 1}",
+            )
+            self.results.write(result)
 
     # --- hooks ----------------------------------------------------------------------------------------------------------
 
@@ -98,9 +101,9 @@ class UserReport:
         """Now it is known whether the test wanted its disagreements; a test that broke after a check is recorded as that."""
         made = yield
         wrong, self.wrong = self.wrong, []
-        lines: list[dict[str, Any]] = []
+        records: list[Record] = []
         if wrong and not made.failed:
-            lines.append({"type": "expected", "ids": list(dict.fromkeys(wrong)), "known": EXPECTED})
+            records.append(Expected(tuple(dict.fromkeys(wrong)), EXPECTED))
         error = call.excinfo.value if call.excinfo else None
         ours = bool(self.checks) or isinstance(error, RefgradError)
         if (
@@ -110,11 +113,11 @@ class UserReport:
             and not isinstance(error, (GradientMismatch, ResultsWriteError))
         ):
             reason = f"{type(error).__name__}: {error}"
-            lines.append({"type": "crash", "worker": self.worker, "item": item.nodeid, "reason": reason})
+            records.append(Crash(self.worker, item.nodeid, reason))
         if made.when == "call" or not made.passed:
-            lines.append({"type": "item", "item": item.nodeid})
+            records.append(FinishedItem(item.nodeid, round(made.duration, 3)))
         try:
-            self.results.write(*lines)
+            self.results.write(*records)
         except ResultsWriteError as full:
             item.session.shouldfail = str(full)
         return made
@@ -138,20 +141,18 @@ class UserReport:
         if self.main and report.failed and report.nodeid not in self.uncollected:
             self.uncollected.add(report.nodeid)
             reason = f"cannot be collected: {_last_word(str(report.longrepr))}"
-            self.results.write({"type": "crash", "worker": "", "item": report.nodeid, "reason": reason})
+            self.results.write(Crash("", report.nodeid, reason))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """In the main process: a worker that died over a test leaves no other word of it."""
         if self.main and died(report):
-            self.results.write(
-                {"type": "crash", "worker": "", "item": report.nodeid, "reason": str(report.longrepr)}
-            )
+            self.results.write(Crash("", report.nodeid, str(report.longrepr)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Every process adds what its planted errors came to; the main one, which ends last, ends the file and renders the page."""
         try:
-            self.results.write(*self.planting.lines())
+            self.results.write(*self.planting.records())
         except ResultsWriteError as full:
             self.said = f"refgrad: {full}"
         if self.main:
@@ -173,7 +174,7 @@ class UserReport:
     def _plan(self, names: list[str]) -> None:
         if self.main and names and not self.planned:
             self.planned = True
-            self.results.write({"type": "plan", "items": sorted(set(names))})
+            self.results.write(Plan(tuple(sorted(set(names)))))
 
     def _end(self, session: pytest.Session, exitstatus: int) -> None:
         page = self.path.with_name("report.html")
@@ -185,7 +186,7 @@ class UserReport:
             ):
                 code = report.exit_code(report.load(self.path), complete=True)
                 seconds = round(time.monotonic() - self.start, 1)
-                self.results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
+                self.results.write(End(code, now(), seconds))
             run = report.load(self.path)
             report.write_results(run, page.parent)
             report.write(run, page)
@@ -201,17 +202,16 @@ class UserReport:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _header(config: pytest.Config) -> dict[str, Any]:
+def _header(config: pytest.Config) -> Header:
     around = {
         "python": platform.python_version(), "numpy": np.__version__, "torch": _version("torch"), "pytest": pytest.__version__,
         "platform": f"{platform.system()}-{platform.machine()}",
     }  # fmt: skip
     why = "the test that made the check passed: it is there to see this disagreement"
-    return {
-        "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "profile": "pytest",
-        "command": ["pytest", *map(str, config.invocation_params.args)], "environment": around,
-        "deviations": [{"id": EXPECTED, "reason": why, "link": ""}],
-    }  # fmt: skip
+    return Header(
+        refgrad=__version__, started=now(), command=("pytest", *map(str, config.invocation_params.args)), profile="pytest",
+        environment=around, deviations=((EXPECTED, why, ""),),
+    )  # fmt: skip
 
 
 def _last_word(text: str) -> str:

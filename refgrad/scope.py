@@ -16,7 +16,7 @@ from typing import Any
 
 from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError
 from refgrad.formats import DTYPES
-from refgrad.testing.shards import Shard
+from refgrad.records.shards import Shard
 
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family whose items are written down, not generated

@@ -18,11 +18,12 @@ import numpy as np
 
 from refgrad import __version__
 from refgrad.errors import ResultsWriteError
+from refgrad.records import Crash, End, Header, Record
 from refgrad.scope import TEXTBOOK, Scope, location, scope
 from refgrad.testing import running
 from refgrad.testing.alone import alone
 from refgrad.testing.deviations import Deviation, load
-from refgrad.testing.results import SCHEMA, ResultsFile, died_over, now, unfinished
+from refgrad.testing.results import ResultsFile, died_over, now, unfinished
 
 if TYPE_CHECKING:
     from refgrad.progress import Progress
@@ -42,14 +43,13 @@ def run(args: argparse.Namespace) -> int:
     outputs = report.Outputs.wanted(
         (out / "report.html").resolve(), [str(path)], args.baseline, args.junit, args.gitlab, args.github
     )  # before the results of the run before are put aside: they may be the baseline
-    header = {
-        "type": "run", "schema": SCHEMA, "refgrad": __version__, "started": now(), "command": ["refgrad", *sys.argv[1:]],
-        "seed": wanted.seed, "profile": wanted.profile, "families": wanted.families, "dtypes": wanted.dtypes, "devices": wanted.devices,
-        "examples": wanted.examples, "workers": wanted.workers, "modes": wanted.modes, "shard": str(wanted.shard or ""),
-        "missing": wanted.missing,
-        "deviations": [{"id": d.id, "reason": d.reason, "link": d.link} for d in _deviations(observe.VERSION)],
-        "environment": environment(observe),
-    }  # fmt: skip
+    header = Header(
+        refgrad=__version__, started=now(), command=("refgrad", *sys.argv[1:]), seed=str(wanted.seed), profile=wanted.profile,
+        families=tuple(wanted.families), dtypes=tuple(wanted.dtypes), devices=tuple(wanted.devices), modes=tuple(wanted.modes),
+        examples=str(wanted.examples), workers=str(wanted.workers), shard=str(wanted.shard or ""), missing=tuple(wanted.missing.items()),
+        deviations=tuple((d.id, d.reason, d.link) for d in _deviations(observe.VERSION)),
+        environment=environment(observe), present={name: observe.describe(name) for name in ("cpu", "cuda")},
+    )  # fmt: skip
     arguments = _pytest_arguments(path, wanted)
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
     with alone(out):
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             return PROVED_NOTHING
 
 
-def _judge(path: Path, header: dict[str, Any], arguments: list[str], examples: int) -> None:
+def _judge(path: Path, header: Header, arguments: list[str], examples: int) -> None:
     """Run the suite into a new results file. However pytest ends, the file is a report: whole, or partial."""
     import pytest
 
@@ -99,20 +99,20 @@ def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: fl
     from refgrad import report
 
     died = {name for name, _ in progress.lost}
-    lines = [
-        died_over(case) if case.overdue or f"test_family[{case.item}]" in died else unfinished(case)
-        for case in running.left(results.path)
-    ]
-    lines += [{"type": "crash", "worker": "", "item": name, "reason": why} for name, why in progress.lost]
+    records: list[Record] = []
+    for case in running.left(results.path):
+        over = case.overdue or f"test_family[{case.item}]" in died
+        records += died_over(case) if over else [unfinished(case)]
+    records += [Crash("", name, why) for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         reason = f"pytest ended with exit code {status}; what it said stands on standard error"
-        lines.append({"type": "crash", "worker": "main", "item": "pytest", "reason": reason})
-    results.write(*lines)
+        records.append(Crash("main", "pytest", reason))
+    results.write(*records)
     if progress.unwritten:
         raise ResultsWriteError(progress.unwritten)
     if status != pytest.ExitCode.INTERRUPTED:
         code = report.exit_code(report.load(results.path), complete=True)
-        results.write({"type": "end", "exit": code, "finished": now(), "seconds": seconds})
+        results.write(End(code, now(), seconds))
     running.clear(results.path)
 
 
@@ -198,12 +198,11 @@ def _parts(wanted: list[str]) -> tuple[str, ...]:
     return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
 
 
-def environment(observe: Any) -> dict[str, Any]:
+def environment(observe: Any) -> dict[str, str]:
     """What a reader needs to know about the machine and the versions."""
     import hypothesis
 
     return {
         "python": platform.python_version(), "numpy": np.__version__, "torch": observe.VERSION, "hypothesis": hypothesis.__version__,
         "platform": f"{platform.system()}-{platform.machine()}", "processor": platform.processor() or platform.machine(),
-        "devices": {name: observe.describe(name) for name in ("cpu", "cuda")},
     }  # fmt: skip

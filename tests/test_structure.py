@@ -28,6 +28,7 @@ FLOORS = (
     {"forward", "reverse", "rounding", "arguments"},
     {"transforms", "node"},
     {"graph"},
+    {"records"},
     {"testing", "draw"},
     {"torch", "report"},
     {"pytest_report"},
@@ -43,6 +44,7 @@ CORE = set().union(*FLOORS[:11]) | {
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
     "ops": (set(), {"mpmath"}),
+    "records": (set(), set()),
     "testing": (set(), {"hypothesis", "packaging"}),
     "testing.strategies": ({"hypothesis"}, {"hypothesis"}),
     "draw": (set(), set()),
@@ -225,6 +227,7 @@ def test_modules_import_from_lower_floors_only() -> None:
 
 def test_the_core_never_asks_for_the_judge() -> None:
     judge = {
+        "records",
         "testing",
         "torch",
         "report",
@@ -289,7 +292,14 @@ def test_import_refgrad_loads_numpy_alone() -> None:
         m
         for m in loaded
         if m.startswith(
-            ("refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.cli", "refgrad.suite")
+            (
+                "refgrad.records",
+                "refgrad.testing",
+                "refgrad.torch",
+                "refgrad.report",
+                "refgrad.cli",
+                "refgrad.suite",
+            )
         )
     }
 
@@ -298,7 +308,7 @@ def test_the_plugin_is_cheap_to_load() -> None:
     loaded = run_fresh("import refgrad.pytest_plugin")
     assert "pytest" in loaded
     assert not loaded & {"torch", "hypothesis", "scipy", "jinja2", "mpmath"}
-    heavy = ("refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.pytest_report")
+    heavy = ("refgrad.records", "refgrad.testing", "refgrad.torch", "refgrad.report", "refgrad.pytest_report")
     assert not {m for m in loaded if m.startswith(heavy)}
 
 

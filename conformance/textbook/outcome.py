@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from refgrad.formats import FORMATS
+from refgrad.records import TEXTBOOK, Audit, Lesson, Measured, Print, Record, Sheet
 from refgrad.rounding import Ball, parts
 from refgrad.testing.compare import compare
-from refgrad.testing.results import verdict_line
+from refgrad.testing.results import result_of
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import AGREE, Comparison, Verdict
 
@@ -27,33 +28,14 @@ AGAIN = "refgrad conformance --family textbook"  # what judges an item again
 SHOWN = 12  # entries of a printed array that a report writes out
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """Numbers as the lecture prints them, beside those that come out."""
-
-    what: str
-    printed: str
-    found: str
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Numbers that are the same in every run."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 @dataclass
 class Outcome:
     """Gathers what the checks of one item found."""
 
     item: Item
     tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
-    printed: list[Printed] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    printed: list[Print] = field(default_factory=list)
+    tables: list[Sheet] = field(default_factory=list)
     measured: list[tuple[str, str]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     planted: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
@@ -92,7 +74,7 @@ class Outcome:
         half = 0.0 if digits is None else 0.5 * 10.0**-digits
         fmt = FORMATS[dtype]
         c = compare(np.asarray(numbers, float), Ball(value, radius + half, fmt), fmt, f"printed {what}")
-        self.printed.append(Printed(what, shown(numbers), shown(value), not c.wrong))
+        self.printed.append(Print(what, shown(numbers), shown(value), not c.wrong))
         if misprints:
             wrong = f"{what}: {misprints} entries are known to be misprinted, {len(c.wrong)} are wrong"
             self.state(len(c.wrong) == misprints, wrong, dtype)
@@ -102,7 +84,7 @@ class Outcome:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Keep a table for the report. What differs from run to run does not belong there: see ``measure``."""
-        self.tables.append(Table(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
+        self.tables.append(Sheet(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
 
     def measure(self, what: str, found: str) -> None:
         """Keep a time, a size in memory or the like. It is shown, but no verdict and no comparison of runs takes notice of it."""
@@ -122,27 +104,22 @@ class Outcome:
                 wrong.append(v.message)
             elif v.status != AGREE:
                 left.append(f"{where}: {v.status}, {v.reason}")
-            elif tally.skipped:
-                left.append(f"{where}: {tally.skipped} elements could not be compared")
+            elif v.skipped:
+                left.append(f"{where}: {v.skipped} elements could not be compared")
         return wrong, left
 
-    def lines(self, place: int = 0) -> Iterator[dict[str, Any]]:
-        """The lines of a results file; ``place`` is the item's in the order of the lectures."""
+    def records(self, place: int = 0) -> Iterator[Record]:
+        """The records of a results file; ``place`` is the item's in the order of the lectures."""
         for dtype, device, v in self.verdicts():
-            yield verdict_line(self.item.id, "textbook", dtype, device, v) | {"ops": {}, "again": AGAIN}
-        yield {
-            "type": "textbook", "place": place, "id": self.item.id, "deck": self.item.deck, "title": self.item.title,
-            "text": self.item.text, "flags": self.flags, "figure": figure(self.item.graph()),
-            "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.printed],
-            "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables],
-        }  # fmt: skip
+            yield replace(result_of(self.item.id, TEXTBOOK, dtype, device, v), ops={}, again=AGAIN)
+        yield Lesson(
+            self.item.id, self.item.deck, self.item.title, self.item.text, tuple(self.flags), tuple(self.printed), tuple(self.tables),
+            place, figure(self.item.graph()),
+        )  # fmt: skip
         for what, found in self.measured:
-            yield {"type": "measured", "id": self.item.id, "what": what, "found": found}
+            yield Measured(self.item.id, what, found)
         for (mutation, dtype), (planted, equivalent, caught) in sorted(self.planted.items()):
-            yield {
-                "type": "audit", "check": "textbook", "mutation": mutation, "dtype": dtype,
-                "planted": planted, "equivalent": equivalent, "caught": caught,
-            }  # fmt: skip
+            yield Audit(mutation, dtype, planted, equivalent, caught, TEXTBOOK)
 
 
 def shown(x: Any) -> str:

@@ -6,13 +6,13 @@ the same file always makes the same bytes.
 
 from __future__ import annotations
 
+from refgrad.records import Run
 from refgrad.report.baseline import Against, against
 from refgrad.report.files import write_results
 from refgrad.report.html import render, write
 from refgrad.report.load import load
 from refgrad.report.merge import merge
 from refgrad.report.publish import Outputs, publish
-from refgrad.report.records import Run
 from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import exit_code
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.records import AGREE, Header, Result, Run
+from refgrad.records import AGREE, Header, Result, Run
 from refgrad.report.text import count, one_line, several
 
 NEW, FIXED, CHANGED, SAME, GONE = "new", "fixed", "changed", "same", "not judged again"

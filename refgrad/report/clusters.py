@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from refgrad.report.records import DISAGREE, Result, Run
+from refgrad.records import DISAGREE, Result, Run
 from refgrad.report.text import one_line, pattern
 
 

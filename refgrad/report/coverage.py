@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, STATUSES, UNDECIDED, UNSUPPORTED, Result, Run
 from refgrad.report.groups import group_of, order
-from refgrad.report.records import AGREE, DISAGREE, ERROR, STATUSES, UNDECIDED, UNSUPPORTED, Result, Run
 from refgrad.report.text import pattern, short
 
 _REASONS = 40
@@ -86,7 +86,7 @@ def unjudged(run: Run) -> Unjudged:
             groups[r.status, pattern(r.text) or "no reason given"].append(r)
     ranked = sorted(groups, key=lambda key: (-len(groups[key]), key))
     reasons = tuple(_reason(*key, groups[key]) for key in ranked[:_REASONS])
-    judged = [r for r in run.results if r.status in {AGREE, DISAGREE}]
+    judged = [r for r in run.results if r.status in {AGREE, IMPRECISE, DISAGREE}]
     return Unjudged(
         reasons, max(0, len(ranked) - _REASONS), tuple(_absent(run, judged)),
         sum(r.elements for r in run.programs), sum(r.loose for r in run.programs), sum(r.blind for r in run.programs),

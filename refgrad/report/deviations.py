@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from refgrad.report.records import KNOWN, Result, Run
+from refgrad.records import KNOWN, Result, Run
 
 
 @dataclass(frozen=True, slots=True)

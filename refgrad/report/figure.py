@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from refgrad.records import Result
 from refgrad.report.drawing import Drawing, Spec, draw
-from refgrad.report.records import Result
 from refgrad.report.replay import Replay, replay
 from refgrad.report.text import cut, one_line
 from refgrad.testing.anchored import FORWARD as JVP

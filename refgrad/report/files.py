@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from refgrad.report.records import Run
+from refgrad.records import Run
 
 RESULTS = "results.jsonl.gz"  # beside the page: the data it was made from
 PREVIOUS = "results.previous.jsonl.gz"

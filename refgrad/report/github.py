@@ -8,10 +8,10 @@ from __future__ import annotations
 import html
 import re
 
+from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import Against
 from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares
-from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.text import brief, cut, one_line, several
 from refgrad.report.verdict import PASS, verdict
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+from refgrad.records import DISAGREE, Run
 from refgrad.report.clusters import clusters
-from refgrad.report.records import DISAGREE, Run
 from refgrad.report.text import cut, one_line
 from refgrad.report.verdict import PASS, verdict
 

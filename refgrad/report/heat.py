@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
+from refgrad.records import DISAGREE, KNOWN, Run, severity
 from refgrad.report.groups import group_of, order
-from refgrad.report.records import DISAGREE, KNOWN, Run, severity
 from refgrad.report.text import short
 
 SYMBOLS = {"wrong": "✗", "near": "▲", "mid": "●", "low": "○"}

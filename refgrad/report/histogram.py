@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.records import Run
+from refgrad.records import Run
 from refgrad.report.text import brief, short
 
 WIDTH, HEIGHT, TOP, BOTTOM = 560, 224, 38, 38

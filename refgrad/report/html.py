@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from refgrad.draw.svg import STYLE
 from refgrad.errors import RefgradError
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report import text as words
 from refgrad.report.baseline import Against
 from refgrad.report.clusters import Cluster, clusters, term
@@ -25,14 +26,21 @@ from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
-from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.textbook import tally, textbook
 from refgrad.report.verdict import verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SYMBOLS = {AGREE: "✓", DISAGREE: "✗", ERROR: "⚠", KNOWN: "≠", UNDECIDED: "?", UNSUPPORTED: "–"}
+SYMBOLS = {
+    AGREE: "✓",
+    DISAGREE: "✗",
+    ERROR: "⚠",
+    IMPRECISE: "≈",
+    KNOWN: "≠",
+    UNDECIDED: "?",
+    UNSUPPORTED: "–",
+}
 MOST_IN_FULL = 40  # clusters with figure, script and case
 ROOM = 300_000  # characters of scripts and cases in the page
 MOST_SCRIPT, MOST_CASE = 24_000, 48_000

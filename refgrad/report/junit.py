@@ -9,8 +9,8 @@ import re
 from collections import defaultdict
 from xml.etree import ElementTree as ET
 
+from refgrad.records import AGREE, ERROR, KNOWN, Result, Run
 from refgrad.report.clusters import Cluster, clusters
-from refgrad.report.records import AGREE, ERROR, KNOWN, Result, Run
 from refgrad.report.text import cut, one_line, plain, several
 from refgrad.report.verdict import PASS, verdict
 

@@ -8,22 +8,40 @@ import io
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from refgrad.errors import ArgumentError, CaseFileError
-from refgrad.report.course import Crash, End, Finished, Plan, Running
-from refgrad.report.expected import Expected, taken_back
-from refgrad.report.fields import Json
-from refgrad.report.lessons import Lesson, Measured
+from refgrad.records import (
+    AGREE,
+    SCHEMA,
+    TYPES,
+    Audit,
+    CaseRecord,
+    Crash,
+    End,
+    Expected,
+    FinishedItem,
+    Header,
+    Lesson,
+    Measured,
+    News,
+    Plan,
+    Record,
+    Result,
+    Run,
+    Running,
+    Torn,
+    encoded,
+)
+from refgrad.report.expected import taken_back
 from refgrad.report.merge import merge
-from refgrad.report.records import Audit, Header, Result, Run
-from refgrad.testing.results import encoded, unfinished
+from refgrad.testing.results import unfinished
 from refgrad.testing.running import Left, left
 
-SCHEMA = 1
 _GZIP = b"\x1f\x8b"
 
 
@@ -66,11 +84,8 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}: {error}") from error
 
 
-_READERS: Mapping[str, Callable[[Json], object]] = {
-    "plan": Plan.read, "result": Result.read, "textbook": Lesson.read, "measured": Measured.read, "audit": Audit.read,
-    "item": Finished.read, "crash": Crash.read, "running": Running.read, "expected": Expected.read,
-}  # fmt: skip
-_TORN = b'{"type":"torn"}'  # stands for half a line, so that it does not pass for a whole file when it is written again
+_TORN = encoded(Torn()).strip()
+_SHARED = (CaseRecord, News)  # several processes may write the same: it stands in the run once
 
 
 class _Part:
@@ -79,7 +94,7 @@ class _Part:
     def __init__(self, line: bytes, record: dict[str, Any]) -> None:
         self.header = _header(record)
         self.first, self.last = line, b""
-        self.found: list[tuple[bytes, object]] = []
+        self.found: list[tuple[bytes, Record]] = []
         self.end: End | None = None
         self.torn = False
 
@@ -92,31 +107,35 @@ class _Part:
             raise CaseFileError("a record after the end of the run; were two files joined?")
         elif kind == "end":
             self.end, self.last = End.read(record), line
-        elif isinstance(kind, str) and kind in _READERS:
-            self.found.append((line, _READERS[kind](record)))
+        elif isinstance(kind, str) and kind in TYPES:
+            self.found.append((line, TYPES[kind](record)))
         else:
-            raise CaseFileError(
-                f"a record of type {_short(kind)}; run, {', '.join(_READERS)} or end is expected"
-            )
+            raise CaseFileError(f"a record of type {_short(kind)}; one of {', '.join(TYPES)} is expected")
 
     def add_unfinished(self, cases: Iterable[Left]) -> None:
         """Cases that were being judged when the run was killed; they lie beside the file and become lines of it."""
         known = {line for line, _ in self.found}
         for case in cases:
-            line = encoded(unfinished(case)).strip()
+            record = unfinished(case)
+            line = encoded(record).strip()
             if line not in known:
-                self.found.append((line, Running(case.worker, case.item, case.id, case.case)))
+                self.found.append((line, record))
 
     def run(self, source: str) -> Run:
         """The whole. Lines are taken in an order of their own: in the file they stand as workers happened to finish."""
         records: dict[type, list[Any]] = defaultdict(list)
         self.found.sort(key=itemgetter(0))
+        self.found = [
+            (line, record)
+            for k, (line, record) in enumerate(self.found)
+            if not (k and isinstance(record, _SHARED) and line == self.found[k - 1][0])
+        ]
         for _, record in self.found:
             records[type(record)].append(record)
         audits: dict[tuple[bool, str, str, str], Audit] = {}
         for a in records[Audit]:
             audits[a.key] = a + audits[a.key] if a.key in audits else a
-        results = taken_back(records[Result], records[Expected])
+        results = _with_cases(taken_back(records[Result], records[Expected]), records[CaseRecord])
         planned = {name for plan in records[Plan] for name in plan.items}
         lines = [
             self.first,
@@ -129,9 +148,16 @@ class _Part:
             tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
             lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
-            planned=len(planned), unfinished=tuple(sorted(planned - {f.item for f in records[Finished]})),
+            items=tuple(sorted(records[FinishedItem])), news=tuple(sorted(records[News])),
+            planned=len(planned), unfinished=tuple(sorted(planned - {i.item for i in records[FinishedItem]})),
             lines=b"".join(line + b"\n" for line in lines), source=source,
         )  # fmt: skip
+
+
+def _with_cases(results: Iterable[Result], cases: Iterable[CaseRecord]) -> list[Result]:
+    """The results, with its case in each that is not agreement."""
+    by_id = {case.id: case for case in cases}
+    return [replace(r, asked=by_id.get(r.id)) if r.status != AGREE else r for r in results]
 
 
 def _not_strict(literal: str) -> NoReturn:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from refgrad.errors import ArgumentError
-from refgrad.report.course import End
-from refgrad.report.records import Audit, Header, Run
+from refgrad.records import Audit, End, Header, Run
+from refgrad.records.shards import Shard
 from refgrad.report.verdict import exit_code
-from refgrad.testing.shards import Shard
 
 
 def merge(runs: Sequence[Run]) -> Run:
@@ -41,6 +40,8 @@ def merge(runs: Sequence[Run]) -> Run:
         lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
         measured=tuple(sorted(x for run in runs for x in run.measured)),
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
+        items=tuple(sorted(i for run in runs for i in run.items)),
+        news=tuple(sorted({n for run in runs for n in run.news})),
         planned=sum(run.planned for run in runs),
         unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
         absent=tuple(_absent(runs)),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from refgrad.report.records import AGREE, STATUSES, Result, Run, severity
+from refgrad.records import AGREE, STATUSES, Result, Run, severity
 from refgrad.report.text import cut, one_line, pattern
 
 ALL = 6000  # up to so many results stand one by one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.records import Audit, Run
+from refgrad.records import Audit, Run
 from refgrad.report.text import count, percent
 from refgrad.testing.shares import fewest, required, short
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from refgrad.console import say
 from refgrad.errors import ArgumentError
+from refgrad.records import Run
 from refgrad.report.baseline import against
 from refgrad.report.files import RESULTS, no_file, write_results, write_whole
 from refgrad.report.github import commands, summary
@@ -19,7 +20,6 @@ from refgrad.report.html import write
 from refgrad.report.junit import junit
 from refgrad.report.load import load
 from refgrad.report.merge import merge
-from refgrad.report.records import Run
 from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import FAIL, exit_code
 

@@ -15,7 +15,7 @@ from refgrad.draw import draw as svg
 from refgrad.draw.svg import STYLE
 from refgrad.encode import decode_array
 from refgrad.graph import Graph
-from refgrad.report.fields import Json
+from refgrad.records import Json
 from refgrad.report.text import short
 from refgrad.transforms import jvp
 

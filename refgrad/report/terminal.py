@@ -6,12 +6,12 @@ import os
 import textwrap
 from typing import Any, TextIO
 
+from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import SAME, Against
 from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.power import totals, weakest
-from refgrad.report.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
 from refgrad.report.textbook import FLAGGED, textbook
 from refgrad.report.verdict import FAIL, PASS, verdict

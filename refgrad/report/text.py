@@ -6,6 +6,8 @@ import functools
 import math
 import re
 
+from refgrad.records.fields import cut as cut  # noqa: PLC0414 - exported again: it belongs to the words below
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 _VARIABLE = re.compile(r"\b(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b")  # not the 2 of conv2d
 _UNSEEN = re.compile(
@@ -63,11 +65,6 @@ def percent(part: int, whole: int) -> str:
 def place(element: tuple[int, ...]) -> str:
     """Where an element stands: "[0, 2]", and nothing for a number."""
     return f"[{', '.join(map(str, element))}]" if element else ""
-
-
-def cut(text: str, width: int) -> str:
-    """At most ``width`` characters, with an ellipsis where something is missing."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
 @functools.lru_cache(4096)

@@ -6,14 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.report.lessons import Lesson, Measured
-from refgrad.report.records import (
+from refgrad.records import (
     AGREE,
     DISAGREE,
     ERROR,
     STATUSES,
     TEXTBOOK,
     UNDECIDED,
+    Lesson,
+    Measured,
     Result,
     Run,
     severity,

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from refgrad.records import DISAGREE, ERROR, KNOWN, Run
 from refgrad.report.power import FEW, missed, powers, totals
-from refgrad.report.records import DISAGREE, ERROR, KNOWN, Run
 from refgrad.report.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """What the top of every rendering says."""
 
     exit: int
@@ -46,10 +46,10 @@ def _wanting(run: Run) -> bool:
     return bool(run.unfinished or run.absent or run.header.missing)
 
 
-def verdict(run: Run) -> Verdict:
+def verdict(run: Run) -> Conclusion:
     """The verdict in words."""
     code = exit_code(run)
-    return Verdict(code, _sentence(run, code), tuple(_notes(run, code)), tuple(_proof(run)))
+    return Conclusion(code, _sentence(run, code), tuple(_notes(run, code)), tuple(_proof(run)))
 
 
 def _sentence(run: Run, code: int) -> str:

@@ -28,12 +28,14 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds import Format
+from refgrad.records import Crash, Record
+from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
+from refgrad.records.audit import Audit as Counts
 from refgrad.rounding import Ball, exact, nearest, parts
 from refgrad.testing.anchored import Anchored
 from refgrad.testing.mutations import CATALOGUE, Scene, Wrong
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge, Place
-from refgrad.testing.shares import END_TO_END, NODE_BY_NODE, SINGLE_OPS
 from refgrad.testing.verdict import DISAGREE
 from refgrad.testing.whole import Whole
 
@@ -110,15 +112,12 @@ class Audit:
                 harmless = reference.harmless(place, wrong)
             count[1] += harmless
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """The counts as lines of a results file, and a crash for each audit that broke off."""
+    def records(self) -> Iterator[Record]:
+        """The counts as records of a results file, and a crash for each audit that broke off."""
         for case, reason in self.broken:
-            yield {"type": "crash", "worker": "", "item": f"audit of case {case}", "reason": reason}
+            yield Crash("", f"audit of case {case}", reason)
         for (check, mutation, dtype), (planted, equivalent, caught) in sorted(self.counts.items()):
-            yield {
-                "type": "audit", "check": check, "mutation": mutation, "dtype": dtype,
-                "planted": planted, "equivalent": equivalent, "caught": caught,
-            }  # fmt: skip
+            yield Counts(mutation, dtype, planted, equivalent, caught, check)
 
 
 class _Reference:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refgrad.errors import GradientMismatch
-from refgrad.testing.results import strict
+from refgrad.records import strict
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Element, Verdict
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds import Format
+from refgrad.records import Audit
 from refgrad.rounding import nearest
 from refgrad.testing.compare import compare
 from refgrad.testing.verdict import Comparison
@@ -61,13 +62,10 @@ class Planting:
                 elif compare(wrong, expected, fmt, "").wrong:
                     count[2] += 1
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """The counts as lines of a results file."""
+    def records(self) -> Iterator[Audit]:
+        """The counts as records of a results file."""
         for (mutation, dtype), (planted, equivalent, caught) in sorted(self.counts.items()):
-            yield {
-                "type": "audit", "check": CHECKS, "mutation": mutation, "dtype": dtype,
-                "planted": planted, "equivalent": equivalent, "caught": caught,
-            }  # fmt: skip
+            yield Audit(mutation, dtype, planted, equivalent, caught, CHECKS)
 
 
 ACTIVE: list[Planting] = []  # who listens; empty unless a report is being made

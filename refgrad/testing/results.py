@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from refgrad.encode import number
 from refgrad.errors import ResultsWriteError
+from refgrad.records import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    FAILURES,
+    KNOWN,
+    CaseRecord,
+    Record,
+    Result,
+    Running,
+    encoded,
+)
 from refgrad.testing import running
 from refgrad.testing.case import Case
 from refgrad.testing.running import Left
-from refgrad.testing.verdict import DISAGREE, ERROR, Element, Verdict
-
-SCHEMA = 1
+from refgrad.testing.verdict import Verdict
 
 
 class ResultsFile:
@@ -33,6 +41,7 @@ class ResultsFile:
 
     def __init__(self, path: str | Path, *, fresh: bool = False) -> None:
         self.path = Path(path)
+        self._cases: set[str] = set()  # the ids of those written
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
@@ -49,9 +58,15 @@ class ResultsFile:
             self.path.replace(previous(self.path))
         running.clear(self.path)
 
-    def write(self, *lines: dict[str, Any]) -> None:
-        """Append lines. Raises ResultsWriteError where they do not fit; the file is then as it was before."""
-        data = b"".join(encoded(line) for line in lines)
+    def write(self, *records: Record) -> None:
+        """Append a line for each record; a case that this process has written before makes none.
+
+        Raises ResultsWriteError where they do not fit; the file is then as it was before.
+        """
+        cases = {r.id for r in records if isinstance(r, CaseRecord)}
+        data = b"".join(
+            encoded(r) for r in records if not (isinstance(r, CaseRecord) and r.id in self._cases)
+        )
         with _turn(self._descriptor):
             end = self._mended()
             try:
@@ -64,6 +79,7 @@ class ResultsFile:
                 raise ResultsWriteError(
                     f"{self.path}: cannot be written: {error.strerror or error}. What was judged before is in it"
                 ) from error
+        self._cases |= cases
 
     def _mended(self) -> int:
         """The length of the file, without what a writer that was killed left of its last line."""
@@ -105,106 +121,67 @@ def _turn(descriptor: int) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def encoded(line: dict[str, Any]) -> bytes:
-    """One line of a results file, with the newline."""
-    return (json.dumps(strict(line), allow_nan=False, separators=(",", ":")) + "\n").encode()
-
-
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def result_line(case: Case, verdict: Verdict, script: str = "") -> dict[str, Any]:
-    """One verdict on one case as a line; the case itself travels along where it is needed to reproduce."""
-    line = verdict_line(case.id, case.family, case.dtype, case.device, verdict)
-    if verdict.status in (DISAGREE, ERROR):
-        line["case"] = case.to_dict()
-        line["script"] = script
-    return line
+def results_of(
+    case: Case, verdicts: Iterable[Verdict], script: Callable[[Verdict], str] | None = None
+) -> list[Record]:
+    """The verdicts on one case as records, before them the case where one of them is not agreement.
+
+    ``script`` writes the program that shows a failure without refgrad.
+    """
+    results: list[Record] = [
+        replace(
+            result_of(case.id, case.family, case.dtype, case.device, v),
+            script=script(v) if script and v.status in FAILURES else "",
+        )
+        for v in verdicts
+    ]
+    agreed = all(v.status == AGREE for v in verdicts)
+    return results if agreed else [CaseRecord(case.id, case.content), *results]
 
 
-def verdict_line(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> dict[str, Any]:
-    """One verdict as a line, for whatever was judged under that name."""
-    line: dict[str, Any] = {
-        "type": "result", "id": name, "family": family, "dtype": dtype, "device": device, "mode": verdict.mode,
-        "status": verdict.status, "reason": verdict.reason, "elements": verdict.elements, "loose": verdict.loose, "blind": verdict.blind,
-        "worst": _element(verdict.worst), "sensitivity": verdict.sensitivity, "ops": verdict.ops,
-        "first_wrong": None if verdict.first_wrong is None else {"node": verdict.first_wrong[0], "op": verdict.first_wrong[1]},
-        "message": verdict.message, "known": verdict.known,
-    }  # fmt: skip
-    if verdict.status in (DISAGREE, ERROR):
-        line["worst_elements"] = [e.to_dict() for e in verdict.wrong]
-    return line
+def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> Result:
+    """One verdict as a record, for whatever was judged under that name."""
+    return Result(
+        id=name, family=family, dtype=dtype, device=device, mode=verdict.mode,
+        status=KNOWN if verdict.known and verdict.status == DISAGREE else verdict.status, reason=verdict.reason,
+        elements=verdict.elements, skipped=verdict.skipped, loose=verdict.loose, blind=verdict.blind, imprecise=verdict.imprecise,
+        digits=verdict.digits, worst=verdict.worst, sensitivity=verdict.sensitivity,
+        ops={op: (int(nodes), int(elements), worst) for op, (nodes, elements, worst) in verdict.ops.items()},
+        first_wrong=verdict.first_wrong, message=verdict.message, worst_elements=tuple(verdict.wrong), known=verdict.known,
+    )  # fmt: skip
 
 
-def result_line_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> dict[str, Any]:
+def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Result:
     """One verdict of a check by itself, which has no case: ``title`` stands where the name of an op would."""
-    rows = verdict.ops.values()
-    ops = {title: [sum(r[0] for r in rows), sum(r[1] for r in rows), max((r[2] for r in rows), default=0.0)]}
-    line: dict[str, Any] = {
-        "type": "result", "id": name, "dtype": dtype, "mode": verdict.mode, "status": verdict.status, "reason": verdict.reason,
-        "elements": verdict.elements, "loose": verdict.loose, "blind": verdict.blind, "worst": _element(verdict.worst),
-        "sensitivity": verdict.sensitivity, "ops": ops, "message": verdict.message,
-        "first_wrong": None if verdict.first_wrong is None else {"node": -1, "op": title},
-    }  # fmt: skip
-    if verdict.status in (DISAGREE, ERROR):
-        line["worst_elements"] = [e.to_dict() for e in verdict.wrong]
-    if line["worst"] is not None:
-        line["worst"]["op"] = title
-    return line
+    result = result_of(name, "", dtype, "", verdict)
+    rows = result.ops.values()
+    return replace(
+        result,
+        ops={
+            title: (sum(r[0] for r in rows), sum(r[1] for r in rows), max((r[2] for r in rows), default=0.0))
+        },
+        worst=None if result.worst is None else replace(result.worst, op=title),
+        first_wrong=None if result.first_wrong is None else (-1, title),
+    )
 
 
-def died_over(case: Left) -> dict[str, Any]:
-    """The line of a case over which a process died or hung: an error, with the case to reproduce it."""
+def died_over(case: Left) -> list[Record]:
+    """The case over which a process died or hung, to reproduce it, and its result: an error."""
     trace = case.trace.strip()
     what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
     reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
-    return {
-        **_without_verdict(case),
-        "type": "result",
-        "mode": "value",
-        "status": ERROR,
-        "reason": reason,
-        "elements": 0,
-        "message": trace,
-    }
+    family, dtype, device = (str(case.case.get(key, "")) for key in ("family", "dtype", "device"))
+    return [
+        CaseRecord.of(case.id, case.case),
+        Result(case.id, family, dtype, device, "value", ERROR, reason=reason, message=trace),
+    ]
 
 
-def unfinished(case: Left) -> dict[str, Any]:
-    """The line of a case that was being judged when the run was ended: nothing is held against it."""
-    return {**_without_verdict(case), "type": "running", "worker": case.worker, "item": case.item}
-
-
-def _without_verdict(case: Left) -> dict[str, Any]:
-    return {
-        "id": case.id,
-        **{key: str(case.case.get(key, "")) for key in ("family", "dtype", "device")},
-        "case": case.case,
-    }
-
-
-def _element(e: Element | None) -> dict[str, Any] | None:
-    if e is None:
-        return None
-    return {
-        "ratio": e.ratio,
-        "ulp": e.ulp,
-        "got": e.got,
-        "expected": e.expected,
-        "bound": e.bound,
-        "node": e.node,
-        "op": e.op,
-        "element": list(e.element),
-    }
-
-
-def strict(x: Any) -> Any:
-    """Strict JSON: non-finite floats as strings, tuples as lists."""
-    if isinstance(x, float):
-        return number(x)
-    if isinstance(x, dict):
-        return {str(k): strict(v) for k, v in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [strict(v) for v in x]
-    return x
+def unfinished(case: Left) -> Running:
+    """A case that was being judged when the run was ended: nothing is held against it."""
+    return Running(case.worker, case.item, case.id, case.case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from refgrad.testing.audit import EVERY, Audit
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
-from refgrad.testing.results import ResultsFile, result_line
+from refgrad.testing.results import ResultsFile, results_of
 from refgrad.testing.running import CaseTimeout, Running
 from refgrad.testing.source import Source
 from refgrad.testing.verdict import ERROR, Verdict
@@ -129,7 +130,7 @@ class Item:
             raise
         finally:
             if not stopped:
-                results.write(*audit.lines())
+                results.write(*audit.records())
         if stopped:
             raise stopped[0]
         if overdue:
@@ -144,4 +145,4 @@ def _overdue(running: Running | None) -> Verdict:
 
 def write(results: ResultsFile, case: Case, verdicts: list[Verdict], script: Script | None = None) -> None:
     """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad."""
-    results.write(*[result_line(case, v, script(case, v) if script else "") for v in verdicts])
+    results.write(*results_of(case, verdicts, functools.partial(script, case) if script else None))

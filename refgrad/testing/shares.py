@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-# The second is an op alone at points chosen to be hard, where a bound may be wide for good reasons: nothing is required there.
-NODE_BY_NODE, SINGLE_OPS, END_TO_END = "node by node", "single ops", "end to end"
+from refgrad.records.audit import NODE_BY_NODE
 
 # Shares of the errors planted node by node, by dtype. Errors not listed are counted and shown, and nothing is required of them.
 _GROSS = {"float64": 0.99, "float32": 0.99, "bfloat16": 0.96, "float16": 0.96}

@@ -17,7 +17,6 @@ class Tally:
     def __init__(self, mode: str, dtype: str, device: str) -> None:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
-        self.skipped = 0
         self.kept: list[tuple[Any, Any]] = []
         self.notes: list[tuple[int, str, str]] = []
         self.accused: list[tuple[int, list[str]]] = []
@@ -35,7 +34,7 @@ class Tally:
         v.elements += c.elements
         v.loose += c.loose
         v.blind += c.blind
-        self.skipped += c.skipped
+        v.skipped += c.skipped
         if c.kept is not None:
             self.kept.append(c.kept)
         for e in c.wrong:
@@ -73,7 +72,7 @@ class Tally:
             v.message = self._message()
         elif v.elements == 0:
             v.status = UNDECIDED
-            v.reason = "non-finite" if self.skipped else "nothing to compare (no differentiable elements)"
+            v.reason = "non-finite" if v.skipped else "nothing to compare (no differentiable elements)"
         elif v.blind == v.elements:
             v.status, v.reason = UNDECIDED, "blind bound"
         else:

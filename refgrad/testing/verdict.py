@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR = "agree", "disagree", "undecided", "unsupported", "error"
-STATUSES = (AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, ERROR)
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED, UNSUPPORTED, Element
 
-
-@dataclass(slots=True)
-class Element:
-    """One element of one array: what came, what was expected, how far they may differ."""
-
-    got: float
-    expected: float
-    bound: float
-    ratio: float  # error in units of the bound
-    ulp: float  # error in units in the last place of the format
-    element: tuple[int, ...]
-    what: str = ""
-    node: int = -1
-    op: str = ""
-    operand: float = math.nan  # magnitude of the first operand here, where the op is elementwise
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for results.jsonl; non-finite numbers are made strings there."""
-        return {
-            "node": self.node, "op": self.op, "what": self.what, "element": list(self.element), "got": self.got,
-            "expected": self.expected, "bound": self.bound, "ratio": self.ratio, "ulp": self.ulp,
-        }  # fmt: skip
+__all__ = [
+    "AGREE",
+    "DISAGREE",
+    "ERROR",
+    "IMPRECISE",
+    "UNDECIDED",
+    "UNSUPPORTED",
+    "Comparison",
+    "Element",
+    "Verdict",
+]
 
 
 @dataclass(slots=True)
@@ -68,6 +55,9 @@ class Verdict:
     elements: int = 0
     loose: int = 0
     blind: int = 0
+    skipped: int = 0  # elements where nothing is defined
+    imprecise: int = 0  # beyond their bound, and explained by rounding
+    digits: float | None = None  # correct decimal digits that are left in the worst of these
     worst: Element | None = None
     wrong: list[Element] = field(default_factory=list)
     first_wrong: tuple[int, str] | None = None

@@ -26,7 +26,7 @@ MODES = ("value", "reverse", "forward")
 def header(**changes: Any) -> dict[str, Any]:
     """The line a run begins with."""
     return {
-        "type": "run", "schema": 1, "refgrad": "0.1.0", "started": "2026-11-21T05:00:00Z", "seed": 0, "profile": "ci",
+        "type": "run", "schema": 2, "refgrad": "0.1.0", "started": "2026-11-21T05:00:00Z", "seed": 0, "profile": "ci",
         "command": ["refgrad", "conformance", "--dtype", "float64", "float32"], "families": list(FAMILIES),
         "dtypes": ["float64", "float32"], "devices": ["cpu"], "modes": list(MODES),
         "environment": {
@@ -68,6 +68,14 @@ def wrong(case_id: str, op: str = "tanh", nodes: int = 3, **changes: Any) -> dic
         message=f"reverse: first wrong at op {op} (node 2), float32 on cpu: gradient of x[0, 0]: got 1.25, expected 1.5 ± 3e-07",
     )  # fmt: skip
     return line | changes
+
+
+def apart(line: Any) -> list[Any]:
+    """A result whose case is given with it, as the two lines of a results file; anything else as it is."""
+    if not isinstance(line, dict) or line.get("type") != "result" or "case" not in line:
+        return [line]
+    held = [{"type": "case", "id": line["id"], "case": line["case"]}] if line["case"] is not None else []
+    return [*held, {key: value for key, value in line.items() if key != "case"}]
 
 
 def case(op: str = "tanh", nodes: int = 3) -> dict[str, Any]:
@@ -162,12 +170,12 @@ def _drawn(
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
-    """Write lines (objects, or text as it stands) to a file and name it."""
+    """Write lines (objects, or text as it stands) to a file and name it; the case of a result goes into a line of its own."""
 
     def write(lines: Any, name: str = "results.jsonl") -> Path:
         path = tmp_path / name
         with path.open("w", encoding="utf-8") as file:
-            for line in lines:
+            for line in (part for given in lines for part in apart(given)):
                 file.write(line if isinstance(line, str) else json.dumps(line, allow_nan=False) + "\n")
         return path
 
@@ -182,4 +190,5 @@ def make() -> Any:
 
 if __name__ == "__main__":
     with Path(sys.argv[2]).open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(record) + "\n" for record in synthetic(int(sys.argv[1])))
+        drawn = (part for line in synthetic(int(sys.argv[1])) for part in apart(line))
+        out.writelines(json.dumps(line) + "\n" for line in drawn)

@@ -109,9 +109,12 @@ def test_non_finite_numbers_are_read(make, save):
         (["[1]\n"], "line 1: a JSON object is expected"),
         (['{"type":"result"}\n'], "line 1: not a results file of refgrad"),
         (['{"type":"run"}\n'], "line 1: not a results file of refgrad"),
-        (['{"type":"run","schema":1'], "line 1: not a results file of refgrad"),
-        (['{"type":"run","schema":1,"shard":"2 of 2"}\n'], "line 1: \"shard\" is '2 of 2'; a part such as"),
-        (['{"type":"run","schema":2,"refgrad":"9.0"}\n'], r"results of schema 2, written by refgrad 9\.0"),
+        (['{"type":"run","schema":2'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":2,"shard":"2 of 2"}\n'], "line 1: \"shard\" is '2 of 2'; a part such as"),
+        (
+            ['{"type":"run","schema":1,"refgrad":"0.1.0"}\n'],
+            r"schema 1, written by refgrad 0\.1\.0; .* schema 2\. Render",
+        ),
     ],
 )
 def test_what_is_not_ours_is_refused(save, lines, message):
@@ -125,7 +128,7 @@ def test_what_is_not_ours_is_refused(save, lines, message):
         ("{broken\n", "line 2: not JSON"),
         ('{"type":"end","exit":NaN}\n', "NaN is not JSON"),
         ({"type": "verdict"}, "a record of type 'verdict'"),
-        ({"type": "run", "schema": 2}, "results of schema 2"),
+        ({"type": "run", "schema": 3}, "results of schema 3"),
         ({"type": "end", "exit": "0"}, "\"exit\" is '0'; a count is expected"),
         ({"type": "audit", "mutation": "sign", "planted": -1, "caught": 0}, '"planted" is -1'),
     ],

@@ -196,7 +196,7 @@ def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.Mon
     monkeypatch.setitem(CATALOGUE, "sign", fails)
     case, audit = example([0.5], np.sin, [1.0]), Audit()
     assert not any(v.failed for v in judge(case, observe(case), audit))
-    (line,) = [line for line in audit.lines() if line["type"] == "crash"]
+    (line,) = [r for r in audit.records() if isinstance(r, Crash)]
     assert line["item"] == f"audit of case {case.id}"
     assert line["reason"] == "ZeroDivisionError: planted"
 

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from refgrad.errors import ResultsWriteError
+from refgrad.records import News
 from refgrad.testing.results import ResultsFile, previous
+
+
+def said(text: str) -> News:
+    return News("kind", "name", text)
 
 
 def texts(path: Path) -> list[str]:
@@ -21,7 +26,7 @@ def texts(path: Path) -> list[str]:
 def write_many(path: Path, name: str) -> None:
     file = ResultsFile(path)
     for _ in range(200):
-        file.write({"text": name * 300}, {"text": name * 300})
+        file.write(said(name * 300), said(name * 300))
 
 
 def test_lines_of_many_processes_never_mix(tmp_path: Path) -> None:
@@ -43,18 +48,18 @@ def test_lines_of_many_processes_never_mix(tmp_path: Path) -> None:
 def test_half_a_line_of_a_killed_writer_is_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     file = ResultsFile(path)
-    file.write({"text": "a"})
+    file.write(said("a"))
     for torn in ("{", '{"text":"' + "b" * 200_000):
         with path.open("a") as killed:
             killed.write(torn)
-        file.write({"text": "c"})
+        file.write(said("c"))
     assert texts(path) == ["a", "c", "c"]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.jsonl"
     file = ResultsFile(path)
-    file.write({"text": "a"})
+    file.write(said("a"))
     before, write, calls = path.read_bytes(), os.write, []
 
     def full(descriptor: int, data: bytes) -> int:
@@ -67,17 +72,17 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(
         ResultsWriteError, match=r"results\.jsonl: cannot be written: No space left on device"
     ):
-        file.write({"text": "b"})
+        file.write(said("b"))
     assert path.read_bytes() == before
     monkeypatch.undo()
-    file.write({"text": "c"})
+    file.write(said("c"))
     assert texts(path) == ["a", "c"]
 
 
 def test_a_new_run_keeps_the_results_of_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     for text in "abc":
-        ResultsFile(path, fresh=True).write({"text": text})
+        ResultsFile(path, fresh=True).write(said(text))
     assert texts(path) == ["c"]
     assert texts(previous(path)) == ["b"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["results.jsonl", "results.previous.jsonl"]

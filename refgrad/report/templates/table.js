@@ -3,7 +3,7 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const PAGE = 100;
-  const SYMBOLS = { agree: "✓", disagree: "✗", error: "⚠", known: "≠", undecided: "?", unsupported: "–" };
+  const SYMBOLS = { agree: "✓", disagree: "✗", error: "⚠", imprecise: "≈", known: "≠", undecided: "?", unsupported: "–" };
   const COLUMNS = [["status"], ["op"], ["family"], ["dtype"], ["device"], ["mode"], ["results", 1], ["elements", 1],
     ["ratio", 1, "error / bound"], ["ulp", 1, "ULP"], ["id"], ["text", 0, "message"]];
   const NUMERIC = new Set(COLUMNS.filter((c) => c[1]).map((c) => c[0]));

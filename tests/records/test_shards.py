@@ -7,7 +7,7 @@ import random
 import pytest
 
 from refgrad.errors import ArgumentError
-from refgrad.testing.shards import Shard
+from refgrad.records.shards import Shard
 
 NAMES = [f"test_family[graphs-float32-cpu-{k}]" for k in range(37)]
 

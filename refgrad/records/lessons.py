@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from refgrad.report import fields
-from refgrad.report.fields import Json
+from refgrad.records import fields
+from refgrad.records.fields import Json
+from refgrad.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,10 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Measured:
+class Measured(Record):
     """A time, a size in memory or the like, under the id of an item: it is another one in every run."""
+
+    TYPE: ClassVar[str] = "measured"
 
     id: str
     what: str
@@ -42,8 +46,10 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(Record):
     """An item of the textbook: what it says. What it came to are the results under its id."""
+
+    TYPE: ClassVar[str] = "textbook"
 
     id: str
     deck: str
@@ -58,6 +64,15 @@ class Lesson:
     figure: Json = field(
         default_factory=dict
     )  # its graph, with inputs and the gradient that arrives from above
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as plain data."""
+        return {
+            "type": self.TYPE, "place": self.place, "id": self.id, "deck": self.deck, "title": self.title, "text": self.text,
+            "flags": self.flags, "figure": self.figure,
+            "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.prints],
+            "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.sheets],
+        }  # fmt: skip
 
     @classmethod
     def read(cls, data: Json) -> Lesson:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from refgrad.errors import CaseFileError
-from refgrad.report.text import cut
 
 Json = Mapping[str, Any]
 _NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 NOTHING: Json = {}
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` characters, with an ellipsis where something is missing."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
 def wrong(key: str, value: Any, expected: str) -> CaseFileError:

@@ -1,0 +1,44 @@
+"""The schema of a results file: every type of line as a typed record that writes and reads itself.
+
+A results file is JSON lines. The first is a ``run`` (Header), the last an ``end`` (End) where the run was allowed to end; TYPES lists all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from refgrad.records.audit import Audit
+from refgrad.records.case import CaseRecord
+from refgrad.records.course import Crash, End, Expected, FinishedItem, News, Plan, Running, Torn
+from refgrad.records.element import Element
+from refgrad.records.fields import Json
+from refgrad.records.header import SCHEMA, Header
+from refgrad.records.lessons import Lesson, Measured, Print, Sheet
+from refgrad.records.record import Record, encoded, strict
+from refgrad.records.result import Result, severity
+from refgrad.records.run import TEXTBOOK, Run
+from refgrad.records.statuses import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    FAILURES,
+    IMPRECISE,
+    KNOWN,
+    STATUSES,
+    UNDECIDED,
+    UNSUPPORTED,
+)
+
+# What reads each type of line. Raises CaseFileError, naming the field, where the line is not of the schema.
+TYPES: Mapping[str, Callable[[Json], Record]] = {
+    kind.TYPE: kind.read
+    for kind in (
+        Header, Plan, CaseRecord, Result, Lesson, Measured, Audit, FinishedItem, Crash, Running, Expected, News, Torn, End,
+    )
+}  # fmt: skip
+
+__all__ = [
+    "AGREE", "DISAGREE", "ERROR", "FAILURES", "IMPRECISE", "KNOWN", "SCHEMA", "STATUSES", "TEXTBOOK", "TYPES", "UNDECIDED", "UNSUPPORTED",
+    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Lesson", "Measured", "News", "Plan",
+    "Print", "Record", "Result", "Run", "Running", "Sheet", "Torn", "encoded", "severity", "strict",
+]  # fmt: skip

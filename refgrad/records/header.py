@@ -1,0 +1,89 @@
+"""The line a run begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from refgrad.errors import ArgumentError
+from refgrad.records import fields
+from refgrad.records.fields import Json, cut
+from refgrad.records.record import Record
+from refgrad.records.shards import Shard
+
+SCHEMA = 2  # of results files; a change of a line that older readers cannot read makes it another one
+
+
+@dataclass(frozen=True, slots=True)
+class Header(Record):
+    """The line a run begins with: what was asked, where it ran."""
+
+    TYPE: ClassVar[str] = "run"
+
+    refgrad: str
+    started: str
+    command: tuple[str, ...]
+    seed: str = ""
+    profile: str = ""
+    families: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, str] = field(default_factory=dict)  # device -> what it is, or why it was not judged
+    deviations: tuple[tuple[str, str, str], ...] = ()  # known disagreements: id, reason, link
+    shard: str = ""  # "2/4": which part of a run this is
+    # devices that the run may not do without and had to, with the reason
+    missing: tuple[tuple[str, str], ...] = ()
+    examples: str = ""  # of each family, dtype and device
+    workers: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as plain data, with the number of the schema."""
+        return {
+            "type": self.TYPE, "schema": SCHEMA, "refgrad": self.refgrad, "started": self.started, "command": self.command,
+            "seed": self.seed, "profile": self.profile, "families": self.families, "dtypes": self.dtypes, "devices": self.devices,
+            "modes": self.modes, "examples": self.examples, "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
+            "deviations": [{"id": name, "reason": reason, "link": link} for name, reason, link in self.deviations],
+            "environment": {**self.environment, "devices": self.present},
+        }  # fmt: skip
+
+    @classmethod
+    def read(cls, data: Json) -> Header:
+        """Raise CaseFileError where ``data`` is not the beginning of a run."""
+        around = fields.obj(data, "environment")
+        return cls(
+            fields.text(data, "refgrad", ""),
+            fields.text(data, "started", ""),
+            fields.texts(data, "command"),
+            cut(str(data.get("seed", "")), 1000),
+            cut(str(data.get("profile") or ""), 1000),
+            fields.texts(data, "families"),
+            fields.texts(data, "dtypes"),
+            fields.texts(data, "devices"),
+            fields.texts(data, "modes"),
+            dict(_table({k: v for k, v in around.items() if k != "devices"})),
+            dict(_table(fields.obj(around, "devices"))),
+            tuple(
+                (fields.text(d, "id"), fields.text(d, "reason", ""), fields.text(d, "link", ""))
+                for d in fields.array(data, "deviations")
+                if isinstance(d, dict)
+            ),
+            _shard(data),
+            tuple(_table(fields.obj(data, "missing"))),
+            cut(str(data.get("examples", "")), 1000),
+            cut(str(data.get("workers", "")), 1000),
+        )
+
+
+def _table(data: Json) -> list[tuple[str, str]]:
+    return sorted((cut(str(k), 100), cut(str(v), 1000)) for k, v in data.items())
+
+
+def _shard(data: Json) -> str:
+    shard = fields.text(data, "shard", "")
+    try:
+        return str(Shard.read(shard)) if shard else ""
+    except ArgumentError:
+        raise fields.wrong("shard", shard, 'a part such as "2/4"') from None
