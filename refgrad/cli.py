@@ -116,8 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     _outputs(suite)
     suite.set_defaults(run=_conformance)
 
-    repro = commands.add_parser("repro", help="run one case file alone and print every verdict")
-    repro.add_argument("case", help="a case file (JSON)")
+    repro = commands.add_parser("repro", help="judge one case alone and print every verdict")
+    repro.add_argument("case", help="a case file (JSON), or a results file")
+    repro.add_argument(
+        "--id", default="", help="of a results file, the case whose id begins so; a sole case needs none"
+    )
     repro.add_argument("--device", help="judge on this device instead of the case's own")
     repro.add_argument(
         "--script", action="store_true", help="print a script that shows the disagreement with torch alone"
@@ -211,7 +214,7 @@ def _conformance(args: argparse.Namespace) -> int:
 def _repro(args: argparse.Namespace) -> int:
     from refgrad.repro import repro
 
-    return repro(args.case, args.device, script=args.script)
+    return repro(args.case, args.device, name=args.id, script=args.script)
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -1,17 +1,23 @@
-"""The command ``refgrad repro``: a case file judged again, by itself."""
+"""The command ``refgrad repro``: a case judged again, by itself."""
 
 from __future__ import annotations
 
 import textwrap
 
 from refgrad import console
-from refgrad.errors import ArgumentError, DtypeError
+from refgrad.errors import ArgumentError, CaseFileError, DtypeError
+from refgrad.report import load
+from refgrad.report.load import holds_results
 from refgrad.testing.case import Case
 from refgrad.testing.verdict import DISAGREE, ERROR
 
+_LISTED = 6  # ids that a message names
 
-def repro(path: str, device: str | None, *, script: bool = False) -> int:
+
+def repro(path: str, device: str | None, *, name: str = "", script: bool = False) -> int:
     """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
+
+    ``path`` is a case file, or a results file and ``name`` the beginning of the id of a case in it.
 
     With ``script``, the program that shows the first disagreement without refgrad is printed instead.
     """
@@ -20,7 +26,7 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
     from refgrad.torch.observe import observe, plain_arithmetic, supported
     from refgrad.torch.script import script as standalone
 
-    case = Case.load(path)
+    case = find(path, name)
     if device:
         case = case.on(device)
     if not supported(case.device, case.dtype):
@@ -53,3 +59,36 @@ def repro(path: str, device: str | None, *, script: bool = False) -> int:
         ]
     print("\n".join(map(console.shown, lines)))  # names and parameters in a case come from anywhere
     return code
+
+
+def find(path: str, name: str = "") -> Case:
+    """The case in a case file, or the one in a results file whose id begins with ``name``; a sole case needs none.
+
+    Raises CaseFileError where the file cannot be read, ArgumentError where it does not hold exactly one such case.
+    """
+    if not holds_results(path):
+        case = Case.load(path)
+        if not case.id.startswith(name):
+            raise ArgumentError(f"{path}: holds case {case.id}, and none whose id begins with {name!r}")
+        return case
+    run = load(path)
+    asked = run.asked
+    found = sorted(key for key in asked if key.startswith(name))
+    if len(found) == 1:
+        try:
+            return Case.from_dict(asked[found[0]].case)
+        except CaseFileError as error:
+            raise CaseFileError(f"{path}: case {found[0]}: {error}") from error
+    if not asked:
+        raise ArgumentError(f"{path}: holds no case: only those are kept of which a result does not agree")
+    again = next((r.again for r in run.results if name and r.id.startswith(name) and r.again), "")
+    if again:
+        raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {again}")
+    listed = ", ".join((found or sorted(asked))[:_LISTED])
+    if found:
+        raise ArgumentError(
+            f"{path}: {len(found)} cases have an id that begins with {name!r}; give --id one of: {listed} ..."
+        )
+    raise ArgumentError(
+        f"{path}: no case has an id that begins with {name!r}; of {len(asked)} the first are {listed}"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from refgrad.records.audit import Audit
+from refgrad.records.case import CaseRecord
 from refgrad.records.course import Crash, End, FinishedItem, News, Running
 from refgrad.records.header import Header
 from refgrad.records.lessons import Lesson, Measured
@@ -51,6 +52,12 @@ class Run:
     def programs(self) -> tuple[Result, ...]:
         """The results but for the textbook's, whose training runs compare more numbers than all generated programs together."""
         return tuple(r for r in self.results if r.family != TEXTBOOK)
+
+    @property
+    def asked(self) -> dict[str, CaseRecord]:
+        """The cases that travelled, by id: of the results that do not agree, and those that were being judged at the end."""
+        left = {r.id: CaseRecord.of(r.id, r.case) for r in self.running if r.case}
+        return left | {r.id: r.asked for r in self.results if r.asked is not None}
 
     @property
     def cases(self) -> int:

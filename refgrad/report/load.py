@@ -84,6 +84,19 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}: {error}") from error
 
 
+def holds_results(path: str | Path) -> bool:
+    """Whether a file begins like a results file, plain or gzipped. What cannot be read does not."""
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(2) == _GZIP:
+                return True
+            file.seek(0)
+            first = json.loads(file.readline().removeprefix(codecs.BOM_UTF8))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and first.get("type") == Header.TYPE
+
+
 _TORN = encoded(Torn()).strip()
 _SHARED = (CaseRecord, News)  # several processes may write the same: it stands in the run once
 

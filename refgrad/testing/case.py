@@ -110,7 +110,7 @@ class Case:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             hint = (
-                '. A results file holds a case in every line that disagrees: save the value of "case" by itself'
+                ". Of a results file, `refgrad repro FILE --id ID` judges one case again"
                 if error.msg == "Extra data"
                 else ""
             )

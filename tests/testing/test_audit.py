@@ -16,11 +16,12 @@ from conformance.families import FAMILIES
 from refgrad import nn
 from refgrad.cli import main
 from refgrad.graph import Graph
+from refgrad.records import Crash
+from refgrad.records.audit import END_TO_END, NODE_BY_NODE
 from refgrad.rounding import exact
 from refgrad.testing import Anchored, Audit, Case, judge
 from refgrad.testing import audit as auditing
 from refgrad.testing.mutations import CATALOGUE, Scene, changed
-from refgrad.testing.shares import END_TO_END, NODE_BY_NODE
 from refgrad.testing.source import Seeded
 from refgrad.torch.observe import observe
 
@@ -196,9 +197,9 @@ def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.Mon
     monkeypatch.setitem(CATALOGUE, "sign", fails)
     case, audit = example([0.5], np.sin, [1.0]), Audit()
     assert not any(v.failed for v in judge(case, observe(case), audit))
-    (line,) = [r for r in audit.records() if isinstance(r, Crash)]
-    assert line["item"] == f"audit of case {case.id}"
-    assert line["reason"] == "ZeroDivisionError: planted"
+    (crash,) = [r for r in audit.records() if isinstance(r, Crash)]
+    assert crash.item == f"audit of case {case.id}"
+    assert crash.reason == "ZeroDivisionError: planted"
 
 
 def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:

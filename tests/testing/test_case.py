@@ -83,7 +83,7 @@ def test_not_json_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CaseFileError, match="not JSON"):
         Case.load(tmp_path / "torn.json")
     (tmp_path / "results.jsonl").write_text('{"type": "run"}\n{"type": "end"}\n')
-    with pytest.raises(CaseFileError, match=r'not JSON .*save the value of "case" by itself'):
+    with pytest.raises(CaseFileError, match=r"not JSON .*`refgrad repro FILE --id ID`"):
         Case.load(tmp_path / "results.jsonl")
     with pytest.raises(CaseFileError, match=r"nowhere\.json: cannot be read: No such file or directory$"):
         Case.load(tmp_path / "nowhere.json")

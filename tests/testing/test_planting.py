@@ -63,4 +63,4 @@ def test_checks_plant_only_for_a_listener() -> None:
     assert all(
         caught == made.counts[key][0] - made.counts[key][1] for key, (_, _, caught) in made.counts.items()
     )
-    assert [line["check"] for line in made.lines()] == ["checks"] * len(CATALOGUE)
+    assert [counts.check for counts in made.records()] == ["checks"] * len(CATALOGUE)

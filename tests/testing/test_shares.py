@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from refgrad.testing.shares import CHANCE, NODE_BY_NODE, REQUIRED, fewest, required, short
+from refgrad.records.audit import NODE_BY_NODE
+from refgrad.testing.shares import CHANCE, REQUIRED, fewest, required, short
 
 
 def at_most(caught: int, planted: int, share: float) -> float:
