@@ -52,9 +52,11 @@ def records(make):
         make.header(missing={"cuda": "gone"}, deviations=[{"id": "one", "reason": "r", "link": "l"}]),
         {"type": "plan", "items": ["a", "b"]}, make.wrong("a" * 16, again="pytest a", where="a.py:3"), make.wrong("c" * 16, known="one"),
         make.result("b" * 16), make.result("d" * 16, status="error", reason="it broke", message="trace"),
-        make.result("e" * 16, status="undecided", reason="blind bound"),
+        make.result("e" * 16, status="undecided", reason="blind bound", case=make.case()),
+        make.result("g" * 16, status="imprecise", imprecise=3, digits=1.5, worst_elements=[make.wrong("g")["worst"]]),
+        {"type": "news", "kind": "mended", "name": "one", "text": "mended in 9.9"},
         {"type": "audit", "mutation": "sign", "dtype": "float64", "planted": 3, "equivalent": 1, "caught": 2, "check": "node by node"},
-        {"type": "crash", "worker": "gw0", "item": "i", "reason": "died"}, {"type": "item", "item": "b"},
+        {"type": "crash", "worker": "gw0", "item": "i", "reason": "died"}, {"type": "item", "item": "b", "seconds": 1.5},
         {"type": "textbook", "id": "D0-a", "deck": "D0", "title": "t"}, {"type": "measured", "id": "D0-a", "what": "time", "found": "1 s"},
         {"type": "running", "worker": "gw1", "item": "i", "id": "f" * 16, "case": make.case()}, END,
     ]  # fmt: skip

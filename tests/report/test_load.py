@@ -6,6 +6,7 @@ import pytest
 
 from refgrad.errors import CaseFileError
 from refgrad.report import load, merge
+from refgrad.report.load import holds_results
 
 
 def test_a_run_is_read_whole(make, save):
@@ -183,3 +184,47 @@ def test_records_after_the_end_are_refused(make, save):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CaseFileError, match=r"absent\.jsonl: cannot be read"):
         load(tmp_path / "absent.jsonl")
+
+
+def test_a_case_belongs_to_every_result_with_its_id_that_does_not_agree(make, save):
+    a, b = "a" * 16, "b" * 16
+    held = {"type": "case", "id": a, "case": make.case()}
+    statuses = ("agree", "undecided", "unsupported", "error", "imprecise", "known")
+    lines = [make.result(a, status=s, mode=s) for s in statuses]
+    run = load(save([make.header(), lines[0], held, *lines[1:], held, make.result(b, status="undecided")]))
+    assert {r.mode for r in run.results if r.case == make.case()} == set(statuses[1:])
+    assert list(run.asked) == [a]
+    assert run.lines.count(b'"type": "case"') == 1  # two processes wrote it
+
+
+def test_items_and_news_are_kept_and_news_once(make, save):
+    item = {
+        "type": "item",
+        "item": "a",
+        "seconds": 1.5,
+        "drawn": 50,
+        "judged": 48,
+        "shrunk": 2,
+        "unjudged": 2,
+    }
+    news = {"type": "news", "kind": "mended", "name": "one", "text": "mended in 9.9"}
+    one, other = (save([make.header(shard=f"{k}/2"), item, news, news], f"{k}.jsonl") for k in (1, 2))
+    run = load(one)
+    assert run.items[0].to_dict() == item
+    assert [n.to_dict() for n in run.news] == [news]
+    merged = merge([run, load(other)])
+    assert len(merged.items) == 2
+    assert len(merged.news) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "holds"),
+    [
+        (b'{"type":"run"}\n{"type":"end"}', True), (b"\x1f\x8b", True), (b'{"schema":1}', False), (b"", False), (b"[1]", False),
+        (b"\xff", False),
+    ],
+)  # fmt: skip
+def test_a_results_file_is_told_by_its_beginning(tmp_path, data, holds):
+    (tmp_path / "file").write_bytes(data)
+    assert holds_results(tmp_path / "file") == holds
+    assert not holds_results(tmp_path / "absent")

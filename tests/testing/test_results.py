@@ -8,11 +8,16 @@ import multiprocessing
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from refgrad.errors import ResultsWriteError
-from refgrad.records import News
-from refgrad.testing.results import ResultsFile, previous
+from refgrad.graph import Graph
+from refgrad.records import FAILURES, STATUSES, CaseRecord, Element, News, Result, encoded
+from refgrad.testing.case import Case
+from refgrad.testing.results import ResultsFile, died_over, previous, result_of, results_of
+from refgrad.testing.running import Left
+from refgrad.testing.verdict import Verdict
 
 
 def said(text: str) -> News:
@@ -92,3 +97,90 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsWriteError, match="cannot be written"):
         ResultsFile(tmp_path / "file" / "results.jsonl")
+
+
+def test_a_case_is_written_once_by_a_process_and_kept_for_a_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.jsonl"
+    file, case = ResultsFile(path), CaseRecord.of("a", {"dtype": "float32"})
+
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.write", full)
+    with pytest.raises(ResultsWriteError):
+        file.write(case, said("a"))
+    monkeypatch.undo()
+    for text in "bc":
+        file.write(case, said(text))
+    kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
+    assert kinds == ["case", "news", "news"]
+
+
+X = np.array([1.0, 2.0])
+CASE = Case("graphs", Graph.record(np.sin, X), {"x": X}, {"x": X}, X, "float64")
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_case_that_does_not_agree_comes_with_its_results(status: str) -> None:
+    verdicts = [Verdict("value"), Verdict("reverse", status)]
+    records = results_of(CASE, verdicts, lambda v: f"script of {v.mode}")
+    assert isinstance(records[0], CaseRecord) == (status != "agree")
+    results = [r for r in records if isinstance(r, Result)]
+    assert [r.status for r in results] == ["agree", status]
+    assert [r.script for r in results] == ["", "script of reverse" if status in FAILURES else ""]
+    assert all(r.case == CASE.to_dict() for r in records if isinstance(r, CaseRecord))
+
+
+def test_a_result_says_all_that_its_verdict_does() -> None:
+    element = Element(1.0, 2.0, 0.1, 10.0, 5.0, (1,), "gradient of x", 1, "sin", 0.5)
+    v = Verdict(
+        "reverse",
+        "disagree",
+        "why",
+        9,
+        2,
+        1,
+        4,
+        3,
+        1.5,
+        element,
+        [element],
+        (1, "sin"),
+        {"sin": [1, 9, 10.0]},
+        1e-7,
+        "text",
+    )
+    r = result_of("a", "graphs", "float64", "cpu", v)
+    for name in (
+        "mode",
+        "status",
+        "reason",
+        "elements",
+        "loose",
+        "blind",
+        "skipped",
+        "imprecise",
+        "digits",
+        "worst",
+        "first_wrong",
+    ):
+        assert getattr(r, name) == getattr(v, name), name
+    assert (r.sensitivity, r.message, r.worst_elements, r.ops) == (
+        1e-7,
+        "text",
+        (element,),
+        {"sin": (1, 9, 10.0)},
+    )
+    v.known = "one"
+    assert (result_of("a", "graphs", "float64", "cpu", v).status, v.status) == ("known", "disagree")
+
+
+def test_a_case_over_which_a_process_died_makes_the_line_of_any_other_process() -> None:
+    left = Left("gw0", "an item", CASE.id, json.loads(CASE.content), "Fatal Python error: Aborted\n", False)
+    case, result = died_over(left)
+    assert encoded(case) == encoded(CaseRecord(CASE.id, CASE.content))
+    assert isinstance(result, Result)
+    assert (result.id, result.status, result.dtype) == (CASE.id, "error", "float64")
+    assert result.reason == "crashed: Fatal Python error: Aborted"

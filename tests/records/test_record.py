@@ -1,0 +1,131 @@
+"""Every type of line: what is written is read back, and the documentation names its fields."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from refgrad.records import (
+    SCHEMA,
+    STATUSES,
+    TYPES,
+    Audit,
+    CaseRecord,
+    Crash,
+    Element,
+    End,
+    Expected,
+    FinishedItem,
+    Header,
+    Lesson,
+    Measured,
+    News,
+    Plan,
+    Print,
+    Record,
+    Result,
+    Running,
+    Sheet,
+    Torn,
+    encoded,
+)
+from refgrad.records.result import severity
+
+PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+WORST = Element(1.25, 1.5, 3e-7, math.inf, 2e6, (0, 1), "gradient of x", 2, "tanh", 0.5)
+FULL: tuple[Record, ...] = (  # every field differs from its default
+    Header(
+        "0.1.0", "2026-11-26T12:00:00Z", ("refgrad", "conformance"), "7", "ci", ("graphs",), ("float32",), ("cpu",), ("reverse",),
+        {"torch": "2.13.0"}, {"cpu": "x86_64", "cuda": "not present"}, (("one", "why", "link"),), "2/4", (("cuda", "gone"),), "200", "2",
+    ),
+    Plan(("a", "b")),
+    CaseRecord("a" * 16, '{"dtype":"float32","graph":{}}'),
+    Result(
+        "a" * 16, "graphs", "float32", "cpu", "reverse", "disagree", "a reason", 24, 5, 4, 3, 2, 1.5, WORST, 1e-7,
+        {"tanh": (1, 24, math.inf)}, (2, "tanh"), "a message", (WORST,), "import torch\n", "one", "pytest a", "a.py:3", True,
+    ),
+    Lesson(
+        "D0-power", "D0", "Powers", "dy/dx", ("a misprint",), (Print("y", "1.0", "1.0", True),), (Sheet("t", ("a",), (("1",),)),), 3,
+        {"nodes": []},
+    ),
+    Measured("D0-power", "time", "1 s"),
+    Audit("sign", "float32", 9, 1, 7, "mutants", 5, 1),
+    FinishedItem("a", 1.5, 50, 48, 2, 1),
+    Crash("gw0", "a", "died"),
+    Running("gw0", "a", "b" * 16, {"dtype": "float32"}),
+    Expected(("a" * 16,), "asked for"),
+    News("mended", "forward-maximum", "mended in 2.14.1"),
+    Torn(),
+    End(1, "2026-11-26T12:01:00Z", 63.5),
+)  # fmt: skip
+full = pytest.mark.parametrize("record", FULL, ids=[r.TYPE for r in FULL])
+
+
+def again(record: Record) -> Record:
+    line = json.loads(encoded(record))
+    return TYPES[line["type"]](line)
+
+
+def test_every_type_of_line_is_tried() -> None:
+    assert {r.TYPE for r in FULL} == set(TYPES)
+
+
+@full
+def test_what_is_written_is_read_back(record: Record) -> None:
+    back = again(record)
+    assert type(back) is type(record)
+    known = {"status": "known"} if isinstance(record, Result) else {}  # it is recorded, so it is known
+    assert back.to_dict() == record.to_dict() | known
+    assert again(back) == back
+
+
+@full
+def test_a_line_is_strict_json_that_begins_with_its_type(record: Record) -> None:
+    text = encoded(record).decode()
+    assert text.startswith(f'{{"type":"{record.TYPE}"')
+    assert text.count("\n") == 1
+    json.loads(text, parse_constant=pytest.fail)
+
+
+def test_what_few_results_have_is_left_out_and_read_as_nothing() -> None:
+    plain = Result("a" * 16, "graphs", "float32", "cpu", "value", "agree", elements=3)
+    line = plain.to_dict()
+    assert not line.keys() & {"script", "worst_elements", "again", "where", "shrunk", "case"}
+    assert again(plain) == plain
+    assert "operand" not in Element(1.0, 1.0, 0.1, 0.0, 0.0, ()).to_dict()
+
+
+def test_the_number_of_the_schema_stands_in_the_first_line() -> None:
+    assert FULL[0].to_dict()["schema"] == SCHEMA == 2
+
+
+def test_a_ratio_that_is_no_number_is_the_worst() -> None:
+    assert math.isnan(max([1.0, math.nan, 5.0], key=severity))
+
+
+# --- the documentation ----------------------------------------------------------------------------------------------------
+
+
+def documented() -> dict[str, list[str]]:
+    """By type of line, the fields that the page names in the first column of the table below its heading."""
+    sections = re.split(r"^## `(\w+)`.*$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        kind: re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
+        for kind, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+
+
+def test_the_page_names_every_type_of_line_and_every_field() -> None:
+    written = {r.TYPE: sorted(r.to_dict().keys() - {"type"}) for r in FULL}
+    written["element"] = sorted(WORST.to_dict())
+    assert {kind: sorted(names) for kind, names in documented().items()} == written
+
+
+def test_the_page_names_the_statuses_in_order_and_the_schema() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert ", ".join(f"`{s}`" for s in STATUSES) in text
+    assert f"schema {SCHEMA}" in text
