@@ -41,8 +41,9 @@ class Element:
         if not isinstance(data, dict):
             raise fields.wrong("worst", data, "an object")
         place = fields.array(data, "element")
-        if not all(isinstance(k, int) for k in place):
-            raise fields.wrong("element", place, "a list of integers")
+        for k in place:
+            if not isinstance(k, int):
+                raise fields.wrong("element", place, "a list of integers")
         node = data.get("node", -1)
         if not isinstance(node, int):
             raise fields.wrong("node", node, "a node number")

@@ -32,7 +32,7 @@ def text(data: Json, key: str, default: str | None = None, most: int = 1000) -> 
     value = data.get(key, default)
     if not isinstance(value, str):
         raise wrong(key, value, "a string")
-    return cut(value, most)
+    return value if len(value) <= most else cut(value, most)
 
 
 def word(data: Json, key: str, default: str | None = None) -> str:
@@ -51,6 +51,8 @@ def count(data: Json, key: str, default: int | None = None) -> int:
 def number(data: Json, key: str, default: float | None = None) -> float:
     """A number; non-finite ones are written as strings."""
     value = data.get(key, default)
+    if type(value) is float:  # the usual case
+        return value
     if isinstance(value, str) and value in _NONFINITE:
         return _NONFINITE[value]
     if not isinstance(value, (int, float)) or isinstance(value, bool):

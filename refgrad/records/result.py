@@ -176,5 +176,10 @@ def _perhaps(data: Json, key: str) -> float | None:
 def _tally(op: str, row: Any) -> tuple[int, int, float]:
     if not isinstance(row, list) or len(row) != 3:
         raise fields.wrong(f"ops.{op}", row, "a list of nodes, elements and worst ratio")
-    data = {"nodes": row[0], "elements": row[1], "ratio": 0.0 if row[2] is None else row[2]}
+    nodes, elements, ratio = row
+    if (
+        type(nodes) is type(elements) is int and type(ratio) is float and nodes >= 0 <= elements
+    ):  # the usual case
+        return nodes, elements, ratio
+    data = {"nodes": nodes, "elements": elements, "ratio": 0.0 if ratio is None else ratio}
     return fields.count(data, "nodes"), fields.count(data, "elements"), fields.number(data, "ratio")
