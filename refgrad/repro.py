@@ -84,11 +84,9 @@ def find(path: str, name: str = "") -> Case:
     again = next((r.again for r in run.results if name and r.id.startswith(name) and r.again), "")
     if again:
         raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {again}")
-    listed = ", ".join((found or sorted(asked))[:_LISTED])
+    among = found or sorted(asked)
+    listed = ", ".join(among[:_LISTED]) + (" ..." if len(among) > _LISTED else "")
+    of = f" whose id begins with {name!r}" if name else ""
     if found:
-        raise ArgumentError(
-            f"{path}: {len(found)} cases have an id that begins with {name!r}; give --id one of: {listed} ..."
-        )
-    raise ArgumentError(
-        f"{path}: no case has an id that begins with {name!r}; of {len(asked)} the first are {listed}"
-    )
+        raise ArgumentError(f"{path}: holds {len(found)} cases{of}; give --id one of: {listed}")
+    raise ArgumentError(f"{path}: holds no case{of}; its {len(asked)} cases are: {listed}")

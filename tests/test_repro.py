@@ -49,9 +49,9 @@ def test_a_sole_case_needs_no_name(tmp_path: Path) -> None:
 
 def test_without_one_case_the_error_lists_some(tmp_path: Path) -> None:
     path = str(results(tmp_path, ONE, TWO))
-    with pytest.raises(ArgumentError, match=f"2 cases .* give --id one of: {ONE.id}, {TWO.id}"):
+    with pytest.raises(ArgumentError, match=f"holds 2 cases; give --id one of: {ONE.id}, {TWO.id}$"):
         find(path)
-    with pytest.raises(ArgumentError, match=f"begins with 'xyz'; of 2 the first are {ONE.id}"):
+    with pytest.raises(ArgumentError, match=f"no case whose id begins with 'xyz'; its 2 cases are: {ONE.id}"):
         find(path, "xyz")
     with pytest.raises(ArgumentError, match="holds no case"):
         find(str(results(tmp_path / "none")), "a")
