@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from refgrad.errors import ResultsWriteError
+from refgrad.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.records import FAILURES, STATUSES, CaseRecord, Element, News, Result, encoded
 from refgrad.testing.case import Case
+from refgrad.testing.compare import compare
 from refgrad.testing.results import ResultsFile, died_over, previous, result_of, results_of
 from refgrad.testing.running import Left
+from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Verdict
 
 
@@ -175,6 +178,14 @@ def test_a_result_says_all_that_its_verdict_does() -> None:
     )
     v.known = "one"
     assert (result_of("a", "graphs", "float64", "cpu", v).status, v.status) == ("known", "disagree")
+
+
+def test_elements_where_nothing_is_defined_are_counted_in_the_result() -> None:
+    tally = Tally("reverse", "float64", "cpu")
+    for k in (1, 2):
+        tally.add(k, "sin", compare(np.array([1.0, 2.0]), np.array([np.nan, 2.0]), FORMATS["float64"]))
+    r = result_of("a", "graphs", "float64", "cpu", tally.verdict())
+    assert (r.elements, r.skipped, r.status) == (2, 2, "agree")
 
 
 def test_a_case_over_which_a_process_died_makes_the_line_of_any_other_process() -> None:
