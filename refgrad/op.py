@@ -25,6 +25,7 @@ import numpy as np
 
 from refgrad.domain import REAL, Domain, Special
 from refgrad.errors import DtypeError, NoRuleError, RegistrationError, TracingError
+from refgrad.formula import Formula
 
 Rule = Callable[..., Any]
 Params = dict[str, Any]
@@ -92,6 +93,7 @@ class Op:
     domain     where the op is defined, and how to draw operands for it
     special    points where no ordinary derivative exists, with the set of acceptable ones
     broadcasts operands broadcast against each other: the engine sums cotangents back to operand shapes
+    usual      other formulas in use for it, within whose bounds a result is imprecise and not wrong
     """
 
     name: str
@@ -104,6 +106,7 @@ class Op:
     domain: Domain = REAL
     special: tuple[Special, ...] = ()
     broadcasts: bool = False
+    usual: tuple[Formula, ...] = ()
     signature: Signature = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ ABOUT_400 = 420  # lines
 FLOORS = (
     {"errors", "quiet", "console"},
     {"formats"},
-    {"bounds", "domain", "numeric", "tree", "encode"},
+    {"bounds", "domain", "formula", "numeric", "tree", "encode"},
     {"op"},
     {"ops"},
     {"dispatch"},

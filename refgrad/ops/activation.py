@@ -10,6 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.selection import masked
 from refgrad.quiet import unwarned
@@ -138,6 +139,14 @@ sigmoid_quotient = register(
 )  # fmt: skip
 
 
+# The same function, with the second derivatives that kernels of its two antiderivatives give.
+_from_the_other_side = Formula(
+    "s(1 - s) with s = sigmoid(-x), which cancels for negative x",
+    jvp=lambda x_dot, x: x_dot * (sigmoid(-x) * (1 - sigmoid(-x))),
+    vjp=lambda y_bar, x: y_bar * (sigmoid(-x) * (1 - sigmoid(-x))),
+).of(sigmoid)
+
+
 def _softplus(x: Array, threshold: float | None = None) -> Array:
     y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     return y if threshold is None else np.where(x > threshold, x, y)
@@ -186,6 +195,13 @@ softplus = register(
         -torch.nn.functional.logsigmoid(-x) if threshold is None else torch.nn.functional.softplus(x, threshold=threshold)
     ),
     domain=sampled(_sample_softplus),
+    usual=(
+        Formula(
+            "-log_sigmoid(-x), whose second derivative is s(s - 1) with s = sigmoid(-x)",
+            jvp=lambda x_dot, x, threshold: underflowing(x_dot * _from_the_other_side(x)),
+            vjp=lambda y_bar, x, threshold: underflowing(y_bar * _from_the_other_side(x)),
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -202,6 +218,13 @@ log_sigmoid = register(
     special=(
         Special((-800.0,), -800.0, ((1.0, 1.0),), "saturated"),
         Special((800.0,), 0.0, ((0.0, 0.0),), "saturated"),
+    ),
+    usual=(
+        Formula(
+            "the second derivative as s(s - 1) with s = sigmoid(x), which cancels for positive x",
+            jvp=lambda x_dot, x: x_dot * _from_the_other_side(-x),
+            vjp=lambda y_bar, x: y_bar * _from_the_other_side(-x),
+        ),
     ),
 )  # fmt: skip
 

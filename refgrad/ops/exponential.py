@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import POSITIVE, Domain, Interval, Special
+from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.ops.activation import sigmoid
 
@@ -86,6 +87,13 @@ log10 = register(
     numpy=(np.log10,),
     domain=POSITIVE,
     special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+    usual=(
+        Formula(
+            "1/(x log 10): for subnormal x the product has few digits",
+            jvp=lambda x_dot, x: x_dot / (x * _log(10, x)),
+            vjp=lambda y_bar, x: y_bar / (x * _log(10, x)),
+        ),
+    ),
 )  # fmt: skip
 
 log1p = register(

@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import KINKED, Special
+from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.ops.activation import sigmoid, softplus
 from refgrad.quiet import unwarned
@@ -33,6 +34,7 @@ softsign = register(
     torch=lambda torch, x: torch.nn.functional.softsign(x),
     domain=KINKED,
     special=(Special((0.0,), 0.0, ((1.0, 1.0),), "smooth once"), Special((1e200,), 1.0, ((0.0, 0.0),), "saturated")),
+    usual=(Formula("the composition x/(1 + |x|): its derivative is a difference that cancels far out", lambda x: x / (1 + np.abs(x))),),
 )  # fmt: skip
 
 
@@ -55,6 +57,7 @@ tanhshrink = register(
     vjp=lambda y_bar, x: y_bar * np.square(np.tanh(x)),
     rounding=lambda fmt, *rest: _tanhshrink_rounding(fmt, *rest),
     torch=lambda torch, x: torch.nn.functional.tanhshrink(x),
+    usual=(Formula("the composition x - tanh(x): its derivative 1 - (1 - tanh^2) cancels near 0", lambda x: x - np.tanh(x)),),
 )  # fmt: skip
 
 

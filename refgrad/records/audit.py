@@ -17,7 +17,8 @@ NODE_BY_NODE, SINGLE_OPS, END_TO_END = "node by node", "single ops", "end to end
 class Audit(Record):
     """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check.
 
-    ``right`` counts the right formulas that were put beside wrong ones, ``refused`` those that did not pass: false alarms.
+    ``right`` counts the right formulas that were put beside wrong ones, ``refused`` those that did not pass: false alarms. ``imprecise``
+    counts the planted errors that were taken for lost digits; they are not among the caught.
     """
 
     TYPE: ClassVar[str] = "audit"
@@ -30,6 +31,7 @@ class Audit(Record):
     check: str = NODE_BY_NODE
     right: int = 0
     refused: int = 0
+    imprecise: int = 0
 
     @property
     def key(self) -> tuple[bool, str, str, str]:
@@ -37,13 +39,17 @@ class Audit(Record):
         return self.check != NODE_BY_NODE, self.check, self.mutation, self.dtype
 
     def __add__(self, other: Audit) -> Audit:
-        planted, equivalent = self.planted + other.planted, self.equivalent + other.equivalent
-        caught, right, refused = (
+        return Audit(
+            self.mutation,
+            self.dtype,
+            self.planted + other.planted,
+            self.equivalent + other.equivalent,
             self.caught + other.caught,
+            self.check,
             self.right + other.right,
             self.refused + other.refused,
+            self.imprecise + other.imprecise,
         )
-        return Audit(self.mutation, self.dtype, planted, equivalent, caught, self.check, right, refused)
 
     @property
     def detectable(self) -> int:
@@ -62,4 +68,5 @@ class Audit(Record):
             fields.word(data, "check", NODE_BY_NODE),
             fields.count(data, "right", 0),
             fields.count(data, "refused", 0),
+            fields.count(data, "imprecise", 0),
         )

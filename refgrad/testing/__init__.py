@@ -11,7 +11,7 @@ from refgrad.testing.compare import compare
 from refgrad.testing.modes import FURTHER, judge_modes
 from refgrad.testing.observation import Observation
 from refgrad.testing.outcome import Report
-from refgrad.testing.verdict import Element, Verdict
+from refgrad.testing.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
 
 MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
@@ -36,10 +36,21 @@ def judge(
                 audit.plant(anchored)
             return [*verdicts, *judge_modes(case, seen, seen.modes)]
         whole_case = Whole(case, seen)
-        verdicts += [whole_case.reverse(), whole_case.forward()]
+        verdicts += [
+            _followed(whole_case.reverse(), verdicts[1]),
+            _followed(whole_case.forward(), verdicts[2]),
+        ]
         if audit is not None:
             audit.plant(anchored, whole_case)
         return verdicts
+
+
+def _followed(whole: Verdict, by_node: Verdict) -> Verdict:
+    """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits."""
+    if whole.status == DISAGREE and by_node.status == IMPRECISE and whole.wrong:
+        whole.status, whole.imprecise, whole.first_wrong = IMPRECISE, len(whole.wrong), by_node.first_wrong
+        whole.digits = min(map(digits, whole.wrong))
+    return whole
 
 
 __all__ = [

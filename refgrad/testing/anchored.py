@@ -19,11 +19,11 @@ from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
 from refgrad.rounding import Ball, exact, parts, remembering
-from refgrad.testing import points
+from refgrad.testing import formulas, points
 from refgrad.testing.case import Case
 from refgrad.testing.infinite import Again, in_numbers
 from refgrad.testing.observation import Observation
-from refgrad.testing.questions import Judge
+from refgrad.testing.questions import Judge, Usual
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Verdict
 
@@ -91,7 +91,16 @@ class Anchored(Judge):
                 node.op.name,
                 expected,
                 f"{what} of {node.op.name} (node {k})",
+                usual=self._usual(node, lambda node=node: formulas.of_value(node, self._operands(node))),  # type: ignore[misc]
             )
+
+    def _operands(self, node: Node) -> list[Any]:
+        return [self.balls[j] for j in node.of]
+
+    @staticmethod
+    def _usual(node: Node, bounds: Usual) -> Usual | None:
+        """The bounds of other formulas of a node's op; None where its record names none."""
+        return bounds if node.op is not None and node.op.usual else None
 
     def forward(self) -> Verdict:
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
@@ -116,7 +125,8 @@ class Anchored(Judge):
                 expected, again = exact(np.zeros(self.balls[k].shape), self.fmt), None
             if expected is not None:
                 what = f"tangent of {node.op.name} (node {k})"
-                self.ask(tally, ("tangents", k), k, node.op.name, expected, what, again=again)
+                usual = self._usual(node, functools.partial(anchor._tangent_bounds, node, tangents))
+                self.ask(tally, ("tangents", k), k, node.op.name, expected, what, again=again, usual=usual)
         return self.answer(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
@@ -129,6 +139,10 @@ class Anchored(Judge):
         if expected is None:
             return None
         return self._settled_tangent(node, active, tangents, self.missing(k), expected)
+
+    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Array]:
+        """The bounds of the tangent by other formulas of the op."""
+        return formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
 
     def _tangent_again(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
         """The expected tangent of node k with numbers for infinite ones."""
@@ -147,15 +161,15 @@ class Anchored(Judge):
         if REVERSE in self.seen.unavailable:
             return tally.unsupported(self.seen.unavailable[REVERSE])
         sent: dict[
-            int, list[tuple[str, Any, Again | None]]
-        ] = {}  # by node: (op to blame, Ball, see Question.again)
+            int, list[tuple[str, Any, Again | None, Usual | None]]
+        ] = {}  # by node: (op to blame, Ball, see Question.again and Question.usual)
         due: set[int] = (
             set()
         )  # nodes that a derivative reaches: the framework may not leave their gradient out
         for k in reversed(self.order):
             node = self.graph.nodes[k]
             if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
-                users, x_bars, _ = zip(*sent[k], strict=True)
+                users, x_bars, _, bounds = zip(*sent[k], strict=True)
                 blamed = list(dict.fromkeys(users))
                 self.ask(
                     tally,
@@ -166,6 +180,7 @@ class Anchored(Judge):
                     self._gradient_of(node, k),
                     blamed,
                     functools.partial(_sum_again, sent[k]),
+                    bounds[0] if len(bounds) == 1 else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
@@ -178,12 +193,15 @@ class Anchored(Judge):
                 ]:
                     name, part = node.op.name, self.seen.parts.get((k, position))
                     again: Again | None = functools.partial(self._sends_again, k, y_bar, position, x_bar)
+                    usual = self._usual(node, functools.partial(self._sent_bounds, node, y_bar, position))
                     if part is not None:
                         what = f"what {name} (node {k}, operand {position}) sends to node {j}"
-                        self.ask(tally, ("parts", (k, position)), j, name, x_bar, what, again=again)
+                        self.ask(
+                            tally, ("parts", (k, position)), j, name, x_bar, what, again=again, usual=usual
+                        )
                         name, x_bar = "fan_in", exact(part, self.fmt)
-                        again = None  # a sum with one infinity is infinite in any order
-                    sent.setdefault(j, []).append((name, x_bar, again))
+                        again = usual = None  # a sum with one infinity is infinite in any order
+                    sent.setdefault(j, []).append((name, x_bar, again, usual))
         return self.answer(tally)
 
     def _sends(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
@@ -194,6 +212,10 @@ class Anchored(Judge):
             (position, j, self._settled(node, values, position, y_bar, x_bar))
             for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
         ]
+
+    def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Array]:
+        """The bounds of what a node sends to one operand by other formulas of its op."""
+        return formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
 
     def _sends_again(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
         """What node k is to send to one operand (x_bar) with numbers for the infinite elements of y_bar."""
@@ -298,5 +320,5 @@ def _sum(x_bars: Sequence[Any]) -> Any:
     return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
 
 
-def _sum_again(sent: Sequence[tuple[str, Any, Again | None]], sign: float) -> Any:
-    return _sum([again(sign) if again is not None else x_bar for _, x_bar, again in sent])
+def _sum_again(sent: Sequence[tuple[str, Any, Again | None, Usual | None]], sign: float) -> Any:
+    return _sum([again(sign) if again is not None else x_bar for _, x_bar, again, _ in sent])

@@ -16,7 +16,7 @@ from it by no more than the two radii (which hold what the wide format leaves op
 kink). Elements where nothing is defined do not count. A caught array needs no such question: it lies outside what a correct
 kernel may give.
 
-**Caught** is one that makes the verdict a disagreement.
+**Caught** is one that makes the verdict a disagreement. One that makes it imprecise is counted apart: it was seen, and passes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from refgrad.testing.anchored import Anchored
 from refgrad.testing.mutations import CATALOGUE, Scene, Wrong
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge, Place
-from refgrad.testing.verdict import DISAGREE
+from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.testing.whole import Whole
 
 Array = Any
@@ -44,7 +44,7 @@ EVERY = 4  # one case in so many is audited
 
 
 class Audit:
-    """Plants errors and counts: (check, mutation, dtype) -> planted, equivalent, caught. The same cases give the same counts."""
+    """Plants errors and counts: (check, mutation, dtype) -> planted, equivalent, caught, imprecise. The same cases give the same counts."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
@@ -103,11 +103,13 @@ class Audit:
             judges.append((END_TO_END, whole))
         harmless: bool | None = True if same else None
         for check, judge in judges:
-            count = self.counts.setdefault((check, mutation, judge.case.dtype), [0, 0, 0])
+            count = self.counts.setdefault((check, mutation, judge.case.dtype), [0, 0, 0, 0])
             count[0] += 1
-            if not same and judge.again(place, seen).status == DISAGREE:
+            status = AGREE if same else judge.again(place, seen).status
+            if status == DISAGREE:
                 count[2] += 1
                 continue
+            count[3] += status == IMPRECISE
             if harmless is None:
                 harmless = reference.harmless(place, wrong)
             count[1] += harmless
@@ -116,8 +118,9 @@ class Audit:
         """The counts as records of a results file, and a crash for each audit that broke off."""
         for case, reason in self.broken:
             yield Crash("", f"audit of case {case}", reason)
-        for (check, mutation, dtype), (planted, equivalent, caught) in sorted(self.counts.items()):
-            yield Counts(mutation, dtype, planted, equivalent, caught, check)
+        for (check, mutation, dtype), counted in sorted(self.counts.items()):
+            planted, equivalent, caught, imprecise = counted
+            yield Counts(mutation, dtype, planted, equivalent, caught, check, imprecise=imprecise)
 
 
 class _Reference:

@@ -35,6 +35,7 @@ def check_vjp(
     repeats: int = 3,
     seed: int = 0,
     raise_exception: bool = True,
+    strict: bool = False,
 ) -> Report:
     """Check a hand-derived backward.
 
@@ -43,6 +44,7 @@ def check_vjp(
              argument); None for an argument that has none (integers, say)
     dtype    the format in which both formulas' rounding is accounted for
     repeats  how many random cotangents are tried
+    strict   whether an imprecise derivative is refused, too: one with fewer correct digits than the format allows, by rounding
 
     Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound.
     Raises ArgumentError for arguments of the wrong kind and where f_vjp returns the wrong number of cotangents, DtypeError where no
@@ -75,7 +77,7 @@ def check_vjp(
         [(dtype, tally.verdict())],
         "call check_vjp with the same arguments and seed",
         "numpy",
-    ).settle(raise_exception)
+    ).settle(raise_exception, strict=strict)
 
 
 def check_jvp(
@@ -87,6 +89,7 @@ def check_jvp(
     repeats: int = 3,
     seed: int = 0,
     raise_exception: bool = True,
+    strict: bool = False,
 ) -> Report:
     """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
 
@@ -119,7 +122,7 @@ def check_jvp(
         [(dtype, tally.verdict())],
         "call check_jvp with the same arguments and seed",
         "numpy",
-    ).settle(raise_exception)
+    ).settle(raise_exception, strict=strict)
 
 
 def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
@@ -242,4 +245,4 @@ def _compare(got: Any, expected: Any, fmt: Format, what: str) -> Comparison:
     if np.shape(value) != np.shape(centre):
         return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}")
     allowed = Ball(centre, reach + radius, fmt)
-    return planted(value, allowed, fmt, compare(value, allowed, fmt, what))
+    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=True))

@@ -15,6 +15,7 @@ import numpy as np
 from refgrad.bounds import Format, reference_slack
 from refgrad.quiet import quiet
 from refgrad.rounding import parts
+from refgrad.testing.precision import explained, with_digits
 from refgrad.testing.verdict import Comparison, Element
 
 Array = Any
@@ -22,18 +23,37 @@ Pair = tuple[Array, Any, str]  # what came, what was expected, what it is called
 _LISTED = 10
 
 
-def compare(got: Array, expected: Any, fmt: Format, what: str = "", *, nan: bool = False) -> Comparison:
+def compare(
+    got: Array,
+    expected: Any,
+    fmt: Format,
+    what: str = "",
+    *,
+    nan: bool = False,
+    hidden: bool = False,
+    reach: Array | None = None,
+) -> Comparison:
     """Judge ``got`` (the framework's numbers, exact in float64) against ``expected`` (a Ball, or an exact array).
 
     A finite expected value must be met within its radius; beyond the format's range an overflow may stand for it. An infinite
     one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted; with ``nan`` (values: NaN is what the
     function gives there) another number is wrong.
+
+    An element out of its bound is imprecise instead of wrong where the rounding of another formula explains it (precision.py): with
+    ``hidden``, that of any formula for the whole array; with ``reach``, that of a formula whose bound is reach, of the shape of got.
     """
-    return compare_all([(got, expected, what)], fmt, nan=nan)[0]
+    return compare_all([(got, expected, what)], fmt, nan=nan, hidden=hidden, reach=reach)[0]
 
 
-def compare_all(pairs: Sequence[Pair], fmt: Format, *, nan: bool = False) -> list[Comparison]:
-    """``compare`` for several arrays at once."""
+def compare_all(
+    pairs: Sequence[Pair],
+    fmt: Format,
+    *,
+    nan: bool = False,
+    hidden: bool = False,
+    reach: Array | None = None,
+) -> list[Comparison]:
+    """``compare`` for several arrays at once; ``reach`` is for one alone."""
     found: list[Comparison] = []
     judged: list[tuple[Comparison, str, tuple[int, ...]]] = []
     flat: list[tuple[Array, Array, Array]] = []
@@ -48,7 +68,7 @@ def compare_all(pairs: Sequence[Pair], fmt: Format, *, nan: bool = False) -> lis
             judged.append((found[-1], what, value.shape))
             flat.append((came.ravel(), value.ravel(), np.asarray(radius).ravel()))  # a radius may be a number
     if flat:
-        line = _Line(flat, fmt, nan)
+        line = _Line(flat, fmt, nan, hidden, reach)
         start = 0
         for comparison, what, shape in judged:
             stop = start + math.prod(shape)
@@ -60,7 +80,16 @@ def compare_all(pairs: Sequence[Pair], fmt: Format, *, nan: bool = False) -> lis
 class _Line:
     """Arrays end to end, compared element by element."""
 
-    def __init__(self, flat: list[tuple[Array, Array, Array]], fmt: Format, nan: bool) -> None:
+    def __init__(
+        self,
+        flat: list[tuple[Array, Array, Array]],
+        fmt: Format,
+        nan: bool,
+        hidden: bool,
+        reach: Array | None,
+    ) -> None:
+        self.hidden = hidden
+        self.reach = None if reach is None else np.ravel(reach) * reference_slack(fmt)
         got, value, radius = (np.concatenate(arrays) for arrays in zip(*flat, strict=True))
         self.fmt = fmt
         self.got, self.value = got.astype(fmt.wide, copy=False), value.astype(fmt.wide, copy=False)
@@ -96,11 +125,29 @@ class _Line:
             nearest = int((ratio if counted is None else np.where(counted, ratio, -1.0)).argmax())
             c.ratio = float(ratio[nearest])
             c.nearest = lambda: self._element(nearest, start, shape, what)
-        if self.any_wrong:
-            wrong = self.wrong[here]
-            order = np.argsort(np.where(wrong, -np.where(np.isnan(ratio), np.inf, ratio), 1.0), kind="stable")
+        if self.any_wrong and np.count_nonzero(self.wrong[here]):
+            wrong, grave = self.wrong[here], np.where(np.isnan(ratio), np.inf, ratio)
+            excused = np.zeros(wrong.shape, bool)
+            found = self.got[here], self.error[here], self.bound[here], self.size[here]
+            if self.reach is not None:
+                excused |= np.isfinite(self.reach) & (self.error[here] <= self.reach) & with_digits(*found)
+            if self.hidden:
+                excused |= explained(*found[1:])
+            excused &= wrong
+            if excused.any():
+                self._excuse(c, excused, what, shape, start)
+                wrong = wrong & ~excused
+            order = np.argsort(np.where(wrong, -grave, 1.0), kind="stable")
             listed = order[: min(_LISTED, int(np.count_nonzero(wrong)))]
             c.wrong = [self._element(int(k), start, shape, what) for k in listed]
+
+    def _excuse(self, c: Comparison, excused: Array, what: str, shape: tuple[int, ...], start: int) -> None:
+        """Count elements as imprecise, and list those with the fewest correct digits."""
+        c.imprecise, here = int(np.count_nonzero(excused)), slice(start, start + excused.size)
+        with quiet():
+            relative = self.error[here] / self.size[here]  # not finite where zero is expected
+        order = np.argsort(np.where(excused, -np.nan_to_num(relative, nan=np.inf), 1.0), kind="stable")
+        c.lost = [self._element(int(k), start, shape, what) for k in order[: min(_LISTED, c.imprecise)]]
 
     def _element(self, k: int, start: int, shape: tuple[int, ...], what: str) -> Element:
         """Element k of the array that begins at ``start``."""

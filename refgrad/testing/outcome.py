@@ -9,12 +9,21 @@ from pathlib import Path
 
 from refgrad.errors import GradientMismatch
 from refgrad.records import strict
-from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Element, Verdict
+from refgrad.testing.verdict import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    IMPRECISE,
+    UNDECIDED,
+    UNSUPPORTED,
+    Element,
+    Verdict,
+)
 
 
 @dataclass
 class Report:
-    """Verdicts of one check, by dtype and mode. ``bool(report)`` says whether it agrees."""
+    """Verdicts of one check, by dtype and mode. ``bool(report)`` says whether it agrees, if need be with lost digits."""
 
     name: str
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)  # (dtype, verdict)
@@ -31,12 +40,14 @@ class Report:
         gradients = [v for _, v in self.verdicts if v.mode != "value"]
         if any(v.status == UNDECIDED for v in gradients):
             return UNDECIDED
+        if IMPRECISE in found:
+            return IMPRECISE
         if any(v.status == AGREE for v in gradients):
             return AGREE
         return UNSUPPORTED if UNSUPPORTED in found else UNDECIDED
 
     def __bool__(self) -> bool:
-        return self.status == AGREE
+        return self.status in (AGREE, IMPRECISE)
 
     @property
     def worst(self) -> Element | None:
@@ -90,11 +101,14 @@ class Report:
         }  # fmt: skip
         Path(path).write_text(json.dumps(strict(data), indent=1, allow_nan=False), encoding="utf-8")
 
-    def settle(self, raise_exception: bool) -> Report:
-        """Tell who listens; raise GradientMismatch on a disagreement where asked to, otherwise return the report."""
+    def settle(self, raise_exception: bool, *, strict: bool = False) -> Report:
+        """Tell who listens; raise GradientMismatch on a disagreement where asked to, otherwise return the report.
+
+        With ``strict`` an imprecise result raises as well.
+        """
         for listener in LISTENERS:
             listener(self)
-        if raise_exception and self.status in (DISAGREE, ERROR):
+        if raise_exception and self.status in (DISAGREE, ERROR, *([IMPRECISE] if strict else [])):
             raise GradientMismatch(self.summary(), report=self)
         return self
 

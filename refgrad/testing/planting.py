@@ -42,7 +42,7 @@ CATALOGUE: dict[str, Callable[[Array], Array]] = {
 
 
 class Planting:
-    """Counts by (mutation, dtype): planted, equivalent, caught."""
+    """Counts by (mutation, dtype): planted, equivalent, caught, imprecise."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], list[int]] = {}
@@ -55,17 +55,19 @@ class Planting:
             right = np.array(got, float)
             for mutation, change in CATALOGUE.items():
                 wrong = np.asarray(nearest(change(right), fmt), float)
-                count = self.counts.setdefault((mutation, fmt.name), [0, 0, 0])
+                count = self.counts.setdefault((mutation, fmt.name), [0, 0, 0, 0])
                 count[0] += 1
                 if np.array_equal(wrong, right, equal_nan=True):
                     count[1] += 1
-                elif compare(wrong, expected, fmt, "").wrong:
-                    count[2] += 1
+                    continue
+                again = compare(wrong, expected, fmt, "", hidden=True)
+                count[2] += bool(again.wrong)
+                count[3] += bool(again.imprecise and not again.wrong)
 
     def records(self) -> Iterator[Audit]:
         """The counts as records of a results file."""
-        for (mutation, dtype), (planted, equivalent, caught) in sorted(self.counts.items()):
-            yield Audit(mutation, dtype, planted, equivalent, caught, CHECKS)
+        for (mutation, dtype), (planted, equivalent, caught, imprecise) in sorted(self.counts.items()):
+            yield Audit(mutation, dtype, planted, equivalent, caught, CHECKS, imprecise=imprecise)
 
 
 ACTIVE: list[Planting] = []  # who listens; empty unless a report is being made

@@ -7,6 +7,7 @@ comparison would have caught.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.compare import Pair, compare, compare_all
+from refgrad.testing.formulas import largest
 from refgrad.testing.infinite import Again, undecidable, without
 from refgrad.testing.observation import Observation
 from refgrad.testing.summary import Tally
@@ -25,6 +27,8 @@ Place = tuple[
     str, Any
 ]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
 
+Usual = Callable[[], list[Array]]
+
 _OPEN = Comparison()  # of a question that is not answered yet
 
 
@@ -33,6 +37,7 @@ class Question:
     """One array as it was judged: what was expected there, who is to blame for it, what the comparison found.
 
     again   what would be expected with numbers in place of the infinities that arrived; None where none can have
+    usual   bounds of the other formulas that the op's record names; asked for where an element is out of its own
     """
 
     mode: str
@@ -43,6 +48,7 @@ class Question:
     users: list[str] | None
     again: Again | None
     found: Comparison
+    usual: Usual | None = None
 
 
 class Judge:
@@ -68,9 +74,14 @@ class Judge:
         what: str,
         users: list[str] | None = None,
         again: Again | None = None,
+        usual: Usual | None = None,
     ) -> None:
-        """Whether the array at a place is what is expected there; ``answer`` compares and counts it."""
-        self.asked[place] = Question(tally.result.mode, node, op, expected, what, users, again, _OPEN)
+        """Whether the array at a place is what is expected there; ``answer`` compares and counts it.
+
+        ``usual`` gives the bounds of other formulas that the op's record names; None where it names none.
+        """
+        mode = tally.result.mode
+        self.asked[place] = Question(mode, node, op, expected, what, users, again, _OPEN, usual)
         self._open.append(place)
 
     def answer(self, tally: Tally) -> Verdict:
@@ -121,15 +132,20 @@ class Judge:
         ]
 
     def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
-        """What the comparison found, without those wrong elements that an infinite derivative leaves open."""
-        question = self.asked[place]
-        if question.again is None or not any(math.isinf(e.expected) for e in found.wrong):
+        """What the comparison found, but for those wrong elements that an infinite derivative leaves open or another formula explains."""
+        if not found.wrong:
             return found
-        got = getattr(seen, place[0])[place[1]]
-        free = undecidable(got, question.expected, question.again)
-        if not free.any():
+        question, got = self.asked[place], getattr(seen, place[0])[place[1]]
+        expected, changed = question.expected, False
+        if question.again is not None and any(math.isinf(e.expected) for e in found.wrong):
+            free = undecidable(got, expected, question.again)
+            changed = bool(free.any())
+            expected = without(expected, free, self.fmt) if changed else expected
+        reach = None if question.usual is None else largest(question.usual())
+        if reach is None and not changed:
             return found
-        return compare(got, without(question.expected, free, self.fmt), self.fmt, question.what)
+        nan = place[0] == "values"
+        return compare(got, expected, self.fmt, question.what, nan=nan, reach=reach)
 
     def _note(self, seen: Observation, place: Place) -> str:
         """What is wrong with the array at a place apart from its numbers, in words."""

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.testing.verdict import AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, Comparison, Verdict
+from refgrad.testing.verdict import (
+    AGREE,
+    DISAGREE,
+    IMPRECISE,
+    UNDECIDED,
+    UNSUPPORTED,
+    Comparison,
+    Element,
+    Verdict,
+    digits,
+)
 
 _LISTED = 10
 
@@ -17,6 +27,7 @@ class Tally:
     def __init__(self, mode: str, dtype: str, device: str) -> None:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
+        self.lost: list[Element] = []
         self.kept: list[tuple[Any, Any]] = []
         self.notes: list[tuple[int, str, str]] = []
         self.accused: list[tuple[int, list[str]]] = []
@@ -35,10 +46,12 @@ class Tally:
         v.loose += c.loose
         v.blind += c.blind
         v.skipped += c.skipped
+        v.imprecise += c.imprecise
         if c.kept is not None:
             self.kept.append(c.kept)
-        for e in c.wrong:
+        for e in (*c.wrong, *c.lost):
             e.node, e.op = node, op
+        self.lost += c.lost
         if c.nearest is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
             self.worst = c, node, op
         if c.note:
@@ -70,6 +83,8 @@ class Tally:
             v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)
             v.wrong = v.wrong[:_LISTED]
             v.message = self._message()
+        elif v.imprecise:
+            self._imprecise()
         elif v.elements == 0:
             v.status = UNDECIDED
             v.reason = "non-finite" if v.skipped else "nothing to compare (no differentiable elements)"
@@ -78,6 +93,17 @@ class Tally:
         else:
             v.status = AGREE
         return v
+
+    def _imprecise(self) -> None:
+        v = self.result
+        v.wrong = sorted(self.lost, key=digits)[:_LISTED]
+        e = v.wrong[0]
+        v.status, v.digits, v.first_wrong = IMPRECISE, digits(e), (e.node, e.op)
+        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        v.message = (
+            f"{v.mode}: {v.imprecise} of {v.elements} elements have fewer correct digits than {self.dtype} allows, and rounding explains "
+            f"it; {v.digits:.1f} are left of {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+        )
 
     def _sensitivity(self) -> float | None:
         """The relative error that would just have been caught: the median over the elements that are not zero."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,16 @@ __all__ = [
     "Comparison",
     "Element",
     "Verdict",
+    "digits",
 ]
+
+
+def digits(e: Element) -> float:
+    """How many decimal digits of an element are correct: 0 where the error is as large as the number."""
+    error, size = abs(e.got - e.expected), abs(e.expected)
+    if error == 0:
+        return math.inf
+    return max(0.0, -math.log10(error / size)) if 0 < size < math.inf and error < math.inf else 0.0
 
 
 @dataclass(slots=True)
@@ -32,6 +42,10 @@ class Comparison:
     ratio: float = 0.0  # the largest error, in units of its bound
     nearest: Callable[[], Element] | None = None  # makes the element of that error; few are ever looked at
     wrong: list[Element] = field(default_factory=list)
+    imprecise: int = (
+        0  # elements out of bounds that rounding explains all the same; they are not among the wrong ones
+    )
+    lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
@@ -46,7 +60,8 @@ class Comparison:
 class Verdict:
     """What one comparison mode of one case came to.
 
-    ``elements`` counts the finite elements really compared: zero compared is never agreement.
+    ``elements`` counts the finite elements really compared: zero compared is never agreement. ``wrong`` lists the elements that make
+    it a disagreement; where there are none, those that make it imprecise.
     """
 
     mode: str

@@ -37,6 +37,7 @@ def gradcheck(
     seed: int = 0,
     check_forward: bool = True,
     raise_exception: bool = True,
+    strict: bool = False,
 ) -> Report:
     """Check the value and the gradients of ``fn`` against the derivative of ``reference``, in each dtype, without tolerances.
 
@@ -46,8 +47,10 @@ def gradcheck(
     reference  the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
     dtypes     which formats to judge: each is asked for its own gradients, within bounds of its own rounding
     repeats    how many random cotangents, at least 1; every second one is not contiguous in memory
+    strict     whether an imprecise gradient is refused, too
 
-    The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation.
+    The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation. A gradient that another
+    right formula explains is ``imprecise``: it has fewer correct digits than the dtype allows.
 
     Returns a truthy Report; raises GradientMismatch (an AssertionError) naming the input, element, got, expected and bound,
     ArgumentError without a reference and for arguments of the wrong kind, DtypeError for complex or missing floating-point inputs.
@@ -70,7 +73,7 @@ def gradcheck(
         check = _Check(fn, reference, arguments, active, dtype, repeats, seed)
         report.device = check.device
         report.verdicts += [(dtype, v) for v in check.verdicts(check_forward)]
-    return report.settle(raise_exception)
+    return report.settle(raise_exception, strict=strict)
 
 
 def _usage(fn: Any, reference: Any, dtypes: Any, repeats: int) -> None:
@@ -286,7 +289,8 @@ class _Check:
             return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.torch_dtype}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
-        return planted(_array(got), expected, self.fmt, compare(_array(got), expected, self.fmt, what))
+        found = compare(_array(got), expected, self.fmt, what, hidden=True)
+        return planted(_array(got), expected, self.fmt, found)
 
     def _weights(self, shape: tuple[int, ...]) -> Array:
         return self.rng.integers(-8, 9, shape) / 4.0 + 0.25

@@ -54,7 +54,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
         {"nodes": []},
     ),
     Measured("D0-power", "time", "1 s"),
-    Audit("sign", "float32", 9, 1, 7, "mutants", 5, 1),
+    Audit("sign", "float32", 9, 1, 6, "mutants", 5, 1, 1),
     FinishedItem("a", 1.5, 50, 48, 2, 1),
     Crash("gw0", "a", "died"),
     Running("gw0", "a", "b" * 16, {"dtype": "float32"}),

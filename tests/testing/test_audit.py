@@ -71,7 +71,7 @@ def planted() -> Audit:
 def test_every_kind_of_error_is_planted_and_nearly_all_are_caught(planted: Audit) -> None:
     assert planted.broken == []
     for mutation in CATALOGUE:
-        number, equivalent, caught = planted.counts[NODE_BY_NODE, mutation, "float64"]
+        number, equivalent, caught, _ = planted.counts[NODE_BY_NODE, mutation, "float64"]
         assert number >= 20, mutation
         assert number > equivalent, mutation
         assert caught <= number - equivalent
@@ -92,11 +92,11 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
     monkeypatch.setattr(
         questions,
         "compare_all",
-        lambda pairs, fmt, nan=False: [Comparison(elements=np.size(got)) for got, _, _ in pairs],
+        lambda pairs, fmt, nan=False: [Comparison(elements=np.size(got)) for got, *_ in pairs],
     )
     blind = counts(10)
-    assert sum(caught for _, _, caught in blind.counts.values()) == 0
-    number, equivalent, _ = (sum(c[k] for c in blind.counts.values()) for k in range(3))
+    assert sum(caught for _, _, caught, _ in blind.counts.values()) == 0
+    number, equivalent = (sum(c[k] for c in blind.counts.values()) for k in range(2))
     sighted = sum(c[1] for c in planted.counts.values()) / sum(c[0] for c in planted.counts.values())
     assert equivalent / number <= sighted + 0.05
 
@@ -255,7 +255,7 @@ def test_a_run_with_a_blind_judge_is_vacuous(
         questions,
         "compare_all",
         lambda pairs, fmt, nan=False: compare_all(
-            [(getattr(expected, "value", expected), expected, what) for _, expected, what in pairs], fmt
+            [(getattr(expected, "value", expected), expected, *rest) for _, expected, *rest in pairs], fmt
         ),
     )
     code, lines = run(tmp_path)
@@ -278,7 +278,7 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
     compare_all = questions.compare_all
 
     def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:
-        halves = compare_all([(got / 2, expected, what) for got, expected, what in pairs], fmt)
+        halves = compare_all([(got / 2, *rest) for got, *rest in pairs], fmt)
         return [
             whole if half.wrong else half for whole, half in zip(compare_all(pairs, fmt), halves, strict=True)
         ]

@@ -1,0 +1,52 @@
+"""Imprecise or wrong: which elements out of bounds the rounding of another right formula explains.
+
+A bound is that of one formula. A right kernel that uses another one may leave it where its own intermediate results are large and
+its result is small: s(1 - s) for the slope of the sigmoid loses, far out, the digits that exp(-x)/(1 + exp(-x))^2 keeps. Such a
+number has fewer correct digits than the format allows, and is no wrong derivative.
+
+**The formula is named** in the record of the op (``usual``). Then the error has to lie within the bound of that formula, and the number
+needs a correct bit: what is off by half of its own size or more (a doubled or negated element) is wrong, unless it is 0, which is
+what a cancellation leaves in the end, or unless the record's own bound leaves no bit either.
+
+**The formula is hidden**, as in a kernel of which nothing is known but what it returns. Intermediate results for a whole gradient are about
+as large as the largest elements of that gradient, so rounding errors are about as large as those of the largest elements. These are
+known without the formula: the typical element loses the relative share r = median of bound/|expected|, so rounding moves the largest
+element by r max|expected|. The median is over the elements that are not zero; a single ill-conditioned one does not move it. Where half
+of the elements are blind (r >= 1), rounding could explain anything, and explains nothing here.
+
+An element whose bound is zero is exact in every formula. An error planted into a whole array moves its largest elements as well, and a
+gross one by more than r: it stays wrong.
+
+Node by node the scale is not granted. There every op is known, its formulas can be named, and with the scale a few errors of structure in
+small elements (a forgotten term of a softmax in bfloat16) passed for lost digits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.quiet import quiet
+
+Array = Any
+
+
+def with_digits(got: Array, error: Array, bound: Array, size: Array) -> Array:
+    """Which elements have a correct bit, or nothing left (0), or a bound that leaves none: a mask of their shape."""
+    return (bound > 0) & ((2 * error < size) | (got == 0) | (bound >= size))
+
+
+def explained(error: Array, bound: Array, size: Array) -> Array:
+    """Which elements of one array are out of bounds by no more than the rounding of some formula: a mask of their shape.
+
+    error, bound, size   of each element: |got - expected|, how large the error may be, |expected|; arrays of one shape
+    """
+    with quiet():
+        usual = np.isfinite(size) & (size > 0) & np.isfinite(bound)
+        if not np.count_nonzero(usual):
+            return np.zeros(np.shape(size), bool)
+        typical = float(np.median(bound[usual] / size[usual]))
+        if not 0 < typical < 1:
+            return np.zeros(np.shape(size), bool)
+        return (error > bound) & (bound > 0) & (error <= typical * np.max(size[usual]))

@@ -1,0 +1,96 @@
+"""Other formulas that a record names: what lies within their bound is imprecise, in every mode; an ordinary wrong number is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from refgrad.errors import RegistrationError
+from refgrad.formula import Formula
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY
+from refgrad.rounding import exact, nearest, parts
+from refgrad.testing import judge
+from refgrad.testing.anchored import FORWARD, REVERSE, Anchored
+from refgrad.testing.case import Case
+from refgrad.testing.observation import Observation
+from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE
+from refgrad.transforms import jvp, vjp
+
+WITH_FORMULAS = sorted(name for name, op in REGISTRY.items() if op.usual)
+# Where each formula loses digits: dtype, operand, cotangent and tangent, an error that it explains.
+AT = {
+    "softsign": ("float32", 3000.0, 1.25, 1 + 2**-12),
+    "tanhshrink": ("float32", 1e-3, 1.25, 1 + 2**-12),
+    "sinc": ("float32", 1e-3, 1.25, 1 + 2**-12),
+    "log10": ("float16", 1.2e-7, 2.0**-10, 1 + 2**-4),  # subnormal: the product x log 10 has two digits
+}
+
+
+def one_op(name):
+    dtype, at, weight, _ = AT[name]
+    op, x = REGISTRY[name], np.array([at], dtype)
+    graph = Graph()
+    graph.nodes += [Node(name="x"), Node(op=op, of=(0,), params=dict(op.signature.defaults))]
+    graph.outputs = (1,)
+    ones = np.full(x.shape, weight, dtype)
+    return Case("ops", graph, {"x": x}, {"x": ones}, ones, dtype)
+
+
+def right(case):
+    """What a framework says that rounds each result once."""
+    values = [case.inputs["x"].astype(float), None]
+    blank = Observation(values, [None] * 2, [None] * 2, {}, {})
+    anchored = Anchored(case, replace(blank, values=[values[0], np.zeros_like(values[0])]))
+    y = nearest(parts(anchored.recomputed_value(1))[0], anchored.fmt)
+    tangents, cotangents = [case.tangents["x"].astype(float), y], [None, case.cotangent.astype(float)]
+    seen = Observation([values[0], y], cotangents, tangents, {}, {})
+    anchored = Anchored(case, seen)
+    ((_, _, x_bar),) = anchored._sends(1, cotangents[1])
+    y_dot = anchored._tangent(1, case.graph.nodes[1], [exact(tangents[0], anchored.fmt), None])
+    rounded = [nearest(parts(a)[0], anchored.fmt) for a in (x_bar, y_dot)]
+    return replace(seen, cotangents=[rounded[0], cotangents[1]], tangents=[tangents[0], rounded[1]])
+
+
+def status(case, seen):
+    return {v.mode: v.status for v in judge(case, seen, end_to_end=False)}
+
+
+def test_there_are_some() -> None:
+    assert {*AT} <= {*WITH_FORMULAS}
+
+
+@pytest.mark.parametrize("name", sorted(AT))
+def test_lost_digits_are_imprecise_and_an_ordinary_wrong_number_is_wrong(name) -> None:
+    case = one_op(name)
+    seen = right(case)
+    assert status(case, seen)[REVERSE] == status(case, seen)[FORWARD] == AGREE
+    for mode, part, k in ((REVERSE, "cotangents", 0), (FORWARD, "tangents", 1)):
+        for factor, due in ((AT[name][3], IMPRECISE), (-3.0, DISAGREE), (7.0, DISAGREE)):
+            arrays = list(getattr(seen, part))
+            arrays[k] = arrays[k] * factor
+            found = status(case, replace(seen, **{part: arrays}))
+            assert found[mode] == due, (mode, factor)
+
+
+@pytest.mark.parametrize("fields", [{}, {"jvp": abs}, {"function": abs, "jvp": abs, "vjp": abs}])
+def test_a_formula_is_a_composition_or_a_pair_of_rules(fields) -> None:
+    with pytest.raises(RegistrationError, match="either function, or jvp and vjp"):
+        Formula("incomplete", **fields)
+
+
+@pytest.mark.parametrize("name", WITH_FORMULAS)
+def test_a_formula_is_the_same_function(name) -> None:
+    """At ordinary points, value and derivative of each formula are those of the record. Constants in them are numbers of float64."""
+    op = REGISTRY[name]
+    x = np.array([0.3, 0.9, 1.7, 2.6], np.longdouble)
+    for formula in op.usual:
+        f = partial(formula.of(op), **op.signature.defaults)
+        own, other = (jvp(g, (x,), (np.ones_like(x),)) for g in (partial(op, **op.signature.defaults), f))
+        back = vjp(f, x)[1](np.ones_like(x))[0]
+        room = 64 * np.finfo(np.float64).eps
+        for a, b in ((own[0], other[0]), (own[1], other[1]), (own[1], back)):
+            assert np.all(np.abs(a - b) <= room * (1 + np.abs(a)))
