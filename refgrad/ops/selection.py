@@ -13,6 +13,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import BROADCASTING, KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
+from refgrad.formula import Formula
 from refgrad.op import register
 
 Array = Any
@@ -205,6 +206,13 @@ copysign = register(
     domain=Domain((NONZERO_LINE, NONZERO_LINE), smooth=False),
     special=(Special((0.0, 1.0), 0.0, ((-1.0, 1.0), (0.0, 0.0)), "kink"),),
     broadcasts=True,
+    usual=(
+        Formula(
+            "the slope as the quotient y/x1, whose own derivative is a difference of equal numbers",
+            jvp={"x1": lambda x1_dot, x1, y: x1_dot * (y / x1)},
+            vjp={"x1": lambda y_bar, x1, y: y_bar * (y / x1)},
+        ),
+    ),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ known without the formula: the typical element loses the relative share r = medi
 element by r max|expected|. The median is over the elements that are not zero; a single ill-conditioned one does not move it. Where half
 of the elements are blind (r >= 1), rounding could explain anything, and explains nothing here.
 
-An element whose bound is zero is exact in every formula. An error planted into a whole array moves its largest elements as well, and a
+Of a hidden formula an element whose bound is zero is exact. An error planted into a whole array moves its largest elements as well, and a
 gross one by more than r: it stays wrong.
 
 Node by node the scale is not granted. There every op is known, its formulas can be named, and with the scale a few errors of structure in
@@ -34,7 +34,7 @@ Array = Any
 
 def with_digits(got: Array, error: Array, bound: Array, size: Array) -> Array:
     """Which elements have a correct bit, or nothing left (0), or a bound that leaves none: a mask of their shape."""
-    return (bound > 0) & ((2 * error < size) | (got == 0) | (bound >= size))
+    return (2 * error < size) | (got == 0) | (bound >= size)
 
 
 def explained(error: Array, bound: Array, size: Array) -> Array:

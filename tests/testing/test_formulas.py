@@ -86,11 +86,15 @@ def test_a_formula_is_a_composition_or_a_pair_of_rules(fields) -> None:
 def test_a_formula_is_the_same_function(name) -> None:
     """At ordinary points, value and derivative of each formula are those of the record. Constants in them are numbers of float64."""
     op = REGISTRY[name]
-    x = np.array([0.3, 0.9, 1.7, 2.6], np.longdouble)
+    xs = tuple(
+        np.array([0.3, 0.9, 1.7, 2.6], np.longdouble) * (1 + k) for k in range(len(op.signature.operands))
+    )
+    ones = tuple(np.ones_like(x) for x in xs)
     for formula in op.usual:
         f = partial(formula.of(op), **op.signature.defaults)
-        own, other = (jvp(g, (x,), (np.ones_like(x),)) for g in (partial(op, **op.signature.defaults), f))
-        back = vjp(f, x)[1](np.ones_like(x))[0]
+        g = partial(op, **op.signature.defaults)
+        own, other = (jvp(h, xs, ones) for h in (g, f))
+        sent, back = (vjp(h, *xs)[1](ones[0]) for h in (g, f))
         room = 64 * np.finfo(np.float64).eps
-        for a, b in ((own[0], other[0]), (own[1], other[1]), (own[1], back)):
+        for a, b in zip((*own, *sent), (*other, *back), strict=True):
             assert np.all(np.abs(a - b) <= room * (1 + np.abs(a)))
