@@ -22,7 +22,7 @@ from refgrad.records import Crash, End, Header, Record
 from refgrad.scope import TEXTBOOK, Scope, location, scope
 from refgrad.testing import running
 from refgrad.testing.alone import alone
-from refgrad.testing.deviations import Deviation, load
+from refgrad.testing.deviations_file import load
 from refgrad.testing.results import ResultsFile, died_over, now, unfinished
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         refgrad=__version__, started=now(), command=("refgrad", *sys.argv[1:]), seed=str(wanted.seed), profile=wanted.profile,
         families=tuple(wanted.families), dtypes=tuple(wanted.dtypes), devices=tuple(wanted.devices), modes=tuple(wanted.modes),
         examples=str(wanted.examples), workers=str(wanted.workers), shard=str(wanted.shard or ""), missing=tuple(wanted.missing.items()),
-        deviations=tuple((d.id, d.reason, d.link) for d in _deviations(observe.VERSION)),
+        deviations=tuple((d.id, d.reason, d.link) for d in load(location()[1] / "deviations.toml")),
         environment=environment(observe), present={name: observe.describe(name) for name in ("cpu", "cuda")},
     )  # fmt: skip
     arguments = _pytest_arguments(path, wanted)
@@ -187,10 +187,6 @@ def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
             "--max-worker-restart=100",
         ]
     return arguments
-
-
-def _deviations(torch: str) -> list[Deviation]:
-    return load(location()[1] / "deviations.toml", torch)
 
 
 def _parts(wanted: list[str]) -> tuple[str, ...]:

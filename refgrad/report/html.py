@@ -71,7 +71,8 @@ def render(run: Run, against: Against | None = None) -> str:
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
+        shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), news=run.news,
+        sheets=sheets(run),
         payload=payload(run), statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip

@@ -19,6 +19,8 @@ from refgrad.torch.dual import dual_level
 
 Array = Any
 VERSION = str(torch.__version__)
+KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that CPU kernels are chosen for
+KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that the CPU kernels are chosen for
 
 
 def device(name: str) -> torch.device:
