@@ -26,7 +26,7 @@ class Torch:
 
 def state(entry: Deviation, torch: Torch) -> str:
     """What the record of an entry says of the torch at hand. Of kernels for another vector unit it says nothing."""
-    found = entry.releases.state(torch.release)
+    found = UNRECORDED if entry.local else entry.releases.state(torch.release)
     elsewhere = entry.kernels and torch.kernels not in entry.kernels
     return UNRECORDED if found == SEEN and elsewhere else found
 
@@ -82,6 +82,8 @@ def outcome(entry: Deviation, torch: Torch, verdicts: Sequence[Verdict]) -> Outc
     found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
     if recorded == UNRECORDED:
         if there:
+            if entry.local and entry.releases.state(torch.release) == SEEN:
+                return Outcome()
             return Outcome(STILL_THERE, f"still there in torch {torch.release}, which nobody has recorded")
         said = "agrees" if all(v.status == AGREE for v in verdicts) else f"shows it no longer ({found})"
         return Outcome(

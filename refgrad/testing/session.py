@@ -16,6 +16,7 @@ from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
 from refgrad.testing.results import ResultsFile, results_of
 from refgrad.testing.running import CaseTimeout, Running
+from refgrad.testing.setting import Setting
 from refgrad.testing.source import Source
 from refgrad.testing.verdict import ERROR, Verdict
 
@@ -32,8 +33,9 @@ def examine(
     Whatever goes wrong inside is a verdict ``error``, never a lost case.
     """
     try:
-        verdicts = judge(case, observe(case), audit)
-        mark(verdicts, list(deviations), case.dtype, case.device, case.family)
+        seen = observe(case)
+        verdicts = judge(case, seen, audit)
+        mark(verdicts, deviations, Setting(case, seen))
         return verdicts
     except Exception as error:
         trace = traceback.format_exc(limit=-3)

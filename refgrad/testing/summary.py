@@ -58,6 +58,7 @@ class Tally:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
             self.accused.append((node, blamed))
+            v.against.append((node, op, c))
             v.evidence = v.evidence or c
             v.wrong.extend(c.wrong)
 

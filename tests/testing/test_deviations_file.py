@@ -16,6 +16,7 @@ ops = ["maximum"]
 modes = ["forward"]
 dtypes = ["float64"]
 devices = ["cpu"]
+got = ["nan"]
 seen = ["2.6", "2.12"]
 reason = "because"
 link = "docs"
@@ -37,6 +38,12 @@ case = "case.json"
         (ENTRY + 'mended = "2.10"', "mended is a release after the last one of seen"),
         (ENTRY.replace("case.json", "other.json"), "does not exist"),
         (ENTRY + ENTRY, "stand twice"),
+        (ENTRY.replace('got = ["nan"]\n', ""), "nothing says which wrong numbers are meant"),
+        (ENTRY.replace('["nan"]', '["number", "zero"]'), "nothing says which wrong numbers are meant"),
+        (ENTRY.replace('["nan"]', '["large"]'), "got is of ['nan', 'inf', 'zero', 'number'], got ['large']"),
+        (ENTRY + 'where = "nowhere"', "where is of ["),
+        (ENTRY + 'formula = "none"', "formula is of ["),
+        (ENTRY + 'numbers = "none.json"', "its numbers"),
     ],
 )
 def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> None:
