@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from refgrad.records import News
 from refgrad.testing import evidence
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation
-from refgrad.testing.deviations_file import load
+from refgrad.testing.deviations_file import all_of
 from refgrad.testing.session import write
 
 from .families import FAMILIES, family
@@ -26,8 +27,29 @@ except ImportError as error:  # pragma: no cover - said plainly by the command b
 
 
 TORCH = evidence.Torch(VERSION, KERNELS)
-ENTRIES = load(Path(__file__).with_name("deviations.toml"))
-DEVIATIONS = evidence.standing(ENTRIES, TORCH, observe)
+
+
+@functools.cache
+def entries(*files: str) -> list[Deviation]:
+    """The recorded disagreements: the suite's own, and those of a user's files."""
+    return all_of(Path(__file__).with_name("deviations.toml"), files)
+
+
+@functools.cache
+def standing(*files: str) -> list[Deviation]:
+    """Those that may excuse something under this torch."""
+    return evidence.standing(entries(*files), TORCH, observe)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each recorded disagreement."""
+    if "deviation" in metafunc.fixturenames:
+        found = entries(*_files(metafunc.config))
+        metafunc.parametrize("deviation", found, ids=[d.id for d in found])
+
+
+def _files(config: pytest.Config) -> tuple[str, ...]:
+    return tuple(config.getoption("--refgrad-deviations") or ())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,21 +66,32 @@ def among(pytestconfig: pytest.Config) -> frozenset[str]:
     return frozenset(pytestconfig.getoption("--refgrad-op") or ())
 
 
+@pytest.fixture(scope="session")
+def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
+    """The recorded disagreements that may excuse something under this torch."""
+    return standing(*_files(pytestconfig))
+
+
 def test_family(
-    conformance_item: Any, among: frozenset[str], refgrad_results: Any, refgrad_running: Any
+    conformance_item: Any,
+    among: frozenset[str],
+    deviations: list[Deviation],
+    refgrad_results: Any,
+    refgrad_running: Any,
 ) -> None:
     """All cases of the item agree."""
     draw = family(conformance_item.family, among)
-    conformance_item.run(draw, observe, refgrad_results, DEVIATIONS, refgrad_running, script)
+    conformance_item.run(draw, observe, refgrad_results, deviations, refgrad_running, script)
 
 
-@pytest.mark.parametrize("deviation", ENTRIES, ids=lambda d: d.id)
-def test_deviation_still_occurs(deviation: Deviation, among: frozenset[str], refgrad_results: Any) -> None:
+def test_deviation_still_occurs(
+    deviation: Deviation, among: frozenset[str], deviations: list[Deviation], refgrad_results: Any
+) -> None:
     """A recorded disagreement is there to be seen where the record says so; where it says nothing, what is seen is news."""
     if among and not among & deviation.ops:
         pytest.skip(f"of {', '.join(sorted(deviation.ops))}, which were not asked for")
     case = Case.load(deviation.case)
-    verdicts = evidence.judged(deviation, TORCH, observe, DEVIATIONS)
+    verdicts = evidence.judged(deviation, TORCH, observe, deviations)
     write(refgrad_results, case, verdicts, script)
     found = evidence.outcome(deviation, TORCH, verdicts)
     if found.kind:

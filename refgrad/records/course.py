@@ -116,7 +116,7 @@ class Expected(Record):
 class News(Record):
     """Something that has changed in the framework since it was recorded. It is shown and fails nothing.
 
-    ``kind`` says what has changed: a recorded deviation is "mended" ("mended (recorded)" where that is known), or "still there" in a release that
+    ``kind`` says what has changed: a recorded deviation is "mended", "mended (recorded)" where that is known, or "still there" in one that
     nobody has recorded; "support" for a derivative is new. ``name`` is the deviation's id, or what is supported.
     """
 

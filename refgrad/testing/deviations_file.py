@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from refgrad.errors import ArgumentError, DeviationsFileError
 from refgrad.testing.deviations import Deviation
-from refgrad.testing.wrong_formulas import FORMULAS
 from refgrad.testing.narrowing import KINDS, Narrowing, Numbers
 from refgrad.testing.places import PLACES
 from refgrad.testing.releases import Releases
+from refgrad.testing.wrong_formulas import FORMULAS
 
 REQUIRED = {
     "id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "seen": list, "reason": str, "link": str, "case": str,
@@ -39,6 +40,20 @@ def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
     twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
     if twice:
         raise DeviationsFileError(f"{path}: entries {twice} stand twice")
+    return found
+
+
+def all_of(own: Path, others: Sequence[str]) -> list[Deviation]:
+    """The suite's own entries and those of a user's files. Raises DeviationsFileError, also where two have one id."""
+    found = load(own)
+    for path in others:
+        more = load(path, local=True)
+        twice = sorted({d.id for d in found} & {d.id for d in more})
+        if twice:
+            raise DeviationsFileError(
+                f"{path}: entries {twice} stand in another deviations file already; give them other ids"
+            )
+        found += more
     return found
 
 

@@ -96,5 +96,3 @@ def outcome(entry: Deviation, torch: Torch, verdicts: Sequence[Verdict]) -> Outc
         "correct seen and mended in the deviations file, or remove the entry"
     )
     return Outcome(failure=failure)
-
-

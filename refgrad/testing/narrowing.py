@@ -13,11 +13,11 @@ from refgrad.bounds import reference_slack
 from refgrad.formats import Format, format_of
 from refgrad.rounding import exact, parts
 from refgrad.testing.anchored import FORWARD, VALUE
-from refgrad.testing.wrong_formulas import FORMULAS, TANGENT, Asked, Given, within
 from refgrad.testing.modes import AGREEMENT, FUNC_JVP, PUSHED, SECOND
 from refgrad.testing.places import PLACES
 from refgrad.testing.setting import Setting, Site
 from refgrad.testing.verdict import Element, Verdict
+from refgrad.testing.wrong_formulas import FORMULAS, TANGENT, Asked, Given, within
 
 KINDS = ("nan", "inf", "zero", "number")
 Numbers = Mapping[

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from refgrad.errors import CaseFileError
+from refgrad.records import News
 from refgrad.report import load, merge
 from refgrad.report.html import render
-from refgrad.records import News
 from refgrad.report.terminal import table
 from refgrad.report.verdict import exit_code
 
