@@ -88,7 +88,8 @@ class Narrowing:
             return True
         sites, fmt = setting.sites(e, ops), format_of(setting.case.dtype, setting.case.device)
         if self.where and not any(
-            setting.meets(e, s, np.asarray(PLACES[self.where](setting.operands(s), fmt))) for s in sites
+            setting.meets(e, s, np.asarray(PLACES[self.where](setting.operands(s), s.node.params, fmt)))
+            for s in sites
         ):
             return False
         return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))

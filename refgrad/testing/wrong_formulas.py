@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import nn
 from refgrad.formats import Format
 from refgrad.op import Params
 from refgrad.ops import dense
@@ -111,27 +110,6 @@ def _interpolated(asked: Asked) -> Given:
     a, b = (np.asarray(parts(x)[0]) for x in asked.xs)
     nothing = 0 * (first + second)
     return {TANGENT: [second + (first - second) + nothing * (a == b), (first - second) * 0 + second]}
-
-
-def _quotient_second(asked: Asked) -> Given:
-    """copysign: the slope is result/operand, whose derivative by the rule of quotients is rounding noise."""
-    x, sign = asked.xs
-    y = np.copysign(x, sign)
-    part = asked.y_bar * asked.xs_dot[0]
-    noise = part * (y / x) / x - part * y / (x * x)
-    return {
-        k: list(vjp(lambda x, other: x + 0 * other, z, noise)[1](noise)[:1]) for k, z in enumerate(asked.xs)
-    }
-
-
-def _logistic_second(sign: float) -> Callable[[Asked], Given]:
-    """The second derivative of logsigmoid (sign 1) and, by way of it, of softplus (sign -1), from sigmoid(x) - 1."""
-
-    def given(asked: Asked) -> Given:
-        s = nn.sigmoid(sign * asked.xs[0])
-        return {0: [sign * (asked.y_bar * asked.xs_dot[0] * (s - 1) * s)]}
-
-    return given
 
 
 def _sixth(asked: Asked) -> Given:
@@ -277,9 +255,6 @@ FORMULAS: dict[str, Callable[[Asked], Given]] = {
     "exp minus one": _exp_minus_one,
     "stored products": _composed(_stored_products),
     "interpolated tangents": _interpolated,
-    "copysign by division": _quotient_second,
-    "sigmoid minus one": _logistic_second(1.0),
-    "sigmoid minus one, mirrored": _logistic_second(-1.0),
     "a sixth in float32": _sixth,
     "floor off by one": _floor_step,
     "det by inverse": _det_by_inverse,
