@@ -17,11 +17,11 @@ from refgrad.errors import RefgradError
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report import text as words
 from refgrad.report.baseline import Against
-from refgrad.report.clusters import Cluster, clusters, term
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.figure import Figure, figure
 from refgrad.report.files import RESULTS, write_whole
+from refgrad.report.findings import Finding, findings, term
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
 from refgrad.report.payload import payload
@@ -41,19 +41,19 @@ SYMBOLS = {
     UNDECIDED: "?",
     UNSUPPORTED: "–",
 }
-MOST_IN_FULL = 40  # clusters with figure, script and case
+MOST_IN_FULL = 40  # findings with figure, script and case
 ROOM = 300_000  # characters of scripts and cases in the page
 MOST_SCRIPT, MOST_CASE = 24_000, 48_000
-MOST_LISTED = 400  # clusters without
+MOST_LISTED = 400  # findings without
 MOST_CRASHES = 200
 MOST_DIFFERENCES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A cluster shown in full."""
+class Shown:
+    """A finding shown in full."""
 
-    cluster: Cluster
+    finding: Finding
     figure: Figure | None
     script: str
     case_link: str  # data: address of the case file; empty where it is too large to travel
@@ -65,11 +65,11 @@ def render(run: Run, against: Against | None = None) -> str:
     """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
     style, code = _asset("style.css") + STYLE, _asset("table.js")
-    found = clusters(run)
-    full, lessons = findings(found), textbook(run)
+    found = findings(run)
+    full, lessons = in_full(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
-        findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
+        shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
         payload=payload(run), statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
@@ -82,12 +82,12 @@ def write(run: Run, path: str | Path, against: Against | None = None) -> None:
     write_whole(path, render(run, against))
 
 
-def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
-    """The clusters that are shown in full: from the smallest case on, as many as there is room for."""
-    full: list[Finding] = []
+def in_full(found: Sequence[Finding]) -> tuple[Shown, ...]:
+    """The findings that are shown in full: from the first on, as many as there is room for."""
+    full: list[Shown] = []
     room = ROOM
-    for c in found[:MOST_IN_FULL]:
-        r = c.smallest
+    for f in found[:MOST_IN_FULL]:
+        r = f.smallest
         script = r.script if len(r.script) <= MOST_SCRIPT else ""
         case = json.dumps(r.case, ensure_ascii=False, separators=(",", ":")) if r.case else ""
         link = (
@@ -98,8 +98,8 @@ def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
         room -= len(script) + len(link) + 4000 + 400 * (len(picture.nodes) if picture else 0)
         if room < 0 and full:
             break
-        others = tuple(dict.fromkeys(o.id for o in c.results if o.id != r.id))
-        full.append(Finding(c, picture, script, link, f"case-{_file_name(r.id)}.json", others[:24]))
+        others = tuple(dict.fromkeys(o.id for o in f.results if o.id != r.id))
+        full.append(Shown(f, picture, script, link, f"case-{_file_name(r.id)}.json", others[:24]))
     return tuple(full)
 
 

@@ -10,11 +10,12 @@ from collections import defaultdict
 from xml.etree import ElementTree as ET
 
 from refgrad.records import AGREE, ERROR, KNOWN, Result, Run
-from refgrad.report.clusters import Cluster, clusters
+from refgrad.report.findings import Finding, findings
 from refgrad.report.text import cut, one_line, plain, several
 from refgrad.report.verdict import PASS, verdict
 
 MOST_TEXT = 4000
+FINDINGS = "findings"  # the suite of them
 _ILLEGAL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 )  # what XML 1.0 has no way to write
@@ -38,14 +39,12 @@ def junit(run: Run) -> str:
             ET.SubElement(element, "skipped", message=said)
         else:
             ET.SubElement(element, "system-out").text = said
-    for c in clusters(run):
-        r = c.smallest
-        element = case(_suite(r.family, c.dtype, c.device), _title(c))
-        kind = "error" if c.status == ERROR else "failure"
-        found = ET.SubElement(element, kind, type=c.status, message=cut(one_line(r.text), 400))
-        found.text = cut(
-            plain(f"{r.message or r.reason}\n{several(c.cases, 'case')}, the smallest is {r.id}"), MOST_TEXT
+    for f in findings(run):
+        kind = "error" if f.status == ERROR else "failure"
+        found = ET.SubElement(
+            case(FINDINGS, f.name), kind, type=f.status, message=cut(one_line(f.smallest.text), 400)
         )
+        found.text = cut(plain(_told(f)), MOST_TEXT)
     for crash in run.crashes:
         found = ET.SubElement(
             case("run", one_line(crash.item)), "error", type="crash", message=cut(one_line(crash.reason), 400)
@@ -53,7 +52,7 @@ def junit(run: Run) -> str:
         found.text = cut(plain(crash.reason), MOST_TEXT)
     said_of_all = verdict(run)
     whole = case("run", "verdict")
-    notes = "\n".join([said_of_all.sentence, *said_of_all.notes])
+    notes = "\n".join([said_of_all.sentence, *said_of_all.notes, *said_of_all.remarks])
     if said_of_all.exit != PASS:
         ET.SubElement(
             whole, "failure", type=f"exit {said_of_all.exit}", message=one_line(said_of_all.sentence)
@@ -81,8 +80,15 @@ def _suite(*names: str) -> str:
     return cut(" ".join(one_line(name) for name in names), 200)
 
 
-def _title(c: Cluster) -> str:
-    return f"{one_line(c.mode)}: {c.status} at {cut(one_line(c.title), 120)}"
+def _told(f: Finding) -> str:
+    """The finding in lines of text, its matrix among them."""
+    r = f.smallest
+    lines = [f.extent, r.message or r.reason, f"the smallest case: {r.id} of family {r.family}, {r.mode}"]
+    heads = ["".ljust(28), *(f"{device} {dtype}".rjust(16) for device, dtype in f.matrix.columns)]
+    lines.append(" ".join(heads))
+    for mode, cells in f.matrix.rows:
+        lines.append(" ".join([mode.ljust(28), *(("" if c is None else str(c)).rjust(16) for c in cells)]))
+    return "\n".join(lines)
 
 
 def _said(results: list[Result]) -> str:

@@ -1,0 +1,207 @@
+"""Failures put together: one cause is one finding, the first wrong op with all modes, dtypes and devices in which it is wrong.
+
+What raises and what gives a wrong number are told apart. Whose fault a result is that names no single op is said by blame.py.
+
+Findings come in this order, the most certain and most severe first:
+
+1. how direct the evidence is: node by node in reverse mode, the value or forward mode, before a further way to ask for a first derivative,
+   before second derivatives, before modes that merely contradict each other, before end to end alone;
+2. one op that is to blame, before "a or b" and before nothing that is named;
+3. how many digits are right in the worst element, in half of the results or more: none comes first, and so does what raises;
+4. whether most of the cases that contain the op fail;
+5. in how many dtypes and on how many devices, then in how many cases;
+6. plain reverse mode before the other modes, the smaller case first, then the name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from refgrad.records import DISAGREE, ERROR, Element, Result, Run
+from refgrad.report.blame import END_TO_END, OR, Blame
+from refgrad.report.groups import group_of, order
+from refgrad.report.matrix import DECIDED, PLAIN, Matrix, matrix, mode_rank
+from refgrad.report.text import count, cut, one_line, pattern, several
+
+_EVIDENCE = {"value": 1, "reverse": 1, "forward": 1, "second order": 2, "consistency": 3, "end to end": 4}
+Judged = Mapping[tuple[str, str, str], int]  # mode, device, dtype -> results
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The failures of one cause, the case to look at first."""
+
+    status: str
+    op: str  # "a or b" where either may be at fault; empty where nothing names one
+    reason: str  # what results without an op have in common
+    where: str  # file and line of the test, where a project's own test made the check
+    results: tuple[Result, ...]
+    matrix: Matrix
+    of: int  # cases judged that contain the op, the failing ones included
+
+    @property
+    def smallest(self) -> Result:
+        """The case to look at: in plain reverse mode where there is one, then with the fewest nodes, then the fewest elements."""
+        return self.results[0]
+
+    @property
+    def title(self) -> str:
+        """What is at fault, in a few words."""
+        return self.op or self.reason or "no op"
+
+    @property
+    def name(self) -> str:
+        """The finding in every rendering, the same from run to run: "disagree at tanh"."""
+        return f"{self.status}{' at' if self.op else ':'} {cut(one_line(self.title), 160)}"
+
+    @property
+    def cases(self) -> int:
+        """Distinct cases that fail."""
+        return len({r.id for r in self.results})
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that fail, plain reverse mode first."""
+        return tuple(sorted({r.mode for r in self.results}, key=mode_rank))
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes that fail, wide ones first."""
+        failing = {r.dtype for r in self.results}
+        return tuple(dict.fromkeys(dtype for _, dtype in self.matrix.columns if dtype in failing))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices on which it fails."""
+        failing = {r.device for r in self.results}
+        return tuple(device for device in self.matrix.devices if device in failing)
+
+    @property
+    def extent(self) -> str:
+        """How far it reaches: "12 of 40 cases, 9 modes, float64 float32, cpu". More than two of a kind are counted, not named."""
+        cases = f"{count(self.cases)} of {several(self.of, 'case')}"
+        modes, dtypes, devices = self.modes, self.dtypes, self.devices
+        return ", ".join(
+            (
+                cases,
+                one_line(modes[0]) if len(modes) == 1 else several(len(modes), "mode"),
+                " ".join(map(one_line, dtypes)) if len(dtypes) <= 2 else several(len(dtypes), "dtype"),
+                " ".join(map(one_line, devices)) if len(devices) <= 2 else several(len(devices), "device"),
+            )
+        )
+
+    @property
+    def reasons(self) -> tuple[tuple[str, int], ...]:
+        """What errors say, numbers blanked, with how often; empty for wrong numbers."""
+        if self.status == DISAGREE:
+            return ()
+        return tuple(Counter(pattern(r.text) for r in self.results).most_common())
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes it the same finding in another run: never a number or a case."""
+        return self.status, self.op, self.reason, self.where
+
+    @property
+    def anchor(self) -> str:
+        """Its place in the page, made from its content: "disagree-tanh"."""
+        plain = f"{self.status}-{self.op}"
+        if not self.where and re.fullmatch(r"[a-z]+-[A-Za-z0-9_.]{1,60}", plain):
+            return plain
+        readable = re.sub(r"[^a-z0-9]+", "-", plain.lower())[:40].strip("-")
+        return f"{readable}-{hashlib.sha256(chr(0).join(self.key).encode()).hexdigest()[:8]}"
+
+    @property
+    def query(self) -> str:
+        """The table's query that lists its results."""
+        return " ".join(
+            term(key, value) for key, value in (("op", self.op), ("status", self.status)) if value
+        )
+
+
+def term(key: str, value: str) -> str:
+    """One term of the query line."""
+    value = one_line(value).replace('"', " ")
+    return f'{key}:"{value}"' if set(value) & set(" ,") else f"{key}:{value}"
+
+
+def findings(run: Run) -> tuple[Finding, ...]:
+    """All failures of a run, put together and in order."""
+    failing = [r for r in run.results if r.failed]
+    if not failing:
+        return ()
+    blame = Blame(failing)
+    groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
+    for r in failing:
+        op = blame.op(r)
+        groups[r.status, op, "" if op else _nameless(r), r.where].append(r)
+    judged = _judged(run, groups)
+    found = []
+    for (status, op, reason, where), results in groups.items():
+        results.sort(key=lambda r: (not blame.certain(r), *_size(r), r.order))
+        counts, cases = judged[op]
+        of = len(cases | {r.id for r in results})
+        found.append(Finding(status, op, reason, where, tuple(results), matrix(results, counts), of))
+    return tuple(sorted(found, key=_rank))
+
+
+def _nameless(r: Result) -> str:
+    """What a result without an op is put together by."""
+    return (
+        "end to end, right node by node" if r.mode in END_TO_END and r.status == DISAGREE else pattern(r.text)
+    )
+
+
+def _judged(
+    run: Run, groups: Iterable[tuple[str, str, str, str]]
+) -> dict[str, tuple[Counter[tuple[str, str, str]], set[str]]]:
+    """For every op with a finding, the decided results whose case contains it, and their cases."""
+    wanted = {op for _, op, _, _ in groups}
+    contained: dict[str, set[str]] = defaultdict(set)  # case -> ops, as the node-by-node judgement met them
+    for r in run.results:
+        if r.mode not in END_TO_END and not wanted.isdisjoint(r.ops):
+            contained[r.id] |= wanted.intersection(r.ops)
+    found: dict[str, tuple[Counter[tuple[str, str, str]], set[str]]] = {
+        op: (Counter(), set()) for op in wanted
+    }
+    for r in run.results:
+        if r.status in DECIDED:
+            for op in contained.get(r.id, ()):
+                counts, cases = found[op]
+                counts[r.mode, r.device, r.dtype] += 1
+                cases.add(r.id)
+    return found
+
+
+def _size(r: Result) -> tuple[object, ...]:
+    """Mode, nodes, elements; of equals the widest format, where an error is plainest."""
+    return *mode_rank(r.mode), len(r.nodes) or math.inf, r.elements, order(r.device, r.dtype, r.mode)
+
+
+def _rank(f: Finding) -> tuple[object, ...]:
+    evidence = min(0 if mode in PLAIN else _EVIDENCE.get(group_of(mode), 1) for mode in f.modes)
+    named = 2 if not f.op else 1 if OR in f.op else 0
+    right = 0 if f.status == ERROR else sorted(map(_right_digits, f.results))[(len(f.results) - 1) // 2]
+    mostly = 2 * f.cases > f.of
+    return (
+        evidence, named, right, not mostly, -len(f.dtypes) * len(f.devices), -f.cases,
+        _size(f.smallest), f.key,
+    )  # fmt: skip
+
+
+def _right_digits(r: Result) -> int:
+    """Decimal digits in which the worst element is right; none where there is no number to compare."""
+    return min((_digits(e) for e in r.worst_elements[:1]), default=0)
+
+
+def _digits(e: Element) -> int:
+    scale = max(abs(e.got), abs(e.expected))
+    error = abs(e.got - e.expected)
+    if not (math.isfinite(scale) and error > 0):
+        return 0
+    return max(0, math.floor(-math.log10(error) + math.log10(scale)))
