@@ -19,17 +19,18 @@ import hashlib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refgrad.records import DISAGREE, ERROR, Element, Result, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Element, Result, Run
 from refgrad.report.blame import END_TO_END, OR, Blame
 from refgrad.report.groups import group_of, order
-from refgrad.report.matrix import DECIDED, PLAIN, Matrix, matrix, mode_rank
+from refgrad.report.matrix import PLAIN, Matrix, matrix, mode_rank
 from refgrad.report.text import count, cut, one_line, pattern, several
 
+JUDGED = frozenset({AGREE, DISAGREE, IMPRECISE, KNOWN})  # numbers were compared
 _EVIDENCE = {"value": 1, "reverse": 1, "forward": 1, "second order": 2, "consistency": 3, "end to end": 4}
-Judged = Mapping[tuple[str, str, str], int]  # mode, device, dtype -> results
+Place = tuple[str, str, str]  # mode, device, dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,18 @@ class Finding:
     @property
     def name(self) -> str:
         """The finding in every rendering, the same from run to run: "disagree at tanh"."""
-        return f"{self.status}{' at' if self.op else ':'} {cut(one_line(self.title), 160)}"
+        place = f" ({one_line(self.where)})" if self.where else ""
+        return f"{self.status}{' at' if self.op else ':'} {cut(one_line(self.title), 120)}{place}"
+
+    @property
+    def counted(self) -> tuple[Result, ...]:
+        """The results that count: of cases as they were drawn. What shrinking made of one is shown and is no further case."""
+        return _counted(self.results)
 
     @property
     def cases(self) -> int:
         """Distinct cases that fail."""
-        return len({r.id for r in self.results})
+        return len({r.id for r in self.counted})
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -100,7 +107,7 @@ class Finding:
         """What errors say, numbers blanked, with how often; empty for wrong numbers."""
         if self.status == DISAGREE:
             return ()
-        return tuple(Counter(pattern(r.text) for r in self.results).most_common())
+        return tuple(Counter(pattern(r.text) for r in self.counted).most_common())
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -140,14 +147,20 @@ def findings(run: Run) -> tuple[Finding, ...]:
     for r in failing:
         op = blame.op(r)
         groups[r.status, op, "" if op else _nameless(r), r.where].append(r)
-    judged = _judged(run, groups)
+    others = _others(run, blame, {op for _, op, _, _ in groups})
     found = []
     for (status, op, reason, where), results in groups.items():
         results.sort(key=lambda r: (not blame.certain(r), *_size(r), r.order))
-        counts, cases = judged[op]
-        of = len(cases | {r.id for r in results})
-        found.append(Finding(status, op, reason, where, tuple(results), matrix(results, counts), of))
+        counts, cases = others[op]
+        counted = _counted(results)
+        of = len(cases | {r.id for r in counted})
+        found.append(Finding(status, op, reason, where, tuple(results), matrix(counted, counts), of))
     return tuple(sorted(found, key=_rank))
+
+
+def _counted(results: Sequence[Result]) -> tuple[Result, ...]:
+    drawn = tuple(r for r in results if not r.shrunk)
+    return drawn or tuple(results)
 
 
 def _nameless(r: Result) -> str:
@@ -157,25 +170,30 @@ def _nameless(r: Result) -> str:
     )
 
 
-def _judged(
-    run: Run, groups: Iterable[tuple[str, str, str, str]]
-) -> dict[str, tuple[Counter[tuple[str, str, str]], set[str]]]:
-    """For every op with a finding, the decided results whose case contains it, and their cases."""
-    wanted = {op for _, op, _, _ in groups}
-    contained: dict[str, set[str]] = defaultdict(set)  # case -> ops, as the node-by-node judgement met them
+def _others(run: Run, blame: Blame, ops: set[str]) -> dict[str, tuple[Counter[Place], set[str]]]:
+    """For every op, the judged results whose case contains it and that do not find it wrong, counted by place, and their cases.
+
+    An end-to-end result compares inputs and outputs alone: what its case contains is known from the results node by node.
+    """
+    contained: dict[str, set[str]] = defaultdict(set)  # case -> ops
     for r in run.results:
-        if r.mode not in END_TO_END and not wanted.isdisjoint(r.ops):
-            contained[r.id] |= wanted.intersection(r.ops)
-    found: dict[str, tuple[Counter[tuple[str, str, str]], set[str]]] = {
-        op: (Counter(), set()) for op in wanted
-    }
+        if r.mode not in END_TO_END and not ops.isdisjoint(r.ops):
+            contained[r.id] |= ops.intersection(r.ops)
+    found: dict[str, tuple[Counter[Place], set[str]]] = {op: (Counter(), set()) for op in ops}
     for r in run.results:
-        if r.status in DECIDED:
-            for op in contained.get(r.id, ()):
+        if r.status not in JUDGED or r.shrunk:
+            continue
+        for op in contained.get(r.id, ()):
+            if not r.failed or (op != blame.op(r) and _right(r, op)):
                 counts, cases = found[op]
                 counts[r.mode, r.device, r.dtype] += 1
                 cases.add(r.id)
     return found
+
+
+def _right(r: Result, op: str) -> bool:
+    """Whether a failing result found this op right. From end to end nothing is known of the ops that are not the first wrong one."""
+    return r.mode not in END_TO_END and (op not in r.ops or r.ops[op][2] <= 1)
 
 
 def _size(r: Result) -> tuple[object, ...]:
@@ -186,7 +204,7 @@ def _size(r: Result) -> tuple[object, ...]:
 def _rank(f: Finding) -> tuple[object, ...]:
     evidence = min(0 if mode in PLAIN else _EVIDENCE.get(group_of(mode), 1) for mode in f.modes)
     named = 2 if not f.op else 1 if OR in f.op else 0
-    right = 0 if f.status == ERROR else sorted(map(_right_digits, f.results))[(len(f.results) - 1) // 2]
+    right = 0 if f.status == ERROR else sorted(map(_right_digits, f.counted))[(len(f.counted) - 1) // 2]
     mostly = 2 * f.cases > f.of
     return (
         evidence, named, right, not mostly, -len(f.dtypes) * len(f.devices), -f.cases,

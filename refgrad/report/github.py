@@ -8,10 +8,11 @@ from __future__ import annotations
 import html
 import re
 
-from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import Against
 from refgrad.report.coverage import shares
 from refgrad.report.findings import Finding, findings
+from refgrad.report.imprecise import imprecise, sentence
 from refgrad.report.text import brief, cut, one_line
 from refgrad.report.verdict import PASS, verdict
 
@@ -68,14 +69,16 @@ def summary(run: Run, against: Against | None = None) -> str:
     found = findings(run)
     if found:
         lines += ["| finding | how far | smallest case | what |", "|---|---|---|---|"]
+    lost = imprecise(run)
     tail = [
+        *(["", f"Imprecise: {markdown(sentence(lost))}."] if lost else []),
         "",
-        "| device | dtype | mode | agree | wrong | error | known | open |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
+        "| device | dtype | mode | agree | wrong | error | imprecise | known | open |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for s in shares(run):
         open_ = s.of(UNDECIDED) + s.of(UNSUPPORTED)
-        tally = [brief(n) for n in (s.of(AGREE), s.of(DISAGREE), s.of(ERROR), s.of(KNOWN), open_)]
+        tally = [*(brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN)), brief(open_)]
         tail.append("| " + " | ".join([*map(_cell, (s.device, s.dtype, s.mode)), *tally]) + " |")
     tail += [f"\n> {markdown(remark)}" for remark in said.remarks]
     room = ROOM - 200 - _size(lines)

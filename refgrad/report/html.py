@@ -24,6 +24,8 @@ from refgrad.report.files import RESULTS, write_whole
 from refgrad.report.findings import Finding, findings, term
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
+from refgrad.report.imprecise import imprecise
+from refgrad.report.items import items
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
 from refgrad.report.textbook import tally, textbook
@@ -72,7 +74,8 @@ def render(run: Run, against: Against | None = None) -> str:
         shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
-        payload=payload(run), statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
+        payload=payload(run), imprecise=imprecise(run), items=items(run), statuses=STATUSES, symbols=SYMBOLS,
+        textbook=lessons, lesson_tally=tally(lessons),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip
 
@@ -123,7 +126,12 @@ def _environment() -> Environment:
         "short": words.short, "exact": words.exact, "count": words.count, "brief": words.brief, "several": words.several,
         "place": words.place, "cut": words.cut, "one_line": words.one_line, "query": _query,
     }  # fmt: skip
-    environment.globals |= {"percent": words.percent, "term": term, "data": RESULTS}
+    environment.globals |= {
+        "percent": words.percent,
+        "most_listed": MOST_LISTED,
+        "term": term,
+        "data": RESULTS,
+    }
     return environment
 
 

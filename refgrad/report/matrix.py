@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Result
+from refgrad.records import Result
 from refgrad.report.groups import GROUPS, group_of, order
 from refgrad.report.text import brief
 from refgrad.testing.anchored import FORWARD, REVERSE
 
-DECIDED = frozenset({AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN})
 PLAIN = (REVERSE, "value", FORWARD)  # node by node and asked directly: shown also where they agree
 _GROUPS = sorted(GROUPS, key=lambda group: PLAIN.index(group) if group in PLAIN else len(PLAIN))
 
@@ -70,8 +69,8 @@ def mode_rank(mode: str) -> tuple[int, tuple[bool, str, int, str, int, int, str]
     return PLAIN.index(mode) if mode in PLAIN else len(PLAIN), order("", "", mode)
 
 
-def matrix(failing: Iterable[Result], judged: Mapping[tuple[str, str, str], int]) -> Matrix:
-    """The matrix of a finding. ``judged`` counts the decided results in which its op takes part, by mode, device and dtype.
+def matrix(failing: Iterable[Result], others: Mapping[tuple[str, str, str], int]) -> Matrix:
+    """The matrix of a finding. ``others`` counts the judged results in which its op takes part and is right, by mode, device and dtype.
 
     A row is there where something fails, and for the plain modes; a column is there where anything was judged.
     """
@@ -79,17 +78,17 @@ def matrix(failing: Iterable[Result], judged: Mapping[tuple[str, str, str], int]
     for r in failing:
         key = r.mode, r.device, r.dtype
         bad[key] = bad.get(key, 0) + 1
-    known = {*bad, *judged}
+    known = {*bad, *others}
     modes = {mode for mode, _, _ in bad} | {mode for mode, _, _ in known if mode in PLAIN}
     places = sorted(
         {(device, dtype) for _, device, dtype in known}, key=lambda place: order(place[0], place[1], "")
     )
     rows = []
     for mode in sorted(modes, key=mode_rank):
-        cells = [_cell(bad.get((mode, *p), 0), judged.get((mode, *p), 0)) for p in places]
+        cells = [_cell(bad.get((mode, *p), 0), others.get((mode, *p), 0)) for p in places]
         rows.append((mode, tuple(cells)))
     return Matrix(tuple(places), tuple(rows))
 
 
-def _cell(failing: int, judged: int) -> Cell | None:
-    return Cell(failing, max(failing, judged)) if failing or judged else None
+def _cell(failing: int, right: int) -> Cell | None:
+    return Cell(failing, failing + right) if failing or right else None

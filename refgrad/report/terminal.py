@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import SAME, Against
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
 from refgrad.report.findings import Finding, findings
+from refgrad.report.imprecise import imprecise, sentence
 from refgrad.report.matrix import Matrix
 from refgrad.report.power import totals, weakest
 from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
@@ -59,6 +60,7 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
         lines.append(f"... and {len(run.crashes) - MOST} more crashes")
     if found or run.crashes:
         lines.append("")
+    lines += _imprecise(run)
     lines += _known(run)
     lines += _textbook(run)
     lines += _audited(run)
@@ -83,15 +85,30 @@ def _wrapped(text: str, width: int = WIDTH, **options: Any) -> list[str]:
 
 
 def _judged(run: Run) -> list[str]:
-    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "known", "open", "elem.", "worst")
-    form = "{:<6} {:<8} {:<18} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>7}"
-    lines = [form.format(*titles)]
-    for s in shares(run):
-        tally = [brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, KNOWN)]
+    """A row for each share; there is a column of imprecise results where there are any."""
+    rows = shares(run)
+    listed = {AGREE: "agree", DISAGREE: "wrong", ERROR: "error", IMPRECISE: "impr.", KNOWN: "known"}
+    if not any(s.of(IMPRECISE) for s in rows):
+        del listed[IMPRECISE]
+    width = 18 if len(listed) < 5 else 14  # of the mode: eighty columns in all
+    form = f"{{:<6}} {{:<8}} {{:<{width}}}" + " {:>5}" * (len(listed) + 2) + " {:>7}"
+    lines = [form.format("device", "dtype", "mode", *listed.values(), "open", "elem.", "worst")]
+    for s in rows:
+        tally = [brief(s.of(k)) for k in listed]
         tally.append(brief(s.of(UNDECIDED) + s.of(UNSUPPORTED)))
-        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
+        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, width))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _imprecise(run: Run) -> list[str]:
+    """One line: the ops that lose digits, the one with the fewest left first."""
+    rows = imprecise(run)
+    return (
+        [*_wrapped(f"imprecise {one_line(sentence(rows))}".replace(NARROW, ","), **_HANGING), ""]
+        if rows
+        else []
+    )
 
 
 def _known(run: Run) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from refgrad.records import DISAGREE, ERROR, KNOWN, Run
 from refgrad.report.findings import Finding, findings
+from refgrad.report.items import items, judged_cases
 from refgrad.report.power import FEW, missed, powers, totals
 from refgrad.report.text import brief, count, cut, one_line, several, short
 
@@ -61,12 +62,12 @@ def _sentence(run: Run, code: int) -> str:
         wrong, errors = ([f for f in found if f.status == status] for status in (DISAGREE, ERROR))
         parts = []
         if wrong:
-            cases = len({r.id for f in wrong for r in f.results})
+            cases = len({r.id for f in wrong for r in f.counted})
             parts.append(
                 f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at {_titles(wrong)}"
             )
         if errors:
-            results = sum(len(f.results) for f in errors)
+            results = sum(len(f.counted) for f in errors)
             parts.append(
                 f"{several(results, 'result')} could not be judged because of an error, at {_titles(errors)}"
             )
@@ -149,10 +150,17 @@ def _missed(run: Run) -> list[str]:
 
 
 def _remarks(run: Run, code: int) -> list[str]:
-    """What else the planted errors say against the run."""
-    if missed(run):
-        return [] if code == NOTHING else _missed(run)
+    """Cases that were not judged, and what else the planted errors say against the run."""
     remarks = []
+    short = items(run).short
+    if short:
+        names = _some([f"{i.item} ({count(i.unjudged)} of {count(i.judged + i.unjudged)})" for i in short])
+        unjudged = sum(i.unjudged for i in short)
+        remarks.append(
+            f"{several(unjudged, 'case')} that the run was to judge {'was' if unjudged == 1 else 'were'} not judged: {names}."
+        )
+    if missed(run):
+        return [*remarks, *([] if code == NOTHING else _missed(run))]
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
         remarks.append(f"{several(unseen, 'planted error')} went unseen; the audit says which.")
@@ -166,8 +174,9 @@ def _remarks(run: Run, code: int) -> list[str]:
 
 
 def _proof(run: Run) -> list[tuple[str, str]]:
+    judged, asked = judged_cases(run)
     proof = [
-        ("cases", count(run.cases)),
+        ("cases judged", count(judged) if judged == asked else f"{count(judged)} of {count(asked)}"),
         ("results", count(len(run.results))),
     ]
     programs = sum(r.elements for r in run.programs)

@@ -136,6 +136,19 @@ def test_the_most_certain_and_most_severe_come_first(found, make):
     assert [f.op for f in got] == names
 
 
+def test_what_shrinking_made_is_shown_and_not_counted(found, make):
+    [f] = found(
+        make.wrong("a" * 16, nodes=9),
+        make.wrong("b" * 16, nodes=8),
+        make.wrong("c" * 16, nodes=3, shrunk=True),
+    )
+    assert f.smallest.id == "c" * 16
+    assert f.extent == "2 of 2 cases, reverse, float32, cpu"
+    assert str(f.matrix.rows[0][1][0]) == "✗ 2/2"
+    [alone] = found(make.wrong("c" * 16, shrunk=True))
+    assert alone.cases == 1
+
+
 def test_a_number_that_is_none_has_no_digit_right(found, make):
     first, second = found(
         wrong_by(make, "exp", 1.01),
@@ -156,6 +169,7 @@ def test_checks_of_a_project_s_tests_are_told_apart_by_their_place(found, make):
     )
     assert [f.where for f in got] == ["tests/test_a.py:3", "tests/test_b.py:9"]
     assert len({f.anchor for f in got}) == 2
+    assert got[0].name == "disagree at <lambda> (tests/test_a.py:3)"
 
 
 def test_an_anchor_is_made_from_the_content(found, make):

@@ -149,6 +149,26 @@ def test_a_case_that_cannot_be_read_is_shown_without_its_figure(make, save, case
     assert "refgrad repro" in text
 
 
+def test_a_finding_has_an_address_of_its_content(make, save):
+    lines = [
+        make.wrong(f"{k:016x}", op=op, nodes=3 + k) for k, op in enumerate(("tanh", "exp or log", "sigmoid"))
+    ]
+    first = Page(render(load(save([make.header(), *lines]))))
+    later = Page(render(load(save([make.header(), make.wrong("f" * 16, op="exp or log", dtype="float64")]))))
+    anchors = [name for name in first.ids if name.startswith("disagree-") and not name.endswith("-h")]
+    assert len(anchors) == 3
+    assert {"disagree-tanh", "disagree-sigmoid"} < set(anchors)
+    assert len(set(anchors) & set(later.ids)) == 1
+    assert all(f"#{name}" in first.links for name in anchors)
+    assert not any(name.startswith("finding-") for name in first.ids)
+
+
+def test_the_table_lists_a_result_under_the_op_it_is_held_against(make, save):
+    lines = [make.wrong("a" * 16, op="exp or tanh"), make.wrong("b" * 16, mode="forward")]
+    data = unpacked(payload(load(save([make.header(), *lines]))).text)
+    assert [data["words"]["op"][k] for k in data["index"]["op"]] == ["tanh", "tanh"]
+
+
 def test_partial_and_empty_runs_have_a_page(make, save):
     assert "Partial: it has no end line" in render(load(save([make.header(), make.result("a" * 16)])))
     assert "Nothing was proved: no element was compared." in render(

@@ -43,6 +43,29 @@ def test_an_end_to_end_result_counts_for_every_op_of_its_case(matrix, make):
     ]
 
 
+def test_a_result_in_which_another_op_is_the_first_wrong_one_speaks_for_an_op_only_where_it_is_right(
+    make, save
+):
+    both = {"tanh": [1, 24, 9.0], "exp": [1, 24, 9.0]}
+    one = {"tanh": [1, 24, 9.0], "exp": [1, 24, 0.5]}
+    whole = {
+        "mode": "reverse end to end",
+        "ops": {"mean": [1, 24, 9.0]},
+        "first_wrong": {"node": 4, "op": ""},
+    }
+    lines = [
+        make.wrong("a" * 16, ops=both),
+        make.wrong("a" * 16, **whole),
+        make.wrong("b" * 16, ops=one),
+        make.wrong("b" * 16, **whole),
+        make.wrong("c" * 16, op="exp"),
+        make.wrong("c" * 16, **whole),
+    ]
+    found = {f.op: f.matrix for f in findings(load(save([make.header(), *lines])))}
+    assert [str(cells[0]) for _, cells in found["tanh"].rows] == ["✗ 2/2", "✗ 2/2"]
+    assert [str(cells[0]) for _, cells in found["exp"].rows] == ["✗ 1/2", "✗ 1/1"]
+
+
 def test_plain_reverse_mode_is_the_first_row_and_further_modes_appear_where_they_fail(matrix, make):
     failing = ("double backward", "reverse", "forward")
     agreeing = ("value", "func.vjp")
