@@ -15,6 +15,7 @@ Findings come in this order, the most certain and most severe first:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import re
@@ -137,8 +138,27 @@ def term(key: str, value: str) -> str:
     return f'{key}:"{value}"' if set(value) & set(" ,") else f"{key}:{value}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A run as a key: the same object, not an equal one, for comparing runs costs more than what is kept."""
+
+    run: Run
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.run is other.run
+
+    def __hash__(self) -> int:
+        return id(self.run)
+
+
 def findings(run: Run) -> tuple[Finding, ...]:
-    """All failures of a run, put together and in order."""
+    """All failures of a run, put together and in order. Every rendering of a run asks; the last answer is kept."""
+    return _findings(_Same(run))
+
+
+@functools.lru_cache(maxsize=1)
+def _findings(same: _Same) -> tuple[Finding, ...]:
+    run = same.run
     failing = [r for r in run.results if r.failed]
     if not failing:
         return ()
