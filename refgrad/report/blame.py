@@ -3,7 +3,7 @@
 A result names its first wrong op. Two kinds of results leave it open, and both are settled by what was seen elsewhere:
 
 - An end-to-end result sees inputs and outputs alone. It is held against the op that the node-by-node judgement of the same case names,
-  that of the same direction before any other.
+  first that of the same direction, then that of the values, then any other.
 - Reverse mode may have to say "a or b": a cotangent is a sum, and any op that sent a part may be at fault. Where one of them was found
   wrong alone, in any other result of the run, it is the one; of several, the one found so most often.
 
@@ -48,7 +48,7 @@ class Blame:
 
     def _end_to_end(self, r: Result) -> str:
         named = self._anchored.get((r.id, r.status), {})
-        for mode in (END_TO_END[r.mode], *named):
+        for mode in (END_TO_END[r.mode], "value", *named):
             if mode in named:
                 return named[mode]
         return r.op if r.first_wrong is None else r.first_wrong[1]

@@ -35,6 +35,15 @@ def test_an_end_to_end_result_takes_the_op_of_its_own_direction_first(blamed, ma
     assert got["c", "forward end to end"] == ""
 
 
+def test_a_wrong_value_comes_before_the_other_direction(blamed, make):
+    got = blamed(
+        make.wrong("a" * 16, op="exp", mode="value"),
+        make.wrong("a" * 16, op="tanh", mode="forward"),
+        make.wrong("a" * 16, mode="reverse end to end", **WHOLE),
+    )
+    assert got["a", "reverse end to end"] == "exp"
+
+
 def test_of_two_suspects_found_alone_the_more_frequent_one_is_named(blamed, make):
     lines = [make.wrong(f"{k:016x}", op=op) for k, op in enumerate(("exp", "log", "log"))]
     assert blamed(*lines, make.wrong("f" * 16, op="exp or log"))["f", "reverse"] == "log"
