@@ -7,10 +7,11 @@ Findings come in this order, the most certain and most severe first:
 1. how direct the evidence is: node by node in reverse mode, the value or forward mode, before a further way to ask for a first derivative,
    before second derivatives, before modes that merely contradict each other, before end to end alone;
 2. one op that is to blame, before "a or b" and before nothing that is named;
-3. how many digits are right in the worst element, in half of the results or more: none comes first, and so does what raises;
-4. whether most of the cases that contain the op fail;
-5. in how many dtypes and on how many devices, then in how many cases;
-6. plain reverse mode before the other modes, the smaller case first, then the name.
+3. how much is wrong: in each mode, dtype and device the share of the judged results that fail, times the share of the format's digits that
+   their worst element has lost (all where it raises, or where there is no number), summed. To the judged ones a right one is added, so that
+   a single case does not weigh as much as many that fail without exception;
+4. the number of failing cases;
+5. plain reverse mode before the other modes, the smaller case first, then the name.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Element, Result, Run
+from refgrad.formats import FORMATS
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Result, Run
 from refgrad.report.blame import END_TO_END, OR, Blame
 from refgrad.report.groups import group_of, order
 from refgrad.report.matrix import PLAIN, Matrix, matrix, mode_rank
 from refgrad.report.text import count, cut, one_line, pattern, several
+from refgrad.testing.verdict import digits
 
 JUDGED = frozenset({AGREE, DISAGREE, IMPRECISE, KNOWN})  # numbers were compared
 _EVIDENCE = {"value": 1, "reverse": 1, "forward": 1, "second order": 2, "consistency": 3, "end to end": 4}
@@ -224,22 +227,17 @@ def _size(r: Result) -> tuple[object, ...]:
 def _rank(f: Finding) -> tuple[object, ...]:
     evidence = min(0 if mode in PLAIN else _EVIDENCE.get(group_of(mode), 1) for mode in f.modes)
     named = 2 if not f.op else 1 if OR in f.op else 0
-    right = 0 if f.status == ERROR else sorted(map(_right_digits, f.counted))[(len(f.counted) - 1) // 2]
-    mostly = 2 * f.cases > f.of
-    return (
-        evidence, named, right, not mostly, -len(f.dtypes) * len(f.devices), -f.cases,
-        _size(f.smallest), f.key,
-    )  # fmt: skip
+    return evidence, named, -_severity(f), -f.cases, _size(f.smallest), f.key
 
 
-def _right_digits(r: Result) -> int:
-    """Decimal digits in which the worst element is right; none where there is no number to compare."""
-    return min((_digits(e) for e in r.worst_elements[:1]), default=0)
+def _severity(f: Finding) -> float:
+    """How much is wrong, as the third rule of the order says."""
+    return math.fsum(_lost(r) / (f.matrix.at(r.mode, r.device, r.dtype).judged + 1) for r in f.counted)
 
 
-def _digits(e: Element) -> int:
-    scale = max(abs(e.got), abs(e.expected))
-    error = abs(e.got - e.expected)
-    if not (math.isfinite(scale) and error > 0):
-        return 0
-    return max(0, math.floor(-math.log10(error) + math.log10(scale)))
+def _lost(r: Result) -> float:
+    """The share of the digits of its format that the worst element of a result has lost."""
+    fmt = FORMATS.get(r.dtype)
+    if r.status == ERROR or not r.worst_elements or fmt is None:
+        return 1.0
+    return 1 - min(1.0, digits(r.worst_elements[0]) / -math.log10(fmt.u))

@@ -38,6 +38,14 @@ class Matrix:
     columns: tuple[tuple[str, str], ...]  # device, dtype
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
 
+    def at(self, mode: str, device: str, dtype: str) -> Cell:
+        """The cell of one mode, device and dtype; an empty one where nothing was judged or the mode has no row."""
+        cells = next((cells for name, cells in self.rows if name == mode), ())
+        return next(
+            (c for c, place in zip(cells, self.columns, strict=False) if c and place == (device, dtype)),
+            Cell(0, 0),
+        )
+
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices of the columns."""

@@ -118,13 +118,13 @@ def wrong_by(make, op, factor, **changes):
 
 
 def test_the_most_certain_and_most_severe_come_first(found, make):
-    twice = [make.result(f"{k:016x}", ops={"op3": [1, 9, 0.1]}) for k in range(4)]  # right in most cases
+    mostly_right = [make.result(f"{k:016x}", ops={"op4": [1, 9, 0.1]}) for k in range(4)]
     by_order = [
         [wrong_by(make, "op0", 3.0, id=f"a{k}", dtype=d) for k, d in enumerate(("float64", "float32"))],
         [wrong_by(make, "op1", 3.0, id=f"b{k}") for k in range(3)],
         [make.result("c", status="error", reason="raised", first_wrong={"node": 2, "op": "op2"})],
-        [wrong_by(make, "op3", 3.0), *twice],
-        [wrong_by(make, "op4", 1.001, id=f"e{k}") for k in range(9)],
+        [wrong_by(make, "op3", 1.0001, id=f"e{k}") for k in range(9)],
+        [wrong_by(make, "op4", 3.0), *mostly_right],
         [make.wrong("f", op="either or other")],
         [wrong_by(make, "op5", 3.0, mode="func.vjp")],
         [wrong_by(make, "op6", 3.0, mode="double backward")],
@@ -151,10 +151,27 @@ def test_what_shrinking_made_is_shown_and_not_counted(found, make):
 
 def test_a_number_that_is_none_has_no_digit_right(found, make):
     first, second = found(
-        wrong_by(make, "exp", 1.01),
+        wrong_by(make, "exp", 1.1),
         make.wrong("b" * 16, worst_elements=[make.wrong("b")["worst_elements"][0] | {"got": "nan"}]),
     )
     assert (first.op, second.op) == ("tanh", "exp")
+
+
+def test_an_op_wrong_everywhere_comes_before_one_with_a_single_wrong_case(found, make):
+    dtypes = ("float64", "float32", "bfloat16", "float16")
+    saturated = [
+        make.result(f"s{d}", dtype=d, ops={"tanh": [1, 9, 0.0]}) for d in dtypes
+    ]  # as right as wrong
+    lines = [wrong_by(make, "tanh", 3.0, id=f"t{d}", dtype=d) for d in dtypes]
+    first, second = found(*lines, *saturated, wrong_by(make, "abs", 3.0))
+    assert (first.op, second.op) == ("tanh", "abs")
+
+
+def test_rare_and_gross_comes_before_everywhere_and_in_the_last_digits(found, make):
+    dtypes = ("float64", "float32")
+    slight = [wrong_by(make, "cosh", 1 + 1e-6, id=f"c{k}{d}", dtype=d) for d in dtypes for k in range(4)]
+    gross = [wrong_by(make, "cbrt", 3.0, id=f"g{k}{d}", dtype=d) for d in dtypes for k in range(4)]
+    assert [f.op for f in found(*slight, *gross)] == ["cbrt", "cosh"]
 
 
 def test_agreeing_and_undecided_results_are_no_failures(found, make):
