@@ -145,6 +145,8 @@ def test_what_shrinking_made_is_shown_and_not_counted(found, make):
     assert f.smallest.id == "c" * 16
     assert f.extent == "2 of 2 cases, reverse, float32, cpu"
     assert str(f.matrix.rows[0][1][0]) == "✗ 2/2"
+    [also] = found(make.wrong("a" * 16), make.result("d" * 16, shrunk=True))
+    assert str(also.matrix.rows[0][1][0]) == "✗ 1/1"
     [alone] = found(make.wrong("c" * 16, shrunk=True))
     assert alone.cases == 1
 
@@ -180,13 +182,14 @@ def test_agreeing_and_undecided_results_are_no_failures(found, make):
 
 
 def test_checks_of_a_project_s_tests_are_told_apart_by_their_place(found, make):
-    got = found(
-        make.wrong("a" * 16, op="<lambda>", where="tests/test_a.py:3"),
-        make.wrong("b" * 16, op="<lambda>", where="tests/test_b.py:9"),
-    )
-    assert [f.where for f in got] == ["tests/test_a.py:3", "tests/test_b.py:9"]
-    assert len({f.anchor for f in got}) == 2
-    assert got[0].name == "disagree at <lambda> (tests/test_a.py:3)"
+    for name in ("<lambda>", "mine"):
+        got = found(
+            make.wrong("a" * 16, op=name, where="tests/test_a.py:3"),
+            make.wrong("b" * 16, op=name, where="tests/test_b.py:9"),
+        )
+        assert [f.where for f in got] == ["tests/test_a.py:3", "tests/test_b.py:9"]
+        assert len({f.anchor for f in got}) == 2
+        assert got[0].name == f"disagree at {name} (tests/test_a.py:3)"
 
 
 def test_an_anchor_is_made_from_the_content(found, make):

@@ -34,6 +34,12 @@ def test_a_run_without_failures_has_none_and_a_vacuous_one_has(make, parsed):
     assert root.get("skipped") == "1"
 
 
+def test_imprecise_results_were_judged(make, parsed):
+    root = parsed([make.header(), make.result("a" * 16, status="imprecise")])
+    assert root.get("skipped") == "0"
+    assert root.find(".//system-out").text == "1 case imprecise; 24 elements compared"
+
+
 def test_a_finding_has_the_same_name_whatever_the_case(make, parsed):
     def named(case_id):
         root = parsed([make.header(), make.wrong(case_id)])
