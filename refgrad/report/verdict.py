@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refgrad.records import DISAGREE, ERROR, KNOWN, Run
+from refgrad.records import DISAGREE, KNOWN, Run
 from refgrad.report.findings import Finding, findings
 from refgrad.report.items import items, judged_cases
 from refgrad.report.power import FEW, missed, powers, totals
@@ -59,18 +59,16 @@ def verdict(run: Run) -> Conclusion:
 def _sentence(run: Run, code: int) -> str:
     if code == FAIL and (run.crashes or any(r.failed for r in run.results)):
         found = findings(run)
-        wrong, errors = ([f for f in found if f.status == status] for status in (DISAGREE, ERROR))
         parts = []
-        if wrong:
-            cases = len({r.id for f in wrong for r in f.counted})
-            parts.append(
-                f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at {_titles(wrong)}"
-            )
-        if errors:
-            results = sum(len(f.counted) for f in errors)
-            parts.append(
-                f"{several(results, 'result')} could not be judged because of an error, at {_titles(errors)}"
-            )
+        for status in dict.fromkeys(f.status for f in found):  # what the first finding is comes first
+            alike = [f for f in found if f.status == status]
+            if status == DISAGREE:
+                cases = len({r.id for f in alike for r in f.counted})
+                said = f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
+            else:
+                results = sum(len(f.counted) for f in alike)
+                said = f"{several(results, 'result')} could not be judged because of an error, at"
+            parts.append(f"{said} {_titles(alike)}")
         if run.crashes:
             parts.append(f"{several(len(run.crashes), 'test item')} crashed")
         text = "; ".join(parts)

@@ -93,6 +93,14 @@ def test_the_sentence_counts_cases_and_the_notes_say_what_is_missing(run, make):
     assert ("cases judged", "2") in said.proof
 
 
+def test_the_sentence_begins_with_the_first_finding(run, make):
+    first = {"node": 2, "op": "sigmoid"}
+    raised = [make.result(f"{k:016x}", status="error", reason="raised", first_wrong=first) for k in range(5)]
+    assert verdict(run(*raised, make.wrong("f" * 16))).sentence == (
+        "5 results could not be judged because of an error, at sigmoid; 1 case disagrees with the derivative, first wrong at tanh."
+    )
+
+
 def test_right_formulas_that_pass_are_proof_too(run, make):
     formulas = [audit(1) | {"mutation": f"mutant {k}", "right": 1, "refused": k % 2} for k in range(4)]
     assert ("right formulas accepted", "2 of 4") in verdict(run(make.result("a" * 16), *formulas, END)).proof
