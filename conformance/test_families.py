@@ -16,7 +16,8 @@ from .families import FAMILIES, family
 __all__ = ["FAMILIES"]  # of which the plugin makes items
 
 try:
-    from refgrad.torch.observe import VERSION, observe, plain_arithmetic
+    from refgrad.torch.environment import settle
+    from refgrad.torch.observe import VERSION, observe
     from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
@@ -27,10 +28,7 @@ DEVIATIONS = load(Path(__file__).with_name("deviations.toml"), VERSION)
 
 @pytest.fixture(scope="session", autouse=True)
 def _torch_settings() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    plain_arithmetic()
+    settle()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from refgrad.errors import GradientMismatch
 from refgrad.formats import FORMATS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
 from typing import Any
 
@@ -55,11 +56,10 @@ def describe(name: str) -> str:
         found = device(name)
     except DeviceMissingError:
         return f"not present: {name} was not judged"
-    return (
-        torch.cuda.get_device_name(found)
-        if found.type == "cuda"
-        else f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
-    )
+    if found.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(found)
+        return f"{torch.cuda.get_device_name(found)}, compute capability {major}.{minor}"
+    return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
 
 
 def plain_arithmetic(dtype: str = "") -> None:
