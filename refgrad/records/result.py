@@ -12,6 +12,7 @@ from refgrad.records import fields
 from refgrad.records.case import CaseRecord
 from refgrad.records.element import Element
 from refgrad.records.fields import Json, cut
+from refgrad.records.observed import Observed
 from refgrad.records.record import Record
 from refgrad.records.statuses import DISAGREE, FAILURES, KNOWN, STATUSES
 
@@ -58,6 +59,7 @@ class Result(Record):
     again: str = ""  # the command that judges it again, where that is not `refgrad repro`
     where: str = ""  # file and line of the test that judged it
     shrunk: bool = False  # whether its case was made from a larger one that failed, by shrinking
+    observed: Observed | None = None  # the framework's numbers around the first wrong node
     asked: CaseRecord | None = None
 
     @property
@@ -123,6 +125,7 @@ class Result(Record):
         rare = {
             "worst_elements": [e.to_dict() for e in self.worst_elements], "script": self.script, "again": self.again,
             "where": self.where, "shrunk": self.shrunk,
+            "observed": None if self.observed is None else self.observed.to_dict(),
         }  # fmt: skip
         return line | {key: value for key, value in rare.items() if value}
 
@@ -166,6 +169,9 @@ class Result(Record):
             again=fields.text(data, "again", ""),
             where=fields.text(data, "where", ""),
             shrunk=data.get("shrunk") is True,
+            observed=Observed.read(fields.obj(data, "observed"))
+            if data.get("observed") is not None
+            else None,
         )
 
 

@@ -32,7 +32,10 @@ def examine(
     Whatever goes wrong inside is a verdict ``error``, never a lost case.
     """
     try:
-        verdicts = judge(case, observe(case), audit)
+        seen = observe(case)
+        verdicts = judge(case, seen, audit)
+        for v in verdicts:
+            v.seen = seen if v.evidence is not None else None
         mark(verdicts, list(deviations), case.dtype, case.device, case.family)
         return verdicts
     except Exception as error:
@@ -140,7 +143,7 @@ class Item:
 
 def _overdue(running: Running | None) -> Verdict:
     seconds = running.limit if running else None
-    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s")
+    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", again=False)
 
 
 def write(results: ResultsFile, case: Case, verdicts: list[Verdict], script: Script | None = None) -> None:

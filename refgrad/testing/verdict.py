@@ -84,6 +84,8 @@ class Verdict:
     )  # for every wrong node, the ops that may be to blame
     known: str = ""  # the entry of deviations.toml that records this disagreement
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
+    seen: Any = None  # of a disagreement, the observation that was judged
+    again: bool = True  # whether the framework may be asked again: not where it gave no answer in time
 
     @property
     def failed(self) -> bool:
