@@ -152,7 +152,7 @@ def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:
     assert (
         main(["repro", str(tmp_path / "case.json"), "--script"]) == 2
     )  # nothing disagrees: there is nothing to show
-    assert "no disagreement to write a script of (value: agree" in capsys.readouterr().err
+    assert "no failure to write a script of (value: agree" in capsys.readouterr().err
 
 
 def test_repro_prints_a_script_and_marks_the_first_wrong_node(capsys) -> None:
