@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from refgrad.report import text as words
 from refgrad.report.baseline import Against
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
-from refgrad.report.figure import Figure, figure
+from refgrad.report.failing import FailingCase, failing_case
 from refgrad.report.files import RESULTS, write_whole
 from refgrad.report.findings import Finding, findings, term
 from refgrad.report.heat import LEGEND, heat_map
@@ -45,7 +44,6 @@ SYMBOLS = {
 }
 MOST_IN_FULL = 40  # findings with figure, script and case
 ROOM = 300_000  # characters of scripts and cases in the page
-MOST_SCRIPT, MOST_CASE = 24_000, 48_000
 MOST_LISTED = 400  # findings without
 MOST_CRASHES = 200
 MOST_DIFFERENCES = 300
@@ -53,20 +51,17 @@ MOST_DIFFERENCES = 300
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A finding shown in full."""
+    """A finding shown in full, by its smallest case."""
 
     finding: Finding
-    figure: Figure | None
-    script: str
-    case_link: str  # data: address of the case file; empty where it is too large to travel
-    case_name: str
+    case: FailingCase
     others: tuple[str, ...]
 
 
 def render(run: Run, against: Against | None = None) -> str:
     """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
-    style, code = _asset("style.css") + STYLE, _asset("table.js")
+    style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
     found = findings(run)
     full, lessons = in_full(found), textbook(run)
     return environment.get_template("page.html.j2").render(
@@ -88,27 +83,19 @@ def write(run: Run, path: str | Path, against: Against | None = None) -> None:
 def in_full(found: Sequence[Finding]) -> tuple[Shown, ...]:
     """The findings that are shown in full: from the first on, as many as there is room for."""
     full: list[Shown] = []
+    anchors: set[str] = set()
     room = ROOM
     for f in found[:MOST_IN_FULL]:
-        r = f.smallest
-        script = r.script if len(r.script) <= MOST_SCRIPT else ""
-        case = json.dumps(r.case, ensure_ascii=False, separators=(",", ":")) if r.case else ""
-        link = (
-            "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
-        )
-        link = link if len(link) <= MOST_CASE else ""
-        picture = figure(r)
-        room -= len(script) + len(link) + 4000 + 400 * (len(picture.nodes) if picture else 0)
+        case = failing_case(f.smallest)
+        room -= case.size
         if room < 0 and full:
             break
-        others = tuple(dict.fromkeys(o.id for o in f.results if o.id != r.id))
-        full.append(Shown(f, picture, script, link, f"case-{_file_name(r.id)}.json", others[:24]))
+        while case.anchor in anchors:  # the same case in the same mode under two findings
+            case = replace(case, anchor=case.anchor + "-again")
+        anchors.add(case.anchor)
+        others = tuple(dict.fromkeys(o.id for o in f.results if o.id != f.smallest.id))
+        full.append(Shown(f, case, others[:24]))
     return tuple(full)
-
-
-def _file_name(name: str) -> str:
-    """A name that means a file and nothing else to a shell."""
-    return "".join(ch for ch in name if ch.isascii() and (ch.isalnum() or ch in "-_")) or "unnamed"
 
 
 def _environment() -> Environment:
