@@ -220,7 +220,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
 def test_workers_and_shards_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same lines, byte for byte, and the same page up to its times, what it measured and the command."""
+    """The same lines but for the times of items, and the same page up to its times, what it measured and the command."""
     from refgrad.cli import main
 
     monkeypatch.setenv(

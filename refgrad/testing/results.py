@@ -129,18 +129,22 @@ def now() -> str:
 
 
 def results_of(
-    case: Case, verdicts: Iterable[Verdict], script: Callable[[Verdict], str] | None = None
+    case: Case,
+    verdicts: Iterable[Verdict],
+    script: Callable[[Verdict], str] | None = None,
+    shrunk: bool = False,
 ) -> list[Record]:
     """The verdicts on one case as records, before them the case where one of them is not agreement.
 
-    ``script`` writes the program that shows a failure without refgrad. With a failure travels what the framework said around the first
-    wrong node.
+    ``script`` writes the program that shows a failure without refgrad; ``shrunk`` says that the case was made while shrinking. With a
+    failure travels what the framework said around the first wrong node.
     """
     results: list[Record] = [
         replace(
             result_of(case.id, case.family, case.dtype, case.device, v),
             script=script(v) if script and v.status in FAILURES else "",
             observed=observed(case, v.seen, v) if v.failed and v.seen is not None else None,
+            shrunk=shrunk,
         )
         for v in verdicts
     ]

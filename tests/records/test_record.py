@@ -60,7 +60,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
     ),
     Measured("D0-power", "time", "1 s"),
     Audit("sign", "float32", 9, 1, 6, "mutants", 5, 1, 1),
-    FinishedItem("a", 1.5, 50, 48, 2, 1),
+    FinishedItem("a", 1.5, 50, 48, 2, 1, 3, "no time"),
     Crash("gw0", "a", "died"),
     Running("gw0", "a", "b" * 16, {"dtype": "float32"}),
     Expected(("a" * 16,), "asked for"),
