@@ -21,6 +21,11 @@ from refgrad.testing.verdict import (
 _LISTED = 10
 
 
+def place(node: int, op: str) -> str:
+    """What a message says of the first wrong node: nothing where there is no graph."""
+    return f"first wrong at op {op} (node {node}), " if node >= 0 else ""
+
+
 class Tally:
     """Gathers comparisons, in the order in which a wrong one would be the first, into one verdict."""
 
@@ -125,12 +130,11 @@ class Tally:
         v = self.result
         assert v.first_wrong is not None
         node, op = v.first_wrong
-        where = f"first wrong at op {op} (node {node}), " if node >= 0 else ""
-        head = f"{v.mode}: {where}{self.dtype} on {self.device}"
+        head = f"{v.mode}: {place(node, op)}{self.dtype} on {self.device}"
         notes = [note for k, _, note in self.notes if k == node] or [note for _, _, note in self.notes]
         here = [e for e in v.wrong if e.node == node] or v.wrong
         if not here:
             return f"{head}: {notes[0]}"
         e = here[0]
-        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
-        return f"{head}: {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        return f"{head}: {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
