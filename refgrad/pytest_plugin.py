@@ -75,12 +75,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder == "":
         raise pytest.UsageError("--refgrad-report: the name of a folder is expected, and got an empty one")
     if folder is not None and not any(config.getoption(name, default=False) for name in NO_TESTS):
-        from refgrad.errors import ResultsWriteError
+        from refgrad.errors import ArgumentError, ResultsWriteError
         from refgrad.pytest_report import UserReport
 
         try:
             report = UserReport(config, config.invocation_params.dir / folder)
-        except ResultsWriteError as error:
+        except (ArgumentError, ResultsWriteError) as error:
             raise pytest.UsageError(f"--refgrad-report: {error}") from error
         config.pluginmanager.register(report, "refgrad-report")
     path = config.getoption("--refgrad-results")

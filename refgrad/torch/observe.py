@@ -30,11 +30,20 @@ def device(name: str) -> torch.device:
     except RuntimeError:
         found = None
     if kind == "cpu" and found is not None:
+        if found.index is not None:
+            raise DeviceMissingError(
+                f"device {name!r} was asked for, but torch counts no CPUs: there is one, named 'cpu'"
+            )
         return found
     module = getattr(torch, kind, None)
     if found is None or module is None or not hasattr(module, "is_available") or not module.is_available():
         raise DeviceMissingError(
             f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
+        )
+    there = module.device_count() if hasattr(module, "device_count") else None
+    if found.index is not None and there is not None and found.index >= there:
+        raise DeviceMissingError(
+            f"device {name!r} was asked for, but torch sees {there} of {kind!r}, counted from 0, on this machine"
         )
     return found
 
