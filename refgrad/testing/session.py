@@ -187,6 +187,8 @@ class _Block:
         drawn, self.judged = set(self.failures), self.seen - len(self.overdue)
         shrinker = Shrinker(draw, lambda case: self._examined(case)[0], self.failures, self.sound, budget)
         small, shrunk, unshrunk = shrinker.run()
+        if self.running:
+            self.running.judged()
         for failure in small:
             if failure.case.id not in drawn:
                 self._write(failure, shrunk=True)

@@ -13,7 +13,7 @@ from refgrad.testing.case import Case
 from refgrad.testing.source import StopDrawing
 from refgrad.testing.verdict import ERROR, Verdict
 
-ATTEMPTS = 500  # cases judged while one fault shrinks
+ATTEMPTS = 250  # cases judged while one fault shrinks
 SECONDS = 20.0  # for all faults of an item, so that an item of a framework that is wrong everywhere comes to its end
 
 
@@ -125,22 +125,24 @@ class Shrinker:
         return list({failure.case.id: failure for _, failure in small}.values()), shrunk, unshrunk
 
     def _shrink(self, fault: Fault) -> Failure:
-        shown: list[Failure] = []
+        """From the smallest of the drawn cases with this fault; the others count as sound here, or Hypothesis would begin with the first."""
+        drawn = {name: failure for name, failure in self.failures.items() if fault in failure.faults}
+        start = min(drawn.values(), key=lambda failure: failure.size)
+        shown = [start]
 
         def body(case: Case) -> None:
             if case.id not in self.sound and case.id not in self.failures:
                 self.budget.take()
                 self._judge(case)
             failure = self.failures.get(case.id)
-            if failure is not None and fault in failure.faults:
-                shown.append(failure)
+            if case.id == start.case.id or (failure and case.id not in drawn and fault in failure.faults):
+                shown.append(self.failures[case.id])
                 raise GradientMismatch(str(fault))
 
         with contextlib.suppress(GradientMismatch):
             self.draw(body)
         # Of cases of one size the last that Hypothesis tried: its numbers are the simplest.
-        candidates = [*reversed(shown), *(f for f in self.failures.values() if fault in f.faults)]
-        return min(candidates, key=lambda failure: failure.size)
+        return min(reversed(shown), key=lambda failure: failure.size)
 
     def _judge(self, case: Case) -> None:
         failure = Failure(case, self.examine(case))
