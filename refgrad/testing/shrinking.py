@@ -125,7 +125,7 @@ class Shrinker:
         return list({failure.case.id: failure for _, failure in small}.values()), shrunk, unshrunk
 
     def _shrink(self, fault: Fault) -> Failure:
-        """From the smallest of the drawn cases with this fault; the others count as sound here, or Hypothesis would begin with the first."""
+        """Begin with the smallest of the drawn cases with this fault. The others count as sound, or the first would be the beginning."""
         drawn = {name: failure for name, failure in self.failures.items() if fault in failure.faults}
         start = min(drawn.values(), key=lambda failure: failure.size)
         shown = [start]

@@ -104,10 +104,10 @@ class Tally:
         v.wrong = sorted(self.lost, key=digits)[:_LISTED]
         e = v.wrong[0]
         v.status, v.digits, v.first_wrong = IMPRECISE, digits(e), (e.node, e.op)
-        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
         v.message = (
             f"{v.mode}: {v.imprecise} of {v.elements} elements have fewer correct digits than {self.dtype} allows, and rounding explains "
-            f"it; {v.digits:.1f} are left of {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+            f"it; {v.digits:.1f} are left of {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
         )
 
     def _sensitivity(self) -> float | None:

@@ -47,7 +47,7 @@ def never(case: Case) -> Observation:
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Item, list[dict[str, Any]], Exception | None]]:
-    """Runs an item in which some ops are wrong; the item, its lines, what it raised."""
+    """Runs an item in which some ops are wrong; the item, its results with their cases, what it raised."""
 
     def go(judge: Callable[[Case], list[Verdict]], family: Any = single, **more: Any) -> Any:
         monkeypatch.setattr(session, "examine", lambda case, *_: judge(case))
@@ -57,7 +57,13 @@ def run(
             item.run(family, never, ResultsFile(path, fresh=True), **more)
         except (GradientMismatch, ResultsWriteError) as error:
             raised = error
-        return item, [json.loads(line) for line in path.read_text().splitlines()], raised
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        cases = {line["id"]: line["case"] for line in lines if line["type"] == "case"}
+        return (
+            item,
+            [line | {"case": cases.get(line["id"])} for line in lines if line["type"] == "result"],
+            raised,
+        )
 
     return go
 
