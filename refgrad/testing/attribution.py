@@ -19,12 +19,18 @@ NO_OP = (-1, "")  # first wrong node and op of a disagreement that no single nod
 
 
 def attribute(verdicts: Sequence[Verdict]) -> None:
-    """Give the disagreements from end to end among the verdicts on one case the op that is to blame."""
+    """Give the disagreements from end to end among the verdicts on one case the op that is to blame.
+
+    It may be called again once the verdicts node by node name another one.
+    """
     by_mode = {v.mode: v for v in verdicts}
     for v in verdicts:
         if v.mode not in CAUSES or v.status != DISAGREE or v.first_wrong is None:
             continue
-        named = [cause.first_wrong for mode in CAUSES[v.mode] if (cause := by_mode[mode]).status == DISAGREE]
+        causes = [by_mode[mode] for mode in CAUSES[v.mode] if mode in by_mode]
+        named = [cause.first_wrong for cause in causes if cause.status == DISAGREE]
         filed_under, v.first_wrong = v.first_wrong, next((found for found in named if found), NO_OP)
+        if filed_under == v.first_wrong:
+            continue
         said = "no single node is found wrong, " if v.first_wrong == NO_OP else place(*v.first_wrong)
         v.message = v.message.replace(place(*filed_under), said, 1)

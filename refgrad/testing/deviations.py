@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import DeviationsFileError
 from refgrad.testing.anchored import FORWARD, REVERSE
+from refgrad.testing.attribution import attribute
 from refgrad.testing.modes import BASE
 from refgrad.testing.verdict import DISAGREE, Element, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
@@ -147,6 +148,9 @@ def mark(
             )
         if all(covering):
             v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))
+        elif v.accuse is not None:
+            v.accuse(covering.index(""))  # what is known is not what fails the run
+    attribute(verdicts)  # from end to end, by what the verdicts node by node name now
     for v in verdicts:
         if v.status == DISAGREE and not v.known:
             v.known = known.get(_ANCHORED.get(v.mode, ""), "")

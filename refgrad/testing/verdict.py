@@ -86,6 +86,9 @@ class Verdict:
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
     seen: Any = None  # of a disagreement, the observation that was judged
     again: bool = True  # whether the framework may be asked again: not where it gave no answer in time
+    accuse: Callable[[int], None] | None = field(
+        default=None, repr=False, compare=False
+    )  # names the k-th of ``accused`` as the first wrong node
 
     @property
     def failed(self) -> bool:
