@@ -20,7 +20,8 @@ from .families import FAMILIES, family
 __all__ = ["FAMILIES"]  # of which the plugin makes items
 
 try:
-    from refgrad.torch.observe import KERNELS, VERSION, observe, plain_arithmetic
+    from refgrad.torch.environment import settle
+    from refgrad.torch.observe import KERNELS, VERSION, observe
     from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
@@ -54,10 +55,7 @@ def _files(config: pytest.Config) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _torch_settings() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    plain_arithmetic()
+    settle()
 
 
 @pytest.fixture(scope="session")

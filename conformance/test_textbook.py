@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from refgrad.errors import GradientMismatch
 from refgrad.formats import FORMATS
-from refgrad.torch.observe import plain_arithmetic
+from refgrad.torch.environment import settle
 
 from .textbook import ITEMS, Item
 from .textbook.judge import examine
@@ -25,8 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def _torch_settings() -> None:
-    torch.set_num_threads(1)
-    plain_arithmetic()
+    settle()
 
 
 def test_item(

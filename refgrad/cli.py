@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from refgrad import console
-from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError
+from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError, ResultsWriteError
 
 DTYPES = (
     "float64",
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return console.flushed(int(args.run(args)))
-    except DeviceMissingError as error:
+    except (DeviceMissingError, ResultsWriteError) as error:
         return _said(error, PROVED_NOTHING)
     except RefgradError as error:
         return _said(error, USAGE)
@@ -79,7 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
     )
-    suite.add_argument("--seed", type=int, help="seed of the cases (default: 0; nightly: a new one)")
+    suite.add_argument(
+        "--seed",
+        type=_seed,
+        help="seed of the cases (default: 0; nightly: a new one, which its shards have to share)",
+    )
     suite.add_argument(
         "--profile",
         choices=("dev", "ci", "nightly"),
@@ -226,6 +230,13 @@ def _positive(text: str) -> int:
 
 def _count(text: str) -> int:
     return _number(text, 0)
+
+
+def _seed(text: str) -> int:
+    """Generators of random numbers take no negative seed, and results hold a whole number of 64 bits."""
+    if not (text.isdecimal() and len(text) < 20 and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^63 - 1, got {text[:20]!r}")
+    return int(text)
 
 
 def _number(text: str, least: int) -> int:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from refgrad.pytest_plugin import BLOCK
+from refgrad.pytest_plugin import BLOCK, COUNT
 from refgrad.records import Plan
 from refgrad.testing.results import ResultsFile
 from refgrad.testing.running import died
 
+_FAMILY = "test_family["  # how the name of an item of generated cases begins
 _BAR = 24  # characters
 _DEATHS = 6  # of workers in a row, none over a test: then the next would die as well
 
@@ -26,7 +27,13 @@ class Progress:
 
     def __init__(self, examples: int, results: ResultsFile) -> None:
         self.examples = examples  # of each family, dtype and device
-        self.total, self.done, self.failed, self.shown = 0, 0, 0, -1
+        self.total, self.done, self.failed, self.shown = (
+            0,
+            0,
+            0,
+            -1,
+        )  # cases planned; of items that have ended; items
+        self.judged = 0  # cases with a verdict
         self.start = self.begun = time.monotonic()  # the command; the first case
         self.sizes: dict[str, int] = {}  # items that have not come to their end -> cases
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
@@ -72,7 +79,9 @@ class Progress:
         """Count the cases of a finished item (pytest calls this in the main process)."""
         self.deaths = 0
         if report.when == "call" or report.failed:
-            self.done += self.sizes.pop(_name(report.nodeid), 0)
+            size = self.sizes.pop(_name(report.nodeid), 0)
+            self.done += size
+            self.judged += _judged(report, size)
             self.failed += int(report.failed)
             if died(report):
                 self.lost.append((_name(report.nodeid), str(report.longrepr)))
@@ -97,7 +106,7 @@ class Progress:
     def _said(self) -> str:
         """Count, time, estimate: what matters most comes first, for a narrow terminal shows the beginning."""
         now = time.monotonic()
-        parts = [f"{self.done:,} of {self.total:,} cases"]
+        parts = [f"{self.judged:,} of {self.total:,} cases judged"]
         if self.failed:
             parts.append(f"{self.failed} item{'s' * (self.failed > 1)} failing")
         if 0 < self.done < self.total:
@@ -125,10 +134,17 @@ def span(seconds: float) -> str:
 
 def _size(name: str, examples: int) -> int:
     """The cases of an item: a block of a family, one of the textbook; what else the suite does is no case."""
-    block = re.fullmatch(r"test_family\[.*-(\d+)\]", name)
+    block = re.fullmatch(re.escape(_FAMILY) + r".*-(\d+)\]", name)
     if block:
         return max(0, min(BLOCK, examples - BLOCK * int(block[1])))
     return int(name.startswith("test_item["))
+
+
+def _judged(report: Any, size: int) -> int:
+    """Of the cases of an item, those that have a verdict. An item of a family says so itself; one that broke off does not."""
+    counts = dict(report.user_properties).get(COUNT, {})
+    broken = report.when != "call" or _name(report.nodeid).startswith(_FAMILY)
+    return int(counts.get("judged", 0 if broken else size))
 
 
 def _name(nodeid: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from refgrad.testing.running import Running
 
 BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
+
+COUNT = "refgrad: cases"  # the property of a test report that holds the counts of its cases
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,12 +82,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder == "":
         raise pytest.UsageError("--refgrad-report: the name of a folder is expected, and got an empty one")
     if folder is not None and not any(config.getoption(name, default=False) for name in NO_TESTS):
-        from refgrad.errors import ResultsWriteError
+        from refgrad.errors import ArgumentError, ResultsWriteError
         from refgrad.pytest_report import UserReport
 
         try:
             report = UserReport(config, config.invocation_params.dir / folder)
-        except ResultsWriteError as error:
+        except (ArgumentError, ResultsWriteError) as error:
             raise pytest.UsageError(f"--refgrad-report: {error}") from error
         config.pluginmanager.register(report, "refgrad-report")
     path = config.getoption("--refgrad-results")
@@ -179,7 +182,10 @@ class Recorder:
             reason = f"{type(error).__name__}: {error}"
             records.append(Crash(_worker(self.config), item.name, reason))
         if report.when == "call" or report.skipped:  # what is skipped has come to its end, too
-            records.append(FinishedItem(item.name, round(report.duration, 3)))
+            count = _count(item)
+            records.append(FinishedItem(item.name, round(report.duration, 3), **count))
+            # This travels to the process that shows the progress.
+            report.user_properties.append((COUNT, count))
         try:
             self.results.write(*records)
         except ResultsWriteError as full:
@@ -190,6 +196,13 @@ class Recorder:
         """A process that ends well leaves no case behind."""
         if self._running is not None:
             self._running.close()
+
+
+def _count(item: pytest.Item) -> dict[str, Any]:
+    """What became of the cases of a conformance item; nothing of another item, and of one that broke off."""
+    call = getattr(item, "callspec", None)
+    count = getattr(call.params.get("conformance_item"), "count", None) if call else None
+    return dataclasses.asdict(count) if count else {}
 
 
 def _worker(config: pytest.Config) -> str:

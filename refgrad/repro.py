@@ -19,7 +19,7 @@ def repro(path: str, device: str | None, *, name: str = "", script: bool = False
 
     ``path`` is a case file, or a results file and ``name`` the beginning of the id of a case in it.
 
-    With ``script``, the program that shows the first disagreement without refgrad is printed instead.
+    With ``script``, the program that shows the first failure is printed instead.
     """
     from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
@@ -41,11 +41,12 @@ def repro(path: str, device: str | None, *, name: str = "", script: bool = False
     verdicts = examine(case, observe)
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
     if script:
-        text = next((t for v in verdicts if v.status == DISAGREE and (t := standalone(case, v))), "")
+        failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
+        text = next((t for v in failing if (t := standalone(case, v))), "")
         print(text, end="")
         if not text:
             found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
-            raise ArgumentError(f"{path}: there is no disagreement to write a script of ({found})")
+            raise ArgumentError(f"{path}: there is no failure to write a script of ({found})")
         return code
     lines = [] if any(v.status == ERROR for v in verdicts) else trace(case, observe(case))
     for v in verdicts:

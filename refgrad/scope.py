@@ -61,7 +61,14 @@ def scope(args: argparse.Namespace, observe: Any) -> Scope:
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     dtypes = _dtypes(observe, args.dtype, wanted, ops, devices)
     profile = args.profile or _profile(os.environ)
-    seed = args.seed if args.seed is not None else secrets.randbelow(2**31) if profile == "nightly" else 0
+    seed = args.seed
+    if seed is None and profile == "nightly" and shard is not None:
+        raise ArgumentError(
+            f"--shard {shard} in the profile nightly: every shard would draw a seed of its own, and they would not be parts of one run. "
+            "Give all shards the same one: --seed N, such as the number or the date of the run"
+        )
+    if seed is None:
+        seed = secrets.randbelow(2**31) if profile == "nightly" else 0
     workers = min(_cores(), 8) if args.workers is None else args.workers
     return Scope(
         wanted, ops, dtypes, devices, missing, profile, args.examples or PROFILES[profile], seed, shard, workers

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         families=tuple(wanted.families), dtypes=tuple(wanted.dtypes), devices=tuple(wanted.devices), modes=tuple(wanted.modes),
         examples=str(wanted.examples), workers=str(wanted.workers), shard=str(wanted.shard or ""), missing=tuple(wanted.missing.items()),
         deviations=tuple((d.id, d.reason, d.link) for d in entries),
-        environment=environment(observe), present={name: observe.describe(name) for name in ("cpu", "cuda")},
+        environment=environment(observe), present={name: observe.describe(name) for name in sorted({"cpu", "cuda", *wanted.devices})},
     )  # fmt: skip
     arguments = _pytest_arguments(path, wanted)
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
@@ -203,10 +203,28 @@ def _parts(wanted: list[str]) -> tuple[str, ...]:
 
 
 def environment(observe: Any) -> dict[str, str]:
-    """What a reader needs to know about the machine and the versions."""
+    """What a reader needs to know about the machine, the versions and what else the numbers depend on."""
     import hypothesis
 
+    from refgrad.torch.environment import environment as of_torch
+
     return {
-        "python": platform.python_version(), "numpy": np.__version__, "torch": observe.VERSION, "hypothesis": hypothesis.__version__,
-        "platform": f"{platform.system()}-{platform.machine()}", "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(), "numpy": np.__version__, "numpy BLAS": _numpy_blas(), "torch": observe.VERSION,
+        **of_torch(), "hypothesis": hypothesis.__version__,
+        "platform": f"{platform.system()}-{platform.machine()}", "processor": _processor(),
     }  # fmt: skip
+
+
+def _numpy_blas() -> str:
+    """The BLAS that NumPy was built with: the reference's own matrix products run in it."""
+    built = np.show_config(mode="dicts") or {}
+    blas = built.get("Build Dependencies", {}).get("blas", {})
+    return " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or "not told"
+
+
+def _processor() -> str:
+    """The name of the processor, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    told = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +46,10 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         ("--workers", "many", "expected a whole number from 0 on, got 'many'"),
         ("--examples", "1.5", "expected a whole number from 1 on, got '1.5'"),
         ("--examples", "9" * 5000, "expected a whole number from 1 on"),
+        ("--seed", "-5", "expected a whole number from 0 to 2^63 - 1, got '-5'"),
+        ("--seed", str(2**63), "expected a whole number from 0 to 2^63 - 1, got '9223372036854775808'"),
+        ("--seed", "1.5", "expected a whole number from 0 to 2^63 - 1, got '1.5'"),
+        ("--examples", "0", "expected a whole number from 1 on, got '0'"),
         ("--time-limit", "nan", "expected seconds, 0 or more, got 'nan'"),
         ("--time-limit", "soon", "expected seconds, 0 or more, got 'soon'"),
         ("--out", "", "expected the name of a folder, got an empty one"),
@@ -80,6 +86,51 @@ def test_a_missing_device_is_exit_code_3_by_name(capsys, tmp_path: Path) -> None
     assert main(["conformance", "--device", "xpu", "--out", str(tmp_path)]) == 3
     assert "device 'xpu'" in capsys.readouterr().err
     assert not (tmp_path / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["cpu:7", "cpu:0"])
+def test_a_cpu_with_a_number_is_refused(capsys, tmp_path: Path, name: str) -> None:
+    pytest.importorskip("torch")
+    small = ["--family", "matmul", "--dtype", "float64", "--examples", "1", "--workers", "0"]
+    assert main(["conformance", "--device", name, *small, "--out", str(tmp_path)]) == 3
+    said = capsys.readouterr().err
+    assert f"device {name!r} was asked for, but torch counts no CPUs: there is one, named 'cpu'" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("failing", ["write", "open"])
+def test_a_run_that_cannot_write_its_results_is_exit_code_3(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """A disk without room for the first line, or for the file."""
+    pytest.importorskip("torch")
+    (tmp_path / "full").mkdir()
+    right = getattr(os, failing)
+
+    def full(target: object, *rest: Any) -> int:
+        ours = str(target).endswith("results.jsonl") if failing == "open" else b'"type":"run"' in rest[0]
+        if ours:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return int(right(target, *rest))
+
+    monkeypatch.setattr(os, failing, full)
+    assert (
+        main(
+            [
+                "conformance",
+                "--family",
+                "matmul",
+                "--examples",
+                "2",
+                "--workers",
+                "0",
+                "--out",
+                str(tmp_path / "full"),
+            ]
+        )
+        == 3
+    )
+    assert "results.jsonl: cannot be written: No space left on device" in capsys.readouterr().err
 
 
 def test_a_short_run_agrees_and_leaves_report_and_results(capsys, tmp_path: Path) -> None:
@@ -152,7 +203,7 @@ def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:
     assert (
         main(["repro", str(tmp_path / "case.json"), "--script"]) == 2
     )  # nothing disagrees: there is nothing to show
-    assert "no disagreement to write a script of (value: agree" in capsys.readouterr().err
+    assert "no failure to write a script of (value: agree" in capsys.readouterr().err
 
 
 def test_repro_prints_a_script_and_marks_the_first_wrong_node(capsys) -> None:

@@ -75,3 +75,37 @@ def test_an_op_that_cannot_be_chosen_is_an_error_that_says_so(
     assert main(["conformance", "--device", "cpu", "--out", str(tmp_path), *more]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_shards_of_the_nightly_profile_share_a_seed_or_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would draw a seed of its own, and the parts would never make a whole."""
+    from refgrad.cli import main
+
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k test_family")
+    nightly = [
+        "conformance",
+        "--profile",
+        "nightly",
+        "--family",
+        "matmul",
+        "--examples",
+        "4",
+        "--device",
+        "cpu",
+        "--workers",
+        "0",
+    ]
+    assert main([*nightly, "--shard", "1/2", "--out", str(tmp_path / "1")]) == 2
+    said = capsys.readouterr().err
+    assert "--shard 1/2" in said
+    assert "--seed N" in said
+    assert not (tmp_path / "1").exists()
+    for k in (1, 2):
+        main([*nightly, "--seed", "7", "--shard", f"{k}/2", "--out", str(tmp_path / str(k))])
+    parts = [str(tmp_path / str(k) / "results.jsonl.gz") for k in (1, 2)]
+    assert main(["report", *parts, "--out", str(tmp_path / "whole")]) == 0
+    whole = load(tmp_path / "whole" / "results.jsonl.gz")
+    assert (whole.header.seed, whole.header.shard, whole.absent) == ("7", "", ())
+    assert {r.dtype for r in whole.results} == {"float64", "float32", "bfloat16", "float16"}

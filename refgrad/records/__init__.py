@@ -14,6 +14,7 @@ from refgrad.records.element import Element
 from refgrad.records.fields import Json
 from refgrad.records.header import SCHEMA, Header
 from refgrad.records.lessons import Lesson, Measured, Print, Sheet
+from refgrad.records.observed import Numbers, Observed
 from refgrad.records.record import Record, encoded, strict
 from refgrad.records.result import Result, severity
 from refgrad.records.run import TEXTBOOK, Run
@@ -39,6 +40,6 @@ TYPES: Mapping[str, Callable[[Json], Record]] = {
 
 __all__ = [
     "AGREE", "DISAGREE", "ERROR", "FAILURES", "IMPRECISE", "KNOWN", "SCHEMA", "STATUSES", "TEXTBOOK", "TYPES", "UNDECIDED", "UNSUPPORTED",
-    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Lesson", "Measured", "News", "Plan",
-    "Print", "Record", "Result", "Run", "Running", "Sheet", "Torn", "encoded", "severity", "strict",
+    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Lesson", "Measured", "News",
+    "Numbers", "Observed", "Plan", "Print", "Record", "Result", "Run", "Running", "Sheet", "Torn", "encoded", "severity", "strict",
 ]  # fmt: skip

@@ -29,7 +29,12 @@ class Plan(Record):
 class FinishedItem(Record):
     """A test item that has come to its end, and of a block of generated cases what became of them.
 
-    All cases that were drawn and are different are either judged or not. Of those that failed, ``shrunk`` says how many were made smaller.
+    drawn      cases drawn, those included that were drawn before
+    judged     different cases with a verdict
+    shrunk     faults (an op in a mode) of which the smallest case was looked for
+    unjudged   cases that were asked for and have no verdict
+    unshrunk   faults for which no time was left; the cases that show them are recorded as they were drawn
+    why        why cases were not judged and faults not shrunk
     """
 
     TYPE: ClassVar[str] = "item"
@@ -40,6 +45,8 @@ class FinishedItem(Record):
     judged: int = 0
     shrunk: int = 0
     unjudged: int = 0
+    unshrunk: int = 0
+    why: str = ""
 
     @classmethod
     def read(cls, data: Json) -> FinishedItem:
@@ -51,6 +58,8 @@ class FinishedItem(Record):
             fields.count(data, "judged", 0),
             fields.count(data, "shrunk", 0),
             fields.count(data, "unjudged", 0),
+            fields.count(data, "unshrunk", 0),
+            fields.text(data, "why", ""),
         )
 
 

@@ -12,6 +12,7 @@ from refgrad.records import fields
 from refgrad.records.case import CaseRecord
 from refgrad.records.element import Element
 from refgrad.records.fields import Json, cut
+from refgrad.records.observed import Observed
 from refgrad.records.record import Record
 from refgrad.records.statuses import DISAGREE, FAILURES, KNOWN, STATUSES
 
@@ -59,6 +60,7 @@ class Result(Record):
     where: str = ""  # file and line of the test that judged it
     wrong: int = 0  # how many elements make it a disagreement
     shrunk: bool = False  # whether its case was made from a larger one that failed, by shrinking
+    observed: Observed | None = None  # the framework's numbers around the first wrong node
     asked: CaseRecord | None = None
 
     @property
@@ -124,6 +126,7 @@ class Result(Record):
         rare = {
             "worst_elements": [e.to_dict() for e in self.worst_elements], "script": self.script, "again": self.again,
             "where": self.where, "wrong": self.wrong, "shrunk": self.shrunk,
+            "observed": None if self.observed is None else self.observed.to_dict(),
         }  # fmt: skip
         return line | {key: value for key, value in rare.items() if value}
 
@@ -168,6 +171,9 @@ class Result(Record):
             where=fields.text(data, "where", ""),
             wrong=fields.count(data, "wrong", 0),
             shrunk=data.get("shrunk") is True,
+            observed=Observed.read(fields.obj(data, "observed"))
+            if data.get("observed") is not None
+            else None,
         )
 
 

@@ -63,6 +63,8 @@ def shares(run: Run, *, apart: bool = False) -> tuple[Share, ...]:
     """
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for r in run.programs:
+        if r.shrunk:
+            continue  # made from a case that is counted
         groups[r.device, r.dtype, r.mode if apart else group_of(r.mode)].append(r)
     return tuple(_share(*key, groups[key]) for key in sorted(groups, key=lambda key: order(*key)))
 

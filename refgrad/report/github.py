@@ -8,11 +8,12 @@ from __future__ import annotations
 import html
 import re
 
-from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import Against
-from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares
-from refgrad.report.text import brief, cut, one_line, several
+from refgrad.report.findings import Finding, findings
+from refgrad.report.imprecise import imprecise, sentence
+from refgrad.report.text import brief, cut, one_line
 from refgrad.report.verdict import PASS, verdict
 
 MOST = 9  # GitHub shows ten annotations of a step and drops the others without a word: the tenth says how many there are
@@ -23,7 +24,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~:@]")
 def commands(run: Run) -> list[str]:
     """Workflow commands, one a line: a finding each, at most nine, then how many more there are."""
     said = verdict(run)
-    found = [(_title(c), _message(c), c.smallest.where) for c in clusters(run)]
+    found = [(f.name, _message(f), f.where) for f in findings(run)]
     found += [(f"crash of {c.item}", c.reason, "") for c in run.crashes]
     if not found and said.exit != PASS:
         found = [(f"refgrad: exit {said.exit}", "\n".join([said.sentence, *said.notes]), "")]
@@ -33,13 +34,9 @@ def commands(run: Run) -> list[str]:
     return lines
 
 
-def _title(c: Cluster) -> str:
-    return f"{c.status}: {c.title}, {c.dtype} {c.device} {c.mode}"
-
-
-def _message(c: Cluster) -> str:
-    r = c.smallest
-    return f"{r.text}\n{several(c.cases, 'case')}; again: {r.again or f'refgrad repro of case {r.id}'}"
+def _message(f: Finding) -> str:
+    r = f.smallest
+    return f"{f.extent}: {r.text}\nagain: {r.again or f'refgrad repro of case {r.id}'}"
 
 
 def _command(title: str, message: str, where: str = "") -> str:
@@ -69,25 +66,25 @@ def summary(run: Run, against: Against | None = None) -> str:
     if against is not None:
         lines += [f"Against the baseline: {markdown(against.sentence)}.", ""]
     lines += [" · ".join(f"{markdown(name)}: {markdown(value)}" for name, value in said.proof), ""]
-    found = clusters(run)
+    found = findings(run)
     if found:
-        lines += [
-            "| status | first wrong op | dtype | device | mode | cases | smallest | what |",
-            "|---|---|---|---|---|---:|---|---|",
-        ]
+        lines += ["| finding | how far | smallest case | what |", "|---|---|---|---|"]
+    lost = imprecise(run)
     tail = [
+        *(["", f"Imprecise: {markdown(sentence(lost))}."] if lost else []),
         "",
-        "| device | dtype | mode | agree | wrong | error | known | open |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
+        "| device | dtype | mode | agree | wrong | error | imprecise | known | open |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for s in shares(run):
         open_ = s.of(UNDECIDED) + s.of(UNSUPPORTED)
-        tally = [brief(n) for n in (s.of(AGREE), s.of(DISAGREE), s.of(ERROR), s.of(KNOWN), open_)]
+        tally = [*(brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN)), brief(open_)]
         tail.append("| " + " | ".join([*map(_cell, (s.device, s.dtype, s.mode)), *tally]) + " |")
+    tail += [f"\n> {markdown(remark)}" for remark in said.remarks]
     room = ROOM - 200 - _size(lines)
     shown: list[str] = []
-    for c in found:
-        cells = (c.status, c.title, c.dtype, c.device, c.mode, brief(c.cases), c.smallest.id, c.smallest.text)
+    for f in found:
+        cells = (f.name, f.extent, f.smallest.id, f.smallest.text)
         row = "| " + " | ".join(map(_cell, cells)) + " |"
         room -= _size([row])
         if room < 0:

@@ -7,15 +7,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
-from refgrad.records import DISAGREE, KNOWN, Run, severity
+from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Run, severity
+from refgrad.report.blame import END_TO_END, OR, Blame
 from refgrad.report.groups import group_of, order
 from refgrad.report.text import short
 
-SYMBOLS = {"wrong": "✗", "near": "▲", "mid": "●", "low": "○"}
+SYMBOLS = {"wrong": "✗", "imprecise": "≈", "near": "▲", "mid": "●", "low": "○"}
 LEGEND = (
     ("low", "○", "at most a tenth of the bound"),
     ("mid", "●", "up to half of the bound"),
     ("near", "▲", "up to the whole bound"),
+    ("imprecise", "≈", "beyond the bound, and rounding explains it"),
     ("wrong", "✗", "beyond the bound, or first wrong"),
 )
 
@@ -67,25 +69,31 @@ def heat_map(run: Run) -> HeatMap:
     """The heat map of a run; an op stands there only with elements that were compared, or as a first wrong one."""
     elements: dict[tuple[str, tuple[str, str, str]], int] = defaultdict(int)
     worst: dict[tuple[str, tuple[str, str, str]], float] = defaultdict(float)
+    blame, explained = Blame(run.results), set()
     for r in run.results:
         column = (r.device, r.dtype, group_of(r.mode))
+        guilty = set(blame.op(r).split(OR)) - {""} if r.status == DISAGREE else set()
+        suspects = (
+            r.ops if r.mode in END_TO_END else r.op.split(OR)
+        )  # an end-to-end result is filed under the output
+        cleared = set(suspects) - guilty if r.status == DISAGREE else set()
         for op, (_, compared, ratio) in r.ops.items():
             elements[op, column] += compared
-            if r.status == KNOWN and not ratio <= 1:
-                continue  # recorded in deviations.toml: it has its own section
-            worst[op, column] = max(worst[op, column], severity(ratio))
-        if r.status == DISAGREE and r.first_wrong is not None:
-            for op in r.first_wrong[1].split(" or "):
-                elements[op, column] += 0
-                if worst[op, column] <= 1:
-                    worst[op, column] = (
-                        math.nan
-                    )  # wrong, though not by a number: a shape, a dtype, a missing gradient
+            if ratio <= 1 or (r.status not in (KNOWN, IMPRECISE) and op not in cleared):
+                worst[op, column] = max(worst[op, column], severity(ratio))
+            elif r.status == IMPRECISE:
+                explained.add((op, column))
+        for op in guilty:
+            elements[op, column] += 0
+            if worst[op, column] <= 1:
+                worst[op, column] = (
+                    math.nan
+                )  # wrong, though not by a number of this op: a shape, a missing gradient
     columns = tuple(sorted({column for _, column in elements}, key=lambda column: order(*column)))
     rows = []
     for op in sorted({op for op, _ in elements}, key=lambda name: (name.lower(), name)):
         cells = tuple(
-            _cell(worst[op, c], elements[op, c])
+            _cell(worst[op, c], elements[op, c], (op, c) in explained)
             if (op, c) in elements and (elements[op, c] or not worst[op, c] <= 1)
             else None
             for c in columns
@@ -98,6 +106,8 @@ def heat_map(run: Run) -> HeatMap:
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-def _cell(ratio: float, compared: int) -> Cell:
+def _cell(ratio: float, compared: int, explained: bool) -> Cell:
     level = "low" if ratio <= 0.1 else "mid" if ratio <= 0.5 else "near" if ratio <= 1 else "wrong"
+    if explained and level != "wrong":
+        return Cell("imprecise", "", compared)
     return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), compared)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +16,15 @@ from refgrad.errors import RefgradError
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report import text as words
 from refgrad.report.baseline import Against
-from refgrad.report.clusters import Cluster, clusters, term
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
-from refgrad.report.figure import Figure, figure
+from refgrad.report.failing import FailingCase, failing_case
 from refgrad.report.files import RESULTS, write_whole
+from refgrad.report.findings import Finding, findings, term
 from refgrad.report.heat import LEGEND, heat_map
 from refgrad.report.histogram import histograms
+from refgrad.report.imprecise import imprecise
+from refgrad.report.items import items
 from refgrad.report.payload import payload
 from refgrad.report.power import sheets
 from refgrad.report.textbook import tally, textbook
@@ -41,39 +42,35 @@ SYMBOLS = {
     UNDECIDED: "?",
     UNSUPPORTED: "–",
 }
-MOST_IN_FULL = 40  # clusters with figure, script and case
+MOST_IN_FULL = 40  # findings with figure, script and case
 ROOM = 300_000  # characters of scripts and cases in the page
-MOST_SCRIPT, MOST_CASE = 24_000, 48_000
-MOST_LISTED = 400  # clusters without
+MOST_LISTED = 400  # findings without
 MOST_CRASHES = 200
 MOST_DIFFERENCES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A cluster shown in full."""
+class Shown:
+    """A finding shown in full, by its smallest case."""
 
-    cluster: Cluster
-    figure: Figure | None
-    script: str
-    case_link: str  # data: address of the case file; empty where it is too large to travel
-    case_name: str
+    finding: Finding
+    case: FailingCase
     others: tuple[str, ...]
 
 
 def render(run: Run, against: Against | None = None) -> str:
     """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
     environment = _environment()
-    style, code = _asset("style.css") + STYLE, _asset("table.js")
-    found = clusters(run)
-    full, lessons = findings(found), textbook(run)
+    style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
+    found = findings(run)
+    full, lessons = in_full(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
-        findings=full, clusters=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
+        shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), news=run.news,
-        sheets=sheets(run),
-        payload=payload(run), statuses=STATUSES, symbols=SYMBOLS, textbook=lessons, lesson_tally=tally(lessons),
+        shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
+        payload=payload(run), imprecise=imprecise(run), items=items(run), news=run.news, statuses=STATUSES, symbols=SYMBOLS,
+        textbook=lessons, lesson_tally=tally(lessons),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip
 
@@ -83,30 +80,22 @@ def write(run: Run, path: str | Path, against: Against | None = None) -> None:
     write_whole(path, render(run, against))
 
 
-def findings(found: Sequence[Cluster]) -> tuple[Finding, ...]:
-    """The clusters that are shown in full: from the smallest case on, as many as there is room for."""
-    full: list[Finding] = []
+def in_full(found: Sequence[Finding]) -> tuple[Shown, ...]:
+    """The findings that are shown in full: from the first on, as many as there is room for."""
+    full: list[Shown] = []
+    anchors: set[str] = set()
     room = ROOM
-    for c in found[:MOST_IN_FULL]:
-        r = c.smallest
-        script = r.script if len(r.script) <= MOST_SCRIPT else ""
-        case = json.dumps(r.case, ensure_ascii=False, separators=(",", ":")) if r.case else ""
-        link = (
-            "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
-        )
-        link = link if len(link) <= MOST_CASE else ""
-        picture = figure(r)
-        room -= len(script) + len(link) + 4000 + 400 * (len(picture.nodes) if picture else 0)
+    for f in found[:MOST_IN_FULL]:
+        case = failing_case(f.smallest)
+        room -= case.size
         if room < 0 and full:
             break
-        others = tuple(dict.fromkeys(o.id for o in c.results if o.id != r.id))
-        full.append(Finding(c, picture, script, link, f"case-{_file_name(r.id)}.json", others[:24]))
+        while case.anchor in anchors:  # the same case in the same mode under two findings
+            case = replace(case, anchor=case.anchor + "-again")
+        anchors.add(case.anchor)
+        others = tuple(dict.fromkeys(o.id for o in f.results if o.id != f.smallest.id))
+        full.append(Shown(f, case, others[:24]))
     return tuple(full)
-
-
-def _file_name(name: str) -> str:
-    """A name that means a file and nothing else to a shell."""
-    return "".join(ch for ch in name if ch.isascii() and (ch.isalnum() or ch in "-_")) or "unnamed"
 
 
 def _environment() -> Environment:
@@ -124,7 +113,12 @@ def _environment() -> Environment:
         "short": words.short, "exact": words.exact, "count": words.count, "brief": words.brief, "several": words.several,
         "place": words.place, "cut": words.cut, "one_line": words.one_line, "query": _query,
     }  # fmt: skip
-    environment.globals |= {"percent": words.percent, "term": term, "data": RESULTS}
+    environment.globals |= {
+        "percent": words.percent,
+        "most_listed": MOST_LISTED,
+        "term": term,
+        "data": RESULTS,
+    }
     return environment
 
 

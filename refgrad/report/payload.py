@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refgrad.records import AGREE, STATUSES, Result, Run, severity
+from refgrad.report.blame import Blame
 from refgrad.report.text import cut, one_line, pattern
 
 ALL = 6000  # up to so many results stand one by one
@@ -49,11 +50,12 @@ def payload(run: Run) -> Payload:
     """The rows of the table, failures first."""
     ranked = sorted(run.results, key=lambda r: (STATUSES.index(r.status), r.order))
     room = len(ranked) if len(ranked) <= ALL else SINGLE
+    blame = Blame(run.results)
     apart = [r for r in ranked if room == len(ranked) or r.status != AGREE][:room]
     chosen = set(map(id, apart))
     rest = [r for r in ranked if id(r) not in chosen]
-    lines = [_one(r) for r in apart]
-    together = _together(rest, lambda r: _name(r.op))
+    lines = [_one(r, blame.op(r) if r.failed else r.op) for r in apart]
+    together = _together(rest, lambda r: _name(blame.op(r) if r.failed else r.op))
     if len(together) > GROUPS:
         together = _together(rest, lambda _: "")
     lines += together
@@ -65,8 +67,8 @@ def _name(op: str) -> str:
     return one_line(op).replace('"', " ")
 
 
-def _one(r: Result) -> Line:
-    words = (r.status, _name(r.op), r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
+def _one(r: Result, op: str) -> Line:
+    words = (r.status, _name(op), r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
     return Line(words, 1, r.elements, *_error(r), r.id)
 
 

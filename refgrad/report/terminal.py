@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from typing import Any, TextIO
 
-from refgrad.records import AGREE, DISAGREE, ERROR, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.baseline import SAME, Against
-from refgrad.report.clusters import Cluster, clusters
 from refgrad.report.coverage import shares, unjudged
 from refgrad.report.deviations import known
+from refgrad.report.findings import Finding, findings
+from refgrad.report.imprecise import imprecise, sentence
+from refgrad.report.matrix import Matrix
 from refgrad.report.news import by_kind
 from refgrad.report.power import totals, weakest
 from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
@@ -18,7 +21,8 @@ from refgrad.report.textbook import FLAGGED, textbook
 from refgrad.report.verdict import FAIL, PASS, verdict
 
 WIDTH = 80
-MOST = 8  # clusters, and reasons
+MOST_COLUMNS = 4  # of a finding's matrix; as many as fit
+MOST = 8  # findings, and reasons
 _HANGING: dict[str, Any] = {"subsequent_indent": " " * 10, "max_lines": 4, "placeholder": " ..."}
 _SAID = {DISAGREE: "wrong", FLAGGED: "with a remark"}  # as the table above and the page say it
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
@@ -35,31 +39,37 @@ def wants_color(stream: TextIO | None) -> bool:
 
 
 def table(run: Run, color: bool = False, against: Against | None = None) -> str:
-    """The end of a run in text: what was judged, the failures by cluster, what was not judged, the verdict."""
+    """The end of a run in text: what was judged, the findings, what was not judged, the verdict."""
 
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color else text
 
     said = verdict(run)
     lines = [*_judged(run), ""]
-    found = clusters(run)
-    for c in found[:MOST]:
-        lines += [paint(_headline(c), _RED), *_detail(c)]
+    found = findings(run)
+    for f in found[:MOST]:
+        lines += [paint(line, _RED) for line in _headline(f)] + _detail(f)
     if len(found) > MOST:
-        lines.append(f"... and {len(found) - MOST} more clusters; the HTML report shows them all")
+        lines += _wrapped(
+            f"... and {len(found) - MOST} more, which the HTML report shows: {_names(found[MOST:])}",
+            max_lines=3,
+            placeholder=" ...",
+        )
     for crash in run.crashes[:MOST]:
         lines.append(paint(cut(f"crash  {one_line(crash.item)}: {one_line(crash.reason)}", WIDTH), _RED))
     if len(run.crashes) > MOST:
         lines.append(f"... and {len(run.crashes) - MOST} more crashes")
     if found or run.crashes:
         lines.append("")
+    lines += _imprecise(run)
     lines += _known(run)
     lines += _news(run)
     lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
     lines += _compared(against)
-    lines += [paint(line, _YELLOW) for note in said.notes for line in _wrapped(one_line(note), WIDTH)]
+    for note in (*said.remarks, *said.notes):
+        lines += [paint(line, _YELLOW) for line in _wrapped(one_line(note), WIDTH)]
     lines += _wrapped(
         " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
     )
@@ -77,15 +87,30 @@ def _wrapped(text: str, width: int = WIDTH, **options: Any) -> list[str]:
 
 
 def _judged(run: Run) -> list[str]:
-    titles = ("device", "dtype", "mode", "agree", "wrong", "error", "known", "open", "elem.", "worst")
-    form = "{:<6} {:<8} {:<18} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>7}"
-    lines = [form.format(*titles)]
-    for s in shares(run):
-        tally = [brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, KNOWN)]
+    """A row for each share; there is a column of imprecise results where there are any."""
+    rows = shares(run)
+    listed = {AGREE: "agree", DISAGREE: "wrong", ERROR: "error", IMPRECISE: "impr.", KNOWN: "known"}
+    if not any(s.of(IMPRECISE) for s in rows):
+        del listed[IMPRECISE]
+    width = 18 if len(listed) < 5 else 14  # of the mode: eighty columns in all
+    form = f"{{:<6}} {{:<8}} {{:<{width}}}" + " {:>5}" * (len(listed) + 2) + " {:>7}"
+    lines = [form.format("device", "dtype", "mode", *listed.values(), "open", "elem.", "worst")]
+    for s in rows:
+        tally = [brief(s.of(k)) for k in listed]
         tally.append(brief(s.of(UNDECIDED) + s.of(UNSUPPORTED)))
-        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, 18))]
+        names = [cut(one_line(n), w) for n, w in ((s.device, 6), (s.dtype, 8), (s.mode, width))]
         lines.append(form.format(*names, *tally, brief(s.elements), s.worst))
     return lines
+
+
+def _imprecise(run: Run) -> list[str]:
+    """One line: the ops that lose digits, the one with the fewest left first."""
+    rows = imprecise(run)
+    return (
+        [*_wrapped(f"imprecise {one_line(sentence(rows))}".replace(NARROW, ","), **_HANGING), ""]
+        if rows
+        else []
+    )
 
 
 def _known(run: Run) -> list[str]:
@@ -149,22 +174,44 @@ def _compared(against: Against | None) -> list[str]:
     return [*lines, ""]
 
 
-def _headline(c: Cluster) -> str:
-    where = f"{one_line(c.dtype)} {one_line(c.device)} {one_line(c.mode)}"
-    room = WIDTH - len(c.status) - len(where) - 20
-    cases = f"{brief(c.cases)} case" + ("s" if c.cases != 1 else "")
-    return cut(f"{c.status}  {cut(one_line(c.title), max(12, room))}  {where}  {cases}", WIDTH)
+def _headline(f: Finding) -> list[str]:
+    return _wrapped(
+        f"{f.name}: {f.extent}".replace(NARROW, ","),
+        subsequent_indent="    ",
+        max_lines=2,
+        placeholder=" ...",
+    )
 
 
-def _detail(c: Cluster) -> list[str]:
-    r = c.smallest
+def _detail(f: Finding) -> list[str]:
+    r = f.smallest
     text = one_line(r.text)
     lines = _wrapped(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
-    size = f" ({len(r.nodes)} nodes)" if r.nodes else ""
-    return [
-        "    " + line
-        for line in [*lines, cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}{size}", WIDTH - 4)]
+    size = f" ({several(len(r.nodes), 'node')})" if r.nodes else ""
+    lines.append(
+        cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}, {one_line(r.mode)}{size}", WIDTH - 4)
+    )
+    return ["    " + line for line in [*lines, *_matrix(f.matrix.grouped)]]
+
+
+def _matrix(m: Matrix) -> list[str]:
+    """Failing results of those judged, modes by dtypes; nothing where the headline says all of it."""
+    if sum(c is not None for _, cells in m.rows for c in cells) < 2:
+        return []
+    one_device = len(m.devices) == 1
+    heads = [
+        one_line(dtype if one_device else f"{device} {dtype}") for device, dtype in m.columns[:MOST_COLUMNS]
     ]
+    form = "{:<14}" + " {:>13}" * len(heads)
+    lines = [form.format("", *(cut(head, 13) for head in heads)).rstrip()]
+    for mode, cells in m.rows:
+        told = ["" if c is None else str(c) for c in cells[:MOST_COLUMNS]]
+        lines.append(form.format(cut(one_line(mode), 14), *told).rstrip())
+    return lines
+
+
+def _names(found: Sequence[Finding]) -> str:
+    return ", ".join(f.name for f in found)
 
 
 def _not_judged(run: Run) -> list[str]:

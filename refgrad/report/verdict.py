@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refgrad.records import DISAGREE, ERROR, IMPRECISE, KNOWN, Result, Run
+from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result, Run
+from refgrad.report.findings import Finding, findings
+from refgrad.report.items import items, judged_cases
 from refgrad.report.power import FEW, missed, powers, totals
 from refgrad.report.text import brief, count, cut, one_line, several, short
 
@@ -19,9 +20,10 @@ class Conclusion:
 
     exit: int
     sentence: str
-    notes: tuple[
+    notes: tuple[str, ...]  # what a reader must not overlook: the run is partial, it proved nothing ...
+    remarks: tuple[
         str, ...
-    ]  # what a reader must not overlook: the run is partial, planted errors went unseen ...
+    ]  # what stands below the failures: planted errors that went unseen, and were not required to be caught
     proof: tuple[tuple[str, str], ...]  # what was done, and how much of it
 
 
@@ -58,21 +60,28 @@ def _wanting(run: Run) -> bool:
 def verdict(run: Run) -> Conclusion:
     """The verdict in words."""
     code = exit_code(run)
-    return Conclusion(code, _sentence(run, code), tuple(_notes(run, code)), tuple(_proof(run)))
+    return Conclusion(
+        code, _sentence(run, code), tuple(_notes(run, code)), tuple(_remarks(run, code)), tuple(_proof(run))
+    )
 
 
 def _sentence(run: Run, code: int) -> str:
     failed = failing(run)
     if code == FAIL and (run.crashes or failed):
-        tally = Counter(r.status for r in failed)
-        cases = len({r.id for r in failed if r.status == DISAGREE})
+        found = findings(run if run.fails is None else replace(run, results=tuple(failed), fails=None))
         parts = []
-        if tally[DISAGREE]:
-            parts.append(f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative")
-        if tally[ERROR]:
-            parts.append(f"{several(tally[ERROR], 'result')} could not be judged because of an error")
-        if tally[IMPRECISE]:
-            parts.append(f"{several(tally[IMPRECISE], 'result')} lost digits that the dtype has")
+        for status in dict.fromkeys(f.status for f in found):  # what the first finding is comes first
+            alike = [f for f in found if f.status == status]
+            if status == DISAGREE:
+                cases = len({r.id for f in alike for r in f.counted})
+                said = f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
+            else:
+                results = sum(len(f.counted) for f in alike)
+                said = f"{several(results, 'result')} could not be judged because of an error, at"
+            parts.append(f"{said} {_titles(alike)}")
+        lost = sum(r.status == IMPRECISE for r in failed)
+        if lost:
+            parts.append(f"{several(lost, 'result')} lost digits that the dtype has")
         if run.crashes:
             parts.append(f"{several(len(run.crashes), 'test item')} crashed")
         text = "; ".join(parts)
@@ -97,6 +106,12 @@ def _sentence(run: Run, code: int) -> str:
     return "Every gradient that was judged agrees with the derivative."
 
 
+def _titles(found: Sequence[Finding]) -> str:
+    """What is at fault, the first few by name, in the order of the findings."""
+    shown = ", ".join(cut(one_line(f.title), 60) for f in found[:4])
+    return shown + (f" and {count(len(found) - 4)} more" if len(found) > 4 else "")
+
+
 def _notes(run: Run, code: int) -> list[str]:
     notes = []
     notes += [f"Required and missing: {why}." for _, why in run.header.missing]
@@ -105,7 +120,8 @@ def _notes(run: Run, code: int) -> list[str]:
     if run.running:
         cases = [f"{c.id} ({c.item})" for c in run.running]
         notes.append(f"Without a verdict, for they were being judged when the run ended: {_some(cases)}.")
-    notes += _blindness(run)
+    if code == NOTHING:
+        notes += _missed(run)
     if run.end is not None and run.end.exit != code and run.fails is None:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
@@ -136,30 +152,45 @@ def _some(names: Sequence[str]) -> str:
     return shown + (f" and {count(len(names) - 6)} more" if len(names) > 6 else "")
 
 
-def _blindness(run: Run) -> list[str]:
-    """What the planted errors say against the run."""
+def _missed(run: Run) -> list[str]:
+    """The planted errors that had to be caught and were not."""
     below = missed(run)
-    if below:
-        more = f", and {len(below) - 4} more" if len(below) > 4 else ""
-        return [
-            f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."
-        ]
-    notes = []
+    if not below:
+        return []
+    more = f", and {len(below) - 4} more" if len(below) > 4 else ""
+    return [
+        f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."
+    ]
+
+
+def _remarks(run: Run, code: int) -> list[str]:
+    """Cases that were not judged, and what else the planted errors say against the run."""
+    remarks = []
+    short = items(run).short
+    if short:
+        names = _some([f"{i.item} ({count(i.unjudged)} of {count(i.judged + i.unjudged)})" for i in short])
+        unjudged = sum(i.unjudged for i in short)
+        remarks.append(
+            f"{several(unjudged, 'case')} that the run was to judge {'was' if unjudged == 1 else 'were'} not judged: {names}."
+        )
+    if missed(run):
+        return [*remarks, *([] if code == NOTHING else _missed(run))]
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
-        notes.append(f"{several(unseen, 'planted error')} went unseen; see the audit below.")
+        remarks.append(f"{several(unseen, 'planted error')} went unseen; the audit says which.")
     kinds = [p for p in powers(run) if p.required is not None]
     few = sum(p.state == FEW for p in kinds)
     if few:
-        notes.append(
+        remarks.append(
             f"Too few errors were planted to judge {few} of {several(len(kinds), 'kind')}; a longer run plants more."
         )
-    return notes
+    return remarks
 
 
 def _proof(run: Run) -> list[tuple[str, str]]:
+    judged, asked = judged_cases(run)
     proof = [
-        ("cases", count(run.cases)),
+        ("cases judged", count(judged) if judged == asked else f"{count(judged)} of {count(asked)}"),
         ("results", count(len(run.results))),
     ]
     programs = sum(r.elements for r in run.programs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refgrad.quiet import quiet
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.attribution import attribute
 from refgrad.testing.audit import Audit
 from refgrad.testing.case import Case
 from refgrad.testing.check import check_jvp, check_vjp
@@ -22,9 +23,9 @@ def judge(
 ) -> list[Verdict]:
     """All verdicts on one observation: value, reverse and forward mode node by node.
 
-    Then, for a case of order 1, both modes from end to end; for one of order 2 the framework's further modes. With an audit,
-    errors are planted in the observation, and the audit counts what these judges would have caught. Without ``end_to_end``
-    the verdicts node by node are all there is.
+    Then, for a case of order 1, both modes from end to end, where a disagreement names the op that is found wrong node by node; for
+    one of order 2 the framework's further modes. With an audit, errors are planted in the observation, and the audit counts what these
+    judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is.
     """
     with quiet():
         anchored = Anchored(case, seen)
@@ -40,6 +41,7 @@ def judge(
             _followed(whole_case.reverse(), verdicts[1]),
             _followed(whole_case.forward(), verdicts[2]),
         ]
+        attribute(verdicts)
         if audit is not None:
             audit.plant(anchored, whole_case)
         return verdicts

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import ArgumentError, ResultsWriteError
 
 
 @contextlib.contextmanager
 def alone(folder: str | Path) -> Iterator[None]:
     """Hold a folder, and make it where it is not there. The system gives it back when the process ends, however it ends.
 
-    Raises ResultsWriteError where the folder cannot be made, and where another run holds it.
+    Raises ArgumentError for a folder that is a file and for one that another run holds, ResultsWriteError where it cannot be made.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise ResultsWriteError(f"{folder}: is a file; the name of a folder is expected")
+        raise ArgumentError(f"{folder}: is a file; the name of a folder is expected")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,7 +38,7 @@ def alone(folder: str | Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             why = "another run writes its results there; wait for its end, or name another folder"
-            raise ResultsWriteError(f"{folder}: {why}") from None
+            raise ArgumentError(f"{folder}: {why}") from None
         except OSError:  # a file system without locks
             pass
         yield

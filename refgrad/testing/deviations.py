@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
+from refgrad.testing.attribution import attribute
 from refgrad.testing.case import Case
 from refgrad.testing.modes import BASE
 from refgrad.testing.narrowing import Narrowing
@@ -91,7 +92,13 @@ def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Sett
                 _covering(v, ops, at, deviations, setting)
                 for ops, at in zip(v.accused, v.against, strict=True)
             ]
-            v.known = ", ".join(dict.fromkeys(n for names in found for n in names)) if all(found) else ""
+            if all(found):
+                v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
+            elif v.accuse is not None:
+                v.accuse(
+                    next(k for k, names in enumerate(found) if not names)
+                )  # what is known does not fail the run
+    attribute(verdicts)  # from end to end, by what the verdicts node by node name now
     _repeated({v.mode: v for v in verdicts})
 
 

@@ -66,29 +66,37 @@ def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
             modes.unavailable.get(mode, modes.unavailable.get(REVERSE_OF_REVERSE, "not asked"))
         )
     seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
-    output = case.graph.outputs[0]
     if mode in (FUNC_JVP, PUSHED):
         extreme = mode == PUSHED and any(
             without_second(anchored, name).any() for name in modes.names
         )  # by way of a second derivative
-        if answer[0] is None or seen.tangents[output] is None or extreme:
+        if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
             return _tally(anchored, mode).verdict()
+        judge = Transposed if mode == PUSHED else Anchored
+        verdict = judge(case, answered(anchored, modes, mode)).forward()
+    else:
+        verdict = Anchored(case, answered(anchored, modes, mode)).reverse()
+    return _renamed(verdict, mode)
+
+
+def answered(anchored: Anchored, modes: Modes, mode: str) -> Observation:
+    """The observation with this mode's answer in the place of the first way's tangent or gradients."""
+    seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
+    output = case.graph.outputs[0]
+    if mode in (FUNC_JVP, PUSHED):
         tangents = [*seen.tangents]
         tangents[output] = answer[0]
-        judge = Transposed if mode == PUSHED else Anchored
-        verdict = judge(case, replace(seen, tangents=tangents, unavailable={})).forward()
-    else:
-        cotangents = [*seen.cotangents]
-        cotangents[output] = np.asarray(case.cotangent, float)
-        for name, x_bar in zip(modes.names, answer, strict=True):
-            k = case.graph.inputs[name]
-            cotangents[k] = (
-                seen.cotangents[k]
-                if x_bar is None and seen.cotangents[k] is None
-                else or_zeros(x_bar, case.inputs[name])
-            )
-        verdict = Anchored(case, replace(seen, cotangents=cotangents, parts={}, unavailable={})).reverse()
-    return _renamed(verdict, mode)
+        return replace(seen, tangents=tangents, unavailable={})
+    cotangents = [*seen.cotangents]
+    cotangents[output] = np.asarray(case.cotangent, float)
+    for name, x_bar in zip(modes.names, answer, strict=True):
+        k = case.graph.inputs[name]
+        cotangents[k] = (
+            seen.cotangents[k]
+            if x_bar is None and seen.cotangents[k] is None
+            else or_zeros(x_bar, case.inputs[name])
+        )
+    return replace(seen, cotangents=cotangents, parts={}, unavailable={})
 
 
 class Transposed(Anchored):

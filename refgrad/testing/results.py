@@ -24,6 +24,8 @@ from refgrad.records import (
 )
 from refgrad.testing import running
 from refgrad.testing.case import Case
+from refgrad.testing.fallback import fallback
+from refgrad.testing.observed import observed
 from refgrad.testing.running import Left
 from refgrad.testing.verdict import Verdict
 
@@ -126,16 +128,22 @@ def now() -> str:
 
 
 def results_of(
-    case: Case, verdicts: Iterable[Verdict], script: Callable[[Verdict], str] | None = None
+    case: Case,
+    verdicts: Iterable[Verdict],
+    script: Callable[[Verdict], str] | None = None,
+    shrunk: bool = False,
 ) -> list[Record]:
     """The verdicts on one case as records, before them the case where one of them is not agreement.
 
-    ``script`` writes the program that shows a failure without refgrad.
+    ``script`` writes the program that shows a failure without refgrad; ``shrunk`` says that the case was made while shrinking. With a
+    failure travels what the framework said around the first wrong node.
     """
     results: list[Record] = [
         replace(
             result_of(case.id, case.family, case.dtype, case.device, v),
             script=script(v) if script and v.status in FAILURES else "",
+            observed=observed(case, v.seen, v) if v.failed and v.seen is not None else None,
+            shrunk=shrunk,
         )
         for v in verdicts
     ]
@@ -176,9 +184,12 @@ def died_over(case: Left) -> list[Record]:
     what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
     reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
     family, dtype, device = (str(case.case.get(key, "")) for key in ("family", "dtype", "device"))
+    record = CaseRecord.of(case.id, case.case)
+    why = "the process that asked torch hung" if case.overdue else "the process that asked torch died"
+    script = fallback(case.id, record.content, f"value, {dtype} on {device}", why)
     return [
-        CaseRecord.of(case.id, case.case),
-        Result(case.id, family, dtype, device, "value", ERROR, reason=reason, message=trace),
+        record,
+        Result(case.id, family, dtype, device, "value", ERROR, reason=reason, message=trace, script=script),
     ]
 
 

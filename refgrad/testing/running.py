@@ -53,16 +53,20 @@ class Running:
     """The file of one process. ``limit`` is the time a case may take, in seconds; None for any.
 
     A case past its limit is interrupted (CaseTimeout). One that does not answer for as long again, or for GRACE where that is longer,
-    because it hangs in compiled code, ends its process; the file and the traceback stay behind.
+    because it hangs in compiled code, ends its process; the file and the traceback stay behind. Raises ResultsWriteError where there is
+    no room for them.
     """
 
     def __init__(self, results: str | Path, worker: str = "main", limit: float | None = None) -> None:
         self.worker, self.limit = worker, limit
         here = folder(results)
-        here.mkdir(parents=True, exist_ok=True)
         self._path, self._trace_path = here / f"{os.getpid()}.json", here / f"{os.getpid()}.trace"
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        self._trace = self._trace_path.open("w", encoding="utf-8")
+        try:
+            here.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            self._trace = self._trace_path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
         self._until = 0.0  # when a process that does not move on will be ended
         self._listened = faulthandler.is_enabled()
         faulthandler.enable(file=self._trace)

@@ -1,4 +1,4 @@
-"""One conformance item: many cases of a family in one dtype on one device, examined and recorded as they come."""
+"""One conformance item: many cases of a family in one dtype on one device, judged and recorded as they come; then failing ones shrink."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from refgrad.testing.observation import Observation
 from refgrad.testing.results import ResultsFile, results_of
 from refgrad.testing.running import CaseTimeout, Running
 from refgrad.testing.setting import Setting
-from refgrad.testing.source import Source
+from refgrad.testing.shrinking import Budget, Draw, Failure, Shrinker
+from refgrad.testing.source import Source, StopDrawing
 from refgrad.testing.verdict import ERROR, Verdict
+
+DRAWN_FOR_ONE = (
+    2  # how often Hypothesis may draw for each case wanted: of its draws, about one in eight is a repetition
+)
 
 Observe = Callable[[Case], Observation]
 Family = Callable[[Source, str], Case]
@@ -35,11 +40,33 @@ def examine(
     try:
         seen = observe(case)
         verdicts = judge(case, seen, audit)
+        for v in verdicts:
+            v.seen = seen if v.evidence is not None else None
         mark(verdicts, deviations, Setting(case, seen))
         return verdicts
     except Exception as error:
         trace = traceback.format_exc(limit=-3)
         return [Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What became of the cases of one item.
+
+    drawn      cases drawn, those included that were drawn before
+    judged     different cases with a verdict
+    unjudged   cases that were asked for and have none
+    shrunk     faults (an op in a mode) of which the smallest case was looked for
+    unshrunk   faults for which no time was left; the cases that show them are recorded as they were drawn
+    why        why cases were not judged and faults not shrunk; empty where there are none
+    """
+
+    drawn: int
+    judged: int
+    unjudged: int
+    shrunk: int
+    unshrunk: int
+    why: str
 
 
 @dataclass
@@ -52,6 +79,7 @@ class Item:
     block: int
     examples: int
     seed: int
+    count: Count | None = None  # of a ``run`` that came to its end
 
     @property
     def name(self) -> str:
@@ -66,85 +94,152 @@ class Item:
         deviations: Sequence[Deviation] = (),
         running: Running | None = None,
         script: Script | None = None,
-    ) -> int:
-        """Examine ``examples`` cases; returns how many. Raises GradientMismatch with the smallest failing case.
+        budget: Budget | None = None,
+    ) -> Count:
+        """Examine ``examples`` cases, whatever fails among them; returns what became of them and keeps it in ``count``.
 
-        Hypothesis draws and shrinks. The first failing case is written at once, the smallest when shrinking has ended. A case past
-        its time is an error that is not shrunk: the next one follows. Every so many cases are audited, and the counts written at
-        the end. Raises ResultsWriteError where a verdict cannot be written.
+        Every verdict is written as soon as it is known. Then the failing cases are shrunk, one for each fault, within a budget; the
+        smallest ones are written and marked as shrunk. A case past its time is an error that is not shrunk. Every so many cases are
+        audited, and the counts are written at the end.
+
+        Raises GradientMismatch with the first failing verdict, ResultsWriteError where a verdict cannot be written.
         """
-        import hypothesis
-        from hypothesis import HealthCheck, Phase
+        from refgrad.testing.strategies import each
 
-        from refgrad.testing.strategies import cases
+        def draw(body: Callable[[Case], None], shrink: bool = True) -> None:
+            most, seed = DRAWN_FOR_ONE * self.examples, self.seed * 1_000_003 + self.block
+            each(draw_case, self.dtype, most, seed, lambda case: body(case.on(self.device)), shrink)
 
-        seen: set[str] = set()
-        failing: list[tuple[Case, list[Verdict]]] = []
-        stopped: list[ResultsWriteError] = []
-        overdue: list[Verdict] = []
-        audit = Audit()
-
-        def body(case: Case) -> None:
-            case = case.on(self.device)
-            if stopped or (case.id in seen and not failing):
-                return  # Hypothesis repeats itself now and then
-            sampled = (
-                not failing and len(seen) % EVERY == 1
-            )  # not the very first, which Hypothesis makes as simple as can be
-            late = False
-            try:
-                with running.over(self.name, case) if running else nullcontext():
-                    verdicts = examine(case, observe, deviations, audit if sampled else None)
-            except CaseTimeout:
-                late, verdicts = True, [_overdue(running)]
-            except ResultsWriteError as error:  # not an exception for Hypothesis to shrink
-                stopped.append(error)
-                return
-            bad = [v for v in verdicts if v.failed]
-            if not failing or late:
-                seen.add(case.id)
-                try:
-                    write(results, case, verdicts, script)
-                except ResultsWriteError as error:
-                    stopped.append(error)
-                    return
-            if running:
-                running.judged()
-            if late:
-                overdue.extend(verdicts)
-            elif bad:
-                failing.append((case, verdicts))
-                raise GradientMismatch(bad[0].message or bad[0].reason, report=bad[0])
-
-        test = hypothesis.given(cases(draw_case, self.dtype))(body)
-        test = hypothesis.seed(self.seed * 1_000_003 + self.block)(test)
-        test = hypothesis.settings(
-            max_examples=self.examples, deadline=None, database=None, derandomize=False, print_blob=False, report_multiple_bugs=False,
-            phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
-        )(test)  # fmt: skip
+        block = _Block(self.name, self.examples, observe, results, deviations, running, script)
+        unwritten: ResultsWriteError | None = None
         try:
             with running.watched() if running else nullcontext():
-                test()
-        except GradientMismatch:
-            first, last = failing[0], failing[-1]
-            if last[0].id != first[0].id:
-                write(results, *last, script)
-            raise
+                draw(block.take, shrink=False)
+                failing = [v for failure in block.failures.values() for v in failure.failed]
+                shrunk, unshrunk = block.shrink(draw, budget or Budget())
+        except _Unwritten as stop:
+            unwritten = stop.error
         finally:
-            if not stopped:
-                results.write(*audit.records())
-        if stopped:
-            raise stopped[0]
-        if overdue:
-            raise GradientMismatch(overdue[0].reason, report=overdue[0])
-        return len(seen)
+            if unwritten is None:
+                results.write(*block.audit.records())
+        if unwritten is not None:
+            raise unwritten
+        self.count = block.count(shrunk, unshrunk)
+        if failing or block.overdue:
+            first = (failing or block.overdue)[0]
+            raise GradientMismatch(first.message or first.reason, report=first)
+        return self.count
+
+
+class _Unwritten(BaseException):
+    """A verdict cannot be written. No Exception: Hypothesis would take it for a failure of the case, and draw on."""
+
+    def __init__(self, error: ResultsWriteError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Block:
+    """The cases of one item while it runs: what was judged, what fails."""
+
+    def __init__(
+        self,
+        name: str,
+        wanted: int,
+        observe: Observe,
+        results: ResultsFile,
+        deviations: Sequence[Deviation],
+        running: Running | None,
+        script: Script | None,
+    ) -> None:
+        self.name, self.wanted, self.observe, self.results = name, wanted, observe, results
+        self.deviations, self.running, self.script = deviations, running, script
+        self.audit = Audit()
+        self.drawn = 0
+        self.sound: set[str] = set()  # ids of the cases without a failure to shrink
+        self.failures: dict[str, Failure] = {}  # by the id of the case
+        self.overdue: list[Verdict] = []  # of the cases past their time
+        self.judged = 0
+
+    def take(self, case: Case) -> None:
+        """Judge a case that was drawn, and record it. Hypothesis repeats itself now and then."""
+        self.drawn += 1
+        if case.id in self.sound or case.id in self.failures:
+            return
+        # The very first case, which Hypothesis makes as simple as can be, is not among those audited.
+        verdicts, late = self._examined(case, self.audit if self.seen % EVERY == 1 else None)
+        failure = Failure(case, verdicts)
+        self._write(failure)
+        self.overdue += verdicts if late else []
+        if failure.failed and not late:
+            self.failures[case.id] = failure
+        else:
+            self.sound.add(case.id)
+        if self.seen == self.wanted:
+            raise StopDrawing
+
+    @property
+    def seen(self) -> int:
+        """Different cases so far."""
+        return len(self.sound) + len(self.failures)
+
+    def shrink(self, draw: Draw, budget: Budget) -> tuple[int, int]:
+        """Record the smallest failing case of every fault; how many faults were shrunk, and for how many no time was left."""
+        drawn, self.judged = set(self.failures), self.seen - len(self.overdue)
+        shrinker = Shrinker(draw, lambda case: self._examined(case)[0], self.failures, self.sound, budget)
+        small, shrunk, unshrunk = shrinker.run()
+        if self.running:
+            self.running.judged()
+        for failure in small:
+            if failure.case.id not in drawn:
+                self._write(failure, shrunk=True)
+        return shrunk, unshrunk
+
+    def count(self, shrunk: int, unshrunk: int) -> Count:
+        """What became of the cases."""
+        short = self.wanted - self.judged - len(self.overdue)
+        limit = self.running.limit if self.running else None
+        why = [
+            f"{len(self.overdue)} without a verdict after {limit} s" if self.overdue else "",
+            f"{short} not there: {self.drawn} draws gave no more different cases" if short else "",
+            f"{unshrunk} faults not shrunk: the time for it was used up" if unshrunk else "",
+        ]
+        unjudged = len(self.overdue) + short
+        return Count(self.drawn, self.judged, unjudged, shrunk, unshrunk, "; ".join(filter(None, why)))
+
+    def _examined(self, case: Case, audit: Audit | None = None) -> tuple[list[Verdict], bool]:
+        """The verdicts on a case, and whether its time ran out."""
+        try:
+            with self.running.over(self.name, case) if self.running else nullcontext():
+                return examine(case, self.observe, self.deviations, audit), False
+        except CaseTimeout:
+            return [_overdue(self.running)], True
+        except ResultsWriteError as error:
+            raise _Unwritten(error) from error
+
+    def _write(self, failure: Failure, shrunk: bool = False) -> None:
+        try:
+            write(self.results, failure.case, failure.verdicts, self.script, shrunk=shrunk)
+        except ResultsWriteError as error:
+            raise _Unwritten(error) from error
+        if self.running:
+            self.running.judged()
 
 
 def _overdue(running: Running | None) -> Verdict:
     seconds = running.limit if running else None
-    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s")
+    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", again=False)
 
 
-def write(results: ResultsFile, case: Case, verdicts: list[Verdict], script: Script | None = None) -> None:
-    """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad."""
-    results.write(*results_of(case, verdicts, functools.partial(script, case) if script else None))
+def write(
+    results: ResultsFile,
+    case: Case,
+    verdicts: list[Verdict],
+    script: Script | None = None,
+    shrunk: bool = False,
+) -> None:
+    """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad.
+
+    ``shrunk`` says that the case was not drawn but made while shrinking.
+    """
+    results.write(*results_of(case, verdicts, functools.partial(script, case) if script else None, shrunk))

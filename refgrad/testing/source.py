@@ -25,6 +25,10 @@ class Source(Protocol):
         ...
 
 
+class StopDrawing(BaseException):
+    """Raised where no more cases are wanted. No Exception: Hypothesis would take it for a failure of the case."""
+
+
 class Seeded:
     """Choices from a seed alone."""
 

@@ -21,6 +21,11 @@ from refgrad.testing.verdict import (
 _LISTED = 10
 
 
+def place(node: int, op: str) -> str:
+    """What a message says of the first wrong node: nothing where there is no graph."""
+    return f"first wrong at op {op} (node {node}), " if node >= 0 else ""
+
+
 class Tally:
     """Gathers comparisons, in the order in which a wrong one would be the first, into one verdict."""
 
@@ -30,7 +35,7 @@ class Tally:
         self.lost: list[Element] = []
         self.kept: list[tuple[Any, Any]] = []
         self.notes: list[tuple[int, str, str]] = []
-        self.accused: list[tuple[int, list[str]]] = []
+        self.accused: list[tuple[int, list[str], Comparison]] = []
         self.worst: tuple[Comparison, int, str] | None = None  # with node and op
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
@@ -57,9 +62,8 @@ class Tally:
         if c.note:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
-            self.accused.append((node, blamed))
+            self.accused.append((node, blamed, c))
             v.against.append((node, op, c))
-            v.evidence = v.evidence or c
             v.wrong.extend(c.wrong)
 
     def unsupported(self, reason: str) -> Verdict:
@@ -78,12 +82,11 @@ class Tally:
             v.worst.node, v.worst.op = node, op
         if self.accused:
             v.status = DISAGREE
-            v.accused = [users for _, users in self.accused]
-            node, blamed = self.accused[0]
-            v.first_wrong = (node, self._culprit(blamed))
+            v.accused = [users for _, users, _ in self.accused]
             v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)
             v.wrong = v.wrong[:_LISTED]
-            v.message = self._message()
+            v.accuse = self._accuse
+            self._accuse(0)
         elif v.imprecise:
             self._imprecise()
         elif v.elements == 0:
@@ -100,10 +103,10 @@ class Tally:
         v.wrong = sorted(self.lost, key=digits)[:_LISTED]
         e = v.wrong[0]
         v.status, v.digits, v.first_wrong = IMPRECISE, digits(e), (e.node, e.op)
-        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
         v.message = (
             f"{v.mode}: {v.imprecise} of {v.elements} elements have fewer correct digits than {self.dtype} allows, and rounding explains "
-            f"it; {v.digits:.1f} are left of {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+            f"it; {v.digits:.1f} are left of {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
         )
 
     def _sensitivity(self) -> float | None:
@@ -116,9 +119,15 @@ class Tally:
         middle = len(shares) // 2
         return float(np.partition(shares, middle)[middle]) if len(shares) else None
 
+    def _accuse(self, k: int) -> None:
+        """Name the k-th wrong node as the first one: nodes before it may be known to be wrong."""
+        node, blamed, self.result.evidence = self.accused[k]
+        self.result.first_wrong = (node, self._culprit(blamed))
+        self.result.message = self._message()
+
     def _culprit(self, blamed: list[str]) -> str:
         """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
-        alone = {users[0] for _, users in self.accused if len(users) == 1}
+        alone = {users[0] for _, users, _ in self.accused if len(users) == 1}
         sure = [op for op in blamed if op in alone]
         return sure[0] if sure else " or ".join(blamed)
 
@@ -126,12 +135,12 @@ class Tally:
         v = self.result
         assert v.first_wrong is not None
         node, op = v.first_wrong
-        where = f"first wrong at op {op} (node {node}), " if node >= 0 else ""
-        head = f"{v.mode}: {where}{self.dtype} on {self.device}"
+        head = f"{v.mode}: {place(node, op)}{self.dtype} on {self.device}"
         notes = [note for k, _, note in self.notes if k == node] or [note for _, _, note in self.notes]
-        here = [e for e in v.wrong if e.node == node] or v.wrong
+        evidence = [] if v.evidence is None else v.evidence.wrong
+        here = [e for e in v.wrong if e.node == node] or evidence or v.wrong
         if not here:
             return f"{head}: {notes[0]}"
         e = here[0]
-        place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
-        return f"{head}: {e.what}{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        return f"{head}: {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"

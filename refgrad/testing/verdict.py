@@ -47,9 +47,9 @@ class Comparison:
     )
     lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
-    outside: Callable[[], list[Element]] | None = (
-        None  # makes all elements out of bounds, of which ``wrong`` lists the worst
-    )
+    outside: Callable[[], list[Element]] | None = field(
+        default=None, repr=False, compare=False
+    )  # makes all elements out of bounds, of which ``wrong`` lists the worst
     count: int = 0  # of the elements out of bounds
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
@@ -91,6 +91,11 @@ class Verdict:
     )  # beside it, node, op and what was found there
     known: str = ""  # the entry of deviations.toml that records this disagreement
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
+    seen: Any = None  # of a disagreement, the observation that was judged
+    again: bool = True  # whether the framework may be asked again: not where it gave no answer in time
+    accuse: Callable[[int], None] | None = field(
+        default=None, repr=False, compare=False
+    )  # names the k-th of ``accused`` as the first wrong node
 
     @property
     def failed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
 from typing import Any
 
@@ -31,11 +32,20 @@ def device(name: str) -> torch.device:
     except RuntimeError:
         found = None
     if kind == "cpu" and found is not None:
+        if found.index is not None:
+            raise DeviceMissingError(
+                f"device {name!r} was asked for, but torch counts no CPUs: there is one, named 'cpu'"
+            )
         return found
     module = getattr(torch, kind, None)
     if found is None or module is None or not hasattr(module, "is_available") or not module.is_available():
         raise DeviceMissingError(
             f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
+        )
+    there = module.device_count() if hasattr(module, "device_count") else None
+    if found.index is not None and there is not None and found.index >= there:
+        raise DeviceMissingError(
+            f"device {name!r} was asked for, but torch sees {there} of {kind!r}, counted from 0, on this machine"
         )
     return found
 
@@ -57,11 +67,10 @@ def describe(name: str) -> str:
         found = device(name)
     except DeviceMissingError:
         return f"not present: {name} was not judged"
-    return (
-        torch.cuda.get_device_name(found)
-        if found.type == "cuda"
-        else f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
-    )
+    if found.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(found)
+        return f"{torch.cuda.get_device_name(found)}, compute capability {major}.{minor}"
+    return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
 
 
 def plain_arithmetic(dtype: str = "") -> None:

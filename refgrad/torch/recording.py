@@ -6,12 +6,16 @@ the text run again gives the same bits.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from types import FrameType
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
+
+from refgrad.torch.foreign import Callee, callee, foreign
 
 _SHORT = {"torch.Tensor.__getitem__": "[]", "torch.Tensor.add": "+", "torch.Tensor.sub": "-", "torch.Tensor.mul": "*",
           "torch.Tensor.div": "/", "torch.Tensor.__truediv__": "/", "torch.Tensor.pow": "**", "torch.Tensor.__pow__": "**"}  # fmt: skip
@@ -22,15 +26,67 @@ class UnwritableError(Exception):
 
 
 class Recording(TorchFunctionMode):
-    """While this mode is on, calls are executed as ever, and written down as assignments."""
+    """While this mode is on, calls are executed as ever, and written down as assignments.
+
+    A Python function of somebody else that is called in the place of one of torch's is written down as a call of that function, by
+    what has to be imported (``imports``), where it can be; otherwise as what it tells torch. A call that raises is the last line.
+    """
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype  # of the script's tensors, unless a line says otherwise
         self.lines: list[str] = []
+        self.imports: dict[str, str] = {}  # by name, the module it is imported from
+        self.applied: set[str] = (
+            set()
+        )  # the torch.autograd.Functions of somebody else that are called by their name
+        self.strangers: set[str] = set()  # modules of which functions were called, imported here or not
         self._names: dict[int, str] = {}
-        self._kept: list[Tensor] = []  # an id is a name only as long as its tensor lives
+        self._kept: list[Any] = []  # an id is a name only as long as its tensor lives
         self._count = 0
+        self._busy = False  # inside a call of torch
+        self._call_of: tuple[FrameType, str] | None = None  # a foreign call that is under way
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._profile = sys.getprofile()
+        sys.setprofile(self._followed)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.setprofile(self._profile)
+        super().__exit__(*error)
+
+    def _followed(self, frame: FrameType, event: str, value: Any) -> None:
+        """What Python tells of every call and return: foreign functions are found here."""
+        if self._call_of is not None:
+            if event == "return" and frame is self._call_of[0]:
+                expression, self._call_of = self._call_of[1], None
+                if any(isinstance(t, Tensor) for t in _leaves(value)):
+                    self._assign(value, expression)
+                else:  # it raised
+                    self.lines.append(expression)
+            return
+        if event != "call" or self._busy or not foreign(frame):
+            return
+        self.strangers.add(str(frame.f_globals.get("__name__", "")))
+        called = callee(frame)
+        text = None if called is None else self._foreign(called)
+        if text is not None:
+            self._call_of = frame, text
+
+    def _foreign(self, called: Callee) -> str | None:
+        """A foreign call as text; None where an argument cannot be written, or another module's function has its name."""
+        if self.imports.get(called.name, called.module) != called.module:
+            return None
+        try:
+            texts = [self._text(a) for a in called.args]
+            texts += [f"{key}={self._text(value)}" for key, value in called.kwargs.items()]
+        except UnwritableError:
+            return None
+        self.imports[called.name] = called.module
+        self.applied |= {f"{called.module}.{called.expression.removesuffix('.apply')}"}
+        return f"{called.expression}({', '.join(texts)})"
 
     def name(self, t: Tensor, name: str) -> None:
         """Give a tensor a name that the text may use."""
@@ -55,7 +111,16 @@ class Recording(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
+        if self._busy or self._call_of is not None:
+            return func(*args, **kwargs)
+        self._busy = True
+        try:
+            out = func(*args, **kwargs)
+        except Exception:
+            self.lines.append(self._call(func, args, kwargs))
+            raise
+        finally:
+            self._busy = False
         made = [t for t in (out if isinstance(out, tuple) else (out,)) if isinstance(t, Tensor)]
         if made and not all(id(t) in self._names for t in made):
             if any(isinstance(a, Tensor) for a in _leaves([args, kwargs])):
@@ -72,6 +137,8 @@ class Recording(TorchFunctionMode):
         name = resolve_name(func)
         if name is None:
             raise UnwritableError(str(func))
+        if isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+            name = f"torch.ops.{name}"
         sign = _SHORT.get(name)
         if sign == "[]":
             return f"{self._text(args[0])}[{self._key(args[1])}]"

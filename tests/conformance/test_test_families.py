@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,3 +85,59 @@ def test_a_planted_error_fails_the_run_and_is_named(name: str, tmp_path: Path) -
     assert any(op in found.split(" or ") for found in named), named
     assert op in done.stdout
     assert (tmp_path / "report.html").stat().st_size > 1000
+
+
+KERNELS = """
+import sys, warnings
+import torch
+from refgrad.cli import main
+
+warnings.simplefilter("ignore")
+kernels = torch.library.Library("aten", "IMPL")
+for name in ("tanh_backward", "sigmoid_backward"):
+    kernels.impl(name, lambda y_bar, y: y_bar * y, "CPU")
+kernels.impl("_softmax_backward_data", lambda y_bar, y, dim, dtype: y_bar * y, "CPU")
+sys.exit(main(["conformance", "--dtype", "float32", "--examples", "50", "--workers", "0", "--device", "cpu", *sys.argv[1:]]))
+"""
+
+
+def with_wrong_kernels(
+    folder: Path, *more: str
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    """A run in which three of torch's backward kernels are replaced from outside."""
+    env = {**os.environ, "REFGRAD_PYTEST_ADDOPTS": "-k test_family"}
+    done = subprocess.run(
+        [sys.executable, "-c", KERNELS, "--out", str(folder), *more], capture_output=True, text=True, timeout=900, check=False, env=env
+    )  # fmt: skip
+    return done, [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def wrong_ops(lines: list[dict[str, Any]], mode: str) -> set[str]:
+    """The ops that disagreements of a mode name."""
+    found = [x for x in lines if x["type"] == "result" and x["mode"] == mode and x["status"] == "disagree"]
+    return {x["first_wrong"]["op"] for x in found}
+
+
+def test_all_wrong_kernels_are_named_and_the_right_one_is_judged_in_full(tmp_path: Path) -> None:
+    ops = ("tanh", "sigmoid", "softmax", "exp")
+    done, lines = with_wrong_kernels(tmp_path, *[f"--op={op}" for op in ops])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert wrong_ops(lines, "reverse") == {"tanh", "sigmoid", "softmax"}
+    results = [x for x in lines if x["type"] == "result" and not x.get("shrunk")]
+    drawn = {x["id"]: set(x["ops"]) for x in results if x["mode"] == "reverse"}
+    assert len(drawn) == 50
+    right = [x for x in results if x["mode"] == "reverse" and "exp" in x["ops"]]
+    assert len(right) == sum("exp" in ops for ops in drawn.values()) > 5
+    assert {x["status"] for x in right} == {"agree"}
+    items = [x for x in lines if x["type"] == "item"]
+    assert [(x["judged"], x["unjudged"]) for x in items] == [(50, 0)]
+    assert sum(x["shrunk"] + x["unshrunk"] for x in items) >= 3
+    assert "50 of 50 cases judged" in done.stderr
+
+
+def test_a_wrong_kernel_inside_a_network_is_named_from_end_to_end(tmp_path: Path) -> None:
+    done, lines = with_wrong_kernels(tmp_path, "--family", "mlp")
+    assert done.returncode == 1, done.stdout + done.stderr
+    by_node = wrong_ops(lines, "reverse")
+    assert by_node & {"tanh", "sigmoid"}
+    assert wrong_ops(lines, "reverse end to end") <= by_node

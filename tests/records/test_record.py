@@ -25,6 +25,8 @@ from refgrad.records import (
     Lesson,
     Measured,
     News,
+    Numbers,
+    Observed,
     Plan,
     Print,
     Record,
@@ -38,6 +40,8 @@ from refgrad.records.result import severity
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 WORST = Element(1.25, 1.5, 3e-7, math.inf, 2e6, (0, 1), "gradient of x", 2, "tanh", 0.5)
+NUMBERS = Numbers("sent", (3, 40), (7, 41), (1.0, math.inf), (1.5, 2.0), True, 2)
+OBSERVED = Observed({5: (NUMBERS,)}, (5,))
 FULL: tuple[Record, ...] = (  # every field differs from its default
     Header(
         "0.1.0", "2026-11-26T12:00:00Z", ("refgrad", "conformance"), "7", "ci", ("graphs",), ("float32",), ("cpu",), ("reverse",),
@@ -48,6 +52,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
     Result(
         "a" * 16, "graphs", "float32", "cpu", "reverse", "disagree", "a reason", 24, 5, 4, 3, 2, 1.5, WORST, 1e-7,
         {"tanh": (1, 24, math.inf)}, (2, "tanh"), "a message", (WORST,), "import torch\n", "one", "pytest a", "a.py:3", 7, True,
+        OBSERVED,
     ),
     Lesson(
         "D0-power", "D0", "Powers", "dy/dx", ("a misprint",), (Print("y", "1.0", "1.0", True),), (Sheet("t", ("a",), (("1",),)),), 3,
@@ -55,7 +60,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
     ),
     Measured("D0-power", "time", "1 s"),
     Audit("sign", "float32", 9, 1, 6, "mutants", 5, 1, 1),
-    FinishedItem("a", 1.5, 50, 48, 2, 1),
+    FinishedItem("a", 1.5, 50, 48, 2, 1, 3, "no time"),
     Crash("gw0", "a", "died"),
     Running("gw0", "a", "b" * 16, {"dtype": "float32"}),
     Expected(("a" * 16,), "asked for"),
@@ -94,7 +99,9 @@ def test_a_line_is_strict_json_that_begins_with_its_type(record: Record) -> None
 def test_what_few_results_have_is_left_out_and_read_as_nothing() -> None:
     plain = Result("a" * 16, "graphs", "float32", "cpu", "value", "agree", elements=3)
     line = plain.to_dict()
-    assert not line.keys() & {"script", "worst_elements", "again", "where", "wrong", "shrunk", "case"}
+    assert not line.keys() & {
+        "script", "worst_elements", "again", "where", "wrong", "shrunk", "observed", "case",
+    }  # fmt: skip
     assert again(plain) == plain
     assert "operand" not in Element(1.0, 1.0, 0.1, 0.0, 0.0, ()).to_dict()
 
@@ -121,7 +128,11 @@ def documented() -> dict[str, list[str]]:
 
 def test_the_page_names_every_type_of_line_and_every_field() -> None:
     written = {r.TYPE: sorted(r.to_dict().keys() - {"type"}) for r in FULL}
-    written["element"] = sorted(WORST.to_dict())
+    written |= {
+        "element": sorted(WORST.to_dict()),
+        "numbers": sorted(NUMBERS.to_dict()),
+        "observed": sorted(OBSERVED.to_dict()),
+    }
     assert {kind: sorted(names) for kind, names in documented().items()} == written
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 
 import pytest
@@ -61,6 +62,22 @@ def address(tmp_path_factory, synthetic):
     assert len(run.results) == 100_000
     write(run, folder / "report.html", against(run, run))
     assert (folder / "report.html").stat().st_size < 1_000_000
+    return (folder / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def graph_address(tmp_path_factory, synthetic):
+    """The address of a page with one failing case: a chain of 90 nodes, whose wrong one is the 45th."""
+    helpers = sys.modules[synthetic.__module__]
+    case = helpers.case("tanh", 3)
+    nodes = [{"op": "tanh" if k == 44 else "sin", "of": [k], "with": {}} for k in range(89)]
+    case["graph"] |= {"nodes": [{"input": "x"}, *nodes], "outputs": [89]}
+    line = helpers.wrong("ab" * 8, mode="forward", case=case, first_wrong={"node": 45, "op": "tanh"})
+    folder = tmp_path_factory.mktemp("graph")
+    results = folder / "results.jsonl"
+    lines = [helpers.header(), *helpers.apart(line)]
+    results.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    write(load(results), folder / "report.html")
     return (folder / "report.html").as_uri()
 
 
@@ -134,6 +151,67 @@ def test_the_scheme_follows_the_reader(page):
     )
     light = sum(map(int, re.findall(r"\d+", paper.split("rgb")[-1])[:3])) > 3 * 128
     assert light != dark
+
+
+@pytest.mark.parametrize("width", [1300, 400])
+def test_a_drawing_is_sized_by_buttons_and_keys_and_shows_the_wrong_node(browser, graph_address, width):
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    opened = context.new_page()
+    opened.goto(graph_address)
+    svg = opened.locator(".paper svg").first
+
+    def size():
+        return float(svg.get_attribute("width"))
+
+    whole = float(svg.get_attribute("viewBox").split()[2])
+    before = size()
+    opened.get_by_role("button", name="Larger").first.click()
+    assert size() == pytest.approx(1.25 * before)
+    pane = opened.locator(".paper").first
+    pane.focus()
+    opened.keyboard.press("-")
+    assert size() == pytest.approx(before)
+    opened.keyboard.press("1")
+    assert size() == pytest.approx(whole)
+    wrong, room = opened.locator(".suspect rect").first.bounding_box(), pane.bounding_box()
+    assert room["x"] <= wrong["x"] + wrong["width"] / 2 <= room["x"] + room["width"]
+    assert room["y"] <= wrong["y"] + wrong["height"] / 2 <= room["y"] + room["height"]
+    opened.keyboard.press("0")
+    assert pane.evaluate("p => p.scrollWidth <= p.clientWidth && p.scrollHeight <= p.clientHeight + 1")
+    details = opened.locator("details:has(.view)").first
+    details.locator("summary").first.click()  # the whole graph begins when it is opened
+    opened.wait_for_timeout(100)
+    assert details.locator(".zoom").is_visible()
+    assert details.locator(".suspect").is_visible()
+    context.close()
+
+
+def test_without_javascript_a_drawing_scrolls(browser, graph_address):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 400, "height": 800})
+    opened = context.new_page()
+    opened.goto(graph_address)
+    assert not opened.locator(".zoom").first.is_visible()
+    assert opened.locator(".paper").first.evaluate("p => getComputedStyle(p).overflow") == "auto"
+    assert opened.locator(".suspect").first.is_visible()
+    context.close()
+
+
+def test_an_address_opens_the_case_that_it_names(browser, graph_address):
+    context = browser.new_context()
+    opened = context.new_page()
+    opened.goto(graph_address)
+    opened.evaluate(
+        "document.querySelector('.case').before(Object.assign(document.createElement('details'), { id: 'folded' }))"
+    )
+    opened.evaluate("document.getElementById('folded').append(document.querySelector('.case'))")
+    assert not opened.locator(".case").is_visible()
+    opened.evaluate("location.hash = '#case-abababababababab-forward'")
+    opened.wait_for_timeout(100)
+    assert opened.locator(".case").is_visible()
+    assert opened.evaluate("Math.abs(document.querySelector('.case').getBoundingClientRect().top) < 60")
+    link = opened.locator(".rows tbody a").first
+    assert link.get_attribute("href") == "#case-abababababababab-forward"
+    context.close()
 
 
 def test_axe_finds_nothing(page):

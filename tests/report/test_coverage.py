@@ -124,6 +124,44 @@ def test_shares_count_statuses_and_blunt_elements(run, make):
     )
 
 
+def test_an_end_to_end_error_marks_the_op_at_fault_and_not_the_output(run, make):
+    whole = {
+        "mode": "reverse end to end",
+        "ops": {"mean": [1, 24, 8e5]},
+        "first_wrong": {"node": 4, "op": ""},
+    }
+    heat = heat_map(run(make.wrong("a" * 16), make.wrong("a" * 16, **whole), make.wrong("b" * 16, **whole)))
+    symbols = {row.op: [c and c.symbol for c in row.cells] for row in heat.rows}
+    assert heat.columns == (("cpu", "float32", "reverse"), ("cpu", "float32", "end to end"))
+    assert symbols == {"mean": [None, "○"], "tanh": ["✗", "✗"]}
+
+
+def test_of_two_suspects_the_innocent_one_is_not_marked(run, make):
+    both = {"exp": [1, 24, 8e5], "tanh": [1, 24, 8e5]}
+    heat = heat_map(
+        run(make.wrong("a" * 16, op="exp or tanh", ops=both), make.wrong("b" * 16, mode="forward"))
+    )
+    assert [row.op for row in heat.rows if row.wrong] == ["tanh"]
+    alone = heat_map(run(make.wrong("a" * 16, op="exp or tanh", ops=both)))
+    assert [row.op for row in alone.rows if row.wrong] == ["exp", "tanh"]
+
+
+def test_an_imprecise_op_has_a_mark_of_its_own(run, make):
+    lost = make.result("a" * 16, status="imprecise", ops={"exp": [1, 24, 40.0], "log": [1, 24, 0.2]})
+    heat = heat_map(run(lost, make.result("b" * 16, ops={"exp": [1, 24, 0.2]})))
+    assert [(row.op, row.cells[0].symbol, row.wrong) for row in heat.rows] == [
+        ("exp", "≈", False),
+        ("log", "●", False),
+    ]
+    wrong = heat_map(run(lost, make.wrong("b" * 16, op="exp")))
+    assert wrong.rows[0].cells[0].symbol == "✗"
+
+
+def test_what_shrinking_made_is_not_counted_again(run, make):
+    [share] = shares(run(make.wrong("a" * 16), make.wrong("b" * 16, shrunk=True)))
+    assert (share.cases, share.of("disagree"), share.elements) == (1, 1, 24)
+
+
 def test_modes_of_a_group_are_counted_together_or_apart(run, make):
     found = run(
         make.result("a" * 16, mode="reverse"), make.result("a" * 16, mode="func.vjp"), make.result("a" * 16)

@@ -18,7 +18,7 @@ def test_at_most_nine_and_then_how_many_more(make, run):
     many = commands(run(*[make.wrong(f"{k:016x}", op=f"op{k}") for k in range(31)]))
     assert len(few) == 9
     assert len(many) == 10
-    assert all(line.startswith("::error title=disagree%3A op") for line in many[:9])
+    assert all(line.startswith("::error title=disagree at op") for line in many[:9])
     assert many[9] == "::error title=refgrad::22 more findings; the report shows them all"
 
 

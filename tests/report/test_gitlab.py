@@ -1,4 +1,5 @@
 import json
+import re
 
 from refgrad.report import load
 from refgrad.report.gitlab import gitlab
@@ -16,9 +17,12 @@ def test_every_finding_is_an_entry_with_what_gitlab_asks_for(make, save):
     found = entries(save, lines)
     assert len(found) == 4
     assert len({e["fingerprint"] for e in found}) == 4
+    places = [e["location"]["path"] for e in found]
+    assert places[:3] == ["refgrad/op0", "refgrad/op1", "refgrad/op2"]
+    assert re.fullmatch(r"refgrad/an-item-[0-9a-f]{8}", places[3])
     for e in found:
         assert e["severity"] in {"info", "minor", "major", "critical", "blocker"}
-        assert e["location"] == {"path": "reports/results.jsonl", "lines": {"begin": 1}}
+        assert e["location"]["lines"] == {"begin": 1}
         assert e["description"]
 
 
@@ -32,3 +36,17 @@ def test_agreement_is_an_empty_list_and_a_run_that_proved_nothing_is_not(make, s
     assert entries(save, [make.header(), make.result("a" * 16), END]) == []
     [e] = entries(save, [make.header(), END])
     assert e["severity"] == "blocker"
+    assert e["location"]["path"] == "reports/results.jsonl"
+
+
+def test_a_name_becomes_one_path_that_no_other_name_has(make, save):
+    names = ("exp or log", "exp-or-log", "../../etc", "/etc", "<lambda>", "a\nb", "", "ø")
+    lines = [make.wrong(f"{k:016x}", op=name) for k, name in enumerate(names)]
+    paths = [e["location"]["path"] for e in entries(save, [make.header(), *lines, END])]
+    assert len(set(paths)) == len(names)
+    assert all(re.fullmatch(r"refgrad/[A-Za-z0-9_.][A-Za-z0-9_.-]*", path) for path in paths), paths
+
+
+def test_a_check_of_a_project_s_tests_stands_where_the_test_is(make, save):
+    [e] = entries(save, [make.header(), make.wrong("a" * 16, where="tests/test_mine.py:12"), END])
+    assert e["location"] == {"path": "tests/test_mine.py", "lines": {"begin": 12}}

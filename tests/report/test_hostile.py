@@ -15,6 +15,15 @@ from refgrad.report.github import commands, summary
 from refgrad.report.gitlab import gitlab
 from refgrad.report.junit import junit
 
+OBSERVED = {
+    "nodes": {
+        "2": [
+            {"part": "value", "shape": [2, 30], "at": [7], "got": [1.5], "expected": [0.5], "wrong": True},
+            {"part": "sent", "shape": [], "got": [], "expected": [0.25], "wrong": True, "to": 0},
+        ]
+    },
+    "suspects": [2],
+}
 END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 1}
 
 
@@ -41,7 +50,10 @@ class Seen(HTMLParser):
 def everywhere(record, text):
     """The record with this text in the place of every text that the schema leaves free."""
     if isinstance(record, dict):
-        return {k: v if k in ("type", "status", "mode") else everywhere(v, text) for k, v in record.items()}
+        return {
+            k: v if k in ("type", "status", "mode", "part") else everywhere(v, text)
+            for k, v in record.items()
+        }
     if isinstance(record, list):
         return [everywhere(v, text) for v in record]
     return text if isinstance(record, str) and record not in ("nan", "inf", "-inf") else record
@@ -50,7 +62,8 @@ def everywhere(record, text):
 def records(make):
     return [
         make.header(missing={"cuda": "gone"}, deviations=[{"id": "one", "reason": "r", "link": "l"}]),
-        {"type": "plan", "items": ["a", "b"]}, make.wrong("a" * 16, again="pytest a", where="a.py:3"), make.wrong("c" * 16, known="one"),
+        {"type": "plan", "items": ["a", "b"]}, make.wrong("a" * 16, again="pytest a", where="a.py:3", observed=OBSERVED),
+        make.wrong("c" * 16, known="one"),
         make.result("b" * 16), make.result("d" * 16, status="error", reason="it broke", message="trace"),
         make.result("e" * 16, status="undecided", reason="blind bound", case=make.case()),
         make.result("g" * 16, status="imprecise", imprecise=3, digits=1.5, worst_elements=[make.wrong("g")["worst"]]),

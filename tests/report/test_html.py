@@ -128,7 +128,7 @@ def test_a_finding_shows_message_elements_graph_command_script_and_case(make, sa
     assert "gradient of x[0, 0]" in text
     assert "refgrad repro case-abababababababab.json" in text
     assert "print(torch.tanh(x))" in text
-    assert 'class="box op wrong"' in text
+    assert 'class="box op suspect"' in text
     assert "<b>✗ first wrong</b>" in text
     assert "0.4621" in text  # the value of tanh(0.5), derived from the case
     [link] = [link for link in Page(text).links if link.startswith("data:application/json")]
@@ -147,6 +147,42 @@ def test_a_case_that_cannot_be_read_is_shown_without_its_figure(make, save, case
         load(save([make.header(), make.wrong("ab" * 8, case=case, first_wrong={"node": 0, "op": "tanh"})]))
     )
     assert "refgrad repro" in text
+
+
+def test_a_finding_has_an_address_of_its_content(make, save):
+    lines = [
+        make.wrong(f"{k:016x}", op=op, nodes=3 + k) for k, op in enumerate(("tanh", "exp or log", "sigmoid"))
+    ]
+    first = Page(render(load(save([make.header(), *lines]))))
+    later = Page(render(load(save([make.header(), make.wrong("f" * 16, op="exp or log", dtype="float64")]))))
+    anchors = [name for name in first.ids if name.startswith("disagree-") and not name.endswith("-h")]
+    assert len(anchors) == 3
+    assert {"disagree-tanh", "disagree-sigmoid"} < set(anchors)
+    assert len(set(anchors) & set(later.ids)) == 1
+    assert all(f"#{name}" in first.links for name in anchors)
+    assert not any(name.startswith("finding-") for name in first.ids)
+
+
+def test_the_table_lists_a_result_under_the_op_it_is_held_against(make, save):
+    lines = [make.wrong("a" * 16, op="exp or tanh"), make.wrong("b" * 16, mode="forward")]
+    data = unpacked(payload(load(save([make.header(), *lines]))).text)
+    assert [data["words"]["op"][k] for k in data["index"]["op"]] == ["tanh", "tanh"]
+
+
+def test_a_case_has_an_address_made_of_its_content(make, save):
+    one = make.wrong("ab" * 8, mode="reverse end to end")
+    more = [make.wrong(f"{k:016x}", op=f"op{k}") for k in range(3)]
+    page, longer = (render(load(save([make.header(), *lines]))) for lines in ([one], [*more, one]))
+    for text in (page, longer):
+        assert text.count('id="case-abababababababab-reverse-end-to-end"') == 1
+        assert 'href="#case-abababababababab-reverse-end-to-end"' in text
+
+
+def test_the_same_case_twice_keeps_ids_apart(make, save):
+    lines = [make.wrong("ab" * 8, op=op) for op in ("tanh", "exp")]
+    parsed = Page(render(load(save([make.header(), *lines]))))
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert "case-abababababababab-reverse-again" in parsed.ids
 
 
 def test_partial_and_empty_runs_have_a_page(make, save):

@@ -206,6 +206,8 @@ def test_items_and_news_are_kept_and_news_once(make, save):
         "judged": 48,
         "shrunk": 2,
         "unjudged": 2,
+        "unshrunk": 1,
+        "why": "2 without a verdict after 60.0 s",
     }
     news = {"type": "news", "kind": "mended", "name": "one", "text": "mended in 9.9"}
     one, other = (save([make.header(shard=f"{k}/2"), item, news, news], f"{k}.jsonl") for k in (1, 2))

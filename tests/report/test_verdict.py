@@ -86,11 +86,19 @@ def test_the_sentence_counts_cases_and_the_notes_say_what_is_missing(run, make):
     said = verdict(
         run(make.wrong("a" * 16), make.wrong("a" * 16, mode="forward"), make.wrong("b" * 16), CRASH, audit(7))
     )
-    assert said.sentence == "2 cases disagree with the derivative; 1 test item crashed."
+    assert said.sentence == "2 cases disagree with the derivative, first wrong at tanh; 1 test item crashed."
     assert said.notes[0].startswith("Partial: it has no end line")
-    assert "1 planted error went unseen" in said.notes[1]
+    assert "1 planted error went unseen" in said.remarks[0]
     assert ("planted errors caught", "7 of 8") in said.proof
-    assert ("cases", "2") in said.proof
+    assert ("cases judged", "2") in said.proof
+
+
+def test_the_sentence_begins_with_the_first_finding(run, make):
+    first = {"node": 2, "op": "sigmoid"}
+    raised = [make.result(f"{k:016x}", status="error", reason="raised", first_wrong=first) for k in range(5)]
+    assert verdict(run(*raised, make.wrong("f" * 16))).sentence == (
+        "5 results could not be judged because of an error, at sigmoid; 1 case disagrees with the derivative, first wrong at tanh."
+    )
 
 
 def test_right_formulas_that_pass_are_proof_too(run, make):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import ArgumentError, ResultsWriteError
 from refgrad.testing.alone import alone
 
 
@@ -16,7 +16,7 @@ def test_a_folder_is_made_held_and_given_back(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     with alone(folder):
         assert folder.is_dir()
-        with pytest.raises(ResultsWriteError, match="b: another run writes its results there"), alone(folder):
+        with pytest.raises(ArgumentError, match="b: another run writes its results there"), alone(folder):
             pass
     with alone(folder):
         pass
@@ -30,7 +30,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     )
     assert held.stdout is not None
     assert held.stdout.readline() == "held\n"
-    with pytest.raises(ResultsWriteError, match="another run"), alone(tmp_path):
+    with pytest.raises(ArgumentError, match="another run"), alone(tmp_path):
         pass
     held.kill()
     held.communicate()
@@ -41,7 +41,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(ResultsWriteError, match="file: is a file; the name of a folder"),
+        pytest.raises(ArgumentError, match="file: is a file; the name of a folder"),
         alone(tmp_path / "file"),
     ):
         pass

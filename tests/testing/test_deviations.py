@@ -10,7 +10,7 @@ import pytest
 
 from refgrad.bounds import FORMATS
 from refgrad.graph import Graph
-from refgrad.rounding import Ball
+from refgrad.rounding import Ball, exact
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
 from refgrad.testing.deviations import Deviation, mark
@@ -193,3 +193,24 @@ def test_a_recorded_error_does_not_fail(reason: str, known: str) -> None:
     mark([v], [deviation(error="RuntimeError: no kernel")], setting())
     assert v.known == known
     assert v.failed is not bool(known)
+
+
+def test_what_fails_beside_a_known_disagreement_is_named_in_its_place() -> None:
+    """maximum is known to be wrong, tanh after it is not: neither the verdict nor that from end to end accuses maximum."""
+    tally = Tally("forward", "float64", "cpu")
+    one, two = np.array([1.0]), exact(np.array([2.0]), FORMATS["float64"])
+    for node, op in ((1, "maximum"), (2, "exp"), (3, "tanh")):
+        got = one if op != "exp" else np.array([2.0])
+        tally.add(node, op, compare(got, two, FORMATS["float64"], f"tangent of {op}"))
+    whole = Tally("forward end to end", "float64", "cpu")
+    whole.add(4, "mean", compare(one, two, FORMATS["float64"], "tangent of the output"))
+    verdicts = [tally.verdict(), whole.verdict()]
+    assert verdicts[0].first_wrong == (1, "maximum")
+    mark(verdicts, [deviation()], setting())
+    for v in verdicts:
+        assert v.failed
+        assert v.first_wrong == (3, "tanh")
+        assert v.message.startswith(f"{v.mode}: first wrong at op tanh (node 3), float64 on cpu: ")
+    assert "tangent of tanh[0]: got 1.0" in verdicts[0].message
+    assert verdicts[0].evidence is not None
+    assert verdicts[0].evidence.wrong[0].op == "tanh"

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from refgrad.errors import ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.case import Case
-from refgrad.testing.running import CaseTimeout, Running, clear, died, left, put_aside
+from refgrad.testing.running import CaseTimeout, Running, clear, died, folder, left, put_aside
 
 
 def a_case(x: float = 1.0) -> Case:
@@ -48,6 +49,12 @@ def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
 def test_a_process_that_ends_well_leaves_nothing(results: Path) -> None:
     Running(results).close()
     assert not [p for p in results.parent.rglob("*") if p.is_file()]
+
+
+def test_without_room_for_the_case_nothing_is_judged(results: Path) -> None:
+    folder(results).write_text("a file where the folder has to be")
+    with pytest.raises(ResultsWriteError, match=r"results\.jsonl\.running.*: cannot be written: "):
+        Running(results)
 
 
 def test_half_a_file_names_no_case(results: Path) -> None:

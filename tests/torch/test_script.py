@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+
+import torch
 
 from conformance.families import FAMILIES
 from refgrad.graph import Graph, Node
@@ -21,9 +24,9 @@ from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation
 from refgrad.testing.session import examine
 from refgrad.testing.source import Seeded
-from refgrad.testing.verdict import Comparison, Element, Verdict
+from refgrad.testing.verdict import ERROR, Comparison, Element, Verdict
 from refgrad.torch.observe import observe, plain_arithmetic
-from refgrad.torch.script import script
+from refgrad.torch.script import script, written
 from tests.recorded import ENTRIES, any_fault, shows
 
 
@@ -69,9 +72,9 @@ def test_the_script_of_every_op_runs_the_very_program(name: str) -> None:
             if got is None or got.dtype.kind != "f" or not got.size:
                 continue
             met += 1
-            right, told = outcome(script(case, claim((part, node), node, got, 0.0, mode)))
+            right, told = outcome(written(case, claim((part, node), node, got, 0.0, mode)))
             assert right == 0, told  # the same bits
-            wrong, told = outcome(script(case, claim((part, node), node, got + 1.0, 0.5, mode)))
+            wrong, told = outcome(written(case, claim((part, node), node, got + 1.0, 0.5, mode)))
             assert wrong == (0 if np.all(np.isnan(got) | np.isinf(got)) else 1), told
     assert met or not REGISTRY[name].signature.differentiable
 
@@ -83,7 +86,9 @@ def test_every_known_deviation_shows_without_refgrad(deviation: Deviation) -> No
     seen = [v for v in examine(case, observe) if v.status == "disagree"]
     assert bool(seen) == shows(deviation)  # what this torch has mended has no script
     for v in seen:
-        code, told = outcome(script(case, v))
+        text = script(case, v)
+        assert "from refgrad" not in text, f"{v.mode}: {text}"
+        code, told = outcome(text)
         assert code == 1, f"{v.mode}: {told}"
         assert "WRONG" in told
 
@@ -101,7 +106,7 @@ def test_whole_programs_with_every_place_of_an_observation() -> None:
                 continue
             mode = {"values": "value", "tangents": "forward"}.get(part, "reverse")
             met[part] += 1
-            code, told = outcome(script(case, claim((part, key), 0, got, 0.0, mode)))
+            code, told = outcome(written(case, claim((part, key), 0, got, 0.0, mode)))
             assert code == 0, f"seed {seed}, {part} {key}: {told}"
     assert all(met[part] > 30 for part in ("values", "tangents", "cotangents", "parts")), met
 
@@ -112,7 +117,7 @@ def test_half_formats_keep_their_bits(dtype: str) -> None:
         case = FAMILIES["mlp"](Seeded(seed), dtype)
         seen, k = observe(case), case.graph.outputs[0]
         for part, mode in (("values", "value"), ("tangents", "forward")):
-            code, told = outcome(script(case, claim((part, k), k, getattr(seen, part)[k], 0.0, mode)))
+            code, told = outcome(written(case, claim((part, k), k, getattr(seen, part)[k], 0.0, mode)))
             assert code == 0, told
 
 
@@ -163,6 +168,68 @@ def test_hostile_names_stay_names() -> None:
         code, told = outcome(script(case, v))
         assert code == 1
         assert "WRONG" in told
+
+
+class Raising(torch.autograd.Function):
+    """A kernel that works forward and raises in the backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx: Any, _: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize(
+    "mode", ["reverse", "reverse end to end", "create_graph backward", "double backward"]
+)
+def test_an_exception_is_shown_by_the_question_that_raises_it(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "tanh", Raising.apply)
+    text = script(one_op("tanh", 0), Verdict(mode, ERROR, reason="RuntimeError"))
+    assert "from refgrad" not in text
+    assert "Raising.apply(" in text
+    code, told = outcome(text)
+    assert code == 1
+    assert told == "RuntimeError: an illegal memory access was encountered\n"
+    monkeypatch.setattr(Raising, "backward", staticmethod(lambda ctx, g: g))
+    assert outcome(text) == (0, "nothing was raised\n")
+
+
+def test_an_exception_that_no_mode_is_to_blame_for_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "tanh", Raising.apply)
+    code, told = outcome(script(one_op("tanh", 0), Verdict("value", ERROR, reason="RuntimeError")))
+    assert (code, told.partition(":")[0]) == (1, "RuntimeError")
+
+
+def test_an_error_that_is_not_of_torch_has_a_script_that_asks_refgrad() -> None:
+    case = one_op("tanh", 0)
+    text = script(case, Verdict("value", ERROR, reason="KeyError: of the judge"))
+    assert "torch does not raise when it is asked again" in text
+    assert "from refgrad.cli import main" in text
+    assert case.id in text
+
+
+def test_what_hangs_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("torch was asked again")
+
+    monkeypatch.setattr("refgrad.torch.script.Program", asked)
+    text = script(one_op("tanh", 0), Verdict("value", ERROR, reason="time limit", again=False))
+    assert "torch gave no answer in the time that a case has" in text
+    assert "from refgrad.cli import main" in text
+
+
+def test_a_script_that_does_not_show_the_failure_is_not_handed_out() -> None:
+    case = one_op("tanh", 0)
+    right = observe(case).values[1]
+    text = script(case, claim(("values", 1), 1, right, 0.0, "value"))
+    assert outcome(written(case, claim(("values", 1), 1, right, 0.0, "value")))[0] == 0
+    assert "the calls of torch that were recorded do not show it" in text
+    assert "from refgrad.cli import main" in text
 
 
 def test_agreement_has_no_script() -> None:

@@ -10,23 +10,6 @@
   const WORDS = new Set(["status", "op", "family", "dtype", "device", "mode"]);
   let rows = [], columns = COLUMNS, matching = [], shown = 0, sorting = ["", 1];
 
-  // --- copying ---
-  const copied = (button, id) => {
-    const text = $(id).textContent, label = button.firstChild.nodeValue;
-    const done = (ok) => {
-      if (!ok) getSelection().selectAllChildren($(id)); // the reader's own Ctrl+C is left
-      button.firstChild.nodeValue = ok ? "Copied" : "Selected";
-      $("said").textContent = ok ? "Copied to the clipboard" : "Selected; copy it with the keyboard";
-      setTimeout(() => { button.firstChild.nodeValue = label; $("said").textContent = ""; }, 1600);
-    };
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done(true), () => done(false));
-    else done(false);
-  };
-  for (const button of document.querySelectorAll("button.copy")) {
-    button.hidden = false;
-    button.addEventListener("click", () => copied(button, button.dataset.copy));
-  }
-
   // --- the query ---
   const size = (v) => (v === null ? NaN : v === "nan" || v === "inf" ? Infinity : v === "-inf" ? -Infinity : +v);
   const COMPARE = { ">": (a, b) => a > b, ">=": (a, b) => a >= b, "<": (a, b) => a < b, "<=": (a, b) => a <= b, "": (a, b) => a === b };
@@ -78,7 +61,13 @@
       const line = body.insertRow();
       for (const [key, numeric] of columns) {
         const cell = line.insertCell(), v = r[key];
-        cell.textContent = key === "status" ? `${SYMBOLS[v]} ${v}` : v === null ? "–" : typeof v === "number" ? figures(v) : v;
+        const text = key === "status" ? `${SYMBOLS[v]} ${v}` : v === null ? "–" : typeof v === "number" ? figures(v) : v;
+        const shown = key === "id" ? $("case-" + (`${v} ${r.mode}`.match(/\w+/g) ?? []).join("-")) : null;
+        if (shown) { // the case stands in full above
+          const link = cell.appendChild(document.createElement("a"));
+          link.href = "#" + shown.id;
+          link.textContent = text;
+        } else cell.textContent = text;
         if (key === "text") cell.title = v;
         cell.className = numeric ? "n" : key === "status" ? "st " + v : key;
       }

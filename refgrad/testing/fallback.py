@@ -1,0 +1,48 @@
+"""The script of a failure that cannot be written in the framework's own calls: it holds the case, and refgrad judges it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_BODY = """\
+import tempfile
+from pathlib import Path
+
+{imports}from refgrad.cli import main
+
+CASE = {case}
+
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "case.json")
+    path.write_text(CASE, encoding="utf-8")
+    raise SystemExit(main(["repro", str(path)]))
+"""
+
+
+def fallback(case_id: str, content: str, about: str, why: str, imports: Sequence[str] = ()) -> str:
+    """The script of a case, which is given as JSON text.
+
+    ``about`` names mode, dtype and device, ``why`` says what is missing from a script without refgrad; ``imports`` are modules that took
+    part in the run.
+    """
+    lines = [
+        f"refgrad case {_plain(case_id)}: {_plain(about)}.",
+        f"A script without refgrad cannot be written: {_plain(why)[:300]}.",
+        "This one needs refgrad. It does what `refgrad repro` does with the case, and exits with 1 while it fails.",
+    ]
+    lines += ["Code of these modules took part in the run; they have to be importable."] if imports else []
+    loaded = "".join(f"import {name}\n" for name in imports)
+    return "".join(f"# {line}\n" for line in lines) + _BODY.format(
+        imports=f"{loaded}\n" if loaded else "", case=_quoted(content)
+    )
+
+
+def _plain(text: str) -> str:
+    """A text in one line that ends no comment."""
+    return " ".join(text.split())
+
+
+def _quoted(text: str) -> str:
+    """A string as Python source, in lines that can be read."""
+    pieces = [text[k : k + 100] for k in range(0, len(text), 100)] or [""]
+    return "(\n" + "".join(f"    {piece!a}\n" for piece in pieces) + ")"
