@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from refgrad import report
 from refgrad.cli import main
 from refgrad.graph import Graph
 from refgrad.records import End, Header
@@ -124,3 +125,24 @@ def test_nothing_to_accept_is_refused(tmp_path: Path, capsys, more: list[str], s
     assert main(["accept", path, "--reason", "why", "--to", str(to), *more]) == 2
     assert said in capsys.readouterr().err
     assert not to.exists()
+
+
+def test_accepted_entries_travel_to_the_workers_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to, out = tmp_path / "known.toml", tmp_path / "out"
+    path = results(tmp_path / "r.jsonl", (case(), broken(1)))
+    assert main(["accept", path, "--reason", "why", "--to", str(to)]) == 0
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k still_occurs")
+    scope = ["--op", "tanh", "--dtype", "float64", "--device", "cpu", "--examples", "1", "--workers", "1"]
+    main(["conformance", *scope, "--deviations", str(to), "--out", str(out)])
+    assert [(n.kind, n.name) for n in report.load(out / "results.jsonl.gz").news] == [("mended", "tanh")]
+
+
+def test_a_file_that_cannot_be_read_is_named_before_anything_runs(tmp_path: Path, capsys) -> None:
+    (tmp_path / "known.toml").write_text("[other]")
+    for name in ("known.toml", "missing.toml", str(SUITE)):
+        path = str(tmp_path / name)
+        assert main(["conformance", "--deviations", path, "--out", str(tmp_path / "out")]) == 2
+        assert f"refgrad: {path}: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
