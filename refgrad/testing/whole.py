@@ -14,6 +14,7 @@ from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge
+from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Verdict
 from refgrad.transforms import jvp, vjp
 
@@ -34,7 +35,7 @@ class Whole(Judge):
         """The gradient of every input. Where none is given, none may be due."""
         tally = self.tally(WHOLE_REVERSE)
         if REVERSE in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[REVERSE])
+            return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
         _, pullback = vjp(self.graph, *self.inputs)
         for (name, k), x_bar in zip(
             self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
@@ -50,7 +51,7 @@ class Whole(Judge):
         """The tangent of the output."""
         tally = self.tally(WHOLE_FORWARD)
         if FORWARD in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[FORWARD])
+            return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
         self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
