@@ -9,7 +9,6 @@ A release that nobody has recorded is held to the one before it, a kind of devic
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from refgrad.errors import DeviationsFileError
+from refgrad.errors import ArgumentError, DeviationsFileError
 from refgrad.records import News
 from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
+from refgrad.testing.releases import numbers
 from refgrad.testing.unanswered import NOT_ASKED
 from refgrad.testing.verdict import ERROR, UNDECIDED, UNSUPPORTED, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
@@ -44,11 +44,9 @@ Releases = frozenset[str]
 
 
 def release(version: str) -> str:
-    """The release to which a version belongs: "2.13" of "2.13.0+cpu". Raises DeviationsFileError where there is none."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None:
-        raise DeviationsFileError(f"{version!r} names no release; one such as 2.13 is expected")
-    return f"{int(found[1])}.{int(found[2])}"
+    """The release to which a version belongs: "2.13" of "2.13.0+cpu". Raises ArgumentError where there is none."""
+    major, minor, _ = numbers(version)
+    return f"{major}.{minor}"
 
 
 def _order(name: str) -> tuple[int, ...]:
@@ -155,7 +153,7 @@ def load(path: str | Path, version: str) -> Support:
 def _releases(path: Path, names: Iterable[Any]) -> Releases:
     try:
         return frozenset(release(str(name)) for name in names)
-    except (DeviationsFileError, TypeError) as error:
+    except (ArgumentError, TypeError) as error:
         raise DeviationsFileError(f"{path}: {error}") from error
 
 
