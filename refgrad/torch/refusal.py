@@ -7,6 +7,7 @@ import traceback
 
 from refgrad.testing.observation import NoAnswer
 
+LONGEST = 4000  # characters of a traceback that are kept
 _ANY = "(RuntimeError|NotImplementedError)"
 # Each is said on purpose, by the dispatcher, autograd's formulas, functorch or autograd.Function; the class belongs to the words.
 # What a kernel says of its arguments, or a device of its state, is not among them.
@@ -41,5 +42,5 @@ def refuses(error: BaseException) -> bool:
 def no_answer(error: BaseException, node: int = -1) -> NoAnswer:
     """An exception in the place of an answer, at a node of the graph."""
     refused = refuses(error)
-    details = "" if refused else "".join(traceback.format_exception(error, limit=-3)).rstrip()
+    details = "" if refused else "".join(traceback.format_exception(error, limit=-3)).rstrip()[:LONGEST]
     return NoAnswer(described(error), refused, node, details)

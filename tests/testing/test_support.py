@@ -106,8 +106,8 @@ def test_an_answer_where_none_was_expected_is_told_once_and_fails_nothing() -> N
         ours.hold(case(), [v, Verdict("forward", AGREE)])
         assert v.status == status
     (line,) = ours.lines()
-    assert (line["type"], line["kind"], line["name"]) == ("news", "support", "tanh reverse float64")
-    assert line["text"].startswith("2.13.0+cpu answers where 2.13 refused")
+    assert (line.kind, line.name) == ("support", "tanh reverse float64")
+    assert line.text.startswith("2.13.0+cpu answers where 2.13 refused")
     ours.hold(case(), [Verdict("reverse", AGREE)])
     assert not list(ours.lines())
 
