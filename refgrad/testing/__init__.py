@@ -42,7 +42,7 @@ def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
         verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
         if not end_to_end:
             return verdicts
-        if seen.modes is not None:
+        if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
             if audit is not None:
                 audit.plant(anchored)
             return [*verdicts, *judge_modes(case, seen, seen.modes)]

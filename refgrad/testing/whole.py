@@ -40,27 +40,30 @@ class Whole(Judge):
         for (name, k), x_bar in zip(
             self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
         ):
-            due = self.seen.cotangents[k] is not None or bool(
-                np.any(np.asarray(getattr(x_bar, "value", x_bar)) != 0)
-            )
-            if due:
+            if self.seen.cotangents[k] is not None or _some(x_bar):
                 self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
         return self.answer(tally)
 
     def forward(self) -> Verdict:
-        """The tangent of the output."""
+        """The tangent of the output. Where none is given, none may be due."""
         tally = self.tally(WHOLE_FORWARD)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
-        self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
+        if self.seen.tangents[k] is not None or _some(y_dot):
+            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
         return self.answer(tally)
 
     @property
     def _name(self) -> str:
         """The op of the output: what an end-to-end disagreement is filed under."""
         return str(self.graph.nodes[self.graph.outputs[0]])
+
+
+def _some(derivative: Any) -> bool:
+    """Whether a derivative is anything but zeros."""
+    return bool(np.any(np.asarray(getattr(derivative, "value", derivative)) != 0))
 
 
 def whole(case: Case, seen: Observation) -> list[Verdict]:
