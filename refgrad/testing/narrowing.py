@@ -78,12 +78,10 @@ class Narrowing:
             return False
         if not self.where or v.first_wrong is None:
             return not self.where
-        k = v.first_wrong[0]
-        operands, fmt = (
-            setting.operands(Site(k, setting.case.graph.nodes[k], None)),
-            format_of(setting.case.dtype, setting.case.device),
-        )
-        return bool(np.any(PLACES[self.where](operands, fmt)))
+        case, k = setting.case, v.first_wrong[0]
+        site = Site(k, case.graph.nodes[k], None)
+        met = PLACES[self.where](setting.operands(site), site.node.params, format_of(case.dtype, case.device))
+        return bool(np.any(met))
 
     def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
         """Whether a wrong element is of this kind."""
