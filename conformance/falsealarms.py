@@ -20,7 +20,8 @@ import numpy as np
 
 from refgrad.bounds import FORMATS
 from refgrad.testing import MODES
-from refgrad.testing.deviations import load
+from refgrad.testing.deviations_file import load
+from refgrad.testing.evidence import Torch, standing
 from refgrad.testing.session import examine
 from refgrad.testing.source import Seeded
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
@@ -78,12 +79,13 @@ class Block:
         """Examine them: program k is of family k modulo their number."""
         import torch
 
-        from refgrad.torch.observe import VERSION, observe, plain_arithmetic
+        from refgrad.torch.observe import KERNELS, VERSION, observe, plain_arithmetic
 
         torch.set_num_threads(1)
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
         plain_arithmetic()
-        deviations, count = load(Path(__file__).with_name("deviations.toml"), VERSION), Count()
+        entries = load(Path(__file__).with_name("deviations.toml"))
+        deviations, count = standing(entries, Torch(VERSION, KERNELS), observe), Count()
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from refgrad.records import News
+from refgrad.testing import evidence
 from refgrad.testing.case import Case
-from refgrad.testing.deviations import Deviation, load
-from refgrad.testing.session import examine, write
+from refgrad.testing.deviations import Deviation
+from refgrad.testing.deviations_file import all_of
+from refgrad.testing.session import write
+from refgrad.testing.support import held
+from refgrad.testing.support import load as load_support
 
 from .families import FAMILIES, family
 
@@ -17,13 +23,39 @@ __all__ = ["FAMILIES"]  # of which the plugin makes items
 
 try:
     from refgrad.torch.environment import settle
-    from refgrad.torch.observe import VERSION, observe
+    from refgrad.torch.observe import KERNELS, VERSION
+    from refgrad.torch.observe import observe as asked
     from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
 
 
-DEVIATIONS = load(Path(__file__).with_name("deviations.toml"), VERSION)
+TORCH = evidence.Torch(VERSION, KERNELS)
+SUPPORT = load_support(Path(__file__).with_name("unsupported.toml"), VERSION)
+observe = held(asked, SUPPORT)
+
+
+@functools.cache
+def entries(*files: str) -> list[Deviation]:
+    """The recorded disagreements: the suite's own, and those of a user's files."""
+    return all_of(Path(__file__).with_name("deviations.toml"), files)
+
+
+@functools.cache
+def standing(*files: str) -> list[Deviation]:
+    """Those that may excuse something under this torch."""
+    return evidence.standing(entries(*files), TORCH, observe)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each recorded disagreement."""
+    if "deviation" in metafunc.fixturenames:
+        found = entries(*_files(metafunc.config))
+        metafunc.parametrize("deviation", found, ids=[d.id for d in found])
+
+
+def _files(config: pytest.Config) -> tuple[str, ...]:
+    return tuple(config.getoption("--refgrad-deviations") or ())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,25 +69,38 @@ def among(pytestconfig: pytest.Config) -> frozenset[str]:
     return frozenset(pytestconfig.getoption("--refgrad-op") or ())
 
 
+@pytest.fixture(scope="session")
+def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
+    """The recorded disagreements that may excuse something under this torch."""
+    return standing(*_files(pytestconfig))
+
+
 def test_family(
-    conformance_item: Any, among: frozenset[str], refgrad_results: Any, refgrad_running: Any
+    conformance_item: Any,
+    among: frozenset[str],
+    deviations: list[Deviation],
+    refgrad_results: Any,
+    refgrad_running: Any,
 ) -> None:
     """All cases of the item agree."""
     draw = family(conformance_item.family, among)
-    conformance_item.run(draw, observe, refgrad_results, DEVIATIONS, refgrad_running, script)
+    try:
+        conformance_item.run(draw, observe, refgrad_results, deviations, refgrad_running, script)
+    finally:
+        refgrad_results.write(*SUPPORT.lines())
 
 
-@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda d: d.id)
-def test_deviation_still_occurs(deviation: Deviation, among: frozenset[str], refgrad_results: Any) -> None:
-    """A recorded disagreement is there to be seen; an entry whose evidence agrees has to go."""
+def test_deviation_still_occurs(
+    deviation: Deviation, among: frozenset[str], deviations: list[Deviation], refgrad_results: Any
+) -> None:
+    """A recorded disagreement is there to be seen where the record says so; where it says nothing, what is seen is news."""
     if among and not among & deviation.ops:
         pytest.skip(f"of {', '.join(sorted(deviation.ops))}, which were not asked for")
     case = Case.load(deviation.case)
-    verdicts = examine(case, observe, DEVIATIONS)
+    verdicts = evidence.judged(deviation, TORCH, observe, deviations)
     write(refgrad_results, case, verdicts, script)
-    if not any(v.known == deviation.id for v in verdicts):
-        found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
-        pytest.fail(
-            f"deviation {deviation.id!r} no longer occurs in torch {VERSION} ({found}): let its versions in deviations.toml end "
-            f"before this release, or remove the entry; now they are {deviation.versions}"
-        )
+    found = evidence.outcome(deviation, TORCH, verdicts)
+    if found.kind:
+        refgrad_results.write(News(found.kind, deviation.id, found.text))
+    if found.failure:
+        pytest.fail(found.failure)

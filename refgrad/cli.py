@@ -117,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where report.html and results.jsonl(.gz) land (default: reports)",
     )
+    suite.add_argument(
+        "--deviations",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="known disagreements beside the built-in ones, as `refgrad accept` writes them (repeatable)",
+    )
     _outputs(suite)
     suite.set_defaults(run=_conformance)
 
@@ -143,6 +150,37 @@ def _parser() -> argparse.ArgumentParser:
     _outputs(report)
     report.set_defaults(run=_report)
 
+    accept = commands.add_parser(
+        "accept", help="record failures of a run as known, for `conformance --deviations`"
+    )
+    accept.add_argument("results", nargs="+", help="results.jsonl or results.jsonl.gz")
+    accept.add_argument("--reason", required=True, metavar="TEXT", help="why they are accepted")
+    accept.add_argument(
+        "--to", required=True, metavar="FILE", help="the deviations file; entries are added to it"
+    )
+    accept.add_argument(
+        "--op", action="append", default=[], metavar="NAME", help="of this op alone (repeatable)"
+    )
+    accept.add_argument(
+        "--id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="this case alone, or the beginning of its id (repeatable)",
+    )
+    accept.set_defaults(run=_accept)
+
+    deviations = commands.add_parser(
+        "deviations", help="the recorded disagreements and their releases of torch"
+    )
+    deviations.add_argument("--file", metavar="FILE", help="a deviations file (default: the built-in one)")
+    deviations.add_argument(
+        "--update",
+        metavar="RESULTS",
+        help="write into the file in which release a run has seen each, or has not",
+    )
+    deviations.set_defaults(run=_deviations)
+
     ops = commands.add_parser("ops", help="the table of ops and what each supports")
     ops.set_defaults(run=_ops)
     return parser
@@ -156,6 +194,13 @@ def _outputs(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="results of an earlier run to compare with (repeatable: its shards)",
+    )
+    command.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        choices=("new", "imprecise"),
+        help="new: exit with 1 only for failures that the baseline lacks; imprecise: also for lost digits (repeatable)",
     )
     command.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
     command.add_argument("--gitlab", metavar="FILE", help="also write GitLab's code quality JSON")
@@ -224,8 +269,22 @@ def _conformance(args: argparse.Namespace) -> int:
 
 def _repro(args: argparse.Namespace) -> int:
     from refgrad.repro import repro
+    from refgrad.scope import location
 
-    return repro(args.case, args.device, name=args.id, script=args.script)
+    unsupported = location()[1] / "unsupported.toml"
+    return repro(args.case, args.device, name=args.id, script=args.script, unsupported=unsupported)
+
+
+def _accept(args: argparse.Namespace) -> int:
+    from refgrad.accept import accept
+
+    return accept(args.results, args.reason, args.to, args.op, args.id)
+
+
+def _deviations(args: argparse.Namespace) -> int:
+    from refgrad.deviations import deviations
+
+    return deviations(args.file, args.update)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -241,7 +300,9 @@ def _report(args: argparse.Namespace) -> int:
                 f"--out {page}: is a file; a folder is expected, or the name of an .html file"
             )
         page /= "report.html"
-    wanted = report.Outputs.wanted(page, args.results, args.baseline, args.junit, args.gitlab, args.github)
+    wanted = report.Outputs.wanted(
+        page, args.results, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
+    )
     return report.publish(run, wanted)
 
 

@@ -52,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-shard", metavar="I/N", default=None, help="run the I-th of N parts of the items"
     )
     group.addoption(
+        "--refgrad-deviations",
+        action="append",
+        default=None,
+        metavar="FILE",
+        help="a deviations file more (repeatable)",
+    )
+    group.addoption(
         "--refgrad-time-limit", type=float, metavar="SECONDS", default=None, help="what one case may take"
     )
 

@@ -22,7 +22,7 @@ from refgrad.records import Crash, End, Header, Record
 from refgrad.scope import TEXTBOOK, Scope, location, scope
 from refgrad.testing import running
 from refgrad.testing.alone import alone
-from refgrad.testing.deviations import Deviation, load
+from refgrad.testing.deviations_file import all_of
 from refgrad.testing.results import ResultsFile, died_over, now, unfinished
 
 if TYPE_CHECKING:
@@ -38,20 +38,28 @@ def run(args: argparse.Namespace) -> int:
     from refgrad.torch import observe
 
     wanted = scope(args, observe)
+    entries = all_of(location()[1] / "deviations.toml", args.deviations)
     out = Path(args.out)
     path = out / "results.jsonl"
     outputs = report.Outputs.wanted(
-        (out / "report.html").resolve(), [str(path)], args.baseline, args.junit, args.gitlab, args.github
+        (out / "report.html").resolve(),
+        [str(path)],
+        args.baseline,
+        args.junit,
+        args.gitlab,
+        args.github,
+        fail_on=args.fail_on,
     )  # before the results of the run before are put aside: they may be the baseline
     header = Header(
         refgrad=__version__, started=now(), command=("refgrad", *sys.argv[1:]), seed=str(wanted.seed), profile=wanted.profile,
         families=tuple(wanted.families), dtypes=tuple(wanted.dtypes), devices=tuple(wanted.devices), modes=tuple(wanted.modes),
         examples=str(wanted.examples), workers=str(wanted.workers), shard=str(wanted.shard or ""), missing=tuple(wanted.missing.items()),
-        deviations=tuple((d.id, d.reason, d.link) for d in _deviations(observe.VERSION)),
+        deviations=tuple((d.id, d.reason, d.link) for d in entries),
         environment=environment(observe), present={name: observe.describe(name) for name in sorted({"cpu", "cuda", *wanted.devices})},
     )  # fmt: skip
     arguments = _pytest_arguments(path, wanted)
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
+    arguments += [f"--refgrad-deviations={Path(path).resolve()}" for path in args.deviations]
     with alone(out):
         try:
             _judge(path, header, arguments, wanted.examples)
@@ -187,10 +195,6 @@ def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
             "--max-worker-restart=100",
         ]
     return arguments
-
-
-def _deviations(torch: str) -> list[Deviation]:
-    return load(location()[1] / "deviations.toml", torch)
 
 
 def _parts(wanted: list[str]) -> tuple[str, ...]:

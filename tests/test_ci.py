@@ -63,6 +63,89 @@ def test_actions_of_others_are_pinned_to_a_commit() -> None:
     ] == []
 
 
+# --- this project's own ---------------------------------------------------------------------------------------------------
+
+RUN = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TESTS, FIRST = "python3 -m pip install nox && python3 -m nox -s tests", "python3 -m nox -s conformance"
+
+
+def stubbed(folder: Path, broken: str = "") -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """`.ci/run` with a python3 that only says how it was called; a call with ``broken`` in it fails."""
+    (folder / "bin").mkdir()
+    said = folder / "said"
+    failing = f'case "$*" in *"{broken}"*) exit 1;; esac\n' if broken else ""
+    stub = f"""#!/bin/sh
+[ "$2" = venv ] && exit 1
+echo "$* PIP_CONSTRAINT=$PIP_CONSTRAINT REFGRAD_TORCH=$REFGRAD_TORCH" >> "{said}"
+{failing}echo "7 passed in 1s"
+"""
+    (folder / "bin" / "python3").write_text(stub)
+    (folder / "bin" / "python3").chmod(0o755)
+    env = {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "REFGRAD_TORCH": "torch==2.13.0",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["/bin/bash", str(ROOT / ".ci" / "run")], env=env, capture_output=True, text=True, check=False
+    )
+    return done, said.read_text().splitlines()
+
+
+def test_the_whole_check_runs_the_tests_pinned_and_the_first_command_unpinned(tmp_path: Path) -> None:
+    done, (install, tests, first) = stubbed(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert install.startswith("-m pip install nox ")
+    pinned = f"PIP_CONSTRAINT={ROOT}/.ci/constraints.txt REFGRAD_TORCH=torch==2.13.0"
+    assert tests == f"-m nox -s tests {pinned}"
+    assert re.fullmatch(
+        r"-m nox --envdir \S+ -s conformance -- --examples \d+ PIP_CONSTRAINT= REFGRAD_TORCH=",
+        first,
+    )  # an environment of its own: nox keeps environments, and the one before has torch pinned
+    assert done.stdout.splitlines()[-1] == "7 passed in 1s"
+
+
+@pytest.mark.parametrize("broken", ["pip install", "nox -s tests", "conformance"])
+def test_the_whole_check_fails_where_a_part_of_it_does(tmp_path: Path, broken: str) -> None:
+    assert stubbed(tmp_path, broken)[0].returncode != 0
+
+
+def test_the_whole_check_is_what_the_readme_tells() -> None:
+    assert TESTS in README
+    assert TESTS in RUN
+    assert FIRST in README
+
+
+def workflow(name: str) -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    return dict(yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")))
+
+
+def commands(job: dict[str, Any]) -> str:
+    return "\n".join(step["run"] for step in job["steps"] if "run" in step)
+
+
+def test_ci_runs_the_tests_pinned_and_the_first_command_unpinned() -> None:
+    jobs = workflow("ci.yml")["jobs"]
+    assert TESTS in commands(jobs["tests"])
+    assert f"{FIRST} --" in commands(jobs["newest"])
+    assert "PIP_CONSTRAINT" not in str(jobs["newest"])
+    assert "REFGRAD_TORCH" not in str(jobs["newest"])
+    assert {"tests", "conformance", "newest"} <= {*jobs["passed"]["needs"]}
+
+
+def test_a_nightly_run_meets_the_newest_torch_in_shards_of_one_seed() -> None:
+    nightly = workflow("nightly.yml")
+    assert nightly[True]["schedule"]  # YAML takes "on" for true
+    judge, report = nightly["jobs"]["conformance"], nightly["jobs"]["report"]
+    shards = judge["strategy"]["matrix"]["shard"]
+    assert f'--profile nightly --seed "$GITHUB_RUN_NUMBER" --shard "$SHARD/{len(shards)}"' in commands(judge)
+    assert shards == list(range(1, len(shards) + 1))
+    assert "PIP_CONSTRAINT" not in str(nightly)
+    assert "REFGRAD_TORCH" not in str(nightly)
+    assert report["needs"] == "conformance"
+    assert "shards/*/results.jsonl.gz" in commands(report)
+
+
 # --- the action as a document, and run ----------------------------------------------------------------------------------
 
 

@@ -34,8 +34,8 @@ FLOORS = (
     {"pytest_report"},
     {"pytest_plugin"},
     {"progress"},
-    {"scope", "repro"},
-    {"suite"},
+    {"scope", "repro", "accept"},
+    {"suite", "deviations"},
     {"cli"},
 )
 CORE = set().union(*FLOORS[:11]) | {
@@ -234,6 +234,8 @@ def test_the_core_never_asks_for_the_judge() -> None:
         "cli",
         "scope",
         "repro",
+        "accept",
+        "deviations",
         "suite",
         "progress",
         "pytest_plugin",

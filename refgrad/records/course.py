@@ -125,8 +125,8 @@ class Expected(Record):
 class News(Record):
     """Something that has changed in the framework since it was recorded. It is shown and fails nothing.
 
-    ``kind`` says what has changed: a recorded deviation was "mended", or is "still" there in a release that nobody has recorded; "support"
-    for a derivative is new. ``name`` is the deviation's id, or what is supported.
+    ``kind`` says what has changed: a recorded deviation is "mended", "mended (recorded)" where that is known, or "still there" in one that
+    nobody has recorded; "support" for a derivative is new. ``name`` is the deviation's id, or what is supported.
     """
 
     TYPE: ClassVar[str] = "news"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refgrad.records import fields
@@ -26,6 +26,7 @@ class Element:
     node: int = -1
     op: str = ""
     operand: float = math.nan  # magnitude of the first operand here, where the op is elementwise
+    place: Any = field(default=None, compare=False)  # which array of an observation it is in; not written
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; ``operand`` is left out where there is none. Numbers may be non-finite."""

@@ -58,6 +58,7 @@ class Result(Record):
     known: str = ""  # the entries of deviations.toml that record this disagreement
     again: str = ""  # the command that judges it again, where that is not `refgrad repro`
     where: str = ""  # file and line of the test that judged it
+    wrong: int = 0  # how many elements make it a disagreement
     shrunk: bool = False  # whether its case was made from a larger one that failed, by shrinking
     observed: Observed | None = None  # the framework's numbers around the first wrong node
     asked: CaseRecord | None = None
@@ -124,7 +125,7 @@ class Result(Record):
         }  # fmt: skip
         rare = {
             "worst_elements": [e.to_dict() for e in self.worst_elements], "script": self.script, "again": self.again,
-            "where": self.where, "shrunk": self.shrunk,
+            "where": self.where, "wrong": self.wrong, "shrunk": self.shrunk,
             "observed": None if self.observed is None else self.observed.to_dict(),
         }  # fmt: skip
         return line | {key: value for key, value in rare.items() if value}
@@ -136,7 +137,7 @@ class Result(Record):
         if status not in STATUSES:
             raise fields.wrong("status", status, f"one of {', '.join(STATUSES)}")
         known = fields.text(data, "known", "")
-        if known and status == DISAGREE:
+        if known and status in FAILURES:
             status = KNOWN
         first = data.get("first_wrong")
         if first is not None and not (isinstance(first, dict) and isinstance(first.get("node"), int)):
@@ -168,6 +169,7 @@ class Result(Record):
             known=known,
             again=fields.text(data, "again", ""),
             where=fields.text(data, "where", ""),
+            wrong=fields.count(data, "wrong", 0),
             shrunk=data.get("shrunk") is True,
             observed=Observed.read(fields.obj(data, "observed"))
             if data.get("observed") is not None

@@ -29,6 +29,9 @@ class Run:
     running: tuple[Running, ...] = ()
     items: tuple[FinishedItem, ...] = ()  # what came to its end, with its time
     news: tuple[News, ...] = ()  # each once, whoever wrote it
+    fails: tuple[tuple[str, str], ...] | None = (
+        None  # case and mode of the results by which it fails, where an option says so; None: all failures
+    )
     planned: int = 0
     unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
     absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here

@@ -63,7 +63,9 @@ def against(run: Run, baseline: Run) -> Against:
     ``new`` fails now and did not, ``fixed`` failed and agrees, ``same`` fails as it did. ``changed`` fails elsewhere, or is
     no longer decided although it was. What failed and was not put again is no longer known, and is said so.
     """
-    before, now = _cases(baseline.results), _cases(run.results)
+    before, now = (
+        _cases(r for r in results if not r.shrunk) for results in (baseline.results, run.results)
+    )  # whether a case was shrunk depends on which others failed
     found = [
         d
         for name in sorted(before.keys() | now.keys())

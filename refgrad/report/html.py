@@ -69,7 +69,7 @@ def render(run: Run, against: Against | None = None) -> str:
         shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
-        payload=payload(run), imprecise=imprecise(run), items=items(run), statuses=STATUSES, symbols=SYMBOLS,
+        payload=payload(run), imprecise=imprecise(run), items=items(run), news=run.news, statuses=STATUSES, symbols=SYMBOLS,
         textbook=lessons, lesson_tally=tally(lessons),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refgrad.console import say
@@ -20,6 +20,7 @@ from refgrad.report.html import write
 from refgrad.report.junit import junit
 from refgrad.report.load import load
 from refgrad.report.merge import merge
+from refgrad.report.policy import checked, failures
 from refgrad.report.terminal import table, wants_color
 from refgrad.report.verdict import FAIL, exit_code
 
@@ -34,6 +35,7 @@ class Outputs:
     junit: str | None = None
     gitlab: str | None = None
     github: bool = False
+    fail_on: frozenset[str] = frozenset()
 
     @classmethod
     def wanted(
@@ -45,6 +47,8 @@ class Outputs:
         gitlab: str | None = None,
         github: bool = False,
         environ: Mapping[str, str] = os.environ,
+        *,
+        fail_on: Sequence[str] = (),
     ) -> Outputs:
         """What the options ask for; GitHub's is also wanted where a job of GitHub Actions runs. The baseline is read at once.
 
@@ -53,7 +57,8 @@ class Outputs:
         _apart([*results, *baseline, str(page.with_name(RESULTS))], [str(page), junit, gitlab])
         earlier = merge([load(path) for path in baseline]) if baseline else None
         github = github or environ.get("GITHUB_ACTIONS") == "true"
-        return cls(page, results[0] if results else "", earlier, junit, gitlab, github)
+        rules = checked(fail_on, baseline)
+        return cls(page, results[0] if results else "", earlier, junit, gitlab, github, rules)
 
 
 def _apart(taken: Sequence[str], written: Sequence[str | None]) -> None:
@@ -71,6 +76,9 @@ def publish(run: Run, outputs: Outputs) -> int:
     A file that cannot be written is named on standard error; then the exit code is not 0, and an older file is as it was. The same
     goes for standard output, without which all files are written still.
     """
+    if outputs.fail_on:
+        meant = failures(run.results, outputs.fail_on, outputs.baseline)
+        run = replace(run, fails=tuple((r.id, r.mode) for r in meant))
     compared = against(run, outputs.baseline) if outputs.baseline else None
     shown = table(run, color=wants_color(sys.stdout), against=compared)
     whole = _said(_silenced(shown) if outputs.github else shown)

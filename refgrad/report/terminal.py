@@ -14,6 +14,7 @@ from refgrad.report.deviations import known
 from refgrad.report.findings import Finding, findings
 from refgrad.report.imprecise import imprecise, sentence
 from refgrad.report.matrix import Matrix
+from refgrad.report.news import by_kind
 from refgrad.report.power import totals, weakest
 from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
 from refgrad.report.textbook import FLAGGED, textbook
@@ -62,6 +63,7 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
         lines.append("")
     lines += _imprecise(run)
     lines += _known(run)
+    lines += _news(run)
     lines += _textbook(run)
     lines += _audited(run)
     lines += _not_judged(run)
@@ -120,6 +122,16 @@ def _known(run: Run) -> list[str]:
     names = ", ".join(one_line(k.id) for k in found)
     text = f"known     {several(cases, 'case')} of {several(len(found), 'recorded disagreement')}: {names}"
     return [*_wrapped(text.replace(NARROW, ","), **_HANGING), ""]
+
+
+def _news(run: Run) -> list[str]:
+    """By kind of news, the names: what this torch has mended comes first to mind when a gate turns green."""
+    lines = []
+    torch = one_line(run.header.environment.get("torch", ""))
+    for kind, names in by_kind(run.news).items():
+        text = f"news      {one_line(kind)}, torch {torch}: {', '.join(map(one_line, names))}"
+        lines += _wrapped(text, **_HANGING)
+    return [*lines, ""] if lines else []
 
 
 def _textbook(run: Run) -> list[str]:

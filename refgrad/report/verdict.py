@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from refgrad.records import DISAGREE, KNOWN, Run
+from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result, Run
 from refgrad.report.findings import Finding, findings
 from refgrad.report.items import items, judged_cases
 from refgrad.report.power import FEW, missed, powers, totals
@@ -34,13 +34,22 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     (a required device was missing), and one that caught too few of the errors planted in it are not 0. ``complete`` says that every
     result is there although the end line is not: the runner asks this in order to write that line.
     """
-    if run.crashes or any(r.failed for r in run.results):
+    if run.crashes or failing(run):
         return FAIL
     if run.truncated or run.elements == 0 or missed(run) or _wanting(run):
         return NOTHING
     if run.end is not None:
-        return run.end.exit
+        own = exit_code(replace(run, end=None, fails=None), complete=True)  # what its results alone amount to
+        return run.end.exit if run.fails is None or run.end.exit != own else PASS
     return PASS if complete else NOTHING
+
+
+def failing(run: Run) -> list[Result]:
+    """The results by which a run fails: all failures, unless an option says otherwise (--fail-on)."""
+    if run.fails is None:
+        return [r for r in run.results if r.failed]
+    meant = {*run.fails}
+    return [r for r in run.results if (r.id, r.mode) in meant]
 
 
 def _wanting(run: Run) -> bool:
@@ -57,8 +66,9 @@ def verdict(run: Run) -> Conclusion:
 
 
 def _sentence(run: Run, code: int) -> str:
-    if code == FAIL and (run.crashes or any(r.failed for r in run.results)):
-        found = findings(run)
+    failed = failing(run)
+    if code == FAIL and (run.crashes or failed):
+        found = findings(run if run.fails is None else replace(run, results=tuple(failed), fails=None))
         parts = []
         for status in dict.fromkeys(f.status for f in found):  # what the first finding is comes first
             alike = [f for f in found if f.status == status]
@@ -69,6 +79,9 @@ def _sentence(run: Run, code: int) -> str:
                 results = sum(len(f.counted) for f in alike)
                 said = f"{several(results, 'result')} could not be judged because of an error, at"
             parts.append(f"{said} {_titles(alike)}")
+        lost = sum(r.status == IMPRECISE for r in failed)
+        if lost:
+            parts.append(f"{several(lost, 'result')} lost digits that the dtype has")
         if run.crashes:
             parts.append(f"{several(len(run.crashes), 'test item')} crashed")
         text = "; ".join(parts)
@@ -84,6 +97,9 @@ def _sentence(run: Run, code: int) -> str:
         return f"Nothing is proved: {names} was required and is missing on this machine; what was judged without it agrees."
     if code:
         return f"Nothing failed in the results, but the run ended with exit code {code}."
+    old = {r.id for r in run.results if r.failed}
+    if old:
+        return f"Nothing is new against the baseline: {several(len(old), 'case')} failed there as well, or came from shrinking."
     recorded = len({r.id for r in run.results if r.status == KNOWN})
     if recorded:
         return f"Every gradient that was judged agrees with the derivative, but for {several(recorded, 'case')} of known disagreements."
@@ -106,7 +122,7 @@ def _notes(run: Run, code: int) -> list[str]:
         notes.append(f"Without a verdict, for they were being judged when the run ended: {_some(cases)}.")
     if code == NOTHING:
         notes += _missed(run)
-    if run.end is not None and run.end.exit != code:
+    if run.end is not None and run.end.exit != code and run.fails is None:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
         )

@@ -138,7 +138,9 @@ class _Line:
                 self._excuse(c, excused, what, shape, start)
                 wrong = wrong & ~excused
             order = np.argsort(np.where(wrong, -grave, 1.0), kind="stable")
-            listed = order[: min(_LISTED, int(np.count_nonzero(wrong)))]
+            c.count = int(np.count_nonzero(wrong))
+            c.outside = lambda: [self._element(int(k), start, shape, what) for k in np.flatnonzero(wrong)]
+            listed = order[: min(_LISTED, c.count)]
             c.wrong = [self._element(int(k), start, shape, what) for k in listed]
 
     def _excuse(self, c: Comparison, excused: Array, what: str, shape: tuple[int, ...], start: int) -> None:

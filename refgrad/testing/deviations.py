@@ -1,156 +1,141 @@
-"""Known disagreements: what was seen, why, and the evidence. They are shown in every report and do not fail the gate.
+"""Known disagreements: what was seen, where, why, and the evidence. They are shown in every report and do not fail the gate.
 
-An entry covers disagreements of its ops, modes, dtypes and devices, in the releases of torch that ``versions`` names (PEP 440:
-">=2.6,<2.9"); ``families``, ``got`` and ``operand`` narrow it further. Its evidence is a case file; where that case agrees under such
-a release, the entry is out of date, and the run fails until its versions end there or it is removed.
+An entry covers disagreements of its ops, modes, dtypes and devices, and of these only such wrong elements as it describes (see
+``narrowing.py``). In which releases of torch it excuses anything, ``evidence.py`` decides.
 """
 
 from __future__ import annotations
 
-import math
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from refgrad.errors import DeviationsFileError
-from refgrad.testing.anchored import FORWARD, REVERSE
+from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
 from refgrad.testing.attribution import attribute
+from refgrad.testing.case import Case
 from refgrad.testing.modes import BASE
-from refgrad.testing.verdict import DISAGREE, Element, Verdict
+from refgrad.testing.narrowing import Narrowing
+from refgrad.testing.releases import Releases
+from refgrad.testing.setting import Setting
+from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Comparison, Verdict
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
-if TYPE_CHECKING:
-    from packaging.specifiers import SpecifierSet
-
-_FIELDS = {
-    "id": str,
-    "ops": list,
-    "modes": list,
-    "dtypes": list,
-    "devices": list,
-    "versions": str,
-    "reason": str,
-    "link": str,
-    "case": str,
-}
-_NARROWING = {"families": list, "got": list, "operand": list}
 _ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """One entry of deviations.toml."""
+    """One entry of a deviations file.
+
+    kernels   what torch calls the CPU's vector unit (AVX2, AVX512) where it was seen; empty: it does not depend on that
+    families  empty: all
+    narrow    which wrong elements, notes or errors it speaks of
+    local     an entry of a user's own file: where its evidence agrees, it is mended, whatever its record says
+    stands    whether the disagreement is there in the torch at hand
+    """
 
     id: str
     ops: frozenset[str]
     modes: frozenset[str]
     dtypes: frozenset[str]
     devices: frozenset[str]
-    versions: SpecifierSet  # the releases of torch in which it was seen
+    releases: Releases
     reason: str
     link: str
     case: Path  # the evidence
-    families: frozenset[str] = frozenset()  # empty: all
-    got: frozenset[str] = (
-        frozenset()
-    )  # what the framework gives instead: nan, inf, zero, number; empty: anything
+    kernels: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+    narrow: Narrowing = field(default_factory=Narrowing)
+    local: bool = False
+    stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
-    operand: tuple[float, ...] = ()  # least and greatest magnitude of an elementwise op's operand; empty: any
+    def concerns(self, mode: str, case: Case) -> bool:
+        """Whether the entry speaks of this mode, and of the dtype, device and family of this case."""
+        here = mode in self.modes and case.dtype in self.dtypes and case.device in self.devices
+        return here and (not self.families or case.family in self.families)
 
-    def applies(self, mode: str, dtype: str, device: str, family: str, wrong: list[Element]) -> bool:
-        """Whether the entry speaks of this mode, dtype and device, of this family and of such wrong elements."""
-        here = mode in self.modes and dtype in self.dtypes and device in self.devices
+    def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:
+        """Whether the entry speaks of a disagreement of these ops in this mode; of which elements, ``narrow`` tells."""
+        return set(ops) <= self.ops and self.concerns(v.mode, setting.case) and self.narrow.admits(v, setting)
+
+    def raised(self, v: Verdict, setting: Setting) -> bool:
+        """Whether an error is what the entry records."""
+        graph = setting.case.graph
+        blamed = (
+            {v.first_wrong[1]}
+            if v.first_wrong is not None
+            else {str(graph.nodes[k]) for k in graph.order() if graph.nodes[k].of}
+        )
         return (
-            here
-            and (not self.families or family in self.families)
-            and (not self.got or all(kind(e.got) in self.got for e in wrong))
-            and (not self.operand or all(self.operand[0] <= e.operand <= self.operand[1] for e in wrong))
+            bool(blamed & self.ops)
+            and self.concerns(v.mode, setting.case)
+            and self.narrow.raised(v, setting)
+            and self.stands()
         )
 
 
-def kind(x: float) -> str:
-    """What a wrong element is, in a word."""
-    return "nan" if math.isnan(x) else "inf" if math.isinf(x) else "zero" if x == 0 else "number"
-
-
-def load(path: str | Path, torch: str = "") -> list[Deviation]:
-    """Read a deviations file: of all entries, or of those that concern a release of torch ("2.13.0+cpu").
-
-    Raises DeviationsFileError naming entry and field.
-    """
-    path = Path(path)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DeviationsFileError(f"{path}: cannot be read: {error}") from error
-    entries = data.get("deviation", [])
-    if data.keys() - {"deviation"} or not isinstance(entries, list):
-        raise DeviationsFileError(f"{path}: expected [[deviation]] entries alone, found {sorted(data)}")
-    found = [_entry(path, k, e) for k, e in enumerate(entries)]
-    twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
-    if twice:
-        raise DeviationsFileError(f"{path}: entries {twice} stand twice")
-    return [d for d in found if not torch or d.versions.contains(torch, prereleases=True)]
-
-
-def _entry(path: Path, k: int, entry: Any) -> Deviation:
-    where = (
-        f"{path}: entry {k} ({entry.get('id', 'without id')})"
-        if isinstance(entry, dict)
-        else f"{path}: entry {k}"
-    )
-    if not isinstance(entry, dict) or not _FIELDS.keys() <= entry.keys() <= (_FIELDS | _NARROWING).keys():
-        got = sorted(entry) if isinstance(entry, dict) else entry
-        raise DeviationsFileError(f"{where}: expected the fields {sorted(_FIELDS)}, got {got}")
-    for name, of in (_FIELDS | _NARROWING).items():
-        if name in entry and (not isinstance(entry[name], of) or not entry[name]):
-            raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
-    limits = entry.get("operand", [0.0, math.inf])
-    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
-        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # which comes with the suite
-
-    try:
-        versions = SpecifierSet(entry["versions"])
-    except InvalidSpecifier as error:
-        raise DeviationsFileError(
-            f'{where}: versions are releases of torch, such as ">=2.6,<2.9", got {entry["versions"]!r}'
-        ) from error
-    case = path.parent / entry["case"]
-    if not case.is_file():
-        raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
-    return Deviation(
-        entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
-        versions, entry["reason"], entry["link"], case, frozenset(entry.get("families", ())), frozenset(entry.get("got", ())),
-        tuple(map(float, entry.get("operand", ()))),
-    )  # fmt: skip
-
-
-def mark(
-    verdicts: list[Verdict], deviations: list[Deviation], dtype: str, device: str, family: str = ""
-) -> None:
-    """Mark the disagreements that are known: every wrong node is covered by an entry.
+def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Setting) -> None:
+    """Mark the disagreements and errors that are known: every wrong node is covered by an entry that stands.
 
     A disagreement from end to end, or of a further mode that repeats the first derivative, is known where the node-by-node verdict
     on the same case is.
     """
-    known = {}
     for v in verdicts:
-        if v.status != DISAGREE or not v.accused:
-            continue
-        covering = []
-        for ops in v.accused:
-            wrong = [e for e in v.wrong if e.op == " or ".join(ops)]
-            entries = (d for d in deviations if set(ops) <= d.ops)
-            covering.append(
-                next((d.id for d in entries if d.applies(v.mode, dtype, device, family, wrong)), "")
-            )
-        if all(covering):
-            v.known = known[v.mode] = ", ".join(dict.fromkeys(covering))
-        elif v.accuse is not None:
-            v.accuse(covering.index(""))  # what is known is not what fails the run
+        if v.status == ERROR:
+            v.known = next((d.id for d in deviations if d.raised(v, setting)), "")
+        elif v.status == DISAGREE and v.accused:
+            found = [
+                _covering(v, ops, at, deviations, setting)
+                for ops, at in zip(v.accused, v.against, strict=True)
+            ]
+            if all(found):
+                v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
+            elif v.accuse is not None:
+                v.accuse(
+                    next(k for k, names in enumerate(found) if not names)
+                )  # what is known does not fail the run
     attribute(verdicts)  # from end to end, by what the verdicts node by node name now
-    for v in verdicts:
-        if v.status == DISAGREE and not v.known:
-            v.known = known.get(_ANCHORED.get(v.mode, ""), "")
+    _repeated({v.mode: v for v in verdicts})
+
+
+def _covering(
+    v: Verdict,
+    ops: Sequence[str],
+    at: tuple[int, str, Comparison],
+    deviations: Sequence[Deviation],
+    setting: Setting,
+) -> list[str]:
+    """The entries that cover all that is wrong at one node, where these ops may be to blame; empty where something is left over."""
+    node, op, found = at
+    entries = [d for d in deviations if d.may_cover(v, ops, setting)]
+    if found.note or found.outside is None:  # a dtype, a shape, a gradient that is missing
+        return [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
+    names = []
+    for e in found.outside() if entries else ():
+        e.node, e.op, e.place = node, op, found.place
+        name = next((d.id for d in entries if d.narrow.meets(e, v.mode, ops, setting) and d.stands()), "")
+        if not name:
+            return []
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _repeated(verdicts: dict[str, Verdict]) -> None:
+    """Verdicts that repeat what a node-by-node verdict says, on the same numbers or on numbers made from them."""
+    found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
+    for mode, base in _ANCHORED.items():
+        v = verdicts.get(mode)
+        first = verdicts.get(base)
+        if v is not None and v.status == ERROR and first is not None and first.status == ERROR:
+            v.known = v.known or (first.known if first.reason == v.reason else "")
+        if v is None or v.status != DISAGREE or v.known:
+            continue
+        v.known = found.get(base, "")
+        steps = [verdicts[m] for m in (VALUE, base) if m in verdicts]
+        right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
+        if mode in (WHOLE_FORWARD, WHOLE_REVERSE) and right:  # each step is right, or known: so is the whole
+            v.known = v.known or found.get(VALUE, "")

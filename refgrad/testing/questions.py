@@ -91,7 +91,7 @@ class Judge:
             question = self.asked[place]
             question.found, found.place = found, place
             for e in found.wrong:
-                e.operand = self._magnitude(place[0], question.node, e.element)
+                e.operand, e.place = self._magnitude(place[0], question.node, e.element), place
             tally.add(question.node, question.op, found, question.users)
         return tally.verdict()
 

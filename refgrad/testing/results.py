@@ -13,7 +13,6 @@ from pathlib import Path
 from refgrad.errors import ResultsWriteError
 from refgrad.records import (
     AGREE,
-    DISAGREE,
     ERROR,
     FAILURES,
     KNOWN,
@@ -156,11 +155,12 @@ def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict)
     """One verdict as a record, for whatever was judged under that name."""
     return Result(
         id=name, family=family, dtype=dtype, device=device, mode=verdict.mode,
-        status=KNOWN if verdict.known and verdict.status == DISAGREE else verdict.status, reason=verdict.reason,
+        status=KNOWN if verdict.known and verdict.status in FAILURES else verdict.status, reason=verdict.reason,
         elements=verdict.elements, skipped=verdict.skipped, loose=verdict.loose, blind=verdict.blind, imprecise=verdict.imprecise,
         digits=verdict.digits, worst=verdict.worst, sensitivity=verdict.sensitivity,
         ops={op: (int(nodes), int(elements), worst) for op, (nodes, elements, worst) in verdict.ops.items()},
         first_wrong=verdict.first_wrong, message=verdict.message, worst_elements=tuple(verdict.wrong), known=verdict.known,
+        wrong=sum(c.count for _, _, c in verdict.against),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from refgrad.testing.deviations import Deviation, mark
 from refgrad.testing.observation import Observation
 from refgrad.testing.results import ResultsFile, results_of
 from refgrad.testing.running import CaseTimeout, Running
+from refgrad.testing.setting import Setting
 from refgrad.testing.shrinking import Budget, Draw, Failure, Shrinker
 from refgrad.testing.source import Source, StopDrawing
 from refgrad.testing.verdict import ERROR, Verdict
@@ -41,7 +42,7 @@ def examine(
         verdicts = judge(case, seen, audit)
         for v in verdicts:
             v.seen = seen if v.evidence is not None else None
-        mark(verdicts, list(deviations), case.dtype, case.device, case.family)
+        mark(verdicts, deviations, Setting(case, seen))
         return verdicts
     except Exception as error:
         trace = traceback.format_exc(limit=-3)

@@ -63,6 +63,7 @@ class Tally:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
             self.accused.append((node, blamed, c))
+            v.against.append((node, op, c))
             v.wrong.extend(c.wrong)
 
     def unsupported(self, reason: str) -> Verdict:

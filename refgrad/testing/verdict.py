@@ -47,6 +47,10 @@ class Comparison:
     )
     lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
+    outside: Callable[[], list[Element]] | None = field(
+        default=None, repr=False, compare=False
+    )  # makes all elements out of bounds, of which ``wrong`` lists the worst
+    count: int = 0  # of the elements out of bounds
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
 
@@ -82,6 +86,9 @@ class Verdict:
     accused: list[list[str]] = field(
         default_factory=list
     )  # for every wrong node, the ops that may be to blame
+    against: list[tuple[int, str, Comparison]] = field(
+        default_factory=list
+    )  # beside it, node, op and what was found there
     known: str = ""  # the entry of deviations.toml that records this disagreement
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
     seen: Any = None  # of a disagreement, the observation that was judged
@@ -92,8 +99,8 @@ class Verdict:
 
     @property
     def failed(self) -> bool:
-        """Whether this fails a run: an error, or a disagreement that nobody has recorded."""
-        return self.status == ERROR or (self.status == DISAGREE and not self.known)
+        """Whether this fails a run: an error or a disagreement that nobody has recorded."""
+        return self.status in (DISAGREE, ERROR) and not self.known
 
     def __bool__(self) -> bool:
         return self.status == AGREE

@@ -51,7 +51,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
     CaseRecord("a" * 16, '{"dtype":"float32","graph":{}}'),
     Result(
         "a" * 16, "graphs", "float32", "cpu", "reverse", "disagree", "a reason", 24, 5, 4, 3, 2, 1.5, WORST, 1e-7,
-        {"tanh": (1, 24, math.inf)}, (2, "tanh"), "a message", (WORST,), "import torch\n", "one", "pytest a", "a.py:3", True,
+        {"tanh": (1, 24, math.inf)}, (2, "tanh"), "a message", (WORST,), "import torch\n", "one", "pytest a", "a.py:3", 7, True,
         OBSERVED,
     ),
     Lesson(
@@ -99,7 +99,9 @@ def test_a_line_is_strict_json_that_begins_with_its_type(record: Record) -> None
 def test_what_few_results_have_is_left_out_and_read_as_nothing() -> None:
     plain = Result("a" * 16, "graphs", "float32", "cpu", "value", "agree", elements=3)
     line = plain.to_dict()
-    assert not line.keys() & {"script", "worst_elements", "again", "where", "shrunk", "observed", "case"}
+    assert not line.keys() & {
+        "script", "worst_elements", "again", "where", "wrong", "shrunk", "observed", "case",
+    }  # fmt: skip
     assert again(plain) == plain
     assert "operand" not in Element(1.0, 1.0, 0.1, 0.0, 0.0, ()).to_dict()
 

@@ -245,10 +245,10 @@ def test_a_run_with_a_blind_judge_is_vacuous(
 
     The recorded disagreements, which would be missed first, are taken out.
     """
-    from refgrad.testing import deviations, questions
+    from refgrad.testing import deviations_file, questions
 
     read_anew("conformance.test_families")
-    monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
+    monkeypatch.setattr(deviations_file, "load", lambda path: [])
 
     compare_all = questions.compare_all
     monkeypatch.setattr(
@@ -270,11 +270,11 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
     monkeypatch: pytest.MonkeyPatch,
     read_anew: Callable[[str], None],
 ) -> None:
-    from refgrad.testing import deviations, questions
+    from refgrad.testing import deviations_file, questions
 
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
     read_anew("conformance.test_families")
-    monkeypatch.setattr(deviations, "load", lambda path, torch="": [])
+    monkeypatch.setattr(deviations_file, "load", lambda path: [])
     compare_all = questions.compare_all
 
     def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:

@@ -21,14 +21,13 @@ from conformance.families import FAMILIES
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
 from refgrad.testing.case import Case
-from refgrad.testing.deviations import Deviation, load
+from refgrad.testing.deviations import Deviation
 from refgrad.testing.session import examine
 from refgrad.testing.source import Seeded
 from refgrad.testing.verdict import ERROR, Comparison, Element, Verdict
-from refgrad.torch.observe import VERSION, observe, plain_arithmetic
+from refgrad.torch.observe import observe, plain_arithmetic
 from refgrad.torch.script import script, written
-
-KNOWN = load(Path(__file__).parents[2] / "conformance" / "deviations.toml", VERSION)
+from tests.recorded import ENTRIES, any_fault, shows
 
 
 def outcome(text: str) -> tuple[int, str]:
@@ -80,18 +79,19 @@ def test_the_script_of_every_op_runs_the_very_program(name: str) -> None:
     assert met or not REGISTRY[name].signature.differentiable
 
 
-@pytest.mark.parametrize("deviation", KNOWN, ids=lambda d: d.id)
+@pytest.mark.parametrize("deviation", ENTRIES, ids=lambda d: d.id)
 def test_every_known_deviation_shows_without_refgrad(deviation: Deviation) -> None:
     plain_arithmetic()
     case = Case.load(deviation.case)
-    seen = [v for v in examine(case, observe) if v.status == "disagree"]
-    assert seen
+    status = "error" if deviation.narrow.error else "disagree"
+    seen = [v for v in examine(case, observe) if v.status == status]
+    assert bool(seen) == shows(deviation)  # what this torch has mended has no script
     for v in seen:
         text = script(case, v)
         assert "from refgrad" not in text, f"{v.mode}: {text}"
         code, told = outcome(text)
         assert code == 1, f"{v.mode}: {told}"
-        assert "WRONG" in told
+        assert ("Error: " if deviation.narrow.error else "WRONG") in told
 
 
 def test_whole_programs_with_every_place_of_an_observation() -> None:
@@ -123,7 +123,7 @@ def test_half_formats_keep_their_bits(dtype: str) -> None:
 
 
 def test_a_plain_interpreter_with_torch_runs_it(tmp_path: Path) -> None:
-    case = Case.load(KNOWN[0].case)
+    case = Case.load(any_fault().case)
     [verdict, *_] = [v for v in examine(case, observe) if v.status == "disagree"]
     path = tmp_path / "script.py"
     path.write_text(script(case, verdict), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +15,11 @@ from refgrad.bounds import FORMATS  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
 from refgrad.rounding import exact  # noqa: E402
 from refgrad.testing.compare import compare  # noqa: E402
-from refgrad.testing.deviations import load  # noqa: E402
+from tests.recorded import ENTRIES  # noqa: E402
 
 Tensor = torch.Tensor
 LARGEST = {"float16": 2.0**7, "bfloat16": 2.0**62}  # squares and their gradients stay within the range
 # Ops with an entry of their own in half formats: which numbers it covers, the suite knows.
-ENTRIES = load(Path(__file__).parents[2] / "conformance" / "deviations.toml")
 KNOWN = {name for d in ENTRIES if d.dtypes & LARGEST.keys() for name in d.ops}
 
 

@@ -14,6 +14,8 @@ from refgrad.rounding import exact, parts
 
 torch = pytest.importorskip("torch")
 
+from tests.recorded import there  # noqa: E402
+
 DTYPES = {"float32": np.float32, "float64": np.float64}
 RATIOS: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(
     list
@@ -212,10 +214,6 @@ def test_torch_lies_within_the_bounds(op, draw, dtype):
         assert ratios.max() > 1e-3  # the kernel comes within sight of its bound: the rule is not idle
 
 
-@pytest.mark.xfail(
-    reason="torch 2.13 gives zero instead of the cofactors, reverse and forward (and 0 forward, 1 reverse for 1x1)",
-    strict=False,
-)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "a",
@@ -223,7 +221,10 @@ def test_torch_lies_within_the_bounds(op, draw, dtype):
     ids=["rank 1 of 2", "rank 2 of 3", "rank 0 of 1"],
 )
 def test_det_of_a_singular_matrix(a, dtype):
-    assert judge(solving.det, dtype, (np.array(a),), {}, np.random.default_rng(0)) <= 1
+    worst = judge(solving.det, dtype, (np.array(a),), {}, np.random.default_rng(0))
+    if worst > 1 and there("singular-det"):
+        pytest.xfail("torch gives zero instead of the cofactors, reverse and forward")
+    assert worst <= 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

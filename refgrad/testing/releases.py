@@ -1,0 +1,71 @@
+"""The releases of torch in which a disagreement was seen, and the first one known to be without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refgrad.errors import ArgumentError
+
+SEEN, MENDED, UNRECORDED = "seen", "mended", "unrecorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """What is recorded: the first and the last release in which it was seen, and the first release without it (empty: none is known).
+
+    Releases are compared by their numbers alone, so "2.14.0a0+git1f2e3d4" counts as 2.14.
+    """
+
+    first: str
+    last: str
+    mended: str = ""
+
+    @classmethod
+    def read(cls, seen: list[str], mended: str = "") -> Releases:
+        """Raises ArgumentError where these are no releases, or stand in no order."""
+        if len(seen) != 2:
+            raise ArgumentError(
+                f'seen is [first, last] release of torch, such as ["2.6", "2.13"]; got {seen}'
+            )
+        found = cls(seen[0], seen[1], mended)
+        if numbers(found.last) < numbers(found.first):
+            raise ArgumentError(f"seen is [first, last] release of torch, in that order; got {seen}")
+        if mended and numbers(mended) <= numbers(found.last):
+            raise ArgumentError(
+                f"mended is a release after the last one of seen, {found.last}; got {mended!r}"
+            )
+        return found
+
+    def state(self, torch: str) -> str:
+        """What the record says of a release of torch: SEEN, MENDED, or UNRECORDED where it says nothing."""
+        v = numbers(torch)
+        if numbers(self.first) <= v <= numbers(self.last):
+            return SEEN
+        return MENDED if self.mended and v >= numbers(self.mended) else UNRECORDED
+
+    def with_(self, torch: str, *, there: bool) -> Releases:
+        """The record with one release more, in which it was there or was not."""
+        v, name = numbers(torch), ".".join(map(str, numbers(torch)))
+        if there:
+            first = name if v < numbers(self.first) else self.first
+            last = name if v > numbers(self.last) else self.last
+            overtaken = self.mended and numbers(self.mended) <= numbers(last)
+            return Releases(first, last, "" if overtaken else self.mended)
+        if v > numbers(self.last) and (not self.mended or v < numbers(self.mended)):
+            return Releases(self.first, self.last, name)
+        return self
+
+    def __str__(self) -> str:
+        span = f"torch {self.first}" + (f" to {self.last}" if self.last != self.first else "")
+        return span + (f", mended in {self.mended}" if self.mended else "")
+
+
+def numbers(release: str) -> tuple[int, int, int]:
+    """Major, minor and micro number of a release. Raises ArgumentError for what is no version."""
+    from packaging.version import InvalidVersion, Version  # which comes with the suite
+
+    try:
+        v = Version(release)
+    except (InvalidVersion, TypeError) as error:
+        raise ArgumentError(f'a release of torch such as "2.13.0" is expected; got {release!r}') from error
+    return v.major, v.minor, v.micro

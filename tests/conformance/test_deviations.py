@@ -1,0 +1,114 @@
+"""Recorded disagreements are narrow: an ordinary wrong number of the same op, mode and dtype fails under each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from conformance.families.arrays import rounded
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY
+from refgrad.testing import judge
+from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
+from refgrad.testing.case import Case
+from refgrad.testing.deviations import Deviation, mark
+from refgrad.testing.modes import AGREEMENT, CREATE_GRAPH
+from refgrad.testing.observation import Observation
+from refgrad.testing.setting import Setting
+from refgrad.testing.verdict import DISAGREE
+from refgrad.torch.observe import observe, plain_arithmetic
+from tests.recorded import ENTRIES
+
+X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])
+M = np.array([[2.0, 0.5], [-0.75, 1.25]])
+ORDINARY = {  # operands of ops that do not take any number
+    "arccosh": (X + 1,), "logit": (X / 3,), "clip": (X, 0 * X + 0.25, 0 * X + 1.1), "kl_div": (X / 2, Y / 2),
+    "det": (M,), "logabsdet": (M,), "solve": (M, X[:2]), "matmul": (np.stack([X, Y]), Y), "log_softmax": (np.stack([X, Y]),),
+    "heaviside": (X, Y), "remainder": (X + 1, Y),
+}  # fmt: skip
+
+
+def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
+    """The op alone at ordinary operands."""
+    record, rng = REGISTRY[op], np.random.default_rng(draw)
+    xs = (
+        ORDINARY.get(op)
+        or (X, Y, X + Y)[: 1 if record.signature.variadic else len(record.signature.operands)]
+    )
+    graph = Graph()
+    graph.nodes = [Node(name=name) for name in "abc"[: len(xs)]]
+    graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=dict(record.signature.defaults)))
+    graph.outputs = (len(xs),)
+    inputs = {name: rounded(x, dtype) for name, x in zip("abc", xs, strict=False)}
+    tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
+    y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
+    family = min(entry.families, default="ops")
+    return Case(family, graph, inputs, tangents, y_bar, dtype, order=2 if family == "ops" else 1)
+
+
+def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
+    """Arrays of an observation that a mode is judged by; another number is written into the last element of each."""
+    if mode == VALUE:
+        arrays = [seen.values[k]]
+    elif mode == FORWARD:
+        arrays = [seen.tangents[k]]
+    elif mode == REVERSE:
+        arrays = [x for x in seen.cotangents[:k] if x is not None]
+    else:
+        answers = seen.modes.answers.get(CREATE_GRAPH if mode == AGREEMENT else mode, ())
+        arrays = [x for x in answers if x is not None]
+    yield from ((x, (-1,) * np.ndim(x)) for x in arrays if np.size(x))
+
+
+def met(entry: Deviation, op: str, mode: str, dtype: str) -> int:
+    """How many ordinary wrong numbers were planted; each must fail."""
+    count = 0
+    for draw in range(3):
+        asked = case(entry, op, dtype, draw)
+        positions = len(list(planted(observe(asked), mode, asked.graph.outputs[0])))
+        for position in range(positions):
+            seen = observe(asked)
+            x, at = list(planted(seen, mode, asked.graph.outputs[0]))[position]
+            if not np.isfinite(x[at]):
+                continue
+            x[at] = 5 * x[at] if abs(x[at]) > 0.01 else 0.5  # 0.5 where 0.1 is due, or nothing but noise
+            x[at] = rounded(x[at], dtype)
+            with np.errstate(all="ignore"):
+                verdicts = judge(asked, seen)
+            mark(verdicts, [entry], Setting(asked, seen))
+            [v] = [v for v in verdicts if v.mode == mode]
+            assert v.status == DISAGREE, (v.status, v.reason)
+            assert not v.known, v.message
+            count += 1
+    return count
+
+
+def meant() -> Iterator[Any]:
+    for d in ENTRIES:
+        for op in sorted(d.ops):
+            for mode in sorted(d.modes):
+                for dtype in sorted(d.dtypes):
+                    if not (dtype in ("bfloat16", "float16") and op in ("det", "solve", "logabsdet")):
+                        yield pytest.param(d, op, mode, dtype, id=f"{d.id}-{op}-{mode}-{dtype}")
+
+
+@pytest.mark.parametrize(("entry", "op", "mode", "dtype"), list(meant()))
+def test_an_ordinary_wrong_number_fails_under_every_entry(
+    entry: Deviation, op: str, mode: str, dtype: str
+) -> None:
+    plain_arithmetic()
+    entry = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
+    if not met(entry, op, mode, dtype):
+        asked = case(entry, op, dtype, 0)
+        seen = observe(asked)
+        assert mode in {**seen.unavailable, **seen.modes.unavailable}, "nothing was planted"
+
+
+def test_every_entry_is_tried() -> None:
+    assert {p.values[0].id for p in meant()} == {d.id for d in ENTRIES}

@@ -1,0 +1,34 @@
+"""Which recorded faults the installed torch has: tests about them ask its evidence, never its version."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from refgrad.testing.deviations import Deviation
+from refgrad.testing.deviations_file import load
+from refgrad.testing.evidence import Torch, judged, seen_again, standing
+from refgrad.torch.observe import KERNELS, VERSION, observe
+
+ENTRIES = load(Path(__file__).parents[1] / "conformance" / "deviations.toml")
+TORCH = Torch(VERSION, KERNELS)
+STANDING = standing(ENTRIES, TORCH, observe)
+
+
+@functools.cache
+def shows(entry: Deviation) -> bool:
+    """Whether the evidence of an entry disagrees in the installed torch."""
+    return seen_again(entry, judged(entry, TORCH, observe))
+
+
+def there(name: str) -> bool:
+    """Whether the installed torch has the fault that the entry of this name records."""
+    [entry] = [d for d in ENTRIES if d.id == name]
+    return shows(entry)
+
+
+def any_fault() -> Deviation:
+    """A recorded fault that the installed torch has; some test needs a case that disagrees."""
+    found = next((d for d in STANDING if shows(d)), None)
+    assert found is not None, "torch has none of the recorded faults: these tests need another wrong kernel"
+    return found
