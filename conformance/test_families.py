@@ -14,6 +14,8 @@ from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation
 from refgrad.testing.deviations_file import all_of
 from refgrad.testing.session import write
+from refgrad.testing.support import held
+from refgrad.testing.support import load as load_support
 
 from .families import FAMILIES, family
 
@@ -21,13 +23,16 @@ __all__ = ["FAMILIES"]  # of which the plugin makes items
 
 try:
     from refgrad.torch.environment import settle
-    from refgrad.torch.observe import KERNELS, VERSION, observe
+    from refgrad.torch.observe import KERNELS, VERSION
+    from refgrad.torch.observe import observe as asked
     from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
 
 
 TORCH = evidence.Torch(VERSION, KERNELS)
+SUPPORT = load_support(Path(__file__).with_name("unsupported.toml"), VERSION)
+observe = held(asked, SUPPORT)
 
 
 @functools.cache
@@ -79,7 +84,10 @@ def test_family(
 ) -> None:
     """All cases of the item agree."""
     draw = family(conformance_item.family, among)
-    conformance_item.run(draw, observe, refgrad_results, deviations, refgrad_running, script)
+    try:
+        conformance_item.run(draw, observe, refgrad_results, deviations, refgrad_running, script)
+    finally:
+        refgrad_results.write(*SUPPORT.lines())
 
 
 def test_deviation_still_occurs(

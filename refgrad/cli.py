@@ -269,8 +269,10 @@ def _conformance(args: argparse.Namespace) -> int:
 
 def _repro(args: argparse.Namespace) -> int:
     from refgrad.repro import repro
+    from refgrad.scope import location
 
-    return repro(args.case, args.device, name=args.id, script=args.script)
+    unsupported = location()[1] / "unsupported.toml"
+    return repro(args.case, args.device, name=args.id, script=args.script, unsupported=unsupported)
 
 
 def _accept(args: argparse.Namespace) -> int:

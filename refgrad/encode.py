@@ -46,9 +46,12 @@ def decode_array(obj: Any) -> Any:
         raise CaseFileError(f"an array is an object with dtype, shape and data; got {_short(obj)}")
     if not isinstance(obj["dtype"], str) or obj["dtype"] not in DTYPES:
         raise CaseFileError(f"an array has dtype {_short(obj['dtype'])}; supported are {sorted(DTYPES)}")
+    shape = obj["shape"]
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise CaseFileError(f"a shape is a list of whole numbers from 0 on; got {_short(shape)}")
     try:
         data = [_NONFINITE[v] if isinstance(v, str) else v for v in obj["data"]]
-        return np.array(data, dtype=obj["dtype"]).reshape([int(n) for n in obj["shape"]])
+        return np.array(data, dtype=obj["dtype"]).reshape(shape)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CaseFileError(
             f"an array of dtype {obj['dtype']} and shape {_short(obj['shape'])} cannot be read: {error}"

@@ -311,7 +311,7 @@ class Graph:
             raise CaseFileError(f"inputs of a graph have different names; got {names}")
         outputs = data.get("outputs")
         if not isinstance(outputs, list) or not all(
-            isinstance(k, int) and 0 <= k < len(graph.nodes) for k in outputs
+            type(k) is int and 0 <= k < len(graph.nodes) for k in outputs
         ):
             raise CaseFileError(f"outputs are numbers of nodes below {len(graph.nodes)}; got {outputs!r}")
         graph.outputs = tuple(outputs)

@@ -61,7 +61,7 @@ class Node:
             raise CaseFileError(
                 f"op {name!r} is not known to this version of refgrad; `refgrad ops` lists those that are"
             )
-        if not all(isinstance(j, int) and 0 <= j < k for j in of):
+        if not all(type(j) is int and 0 <= j < k for j in of):
             raise CaseFileError(f"operands {of} are not numbers of earlier nodes")
         op = REGISTRY[name]
         given = {key: decode_param(v) for key, v in entry.get("with", {}).items()}

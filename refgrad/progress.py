@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from refgrad.errors import ResultsWriteError
 from refgrad.pytest_plugin import BLOCK, COUNT
 from refgrad.records import Plan
 from refgrad.testing.results import ResultsFile
@@ -38,7 +39,7 @@ class Progress:
         self.sizes: dict[str, int] = {}  # items that have not come to their end -> cases
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
-        self.unwritten = ""  # why a worker could not record its verdicts
+        self.unwritten = ""  # why the plan or verdicts could not be recorded
         self.deaths = 0  # of workers since the last word of a test
 
     def pytest_collection_finish(self, session: Any) -> None:
@@ -53,7 +54,11 @@ class Progress:
     def _plan(self, names: list[str]) -> None:
         if names and not self.planned:
             self.planned = True
-            self.results.write(Plan(tuple(sorted(names))))
+            try:
+                self.results.write(Plan(tuple(sorted(names))))
+            except ResultsWriteError as error:  # nothing can be recorded, so nothing is judged
+                self.unwritten = str(error)
+                pytest.exit(self.unwritten)
             self.sizes = {name: _size(name, self.examples) for name in names}
             self.total = sum(self.sizes.values())
             self.begun = time.monotonic()

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 from refgrad import console
 from refgrad.errors import ArgumentError, CaseFileError, DtypeError
 from refgrad.report import load
 from refgrad.report.load import holds_results
+from refgrad.testing.anchored import VALUE
 from refgrad.testing.case import Case
-from refgrad.testing.verdict import DISAGREE, ERROR
+from refgrad.testing.observation import Observation
+from refgrad.testing.verdict import DISAGREE, ERROR, UNSUPPORTED
 
 _LISTED = 6  # ids that a message names
 
 
-def repro(path: str, device: str | None, *, name: str = "", script: bool = False) -> int:
+def repro(
+    path: str, device: str | None, *, name: str = "", script: bool = False, unsupported: str | Path = ""
+) -> int:
     """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
 
     ``path`` is a case file, or a results file and ``name`` the beginning of the id of a case in it.
 
-    With ``script``, the program that shows the first failure is printed instead.
+    With ``script``, the program that shows the first failure is printed instead. ``unsupported`` is the file that lists what torch is
+    expected to refuse; without it, every refusal is accepted.
     """
     from refgrad.testing.anchored_trace import trace
     from refgrad.testing.session import examine
-    from refgrad.torch.observe import observe, plain_arithmetic, supported
+    from refgrad.testing.support import held
+    from refgrad.testing.support import load as listed
+    from refgrad.torch.observe import VERSION, observe, plain_arithmetic, supported
     from refgrad.torch.script import script as standalone
 
     case = find(path, name)
@@ -38,7 +46,14 @@ def repro(path: str, device: str | None, *, name: str = "", script: bool = False
         about = f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes"
         print(console.told(about), flush=True)
     plain_arithmetic()
-    verdicts = examine(case, observe)
+    asked = held(observe, listed(unsupported, VERSION)) if unsupported else observe
+    seen: list[Observation] = []
+
+    def once(case: Case) -> Observation:
+        seen.append(asked(case))
+        return seen[0]
+
+    verdicts = examine(case, once)
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
@@ -48,7 +63,8 @@ def repro(path: str, device: str | None, *, name: str = "", script: bool = False
             found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
             raise ArgumentError(f"{path}: there is no failure to write a script of ({found})")
         return code
-    lines = [] if any(v.status == ERROR for v in verdicts) else trace(case, observe(case))
+    untold = any(v.mode == VALUE and v.status in (ERROR, UNSUPPORTED) for v in verdicts)
+    lines = [] if untold else trace(case, seen[0])
     for v in verdicts:
         reason = f", {v.reason}" if v.reason else ""
         lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")

@@ -98,38 +98,30 @@ def test_a_cpu_with_a_number_is_refused(capsys, tmp_path: Path, name: str) -> No
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("failing", ["write", "open"])
+@pytest.mark.parametrize("missing", ["the file", '"type":"run"', '"type":"plan"'])
+@pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_run_that_cannot_write_its_results_is_exit_code_3(
-    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, workers: str
 ) -> None:
-    """A disk without room for the first line, or for the file."""
+    """A disk without room for the file, for its first line, or for the names of what is to run."""
     pytest.importorskip("torch")
-    (tmp_path / "full").mkdir()
-    right = getattr(os, failing)
+    opened, write = os.open, os.write
 
-    def full(target: object, *rest: Any) -> int:
-        ours = str(target).endswith("results.jsonl") if failing == "open" else b'"type":"run"' in rest[0]
-        if ours:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return int(right(target, *rest))
+    def full_for_files(path: object, *rest: Any) -> int:
+        return no_room() if str(path).endswith("results.jsonl") else opened(path, *rest)
 
-    monkeypatch.setattr(os, failing, full)
-    assert (
-        main(
-            [
-                "conformance",
-                "--family",
-                "matmul",
-                "--examples",
-                "2",
-                "--workers",
-                "0",
-                "--out",
-                str(tmp_path / "full"),
-            ]
-        )
-        == 3
-    )
+    def full_for_lines(descriptor: int, data: bytes) -> int:
+        return no_room() if missing.encode() in data else write(descriptor, data)
+
+    def no_room() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if missing == "the file":
+        monkeypatch.setattr(os, "open", full_for_files)
+    else:
+        monkeypatch.setattr(os, "write", full_for_lines)
+    small = ["--family", "matmul", "--dtype", "float64", "--device", "cpu", "--examples", "2"]
+    assert main(["conformance", *small, "--workers", workers, "--out", str(tmp_path / "full")]) == 3
     assert "results.jsonl: cannot be written: No space left on device" in capsys.readouterr().err
 
 

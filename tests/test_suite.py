@@ -24,7 +24,7 @@ from refgrad.testing.alone import alone
 pytest.importorskip("torch")
 
 # A pytest plugin that changes what a worker observes: it is named in PYTEST_PLUGINS, which every worker inherits.
-FAULT = """
+FAULT = '''
 import os, signal, time
 from pathlib import Path
 import refgrad.torch.observe as room
@@ -35,13 +35,21 @@ once = Path(__file__).with_name("happened")
 def observe(case):
     global calls
     calls += 1
-    if calls == 8 and not once.exists():
-        once.write_text(f"{os.getpid()} {case.id}")
+    if calls == 8 and first(case):
         FAULT
     return right(case)
 
+def first(case):
+    """Two workers may come here at the same moment: one of them makes the file."""
+    try:
+        with once.open("x") as file:
+            file.write(f"{os.getpid()} {case.id}")
+    except FileExistsError:
+        return False
+    return True
+
 room.observe = observe
-"""
+'''
 
 
 def command(out: Path, *more: str) -> list[str]:

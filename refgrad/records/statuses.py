@@ -6,4 +6,4 @@ DISAGREE, ERROR, IMPRECISE, KNOWN = "disagree", "error", "imprecise", "known"
 UNDECIDED, UNSUPPORTED, AGREE = "undecided", "unsupported", "agree"
 
 STATUSES = (DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, AGREE)
-FAILURES = (DISAGREE, ERROR)  # these fail a run; KNOWN is a disagreement that a file of deviations records
+FAILURES = (DISAGREE, ERROR)  # these fail a run; KNOWN is one of them that a file of deviations records

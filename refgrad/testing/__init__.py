@@ -25,14 +25,24 @@ def judge(
 
     Then, for a case of order 1, both modes from end to end, where a disagreement names the op that is found wrong node by node; for
     one of order 2 the framework's further modes. With an audit, errors are planted in the observation, and the audit counts what these
-    judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is.
+    judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is. Where the framework gave no values, that
+    is the only verdict. Refusals are held against the list of those expected, where the observation has one.
     """
+    verdicts = _judged(case, seen, audit, end_to_end)
+    if seen.support is not None:
+        seen.support.hold(case, verdicts)
+    return verdicts
+
+
+def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool) -> list[Verdict]:
     with quiet():
         anchored = Anchored(case, seen)
+        if VALUE in seen.unavailable:
+            return [anchored.value()]
         verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
         if not end_to_end:
             return verdicts
-        if seen.modes is not None:
+        if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
             if audit is not None:
                 audit.plant(anchored)
             return [*verdicts, *judge_modes(case, seen, seen.modes)]

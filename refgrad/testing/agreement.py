@@ -15,6 +15,7 @@ from refgrad.testing.compare import compare
 from refgrad.testing.formulas import largest
 from refgrad.testing.mode_names import AGREEMENT, CREATE_GRAPH, FUNC_VJP, PLAIN, Modes, or_zeros
 from refgrad.testing.summary import Tally
+from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Comparison, Verdict
 
 Array = Any
@@ -31,7 +32,7 @@ def judge_agreement(anchored: Anchored, modes: Modes) -> Verdict:
         str(anchored.graph.nodes[anchored.graph.outputs[0]]),
     )
     if PLAIN not in modes.answers:
-        return tally.unsupported(modes.unavailable.get(PLAIN, "not asked"))
+        return unanswered(tally, anchored.graph, modes.why(PLAIN))
     plain = [
         or_zeros(x_bar, case.inputs[name])
         for name, x_bar in zip(modes.names, modes.answers[PLAIN], strict=True)

@@ -25,6 +25,7 @@ from refgrad.testing.infinite import Again, in_numbers
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge, Usual
 from refgrad.testing.summary import Tally
+from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Verdict
 
 Array = Any
@@ -70,6 +71,8 @@ class Anchored(Judge):
     def value(self) -> Verdict:
         """Forward values: each op redone from the framework's own operands."""
         tally = self.tally(VALUE)
+        if VALUE in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[VALUE])
         self._ask_values(tally, "value")
         return self.answer(tally)
 
@@ -106,7 +109,7 @@ class Anchored(Judge):
         """Tangents: each op's JVP from the framework's own operand values and tangents."""
         tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[FORWARD])
+            return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
         anchor = self
         if self.seen.primals is not None:  # the tangents belong to these values
@@ -159,7 +162,7 @@ class Anchored(Judge):
         """
         tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[REVERSE])
+            return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
         sent: dict[
             int, list[tuple[str, Any, Again | None, Usual | None]]
         ] = {}  # by node: (op to blame, Ball, see Question.again and Question.usual)

@@ -164,7 +164,7 @@ def unrounded(fmt: Format) -> Format:
         float(min(wide.max, np.finfo(float).max)),
         max(float(wide.smallest_subnormal), 5e-324),
     )  # as far as a float goes
-    return replace(fmt, u=u, u_acc=u, eta=least, max=largest, bits=wide.nmant + 1)
+    return replace(fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1)
 
 
 def places(anchored: Anchored) -> Iterator[Place]:

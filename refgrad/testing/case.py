@@ -13,6 +13,7 @@ from refgrad.encode import decode_array, encode_array
 from refgrad.errors import CaseFileError
 from refgrad.formats import DTYPES
 from refgrad.graph import Graph
+from refgrad.testing.fitting import fit
 
 Array = Any
 SCHEMA = 1
@@ -68,7 +69,7 @@ class Case:
 
     @classmethod
     def from_dict(cls, data: Any) -> Case:
-        """The case that to_dict wrote. Raises CaseFileError naming what cannot be read."""
+        """The case that to_dict wrote. Raises CaseFileError naming what cannot be read, and what does not fit the rest."""
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else type(data).__name__
             raise CaseFileError(f"a case is an object with schema {SCHEMA}; found {found!r}")
@@ -88,19 +89,23 @@ class Case:
                     f"{part} are given for {given!r}, the graph has inputs {list(graph.inputs)}"
                 )
             arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
-        for name, x in arrays["inputs"].items():
-            if arrays["tangents"][name].shape != x.shape:
-                raise CaseFileError(
-                    f"input {name!r} has shape {list(x.shape)}, its tangent {list(arrays['tangents'][name].shape)}"
-                )
         layouts = data.get("layouts", {})
         if not isinstance(layouts, dict) or not all(layout in LAYOUTS for layout in layouts.values()):
             raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
-        if data.get("order", 1) not in (1, 2):
-            raise CaseFileError(f"order is 1 or 2, got {data['order']!r}")
+        if layouts.keys() - graph.inputs.keys():
+            raise CaseFileError(
+                f"layouts are given for {list(layouts)}, the graph has inputs {list(graph.inputs)}"
+            )
+        order, device = data.get("order", 1), data.get("device", "cpu")
+        if type(order) is not int or order not in (1, 2):
+            raise CaseFileError(f"order is 1 or 2, got {order!r}")
+        for name, given in (("family", data["family"]), ("device", device)):
+            if not isinstance(given, str) or not given:
+                raise CaseFileError(f"{name} is a name, got {given!r}")
+        cotangent = decode_array(data["cotangent"])
+        fit(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
         return cls(
-            str(data["family"]), graph, arrays["inputs"], arrays["tangents"], decode_array(data["cotangent"]), data["dtype"],
-            str(data.get("device", "cpu")), dict(layouts), data.get("order", 1),
+            data["family"], graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], device, dict(layouts), order
         )  # fmt: skip
 
     @classmethod

@@ -129,6 +129,9 @@ def _repeated(verdicts: dict[str, Verdict]) -> None:
     found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
     for mode, base in _ANCHORED.items():
         v = verdicts.get(mode)
+        first = verdicts.get(base)
+        if v is not None and v.status == ERROR and first is not None and first.status == ERROR:
+            v.known = v.known or (first.known if first.reason == v.reason else "")
         if v is None or v.status != DISAGREE or v.known:
             continue
         v.known = found.get(base, "")

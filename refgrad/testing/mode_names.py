@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.testing.anchored import FORWARD, REVERSE
+from refgrad.testing.observation import NoAnswer
+from refgrad.testing.unanswered import NOT_ASKED
 
 Array = Any
 Answer = Sequence[Array]
@@ -29,13 +31,17 @@ class Modes:
     """What a framework said, by mode: an array (or None for zeros) for each floating-point input; one for the tangents.
 
     again        plain backward asked a second time
-    unavailable  by mode, why there is no answer
+    unavailable  by mode, why there is no answer; under REPEAT, why there was none the second time
     """
 
     names: list[str]
     answers: dict[str, Answer] = field(default_factory=dict)
     again: Answer | None = None
-    unavailable: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, NoAnswer] = field(default_factory=dict)
+
+    def why(self, *modes: str) -> NoAnswer:
+        """Why there is no answer: of the first of these modes that has a reason."""
+        return next((self.unavailable[mode] for mode in modes if mode in self.unavailable), NOT_ASKED)
 
 
 def or_zeros(x_bar: Array, x: Array) -> Array:

@@ -42,6 +42,7 @@ from refgrad.testing.mode_names import (
 from refgrad.testing.observation import Observation
 from refgrad.testing.second import second_derivatives, usual_bounds, without_second
 from refgrad.testing.summary import Tally
+from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Verdict
 from refgrad.transforms import vjp
 
@@ -62,9 +63,8 @@ def _tally(anchored: Anchored, mode: str) -> Tally:
 def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
     """The verdict on reverse or forward mode with this mode's answer in the place of the first one."""
     if mode not in modes.answers:
-        return _tally(anchored, mode).unsupported(
-            modes.unavailable.get(mode, modes.unavailable.get(REVERSE_OF_REVERSE, "not asked"))
-        )
+        ways = (mode, REVERSE_OF_REVERSE) if mode == PUSHED else (mode,)
+        return unanswered(_tally(anchored, mode), anchored.graph, modes.why(*ways))
     seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
     if mode in (FUNC_JVP, PUSHED):
         extreme = mode == PUSHED and any(
@@ -147,7 +147,7 @@ def _second(anchored: Anchored, modes: Modes) -> list[Verdict]:
     for mode in SECOND:
         tally = _tally(anchored, mode)
         if mode not in modes.answers or expected is None:
-            verdicts.append(tally.unsupported(modes.unavailable.get(mode, "not asked")))
+            verdicts.append(unanswered(tally, graph, modes.why(mode)))
             continue
         for position, (name, got, ball) in enumerate(
             zip(modes.names, modes.answers[mode], expected, strict=True)
@@ -169,7 +169,7 @@ def _repeat(anchored: Anchored, modes: Modes) -> Verdict:
     """Two runs of plain backward, bit by bit."""
     tally, op = _tally(anchored, REPEAT), str(anchored.graph.nodes[anchored.graph.outputs[0]])
     if modes.again is None:
-        return tally.unsupported(modes.unavailable.get(PLAIN, "not asked"))
+        return unanswered(tally, anchored.graph, modes.why(PLAIN, REPEAT))
     for name, first, second in zip(modes.names, modes.answers[PLAIN], modes.again, strict=True):
         if first is None or second is None:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ class Narrowing:
     where     a condition on all operands, by its name in ``places.PLACES``
     formula   what the framework computes instead, by its name in ``wrong_formulas.FORMULAS``
     note      what is wrong apart from numbers, as a part of the sentence that says so
-    error     what is raised: the first line of it
+    error     what is raised: the first line of it, in which * stands for anything
     numbers   the very cases and elements, with the numbers that came
     """
 
@@ -72,7 +73,15 @@ class Narrowing:
     def raised(self, v: Verdict, setting: Setting) -> bool:
         """Whether an error is the recorded one."""
         there = self.numbers is None or v.mode in self.numbers.get(setting.case.id, {})
-        return there and bool(self.error) and self.error == first_line(v.reason)
+        words = ".*".join(map(re.escape, self.error.split("*")))
+        if not (there and self.error and re.fullmatch(words, first_line(v.reason))):
+            return False
+        if not self.where or v.first_wrong is None:
+            return not self.where
+        case, k = setting.case, v.first_wrong[0]
+        site = Site(k, case.graph.nodes[k], None)
+        met = PLACES[self.where](setting.operands(site), site.node.params, format_of(case.dtype, case.device))
+        return bool(np.any(met))
 
     def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
         """Whether a wrong element is of this kind."""

@@ -14,6 +14,7 @@ from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge
+from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Verdict
 from refgrad.transforms import jvp, vjp
 
@@ -34,32 +35,35 @@ class Whole(Judge):
         """The gradient of every input. Where none is given, none may be due."""
         tally = self.tally(WHOLE_REVERSE)
         if REVERSE in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[REVERSE])
+            return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
         _, pullback = vjp(self.graph, *self.inputs)
         for (name, k), x_bar in zip(
             self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
         ):
-            due = self.seen.cotangents[k] is not None or bool(
-                np.any(np.asarray(getattr(x_bar, "value", x_bar)) != 0)
-            )
-            if due:
+            if self.seen.cotangents[k] is not None or _some(x_bar):
                 self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
         return self.answer(tally)
 
     def forward(self) -> Verdict:
-        """The tangent of the output."""
+        """The tangent of the output. Where none is given, none may be due."""
         tally = self.tally(WHOLE_FORWARD)
         if FORWARD in self.seen.unavailable:
-            return tally.unsupported(self.seen.unavailable[FORWARD])
+            return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
-        self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
+        if self.seen.tangents[k] is not None or _some(y_dot):
+            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
         return self.answer(tally)
 
     @property
     def _name(self) -> str:
         """The op of the output: what an end-to-end disagreement is filed under."""
         return str(self.graph.nodes[self.graph.outputs[0]])
+
+
+def _some(derivative: Any) -> bool:
+    """Whether a derivative is anything but zeros."""
+    return bool(np.any(np.asarray(getattr(derivative, "value", derivative)) != 0))
 
 
 def whole(case: Case, seen: Observation) -> list[Verdict]:

@@ -21,6 +21,7 @@ from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison, Verdict
 from refgrad.torch.dual import dual_level
 from refgrad.torch.observe import laid_out, plain_arithmetic
+from refgrad.torch.refusal import described, refuses
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten
 
@@ -165,7 +166,7 @@ class _Check:
         return exact(_array(x), self.fmt) if x.is_floating_point() else x.cpu().numpy()
 
     def verdicts(self, check_forward: bool) -> list[Verdict]:
-        """Value, reverse mode and, where fn supports it, forward mode."""
+        """Value, reverse mode and, where torch does not say that fn has none, forward mode."""
         found, pullback = vjp(self._referenced, *[self.balls[k] for k in self.active])
         expected = found if isinstance(found, tuple) else (found,)
         leaves = {k: self.arguments[k].clone().requires_grad_() for k in self.active}
@@ -264,8 +265,13 @@ class _Check:
                     for k in self.active
                 }
                 found = [forward_ad.unpack_dual(y).tangent for y in self._call(duals)]
-        except (RuntimeError, NotImplementedError) as error:
-            return tally.unsupported(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+        except Exception as error:
+            if refuses(error):
+                return tally.unsupported(described(error))
+            error.add_note(
+                f"gradcheck ran forward mode in {self.torch_dtype}: fn was called with dual tensors. check_forward=False leaves it out."
+            )
+            raise
         _, due = jvp(
             self._referenced,
             [self.balls[k] for k in self.active],

@@ -22,11 +22,14 @@ from refgrad.testing.modes import (
     JVP_OF_VJP,
     PLAIN,
     PUSHED,
+    REPEAT,
     REVERSE_OF_REVERSE,
     VJP_OF_JVP,
     Modes,
 )
+from refgrad.torch.blame import raising_node
 from refgrad.torch.observe import Program, as_array, device, tensor
+from refgrad.torch.refusal import no_answer
 
 Array = Any
 Ask = Callable[["_Question"], "Answer"]
@@ -125,17 +128,21 @@ def observe_modes(case: Case) -> Modes:
     q = _Question(case)
     seen = Modes(q.names)
     for name, ask in {**_FIRST, **_SECOND}.items():
-        try:
-            answer = ask(q)
-        except (RuntimeError, NotImplementedError) as error:
-            seen.unavailable[name] = (
-                f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
-            )
-            continue
-        if name == REVERSE_OF_REVERSE:
-            seen.answers[PUSHED] = [as_array(answer[-1])]
-            answer = answer[:-1]
-        seen.answers[name] = [as_array(t) for t in answer]
+        answer = _asked(q, ask, seen, name)
+        if name == REVERSE_OF_REVERSE and answer is not None:
+            seen.answers[PUSHED], answer = answer[-1:], answer[:-1]
+        if answer is not None:
+            seen.answers[name] = answer
     if PLAIN in seen.answers:
-        seen.again = [as_array(t) for t in _plain(q)]
+        seen.again = _asked(q, _plain, seen, REPEAT)
     return seen
+
+
+def _asked(q: _Question, ask: Ask, seen: Modes, mode: str) -> list[Array] | None:
+    """The arrays of one answer. Whatever torch raises instead is kept as the reason why there is none."""
+    q.program.at = -1
+    try:
+        return [as_array(t) for t in ask(q)]
+    except Exception as error:  # noqa: BLE001 - of one mode: the others are asked all the same
+        seen.unavailable[mode] = no_answer(error, raising_node(q.program))
+        return None

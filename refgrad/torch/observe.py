@@ -14,9 +14,12 @@ from torch.autograd import forward_ad
 
 from refgrad.errors import DeviceMissingError, DtypeError
 from refgrad.formats import TF32, format_of
+from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
+from refgrad.torch.blame import raising_node
 from refgrad.torch.dual import dual_level
+from refgrad.torch.refusal import no_answer
 
 Array = Any
 VERSION = str(torch.__version__)
@@ -83,30 +86,28 @@ def plain_arithmetic(dtype: str = "") -> None:
 def observe(case: Case) -> Observation:
     """Run the graph in torch and differentiate it in both modes.
 
-    Reverse mode is asked once, for the gradients of all intermediate values. What torch cannot do (an op without a forward-mode
-    formula) is recorded with torch's own words; it is no disagreement.
+    Reverse mode is asked once, for the gradients of all intermediate values. An exception leaves a mode without an answer, and the
+    other modes as they are: it is kept with the node that raised it, as a refusal or not (refgrad.torch.refusal).
     """
     where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
     if where.type != "cpu":
         plain_arithmetic(case.dtype)
     program = Program(case, where, dtype)
-    values = program.run(program.leaves)
-    seen = Observation(
-        values=[as_array(v) for v in values], cotangents=[None] * len(values), tangents=[None] * len(values),
-        dtypes={"values": [_dtype(v) for v in values]}, devices={"values": [_device(v) for v in values]},
-    )  # fmt: skip
-    for part, mode, ask in (("cotangents", "reverse", _reverse), ("tangents", "forward", _forward)):
+    nothing: list[Any] = [None] * len(case.graph.nodes)
+    seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
+    try:
+        values = program.run(program.leaves)
+        _keep(seen, "values", values)
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises is its answer
+        seen.unavailable[VALUE] = no_answer(error, program.at)
+        return seen
+    for part, mode, ask in (("cotangents", REVERSE, _reverse), ("tangents", FORWARD, _forward)):
         try:
-            tensors = ask(case, program, values)
-        except (RuntimeError, NotImplementedError) as error:
-            seen.unavailable[mode] = (
-                f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
-            )
-            tensors = [None] * len(values)
-        seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
-        setattr(seen, part, [as_array(t) for t in tensors])
-        seen.dtypes[part] = [_dtype(t) for t in tensors]
-        seen.devices[part] = [_device(t) for t in tensors]
+            _keep(seen, part, ask(case, program, values))
+            seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
+        except Exception as error:  # noqa: BLE001 - see above
+            seen.unavailable[mode] = no_answer(error, raising_node(program))
+            _keep(seen, part, nothing)
     primals = [as_array(v) for v in program.primals]
     if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=False) if a is not None):
         seen.primals = primals
@@ -117,8 +118,15 @@ def observe(case: Case) -> Observation:
     return seen
 
 
+def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
+    """The numbers of a part, with their dtypes and devices."""
+    setattr(seen, part, [as_array(t) for t in tensors])
+    seen.dtypes[part] = [_dtype(t) for t in tensors]
+    seen.devices[part] = [_device(t) for t in tensors]
+
+
 class Program:
-    """The case's graph as a torch program."""
+    """The case's graph as a torch program. ``at`` is the node that a run stands at, -1 when it has come to its end."""
 
     def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
         self.graph, self.where, self.dtype = case.graph, where, dtype
@@ -130,6 +138,7 @@ class Program:
         }
         self.parts: dict[tuple[int, int], Tensor | None] = {}
         self.primals: list[Tensor | None] = []
+        self.at = -1
         self.cotangent = tensor(case.cotangent, where, dtype)
         for leaf in self.leaves.values():
             if leaf.is_floating_point():
@@ -140,7 +149,7 @@ class Program:
         self.uses: dict[tuple[int, int], Tensor] = {}
         values: list[Tensor | None] = [None] * len(self.graph.nodes)
         for k in self.order:
-            node = self.graph.nodes[k]
+            node, self.at = self.graph.nodes[k], k
             if node.op is None:
                 values[k] = leaves[node.name] if node.name else tensor(node.value, self.where, self.dtype)
             elif node.op.torch is None:
@@ -153,6 +162,7 @@ class Program:
                 y = node.op.torch(torch, *operands, **node.params)
                 # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
                 values[k] = y.view_as(y) if any(y is x for x in operands) else y
+        self.at = -1
         return values
 
 

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from refgrad import nn
 from refgrad.graph import Graph
 from refgrad.testing import Anchored, Case, Observation, judge, whole
+from refgrad.testing.observation import NoAnswer
 from refgrad.torch.observe import observe
 
 MODES = ("value", "reverse", "forward")
@@ -118,9 +119,25 @@ def test_the_user_that_sends_a_wrong_part_is_to_blame() -> None:
 
 def test_what_the_framework_cannot_do_is_unsupported() -> None:
     case, seen = example(), observe(example())
-    seen.unavailable["forward"] = "RuntimeError: no forward AD formula"
+    seen.unavailable["forward"] = NoAnswer("RuntimeError: no forward AD formula", node=2)
     v = Anchored(case, seen).forward()
     assert (v.status, v.reason) == ("unsupported", "RuntimeError: no forward AD formula")
+    assert v.first_wrong == (2, str(case.graph.nodes[2]))
+
+
+@pytest.mark.parametrize("mode", ["value", "reverse", "forward"])
+def test_what_breaks_is_an_error_of_its_mode_alone(mode: str) -> None:
+    case, seen = example(), observe(example())
+    seen.unavailable[mode] = NoAnswer("IndexError: out of reach", refused=False, node=2, details="Traceback")
+    verdicts = judge(case, seen)
+    broken = {v.mode for v in verdicts if v.status == "error"}
+    op = str(case.graph.nodes[2])
+    assert broken == ({mode} if mode == "value" else {mode, f"{mode} end to end"})
+    assert {v.status for v in verdicts if v.mode not in broken} == (set() if mode == "value" else {"agree"})
+    first = next(v for v in verdicts if v.mode == mode)
+    assert first.failed
+    assert first.first_wrong == (2, op)
+    assert first.message.startswith(f"{mode}: raised at op {op} (node 2), float64 on cpu: IndexError")
 
 
 def test_ties_and_kinks_are_judged_by_sets() -> None:

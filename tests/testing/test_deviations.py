@@ -214,3 +214,45 @@ def test_what_fails_beside_a_known_disagreement_is_named_in_its_place() -> None:
     assert "tangent of tanh[0]: got 1.0" in verdicts[0].message
     assert verdicts[0].evidence is not None
     assert verdicts[0].evidence.wrong[0].op == "tanh"
+
+
+SHAPES = "RuntimeError: shape [*] is not [*]"
+
+
+def raised(reason: str, mode: str = "forward", op: str = "maximum") -> Verdict:
+    return Verdict(mode, ERROR, reason=reason, first_wrong=(2, op))
+
+
+@pytest.mark.parametrize(
+    ("v", "known"),
+    [
+        (raised("RuntimeError: shape [3] is not [2, 3]"), "one"),
+        (raised("RuntimeError: shape [] is not []"), "one"),
+        (raised("RuntimeError: shape [3] is not [2, 3], and more"), ""),
+        (raised("KeyError: shape [3] is not [2, 3]"), ""),
+        (raised("lost support: RuntimeError: shape [3] is not [2]"), ""),
+        (raised("RuntimeError: shape [3] is not [2]", op="tanh"), ""),
+        (raised("RuntimeError: shape [3] is not [2]", mode="reverse"), ""),
+    ],
+)
+def test_a_star_in_a_recorded_error_stands_for_anything(v: Verdict, known: str) -> None:
+    mark([v], [deviation(error=SHAPES)], setting())
+    assert v.known == known
+
+
+def test_an_error_from_end_to_end_is_known_by_the_same_words_node_by_node() -> None:
+    words = "RuntimeError: shape [3] is not [2]"
+    for told, known in ((words, "one"), ("KeyError: 1", "")):
+        whole = raised(told, "forward end to end")
+        mark([raised(words), whole], [deviation(error=SHAPES)], setting())
+        assert whole.known == known
+        assert whole.failed is not bool(known)
+
+
+def test_a_recorded_error_may_be_confined_to_places() -> None:
+    for ties, known in ((True, "one"), (False, "")):
+        there = setting()
+        there.seen.values[:2] = [np.ones(2), np.ones(2) + (0 if ties else 1)]
+        v = raised("RuntimeError: shape [3] is not [2]")
+        mark([v], [deviation(error=SHAPES, where="ties")], there)
+        assert v.known == known

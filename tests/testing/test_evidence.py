@@ -13,7 +13,7 @@ from refgrad.testing import evidence
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation
 from refgrad.testing.evidence import NO_LONGER, RECORDED, STILL_THERE, Torch
-from refgrad.testing.observation import Observation
+from refgrad.testing.observation import NoAnswer, Observation
 from refgrad.testing.releases import Releases
 from refgrad.testing.verdict import DISAGREE
 
@@ -41,7 +41,7 @@ class Framework:
         x = case.inputs["x"]
         given = {part: [None, None] for part in ("cotangents", "tangents")}
         names = {part: [None, None] for part in ("values", "cotangents", "tangents")}
-        unavailable = dict.fromkeys(("reverse", "forward"), "not asked")
+        unavailable = dict.fromkeys(("reverse", "forward"), NoAnswer("there is no such mode"))
         return Observation(
             [x, np.sin(x) + self.error], **given, dtypes=names, devices=names, unavailable=unavailable
         )  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""Whether an exception of torch is a refusal: torch's own words for "I have no such derivative or kernel"."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+from refgrad.testing.observation import NoAnswer
+
+LONGEST = 4000  # characters of a traceback that are kept
+_ANY = "(RuntimeError|NotImplementedError)"
+# Each is said on purpose, by the dispatcher, autograd's formulas, functorch or autograd.Function; the class belongs to the words.
+# What a kernel says of its arguments, or a device of its state, is not among them.
+WORDS = (
+    r"NotImplementedError: Trying to use forward AD with .+ that does not support it",
+    rf"{_ANY}: (the )?derivative for '?[\w:.]+'? is not implemented",
+    rf"{_ANY}: jvp is not implemented for the c\+\+ API of custom Function yet",
+    rf"{_ANY}: \"[^\"]+\" not implemented for '[^']+'",
+    r"NotImplementedError: Could not run '[^']+' with arguments from the '[^']+' backend",
+    r"NotImplementedError: The operator '[^']+' is not currently implemented for the \w+ device",
+    rf"{_ANY}: Batching rule not implemented for ",
+    r"NotImplementedError: You must implement (either )?the \w+ .*for (custom|your custom) autograd\.Function",
+    rf"{_ANY}: In order to use an autograd\.Function with functorch transforms",
+    rf"{_ANY}: Trying to backward through .+ but no autograd formula was registered",
+    rf"{_ANY}: .+: Low precision dtypes not supported",
+    rf"{_ANY}: trying to differentiate twice a function that was marked with @once_differentiable",
+)
+_REFUSAL = re.compile("|".join(f"(?:{words})" for words in WORDS))
+
+
+def described(error: BaseException) -> str:
+    """The class of an exception and the first line of its message, at most 200 characters of it."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether torch says, in its words for that, that it has no such derivative or kernel."""
+    return _REFUSAL.match(described(error)) is not None
+
+
+def no_answer(error: BaseException, node: int = -1) -> NoAnswer:
+    """An exception in the place of an answer, at a node of the graph."""
+    refused = refuses(error)
+    details = "" if refused else "".join(traceback.format_exception(error, limit=-3)).rstrip()[:LONGEST]
+    return NoAnswer(described(error), refused, node, details)

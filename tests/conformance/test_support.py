@@ -1,0 +1,123 @@
+"""The list of what torch refuses is what the torch at hand refuses, and a run holds it against the list."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from conformance import support
+from conformance.families import family
+from refgrad.testing.case import Case
+from refgrad.testing.source import Seeded
+from refgrad.testing.support import Refusal, load, release
+from refgrad.torch.observe import VERSION
+
+SOME = ("heaviside", "hardsigmoid", "tanh")
+
+
+def some(device: str) -> Iterator[Case]:
+    for dtype in ("float64", "bfloat16"):
+        for op in SOME:
+            for k in range(3):
+                yield family("ops", (op,))(Seeded((k,)), dtype).on(device)
+
+
+def test_the_list_names_what_torch_refuses_and_nothing_else() -> None:
+    listed = load(support.LIST, VERSION)
+    found: set[Refusal] = set().union(*(support.refusals(case) for case in some("cpu")))
+    assert {place.op for place in found} >= {"heaviside"}
+    expected = {
+        place
+        for place in listed.refusals
+        if place.op in SOME
+        and place.dtype in {"float64", "bfloat16"}
+        and listed.expects(place.op, place.mode, place.dtype, "cpu")
+    }
+    if release(VERSION) in listed.recorded["cpu"]:
+        assert found == expected
+    else:  # a release that nobody has recorded: it may have gained support
+        assert found <= expected
+
+
+def test_the_file_is_what_the_command_writes() -> None:
+    assert support.text(load(support.LIST, VERSION)) == support.LIST.read_text()
+
+
+def test_the_command_says_what_differs_and_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(support, "cases", some)
+    path = tmp_path / "unsupported.toml"
+    assert support.main(["--list", str(path)]) == 1
+    assert not path.exists()
+    out = capsys.readouterr().out
+    assert f"refused in {release(VERSION)}: heaviside reverse float64 cpu" in out
+    assert out.strip().endswith("the list differs")
+    assert support.main(["--list", str(path), "--update"]) == 0
+    assert support.main(["--list", str(path)]) == 0
+    assert load(path, VERSION).expects("heaviside", "reverse", "bfloat16", "cpu")
+    assert not load(path, VERSION).expects("tanh", "reverse", "bfloat16", "cpu")
+
+
+BROKEN = """
+import torch
+library = torch.library.Library("aten", "IMPL")
+def broken(*args):
+    raise {error}
+library.impl("sigmoid_backward", broken, "CPU")
+torch._broken_kernels = library  # a library that is collected takes its kernels along
+"""
+
+
+def run(tmp_path: Path, error: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[dict]]:
+    """A run in which torch's backward kernel of sigmoid raises, in every process."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN.format(error=error))
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "refgrad.cli", "conformance", "--dtype", "float64", "--workers", "0",
+         "--out", str(tmp_path / "out"), *options],
+        capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
+    return done, lines
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("RuntimeError('CUDA error: an illegal memory access was encountered')", "RuntimeError: CUDA error"),
+        ("IndexError('out of reach')", "IndexError: out of reach"),
+        (
+            "RuntimeError('derivative for aten::sigmoid is not implemented')",
+            "lost support: RuntimeError: derivative",
+        ),
+    ],
+)
+def test_a_kernel_that_raises_fails_the_run_and_is_named(error: str, reason: str, tmp_path: Path) -> None:
+    done, lines = run(tmp_path, error, "--op", "sigmoid", "--op", "tanh", "--examples", "10")
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [line for line in lines if line["type"] == "result" and line["status"] == "error"]
+    assert {line["first_wrong"]["op"] for line in broken} == {"sigmoid"}
+    assert {"reverse", "create_graph backward", "func.vjp", "double backward"} <= {
+        line["mode"] for line in broken
+    }
+    assert all(line["reason"].startswith(reason) for line in broken)
+    assert "sigmoid" in done.stdout
+
+
+def test_a_kernel_that_raises_in_a_graph_is_named(tmp_path: Path) -> None:
+    done, lines = run(tmp_path, "RuntimeError('illegal')", "--family", "mlp", "--examples", "10")
+    broken = [line for line in lines if line["type"] == "result" and line["status"] == "error"]
+    broken = [line for line in broken if line["family"] == "mlp"]  # the others are the evidence of deviations
+    assert done.returncode == 1
+    assert {line["first_wrong"]["op"] for line in broken} == {"sigmoid"}
+    graphs = {line["id"]: line["case"]["graph"] for line in lines if line["type"] == "case"}
+    assert any(len(graphs[line["id"]]["nodes"]) > line["first_wrong"]["node"] + 1 for line in broken)
