@@ -38,9 +38,9 @@ def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
 
 
 def _squares_leave_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
-    """The square of the largest operand, or its product with a few factors more, lies beyond the range or where digits are lost."""
+    """The square of the largest operand, or the sum of two, overflows or has lost digits to underflow."""
     size = np.abs(xs[0]) if len(xs) == 1 else np.maximum(*np.broadcast_arrays(*map(np.abs, xs)))
-    return (size >= fmt.max**0.45) | (size <= fmt.eta**0.35)
+    return (size >= (fmt.max / 2) ** 0.5) | (size <= (fmt.eta / fmt.u) ** 0.5)
 
 
 def _singular(xs: Operands, _params: Params, fmt: Format) -> Array:
