@@ -18,7 +18,7 @@ from refgrad.testing import judge
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation, mark
-from refgrad.testing.modes import AGREEMENT, CREATE_GRAPH
+from refgrad.testing.modes import AGREEMENT, CREATE_GRAPH, REPEAT
 from refgrad.testing.observation import Observation
 from refgrad.testing.setting import Setting
 from refgrad.testing.verdict import DISAGREE
@@ -61,8 +61,11 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
     elif mode == REVERSE:
         arrays = [x for x in seen.cotangents[:k] if x is not None]
     else:
-        answers = seen.modes.answers.get(CREATE_GRAPH if mode == AGREEMENT else mode, ())
-        arrays = [x for x in answers if x is not None]
+        asked = CREATE_GRAPH if mode == AGREEMENT else mode
+        answers = seen.modes.again if mode == REPEAT else seen.modes.answers.get(asked, ())
+        arrays = [np.zeros(seen.values[j].shape) if x is None else x for j, x in enumerate(answers or ())]
+        if asked in seen.modes.answers:  # a gradient that is left out stands for zeros
+            seen.modes.answers[asked] = arrays
     yield from ((x, (-1,) * np.ndim(x)) for x in arrays if np.size(x))
 
 
