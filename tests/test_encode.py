@@ -103,7 +103,10 @@ BROKEN_ARRAYS: dict[str, tuple[Any, str]] = {
     "an element too large": ({"dtype": "int8", "shape": [1], "data": [300]}, "cannot be read"),
     "a null": ({"dtype": "int64", "shape": [1], "data": [None]}, "cannot be read"),
     "no list": ({"dtype": "float64", "shape": [1], "data": 5}, "cannot be read"),
-    "a strange shape": ({"dtype": "float64", "shape": ["x"], "data": [1.0]}, "cannot be read"),
+    "a strange shape": (
+        {"dtype": "float64", "shape": ["x"], "data": [1.0]},
+        r"whole numbers from 0 on; got \['x'\]",
+    ),
 }
 
 

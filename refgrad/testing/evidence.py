@@ -79,6 +79,10 @@ def outcome(entry: Deviation, torch: Torch, verdicts: Sequence[Verdict]) -> Outc
     if recorded == MENDED:
         release = entry.releases.mended
         return Outcome(RECORDED, f"recorded as mended in torch {release}: {entry.reason}")
+    if not there and any(
+        v.failed for v in verdicts
+    ):  # wrong in another way: that fails, and says nothing of the record
+        return Outcome()
     found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
     if recorded == UNRECORDED:
         if there:

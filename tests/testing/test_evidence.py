@@ -76,6 +76,17 @@ def test_what_a_run_says_of_an_entry(
         assert f"no longer occurs in torch {torch}" in found.failure
 
 
+@pytest.mark.parametrize("torch", ["2.13.0+cpu", "2.14.0"])
+def test_evidence_that_is_wrong_in_another_way_fails_and_says_nothing_of_the_record(
+    entry: Deviation, torch: str
+) -> None:
+    here = Torch(torch)
+    elsewhere = dataclasses.replace(entry, ops=frozenset({"cos"}))
+    verdicts = evidence.judged(elsewhere, here, Framework(WRONG))
+    assert any(v.failed for v in verdicts)
+    assert evidence.outcome(elsewhere, here, verdicts) == evidence.Outcome()
+
+
 def test_evidence_is_judged_once_and_only_where_it_decides(entry: Deviation) -> None:
     for torch, asked in (("2.13", 0), ("2.15.0.dev1", 1)):
         framework = Framework(WRONG)
