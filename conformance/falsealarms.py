@@ -24,6 +24,7 @@ from refgrad.testing.deviations_file import load
 from refgrad.testing.evidence import Torch, standing
 from refgrad.testing.session import examine
 from refgrad.testing.source import Seeded
+from refgrad.testing.verdict import IMPRECISE
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 
 from .families import FAMILIES
@@ -102,7 +103,7 @@ class Block:
                     count.alarms.append(
                         Alarm(family, self.dtype, k, f"{v.mode}: {v.message or v.reason}", case.to_json())
                     )
-                elif not v.known:
+                elif not v.known and v.status != IMPRECISE:
                     for op, (_, _, ratio) in v.ops.items():
                         count.ops[kind, op] = max(count.ops.get((kind, op), 0.0), ratio)
         return count
