@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import Special, sampled
+from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.ops import samplers
 from refgrad.ops.reduction import dims, expanded, masked, mean, number, torch_mean, torch_sum
@@ -121,6 +122,26 @@ def _unit(x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any)
     )
 
 
+def _half(slope: Array, y: Array) -> Array:
+    """slope/(2 y), the derivative of a root; 0 where y is 0, as in _unit."""
+    return np.where(y == 0, 0.0, slope / (2 * np.where(y == 0, 1.0, y)))
+
+
+def _sent_by_variance(
+    y_bar: Array, x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any
+) -> Array:
+    """The root and the variance one after the other, factor by factor."""
+    shares = spread(_half(y_bar, y), x.shape, axis, keepdims) * (2 / _freedom(x.shape, axis, ddof, where))
+    return _balanced(shares * _centred(x, axis, where), axis, where)
+
+
+def _moved_by_variance(
+    x_dot: Array, x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any
+) -> Array:
+    terms = _centred(x, axis, where) * x_dot / _freedom(x.shape, axis, ddof, where)
+    return _half(2 * np.add.reduce(terms, axis=axis, keepdims=keepdims), y)
+
+
 std = register(
     "std", _std,
     jvp=lambda x_dot, x, y, axis, ddof, keepdims, where: np.add.reduce(
@@ -136,5 +157,12 @@ std = register(
         Special((np.array([3.0, 3.0, 3.0]),), 0.0, ((-(0.5**0.5), 0.5**0.5),), "constant: the centred ball", (("ddof", 1),)),
         Special((np.array([3.0]),), np.nan, (None,), "0/0", (("ddof", 1),)),
         Special((np.array([3.0]),), 0.0, ((0.0, 0.0),), "a constant function"),
+    ),
+    usual=(
+        Formula(
+            "y_bar/(2 y) times the derivative of the variance: its first factors may be subnormal where the product is not",
+            jvp=_moved_by_variance,
+            vjp=_sent_by_variance,
+        ),
     ),
 )  # fmt: skip

@@ -94,7 +94,25 @@ def test_a_formula_is_the_same_function(name) -> None:
         f = partial(formula.of(op), **op.signature.defaults)
         g = partial(op, **op.signature.defaults)
         own, other = (jvp(h, xs, ones) for h in (g, f))
-        sent, back = (vjp(h, *xs)[1](ones[0]) for h in (g, f))
+        sent, back = (vjp(h, *xs)[1](np.ones_like(own[0])) for h in (g, f))
         room = 64 * np.finfo(np.float64).eps
         for a, b in zip((*own, *sent), (*other, *back), strict=True):
             assert np.all(np.abs(a - b) <= room * (1 + np.abs(a)))
+
+
+def test_std_in_half_precision_by_subnormal_factors_is_imprecise() -> None:
+    """Met with torch 2.14.1: y_bar/(2 y) and its product with 2/n are subnormal in float16, what they send back is not."""
+    rng = np.random.default_rng(0)
+    x, y_bar = (25 * rng.standard_normal(17)).astype(np.float16), np.float16(0.0006)
+    graph = Graph()
+    op = REGISTRY["std"]
+    graph.nodes += [Node(name="x"), Node(op=op, of=(0,), params=dict(op.signature.defaults))]
+    graph.outputs = (1,)
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.array(y_bar), "float16")
+    seen = right(case)
+    assert status(case, seen)[REVERSE] == AGREE
+    share = np.float16(y_bar / np.float16(2 * np.float16(seen.values[1]))) * np.float16(2 / 17)
+    centred = (x.astype(np.float32) - x.astype(np.float32).mean()).astype(np.float16)
+    sent = (share * centred).astype(float)
+    assert status(case, replace(seen, cotangents=[sent, seen.cotangents[1]]))[REVERSE] == IMPRECISE
+    assert status(case, replace(seen, cotangents=[-sent, seen.cotangents[1]]))[REVERSE] == DISAGREE
