@@ -94,11 +94,15 @@ class Anchored(Judge):
                 node.op.name,
                 expected,
                 f"{what} of {node.op.name} (node {k})",
-                usual=self._usual(node, lambda node=node: formulas.of_value(node, self._operands(node))),  # type: ignore[misc]
+                usual=self._usual(node, functools.partial(self._value_bounds, node)),
             )
 
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]
+
+    def _value_bounds(self, node: Node) -> list[Array]:
+        """The bounds of the value by other formulas of the op."""
+        return formulas.of_value(node, self._operands(node))
 
     @staticmethod
     def _usual(node: Node, bounds: Usual) -> Usual | None:
