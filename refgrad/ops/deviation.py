@@ -139,7 +139,7 @@ def _moved_by_variance(
     x_dot: Array, x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any
 ) -> Array:
     terms = _centred(x, axis, where) * x_dot / _freedom(x.shape, axis, ddof, where)
-    return _half(2 * np.add.reduce(terms, axis=axis, keepdims=keepdims), y)
+    return _half(2 * np.sum(terms, axis=axis, keepdims=keepdims), y)
 
 
 std = register(
