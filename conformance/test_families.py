@@ -70,6 +70,12 @@ def among(pytestconfig: pytest.Config) -> frozenset[str]:
 
 
 @pytest.fixture(scope="session")
+def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
+    """The families that were asked for; all where it is empty."""
+    return frozenset(pytestconfig.getoption("--refgrad-family") or ())
+
+
+@pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
     """The recorded disagreements that may excuse something under this torch."""
     return standing(*_files(pytestconfig))
@@ -91,11 +97,17 @@ def test_family(
 
 
 def test_deviation_still_occurs(
-    deviation: Deviation, among: frozenset[str], deviations: list[Deviation], refgrad_results: Any
+    deviation: Deviation,
+    among: frozenset[str],
+    wanted: frozenset[str],
+    deviations: list[Deviation],
+    refgrad_results: Any,
 ) -> None:
     """A recorded disagreement is there to be seen where the record says so; where it says nothing, what is seen is news."""
     if among and not among & deviation.ops:
         pytest.skip(f"of {', '.join(sorted(deviation.ops))}, which were not asked for")
+    if wanted and deviation.families and not wanted & deviation.families:
+        pytest.skip(f"of the family {', '.join(sorted(deviation.families))}, which was not asked for")
     case = Case.load(deviation.case)
     verdicts = evidence.judged(deviation, TORCH, observe, deviations)
     write(refgrad_results, case, verdicts, script)

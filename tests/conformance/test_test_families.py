@@ -102,10 +102,10 @@ sys.exit(main(["conformance", "--dtype", "float32", "--examples", "50", "--worke
 
 
 def with_wrong_kernels(
-    folder: Path, *more: str
+    folder: Path, *more: str, everything: bool = False
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
-    """A run in which three of torch's backward kernels are replaced from outside."""
-    env = {**os.environ, "REFGRAD_PYTEST_ADDOPTS": "-k test_family"}
+    """A run in which three of torch's backward kernels are replaced from outside; of generated cases alone, or with ``everything``."""
+    env = {**os.environ, "REFGRAD_PYTEST_ADDOPTS": "" if everything else "-k test_family"}
     done = subprocess.run(
         [sys.executable, "-c", KERNELS, "--out", str(folder), *more], capture_output=True, text=True, timeout=900, check=False, env=env
     )  # fmt: skip
@@ -141,3 +141,14 @@ def test_a_wrong_kernel_inside_a_network_is_named_from_end_to_end(tmp_path: Path
     by_node = wrong_ops(lines, "reverse")
     assert by_node & {"tanh", "sigmoid"}
     assert wrong_ops(lines, "reverse end to end") <= by_node
+
+
+def test_wrong_kernels_in_graphs_and_networks_are_as_many_findings(tmp_path: Path) -> None:
+    """Evidence of entries confined to single ops is not judged there: mish and tanhshrink, made of the same kernels, are wrong, too."""
+    from refgrad.report import load
+    from refgrad.report.findings import findings
+
+    done, _ = with_wrong_kernels(tmp_path, "--family", "mlp", "--family", "graphs", everything=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    named = [finding.op for finding in findings(load(tmp_path / "results.jsonl"))]
+    assert sorted(named) == ["sigmoid", "tanh"]  # softmax is drawn by neither
