@@ -47,10 +47,12 @@ def deviations(file: str | None, update: str | None) -> int:
 def _written(text: str, entry: Deviation, releases: Releases) -> str:
     """The file with the releases of one entry; every other line is as it was."""
     lines = f'seen = ["{releases.first}", "{releases.last}"]\n'
-    lines += f'mended = "{releases.mended}"\n' if releases.mended else ""
+    for name in ("mended", "absent"):
+        release = getattr(releases, name)
+        lines += f'{name} = "{release}"\n' if release else ""
     blocks = re.split(r"(?m)^(?=\[\[deviation\]\])", text)
     for k, block in enumerate(blocks):
         if re.search(rf"(?m)^id\s*=\s*[\"']{re.escape(entry.id)}[\"']", block):
-            block = re.sub(r"(?m)^mended\s*=.*\n", "", block)
+            block = re.sub(r"(?m)^(mended|absent)\s*=.*\n", "", block)
             blocks[k] = re.sub(r"(?m)^seen\s*=.*\n", lambda _: lines, block, count=1)
     return "".join(blocks)

@@ -20,8 +20,8 @@ REQUIRED = {
     "id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "seen": list, "reason": str, "link": str, "case": str,
 }  # fmt: skip
 OPTIONAL = {
-    "mended": str, "kernels": list, "families": list, "got": list, "expected": list, "operand": list, "where": str, "formula": str,
-    "note": str, "error": str, "numbers": str,
+    "mended": str, "absent": str, "kernels": list, "families": list, "got": list, "expected": list, "operand": list, "where": str,
+    "formula": str, "note": str, "error": str, "numbers": str,
 }  # fmt: skip
 VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula": tuple(FORMULAS)}
 
@@ -80,7 +80,7 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
     try:
-        releases = Releases.read(entry["seen"], entry.get("mended", ""))
+        releases = Releases.read(entry["seen"], entry.get("mended", ""), entry.get("absent", ""))
     except ArgumentError as error:
         raise DeviationsFileError(f"{where}: {error}") from error
     case = path.parent / entry["case"]

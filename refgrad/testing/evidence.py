@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from refgrad.testing.case import Case
 from refgrad.testing.deviations import Deviation
-from refgrad.testing.releases import MENDED, SEEN, UNRECORDED
+from refgrad.testing.releases import ABSENT, MENDED, SEEN, UNRECORDED
 from refgrad.testing.session import Observe, examine
 from refgrad.testing.verdict import AGREE, Verdict
 
@@ -34,10 +34,10 @@ def state(entry: Deviation, torch: Torch) -> str:
 def standing(entries: Iterable[Deviation], torch: Torch, observe: Observe) -> list[Deviation]:
     """The entries that may excuse something under the torch at hand.
 
-    Where it is recorded as mended, an entry excuses nothing. Where nothing is recorded the evidence decides: it is judged once, when
-    the entry is first needed.
+    Where it is recorded as mended or absent, an entry excuses nothing. Where nothing is recorded the evidence decides: it is judged
+    once, when the entry is first needed.
     """
-    return [_standing(d, torch, observe) for d in entries if state(d, torch) != MENDED]
+    return [_standing(d, torch, observe) for d in entries if state(d, torch) not in (ABSENT, MENDED)]
 
 
 def _standing(entry: Deviation, torch: Torch, observe: Observe) -> Deviation:
@@ -54,8 +54,8 @@ def _standing(entry: Deviation, torch: Torch, observe: Observe) -> Deviation:
 def judged(
     entry: Deviation, torch: Torch, observe: Observe, others: Sequence[Deviation] = ()
 ) -> list[Verdict]:
-    """The verdicts on an entry's evidence. What it speaks of is marked, but not where it is recorded as mended: there it fails."""
-    mine = [] if state(entry, torch) == MENDED else [replace(entry, stands=lambda: True)]
+    """The verdicts on an entry's evidence. What it speaks of is marked; where it is recorded as mended or absent it fails."""
+    mine = [] if state(entry, torch) in (ABSENT, MENDED) else [replace(entry, stands=lambda: True)]
     return examine(Case.load(entry.case), observe, [*mine, *others])
 
 
@@ -76,6 +76,8 @@ class Outcome:
 def outcome(entry: Deviation, torch: Torch, verdicts: Sequence[Verdict]) -> Outcome:
     """Compare the evidence with the record. A disagreement that the entry does not excuse fails by itself."""
     recorded, there = state(entry, torch), seen_again(entry, verdicts)
+    if recorded == ABSENT:
+        return Outcome()
     if recorded == MENDED:
         release = entry.releases.mended
         return Outcome(RECORDED, f"recorded as mended in torch {release}: {entry.reason}")

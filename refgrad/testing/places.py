@@ -18,6 +18,11 @@ def _ties(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.equal(xs[0], xs[1])
 
 
+def _one_nan(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """Of two operands one is NaN."""
+    return np.isnan(xs[0]) ^ np.isnan(xs[1])
+
+
 def _equal_bounds(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """clip: the bounds are equal, and the result is the bound."""
     x, low, high = xs
@@ -62,6 +67,7 @@ def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
 
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
+    "one NaN": _one_nan,
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,

@@ -1,4 +1,4 @@
-"""The releases of torch in which a disagreement was seen, and the first one known to be without it."""
+"""The releases of torch in which a disagreement was seen, and those around them that are known to be without it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from refgrad.errors import ArgumentError
 
-SEEN, MENDED, UNRECORDED = "seen", "mended", "unrecorded"
+ABSENT, SEEN, MENDED, UNRECORDED = "absent", "seen", "mended", "unrecorded"
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """What is recorded: the first and the last release in which it was seen, and the first release without it (empty: none is known).
+    """The first and the last release in which it was seen; of those without it the first one after and the last one before.
+
+    ``mended`` and ``absent`` are empty where no such release is known.
 
     Releases are compared by their numbers alone, so "2.14.0a0+git1f2e3d4" counts as 2.14.
     """
@@ -19,28 +21,35 @@ class Releases:
     first: str
     last: str
     mended: str = ""
+    absent: str = ""
 
     @classmethod
-    def read(cls, seen: list[str], mended: str = "") -> Releases:
+    def read(cls, seen: list[str], mended: str = "", absent: str = "") -> Releases:
         """Raises ArgumentError where these are no releases, or stand in no order."""
         if len(seen) != 2:
             raise ArgumentError(
                 f'seen is [first, last] release of torch, such as ["2.6", "2.13"]; got {seen}'
             )
-        found = cls(seen[0], seen[1], mended)
+        found = cls(seen[0], seen[1], mended, absent)
         if numbers(found.last) < numbers(found.first):
             raise ArgumentError(f"seen is [first, last] release of torch, in that order; got {seen}")
         if mended and numbers(mended) <= numbers(found.last):
             raise ArgumentError(
                 f"mended is a release after the last one of seen, {found.last}; got {mended!r}"
             )
+        if absent and numbers(absent) >= numbers(found.first):
+            raise ArgumentError(
+                f"absent is a release before the first one of seen, {found.first}; got {absent!r}"
+            )
         return found
 
     def state(self, torch: str) -> str:
-        """What the record says of a release of torch: SEEN, MENDED, or UNRECORDED where it says nothing."""
+        """What the record says of a release of torch: ABSENT, SEEN, MENDED, or UNRECORDED where it says nothing."""
         v = numbers(torch)
         if numbers(self.first) <= v <= numbers(self.last):
             return SEEN
+        if self.absent and v <= numbers(self.absent):
+            return ABSENT
         return MENDED if self.mended and v >= numbers(self.mended) else UNRECORDED
 
     def with_(self, torch: str, *, there: bool) -> Releases:
@@ -50,14 +59,18 @@ class Releases:
             first = name if v < numbers(self.first) else self.first
             last = name if v > numbers(self.last) else self.last
             overtaken = self.mended and numbers(self.mended) <= numbers(last)
-            return Releases(first, last, "" if overtaken else self.mended)
+            known = self.absent and numbers(self.absent) < numbers(first)
+            return Releases(first, last, "" if overtaken else self.mended, self.absent if known else "")
         if v > numbers(self.last) and (not self.mended or v < numbers(self.mended)):
-            return Releases(self.first, self.last, name)
+            return Releases(self.first, self.last, name, self.absent)
+        if v < numbers(self.first) and (not self.absent or v > numbers(self.absent)):
+            return Releases(self.first, self.last, self.mended, name)
         return self
 
     def __str__(self) -> str:
         span = f"torch {self.first}" + (f" to {self.last}" if self.last != self.first else "")
-        return span + (f", mended in {self.mended}" if self.mended else "")
+        before = f", not in {self.absent}" if self.absent else ""
+        return span + before + (f", mended in {self.mended}" if self.mended else "")
 
 
 def numbers(release: str) -> tuple[int, int, int]:

@@ -76,6 +76,16 @@ def test_what_a_run_says_of_an_entry(
         assert f"no longer occurs in torch {torch}" in found.failure
 
 
+def test_of_a_release_before_the_fault_came_a_run_says_nothing(entry: Deviation) -> None:
+    entry = dataclasses.replace(entry, releases=Releases("2.14.1", "2.14.1", absent="2.13"))
+    here = Torch("2.13.0+cpu")
+    assert evidence.standing([entry], here, Framework(WRONG)) == []
+    for error, fails in ((RIGHT, False), (WRONG, True)):
+        verdicts = evidence.judged(entry, here, Framework(error))
+        assert any(v.failed for v in verdicts) == fails
+        assert evidence.outcome(entry, here, verdicts) == evidence.Outcome()
+
+
 @pytest.mark.parametrize("torch", ["2.13.0+cpu", "2.14.0"])
 def test_evidence_that_is_wrong_in_another_way_fails_and_says_nothing_of_the_record(
     entry: Deviation, torch: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from refgrad.errors import ArgumentError
-from refgrad.testing.releases import MENDED, SEEN, UNRECORDED, Releases
+from refgrad.testing.releases import ABSENT, MENDED, SEEN, UNRECORDED, Releases
 
 RECORD = Releases("2.6", "2.13", "2.14.1")
 
@@ -21,6 +21,18 @@ def test_what_is_recorded_of_a_release(torch: str, state: str) -> None:
     assert RECORD.state(torch) == state
 
 
+def test_releases_before_a_fault_came_are_recorded_as_without_it() -> None:
+    new = Releases.read(["2.14.1", "2.14.1"], absent="2.13")
+    assert [new.state(v) for v in ("2.6", "2.13.0+cpu", "2.14.0", "2.14.1")] == [
+        ABSENT, ABSENT, UNRECORDED, SEEN,
+    ]  # fmt: skip
+    assert str(new) == "torch 2.14.1, not in 2.13"
+    assert new.with_("2.14.0", there=False) == Releases("2.14.1", "2.14.1", "", "2.14.0")
+    assert new.with_("2.13.0", there=True) == Releases("2.13.0", "2.14.1")
+    with pytest.raises(ArgumentError, match="absent is a release before"):
+        Releases.read(["2.6", "2.13"], absent="2.6")
+
+
 def test_of_what_is_to_come_nothing_is_recorded() -> None:
     assert Releases("2.6", "2.14.1").state("2.15.0.dev20261126+cpu") == UNRECORDED
 
@@ -34,7 +46,7 @@ def test_of_what_is_to_come_nothing_is_recorded() -> None:
         ("2.15.0", True, Releases("2.6", "2.15.0")),
         ("2.14.0", False, Releases("2.6", "2.13", "2.14.0")),
         ("2.15.0", False, RECORD),
-        ("2.5", False, RECORD),
+        ("2.5", False, Releases("2.6", "2.13", "2.14.1", "2.5.0")),
     ],
 )
 def test_a_record_grows_by_one_release(torch: str, there: bool, grown: Releases) -> None:
