@@ -25,7 +25,9 @@ class Element:
     what: str = ""
     node: int = -1
     op: str = ""
-    operand: float = math.nan  # magnitude of the first operand here, where the op is elementwise
+    operand: float = field(
+        default=math.nan, compare=False
+    )  # magnitude of the first operand here, where the op is elementwise; NaN, which equals no NaN, elsewhere
     place: Any = field(default=None, compare=False)  # which array of an observation it is in; not written
 
     def to_dict(self) -> dict[str, Any]:
