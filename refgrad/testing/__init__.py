@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from refgrad.quiet import quiet
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.attribution import attribute
@@ -58,11 +60,22 @@ def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
 
 
 def _followed(whole: Verdict, by_node: Verdict) -> Verdict:
-    """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits."""
-    if whole.status == DISAGREE and by_node.status == IMPRECISE and whole.wrong:
-        whole.status, whole.imprecise, whole.first_wrong = IMPRECISE, len(whole.wrong), by_node.first_wrong
-        whole.digits = min(map(digits, whole.wrong))
+    """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits.
+
+    How far lost digits reach from end to end depends on the program: a difference further on may leave none of them. NaN, infinity and
+    a missing or misshapen array are nothing of that kind, and stay a disagreement.
+    """
+    lost = whole.status == DISAGREE and by_node.status == IMPRECISE
+    if not lost or any(c.note for _, _, c in whole.against) or not all(map(_finite, whole.wrong)):
+        return whole
+    whole.status, whole.first_wrong = IMPRECISE, by_node.first_wrong
+    whole.imprecise = sum(c.count for _, _, c in whole.against)
+    whole.digits = min(map(digits, whole.wrong))
     return whole
+
+
+def _finite(e: Element) -> bool:
+    return math.isfinite(e.got) and math.isfinite(e.expected)
 
 
 __all__ = [

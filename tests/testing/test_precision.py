@@ -8,10 +8,10 @@ import pytest
 import refgrad as rg
 from refgrad.bounds import FORMATS
 from refgrad.rounding import Ball, exact, nearest, parts
-from refgrad.testing import check_jvp, check_vjp, compare
+from refgrad.testing import _followed, check_jvp, check_vjp, compare
 from refgrad.testing.precision import explained
 from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, digits
+from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, Comparison, digits
 
 FMT = FORMATS["float32"]
 
@@ -149,3 +149,23 @@ def test_a_bound_of_another_formula_explains_what_lies_within_it() -> None:
     c = compare(np.array([1.001, 1.5]), expected, FMT, "gradient", reach=np.array([0.01, np.inf]))
     assert (c.imprecise, [e.element for e in c.lost]) == (1, [(0,)])
     assert [e.element for e in c.wrong] == [(1,)]  # a bound without end explains nothing
+
+
+@pytest.mark.parametrize(
+    ("got", "note", "due"),
+    [
+        (1.1, "", IMPRECISE),
+        (3.0, "", IMPRECISE),
+        (np.nan, "", DISAGREE),
+        (1.1, "its shape is another", DISAGREE),
+    ],
+)
+def test_lost_digits_of_a_node_excuse_numbers_from_end_to_end_and_nothing_else(got, note, due) -> None:
+    whole, by_node = Tally("reverse end to end", "float32", "cpu"), Tally("reverse", "float32", "cpu")
+    expected = Ball(np.array([1.0]), np.array([1e-7]), FMT)
+    whole.add(0, "mean", compare(np.array([got]), expected, FMT, "gradient"))
+    if note:
+        whole.add(1, "mean", Comparison(note=note))
+    by_node.add(0, "sinc", compare(np.array([1.1]), expected, FMT, "gradient", reach=np.array([0.2])))
+    verdict = _followed(whole.verdict(), by_node.verdict())
+    assert verdict.status == due
