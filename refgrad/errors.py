@@ -57,6 +57,14 @@ class GradientMismatch(RefgradError, AssertionError):
         self.report = report
 
 
+class GradientUndecided(RefgradError, AssertionError):
+    """A gradient could not be judged: nothing was compared, or no bound was tight enough to see an error. ``report`` holds the evidence."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 def is_tensor(x: Any) -> bool:
     """Whether x is a torch.Tensor or of a class derived from it, found out without importing torch."""
     return any(t.__name__ == "Tensor" and t.__module__.partition(".")[0] == "torch" for t in type(x).__mro__)

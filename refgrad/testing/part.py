@@ -1,0 +1,76 @@
+"""What a check found of one array: the value of an output, the gradient of an input, the tangent of an output.
+
+A check asks for the same array several times: with other cotangents, in another memory layout, with other inputs that require a gradient.
+A part is the sum of the answers, and its evidence is the first answer that was wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from refgrad.testing.verdict import AGREE, Element
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How a derivative was asked for. An empty name says that the check has no choice there."""
+
+    mode: str  # value, reverse, forward, or an order of nesting ("forward over reverse")
+    draw: str = ""  # the kind of cotangents or tangents, see draws.py
+    active: tuple[int, ...] = ()  # the inputs that require a gradient
+    used: tuple[int, ...] = ()  # the outputs that carry a cotangent
+    layout: str = ""  # how the inputs lie in memory
+    seed_layout: str = ""  # how the cotangents or tangents lie in memory
+
+    def told(self) -> str:
+        """The question in words, as a message names it."""
+        seeds = "tangents" if self.mode.startswith("forward") else "cotangents"
+        said = [f"{seeds} {self.draw}"] if self.draw else []
+        if self.layout:
+            said.append(f"inputs {self.layout}")
+        if self.seed_layout:
+            said.append(f"{seeds} {self.seed_layout} in memory")
+        return ", ".join(said)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """One wrong answer with all that is needed to ask again."""
+
+    question: Question
+    inputs: tuple[
+        Any, ...
+    ]  # as judged: float64 arrays that hold numbers of the dtype, anything else as it was given
+    seeds: tuple[Array | None, ...]  # the cotangents or tangents; None for one that was not given
+    index: int  # of the input (reverse mode) or output (value, forward mode) whose array this is
+    got: Array  # float64; None where no array came
+    expected: Array  # in the wide format of the reference
+    bound: Array  # how far got may lie from expected
+
+
+@dataclass(slots=True)
+class Part:
+    """The verdict on one array. ``elements`` counts the comparisons of all questions together."""
+
+    what: str  # "gradient of input 0"
+    status: str = AGREE
+    reason: str = ""
+    elements: int = 0
+    loose: int = 0
+    blind: int = 0
+    skipped: int = 0
+    imprecise: int = 0
+    smallest: float | None = (
+        None  # the smallest relative error of the whole array that would have been caught
+    )
+    worst: Element | None = None
+    wrong: list[Element] = field(default_factory=list)  # worst first
+    count: int = 0  # of the elements out of bounds
+    notes: list[str] = field(
+        default_factory=list
+    )  # disagreements that are not about numbers: dtype, shape, no gradient
+    evidence: Evidence | None = None
+    explanation: str = ""  # the one number that explains the whole difference, where there is one
