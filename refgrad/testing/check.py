@@ -17,6 +17,7 @@ from refgrad.rounding import Ball, exact, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.outcome import Report
 from refgrad.testing.planting import planted
+from refgrad.testing.precision import Hidden
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
@@ -245,4 +246,4 @@ def _compare(got: Any, expected: Any, fmt: Format, what: str) -> Comparison:
     if np.shape(value) != np.shape(centre):
         return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}")
     allowed = Ball(centre, reach + radius, fmt)
-    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=True))
+    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=Hidden()))

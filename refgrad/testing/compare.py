@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.bounds import Format, reference_slack
 from refgrad.quiet import quiet
 from refgrad.rounding import parts
-from refgrad.testing.precision import explained, with_digits
+from refgrad.testing.precision import Hidden, explained, with_digits
 from refgrad.testing.verdict import Comparison, Element
 
 Array = Any
@@ -30,7 +30,7 @@ def compare(
     what: str = "",
     *,
     nan: bool = False,
-    hidden: bool = False,
+    hidden: Hidden | None = None,
     reach: Array | None = None,
 ) -> Comparison:
     """Judge ``got`` (the framework's numbers, exact in float64) against ``expected`` (a Ball, or an exact array).
@@ -41,6 +41,8 @@ def compare(
 
     An element out of its bound is imprecise instead of wrong where the rounding of another formula explains it (precision.py): with
     ``hidden``, that of any formula for the whole array; with ``reach``, that of a formula whose bound is reach, of the shape of got.
+
+    With ``hidden``, NaN or infinity is wrong wherever the reference is finite, even where its bound is endless.
     """
     return compare_all([(got, expected, what)], fmt, nan=nan, hidden=hidden, reach=reach)[0]
 
@@ -50,7 +52,7 @@ def compare_all(
     fmt: Format,
     *,
     nan: bool = False,
-    hidden: bool = False,
+    hidden: Hidden | None = None,
     reach: Array | None = None,
 ) -> list[Comparison]:
     """``compare`` for several arrays at once; ``reach`` is for one alone."""
@@ -85,7 +87,7 @@ class _Line:
         flat: list[tuple[Array, Array, Array]],
         fmt: Format,
         nan: bool,
-        hidden: bool,
+        hidden: Hidden | None,
         reach: Array | None,
     ) -> None:
         self.hidden = hidden
@@ -103,9 +105,14 @@ class _Line:
                 self.counted, self.wrong, self.undefined = _exceptional(
                     self.got, self.value, self.bound, self.size, fmt, nan
                 )
+                if hidden is not None:  # a bound without end promises no number, but a number is due
+                    strange = ~np.isfinite(self.got) & np.isfinite(self.value) & self.undefined
+                    self.wrong, self.undefined = self.wrong | strange, self.undefined & ~strange
+                    self.counted = self.counted | strange
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
             self.ratio = self.error / self.bound  # no bound, and an error: infinite
             self.ratio[self.error == 0] = 0
+            self.ratio[np.isnan(self.ratio)] = np.inf  # no number, and a bound without end
             self.wide = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
         self.any_wide, self.any_wrong = bool(np.count_nonzero(self.wide)), bool(np.count_nonzero(self.wrong))
 
@@ -131,8 +138,8 @@ class _Line:
             found = self.got[here], self.error[here], self.bound[here], self.size[here]
             if self.reach is not None:
                 excused |= np.isfinite(self.reach) & (self.error[here] <= self.reach) & with_digits(*found)
-            if self.hidden:
-                excused |= explained(*found[1:])
+            if self.hidden is not None:
+                excused |= explained(*found[1:], self.hidden)
             excused &= wrong
             if excused.any():
                 self._excuse(c, excused, what, shape, start)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from refgrad.errors import GradientMismatch
+from refgrad.errors import GradientMismatch, GradientUndecided
 from refgrad.records import strict
 from refgrad.testing.verdict import (
     AGREE,
@@ -29,6 +29,7 @@ class Report:
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)  # (dtype, verdict)
     source: str = ""  # how to run the check again
     device: str = "cpu"
+    notes: list[str] = field(default_factory=list)  # what was not asked, and why
 
     @property
     def status(self) -> str:
@@ -83,6 +84,7 @@ class Report:
                 f"    also {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
                 for e in v.wrong[1:4]
             ]
+        lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
     def repro(self) -> str:
@@ -101,7 +103,7 @@ class Report:
         }  # fmt: skip
         Path(path).write_text(json.dumps(strict(data), indent=1, allow_nan=False), encoding="utf-8")
 
-    def settle(self, raise_exception: bool, *, strict: bool = False) -> Report:
+    def settle(self, raise_exception: bool, *, strict: bool = False, allow_undecided: bool = False) -> Report:
         """Tell who listens; raise GradientMismatch on a disagreement where asked to, otherwise return the report.
 
         With ``strict`` an imprecise result raises as well.
@@ -110,6 +112,8 @@ class Report:
             listener(self)
         if raise_exception and self.status in (DISAGREE, ERROR, *([IMPRECISE] if strict else [])):
             raise GradientMismatch(self.summary(), report=self)
+        if raise_exception and not allow_undecided and self.status in (UNDECIDED, UNSUPPORTED):
+            raise GradientUndecided(self.summary(), report=self)
         return self
 
 

@@ -67,10 +67,12 @@ class Part:
         None  # the smallest relative error of the whole array that would have been caught
     )
     worst: Element | None = None
-    wrong: list[Element] = field(default_factory=list)  # worst first
+    wrong: list[Element] = field(default_factory=list)  # of the first wrong answer, worst first
     count: int = 0  # of the elements out of bounds
     notes: list[str] = field(
         default_factory=list
     )  # disagreements that are not about numbers: dtype, shape, no gradient
+    asked: int = 0  # questions
+    wrong_in: list[Question] = field(default_factory=list)  # the questions whose answer was wrong
     evidence: Evidence | None = None
     explanation: str = ""  # the one number that explains the whole difference, where there is one

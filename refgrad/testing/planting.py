@@ -15,6 +15,7 @@ from refgrad.bounds import Format
 from refgrad.records import Audit
 from refgrad.rounding import nearest
 from refgrad.testing.compare import compare
+from refgrad.testing.precision import Hidden
 from refgrad.testing.verdict import Comparison
 
 Array = Any
@@ -60,7 +61,7 @@ class Planting:
                 if np.array_equal(wrong, right, equal_nan=True):
                     count[1] += 1
                     continue
-                again = compare(wrong, expected, fmt, "", hidden=True)
+                again = compare(wrong, expected, fmt, "", hidden=Hidden())
                 count[2] += bool(again.wrong)
                 count[3] += bool(again.imprecise and not again.wrong)
 

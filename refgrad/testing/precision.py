@@ -14,6 +14,14 @@ known without the formula: the typical element loses the relative share r = medi
 element by r max|expected|. The median is over the elements that are not zero; a single ill-conditioned one does not move it. Where half
 of the elements are blind (r >= 1), rounding could explain anything, and explains nothing here.
 
+A formula of m rounded operations errs by about m u of its intermediate results, and may have more operations than the one whose bound is
+known: (x - 1)(x + 1) has three roundings where x^2 - 1 may have one. Where the framework can be asked how many operations its kernel ran,
+r is at least m u.
+
+A cotangent with a few elements shows a few elements of a gradient, and these may be small ones. The formula computes them from the same
+intermediate results as before, so the scale is that of an ordinary gradient of the same array, by cotangents as large. The share r is the
+smaller of the two: where few terms are summed, less is lost.
+
 Of a hidden formula an element whose bound is zero is exact. An error planted into a whole array moves its largest elements as well, and a
 gross one by more than r: it stays wrong.
 
@@ -23,6 +31,8 @@ small elements (a forgotten term of a softmax in bfloat16) passed for lost digit
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,16 +47,38 @@ def with_digits(got: Array, error: Array, bound: Array, size: Array) -> Array:
     return (2 * error < size) | (got == 0) | (bound >= size)
 
 
-def explained(error: Array, bound: Array, size: Array) -> Array:
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What is known of the formula of a kernel, where it is not the formula itself.
+
+    loss      the relative error to which the roundings of its operations add up, where they could be counted
+    typical   the relative share that the typical element of an ordinary gradient of the same array loses
+    largest   the magnitude of the largest element of such a gradient, by cotangents as large as those of this one
+    """
+
+    loss: float = 0.0
+    typical: float = math.inf
+    largest: float = 0.0
+
+
+def share(bound: Array, size: Array) -> tuple[float, float]:
+    """Of one array: the relative share that the typical element loses by rounding, and the magnitude of the largest element; 0 for none."""
+    usual = np.isfinite(size) & (size > 0) & np.isfinite(bound)
+    if not np.count_nonzero(usual):
+        return 0.0, 0.0
+    with quiet():
+        return float(np.median(bound[usual] / size[usual])), float(np.max(size[usual]))
+
+
+def explained(error: Array, bound: Array, size: Array, hidden: Hidden = Hidden()) -> Array:
     """Which elements of one array are out of bounds by no more than the rounding of some formula: a mask of their shape.
 
     error, bound, size   of each element: |got - expected|, how large the error may be, |expected|; arrays of one shape
     """
+    typical, largest = share(bound, size)
+    typical = min(typical, hidden.typical)
+    if not 0 < typical < 1:
+        return np.zeros(np.shape(size), bool)
     with quiet():
-        usual = np.isfinite(size) & (size > 0) & np.isfinite(bound)
-        if not np.count_nonzero(usual):
-            return np.zeros(np.shape(size), bool)
-        typical = float(np.median(bound[usual] / size[usual]))
-        if not 0 < typical < 1:
-            return np.zeros(np.shape(size), bool)
-        return (error > bound) & (bound > 0) & (error <= typical * np.max(size[usual]))
+        reach = max(typical, hidden.loss) * max(largest, hidden.largest)
+        return (error > bound) & (bound > 0) & (error <= reach)

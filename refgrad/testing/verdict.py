@@ -52,6 +52,9 @@ class Comparison:
     )  # makes all elements out of bounds, of which ``wrong`` lists the worst
     count: int = 0  # of the elements out of bounds
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
+    counted: bool = (
+        False  # whether a check has counted it: an equal answer to another question is no new evidence
+    )
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
 
     @property

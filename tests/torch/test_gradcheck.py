@@ -79,7 +79,7 @@ def test_the_right_backward_is_accepted_in_both_dtypes() -> None:
     report = gradcheck(RMSNorm.apply, inputs(), reference=rms_norm)
     assert report
     judged = {(dtype, v.mode): v.elements for dtype, v in report.verdicts if v.status == "agree"}
-    assert judged["float64", "reverse"] == judged["float32", "reverse"] == 3 * (4 * 33 + 33)
+    assert judged["float64", "reverse"] == judged["float32", "reverse"] > 3 * (4 * 33 + 33)
     assert report.sensitivity["float64"] < 1e-10
     assert report.sensitivity["float32"] < 1e-2
 
@@ -94,8 +94,11 @@ def test_a_forgotten_projection_is_caught_in_each_dtype(dtype: str) -> None:
 
 
 def test_a_backward_that_ignores_strides_is_caught() -> None:
-    with pytest.raises(GradientMismatch, match="non-contiguous cotangent"):
-        gradcheck(StrideBlindRMSNorm.apply, inputs(), reference=rms_norm)
+    with pytest.raises(GradientMismatch) as caught:
+        gradcheck(StrideBlindRMSNorm.apply, inputs(), reference=rms_norm, dtypes=("float32",))
+    reverse = caught.value.report.verdicts[1][1]
+    assert {q.seed_layout for part in reverse.parts for q in part.wrong_in} >= {"permuted", "with gaps"}
+    assert {q.seed_layout for part in reverse.parts for q in part.wrong_in}.isdisjoint({"contiguous"})
 
 
 def test_torch_callables_and_second_results() -> None:
@@ -109,7 +112,9 @@ def test_torch_callables_and_second_results() -> None:
 def test_only_what_requires_grad_is_asked_for() -> None:
     x, w = inputs()
     report = gradcheck(RMSNorm.apply, (x.requires_grad_(), w), reference=rms_norm)
-    assert {v.elements for dtype, v in report.verdicts if v.mode == "reverse"} == {3 * 4 * 33}
+    assert [p.what for _, v in report.verdicts if v.mode == "reverse" for p in v.parts] == [
+        "gradient of input 0"
+    ] * 2
 
 
 def test_a_wrong_dtype_is_caught_though_the_numbers_are_right() -> None:
@@ -133,7 +138,7 @@ def test_bad_input_is_named() -> None:
         gradcheck(torch.tanh, torch.arange(3), reference=np.tanh)
     with pytest.raises(DtypeError, match="'float8'"):
         gradcheck(torch.tanh, x, reference=np.tanh, dtypes=("float8",))
-    with pytest.raises(ArgumentError, match="fn returns 2"):
+    with pytest.raises(ArgumentError, match="func returns 2"):
         gradcheck(lambda x: (x, x), x, reference=np.tanh)
 
 
@@ -141,19 +146,19 @@ def test_bad_input_is_named() -> None:
     ("call", "error", "message"),
     [
         (lambda x: gradcheck(RMSNorm, x, reference=rms_norm), ArgumentError, r"the class RMSNorm; .*Pass RMSNorm\.apply"),
-        (lambda x: gradcheck(x, torch.tanh, reference=np.tanh), ArgumentError, r"fn is a torch tensor; .*gradcheck\(fn, \(x,\)"),
+        (lambda x: gradcheck(x, torch.tanh, reference=np.tanh), ArgumentError, r"func is a torch tensor; .*gradcheck\(func, \(x,\)"),
         (lambda x: gradcheck(torch.tanh, x, reference=x.numpy()), ArgumentError, r"reference is an array of shape \(3,\); a callable"),
         (lambda x: gradcheck(torch.tanh, x, reference=torch.tanh), TracingError, r"torch's tanh was called .*np\.sin, not torch\.sin"),
         (lambda x: gradcheck(torch.tanh, x, reference=lambda x: None), DtypeError, "what reference returned is None"),
         (lambda x: gradcheck(torch.tanh, x.numpy(), reference=np.tanh), DtypeError, r"input 0 is a NumPy array; .*torch\.tensor\(x\)"),
         (lambda x: gradcheck(torch.tanh, 1.0, reference=np.tanh), DtypeError, r"got \['float'\]; a floating-point tensor is expected"),
-        (lambda x: gradcheck(sum, ([x, x],), reference=sum), ArgumentError, "input 0 is a list of tensors; .*lambda a, b: fn"),
+        (lambda x: gradcheck(sum, ([x, x],), reference=sum), ArgumentError, "input 0 is a list of tensors; .*lambda a, b: func"),
         (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes="float32"), ArgumentError, "dtypes is 'float32'; a tuple of names"),
         (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=()), ArgumentError, r"dtypes is \(\); a tuple of names"),
         (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=[x.dtype]), DtypeError, r"torch\.float32 is not judged; a name"),
         (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, repeats=0), ArgumentError, "repeats is 0; at least 1"),
-        (lambda x: gradcheck(lambda x: x.detach().numpy(), x, reference=np.tanh), ArgumentError, r"fn returned an array of shape \(3,\)"),
-        (lambda x: gradcheck(lambda x: None, x, reference=np.tanh), ArgumentError, "fn returned None; a tensor, or a tuple"),
+        (lambda x: gradcheck(lambda x: x.detach().numpy(), x, reference=np.tanh), ArgumentError, r"func returned an array of shape \(3,\)"),
+        (lambda x: gradcheck(lambda x: None, x, reference=np.tanh), ArgumentError, "func returned None; a tensor, or a tuple"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_named(call, error, message) -> None:
@@ -189,11 +194,13 @@ def test_what_the_callable_raises_has_a_note() -> None:
 
     with pytest.raises(RuntimeError, match="in-place") as caught:
         gradcheck(in_place, torch.ones(3), reference=lambda x: x * 2)
-    assert "tensors of torch.float64" in caught.value.__notes__[0]
+    assert "tensors of float64" in caught.value.__notes__[0]
     assert "x.clone()" in caught.value.__notes__[0]
-    with pytest.raises(RuntimeError, match="view") as caught:
-        gradcheck(Viewing.apply, torch.ones(3, 2), reference=lambda x: x * 1)
-    assert "a cotangent that was strided in memory" in caught.value.__notes__[0]
+    with pytest.raises(
+        GradientMismatch, match=r"backward raised RuntimeError.*cotangents permuted in memory"
+    ) as caught:
+        gradcheck(Viewing.apply, torch.ones(3, 2), reference=lambda x: x * 1, dtypes=("float64",))
+    assert "view" in str(caught.value.__cause__)
 
 
 def test_the_report_object(tmp_path) -> None:

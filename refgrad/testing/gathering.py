@@ -1,0 +1,151 @@
+"""From the answers to all questions of a check to a verdict for each array, and to that of a dtype and mode.
+
+An array is undecided where no element of it was seen: each element whose expected value is not zero had a bound as large as itself. One
+that is expected to be zero shows nothing of a missing term, so it does not make an array decided; where every expected value is zero, the
+array is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.rounding import parts
+from refgrad.testing.part import Evidence, Part, Question
+from refgrad.testing.summary import Tally
+from refgrad.testing.verdict import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    IMPRECISE,
+    UNDECIDED,
+    UNSUPPORTED,
+    Comparison,
+    Element,
+    Verdict,
+    digits,
+)
+
+Array = Any
+_LISTED = 10
+_WORST_FIRST = (ERROR, DISAGREE, UNDECIDED, IMPRECISE, AGREE, UNSUPPORTED)
+
+
+@dataclass
+class _Sum:
+    """Everything that was found of one array."""
+
+    part: Part
+    seen: int = 0  # elements expected not to be zero, with a bound below them
+    lost: list[Element] = field(default_factory=list)
+    ratio: float = -1.0
+
+
+class Gathering:
+    """Gathers the comparisons of one dtype and mode by array. ``inputs`` are kept for the evidence of a wrong answer."""
+
+    def __init__(self, mode: str, dtype: str, device: str, inputs: tuple[Any, ...] = ()) -> None:
+        self.mode, self.dtype, self.device, self.inputs = mode, dtype, device, inputs
+        self.tally = Tally(mode, dtype, device)
+        self.sums: dict[str, _Sum] = {}
+        self.failure: tuple[str, str] | None = None
+
+    def add(
+        self,
+        what: str,
+        found: Comparison,
+        question: Question,
+        seeds: tuple[Array | None, ...] = (),
+        index: int = 0,
+        got: Callable[[], Array] = lambda: None,
+        expected: Any = None,
+    ) -> None:
+        """Count one answer to a question; of an answer that was counted before, only that it was asked for.
+
+        ``what`` names the array. Where they differ, expected is kept, and what ``got()`` gives.
+        """
+        s = self.sums.setdefault(what, _Sum(Part(what)))
+        part = s.part
+        part.asked += 1
+        wrong = bool(found.wrong or found.note)
+        if wrong and question not in part.wrong_in:
+            part.wrong_in.append(question)
+        if found.counted:
+            return
+        found.counted = True
+        part.elements += found.elements
+        part.loose += found.loose
+        part.blind += found.blind
+        part.skipped += found.skipped
+        part.imprecise += found.imprecise
+        part.count += found.count
+        self._sharpest(s, found)
+        if found.nearest is not None and found.ratio > s.ratio:
+            s.ratio, part.worst = found.ratio, found.worst
+        if found.note:
+            part.notes.append(found.note)
+        part.wrong = part.wrong or list(found.wrong)
+        s.lost += found.lost
+        if (wrong and not _sure(part)) or (found.imprecise and part.evidence is None):
+            value, bound = (None, None) if expected is None else parts(expected)
+            part.evidence = Evidence(question, self.inputs, seeds, index, got(), value, bound)
+            part.status = DISAGREE if wrong else IMPRECISE
+        self.tally.add(-1, self.mode, found)
+
+    def failed(self, status: str, reason: str) -> None:
+        """What func or the framework raised in this mode, in its words: ``unsupported`` or ``error``. What was compared stays."""
+        if self.failure is None or (status == ERROR and self.failure[0] != ERROR):
+            self.failure = status, reason
+
+    @staticmethod
+    def _sharpest(s: _Sum, found: Comparison) -> None:
+        if found.kept is None:
+            return
+        bound, size = found.kept
+        some = (size > 0) & (bound < size)
+        n = int(np.count_nonzero(some))
+        s.seen += n
+        if n:
+            least = float(np.min(bound[some] / size[some]))
+            s.part.smallest = least if s.part.smallest is None else min(s.part.smallest, least)
+
+    def verdict(self) -> Verdict:
+        """The verdict with its parts; its status is the worst of theirs, or that of what was raised."""
+        v = self.tally.verdict()
+        v.parts = [self._settled(s) for s in self.sums.values()]
+        found = {p.status for p in v.parts}
+        if self.sums and v.status != DISAGREE:
+            v.status = next(status for status in _WORST_FIRST if status in found)
+            if v.elements == 0 and v.status == AGREE:
+                v.status = UNDECIDED
+            if v.status == UNDECIDED:
+                undecided = [p for p in v.parts if p.status == UNDECIDED]
+                v.reason = "; ".join(f"{p.what}: {p.reason}" for p in undecided) or "nothing to compare"
+        if self.failure is not None:
+            status, reason = self.failure
+            if not self.sums or (status == ERROR and v.status != DISAGREE):
+                v.status, v.reason = status, reason
+            else:
+                v.reason = f"{v.reason}; {reason}" if v.reason else reason
+        return v
+
+    @staticmethod
+    def _settled(s: _Sum) -> Part:
+        p = s.part
+        if p.wrong or p.notes:
+            p.status = DISAGREE
+        elif p.elements == 0 and p.skipped:
+            p.status, p.reason = UNDECIDED, "the reference has no finite value or bound there"
+        elif p.blind and not s.seen:
+            p.status, p.reason = UNDECIDED, "every bound is as large as the number it bounds"
+        elif p.imprecise:
+            p.status, p.wrong = IMPRECISE, sorted(s.lost, key=digits)[:_LISTED]
+        return p
+
+
+def _sure(part: Part) -> bool:
+    """Whether the evidence is of a wrong answer: one of an imprecise answer gives way to it."""
+    return part.status == DISAGREE

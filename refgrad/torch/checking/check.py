@@ -1,0 +1,263 @@
+"""One dtype: func in torch against the reference over Balls, question by question, in a verdict for each mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.formats import Format, format_of
+from refgrad.testing.draws import WHOLE
+from refgrad.testing.gathering import Gathering
+from refgrad.testing.part import Question
+from refgrad.testing.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
+from refgrad.torch.checking import plan
+from refgrad.torch.checking.asking import Answer, Raised, same_bits
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
+from refgrad.torch.checking.plan import Ask
+from refgrad.torch.checking.point import FORWARD, REVERSE, Point, integers
+from refgrad.torch.observe import as_array
+from refgrad.torch.refusal import described, refuses
+
+Array = Any
+VALUE = "value"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a check is asked to do; see gradcheck."""
+
+    repeats: int = 3
+    seed: int = 0
+    reverse: bool = True
+    forward: bool = True
+    fast: bool = False
+    undefined: bool = True
+    nondet_tol: float = 0.0
+
+
+@dataclass
+class Check:
+    """Everything that is judged in one dtype.
+
+    given    the inputs as the user gave them; ``active`` are the positions of those that are differentiated
+    notes    what was not asked, and why
+    raised   the first exception of func that was no refusal
+    """
+
+    func: Callable[..., Any]
+    function: Callable[..., Any]
+    given: tuple[Any, ...]
+    active: tuple[int, ...]
+    dtype: str
+    settings: Settings
+    notes: list[str] = field(default_factory=list)
+    raised: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.device = next(x.device.type for x in self.given if isinstance(x, Tensor))
+        self.fmt: Format = format_of(self.dtype, self.device)
+        dtype: torch.dtype = getattr(torch, self.fmt.storage)
+        self.arguments = tuple(
+            cast(x, dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in self.given
+        )
+        self.rng = np.random.default_rng(self.settings.seed)
+        self.point = self._point(self.arguments)
+        self.value, self.reverse, self.forward = (
+            Gathering(mode, self.dtype, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
+        )
+
+    def _point(self, arguments: tuple[Any, ...]) -> Point:
+        return Point(self.func, self.function, arguments, self.active, self.fmt, self.rng)
+
+    def verdicts(self) -> list[Verdict]:
+        """Value, reverse mode and forward mode, as far as they were asked for."""
+        wanted = (
+            [self.value] + [self.reverse] * self.settings.reverse + [self.forward] * self.settings.forward
+        )
+        first = next(plan.forward(self.arguments, self.active, fast=True))
+        try:
+            outputs = self.point.asker.outputs(first).outputs
+        except Raised as raised:
+            status = UNSUPPORTED if refuses(raised.error) else ERROR
+            self.raised = raised.error
+            for gathering in wanted:
+                gathering.failed(status, f"func raised {described(raised.error)}")
+            return [gathering.verdict() for gathering in wanted]
+        self.point.reference.matched(len(outputs))
+        self._values(self.point, Answer(outputs), first.question)
+        if self.settings.reverse:
+            self._judge_reverse(outputs)
+        if self.settings.forward:
+            self._judge_forward()
+        return [gathering.verdict() for gathering in wanted]
+
+    # --- reverse mode ---
+
+    def _judge_reverse(self, outputs: tuple[Tensor, ...]) -> None:
+        reference, settings = self.point.reference, self.settings
+        used = tuple(k for k, y in enumerate(outputs) if y.requires_grad and k in reference.differentiable)
+        obstacle = self._obstacle(outputs, used)
+        if obstacle:
+            question = Question(REVERSE, active=self.active)
+            for k in self.active:
+                what = f"gradient of input {k}"
+                self.reverse.add(what, Comparison(note=f"{what}: {obstacle}"), question)
+            return
+        for k in reference.differentiable:
+            if k not in used:
+                self._note(f"output {k} requires no gradient: its value alone is judged")
+        asks = plan.reverse(
+            self.arguments,
+            self.active,
+            outputs,
+            used,
+            repeats=settings.repeats,
+            fast=settings.fast,
+            undefined=settings.undefined,
+        )
+        for number, ask in enumerate(asks):
+            if not self._asked_reverse(self.point, ask, first=number == 0):
+                return
+        if not settings.fast:
+            self._judge_expanded(used)
+
+    def _obstacle(self, outputs: tuple[Tensor, ...], used: tuple[int, ...]) -> str:
+        """Why torch cannot be asked for a gradient; empty where it can."""
+        reference = self.point.reference
+        for k, y in enumerate(outputs):
+            if tuple(y.shape) != reference.shape(k):
+                return f"not asked for, because output {k} has shape {tuple(y.shape)}, expected {reference.shape(k)}"
+            if y.is_complex():
+                return f"not asked for, because output {k} has dtype {y.dtype}"
+        if not used and reference.differentiable:
+            return "the outputs are cut off from the inputs (requires_grad is False)"
+        return ""
+
+    def _asked_reverse(self, point: Point, ask: Ask, *, first: bool = False, made_up: bool = False) -> bool:
+        """Ask one question and enter the answer; false where no other question can be answered."""
+        question, seeds = ask.question, point.seeds(REVERSE, ask)
+        try:
+            answer = point.asker.reverse(ask, seeds, twice=first)
+        except Raised as raised:
+            return self._raised(raised, ask, self.reverse, first=first)
+        self._values(point, answer, question)
+        due = point.due(REVERSE, ask, seeds)
+        if made_up:
+            due = point.promised_where_bounded(due)
+        found = dict(zip(question.active, answer.found, strict=False))
+        again = dict(zip(question.active, answer.again or (), strict=False))
+        for k, x_bar in zip(self.active, due, strict=True):
+            if k not in question.active:
+                continue
+            what, got = f"gradient of input {k}", found.get(k)
+            compared = point.compared(REVERSE, got, x_bar, what, k, ask, seeds, plant=first)
+            self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar)
+            if k in again:
+                self._repeated(got, again[k], what, question)
+        for name in answer.written:
+            note = Comparison(note=f"func wrote into {name}")
+            self.reverse.add(f"gradient of input {self.active[0]}", note, question)
+        return True
+
+    def _repeated(self, got: Tensor | None, again: Tensor | None, what: str, question: Question) -> None:
+        """The same question to the same graph has the same answer, up to nondet_tol."""
+        if got is None or again is None or same_bits(got, again):
+            return
+        difference, allowed = float((got.double() - again.double()).abs().max()), self.settings.nondet_tol
+        if not difference <= allowed:
+            note = f"{what}: asked twice, the answers differ by up to {difference:.3g}; nondet_tol allows {allowed:.3g}"
+            self.reverse.add(what, Comparison(note=note), question)
+
+    def _judge_expanded(self, used: tuple[int, ...]) -> None:
+        """Inputs whose rows are one row, expanded. These are other numbers, which nobody asked about: the reference need not take them."""
+        made = tuple(
+            x[:1].expand(x.shape) if k in self.active and x.ndim and x.shape[0] > 1 else x
+            for k, x in enumerate(self.arguments)
+        )
+        if all(a is b for a, b in zip(made, self.arguments, strict=True)):
+            return
+        question = Question(REVERSE, WHOLE, self.active, used, EXPANDED, CONTIGUOUS)
+        ask = Ask(question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in made), used)
+        try:
+            point = self._point(made)
+            point.due(REVERSE, ask, point.seeds(REVERSE, ask))
+        except Exception as error:  # noqa: BLE001 - whatever a reference raises at these inputs
+            self._note(f"not judged with inputs {EXPANDED}: the reference raised {described(error)}")
+            return
+        point.reference.expected = point.promised_where_bounded(point.reference.expected)
+        gatherings, inputs = (self.value, self.reverse), self.point.plain
+        for gathering in gatherings:
+            gathering.inputs = point.plain
+        self._asked_reverse(point, ask, made_up=True)
+        for gathering in gatherings:
+            gathering.inputs = inputs
+
+    # --- forward mode ---
+
+    def _judge_forward(self) -> None:
+        point = self.point
+        for number, ask in enumerate(plan.forward(self.arguments, self.active, fast=self.settings.fast)):
+            seeds = point.seeds(FORWARD, ask)
+            try:
+                answer = point.asker.forward(ask, [seeds[k] for k in ask.seeded])
+            except Raised as raised:
+                if not self._raised(raised, ask, self.forward, first=number == 0):
+                    return
+                continue
+            for k, y_dot in enumerate(point.due(FORWARD, ask, seeds)):
+                if y_dot is None or not answer.outputs[k].is_floating_point():
+                    continue
+                what, got = f"tangent of output {k}", answer.found[k]
+                compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=number == 0)
+                self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot)
+            for name in answer.written:
+                self.forward.add(
+                    "tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question
+                )
+
+    # --- both ---
+
+    def _values(self, point: Point, answer: Answer, question: Question) -> None:
+        for k, (y, expected) in enumerate(zip(answer.outputs, point.reference.expected, strict=True)):
+            what = f"output {k}"
+            compared = (
+                integers(y, expected, what)
+                if k in point.reference.others
+                else point.compared(VALUE, y, expected, what, k)
+            )
+            self.value.add(what, compared, question, (), k, _doubles(y), expected)
+
+    def _raised(self, raised: Raised, ask: Ask, gathering: Gathering, *, first: bool) -> bool:
+        """Enter what was raised; whether another question makes sense."""
+        words, told = described(raised.error), ask.question.told()
+        refused = refuses(raised.error) or (gathering is self.forward and _internal(raised.error))
+        if raised.where == "call" and not refused:  # a layout that func does not take: no gradient is wrong
+            self._note(f"not judged with {told}: func raised {words}")
+        elif refused:
+            gathering.failed(UNSUPPORTED, words)
+        else:
+            gathering.failed(ERROR, f"{raised.where} raised {words} ({told})")
+            self.raised = self.raised or raised.error
+        return not first
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _doubles(t: Tensor | None) -> Callable[[], Array]:
+    return lambda: None if t is None else as_array(t.detach())
+
+
+def _internal(error: BaseException) -> bool:
+    """Whether an assertion failed in torch's own code: its way of saying that it cannot."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return isinstance(error, AssertionError) and module.partition(".")[0] == "torch"

@@ -1,0 +1,172 @@
+"""func and its reference at one set of inputs, in one dtype: what is asked, what is due, and how an answer compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.formats import Format
+from refgrad.rounding import Ball, exact, parts
+from refgrad.testing.compare import compare
+from refgrad.testing.draws import WHOLE, ZERO, drawn
+from refgrad.testing.planting import planted
+from refgrad.testing.precision import Hidden, share
+from refgrad.testing.verdict import Comparison
+from refgrad.torch.checking.asking import Asker, same_bits
+from refgrad.torch.checking.plan import Ask
+from refgrad.torch.checking.reference import Reference
+from refgrad.torch.checking.roundings import counted
+from refgrad.torch.observe import as_array
+
+Array = Any
+Seeds = list[Array | None]  # cotangents by output, tangents by input; None for one that is not given
+REVERSE, FORWARD = "reverse", "forward"
+
+
+class Point:
+    """The inputs ``arguments``, tensors in the judged dtype, of which those at ``active`` are differentiated.
+
+    Equal questions have the same expected answer, which is computed once; an answer with the same bits has the same verdict.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        active: tuple[int, ...],
+        fmt: Format,
+        rng: np.random.Generator,
+    ) -> None:
+        self.func, self.arguments, self.active, self.fmt, self.rng = func, arguments, active, fmt, rng
+        self.asker = Asker(func, arguments)
+        self.plain = tuple(as_array(x.detach()) if isinstance(x, Tensor) else x for x in arguments)
+        self.reference = Reference(
+            function,
+            [
+                exact(x, fmt) if isinstance(t, Tensor) and t.is_floating_point() else x
+                for t, x in zip(arguments, self.plain, strict=True)
+            ],
+            active,
+            fmt,
+        )
+        self.dtype: torch.dtype = getattr(torch, fmt.storage)
+        self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
+        self._draws: dict[tuple[str, str, int], list[Array]] = {}
+        self._due: dict[tuple[Any, ...], list[Any]] = {}
+        self._known: dict[tuple[Any, ...], tuple[Tensor, Comparison]] = {}
+        self._usual: dict[tuple[str, int], tuple[float, float]] = {}
+        self._losses: dict[str, float] = {}
+
+    def seeds(self, mode: str, ask: Ask) -> Seeds:
+        """The cotangents of the outputs, or the tangents of the inputs."""
+        key = (mode, ask.question.draw, ask.draw)
+        if key not in self._draws:
+            shapes = (
+                [self.reference.shape(k) for k in range(self.reference.count)]
+                if mode == REVERSE
+                else [np.shape(x) for x in self.plain]
+            )
+            self._draws[key] = [drawn(ask.question.draw, self.rng, shape, self.fmt) for shape in shapes]
+        return [x if k in ask.seeded else None for k, x in enumerate(self._draws[key])]
+
+    def due(self, mode: str, ask: Ask, seeds: Seeds) -> list[Any]:
+        """The gradients of the active inputs, or the tangents of the outputs. Those of zeros are zero where a gradient is finite."""
+        key = (mode, ask.question.draw, ask.draw, ask.seeded)
+        ordinary = self._due.get((mode, WHOLE, 0, ask.seeded))
+        if ask.question.draw == ZERO and ordinary is not None:
+            return [_zero_where_finite(x) for x in ordinary]
+        if key in self._due:
+            return self._due[key]
+        found = (
+            self.reference.pulled(seeds)
+            if mode == REVERSE
+            else self.reference.pushed([seeds[k] for k in self.active])
+        )
+        if ask.question.draw == WHOLE and ask.draw == 0:  # asked again in other layouts
+            self._due[key] = found
+        return found
+
+    def promised_where_bounded(self, due: Sequence[Any]) -> list[Any]:
+        """Without a promise where a bound has no end: for inputs that nobody asked about."""
+        return [_bounded(x) for x in due]
+
+    def compared(
+        self,
+        mode: str,
+        got: Tensor | None,
+        expected: Any,
+        what: str,
+        index: int,
+        ask: Ask | None = None,
+        seeds: Sequence[Array | None] = (),
+        *,
+        plant: bool = False,
+    ) -> Comparison:
+        """One array against its Ball. ``plant`` says that errors may be planted in it, where somebody asked for that."""
+        if got is None:
+            some = bool(np.any(parts(expected)[0] != 0))
+            return Comparison(note=f"{what}: func gave none, one is due") if some else Comparison()
+        if got.dtype != self.dtype:
+            return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.dtype}")
+        if got.device.type != self.device:
+            return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
+        key = (mode, index) if ask is None else (mode, index, ask.question.draw, ask.draw, ask.seeded)
+        known = self._known.get(key)
+        if known is not None and same_bits(known[0], got):
+            return known[1]
+        came, size = as_array(got.detach()), max((_largest(x) for x in seeds), default=0.0)
+        usual = self._usual.get((mode, index), (np.inf, 0.0))
+        found = compare(came, expected, self.fmt, what, hidden=Hidden(0.0, usual[0], usual[1] * size))
+        if found.wrong:  # perhaps func has more operations, each of which rounds, than the reference
+            hidden = Hidden(self._loss(mode), usual[0], usual[1] * size)
+            found = compare(came, expected, self.fmt, what, hidden=hidden)
+        if size and (mode, index) not in self._usual and found.kept is not None:
+            typical, largest = share(*found.kept)
+            if largest:
+                self._usual[mode, index] = typical, largest / size
+        self._known[key] = got.detach().clone(memory_format=torch.contiguous_format), found
+        return planted(came, expected, self.fmt, found) if plant else found
+
+    def _loss(self, mode: str) -> float:
+        """The relative error to which the roundings of func's own operations add up."""
+        if mode not in self._losses:
+            self._losses[mode] = self.fmt.u * counted(self.func, self.arguments, self.active, mode)
+        return self._losses[mode]
+
+
+def integers(got: Tensor, expected: Any, what: str) -> Comparison:
+    """Integers and booleans are equal or wrong."""
+    came, due = as_array(got), np.asarray(getattr(expected, "value", expected))
+    if came.shape != due.shape:
+        return Comparison(note=f"{what} has shape {came.shape}, expected {due.shape}")
+    off = np.flatnonzero(came.ravel() != due.ravel())
+    if not off.size:
+        return Comparison(elements=int(due.size))
+    at = np.unravel_index(off[0], due.shape)
+    place = "[" + ", ".join(str(int(i)) for i in at) + "]" if at else ""
+    return Comparison(
+        elements=int(due.size),
+        note=f"{what}{place}: got {came[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
+    )
+
+
+def _largest(x: Array | None) -> float:
+    return 0.0 if x is None or not np.size(x) else float(np.max(np.abs(x)))
+
+
+def _zero_where_finite(x: Any) -> Ball | Array:
+    value, radius = parts(x)
+    zero = np.where(np.isfinite(value) & np.isfinite(radius), 0.0, np.nan).astype(value.dtype)
+    return Ball(zero, None, x.fmt) if isinstance(x, Ball) else zero
+
+
+def _bounded(x: Any) -> Any:
+    if not isinstance(x, Ball):
+        return x
+    value, radius = parts(x)
+    return Ball(np.where(np.isfinite(radius), value, np.nan), radius, x.fmt)

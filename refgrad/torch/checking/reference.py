@@ -1,0 +1,83 @@
+"""The reference at one point, over Balls: its values, its pullback and its tangents, with the bounds of the judged format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.arguments import result
+from refgrad.errors import ArgumentError
+from refgrad.formats import Format
+from refgrad.rounding import Ball, exact
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+
+
+class Reference:
+    """A NumPy function at given arguments. ``expected`` has one entry for each output: a Ball, or a plain array of integers or booleans.
+
+    balls    the arguments: Balls for floating-point ones, anything else as it is
+    active   the positions of the arguments that are differentiated
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], balls: Sequence[Any], active: Sequence[int], fmt: Format
+    ) -> None:
+        self.function, self.balls, self.active, self.fmt = function, list(balls), list(active), fmt
+        self.others: dict[int, Any] = {}  # outputs without a derivative, by position
+        self.count = 0
+        smooth, self._pullback = vjp(self.smooth, *[self.balls[k] for k in self.active])
+        found = list(smooth)
+        self.expected = [self.others[k] if k in self.others else found.pop(0) for k in range(self.count)]
+
+    def smooth(self, *xs: Any) -> tuple[Any, ...]:
+        """The floating-point outputs, as a function of the active arguments."""
+        full = list(self.balls)
+        for k, x in zip(self.active, xs, strict=True):
+            full[k] = x
+        y = self.function(*full)
+        outputs = [
+            result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
+        ]
+        self.count = len(outputs)
+        self.others = {k: x for k, x in enumerate(outputs) if x.dtype.kind != "f"}
+        return tuple(x for k, x in enumerate(outputs) if k not in self.others)
+
+    @property
+    def differentiable(self) -> list[int]:
+        """The positions of the outputs that have a derivative."""
+        return [k for k in range(self.count) if k not in self.others]
+
+    def shape(self, k: int) -> tuple[int, ...]:
+        """The shape of output k."""
+        return tuple(
+            np.shape(self.expected[k]) if not isinstance(self.expected[k], Ball) else self.expected[k].shape
+        )
+
+    def matched(self, outputs: int) -> None:
+        """Raises ArgumentError where func has another number of outputs."""
+        if outputs != self.count:
+            raise ArgumentError(
+                f"func returns {outputs} tensor(s), reference {self.count} array(s); they have to be the same function"
+            )
+
+    def pulled(self, cotangents: Sequence[Array | None]) -> list[Any]:
+        """The gradients of the active arguments, by cotangents of all outputs; None stands for zeros."""
+        seeds = tuple(
+            exact(np.zeros(self.shape(k)) if cotangents[k] is None else cotangents[k], self.fmt)
+            for k in self.differentiable
+        )
+        return list(self._pullback(seeds))
+
+    def pushed(self, tangents: Sequence[Array | None]) -> list[Any]:
+        """The tangents of all outputs, by tangents of the active arguments; None for an output without a derivative."""
+        xs = [self.balls[k] for k in self.active]
+        seeds = [
+            exact(np.zeros(x.shape) if t is None else t, self.fmt) for x, t in zip(xs, tangents, strict=True)
+        ]
+        _, found = jvp(self.smooth, xs, seeds)
+        due = list(found)
+        return [None if k in self.others else due.pop(0) for k in range(self.count)]
