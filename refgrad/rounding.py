@@ -71,11 +71,24 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
+    _count(radius)
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:
         radius = _without_promise(op, y, radius, xs, balls, params)
     return Ball(y, radius, fmt)
+
+
+_rounded = [0]
+
+
+def _count(radius: Array) -> None:
+    _rounded[0] += radius is not None
+
+
+def rounded_operations() -> int:
+    """How many operations on Balls were not exact so far: the difference of two calls counts those of a program in between."""
+    return _rounded[0]
 
 
 def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
@@ -217,4 +230,14 @@ def parts(x: Any) -> tuple[Array, Array]:
     return x, np.zeros(x.shape)
 
 
-__all__ = ["Ball", "apply", "exact", "lift", "nearest", "parts", "remembering", "representable"]
+__all__ = [
+    "Ball",
+    "apply",
+    "exact",
+    "lift",
+    "nearest",
+    "parts",
+    "remembering",
+    "representable",
+    "rounded_operations",
+]

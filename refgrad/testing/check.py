@@ -13,12 +13,15 @@ import numpy as np
 from refgrad.arguments import called, differentiable, kind, names_of, result
 from refgrad.bounds import FORMATS, Format
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
-from refgrad.rounding import Ball, exact, parts
+from refgrad.rounding import Ball, exact, parts, rounded_operations
 from refgrad.testing.compare import compare
+from refgrad.testing.draws import DRAWS, WHOLE, drawn
+from refgrad.testing.gathering import Gathering
 from refgrad.testing.outcome import Report
+from refgrad.testing.part import Question
 from refgrad.testing.planting import planted
 from refgrad.testing.precision import Hidden
-from refgrad.testing.summary import Tally
+from refgrad.testing.scales import Scales
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten, leaves_as, paths, same_structure
@@ -37,6 +40,7 @@ def check_vjp(
     seed: int = 0,
     raise_exception: bool = True,
     strict: bool = False,
+    allow_undecided: bool = False,
 ) -> Report:
     """Check a hand-derived backward.
 
@@ -44,10 +48,12 @@ def check_vjp(
     f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry for each (a lone array for a single
              argument); None for an argument that has none (integers, say)
     dtype    the format in which both formulas' rounding is accounted for
-    repeats  how many random cotangents are tried
+    repeats  how many random cotangents of the whole significand are tried; other kinds are tried beside them
     strict   whether an imprecise derivative is refused, too: one with fewer correct digits than the format allows, by rounding
+    allow_undecided  whether a derivative that could not be judged passes
 
-    Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound.
+    Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound, and GradientUndecided where the
+    cotangent of an argument could not be judged.
     Raises ArgumentError for arguments of the wrong kind and where f_vjp returns the wrong number of cotangents, DtypeError where no
     argument is a floating-point array.
     """
@@ -55,30 +61,32 @@ def check_vjp(
     fmt, rng = _format(dtype), np.random.default_rng(seed)
     balls, where = _balls(args, fmt, "check_vjp")
     names = names_of(args)
-    tally = Tally("reverse", dtype, "numpy")
     leaves, _ = flatten(balls)
     active = [k for k in range(len(leaves)) if where[k]]
+    gathering = Gathering("reverse", fmt, "numpy", tuple(flatten(tuple(args))[0]))
+    scales, loss = Scales(), 0.0
+    before = rounded_operations()
     y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
-    for _ in range(repeats):
-        y_bar = _weights(rng, np.shape(y) if not isinstance(y, Ball) else y.shape)
+    for kind_of in _kinds(repeats):
+        y_bar = drawn(kind_of, rng, np.shape(y) if not isinstance(y, Ball) else y.shape, fmt)
         expected = pullback(exact(y_bar, fmt))
+        loss = loss or fmt.u * (rounded_operations() - before)
         got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
         if any(_strange(g) for g in got):
             got = [
                 _confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)
             ]
         for k, x_bar in zip(active, expected, strict=True):
-            tally.add(
-                -1,
-                getattr(f_vjp, "__name__", "f_vjp"),
-                _compare(got[k], x_bar, fmt, f"gradient of {names[k]}"),
-            )
+            what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
+            found, allowed = _compare(got[k], x_bar, fmt, what, scales.of(k, [y_bar], x_bar, loss))
+            scales.learn(k, found, [y_bar])
+            gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
     return Report(
         f"check_vjp({_name(f)}, {_name(f_vjp)})",
-        [(dtype, tally.verdict())],
+        [(dtype, gathering.verdict())],
         "call check_vjp with the same arguments and seed",
         "numpy",
-    ).settle(raise_exception, strict=strict)
+    ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
 
 
 def check_jvp(
@@ -91,6 +99,7 @@ def check_jvp(
     seed: int = 0,
     raise_exception: bool = True,
     strict: bool = False,
+    allow_undecided: bool = False,
 ) -> Report:
     """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
 
@@ -99,31 +108,41 @@ def check_jvp(
     _usage("check_jvp", f, f_jvp, args, repeats)
     fmt, rng = _format(dtype), np.random.default_rng(seed)
     balls, where = _balls(args, fmt, "check_jvp")
-    tally = Tally("forward", dtype, "numpy")
     leaves, rebuild = flatten(balls)
     plain, _ = flatten(tuple(args))
     active = [k for k in range(len(leaves)) if where[k]]
-    for _ in range(repeats):
+    gathering = Gathering("forward", fmt, "numpy", tuple(plain))
+    scales, loss, what = Scales(), 0.0, "tangent of the result"
+    for kind_of in _kinds(repeats):
         tangents = [
-            _weights(rng, np.shape(x)) if w else np.zeros(np.shape(x))
+            drawn(kind_of, rng, np.shape(x), fmt) if w else np.zeros(np.shape(x))
             for x, w in zip(plain, where, strict=True)
         ]
+        before = rounded_operations()
         _, expected = jvp(
             _on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active]
         )
+        loss = fmt.u * (rounded_operations() - before)
         got = _evaluate(
             f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
         )
         got = None if got is None else result(got, "what f_jvp returned")
         if _strange(got):
             got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
-        tally.add(-1, _name(f_jvp), _compare(got, expected, fmt, "tangent of the result"))
+        found, allowed = _compare(got, expected, fmt, what, scales.of(0, tangents, expected, loss))
+        scales.learn(0, found, tangents)
+        gathering.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
     return Report(
         f"check_jvp({_name(f)}, {_name(f_jvp)})",
-        [(dtype, tally.verdict())],
+        [(dtype, gathering.verdict())],
         "call check_jvp with the same arguments and seed",
         "numpy",
-    ).settle(raise_exception, strict=strict)
+    ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
+
+
+def _kinds(repeats: int) -> list[str]:
+    """The kinds of cotangents or tangents, an ordinary one first."""
+    return [WHOLE] * repeats + [kind_of for kind_of in DRAWS if kind_of != WHOLE]
 
 
 def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
@@ -234,16 +253,17 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return rng.integers(-8, 9, shape) / 4.0 + 0.25
+def _values(got: Any) -> Callable[[], Array]:
+    return lambda: None if got is None else np.asarray(parts(got)[0], float)
 
 
-def _compare(got: Any, expected: Any, fmt: Format, what: str) -> Comparison:
+def _compare(got: Any, expected: Any, fmt: Format, what: str, hidden: Hidden) -> tuple[Comparison, Any]:
+    """The comparison, and what it allowed: the bounds of both formulas together."""
     if got is None:
-        return Comparison(note=f"{what}: none was returned, one is due")
+        return Comparison(note=f"{what}: none was returned, one is due"), None
     value, radius = parts(got)
     centre, reach = parts(expected)
     if np.shape(value) != np.shape(centre):
-        return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}")
+        return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}"), None
     allowed = Ball(centre, reach + radius, fmt)
-    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=Hidden()))
+    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=hidden)), allowed

@@ -92,3 +92,8 @@ DRAWS: dict[str, Draw] = {
 def drawn(kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
     """An array of a kind, float64, which holds numbers of the format."""
     return DRAWS[kind](rng, shape, fmt)
+
+
+def largest(*seeds: Array | None) -> float:
+    """The largest magnitude in any of the arrays; 0 for none."""
+    return max((float(np.max(np.abs(x))) for x in seeds if x is not None and np.size(x)), default=0.0)

@@ -2,7 +2,8 @@
 
 An array is undecided where no element of it was seen: each element whose expected value is not zero had a bound as large as itself. One
 that is expected to be zero shows nothing of a missing term, so it does not make an array decided; where every expected value is zero, the
-array is.
+array is. Zero is also what the reference cannot tell from zero: the bound is a multiple of the format's unit roundoff, and its own value
+may be off by the same multiple of its own unit roundoff.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.formats import Format
 from refgrad.rounding import parts
 from refgrad.testing.part import Evidence, Part, Question
 from refgrad.testing.summary import Tally
@@ -47,9 +49,12 @@ class _Sum:
 class Gathering:
     """Gathers the comparisons of one dtype and mode by array. ``inputs`` are kept for the evidence of a wrong answer."""
 
-    def __init__(self, mode: str, dtype: str, device: str, inputs: tuple[Any, ...] = ()) -> None:
-        self.mode, self.dtype, self.device, self.inputs = mode, dtype, device, inputs
-        self.tally = Tally(mode, dtype, device)
+    def __init__(self, mode: str, fmt: Format, device: str, inputs: tuple[Any, ...] = ()) -> None:
+        self.mode, self.inputs = mode, inputs
+        self.noise = (
+            float(np.finfo(fmt.wide).eps) / 2 / fmt.u
+        )  # the reference's own error, in units of the bound
+        self.tally = Tally(mode, fmt.name, device)
         self.sums: dict[str, _Sum] = {}
         self.failure: tuple[str, str] | None = None
 
@@ -78,7 +83,6 @@ class Gathering:
         found.counted = True
         part.elements += found.elements
         part.loose += found.loose
-        part.blind += found.blind
         part.skipped += found.skipped
         part.imprecise += found.imprecise
         part.count += found.count
@@ -100,11 +104,12 @@ class Gathering:
         if self.failure is None or (status == ERROR and self.failure[0] != ERROR):
             self.failure = status, reason
 
-    @staticmethod
-    def _sharpest(s: _Sum, found: Comparison) -> None:
+    def _sharpest(self, s: _Sum, found: Comparison) -> None:
         if found.kept is None:
             return
         bound, size = found.kept
+        if found.blind:
+            s.part.blind += int(np.count_nonzero((bound >= size) & (size > self.noise * bound)))
         some = (size > 0) & (bound < size)
         n = int(np.count_nonzero(some))
         s.seen += n

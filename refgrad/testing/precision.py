@@ -14,9 +14,10 @@ known without the formula: the typical element loses the relative share r = medi
 element by r max|expected|. The median is over the elements that are not zero; a single ill-conditioned one does not move it. Where half
 of the elements are blind (r >= 1), rounding could explain anything, and explains nothing here.
 
-A formula of m rounded operations errs by about m u of its intermediate results, and may have more operations than the one whose bound is
-known: (x - 1)(x + 1) has three roundings where x^2 - 1 may have one. Where the framework can be asked how many operations its kernel ran,
-r is at least m u.
+A formula of m rounded operations, on intermediate results no larger than the largest elements, errs by at most m u of these. How many a
+hidden one has is not known. It computes what the reference computes, so it is granted as many operations as the reference takes for the
+value and the derivative together, or as many as the framework was seen to run, if these are more. So r is at least m u: (x - 1)(x + 1) has
+three roundings where x^2 - 1 may have one.
 
 A cotangent with a few elements shows a few elements of a gradient, and these may be small ones. The formula computes them from the same
 intermediate results as before, so the scale is that of an ordinary gradient of the same array, by cotangents as large. The share r is the
@@ -51,7 +52,7 @@ def with_digits(got: Array, error: Array, bound: Array, size: Array) -> Array:
 class Hidden:
     """What is known of the formula of a kernel, where it is not the formula itself.
 
-    loss      the relative error to which the roundings of its operations add up, where they could be counted
+    loss      m u, where operations could be counted
     typical   the relative share that the typical element of an ordinary gradient of the same array loses
     largest   the magnitude of the largest element of such a gradient, by cotangents as large as those of this one
     """

@@ -68,7 +68,7 @@ class Check:
         self.rng = np.random.default_rng(self.settings.seed)
         self.point = self._point(self.arguments)
         self.value, self.reverse, self.forward = (
-            Gathering(mode, self.dtype, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
+            Gathering(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
 
     def _point(self, arguments: tuple[Any, ...]) -> Point:

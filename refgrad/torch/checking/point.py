@@ -14,7 +14,7 @@ from refgrad.rounding import Ball, exact, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.draws import WHOLE, ZERO, drawn
 from refgrad.testing.planting import planted
-from refgrad.testing.precision import Hidden, share
+from refgrad.testing.scales import Scales
 from refgrad.testing.verdict import Comparison
 from refgrad.torch.checking.asking import Asker, same_bits
 from refgrad.torch.checking.plan import Ask
@@ -59,7 +59,7 @@ class Point:
         self._draws: dict[tuple[str, str, int], list[Array]] = {}
         self._due: dict[tuple[Any, ...], list[Any]] = {}
         self._known: dict[tuple[Any, ...], tuple[Tensor, Comparison]] = {}
-        self._usual: dict[tuple[str, int], tuple[float, float]] = {}
+        self._scales = Scales()
         self._losses: dict[str, float] = {}
 
     def seeds(self, mode: str, ask: Ask) -> Seeds:
@@ -119,21 +119,19 @@ class Point:
         known = self._known.get(key)
         if known is not None and same_bits(known[0], got):
             return known[1]
-        came, size = as_array(got.detach()), max((_largest(x) for x in seeds), default=0.0)
-        usual = self._usual.get((mode, index), (np.inf, 0.0))
-        found = compare(came, expected, self.fmt, what, hidden=Hidden(0.0, usual[0], usual[1] * size))
-        if found.wrong:  # perhaps func has more operations, each of which rounds, than the reference
-            hidden = Hidden(self._loss(mode), usual[0], usual[1] * size)
+        came, scale = as_array(got.detach()), (mode, index)
+        loss = self.fmt.u * self.reference.rounded[mode]
+        hidden = self._scales.of(scale, seeds, expected, loss)
+        found = compare(came, expected, self.fmt, what, hidden=hidden)
+        if found.wrong and self._loss(mode) > loss:
+            hidden = self._scales.of(scale, seeds, expected, self._loss(mode))
             found = compare(came, expected, self.fmt, what, hidden=hidden)
-        if size and (mode, index) not in self._usual and found.kept is not None:
-            typical, largest = share(*found.kept)
-            if largest:
-                self._usual[mode, index] = typical, largest / size
+        self._scales.learn(scale, found, seeds)
         self._known[key] = got.detach().clone(memory_format=torch.contiguous_format), found
         return planted(came, expected, self.fmt, found) if plant else found
 
     def _loss(self, mode: str) -> float:
-        """The relative error to which the roundings of func's own operations add up."""
+        """The relative error to which the roundings of the operations that torch runs add up."""
         if mode not in self._losses:
             self._losses[mode] = self.fmt.u * counted(self.func, self.arguments, self.active, mode)
         return self._losses[mode]
@@ -153,10 +151,6 @@ def integers(got: Tensor, expected: Any, what: str) -> Comparison:
         elements=int(due.size),
         note=f"{what}{place}: got {came[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
     )
-
-
-def _largest(x: Array | None) -> float:
-    return 0.0 if x is None or not np.size(x) else float(np.max(np.abs(x)))
 
 
 def _zero_where_finite(x: Any) -> Ball | Array:

@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.arguments import result
 from refgrad.errors import ArgumentError
 from refgrad.formats import Format
-from refgrad.rounding import Ball, exact
+from refgrad.rounding import Ball, exact, rounded_operations
 from refgrad.transforms import jvp, vjp
 
 Array = Any
@@ -29,7 +29,14 @@ class Reference:
         self.function, self.balls, self.active, self.fmt = function, list(balls), list(active), fmt
         self.others: dict[int, Any] = {}  # outputs without a derivative, by position
         self.count = 0
+        self.rounded = {
+            "value": 0,
+            "reverse": 0,
+            "forward": 0,
+        }  # operations of the reference that round, by mode
+        before = rounded_operations()
         smooth, self._pullback = vjp(self.smooth, *[self.balls[k] for k in self.active])
+        self.rounded["value"] = rounded_operations() - before
         found = list(smooth)
         self.expected = [self.others[k] if k in self.others else found.pop(0) for k in range(self.count)]
 
@@ -70,7 +77,10 @@ class Reference:
             exact(np.zeros(self.shape(k)) if cotangents[k] is None else cotangents[k], self.fmt)
             for k in self.differentiable
         )
-        return list(self._pullback(seeds))
+        before = rounded_operations()
+        found = list(self._pullback(seeds))
+        self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
+        return found
 
     def pushed(self, tangents: Sequence[Array | None]) -> list[Any]:
         """The tangents of all outputs, by tangents of the active arguments; None for an output without a derivative."""
@@ -78,6 +88,8 @@ class Reference:
         seeds = [
             exact(np.zeros(x.shape) if t is None else t, self.fmt) for x, t in zip(xs, tangents, strict=True)
         ]
+        before = rounded_operations()
         _, found = jvp(self.smooth, xs, seeds)
+        self.rounded["forward"] = rounded_operations() - before
         due = list(found)
         return [None if k in self.others else due.pop(0) for k in range(self.count)]
