@@ -68,7 +68,8 @@ def check_vjp(
     before = rounded_operations()
     y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
     for kind_of in _kinds(repeats):
-        y_bar = drawn(kind_of, rng, np.shape(y) if not isinstance(y, Ball) else y.shape, fmt)
+        shape = np.shape(y) if not isinstance(y, Ball) else y.shape
+        y_bar = drawn(kind_of, rng, shape, fmt, scales.unit("reverse"))
         expected = pullback(exact(y_bar, fmt))
         loss = loss or fmt.u * (rounded_operations() - before)
         got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
@@ -78,8 +79,10 @@ def check_vjp(
             ]
         for k, x_bar in zip(active, expected, strict=True):
             what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
-            found, allowed = _compare(got[k], x_bar, fmt, what, scales.of(k, [y_bar], x_bar, loss))
-            scales.learn(k, found, [y_bar])
+            found, allowed = _compare(
+                got[k], x_bar, fmt, what, scales.of(("reverse", k), [y_bar], x_bar, loss)
+            )
+            scales.learn(("reverse", k), found, [y_bar])
             gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
     return Report(
         f"check_vjp({_name(f)}, {_name(f_vjp)})",
@@ -115,7 +118,7 @@ def check_jvp(
     scales, loss, what = Scales(), 0.0, "tangent of the result"
     for kind_of in _kinds(repeats):
         tangents = [
-            drawn(kind_of, rng, np.shape(x), fmt) if w else np.zeros(np.shape(x))
+            drawn(kind_of, rng, np.shape(x), fmt, scales.unit("forward")) if w else np.zeros(np.shape(x))
             for x, w in zip(plain, where, strict=True)
         ]
         before = rounded_operations()
@@ -129,8 +132,10 @@ def check_jvp(
         got = None if got is None else result(got, "what f_jvp returned")
         if _strange(got):
             got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
-        found, allowed = _compare(got, expected, fmt, what, scales.of(0, tangents, expected, loss))
-        scales.learn(0, found, tangents)
+        found, allowed = _compare(
+            got, expected, fmt, what, scales.of(("forward", 0), tangents, expected, loss)
+        )
+        scales.learn(("forward", 0), found, tangents)
         gathering.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
     return Report(
         f"check_jvp({_name(f)}, {_name(f_jvp)})",

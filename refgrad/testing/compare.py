@@ -105,8 +105,8 @@ class _Line:
                 self.counted, self.wrong, self.undefined = _exceptional(
                     self.got, self.value, self.bound, self.size, fmt, nan
                 )
-                if hidden is not None:  # a bound without end promises no number, but a number is due
-                    strange = ~np.isfinite(self.got) & np.isfinite(self.value) & self.undefined
+                if hidden is not None:
+                    strange = _strange(self.got, self.value, self.bound, self.size, fmt) & self.undefined
                     self.wrong, self.undefined = self.wrong | strange, self.undefined & ~strange
                     self.counted = self.counted | strange
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
@@ -192,3 +192,9 @@ def _exceptional(
     if nan:
         wrong = wrong | (np.isnan(value) & ~np.isinf(bound) & ~np.isnan(got))
     return counted, wrong, ~counted & ~(defined & endless)
+
+
+def _strange(got: Array, value: Array, bound: Array, size: Array, fmt: Format) -> Array:
+    """NaN or infinity where the reference has a number of the format's range, though perhaps a bound without end; no overflow."""
+    overflow = np.isfinite(bound) & np.isinf(got) & (size + bound >= fmt.max)
+    return ~np.isfinite(got) & np.isfinite(value) & (size < fmt.max) & ~overflow

@@ -63,6 +63,16 @@ def huge(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array
     return np.ldexp(whole(rng, shape, fmt), _quarter(fmt))
 
 
+def damped(x: Array, unit: float, fmt: Format) -> Array:
+    """Very large cotangents, divided by a power of two where gradients of ``unit`` for cotangents of size one would not fit twice.
+
+    A backward may multiply them by each other's like before it divides: the square of a gradient has to be a number of the format.
+    """
+    most = np.max(np.abs(x), initial=0.0) * unit
+    excess = math.frexp(most)[1] - math.frexp(fmt.max)[1] // 2 if most else 0
+    return np.ldexp(x, -max(0, excess))
+
+
 def zero(_: np.random.Generator, shape: tuple[int, ...], __: Format) -> Array:
     """Zero everywhere."""
     return np.zeros(shape)
@@ -76,6 +86,7 @@ WHOLE = "of the whole significand"
 SINGLE = "with a single element"
 SPARSE = "mostly zero"
 CONSTANT = "with one number everywhere"
+LARGE = "very large"
 ZERO = "of zeros"
 DRAWS: dict[str, Draw] = {
     WHOLE: whole,
@@ -84,14 +95,20 @@ DRAWS: dict[str, Draw] = {
     SPARSE: sparse,
     CONSTANT: constant,
     "very small": tiny,
-    "very large": huge,
+    LARGE: huge,
     ZERO: zero,
 }
 
 
-def drawn(kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
-    """An array of a kind, float64, which holds numbers of the format."""
-    return DRAWS[kind](rng, shape, fmt)
+def drawn(
+    kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format, unit: float = 0.0
+) -> Array:
+    """An array of a kind, float64, which holds numbers of the format.
+
+    unit   the largest element of the gradient by cotangents of size one, where it is known: see damped
+    """
+    x = DRAWS[kind](rng, shape, fmt)
+    return damped(x, unit, fmt) if kind == LARGE and unit else x
 
 
 def largest(*seeds: Array | None) -> float:

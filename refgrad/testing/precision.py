@@ -23,8 +23,12 @@ A cotangent with a few elements shows a few elements of a gradient, and these ma
 intermediate results as before, so the scale is that of an ordinary gradient of the same array, by cotangents as large. The share r is the
 smaller of the two: where few terms are summed, less is lost.
 
-Of a hidden formula an element whose bound is zero is exact. An error planted into a whole array moves its largest elements as well, and a
-gross one by more than r: it stays wrong.
+An error planted into a whole array moves its largest elements as well, and a gross one by more than r: it stays wrong. What is off by half
+of the largest element, or more, has no correct bit beside it: no rounding explains that.
+
+A single number says nothing of what it was computed from. There an element is imprecise where a run on slightly other numbers gives it: all
+inputs and cotangents within one rounding of their own. (Such a formula is backward stable; Higham, ch. 1.) As for a formula with a name,
+the number needs a correct bit.
 
 Node by node the scale is not granted. There every op is known, its formulas can be named, and with the scale a few errors of structure in
 small elements (a forgotten term of a softmax in bfloat16) passed for lost digits.
@@ -78,8 +82,9 @@ def explained(error: Array, bound: Array, size: Array, hidden: Hidden = Hidden()
     """
     typical, largest = share(bound, size)
     typical = min(typical, hidden.typical)
-    if not 0 < typical < 1:
+    loss = hidden.loss if hidden.loss < 0.5 else 0.0
+    if typical >= 1 or max(typical, loss) == 0:
         return np.zeros(np.shape(size), bool)
     with quiet():
-        reach = max(typical, hidden.loss) * max(largest, hidden.largest)
-        return (error > bound) & (bound > 0) & (error <= reach)
+        scale = max(largest, hidden.largest)
+        return (error > bound) & (error <= max(typical, loss) * scale) & (2 * error < scale)

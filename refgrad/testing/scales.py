@@ -9,7 +9,7 @@ its terms by that measure, and a sum over everything loses them.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,24 +26,30 @@ class Scales:
     """The typical loss and the largest element of each array, by cotangents or tangents of size one."""
 
     def __init__(self) -> None:
-        self.found: dict[Hashable, tuple[float, float]] = {}
+        self.found: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def of(self, key: Hashable, seeds: Sequence[Array | None], expected: Any, loss: float = 0.0) -> Hidden:
+    def of(
+        self, key: tuple[str, int], seeds: Sequence[Array | None], expected: Any, loss: float = 0.0
+    ) -> Hidden:
         """What is known of the formula behind an answer to these seeds."""
         typical, unit = self.found.get(key, (np.inf, 0.0))
-        if not unit:
-            return Hidden(loss)
+        if not unit or not seeds:
+            return Hidden(loss, largest=unit)
         mine, whole = _share(parts(expected)[0]), _share(*seeds)
         terms = min(1.0, whole / mine) if mine else 1.0
         return Hidden(loss, typical, unit * largest(*seeds) * math.sqrt(terms))
 
-    def learn(self, key: Hashable, found: Comparison, seeds: Sequence[Array | None]) -> None:
-        """Take the first answer as the ordinary one."""
-        size = largest(*seeds)
+    def learn(self, key: tuple[str, int], found: Comparison, seeds: Sequence[Array | None]) -> None:
+        """Take the first answer as the ordinary one. A value has no seeds: its scale is its own largest element."""
+        size = largest(*seeds) if seeds else 1.0
         if size and key not in self.found and found.kept is not None:
             typical, most = share(*found.kept)
             if most:
                 self.found[key] = typical, most / size
+
+    def unit(self, mode: str) -> float:
+        """The largest element of any array of a mode (the first entry of a key), by cotangents of size one; 0 before the first answer."""
+        return max((u for key, (_, u) in self.found.items() if key[0] == mode), default=0.0)
 
 
 def _share(*arrays: Array | None) -> float:

@@ -79,7 +79,7 @@ def test_the_right_backward_is_accepted_in_both_dtypes() -> None:
     report = gradcheck(RMSNorm.apply, inputs(), reference=rms_norm)
     assert report
     judged = {(dtype, v.mode): v.elements for dtype, v in report.verdicts if v.status == "agree"}
-    assert judged["float64", "reverse"] == judged["float32", "reverse"] > 3 * (4 * 33 + 33)
+    assert min(judged["float64", "reverse"], judged["float32", "reverse"]) > 3 * (4 * 33 + 33)
     assert report.sensitivity["float64"] < 1e-10
     assert report.sensitivity["float32"] < 1e-2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from refgrad.torch.refusal import described, refuses
 
 Array = Any
 VALUE = "value"
+_FACTOR = 1 - 2**-8 / math.pi  # no power of two, and close to one
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ class Check:
             Gathering(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
 
-    def _point(self, arguments: tuple[Any, ...]) -> Point:
-        return Point(self.func, self.function, arguments, self.active, self.fmt, self.rng)
+    def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
+        scales = None if like is None else like.scales
+        return Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
 
     def verdicts(self) -> list[Verdict]:
         """Value, reverse mode and forward mode, as far as they were asked for."""
@@ -124,7 +127,8 @@ class Check:
             if not self._asked_reverse(self.point, ask, first=number == 0):
                 return
         if not settings.fast:
-            self._judge_expanded(used)
+            self._judge_made_up(self._expanded(), EXPANDED, used)
+            self._judge_made_up(self._filled(), "of the whole significand", used)
 
     def _obstacle(self, outputs: tuple[Tensor, ...], used: tuple[int, ...]) -> str:
         """Why torch cannot be asked for a gradient; empty where it can."""
@@ -173,21 +177,17 @@ class Check:
             note = f"{what}: asked twice, the answers differ by up to {difference:.3g}; nondet_tol allows {allowed:.3g}"
             self.reverse.add(what, Comparison(note=note), question)
 
-    def _judge_expanded(self, used: tuple[int, ...]) -> None:
-        """Inputs whose rows are one row, expanded. These are other numbers, which nobody asked about: the reference need not take them."""
-        made = tuple(
-            x[:1].expand(x.shape) if k in self.active and x.ndim and x.shape[0] > 1 else x
-            for k, x in enumerate(self.arguments)
-        )
+    def _judge_made_up(self, made: tuple[Any, ...], told: str, used: tuple[int, ...]) -> None:
+        """Inputs that nobody asked about: the reference need not take them, and where a bound has no end nothing is promised."""
         if all(a is b for a, b in zip(made, self.arguments, strict=True)):
             return
-        question = Question(REVERSE, WHOLE, self.active, used, EXPANDED, CONTIGUOUS)
+        question = Question(REVERSE, WHOLE, self.active, used, told, CONTIGUOUS)
         ask = Ask(question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in made), used)
         try:
-            point = self._point(made)
+            point = self._point(made, self.point)
             point.due(REVERSE, ask, point.seeds(REVERSE, ask))
         except Exception as error:  # noqa: BLE001 - whatever a reference raises at these inputs
-            self._note(f"not judged with inputs {EXPANDED}: the reference raised {described(error)}")
+            self._note(f"not judged with inputs {told}: the reference raised {described(error)}")
             return
         point.reference.expected = point.promised_where_bounded(point.reference.expected)
         gatherings, inputs = (self.value, self.reverse), self.point.plain
@@ -196,6 +196,27 @@ class Check:
         self._asked_reverse(point, ask, made_up=True)
         for gathering in gatherings:
             gathering.inputs = inputs
+
+    def _expanded(self) -> tuple[Any, ...]:
+        """Inputs whose rows are one row, expanded."""
+        return tuple(
+            x[:1].expand(x.shape) if k in self.active and x.ndim and x.shape[0] > 1 else x
+            for k, x in enumerate(self.arguments)
+        )
+
+    def _filled(self) -> tuple[Any, ...]:
+        """Inputs that a shorter format holds, made a little smaller, so that they need the whole significand.
+
+        What a backward keeps in the shorter format is not seen otherwise. All get the same factor: equal numbers stay equal, a
+        symmetric matrix stays symmetric.
+        """
+        shorter = {"float64": torch.float32, "float32": torch.bfloat16}.get(self.fmt.name)
+        if shorter is None:
+            return self.arguments
+        return tuple(
+            x * _FACTOR if k in self.active and bool((x.to(shorter).to(x.dtype) == x).all()) else x
+            for k, x in enumerate(self.arguments)
+        )
 
     # --- forward mode ---
 

@@ -71,25 +71,33 @@ class Reference:
                 f"func returns {outputs} tensor(s), reference {self.count} array(s); they have to be the same function"
             )
 
-    def pulled(self, cotangents: Sequence[Array | None]) -> list[Any]:
-        """The gradients of the active arguments, by cotangents of all outputs; None stands for zeros."""
-        seeds = tuple(
-            exact(np.zeros(self.shape(k)) if cotangents[k] is None else cotangents[k], self.fmt)
-            for k in self.differentiable
-        )
+    def pulled(self, cotangents: Sequence[Any]) -> list[Any]:
+        """The gradients of the active arguments, by cotangents of all outputs, arrays or Balls; None stands for zeros."""
+        seeds = tuple(self._seed(cotangents[k], self.shape(k)) for k in self.differentiable)
         before = rounded_operations()
         found = list(self._pullback(seeds))
         self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
         return found
 
-    def pushed(self, tangents: Sequence[Array | None]) -> list[Any]:
+    def _seed(self, x: Any, shape: tuple[int, ...]) -> Ball:
+        return x if isinstance(x, Ball) else exact(np.zeros(shape) if x is None else x, self.fmt)
+
+    def pushed(self, tangents: Sequence[Any]) -> list[Any]:
         """The tangents of all outputs, by tangents of the active arguments; None for an output without a derivative."""
         xs = [self.balls[k] for k in self.active]
-        seeds = [
-            exact(np.zeros(x.shape) if t is None else t, self.fmt) for x, t in zip(xs, tangents, strict=True)
-        ]
+        seeds = [self._seed(t, x.shape) for x, t in zip(xs, tangents, strict=True)]
         before = rounded_operations()
         _, found = jvp(self.smooth, xs, seeds)
         self.rounded["forward"] = rounded_operations() - before
         due = list(found)
         return [None if k in self.others else due.pop(0) for k in range(self.count)]
+
+    def shaken(self) -> Reference:
+        """The same function, where each active argument may be off by one rounding: what other numbers, as near, would give."""
+        balls = [shaken(x) if k in self.active else x for k, x in enumerate(self.balls)]
+        return Reference(self.function, balls, self.active, self.fmt)
+
+
+def shaken(x: Any) -> Any:
+    """A Ball around numbers that may be off by one rounding."""
+    return Ball(x.value, x.fmt.u * np.abs(x.value), x.fmt) if isinstance(x, Ball) else x
