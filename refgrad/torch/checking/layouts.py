@@ -6,6 +6,7 @@ writes there is found out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,6 +87,8 @@ def _gaps(x: Tensor) -> Laid:
 
 
 def _offset(x: Tensor) -> Laid:
+    if x.numel() == 0:
+        return _contiguous(x)
     memory = _between(x, (x.numel() + 1,))
     view = memory[1:].view(x.shape)
     view.copy_(x)
@@ -113,11 +116,8 @@ def _between(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """New memory that holds nothing which a kernel may take for a right element."""
     if x.is_floating_point():
         return torch.full(shape, float("nan"), dtype=x.dtype, device=x.device)
-    count = 1
-    for n in shape:
-        count *= n
-    flat = torch.roll(x.reshape(-1), 1)
-    return flat.repeat(-(-count // max(1, flat.numel())))[:count].view(shape)
+    count, flat = math.prod(shape), torch.roll(x.reshape(-1), 1)
+    return flat.repeat(-(-count // flat.numel()))[:count].view(shape)
 
 
 _LAYOUTS: dict[str, Callable[[Tensor], Laid]] = {

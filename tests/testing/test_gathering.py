@@ -1,0 +1,105 @@
+"""Gathering: each array has its own verdict, and the whole has the worst of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds import FORMATS
+from refgrad.rounding import Ball
+from refgrad.testing.compare import compare
+from refgrad.testing.gathering import Gathering
+from refgrad.testing.part import Question
+from refgrad.testing.precision import Hidden
+from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Comparison
+
+FMT = FORMATS["float32"]
+ASK = Question("reverse", "of the whole significand")
+
+
+def found(got, value, radius):
+    expected = Ball(np.asarray(value, float), np.asarray(radius, float), FMT)
+    return compare(np.asarray(got, float), expected, FMT, "x", hidden=Hidden()), expected
+
+
+@pytest.fixture
+def gathering():
+    return Gathering("reverse", FMT, "cpu", (np.zeros(2),))
+
+
+def test_an_input_that_is_blind_throughout_is_undecided_beside_one_that_is_judged(gathering) -> None:
+    gathering.add("gradient of input 0", found([1.0, 2.0], [1.0, 2.0], [1e-6, 1e-6])[0], ASK)
+    gathering.add("gradient of input 1", found([0.0, 0.0], [5.0, -3.0], [9.0, 9.0])[0], ASK)
+    v = gathering.verdict()
+    assert [p.status for p in v.parts] == [AGREE, UNDECIDED]
+    assert v.status == UNDECIDED
+    assert "gradient of input 1: every bound is as large as the number it bounds" in v.reason
+    assert (v.parts[1].blind, v.parts[1].smallest) == (2, None)
+    assert v.parts[0].smallest == pytest.approx(5e-7, rel=1e-3)
+
+
+def test_one_element_that_was_seen_decides(gathering) -> None:
+    gathering.add("g", found([5.0, -3.0], [5.0, -3.0], [9.0, 9.0])[0], ASK)
+    gathering.add("g", found([5.0, 0.0], [5.0, 0.0], [0.1, 0.0])[0], ASK)
+    assert gathering.verdict().status == AGREE
+
+
+def test_zeros_do_not_decide_where_other_elements_are_blind(gathering) -> None:
+    gathering.add("g", found([0.0, -3.0], [0.0, -3.0], [0.0, 9.0])[0], ASK)
+    assert gathering.verdict().status == UNDECIDED
+
+
+def test_what_the_reference_cannot_tell_from_zero_is_zero(gathering) -> None:
+    noise = 2.0**-53 / FMT.u
+    gathering.add("g", found([0.0, 0.0], [0.5 * noise, 0.0], [1.0, 1.0])[0], ASK)
+    v = gathering.verdict()
+    assert (v.status, v.parts[0].blind) == (AGREE, 0)
+    gathering.add("g", found([0.0, 0.0], [4 * noise, 0.0], [1.0, 1.0])[0], ASK)
+    assert gathering.verdict().status == UNDECIDED
+
+
+def test_the_evidence_is_the_first_wrong_answer_and_not_an_imprecise_one(gathering) -> None:
+    values, radii = np.array([1e-9, 1.0, 2.0]), np.array([1e-16, 1e-7, 2e-7])
+    comparison, expected = found([1e-9 + 1e-8, 1.0, 2.0], values, radii)
+    gathering.add("g", comparison, ASK, (np.ones(3),), 0, lambda: np.ones(3), expected)
+    assert comparison.imprecise == 1
+    later = Question("reverse", "mostly zero")
+    comparison, expected = found([0.0, -1.0, 2.0], values, radii)
+    gathering.add("g", comparison, later, (np.zeros(3),), 0, lambda: np.array([0.0, -1.0, 2.0]), expected)
+    part = gathering.verdict().parts[0]
+    assert (part.status, part.asked, part.wrong_in) == (DISAGREE, 2, [later])
+    assert part.evidence.question is later
+    assert part.evidence.got[1] == -1.0
+    assert part.wrong[0].got == -1.0
+
+
+def test_an_equal_answer_is_no_new_evidence(gathering) -> None:
+    comparison, _ = found([1.0], [1.0], [1e-6])
+    gathering.add("g", comparison, ASK)
+    gathering.add("g", comparison, Question("reverse", layout="permuted"))
+    part = gathering.verdict().parts[0]
+    assert (part.elements, part.asked) == (1, 2)
+
+
+def test_what_is_raised_keeps_what_was_found(gathering) -> None:
+    gathering.add("g", found([1.0], [1.0], [1e-6])[0], ASK)
+    gathering.failed(ERROR, "backward raised RuntimeError: no")
+    v = gathering.verdict()
+    assert (v.status, v.elements) == (ERROR, 1)
+    assert "RuntimeError" in v.reason
+    gathering.add("g", Comparison(note="g: func gave none, one is due"), ASK)
+    v = gathering.verdict()
+    assert v.status == DISAGREE
+    assert "RuntimeError" in v.reason
+
+
+def test_a_mode_of_which_nothing_was_judged_is_unsupported_with_the_words(gathering) -> None:
+    gathering.failed(UNSUPPORTED, "NotImplementedError: no jvp")
+    v = gathering.verdict()
+    assert (v.status, v.reason) == (UNSUPPORTED, "NotImplementedError: no jvp")
+
+
+def test_elements_where_nothing_is_defined_are_undecided(gathering) -> None:
+    gathering.add("g", found([np.nan], [np.nan], [0.0])[0], ASK)
+    v = gathering.verdict()
+    assert (v.status, v.parts[0].skipped) == (UNDECIDED, 1)

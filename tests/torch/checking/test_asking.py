@@ -1,0 +1,135 @@
+"""Asking: what func raises, what it writes into, and what it is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.testing.part import Question  # noqa: E402
+from refgrad.torch.checking.asking import Asker, Raised, same_bits  # noqa: E402
+from refgrad.torch.checking.plan import Ask  # noqa: E402
+
+
+def ask(layout="as given", seed_layout="contiguous", active=(0,), seeded=(0,), zeros=False):
+    question = Question("reverse", "of the whole significand", active, seeded, layout, seed_layout)
+    return Ask(question, 0, (layout,), seeded, zeros)
+
+
+class Clobbering(torch.autograd.Function):
+    """Doubles its cotangent in place."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        return y_bar.mul_(2)
+
+
+def test_a_write_into_the_cotangent_is_named() -> None:
+    answer = Asker(Clobbering.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)])
+    assert answer.written == ["the cotangent of output 0"]
+
+
+def test_a_write_into_an_input_is_named_and_so_is_one_beside_it() -> None:
+    def careless(x):
+        x.detach().mul_(2)
+        return x * 1
+
+    def beyond(x):
+        x.detach().as_strided((1,), (1,), 1).fill_(7.0)  # the gap behind the first element
+        return x * 1
+
+    for func, layout in ((careless, "as given"), (beyond, "with gaps")):
+        answer = Asker(func, (torch.arange(4.0),)).reverse(ask(layout), [np.ones(4)])
+        assert answer.written == ["input 0"]
+    right = Asker(lambda x: x * 2, (torch.arange(4.0),)).reverse(ask("with gaps"), [np.ones(4)])
+    assert right.written == []
+
+
+def test_what_is_raised_says_where() -> None:
+    class Raising(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            raise ValueError("no")
+
+    with pytest.raises(Raised) as caught:
+        Asker(Raising.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)])
+    assert caught.value.where == "backward"
+    with pytest.raises(Raised) as caught:
+        Asker(lambda x: x.view(99), (torch.ones(3),)).outputs(ask())
+    assert (caught.value.where, type(caught.value.error)) == ("call", RuntimeError)
+    with pytest.raises(Raised) as caught:
+        Asker(Raising.apply, (torch.ones(3),)).forward(ask(active=()), [np.ones(3)])
+    assert caught.value.where == "forward mode"
+
+
+def test_unused_outputs_get_nothing_or_zeros() -> None:
+    seen = []
+
+    class Two(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 1, x * 2
+
+        @staticmethod
+        def backward(ctx, a, b):
+            seen.append((a, b))
+            return a
+
+    for zeros in (False, True):
+        Asker(Two.apply, (torch.ones(3),)).reverse(ask(zeros=zeros), [np.ones(3), None])
+    assert seen[0][1] is None
+    assert seen[1][1].tolist() == [0, 0, 0]
+
+
+def test_the_cotangent_lies_as_asked() -> None:
+    strides = []
+
+    class Looking(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            strides.append(y_bar.stride())
+            return y_bar
+
+    asker = Asker(Looking.apply, (torch.ones(2, 3),))
+    for layout in ("contiguous", "permuted", "with gaps", "expanded"):
+        asker.reverse(ask(seed_layout=layout), [np.ones((2, 3))])
+    assert strides == [(3, 1), (1, 2), (6, 2), (0, 0)]
+
+
+def test_the_same_question_is_asked_twice() -> None:
+    class Wearing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.times = 0
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            ctx.times += 1
+            return y_bar * ctx.times
+
+    answer = Asker(Wearing.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)], twice=True)
+    assert (answer.found[0].tolist(), answer.again[0].tolist()) == ([1, 1, 1], [2, 2, 2])
+
+
+def test_bits_and_not_numbers_are_compared() -> None:
+    nan = torch.tensor([float("nan"), 1.0])
+    assert same_bits(nan, nan.clone())
+    assert not same_bits(torch.tensor([0.0]), torch.tensor([-0.0]))
+    assert not same_bits(torch.ones(2), torch.ones(3))
+    assert not same_bits(torch.ones(2), torch.ones(2, dtype=torch.float64))
+    assert same_bits(torch.ones(2, 2, dtype=torch.bfloat16).t(), torch.ones(2, 2, dtype=torch.bfloat16))

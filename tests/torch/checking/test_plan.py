@@ -1,0 +1,67 @@
+"""The plan: each kind of question once."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.testing.draws import DRAWS, WHOLE  # noqa: E402
+from refgrad.torch.checking.plan import MOST_SUBSETS, forward, reverse, subsets  # noqa: E402
+
+X, W, Y = torch.zeros(2, 3, 4, 4), torch.zeros(3, 1, 1), torch.zeros(2, 3, 4, 4)
+OPTIONS = {"repeats": 3, "fast": False, "undefined": True}
+
+
+def test_an_ordinary_question_comes_first_and_alone_where_it_is_to_be_fast() -> None:
+    (only,) = reverse((X, W), (0, 1), (Y,), (0,), **{**OPTIONS, "fast": True})
+    assert only.question.draw == WHOLE
+    assert only.question.active == (0, 1)
+    assert next(reverse((X, W), (0, 1), (Y,), (0,), **OPTIONS)) == only
+    assert len(list(forward((X, W), (0, 1), fast=True))) == 1
+
+
+def test_every_draw_layout_subset_and_output_is_met() -> None:
+    asks = list(reverse((X, W), (0, 1), (Y, Y), (0, 1), **OPTIONS))
+    questions = [a.question for a in asks]
+    assert {q.draw for q in questions} == set(DRAWS)
+    assert {q.seed_layout for q in questions} >= {
+        "permuted",
+        "with gaps",
+        "channels_last",
+        "with an offset",
+        "expanded",
+    }
+    assert {q.layout for q in questions} >= {"permuted", "with gaps", "channels_last", "with an offset"}
+    assert {q.layout for q in questions} >= {"contiguous, input 0 permuted", "contiguous, input 1 with gaps"}
+    assert {q.active for q in questions} == {(0, 1), (0,), (1,)}
+    assert {(a.seeded, a.zeros) for a in asks} == {
+        ((0, 1), False), ((0,), False), ((0,), True), ((1,), False), ((1,), True)
+    }  # fmt: skip
+    assert {a.draw for a in asks} == {0, 1, 2}
+
+
+def test_undefined_cotangents_are_left_out_on_request() -> None:
+    asks = list(reverse((X,), (0,), (Y, Y), (0, 1), **{**OPTIONS, "undefined": False}))
+    assert {(a.seeded, a.zeros) for a in asks} == {((0, 1), False), ((0,), True), ((1,), True)}
+
+
+def test_a_strided_input_is_asked_about_contiguously_as_well() -> None:
+    layouts = {a.question.layout for a in reverse((X[..., ::2],), (0,), (Y,), (0,), **OPTIONS)}
+    assert "contiguous" in layouts
+
+
+def test_subsets_are_all_of_them_up_to_a_number() -> None:
+    assert subsets((0,)) == []
+    assert len(subsets((0, 1, 2))) == 6
+    assert len(subsets((0, 1, 2, 3))) == 14
+    many = subsets(tuple(range(6)))
+    assert len(many) == 12
+    assert {len(s) for s in many} == {1, 5}
+    assert len(subsets(tuple(range(40)))) == MOST_SUBSETS
+
+
+def test_forward_mode_asks_for_each_input_alone() -> None:
+    asks = list(forward((X, W), (0, 1), fast=False))
+    assert {a.seeded for a in asks} == {(0, 1), (0,), (1,)}
+    assert {a.question.seed_layout for a in asks} >= {"permuted", "with gaps"}
