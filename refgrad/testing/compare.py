@@ -153,6 +153,7 @@ class _Line:
     def _excuse(self, c: Comparison, excused: Array, what: str, shape: tuple[int, ...], start: int) -> None:
         """Count elements as imprecise, and list those with the fewest correct digits."""
         c.imprecise, here = int(np.count_nonzero(excused)), slice(start, start + excused.size)
+        c.correct = int(np.count_nonzero(2 * self.error[here] < self.size[here]))
         with quiet():
             relative = self.error[here] / self.size[here]  # not finite where zero is expected
         order = np.argsort(np.where(excused, -np.nan_to_num(relative, nan=np.inf), 1.0), kind="stable")

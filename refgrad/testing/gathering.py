@@ -4,6 +4,8 @@ An array is undecided where no element of it was seen: each element whose expect
 that is expected to be zero shows nothing of a missing term, so it does not make an array decided; where every expected value is zero, the
 array is. Zero is also what the reference cannot tell from zero: the bound is a multiple of the format's unit roundoff, and its own value
 may be off by the same multiple of its own unit roundoff.
+
+An array of which no element has a correct bit in any answer is wrong, though rounding may explain each element by itself.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class _Sum:
 
     part: Part
     seen: int = 0  # elements expected not to be zero, with a bound below them
+    correct: bool = False  # whether an element that was seen has a correct bit
     lost: list[Element] = field(default_factory=list)
     ratio: float = -1.0
 
@@ -113,6 +116,7 @@ class Gathering:
         some = (size > 0) & (bound < size)
         n = int(np.count_nonzero(some))
         s.seen += n
+        s.correct = s.correct or found.correct > 0 or (n > 0 and not found.imprecise and not found.wrong)
         if n:
             least = float(np.min(bound[some] / size[some]))
             s.part.smallest = least if s.part.smallest is None else min(s.part.smallest, least)
@@ -122,6 +126,10 @@ class Gathering:
         v = self.tally.verdict()
         v.parts = [self._settled(s) for s in self.sums.values()]
         found = {p.status for p in v.parts}
+        if v.status == IMPRECISE and DISAGREE in found:
+            v.message = (
+                f"{self.mode}: no element has a correct bit, though rounding could explain each of them"
+            )
         if self.sums and v.status != DISAGREE:
             v.status = next(status for status in _WORST_FIRST if status in found)
             if v.elements == 0 and v.status == AGREE:
@@ -146,6 +154,9 @@ class Gathering:
             p.status, p.reason = UNDECIDED, "the reference has no finite value or bound there"
         elif p.blind and not s.seen:
             p.status, p.reason = UNDECIDED, "every bound is as large as the number it bounds"
+        elif p.imprecise and not s.correct:
+            p.status, p.count, p.wrong = DISAGREE, p.imprecise, sorted(s.lost, key=digits)[:_LISTED]
+            p.reason = "no element has a correct bit"
         elif p.imprecise:
             p.status, p.wrong = IMPRECISE, sorted(s.lost, key=digits)[:_LISTED]
         return p

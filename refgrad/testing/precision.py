@@ -27,8 +27,9 @@ An error planted into a whole array moves its largest elements as well, and a gr
 of the largest element, or more, has no correct bit beside it: no rounding explains that.
 
 A single number says nothing of what it was computed from. There an element is imprecise where a run on slightly other numbers gives it: all
-inputs and cotangents within one rounding of their own. (Such a formula is backward stable; Higham, ch. 1.) As for a formula with a name,
-the number needs a correct bit.
+inputs and cotangents within one rounding of their own. (Such a formula is backward stable; Higham, ch. 1.) So it is where a formula starts
+from the rounded value of an elementwise function, y(1 - y) for the slope of a sigmoid. As for a formula with a name, the number needs a
+correct bit, or is 0.
 
 Node by node the scale is not granted. There every op is known, its formulas can be named, and with the scale a few errors of structure in
 small elements (a forgotten term of a softmax in bfloat16) passed for lost digits.

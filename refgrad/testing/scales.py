@@ -1,9 +1,9 @@
 """How large the intermediate results behind an array are: learnt from an ordinary answer, for the answers to other cotangents.
 
 Cotangents that are mostly zero show a few elements of a gradient, or sums of few terms. What an element is computed from scales with the
-size of the cotangents. Where it is a sum of t of the N terms that an ordinary answer has, of random signs, it scales with sqrt(t/N), too:
-t/N is the share of the cotangents that are not zero, over the share of the gradient that is not zero. An elementwise function keeps all
-its terms by that measure, and a sum over everything loses them.
+size of the cotangents: the root of the mean square of those that are not zero. Where it is a sum of t of the N terms that an ordinary
+answer has, of random signs, it scales with sqrt(t/N), too: t/N is the share of the cotangents that are not zero, over the share of the
+gradient that is not zero. An elementwise function keeps all its terms by that measure, and a sum over everything loses them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from refgrad.rounding import parts
-from refgrad.testing.draws import largest
 from refgrad.testing.precision import Hidden, share
 from refgrad.testing.verdict import Comparison
 
@@ -37,11 +36,11 @@ class Scales:
             return Hidden(loss, largest=unit)
         mine, whole = _share(parts(expected)[0]), _share(*seeds)
         terms = min(1.0, whole / mine) if mine else 1.0
-        return Hidden(loss, typical, unit * largest(*seeds) * math.sqrt(terms))
+        return Hidden(loss, typical, unit * _size(*seeds) * math.sqrt(terms))
 
     def learn(self, key: tuple[str, int], found: Comparison, seeds: Sequence[Array | None]) -> None:
         """Take the first answer as the ordinary one. A value has no seeds: its scale is its own largest element."""
-        size = largest(*seeds) if seeds else 1.0
+        size = _size(*seeds) if seeds else 1.0
         if size and key not in self.found and found.kept is not None:
             typical, most = share(*found.kept)
             if most:
@@ -57,3 +56,11 @@ def _share(*arrays: Array | None) -> float:
     given = [x for x in arrays if x is not None]
     size = sum(np.size(x) for x in given)
     return sum(np.count_nonzero(x) for x in given) / size if size else 0.0
+
+
+def _size(*arrays: Array | None) -> float:
+    """The root of the mean square of the elements that are not zero."""
+    some = [x[x != 0] for x in map(np.asarray, (x for x in arrays if x is not None))]
+    count = sum(x.size for x in some)
+    top = max((float(np.max(np.abs(x))) for x in some if x.size), default=0.0)
+    return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in some) / count) if count else 0.0

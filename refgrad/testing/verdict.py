@@ -45,6 +45,7 @@ class Comparison:
     imprecise: int = (
         0  # elements out of bounds that rounding explains all the same; they are not among the wrong ones
     )
+    correct: int = 0  # elements with a correct bit, counted where some are imprecise
     lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
     kept: Any = None  # of the elements compared: bounds and expected magnitudes
     outside: Callable[[], list[Element]] | None = field(

@@ -20,12 +20,11 @@ from refgrad.torch.checking import plan
 from refgrad.torch.checking.asking import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
 from refgrad.torch.checking.plan import Ask
-from refgrad.torch.checking.point import FORWARD, REVERSE, Point, integers
+from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers
 from refgrad.torch.observe import as_array
 from refgrad.torch.refusal import described, refuses
 
 Array = Any
-VALUE = "value"
 _FACTOR = 1 - 2**-8 / math.pi  # no power of two, and close to one
 
 

@@ -24,7 +24,7 @@ from refgrad.torch.observe import as_array
 
 Array = Any
 Seeds = list[Array | None]  # cotangents by output, tangents by input; None for one that is not given
-REVERSE, FORWARD = "reverse", "forward"
+VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
 class Point:
@@ -140,18 +140,29 @@ class Point:
         if found.wrong and self._loss(mode) > loss:
             hidden = self.scales.of((mode, index), seeds, expected, self._loss(mode))
             found = compare(came, expected, self.fmt, what, hidden=hidden)
-        if found.wrong and all(2 * abs(e.got - e.expected) < abs(e.expected) for e in found.wrong):
-            value, _ = parts(expected)
-            near, radius = parts(self._near(mode, index, seeds))
-            reach = radius + np.abs(near - value)
+        if found.wrong and all(
+            2 * abs(e.got - e.expected) < abs(e.expected) or e.got == 0 for e in found.wrong
+        ):
+            reach = self._reach(mode, index, seeds, expected, hidden.loss)
             found = compare(came, expected, self.fmt, what, hidden=hidden, reach=reach)
         return found
+
+    def _reach(
+        self, mode: str, index: int, seeds: Sequence[Array | None], expected: Any, loss: float
+    ) -> Array:
+        """How far a formula may lie from expected that is backward stable, or that starts from the value of an elementwise function."""
+        value, bound = parts(expected)
+        near, radius = parts(self._near(mode, index, seeds))
+        reach = radius + np.abs(near - value)
+        given = [x for x in seeds if x is not None]
+        moved = self.reference.from_value(given[0]) if len(given) == 1 else None
+        return reach if moved is None else np.maximum(reach, bound + loss * moved)
 
     def _near(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
         """The expected array where inputs and seeds may be off by one rounding."""
         if self._shaken is None:
             self._shaken = self.reference.shaken()
-        if mode not in (REVERSE, FORWARD):
+        if mode == VALUE:
             return self._shaken.expected[index]
         moved = [None if x is None else shaken(exact(x, self.fmt)) for x in seeds]
         if mode == REVERSE:

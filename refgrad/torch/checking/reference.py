@@ -10,7 +10,8 @@ import numpy as np
 from refgrad.arguments import result
 from refgrad.errors import ArgumentError
 from refgrad.formats import Format
-from refgrad.rounding import Ball, exact, rounded_operations
+from refgrad.quiet import quiet
+from refgrad.rounding import Ball, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 
 Array = Any
@@ -96,6 +97,27 @@ class Reference:
         """The same function, where each active argument may be off by one rounding: what other numbers, as near, would give."""
         balls = [shaken(x) if k in self.active else x for k, x in enumerate(self.balls)]
         return Reference(self.function, balls, self.active, self.fmt)
+
+    def from_value(self, cotangent: Array) -> Array | None:
+        """How far the gradient moves, relative to a relative error of the value from which a formula may start: y(1 - y) for a sigmoid.
+
+        For an elementwise function y = f(x) of one argument; None for any other. There the gradient is c f'(x) with a cotangent c, and an
+        error dy of y is one of dy/f'(x) in x, which moves the gradient by c f''(x)/f'(x) dy: the return value for dy = |y|.
+        """
+        if len(self.active) != 1 or self.differentiable != [0] or self.count != 1:
+            return None
+        x, y = self.balls[self.active[0]].value, parts(self.expected[0])[0]
+        if x.shape != y.shape:
+            return None
+
+        def gradient(x: Array) -> Array:
+            return vjp(lambda x: self.smooth(x)[0], x)[1](np.asarray(cotangent, x.dtype))[0]
+
+        with quiet():
+            slope = vjp(lambda x: self.smooth(x)[0], x)[1](np.ones(y.shape, y.dtype))[0]
+            g, moved = jvp(gradient, (x,), (np.abs(y) / np.abs(slope),))
+            near = np.abs(g - slope * cotangent) <= np.sqrt(np.finfo(x.dtype).eps) * np.abs(g)
+            return np.abs(moved) if np.all(near | ~np.isfinite(g)) else None
 
 
 def shaken(x: Any) -> Any:
