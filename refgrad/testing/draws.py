@@ -109,8 +109,3 @@ def drawn(
     """
     x = DRAWS[kind](rng, shape, fmt)
     return damped(x, unit, fmt) if kind == LARGE and unit else x
-
-
-def largest(*seeds: Array | None) -> float:
-    """The largest magnitude in any of the arrays; 0 for none."""
-    return max((float(np.max(np.abs(x))) for x in seeds if x is not None and np.size(x)), default=0.0)
