@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,7 @@ class Check:
             return "the outputs are cut off from the inputs (requires_grad is False)"
         return ""
 
-    def _asked_reverse(self, point: Point, ask: Ask, *, first: bool = False, made_up: bool = False) -> bool:
+    def _asked_reverse(self, point: Point, ask: Ask, *, first: bool = False) -> bool:
         """Ask one question and enter the answer; false where no other question can be answered."""
         question, seeds = ask.question, point.seeds(REVERSE, ask)
         try:
@@ -150,8 +150,6 @@ class Check:
             return self._raised(raised, ask, self.reverse, first=first)
         self._values(point, answer, question)
         due = point.due(REVERSE, ask, seeds)
-        if made_up:
-            due = point.promised_where_bounded(due)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
         for k, x_bar in zip(self.active, due, strict=True):
@@ -177,22 +175,33 @@ class Check:
             self.reverse.add(what, Comparison(note=note), question)
 
     def _judge_made_up(self, made: tuple[Any, ...], told: str, used: tuple[int, ...]) -> None:
-        """Inputs that nobody asked about: the reference need not take them, and where a bound has no end nothing is promised."""
+        """Inputs that nobody asked about, contiguous and as they are.
+
+        The reference need not take them. Where a bound has no end nothing is promised, nor where func has no finite number in contiguous
+        memory: what it computes from may have overflowed.
+        """
         if all(a is b for a, b in zip(made, self.arguments, strict=True)):
             return
         question = Question(REVERSE, WHOLE, self.active, used, told, CONTIGUOUS)
         ask = Ask(question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in made), used)
+        dense = replace(ask, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in made))
         try:
             point = self._point(made, self.point)
-            point.due(REVERSE, ask, point.seeds(REVERSE, ask))
+            seeds = point.seeds(REVERSE, ask)
+            point.due(REVERSE, ask, seeds)
         except Exception as error:  # noqa: BLE001 - whatever a reference raises at these inputs
             self._note(f"not judged with inputs {told}: the reference raised {described(error)}")
             return
-        point.reference.expected = point.promised_where_bounded(point.reference.expected)
+        try:
+            answer = point.asker.reverse(dense, seeds)
+        except Raised as raised:
+            self._note(f"not judged with inputs {told}: func raised {described(raised.error)}")
+            return
+        point.promise_where_finite(ask, answer)
         gatherings, inputs = (self.value, self.reverse), self.point.plain
         for gathering in gatherings:
             gathering.inputs = point.plain
-        self._asked_reverse(point, ask, made_up=True)
+        self._asked_reverse(point, ask)
         for gathering in gatherings:
             gathering.inputs = inputs
 

@@ -16,7 +16,7 @@ from refgrad.testing.draws import WHOLE, ZERO, drawn
 from refgrad.testing.planting import planted
 from refgrad.testing.scales import Scales
 from refgrad.testing.verdict import Comparison
-from refgrad.torch.checking.asking import Asker, same_bits
+from refgrad.torch.checking.asking import Answer, Asker, same_bits
 from refgrad.torch.checking.plan import Ask
 from refgrad.torch.checking.reference import Reference, shaken
 from refgrad.torch.checking.roundings import counted
@@ -96,9 +96,13 @@ class Point:
             self._due[key] = found
         return found
 
-    def promised_where_bounded(self, due: Sequence[Any]) -> list[Any]:
-        """Without a promise where a bound has no end: for inputs that nobody asked about."""
-        return [_bounded(x) for x in due]
+    def promise_where_finite(self, ask: Ask, answer: Answer) -> None:
+        """Expect nothing where a bound has no end or the answer is not finite: for inputs that nobody asked about."""
+        key = (REVERSE, ask.question.draw, ask.draw, ask.seeded)
+        self._due[key] = [_bounded(x, got) for x, got in zip(self._due[key], answer.found, strict=True)]
+        self.reference.expected = [
+            _bounded(x, got) for x, got in zip(self.reference.expected, answer.outputs, strict=True)
+        ]
 
     def compared(
         self,
@@ -198,8 +202,11 @@ def _zero_where_finite(x: Any) -> Ball | Array:
     return Ball(zero, None, x.fmt) if isinstance(x, Ball) else zero
 
 
-def _bounded(x: Any) -> Any:
+def _bounded(x: Any, got: Tensor | None) -> Any:
     if not isinstance(x, Ball):
         return x
     value, radius = parts(x)
-    return Ball(np.where(np.isfinite(radius), value, np.nan), radius, x.fmt)
+    sure = np.isfinite(radius)
+    if got is not None and tuple(got.shape) == value.shape:
+        sure = sure & np.isfinite(as_array(got.detach()))
+    return Ball(np.where(sure, value, np.nan), radius, x.fmt)
