@@ -7,6 +7,7 @@ of any framework, and a judge that says with derived bounds whether somebody els
 from __future__ import annotations
 
 from refgrad import elementwise_functions, functions, linalg_functions, nn  # noqa: F401  they register on import
+from refgrad.custom import custom_jvp, custom_vjp, stop_gradient
 from refgrad.draw import draw
 from refgrad.errors import GradientMismatch, RefgradError
 from refgrad.graph import Graph
@@ -14,5 +15,6 @@ from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_an
 
 __version__ = "0.1.0"
 __all__ = [
-    "GradientMismatch", "Graph", "RefgradError", "draw", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "nn", "value_and_grad", "vjp",
+    "GradientMismatch", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp", "jacfwd", "jacrev",
+    "jvp", "nn", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip

@@ -157,9 +157,16 @@ def accumulate(bars: list[Any], i: int, x_bar: Array) -> None:
 
 def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[Any]:
     """Cotangents of the inputs (None where the output does not depend on one) for cotangent ``y_bar`` of the output's place."""
-    bars: list[Any] = [None] * (output + 1)
-    bars[output] = y_bar
-    for k in range(output, -1, -1):
+    return pull_back_from(tape, [(output, y_bar)], inputs)
+
+
+def pull_back_from(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> list[Any]:
+    """As pull_back, for cotangents of several outputs at once: pairs of an output's place and its cotangent."""
+    last = max([place for place, _ in seeds], default=-1)
+    bars: list[Any] = [None] * (last + 1)
+    for place, y_bar in seeds:
+        accumulate(bars, place, y_bar)
+    for k in range(last, -1, -1):
         y_bar = bars[k]
         if y_bar is None:
             continue
@@ -185,7 +192,7 @@ def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[
                 bars[i] = x_bar
             else:
                 accumulate(bars, i, x_bar)
-    return [bars[i] if i <= output else None for i in inputs]
+    return [bars[i] if i <= last else None for i in inputs]
 
 
 # --- the short way for elementwise ops on arrays of one shape and dtype ------------------------------------------------

@@ -7,7 +7,6 @@ these functions gives derivatives of higher order: each takes a level above the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from refgrad.errors import ArgumentError, DtypeError
 from refgrad.forward import Dual
 from refgrad.op import new_level
 from refgrad.quiet import quietly
-from refgrad.reverse import Tape, Var, pull_back
+from refgrad.reverse import Tape, Var, pull_back, pull_back_from
 from refgrad.tree import flatten, leaves_as, same_structure
 
 Array = Any
@@ -65,14 +64,13 @@ def _vjp(
                 f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(y_tree)}"
             )
         cotangents = leaves_as(cotangent, y_tree)
-        total: list[Any] = [None] * len(leaves)
+        seeds = []
         for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
             y_bar = fitting(y_bar, value, "vjp: a cotangent")
             if isinstance(y, Var) and y.tape is tape:
-                for k, x_bar in enumerate(quietly(pull_back, tape, y.index, y_bar, places)):
-                    if x_bar is not None:
-                        total[k] = x_bar if total[k] is None else quietly(add, total[k], x_bar)
-        return tuple(rebuild([_zeros(x) if t is None else t for t, x in zip(total, leaves, strict=True)]))
+                seeds.append((y.index, y_bar))
+        bars = quietly(pull_back_from, tape, seeds, places)
+        return tuple(rebuild([_zeros(x) if b is None else b for b, x in zip(bars, leaves, strict=True)]))
 
     return rebuild_result(values), pullback
 

@@ -26,7 +26,7 @@ FLOORS = (
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
     {"forward", "reverse", "rounding", "arguments"},
-    {"transforms", "node"},
+    {"transforms", "node", "custom"},
     {"graph"},
     {"records"},
     {"testing", "draw"},

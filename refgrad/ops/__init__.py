@@ -17,10 +17,11 @@ from refgrad.ops import (
     shape,
     smooth,
     sorting,
+    stopping,
     trigonometric,
 )
 
 __all__ = [
     "activation", "arithmetic", "deviation", "entropy", "exponential", "hard", "hyperbolic", "indexing", "linalg",
-    "normalization", "reduction", "scan", "selection", "shape", "smooth", "sorting", "trigonometric",
+    "normalization", "reduction", "scan", "selection", "shape", "smooth", "sorting", "stopping", "trigonometric",
 ]  # fmt: skip

@@ -1,0 +1,254 @@
+"""One call of a function with a derivative of its own: arguments taken apart, results of the rule checked and put on the level above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from typing import Any
+
+import numpy as np
+
+from refgrad.arguments import fitting, kind, outline, placed, result
+from refgrad.custom.transpose import transpose
+from refgrad.errors import ArgumentError, TracingError
+from refgrad.forward import Dual
+from refgrad.op import Traced, shape_of
+from refgrad.quiet import quiet
+from refgrad.reverse import Tape, Var, accumulate
+from refgrad.tree import flatten, leaves_as, paths, same_structure
+
+Array = Any
+Pull = Callable[[list[Any]], list[Any]]
+
+
+class Call:
+    """The arguments of one call, those of the highest level lowered by one.
+
+    The leaves of that level are the active ones. Tangents and cotangents are lists: of the arguments one for each active leaf,
+    of the result one for each floating-point leaf.
+    """
+
+    def __init__(self, who: str, args: tuple[Any, ...], nondiff: tuple[int, ...]) -> None:
+        self.who = who
+        self.nondiff = tuple([args[k] for k in nondiff])
+        self.positions = tuple([k for k in range(len(args)) if k not in nondiff])
+        self.others = tuple([args[k] for k in self.positions])
+        self.leaves, self.rebuild = flatten(self.others)
+        for k, x in zip(nondiff, self.nondiff, strict=True):
+            if max(_levels(x), default=0) > 0:
+                raise TracingError(
+                    f"{who}: argument {k} is being differentiated, but nondiff_argnums says that it has no derivative. "
+                    "Leave it out of nondiff_argnums, or pass rg.stop_gradient of it."
+                )
+        self.top = max([x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x.level, default=None)
+        self.level = 0 if self.top is None else self.top.level
+        if isinstance(self.top, (Dual, Var)):
+            self.active = [isinstance(x, Traced) and x.level == self.level for x in self.leaves]
+            self.values = [x.value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
+            self.primals = self.rebuild(self.values)
+            self.lowered = tuple(placed(args, self.positions, self.primals))
+
+    # --- what the rule gets ---
+
+    def _chosen(self, xs: Sequence[Any]) -> list[Any]:
+        return [x for x, a in zip(xs, self.active, strict=True) if a]
+
+    def tangents(self) -> list[Array]:
+        """The tangents that the active leaves carry, in forward mode."""
+        return [x.tangent for x in self._chosen(self.leaves)]
+
+    def tangent_trees(self, x_dots: list[Array]) -> tuple[Any, ...]:
+        """Tangents of all arguments, in their structures: zeros where there is none."""
+        given = iter(x_dots)
+        full = [next(given) if a else _no_tangent(x) for x, a in zip(self.values, self.active, strict=True)]
+        return self.rebuild(full)  # type: ignore[no-any-return]
+
+    def cotangent_tree(self, y_bars: list[Array]) -> Any:
+        """Cotangents of the result in its structure: zeros of float64 for integers."""
+        given = iter(y_bars)
+        full = [next(given) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
+        return self.rebuild_result(full)
+
+    # --- what the rule returns ---
+
+    def pair(self, answer: Any, whose: str, expected: str) -> tuple[Any, Any]:
+        """The two parts of what a rule returned."""
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise ArgumentError(
+                f"{self.who}: {whose} returned {_counted(answer)}; a pair is expected: return {expected}"
+            )
+        return answer[0], answer[1]
+
+    def result(self, y: Any, whose: str) -> None:
+        """Keep the value that a rule returned."""
+        leaves, self.rebuild_result = flatten(y)
+        self.tree = y
+        self.outputs = [result(x, f"{self.who}: the value that {whose} returned") for x in leaves]
+        self.refuse_strangers(y, f"the value that {whose} returned")
+
+    def result_tangents(self, y_dot: Any, x_dots: list[Array]) -> list[Array]:
+        """Tangents of the result, checked against it."""
+        if not same_structure(self.tree, y_dot):
+            raise ArgumentError(
+                f"{self.who}: the rule returned a tangent of structure {outline(y_dot)}, its value has {outline(self.tree)}"
+            )
+        found = [
+            fitting(t, y, f"{self.who}: the tangent that the rule returned")
+            for y, t in zip(self.outputs, leaves_as(y_dot, self.tree), strict=True)
+            if y.dtype.kind == "f"
+        ]
+        self.refuse_strangers(found, "the tangent that the rule returned", x_dots)
+        return found
+
+    def cotangents(self, answer: Any, y_bars: list[Array]) -> list[Array]:
+        """Cotangents of the active leaves, checked against all arguments."""
+        if not isinstance(answer, (tuple, list)) or len(answer) != len(self.others):
+            raise ArgumentError(
+                f"{self.who}: bwd returned {_counted(answer)}; a tuple of {len(self.others)} is expected, one cotangent for each argument"
+                f"{' (not for those in nondiff_argnums)' if self.nondiff else ''}, None for zeros"
+            )
+        found: list[Array] = []
+        for k, x, x_bar in zip(self.positions, self.primals, answer, strict=True):
+            if x_bar is None:
+                found += [None] * len(flatten(x)[0])
+                continue
+            if not same_structure(x, x_bar):
+                raise ArgumentError(
+                    f"{self.who}: bwd returned a cotangent of structure {outline(x_bar)} for argument {k}, which has {outline(x)}"
+                )
+            names = paths(x, f"argument {k}")
+            for value, leaf, name in zip(flatten(x)[0], leaves_as(x_bar, x), names, strict=True):
+                if not _real(value) or leaf is None:
+                    found.append(None)
+                    continue
+                found.append(fitting(leaf, _as_array(value), f"{self.who}: the cotangent of {name} from bwd"))
+        self.refuse_strangers(found, "a cotangent from bwd", y_bars)
+        return [
+            np.zeros(shape_of(x), x.dtype) if x_bar is None else x_bar
+            for x, x_bar in zip(self._chosen(self.values), self._chosen(found), strict=True)
+        ]
+
+    def refuse_strangers(self, tree: Any, what: str, given: Sequence[Any] = ()) -> None:
+        """Raises TracingError for what is traced on this level or above it, though no argument of the rule is: it came from outside.
+
+        Its derivative would be lost here. ``given`` are arguments that may be traced above.
+        """
+        limit = max([self.level - 1, 0, *_levels(given)])
+        if any(k > limit or (k == self.level and k > 0) for k in _levels(tree)):
+            raise TracingError(
+                f"{self.who}: {what} depends on a traced array that is no argument (a closure), and its derivative would be lost. "
+                "Pass the array as an argument, or rg.stop_gradient of it."
+            )
+
+    # --- the other mode ---
+
+    def transpose_of_backward(self, back: Pull, what: str) -> Pull:
+        """Tangents of the result from tangents of the active leaves, by the transpose of ``back``."""
+        return transpose(back, self._zeros(self.outputs), what)
+
+    def transpose_of_push(self, push: Pull, what: str) -> Pull:
+        """Cotangents of the active leaves from those of the result, by the transpose of ``push``."""
+        return transpose(push, self._zeros(self._chosen(self.values)), what)
+
+    @staticmethod
+    def _zeros(xs: Sequence[Array]) -> list[Array]:
+        return [np.zeros(shape_of(x), x.dtype) for x in xs if x.dtype.kind == "f"]
+
+    # --- onto the level above ---
+
+    def duals(self, y_dots: list[Array]) -> Any:
+        """The result with its tangents."""
+        given = iter(y_dots)
+        return self.rebuild_result(
+            [Dual(y, next(given), self.level) if y.dtype.kind == "f" else y for y in self.outputs]
+        )
+
+    def variables(self, pull: Pull) -> Any:
+        """The result on the tape, and ``pull`` for the way back."""
+        assert isinstance(self.top, Var)
+        tape = self.top.tape
+        tape.append(Applied(pull, [x.index for x in self._chosen(self.leaves)], self._zeros(self.outputs)))
+        place, results = len(tape) - 1, []
+        for y in self.outputs:
+            if y.dtype.kind == "f":
+                y = self._output(y, tape, place, len(tape) - place - 1)
+            results.append(y)
+        return self.rebuild_result(results)
+
+    def _output(self, y: Array, tape: Tape, place: int, k: int) -> Var:
+        tape.append(Output(place, k))
+        output = Var(y, tape, len(tape) - 1)
+        for x, value in zip(self._chosen(self.leaves), self._chosen(self.values), strict=True):
+            if y is value or getattr(y, "viewed", False) or _share_memory(y, value):
+                x._view(output)
+        return output
+
+
+class Applied:
+    """The entry of a call on the tape. Its cotangents are a dict: those of the results by their numbers."""
+
+    __slots__ = ("context", "inputs", "rule", "zeros")
+
+    def __init__(self, rule: Pull, inputs: list[int], zeros: list[Array]) -> None:
+        self.rule = rule
+        self.inputs = inputs
+        self.zeros = zeros
+        self.context = copy_context()  # the rule is a user's code, which may read context variables
+
+    def pull(self, y_bars: dict[int, Array], bars: list[Any]) -> None:
+        """Send the cotangents of all results to the arguments."""
+        given = [y_bars.get(k, zero) for k, zero in enumerate(self.zeros)]
+        context: Context = self.context.copy()
+        for i, x_bar in zip(self.inputs, context.run(_quietly, self.rule, given), strict=True):
+            accumulate(bars, i, x_bar)
+
+
+class Output:
+    """The entry of one result of a call; ``call`` is the place of the call."""
+
+    __slots__ = ("call", "k")
+
+    def __init__(self, call: int, k: int) -> None:
+        self.call = call
+        self.k = k
+
+    def pull(self, y_bar: Array, bars: list[Any]) -> None:
+        """Hand the cotangent to the call, which waits for those of its other results."""
+        if bars[self.call] is None:
+            bars[self.call] = {}
+        bars[self.call][self.k] = y_bar
+
+
+def _quietly(rule: Pull, y_bars: list[Any]) -> list[Any]:
+    with quiet():
+        return rule(y_bars)
+
+
+def _levels(tree: Any) -> list[int]:
+    return [x.level for x in flatten(tree)[0] if isinstance(x, Traced)]
+
+
+def _as_array(x: Any) -> Array:
+    return x if isinstance(x, (Traced, np.ndarray, np.generic)) else np.asarray(x)
+
+
+def _real(x: Any) -> bool:
+    return isinstance(x, float) or (isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f")
+
+
+def _no_tangent(x: Any) -> Array:
+    """Zeros for an array or a number that is not differentiated, None for anything else."""
+    if isinstance(x, (Traced, np.ndarray, np.generic, int, float)):
+        x = _as_array(x)
+        return np.zeros(x.shape, x.dtype if x.dtype.kind == "f" else float)
+    return None
+
+
+def _share_memory(a: Array, b: Array) -> bool:
+    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and bool(np.may_share_memory(a, b))
+
+
+def _counted(answer: Any) -> str:
+    if isinstance(answer, (tuple, list)):
+        return f"a {type(answer).__name__} of {len(answer)}"
+    return kind(answer)

@@ -1,0 +1,144 @@
+"""Transposition of linear functions: from the code of L to the code of its transpose.
+
+A derivative is linear, so one rule gives both modes. A JVP rule is x_dot -> L x_dot, and reverse mode needs y_bar -> L^T y_bar; a
+backward rule is y_bar -> L^T y_bar, and forward mode needs L x_dot. The transpose is what reverse mode computes of a linear function, and
+does not depend on the point, so zero is as good as any. Idea: Radul, Paszke, Frostig, Johnson and Maclaurin, "You only linearize once:
+tangents transpose to gradients", POPL 2023.
+
+Only what is linear has a transpose. Each op on the way is asked whether it is, and the result at zero has to be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.dispatch import plain
+from refgrad.errors import ArgumentError
+from refgrad.op import Needs, Op, Params, apply, new_level, shape_of
+from refgrad.reverse import Tape, Var, pull_back_from, record
+from refgrad.trace import TracedArray
+
+Array = Any
+
+
+class NotLinearError(ArgumentError):
+    """A rule that has to be linear is not."""
+
+
+class Linear(Var):
+    """The argument of a linear function that is to be transposed, or what the function has made of it so far.
+
+    It has no value to look at: a branch on it would be taken for zero.
+    """
+
+    __slots__ = ("zero",)
+
+    def __init__(self, zero: Array, tape: Tape, index: int) -> None:
+        self.zero = zero  # what the function comes to for an argument of zero, where each of its results has to be zero
+        self.tape = tape
+        self.index = index
+
+    @property
+    def value(self) -> Array:
+        raise NotLinearError("a look at the values (a branch, np.any, np.argmax, a printed number)")
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return shape_of(self.zero)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.zero.dtype  # type: ignore[no-any-return]
+
+    def become(self, other: Any) -> None:
+        self.zero, self.index = other.zero, other.index
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        tape = top.tape
+        active = tuple([type(x) is Linear and x.tape is tape for x in operands])
+        if not linear(op, active):
+            raise NotLinearError(f"np.{op.numpy[0].__name__}" if op.numpy else f"the op {op.name!r}")
+        zeros = tuple([x.zero if a else x for x, a in zip(operands, active, strict=True)])
+        y = record(tape, op, operands, zeros, params, active, apply(op, zeros, params))
+        return Linear(y.value, tape, y.index) if type(y) is Var and y.tape is tape else y
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return TracedArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if function in OF_SHAPES:
+            return function(*[x.zero if isinstance(x, Linear) else x for x in args], **kwargs)
+        return TracedArray.__array_function__(self, function, types, args, kwargs)
+
+
+OF_SHAPES = frozenset({  # the results depend on shapes and dtypes alone
+    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type, np.iscomplexobj, np.isrealobj,
+})  # fmt: skip
+
+
+def linear(op: Op, active: tuple[bool, ...]) -> bool:
+    """Whether ``op`` is linear, or affine, in its active operands together.
+
+    The derivative of such an op depends neither on an active operand nor on the result: its JVP rules do not ask for them. A derivative
+    that is the same on both sides of a jump says nothing of the jump, so the op may have none. A variadic op is a sum or a product of its
+    operands.
+    """
+    sig = op.signature
+    if not sig.differentiable or (op.special and not op.domain.smooth):
+        return False
+    if sig.variadic:
+        return sum(active) == 1 or not _asks(sig.jvp[0], "operands", 0)
+    return all(
+        needs is not None
+        and not _asks(needs, "y", 0)
+        and not any(_asks(needs, "operand", k) for k, other in enumerate(active) if other)
+        for needs, a in zip(sig.jvp, active, strict=True)
+        if a
+    )
+
+
+def _asks(needs: Needs | None, kind: str, key: int) -> bool:
+    assert needs is not None
+    return (kind, key) in needs.picks
+
+
+def transpose(
+    f: Callable[[list[Any]], list[Any]], zeros: Sequence[Array], what: str
+) -> Callable[[list[Any]], list[Array]]:
+    """The transpose of the linear function ``f`` from a list of arrays to a list of arrays.
+
+    ``zeros`` are arrays of the shapes and dtypes of f's arguments. The transpose takes arrays like f's results and returns arrays like
+    ``zeros``. ``what`` names f and its arguments in messages: "the JVP rule of g in its tangents".
+
+    Raises ArgumentError where f is not linear.
+    """
+    tape = Tape(new_level())
+    places = [tape.input(x).index for x in zeros]
+    try:
+        outputs = f([Linear(x, tape, place) for x, place in zip(zeros, places, strict=True)])
+    except NotLinearError as error:
+        raise ArgumentError(
+            f"{what} is not linear: {error} is applied to them. A derivative is linear, and the other mode is its transpose. "
+            "Apply such functions to the primals or residuals alone."
+        ) from None
+    indices = []
+    for y in outputs:
+        mine = isinstance(y, Linear) and y.tape is tape
+        value = np.asarray(plain(y.zero if mine else y))
+        if np.any((value != 0) & np.isfinite(value)):
+            raise ArgumentError(
+                f"{what} is not linear: for zeros it gives {value[(value != 0) & np.isfinite(value)][0]}, zero is expected. "
+                "Every term of a derivative has one of them as a factor."
+            )
+        indices.append(y.index if mine else None)
+
+    def transposed(bars: list[Any]) -> list[Array]:
+        seeds = [(k, bar) for k, bar in zip(indices, bars, strict=True) if k is not None]
+        found = pull_back_from(tape, seeds, places)
+        return [zero if x is None else x for x, zero in zip(found, zeros, strict=True)]
+
+    return transposed

@@ -1,0 +1,26 @@
+"""The identity whose derivative is defined to be zero. ``refgrad.stop_gradient`` applies it to the leaves of a tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.op import register
+
+Array = Any
+
+
+def _stop_gradient(x: Array) -> Array:
+    """A copy: what is returned is a plain array where nothing else traces x, and writing into it must not reach x."""
+    return np.array(x)
+
+
+stop_gradient = register(
+    "stop_gradient", _stop_gradient,
+    jvp=None,
+    vjp=None,
+    rounding=bounds.moved,
+    torch=lambda torch, x: x.detach(),
+)  # fmt: skip
