@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError, TracingError
-from refgrad.op import BY_FUNCTION, Op, Traced, apply
+from refgrad.op import BY_FUNCTION, Op, Traced, apply, refuse_traced
 from refgrad.ops import normalization, reduction, scan
 
 Function = Callable[..., Any]
@@ -82,6 +82,12 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     if method == "outer":
         a, b = inputs
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    if method == "at":
+        raise TracingError(
+            f"np.{ufunc.__name__}.at writes in place, and a derivative would be lost. A sum over repeated indices is "
+            "np.bincount(index, weights=x, minlength=n) for vectors, and a product with a matrix of zeros and ones for rows: "
+            "(np.arange(n)[:, None] == index).astype(float) @ x."
+        )
     raise NoRuleError(
         f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
     )
@@ -135,6 +141,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
         and kwargs.keys() <= sig.defaults.keys()
         and not any(v is np._NoValue for v in kwargs.values())
     ):
+        refuse_traced(op, kwargs)
         y = apply(
             op, tuple([operand(x) for x in args]), {**sig.defaults, **kwargs}
         )  # the usual call, without sorting arguments

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.dispatch import implements
-from refgrad.errors import NoRuleError, TracingError
+from refgrad.errors import DtypeError, NoRuleError, TracingError
 from refgrad.op import Traced
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
 
@@ -102,6 +102,12 @@ def real(val: Array) -> Array:
 @implements(np.select)
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Array = 0) -> Array:
     """np.select: the choice whose condition is the first to hold."""
+    for k, condition in enumerate(condlist):
+        dtype = condition.dtype if isinstance(condition, Traced) else np.asarray(condition).dtype
+        if dtype.kind != "b":
+            raise DtypeError(
+                f"np.select: condition {k} has dtype {dtype}, a boolean array is expected. Write a comparison, such as x != 0."
+            )
     y = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         y = np.where(condition, choice, y)

@@ -9,7 +9,7 @@ from numpy.linalg._linalg import SlogdetResult
 
 from refgrad.dispatch import implements, operand, plain
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.op import shape_of
+from refgrad.op import Traced, shape_of
 from refgrad.ops import contraction, dense, linalg, solving
 
 Array = Any
@@ -173,6 +173,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 
     Raises NoRuleError for the spectral and nuclear norms, which need singular values.
     """
+    _no_traced_order(ord)
     ndim = len(shape_of(x))
     axes = tuple(range(ndim)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
     if ord is None and (axis is None or len(axes) <= 2):
@@ -189,6 +190,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:  # noqa: A002 - NumPy's name
     """Over all given axes at once."""
+    _no_traced_order(ord)
     if ord in (np.inf, -np.inf):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if ord == 0:
@@ -201,7 +203,15 @@ def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: A
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:  # noqa: A002 - NumPy's name
     """Over the last two axes."""
+    _no_traced_order(ord)
     return _matrix_norm(x, ord, (-2, -1), keepdims)
+
+
+def _no_traced_order(ord: Any) -> None:  # noqa: A002 - NumPy's name
+    if isinstance(ord, Traced):
+        raise NoRuleError(
+            "norm: the derivative in ord has no rule. Write np.sum(np.abs(x) ** p) ** (1 / p), which has one in p."
+        )
 
 
 def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> Array:  # noqa: A002 - NumPy's name

@@ -118,10 +118,25 @@ class Op:
             len(operands) != len(sig.operands) or any(p not in sig.defaults for p in params)
         ):
             operands, params = sig.bind(operands, params)
+        refuse_traced(self, params)
         return apply(self, operands, {**sig.defaults, **params} if sig.defaults else params)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def refuse_traced(op: Op, params: Params) -> None:
+    """Raises TracingError for a parameter that is being differentiated: rules exist for operands alone."""
+    for name, value in params.items():
+        if _holds_traced(value):
+            raise TracingError(
+                f"{op.name}: argument {name} is a traced array and has no rule, so its derivative would be lost. Pass plain numbers; "
+                "for a mask write np.where(mask, x, 0.0), for an initial value a sum or a product with it."
+            )
+
+
+def _holds_traced(x: Any) -> bool:
+    return isinstance(x, Traced) or (isinstance(x, (tuple, list)) and any(_holds_traced(e) for e in x))
 
 
 def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:

@@ -1,5 +1,5 @@
-"""NumPy functions written as compositions of ops, by idea: shapes, joining and splitting, choosing, statistics, plain values."""
+"""NumPy functions written as compositions of ops, by idea: shapes, joining and splitting, choosing, bins, statistics, plain values."""
 
-from refgrad.functions import choosing, joining, shapes, statistics, values
+from refgrad.functions import binning, choosing, joining, shapes, statistics, values
 
-__all__ = ["choosing", "joining", "shapes", "statistics", "values"]
+__all__ = ["binning", "choosing", "joining", "shapes", "statistics", "values"]

@@ -123,8 +123,14 @@ def quantile(
 
 
 @implements(np.percentile)
-def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
-    return quantile(a, np.true_divide(q, 100), *args, **kwargs)
+def percentile(
+    a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False,
+    *, weights: Any = None, interpolation: Any = None,
+) -> Array:  # fmt: skip
+    levels = np.true_divide(q, 100)
+    return quantile(
+        a, levels, axis, None, overwrite_input, method, keepdims, weights=weights, interpolation=interpolation
+    )
 
 
 @implements(np.ptp)
@@ -148,14 +154,22 @@ def _without_nan(reduction: Any, identity: float) -> Any:
     return call
 
 
+def _present(a: Array, where: Any) -> Array:
+    """Which elements are numbers and are asked for."""
+    present = ~np.isnan(plain(a))
+    return present if where is _NONE else present & plain(where)
+
+
 def _spread_without_nan(function: Any) -> Any:
     def call(
-        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE
-    ) -> Array:
-        present = ~np.isnan(plain(a))
+        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE, *,
+        where: Any = _NONE, mean: Any = _NONE, correction: Any = _NONE,
+    ) -> Array:  # fmt: skip
+        present = _present(a, where)
         return function(
-            np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present
-        )
+            np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present, mean=mean,
+            correction=correction,
+        )  # fmt: skip
 
     return call
 
@@ -177,16 +191,33 @@ def nancumprod(a: Array, axis: int | None = None, dtype: Any = None, out: None =
 
 
 @implements(np.nanmean)
-def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE) -> Array:
-    present = ~np.isnan(plain(a))
+def nanmean(
+    a: Array,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: Any = _NONE,
+    *,
+    where: Any = _NONE,
+) -> Array:
+    present = _present(a, where)
     safe = np.where(present, a, 0.0)
     return np.mean(safe, axis=axis, dtype=dtype, keepdims=given(keepdims), where=present)
 
 
 def _extreme_without_nan(reduction: Any, identity: float) -> Any:
-    def call(a: Array, axis: Axis = None, out: None = None, keepdims: Any = _NONE) -> Array:
-        keepdims, absent = given(keepdims), np.isnan(plain(a))
+    def call(
+        a: Array,
+        axis: Axis = None,
+        out: None = None,
+        keepdims: Any = _NONE,
+        initial: Any = _NONE,
+        where: Any = _NONE,
+    ) -> Array:
+        keepdims, absent = given(keepdims), ~_present(a, where)
         y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
+        if initial is not _NONE:
+            return np.maximum(y, initial) if identity < 0 else np.minimum(y, initial)
         return np.where(np.all(absent, axis=axis, keepdims=keepdims), np.nan, y)
 
     return call

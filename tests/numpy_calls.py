@@ -1,0 +1,149 @@
+"""A call of every NumPy function that accepts traced arrays, with floating-point numbers in each place that takes any.
+
+``CALLS`` maps a function to examples, (args, kwargs). Each float and each floating-point array in them, in lists and tuples too, is a place
+that tests may trace. ``INTEGRAL`` names the parameters that take shapes, axes, counts, flags, dtypes and words, in all functions or in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = Any
+Example = tuple[tuple[Any, ...], dict[str, Any]]
+
+A = np.array([[0.7, -1.3, 2.1], [1.9, 0.4, -0.6]])
+B = np.array([[1.1, 0.2, -0.9], [-2.2, 0.3, 1.7]])
+V = np.array([0.5, -1.5, 2.5])
+W = np.array([0.3, 1.2, 0.8])  # positive
+U = np.array([1.3, 0.25, 0.4, 2.2])
+T = np.arange(24.0).reshape(2, 3, 4) / 7 - 1.1
+S = np.array([[2.0, 0.3, -0.4], [0.1, 1.5, 0.6], [-0.2, 0.7, 1.8]])
+NAN = np.array([[1.0, np.nan, 2.5], [np.nan, -3.0, 0.5]])
+MASK = np.array([[True, False, True], [True, True, False]])
+SOME = np.array([True, False, True])
+INDEX = np.array([2, 0, 1])
+
+INTEGRAL = frozenset({
+    "axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "out", "dtype", "keepdims", "order", "kind", "stable", "subok", "copy",
+    "casting", "device", "mode", "method", "interpolation", "sparse", "indexing", "returned", "equal_nan", "return_index", "return_inverse",
+    "return_counts", "sorted",
+    "side", "right", "n", "k", "offset", "decimals", "shape", "newshape", "reps", "repeats", "shift", "new_shape",
+    "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
+    "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
+    "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
+    "suffix", "legacy", "numpy.linalg.matrix_norm: ord",
+})  # fmt: skip
+
+
+def on(*args: Any, **kwargs: Any) -> Example:
+    """One example."""
+    return args, kwargs
+
+
+CALLS: dict[Callable[..., Any], list[Example]] = {
+    np.clip: [on(A, -0.5, W), on(A, min=V - 2, max=1.0)],
+    np.round: [on(A)], np.around: [on(A, 1)], np.fix: [on(A)],
+    np.nan_to_num: [on(NAN, nan=0.5, posinf=2.5, neginf=-2.5)],
+    np.real: [on(A)],
+    np.select: [on([A > 0, B > 0], [A, B], 0.5), on([A, B], [A, B])],
+    np.isposinf: [on(A)], np.isneginf: [on(A)],
+    np.take: [on(A, INDEX, 1), on(A, np.array([0.0, 1.0]))],
+    np.take_along_axis: [on(A, np.array([[1, 0, 2]]), 1), on(A, np.array([[1.0, 0.0]]), 1)],
+    np.compress: [on(SOME, A, 1), on(np.array([1.0, 0.0]), A, 0)],
+    np.extract: [on(MASK, A), on(A, B)],
+    np.diagonal: [on(A)], np.diag: [on(V)], np.diagflat: [on(A)], np.trace: [on(A)], np.tril: [on(A)], np.triu: [on(A)],
+    np.sort: [on(A)], np.partition: [on(A, 1)], np.unique: [on(A), on(V, return_counts=True)],
+    np.delete: [on(A, 1, 1)], np.insert: [on(A, 1, V, axis=0)],
+    np.copyto: [on(A.copy(), B), on(A.copy(), B, where=A)], np.put: [on(A.copy(), [1], 0.5), on(A.copy(), [1.0], [0.5])],
+    np.put_along_axis: [on(A.copy(), np.array([[1, 0, 2]]), B, 1), on(A.copy(), np.array([[1.0]]), B, 1)],
+    np.place: [on(A.copy(), MASK, V), on(A.copy(), A, V)],
+    np.putmask: [on(A.copy(), MASK, V), on(A.copy(), A, V)], np.fill_diagonal: [on(S.copy(), 0.5)],
+    np.concatenate: [on([A, B])], np.stack: [on([A, B])], np.vstack: [on([A, B])], np.hstack: [on([A, B])], np.dstack: [on([A, B])],
+    np.column_stack: [on([A, B])], np.append: [on(A, V)], np.block: [on([[A, B], [B, A]])],
+    np.array_split: [on(A, 2)], np.split: [on(A, 2)], np.hsplit: [on(A, 3)], np.vsplit: [on(A, 2)], np.dsplit: [on(T, 2)],
+    np.pad: [on(A, 1, constant_values=0.5), on(A, 1, "linear_ramp", end_values=0.5), on(A, 1, "edge")],
+    np.meshgrid: [on(V, W)],
+    np.reshape: [on(A, (3, 2))], np.ravel: [on(A)], np.transpose: [on(A)], np.permute_dims: [on(A)], np.matrix_transpose: [on(A)],
+    np.swapaxes: [on(A, 0, 1)], np.moveaxis: [on(A, 0, 1)], np.rollaxis: [on(A, 1)], np.squeeze: [on(A[None])],
+    np.expand_dims: [on(A, 0)], np.atleast_1d: [on(A, V)], np.atleast_2d: [on(A, V)], np.atleast_3d: [on(A, V)],
+    np.broadcast_to: [on(A, (2, 2, 3))], np.broadcast_arrays: [on(A, V)], np.fliplr: [on(A)], np.flipud: [on(A)], np.flip: [on(A)],
+    np.rot90: [on(A)], np.tile: [on(A, 2)], np.repeat: [on(A, 2)], np.resize: [on(A, (3, 3))], np.roll: [on(A, 1)], np.copy: [on(A)],
+    np.var: [on(A, ddof=0.5), on(A, correction=0.5), on(A, mean=np.mean(A), where=MASK), on(A, where=B)],
+    np.std: [on(A, ddof=0.5), on(A, correction=0.5), on(A, mean=np.mean(A), where=MASK), on(A, where=B)],
+    np.average: [on(A, weights=B + 3), on(A, 1, W, returned=True)],
+    np.median: [on(A)], np.ptp: [on(A)],
+    np.quantile: [on(A, 0.3), on(A, np.array([0.3, 0.7]), axis=1), on(V, 0.3, method="inverted_cdf", weights=W)],
+    np.percentile: [on(A, 30.0), on(A, np.array([30.0, 70.0]), axis=1), on(V, 30.0, method="inverted_cdf", weights=W)],
+    np.nanvar: [on(NAN, ddof=0.5), on(NAN, correction=0.5), on(NAN, mean=0.5, where=MASK), on(NAN, where=B)],
+    np.nanstd: [on(NAN, ddof=0.5), on(NAN, correction=0.5), on(NAN, mean=0.5, where=MASK), on(NAN, where=B)],
+    np.nansum: [on(NAN, initial=0.5, where=MASK), on(NAN, where=B)], np.nanprod: [on(NAN, initial=0.5, where=MASK), on(NAN, where=B)],
+    np.nancumsum: [on(NAN)], np.nancumprod: [on(NAN)], np.nanmean: [on(NAN, where=MASK), on(NAN, where=B)],
+    np.nanmax: [on(NAN, initial=0.5, where=MASK), on(NAN, initial=9.5), on(NAN, initial=0.5, where=B)],
+    np.nanmin: [on(NAN, initial=0.5, where=MASK), on(NAN, initial=-9.5), on(NAN, initial=0.5, where=B)],
+    np.sum: [on(A, initial=0.5, where=MASK), on(A, where=B)], np.prod: [on(A, initial=0.5, where=MASK), on(A, where=B)],
+    np.mean: [on(A, where=MASK), on(A, where=B)],
+    np.max: [on(A, initial=9.5, where=MASK), on(A, initial=0.5, where=B)], np.min: [on(A, initial=-9.5), on(A, initial=0.5, where=B)],
+    np.amax: [on(A, initial=9.5, where=MASK), on(A, initial=0.5, where=B)], np.amin: [on(A, initial=-9.5), on(A, initial=0.5, where=B)],
+    np.cumsum: [on(A)], np.cumprod: [on(A)],
+    np.diff: [on(A, prepend=0.5, append=np.array([[0.1], [0.2]]))],
+    np.ediff1d: [on(A, to_end=0.5, to_begin=V)],
+    np.trapezoid: [on(A, V), on(A, dx=0.5)],
+    np.cross: [on(A, B)],
+    np.shape: [on(A)], np.ndim: [on(A)], np.size: [on(A)], np.result_type: [on(A, V)], np.can_cast: [on(A.dtype, "float64")],
+    np.iscomplexobj: [on(A)], np.isrealobj: [on(A)], np.may_share_memory: [on(A, B)], np.shares_memory: [on(A, B)],
+    np.zeros_like: [on(A)], np.ones_like: [on(A)], np.empty_like: [on(A, shape=0)],
+    np.full_like: [on(A, 0.5), on(A, V), on(A, 0.5, shape=4), on(A, 0.5, float)],
+    np.argmax: [on(A)], np.argmin: [on(A)], np.argsort: [on(A)], np.argpartition: [on(A, 1)], np.lexsort: [on((V, W))],
+    np.nonzero: [on(A)], np.flatnonzero: [on(A)], np.argwhere: [on(A)],
+    np.searchsorted: [on(np.sort(W), V)], np.digitize: [on(V, np.sort(W))],
+    np.count_nonzero: [on(A)], np.all: [on(A, where=B)], np.any: [on(A, where=B)],
+    np.allclose: [on(A, B, 0.1, 0.2)], np.isclose: [on(A, B, 0.1, 0.2)], np.array_equal: [on(A, B)], np.array_equiv: [on(A, B)],
+    np.isin: [on(A, V)], np.nanargmax: [on(A)], np.nanargmin: [on(A)],
+    np.bincount: [on(INDEX, W), on(INDEX, W, 5), on(V, W)],
+    np.histogram: [
+        on(A, 3), on(A, 4, (-2.5, 2.0)), on(A, np.array([-1.5, 0.5, 2.5])), on(A, 3, weights=B), on(A, 3, density=True),
+        on(A, 3, weights=B + 3, density=True), on(A, np.array([-1.0, 0.5, 1.5]), weights=B), on(A, "sturges"),
+    ],
+    np.histogram_bin_edges: [
+        on(A, 3), on(A, 4, (-2.5, 2.0)), on(A, np.array([-1.5, 0.5, 2.5])), on(A, "sturges"), on(A, 3, weights=B)
+    ],
+    np.isreal: [on(A)], np.iscomplex: [on(A)], np.array2string: [on(A)], np.array_repr: [on(A)], np.array_str: [on(A)],
+    np.tril_indices_from: [on(S)], np.triu_indices_from: [on(S)], np.diag_indices_from: [on(S)],
+    np.dot: [on(A, S)], np.inner: [on(A, B)], np.vdot: [on(A, B)], np.outer: [on(V, W)], np.kron: [on(A, V)],
+    np.linalg.outer: [on(V, W)], np.linalg.matmul: [on(A, S)], np.linalg.tensordot: [on(A, B)], np.linalg.vecdot: [on(A, B)],
+    np.linalg.multi_dot: [on([A, S, V])], np.linalg.matrix_power: [on(S, 3)], np.tensordot: [on(A, B)],
+    np.einsum: [on("ij,jk->ik", A, S)],
+    np.linalg.norm: [on(A), on(V, 3.0), on(A, 1)], np.linalg.vector_norm: [on(A, ord=3.0)],
+    np.linalg.matrix_norm: [on(A, ord=1)], np.linalg.slogdet: [on(S)], np.linalg.det: [on(S)], np.linalg.inv: [on(S)],
+    np.linalg.solve: [on(S, V)],
+    np.where: [on(A > 0, A, B), on(A, A, B)],
+    np.sinc: [on(A)],
+}  # fmt: skip
+
+for _name, _examples in {
+    "unstack": [on(A)], "astype": [on(A, float)], "cumulative_sum": [on(V)], "cumulative_prod": [on(V)],
+    "vecdot": [on(A, B)], "matvec": [on(A, V)], "vecmat": [on(V, S)],
+}.items():  # fmt: skip
+    if hasattr(np, _name):  # NumPy 2.1 and 2.2
+        CALLS[getattr(np, _name)] = _examples
+
+_UNUSUAL: dict[str, list[Example]] = {
+    "rint": [on(A)], "floor": [on(A)], "ceil": [on(A)], "trunc": [on(A)],
+    "arccosh": [on(W + 1.5)], "arctanh": [on(W / 2)], "arcsin": [on(V / 3)], "arccos": [on(V / 3)], "sqrt": [on(W)], "log": [on(W)],
+    "log2": [on(W)], "log10": [on(W)], "log1p": [on(W)], "power": [on(W, V)], "float_power": [on(W, V)], "matmul": [on(A, S)],
+    "ldexp": [on(V, INDEX), on(V, W)], "heaviside": [on(V, W)],
+    "bitwise_and": [on(A > 0, B > 0), on(A, B)], "bitwise_or": [on(A > 0, B > 0), on(A, B)],
+    "bitwise_xor": [on(A > 0, B > 0), on(A, B)], "invert": [on(A > 0), on(A)],
+}  # fmt: skip
+
+
+def examples(function: Callable[..., Any]) -> list[Example]:
+    """Examples of a function; of a ufunc that needs no particular numbers they are made here. KeyError for one without."""
+    if function in CALLS:
+        return CALLS[function]
+    if not isinstance(function, np.ufunc):
+        raise KeyError(function)
+    return _UNUSUAL.get(function.__name__, [on(*(V, W)[: function.nin])])
