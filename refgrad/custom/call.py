@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import fitting, kind, outline, placed, result
-from refgrad.custom.transpose import transpose
+from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
 from refgrad.forward import Dual
 from refgrad.op import Traced, shape_of
@@ -42,7 +42,7 @@ class Call:
                 )
         self.top = max([x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x.level, default=None)
         self.level = 0 if self.top is None else self.top.level
-        if isinstance(self.top, (Dual, Var)):
+        if type(self.top) in (Dual, Var):
             self.active = [isinstance(x, Traced) and x.level == self.level for x in self.leaves]
             self.values = [x.value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
             self.primals = self.rebuild(self.values)
@@ -225,7 +225,9 @@ def _quietly(rule: Pull, y_bars: list[Any]) -> list[Any]:
 
 
 def _levels(tree: Any) -> list[int]:
-    return [x.level for x in flatten(tree)[0] if isinstance(x, Traced)]
+    """Levels of traced leaves; of an argument of a linear function also of what it was multiplied by."""
+    traced = [x for x in flatten(tree)[0] if isinstance(x, Traced)]
+    return [x.level for x in traced] + [k for x in traced if isinstance(x, Linear) for k in _levels(x.zero)]
 
 
 def _as_array(x: Any) -> Array:

@@ -53,6 +53,9 @@ class Linear(Var):
     def dtype(self) -> np.dtype[Any]:
         return self.zero.dtype  # type: ignore[no-any-return]
 
+    def __repr__(self) -> str:
+        return f"<argument of a linear function, shape {self.shape}>"
+
     def become(self, other: Any) -> None:
         self.zero, self.index = other.zero, other.index
 
