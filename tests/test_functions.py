@@ -5,7 +5,7 @@ import pytest
 
 from refgrad import grad, jvp, vjp
 from refgrad.bounds import FORMATS
-from refgrad.errors import ArgumentError, NoRuleError, TracingError
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
 from refgrad.numeric import differences
 from refgrad.rounding import Ball, exact
 
@@ -155,6 +155,17 @@ CASES = {
     "insert flat": (lambda a, v: np.insert(a, [1, 3, 3], v), [A, V]),
     "insert number": (lambda a: np.insert(a, 2, 9.0), [A]),
     "insert column": (lambda a: np.insert(a, 1, 5.0, axis=1), [A]),
+    # sums over bins
+    "histogram weights": (
+        lambda w: np.histogram([0.5, 2.0, 1.0, 9.0], [0.0, 1.0, 2.0], None, None, np.append(w, 1.0))[0],
+        [V],
+    ),
+    "histogram density": (lambda a, w: np.histogram(a, 3, density=True, weights=w)[0], [A, np.abs(B)]),
+    "histogram range": (lambda a, r: np.histogram(a, 2, (r[1], r[2]), density=True)[0], [A, V]),
+    "histogram edges": (lambda a: np.histogram(a, 3)[1], [A]),
+    "histogram of one number": (lambda a: np.histogram(a[0, :1], 2)[1], [A]),
+    "histogram_bin_edges": (lambda a: np.histogram_bin_edges(a, 4), [A]),
+    "full_like": (lambda a: np.full_like(a, a[0, 1], shape=(2, 2)) * np.full_like(a[0, :2], a[1, :2]), [A]),
     # indices
     "getitem": (lambda a: a[..., [0, 0, 2]][1:, None], [A]),
     "iteration": (lambda a: sum(row**2 for row in a), [A]),
@@ -173,6 +184,8 @@ def same(a, b):
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape
     assert a.dtype == b.dtype
+    if b.dtype.kind != "f":
+        return np.array_equal(a, b)
     return bool(np.all(np.abs(a - b) <= 4 * np.finfo(b.dtype).eps * (1 + np.abs(b))))
 
 
@@ -279,6 +292,28 @@ REFUSALS = {
     "expand_dims": (lambda a: np.expand_dims(a, (0, 0)), ValueError, "repeated"),
     "diag": (lambda a: np.diag(a[None]), ValueError, "1- or 2-d"),
     "cross": (lambda a: np.cross(a[:, :2], a[:, :2]), ValueError, "three components"),
+    "add.at": (
+        lambda a: np.add.at(np.zeros(3), [0, 1, 1], a[0]),
+        TracingError,
+        "np.bincount.*zeros and ones",
+    ),
+    "add.at of traced": (lambda a: np.add.at(a, [0, 1], 1.0), TracingError, "writes in place"),
+    "bincount of floats": (lambda a: np.bincount(a[0]), TypeError, "safe"),
+    "bincount lengths": (lambda a: np.bincount([0, 1], a[0]), ValueError, "same length"),
+    "histogram shapes": (lambda a: np.histogram(A, 2, weights=a[0]), ValueError, "same shape"),
+    "initial": (
+        lambda a: np.sum(a, initial=a[0, 0]),
+        TracingError,
+        "sum: argument initial is a traced array",
+    ),
+    "ddof": (lambda a: np.var(a, ddof=a[0, 0]), TracingError, "var: argument ddof"),
+    "constant values": (
+        lambda a: np.pad(a, 1, constant_values=((a[0, 0], 0.0), (0.0, 0.0))),
+        TracingError,
+        "constant_values",
+    ),
+    "order of a norm": (lambda a: np.linalg.norm(a[0], a[0, 0]), NoRuleError, "in p"),
+    "select": (lambda a: np.select([a], [a]), DtypeError, "condition 0 has dtype float64"),
     "no rule": (lambda a: np.apply_over_axes(np.sum, a, 0), NoRuleError, "apply_over_axes"),
 }
 
@@ -288,3 +323,49 @@ def test_refusals_say_what_to_do(name):
     f, error, message = REFUSALS[name]
     with pytest.raises(error, match=message):
         jvp(f, (A,), (A,))
+
+
+@pytest.mark.parametrize(
+    ("a", "bins", "limits", "density"),
+    [
+        (A, 5, None, None), (A, "auto", None, True), (np.zeros(0), 3, None, None), (np.full(4, 2.0), 3, None, None),
+        ([1, 2, 2, 5], 4, None, None), (A, 3, (0.5, 0.5), None), (A, [-1.0, 0.0, 0.5, 3.0], None, True), (A, 2, (-1.0, 1.0), True),
+    ],
+)  # fmt: skip
+def test_a_histogram_is_numpys(a, bins, limits, density):
+    x = np.asarray(a, float)
+    (counts, edges), _ = vjp(lambda z: np.histogram(z, bins, limits, density), x)
+    due = np.histogram(x, bins, limits, density)
+    assert same(counts, due[0])
+    assert same(edges, due[1])
+    assert same(vjp(lambda z: np.histogram_bin_edges(z, bins, limits), x)[0], due[1])
+
+
+def test_bincount_is_linear_in_its_weights():
+    w, places = np.array([0.1, -1.5, 2.5]), np.array([2, 0, 2])
+
+    def f(v):
+        return np.bincount(places, weights=v, minlength=4)
+
+    y, y_dot = jvp(f, (w,), (3 * w,))
+    assert same(y, f(w))
+    assert same(y_dot, f(3 * w))
+    y_bar = np.array([1.0, 2.0, 3.0, 4.0])
+    assert np.array_equal(vjp(f, w)[1](y_bar)[0], y_bar[places])
+    assert np.array_equal(
+        grad(lambda v: np.sum(grad(lambda z: np.sum(f(z) ** 3))(v)))(w),
+        (6 * f(w) * f(np.ones(len(w))))[places],
+    )
+    ball = f(exact(w, FORMATS["float32"]))
+    assert ball.radius[2] > 0
+    for order in (slice(None), slice(None, None, -1)):
+        told = np.zeros(4, np.float32)
+        np.add.at(told, places[order], w[order].astype(np.float32))
+        assert np.all(np.abs(told - ball.value) <= ball.radius + np.abs(f(w.astype(np.float32)) - f(w)))
+
+
+def test_bincount_of_nothing():
+    nothing = np.zeros(0, int)
+    y, pullback = vjp(lambda v: np.bincount(nothing, weights=v, minlength=2), np.zeros(0))
+    assert same(y, np.bincount(nothing, weights=np.zeros(0), minlength=2))
+    assert pullback(np.ones(2))[0].shape == (0,)

@@ -21,7 +21,7 @@ Array = Any
 def bincount(x: Array, /, weights: Any = None, minlength: int = 0) -> Array:
     x = plain(x)
     counts = np.bincount(x, None, minlength)
-    if weights is None:
+    if weights is None or not np.size(x):
         return counts
     weights, x = operand(weights), np.asarray(x)
     if weights.shape != x.shape:
