@@ -264,3 +264,13 @@ def test_python_numbers_do_not_widen() -> None:
     x = np.array([1.0, 2.0], np.float32)
     assert grad(lambda x: np.sum(x * 3.0 + 1 - 2 / x))(x).dtype == np.float32
     assert grad(lambda x: x * 3.0)(np.float32(2.0)).dtype == np.float32
+
+
+def test_a_value_that_is_returned_twice_gets_both_cotangents() -> None:
+    def f(x: Array) -> Any:
+        y = np.sin(x)
+        return y, x, y
+
+    x = np.array([0.5, -1.0])
+    (x_bar,) = vjp(f, x)[1]((np.ones(2), np.full(2, 5.0), np.full(2, 2.0)))
+    assert np.allclose(x_bar, 3 * np.cos(x) + 5, rtol=1e-15)

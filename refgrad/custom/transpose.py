@@ -86,7 +86,7 @@ OF_SHAPES = frozenset({  # the results depend on shapes and dtypes alone
 def linear(op: Op, active: tuple[bool, ...]) -> bool:
     """Whether ``op`` is linear, or affine, in its active operands together.
 
-    The derivative of such an op depends neither on an active operand nor on the result: its JVP rules do not ask for them. A derivative
+    The derivative of such an op depends neither on an active operand nor on the result: its rules do not ask for them. A derivative
     that is the same on both sides of a jump says nothing of the jump, so the op may have none. A variadic op is a sum or a product of its
     operands.
     """
@@ -96,11 +96,19 @@ def linear(op: Op, active: tuple[bool, ...]) -> bool:
     if sig.variadic:
         return sum(active) == 1 or not _asks(sig.jvp[0], "operands", 0)
     return all(
+        _independent(jvp, active) and _independent(vjp, active)
+        for jvp, vjp, a in zip(sig.jvp, sig.vjp, active, strict=True)
+        if a
+    )
+
+
+def _independent(needs: Needs | None, active: tuple[bool, ...]) -> bool:
+    """Whether there is a rule, and it asks neither for the result nor for an active operand."""
+    operands = [k for k, a in enumerate(active) if a]
+    return (
         needs is not None
         and not _asks(needs, "y", 0)
-        and not any(_asks(needs, "operand", k) for k, other in enumerate(active) if other)
-        for needs, a in zip(sig.jvp, active, strict=True)
-        if a
+        and not any(_asks(needs, "operand", k) for k in operands)
     )
 
 
