@@ -313,6 +313,8 @@ REFUSALS = {
         "constant_values",
     ),
     "order of a norm": (lambda a: np.linalg.norm(a[0], a[0, 0]), NoRuleError, "in p"),
+    "complex": (lambda a: np.real(a.astype(complex)), DtypeError, "astype to complex128"),
+    "objects": (lambda a: np.sum(a, dtype=object), DtypeError, "astype to object"),
     "select": (lambda a: np.select([a], [a]), DtypeError, "condition 0 has dtype float64"),
     "no rule": (lambda a: np.apply_over_axes(np.sum, a, 0), NoRuleError, "apply_over_axes"),
 }
