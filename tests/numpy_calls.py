@@ -34,7 +34,7 @@ INTEGRAL = frozenset({
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
     "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
-    "suffix", "legacy", "numpy.linalg.matrix_norm: ord",
+    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord",
 })  # fmt: skip
 
 
