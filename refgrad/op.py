@@ -125,10 +125,13 @@ class Op:
         return f"<op {self.name}>"
 
 
+_PLAIN = frozenset({int, bool, float, str, slice, type(None), np.ndarray})
+
+
 def refuse_traced(op: Op, params: Params) -> None:
     """Raises TracingError for a parameter that is being differentiated: rules exist for operands alone."""
     for name, value in params.items():
-        if _holds_traced(value):
+        if value.__class__ not in _PLAIN and _holds_traced(value):
             raise TracingError(
                 f"{op.name}: argument {name} is a traced array and has no rule, so its derivative would be lost. Pass plain numbers; "
                 "for a mask write np.where(mask, x, 0.0), for an initial value a sum or a product with it."
@@ -136,7 +139,9 @@ def refuse_traced(op: Op, params: Params) -> None:
 
 
 def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, (tuple, list)) and any(_holds_traced(e) for e in x))
+    if isinstance(x, (tuple, list)):
+        return any(element.__class__ not in _PLAIN and _holds_traced(element) for element in x)
+    return isinstance(x, Traced)
 
 
 def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
