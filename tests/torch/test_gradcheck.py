@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import refgrad as rg  # noqa: E402
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
 from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, TracingError  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
@@ -228,3 +229,32 @@ def test_a_project_may_make_every_warning_an_error() -> None:
         check=False,
     )
     assert done.stdout == "agree\n", done.stderr
+
+
+def test_a_reference_without_forward_mode_is_judged_in_reverse_mode() -> None:
+    @rg.custom_vjp
+    def clipping(x):
+        return x * 1
+
+    clipping.defvjp(lambda x: (x * 1, None), lambda _, y_bar: (np.clip(y_bar, -1, 1),))
+
+    class Clipping(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return y_bar.clamp(-1, 1)
+
+        @staticmethod
+        def jvp(ctx, x_dot):
+            return x_dot.clamp(-1, 1)
+
+    report = gradcheck(
+        Clipping.apply, torch.randn(5), reference=clipping, dtypes=("float64",), fast_mode=True
+    )
+    assert {v.mode: v.status for _, v in report.verdicts} == {
+        "value": "agree", "reverse": "agree", "forward": "unsupported"
+    }  # fmt: skip
+    assert "not linear" in report.verdicts[-1][1].reason
