@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.choice import between
 from refgrad.op import Op, Params, apply, real, shape_of
+from refgrad.points import met
 from refgrad.quiet import quietly
 from refgrad.trace import TracedArray
 
@@ -54,17 +56,23 @@ def push(
     Tangent shape equals value shape: a narrower tangent (an operand that was broadcast) is broadcast here, once for all ops.
     """
     sig = op.signature
+    exceptional = met(op, values, params, y)
     if sig.variadic:
         needs = sig.jvp[0]
         assert needs is not None
         xs_dot = tuple([t if a else _zeros(x) for x, t, a in zip(values, tangents, active, strict=True)])
-        return _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
+        y_dot = _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
+        return y_dot if exceptional is None else exceptional.pushed(y_dot, None, 0)
     y_dot = None
-    for needs, tangent, a in zip(sig.jvp, tangents, active, strict=True):
+    for position, (needs, tangent, a) in enumerate(zip(sig.jvp, tangents, active, strict=True)):
         if a and needs is not None:
             part = needs.rule(tangent, *needs.collect(values, y, params, active))
+            if exceptional is not None:
+                part = exceptional.pushed(part, tangent, position)
             y_dot = part if y_dot is None else y_dot + part
-    return None if y_dot is None else _fit(y_dot, y, op)
+    if y_dot is None:
+        return None
+    return between(op, values, params, tangents, y, _fit(y_dot, y, op))
 
 
 def _zeros(x: Any) -> Array:

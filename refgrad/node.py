@@ -9,7 +9,8 @@ import numpy as np
 
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
-from refgrad.op import REGISTRY, Op, Params
+from refgrad.op import REGISTRY, Needs, Op, Params
+from refgrad.points import met
 from refgrad.quiet import quietly
 from refgrad.reverse import fit
 
@@ -89,16 +90,19 @@ def _contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> lis
     sent: list[tuple[int, int, Array]] = []
     if not sig.differentiable:
         return sent
+    exceptional = met(node.op, operands, node.params, y)
+
+    def pulled(needs: Needs, position: int) -> Any:
+        rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
+        return rule(y_bar, *needs.collect(operands, y, node.params, active))
+
     if sig.variadic:
-        needs = sig.vjp[0]
-        assert needs is not None
-        answers = needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
+        assert sig.vjp[0] is not None
+        answers = pulled(sig.vjp[0], 0)
     else:
         answers = [
-            needs.rule(y_bar, *needs.collect(operands, y, node.params, active))
-            if needs is not None and a
-            else None
-            for needs, a in zip(sig.vjp, active, strict=True)
+            pulled(needs, position) if needs is not None and a else None
+            for position, (needs, a) in enumerate(zip(sig.vjp, active, strict=True))
         ]
     for position, (j, x, x_bar) in enumerate(zip(node.of, operands, answers, strict=True)):
         if x_bar is not None:

@@ -93,6 +93,7 @@ class Op:
     domain     where the op is defined, and how to draw operands for it
     special    points where no ordinary derivative exists, with the set of acceptable ones
     broadcasts operands broadcast against each other: the engine sums cotangents back to operand shapes
+    picks      each element of the value is one of the operands' elements: at a tie its tangent lies between theirs
     usual      other formulas in use for it, within whose bounds a result is imprecise and not wrong
     """
 
@@ -106,6 +107,7 @@ class Op:
     domain: Domain = REAL
     special: tuple[Special, ...] = ()
     broadcasts: bool = False
+    picks: bool = False
     usual: tuple[Formula, ...] = ()
     signature: Signature = field(init=False, repr=False)
 

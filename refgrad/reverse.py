@@ -18,6 +18,7 @@ import numpy as np
 
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
 from refgrad.ops import arithmetic
+from refgrad.points import met
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -115,6 +116,12 @@ def record(
             edges.append((x.index, needs.rule, shared, shape_of(value), value.dtype, position))
     if not edges:
         return y
+    exceptional = met(op, values, params, y)
+    if exceptional is not None:
+        edges = [
+            (i, exceptional.pulled(rule, position), saved, shape, dtype, position)
+            for i, rule, saved, shape, dtype, position in edges
+        ]
     tape.append(Entry(op, edges))
     return Var(y, tape, len(tape) - 1)
 
@@ -206,6 +213,11 @@ RULES: list[Rule] = []
 _PLAIN = frozenset({np.ndarray, float, int, np.float64})
 
 
+def _ordinary(op: Op, values: tuple[Any, ...], y: Any) -> bool:
+    """Whether the rules of an op hold as they stand: not at special points met by Balls."""
+    return type(y) in _PLAIN or met(op, values, {}, y) is None
+
+
 def _short(needs: Needs | None) -> tuple[int, Callable[..., tuple[Any, ...]]] | None:
     """The number of the rule and what to keep for it, where it asks only for operands and y, in that order."""
     if needs is None:
@@ -227,7 +239,7 @@ def _fast_unary(op: Op) -> Callable[..., Any] | None:
     def call(x: Any) -> Any:
         value, tape = x.value, x.tape
         y = forward(value)
-        if y.dtype is value.dtype:
+        if y.dtype is value.dtype and _ordinary(op, (value,), y):
             tape.append((x.index, rule, keep(value, None, y)))
             return Var(y, tape, len(tape) - 1)
         return record(tape, op, (x,), (value,), {}, (True,), y)
@@ -249,7 +261,11 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
             if type(x2) is Var and x2.tape is tape:
                 value2 = x2.value
                 y = forward(value1, value2)
-                if value1.shape == y.shape == value2.shape and value1.dtype is y.dtype is value2.dtype:
+                if (
+                    value1.shape == y.shape == value2.shape
+                    and value1.dtype is y.dtype is value2.dtype
+                    and _ordinary(op, (value1, value2), y)
+                ):
                     tape.append(
                         (x1.index, rule1, keep1(value1, value2, y), x2.index, rule2, keep2(value1, value2, y))
                     )
@@ -257,14 +273,14 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
                 return record(tape, op, (x1, x2), (value1, value2), {}, (True, True), y)
             if type(x2) in _PLAIN:
                 y = forward(value1, x2)
-                if value1.shape == y.shape and value1.dtype is y.dtype:
+                if value1.shape == y.shape and value1.dtype is y.dtype and _ordinary(op, (value1, x2), y):
                     tape.append((x1.index, rule1, keep1(value1, x2, y)))
                     return Var(y, tape, len(tape) - 1)
                 return record(tape, op, (x1, x2), (value1, x2), {}, (True, False), y)
         elif type(x2) is Var and type(x1) in _PLAIN:
             tape, value2 = x2.tape, x2.value
             y = forward(x1, value2)
-            if value2.shape == y.shape and value2.dtype is y.dtype:
+            if value2.shape == y.shape and value2.dtype is y.dtype and _ordinary(op, (x1, value2), y):
                 tape.append((x2.index, rule2, keep2(x1, value2, y)))
                 return Var(y, tape, len(tape) - 1)
             return record(tape, op, (x1, x2), (x1, value2), {}, (False, True), y)

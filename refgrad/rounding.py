@@ -51,6 +51,8 @@ class Ball(TracedArray):
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
             if np.count_nonzero(size <= self.fmt.max) < size.size:
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
+                if radius is None and not beyond.any():
+                    return radius  # NaN or infinity, exactly
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
                 unknown = ~np.isfinite(self._carried)
                 self._unknown = unknown if unknown.any() else None

@@ -25,7 +25,9 @@ FLOORS = (
     {"dispatch"},
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
-    {"forward", "reverse", "rounding", "arguments"},
+    {"rounding", "arguments"},
+    {"points", "choice"},
+    {"forward", "reverse"},
     {"transforms", "node", "custom"},
     {"graph"},
     {"records"},
@@ -38,7 +40,7 @@ FLOORS = (
     {"suite", "deviations"},
     {"cli"},
 )
-CORE = set().union(*FLOORS[:11]) | {
+CORE = set().union(*FLOORS[:13]) | {
     ""
 }  # these import NumPy, the standard library and each other; "" is refgrad itself
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions

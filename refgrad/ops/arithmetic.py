@@ -148,7 +148,7 @@ sqrt = register(
 
 cbrt = register(
     "cbrt", np.cbrt,
-    jvp=lambda x_dot, x, y: x_dot * y / (3 * x),
+    jvp=lambda x_dot, y: x_dot / y / (3 * y),
     vjp=lambda y_bar, y: y_bar / (3 * (y * y)),
     rounding=bounds.monotone("cbrt"),
     numpy=(np.cbrt,),

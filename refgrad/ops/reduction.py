@@ -342,6 +342,7 @@ max = register(
     ),
     numpy=(np.max, np.amax),
     domain=sampled(lambda rng: samplers.extreme(rng, -50.0), smooth=False),
+    picks=True,
     special=(
         Special((np.array([2.0, 5.0, 5.0, 1.0]),), 5.0, (([0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]),), "any convex weights on the ties"),
         Special((np.array([1.0, np.nan, 2.0]),), np.nan, (None,), "NaN"),
@@ -358,6 +359,7 @@ min = register(
     ),
     numpy=(np.min, np.amin),
     domain=sampled(lambda rng: samplers.extreme(rng, 50.0), smooth=False),
+    picks=True,
     special=(
         Special((np.array([1.0, 3.0, 1.0, 1.0]),), 1.0, (([0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1.0]),), "any convex weights on the ties"),
     ),

@@ -282,6 +282,7 @@ maximum = register(
     domain=_APART,
     special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
     broadcasts=True,
+    picks=True,
 )  # fmt: skip
 
 minimum = register(
@@ -294,6 +295,7 @@ minimum = register(
     domain=_APART,
     special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
     broadcasts=True,
+    picks=True,
 )  # fmt: skip
 
 
@@ -325,6 +327,7 @@ fmax = register(
     domain=_APART,
     special=(*_TIE, _ONE_NAN),
     broadcasts=True,
+    picks=True,
 )  # fmt: skip
 
 fmin = register(
@@ -337,6 +340,7 @@ fmin = register(
     domain=_APART,
     special=(*_TIE, _ONE_NAN),
     broadcasts=True,
+    picks=True,
 )  # fmt: skip
 
 
@@ -376,4 +380,5 @@ clip = register(
         Special((0.0, 2.0, 1.0), 1.0, ((0.0, 0.0), (0.0, 0.0), (1.0, 1.0)), "crossed bounds: the upper one wins"),
     ),
     broadcasts=True,
+    picks=True,
 )  # fmt: skip

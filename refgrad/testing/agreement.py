@@ -8,6 +8,7 @@ import numpy as np
 
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
+from refgrad.points import patches
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import formulas, points
 from refgrad.testing.anchored import Anchored
@@ -70,9 +71,7 @@ def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
     for position, j, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
         value, radius = parts(x_bar)
         undefined = np.isnan(value)
-        for places, low, high in points.patches(
-            node.op, tuple([values[i] for i in node.of]), node.params, position
-        ):
+        for places, low, high in patches(node.op, tuple([values[i] for i in node.of]), node.params, position):
             undefined = undefined | places & (low > high)
         found[j] = np.where(undefined, np.nan, radius)
     radii = []

@@ -18,7 +18,7 @@ from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.rounding import Ball, exact, parts, remembering
+from refgrad.rounding import Ball, exact, remembering
 from refgrad.testing import formulas, points
 from refgrad.testing.case import Case
 from refgrad.testing.infinite import Again, in_numbers
@@ -30,7 +30,6 @@ from refgrad.testing.verdict import Verdict
 
 Array = Any
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
-SHARED = {"slope", "alpha", "threshold", "order"}  # parameters of elementwise ops
 
 
 class Anchored(Judge):
@@ -48,7 +47,6 @@ class Anchored(Judge):
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
-        self.met: dict[tuple[int, int], list[points.Patch]] = {}
         self._missing: dict[int, Array | None] = {}
 
     def _exact(self, x: Array) -> Any:
@@ -145,7 +143,7 @@ class Anchored(Judge):
         expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
         if expected is None:
             return None
-        return self._settled_tangent(node, active, tangents, self.missing(k), expected)
+        return points.without(expected, self.missing(k))
 
     def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Array]:
         """The bounds of the tangent by other formulas of the op."""
@@ -215,10 +213,7 @@ class Anchored(Judge):
         """What node k is to send back: (position, operand's node, cotangent)."""
         node, values = self.graph.nodes[k], list(self.balls)
         values[k] = self.recomputed_value(k)
-        return [
-            (position, j, self._settled(node, values, position, y_bar, x_bar))
-            for position, j, x_bar in contributions(node, k, values, exact(y_bar, self.fmt))
-        ]
+        return contributions(node, k, values, exact(y_bar, self.fmt))
 
     def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Array]:
         """The bounds of what a node sends to one operand by other formulas of its op."""
@@ -230,71 +225,6 @@ class Anchored(Judge):
             return x_bar
         sent = {i: again for i, _, again in self._sends(k, in_numbers(y_bar, sign, self.fmt))}
         return sent.get(position, x_bar)
-
-    def _patches(self, node: Node, position: int) -> list[points.Patch]:
-        """The special points that the operands of a node meet, looked up once."""
-        assert node.op is not None
-        if not node.op.special:
-            return []
-        key = id(node), position
-        if key not in self.met:
-            operands = tuple([self.balls[j] for j in node.of])
-            self.met[key] = points.patches(node.op, operands, node.params, position)
-        return self.met[key]
-
-    def _settled(self, node: Node, values: list[Any], position: int, y_bar: Array, x_bar: Any) -> Any:
-        """A cotangent by the op's special points."""
-        found = self._patches(node, position)
-        if not found:
-            return x_bar
-        assert node.op is not None
-        single = np.ndim(y_bar) == 0 or (
-            np.shape(y_bar) == np.shape(values[node.of[position]])
-            and node.op.signature.defaults.keys() <= SHARED
-        )
-        return points.settled(x_bar, y_bar, found, self.fmt, single=single)
-
-    def _settled_tangent(
-        self,
-        node: Node,
-        active: tuple[bool, ...],
-        tangents: list[Any],
-        missing: Array | None,
-        expected: Any,
-    ) -> Any:
-        """A tangent by the op's special points: nothing is defined where the value is NaN or an operand meets a point without a derivative.
-
-        Where sets are allowed, the tangent may be any sum of members times tangents.
-        """
-        found = [self._patches(node, position) if a else [] for position, a in enumerate(active)]
-        if missing is None and not any(found):
-            return expected
-        value, radius = (np.array(a) for a in parts(expected))
-        if missing is not None:
-            value[missing] = np.nan
-        low, high, met = np.zeros(value.shape), np.zeros(value.shape), np.zeros(value.shape, bool)
-        for j, patches in zip(node.of, found, strict=True):
-            for places, a, b in patches:
-                if places.shape != value.shape:  # a reduction: what one element lacks, the whole lacks
-                    value[...] = np.nan
-                    continue
-                t = tangents[j].value
-                with np.errstate(invalid="ignore"):
-                    low, high = (
-                        low + np.where(places, np.fmin(a * t, b * t), 0.0),
-                        high + np.where(places, np.fmax(a * t, b * t), 0.0),
-                    )
-                value[places & (a > b)] = np.nan
-                met = met | places
-        with np.errstate(invalid="ignore"):
-            span = met & np.isfinite(low) & np.isfinite(high) & ~np.isnan(value)
-            value, radius = (
-                np.where(span, (low + high) / 2, value),
-                np.where(
-                    span, (high - low) / 2 + 2 * self.fmt.store(np.maximum(abs(low), abs(high))), radius
-                ),
-            )
-        return Ball(np.where(met & ~span, np.nan, value), radius, self.fmt)
 
     def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
         """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""

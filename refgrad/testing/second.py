@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.bounds import Format
 from refgrad.op import Op
+from refgrad.points import patches
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import formulas, points
 from refgrad.testing.anchored import Anchored
@@ -96,7 +97,7 @@ def without_second(anchored: Anchored, name: str) -> Array:
     operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
     missing = np.full(shape, len(operands) == 1 and points.in_a_set(node.op, operands[0].value, node.params))
     for position in range(len(node.of)):
-        for places, _, _ in points.patches(node.op, operands, node.params, position):
+        for places, _, _ in patches(node.op, operands, node.params, position):
             missing = (
                 missing | places if places.shape == shape and node.op.broadcasts else np.ones(shape, bool)
             )

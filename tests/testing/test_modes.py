@@ -111,6 +111,25 @@ def test_at_a_tie_any_member_will_do_but_the_same_in_all_modes() -> None:
     assert found[AGREEMENT] == "agree"  # the tangents given are equal, so that forward mode cannot tell
 
 
+@pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
+def test_shares_at_a_tie_that_do_not_add_up_to_one_are_found_in_reverse_and_in_forward_mode(
+    share: float,
+) -> None:
+    for tie, count in ((asked("maximum", 2.0, 2.0), 2), (asked("max", [3.0, 3.0, 1.0, 3.0]), 3)):
+        seen, output = observe(tie), tie.graph.outputs[0]
+        top = [(x == 3.0) | (x == 2.0) for x in tie.inputs.values()]
+        wrong = [np.where(t, 1.25 * share, 0.0) for t in top]
+        seen.modes.answers |= {PLAIN: wrong, CREATE_GRAPH: wrong, FUNC_VJP: wrong}
+        seen.modes.again = wrong
+        assert statuses(tie, seen)[AGREEMENT] == "disagree"
+        tangents = [np.where(t, 0.75, 0.0) for t in top]
+        tie.tangents.update(zip(tie.graph.inputs, tangents, strict=True))
+        seen = observe(tie)
+        assert statuses(tie, seen)["forward"] == "agree"
+        seen.tangents[output] = np.asarray(0.75 * share * count)
+        assert statuses(tie, seen)["forward"] == "disagree"
+
+
 def test_forward_and_reverse_mode_at_a_kink_choose_the_same_slope() -> None:
     kink = asked("abs", 0.0)
     seen = observe(kink)

@@ -1,0 +1,36 @@
+"""Two linear maps without a derivative at some places, for special points (refgrad/points.py). They are in no registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.op import Op
+
+Array = Any
+
+
+def _void_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+    if es[0] is None:
+        return None
+    radius = np.broadcast_to(es[0], y.shape)
+    return np.where(params["at"] & (radius > 0), np.nan, y), radius
+
+
+# x times a derivative that is 1, and not defined at some places: NaN there, but 0 where x is exactly 0.
+void: Op = Op(
+    "void", lambda x, at=False: np.where(at & (x != 0), np.nan, x),
+    jvp=lambda x_dot, at: void(x_dot, at=at),
+    vjp=lambda y_bar, at: void(y_bar, at=at),
+    rounding=_void_rounding,
+)  # fmt: skip
+
+# Zero, of the shape of x and the places together. It has no derivative at the places.
+rough = Op(
+    "rough", lambda x, at=False: np.zeros(np.broadcast_shapes(np.shape(x), np.shape(at)), x.dtype),
+    jvp=lambda x_dot, at: np.where(at, x_dot * np.nan, 0.0),
+    vjp=lambda y_bar, at: np.where(at, y_bar * np.nan, 0.0),
+    rounding=lambda fmt, forward, y, xs, es, params: None,
+    broadcasts=True,
+)  # fmt: skip
