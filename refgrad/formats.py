@@ -133,6 +133,15 @@ def judged_on(device: str, dtype: str) -> bool:
     return dtype != TF32 or device.partition(":")[0] == "cuda"
 
 
+def without_rounding(fmt: Format) -> Format:
+    """The format with next to no rounding: of a radius only the sets are left that are allowed at kinks and ties.
+
+    Its unit roundoff is a number all the same, for rules divide by it; the smallest number stays. Its name is "exact", which is no dtype.
+    """
+    bits = int(np.finfo(fmt.wide).nmant) + 1
+    return replace(fmt, name="exact", u=2.0**-500, u_acc=2.0**-500, eta=5e-324, bits=bits, u_operand=0.0)
+
+
 @functools.cache
 def format_of(dtype: str, device: str = "cpu") -> Format:
     """The format of a dtype on a device ("cpu", "cuda", "cuda:1").
