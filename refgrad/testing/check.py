@@ -22,6 +22,7 @@ from refgrad.testing.part import Question
 from refgrad.testing.planting import planted
 from refgrad.testing.precision import Hidden
 from refgrad.testing.scales import Scales
+from refgrad.testing.ties import judge_ties
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten, leaves_as, paths, same_structure
@@ -84,6 +85,10 @@ def check_vjp(
             )
             scales.learn(("reverse", k), found, [y_bar])
             gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
+        xs, came = [np.asarray(leaves[k].value, float) for k in active], [got[k] for k in active]
+        for tied in judge_ties(_on(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss):
+            k = active[tied.inputs[0]]
+            gathering.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
     return Report(
         f"check_vjp({_name(f)}, {_name(f_vjp)})",
         [(dtype, gathering.verdict())],

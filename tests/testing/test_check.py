@@ -179,3 +179,18 @@ def test_the_summary_says_how_small_an_error_would_have_been_caught() -> None:
     assert "70 elements compared, would have caught a relative error of any size" in exact
     rounded = check_vjp(softplus, lambda y_bar, x: y_bar / (1 + np.exp(-x)), (X,)).summary()
     assert re.search(r"would have caught a relative error of \d\.\de-16", rounded)
+
+
+def test_tied_elements_are_judged_together() -> None:
+    x = np.array([[1.0, 1.0], [2.0, 3.0], [-1.0, -1.0]])
+
+    def shared(y_bar, x):
+        top = (x == np.max(x, -1, keepdims=True)) * 1.0
+        return y_bar[:, None] * top / np.sum(top, -1, keepdims=True)
+
+    def twice(y_bar, x):
+        return y_bar[:, None] * (x == np.max(x, -1, keepdims=True))
+
+    assert check_vjp(lambda x: np.max(x, -1), shared, (x,))
+    with pytest.raises(GradientMismatch, match="tied elements"):
+        check_vjp(lambda x: np.max(x, -1), twice, (x,))

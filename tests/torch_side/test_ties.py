@@ -15,6 +15,7 @@ from refgrad import nn  # noqa: E402
 from refgrad.formats import format_of  # noqa: E402
 from refgrad.rounding import exact, nearest  # noqa: E402
 from refgrad.testing.ties import Tied, judge_ties  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 
 Array = Any
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -150,3 +151,12 @@ def test_ties_are_seen_in_eight_bits_too() -> None:
         for seed in range(4)
     ]
     assert sum(any(t.found.wrong for t in ties) for ties in found) >= 3
+
+
+@pytest.mark.parametrize(("pool", "status"), [(Shared, "agree"), (Twice, "disagree"), (Never, "disagree")])
+def test_gradcheck_judges_ties(pool: type[Pool], status: str) -> None:
+    x = torch.tensor([[1.0, 1.0], [2.0, 3.0], [-1.0, -1.0], [0.0, 5.0]], requires_grad=True)
+    report = gradcheck(
+        pool.apply, (x,), reference=lambda x: np.max(x, axis=-1), dtypes=DTYPES, raise_exception=False
+    )
+    assert {v.status for _, v in report.verdicts if v.mode == "reverse"} == {status}

@@ -161,6 +161,9 @@ class Check:
             self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar)
             if k in again:
                 self._repeated(got, again[k], what, question)
+        for tied in point.tied(ask, seeds, due, answer.found):
+            k = self.active[tied.inputs[0]]
+            self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
         for name in answer.written:
             note = Comparison(note=f"func wrote into {name}")
             self.reverse.add(f"gradient of input {self.active[0]}", note, question)

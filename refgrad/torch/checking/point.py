@@ -15,6 +15,7 @@ from refgrad.testing.compare import compare
 from refgrad.testing.draws import WHOLE, ZERO, drawn
 from refgrad.testing.planting import planted
 from refgrad.testing.scales import Scales
+from refgrad.testing.ties import Tied, judge_ties
 from refgrad.testing.verdict import Comparison
 from refgrad.torch.checking.asking import Answer, Asker, same_bits
 from refgrad.torch.checking.plan import Ask
@@ -63,6 +64,7 @@ class Point:
         self.scales = scales or Scales()
         self._shaken: Reference | None = None
         self._losses: dict[str, float] = {}
+        self._tied: dict[tuple[Any, ...], tuple[Array | None, ...]] = {}
 
     def seeds(self, mode: str, ask: Ask) -> Seeds:
         """The cotangents of the outputs, or the tangents of the inputs."""
@@ -134,6 +136,29 @@ class Point:
         self._known[key] = got.detach().clone(memory_format=torch.contiguous_format), found
         return planted(came, expected, self.fmt, found) if plant else found
 
+    def tied(self, ask: Ask, seeds: Seeds, due: Sequence[Any], found: Sequence[Tensor | None]) -> list[Tied]:
+        """What tied elements of the active inputs got together. The same answer is judged once."""
+        if ask.question.active != self.active or any(
+            g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found
+        ):
+            return []
+        key = (ask.question.draw, ask.draw, ask.seeded)
+        came = tuple(None if g is None else as_array(g.detach()) for g in found)
+        known = self._tied.get(key)
+        if known is not None and all(map(_equal, known, came)):
+            return []
+        self._tied[key] = came
+        return judge_ties(
+            self.reference.smooth,
+            [self.plain[k] for k in self.active],
+            [seeds[k] for k in self.reference.differentiable],
+            due,
+            came,
+            self.fmt,
+            self.rng,
+            self.fmt.u * self.reference.rounded[REVERSE],
+        )
+
     def _judged(
         self, mode: str, came: Array, expected: Any, what: str, index: int, seeds: Sequence[Array | None]
     ) -> Comparison:
@@ -194,6 +219,10 @@ def integers(got: Tensor, expected: Any, what: str) -> Comparison:
         elements=int(due.size),
         note=f"{what}{place}: got {came[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
     )
+
+
+def _equal(a: Array | None, b: Array | None) -> bool:
+    return a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True)
 
 
 def _zero_where_finite(x: Any) -> Ball | Array:
