@@ -1,0 +1,139 @@
+"""The keywords of torch.autograd.gradcheck and gradgradcheck: what each does here, or why it is refused."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from refgrad.arguments import kind
+from refgrad.errors import ArgumentError, DtypeError
+from refgrad.formats import DTYPES
+
+GRADCHECK, GRADGRADCHECK = "gradcheck", "gradgradcheck"
+_BOTH = frozenset({GRADCHECK, GRADGRADCHECK})
+_NOTHING = "means nothing here: each element has a bound of its own, derived from rounding"
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A keyword of torch's checks. ``raise_exception`` is not among them: it is a parameter here as there."""
+
+    meaning: str  # what it does here
+    of: frozenset[str] = _BOTH  # the checks that take it
+    number: bool = False  # a number that is not negative; else True or False
+
+
+KEYWORDS: dict[str, Keyword] = {
+    "eps": Keyword("means nothing here: no finite differences are taken", number=True),
+    "atol": Keyword(_NOTHING, number=True),
+    "rtol": Keyword(_NOTHING, number=True),
+    "nondet_tol": Keyword("by how much two answers to the same question may differ", number=True),
+    "check_undefined_grad": Keyword("asks with some cotangents left out (None)"),
+    "check_grad_dtypes": Keyword("is always done: a derivative of another dtype than its array is wrong"),
+    "check_batched_grad": Keyword("asks for several cotangents at once, by vmap"),
+    "check_batched_forward_grad": Keyword(
+        "asks for several tangents at once, by vmap", frozenset({GRADCHECK})
+    ),
+    "check_forward_ad": Keyword("False leaves forward mode out", frozenset({GRADCHECK})),
+    "check_backward_ad": Keyword("False leaves reverse mode out", frozenset({GRADCHECK})),
+    "check_fwd_over_rev": Keyword("False leaves forward over reverse out", frozenset({GRADGRADCHECK})),
+    "check_rev_over_rev": Keyword("False leaves reverse over reverse out", frozenset({GRADGRADCHECK})),
+    "gen_non_contig_grad_outputs": Keyword(
+        "is always done: some cotangents are not contiguous in memory", frozenset({GRADGRADCHECK})
+    ),
+    "fast_mode": Keyword("True asks the fewest questions"),
+    "masked": Keyword("is refused where it is True: refgrad judges dense tensors"),
+}
+
+
+@dataclass
+class Settings:
+    """What the keywords come to. ``notes`` are for the report: one sentence for each keyword that changes nothing."""
+
+    batched: bool = False  # several cotangents at once
+    batched_forward: bool = False  # several tangents at once
+    undefined: bool = True  # cotangents left out
+    nondet_tol: float = 0.0
+    fast: bool = False  # the fewest questions
+    forward: bool = True
+    reverse: bool = True
+    forward_over_reverse: bool = True
+    reverse_over_reverse: bool = True
+    notes: list[str] = field(default_factory=list)
+
+
+def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Settings:
+    """The settings that torch's keywords ask for, of ``gradcheck`` or of ``gradgradcheck``.
+
+    Raises ArgumentError for a keyword that the check does not have, for a value of the wrong kind, for ``masked=True``, and where nothing
+    is left to check.
+    """
+    for name, value in keywords.items():
+        _known(name, who)
+        _fits(name, value, who)
+    if keywords.get("masked"):
+        raise ArgumentError(
+            f"{who}: masked=True is for sparse tensors whose gradient has the sparsity of the input; refgrad judges dense tensors. Pass "
+            "x.to_dense(), and leave masked out"
+        )
+    settings = Settings(
+        batched=bool(keywords.get("check_batched_grad", False)),
+        batched_forward=bool(keywords.get("check_batched_forward_grad", False)),
+        undefined=bool(keywords.get("check_undefined_grad", True)),
+        nondet_tol=float(keywords.get("nondet_tol", 0.0)),
+        fast=bool(keywords.get("fast_mode", False)),
+        forward=bool(keywords.get("check_forward_ad", True)),
+        reverse=bool(keywords.get("check_backward_ad", True)),
+        forward_over_reverse=bool(keywords.get("check_fwd_over_rev", True)),
+        reverse_over_reverse=bool(keywords.get("check_rev_over_rev", True)),
+        notes=_notes(keywords),
+    )
+    if not settings.forward and not settings.reverse:
+        raise ArgumentError(
+            f"{who}: check_forward_ad and check_backward_ad are both False, and nothing is left to check; one is expected to be True"
+        )
+    return settings
+
+
+def _known(name: str, who: str) -> None:
+    names = [known for known, keyword in KEYWORDS.items() if who in keyword.of]
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, n=3)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"torch's keywords here are {', '.join(names)}"
+    raise ArgumentError(f"{who} has no keyword {name}; {advice}")
+
+
+def _fits(name: str, value: Any, who: str) -> None:
+    if KEYWORDS[name].number:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            given = repr(value) if isinstance(value, (int, float)) else kind(value)
+            raise ArgumentError(f"{who}: {name} is {given}; a finite number that is not negative is expected")
+    elif not isinstance(value, bool) and not (name == "masked" and value is None):
+        raise ArgumentError(f"{who}: {name} is {kind(value)}; True or False is expected")
+
+
+def _notes(keywords: Mapping[str, Any]) -> list[str]:
+    given: dict[str, list[str]] = {}  # by meaning: atol and rtol share one
+    for name in keywords:
+        if KEYWORDS[name].meaning.startswith(("means nothing", "is always done")):
+            given.setdefault(KEYWORDS[name].meaning, []).append(name)
+    return [
+        f"{' and '.join(names)} {meaning.replace('means', 'mean', 1) if len(names) > 1 else meaning}"
+        for meaning, names in given.items()
+    ]
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a format that is judged: of a torch dtype (torch.float32 is "float32") or of a name. Raises DtypeError for others."""
+    name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
+    if not isinstance(name, str) or name not in DTYPES:
+        raise DtypeError(
+            f"dtype {dtype!r} is not judged; a name or a torch dtype is expected, one of {list(DTYPES)}"
+        )
+    return name
