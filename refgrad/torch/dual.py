@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,6 +17,13 @@ def dual_level() -> AbstractContextManager[Any]:
     _compiled()
     level: AbstractContextManager[Any] = forward_ad.dual_level()
     return level
+
+
+def func_jvp(f: Callable[..., Any], xs: Sequence[Any], x_dots: Sequence[Any]) -> tuple[Any, Any]:
+    """torch.func.jvp: value and tangent of f. It may be nested."""
+    _compiled()
+    found: tuple[Any, Any] = torch.func.jvp(f, tuple(xs), tuple(x_dots))
+    return found
 
 
 @functools.cache

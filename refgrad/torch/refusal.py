@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import traceback
+from pathlib import Path
+
+import torch
 
 from refgrad.testing.observation import NoAnswer
 
@@ -25,6 +28,7 @@ WORDS = (
     rf"{_ANY}: .+: Low precision dtypes not supported",
     rf"{_ANY}: trying to differentiate twice a function that was marked with @once_differentiable",
 )
+_TORCH = Path(torch.__file__).parent
 _REFUSAL = re.compile("|".join(f"(?:{words})" for words in WORDS))
 
 
@@ -37,6 +41,18 @@ def described(error: BaseException) -> str:
 def refuses(error: BaseException) -> bool:
     """Whether torch says, in its words for that, that it has no such derivative or kernel."""
     return _REFUSAL.match(described(error)) is not None
+
+
+def fails_inside_torch(error: BaseException) -> bool:
+    """Whether an assertion failed in torch's own code: torch has met a state that it holds to be impossible.
+
+    It happens at combinations of transforms that torch does not refuse and cannot do, such as forward mode through vmap of a Function
+    that has a generated rule for vmap and no jvp.
+    """
+    if "INTERNAL ASSERT FAILED" in str(error):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, AssertionError) and bool(frames) and _TORCH in Path(frames[-1].filename).parents
 
 
 def no_answer(error: BaseException, node: int = -1) -> NoAnswer:

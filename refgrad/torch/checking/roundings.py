@@ -62,3 +62,14 @@ def counted(func: Callable[..., Any], arguments: Sequence[Any], active: Sequence
     except Exception:  # noqa: BLE001 - func may not run under a mode of torch: then nothing is known
         return 0
     return counting.count
+
+
+def counted_while(ask: Callable[[], Any]) -> int:
+    """The number of rounding operations of a question, asked once more; 0 where they cannot be counted."""
+    counting = _Counting()
+    try:
+        with counting:
+            ask()
+    except Exception:  # noqa: BLE001 - torch may not do under a mode what it did without: then nothing is known
+        return 0
+    return counting.count

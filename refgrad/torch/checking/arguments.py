@@ -1,0 +1,71 @@
+"""The arguments of gradcheck and gradgradcheck: which inputs are differentiated, and what is no argument at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.arguments import kind
+from refgrad.errors import ArgumentError, DtypeError
+from refgrad.tree import flatten
+
+
+def usage(who: str, func: Any, reference: Any, dtypes: Any, repeats: int) -> None:
+    """Raises ArgumentError for arguments of the wrong kind. The dtypes themselves are read by ``dtype_name``."""
+    if isinstance(func, type) and issubclass(func, torch.autograd.Function):
+        raise ArgumentError(
+            f"func is the class {func.__name__}; a callable is expected. Pass {func.__name__}.apply"
+        )
+    for name, given in (("func", func), ("reference", reference)):
+        if not callable(given):
+            raise ArgumentError(
+                f"{name} is {kind(given)}; a callable is expected: {who}(func, (x,), reference=...)"
+            )
+    if isinstance(dtypes, (str, torch.dtype)) or not dtypes:
+        raise ArgumentError(
+            f"dtypes is {dtypes!r}; a tuple is expected, such as ('float64', 'float32') or (torch.float64,)"
+        )
+    if repeats < 1:
+        raise ArgumentError(
+            f"repeats is {repeats}; at least 1 is expected, for no gradient is compared otherwise"
+        )
+
+
+def active_of(arguments: Sequence[Any], who: str) -> list[int]:
+    """The positions of the inputs that are differentiated: those that require a gradient, or all floating-point tensors where none does.
+
+    Raises DtypeError for complex tensors, NumPy arrays and where no floating-point tensor is there, ArgumentError for tensors in lists.
+    """
+    for k, x in enumerate(arguments):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            raise DtypeError(
+                f"input {k} is a NumPy array; a tensor is expected, which is cast to each dtype. Pass torch.tensor(x)"
+            )
+        if isinstance(x, (tuple, list, dict)) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
+            raise ArgumentError(
+                f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: {who}(lambda a, b: func([a, b]), "
+                "(a, b), reference=...)"
+            )
+    tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
+    for k in tensors:
+        if arguments[k].is_complex():
+            raise DtypeError(
+                f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors."
+            )
+    floating = [k for k in tensors if arguments[k].is_floating_point()]
+    if not floating:
+        kinds = [str(x.dtype) if isinstance(x, Tensor) else type(x).__name__ for x in arguments]
+        raise DtypeError(
+            f"no input can be differentiated: got {kinds}; a floating-point tensor is expected, such as torch.randn(3, requires_grad=True)"
+        )
+    return [k for k in floating if arguments[k].requires_grad] or floating
+
+
+def title(func: Any) -> str:
+    """The name of a callable; of SomeFunction.apply that of the Function."""
+    owner = getattr(func, "__self__", None)
+    return str(owner.__name__ if isinstance(owner, type) else getattr(func, "__qualname__", repr(func)))

@@ -1,0 +1,267 @@
+"""Judges derivatives in several orders of nesting: torch is asked in each, the reference says what is due, and no order ends another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from refgrad.rounding import Ball
+from refgrad.testing.compare import compare
+from refgrad.testing.draws import WHOLE
+from refgrad.testing.gathering import Gathering
+from refgrad.testing.nested import Nested
+from refgrad.testing.part import Question
+from refgrad.testing.planting import planted
+from refgrad.testing.precision import Hidden, share
+from refgrad.testing.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
+from refgrad.torch.checking.asking import Raised
+from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
+from refgrad.torch.checking.roundings import counted_while
+from refgrad.torch.checking.seeding import Draw, Placed, draws
+from refgrad.torch.checking.subject import Subject
+from refgrad.torch.observe import as_array
+from refgrad.torch.refusal import described, fails_inside_torch, refuses
+
+Array = Any
+_REFERENCE = Hidden()  # nothing is known of the formula but that of the reference
+_APART = 2  # keeps seeds apart from inputs that a user drew by a generator of the same number
+
+
+def verdicts(
+    subject: Subject,
+    orders: Sequence[Order],
+    *,
+    repeats: int = 1,
+    seed: int = 0,
+    alone: bool = False,
+    cotangents: Sequence[Tensor | None] | None = None,
+    nondet_tol: float = 0.0,
+    demanded: bool = True,
+) -> list[Verdict]:
+    """A verdict for each order, in the dtype of the subject.
+
+    repeats     how many random seeds, in other layouts each
+    alone       whether each tangent and each cotangent is asked for without the others as well
+    cotangents  one for each output of func; random ones where none are given
+    nondet_tol  by how much two answers to the first question may differ
+    demanded    whether somebody asked for these derivatives. Where nobody did, a wrong number is wrong all the same; a backward without
+                derivative, an exception, a reference that has none and a bound that decides nothing make an order unsupported
+    """
+    checks = [
+        _Check(
+            subject,
+            order,
+            Gathering(order.name, subject.fmt, subject.device, subject.plain),
+            nondet_tol,
+            demanded,
+        )
+        for order in orders
+    ]
+    try:
+        subject.run()
+    except Raised as raised:
+        for check in checks:
+            check.failed(raised)
+        return [check.verdict() for check in checks]
+    subject.compare_shapes()
+    asked = draws(
+        subject,
+        np.random.default_rng((seed, _APART)),
+        repeats=repeats,
+        alone=alone,
+        batch=max(order.batch for order in orders),
+        cotangents=None if cotangents is None else subject.cotangents(cotangents),
+    )
+    for check in checks:
+        check.ordinary = [draw for draw in asked if draw.complete]
+    for turn, draw in enumerate(asked):
+        due = cache(subject.derivatives)  # the orders share what is due
+        for check in checks:
+            check.ask(draw, due, first=turn == 0)
+    return [check.verdict() for check in checks]
+
+
+@dataclass
+class _Check:
+    """One order: what torch answers, against what is due. What torch or func raises becomes its verdict, in their words."""
+
+    subject: Subject
+    order: Order
+    gathering: Gathering
+    nondet_tol: float
+    demanded: bool
+    loss: float | None = None
+    ordinary: list[Draw] = field(default_factory=list)  # the draws in which no seed is left out
+    most: list[tuple[tuple[Seeds, ...], list[float]]] | None = (
+        None  # of these, the largest element of each array
+    )
+
+    def ask(self, draw: Draw, due: Callable[[Seeds], Nested], *, first: bool) -> None:
+        """Ask one question, the first one twice."""
+        if self.gathering.failure is not None or len(draw.many) < self.order.batch:
+            return
+        many, question = self._batch(draw), self._question(draw)
+        try:
+            found = self._answers(draw, many, question)
+            again = self._answers(draw, many, question) if first else None
+        except Exception as error:  # noqa: BLE001  of one order: the others are asked all the same
+            self.failed(error, question, first=first)
+            return
+        lost = [answer.why for answer in found if answer is not None and answer.why]
+        if lost and not self.demanded:
+            self.gathering.failed(UNSUPPORTED, lost[0])
+            return
+        try:
+            self._judge(found, [due(s) for s in many], draw, many, question)
+        except Exception as error:
+            if self.demanded:
+                raise
+            self.gathering.failed(UNSUPPORTED, f"the reference raised {described(error)}")
+            return
+        for one, other in zip(found, again or [], strict=False):
+            if one is not None and other is not None:
+                self._repeated(one, other, question)
+
+    def _judge(
+        self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
+    ) -> None:
+        seeds = tuple(None if t is None else as_array(t) for s in many for group in s.groups() for t in group)
+        wide = cache(
+            lambda: self.order.due(nested, True)
+        )  # where the bound of this order alone is too narrow
+        for k, (answer, ball) in enumerate(zip(found, self.order.due(nested, False), strict=True)):
+            if answer is None:
+                continue
+            what, index = self._named(answer)
+            compared = self._compared(answer, ball, what)
+            if compared.wrong or compared.note or compared.skipped:
+                ball = wide()[k]
+                compared = self._reconsidered(answer, ball, what, k, draw, many)
+            if answer.got is not None and not compared.note:
+                compared = planted(as_array(answer.got), ball, self.subject.fmt, compared)
+            self.gathering.add(what, compared, question, seeds, index, partial(_array, answer), ball)
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything asked."""
+        found = self.gathering.verdict()
+        if found.status == UNDECIDED and not self.demanded:
+            found.status = UNSUPPORTED
+        return found
+
+    def failed(self, error: Exception, question: Question | None = None, *, first: bool = True) -> None:
+        """Enter what torch or func raised instead of an answer."""
+        cause = error.error if isinstance(error, Raised) else error
+        words = str(cause) if isinstance(cause, NotOfferedError) else described(cause)
+        # Where func ran before and no Function takes part, torch's own formulas are all that could fail.
+        torchs = question is not None and not self.subject.has_functions and isinstance(cause, RuntimeError)
+        if torchs or isinstance(cause, NotOfferedError) or refuses(cause) or fails_inside_torch(cause):
+            self.gathering.failed(UNSUPPORTED, words)
+        elif question is not None and isinstance(error, Raised) and not first:  # func does not take a layout
+            self.subject.note(f"{self.order.name} is not judged with {question.told()}: func raised {words}")
+        else:
+            self.gathering.failed(ERROR if self.demanded else UNSUPPORTED, words)
+
+    def _batch(self, draw: Draw) -> tuple[Seeds, ...]:
+        """As many seeds as the order takes at once; they differ in those that the order names."""
+        varied = self.order.varied
+        return tuple(
+            replace(draw.seeds, **{varied: getattr(s, varied)}) if varied else s
+            for s in draw.many[: self.order.batch]
+        )
+
+    def _question(self, draw: Draw) -> Question:
+        used = [k for k, y_bar in zip(self.subject.used, draw.seeds.y_bars, strict=True) if y_bar is not None]
+        return Question(
+            self.order.name, WHOLE, self.subject.active, tuple(used), draw.layout, draw.seed_layout
+        )
+
+    def _answers(self, draw: Draw, many: tuple[Seeds, ...], question: Question) -> Answers:
+        placed = Placed(self.subject, draw.layout, many)
+        found = self.order.ask(self.subject.in_torch, placed.xs, placed.many)
+        for name in placed.written():
+            what = f"second gradient of input {self.subject.active[0]}"
+            self.gathering.add(what, Comparison(note=f"func wrote into {name}"), question)
+        return found
+
+    def _named(self, answer: Answer) -> tuple[str, int]:
+        """The array's name with the index that the user knows, and that index."""
+        of_input = "input" in answer.what
+        index = self.subject.active[answer.index] if of_input else self.subject.used[answer.index]
+        return answer.what.format(index), index
+
+    def _compared(self, answer: Answer, ball: Ball, what: str, hidden: Hidden = _REFERENCE) -> Comparison:
+        got, like = answer.got, answer.like
+        if got is None:
+            found = compare(np.zeros(ball.shape), ball, self.subject.fmt, what)
+            why = f": {answer.why}" if answer.why else ""
+            return Comparison(note=f"{what}: none came, one is due{why}") if found.wrong else found
+        if got.dtype != like.dtype:
+            return Comparison(note=f"{what} has dtype {got.dtype}, expected {like.dtype}")
+        if got.device.type != like.device.type:
+            return Comparison(note=f"{what} is on device {got.device}, expected {like.device}")
+        return compare(as_array(got), ball, self.subject.fmt, what, hidden=hidden)
+
+    def _reconsidered(
+        self, answer: Answer, ball: Ball, what: str, k: int, draw: Draw, many: tuple[Seeds, ...]
+    ) -> Comparison:
+        """The comparison with the widest bound; perhaps torch's formula has larger intermediate results than the reference."""
+        found = self._compared(answer, ball, what)
+        if not found.wrong or found.kept is None:
+            return found
+        loss, (typical, _) = self._loss(draw, many), share(*found.kept)
+        usual = loss if typical >= 1 else math.inf
+        return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)))
+
+    def _largest(self, k: int, answer: Answer, many: tuple[Seeds, ...]) -> float:
+        """The largest element that the k-th array has in any draw, by seeds as large as these.
+
+        What an element is computed from is as large as the products of its seeds. A second derivative has two of them, so that the largest
+        element of one draw says little.
+        """
+        if self.most is None:
+            self.most = []
+            for draw in self.ordinary:
+                some = self._batch(draw)
+                balls = self.order.due([self.subject.derivatives(s) for s in some], False)
+                self.most.append((some, [_greatest(ball) for ball in balls]))
+        units = [(size, sizes[k]) for some, sizes in self.most if (size := _size(answer, some))]
+        return _size(answer, many) * max((most / size for size, most in units), default=0.0)
+
+    def _loss(self, draw: Draw, many: tuple[Seeds, ...]) -> float:
+        """The relative error to which the roundings of torch's operations for this order add up."""
+        if self.loss is None:
+            placed = Placed(self.subject, draw.layout, many)
+            count = counted_while(lambda: self.order.ask(self.subject.in_torch, placed.xs, placed.many))
+            self.loss = self.subject.fmt.u * count
+        return self.loss
+
+    def _repeated(self, one: Answer, other: Answer, question: Question) -> None:
+        if one.got is None or other.got is None:
+            return
+        first, second = as_array(one.got), as_array(other.got)
+        with np.errstate(invalid="ignore"):
+            same = (first == second) | (np.isnan(first) & np.isnan(second))
+            apart = np.where(same, 0.0, np.abs(first - second))
+        if apart.size and not np.max(apart) <= self.nondet_tol:
+            what, index = self._named(one)
+            note = f"{what}: asked twice, the answers differ by up to {np.max(apart):.3g}; nondet_tol allows {self.nondet_tol:.3g}"
+            self.gathering.add(what, Comparison(note=note), question, (), index, partial(_array, other))
+
+
+def _array(answer: Answer) -> Array:
+    return None if answer.got is None else as_array(answer.got)
+
+
+def _size(answer: Answer, many: tuple[Seeds, ...]) -> float:
+    return max(seeds.size(answer.what) for seeds in many)
+
+
+def _greatest(ball: Ball) -> float:
+    size = np.abs(ball.value[np.isfinite(ball.value)])
+    return float(size.max()) if size.size else 0.0

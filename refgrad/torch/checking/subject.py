@@ -1,0 +1,155 @@
+"""A torch callable and its NumPy reference, in one dtype, as functions of the inputs that are differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.arguments import kind
+from refgrad.errors import ArgumentError
+from refgrad.formats import format_of
+from refgrad.rounding import Ball, exact
+from refgrad.testing.nested import Nested
+from refgrad.torch.checking.asking import Raised
+from refgrad.torch.checking.layouts import cast
+from refgrad.torch.checking.orders import Seeds, written_in_python
+from refgrad.torch.checking.reference import Reference
+from refgrad.torch.observe import as_array
+
+
+class Subject:
+    """A torch callable and its reference in one dtype.
+
+    func       torch callable of ``arguments``; its result is a tensor, or a tuple or list of tensors
+    function   the reference: the same function of NumPy arrays
+    active     positions of the arguments that are differentiated
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
+        active: Sequence[int],
+        dtype: str,
+    ) -> None:
+        self.func, self.function, self.active, self.dtype = func, function, tuple(active), dtype
+        self.place = next(x.device for x in arguments if isinstance(x, Tensor))
+        self.device = self.place.type
+        self.fmt = format_of(dtype, self.device)
+        self.torch_dtype = getattr(torch, self.fmt.storage)
+        self.arguments = [
+            cast(x, self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+            for x in arguments
+        ]
+        self.plain = tuple(as_array(x) if isinstance(x, Tensor) else x for x in self.arguments)
+        self.xs = tuple(self.arguments[k] for k in self.active)
+        self.count = 0  # of the outputs of func
+        self.used: tuple[int, ...] = ()  # the outputs that have a gradient
+        self.shapes: tuple[tuple[int, ...], ...] = ()  # of these
+        self.dtypes: tuple[Any, ...] = ()  # of these
+        self.has_functions = True  # whether a torch.autograd.Function takes part in func
+        self.notes: list[str] = []  # what was not asked, and why
+
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def run(self) -> None:
+        """Run func once, to learn which outputs have a gradient. Raises Raised where func does."""
+        ys = self._called([x.clone().requires_grad_() for x in self.xs])
+        floating = [k for k, y in enumerate(ys) if y.is_floating_point()]
+        if not floating:
+            raise ArgumentError(
+                f"func returns tensors of {[str(y.dtype) for y in ys]}; at least one of a floating-point dtype is expected"
+            )
+        self.count = len(ys)
+        self.used = tuple([k for k in floating if ys[k].requires_grad] or floating)
+        self.shapes = tuple(tuple(ys[k].shape) for k in self.used)
+        self.dtypes = tuple(ys[k].dtype for k in self.used)
+        self.has_functions = written_in_python(ys)
+
+    def compare_shapes(self) -> None:
+        """Run the reference once. Raises ArgumentError where it returns other arrays than func did; what it raises comes through."""
+        balls = [
+            exact(x, self.fmt) if isinstance(given, Tensor) and given.is_floating_point() else x
+            for given, x in zip(self.arguments, self.plain, strict=True)
+        ]
+        self.reference = Reference(self.function, balls, self.active, self.fmt)
+        self.reference.matched(self.count)
+        for k, shape in zip(self.used, self.shapes, strict=True):
+            found = f"shape {self.reference.shape(k)}"
+            if k in self.reference.others:
+                found = f"dtype {self.reference.others[k].dtype}"
+            elif self.reference.shape(k) == shape:
+                continue
+            raise ArgumentError(
+                f"output {k} of reference has {found}, that of func has shape {shape} and requires a gradient; they have to be the same "
+                "function"
+            )
+
+    def _called(self, xs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        full = list(self.arguments)
+        for k, x in zip(self.active, xs, strict=True):
+            full[k] = x
+        try:
+            y = self.func(*full)
+        except Exception as error:
+            raise Raised(error, "call") from error
+        ys = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        for x in ys:
+            if not isinstance(x, Tensor):
+                raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
+        return ys
+
+    def cotangents(self, given: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """Of one cotangent for each output of func, those of the outputs that have a gradient, in their dtypes."""
+        if len(given) <= max(self.used):
+            raise ArgumentError(
+                f"grad_outputs has {len(given)} entries, output {max(self.used)} of func has a gradient; one for each output is expected"
+            )
+        chosen = [given[k] for k in self.used]
+        for k, t, shape in zip(self.used, chosen, self.shapes, strict=True):
+            if t is not None and tuple(t.shape) != shape:
+                raise ArgumentError(
+                    f"grad_outputs has shape {tuple(t.shape)} at position {k}; that of output {k} is expected, {shape}"
+                )
+        return tuple(
+            None if t is None else t.detach().to(self.place, self.torch_dtype).to(dtype)
+            for t, dtype in zip(chosen, self.dtypes, strict=True)
+        )
+
+    def in_torch(self, *xs: Tensor) -> tuple[Tensor, ...]:
+        """The outputs that have a gradient, as torch computes them."""
+        ys = self._called(xs)
+        return tuple(ys[k] for k in self.used)
+
+    def over_balls(self, *xs: Any) -> tuple[Any, ...]:
+        """The same outputs of the reference."""
+        smooth = dict(zip(self.reference.differentiable, self.reference.smooth(*xs), strict=True))
+        return tuple(smooth[k] for k in self.used)
+
+    def derivatives(self, seeds: Seeds) -> Nested:
+        """What is due along these seeds."""
+
+        def balls(given: Sequence[Tensor | None], shapes: Sequence[tuple[int, ...]]) -> list[Ball]:
+            return [
+                exact(np.zeros(shape) if t is None else as_array(t), self.fmt)
+                for t, shape in zip(given, shapes, strict=True)
+            ]
+
+        shapes = [tuple(x.shape) for x in self.xs]
+        return Nested(
+            self.over_balls,
+            self.fmt,
+            [self.reference.balls[k] for k in self.active],
+            y_bars=balls(seeds.y_bars, self.shapes),
+            x_dots=balls(seeds.x_dots, shapes),
+            y_bar_dots=balls(seeds.y_bar_dots, self.shapes),
+            x_dots_again=balls(seeds.x_dots_again, shapes),
+        )

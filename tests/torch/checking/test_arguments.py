@@ -1,0 +1,55 @@
+"""Which inputs are differentiated, and what is no argument of a check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.errors import ArgumentError, DtypeError  # noqa: E402
+from refgrad.torch.checking.arguments import active_of, title, usage  # noqa: E402
+from tests.torch_functions import Cube  # noqa: E402
+
+
+def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
+    x, y, k = torch.ones(2), torch.ones(2, requires_grad=True), torch.arange(2)
+    assert active_of((x, y, k, 3.0), "check") == [1]
+    assert active_of((x, k, x), "check") == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "words"),
+    [
+        ((torch.arange(2), "a"), DtypeError, "got \\['torch.int64', 'str'\\]"),
+        ((torch.ones(2, dtype=torch.complex64),), DtypeError, "complex is not supported"),
+        ((np.ones(2),), DtypeError, "Pass torch.tensor"),
+        (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors"),
+    ],
+)
+def test_other_inputs(inputs, error, words) -> None:
+    with pytest.raises(error, match=words):
+        active_of(inputs, "check")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"func": Cube}, "func is the class Cube"),
+        ({"func": 3}, "func is an int"),
+        ({"reference": None}, "reference is None"),
+        ({"dtypes": torch.float32}, "dtypes is torch.float32; a tuple is expected"),
+        ({"dtypes": ()}, "a tuple is expected"),
+        ({"repeats": 0}, "repeats is 0"),
+    ],
+)
+def test_other_arguments(changed: dict, words: str) -> None:
+    given = {"func": torch.sin, "reference": np.sin, "dtypes": ("float32",), "repeats": 1}
+    usage("check", *given.values())
+    with pytest.raises(ArgumentError, match=words):
+        usage("check", *{**given, **changed}.values())
+
+
+def test_titles() -> None:
+    assert title(Cube.apply) == "Cube"
+    assert title(title) == "title"

@@ -1,0 +1,72 @@
+"""Seeds use each bit of the format, lie in memory in several ways, and are left out one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, PERMUTED  # noqa: E402
+from refgrad.torch.checking.seeding import Placed, draws  # noqa: E402
+from refgrad.torch.checking.subject import Subject  # noqa: E402
+
+
+def subject(dtype: str = "float32") -> Subject:
+    x, y = torch.ones(4, 3), torch.ones(4, 3)
+    found = Subject(lambda x, y: (x * y, x + y), lambda x, y: (x * y, x + y), (x, y), (0, 1), dtype)
+    found.run()
+    found.compare_shapes()
+    return found
+
+
+def seeds(dtype: str = "float32", **changed):
+    options = {"repeats": 3, "alone": True, "batch": 1, **changed}
+    return draws(subject(dtype), np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("float64", 52), ("float32", 23), ("bfloat16", 7), ("float16", 10)]
+)
+def test_the_whole_significand_is_used(dtype: str, bits: int) -> None:
+    for group in seeds(dtype)[0].seeds.groups():
+        for t in group:
+            scaled = np.ldexp(np.frexp(t.double().numpy())[0], bits + 1)
+            assert np.all(scaled == np.rint(scaled))
+            assert np.any(scaled % 2 == 1)  # the last bit
+
+
+def test_layouts_take_turns() -> None:
+    first, second, third, *rest = seeds()
+    assert (first.layout, first.seed_layout) == (GIVEN, CONTIGUOUS)
+    assert second.layout == PERMUTED
+    assert not second.seeds.y_bars[0].is_contiguous()
+    assert third.seed_layout == EXPANDED
+    assert third.seeds.y_bars[0].stride() == third.seeds.x_dots[1].stride() == (0, 0)
+    assert all(draw.layout == GIVEN for draw in rest)
+
+
+def test_each_tangent_and_each_cotangent_comes_alone_too() -> None:
+    *_, x_alone, y_alone, first_alone, second_alone = (draw.seeds for draw in seeds())
+    assert [t is None for t in (*x_alone.x_dots, *y_alone.x_dots)] == [False, True, True, False]
+    assert [t is None for t in (*first_alone.y_bars, *second_alone.y_bar_dots)] == [False, True, True, False]
+    assert [draw.complete for draw in seeds()] == [True] * 3 + [False] * 4
+    assert len(seeds(alone=False)) == 3
+
+
+def test_cotangents_that_are_given_are_taken() -> None:
+    given = (torch.full((4, 3), 2.0), None)
+    for draw in seeds(cotangents=given):
+        assert draw.seeds.y_bars[0] is given[0]
+        assert draw.seeds.y_bars[1] is None
+
+
+def test_what_is_written_into_is_found_in_the_gaps_too() -> None:
+    it, draw = subject(), seeds()[1]
+    placed = Placed(it, "with gaps", draw.many)
+    assert placed.written() == []
+    assert [x.tolist() for x in placed.xs] == [x.tolist() for x in it.xs]
+    placed.xs[1].as_strided((1,), (1,), 1).fill_(5)  # between two elements
+    placed.many[0].y_bars[0][0, 0] = 7
+    assert placed.written() == ["input 1", "the cotangent of output 0"]
+    assert not (draw.seeds.y_bars[0] == 7).any()
