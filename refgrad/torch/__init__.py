@@ -10,5 +10,6 @@ except ModuleNotFoundError as error:
     ) from error
 
 from refgrad.torch.gradcheck import gradcheck
+from refgrad.torch.gradgradcheck import gradgradcheck
 
-__all__ = ["gradcheck"]
+__all__ = ["gradcheck", "gradgradcheck"]
