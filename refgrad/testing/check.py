@@ -29,6 +29,7 @@ from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Array = Any
 Function = Callable[..., Any]
+_APART = 1  # a user's arguments may come from a generator with the same seed
 
 
 def check_vjp(
@@ -59,7 +60,7 @@ def check_vjp(
     argument is a floating-point array.
     """
     _usage("check_vjp", f, f_vjp, args, repeats)
-    fmt, rng = _format(dtype), np.random.default_rng(seed)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
     balls, where = _balls(args, fmt, "check_vjp")
     names = names_of(args)
     leaves, _ = flatten(balls)
@@ -114,7 +115,7 @@ def check_jvp(
     ``args`` and ``tangents`` are passed to f_jvp as tuples; it returns the tangent of the result.
     """
     _usage("check_jvp", f, f_jvp, args, repeats)
-    fmt, rng = _format(dtype), np.random.default_rng(seed)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
     balls, where = _balls(args, fmt, "check_jvp")
     leaves, rebuild = flatten(balls)
     plain, _ = flatten(tuple(args))

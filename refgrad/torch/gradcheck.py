@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from refgrad.arguments import kind
-from refgrad.errors import ArgumentError, DtypeError
-from refgrad.formats import DTYPES
+from refgrad.errors import ArgumentError
 from refgrad.testing.outcome import Report
+from refgrad.testing.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
+from refgrad.torch.checking.arguments import active_of, title, usage
+from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
+from refgrad.torch.checking.keywords import GRADCHECK, Keywords, dtype_name, read
+from refgrad.torch.checking.nested import verdicts
+from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE
+from refgrad.torch.checking.subject import Subject
 from refgrad.torch.observe import plain_arithmetic
-from refgrad.tree import flatten
 
 
 def gradcheck(
@@ -30,9 +30,7 @@ def gradcheck(
     raise_exception: bool = True,
     strict: bool = False,
     allow_undecided: bool = False,
-    nondet_tol: float = 0.0,
-    check_undefined_grad: bool = True,
-    fast_mode: bool = False,
+    **keywords: Any,
 ) -> Report:
     """Check the value and the gradients of ``func`` against the derivative of ``reference``, in each dtype, without tolerances.
 
@@ -44,9 +42,7 @@ def gradcheck(
     repeats          how many random cotangents of the whole significand, at least 1; other kinds are tried beside them
     strict           whether an imprecise gradient is refused, too
     allow_undecided  whether a gradient that could not be judged passes
-    nondet_tol       how far the answers to the same question, asked twice, may differ
-    check_undefined_grad  whether outputs are also left without a cotangent, one by one
-    fast_mode        ask one question in each mode: no layouts, subsets or other kinds of cotangents
+    keywords         those of torch.autograd.gradcheck; the report says which of them mean nothing here
 
     The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation. A gradient that another
     right formula explains is ``imprecise``: it has fewer correct digits than the dtype allows.
@@ -62,28 +58,38 @@ def gradcheck(
             "Example: gradcheck(MyTanh.apply, (x,), reference=np.tanh)"
         )
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    _usage(func, reference, dtypes, repeats)
-    active = tuple(_active(arguments))
+    usage(GRADCHECK, func, reference, dtypes, repeats)
+    names = [dtype_name(dtype) for dtype in dtypes]
+    asked = read(keywords, GRADCHECK)
+    active = tuple(active_of(arguments, GRADCHECK))
     settings = Settings(
         repeats=repeats,
         seed=seed,
-        forward=check_forward,
-        fast=fast_mode,
-        undefined=check_undefined_grad,
-        nondet_tol=nondet_tol,
+        reverse=asked.reverse,
+        forward=check_forward and asked.forward,
+        fast=asked.fast,
+        undefined=asked.undefined,
+        nondet_tol=asked.nondet_tol,
     )
     report = Report(
-        f"gradcheck({_title(func)})",
-        source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(dtypes)}, seed={seed})",
+        f"gradcheck({title(func)})",
+        source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
+        notes=list(asked.notes),
     )
     raised: list[Exception | None] = []
-    for dtype in dtypes:
+    for dtype in names:
         plain_arithmetic(dtype)
         check = Check(func, reference, arguments, active, dtype, settings)
         report.device = check.device
-        report.verdicts += [(dtype, v) for v in check.verdicts()]
-        report.notes += [note for note in check.notes if note not in report.notes]
+        first = check.verdicts()
+        report.verdicts += [(dtype, v) for v in first]
         raised.append(check.raised)
+        notes = check.notes
+        if not {v.status for v in first} & {DISAGREE, ERROR, UNDECIDED}:  # else the rest says nothing
+            subject = Subject(func, reference, arguments, active, dtype)
+            report.verdicts += [(dtype, v) for v in _batched(subject, asked, seed)]
+            notes = [*notes, *_double_backward(subject, asked, seed), *subject.notes]
+        report.notes += [note for note in notes if note not in report.notes]
     if raise_exception and all(raised) and not any(v.elements for _, v in report.verdicts):
         error = raised[0]
         assert error is not None
@@ -99,60 +105,22 @@ def gradcheck(
         raise
 
 
-def _usage(func: Any, reference: Any, dtypes: Any, repeats: int) -> None:
-    if isinstance(func, type) and issubclass(func, torch.autograd.Function):
-        raise ArgumentError(
-            f"func is the class {func.__name__}; a callable is expected. Pass {func.__name__}.apply"
-        )
-    for name, given in (("func", func), ("reference", reference)):
-        if not callable(given):
-            raise ArgumentError(
-                f"{name} is {kind(given)}; a callable is expected: gradcheck(func, (x,), reference=...)"
-            )
-    if isinstance(dtypes, (str, torch.dtype)) or not dtypes:
-        raise ArgumentError(
-            f"dtypes is {dtypes!r}; a tuple of names is expected, such as ('float64', 'float32')"
-        )
-    for dtype in dtypes:
-        if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(DTYPES)}")
-    if repeats < 1:
-        raise ArgumentError(
-            f"repeats is {repeats}; at least 1 is expected, for no gradient is compared otherwise"
-        )
+def _batched(subject: Subject, asked: Keywords, seed: int) -> list[Verdict]:
+    """Several cotangents or tangents at once, where the caller asks for that."""
+    orders = [BATCHED_REVERSE] * asked.batched + [BATCHED_FORWARD] * asked.batched_forward
+    return verdicts(subject, orders, seed=seed, nondet_tol=asked.nondet_tol) if orders else []
 
 
-def _active(arguments: tuple[Any, ...]) -> list[int]:
-    for k, x in enumerate(arguments):
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-            raise DtypeError(
-                f"input {k} is a NumPy array; a tensor is expected, which is cast to each dtype. Pass torch.tensor(x)"
-            )
-        if isinstance(x, (tuple, list, dict)) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
-            raise ArgumentError(
-                f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: gradcheck(lambda a, b: func([a, b]), "
-                "(a, b), reference=...)"
-            )
-    tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
-    for k in tensors:
-        if arguments[k].is_complex():
-            raise DtypeError(
-                f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors."
-            )
-    floating = [k for k in tensors if arguments[k].is_floating_point()]
-    asked = [k for k in floating if arguments[k].requires_grad]
-    if not floating:
-        raise DtypeError(
-            f"no input can be differentiated: got {[_kind(x) for x in arguments]}; a floating-point tensor is expected, such as "
-            "torch.randn(3, requires_grad=True)"
-        )
-    return asked or floating
-
-
-def _title(func: Any) -> str:
-    owner = getattr(func, "__self__", None)  # of SomeFunction.apply: the Function
-    return str(owner.__name__ if isinstance(owner, type) else getattr(func, "__qualname__", repr(func)))
-
-
-def _kind(x: Any) -> str:
-    return str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+def _double_backward(subject: Subject, asked: Keywords, seed: int) -> list[str]:
+    """A note where the second derivative is wrong. A gradient that is right is not wrong for that."""
+    if asked.fast or not asked.reverse:
+        return []
+    orders = [REVERSE_OVER_REVERSE]
+    (second,) = verdicts(subject, orders, seed=seed, nondet_tol=asked.nondet_tol, demanded=False)
+    if second.status != DISAGREE:
+        return []
+    note = (
+        f"{subject.dtype}: the second derivative is wrong, and torch gives it without a warning: {second.message}. gradgradcheck judges "
+        "it; where none is meant, mark the backward with once_differentiable"
+    )
+    return [note]

@@ -12,7 +12,7 @@ from refgrad.errors import ArgumentError
 from refgrad.testing.outcome import Report
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_REVERSE_OVER_REVERSE
-from refgrad.torch.checking.keywords import GRADGRADCHECK, Settings, dtype_name, read
+from refgrad.torch.checking.keywords import GRADGRADCHECK, Keywords, dtype_name, read
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
 from refgrad.torch.checking.subject import Subject
@@ -89,7 +89,7 @@ def gradgradcheck(
     return report.settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
 
 
-def _orders(given: Sequence[str] | None, settings: Settings) -> list[Order]:
+def _orders(given: Sequence[str] | None, settings: Keywords) -> list[Order]:
     """The orders to ask in, by their names or all of them, without those that torch's keywords leave out."""
     if given is not None and (isinstance(given, str) or not given or not set(given) <= set(ORDERS)):
         raise ArgumentError(f"orders is {given!r}; a tuple of names is expected, some of {list(ORDERS)}")

@@ -154,9 +154,9 @@ def test_bad_input_is_named() -> None:
         (lambda x: gradcheck(torch.tanh, x.numpy(), reference=np.tanh), DtypeError, r"input 0 is a NumPy array; .*torch\.tensor\(x\)"),
         (lambda x: gradcheck(torch.tanh, 1.0, reference=np.tanh), DtypeError, r"got \['float'\]; a floating-point tensor is expected"),
         (lambda x: gradcheck(sum, ([x, x],), reference=sum), ArgumentError, "input 0 is a list of tensors; .*lambda a, b: func"),
-        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes="float32"), ArgumentError, "dtypes is 'float32'; a tuple of names"),
-        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=()), ArgumentError, r"dtypes is \(\); a tuple of names"),
-        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=[x.dtype]), DtypeError, r"torch\.float32 is not judged; a name"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes="float32"), ArgumentError, "dtypes is 'float32'; a tuple"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=()), ArgumentError, r"dtypes is \(\); a tuple is expected"),
+        (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, dtypes=[torch.int64]), DtypeError, r"torch\.int64 is not judged"),
         (lambda x: gradcheck(torch.tanh, x, reference=np.tanh, repeats=0), ArgumentError, "repeats is 0; at least 1"),
         (lambda x: gradcheck(lambda x: x.detach().numpy(), x, reference=np.tanh), ArgumentError, r"func returned an array of shape \(3,\)"),
         (lambda x: gradcheck(lambda x: None, x, reference=np.tanh), ArgumentError, "func returned None; a tensor, or a tuple"),
@@ -258,3 +258,28 @@ def test_a_reference_without_forward_mode_is_judged_in_reverse_mode() -> None:
         "value": "agree", "reverse": "agree", "forward": "unsupported"
     }  # fmt: skip
     assert "not linear" in report.verdicts[-1][1].reason
+
+
+def test_torchs_keywords_are_read_and_torchs_dtypes_taken() -> None:
+    x = torch.linspace(-2, 2, 9)
+    given = {"atol": 1e-3, "check_batched_grad": True, "check_batched_forward_grad": True}
+    report = gradcheck(torch.tanh, (x,), reference=np.tanh, dtypes=(torch.float32,), **given)
+    assert [v.mode for _, v in report.verdicts] == [
+        "value",
+        "reverse",
+        "forward",
+        "batched reverse",
+        "batched forward",
+    ]
+    assert any("atol means nothing here" in note for note in report.notes)
+    forward = gradcheck(torch.tanh, (x,), reference=np.tanh, dtypes=("float32",), check_backward_ad=False)
+    assert [v.mode for _, v in forward.verdicts] == ["value", "forward"]
+    with pytest.raises(ArgumentError, match="did you mean atol"):
+        gradcheck(torch.tanh, (x,), reference=np.tanh, atoll=1)
+
+
+def test_a_wrong_second_derivative_of_a_right_gradient_is_noted() -> None:
+    x, w = torch.randn(4, 6), torch.randn(6)  # RMSNorm keeps r, which a second backward takes for a constant
+    report = gradcheck(RMSNorm.apply, (x, w), reference=rms_norm, dtypes=("float32",))
+    assert report
+    assert any("float32: the second derivative is wrong" in note for note in report.notes)

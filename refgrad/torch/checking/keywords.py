@@ -52,7 +52,7 @@ KEYWORDS: dict[str, Keyword] = {
 
 
 @dataclass
-class Settings:
+class Keywords:
     """What the keywords come to. ``notes`` are for the report: one sentence for each keyword that changes nothing."""
 
     batched: bool = False  # several cotangents at once
@@ -67,7 +67,7 @@ class Settings:
     notes: list[str] = field(default_factory=list)
 
 
-def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Settings:
+def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
     """The settings that torch's keywords ask for, of ``gradcheck`` or of ``gradgradcheck``.
 
     Raises ArgumentError for a keyword that the check does not have, for a value of the wrong kind, for ``masked=True``, and where nothing
@@ -81,7 +81,7 @@ def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Settings:
             f"{who}: masked=True is for sparse tensors whose gradient has the sparsity of the input; refgrad judges dense tensors. Pass "
             "x.to_dense(), and leave masked out"
         )
-    settings = Settings(
+    settings = Keywords(
         batched=bool(keywords.get("check_batched_grad", False)),
         batched_forward=bool(keywords.get("check_batched_forward_grad", False)),
         undefined=bool(keywords.get("check_undefined_grad", True)),

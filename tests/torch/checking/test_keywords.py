@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import ArgumentError, DtypeError  # noqa: E402
-from refgrad.torch.checking.keywords import KEYWORDS, Settings, dtype_name, read  # noqa: E402
+from refgrad.torch.checking.keywords import KEYWORDS, Keywords, dtype_name, read  # noqa: E402
 
 CHECKS = {"gradcheck": torch.autograd.gradcheck, "gradgradcheck": torch.autograd.gradgradcheck}
 POSITIONS = {"func", "inputs", "grad_outputs"}
@@ -37,13 +37,13 @@ def test_the_defaults_of_torch_are_accepted(who: str) -> None:
 
 
 def test_nothing_given() -> None:
-    assert read({}) == Settings()
+    assert read({}) == Keywords()
 
 
 def test_what_each_keyword_does() -> None:
     read_first = read({"check_batched_grad": True, "check_batched_forward_grad": True, "check_undefined_grad": False, "nondet_tol": 1e-3,
                        "fast_mode": True, "check_forward_ad": False})  # fmt: skip
-    assert read_first == Settings(
+    assert read_first == Keywords(
         batched=True, batched_forward=True, undefined=False, nondet_tol=1e-3, fast=True, forward=False
     )
     assert not read({"check_backward_ad": False}).reverse
