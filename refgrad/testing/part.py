@@ -6,6 +6,7 @@ A part is the sum of the answers, and its evidence is the first answer that was 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,17 +39,30 @@ class Question:
 
 @dataclass(slots=True)
 class Evidence:
-    """One wrong answer with all that is needed to ask again."""
+    """One wrong answer with all that is needed to ask again.
+
+    Strides and offsets are counted in elements, as torch does. Without them every array of numbers is a contiguous tensor.
+    """
 
     question: Question
     inputs: tuple[
         Any, ...
     ]  # as judged: float64 arrays that hold numbers of the dtype, anything else as it was given
-    seeds: tuple[Array | None, ...]  # the cotangents or tangents; None for one that was not given
+    seeds: tuple[
+        Array | None, ...
+    ]  # cotangents, one for each output, or tangents, one for each input; None for one that was not given
     index: int  # of the input (reverse mode) or output (value, forward mode) whose array this is
     got: Array  # float64; None where no array came
     expected: Array  # in the wide format of the reference
     bound: Array  # how far got may lie from expected
+    strides: tuple[tuple[int, ...] | None, ...] = ()  # of each input; None for one that is no tensor
+    offsets: tuple[int, ...] = ()  # of each input, in its memory
+    seed_strides: tuple[tuple[int, ...] | None, ...] = ()  # of each seed; None for one that was not given
+    seed_offsets: tuple[int, ...] = ()
+    others: tuple[tuple[str, Array], ...] = ()  # name and expected array of the other parts of this question
+    ask: Callable[[tuple[Array | None, ...]], tuple[Array, Array]] | None = field(
+        default=None, repr=False, compare=False
+    )  # expected and bound of this part for other seeds; looked at once, to explain, and not kept
 
 
 @dataclass(slots=True)
