@@ -6,9 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from refgrad.errors import GradientMismatch, GradientUndecided
 from refgrad.records import strict
+from refgrad.testing.explaining import explained
+from refgrad.testing.part import Part
+from refgrad.testing.saving import report_data
+from refgrad.testing.showing import page
+from refgrad.testing.telling import summary
 from refgrad.testing.verdict import (
     AGREE,
     DISAGREE,
@@ -20,8 +26,12 @@ from refgrad.testing.verdict import (
     Verdict,
 )
 
+Script = Callable[
+    [str, str, Part], str
+]  # of a dtype, a mode and a part with evidence: a program that asks for it again
 
-@dataclass
+
+@dataclass(repr=False)
 class Report:
     """Verdicts of one check, by dtype and mode. ``bool(report)`` says whether it agrees, if need be with lost digits."""
 
@@ -29,26 +39,39 @@ class Report:
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)  # (dtype, verdict)
     source: str = ""  # how to run the check again
     device: str = "cpu"
-    notes: list[str] = field(default_factory=list)  # what was not asked, and why
+    notes: list[str] = field(default_factory=list)  # what was asked for and means nothing here
+    script: Script | None = field(default=None, repr=False)  # None where the check has no such program
 
     @property
     def status(self) -> str:
-        """The worst status; ``agree`` only where a gradient was really compared and nothing disagreed."""
+        """The worst status: error, disagree, undecided, imprecise, agree.
+
+        ``agree`` needs a gradient that was compared. A mode that is unsupported does not count where another gradient was judged, and an
+        undecided value does not count at all.
+        """
         found = {v.status for _, v in self.verdicts}
+        gradients = {v.status for _, v in self.verdicts if v.mode != "value"}
         for status in (ERROR, DISAGREE):
             if status in found:
                 return status
-        gradients = [v for _, v in self.verdicts if v.mode != "value"]
-        if any(v.status == UNDECIDED for v in gradients):
+        if UNDECIDED in gradients:
             return UNDECIDED
         if IMPRECISE in found:
             return IMPRECISE
-        if any(v.status == AGREE for v in gradients):
+        if AGREE in gradients:
             return AGREE
         return UNSUPPORTED if UNSUPPORTED in found else UNDECIDED
 
+    def __repr__(self) -> str:
+        return f"<Report {self.name}: {self.status}>"
+
     def __bool__(self) -> bool:
         return self.status in (AGREE, IMPRECISE)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong: a disagreement or an error. An undecided report is neither failed nor true."""
+        return self.status in (DISAGREE, ERROR)
 
     @property
     def worst(self) -> Element | None:
@@ -66,55 +89,66 @@ class Report:
         return found
 
     def summary(self) -> str:
-        """A line for each dtype and mode, and the message of each disagreement."""
-        lines = [f"{self.name}: {self.status}"]
-        for dtype, v in self.verdicts:
-            seen = (
-                f", would have caught a relative error of {f'{v.sensitivity:.1e}' if v.sensitivity else 'any size'}"
-                if v.sensitivity is not None
-                else ""
-            )
-            lines.append(
-                f"  {dtype} {v.mode}: {v.status}, {v.elements} elements compared{seen}"
-                + (f" ({v.reason})" if v.reason else "")
-            )
-            if v.message:
-                lines.append(f"    {v.message}")
-            lines += [
-                f"    also {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
-                for e in v.wrong[1:4]
-            ]
-        lines += [f"  {note}" for note in self.notes]
-        return "\n".join(lines)
+        """The status in one line, a line for each dtype and mode, and what is known of each array that does not agree."""
+        self.explain()
+        return summary(self)
+
+    def explain(self) -> None:
+        """Look for one number or one operation that explains each wrong array. Done once, before anything is told."""
+        for dtype, mode, part in self._parts():
+            if part.evidence is not None and part.status in (DISAGREE, IMPRECISE) and not part.explanation:
+                part.explanation = explained(part.evidence, mode, dtype, self.device)
+                part.evidence.ask = None
 
     def repro(self) -> str:
-        """How to run this check again."""
+        """A Python program that shows the first disagreement without refgrad, and exits with 1 while it is there.
+
+        It holds inputs, cotangents, the expected numbers and the source of the function. Where there is no disagreement, or the check has
+        no such program, how to run the check again.
+        """
+        if self.script is not None:
+            shown = [entry for entry in self._parts() if entry[2].evidence is not None]
+            for wanted in (DISAGREE, IMPRECISE):  # first those that are about one array
+                these = [entry for entry in shown if entry[2].status == wanted]
+                if these:
+                    return self.script(*min(these, key=lambda entry: _expected(entry[2]) is None))
         return self.source
 
     def save(self, path: str | Path) -> None:
-        """Write the report as JSON."""
-        data = {
-            "schema": 1, "name": self.name, "status": self.status, "source": self.source,
-            "verdicts": [
-                {"dtype": dtype, "mode": v.mode, "status": v.status, "reason": v.reason, "elements": v.elements, "message": v.message,
-                 "wrong": [e.to_dict() for e in v.wrong], "sensitivity": v.sensitivity}
-                for dtype, v in self.verdicts
-            ],
-        }  # fmt: skip
-        Path(path).write_text(json.dumps(strict(data), indent=1, allow_nan=False), encoding="utf-8")
+        """Write the report as JSON: verdicts, and of each wrong array inputs, cotangents, answer, expected numbers and bounds, exactly."""
+        self.explain()
+        text = json.dumps(strict(report_data(self)), indent=1, allow_nan=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
 
     def settle(self, raise_exception: bool, *, strict: bool = False, allow_undecided: bool = False) -> Report:
-        """Tell who listens; raise GradientMismatch on a disagreement where asked to, otherwise return the report.
+        """Tell who listens; raise where asked to, otherwise return the report.
 
-        With ``strict`` an imprecise result raises as well.
+        Raises GradientMismatch on a disagreement or an error, with ``strict`` on an imprecise result as well; GradientUndecided where
+        a gradient could not be judged, unless ``allow_undecided``.
         """
+        self.explain()
         for listener in LISTENERS:
             listener(self)
-        if raise_exception and self.status in (DISAGREE, ERROR, *([IMPRECISE] if strict else [])):
+        if not raise_exception:
+            return self
+        if self.failed or (strict and any(v.status == IMPRECISE for _, v in self.verdicts)):
             raise GradientMismatch(self.summary(), report=self)
-        if raise_exception and not allow_undecided and self.status in (UNDECIDED, UNSUPPORTED):
+        if not self and not allow_undecided:
             raise GradientUndecided(self.summary(), report=self)
         return self
+
+    def _repr_html_(self) -> str:
+        """The report in Jupyter: a table of its arrays, and a picture of each wrong one."""
+        self.explain()
+        return page(self)
+
+    def _parts(self) -> list[tuple[str, str, Part]]:
+        """Dtype, mode and part."""
+        return [(dtype, v.mode, part) for dtype, v in self.verdicts for part in v.parts]
+
+
+def _expected(part: Part) -> Any:
+    return None if part.evidence is None else part.evidence.expected
 
 
 LISTENERS: list[
