@@ -16,6 +16,7 @@ from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError,
 from refgrad.rounding import Ball, exact, parts, rounded_operations
 from refgrad.testing.compare import compare
 from refgrad.testing.draws import DRAWS, WHOLE, drawn
+from refgrad.testing.formula_script import formula_script
 from refgrad.testing.gathering import Gathering
 from refgrad.testing.outcome import Report
 from refgrad.testing.part import Question
@@ -95,6 +96,7 @@ def check_vjp(
         [(dtype, gathering.verdict())],
         "call check_vjp with the same arguments and seed",
         "numpy",
+        script=formula_script(f_vjp, f"check_vjp({_name(f)}, {_name(f_vjp)})", args),
     ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
 
 
@@ -148,6 +150,7 @@ def check_jvp(
         [(dtype, gathering.verdict())],
         "call check_jvp with the same arguments and seed",
         "numpy",
+        script=formula_script(f_jvp, f"check_jvp({_name(f)}, {_name(f_jvp)})", args),
     ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
 
 

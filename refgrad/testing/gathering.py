@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.formats import Format
+from refgrad.bounds import Format, reference_slack
 from refgrad.rounding import parts
 from refgrad.testing.part import Evidence, Part, Question
 from refgrad.testing.summary import Tally
@@ -57,6 +57,7 @@ class Gathering:
         self.noise = (
             float(np.finfo(fmt.wide).eps) / 2 / fmt.u
         )  # the reference's own error, in units of the bound
+        self.slack = reference_slack(fmt)
         self.tally = Tally(mode, fmt.name, device)
         self.sums: dict[str, _Sum] = {}
         self.failure: tuple[str, str] | None = None
@@ -70,6 +71,7 @@ class Gathering:
         index: int = 0,
         got: Callable[[], Array] = lambda: None,
         expected: Any = None,
+        more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         """Count one answer to a question; of an answer that was counted before, only that it was asked for.
 
@@ -98,7 +100,8 @@ class Gathering:
         s.lost += found.lost
         if (wrong and not _sure(part)) or (found.imprecise and part.evidence is None):
             value, bound = (None, None) if expected is None else parts(expected)
-            part.evidence = Evidence(question, self.inputs, seeds, index, got(), value, bound)
+            bound = None if bound is None else bound * self.slack
+            part.evidence = Evidence(question, self.inputs, seeds, index, got(), value, bound, **more())
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
 

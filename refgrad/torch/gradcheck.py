@@ -16,6 +16,7 @@ from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE
 from refgrad.torch.checking.subject import Subject
 from refgrad.torch.observe import plain_arithmetic
+from refgrad.torch.rerun import rerun
 
 
 def gradcheck(
@@ -98,6 +99,7 @@ def gradcheck(
             "writes into its input, judge lambda x: func(x.clone())."
         )
         raise error
+    report.script = rerun(func, report.name, report.device)
     try:
         return report.settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
     except AssertionError as mismatch:

@@ -17,6 +17,7 @@ from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
 from refgrad.torch.checking.subject import Subject
 from refgrad.torch.observe import plain_arithmetic
+from refgrad.torch.rerun import rerun
 
 
 def gradgradcheck(
@@ -86,6 +87,7 @@ def gradgradcheck(
         )
         report.verdicts += [(dtype, verdict) for verdict in found]
         report.notes += [note for note in subject.notes if note not in report.notes]
+    report.script = rerun(func, report.name, report.device)
     return report.settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
 
 

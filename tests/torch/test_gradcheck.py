@@ -212,7 +212,8 @@ def test_the_report_object(tmp_path) -> None:
     assert report.worst.ratio > 1e3
     report.save(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["status"] == "disagree"
-    assert "seed=0" in report.repro()
+    assert "seed=0" in report.source
+    assert report.repro().startswith("# gradcheck(ForgetfulRMSNorm): gradient of input 0 is wrong")
 
 
 def test_a_project_may_make_every_warning_an_error() -> None:

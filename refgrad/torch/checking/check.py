@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from refgrad.torch.checking.asking import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
 from refgrad.torch.checking.plan import Ask
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers
+from refgrad.torch.circumstances import circumstances
 from refgrad.torch.observe import as_array
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
@@ -93,7 +95,7 @@ class Check:
                 gathering.failed(status, f"func raised {described(raised.error)}")
             return [gathering.verdict() for gathering in wanted]
         self.point.reference.matched(len(outputs))
-        self._values(self.point, Answer(outputs), first.question)
+        self._values(self.point, Answer(outputs), first)
         if self.settings.reverse:
             self._judge_reverse(outputs)
         if self.settings.forward:
@@ -150,7 +152,7 @@ class Check:
             answer = point.asker.reverse(ask, seeds, twice=first)
         except Raised as raised:
             return self._raised(raised, ask, self.reverse, first=first)
-        self._values(point, answer, question)
+        self._values(point, answer, ask)
         due = point.due(REVERSE, ask, seeds)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
@@ -159,7 +161,8 @@ class Check:
                 continue
             what, got = f"gradient of input {k}", found.get(k)
             compared = point.compared(REVERSE, got, x_bar, what, k, ask, seeds, plant=first)
-            self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar)
+            more = partial(circumstances, point, REVERSE, ask, seeds, due, self.active.index(k))
+            self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
         for tied in point.tied(ask, seeds, due, answer.found):
@@ -253,7 +256,8 @@ class Check:
                     continue
                 what, got = f"tangent of output {k}", answer.found[k]
                 compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=number == 0)
-                self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot)
+                more = partial(circumstances, point, FORWARD, ask, seeds, due, k)
+                self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot, more)
             for name in answer.written:
                 self.forward.add(
                     "tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question
@@ -261,7 +265,7 @@ class Check:
 
     # --- both ---
 
-    def _values(self, point: Point, answer: Answer, question: Question) -> None:
+    def _values(self, point: Point, answer: Answer, ask: Ask) -> None:
         for k, (y, expected) in enumerate(zip(answer.outputs, point.reference.expected, strict=True)):
             what = f"output {k}"
             compared = (
@@ -269,7 +273,8 @@ class Check:
                 if k in point.reference.others
                 else point.compared(VALUE, y, expected, what, k)
             )
-            self.value.add(what, compared, question, (), k, _doubles(y), expected)
+            more = partial(circumstances, point, VALUE, ask, (), (), k)
+            self.value.add(what, compared, ask.question, (), k, _doubles(y), expected, more)
 
     def _raised(self, raised: Raised, ask: Ask, gathering: Gathering, *, first: bool) -> bool:
         """Enter what was raised; whether another question makes sense."""
