@@ -294,6 +294,31 @@ def multiplied(
     return np.where(unsafe & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
+def above(fmt: Format, forward: Any, sizes: Any, params: Any, terms: int) -> Array:
+    """An upper bound of a sum of ``terms`` products of two operands, neither of them negative: by float64 BLAS where it is a large one.
+
+    A radius needs few digits, and long double has no BLAS. Operands are rounded upwards. A sum of products in float64 is off by terms + 1
+    roundings, in any order, and by half a subnormal for each product; the rest of the slack is for the roundings of the caller's rule.
+    Where a sum might leave the range of float64 it is formed in the wide format.
+    """
+    if fmt.wide != np.longdouble or len(sizes) != 2 or max(np.size(s) for s in sizes) < _BLAS:
+        return forward(*sizes, **params)
+    upper = [_upwards(s) for s in sizes]
+    tops = [float(np.max(s, initial=1.0, where=np.isfinite(s))) for s in upper]
+    if not math.prod(tops) * terms < fmt.max:
+        return forward(*sizes, **params)
+    return forward(*upper, **params) * (1 + 2 * (terms + 4) * 2.0**-53) + terms * 5e-324
+
+
+_BLAS = 1024  # elements of an operand from which the way through float64 pays
+
+
+def _upwards(x: Array) -> Array:
+    """The smallest numbers of float64 that are not below x."""
+    near = np.asarray(x).astype(np.float64)
+    return np.where(near < x, np.nextafter(near, np.inf), near)
+
+
 def partial_overflow(
     fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any
 ) -> Array:
@@ -321,12 +346,12 @@ def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any,
     ea, eb = es
     radius: Array = 0.0
     if eb is not None:
-        radius = radius + forward(a, np.broadcast_to(eb, b.shape), **params)
+        radius = radius + above(fmt, forward, (a, np.broadcast_to(eb, b.shape)), params, terms)
         b = b + eb
     if ea is not None:
-        radius = radius + forward(np.broadcast_to(ea, a.shape), b, **params)
+        radius = radius + above(fmt, forward, (np.broadcast_to(ea, a.shape), b), params, terms)
         a = a + ea
-    size = forward(a, b, **params)
+    size = above(fmt, forward, (a, b), params, terms)
     if (
         np.isinf(a).any() or np.isinf(b).any()
     ):  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined

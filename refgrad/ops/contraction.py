@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, splitting
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
 
 Array = Any
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SPLIT = 32**3  # products from which those in long double are formed by float64 BLAS
 _PAIRWISE = 4096  # above so many products contract pair by pair (BLAS) instead of one loop over all labels
 
 
@@ -81,12 +82,61 @@ def _sizes(inputs: tuple[str, ...], xs: Any) -> dict[str, int]:
 def _einsum(*xs: Array, subscripts: str = "") -> Array:
     inputs, output = _labels(subscripts, xs)
     try:
-        pairwise = len(xs) > 1 and math.prod(_sizes(inputs, xs).values()) > _PAIRWISE
+        products = math.prod(_sizes(inputs, xs).values())
+        if len(xs) > 1 and products >= _SPLIT and splitting.long(*xs):
+            return _by_matrices(inputs, output, xs)
+        pairwise = len(xs) > 1 and products > _PAIRWISE
         return np.einsum(f"{','.join(inputs)}->{output}", *xs, optimize=pairwise)
     except ValueError as e:
         raise ArgumentError(
             f"einsum: {subscripts!r} does not fit shapes {[shape_of(x) for x in xs]}: {e}"
         ) from e
+
+
+def _by_matrices(inputs: tuple[str, ...], output: str, xs: tuple[Array, ...]) -> Array:
+    """A large contraction in long double, pair by pair, each pair as a product of matrices (see splitting.py)."""
+    terms, arrays = list(inputs), list(xs)
+    path = np.einsum_path(f"{','.join(inputs)}->{output}", *xs, optimize="greedy")[0]
+    for places in path[1:]:
+        chosen = [(terms.pop(k), arrays.pop(k)) for k in sorted(places, reverse=True)]
+        keep = output if not terms else "".join(dict.fromkeys("".join((output, *terms))))
+        if len(chosen) == 2:
+            term, z = _pair(chosen[0], chosen[1], keep)
+        else:
+            term = "".join(c for c in dict.fromkeys("".join(t for t, _ in chosen)) if c in keep)
+            z = np.einsum(f"{','.join(t for t, _ in chosen)}->{term}", *[x for _, x in chosen])
+        terms.append(term)
+        arrays.append(z)
+    return arrays[0] if terms[0] == output else np.einsum(f"{terms[0]}->{output}", arrays[0])
+
+
+def _pair(left: tuple[str, Array], right: tuple[str, Array], keep: str) -> tuple[str, Array]:
+    """Two operands contracted over the labels that are not kept: the labels of the result, and the result."""
+    (s, a), (t, b) = _own(left, right[0], keep), _own(right, left[0], keep)
+    both = [c for c in s if c in t]
+    stack, summed = [c for c in both if c in keep], [c for c in both if c not in keep]
+    rows, columns = [c for c in s if c not in t], [c for c in t if c not in s]
+    lengths = _sizes((s, t), (a, b))
+    a = _arranged(s, a, (stack, rows, summed), lengths)
+    b = _arranged(t, b, (stack, summed, columns), lengths)
+    order = [*stack, *rows, *columns]
+    return "".join(order), splitting.matmul(a, b).reshape([lengths[c] for c in order])
+
+
+def _own(operand: tuple[str, Array], other: str, keep: str) -> tuple[str, Array]:
+    """The operand with each label once, and summed over those that it alone has."""
+    term, x = operand
+    left = "".join(dict.fromkeys(c for c in term if c in keep or c in other))
+    return left, x if left == term else np.einsum(f"{term}->{left}", x)
+
+
+def _arranged(term: str, x: Array, groups: tuple[list[str], ...], lengths: dict[str, int]) -> Array:
+    """x with the labels of the first group as axes of a stack, and one axis for each of the other two groups."""
+    x = x.transpose([term.index(c) for group in groups for c in group])
+    x = np.broadcast_to(
+        x, [lengths[c] for group in groups for c in group]
+    )  # a label of size 1 stands for any
+    return x.reshape([lengths[c] for c in groups[0]] + [math.prod(lengths[c] for c in g) for g in groups[1:]])
 
 
 def _einsum_jvp(xs_dot: Any, xs: Any, active: tuple[bool, ...], subscripts: str) -> Array:
@@ -135,12 +185,13 @@ def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: A
     radius: Any = 0.0
     for i, e in enumerate(es):  # telescoping: prod(|x| + e) - prod |x|
         if e is not None:
-            radius = radius + forward(*size[:i], np.broadcast_to(e, size[i].shape), *size[i + 1 :], **params)
+            spread = (*size[:i], np.broadcast_to(e, size[i].shape), *size[i + 1 :])
+            radius = radius + bounds.above(fmt, forward, spread, params, terms)
             size[i] = size[i] + e
     steps = n - 1 + max(terms - 1, 0)
     if steps == 0:
         return radius if bounds.some(es) else None
-    full = forward(*size, **params)
+    full = bounds.above(fmt, forward, size, params, terms)
     tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, splitting
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
@@ -23,7 +23,7 @@ Array = Any
 
 def _matmul(x1: Array, x2: Array) -> Array:
     try:
-        return np.matmul(x1, x2)
+        return splitting.matmul(x1, x2)
     except ValueError as e:
         raise ArgumentError(f"matmul: shapes {shape_of(x1)} and {shape_of(x2)} do not fit: {e}") from e
 
@@ -88,7 +88,7 @@ matmul = register(
 
 def _tensordot(x1: Array, x2: Array, axes: Any = 2) -> Array:
     try:
-        return np.tensordot(x1, x2, axes=axes)
+        return splitting.tensordot(x1, x2, axes)
     except (ValueError, IndexError) as e:
         raise ArgumentError(
             f"tensordot: shapes {shape_of(x1)} and {shape_of(x2)} do not fit axes={axes!r}: {e}"
