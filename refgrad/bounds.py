@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import sizes
 from refgrad.formats import CPU_ULP, FORMATS, Format, format_of
 from refgrad.quiet import quiet
 
@@ -23,7 +24,11 @@ __all__ = ["CPU_ULP", "FORMATS", "Format", "RoundingRule", "format_of"]
 
 
 def reference_slack(fmt: Format) -> float:
-    """The reference rounds too: factor (1 + 4 u_ref/u) on every bound."""
+    """The reference rounds too: factor (1 + 4 u_ref/u) on every bound.
+
+    Of this 4 a rounding of the reference takes 1, and a product of matrices 2 (splitting.py). Radii of long double are formed in float64
+    (sizes.py): what sums of a million million terms lose by that, 2^-53 a term, is far below the rest.
+    """
     return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
 
 
@@ -93,8 +98,8 @@ def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     x1, x2 = xs
     e = zero(es[0]) + zero(es[1])
     rounding = fmt.u * _reach(y, e)
-    if _everywhere(x1) and _everywhere(x2) and _everywhere(np.isfinite(y)):
-        return e + rounding  # the usual case: no zero, no infinity
+    if _inexact(x1, es[0]) and _inexact(x2, es[1]) and _everywhere(np.isfinite(y)):
+        return e + rounding  # the usual case: no exact zero, no infinity
     exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
     return e + np.where(exact, 0.0, rounding)
 
@@ -104,9 +109,15 @@ def _everywhere(x: Array) -> bool:
     return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
 
 
+def _inexact(x: Array, e: Array) -> bool:
+    """Whether no element is exactly zero."""
+    return (e is not None and _everywhere(e)) or _everywhere(x)
+
+
 def _reach(y: Array, carried: Array) -> Array:
     """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
-    return np.abs(y) if type(carried) is float and carried == 0 else np.abs(y) + carried
+    top = sizes.size(y, y)
+    return top if type(carried) is float and carried == 0 else top + carried
 
 
 def power_of_two(x: Array) -> Array:
@@ -115,55 +126,56 @@ def power_of_two(x: Array) -> Array:
     return np.abs(mantissa) == 0.5
 
 
-def _scaling(x: Array, e: Array) -> tuple[Array, Array] | None:
+def _scaling(size: Array, e: Array) -> tuple[Array, Array] | None:
     """Where an operand is exactly a power of two, and where it is 0, 1 or -1; None (the usual case) where it nowhere is."""
     if e is not None and _everywhere(e):
         return None
-    mantissa, exponent = np.frexp(x)
-    size = np.abs(mantissa)  # of an ordinary number in [1/2, 1)
-    if not np.count_nonzero(size <= 0.5):
+    mantissa, exponent = np.frexp(size)  # of an ordinary number in [1/2, 1)
+    if not np.count_nonzero(mantissa <= 0.5):
         return None
     exact = True if e is None else e == 0
-    power = (size == 0.5) & exact
-    return power, (size == 0) & exact | power & (exponent == 1)
+    power = (mantissa == 0.5) & exact
+    return power, (mantissa == 0) & exact | power & (exponent == 1)
 
 
 def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
-    x1, x2 = xs
     e1, e2 = es
     with quiet():
+        size1, size2 = sizes.size(xs[0], y), sizes.size(xs[1], y)
         if e1 is None:
-            carried = 0.0 if e2 is None else np.abs(x1) * e2
+            carried = 0.0 if e2 is None else size1 * e2
         elif e2 is None:
-            carried = np.abs(x2) * e1
+            carried = size2 * e1
         else:
-            carried = np.abs(x2) * e1 + np.abs(x1) * e2 + e1 * e2
-        rounding = fmt.u * _reach(y, carried)
-        found = [s for s in (_scaling(x1, e1), _scaling(x2, e2)) if s is not None]
-        if not found:
-            return carried + rounding + fmt.eta
-    free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
-    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
+            carried = size2 * e1 + size1 * e2 + e1 * e2
+        return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
 
 
 def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
-    _, x2 = xs
-    e1, e2 = zero(es[0]), zero(es[1])
+    e1, e2 = es
     carried: Array = 0.0
     with quiet():
+        size2 = sizes.size(xs[1], y)
         if some(es):
-            room = np.abs(x2) - e2
-            sure, reach = room > 0, e1 + np.abs(y) * e2
+            room = size2 if e2 is None else size2 - e2 - 2.0**-51 * size2  # |x2| is known to 2^-53
+            sure = room > 0
             usual = _everywhere(sure)
-            carried = reach / room if usual else np.where(sure, reach / np.where(sure, room, 1.0), np.inf)
-        rounding = fmt.u * _reach(y, carried)
-        found = _scaling(x2, es[1])
-        if found is None:
-            return carried + rounding + fmt.eta
-    free, vanishing = found  # by 0 the quotient is endless, and so is its radius
-    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, fmt.eta)
+            safe = room if usual else np.where(sure, room, 1.0)
+            carried = zero(e1) / safe + (0.0 if e2 is None else sizes.size(y, y) * (e2 / safe))
+            carried = carried if usual else np.where(sure, carried, np.inf)
+        return _rounded(fmt, y, carried, [_scaling(size2, e2)])  # by 0 the quotient is endless, and so is its radius
+
+
+def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Array:
+    """The carried radius and one rounding: no relative part for an exact power of two, none at all for 0 and 1."""
+    rounding, eta = fmt.u * _reach(y, carried), fmt.eta + sizes.lost(y)
+    found = [s for s in scalings if s is not None]
+    if not found:
+        return carried + rounding + eta
+    free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
+    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, eta)
 
 
 # --- elementary functions ----------------------------------------------------------------------------------------
@@ -171,13 +183,14 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 
 def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
-    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
+    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + (math.ceil(2.0 * ulp) * fmt.eta + sizes.lost(y))
 
 
-def monotone(name: str | float) -> RoundingRule:
+def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:
     """A monotone function of one operand: the images of the ends bound the carried error exactly.
 
-    ``name`` looks the function's ULP error up in the table of the format (a number gives it directly).
+    ``name`` looks the function's ULP error up in the table of the format (a number gives it directly). Where the images are dear, in long
+    double, ``spread(x, y, e)`` bounds their distance from y; x and y are magnitudes in float64 (sizes.py).
     """
 
     def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -186,13 +199,22 @@ def monotone(name: str | float) -> RoundingRule:
         carried: Array = 0.0
         if e is not None:
             with quiet():
-                carried = np.maximum(
-                    np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params))
-                )
-            carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), e)
+                if spread is not None and sizes.lost(y):
+                    carried = spread(xs[0], y, e)
+                else:
+                    carried = np.maximum(
+                        np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params))
+                    )
+                carried = endless(_number(carried, y), e)
         return _widened(fmt, y, carried, ulp)
 
     return rule
+
+
+def _number(carried: Array, y: Array) -> Array:
+    """The radius, endless where it is NaN though y is a number."""
+    unknown = np.isnan(carried)
+    return np.where(unknown & ~np.isnan(y), np.inf, carried) if np.count_nonzero(unknown) else carried
 
 
 def smooth(
@@ -227,7 +249,7 @@ def corners(name: str | float) -> RoundingRule:
             with quiet():
                 for corner in grid:
                     carried = np.maximum(carried, np.abs(forward(*corner, **params) - y))
-            carried = endless(np.where(np.isnan(carried) & ~np.isnan(y), np.inf, carried), *es)
+            carried = endless(_number(carried, y), *es)
         return _widened(fmt, y, carried, ulp)
 
     return rule
@@ -242,7 +264,7 @@ def fan_in(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -
     size: Array = 0.0
     for x, ex in zip(xs, es, strict=True):
         e = e + zero(ex)
-        size = size + np.abs(x) + zero(ex)
+        size = size + sizes.size(x, y) + zero(ex)
     return e + (len(xs) - 1) * fmt.u * size
 
 
@@ -255,15 +277,16 @@ def summed(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -
     x, e = xs[0], zero(es[0])
     initial = params.get("initial") or 0.0
     bare = {**params, "initial": None} if initial else params
-    size = np.abs(x) + e
+    size = sizes.terms(x) + e
     radius: Array = 0.0 if es[0] is None else forward(np.broadcast_to(e, np.shape(x)), **bare)
-    terms, total = forward((size != 0).astype(fmt.wide), **bare), forward(size, **bare)
+    terms, total = forward((size != 0).astype(size.dtype), **bare), forward(size, **bare)
     if initial:
         terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
     radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
     if fmt.u != fmt.u_acc:
         radius = radius + fmt.store(y, radius)
-    return np.where((total > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
+    beyond = total > fmt.max
+    return np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius) if np.any(beyond) else radius
 
 
 def product_underflow(
@@ -294,43 +317,37 @@ def multiplied(
     return np.where(unsafe & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
-def above(fmt: Format, forward: Any, sizes: Any, params: Any, terms: int) -> Array:
+def above(fmt: Format, forward: Any, operands: Any, params: Any, terms: int) -> Array:
     """An upper bound of a sum of ``terms`` products of two operands, neither of them negative: by float64 BLAS where it is a large one.
 
     A radius needs few digits, and long double has no BLAS. Operands are rounded upwards. A sum of products in float64 is off by terms + 1
     roundings, in any order, and by half a subnormal for each product; the rest of the slack is for the roundings of the caller's rule.
     Where a sum might leave the range of float64 it is formed in the wide format.
     """
-    if fmt.wide != np.longdouble or len(sizes) != 2 or max(np.size(s) for s in sizes) < _BLAS:
-        return forward(*sizes, **params)
-    upper = [_upwards(s) for s in sizes]
-    tops = [float(np.max(s, initial=1.0, where=np.isfinite(s))) for s in upper]
+    if fmt.wide != np.longdouble or len(operands) != 2 or max(np.size(x) for x in operands) < _BLAS:
+        return forward(*operands, **params)
+    upper = [sizes.upwards(x) for x in operands]
+    tops = [float(np.max(x, initial=1.0, where=np.isfinite(x))) for x in upper]
     if not math.prod(tops) * terms < fmt.max:
-        return forward(*sizes, **params)
+        return forward(*operands, **params)
     return forward(*upper, **params) * (1 + 2 * (terms + 4) * 2.0**-53) + terms * 5e-324
 
 
 _BLAS = 1024  # elements of an operand from which the way through float64 pays
 
 
-def _upwards(x: Array) -> Array:
-    """The smallest numbers of float64 that are not below x."""
-    near = np.asarray(x).astype(np.float64)
-    return np.where(near < x, np.nextafter(near, np.inf), near)
-
-
 def partial_overflow(
-    fmt: Format, forward: Any, y: Array, radius: Array, full: Array, sizes: Any, params: Any
+    fmt: Format, forward: Any, y: Array, radius: Array, full: Array, operands: Any, params: Any
 ) -> Array:
     """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
 
-    ``full`` is the sum of the products of absolute values ``sizes``. Where y itself is beyond the range or infinite, a partial sum of
+    ``full`` is the sum of the products of absolute values ``operands``. Where y itself is beyond the range or infinite, a partial sum of
     the finite terms may become the opposite infinity: then nothing is defined (NaN).
     """
     if np.all(full <= fmt.max):
         return radius
     with quiet():
-        unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in sizes], **params) > fmt.max
+        unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in operands], **params) > fmt.max
         promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
     return np.where(unsafe, promised, radius)
 

@@ -8,10 +8,12 @@ with bounds. Idea: ball arithmetic (Arb; Higham, ch. 3).
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import Any
 
 import numpy as np
 
+from refgrad import sizes
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
 from refgrad.quiet import quiet
@@ -47,7 +49,7 @@ class Ball(TracedArray):
         except AttributeError:
             self._carried = radius = self.radius
             self._unknown = None
-        if self.value.dtype.kind == "f":
+        if self.value.dtype.kind == "f" and not sizes.within(self.value, radius, self.fmt.max):
             size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
             if np.count_nonzero(size <= self.fmt.max) < size.size:
                 beyond = (size > self.fmt.max) & np.isfinite(self.value)
@@ -78,7 +80,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:
         radius = _without_promise(op, y, radius, xs, balls, params)
-    return Ball(y, radius, fmt)
+    return Ball(y, sizes.radius(radius), fmt)
 
 
 _rounded = [0]
@@ -166,7 +168,27 @@ def lift(x: Any, fmt: Format) -> Ball:
         x.__class__ in _NUMBERS and x != 0 and fmt.name in DTYPES
     ):  # of zeros there are two, and they are equal
         return _number(x, fmt.name)
+    if type(x) is np.ndarray and x.dtype.kind == "f" and _LARGE[0] <= x.size <= _LARGE[1]:
+        return _known(x, fmt)
     return _constant(x, fmt)
+
+
+_LARGE = (64, 2**20)  # elements of a constant from which, and up to which, to remember it pays
+_MANY = 64  # constants
+_KNOWN: dict[tuple[int, str, float], tuple[weakref.ref[Any], bytes, Ball]] = {}
+
+
+def _known(x: Array, fmt: Format) -> Ball:
+    """A constant array, lifted once for as long as it lives and has the same content: each use of it meets it again."""
+    key, content = (id(x), fmt.name, fmt.u_acc), x.tobytes()
+    found = _KNOWN.get(key)
+    if found is not None and found[0]() is x and found[1] == content:
+        return found[2]
+    ball = _constant(x, fmt)
+    if len(_KNOWN) >= _MANY:
+        _KNOWN.pop(next(iter(_KNOWN)), None)
+    _KNOWN[key] = weakref.ref(x, lambda _: _KNOWN.pop(key, None)), content, ball
+    return ball
 
 
 _NUMBERS = (float, int)
@@ -182,6 +204,9 @@ def _constant(x: Any, fmt: Format) -> Ball:
     x = np.asarray(x)
     if x.dtype.kind != "f":
         return Ball(x, None, fmt)
+    with quiet():
+        if fmt.name in _CARRIED and (x.dtype == fmt.name or np.array_equal(x.astype(fmt.name), x)):
+            return Ball(x.astype(fmt.wide), None, fmt)  # the usual case: numbers of the format
     x = x.astype(fmt.wide)
     off = ~representable(x, fmt)
     if not np.count_nonzero(off):
@@ -190,8 +215,8 @@ def _constant(x: Any, fmt: Format) -> Ball:
     detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
     radius = np.abs(x - nearest(x, fmt)) + detour
     if x.ndim == 0 and fmt.name == "float64":
-        radius = np.maximum(radius, np.abs(x - _cut_off(x[()])))
-    return Ball(x, np.where(off, radius, 0.0), fmt)
+        return Ball(x, sizes.upwards(np.maximum(radius, np.abs(x - _cut_off(x[()])))), fmt)
+    return Ball(x, sizes.radius(np.where(off, radius, 0.0)), fmt)
 
 
 @functools.lru_cache(maxsize=256)
