@@ -8,6 +8,7 @@ means exact. Standard model of floating point: Higham, Accuracy and Stability of
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -165,7 +166,9 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
             safe = room if usual else np.where(sure, room, 1.0)
             carried = zero(e1) / safe + (0.0 if e2 is None else sizes.size(y, y) * (e2 / safe))
             carried = carried if usual else np.where(sure, carried, np.inf)
-        return _rounded(fmt, y, carried, [_scaling(size2, e2)])  # by 0 the quotient is endless, and so is its radius
+        return _rounded(
+            fmt, y, carried, [_scaling(size2, e2)]
+        )  # by 0 the quotient is endless, and so is its radius
 
 
 def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Array:
@@ -190,7 +193,7 @@ def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] |
     """A monotone function of one operand: the images of the ends bound the carried error exactly.
 
     ``name`` looks the function's ULP error up in the table of the format (a number gives it directly). Where the images are dear, in long
-    double, ``spread(x, y, e)`` bounds their distance from y; x and y are magnitudes in float64 (sizes.py).
+    double, ``spread(x, y, e)`` bounds their distance from y (spread.py).
     """
 
     def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -199,16 +202,29 @@ def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] |
         carried: Array = 0.0
         if e is not None:
             with quiet():
-                if spread is not None and sizes.lost(y):
-                    carried = spread(xs[0], y, e)
-                else:
-                    carried = np.maximum(
-                        np.abs(forward(xs[0] + e, **params) - y), np.abs(y - forward(xs[0] - e, **params))
-                    )
-                carried = endless(_number(carried, y), e)
+                images = functools.partial(_images, functools.partial(forward, **params))
+                carried = endless(_number(reached(images, spread, xs[0], y, e), y), e)
         return _widened(fmt, y, carried, ulp)
 
     return rule
+
+
+def _images(forward: Callable[[Array], Array], x: Array, y: Array, e: Array) -> Array:
+    return np.maximum(np.abs(forward(x + e) - y), np.abs(y - forward(x - e)))
+
+
+def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
+    """How far the images of the ends are from y: by ``spread`` in float64 where that is quicker, and gives a number, else by ``images``.
+
+    Both are called with (x, y, e).
+    """
+    if spread is None or not sizes.shorter(y):
+        return images(x, y, e)
+    carried: Array = spread(x, y, e)
+    odd = ~np.isfinite(carried)
+    if np.count_nonzero(odd):
+        carried[odd] = images(x[odd], y[odd], np.broadcast_to(e, x.shape)[odd])
+    return carried
 
 
 def _number(carried: Array, y: Array) -> Array:

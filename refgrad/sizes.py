@@ -15,14 +15,14 @@ import numpy as np
 Array = Any
 LARGE = 256  # elements from which float64 pays
 _LONG = np.dtype(np.longdouble)
-_SHORTER = _LONG != np.float64 and np.finfo(_LONG).nmant > 52  # whether float64 is the shorter one
+_SHORTER = np.finfo(_LONG).nmant > 52  # whether float64 is the shorter one
 _TINY, _MAX = 2.0**-1022, float(np.finfo(np.float64).max)
 _ABOVE = 1 + 2.0**-52
 
 
 def size(x: Array, among: Array) -> Array:
-    """|x|, to within 2^-53 where float64 pays: where ``among`` is large, the array of which x, which broadcasts against it, is an operand."""
-    if x.dtype is not _LONG or not _SHORTER or among.size < LARGE:
+    """|x|, to within 2^-53 where float64 pays: where ``among`` is large, an array that x has the shape of or broadcasts to."""
+    if x.dtype is not _LONG or not shorter(among):
         return np.abs(x)
     if x.ndim == 0:
         number = abs(float(x))
@@ -42,9 +42,14 @@ def terms(x: Array) -> Array:
     return near if near.dtype is x.dtype or float(near.max()) * near.size < _MAX else np.abs(x)
 
 
+def shorter(y: Array) -> bool:
+    """Whether the radius of y is formed in float64 though y is in long double."""
+    return _SHORTER and y.dtype is _LONG and y.size >= LARGE
+
+
 def lost(y: Array) -> float:
     """What two products of float64 lose to underflow in the radius of y; 0 where it is formed in the format of y."""
-    return 2.0**-1073 if y.dtype is _LONG and _SHORTER and y.size >= LARGE else 0.0
+    return 2.0**-1073 if shorter(y) else 0.0
 
 
 def radius(e: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, sizes, spread
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -26,17 +26,26 @@ def _sigmoid(x: Array) -> Array:
     return np.where(np.signbit(x), z, 1) / (1 + z)
 
 
+def _carried(y: Array, q: Array, x: Array, e: Array) -> Array:
+    """How far sigmoid may go from y = 1 - q within the radius e of x."""
+    if e is None:
+        return 0.0
+    return bounds.reached(_images, lambda x, y, e: spread.sigmoid(y, q, e), x, y, e)
+
+
+def _images(x: Array, y: Array, e: Array) -> Array:
+    return np.maximum(np.abs(_sigmoid(x + e) - y), np.abs(y - _sigmoid(x - e)))
+
+
 def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
     """1/(1 + z) with z = exp(-x), step by step.
 
     The error of z counts with the share q = 1 - y. The sum and the quotient round by u each, but by no more than z itself:
     a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
     """
-    q = forward(-xs[0])
-    carried: Array = 0.0
-    if es[0] is not None:
-        carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
-    size = y + carried
+    q = sizes.size(forward(-xs[0]), y)
+    carried = _carried(y, q, xs[0], es[0])
+    size = sizes.size(y, y) + carried
     steps = 2 * np.minimum(fmt.u, 2 * (q + carried)) + 2 * fmt.ulp("exp") * fmt.u * np.minimum(
         q + carried, 1.0
     )
@@ -81,13 +90,14 @@ def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     then rounds the difference and the product, the second rounds 1 + z (twice over), the square and the quotient. |y''| <= 1/8.
     """
     x, e = xs[0], bounds.zero(es[0])
-    s, lean = _sigmoid(x), np.minimum(np.abs(_sigmoid(-x) - _sigmoid(x)) + e / 2, 1.0)
+    s, q = _sigmoid(x), _sigmoid(-x)
+    lean = np.minimum(sizes.size(q - s, y) + e / 2, 1.0)
     carried: Array = 0.0
     d = _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params)
     if es[0] is not None:
-        carried = bounds.endless(np.minimum(y * lean * e + e * e / 16, 0.25), e)
-        d = d - np.maximum(np.abs(_sigmoid(x + e) - s), np.abs(s - _sigmoid(x - e)))
-    size = y + carried
+        carried = bounds.endless(np.minimum(sizes.size(y, y) * lean * e + e * e / 16, 0.25), e)
+        d = d - _carried(s, q, x, e)
+    size = sizes.size(y, y) + carried
     product = d * (lean + d) + 2 * fmt.u * (size + d)
     quotient = (2 * fmt.ulp("exp") * lean + 4) * fmt.u * size
     return carried + np.maximum(product, quotient) + 4 * fmt.eta
@@ -119,11 +129,9 @@ def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
     The first rounds the sum and the quotient, at any x (the factor before it may be multiplied first); the second rounds p
     twice, and itself, which is 2q/y + 1 roundings of y. Where z overflows (y below 1/max) kernels return 0.
     """
-    q = forward(-xs[0])
-    carried: Array = 0.0
-    if es[0] is not None:
-        carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
-    size = y + carried
+    q = sizes.size(forward(-xs[0]), y)
+    carried = _carried(y, q, xs[0], es[0])
+    size = sizes.size(y, y) + carried
     roundings = 2 + np.clip(2 * (q + carried) / np.where(size > 0, size, 1.0) - 1, 0.0, 1.0)
     steps = roundings + 2 * fmt.ulp("exp") * np.minimum(q + carried, 1.0)
     return carried + steps * fmt.u * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, sizes, splitting, spread
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.op import register
 
@@ -89,16 +89,31 @@ def _base_slope(x1: Any, x2: Any) -> Any:
 
 def _power_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
     """pow on a box: monotone in each operand for a positive base; even powers of a box that holds 0 dip to 0."""
+    # Kernels multiply out small integer exponents: one rounding a factor.
+    whole = _small(xs[1])
+    if whole and es[1] is None and sizes.shorter(y):
+        step = bounds.monotone("power", lambda x, y, e: spread.power(x, whole, e))
+        radius = step(fmt, forward, y, (xs[0],), es, params)
+        return radius + whole * fmt.u * sizes.size(y, y)
     radius = bounds.corners("power")(fmt, forward, y, xs, es, params)
     if es[0] is not None:
         radius = np.where((np.abs(xs[0]) <= es[0]) & (xs[1] > 0), np.maximum(radius, np.abs(y)), radius)
-    # Kernels multiply out small integer exponents: one rounding a factor.
     factors = np.where((xs[1] == np.rint(xs[1])) & (np.abs(xs[1]) <= 4), np.abs(xs[1]), 0.0)
     return radius + factors * fmt.u * np.abs(y)
 
 
 def _power(x1: Any, x2: Any) -> Any:
-    return x1**x2  # the operator: NumPy squares for exponent 2 instead of calling pow
+    """x1 ** x2: the operator, by which NumPy squares for exponent 2; in long double, whose pow is dear, small exponents are multiplied out.
+
+    Two roundings, as pow itself has, and far below those that the bound of the power is for.
+    """
+    whole = _small(x2) if np.ndim(x1) and splitting.long(x1) else 0
+    return x1 * x1 * x1 if whole == 3 else x1 * x1 if whole == 2 else +x1 if whole == 1 else x1**x2
+
+
+def _small(exponent: Any) -> int:
+    """An exponent that is one of the numbers 1, 2, 3; else 0."""
+    return int(exponent) if np.ndim(exponent) == 0 and exponent in (1, 2, 3) else 0
 
 
 power = register(
@@ -139,7 +154,7 @@ sqrt = register(
     "sqrt", np.sqrt,
     jvp=lambda x_dot, y: x_dot / (2 * y),
     vjp=lambda y_bar, y: y_bar / (2 * y),
-    rounding=bounds.monotone("sqrt"),
+    rounding=bounds.monotone("sqrt", spread.sqrt),
     torch=lambda torch, x: torch.sqrt(x),
     numpy=(np.sqrt,),
     domain=POSITIVE,

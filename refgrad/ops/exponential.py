@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, spread
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -27,7 +27,7 @@ exp = register(
     "exp", np.exp,
     jvp=lambda x_dot, y: x_dot * y,
     vjp=lambda y_bar, y: y_bar * y,
-    rounding=bounds.monotone("exp"),
+    rounding=bounds.monotone("exp", spread.exp),
     torch=lambda torch, x: torch.exp(x),
     numpy=(np.exp,),
     special=(
@@ -60,7 +60,7 @@ log = register(
     "log", np.log,
     jvp=lambda x_dot, x: x_dot / x,
     vjp=lambda y_bar, x: y_bar / x,
-    rounding=bounds.monotone("log"),
+    rounding=bounds.monotone("log", spread.log),
     torch=lambda torch, x: torch.log(x),
     numpy=(np.log,),
     domain=POSITIVE,
@@ -100,7 +100,7 @@ log1p = register(
     "log1p", np.log1p,
     jvp=lambda x_dot, x: x_dot / (1 + x),
     vjp=lambda y_bar, x: y_bar / (1 + x),
-    rounding=bounds.monotone("log1p"),
+    rounding=bounds.monotone("log1p", spread.log1p),
     torch=lambda torch, x: torch.log1p(x),
     numpy=(np.log1p,),
     domain=Domain((Interval(low=-1.0),)),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad import bounds, spread
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.op import register
 
@@ -33,7 +33,7 @@ tanh = register(
     "tanh", np.tanh,
     jvp=lambda x_dot, y: x_dot * (1 - y * y),
     vjp=lambda y_bar, y: y_bar * (1 - y * y),
-    rounding=bounds.monotone("tanh"),
+    rounding=bounds.monotone("tanh", spread.tanh),
     torch=lambda torch, x: torch.tanh(x),
     numpy=(np.tanh,),
     special=(
