@@ -17,12 +17,12 @@ Array = Any
 
 
 def exp(_x: Array, y: Array, e: Array) -> Array:
-    """Up: exp(x + e) - exp(x) = y (exp(e) - 1); the step down is shorter."""
+    """The step up is y (exp(e) - 1); the step down is shorter."""
     return sizes.size(y, y) * np.expm1(e)
 
 
 def log(x: Array, _y: Array, e: Array) -> Array:
-    """Down: log(x) - log(x - e) = log(1 + e/(x - e)); the step up is shorter."""
+    """The step down is the logarithm of x/(x - e) = 1 + e/(x - e); the step up is shorter."""
     room = _less(sizes.size(x, x), e)
     return np.where(room > 0, np.log1p(e / room), np.inf)
 
@@ -33,7 +33,7 @@ def log1p(x: Array, y: Array, e: Array) -> Array:
 
 
 def sqrt(x: Array, y: Array, e: Array) -> Array:
-    """Down: sqrt(x) - sqrt(x - e) = e/(sqrt(x) + sqrt(x - e)); the step up is shorter."""
+    """The step down is e over the sum of both roots; the step up is shorter."""
     return e / (sizes.size(y, y) + np.sqrt(_less(sizes.size(x, x), e)))
 
 
