@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from refgrad import sizes
+from refgrad.blocks import in_blocks
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
+from refgrad.ops import ELEMENTWISE
 from refgrad.quiet import quiet
 from refgrad.trace import TracedArray
 
@@ -70,17 +72,25 @@ class Ball(TracedArray):
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
     balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
     xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
+    formed = functools.partial(_formed, op, params, fmt)
+    es = tuple([b.carried() for b in balls])
     with quiet():
-        y = op.forward(*xs, **params)
-        radius = op.rounding(fmt, op.forward, y, xs, tuple([b.carried() for b in balls]), params)
-    if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
-        y, radius = radius
+        y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
     _count(radius)
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:
         radius = _without_promise(op, y, radius, xs, balls, params)
-    return Ball(y, sizes.radius(radius), fmt)
+    return Ball(y, radius, fmt)
+
+
+def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array]:
+    """Value and radius."""
+    y = op.forward(*xs, **params)
+    radius = op.rounding(fmt, op.forward, y, xs, es, params)
+    if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
+        y, radius = radius
+    return y, sizes.radius(radius)
 
 
 _rounded = [0]

@@ -18,7 +18,7 @@ ABOUT_400 = 420  # lines
 # From the ground up. A module imports from lower floors, and from its own room (the modules of one package).
 FLOORS = (
     {"errors", "quiet", "console"},
-    {"formats", "sizes", "splitting"},
+    {"blocks", "formats", "sizes", "splitting"},
     {"spread"},
     {"bounds", "domain", "formula", "numeric", "tree", "encode"},
     {"op"},
