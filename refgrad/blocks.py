@@ -12,6 +12,15 @@ Array = Any
 BLOCK = 2**14  # elements at a time
 
 
+class _Count:
+    """``rounded``: how many operations on Balls were not exact so far, each once, however many blocks it took."""
+
+    rounded = 0
+
+
+COUNT = _Count()
+
+
 def slices(shape: tuple[int, ...]) -> Iterator[slice] | None:
     """The rows of each block of an array of this shape; None where one block is enough."""
     size = math.prod(shape)
@@ -23,7 +32,7 @@ def slices(shape: tuple[int, ...]) -> Iterator[slice] | None:
 
 def rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
     """What of x belongs to rows ``here`` of arrays of this shape: these rows, or all of x where it broadcasts or is no array."""
-    own = getattr(x, "shape", ())
+    own: tuple[int, ...] = getattr(x, "shape", ())
     return x[here] if len(own) == len(shape) and own[0] == shape[0] else x
 
 

@@ -11,19 +11,23 @@ of its operands, their rules, and exactly the arrays those rules ask for by name
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from refgrad.blocks import COUNT, rows, slices
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
-from refgrad.ops import arithmetic
+from refgrad.ops import ELEMENTWISE, arithmetic, indexing
 from refgrad.points import met
 from refgrad.trace import TracedArray
 
 Array = Any
 # Operand's place on the tape, its rule, what the rule needs, the operand's shape and dtype, its position among the operands.
 Edge = tuple[int, Rule, tuple[Any, ...], tuple[int, ...], Any, int]
+
+
+Seeds = list[tuple[int, Any]]  # places of outputs, each with its cotangent
 
 
 class Tape(list[Any]):
@@ -167,8 +171,87 @@ def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[
     return pull_back_from(tape, [(output, y_bar)], inputs)
 
 
-def pull_back_from(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> list[Any]:
+def pull_back_from(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     """As pull_back, for cotangents of several outputs at once: pairs of an output's place and its cotangent."""
+    if seeds and all(isinstance(y_bar, TracedArray) and y_bar.level == 0 for _, y_bar in seeds):
+        shapes = {y_bar.shape for _, y_bar in seeds}
+        blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None
+        if blocks is not None:
+            part = _elementwise_part(tape, {place for place, _ in seeds}, seeds[0][1].shape)
+            if part is not None:
+                return _pull_back_in_blocks(part, seeds, inputs, blocks)
+    return _pull_back_from(tape, seeds, inputs)
+
+
+def _elementwise_part(tape: Tape, places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
+    """The entries that lead to the places, None in place of others; no list where one of them is not elementwise on this shape.
+
+    So it is where arrays of the shape, and what broadcasts to it without being differentiated, are all that the entries hold.
+    """
+    some: list[Any] = [None] * (max(places) + 1)
+    wanted = set(places)
+    for k in range(max(places), -1, -1):
+        entry = tape[k]
+        if k not in wanted or entry is None:
+            continue
+        if type(entry) is Entry:
+            if entry.op not in ELEMENTWISE or any(edge[3] != shape for edge in entry.edges):
+                return None
+            wanted.update(edge[0] for edge in entry.edges)
+        else:
+            wanted.update(entry[::3])
+        if any(getattr(x, "level", 0) > 0 for x in _saved(entry)):  # blocks would be differentiated once more
+            return None
+        some[k] = entry
+    return some
+
+
+def _saved(entry: Any) -> Iterator[Any]:
+    """What an entry holds for its rules."""
+    if type(entry) is Entry:
+        return (x for edge in entry.edges for x in edge[2])
+    return (x for saved in entry[2::3] for x in saved)
+
+
+def _pull_back_in_blocks(
+    part: list[Any], seeds: Seeds, inputs: list[int], blocks: Iterator[slice]
+) -> list[Any]:
+    """As pull_back_from, some rows at a time: what lies between the output and the inputs takes no memory then."""
+    shape, before, once = seeds[0][1].shape, COUNT.rounded, 0
+    found: list[list[Any]] = []
+    for here in blocks:
+        own = [(place, _rows(y_bar, here, shape)) for place, y_bar in seeds]
+        entries = [_entry_rows(e, here, shape, own[0][1].shape) for e in part]
+        start = COUNT.rounded
+        found.append(_pull_back_from(entries, own, inputs))
+        once = once or COUNT.rounded - start
+    COUNT.rounded = before + once
+    return [None if bars[0] is None else np.concatenate(bars) for bars in zip(*found, strict=True)]
+
+
+def _entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
+    """An entry of the tape with the rows ``here`` of what it holds, which have the shape ``own``."""
+    if entry is None:
+        return None
+    if type(entry) is Entry:
+        edges = [
+            (i, rule, tuple([_rows(x, here, shape) for x in saved]), own, dtype, position)
+            for i, rule, saved, _, dtype, position in entry.edges
+        ]
+        return Entry(entry.op, edges)
+    return tuple(
+        [tuple([_rows(x, here, shape) for x in item]) if k % 3 == 2 else item for k, item in enumerate(entry)]
+    )
+
+
+def _rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
+    """The rows of x, by the op: in-place operators on a view of a user's own are another matter."""
+    if isinstance(x, TracedArray) and x.shape == shape:
+        return apply(indexing.getitem, (x,), {"key": (here,)})
+    return rows(x, here, shape)
+
+
+def _pull_back_from(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
     last = max([place for place, _ in seeds], default=-1)
     bars: list[Any] = [None] * (last + 1)
     for place, y_bar in seeds:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import sizes
-from refgrad.blocks import in_blocks
+from refgrad.blocks import COUNT, in_blocks
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
 from refgrad.ops import ELEMENTWISE
@@ -76,7 +76,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     es = tuple([b.carried() for b in balls])
     with quiet():
         y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
-    _count(radius)
+    COUNT.rounded += radius is not None
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:
@@ -93,16 +93,9 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
     return y, sizes.radius(radius)
 
 
-_rounded = [0]
-
-
-def _count(radius: Array) -> None:
-    _rounded[0] += radius is not None
-
-
 def rounded_operations() -> int:
     """How many operations on Balls were not exact so far: the difference of two calls counts those of a program in between."""
-    return _rounded[0]
+    return COUNT.rounded
 
 
 def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
