@@ -225,8 +225,9 @@ def _pull_back_in_blocks(
         start = COUNT.rounded
         found.append(_pull_back_from(entries, own, inputs))
         once = once or COUNT.rounded - start
-    COUNT.rounded = before + once
-    return [None if bars[0] is None else np.concatenate(bars) for bars in zip(*found, strict=True)]
+    whole = [None if bars[0] is None else np.concatenate(bars) for bars in zip(*found, strict=True)]
+    COUNT.rounded = before + once  # cutting and joining are no operations of the program
+    return whole
 
 
 def _entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
