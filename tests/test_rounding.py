@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from refgrad import grad, hvp, jvp, nn, vjp
+from refgrad import grad, hvp, jvp, nn, rounding, vjp
 from refgrad.bounds import FORMATS, reference_slack
 from refgrad.rounding import Ball, exact, lift, nearest, parts, remembering, representable
 
@@ -53,6 +53,44 @@ def test_a_constant_may_be_written_with_17_digits_and_cut_off() -> None:
         assert abs(float(x) - x) < abs(written - x) == radius < wide.u * abs(x)
     x = np.log(np.longdouble(2))  # far enough from the middle that both ways lead to the same number
     assert parts(lift(x, wide))[1] == abs(float(x) - x)
+
+
+def test_a_constant_array_is_lifted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lifted: list[Any] = []
+    constant = rounding._constant
+    monkeypatch.setattr(rounding, "_constant", lambda x, fmt: lifted.append(x) or constant(x, fmt))
+    c = np.linspace(0.1, 0.9, 100)
+    x = exact(np.ones(100, np.float32), FMT)
+    _, pullback = vjp(lambda x: x * c + c, x)
+    for _ in range(3):
+        pullback(exact(np.ones(100, np.float32), FMT))
+    assert len(lifted) == 1
+    assert lift(c, FMT) is not lift(c, FORMATS["bfloat16"])
+    assert len(lifted) == 2
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.1, 0.7), (0.0, -0.0), (np.nan, 0.1), (0.5, np.nan)])
+def test_a_constant_array_that_was_changed_in_place_is_lifted_anew(before: float, after: float) -> None:
+    c = np.full(100, 0.1)
+    c[50] = before
+    first = lift(c, FMT)
+    c[50] = after
+    second = lift(c, FMT)
+    assert np.array_equal(first.value[50], before, equal_nan=True)
+    assert np.array_equal(second.value[50], after, equal_nan=True)
+    assert np.signbit(second.value[50]) == np.signbit(after)
+    assert lift(c, FMT) is second
+
+
+def test_constant_arrays_are_not_kept_alive() -> None:
+    before = len(rounding._KNOWN)
+    for k in range(3):
+        lift(np.linspace(0.1, 0.9, 100 + k), FMT)
+    assert len(rounding._KNOWN) <= before
+    kept = [np.linspace(0.1, 0.9, 100 + k) for k in range(2 * rounding._MANY)]
+    for c in kept:
+        lift(c, FMT)
+    assert len(rounding._KNOWN) <= rounding._MANY
 
 
 def test_a_constant_may_reach_a_half_format_by_way_of_float32() -> None:
