@@ -6,8 +6,9 @@ little as that, value and gradient for one cotangent; what every further questio
 
 from __future__ import annotations
 
-from benchmarks.pairs import THREADS, interleaved, show  # isort: skip  first, for it sets one thread before NumPy is loaded
+from benchmarks.pairs import THREADS, interleaved as in_turn, show  # isort: skip  first, for it sets one thread before NumPy is loaded
 
+import functools
 import inspect
 import os
 import subprocess
@@ -23,6 +24,7 @@ from refgrad.torch import gradcheck
 
 Array = Any
 Case = tuple[Callable[..., Any], Callable[..., Any], tuple[torch.Tensor, ...]]
+interleaved = functools.partial(in_turn, clock=time.process_time)
 _PEAK = "import sys; from benchmarks.gradcheck import peak; peak(int(sys.argv[1]), sys.argv[2])"
 
 
@@ -136,9 +138,9 @@ def slow_mode(n: int = 10_000) -> None:
         ("torch, slow mode", lambda: torch.autograd.gradcheck(fn, inputs)),
         ("refgrad", checked(case)),
     ):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = time.process_time() - start
     print(
         f"\ntanh, n = {n}, once: torch's slow mode {seconds['torch, slow mode']:.1f} s, refgrad with all questions "
         f"{seconds['refgrad']:.2f} s"
@@ -200,7 +202,7 @@ def main(rounds: int = 20) -> None:
     """Print everything."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    print("\ngradcheck, float64, one thread: times and ratios")
+    print("\ngradcheck, float64, one thread: processor time and ratios")
     same_questions(rounds)
     further_questions(rounds)
     products()

@@ -10,13 +10,19 @@ Every row of A and column of B is scaled by a power of two, so that its entries 
 
 (each is what is left, rounded to nearest), and those of B likewise. In units of the last place an entry of A_p B_q is a sum of k
 integers of at most 4^w. All A_p B_q with p + q = g + 1 have the same unit, and their sum G_g has at most P k terms: w is chosen so that
-P k 4^w <= 2^53, and ``dgemm`` gives G_g without a rounding, whatever its order. The result is G_1 + (G_2 + ... + G_P) in long double.
+P k 4^w <= 2^53, and ``dgemm`` gives G_g without a rounding, whatever its order.
 
-Error. What is left out (p + q > P + 1, and R) comes to at most (P + 1) k 2^-P(w+1) (1 + 2^-w). A sum of leading slices of a is at most
-2|a|, and the sizes of all slices add up to at most 3.1|a|; so each partial sum that is rounded is at most 7.2 |A||B|, and the roundings
-cost at most 2^-64 (1 + 7.2 (P - 1)) |A||B|. ``_slices`` takes a P for which the first part is at most 1.01 k 2^-65 |A||B| in every element
-that is not a sum of zeros. With P <= 6 and k >= 32 the error is then at most 2k 2^-64 |A||B|: twice what a product in long double is
-granted, half of what bounds.reference_slack provides. Where no such P is found, the product is computed in long double.
+Slices. The result is G_1 + (G_2 + ... + G_P) in long double. What is left out (p + q > P + 1, and R) comes to at most
+(P + 1) k 2^-P(w+1) (1 + 2^-w). A sum of leading slices of a is at most 2|a|, and the sizes of all slices add up to at most 3.1|a|; so
+each partial sum that is rounded is at most 7.2 |A||B|, and the roundings cost at most 2^-64 (1 + 7.2 (P - 1)) |A||B|. ``_slices`` takes a P
+for which the first part is at most 1.01 k 2^-65 |A||B| in every element that is not a sum of zeros. With P <= 6 and k >= 32 the error
+is then at most 2k 2^-64 |A||B|: twice what a product in long double is granted, half of what bounds.reference_slack provides.
+
+Two parts. Mostly less will do: A_1 B_1 without an error, and A_1 (B - B_1) + (A - A_1) B by ``dgemm`` from operands that are rounded to
+float64. The entries of A - A_1 are at most 2^-(w+1), so all roundings together cost at most (k + 4) 2^-53 2^-(w+1) (1 + 2^-10) times the sum
+of |A_1| over a row and |B| over a column. Where this is at most k 2^-65 |A||B|, the error is at most 2k 2^-64 |A||B| again.
+
+Where neither will do, the product is computed in long double.
 """
 
 from __future__ import annotations
@@ -104,14 +110,34 @@ def _product(a: Array, b: Array) -> Array | None:
         left, right = _scaled(a, -1), _scaled(b, -2)
         if left is None or right is None:
             return None
-        plan = _slices(np.matmul(np.abs(left[1]), np.abs(right[1])), a.shape[-1])
-        if plan is None:
-            return None
-        count, width = plan
-        total = _sum_of_products(_split(*left[:2], count, width), _split(*right[:2], count, width), count)
+        size = np.matmul(np.abs(left[1]), np.abs(right[1]))
+        total = _two_parts(left, right, size)
+        if total is None:
+            plan = _slices(size, a.shape[-1])
+            if plan is None:
+                return None
+            count, width = plan
+            total = _sum_of_products(
+                _split(*left[:2], count, width), _split(*right[:2], count, width), count
+            )
         total *= left[2]
         total *= right[2]
         return total
+
+
+def _two_parts(left: Any, right: Any, size: Array) -> Array | None:
+    """A_1 B_1 + (A_1 (B - B_1) + (A - A_1) B); None where that is not near enough. ``size`` is |A||B|."""
+    (x, near_x, _), (y, near_y, _) = left, right
+    terms = x.shape[-1]
+    width = _width(1, terms)
+    (a,), (b,) = _split(x, near_x, 1, width), _split(y, near_y, 1, width)
+    sums = np.sum(np.abs(a), axis=-1, keepdims=True) + np.sum(np.abs(near_y), axis=-2, keepdims=True)
+    sums *= 2.0 ** (_WIDE - _BITS + 2 - (width + 1))  # twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2
+    if np.any((size < sums) & (size > 0)):
+        return None
+    rest = np.matmul(a, (y - b).astype(np.float64))
+    rest += np.matmul((x - a).astype(np.float64), near_y)
+    return rest + np.matmul(a, b).astype(np.longdouble)
 
 
 def _scaled(x: Array, axis: int) -> tuple[Array, Array, Array] | None:

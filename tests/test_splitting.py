@@ -99,6 +99,28 @@ def test_slices_are_exact_and_their_products_too() -> None:
             assert Fraction(*(s @ t)[3, 4].as_integer_ratio()) == exact(s, t, 3, 4)[0]
 
 
+@pytest.mark.parametrize(
+    ("case", "two", "sliced"),
+    [("normal", True, False), ("one tiny element", False, True), ("huge range inside rows", False, False)],
+)
+def test_less_is_computed_where_it_will_do(
+    case: str, two: bool, sliced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[str] = []
+    for name in ("_two_parts", "_slices"):
+        way = getattr(splitting, name)
+
+        def watched(*args: Any, way: Any = way, name: str = name) -> Any:
+            found = way(*args)
+            if found is not None:
+                ways.append(name)
+            return found
+
+        monkeypatch.setattr(splitting, name, watched)
+    splitting.matmul(*CASES[case](np.random.default_rng(1)))
+    assert ("_two_parts" in ways, "_slices" in ways) == (two, sliced)
+
+
 def test_small_products_and_narrow_formats_are_numpys_own() -> None:
     rng = np.random.default_rng(3)
     a, b = full(rng, (33, 31)), full(rng, (31, 34))
