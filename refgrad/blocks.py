@@ -42,7 +42,8 @@ def in_blocks(
     es: tuple[Array, ...],
 ) -> tuple[Array, Array]:
     """``compute(xs, es)``, a value and a radius (or None), for a computation that is elementwise and broadcasts its operands."""
-    shape = np.broadcast_shapes(*[np.shape(x) for x in xs])
+    shapes = {x.shape for x in xs if x.shape}
+    shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
     blocks = slices(shape)
     if blocks is None:
         return compute(xs, es)

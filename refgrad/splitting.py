@@ -117,9 +117,7 @@ def _product(a: Array, b: Array) -> Array | None:
             if plan is None:
                 return None
             count, width = plan
-            total = _sum_of_products(
-                _split(*left[:2], count, width), _split(*right[:2], count, width), count
-            )
+            total = _sum_of_products(_split(*left[:2], count, width), _split(*right[:2], count, width), count)
         total *= left[2]
         total *= right[2]
         return total
@@ -132,7 +130,9 @@ def _two_parts(left: Any, right: Any, size: Array) -> Array | None:
     width = _width(1, terms)
     (a,), (b,) = _split(x, near_x, 1, width), _split(y, near_y, 1, width)
     sums = np.sum(np.abs(a), axis=-1, keepdims=True) + np.sum(np.abs(near_y), axis=-2, keepdims=True)
-    sums *= 2.0 ** (_WIDE - _BITS + 2 - (width + 1))  # twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2
+    sums *= 2.0 ** (
+        _WIDE - _BITS + 2 - (width + 1)
+    )  # twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2
     if np.any((size < sums) & (size > 0)):
         return None
     rest = np.matmul(a, (y - b).astype(np.float64))
