@@ -19,8 +19,8 @@ for which the first part is at most 1.01 k 2^-65 |A||B| in every element that is
 is then at most 2k 2^-64 |A||B|: twice what a product in long double is granted, half of what bounds.reference_slack provides.
 
 Two parts. Mostly less will do: A_1 B_1 without an error, and A_1 (B - B_1) + (A - A_1) B by ``dgemm`` from operands that are rounded to
-float64. The entries of A - A_1 are at most 2^-(w+1), so all roundings together cost at most (k + 4) 2^-53 2^-(w+1) (1 + 2^-10) times the sum
-of |A_1| over a row and |B| over a column. Where this is at most k 2^-65 |A||B|, the error is at most 2k 2^-64 |A||B| again.
+float64. The entries of A - A_1 are at most 2^-(w+1), so all roundings together cost at most (k + 4) 2^-53 2^-(w+1) (1 + 2^-10) times
+the sum of |A_1| over a row and |B| over a column. Where this is at most k 2^-65 |A||B|, the error is at most 2k 2^-64 |A||B| again.
 
 Where neither will do, the product is computed in long double.
 """
