@@ -20,9 +20,10 @@ is then at most 2k 2^-64 |A||B|: twice what a product in long double is granted,
 
 Two parts. Mostly less will do: A_1 B_1 without an error, and A_1 (B - B_1) + (A - A_1) B by ``dgemm`` from operands that are rounded to
 float64. The entries of A - A_1 are at most 2^-(w+1), so all roundings together cost at most (k + 4) 2^-53 2^-(w+1) (1 + 2^-10) times
-the sum of |A_1| over a row and |B| over a column. Where this is at most k 2^-65 |A||B|, the error is at most 2k 2^-64 |A||B| again.
+the sum of |A_1| over a row and |B| over a column. Where this is at most k 2^-65 |A||B|, the error is at most 2k 2^-64 |A||B| again. A few
+elements where it is not, small ones in a sparse product, are computed in long double.
 
-Where neither will do, the product is computed in long double.
+Where neither will do, the whole product is computed in long double.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _BITS = 53  # of float64
 _WIDE = np.finfo(np.longdouble).nmant + 1  # of long double, whose leading bit is stored on x86
 _MOST = 6  # slices: the roundings of their sums stay below the error that is granted
 _TERMS = 1024  # of one product; longer ones are added up in long double
+_FEW = 32  # one element in so many may take as long as all of them by BLAS
 _WORTH = 32  # rows, terms and columns from which splitting pays
 _SMALLEST = 2.0**-500  # relative to the largest entry; products of smaller ones might underflow
 
@@ -133,11 +135,25 @@ def _two_parts(left: Any, right: Any, size: Array) -> Array | None:
     sums *= 2.0 ** (
         _WIDE - _BITS + 2 - (width + 1)
     )  # twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2
-    if np.any((size < sums) & (size > 0)):
+    poor = (size < sums) & (size > 0)
+    few = np.count_nonzero(poor)
+    if few * _FEW > size.size or (few and size.ndim > 2):
         return None
     rest = np.matmul(a, (y - b).astype(np.float64))
     rest += np.matmul((x - a).astype(np.float64), near_y)
-    return rest + np.matmul(a, b).astype(np.longdouble)
+    total = rest + np.matmul(a, b).astype(np.longdouble)
+    if few:
+        _by_element(x, y, total, poor)
+    return total
+
+
+def _by_element(x: Array, y: Array, total: Array, where: Array) -> None:
+    """Enter single elements of the product, computed in long double."""
+    rows, columns = np.nonzero(where)
+    turned = y.T
+    for start in range(0, len(rows), _TERMS):
+        i, j = rows[start : start + _TERMS], columns[start : start + _TERMS]
+        total[i, j] = np.einsum("nk,nk->n", x[i], turned[j])
 
 
 def _scaled(x: Array, axis: int) -> tuple[Array, Array, Array] | None:

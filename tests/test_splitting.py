@@ -101,7 +101,12 @@ def test_slices_are_exact_and_their_products_too() -> None:
 
 @pytest.mark.parametrize(
     ("case", "two", "sliced"),
-    [("normal", True, False), ("one tiny element", False, True), ("huge range inside rows", False, False)],
+    [
+        ("normal", True, False),
+        ("one tiny element", True, False),
+        ("range inside rows", False, True),
+        ("huge range inside rows", False, False),
+    ],
 )
 def test_less_is_computed_where_it_will_do(
     case: str, two: bool, sliced: bool, monkeypatch: pytest.MonkeyPatch
