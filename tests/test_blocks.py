@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import nn, vjp
+from refgrad import nn, reverse, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds import FORMATS
 from refgrad.op import Op
@@ -126,7 +126,16 @@ def test_a_gradient_that_is_summed_is_not_taken_in_blocks() -> None:
     assert np.allclose(parts(w_bar)[0], (wide * x).sum(axis=1, keepdims=True), rtol=1e-12, atol=0)
 
 
-def test_a_gradient_of_a_gradient_is_not_taken_in_blocks() -> None:
+def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_blocks, parts_seen = reverse._pull_back_in_blocks, []
+
+    def watched(part: Any, *args: Any) -> Any:
+        parts_seen.append(part)
+        return in_blocks(part, *args)
+
+    monkeypatch.setattr(reverse, "_pull_back_in_blocks", watched)
     x = np.random.default_rng(3).standard_normal(LENGTH).astype(np.float32)
     ones = exact(np.ones(LENGTH, np.float32), FMT)
 
@@ -136,3 +145,6 @@ def test_a_gradient_of_a_gradient_is_not_taken_in_blocks() -> None:
     _, pullback = vjp(first, exact(x, FMT))
     y = np.tanh(x.astype(float))
     assert np.allclose(parts(pullback(ones)[0])[0], -2 * y * (1 - y * y), rtol=1e-9, atol=1e-12)
+    saved = [x for part in parts_seen for entry in part if entry is not None for x in reverse._saved(entry)]
+    assert saved  # the outer gradient is taken in blocks
+    assert all(getattr(x, "level", 0) == 0 for x in saved)

@@ -86,6 +86,15 @@ def test_a_size_that_float64_cannot_hold_stays_in_long_double() -> None:
     assert sizes.size(x[3:4].reshape(()), x).dtype == np.float64
 
 
+def test_what_products_of_radii_lose_to_underflow_is_in_the_radius() -> None:
+    x = np.full(
+        sizes.LARGE, 2.0**-537, LONG
+    )  # |x| e is 0.4 of the smallest subnormal number, and 0 in float64
+    _, large = parts(ball(x, 0.4 * x) * ball(x, 0.4 * x))
+    _, exact = parts(ball(x[:1], 0.4 * x[:1]) * ball(x[:1], 0.4 * x[:1]))
+    assert np.all(large.astype(LONG) >= exact)
+
+
 def test_a_radius_is_never_rounded_down() -> None:
     e = np.abs(np.random.default_rng(1).standard_normal(sizes.LARGE).astype(LONG)) / 3
     e[5] = 0
