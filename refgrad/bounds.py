@@ -143,13 +143,14 @@ def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) 
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
     e1, e2 = es
     with quiet():
-        size1, size2 = sizes.size(xs[0], y), sizes.size(xs[1], y)
+        size1, size2 = sizes.alike(y, xs, es)
         if e1 is None:
             carried = 0.0 if e2 is None else size1 * e2
         elif e2 is None:
             carried = size2 * e1
         else:
             carried = size2 * e1 + size1 * e2 + e1 * e2
+        carried = sizes.with_lost(carried, y, (size1, e2), (size2, e1))
         return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
 
 
@@ -158,22 +159,22 @@ def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
     e1, e2 = es
     carried: Array = 0.0
     with quiet():
-        size2 = sizes.size(xs[1], y)
+        size2, top = sizes.alike(y, (xs[1], y), es)
         if some(es):
             room = size2 if e2 is None else size2 - e2 - 2.0**-51 * size2  # |x2| is known to 2^-53
             sure = room > 0
             usual = _everywhere(sure)
             safe = room if usual else np.where(sure, room, 1.0)
-            carried = zero(e1) / safe + (0.0 if e2 is None else sizes.size(y, y) * (e2 / safe))
+            carried = zero(e1) / safe + (0.0 if e2 is None else top * (e2 / safe))
+            carried = sizes.with_lost(carried, y, (e1, size2), (top, e2))
             carried = carried if usual else np.where(sure, carried, np.inf)
-        return _rounded(
-            fmt, y, carried, [_scaling(size2, e2)]
-        )  # by 0 the quotient is endless, and so is its radius
+        # By 0 the quotient is endless, and so is its radius.
+        return _rounded(fmt, y, carried, [_scaling(size2, e2)])
 
 
 def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Array:
     """The carried radius and one rounding: no relative part for an exact power of two, none at all for 0 and 1."""
-    rounding, eta = fmt.u * _reach(y, carried), fmt.eta + sizes.lost(y)
+    rounding, eta = fmt.u * _reach(y, carried), fmt.eta
     found = [s for s in scalings if s is not None]
     if not found:
         return carried + rounding + eta
@@ -186,7 +187,7 @@ def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Arra
 
 def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
-    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + (math.ceil(2.0 * ulp) * fmt.eta + sizes.lost(y))
+    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
 
 
 def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:
@@ -220,7 +221,7 @@ def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
     """
     if spread is None or not sizes.shorter(y):
         return images(x, y, e)
-    carried: Array = spread(x, y, e)
+    carried: Array = sizes.with_lost(spread(x, y, e), y, (1.0, e))
     odd = ~np.isfinite(carried)
     if np.count_nonzero(odd):
         carried[odd] = images(x[odd], y[odd], np.broadcast_to(e, x.shape)[odd])

@@ -18,6 +18,7 @@ _LONG = np.dtype(np.longdouble)
 _SHORTER = np.finfo(_LONG).nmant > 52  # whether float64 is the shorter one
 _TINY, _MAX = 2.0**-1022, float(np.finfo(np.float64).max)
 _ABOVE = 1 + 2.0**-52
+_SAFE = 2.0**-1000  # a radius in which half a subnormal number is less than a rounding
 
 
 def size(x: Array, among: Array) -> Array:
@@ -47,9 +48,23 @@ def shorter(y: Array) -> bool:
     return _SHORTER and y.dtype is _LONG and y.size >= LARGE
 
 
-def lost(y: Array) -> float:
-    """What two products of float64 lose to underflow in the radius of y; 0 where it is formed in the format of y."""
-    return 2.0**-1073 if shorter(y) else 0.0
+def alike(among: Array, xs: tuple[Array, ...], es: tuple[Array, ...]) -> list[Array]:
+    """The sizes of several arrays, all of them in float64 or none, as also the radii ``es`` may want."""
+    found = [size(x, among) for x in xs]
+    if any(getattr(z, "dtype", None) is _LONG for z in (*found, *es)):
+        return [np.abs(x) for x in xs]
+    return found
+
+
+def with_lost(carried: Array, y: Array, *products: tuple[Array, Array]) -> Array:
+    """A carried radius of y with what two ``products`` that it was formed from lose to underflow, where they are products of float64."""
+    if not shorter(y) or getattr(carried, "dtype", _LONG) is _LONG or carried.min() >= _SAFE:
+        return carried
+    possible: Array = False
+    for a, b in products:
+        if a is not None and b is not None:
+            possible = possible | ((a > 0) & (b > 0))
+    return carried + np.where((carried < _SAFE) & possible, 2.0**-1073, 0.0)
 
 
 def radius(e: Array) -> Array:
