@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.blocks import COUNT, rows, slices
+from refgrad.blocks import COUNT, slices
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
-from refgrad.ops import ELEMENTWISE, arithmetic, indexing
+from refgrad.ops import arithmetic
 from refgrad.points import met
+from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -79,11 +80,12 @@ class Var(TracedArray):
 class Entry:
     """A general entry: one edge an active operand; the edges of a variadic op share a rule that answers for all of them."""
 
-    __slots__ = ("edges", "op")
+    __slots__ = ("edges", "op", "ordinary")
 
-    def __init__(self, op: Op, edges: list[Edge]) -> None:
+    def __init__(self, op: Op, edges: list[Edge], ordinary: bool = True) -> None:
         self.op = op
         self.edges = edges
+        self.ordinary = ordinary  # whether the rules are those of the op as they stand
 
     def pull(self, y_bar: Array, bars: list[Any]) -> None:
         """Send the cotangent of the result to the operands."""
@@ -126,7 +128,7 @@ def record(
             (i, exceptional.pulled(rule, position), saved, shape, dtype, position)
             for i, rule, saved, shape, dtype, position in edges
         ]
-    tape.append(Entry(op, edges))
+    tape.append(Entry(op, edges, exceptional is None))
     return Var(y, tape, len(tape) - 1)
 
 
@@ -177,40 +179,10 @@ def pull_back_from(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
         shapes = {y_bar.shape for _, y_bar in seeds}
         blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None
         if blocks is not None:
-            part = _elementwise_part(tape, {place for place, _ in seeds}, seeds[0][1].shape)
+            part = elementwise_part(tape, {place for place, _ in seeds}, seeds[0][1].shape)
             if part is not None:
                 return _pull_back_in_blocks(part, seeds, inputs, blocks)
     return _pull_back_from(tape, seeds, inputs)
-
-
-def _elementwise_part(tape: Tape, places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
-    """The entries that lead to the places, None in place of others; no list where one of them is not elementwise on this shape.
-
-    So it is where arrays of the shape, and what broadcasts to it without being differentiated, are all that the entries hold.
-    """
-    some: list[Any] = [None] * (max(places) + 1)
-    wanted = set(places)
-    for k in range(max(places), -1, -1):
-        entry = tape[k]
-        if k not in wanted or entry is None:
-            continue
-        if type(entry) is Entry:
-            if entry.op not in ELEMENTWISE or any(edge[3] != shape for edge in entry.edges):
-                return None
-            wanted.update(edge[0] for edge in entry.edges)
-        else:
-            wanted.update(entry[::3])
-        if any(getattr(x, "level", 0) > 0 for x in _saved(entry)):  # blocks would be differentiated once more
-            return None
-        some[k] = entry
-    return some
-
-
-def _saved(entry: Any) -> Iterator[Any]:
-    """What an entry holds for its rules."""
-    if type(entry) is Entry:
-        return (x for edge in entry.edges for x in edge[2])
-    return (x for saved in entry[2::3] for x in saved)
 
 
 def _pull_back_in_blocks(
@@ -220,36 +192,14 @@ def _pull_back_in_blocks(
     shape, before, once = seeds[0][1].shape, COUNT.rounded, 0
     found: list[list[Any]] = []
     for here in blocks:
-        own = [(place, _rows(y_bar, here, shape)) for place, y_bar in seeds]
-        entries = [_entry_rows(e, here, shape, own[0][1].shape) for e in part]
+        own = [(place, ball_rows(y_bar, here, shape)) for place, y_bar in seeds]
+        entries = [entry_rows(e, here, shape, own[0][1].shape) for e in part]
         start = COUNT.rounded
         found.append(_pull_back_from(entries, own, inputs))
         once = once or COUNT.rounded - start
     whole = [None if bars[0] is None else np.concatenate(bars) for bars in zip(*found, strict=True)]
     COUNT.rounded = before + once  # cutting and joining are no operations of the program
     return whole
-
-
-def _entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
-    """An entry of the tape with the rows ``here`` of what it holds, which have the shape ``own``."""
-    if entry is None:
-        return None
-    if type(entry) is Entry:
-        edges = [
-            (i, rule, tuple([_rows(x, here, shape) for x in saved]), own, dtype, position)
-            for i, rule, saved, _, dtype, position in entry.edges
-        ]
-        return Entry(entry.op, edges)
-    return tuple(
-        [tuple([_rows(x, here, shape) for x in item]) if k % 3 == 2 else item for k, item in enumerate(entry)]
-    )
-
-
-def _rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
-    """The rows of x, by the op: in-place operators on a view of a user's own are another matter."""
-    if isinstance(x, TracedArray) and x.shape == shape:
-        return apply(indexing.getitem, (x,), {"key": (here,)})
-    return rows(x, here, shape)
 
 
 def _pull_back_from(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import nn, reverse, vjp
+from refgrad import nn, reverse, tape_rows, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds import FORMATS
 from refgrad.op import Op
@@ -126,6 +126,23 @@ def test_a_gradient_that_is_summed_is_not_taken_in_blocks() -> None:
     assert np.allclose(parts(w_bar)[0], (wide * x).sum(axis=1, keepdims=True), rtol=1e-12, atol=0)
 
 
+def test_a_gradient_at_special_points_is_that_of_small_arrays() -> None:
+    x = np.random.default_rng(4).standard_normal(LENGTH).astype(np.float32)
+    x[[3, LENGTH - 5]] = 0
+    ones = np.ones(LENGTH, np.float32)
+
+    def gradient(here: slice) -> tuple[Array, Array]:
+        _, pullback = vjp(lambda x: nn.relu(x) * 0.3 + np.abs(x), exact(x[here], FMT))
+        return parts(pullback(exact(ones[here], FMT))[0])
+
+    value, radius = gradient(slice(None))
+    assert radius[3] > 1  # the kink of abs
+    for here in (slice(0, 50), slice(LENGTH - 50, LENGTH)):
+        due, bound = gradient(here)
+        assert np.array_equal(value[here], due)
+        assert np.array_equal(radius[here], bound)
+
+
 def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -145,6 +162,6 @@ def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
     _, pullback = vjp(first, exact(x, FMT))
     y = np.tanh(x.astype(float))
     assert np.allclose(parts(pullback(ones)[0])[0], -2 * y * (1 - y * y), rtol=1e-9, atol=1e-12)
-    saved = [x for part in parts_seen for entry in part if entry is not None for x in reverse._saved(entry)]
+    saved = [x for part in parts_seen for entry in part if entry is not None for x in tape_rows.saved(entry)]
     assert saved  # the outer gradient is taken in blocks
     assert all(getattr(x, "level", 0) == 0 for x in saved)

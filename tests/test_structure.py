@@ -27,7 +27,7 @@ FLOORS = (
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
     {"rounding", "arguments"},
-    {"points", "choice"},
+    {"points", "choice", "tape_rows"},
     {"forward", "reverse"},
     {"transforms", "node", "custom"},
     {"graph"},

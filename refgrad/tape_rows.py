@@ -1,0 +1,73 @@
+"""Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked back some rows at a time.
+
+An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from refgrad.blocks import rows
+from refgrad.op import apply
+from refgrad.ops import ELEMENTWISE, indexing
+from refgrad.trace import TracedArray
+
+
+def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
+    """The entries that lead to the places, None in place of others; no list where one of them is not elementwise on this shape.
+
+    So it is where arrays of the shape, and what broadcasts to it without being differentiated, are all that the entries hold.
+    """
+    some: list[Any] = [None] * (max(places) + 1)
+    wanted = set(places)
+    for k in range(max(places), -1, -1):
+        entry = tape[k]
+        if k not in wanted or entry is None:
+            continue
+        if type(entry) is not tuple:
+            if (
+                not entry.ordinary
+                or entry.op not in ELEMENTWISE
+                or any(edge[3] != shape for edge in entry.edges)
+            ):
+                return None
+            wanted.update(edge[0] for edge in entry.edges)
+        else:
+            wanted.update(entry[::3])
+        if any(getattr(x, "level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
+            return None
+        some[k] = entry
+    return some
+
+
+def saved(entry: Any) -> Iterator[Any]:
+    """What an entry holds for its rules."""
+    if type(entry) is not tuple:
+        return (x for edge in entry.edges for x in edge[2])
+    return (x for kept in entry[2::3] for x in kept)
+
+
+def entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
+    """An entry of the tape with the rows ``here`` of what it holds, which have the shape ``own``."""
+    if entry is None:
+        return None
+    if type(entry) is not tuple:
+        edges = [
+            (i, rule, tuple([ball_rows(x, here, shape) for x in kept]), own, dtype, position)
+            for i, rule, kept, _, dtype, position in entry.edges
+        ]
+        return type(entry)(entry.op, edges)
+    return tuple(
+        [
+            tuple([ball_rows(x, here, shape) for x in item]) if k % 3 == 2 else item
+            for k, item in enumerate(entry)
+        ]
+    )
+
+
+def ball_rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
+    """The rows of x, by the op: in-place operators on a view of a user's own are another matter."""
+    if isinstance(x, TracedArray) and x.shape == shape:
+        return apply(indexing.getitem, (x,), {"key": (here,)})
+    return rows(x, here, shape)
