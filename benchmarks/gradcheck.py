@@ -130,21 +130,24 @@ def same_questions(rounds: int) -> None:
             show(f"{name}, n = {n}", interleaved(contestants, rounds=few), "torch, fast mode")
 
 
-def slow_mode(n: int = 10_000) -> None:
-    """torch's slow mode where it takes its time: once."""
+def once() -> None:
+    """What takes its time, a single time: torch's slow mode, and all questions about a product."""
+    n, side = 10_000, 512
     fn, _, inputs = case = cases(n)["tanh"]
-    seconds = {}
+    a, b, g = _normal(side, side), _normal(side, side), torch.randn(side, side, dtype=torch.float64)
+    print("\nonce, in seconds")
     for name, call in (
-        ("torch, slow mode", lambda: torch.autograd.gradcheck(fn, inputs)),
-        ("refgrad", checked(case)),
+        (f"tanh, n = {n}: torch, slow mode", lambda: torch.autograd.gradcheck(fn, inputs)),
+        (f"tanh, n = {n}: refgrad, default", checked(case)),
+        (
+            f"product of {side} x {side}: torch, forward and backward",
+            lambda: torch.autograd.grad(a @ b, (a, b), g),
+        ),
+        (f"product of {side} x {side}: refgrad, default", checked((torch.matmul, np.matmul, (a, b)))),
     ):
         start = time.process_time()
         call()
-        seconds[name] = time.process_time() - start
-    print(
-        f"\ntanh, n = {n}, once: torch's slow mode {seconds['torch, slow mode']:.1f} s, refgrad with all questions "
-        f"{seconds['refgrad']:.2f} s"
-    )
+        print(f"  {name:<52} {time.process_time() - start:9.3f}")
 
 
 def further_questions(rounds: int) -> None:
@@ -174,7 +177,6 @@ def products() -> None:
         contestants = {
             "torch, forward and backward": lambda a=a, b=b, g=g: torch.autograd.grad(a @ b, (a, b), g),
             "refgrad, fewest questions": checked(case, **FEWEST),
-            "refgrad, default": checked(case),
         }
         show(f"product of {n} x {n}", interleaved(contestants, rounds=3), "torch, forward and backward")
 
@@ -207,7 +209,7 @@ def main(rounds: int = 20) -> None:
     further_questions(rounds)
     products()
     memory()
-    slow_mode()
+    once()
 
 
 if __name__ == "__main__":
