@@ -1,6 +1,7 @@
 """Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked back some rows at a time.
 
-An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py).
+An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py); what
+has no such edges (a derivative that the user defined) is not known to be elementwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
             continue
         if type(entry) is not tuple:
             if (
-                not entry.ordinary
+                not getattr(entry, "ordinary", False)
                 or entry.op not in ELEMENTWISE
                 or any(edge[3] != shape for edge in entry.edges)
             ):

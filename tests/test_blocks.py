@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import nn, reverse, tape_rows, vjp
+from refgrad import custom_vjp, nn, reverse, tape_rows, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds import FORMATS
 from refgrad.op import Op
@@ -141,6 +141,19 @@ def test_a_gradient_at_special_points_is_that_of_small_arrays() -> None:
         due, bound = gradient(here)
         assert np.array_equal(value[here], due)
         assert np.array_equal(radius[here], bound)
+
+
+def test_a_derivative_of_a_users_own_is_not_taken_in_blocks() -> None:
+    x = np.random.default_rng(5).standard_normal(LENGTH).astype(np.float32)
+
+    @custom_vjp
+    def reversed_gradient(x: Any) -> Any:
+        return x * 1.0
+
+    reversed_gradient.defvjp(lambda x: (x * 1.0, None), lambda _, y_bar: (-y_bar[::-1],))
+    _, pullback = vjp(lambda x: reversed_gradient(x) * 2.0, exact(x, FMT))
+    value, _ = parts(pullback(exact(x, FMT))[0])
+    assert np.array_equal(value, -2.0 * x[::-1].astype(float))
 
 
 def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
