@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import sizes
 from refgrad.bounds import Format, reference_slack
 from refgrad.quiet import quiet
 from refgrad.rounding import parts
@@ -98,7 +99,11 @@ class _Line:
         self.bound = radius * reference_slack(fmt)
         self.counted: Array = None  # which elements count; None for all
         with quiet():
-            self.size, self.error = np.abs(self.value), np.abs(self.got - self.value)
+            # Large arrays in float64: what that rounds is far below reference_slack (sizes.py).
+            self.size, self.error = (
+                sizes.size(self.value, self.value),
+                sizes.size(self.got - self.value, self.value),
+            )
             if math.isfinite(np.add.reduce(self.error + self.bound)):  # the usual case: numbers everywhere
                 self.wrong = self.error > self.bound
             else:
