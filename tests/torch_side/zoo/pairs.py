@@ -234,3 +234,24 @@ PAIRS: tuple[Pair, ...] = (
     Pair("angle", torch.atan2, lambda a, b: 2 * np.arctan(a / (np.sqrt(a * a + b * b) + b)), uniform(0.1, 1, (64,), (64,))),
     Pair("cosine of half an angle", lambda x: 2 * torch.sin(0.5 * x) ** 2, lambda x: 1 - np.cos(x), normal((64,))),
 )  # fmt: skip
+
+
+class Swish(torch.autograd.Function):
+    """The README's example."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        return y_bar * (s + x * s * (1 - s))
+
+
+SWISH: tuple[Pair, ...] = tuple(
+    Pair(f"the README's Swish, {n} elements", Swish.apply, lambda x: x / (1 + np.exp(-x)), normal((n,)))
+    for n in (64, 1000, 65_536, 100_000)
+)

@@ -46,7 +46,7 @@ class Specimen:
     inputs         draws the inputs; floating-point ones that require a gradient are differentiated
     exposed        the dtypes in which ``wrong`` must be called wrong; elsewhere rounding may hide it
     dtypes         the dtypes in which ``right`` works
-    status         what a check must answer to ``wrong``
+    status         what a check may answer to ``wrong``
     """
 
     name: str
@@ -57,7 +57,7 @@ class Specimen:
     inputs: Inputs
     exposed: tuple[str, ...] = BOTH
     dtypes: tuple[str, ...] = FOUR
-    status: str = "disagree"
+    status: tuple[str, ...] = ("disagree",)
 
     def drawn(self, seed: int = 0) -> tuple[Any, ...]:
         """The inputs of one seed."""

@@ -1,0 +1,36 @@
+"""gradcheck and wrong callables of the kinds that people ship: each wrong one is called so, and its right twin never."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.torch_side.zoo.asking import SPECIMENS, judged  # noqa: E402  after the import that may skip
+from tests.torch_side.zoo.record import FOUR, Kind, Specimen  # noqa: E402
+
+WRONG = [pytest.param(s, d, id=f"{s.name}-{d}") for s in SPECIMENS for d in s.exposed]
+RIGHT = [pytest.param(s, d, id=f"{s.name}-{d}") for s in SPECIMENS for d in s.dtypes]
+
+
+def test_there_are_enough_of_every_kind() -> None:
+    kinds = Counter(s.kind for s in SPECIMENS)
+    assert kinds[Kind.MATHEMATICS] >= 40
+    assert set(kinds) == set(Kind)
+    assert len({s.name for s in SPECIMENS}) == len(SPECIMENS)
+    assert all(set(s.exposed) <= set(s.dtypes) <= set(FOUR) for s in SPECIMENS)
+
+
+@pytest.mark.parametrize(("specimen", "dtype"), WRONG)
+def test_the_wrong_one_is_called_wrong(specimen: Specimen, dtype: str) -> None:
+    report = judged(specimen, "wrong", dtype)
+    assert report.status in specimen.status, report.summary()
+
+
+@pytest.mark.parametrize(("specimen", "dtype"), RIGHT)
+def test_its_right_twin_is_not(specimen: Specimen, dtype: str) -> None:
+    blind = specimen.kind is Kind.BLIND  # there, nothing can be said of one input
+    report = judged(specimen, "right", dtype)
+    assert report.status in ("agree", "imprecise", *(["undecided"] if blind else [])), report.summary()
