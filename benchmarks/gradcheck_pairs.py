@@ -1,6 +1,7 @@
 """Right kernels against references in another formula: python -m benchmarks.gradcheck_pairs.
 
-``--readme`` takes the README's example at 64 to 100,000 elements instead. Prints, for each pair and dtype, how often gradcheck came to each verdict. Exit code 1: one of them was called wrong.
+Prints, for each pair and dtype, how often gradcheck came to each verdict. Exit code 1: one of them was called wrong.
+``--readme`` takes the README's example instead, at 64 to 100,000 elements.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ MARKS = {"agree": "a", "imprecise": "i", "undecided": "u", "disagree": "D", "err
 def judged(pair: Pair, dtype: str, seed: int) -> Report:
     """The report of one pair, whatever it says."""
     return gradcheck(
-        pair.kernel, pair.drawn(seed), reference=pair.reference, dtypes=(dtype,), seed=seed, raise_exception=False
+        pair.kernel,
+        pair.drawn(seed),
+        reference=pair.reference,
+        dtypes=(dtype,),
+        seed=seed,
+        raise_exception=False,
     )
 
 

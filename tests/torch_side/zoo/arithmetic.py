@@ -157,7 +157,7 @@ def unit_floor_forgotten(ctx, g):
 
 
 def unit_reference(x: Array) -> Array:
-    return x / np.maximum(np.sqrt(np.sum(x * x, -1, keepdims=True)), FLOOR)
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), FLOOR)
 
 
 def sinc_slope(x):
@@ -175,6 +175,18 @@ def logistic_slope(x):
 
 def growing_share(x):
     return torch.exp(x) / (1 + torch.exp(x))
+
+
+def modulus(ctx, a, b):
+    y = torch.hypot(a, b)
+    ctx.save_for_backward(a, b, y)
+    return y
+
+
+def modulus_backward(ctx, g):
+    a, b, y = ctx.saved_tensors
+    r = torch.where(y == 0, 0, g / torch.where(y == 0, 1, y))
+    return a * r, b * r
 
 
 def rooted_positive(x):
@@ -253,15 +265,39 @@ TIED_PAIR = fixed([1.0, 2.0, -0.5, 3.0], [1.0, 0.5, -0.5, 4.0])
 
 
 def _tie(name, right, wrong):
-    return Specimen(name, Kind.TIE, function(largest, right), function(largest, wrong), lambda x: np.max(x, -1), TIED, FOUR)
+    return Specimen(
+        name,
+        Kind.TIE,
+        function(largest, right),
+        function(largest, wrong),
+        lambda x: np.max(x, -1),
+        TIED,
+        FOUR,
+    )
 
 
 def _larger(name, wrong):
-    return Specimen(name, Kind.TIE, function(larger, larger_backward), function(larger, wrong), np.maximum, TIED_PAIR, FOUR)
+    return Specimen(
+        name,
+        Kind.TIE,
+        function(larger, larger_backward),
+        function(larger, wrong),
+        np.maximum,
+        TIED_PAIR,
+        FOUR,
+    )
 
 
 def _finite(name, forward, right, wrong, reference, inputs, exposed=BOTH):
-    return Specimen(name, Kind.NOT_FINITE, _elementwise(forward, right), _elementwise(forward, wrong), reference, inputs, exposed)
+    return Specimen(
+        name,
+        Kind.NOT_FINITE,
+        _elementwise(forward, right),
+        _elementwise(forward, wrong),
+        reference,
+        inputs,
+        exposed,
+    )
 
 
 SPECIMENS = (
@@ -288,8 +324,8 @@ SPECIMENS = (
             lambda x: np.logaddexp(0, x), fixed([800.0, -0.5, 1.5])),
     Specimen("branch that is not chosen sends NaN", Kind.NOT_FINITE, rooted_safe, rooted_positive, rooted_reference,
              fixed([-1.0, 2.0, 0.5])),
-    Specimen("modulus of a pair at 0", Kind.NOT_FINITE, torch.hypot, lambda a, b: torch.sqrt(a * a + b * b), np.hypot,
-             fixed([0.0, 3.0], [0.0, 4.0])),
+    Specimen("modulus of a pair at 0", Kind.NOT_FINITE, function(modulus, modulus_backward),
+             lambda a, b: torch.sqrt(a * a + b * b), np.hypot, fixed([0.0, 3.0], [0.0, 4.0])),
     _tie("largest, ties counted each", largest_backward, largest_twice),
     _tie("largest, ties not counted", largest_first, largest_none),
     _tie("largest, shares of another row", largest_backward, largest_shares_of_the_next_row),

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import refgrad.torch as checks
 from refgrad.testing import Report
-from refgrad.torch import gradcheck, gradgradcheck
 
 from . import arithmetic, attention, effects, indexing, layouts, losses, normalisation, sliding, uses
 from .record import Kind, Specimen
@@ -23,7 +23,7 @@ SPECIMENS: tuple[Specimen, ...] = (
 
 def judged(specimen: Specimen, which: str, dtype: str, seed: int = 0) -> Report:
     """What refgrad says of the right or the wrong twin in one dtype."""
-    check: Any = gradgradcheck if specimen.kind is Kind.SECOND else gradcheck
+    check = checks.gradgradcheck if specimen.kind is Kind.SECOND else checks.gradcheck
     return check(
         getattr(specimen, which), specimen.drawn(seed), reference=specimen.reference, dtypes=(dtype,), seed=seed,
         raise_exception=False,
@@ -38,7 +38,9 @@ def in_float64(x: Any) -> Any:
     return wide.requires_grad_(x.requires_grad)
 
 
-def accepted_by_torch(func: Callable[..., Any], inputs: tuple[Any, ...], *, second: bool = False, fast: bool = False) -> bool:
+def accepted_by_torch(
+    func: Callable[..., Any], inputs: tuple[Any, ...], *, second: bool = False, fast: bool = False
+) -> bool:
     """Whether torch.autograd.gradcheck (gradgradcheck) with its defaults accepts ``func``; whatever it raises is a refusal."""
     check = torch.autograd.gradgradcheck if second else torch.autograd.gradcheck
     with warnings.catch_warnings():

@@ -196,7 +196,13 @@ def lstm_backward(ctx, g, new_bar, stale=False):
     t = torch.tanh(new)
     bar = new_bar + g * o * (1 - t * t)
     before = new if stale else c
-    return bar * z * i * (1 - i), bar * before * f * (1 - f), g * t * o * (1 - o), bar * i * (1 - z * z), bar * f
+    return (
+        bar * z * i * (1 - i),
+        bar * before * f * (1 - f),
+        g * t * o * (1 - o),
+        bar * i * (1 - z * z),
+        bar * f,
+    )
 
 
 lstm_new_cell_for_old = functools.partial(lstm_backward, stale=True)
@@ -242,7 +248,14 @@ def _rotary(name, wrong):
 
 
 def _gate(name, forward, right, wrong, reference, count):
-    return Specimen(name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, normal(*[(8,)] * count))
+    return Specimen(
+        name,
+        Kind.MATHEMATICS,
+        function(forward, right),
+        function(forward, wrong),
+        reference,
+        normal(*[(8,)] * count),
+    )
 
 
 SPECIMENS = (

@@ -1,4 +1,4 @@
-"""Effects beside the answer: arguments written to, answers that depend on earlier calls. And wrong tangents, and wrong second derivatives."""
+"""Arguments that are written to, answers that depend on earlier calls, wrong tangents, wrong second derivatives."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ def ratio_jvp_through_bfloat16(ctx, a_dot, b_dot):
 
 
 def positive(g: torch.Generator) -> tuple[Tensor, Tensor]:
-    return torch.randn(3, 4, generator=g).requires_grad_(), (1 + torch.rand(3, 4, generator=g)).requires_grad_()
+    return torch.randn(3, 4, generator=g).requires_grad_(), (
+        1 + torch.rand(3, 4, generator=g)
+    ).requires_grad_()
 
 
 def _forward(name, jvp):

@@ -63,7 +63,6 @@ def segment_mean_sorted(ctx, g):
     return (g / _counts(g.dtype))[SEGMENTS.sort().values]
 
 
-MEMBERS = (F.one_hot(SEGMENTS).T / _counts(torch.float64)).numpy()
 ONES = F.one_hot(SEGMENTS).T.double().numpy()
 
 
@@ -216,7 +215,6 @@ def clip_backward(ctx, g):
 
 
 def clip_passes_everything(ctx, g):
-    x, s = ctx.saved_tensors
     return g, clip_backward(ctx, g)[1]
 
 
@@ -307,14 +305,19 @@ def _twice(backward):
 
 def _of(name, forward, right, wrong, reference, inputs, dtypes=None):
     more = {} if dtypes is None else {"dtypes": dtypes}
-    return Specimen(name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs, **more)
+    return Specimen(
+        name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs, **more
+    )
 
 
 _EMBED = (lambda w: w[ROWS.numpy()], normal((4, 3)))
 _SEGMENT = (segment_mean_reference, normal((6, 3)))
 _DENSE = (lambda x, w: x @ w.T, normal((5, 4), (4, 4)))
 _BIASED = (lambda x, b: np.tanh(x + b), normal((4, 3), (3,)))
-_CLIP = (lambda x, s: np.minimum(np.maximum(x, -s), s), lambda g: (*normal((12,))(g), *uniform(0.5, 1, ())(g)))
+_CLIP = (
+    lambda x, s: np.minimum(np.maximum(x, -s), s),
+    lambda g: (*normal((12,))(g), *uniform(0.5, 1, ())(g)),
+)
 _GELU = (nn.gelu_tanh, normal((16,)))
 
 SPECIMENS = (

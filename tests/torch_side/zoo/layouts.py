@@ -116,7 +116,9 @@ def _input(name, wrong, inputs=TWO):
 
 
 def _cotangent(name, reading, inputs=TWO):
-    return Specimen(name, Kind.COTANGENT_LAYOUT, product(), product(cotangent=reading), product_reference, inputs)
+    return Specimen(
+        name, Kind.COTANGENT_LAYOUT, product(), product(cotangent=reading), product_reference, inputs
+    )
 
 
 SPECIMENS = (

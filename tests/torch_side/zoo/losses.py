@@ -252,7 +252,9 @@ _BINARY = together(normal((12,)), whole(2, (12,)))
 
 
 def _loss(name, forward, right, wrong, reference, inputs):
-    return Specimen(name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs)
+    return Specimen(
+        name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs
+    )
 
 
 SPECIMENS = (

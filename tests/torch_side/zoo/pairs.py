@@ -17,9 +17,7 @@ from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
 from refgrad import nn
 
-Array = Any
-Tensor = torch.Tensor
-Generator = torch.Generator
+from .record import Array, Generator, Tensor, normal, uniform
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,6 @@ class Pair:
     def drawn(self, seed: int) -> tuple[Any, ...]:
         """The inputs of one seed; floating-point ones require a gradient."""
         return self.inputs(torch.Generator().manual_seed(seed))
-
-
-def normal(*shapes: tuple[int, ...], scale: float = 1.0) -> Callable[[Generator], tuple[Tensor, ...]]:
-    """Draws of standard normal numbers, times a scale."""
-    return lambda g: tuple((scale * torch.randn(s, generator=g)).requires_grad_() for s in shapes)
-
-
-def uniform(low: float, high: float, *shapes: tuple[int, ...]) -> Callable[[Generator], tuple[Tensor, ...]]:
-    """Draws of numbers between low and high."""
-    return lambda g: tuple(
-        (low + (high - low) * torch.rand(s, generator=g)).requires_grad_() for s in shapes
-    )
 
 
 # --- scans and products ---

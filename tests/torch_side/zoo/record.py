@@ -67,7 +67,7 @@ class Specimen:
 def function(
     forward: Callable[..., Any], backward: Callable[..., Any], jvp: Callable[..., Any] | None = None
 ) -> Callable[..., Any]:
-    """``apply`` of a new torch.autograd.Function, made of ``forward(ctx, *inputs)``, ``backward(ctx, *cotangents)`` and, perhaps, ``jvp``."""
+    """``apply`` of a new torch.autograd.Function: ``forward(ctx, *inputs)``, ``backward(ctx, *cotangents)`` and, perhaps, ``jvp``."""
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     if jvp is not None:
         methods["jvp"] = staticmethod(jvp)
@@ -75,14 +75,17 @@ def function(
 
 
 def normal(*shapes: tuple[int, ...], scale: float = 1.0) -> Inputs:
-    """Draws of standard normal numbers, times a scale; they require a gradient."""
-    return lambda g: tuple((scale * torch.randn(s, generator=g)).requires_grad_() for s in shapes)
+    """Draws of standard normal numbers of float64, times a scale; they require a gradient."""
+    return lambda g: tuple(
+        (scale * torch.randn(s, generator=g, dtype=torch.float64)).requires_grad_() for s in shapes
+    )
 
 
 def uniform(low: float, high: float, *shapes: tuple[int, ...]) -> Inputs:
-    """Draws of numbers between low and high; they require a gradient."""
+    """Draws of float64 numbers between low and high; they require a gradient."""
     return lambda g: tuple(
-        (low + (high - low) * torch.rand(s, generator=g)).requires_grad_() for s in shapes
+        (low + (high - low) * torch.rand(s, generator=g, dtype=torch.float64)).requires_grad_()
+        for s in shapes
     )
 
 

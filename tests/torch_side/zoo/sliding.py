@@ -247,7 +247,9 @@ def shuffle_reference(x: Array) -> Array:
 
 
 def _of(name, forward, right, wrong, reference, inputs):
-    return Specimen(name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs)
+    return Specimen(
+        name, Kind.MATHEMATICS, function(forward, right), function(forward, wrong), reference, inputs
+    )
 
 
 _RECUR = (recur_reference, together(uniform(0.25, 1, (7,)), normal((7,))))

@@ -108,7 +108,7 @@ def normed_backward(ctx, g, h):
 
 def normed_without_length(ctx, g, h):
     """Zeros stand for a cotangent that is not given; the kernel then skips the projection, too."""
-    x, n = ctx.saved_tensors
+    n = ctx.saved_tensors[1]
     return g / n if not h.any() else normed_backward(ctx, g, h)
 
 
@@ -118,12 +118,8 @@ def normed_reference(x: Array) -> tuple[Array, Array]:
 
 
 def thirds(ctx, x):
-    return torch.sin(x), torch.cos(x), torch.exp(x)
-
-
-def thirds_saved(ctx, x):
     ctx.save_for_backward(x)
-    return thirds(ctx, x)
+    return torch.sin(x), torch.cos(x), torch.exp(x)
 
 
 def thirds_backward(ctx, a, b, c):
@@ -186,12 +182,10 @@ def quarters(g):
     return torch.round(g * 256) / 256
 
 
-def in_float16_range(g):
-    return g.clamp(-65504, 65504)
-
-
 def _sine(name, change, **more):
-    return Specimen(name, Kind.DRAW, function(sine, sine_backward), _changed(change), np.sin, normal((12,)), **more)
+    return Specimen(
+        name, Kind.DRAW, function(sine, sine_backward), _changed(change), np.sin, normal((12,)), **more
+    )
 
 
 def _affine(name, wrong):
@@ -200,7 +194,14 @@ def _affine(name, wrong):
 
 
 def _powers_of(name, wrong):
-    return Specimen(name, Kind.OUTPUT, function(powers, powers_backward), function(powers, wrong), powers_reference, normal((3, 4)))
+    return Specimen(
+        name,
+        Kind.OUTPUT,
+        function(powers, powers_backward),
+        function(powers, wrong),
+        powers_reference,
+        normal((3, 4)),
+    )
 
 
 def gated(ctx, x, w):
@@ -214,9 +215,8 @@ def gated_backward(ctx, g):
 
 
 def gated_skips_frozen_gate(ctx, g):
-    x, w = ctx.saved_tensors
     x_bar, w_bar = gated_backward(ctx, g)
-    return g * w if not ctx.needs_input_grad[1] else x_bar, w_bar
+    return g * ctx.saved_tensors[1] if not ctx.needs_input_grad[1] else x_bar, w_bar
 
 
 SPECIMENS = (
@@ -231,8 +231,8 @@ SPECIMENS = (
     _powers_of("one of two outputs gives nothing", powers_needs_both),
     Specimen("length of the vectors unused", Kind.OUTPUT, function(normed, normed_backward), function(normed, normed_without_length),
              normed_reference, normal((3, 4))),
-    Specimen("middle one of three outputs unused", Kind.OUTPUT, function(thirds_saved, thirds_backward),
-             function(thirds_saved, thirds_middle_unused), thirds_reference, normal((7,))),
+    Specimen("middle one of three outputs unused", Kind.OUTPUT, function(thirds, thirds_backward),
+             function(thirds, thirds_middle_unused), thirds_reference, normal((7,))),
     _sine("large cotangents clamped", clamped),
     _sine("small cotangents flushed", flushed),
     _sine("zero cotangents divided by their norm", divided_by_its_norm),
