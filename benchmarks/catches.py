@@ -1,8 +1,8 @@
 """What refgrad's gradcheck and torch's own catch of the mistakes that tests/torch_side/zoo plants: python -m benchmarks.catches.
 
 A row for each kind: mistakes planted, how many each check refused, and how many of the right twins it refused as well. refgrad judges
-in the dtypes in which a mistake is exposed, torch in float64, each with its defaults; of a mistake that shows in half formats alone, torch is not asked
-and catches nothing. Second derivatives go to gradgradcheck.
+in the dtypes in which a mistake is exposed, torch in float64, each with its defaults; of a mistake that shows in half formats alone,
+torch is not asked and catches nothing. Second derivatives go to gradgradcheck.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Planted:
 
     def _by_refgrad(self, which: str, dtype: str) -> str:
         func, inputs = self.make(which, dtype)
-        check = getattr(checks,"gradgradcheck",checks.gradcheck) if self.second else checks.gradcheck
+        check = checks.gradgradcheck if self.second else checks.gradcheck
         return str(
             check(func, inputs, reference=self.reference, dtypes=(dtype,), raise_exception=False).status
         )
