@@ -12,12 +12,12 @@ from torch import Tensor
 import refgrad.torch as checks
 from refgrad.testing import Report
 
-from . import arithmetic, attention, effects, indexing, layouts, losses, normalisation, sliding, uses
+from . import arithmetic, attention, effects, indexing, layouts, losses, normalisation, sliding, stated, uses
 from .record import Kind, Specimen
 
 SPECIMENS: tuple[Specimen, ...] = (
     *normalisation.SPECIMENS, *losses.SPECIMENS, *attention.SPECIMENS, *sliding.SPECIMENS, *indexing.SPECIMENS, *layouts.SPECIMENS,
-    *uses.SPECIMENS, *arithmetic.SPECIMENS, *effects.SPECIMENS,
+    *uses.SPECIMENS, *stated.SPECIMENS, *arithmetic.SPECIMENS, *effects.SPECIMENS,
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     BLIND = "one input below its bound"
     NOT_FINITE = "NaN or infinity"
     TIE = "tied elements"
+    STATED = "a stated derivative"
     WRITING = "writing into an argument"
     TWICE = "another answer when asked again"
     FORWARD = "forward mode"
