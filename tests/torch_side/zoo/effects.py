@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.autograd import Function
 
+from .layouts import as_dense
 from .record import BOTH, Array, Kind, Specimen, Tensor, function, normal
 
 # --- writing into an argument ---
@@ -143,6 +144,20 @@ def ratio_jvp_through_bfloat16(ctx, a_dot, b_dot):
     return ratio_jvp(ctx, _zero(a_dot, ctx.a).to(torch.bfloat16).to(ctx.a.dtype), b_dot)
 
 
+def ratio_jvp_needs_both(ctx, a_dot, b_dot):
+    """Without a tangent of one input there is no work to do, the kernel thinks."""
+    return torch.zeros_like(ctx.a) if a_dot is None or b_dot is None else ratio_jvp(ctx, a_dot, b_dot)
+
+
+def ratio_jvp_first_alone(ctx, a_dot, b_dot):
+    """Where the divisor has no tangent, the reciprocal is left out."""
+    return a_dot if b_dot is None else ratio_jvp(ctx, a_dot, b_dot)
+
+
+def ratio_jvp_as_dense(ctx, a_dot, b_dot):
+    return ratio_jvp(ctx, None if a_dot is None else as_dense(a_dot), b_dot)
+
+
 def positive(g: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.randn(3, 4, generator=g).requires_grad_(), (
         1 + torch.rand(3, 4, generator=g)
@@ -258,6 +273,9 @@ SPECIMENS = (
     _forward("tangent of a quotient, sign", ratio_jvp_sign),
     _forward("tangent of a quotient, numerator alone", ratio_jvp_numerator),
     _forward("tangent through bfloat16", ratio_jvp_through_bfloat16),
+    _forward("one tangent of two gives zero", ratio_jvp_needs_both),
+    _forward("tangent of the numerator alone", ratio_jvp_first_alone),
+    _forward("tangent read as if dense", ratio_jvp_as_dense),
     _second("slope detached", tanh, tanh_backward, tanh_detached, np.tanh, X),
     _second("second derivative halved", square, square_backward, square_wrong_second, np.square, X),
     _second("second derivative, cotangent lost", product, product_backward, product_cotangent_lost, lambda a, b: a * b,

@@ -56,6 +56,16 @@ def order_of_memory(x: Tensor) -> Tensor:
     return x
 
 
+def dense_where_rows_are(x: Tensor) -> Tensor:
+    """Where the elements of a row are neighbours, everything is taken to be dense; expanded arrays, and others, are copied before."""
+    return as_dense(x if x.stride(-1) == 1 and 0 not in x.stride() else x.contiguous())
+
+
+def dense_blocks(x: Tensor) -> Tensor:
+    """Dense but for the first axis, whose stride the kernel is told: wrong where the axes behind it are swapped."""
+    return read(x, (x.stride(0), *dense_strides(tuple(x.shape))[1:]), x.storage_offset())
+
+
 def plain(x: Tensor) -> Tensor:
     return x
 
@@ -108,6 +118,12 @@ def every_second(g: torch.Generator) -> tuple[Tensor, Tensor]:
     return a, torch.randn(3, 4, generator=g).requires_grad_()
 
 
+def cut_rows(g: torch.Generator) -> tuple[Tensor, Tensor]:
+    a = torch.randn(3, 7, generator=g)[:, 2:6].requires_grad_()
+    return a, torch.randn(3, 4, generator=g).requires_grad_()
+
+
+THREE_AXES = normal((2, 3, 4), (2, 3, 4))
 TWO, FOUR_AXES = normal((3, 4), (3, 4)), normal((2, 3, 4, 2), (2, 3, 4, 2))
 
 
@@ -133,7 +149,15 @@ SPECIMENS = (
     _input("forward reads as if dense", function(forward_as_dense, product_backward)),
     _input("the owner's columns read as if dense", product(saved_a=only_columns_with_gaps), column_major),
     _input("the owner's every second element", product(saved_a=as_dense), every_second),
+    _input("the owner's slice of rows", product(saved_a=dense_where_rows_are), cut_rows),
+    _input("slice of rows read as if dense", product(saved_a=dense_where_rows_are)),
+    _input("swapped batch axes read as if dense", product(saved_a=dense_where_rows_are), THREE_AXES),
+    _input("blocks read as if dense", product(saved_a=dense_blocks), THREE_AXES),
+    _input("heads swapped with positions", product(saved_b=dense_where_rows_are), FOUR_AXES),
     _cotangent("cotangent read as if dense", as_dense),
+    _cotangent("slice of a cotangent's rows read as if dense", dense_where_rows_are),
+    _cotangent("cotangent with swapped batch axes", dense_where_rows_are, THREE_AXES),
+    _cotangent("blocks of a cotangent read as if dense", dense_blocks, THREE_AXES),
     _cotangent("cotangent read as if its rows were dense", rows_as_dense),
     _cotangent("cotangent read without its offset", without_offset),
     _cotangent("expanded cotangent read once", expanded_once),
