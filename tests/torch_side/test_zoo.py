@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.torch_side.zoo.asking import SPECIMENS, judged  # noqa: E402  after the import that may skip
+from conformance.mutants import MUTANTS  # noqa: E402  after the import that may skip
+from tests.torch_side.zoo.asking import SPECIMENS, judged  # noqa: E402
+from tests.torch_side.zoo.catalogue import MENDED_BY_TORCH  # noqa: E402
 from tests.torch_side.zoo.record import FOUR, Kind, Specimen  # noqa: E402
 
 WRONG = [pytest.param(s, d, id=f"{s.name}-{d}") for s in SPECIMENS for d in s.exposed]
@@ -34,3 +38,14 @@ def test_its_right_twin_is_not(specimen: Specimen, dtype: str) -> None:
     blind = specimen.kind is Kind.BLIND  # there, nothing can be said of one input
     report = judged(specimen, "right", dtype)
     assert report.status in ("agree", "imprecise", *(["undecided"] if blind else [])), report.summary()
+
+
+def test_the_page_counts_what_is_planted() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
+    table = page[page.index("## What each check catches") :]
+    counted = {kind: int(n) for kind, n in re.findall(r"^\| ([^|]+) \| (\d+) \|", table, re.MULTILINE)}
+    planted = {str(kind): n for kind, n in Counter(s.kind for s in SPECIMENS).items()}
+    planted["formulas that were shipped"] = len(MUTANTS) - len(MENDED_BY_TORCH)
+    assert counted == {**planted, "in all": sum(planted.values())}, (
+        "python -m benchmarks.catches prints the table"
+    )

@@ -1,4 +1,4 @@
-"""gradcheck and right callables whose reference is spelt by another formula: never called wrong."""
+"""gradcheck and right callables, whose reference is spelt by another formula or whose habits look strange: never called wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.torch import gradcheck  # noqa: E402  after the import that may skip
+from tests.torch_side.zoo.controls import CONTROLS  # noqa: E402
 from tests.torch_side.zoo.pairs import PAIRS, SWISH, Pair  # noqa: E402
 from tests.torch_side.zoo.record import FOUR  # noqa: E402
 
@@ -26,6 +27,12 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
 def test_another_formula_is_at_worst_imprecise(pair: Pair, dtype: str) -> None:
     assert statuses(pair, dtype, seeds=3) <= {"agree", "imprecise"}
+
+
+@pytest.mark.parametrize("dtype", FOUR)
+@pytest.mark.parametrize("pair", CONTROLS, ids=lambda p: p.name)
+def test_habits_of_right_code_are_no_mistakes(pair: Pair, dtype: str) -> None:
+    assert statuses(pair, dtype, seeds=1) <= {"agree", "imprecise"}
 
 
 @pytest.mark.parametrize("dtype", FOUR)
