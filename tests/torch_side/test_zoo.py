@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from conformance.mutants import MUTANTS  # noqa: E402  after the import that may skip
+import refgrad.torch as checks  # noqa: E402  after the import that may skip
+from conformance.mutants import MUTANTS  # noqa: E402
 from tests.torch_side.zoo.asking import SPECIMENS, judged  # noqa: E402
 from tests.torch_side.zoo.catalogue import MENDED_BY_TORCH  # noqa: E402
 from tests.torch_side.zoo.record import FOUR, Kind, Specimen  # noqa: E402
@@ -38,6 +40,13 @@ def test_its_right_twin_is_not(specimen: Specimen, dtype: str) -> None:
     blind = specimen.kind is Kind.BLIND  # there, nothing can be said of one input
     report = judged(specimen, "right", dtype)
     assert report.status in ("agree", "imprecise", *(["undecided"] if blind else [])), report.summary()
+
+
+def test_an_input_at_a_kink_throughout_is_undecided() -> None:
+    # Any slope from -1 to 1 is right there: nothing that was compared could have been wrong.
+    inputs = (torch.zeros(3, requires_grad=True),)
+    report = checks.gradcheck(torch.abs, inputs, reference=np.abs, raise_exception=False)
+    assert report.status == "undecided", report.summary()
 
 
 def test_the_page_counts_what_is_planted() -> None:
