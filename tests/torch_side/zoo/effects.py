@@ -121,6 +121,8 @@ def ratio(ctx, a, b):
 
 
 def ratio_backward(ctx, g):
+    if g is None:
+        return None, None
     a, b = ctx.saved_tensors
     return g / b, -g * a / (b * b)
 
