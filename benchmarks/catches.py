@@ -96,7 +96,7 @@ def planted() -> Iterator[Planted]:
             tuple({*s.status, "error"}), s.kind is Kind.SECOND,
         )  # fmt: skip
     for m in MUTANTS:
-        if m.id not in catalogue.MENDED_BY_TORCH:
+        if m.id not in catalogue.MENDED_BY_TORCH + catalogue.IMPOSSIBLE_IN_TORCH:
             yield Planted(
                 SHIPPED, m.id,
                 lambda which, dtype, m=m: (catalogue.callable_of(m, getattr(m, which)), catalogue.arguments(m, dtype)),

@@ -21,8 +21,10 @@ Array = Any
 MENDED_BY_TORCH = ("th-1585", "pt-13669")
 # Elements that are lost for being small beside their neighbours.
 LOSING_DIGITS = ("jax-40387",)
-# The wrong formula raises, or gives no array, or one of the wrong shape, of which torch complains: an error, in torch's words.
-RAISING = ("pt-31782", "hips-549", "tf-119477", "hips-25c1b84", "tf-60736")
+# A jvp that gives nothing: torch fails inside, and forward mode is unsupported.
+IMPOSSIBLE_IN_TORCH = ("tf-60736",)
+# The wrong formula raises, or gives an array of the wrong shape, of which torch complains: an error, in torch's words.
+RAISING = ("pt-31782", "hips-549", "tf-119477", "hips-25c1b84")
 
 
 def _array(x: Any) -> Any:
