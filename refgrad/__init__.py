@@ -9,12 +9,12 @@ from __future__ import annotations
 from refgrad import elementwise_functions, functions, linalg_functions, nn  # noqa: F401  they register on import
 from refgrad.custom import custom_jvp, custom_vjp, stop_gradient
 from refgrad.draw import draw
-from refgrad.errors import GradientMismatch, RefgradError
+from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError
 from refgrad.graph import Graph
 from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
-    "GradientMismatch", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp", "jacfwd", "jacrev",
-    "jvp", "nn", "stop_gradient", "value_and_grad", "vjp",
+    "GradientMismatch", "GradientUndecided", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp",
+    "jacfwd", "jacrev", "jvp", "nn", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip

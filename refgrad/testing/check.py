@@ -23,7 +23,7 @@ from refgrad.testing.part import Question
 from refgrad.testing.planting import planted
 from refgrad.testing.precision import Hidden
 from refgrad.testing.scales import Scales
-from refgrad.testing.ties import judge_ties
+from refgrad.testing.ties import has_choices, judge_ties
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten, leaves_as, paths, same_structure
@@ -70,6 +70,7 @@ def check_vjp(
     scales, loss = Scales(), 0.0
     before = rounded_operations()
     y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
+    choices: bool | None = None
     for kind_of in _kinds(repeats):
         shape = np.shape(y) if not isinstance(y, Ball) else y.shape
         y_bar = drawn(kind_of, rng, shape, fmt, scales.unit("reverse"))
@@ -80,6 +81,10 @@ def check_vjp(
             got = [
                 _confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)
             ]
+        xs, came = [np.asarray(leaves[k].value, float) for k in active], [got[k] for k in active]
+        if choices is None:  # the first cotangent is nowhere zero
+            choices = has_choices(_on(f, balls, active), xs, [y_bar], expected, fmt)
+            gathering.choices = choices
         for k, x_bar in zip(active, expected, strict=True):
             what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
             found, allowed = _compare(
@@ -87,8 +92,10 @@ def check_vjp(
             )
             scales.learn(("reverse", k), found, [y_bar])
             gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
-        xs, came = [np.asarray(leaves[k].value, float) for k in active], [got[k] for k in active]
-        for tied in judge_ties(_on(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss):
+        tied_together = (
+            judge_ties(_on(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss) if choices else []
+        )
+        for tied in tied_together:
             k = active[tied.inputs[0]]
             gathering.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
     return Report(

@@ -125,7 +125,8 @@ def offsets(d: Difference) -> str:
             off = np.where(np.isfinite(d.expected) & np.isfinite(d.window), d.got - d.expected, np.nan)
             if not np.any(np.isfinite(off)):
                 return ""
-            middle = (np.nanmax(off, axis=axes, keepdims=True) + np.nanmin(off, axis=axes, keepdims=True)) / 2
+            ends = [f.reduce(off, axis=axes, keepdims=True) for f in (np.fmax, np.fmin)]
+            middle = (ends[0] + ends[1]) / 2
             middle = np.where(np.isfinite(middle), middle, 0.0)
             around = d.window + d.fmt.u * (np.abs(d.expected) + np.abs(middle))
         if d.bits(d.expected + middle, around, free=axes) >= BITS:

@@ -3,7 +3,8 @@
 An array is undecided where no element of it was seen: each element whose expected value is not zero had a bound as large as itself. One
 that is expected to be zero shows nothing of a missing term, so it does not make an array decided; where every expected value is zero, the
 array is. Zero is also what the reference cannot tell from zero: the bound is a multiple of the format's unit roundoff, and its own value
-may be off by the same multiple of its own unit roundoff.
+may be off by the same multiple of its own unit roundoff. That holds of rounding. Where an element may have any derivative of a set (abs
+at 0) a bound around zero is blind.
 
 An array of which no element has a correct bit in any answer is wrong, though rounding may explain each element by itself.
 """
@@ -58,6 +59,7 @@ class Gathering:
             float(np.finfo(fmt.wide).eps) / 2 / fmt.u
         )  # the reference's own error, in units of the bound
         self.slack = reference_slack(fmt)
+        self.choices = False  # whether a derivative is a matter of choice somewhere, so that a bound is no matter of rounding
         self.tally = Tally(mode, fmt.name, device)
         self.sums: dict[str, _Sum] = {}
         self.failure: tuple[str, str] | None = None
@@ -115,7 +117,8 @@ class Gathering:
             return
         bound, size = found.kept
         if found.blind:
-            s.part.blind += int(np.count_nonzero((bound >= size) & (size > self.noise * bound)))
+            some = bound > 0 if self.choices else size > self.noise * bound
+            s.part.blind += int(np.count_nonzero((bound >= size) & some))
         some = (size > 0) & (bound < size)
         n = int(np.count_nonzero(some))
         s.seen += n

@@ -82,18 +82,40 @@ def judge_ties(
     """
     if not any(_may_be_open(x_bar, fmt) for x_bar in expected):
         return []
-    bare = without_rounding(fmt)
-    y_bars = tuple(y_bars)
-    value, pullback = vjp(lambda *balls: _tuple(f(*balls)), *[exact(x, bare) for x in xs])
-    seeds = [
-        np.zeros(np.shape(y.value if hasattr(y, "value") else y))
-        if y_bar is None
-        else np.asarray(y_bar, float)
-        for y, y_bar in zip(value, y_bars, strict=True)
-    ]
-    sets = pullback(tuple(exact(y_bar, bare) for y_bar in seeds))
+    seeds, sets = _choices(f, xs, y_bars, fmt)
     inputs = [_input(*fields, fmt, loss) for fields in zip(xs, got, expected, sets, strict=True)]
     return _Search(f, inputs, seeds, fmt, rng).run()
+
+
+def has_choices(
+    f: Function, xs: Sequence[Array], y_bars: Sequence[Array | None], expected: Sequence[Any], fmt: Format
+) -> bool:
+    """Whether a gradient is a matter of choice somewhere at these inputs, for the arguments of judge_ties.
+
+    Cotangents that are nowhere zero show each choice, so the answer holds for all others. Constants that the format cannot hold leave a
+    radius without any rounding, too: a choice is what rounding adds little to.
+    """
+    if not any(_may_be_open(x_bar, fmt) for x_bar in expected):
+        return False
+    for x_bar, chosen in zip(expected, _choices(f, xs, y_bars, fmt)[1], strict=True):
+        (_, radius), (_, span) = parts(x_bar), parts(chosen)
+        with quiet():
+            if np.any((span > 0) & (radius - span <= np.sqrt(fmt.u) * span)):
+                return True
+    return False
+
+
+def _choices(
+    f: Function, xs: Sequence[Array], y_bars: Sequence[Array | None], fmt: Format
+) -> tuple[list[Array], list[Any]]:
+    """The cotangents of all outputs, and the gradient without rounding: its radii are those of the sets alone."""
+    bare = without_rounding(fmt)
+    value, pullback = vjp(lambda *balls: _tuple(f(*balls)), *[exact(x, bare) for x in xs])
+    seeds = [
+        np.zeros(parts(y)[0].shape) if y_bar is None else np.asarray(y_bar, float)
+        for y, y_bar in zip(value, y_bars, strict=True)
+    ]
+    return seeds, list(pullback(tuple(exact(y_bar, bare) for y_bar in seeds)))
 
 
 def _may_be_open(expected: Any, fmt: Format) -> bool:

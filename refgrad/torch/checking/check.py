@@ -154,6 +154,8 @@ class Check:
             return self._raised(raised, ask, self.reverse, first=first)
         self._values(point, answer, ask)
         due = point.due(REVERSE, ask, seeds)
+        ties = point.tied(ask, seeds, due, answer.found)
+        self.reverse.choices = self.forward.choices = self.reverse.choices or bool(point.choices)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
         for k, x_bar in zip(self.active, due, strict=True):
@@ -165,7 +167,7 @@ class Check:
             self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
-        for tied in point.tied(ask, seeds, due, answer.found):
+        for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
         for name in answer.written:
@@ -177,7 +179,10 @@ class Check:
         """The same question to the same graph has the same answer, up to nondet_tol."""
         if got is None or again is None or same_bits(got, again):
             return
-        difference, allowed = float((got.double() - again.double()).abs().max()), self.settings.nondet_tol
+        allowed = self.settings.nondet_tol
+        apart = (got.double() - again.double()).abs()
+        apart[(got == again) | (got.isnan() & again.isnan())] = 0.0  # infinity is equal to itself
+        difference = float(apart.max()) if apart.numel() else 0.0
         if not difference <= allowed:
             note = f"{what}: asked twice, the answers differ by up to {difference:.3g}; nondet_tol allows {allowed:.3g}"
             self.reverse.add(what, Comparison(note=note), question)

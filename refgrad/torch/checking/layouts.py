@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-GIVEN, CONTIGUOUS, PERMUTED, GAPS, OFFSET, CHANNELS_LAST, EXPANDED = (
+GIVEN, CONTIGUOUS, PERMUTED, SWAPPED, GAPS, ROWS_APART, OFFSET, CHANNELS_LAST, EXPANDED = (
     "as given",
     "contiguous",
     "permuted",
+    "permuted, rows whole",
     "with gaps",
+    "with gaps between rows",
     "with an offset",
     "channels_last",
     "expanded",
@@ -43,8 +45,12 @@ def laid(x: Tensor, layout: str) -> Laid:
 def offered(x: Tensor) -> tuple[str, ...]:
     """The layouts that differ for a tensor of this shape, beside the contiguous one."""
     found = [PERMUTED] if sum(n > 1 for n in x.shape) > 1 else []
+    if sum(n > 1 for n in x.shape[:-1]) > 1:
+        found.append(SWAPPED)
     if x.ndim in (4, 5):
         found.append(CHANNELS_LAST)
+    if x.ndim > 1 and x.numel() > x.shape[-1] > 0:
+        found.append(ROWS_APART)
     if x.numel() > 1:
         found += [GAPS, OFFSET]
     return tuple(found)
@@ -68,6 +74,25 @@ def _permuted(x: Tensor) -> Laid:
     order = tuple(reversed(range(x.ndim)))
     y = x.permute(order).clone(memory_format=torch.contiguous_format)
     return Laid(y.permute(order), y.view(-1))
+
+
+def _swapped(x: Tensor) -> Laid:
+    """The axes before the last in reverse order; a row stays whole."""
+    if x.ndim < 3:
+        return _contiguous(x)
+    order = (*reversed(range(x.ndim - 1)), x.ndim - 1)
+    y = x.permute(order).clone(memory_format=torch.contiguous_format)
+    return Laid(y.permute(order), y.view(-1))
+
+
+def _rows_apart(x: Tensor) -> Laid:
+    """Each row whole, with a gap behind it."""
+    if x.ndim < 2 or x.numel() == 0:
+        return _contiguous(x)
+    wide = _between(x, (*x.shape[:-1], x.shape[-1] + 1))
+    view = wide[..., :-1]
+    view.copy_(x)
+    return Laid(view, wide.view(-1))
 
 
 def _channels_last(x: Tensor) -> Laid:
@@ -124,7 +149,9 @@ _LAYOUTS: dict[str, Callable[[Tensor], Laid]] = {
     GIVEN: _given,
     CONTIGUOUS: _contiguous,
     PERMUTED: _permuted,
+    SWAPPED: _swapped,
     GAPS: _gaps,
+    ROWS_APART: _rows_apart,
     OFFSET: _offset,
     CHANNELS_LAST: _channels_last,
     EXPANDED: _expanded,

@@ -11,7 +11,17 @@ from torch import Tensor
 from refgrad.testing.draws import CONSTANT, DRAWS, SINGLE, SPARSE, WHOLE, ZERO
 from refgrad.testing.part import Question
 from refgrad.torch.checking import layouts
-from refgrad.torch.checking.layouts import CHANNELS_LAST, CONTIGUOUS, EXPANDED, GAPS, GIVEN, OFFSET, PERMUTED
+from refgrad.torch.checking.layouts import (
+    CHANNELS_LAST,
+    CONTIGUOUS,
+    EXPANDED,
+    GAPS,
+    GIVEN,
+    OFFSET,
+    PERMUTED,
+    ROWS_APART,
+    SWAPPED,
+)
 
 MOST_SUBSETS = 16  # of the inputs that require a gradient
 MOST_ALONE = 8  # outputs, or inputs, that are asked for one by one
@@ -87,7 +97,7 @@ def forward(arguments: Sequence[object], active: tuple[int, ...], *, fast: bool)
         return
     for kind in (SINGLE, SPARSE):
         yield replace(first, question=replace(first.question, draw=kind))
-    for layout in (PERMUTED, GAPS):
+    for layout in (PERMUTED, SWAPPED, GAPS, ROWS_APART):
         if layout in _offered([arguments[k] for k in active]):
             yield replace(first, question=replace(first.question, seed_layout=layout))
     for layouts_, told in _arrangements(arguments, alone=False):
@@ -111,7 +121,9 @@ def _everywhere(arguments: Sequence[object], layout: str) -> tuple[str, ...]:
 def _offered(tensors: Sequence[object]) -> tuple[str, ...]:
     """The layouts in which any of the tensors differs from a contiguous one."""
     found = {layout for x in tensors if isinstance(x, Tensor) for layout in layouts.offered(x)}
-    return tuple(layout for layout in (PERMUTED, GAPS, CHANNELS_LAST, OFFSET) if layout in found)
+    return tuple(
+        layout for layout in (PERMUTED, SWAPPED, GAPS, ROWS_APART, CHANNELS_LAST, OFFSET) if layout in found
+    )
 
 
 def _arrangements(

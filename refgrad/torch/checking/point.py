@@ -15,7 +15,7 @@ from refgrad.testing.compare import compare
 from refgrad.testing.draws import WHOLE, ZERO, drawn
 from refgrad.testing.planting import planted
 from refgrad.testing.scales import Scales
-from refgrad.testing.ties import Tied, judge_ties
+from refgrad.testing.ties import Tied, has_choices, judge_ties
 from refgrad.testing.verdict import Comparison
 from refgrad.torch.checking.asking import Answer, Asker, same_bits
 from refgrad.torch.checking.plan import Ask
@@ -64,6 +64,7 @@ class Point:
         self.scales = scales or Scales()
         self._shaken: Reference | None = None
         self._losses: dict[str, float] = {}
+        self.choices: bool | None = None  # whether a gradient is a matter of choice somewhere
         self._tied: dict[tuple[Any, ...], tuple[Array | None, ...]] = {}
 
     def seeds(self, mode: str, ask: Ask) -> Seeds:
@@ -142,22 +143,22 @@ class Point:
             g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found
         ):
             return []
+        xs, y_bars = (
+            [self.plain[k] for k in self.active],
+            [seeds[k] for k in self.reference.differentiable],
+        )
+        if self.choices is None and ask.question.draw == WHOLE:
+            self.choices = has_choices(self.reference.smooth, xs, y_bars, due, self.fmt)
+        if not self.choices:
+            return []
         key = (ask.question.draw, ask.draw, ask.seeded)
         came = tuple(None if g is None else as_array(g.detach()) for g in found)
         known = self._tied.get(key)
         if known is not None and all(map(_equal, known, came)):
             return []
         self._tied[key] = came
-        return judge_ties(
-            self.reference.smooth,
-            [self.plain[k] for k in self.active],
-            [seeds[k] for k in self.reference.differentiable],
-            due,
-            came,
-            self.fmt,
-            self.rng,
-            self.fmt.u * self.reference.rounded[REVERSE],
-        )
+        loss = self.fmt.u * self.reference.rounded[REVERSE]
+        return judge_ties(self.reference.smooth, xs, y_bars, due, came, self.fmt, self.rng, loss)
 
     def _judged(
         self, mode: str, came: Array, expected: Any, what: str, index: int, seeds: Sequence[Array | None]

@@ -14,6 +14,8 @@ from refgrad.torch.checking.layouts import (  # noqa: E402
     GIVEN,
     OFFSET,
     PERMUTED,
+    ROWS_APART,
+    SWAPPED,
     cast,
     laid,
     offered,
@@ -22,7 +24,9 @@ from refgrad.torch.checking.layouts import (  # noqa: E402
 SHAPES = [(), (1,), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (0, 3), (2, 1)]
 
 
-@pytest.mark.parametrize("layout", [GIVEN, CONTIGUOUS, PERMUTED, GAPS, OFFSET, CHANNELS_LAST])
+@pytest.mark.parametrize(
+    "layout", [GIVEN, CONTIGUOUS, PERMUTED, SWAPPED, GAPS, ROWS_APART, OFFSET, CHANNELS_LAST]
+)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.bool])
 def test_a_layout_keeps_the_elements(layout, shape, dtype) -> None:
@@ -37,6 +41,8 @@ def test_a_layout_keeps_the_elements(layout, shape, dtype) -> None:
 def test_strides_are_those_of_the_name() -> None:
     x = torch.randn(2, 3, 4, 5)
     assert laid(x, PERMUTED).tensor.stride() == (1, 2, 6, 24)
+    assert laid(x, SWAPPED).tensor.stride() == (5, 10, 30, 1)
+    assert laid(x, ROWS_APART).tensor.stride() == (72, 24, 6, 1)
     assert laid(x, GAPS).tensor.stride() == (120, 40, 10, 2)
     assert laid(x, OFFSET).tensor.storage_offset() == 1
     assert laid(x, CHANNELS_LAST).tensor.is_contiguous(memory_format=torch.channels_last)
@@ -77,5 +83,5 @@ def test_only_layouts_that_differ_are_offered() -> None:
     assert offered(torch.zeros(())) == offered(torch.zeros(1, 1)) == ()
     assert offered(torch.zeros(3)) == (GAPS, OFFSET)
     assert offered(torch.zeros(1, 3)) == (GAPS, OFFSET)
-    assert offered(torch.zeros(2, 3)) == (PERMUTED, GAPS, OFFSET)
-    assert CHANNELS_LAST in offered(torch.zeros(2, 3, 4, 4))
+    assert offered(torch.zeros(2, 3)) == (PERMUTED, ROWS_APART, GAPS, OFFSET)
+    assert {SWAPPED, CHANNELS_LAST} <= set(offered(torch.zeros(2, 3, 4, 4)))
