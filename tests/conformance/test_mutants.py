@@ -85,13 +85,13 @@ def test_an_exception_counts_only_where_it_is_declared() -> None:
 
 
 def test_an_undecided_comparison_is_neither_acceptance_nor_a_catch() -> None:
-    tied = replace(
+    kinked = replace(
         SQUARE,
-        forward=lambda x: np.maximum(x, x),
-        right=lambda y_bar, x: y_bar,
-        wrong=lambda y_bar, x: 2 * y_bar,
+        forward=np.abs,
+        right=lambda y_bar, x: y_bar * np.sign(x),
+        wrong=lambda y_bar, x: 0.9 * y_bar,
     )
-    unknown = replace(tied, inputs=lambda rng: [(np.array([0.0]),)])
+    unknown = replace(kinked, inputs=lambda rng: [(np.array([0.0]),)])
     assert "undecided" in refusals(unknown, "float64", seed=0)[0]
     assert caught(unknown, "float64", seed=0) == ""
 

@@ -100,7 +100,12 @@ def operands(op, dtype):
     return rng, xs
 
 
-def assert_inside(got, ball, fmt, xs):
+def recorded(op, xs):
+    """Where torch is known to have no derivative though there is one: docs/findings/hypot-at-the-origin.md."""
+    return (xs[0] == 0) & (xs[1] == 0) if op.name == "hypot" else np.zeros(xs[0].shape, bool)
+
+
+def assert_inside(op, got, ball, fmt, xs):
     """Every finite element within its bound; most of them judged. A bool must be certain, or free."""
     value, radius = parts(ball)
     got = got.detach().numpy()
@@ -109,7 +114,7 @@ def assert_inside(got, ball, fmt, xs):
         assert np.all((got == value) | radius.astype(bool))
         return
     with np.errstate(all="ignore"):
-        judged = (np.abs(value) + radius <= fmt.max) & np.isfinite(radius)
+        judged = (np.abs(value) + radius <= fmt.max) & np.isfinite(radius) & ~recorded(op, xs)
         outside = judged & ~(np.abs(got.astype(fmt.wide) - value) <= radius * reference_slack(fmt))
     assert np.mean(judged) > 0.75
     if outside.any():
@@ -153,7 +158,7 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype, request):
         "sign",
         "heaviside",
     ):  # as masks of derivative rules their balls hold both sides of the jump
-        assert_inside(y, f(*primals), fmt, xs)
+        assert_inside(op, y, f(*primals), fmt, xs)
     if not op.signature.differentiable or op.name == "heaviside":  # torch has no derivative of heaviside
         return
 
@@ -164,7 +169,7 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype, request):
     got = torch.autograd.grad(y, [twins[k] for k in real], torch.tensor(y_bar), allow_unused=True)
     for x_bar, ball in zip(got, expected, strict=True):
         if x_bar is not None:
-            assert_inside(x_bar, ball, fmt, xs)
+            assert_inside(op, x_bar, ball, fmt, xs)
 
     forward_ad = torch.autograd.forward_ad
     for place, k in enumerate(real):
@@ -181,7 +186,7 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype, request):
                 return f(*[b if j == p else x for j, x in enumerate(primals)])
 
             _, y_dot = rg.jvp(alone, (primals[place],), (exact(x_dot, fmt),))
-            assert_inside(tangent, y_dot, fmt, xs)
+            assert_inside(op, tangent, y_dot, fmt, xs)
 
 
 SEVERAL = [
@@ -222,4 +227,4 @@ def test_tangents_of_all_operands_at_once(op, dtype):
         y_dot = Ball(
             value, radius + fmt.u * (first + second + np.abs(value)) + fmt.u * fmt.u * (first + second), fmt
         )
-    assert_inside(tangent, y_dot, fmt, xs)
+    assert_inside(op, tangent, y_dot, fmt, xs)
