@@ -29,7 +29,7 @@ INDEX = np.array([2, 0, 1])
 INTEGRAL = frozenset({
     "axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "out", "dtype", "keepdims", "order", "kind", "stable", "subok", "copy",
     "casting", "device", "mode", "method", "interpolation", "sparse", "indexing", "returned", "equal_nan", "return_index", "return_inverse",
-    "return_counts", "sorted",
+    "return_counts", "sorted", "descending",
     "side", "right", "n", "k", "offset", "decimals", "shape", "newshape", "reps", "repeats", "shift", "new_shape",
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",

@@ -371,3 +371,12 @@ def test_bincount_of_nothing():
     y, pullback = vjp(lambda v: np.bincount(nothing, weights=v, minlength=2), np.zeros(0))
     assert same(y, np.bincount(nothing, weights=np.zeros(0), minlength=2))
     assert pullback(np.ones(2))[0].shape == (0,)
+
+
+def test_a_descending_sort_has_nan_last() -> None:
+    from refgrad.functions.choosing import sort  # NumPy has the keyword from 2.5 on
+
+    x = np.array([3.0, np.nan, 1.0, 2.0])
+    value, pullback = vjp(lambda x: sort(x, descending=True), x)
+    assert np.array_equal(value, [3.0, 2.0, 1.0, np.nan], equal_nan=True)
+    assert pullback(np.array([1.0, 2.0, 3.0, 4.0]))[0].tolist() == [1.0, 4.0, 3.0, 2.0]

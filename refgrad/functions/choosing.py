@@ -112,12 +112,13 @@ def sort(
     order: None = None,
     *,
     stable: bool | None = None,
+    descending: bool = False,
 ) -> Array:
     a = operand(a)
     if axis is None:
         a, axis = a.reshape((-1,)), 0
     (axis,) = axes_within(axis, a.ndim)
-    return sorting.sort(a, axis=axis)
+    return -sorting.sort(-a, axis=axis) if descending else sorting.sort(a, axis=axis)  # NaN is last in both
 
 
 @implements(np.partition)
