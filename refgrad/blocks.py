@@ -13,9 +13,14 @@ BLOCK = 2**14  # elements at a time
 
 
 class _Count:
-    """``rounded``: how many operations on Balls were not exact so far, each once, however many blocks it took."""
+    """Of the operations on Balls so far.
+
+    rounded   how many were not exact, each once, however many blocks it took
+    choices   how many may choose a branch, or one of several derivatives: 0 between two points in time says that none did
+    """
 
     rounded = 0
+    choices = 0
 
 
 COUNT = _Count()
@@ -36,6 +41,31 @@ def rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
     return x[here] if len(own) == len(shape) and own[0] == shape[0] else x
 
 
+class Joined:
+    """An array of some shape and its radius, put together from blocks of rows. The radius is None as long as each of theirs is."""
+
+    __slots__ = ("radius", "shape", "value")
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.value: Array = None
+        self.radius: Array = None
+
+    def put(self, here: slice, value: Array, radius: Array) -> None:
+        """The rows ``here``."""
+        if self.value is None:
+            self.value = np.empty(self.shape, value.dtype)
+        self.value[here] = value
+        if radius is None:
+            return
+        dtype = np.asarray(radius).dtype
+        if self.radius is None:
+            self.radius = np.zeros(self.shape, dtype)
+        elif self.radius.dtype != dtype:  # which one block needed, and another did not
+            self.radius = self.radius.astype(np.result_type(self.radius, dtype), copy=False)
+        self.radius[here] = radius
+
+
 def in_blocks(
     compute: Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, Array]],
     xs: tuple[Array, ...],
@@ -47,20 +77,10 @@ def in_blocks(
     blocks = slices(shape)
     if blocks is None:
         return compute(xs, es)
-    y: Array = None
-    radius: Array = None
+    whole = Joined(shape)
     for here in blocks:
-        part, e = compute(
-            tuple([rows(x, here, shape) for x in xs]), tuple([rows(x, here, shape) for x in es])
+        whole.put(
+            here,
+            *compute(tuple([rows(x, here, shape) for x in xs]), tuple([rows(x, here, shape) for x in es])),
         )
-        if y is None:
-            y = np.empty(shape, part.dtype)
-        y[here] = part
-        if e is not None:
-            dtype = np.asarray(e).dtype
-            if radius is None:
-                radius = np.zeros(shape, dtype)
-            elif radius.dtype != dtype:  # which one block needed, and another did not
-                radius = radius.astype(np.result_type(radius, dtype), copy=False)
-            radius[here] = e
-    return y, radius
+    return whole.value, whole.radius

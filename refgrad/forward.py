@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.blocks import COUNT, slices
 from refgrad.choice import between
 from refgrad.op import Op, Params, apply, real, shape_of
+from refgrad.ops import ELEMENTWISE
 from refgrad.points import met
 from refgrad.quiet import quietly
+from refgrad.rounding import Ball
+from refgrad.tape_rows import ball_rows, joined
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -44,8 +48,33 @@ class Dual(TracedArray):
         y = apply(op, values, params)
         if not op.signature.differentiable:
             return y
-        y_dot = quietly(push, op, values, params, active, tangents, y)
+        y_dot = quietly(pushed, op, values, params, active, tangents, y)
         return y if y_dot is None else Dual(y, y_dot, level)
+
+
+def pushed(
+    op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
+) -> Array:
+    """As push; of large Balls some rows at a time where that comes to the same, so that the terms of a tangent take no memory."""
+    blocks = slices(y.shape) if type(y) is Ball and op in ELEMENTWISE and not op.signature.variadic else None
+    if (
+        blocks is None
+        or op.picks
+        or any(t is not None and (type(t) is not Ball or t.shape != y.shape) for t in tangents)
+        or any(np.ndim(p) for p in params.values())
+        or met(op, values, params, y) is not None
+    ):
+        return push(op, values, params, active, tangents, y)
+    whole, before, once = None, COUNT.rounded, 0
+    for here in blocks:
+        xs, xs_dot, value = (
+            [ball_rows(x, here, y.shape) for x in given] for given in (values, tangents, (y,))
+        )
+        start = COUNT.rounded
+        whole = joined(whole, push(op, tuple(xs), params, active, xs_dot, value[0]), here, y.shape)
+        once = once or COUNT.rounded - start
+    COUNT.rounded = before + once  # cutting is no operation of the program
+    return None if whole is None else whole.ball()
 
 
 def push(

@@ -20,7 +20,7 @@ from refgrad.blocks import COUNT, slices
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
 from refgrad.ops import arithmetic
 from refgrad.points import met
-from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows
+from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows, joined
 from refgrad.trace import TracedArray
 
 Array = Any
@@ -190,16 +190,16 @@ def _pull_back_in_blocks(
 ) -> list[Any]:
     """As pull_back_from, some rows at a time: what lies between the output and the inputs takes no memory then."""
     shape, before, once = seeds[0][1].shape, COUNT.rounded, 0
-    found: list[list[Any]] = []
+    whole: list[Any] = [None] * len(inputs)
     for here in blocks:
         own = [(place, ball_rows(y_bar, here, shape)) for place, y_bar in seeds]
         entries = [entry_rows(e, here, shape, own[0][1].shape) for e in part]
         start = COUNT.rounded
-        found.append(_pull_back_from(entries, own, inputs))
+        found = _pull_back_from(entries, own, inputs)
         once = once or COUNT.rounded - start
-    whole = [None if bars[0] is None else np.concatenate(bars) for bars in zip(*found, strict=True)]
-    COUNT.rounded = before + once  # cutting and joining are no operations of the program
-    return whole
+        whole = [joined(x, bar, here, shape) for x, bar in zip(whole, found, strict=True)]
+    COUNT.rounded = before + once  # cutting is no operation of the program
+    return [None if x is None else x.ball() for x in whole]
 
 
 def _pull_back_from(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:

@@ -17,7 +17,7 @@ from refgrad import sizes
 from refgrad.blocks import COUNT, in_blocks
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
-from refgrad.ops import ELEMENTWISE
+from refgrad.ops import ELEMENTWISE, SMOOTH
 from refgrad.quiet import quiet
 from refgrad.trace import TracedArray
 
@@ -77,6 +77,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     with quiet():
         y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
     COUNT.rounded += radius is not None
+    COUNT.choices += op not in SMOOTH
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:
@@ -96,6 +97,11 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
 def rounded_operations() -> int:
     """How many operations on Balls were not exact so far: the difference of two calls counts those of a program in between."""
     return COUNT.rounded
+
+
+def choosing_operations() -> int:
+    """How many operations on Balls so far may choose a branch, or one of several derivatives."""
+    return COUNT.choices
 
 
 def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
@@ -263,6 +269,7 @@ def parts(x: Any) -> tuple[Array, Array]:
 __all__ = [
     "Ball",
     "apply",
+    "choosing_operations",
     "exact",
     "lift",
     "nearest",

@@ -1,4 +1,4 @@
-"""Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked back some rows at a time.
+"""Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked some rows at a time.
 
 An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py); what
 has no such edges (a derivative that the user defined) is not known to be elementwise.
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from refgrad.blocks import rows
+from refgrad.blocks import Joined, rows
+from refgrad.formats import Format
 from refgrad.op import apply
 from refgrad.ops import ELEMENTWISE, indexing
+from refgrad.rounding import Ball
 from refgrad.trace import TracedArray
 
 
@@ -72,3 +74,26 @@ def ball_rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
     if isinstance(x, TracedArray) and x.shape == shape:
         return apply(indexing.getitem, (x,), {"key": (here,)})
     return rows(x, here, shape)
+
+
+class Balls(Joined):
+    """A Ball, put together from Balls of its rows."""
+
+    __slots__ = ("fmt",)
+
+    def __init__(self, shape: tuple[int, ...], fmt: Format) -> None:
+        super().__init__(shape)
+        self.fmt = fmt
+
+    def ball(self) -> Ball:
+        return Ball(self.value, self.radius, self.fmt)
+
+
+def joined(whole: Balls | None, part: Ball | None, here: slice, shape: tuple[int, ...]) -> Balls | None:
+    """``whole`` with the rows ``here``, made where there is none yet; where a part is None, all of them are."""
+    if part is None:
+        return None
+    if whole is None:
+        whole = Balls(shape, part.fmt)
+    whole.put(here, part.value, part.radius)
+    return whole

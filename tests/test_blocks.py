@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import custom_vjp, nn, reverse, tape_rows, vjp
+from refgrad import custom_vjp, forward, jvp, nn, reverse, tape_rows, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds import FORMATS
 from refgrad.op import Op
 from refgrad.ops import ELEMENTWISE
-from refgrad.rounding import Ball, exact, parts, rounded_operations
+from refgrad.rounding import Ball, choosing_operations, exact, parts, rounded_operations
 
 Array = Any
 FMT = FORMATS[
@@ -178,3 +178,72 @@ def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
     saved = [x for part in parts_seen for entry in part if entry is not None for x in tape_rows.saved(entry)]
     assert saved  # the outer gradient is taken in blocks
     assert all(getattr(x, "level", 0) == 0 for x in saved)
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.signature.differentiable], ids=lambda op: op.name)
+@pytest.mark.parametrize("seed", range(2))
+def test_tangents_in_blocks_are_those_of_small_arrays(op: Op, seed: int) -> None:
+    rng = np.random.default_rng([seed, 7, *op.name.encode()])
+    with np.errstate(all="ignore"):
+        balls, params = operands(op, rng)
+        some = [k for k, x in enumerate(balls) if isinstance(x, Ball)]
+        seeds = [exact(rng.standard_normal(LENGTH).astype(np.float32), FMT) for _ in some]
+
+        def tangent(here: slice) -> tuple[Array, Array, int]:
+            given = [piece(b, here) for b in balls]
+
+            def function(*xs: Any) -> Any:
+                full = list(given)
+                for k, x in zip(some, xs, strict=True):
+                    full[k] = x
+                return op(*full, **params)
+
+            before = rounded_operations()
+            _, y_dot = jvp(function, [given[k] for k in some], [piece(s, here) for s in seeds])
+            return (*parts(y_dot), rounded_operations() - before)
+
+        value, radius, counted = tangent(slice(None))
+        for here in (slice(0, 999), slice(BLOCK - 7, BLOCK + 500), slice(LENGTH - 300, LENGTH)):
+            few, bound, once = tangent(here)
+            assert np.array_equal(value[here], few, equal_nan=True)
+            assert np.array_equal(radius[here], bound, equal_nan=True)
+            assert once <= counted
+
+
+def test_the_terms_of_a_tangent_are_formed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    push, sizes = forward.push, []
+
+    def watched(op: Op, values: Any, params: Any, active: Any, tangents: Any, y: Any) -> Any:
+        sizes.append(y.size)
+        return push(op, values, params, active, tangents, y)
+
+    monkeypatch.setattr(forward, "push", watched)
+    x = exact(np.random.default_rng(6).standard_normal(LENGTH).astype(np.float32), FMT)
+    before = rounded_operations()
+    _, y_dot = jvp(lambda x: x / (1 + np.exp(-x)), (x,), (x,))
+    counted = rounded_operations() - before
+    assert max(sizes) <= BLOCK
+    few = piece(x, slice(0, 100))
+    before = rounded_operations()
+    _, due = jvp(lambda x: x / (1 + np.exp(-x)), (few,), (few,))
+    assert counted == rounded_operations() - before
+    assert np.array_equal(y_dot.value[:100], due.value)
+    assert np.array_equal(y_dot.radius[:100], due.radius)
+
+
+def test_what_may_choose_is_counted() -> None:
+    x = exact(np.linspace(-2, 2, 9), FMT)
+    for function, chooses in (
+        (lambda x: x / (1 + np.exp(-x)), False),
+        (lambda x: np.tanh(x) * np.log1p(np.exp(x)) - np.sin(3.0 * x), False),
+        (np.abs, True),
+        (nn.relu, True),
+        (lambda x: np.maximum(x, 0.5), True),
+        (lambda x: np.where(x > 0, x, 2 * x), True),
+        (np.sort, True),
+        (lambda x: np.remainder(x, 1.5), True),
+    ):
+        before = choosing_operations()
+        _, pullback = vjp(function, x)
+        pullback(x)
+        assert (choosing_operations() > before) == chooses

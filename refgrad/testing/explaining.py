@@ -17,30 +17,34 @@ from refgrad.formats import format_of
 from refgrad.quiet import quiet
 from refgrad.testing.factors import factor, offsets, own_factors
 from refgrad.testing.moved import coarser, cut, predictions
-from refgrad.testing.part import Evidence
+from refgrad.testing.part import BEGINNING, Evidence, LargeEvidence, beginning
 from refgrad.testing.regions import region
 from refgrad.testing.weighing import BITS, Difference
 
 Array = Any
 Others = Sequence[tuple[str, Array]]
-LARGE = 1 << 18  # elements
 Ask = Callable[[tuple[Array | None, ...]], tuple[Array, Array]]
 
 
 def explained(evidence: Evidence, mode: str, dtype: str, device: str = "cpu") -> str:
     """The explanation of a wrong answer in a mode; empty where there is none, or where no array of numbers came or was expected."""
-    if evidence.got is None or evidence.expected is None:
+    if isinstance(evidence, LargeEvidence):
+        (got, expected, bound), shape = evidence.beginning, evidence.shape
+    else:
+        got, expected, bound, shape = evidence.got, evidence.expected, evidence.bound, None
+    if got is None or expected is None:
         return ""
     seed = "tangent" if mode.startswith("forward") else "cotangent"
     return explain(
-        evidence.got,
-        evidence.expected,
-        evidence.bound,
+        got,
+        expected,
+        bound,
         format_of(dtype, device),
         others=evidence.others,
         seeds=evidence.seeds if mode in {"reverse", "forward"} else (),
         seed=seed,
         ask=evidence.ask,
+        shape=shape,
     )
 
 
@@ -54,6 +58,7 @@ def explain(
     seeds: Sequence[Array | None] = (),
     seed: str = "cotangent",
     ask: Ask | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> str:
     """One number or one operation that explains all of ``got``, in words; empty where there is none.
 
@@ -63,6 +68,7 @@ def explain(
     seeds    the cotangents or tangents, None for one that was not given
     seed     what they are called: "cotangent" or "tangent"
     ask      gives expected and bound for other seeds
+    shape    that of the whole array, where the three are its beginning alone
     """
     got, expected = np.asarray(got), np.asarray(expected)
     if got.dtype.kind == "c":
@@ -71,10 +77,10 @@ def explain(
         return _misshapen(got, expected, bound, fmt)
     if not got.size:
         return ""
-    known = _Known(tuple(others), tuple(seeds), seed, ask, expected.shape)
+    known = _Known(tuple(others), tuple(seeds), seed, ask, shape or expected.shape)
     bound, said = np.broadcast_to(bound, expected.shape), ""
-    if got.size > LARGE:  # of a large array a part, for the sake of memory
-        got, expected, bound = (x[_beginning(x.shape)] for x in (got, expected, bound))
+    if shape or got.size > BEGINNING:  # of a large array a part, for the sake of memory
+        got, expected, bound = (x[beginning(x.shape)] for x in (got, expected, bound))
         known, said = replace(known, seeds=(), ask=None), f" (looked at in its first {got.size} elements)"
     for hidden in (False, True):
         d = Difference.of(got, expected, bound, fmt, hidden=hidden)
@@ -101,15 +107,6 @@ class _Known:
         seeds = [(f"{whose} {k}", np.asarray(s).shape) for k, s in enumerate(self.seeds) if s is not None]
         others = [(f"the {name}", np.asarray(x).shape) for name, x in self.others if x is not None]
         return [("", self.shape), *seeds, *others]
-
-
-def _beginning(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The first part of an array, of at most LARGE elements; the last axes are whole as far as possible."""
-    room, found = LARGE, []
-    for n in reversed(shape):
-        found.append(slice(max(1, min(n, room))))
-        room //= max(1, n)
-    return tuple(reversed(found))
 
 
 def _explanation(d: Difference, known: _Known) -> str:

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from refgrad.bounds import Format, reference_slack
 from refgrad.rounding import parts
-from refgrad.testing.part import Evidence, Part, Question
+from refgrad.testing.compare import LARGE
+from refgrad.testing.part import Evidence, LargeEvidence, Part, Question, beginning
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import (
     AGREE,
@@ -55,9 +54,6 @@ class Gathering:
 
     def __init__(self, mode: str, fmt: Format, device: str, inputs: tuple[Any, ...] = ()) -> None:
         self.mode, self.inputs = mode, inputs
-        self.noise = (
-            float(np.finfo(fmt.wide).eps) / 2 / fmt.u
-        )  # the reference's own error, in units of the bound
         self.slack = reference_slack(fmt)
         self.choices = False  # whether a derivative is a matter of choice somewhere, so that a bound is no matter of rounding
         self.tally = Tally(mode, fmt.name, device)
@@ -101,11 +97,41 @@ class Gathering:
         part.wrong = part.wrong or list(found.wrong)
         s.lost += found.lost
         if (wrong and not _sure(part)) or (found.imprecise and part.evidence is None):
-            value, bound = (None, None) if expected is None else parts(expected)
-            bound = None if bound is None else bound * self.slack
-            part.evidence = Evidence(question, self.inputs, seeds, index, got(), value, bound, **more())
+            part.evidence = self._evidence(question, seeds, index, got(), expected, more(), keep=wrong)
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
+        found.outside = (
+            None  # which holds the arrays: of a check nothing is recorded that could excuse its elements
+        )
+
+    def _evidence(
+        self,
+        question: Question,
+        seeds: tuple[Array | None, ...],
+        index: int,
+        got: Array,
+        expected: Any,
+        more: dict[str, Any],
+        *,
+        keep: bool,
+    ) -> Evidence:
+        """The evidence of an answer; of a large one that is not to be kept as it is, what is needed to have it again."""
+        if expected is None:
+            return Evidence(question, self.inputs, seeds, index, got, None, None, **more)
+        value, radius = parts(expected)
+        ask, slack = more.get("ask"), self.slack
+        if keep or got is None or got.size <= LARGE or got.shape != value.shape:
+            return Evidence(question, self.inputs, seeds, index, got, value, radius * slack, **more)
+
+        def due(seeds: tuple[Array | None, ...]) -> tuple[Array, Array]:
+            value, radius = parts(expected) if ask is None else ask(seeds)
+            return value, radius * slack
+
+        if ask is not None:
+            expected = None  # which is computed again
+        first = beginning(got.shape)
+        part = got[first], value[first], radius[first] * slack
+        return LargeEvidence(question, self.inputs, seeds, index, got, part, due, **more)
 
     def failed(self, status: str, reason: str) -> None:
         """What func or the framework raised in this mode, in its words: ``unsupported`` or ``error``. What was compared stays."""
@@ -115,17 +141,16 @@ class Gathering:
     def _sharpest(self, s: _Sum, found: Comparison) -> None:
         if found.kept is None:
             return
-        bound, size = found.kept
+        sight = found.kept.sight()
         if found.blind:
-            some = bound > 0 if self.choices else size > self.noise * bound
-            s.part.blind += int(np.count_nonzero((bound >= size) & some))
-        some = (size > 0) & (bound < size)
-        n = int(np.count_nonzero(some))
-        s.seen += n
-        s.correct = s.correct or found.correct > 0 or (n > 0 and not found.imprecise and not found.wrong)
-        if n:
-            least = float(np.min(bound[some] / size[some]))
-            s.part.smallest = least if s.part.smallest is None else min(s.part.smallest, least)
+            s.part.blind += sight.covered if self.choices else sight.blind
+        s.seen += sight.seen
+        s.correct = (
+            s.correct or found.correct > 0 or (sight.seen > 0 and not found.imprecise and not found.wrong)
+        )
+        if sight.smallest is not None:
+            known = s.part.smallest
+            s.part.smallest = sight.smallest if known is None else min(known, sight.smallest)
 
     def verdict(self) -> Verdict:
         """The verdict with its parts; its status is the worst of theirs, or that of what was raised."""

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from refgrad.quiet import quiet
 from refgrad.testing.verdict import AGREE, Element
 
 Array = Any
@@ -63,6 +66,88 @@ class Evidence:
     ask: Callable[[tuple[Array | None, ...]], tuple[Array, Array]] | None = field(
         default=None, repr=False, compare=False
     )  # expected and bound of this part for other seeds; looked at once, to explain, and not kept
+
+
+BEGINNING = 1 << 18  # elements of a large array that an explanation looks at
+
+
+def beginning(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The first part of an array, of at most BEGINNING elements; the last axes are whole as far as possible."""
+    room, found = BEGINNING, []
+    for n in reversed(shape):
+        found.append(slice(max(1, min(n, room))))
+        room //= max(1, n)
+    return tuple(reversed(found))
+
+
+class LargeEvidence(Evidence):
+    """Evidence of an imprecise answer of a large array, which takes a fraction of the memory.
+
+    What came and the seeds are kept in float32 where that holds them. What was expected, and its bound, is computed again whenever it is
+    looked at: ``due`` gives both for seeds. An explanation looks at a ``part`` of what came, was expected, and its bound: their beginning.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        inputs: tuple[Any, ...],
+        seeds: tuple[Array | None, ...],
+        index: int,
+        got: Array,
+        part: tuple[Array, Array, Array],
+        due: Callable[[tuple[Array | None, ...]], tuple[Array, Array]],
+        **more: Any,
+    ) -> None:
+        self.due = due
+        self.shape: tuple[int, ...] = got.shape
+        self.beginning = tuple(x.copy() for x in part)
+        super().__init__(question, inputs, seeds, index, got, None, None, **more)
+
+    @property
+    def got(self) -> Array:
+        return _widened(self._got)
+
+    @got.setter
+    def got(self, x: Array) -> None:
+        self._got = _narrowed(x)
+
+    @property
+    def seeds(self) -> tuple[Array | None, ...]:
+        return tuple(map(_widened, self._seeds))
+
+    @seeds.setter
+    def seeds(self, xs: tuple[Array | None, ...]) -> None:
+        self._seeds = tuple(map(_narrowed, xs))
+
+    @property
+    def expected(self) -> Array:
+        return self.due(self.seeds)[0]
+
+    @expected.setter
+    def expected(self, x: Array) -> None:
+        assert x is None
+
+    @property
+    def bound(self) -> Array:
+        return self.due(self.seeds)[1]
+
+    @bound.setter
+    def bound(self, x: Array) -> None:
+        assert x is None
+
+
+def _narrowed(x: Array) -> Array:
+    """In float32, where that holds every element; None as it is."""
+    if x is None or x.dtype != np.float64:
+        return x
+    with quiet():
+        short = x.astype(np.float32)
+    return short if np.array_equal(short, x, equal_nan=True) else x
+
+
+def _widened(x: Array) -> Array:
+    """In float64, where it was narrowed."""
+    return x.astype(np.float64) if x is not None and x.dtype == np.float32 else x
 
 
 @dataclass(slots=True)

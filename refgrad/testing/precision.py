@@ -76,12 +76,19 @@ def share(bound: Array, size: Array) -> tuple[float, float]:
         return float(np.median(bound[usual] / size[usual])), float(np.max(size[usual]))
 
 
-def explained(error: Array, bound: Array, size: Array, hidden: Hidden = Hidden()) -> Array:
+def explained(
+    error: Array,
+    bound: Array,
+    size: Array,
+    hidden: Hidden = Hidden(),
+    usual: tuple[float, float] | None = None,
+) -> Array:
     """Which elements of one array are out of bounds by no more than the rounding of some formula: a mask of their shape.
 
     error, bound, size   of each element: |got - expected|, how large the error may be, |expected|; arrays of one shape
+    usual                their share, where they are a part of an array alone
     """
-    typical, largest = share(bound, size)
+    typical, largest = usual or share(bound, size)
     typical = min(typical, hidden.typical)
     loss = hidden.loss if hidden.loss < 0.5 else 0.0
     if typical >= 1 or max(typical, loss) == 0:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.testing.kept import Condensed, Kept, median
 from refgrad.testing.verdict import (
     AGREE,
     DISAGREE,
@@ -33,7 +32,7 @@ class Tally:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
         self.lost: list[Element] = []
-        self.kept: list[tuple[Any, Any]] = []
+        self.kept: list[Kept | Condensed] = []
         self.notes: list[tuple[int, str, str]] = []
         self.accused: list[tuple[int, list[str], Comparison]] = []
         self.worst: tuple[Comparison, int, str] | None = None  # with node and op
@@ -111,13 +110,7 @@ class Tally:
 
     def _sensitivity(self) -> float | None:
         """The relative error that would just have been caught: the median over the elements that are not zero."""
-        if not self.kept:
-            return None
-        bound, size = (np.concatenate(arrays) for arrays in zip(*self.kept, strict=True))
-        some = size > 0
-        shares = bound[some] / size[some]
-        middle = len(shares) // 2
-        return float(np.partition(shares, middle)[middle]) if len(shares) else None
+        return median(self.kept)
 
     def _accuse(self, k: int) -> None:
         """Name the k-th wrong node as the first one: nodes before it may be known to be wrong."""

@@ -47,7 +47,7 @@ class Comparison:
     )
     correct: int = 0  # elements with a correct bit, counted where some are imprecise
     lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
-    kept: Any = None  # of the elements compared: bounds and expected magnitudes
+    kept: Any = None  # of the elements compared, how sharp their bounds were, see kept.py
     outside: Callable[[], list[Element]] | None = field(
         default=None, repr=False, compare=False
     )  # makes all elements out of bounds, of which ``wrong`` lists the worst

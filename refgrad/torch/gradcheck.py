@@ -86,6 +86,7 @@ def gradcheck(
         report.verdicts += [(dtype, v) for v in first]
         raised.append(check.raised)
         notes = check.notes
+        del check  # with all that its questions shared
         if not {v.status for v in first} & {DISAGREE, ERROR, UNDECIDED}:  # else the rest says nothing
             subject = Subject(func, reference, arguments, active, dtype)
             report.verdicts += [(dtype, v) for v in _batched(subject, asked, seed)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 from refgrad.bounds import FORMATS
 from refgrad.rounding import Ball
 from refgrad.testing import compare
-from refgrad.testing.compare import compare_all
+from refgrad.testing.compare import LARGE, compare_all
+from refgrad.testing.kept import median
+from refgrad.testing.precision import Hidden
 
 FMT = FORMATS["float32"]
+comparing = sys.modules[compare.__module__]
 
 
 def ball(value, radius=0.0):
@@ -95,7 +99,7 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
         together = compare_all(chosen, FMT)
         for c, (got, expected, what) in zip(together, chosen, strict=True):
             alone = compare(got, expected, FMT, what)
-            bounds, sizes = c.kept or ((), ())
+            bounds, sizes = (c.kept.bound, c.kept.size) if c.kept else ((), ())
             unlike = {"kept": None, "nearest": None}  # and NaN, which in Python 3.13 equals no NaN
             assert repr(replace(c, **unlike)) == repr(replace(alone, **unlike))
             assert len(bounds) == len(sizes) == c.elements
@@ -104,3 +108,64 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
 def test_a_radius_may_be_a_number() -> None:
     assert not compare(np.float64(1.5), Ball(np.asarray(1.0), 0.5, FMT), FMT).wrong
     assert compare(np.float64(1.5), Ball(np.asarray(1.0), 0.25, FMT), FMT).wrong
+
+
+def large(kind: str, shape: tuple[int, ...], fmt) -> tuple[np.ndarray, Ball]:
+    """What came and what was expected: right, imprecise and wrong elements, NaN, infinities, overflow, endless bounds."""
+    rng = np.random.default_rng(len(kind))
+    value = rng.standard_normal(shape) * 10.0 ** rng.integers(-8, 2, shape)
+    value = value.astype(fmt.name).astype(fmt.wide)
+    radius = np.abs(value.astype(float)) * fmt.u * rng.integers(2, 5, shape)
+    error = rng.uniform(-0.4, 0.4, shape) * radius
+    if kind != "right":  # lost digits, equally bad elements among them
+        at = rng.choice(value.size, value.size // 5, replace=False)
+        error.flat[at] = fmt.u * rng.integers(1, 4, at.size)
+    came = (value + error).astype(float)
+    if kind in ("wrong", "exceptional"):
+        at = rng.choice(value.size, 40, replace=False)
+        came.flat[at] *= 2
+        came.flat[at[:5]] = came.flat[at[0]]
+        value.flat[at[:5]], radius.flat[at[:5]] = value.flat[at[0]], radius.flat[at[0]]
+    if kind == "exceptional":
+        at = rng.choice(value.size, (10, 30), replace=False)
+        came.flat[at[0]] = np.nan
+        came.flat[at[1]] = np.inf
+        value.flat[at[2]] = np.nan
+        value.flat[at[3]] = came.flat[at[3]] = -np.inf
+        value.flat[at[4]] = np.inf
+        radius.flat[at[5]] = np.inf
+        radius.flat[at[6]] = np.nan
+        came.flat[at[7]], value.flat[at[7]] = np.inf, 2 * fmt.max if fmt.name == "float32" else np.inf
+        radius.flat[at[8]], came.flat[at[8]] = np.inf, np.nan
+        value.flat[at[9]] = radius.flat[at[9]] = 0
+    return came, Ball(value, radius, fmt)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["right", "imprecise", "wrong", "exceptional"])
+@pytest.mark.parametrize("reached", [False, True])
+def test_blocks_come_to_what_the_whole_comes_to(
+    kind: str, name: str, reached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fmt = FORMATS[name]
+    got, expected = large(kind, (37, 2003), fmt)
+    assert got.size > LARGE
+    reach = 8 * expected.radius.astype(float) if reached else None
+    found = []
+    for hidden in (None, Hidden(), Hidden(4 * fmt.u, 0.1, 3.0)):
+        blocks = compare(got, expected, fmt, "x", hidden=hidden, reach=reach, nan=kind == "exceptional")
+        with monkeypatch.context() as patched:
+            patched.setattr(comparing, "LARGE", got.size)
+            whole = compare(got, expected, fmt, "x", hidden=hidden, reach=reach, nan=kind == "exceptional")
+        unlike = {"kept": None, "nearest": None, "outside": None}
+        assert repr(replace(blocks, **unlike)) == repr(replace(whole, **unlike))
+        assert repr(blocks.worst) == repr(whole.worst)
+        assert (blocks.outside is None) == (whole.outside is None)
+        if whole.outside is not None:
+            assert repr(blocks.outside()) == repr(whole.outside())
+        assert blocks.kept.share() == whole.kept.share()
+        assert blocks.kept.sight() == whole.kept.sight()
+        assert median([blocks.kept]) == median([whole.kept])
+        found.append(whole)
+    assert any(c.imprecise for c in found) == (kind != "right")
+    assert any(c.wrong for c in found) == (kind != "right")

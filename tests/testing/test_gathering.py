@@ -7,9 +7,10 @@ import pytest
 
 from refgrad.bounds import FORMATS
 from refgrad.rounding import Ball
-from refgrad.testing.compare import compare
+from refgrad.testing.compare import LARGE, compare
+from refgrad.testing.explaining import explained
 from refgrad.testing.gathering import Gathering
-from refgrad.testing.part import Question
+from refgrad.testing.part import Evidence, LargeEvidence, Question
 from refgrad.testing.precision import Hidden
 from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Comparison
 
@@ -103,3 +104,42 @@ def test_elements_where_nothing_is_defined_are_undecided(gathering) -> None:
     gathering.add("g", found([np.nan], [np.nan], [0.0])[0], ASK)
     v = gathering.verdict()
     assert (v.status, v.parts[0].skipped) == (UNDECIDED, 1)
+
+
+def test_evidence_of_an_imprecise_large_array_is_computed_again(gathering) -> None:
+    n = LARGE + 3
+    value = np.linspace(1, 2, n)
+    seeds = (np.linspace(0, 1, n).astype(np.float32).astype(float), None)
+    asked = []
+
+    def again(given):
+        asked.append(given)
+        return value.copy(), value * 1e-8
+
+    got = value * (1 + 2e-7)
+    _, ball = found(got, value, value * 1e-8)
+    compared = compare(got, ball, FMT, "x", hidden=Hidden(1e-6))
+    gathering.add("g", compared, ASK, seeds, 0, lambda: got, ball, lambda: {"ask": again})
+    evidence = gathering.verdict().parts[0].evidence
+    assert isinstance(evidence, LargeEvidence)
+    assert not asked
+    assert np.array_equal(evidence.got, got)
+    assert evidence.seeds[1] is None
+    assert np.array_equal(evidence.seeds[0], seeds[0])
+    assert evidence._seeds[0].dtype == np.float32
+    assert np.array_equal(evidence.expected, value)
+    assert np.array_equal(evidence.bound, value * 1e-8 * gathering.slack)
+    assert np.array_equal(asked[0][0], seeds[0])
+    for whole, part in zip((got, value, evidence.bound), evidence.beginning, strict=True):
+        assert np.array_equal(whole[: part.size], part)
+        assert part.base is None
+    assert explained(evidence, "reverse", "float32") is not None
+
+
+def test_evidence_of_a_wrong_large_array_is_kept(gathering) -> None:
+    value = np.ones(LARGE + 3)
+    compared, ball = found(2 * value, value, value * 1e-8)
+    gathering.add("g", compared, ASK, (), 0, lambda: 2 * value, ball)
+    evidence = gathering.verdict().parts[0].evidence
+    assert type(evidence) is Evidence
+    assert compared.outside is None  # it would keep the arrays

@@ -96,10 +96,13 @@ class Check:
             return [gathering.verdict() for gathering in wanted]
         self.point.reference.matched(len(outputs))
         self._values(self.point, Answer(outputs), first)
+        outputs = tuple(map(_shape_alone, outputs))
         if self.settings.reverse:
             self._judge_reverse(outputs)
+            self.point.release(REVERSE)
         if self.settings.forward:
             self._judge_forward()
+            self.point.release(FORWARD)
         return [gathering.verdict() for gathering in wanted]
 
     # --- reverse mode ---
@@ -130,6 +133,7 @@ class Check:
             if not self._asked_reverse(self.point, ask, first=number == 0):
                 return
         if not settings.fast:
+            self.point.release(REVERSE)
             self._judge_made_up(self._expanded(), EXPANDED, used)
             self._judge_made_up(self._filled(), "of the whole significand", used)
 
@@ -153,6 +157,7 @@ class Check:
         except Raised as raised:
             return self._raised(raised, ask, self.reverse, first=first)
         self._values(point, answer, ask)
+        answer.outputs = ()  # and with them what func saved for its backward
         due = point.due(REVERSE, ask, seeds)
         ties = point.tied(ask, seeds, due, answer.found)
         self.reverse.choices = self.forward.choices = self.reverse.choices or bool(point.choices)
@@ -211,12 +216,15 @@ class Check:
             self._note(f"not judged with inputs {told}: func raised {described(raised.error)}")
             return
         point.promise_where_finite(ask, answer)
+        point.reference.release()  # what is due is known
+        del answer
         gatherings, inputs = (self.value, self.reverse), self.point.plain
         for gathering in gatherings:
             gathering.inputs = point.plain
         self._asked_reverse(point, ask)
         for gathering in gatherings:
             gathering.inputs = inputs
+        point.release(REVERSE)
 
     def _expanded(self) -> tuple[Any, ...]:
         """Inputs whose rows are one row, expanded."""
@@ -242,31 +250,36 @@ class Check:
     # --- forward mode ---
 
     def _judge_forward(self) -> None:
-        point = self.point
-        for number, ask in enumerate(plan.forward(self.arguments, self.active, fast=self.settings.fast)):
-            seeds = point.seeds(FORWARD, ask)
-            try:
-                answer = point.asker.forward(ask, [seeds[k] for k in ask.seeded])
-            except Raised as raised:
-                if not self._raised(raised, ask, self.forward, first=number == 0):
-                    return
-                continue
-            try:
-                due = point.due(FORWARD, ask, seeds)
-            except ArgumentError as error:  # a derivative of the reference's own that is not linear
-                self.forward.failed(UNSUPPORTED, f"the reference has no forward mode: {described(error)}")
+        asks = plan.forward(self.arguments, self.active, fast=self.settings.fast)
+        for number, ask in enumerate(asks):
+            if not self._asked_forward(ask, first=number == 0):
                 return
-            for k, y_dot in enumerate(due):
-                if y_dot is None or not answer.outputs[k].is_floating_point():
-                    continue
-                what, got = f"tangent of output {k}", answer.found[k]
-                compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=number == 0)
-                more = partial(circumstances, point, FORWARD, ask, seeds, due, k)
-                self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot, more)
-            for name in answer.written:
-                self.forward.add(
-                    "tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question
-                )
+
+    def _asked_forward(self, ask: Ask, *, first: bool) -> bool:
+        """Ask one question and enter the answer; false where no other question can be answered."""
+        point = self.point
+        seeds = point.seeds(FORWARD, ask)
+        try:
+            answer = point.asker.forward(ask, [seeds[k] for k in ask.seeded])
+        except Raised as raised:
+            return self._raised(raised, ask, self.forward, first=first)
+        floating = [y.is_floating_point() for y in answer.outputs]
+        answer.outputs = ()
+        try:
+            due = point.due(FORWARD, ask, seeds)
+        except ArgumentError as error:  # a derivative of the reference's own that is not linear
+            self.forward.failed(UNSUPPORTED, f"the reference has no forward mode: {described(error)}")
+            return False
+        for k, y_dot in enumerate(due):
+            if y_dot is None or not floating[k]:
+                continue
+            what, got = f"tangent of output {k}", answer.found[k]
+            compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=first)
+            more = partial(circumstances, point, FORWARD, ask, seeds, due, k)
+            self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot, more)
+        for name in answer.written:
+            self.forward.add("tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question)
+        return True
 
     # --- both ---
 
@@ -297,6 +310,11 @@ class Check:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _shape_alone(y: Tensor) -> Tensor:
+    """A tensor as the output, without memory: of its numbers nothing more is asked."""
+    return torch.empty(y.shape, dtype=y.dtype, device="meta", requires_grad=y.requires_grad)
 
 
 def _doubles(t: Tensor | None) -> Callable[[], Array]:

@@ -57,7 +57,9 @@ def offered(x: Tensor) -> tuple[str, ...]:
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in another dtype, with the strides and the offset that it has."""
+    """The tensor in another dtype, with the strides and the offset that it has; the tensor itself where it has the dtype."""
+    if x.dtype == dtype:
+        return x.detach()
     if x.layout != torch.strided or x.numel() == 0:
         return x.detach().to(dtype)
     place = _given(x.detach())

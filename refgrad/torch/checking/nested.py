@@ -18,7 +18,7 @@ from refgrad.testing.gathering import Gathering
 from refgrad.testing.nested import Nested
 from refgrad.testing.part import Question
 from refgrad.testing.planting import planted
-from refgrad.testing.precision import Hidden, share
+from refgrad.testing.precision import Hidden
 from refgrad.testing.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking.asking import Raised
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
@@ -214,7 +214,7 @@ class _Check:
         found = self._compared(answer, ball, what)
         if not found.wrong or found.kept is None:
             return found
-        loss, (typical, _) = self._loss(draw, many), share(*found.kept)
+        loss, (typical, _) = self._loss(draw, many), found.kept.share()
         usual = loss if typical >= 1 else math.inf
         return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)))
 

@@ -17,7 +17,7 @@ from refgrad.testing.planting import planted
 from refgrad.testing.scales import Scales
 from refgrad.testing.ties import Tied, has_choices, judge_ties
 from refgrad.testing.verdict import Comparison
-from refgrad.torch.checking.asking import Answer, Asker, same_bits
+from refgrad.torch.checking.asking import Answer, Asker, fingerprint
 from refgrad.torch.checking.plan import Ask
 from refgrad.torch.checking.reference import Reference, shaken
 from refgrad.torch.checking.roundings import counted
@@ -58,29 +58,38 @@ class Point:
         )
         self.dtype: torch.dtype = getattr(torch, fmt.storage)
         self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
-        self._draws: dict[tuple[str, str, int], list[Array]] = {}
+        self._draws: dict[tuple[str, str, int], list[Array]] = {}  # those that are asked with again
         self._due: dict[tuple[Any, ...], list[Any]] = {}
-        self._known: dict[tuple[Any, ...], tuple[Tensor, Comparison]] = {}
+        self._known: dict[tuple[Any, ...], tuple[bytes, Comparison]] = {}
         self.scales = scales or Scales()
         self._shaken: Reference | None = None
         self._losses: dict[str, float] = {}
         self.choices: bool | None = None  # whether a gradient is a matter of choice somewhere
-        self._tied: dict[tuple[Any, ...], tuple[Array | None, ...]] = {}
+        self._tied: dict[tuple[Any, ...], tuple[bytes | None, ...]] = {}
 
     def seeds(self, mode: str, ask: Ask) -> Seeds:
         """The cotangents of the outputs, or the tangents of the inputs."""
         key = (mode, ask.question.draw, ask.draw)
-        if key not in self._draws:
+        draws = self._draws.get(key)
+        if draws is None:
             shapes = (
                 [self.reference.shape(k) for k in range(self.reference.count)]
                 if mode == REVERSE
                 else [np.shape(x) for x in self.plain]
             )
-            self._draws[key] = [
+            draws = [
                 drawn(ask.question.draw, self.rng, shape, self.fmt, self.scales.unit(mode))
                 for shape in shapes
             ]
-        return [x if k in ask.seeded else None for k, x in enumerate(self._draws[key])]
+            if ask.question.draw == WHOLE and ask.draw == 0:
+                self._draws[key] = draws
+        return [x if k in ask.seeded else None for k, x in enumerate(draws)]
+
+    def release(self, mode: str) -> None:
+        """Let go of what the questions of a mode shared: no other one is asked."""
+        self._draws = {key: x for key, x in self._draws.items() if key[0] != mode}
+        self._due = {key: x for key, x in self._due.items() if key[0] != mode}
+        self.reference.release()
 
     def due(self, mode: str, ask: Ask, seeds: Seeds) -> list[Any]:
         """The gradients of the active inputs, or the tangents of the outputs. Those of zeros are zero where a gradient is finite."""
@@ -128,19 +137,21 @@ class Point:
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
         key = (mode, index) if ask is None else (mode, index, ask.question.draw, ask.draw, ask.seeded)
-        known = self._known.get(key)
-        if known is not None and same_bits(known[0], got):
+        known, bits = self._known.get(key), b"%r" % (tuple(got.shape),) + fingerprint(got)
+        if known is not None and known[0] == bits:
             return known[1]
-        came = as_array(got.detach())
+        came = _numbers(got)
         found = self._judged(mode, came, expected, what, index, seeds)
         self.scales.learn((mode, index), found, seeds)
-        self._known[key] = got.detach().clone(memory_format=torch.contiguous_format), found
+        self._known[key] = bits, found
         return planted(came, expected, self.fmt, found) if plant else found
 
     def tied(self, ask: Ask, seeds: Seeds, due: Sequence[Any], found: Sequence[Tensor | None]) -> list[Tied]:
         """What tied elements of the active inputs got together. The same answer is judged once."""
-        if ask.question.active != self.active or any(
-            g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found
+        if (
+            not self.reference.choices
+            or ask.question.active != self.active
+            or any(g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found)
         ):
             return []
         xs, y_bars = (
@@ -152,11 +163,11 @@ class Point:
         if not self.choices:
             return []
         key = (ask.question.draw, ask.draw, ask.seeded)
-        came = tuple(None if g is None else as_array(g.detach()) for g in found)
-        known = self._tied.get(key)
-        if known is not None and all(map(_equal, known, came)):
+        bits = tuple(None if g is None else fingerprint(g) for g in found)
+        if self._tied.get(key) == bits:
             return []
-        self._tied[key] = came
+        self._tied[key] = bits
+        came = [None if g is None else _numbers(g) for g in found]
         loss = self.fmt.u * self.reference.rounded[REVERSE]
         return judge_ties(self.reference.smooth, xs, y_bars, due, came, self.fmt, self.rng, loss)
 
@@ -222,8 +233,10 @@ def integers(got: Tensor, expected: Any, what: str) -> Comparison:
     )
 
 
-def _equal(a: Array | None, b: Array | None) -> bool:
-    return a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True)
+def _numbers(t: Tensor) -> Array:
+    """The elements as NumPy holds them, in the memory of the tensor where it may; in float64 where NumPy lacks the dtype."""
+    lacking = t.dtype == torch.bfloat16 or t._is_zerotensor()
+    return as_array(t.detach()) if lacking else t.numpy(force=True)
 
 
 def _zero_where_finite(x: Any) -> Ball | Array:

@@ -11,7 +11,7 @@ from refgrad.arguments import result
 from refgrad.errors import ArgumentError
 from refgrad.formats import Format
 from refgrad.quiet import quiet
-from refgrad.rounding import Ball, exact, parts, rounded_operations
+from refgrad.rounding import Ball, choosing_operations, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 
 Array = Any
@@ -35,11 +35,20 @@ class Reference:
             "reverse": 0,
             "forward": 0,
         }  # operations of the reference that round, by mode
-        before = rounded_operations()
-        smooth, self._pullback = vjp(self.smooth, *[self.balls[k] for k in self.active])
+        self.choices = False  # whether value or gradient come from an operation that may choose, see COUNT
+        before, chosen = rounded_operations(), choosing_operations()
+        smooth, self._pullback = self._run()
         self.rounded["value"] = rounded_operations() - before
+        self.choices |= choosing_operations() > chosen
         found = list(smooth)
         self.expected = [self.others[k] if k in self.others else found.pop(0) for k in range(self.count)]
+
+    def _run(self) -> tuple[Any, Callable[[Any], Any] | None]:
+        return vjp(self.smooth, *[self.balls[k] for k in self.active])
+
+    def release(self) -> None:
+        """Let go of the intermediate results. What is pulled later computes them again."""
+        self._pullback = None
 
     def smooth(self, *xs: Any) -> tuple[Any, ...]:
         """The floating-point outputs, as a function of the active arguments."""
@@ -75,8 +84,12 @@ class Reference:
     def pulled(self, cotangents: Sequence[Any]) -> list[Any]:
         """The gradients of the active arguments, by cotangents of all outputs, arrays or Balls; None stands for zeros."""
         seeds = tuple(self._seed(cotangents[k], self.shape(k)) for k in self.differentiable)
-        before = rounded_operations()
+        if self._pullback is None:
+            _, self._pullback = self._run()
+        assert self._pullback is not None
+        before, chosen = rounded_operations(), choosing_operations()
         found = list(self._pullback(seeds))
+        self.choices |= choosing_operations() > chosen
         self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
         return found
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.part import Question  # noqa: E402
-from refgrad.torch.checking.asking import Asker, Raised, same_bits  # noqa: E402
+from refgrad.torch.checking.asking import Asker, Raised, fingerprint, same_bits  # noqa: E402
 from refgrad.torch.checking.plan import Ask  # noqa: E402
 
 
@@ -133,3 +133,20 @@ def test_bits_and_not_numbers_are_compared() -> None:
     assert not same_bits(torch.ones(2), torch.ones(3))
     assert not same_bits(torch.ones(2), torch.ones(2, dtype=torch.float64))
     assert same_bits(torch.ones(2, 2, dtype=torch.bfloat16).t(), torch.ones(2, 2, dtype=torch.bfloat16))
+
+
+def test_a_fingerprint_tells_bits_apart() -> None:
+    nan, x = torch.tensor([float("nan"), 1.0]), torch.arange(6.0).view(2, 3)
+    assert fingerprint(nan) == fingerprint(nan.clone())
+    assert fingerprint(torch.tensor([0.0])) != fingerprint(torch.tensor([-0.0]))
+    assert fingerprint(x.t()) == fingerprint(x.t().contiguous()) != fingerprint(x)
+    for dtype in (torch.bfloat16, torch.float16, torch.bool, torch.complex64):
+        assert fingerprint(torch.ones(3, dtype=dtype)) != fingerprint(torch.zeros(3, dtype=dtype))
+    assert fingerprint(torch.ones(())) == fingerprint(torch.ones(1))
+    assert fingerprint(torch._efficientzerotensor((2,))) == fingerprint(torch.zeros(2))
+    assert fingerprint(torch.zeros(0, 3)) == fingerprint(torch.zeros(0))
+
+
+def test_an_answer_that_came_again_is_not_kept_twice() -> None:
+    answer = Asker(torch.sin, (torch.arange(3.0),)).reverse(ask(), [np.ones(3)], twice=True)
+    assert answer.again is None

@@ -1,0 +1,54 @@
+"""A check of one dtype: what it takes of memory, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parents[3]
+N = 1_000_000
+BUDGET = 130  # bytes an element: ten million take 1.5 GB with the import of torch
+_PEAK = """
+import torch
+from benchmarks.gradcheck import Swish, _peak, _swish
+from refgrad.torch import gradcheck
+from refgrad.torch.checking.check import Check, Settings
+
+torch.set_num_threads(1)
+before = _peak()
+x = torch.randn({}, requires_grad=True)
+{}
+print((_peak() - before) * 2**30)
+"""
+
+
+def peak(program: str, n: int = N) -> float:
+    """The peak memory of a program about n elements x beyond that of its imports, in bytes."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the peak memory of a process is read from /proc")
+    found = subprocess.run(
+        [sys.executable, "-c", _PEAK.format(n, program)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1000000"},  # memory goes back
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(found.stdout)
+
+
+def test_value_reverse_and_forward_mode_of_a_large_array_stay_within_their_budget() -> None:
+    call = "gradcheck(Swish.apply, (x,), reference=_swish, dtypes=('float32',), fast_mode=True)"
+    assert peak(call, 10 * N) < BUDGET * 10 * N
+
+
+def test_the_peak_does_not_grow_with_the_number_of_questions() -> None:
+    call = "Check(Swish.apply, _swish, (x,), (0,), 'float32', Settings(repeats={}, forward=False)).verdicts()"
+    few, many = (peak(call.format(repeats)) for repeats in (3, 6))
+    assert many < few + 4 * N  # less than one array more
