@@ -18,7 +18,7 @@ from typing import Any
 from refgrad.bounds import Format, reference_slack
 from refgrad.rounding import parts
 from refgrad.testing.compare import LARGE
-from refgrad.testing.part import Evidence, LargeEvidence, Part, Question, beginning
+from refgrad.testing.part import Evidence, LargeEvidence, Part, Question, beginning, widened
 from refgrad.testing.summary import Tally
 from refgrad.testing.verdict import (
     AGREE,
@@ -117,11 +117,11 @@ class Gathering:
     ) -> Evidence:
         """The evidence of an answer; of a large one that is not to be kept as it is, what is needed to have it again."""
         if expected is None:
-            return Evidence(question, self.inputs, seeds, index, got, None, None, **more)
+            return Evidence(question, self.inputs, seeds, index, widened(got), None, None, **more)
         value, radius = parts(expected)
         ask, slack = more.get("ask"), self.slack
         if keep or got is None or got.size <= LARGE or got.shape != value.shape:
-            return Evidence(question, self.inputs, seeds, index, got, value, radius * slack, **more)
+            return Evidence(question, self.inputs, seeds, index, widened(got), value, radius * slack, **more)
 
         def due(seeds: tuple[Array | None, ...]) -> tuple[Array, Array]:
             value, radius = parts(expected) if ask is None else ask(seeds)
@@ -130,8 +130,8 @@ class Gathering:
         if ask is not None:
             expected = None  # which is computed again
         first = beginning(got.shape)
-        part = got[first], value[first], radius[first] * slack
-        return LargeEvidence(question, self.inputs, seeds, index, got, part, due, **more)
+        part = widened(got[first]), value[first], radius[first] * slack
+        return LargeEvidence(question, self.inputs, seeds, index, got.copy(), part, due, **more)
 
     def failed(self, status: str, reason: str) -> None:
         """What func or the framework raised in this mode, in its words: ``unsupported`` or ``error``. What was compared stays."""

@@ -105,7 +105,7 @@ class LargeEvidence(Evidence):
 
     @property
     def got(self) -> Array:
-        return _widened(self._got)
+        return widened(self._got)
 
     @got.setter
     def got(self, x: Array) -> None:
@@ -113,7 +113,7 @@ class LargeEvidence(Evidence):
 
     @property
     def seeds(self) -> tuple[Array | None, ...]:
-        return tuple(map(_widened, self._seeds))
+        return tuple(map(widened, self._seeds))
 
     @seeds.setter
     def seeds(self, xs: tuple[Array | None, ...]) -> None:
@@ -145,9 +145,9 @@ def _narrowed(x: Array) -> Array:
     return short if np.array_equal(short, x, equal_nan=True) else x
 
 
-def _widened(x: Array) -> Array:
-    """In float64, where it was narrowed."""
-    return x.astype(np.float64) if x is not None and x.dtype == np.float32 else x
+def widened(x: Array) -> Array:
+    """In float64, where it is of a shorter format; None as it is."""
+    return x.astype(np.float64) if x is not None and x.dtype.kind == "f" and x.dtype.itemsize < 8 else x
 
 
 @dataclass(slots=True)

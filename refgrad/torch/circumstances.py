@@ -28,7 +28,7 @@ def circumstances(
     """
     inputs = [_lies(x, layout) for x, layout in zip(point.arguments, ask.layouts, strict=True)]
     layout = ask.question.seed_layout or CONTIGUOUS
-    given = [_lies(None if s is None else torch.zeros(np.shape(s)), layout) for s in seeds]
+    given = [_lies(None if s is None else torch.empty(np.shape(s), device="meta"), layout) for s in seeds]
     found: dict[str, Any] = {
         "strides": tuple(strides for strides, _ in inputs),
         "offsets": tuple(offset for _, offset in inputs),

@@ -47,7 +47,7 @@ def test_the_median_of_several_arrays_counts_each_element_once() -> None:
 
 def test_nothing_kept_says_nothing() -> None:
     nothing = condensed(np.ones(5), np.zeros(5))
-    assert nothing.sight() == Sight(0, 0, 0, None)
+    assert nothing.sight() == Sight(5, 0, 0, None)
     assert nothing.share() == (0.0, 0.0)
     assert median([]) is None
     assert median([nothing]) is None

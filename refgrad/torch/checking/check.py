@@ -22,9 +22,8 @@ from refgrad.torch.checking import plan
 from refgrad.torch.checking.asking import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
 from refgrad.torch.checking.plan import Ask
-from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers
+from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, numbers
 from refgrad.torch.circumstances import circumstances
-from refgrad.torch.observe import as_array
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
 Array = Any
@@ -169,7 +168,7 @@ class Check:
             what, got = f"gradient of input {k}", found.get(k)
             compared = point.compared(REVERSE, got, x_bar, what, k, ask, seeds, plant=first)
             more = partial(circumstances, point, REVERSE, ask, seeds, due, self.active.index(k))
-            self.reverse.add(what, compared, question, tuple(seeds), k, _doubles(got), x_bar, more)
+            self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
         for tied in ties:
@@ -276,7 +275,7 @@ class Check:
             what, got = f"tangent of output {k}", answer.found[k]
             compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=first)
             more = partial(circumstances, point, FORWARD, ask, seeds, due, k)
-            self.forward.add(what, compared, ask.question, tuple(seeds), k, _doubles(got), y_dot, more)
+            self.forward.add(what, compared, ask.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
             self.forward.add("tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question)
         return True
@@ -292,7 +291,7 @@ class Check:
                 else point.compared(VALUE, y, expected, what, k)
             )
             more = partial(circumstances, point, VALUE, ask, (), (), k)
-            self.value.add(what, compared, ask.question, (), k, _doubles(y), expected, more)
+            self.value.add(what, compared, ask.question, (), k, _array(y), expected, more)
 
     def _raised(self, raised: Raised, ask: Ask, gathering: Gathering, *, first: bool) -> bool:
         """Enter what was raised; whether another question makes sense."""
@@ -317,5 +316,5 @@ def _shape_alone(y: Tensor) -> Tensor:
     return torch.empty(y.shape, dtype=y.dtype, device="meta", requires_grad=y.requires_grad)
 
 
-def _doubles(t: Tensor | None) -> Callable[[], Array]:
-    return lambda: None if t is None else as_array(t.detach())
+def _array(t: Tensor | None) -> Callable[[], Array]:
+    return lambda: None if t is None else numbers(t.detach())

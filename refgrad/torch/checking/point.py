@@ -140,7 +140,7 @@ class Point:
         known, bits = self._known.get(key), b"%r" % (tuple(got.shape),) + fingerprint(got)
         if known is not None and known[0] == bits:
             return known[1]
-        came = _numbers(got)
+        came = numbers(got)
         found = self._judged(mode, came, expected, what, index, seeds)
         self.scales.learn((mode, index), found, seeds)
         self._known[key] = bits, found
@@ -167,7 +167,7 @@ class Point:
         if self._tied.get(key) == bits:
             return []
         self._tied[key] = bits
-        came = [None if g is None else _numbers(g) for g in found]
+        came = [None if g is None else numbers(g) for g in found]
         loss = self.fmt.u * self.reference.rounded[REVERSE]
         return judge_ties(self.reference.smooth, xs, y_bars, due, came, self.fmt, self.rng, loss)
 
@@ -233,7 +233,7 @@ def integers(got: Tensor, expected: Any, what: str) -> Comparison:
     )
 
 
-def _numbers(t: Tensor) -> Array:
+def numbers(t: Tensor) -> Array:
     """The elements as NumPy holds them, in the memory of the tensor where it may; in float64 where NumPy lacks the dtype."""
     lacking = t.dtype == torch.bfloat16 or t._is_zerotensor()
     return as_array(t.detach()) if lacking else t.numpy(force=True)
