@@ -145,6 +145,11 @@ def test_a_fingerprint_tells_bits_apart() -> None:
     assert fingerprint(torch.ones(())) == fingerprint(torch.ones(1))
     assert fingerprint(torch._efficientzerotensor((2,))) == fingerprint(torch.zeros(2))
     assert fingerprint(torch.zeros(0, 3)) == fingerprint(torch.zeros(0))
+    large = torch.zeros(2**19)
+    before = fingerprint(large)
+    assert len(before) == 32
+    large[-1] = -0.0
+    assert fingerprint(large) != before
 
 
 def test_an_answer_that_came_again_is_not_kept_twice() -> None:
