@@ -145,6 +145,7 @@ def test_a_fingerprint_tells_bits_apart() -> None:
     assert fingerprint(torch.ones(())) == fingerprint(torch.ones(1))
     assert fingerprint(torch._efficientzerotensor((2,))) == fingerprint(torch.zeros(2))
     assert fingerprint(torch.zeros(0, 3)) == fingerprint(torch.zeros(0))
+    assert fingerprint(torch.ones(()).expand(1, 1)) == fingerprint(torch.ones(1))
     large = torch.zeros(2**19)
     before = fingerprint(large)
     assert len(before) == 32
