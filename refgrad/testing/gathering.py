@@ -92,7 +92,7 @@ class Gathering:
         self._sharpest(s, found)
         if found.nearest is not None and found.ratio > s.ratio:
             s.ratio, part.worst = found.ratio, found.worst
-        if found.note:
+        if found.note and found.note not in part.notes:
             part.notes.append(found.note)
         part.wrong = part.wrong or list(found.wrong)
         s.lost += found.lost
