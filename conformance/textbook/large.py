@@ -9,6 +9,7 @@ import numpy as np
 from refgrad.bounds import Format, reference_slack
 from refgrad.rounding import Ball, parts
 from refgrad.testing.compare import compare
+from refgrad.testing.kept import Kept
 from refgrad.testing.verdict import Comparison, Element
 
 Array = Any
@@ -25,7 +26,7 @@ class Limits:
         self.size = np.abs(self.value)
         self.loose = int((self.bound > 0.1 * self.size).sum())
         self.blind = int((self.bound >= self.size).sum()) if self.loose else 0
-        self.kept = (self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy())
+        self.kept = Kept(self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy(), fmt)
 
     def compare(self, got: Array, what: str) -> Comparison:
         """Hold an array against the limits; what each element would have betrayed is kept of a sample."""

@@ -6,6 +6,8 @@ array is. Zero is also what the reference cannot tell from zero: the bound is a 
 may be off by the same multiple of its own unit roundoff. That holds of rounding. Where an element may have any derivative of a set (abs
 at 0) a bound around zero is blind.
 
+Inputs that a check makes up may show a mistake; that nothing is wrong there decides nothing about the inputs that were given.
+
 An array of which no element has a correct bit in any answer is wrong, though rounding may explain each element by itself.
 """
 
@@ -43,7 +45,8 @@ class _Sum:
     """Everything that was found of one array."""
 
     part: Part
-    seen: int = 0  # elements expected not to be zero, with a bound below them
+    given: int = 0  # elements compared at the inputs that were given
+    seen: int = 0  # of those, expected not to be zero, with a bound below them
     correct: bool = False  # whether an element that was seen has a correct bit
     lost: list[Element] = field(default_factory=list)
     ratio: float = -1.0
@@ -55,6 +58,9 @@ class Gathering:
     def __init__(self, mode: str, fmt: Format, device: str, inputs: tuple[Any, ...] = ()) -> None:
         self.mode, self.inputs = mode, inputs
         self.slack = reference_slack(fmt)
+        self.made_up = (
+            False  # whether answers to questions at other inputs than those given follow: they decide nothing
+        )
         self.choices = False  # whether a derivative is a matter of choice somewhere, so that a bound is no matter of rounding
         self.tally = Tally(mode, fmt.name, device)
         self.sums: dict[str, _Sum] = {}
@@ -85,6 +91,7 @@ class Gathering:
             return
         found.counted = True
         part.elements += found.elements
+        s.given += 0 if self.made_up else found.elements
         part.loose += found.loose
         part.skipped += found.skipped
         part.imprecise += found.imprecise
@@ -144,7 +151,7 @@ class Gathering:
         sight = found.kept.sight()
         if found.blind:
             s.part.blind += sight.covered if self.choices else sight.blind
-        s.seen += sight.seen
+        s.seen += 0 if self.made_up else sight.seen
         s.correct = (
             s.correct or found.correct > 0 or (sight.seen > 0 and not found.imprecise and not found.wrong)
         )
@@ -181,7 +188,7 @@ class Gathering:
         p = s.part
         if p.wrong or p.notes:
             p.status = DISAGREE
-        elif p.elements == 0 and p.skipped:
+        elif s.given == 0 and p.skipped:
             p.status, p.reason = UNDECIDED, "the reference has no finite value or bound there"
         elif p.blind and not s.seen:
             p.status, p.reason = UNDECIDED, "every bound is as large as the number it bounds"

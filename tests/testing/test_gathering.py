@@ -143,3 +143,12 @@ def test_evidence_of_a_wrong_large_array_is_kept(gathering) -> None:
     evidence = gathering.verdict().parts[0].evidence
     assert type(evidence) is Evidence
     assert compared.outside is None  # it would keep the arrays
+
+
+def test_made_up_inputs_decide_nothing(gathering) -> None:
+    gathering.add("g", found([np.nan], [np.nan], [0.0])[0], ASK)
+    gathering.add("h", found([0.0], [5.0], [9.0])[0], ASK)
+    gathering.made_up = True
+    for name in "gh":
+        gathering.add(name, found([1.0], [1.0], [1e-6])[0], Question("reverse", layout="expanded"))
+    assert [p.status for p in gathering.verdict().parts] == [UNDECIDED, UNDECIDED]

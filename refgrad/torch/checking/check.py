@@ -219,10 +219,10 @@ class Check:
         del answer
         gatherings, inputs = (self.value, self.reverse), self.point.plain
         for gathering in gatherings:
-            gathering.inputs = point.plain
+            gathering.inputs, gathering.made_up = point.plain, True
         self._asked_reverse(point, ask)
         for gathering in gatherings:
-            gathering.inputs = inputs
+            gathering.inputs, gathering.made_up = inputs, False
         point.release(REVERSE)
 
     def _expanded(self) -> tuple[Any, ...]:
