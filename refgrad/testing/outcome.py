@@ -41,6 +41,7 @@ class Report:
     device: str = "cpu"
     notes: list[str] = field(default_factory=list)  # what was asked for and means nothing here
     script: Script | None = field(default=None, repr=False)  # None where the check has no such program
+    _explained: set[int] = field(default_factory=set, repr=False, compare=False)  # the identities of parts
 
     @property
     def status(self) -> str:
@@ -94,9 +95,14 @@ class Report:
         return summary(self)
 
     def explain(self) -> None:
-        """Look for one number or one operation that explains each wrong array. Done once, before anything is told."""
+        """Look for one number or one operation that explains each wrong array. Done once, before anything is told.
+
+        What is imprecise is explained when somebody reads it: an explanation may cost more than the check.
+        """
         for dtype, mode, part in self._parts():
-            if part.evidence is not None and part.status in (DISAGREE, IMPRECISE) and not part.explanation:
+            known = id(part) in self._explained
+            if part.evidence is not None and part.status in (DISAGREE, IMPRECISE) and not known:
+                self._explained.add(id(part))
                 part.explanation = explained(part.evidence, mode, dtype, self.device)
                 part.evidence.ask = None
 
@@ -126,7 +132,8 @@ class Report:
         Raises GradientMismatch on a disagreement or an error, with ``strict`` on an imprecise result as well; GradientUndecided where
         a gradient could not be judged, unless ``allow_undecided``.
         """
-        self.explain()
+        if self.failed:
+            self.explain()
         for listener in LISTENERS:
             listener(self)
         if not raise_exception:
