@@ -12,7 +12,7 @@ from refgrad.testing.explaining import explained
 from refgrad.testing.gathering import Gathering
 from refgrad.testing.part import Evidence, LargeEvidence, Question
 from refgrad.testing.precision import Hidden
-from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Comparison
+from refgrad.testing.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, UNSUPPORTED, Comparison, Element
 
 FMT = FORMATS["float32"]
 ASK = Question("reverse", "of the whole significand")
@@ -152,3 +152,10 @@ def test_made_up_inputs_decide_nothing(gathering) -> None:
     for name in "gh":
         gathering.add(name, found([1.0], [1.0], [1e-6])[0], Question("reverse", layout="expanded"))
     assert [p.status for p in gathering.verdict().parts] == [UNDECIDED, UNDECIDED]
+
+
+def test_an_array_without_a_correct_bit_is_wrong_though_rounding_explains_each_element(gathering) -> None:
+    lost = [Element(0.0, 1e-9, 1e-16, 1e7, 1e7, (0,), "g")]
+    gathering.add("g", Comparison(elements=1, imprecise=1, lost=lost), ASK)
+    part = gathering.verdict().parts[0]
+    assert (part.status, part.reason) == (DISAGREE, "no element has a correct bit")

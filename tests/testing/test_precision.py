@@ -170,3 +170,9 @@ def test_lost_digits_of_a_node_excuse_numbers_from_end_to_end_and_nothing_else(g
     by_node.add(0, "sinc", compare(np.array([1.1]), expected, FMT, "gradient", reach=np.array([0.2])))
     verdict = _followed(whole.verdict(), by_node.verdict())
     assert verdict.status == due
+
+
+def test_what_is_off_by_half_of_the_largest_element_is_never_explained() -> None:
+    size, bound = np.ones(3), np.array([0.9, 0.9, 0.1])
+    assert explained(np.array([0.0, 0.0, 0.4]), bound, size).tolist() == [False, False, True]
+    assert not explained(np.array([0.0, 0.0, 0.6]), bound, size).any()

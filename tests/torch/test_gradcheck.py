@@ -284,3 +284,57 @@ def test_a_wrong_second_derivative_of_a_right_gradient_is_noted() -> None:
     report = gradcheck(RMSNorm.apply, (x, w), reference=rms_norm, dtypes=("float32",))
     assert report
     assert any("float32: the second derivative is wrong" in note for note in report.notes)
+
+
+def test_another_answer_within_the_bounds_is_noticed_and_can_be_allowed() -> None:
+    class Drifting(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            ctx.times = 0
+            return x.tanh()
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            ctx.times += 1
+            x_bar = y_bar * (1 - ctx.saved_tensors[0].tanh() ** 2)
+            return x_bar if ctx.times == 1 else torch.nextafter(x_bar, 2 * x_bar)
+
+    ask = {"reference": np.tanh, "dtypes": ("float64",), "raise_exception": False}
+    x = torch.linspace(-1, 1, 8)
+    report = gradcheck(Drifting.apply, x, **ask)
+    assert report.status == "disagree"
+    assert "asked twice" in report.summary()
+    assert gradcheck(Drifting.apply, x, nondet_tol=1e-12, **ask)
+
+
+def test_an_operand_saved_in_float32_is_caught_with_inputs_of_float32() -> None:
+    class Saving(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x.float())
+            return x * x
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return 2 * y_bar * ctx.saved_tensors[0].to(y_bar.dtype)
+
+    x = torch.tensor([0.5, -1.25, 3.0])
+    report = gradcheck(Saving.apply, x, reference=lambda x: x * x, dtypes=("float64",), raise_exception=False)
+    (part,) = report.verdicts[1][1].parts
+    assert (part.status, [q.layout for q in part.wrong_in]) == ("disagree", ["of the whole significand"])
+
+
+def test_a_wrong_report_holds_its_explanation() -> None:
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.sin()
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return 2 * y_bar * ctx.saved_tensors[0].cos()
+
+    report = gradcheck(Doubled.apply, torch.randn(9), reference=np.sin, raise_exception=False)
+    assert all("2 times" in p.explanation or "factor" in p.explanation for p in report.verdicts[1][1].parts)
