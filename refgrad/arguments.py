@@ -26,7 +26,8 @@ def array(x: Any, what: str) -> Array:
     if isinstance(x, (Traced, np.ndarray, np.generic)):
         return x
     refuse_tensor(x, what)
-    return np.asarray(x)
+    y = np.asarray(x)
+    return y[()] if isinstance(x, (int, float)) else y  # a number becomes a scalar: neither can be written to
 
 
 def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> list[Array]:

@@ -27,7 +27,14 @@ REDUCTIONS: dict[np.ufunc, Op] = {
     np.logaddexp: normalization.logsumexp,
 }  # fmt: skip
 SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
-VIEWS = frozenset({"reshape", "transpose", "flip", "getitem", "broadcast_to"})
+VIEWS = frozenset({"flip"})  # ops that NumPy calls by a function of its own, and that make a view
+# Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
+VIEWING = frozenset({
+    np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
+    np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
+    np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.einsum, np.astype, np.linalg.diagonal,
+    np.linalg.matrix_transpose, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
+})  # fmt: skip
 
 
 def implements(*functions: Function) -> Callable[[Function], Function]:
@@ -67,6 +74,8 @@ def operand(x: Any) -> Any:
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy ufunc met a traced array."""
     out = kwargs.pop("out", None)
+    if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
+        return _into(out, ufunc, inputs, kwargs)
     if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
         raise TracingError(
             f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array). "
@@ -91,6 +100,14 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     raise NoRuleError(
         f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
     )
+
+
+def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The traced arrays ``out``, after a ufunc has written to them."""
+    results = ufunc(*inputs, **kwargs)
+    for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
+        x.receive(y, f"np.{ufunc.__name__}(out=x)")
+    return out if len(out) > 1 else out[0]
 
 
 def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,7 +145,8 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
     """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
     composition = FUNCTIONS.get(function)
     if composition is not None:
-        return composition(*args, **kwargs)
+        y = composition(*args, **kwargs)
+        return y if function in VIEWING else _separate(y, args)
     op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
     if op is None:
         raise _no_rule(
@@ -145,7 +163,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
         y = apply(
             op, tuple([operand(x) for x in args]), {**sig.defaults, **kwargs}
         )  # the usual call, without sorting arguments
-        return args[0]._view(y) if op.name in VIEWS and hasattr(args[0], "_view") else y
+        return _seen(op, args[0], y, kwargs)
     names = _parameters(function)
     kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
@@ -159,7 +177,23 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
     if dtype is not None:
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
     y = op(*args, **kwargs)
-    return args[0]._view(y) if op.name in VIEWS and hasattr(args[0], "_view") else y
+    return _seen(op, args[0], y, kwargs)
+
+
+def _separate(y: Any, args: tuple[Any, ...]) -> Any:
+    """A result of a function that makes new arrays, where refgrad's own code came to an argument or a view of one."""
+    if isinstance(y, Traced):
+        return y.twin() if hasattr(y, "shared") or any(y is x for x in args) else y
+    if type(y) in (tuple, list):
+        return type(y)([_separate(part, args) for part in y])
+    return y
+
+
+def _seen(op: Op, x: Any, y: Any, params: dict[str, Any]) -> Any:
+    """The result of an op, which may be a view of its operand."""
+    if op.name in VIEWS and hasattr(x, "_view"):
+        return x._view(y, lambda base: op(base, **params))
+    return y
 
 
 @functools.cache

@@ -35,6 +35,9 @@ class Dual(TracedArray):
     def become(self, other: Any) -> None:
         self.value, self.tangent = other.value, other.tangent
 
+    def twin(self) -> Dual:
+        return Dual(self.value, self.tangent, self.level)
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         level = top.level

@@ -64,6 +64,9 @@ class Symbol(TracedArray):
     def become(self, other: Any) -> None:
         self.index, self.value = other.index, other.value
 
+    def twin(self) -> Symbol:
+        return Symbol(self.graph, self.index, self.value)
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         graph: Graph = top.graph

@@ -154,7 +154,16 @@ def einsum(
         )
     if kwargs:
         raise NoRuleError(f"np.einsum: argument {sorted(kwargs)} is not supported on traced arrays")
-    return contraction.einsum(*[operand(x) for x in operands], subscripts=subscripts)
+    y = contraction.einsum(*[operand(x) for x in operands], subscripts=subscripts)
+    if len(operands) == 1 and _moves_alone(subscripts) and hasattr(operands[0], "_view"):
+        return operands[0]._view(y, lambda x: contraction.einsum(x, subscripts=subscripts))
+    return y
+
+
+def _moves_alone(subscripts: str) -> bool:
+    """Whether subscripts of one operand sum over nothing: the result is a view then, of a transpose or a diagonal."""
+    given, arrow, left = subscripts.replace(" ", "").replace("...", "").partition("->")
+    return set(given) == set(left) if arrow else len(set(given)) == len(given)
 
 
 def _no_out(name: str, out: Any) -> None:

@@ -53,6 +53,10 @@ class Traced:
         """The same numbers in another dtype."""
         raise NotImplementedError
 
+    def twin(self) -> Any:
+        """An array of the same content, which stays as it is when this one is written to."""
+        raise NotImplementedError
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         """Apply ``op``; ``top`` is the operand of the highest level, which decides the interpreter."""
@@ -133,7 +137,7 @@ _PLAIN = frozenset({int, bool, float, str, slice, type(None), np.ndarray})
 def refuse_traced(op: Op, params: Params) -> None:
     """Raises TracingError for a parameter that is being differentiated: rules exist for operands alone."""
     for name, value in params.items():
-        if value.__class__ not in _PLAIN and _holds_traced(value):
+        if type(value) not in _PLAIN and _holds_traced(value):
             raise TracingError(
                 f"{op.name}: argument {name} is a traced array and has no rule, so its derivative would be lost. Pass plain numbers; "
                 "for a mask write np.where(mask, x, 0.0), for an initial value a sum or a product with it."
@@ -142,7 +146,7 @@ def refuse_traced(op: Op, params: Params) -> None:
 
 def _holds_traced(x: Any) -> bool:
     if isinstance(x, (tuple, list)):
-        return any(element.__class__ not in _PLAIN and _holds_traced(element) for element in x)
+        return any(type(element) not in _PLAIN and _holds_traced(element) for element in x)
     return isinstance(x, Traced)
 
 

@@ -63,6 +63,9 @@ class Var(TracedArray):
     def become(self, other: Any) -> None:
         self.value, self.index = other.value, other.index
 
+    def twin(self) -> Var:
+        return Var(self.value, self.tape, self.index)
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         tape = top.tape

@@ -15,6 +15,7 @@ import numpy as np
 
 from refgrad import sizes
 from refgrad.blocks import COUNT, in_blocks
+from refgrad.errors import TracingError
 from refgrad.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.op import Op, Params, apply
 from refgrad.ops import ELEMENTWISE, SMOOTH
@@ -42,7 +43,23 @@ class Ball(TracedArray):
 
     def become(self, other: Any) -> None:
         self.value, self.radius = other.value, other.radius
-        self._carried, self._unknown = other.carried(), other._unknown
+        self._carried, self._unknown, self.results = other.carried(), other._unknown, other.results
+
+    def twin(self) -> Ball:
+        ball = Ball(self.value, self.radius, self.fmt)
+        ball._carried, ball._unknown, ball.results = self.carried(), self._unknown, self.results
+        return ball
+
+    @property
+    def scalar_type(self) -> type:
+        """That of the judged format: the value is in a wider one."""
+        return np.dtype(self.fmt.storage if self.fmt.storage in _CARRIED else "float32").type
+
+    def __hash__(self) -> int:
+        raise TracingError(
+            "a number that stands for all that rounding may make of it has no hash: a set or a dict would tell it from its equals. "
+            "Compare numbers with np.where or <, and use plain keys."
+        )
 
     def carried(self) -> Array:
         """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
@@ -128,7 +145,8 @@ def _in_range(x: Array, fmt: Format) -> Array:
 
 def exact(x: Array, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
-    ball = Ball(np.asarray(x).astype(fmt.wide, copy=False), None, fmt)
+    x = x if isinstance(x, np.generic) else np.asarray(x)  # a scalar stays one
+    ball = Ball(x.astype(fmt.wide, copy=False), None, fmt)
     ball._carried = ball._unknown = None  # it came from the format, so it has not overflowed there
     return ball
 
@@ -150,7 +168,7 @@ def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> A
     """The result of an op, computed at the first time, where all its Balls remember."""
     names: list[Any] = [op]
     for x in operands:
-        kind = x.__class__
+        kind = type(x)
         if kind is Ball:
             if x.results is None:
                 return _interpreted(op, operands, params, top.fmt)
@@ -173,9 +191,7 @@ def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> A
 
 def lift(x: Any, fmt: Format) -> Ball:
     """A constant met by a Ball: one that the judged format cannot hold may be held there as the nearest number, or in a wider one."""
-    if (
-        x.__class__ in _NUMBERS and x != 0 and fmt.name in DTYPES
-    ):  # of zeros there are two, and they are equal
+    if type(x) in _NUMBERS and x != 0 and fmt.name in DTYPES:  # of zeros there are two, and they are equal
         return _number(x, fmt.name)
     if type(x) is np.ndarray and x.dtype.kind == "f" and _LARGE[0] <= x.size <= _LARGE[1]:
         return _known(x, fmt)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import memory
 from refgrad.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Op, Traced, apply
@@ -32,44 +33,65 @@ def _unary(op: Op) -> Function:
 
 
 def _in_place(symbol: str, op: Op) -> Function:
-    """``x += a`` gives x its new value, seen through every name of x as in NumPy; views would not see it, so they refuse."""
+    """``x += a``: an array gets a new value, which all of its names and views see; of a NumPy scalar, the name is bound anew."""
 
-    def call(self: TracedArray, other: Any) -> TracedArray:
-        if getattr(self, "viewed", False):
-            raise TracingError(
-                f"in-place {symbol} on a traced array that shares memory with a view: the other one would not change as it does "
-                f"in NumPy. Write x = x {symbol[:-1]} ... instead."
-            )
+    def call(self: TracedArray, other: Any) -> Any:
         result = apply(op, (self, operand(other)), op.signature.defaults)
-        if (
-            type(result) is not type(self)
-            or result.level != self.level
-            or result.shape != self.shape
-            or result.dtype != self.dtype
-        ):
-            raise TracingError(
-                f"in-place {symbol} would turn an array of shape {self.shape} and dtype {self.dtype} into shape {result.shape} and "
-                f"dtype {result.dtype} or into another transformation's array. Write x = x {symbol[:-1]} ... instead."
-            )
-        self.become(result)
+        if self.scalar:
+            return result
+        self.receive(result, f"in-place {symbol} on a traced array")
         return self
 
     return call
 
 
+def _index(key: Any) -> Any:
+    """An index without traced arrays and lists."""
+    if any(isinstance(k, (Traced, list)) for k in (key if isinstance(key, tuple) else (key,))):
+        return indexing.clean(plain(key))
+    return key
+
+
 class TracedArray(Traced):
     """What every traced array shares: attributes, operators, methods and NumPy's protocols."""
 
-    __slots__ = ("viewed",)
-    viewed: bool
+    __slots__ = ("__weakref__", "shared")
+    shared: memory.Shared
     __array_priority__ = 1000.0
-    __hash__ = object.__hash__
 
     def become(self, other: Any) -> None:
-        """Take over another traced array's content (in-place operators)."""
+        """Take over the content of another array of the same transformation (see memory.py)."""
         raise NotImplementedError
 
     # --- attributes ---
+    @property
+    def scalar(self) -> bool:
+        """Whether NumPy has a scalar here, which cannot change: an element x[0] or a sum, but not a 0-d array."""
+        x = self.value
+        while isinstance(x, Traced):
+            x = x.value
+        return isinstance(x, np.generic)
+
+    @property
+    def scalar_type(self) -> type:
+        """The class of such a scalar."""
+        value = self.value
+        return value.scalar_type if isinstance(value, TracedArray) else self.dtype.type
+
+    @property
+    def __class__(self) -> Any:
+        """What ``isinstance`` is told: the class that NumPy has here. ``type(x)`` is the class of the traced array."""
+        return self.scalar_type if self.scalar else np.ndarray
+
+    @__class__.setter
+    def __class__(self, other: Any) -> None:
+        raise TypeError("the class of a traced array cannot change")
+
+    def __hash__(self) -> int:
+        if not self.scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self.value)  # of whatever is below, down to the number
+
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.value.shape  # type: ignore[no-any-return]
@@ -149,12 +171,6 @@ class TracedArray(Traced):
     def tolist(self) -> Any:
         raise self._lost("x.tolist()", "Iterate over x, or index it.")
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TracingError(
-            f"in-place writing x[...] = value to a traced array of shape {self.shape} is not supported. Build the new array with "
-            "np.where, np.concatenate or np.stack, or x = x + update."
-        )
-
     # --- operators ---
     __add__, __radd__ = _binary(arithmetic.add), _binary(arithmetic.add, swapped=True)
     __sub__, __rsub__ = _binary(arithmetic.subtract), _binary(arithmetic.subtract, swapped=True)
@@ -169,7 +185,8 @@ class TracedArray(Traced):
     __matmul__, __rmatmul__ = _binary(linalg.matmul), _binary(linalg.matmul, swapped=True)
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
     __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
-    __ipow__ = _in_place("**=", arithmetic.power)
+    __ipow__, __imatmul__ = _in_place("**=", arithmetic.power), _in_place("@=", linalg.matmul)
+    __imod__, __ifloordiv__ = _in_place("%=", arithmetic.remainder), _in_place("//=", arithmetic.floor_divide)
     __neg__, __pos__, __abs__ = (
         _unary(arithmetic.negative),
         _unary(arithmetic.positive),
@@ -195,14 +212,25 @@ class TracedArray(Traced):
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __getitem__(self, key: Any) -> Any:
-        if any(isinstance(k, (Traced, list)) for k in (key if isinstance(key, tuple) else (key,))):
-            key = indexing.clean(plain(key))
-        return self._view(indexing.getitem(self, key=key))
+        key = _index(key)
+        y = indexing.getitem(self, key=key)
+        if not indexing.basic(key):
+            return y
+        return self._view(y, lambda x: indexing.getitem(x, key=key))
 
-    def _view(self, y: Any) -> Any:
-        """Remember that two traced arrays would share memory in NumPy."""
-        if isinstance(y, TracedArray):
-            self.viewed = y.viewed = True
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.scalar:
+            raise TypeError(f"{self.dtype.name!r} object does not support item assignment")
+        memory.assign(self, _index(key), operand(value), "x[...] = value on a traced array")
+
+    def receive(self, result: Any, what: str) -> None:
+        """Take over the result of an op, in all names and views of this array. ``what`` names the statement in messages."""
+        memory.store(self, result, what)
+
+    def _view(self, y: Any, read: memory.Read, *, writeable: bool = True) -> Any:
+        """y, which ``read`` makes of this array; where NumPy has made a view, the two share memory from now on."""
+        if isinstance(y, TracedArray) and not y.scalar and not self.scalar:
+            return memory.share(self, y, read, writeable=writeable)
         return y
 
     # --- methods, as on ndarray ---
@@ -211,11 +239,11 @@ class TracedArray(Traced):
             raise NoRuleError(
                 f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
             )
-        return self._view(
-            shape.reshape(
-                self, shape=shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
-            )
-        )
+        dims = shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
+        y = shape.reshape(self, shape=dims)
+        if not np.may_share_memory(plain(self), plain(y)):  # NumPy had to copy
+            return y
+        return self._view(y, lambda x: shape.reshape(x, shape=dims))
 
     def ravel(self) -> Any:
         return self.reshape(-1)
@@ -226,16 +254,17 @@ class TracedArray(Traced):
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
             axes = tuple(axes[0] or ())
-        return self._view(shape.transpose(self, axes=axes or None))
+        order = axes or None
+        return self._view(shape.transpose(self, axes=order), lambda x: shape.transpose(x, axes=order))
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
-        return self._view(np.swapaxes(self, axis1, axis2))
+        return np.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Any = None) -> Any:
-        return self._view(np.squeeze(self, axis))
+        return np.squeeze(self, axis)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        return shape.cast(self, dtype)
+        return self if not copy and np.dtype(dtype) == self.dtype else shape.cast(self, dtype)
 
     def copy(self) -> Any:
         return apply(arithmetic.positive, (self,), {})

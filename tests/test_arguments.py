@@ -125,7 +125,7 @@ def test_an_error_of_the_function_comes_through_as_it_is() -> None:
 def test_a_traced_number_can_be_printed() -> None:
     shown = []
     rg.grad(lambda x: shown.append(f"{x:.2f} and {x}") or x)(1.5)
-    assert shown == ["1.50 and Var(array(1.5))"]
+    assert shown == ["1.50 and Var(np.float64(1.5))"]
 
 
 def test_arguments_by_name_are_passed_on() -> None:

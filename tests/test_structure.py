@@ -23,7 +23,7 @@ FLOORS = (
     {"bounds", "domain", "formula", "numeric", "tree", "encode"},
     {"op"},
     {"ops"},
-    {"dispatch"},
+    {"dispatch", "memory"},
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
     {"rounding", "arguments"},

@@ -134,37 +134,6 @@ def test_an_in_place_operator_leaves_the_past_alone() -> None:
     assert np.array_equal(both_modes(f)[1], 2 * X * V)
 
 
-VIEWS: dict[str, Callable[[Array], Array]] = {
-    "x[0]": lambda x: x[0], "x.T": lambda x: x.T, "x.reshape": lambda x: x.reshape(-1), "x.ravel": lambda x: x.ravel(),
-    "np.reshape": lambda x: np.reshape(x, (3, 2)), "np.transpose": np.transpose, "x.swapaxes": lambda x: x.swapaxes(0, 1),
-    "np.squeeze": lambda x: np.squeeze(x[None]), "np.ravel": np.ravel, "np.expand_dims": lambda x: np.expand_dims(x, 0),
-    "np.moveaxis": lambda x: np.moveaxis(x, 0, 1), "np.flip": np.flip, "np.flipud": np.flipud, "np.rot90": np.rot90,
-    "np.diagonal": np.diagonal, "np.atleast_3d": np.atleast_3d, "np.split": lambda x: np.split(x, 2)[0],
-    "np.array_split": lambda x: np.array_split(x, 2, 1)[0], "np.broadcast_to": lambda x: np.broadcast_to(x, (4, 2, 3)),
-    "np.rollaxis": lambda x: np.rollaxis(x, 1), "np.swapaxes": lambda x: np.swapaxes(x, 0, 1),
-    "x.diagonal": lambda x: x.diagonal(), "x.mT": lambda x: x.mT, "row of rows": lambda x: list(x)[1],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", VIEWS)
-@pytest.mark.parametrize("side", ["the view", "the array"])
-def test_in_place_operators_refuse_where_memory_is_shared(name: str, side: str) -> None:
-    # In NumPy both would change. A traced array cannot do that, and must not pretend.
-    def f(x: Array) -> Array:
-        y = x * 1.0
-        view = VIEWS[name](y)
-        if side == "the view":
-            view += 1.0
-        else:
-            y += 1.0
-        return np.sum(y)
-
-    with pytest.raises(
-        TracingError, match=r"in-place \+= on a traced array that shares memory with a view.*Write x = x \+"
-    ):
-        grad(f)(X)
-
-
 def test_in_place_on_the_argument_itself_is_refused_or_right() -> None:
     # NumPy would change the caller's array.
     def f(x: Array) -> Array:
@@ -176,22 +145,20 @@ def test_in_place_on_the_argument_itself_is_refused_or_right() -> None:
     assert np.array_equal(X, before)
 
 
-def test_in_place_never_changes_shape_or_dtype() -> None:
+def test_in_place_never_changes_the_shape() -> None:
     def f(x: Array) -> Array:
         y = x[0] * 1.0
         y += V
         return np.sum(y)
 
-    with pytest.raises(TracingError, match=r"would turn an array of shape \(3,\).*into shape \(2, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"in-place \+=.*a result of shape \(2, 3\) does not fit into an array of shape \(3,\)",
+    ):
         grad(f)(X)
 
 
 # --- what would lose a derivative -----------------------------------------------------------------------------------------
-
-
-def _assign(x: Array) -> Array:
-    x[0] = 1.0
-    return x
 
 
 def _plain_plus(x: Array) -> Array:
@@ -216,14 +183,12 @@ LOST: dict[str, tuple[Callable[[Array], Any], str]] = {
     "np.array([x])": (lambda x: np.array([x[0, 0], 1.0]), "would lose the derivative"),
     "x.item()": (lambda x: x[0, 0].item(), r"x.item\(\) would lose the derivative"),
     "x.tolist()": (lambda x: x.tolist(), r"x.tolist\(\) would lose the derivative"),
-    "x[0] = 1": (_assign, r"x\[...\] = value to a traced array of shape \(2, 3\) is not supported.*np.where"),
     "a += x": (_plain_plus, "np.add was asked to write a traced result in place.*a = a \\+ x"),
     "a[:] = x": (_fill_all, "conversion to a plain NumPy array would lose the derivative"),
     "np.exp(out=)": (
         lambda x: np.exp(x, out=np.empty((2, 3))),
         "np.exp was asked to write a traced result in place",
     ),
-    "np.exp(a, out=x)": (lambda x: np.exp(V, out=x), "np.exp was asked to write a traced result in place"),
     "np.sum(out=)": (
         lambda x: np.sum(x, axis=0, out=np.empty(3)),
         r"sum\(out=...\) would write a traced result in place",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import memory
 from refgrad.arguments import fitting, kind, outline, placed, result
 from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
@@ -179,8 +180,8 @@ class Call:
         tape.append(Output(place, k))
         output = Var(y, tape, len(tape) - 1)
         for x, value in zip(self._chosen(self.leaves), self._chosen(self.values), strict=True):
-            if y is value or getattr(y, "viewed", False) or _share_memory(y, value):
-                x._view(output)
+            if y is value or memory.same(y, value) or _share_memory(y, value):
+                memory.share(x, output, None)
         return output
 
 

@@ -46,6 +46,14 @@ class Linear(Var):
         raise NotLinearError("a look at the values (a branch, np.any, np.argmax, a printed number)")
 
     @property
+    def scalar(self) -> bool:
+        return isinstance(self.zero, np.generic) or (isinstance(self.zero, TracedArray) and self.zero.scalar)
+
+    @property
+    def scalar_type(self) -> type:
+        return self.zero.scalar_type if isinstance(self.zero, TracedArray) else self.dtype.type
+
+    @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         return shape_of(self.zero)
 
@@ -58,6 +66,9 @@ class Linear(Var):
 
     def become(self, other: Any) -> None:
         self.zero, self.index = other.zero, other.index
+
+    def twin(self) -> Linear:
+        return Linear(self.zero, self.tape, self.index)
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:

@@ -60,7 +60,8 @@ def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
         raise ValueError("diag requires an array of at least two dimensions")
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = _diagonal(a.shape[-2], a.shape[-1], offset)
-    return a[(..., rows, columns)]
+    key = (..., rows, columns)
+    return a._view(a[key], lambda x: x[key], writeable=False) if hasattr(a, "_view") else a[key]
 
 
 def _diagonal(n: int, m: int, k: int) -> tuple[Array, Array]:

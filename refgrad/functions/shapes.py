@@ -116,8 +116,11 @@ def _each(f: Any, arys: tuple[Array, ...]) -> Any:
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Array, shape: Any, subok: bool = False) -> Array:
-    y = ops.broadcast_to(array, shape=tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
-    return array._view(y) if hasattr(array, "_view") else y
+    dims = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    y = ops.broadcast_to(array, shape=dims)
+    if not hasattr(array, "_view"):
+        return y
+    return array._view(y, lambda x: ops.broadcast_to(x, shape=dims), writeable=False)
 
 
 @implements(np.broadcast_arrays)

@@ -1,7 +1,8 @@
-"""Indexing: getitem with any NumPy index, and its transpose put_add."""
+"""Indexing: getitem with any NumPy index, its transpose put_add, and setitem, an array with some elements replaced."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ def clean(key: Any) -> Any:
     if type(key) is tuple:
         return tuple([np.asarray(k, None if k else int) if type(k) is list else k for k in key])
     return np.asarray(key, None if key else int) if type(key) is list else key
+
+
+def basic(key: Any) -> bool:
+    """Whether an index selects a view: integers, slices, Ellipsis and None do, arrays and masks a copy."""
+    return all(
+        k is None or k is Ellipsis or (isinstance(k, (slice, int, np.integer)) and not isinstance(k, bool))
+        for k in (key if type(key) is tuple else (key,))
+    )
 
 
 def repeats(key: Any) -> bool:
@@ -101,4 +110,37 @@ put_add: Op = register(
     vjp=lambda y_bar, key: y_bar[key],
     rounding=_put_add_rounding,
     domain=sampled(samplers.put_add),
+)  # fmt: skip
+
+
+def _setitem(x: Array, value: Array, key: Any = ()) -> Array:
+    y = np.array(x)
+    y[key] = value
+    return y
+
+
+def _received(y_bar: Array, key: Any) -> Array:
+    """The cotangent of what was written: of several numbers for one element the last one counts."""
+    value_bar = y_bar[key]
+    if not repeats(key):
+        return value_bar
+    numbers = np.arange(math.prod(value_bar.shape)).reshape(value_bar.shape)
+    last = np.zeros(y_bar.shape, int)
+    last[key] = numbers
+    return np.where(last[key] == numbers, value_bar, 0)
+
+
+# ``x[key] = value`` as a function: x with other elements at ``key``. The value has the shape of x[key].
+setitem: Op = register(
+    "setitem", _setitem,
+    jvp={
+        "x": lambda x_dot, key: setitem(x_dot, np.zeros(x_dot[key].shape, x_dot.dtype), key=key),
+        "value": lambda value_dot, x_shape, key: setitem(np.zeros(x_shape, value_dot.dtype), value_dot, key=key),
+    },
+    vjp={
+        "x": lambda y_bar, key: setitem(y_bar, np.zeros(y_bar[key].shape, y_bar.dtype), key=key),
+        "value": lambda y_bar, key: _received(y_bar, key),
+    },
+    rounding=bounds.moved,
+    domain=sampled(samplers.setitem),
 )  # fmt: skip

@@ -208,6 +208,13 @@ def put_add(rng: Rng) -> Sample:
     return (array(rng, np.empty(dims)[k].shape),), {"shape": dims, "key": k}
 
 
+def setitem(rng: Rng) -> Sample:
+    """An array, what an index selects of it, and the index."""
+    x = array(rng, shape(rng))
+    k = key(rng, x.shape)
+    return (x, array(rng, x[k].shape)), {"key": k}
+
+
 def recurrence(rng: Rng) -> Sample:
     """Factors and terms of one shape."""
     dims = shape(rng, low=1)

@@ -1,0 +1,156 @@
+"""Views of traced arrays: which of them share memory, as NumPy's do, and what each becomes when one of them is written to.
+
+Traced arrays are values: an op makes new ones. Writing to an array gives it a new value instead, and every other array that shares its
+memory reads its own anew. So a program that writes in place is differentiated as if it had built new arrays, and names mean what they
+do in NumPy.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import ArgumentError, TracingError
+from refgrad.ops import indexing, shape
+
+Array = Any
+Read = Callable[
+    [Array], Array
+]  # from the array that owns the memory, or from a view of it, to a view of that
+
+
+class Memory:
+    """What one array owns and others see: its content, and those arrays, the owner among them, as long as they are in use."""
+
+    __slots__ = ("_room", "content", "members")
+
+    def __init__(self, owner: Array) -> None:
+        self.content = owner.twin()
+        self.members = [weakref.ref(owner)]
+        self._room = 8
+
+    def add(self, view: Array) -> None:
+        """One array more that sees it."""
+        if len(self.members) >= self._room:
+            self.members = [m for m in self.members if m() is not None]
+            self._room = max(8, 2 * len(self.members))
+        self.members.append(weakref.ref(view))
+
+    def others(self, x: Array) -> list[Array]:
+        """The arrays besides x that see it and are still in use."""
+        return [y for m in self.members if (y := m()) is not None and y is not x]
+
+    def places(self, path: tuple[Read | None, ...]) -> tuple[Array, ...]:
+        """Where the elements of a view lie in the owner: an index array for each axis."""
+        dims = self.content.shape
+        numbers = np.arange(self.content.size).reshape(dims)
+        return tuple(np.unravel_index(_followed(numbers, path), dims)) if dims else ()
+
+
+class Shared:
+    """How one array sees a memory."""
+
+    __slots__ = ("memory", "path", "writeable")
+
+    def __init__(self, memory: Memory, path: tuple[Read | None, ...], writeable: bool) -> None:
+        self.memory = memory
+        self.path = path
+        self.writeable = writeable
+
+
+def share(x: Array, view: Array, read: Read | None, *, writeable: bool = True) -> Array:
+    """``view``, which ``read`` made of x, as an array that shares the memory of x. Where no op read it, neither can be written to."""
+    if view is x:
+        return view
+    own = _shared(x)
+    if own is None:
+        own = x.shared = Shared(Memory(x), (), True)
+    view.shared = Shared(own.memory, (*own.path, read), own.writeable and writeable)
+    own.memory.add(view)
+    return view
+
+
+def same(x: Array, y: Array) -> bool:
+    """Whether two arrays are known to share memory."""
+    a, b = _shared(x), _shared(y)
+    return a is not None and b is not None and a.memory is b.memory
+
+
+def store(x: Array, result: Array, what: str) -> None:
+    """Give x the value ``result``, for each array that shares its memory. ``what`` names the statement in messages.
+
+    Raises ArgumentError where x cannot be written to or the shapes differ, TracingError where the result belongs to an inner
+    transformation.
+    """
+    if np.shape(result) != x.shape:
+        raise ArgumentError(
+            f"{what}: a result of shape {np.shape(result)} does not fit into an array of shape {x.shape}; NumPy asks for equal shapes"
+        )
+    if type(result) is type(x) and result.level == x.level and x.shape and result.dtype == x.dtype:
+        _write(x, result, what)
+    else:
+        assign(x, (), result, what)
+
+
+def assign(x: Array, key: Any, value: Array, what: str) -> None:
+    """``x[key] = value``, in the dtype of x, with NumPy's rules of broadcasting. Raises as ``store`` does."""
+    if getattr(value, "level", -1) > x.level:
+        raise TracingError(
+            f"{what} would write a result of an inner transformation into an array that belongs to an outer one, where its derivative "
+            "would be lost. Return it from the inner function instead."
+        )
+    chosen = np.broadcast_to(False, x.shape)[key].shape
+    if not hasattr(value, "astype"):
+        value = np.asarray(value, x.dtype)
+    elif value.dtype != x.dtype:
+        value = shape.cast(value, x.dtype)
+    while value.ndim > len(chosen) and value.shape[0] == 1:
+        value = shape.reshape(value, shape=value.shape[1:])
+    if value.shape != chosen:
+        try:
+            value = shape.broadcast_to(value, shape=chosen)
+        except ValueError:
+            raise ArgumentError(
+                f"{what}: a value of shape {value.shape} does not fit into a place of shape {chosen}"
+            ) from None
+    _write(x, indexing.setitem(x, value, key=key), what)
+
+
+def _write(x: Array, new: Array, what: str) -> None:
+    own = _shared(x)
+    if own is None:
+        x.become(new)
+        return
+    if not own.writeable:
+        raise ArgumentError(
+            f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal). Write to a copy: x = x.copy()."
+        )
+    memory, others = own.memory, own.memory.others(x)
+    if not others:  # nobody else sees it any more
+        x.become(new)
+        del x.shared
+        return
+    if any(None in y.shared.path for y in (x, *others)):
+        raise TracingError(
+            f"{what} that shares memory with what a function with a derivative of its own (rg.custom_vjp) returned: the other one "
+            "would not change as it does in NumPy. Write x = x + ... instead, or return a copy."
+        )
+    if own.path:
+        new = indexing.setitem(memory.content, new, key=memory.places(own.path))
+    memory.content = new.twin()
+    for y in (x, *others):
+        y.become(_followed(new, y.shared.path))
+
+
+def _shared(x: Array) -> Shared | None:
+    return getattr(x, "shared", None)
+
+
+def _followed(x: Array, path: tuple[Read | None, ...]) -> Array:
+    for read in path:
+        assert read is not None
+        x = read(x)
+    return x
