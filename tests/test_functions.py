@@ -279,7 +279,6 @@ REFUSALS = {
     "out of take": (lambda a: np.take(a, 0, None, np.zeros(())), TracingError, "out="),
     "out of concatenate": (lambda a: np.concatenate([a, a], out=np.zeros((4, 3))), TracingError, "out="),
     "copyto": (lambda a: np.copyto(np.zeros((2, 3)), a), TracingError, "np.where"),
-    "fill_diagonal": (lambda a: np.fill_diagonal(a, 0.0), TracingError, "np.where"),
     "order": (lambda a: np.reshape(a, 6, order="F"), NoRuleError, "order='F'"),
     "pad mode": (lambda a: np.pad(a, 1, mode="maximum"), NoRuleError, "maximum"),
     "quantile method": (lambda a: np.quantile(a, 0.5, method="nearest"), NoRuleError, "nearest"),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from refgrad.dispatch import plain
-from refgrad.errors import TracingError
 from refgrad.functions.front import axes_within, implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
@@ -177,20 +176,3 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     values = np.broadcast_to(values, (*lead, m, *arr.shape[axis + 1 :]))
     places = np.insert(np.arange(n), plain(obj), n + np.arange(m))
     return _along(np.concatenate([arr, values], axis), axis, places)
-
-
-# --- what writes in place ---------------------------------------------------------------------------------------------
-
-
-def _in_place(function: Any) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise TracingError(
-            f"np.{function.__name__} writes in place, and a derivative would be lost. Build the new array with np.where, "
-            "np.concatenate or np.stack."
-        )
-
-    implements(function)(refuse)
-
-
-for _function in (np.copyto, np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal):
-    _in_place(_function)

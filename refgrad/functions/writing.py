@@ -1,0 +1,97 @@
+"""Functions that write into their first argument: copyto, put, place, putmask, fill_diagonal, put_along_axis.
+
+A traced array takes what is written (see memory.py). A plain array cannot hold a traced number, and the call is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import TracingError
+from refgrad.functions.front import implements, operand
+from refgrad.op import Traced
+from refgrad.ops.shape import axes_of
+
+Array = Any
+
+
+def writes(function: Any) -> Callable[[Any], Any]:
+    """Register what ``function`` means where its first argument is traced."""
+
+    def register(composition: Any) -> Any:
+        def call(target: Array, /, *args: Any, **kwargs: Any) -> None:
+            if not isinstance(target, Traced):
+                raise TracingError(
+                    f"np.{function.__name__} would write a traced number into a plain array, where its derivative would be lost. "
+                    "Make the array from a traced one, such as np.zeros_like(x), or build it with np.where, np.concatenate or np.stack."
+                )
+            composition(target, *args, **kwargs)
+
+        implements(function)(call)
+        return composition
+
+    return register
+
+
+@writes(np.copyto)
+def copyto(dst: Array, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    dst[...] = src if where is True else np.where(where, operand(src), dst)
+
+
+@writes(np.put)
+def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
+    ind = np.ravel(ind) if np.size(ind) else np.zeros(0, int)
+    places = np.arange(a.size)[ind] if mode == "raise" else ind
+    places = np.clip(places, 0, a.size - 1) if mode == "clip" else places % max(a.size, 1)
+    _put(a, places, v)
+
+
+@writes(np.place)
+def place(arr: Array, mask: Any, vals: Any) -> None:
+    _put(arr, np.flatnonzero(_fitting(mask, arr)), vals)
+
+
+@writes(np.putmask)
+def putmask(a: Array, mask: Any, values: Any) -> None:
+    a[...] = np.where(_fitting(mask, a), np.resize(operand(values), a.shape), a)
+
+
+@writes(np.fill_diagonal)
+def fill_diagonal(a: Array, val: Any, wrap: bool = False) -> None:
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    step = 1 + sum(int(np.prod(a.shape[k + 1 :])) for k in range(a.ndim - 1))
+    end = a.shape[1] ** 2 if a.ndim == 2 and not wrap else a.size
+    _put(a, np.arange(0, min(end, a.size), step), val)
+
+
+@writes(np.put_along_axis)
+def put_along_axis(arr: Array, indices: Any, values: Any, axis: int | None) -> None:
+    indices = np.asarray(indices)
+    if axis is None:
+        key: tuple[Any, ...] = np.unravel_index(np.arange(arr.size)[indices], arr.shape)
+    else:
+        if indices.ndim != arr.ndim:
+            raise ValueError("`indices` and `arr` must have the same number of dimensions")
+        grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(indices.shape)]
+        grid[axes_of(axis, arr.ndim)[0]] = indices
+        key = tuple(grid)
+    arr[key] = values
+
+
+def _put(x: Array, places: Array, values: Any) -> None:
+    """Write to places in C order; values are taken again from the start where there are too few."""
+    if places.size:
+        x[np.unravel_index(places, x.shape)] = np.resize(operand(values), (places.size,))
+
+
+def _fitting(mask: Any, x: Array) -> Array:
+    mask = np.asarray(mask, bool)
+    if mask.size != x.size:
+        raise ValueError(f"mask and array must have the same size, got shapes {mask.shape} and {x.shape}")
+    return mask.reshape(x.shape)
