@@ -67,6 +67,9 @@ class Symbol(TracedArray):
     def twin(self) -> Symbol:
         return Symbol(self.graph, self.index, self.value)
 
+    def constant(self, y: Array) -> Symbol:
+        return self.graph.constant(y)
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         graph: Graph = top.graph

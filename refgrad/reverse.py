@@ -66,6 +66,10 @@ class Var(TracedArray):
     def twin(self) -> Var:
         return Var(self.value, self.tape, self.index)
 
+    def constant(self, y: Array) -> Var:
+        self.tape.append(Entry(arithmetic.positive, []))
+        return Var(y, self.tape, len(self.tape) - 1)
+
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         tape = top.tape

@@ -45,6 +45,9 @@ class Ball(TracedArray):
         self.value, self.radius = other.value, other.radius
         self._carried, self._unknown, self.results = other.carried(), other._unknown, other.results
 
+    def constant(self, y: Array) -> Ball:
+        return lift(y, self.fmt)
+
     def twin(self) -> Ball:
         ball = Ball(self.value, self.radius, self.fmt)
         ball._carried, ball._unknown, ball.results = self.carried(), self._unknown, self.results

@@ -63,6 +63,10 @@ class TracedArray(Traced):
         """Take over the content of another array of the same transformation (see memory.py)."""
         raise NotImplementedError
 
+    def constant(self, y: Any) -> Any:
+        """A plain array as one of the transformation that this array belongs to, with a derivative of zero."""
+        raise NotImplementedError
+
     # --- attributes ---
     @property
     def scalar(self) -> bool:

@@ -234,7 +234,6 @@ def test_in_any_nesting_and_on_balls(name):
 VALUES = {
     "shape": np.shape, "ndim": np.ndim, "size": np.size, "argmax": lambda a: np.argmax(a, axis=1), "argmin": np.argmin,
     "argsort": np.argsort, "all": lambda a: np.all(a > 0, axis=0), "any": np.any, "count_nonzero": np.count_nonzero,
-    "zeros_like": np.zeros_like, "ones_like": lambda a: np.ones_like(a, dtype=np.float32), "full_like": lambda a: np.full_like(a, 7.0),
     "isclose": lambda a: np.isclose(a, A), "allclose": lambda a: np.allclose(A, a), "array_equal": lambda a: np.array_equal(a, A),
     "array_equiv": lambda a: np.array_equiv(a, A), "result_type": lambda a: np.result_type(a, np.float32),
     "iscomplexobj": np.iscomplexobj, "isrealobj": np.isrealobj, "nonzero": np.nonzero, "flatnonzero": np.flatnonzero,

@@ -185,15 +185,6 @@ def resize(a: Array, new_shape: Any) -> Array:
     return flat[np.arange(math.prod(new_shape)) % max(flat.size, 1)].reshape(new_shape)
 
 
-@implements(np.full_like)
-def full_like(
-    a: Array, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
-) -> Array:  # fmt: skip
-    a, fill_value = operand(a), operand(fill_value)
-    shape = a.shape if shape is None else tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return np.broadcast_to(fill_value, shape).astype(a.dtype if dtype is None else dtype).copy()
-
-
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     return x.astype(dtype)
 
