@@ -73,6 +73,12 @@ def share(x: Array, view: Array, read: Read | None, *, writeable: bool = True) -
     return view
 
 
+def freeze(x: Array) -> Array:
+    """x, which nobody can write to from now on."""
+    x.shared = Shared(Memory(x), (), False)
+    return x
+
+
 def same(x: Array, y: Array) -> bool:
     """Whether two arrays are known to share memory."""
     a, b = _shared(x), _shared(y)

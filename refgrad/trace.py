@@ -233,9 +233,11 @@ class TracedArray(Traced):
 
     def _view(self, y: Any, read: memory.Read, *, writeable: bool = True) -> Any:
         """y, which ``read`` makes of this array; where NumPy has made a view, the two share memory from now on."""
-        if isinstance(y, TracedArray) and not y.scalar and not self.scalar:
-            return memory.share(self, y, read, writeable=writeable)
-        return y
+        if not isinstance(y, TracedArray) or y.scalar:
+            return y
+        if self.scalar:  # which has no memory to share
+            return y if writeable else memory.freeze(y)
+        return memory.share(self, y, read, writeable=writeable)
 
     # --- methods, as on ndarray ---
     def reshape(self, *shape_: Any, order: str = "C") -> Any:
@@ -243,7 +245,7 @@ class TracedArray(Traced):
             raise NoRuleError(
                 f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
             )
-        dims = shape_[0] if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
+        dims = tuple(shape_[0]) if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
         y = shape.reshape(self, shape=dims)
         if not np.may_share_memory(plain(self), plain(y)):  # NumPy had to copy
             return y

@@ -282,6 +282,29 @@ def test_a_scalar_has_no_elements_to_write_to() -> None:
             call(X)
 
 
+def test_a_number_that_was_broadcast_is_read_only() -> None:
+    def f(x: Array) -> Array:
+        y = np.broadcast_to(x[0, 0], (3,))
+        y *= 2.0
+        return np.sum(y)
+
+    for call in (f, rg.grad(f)):
+        with pytest.raises(ValueError, match="read-only"):
+            call(X)
+
+
+def test_a_shape_may_change_after_its_use() -> None:
+    def f(x: Array) -> Array:
+        dims = [3, 2]
+        y = x * 1.0
+        view = y.reshape(dims)
+        dims[0] = 17
+        y *= W
+        return np.sum(view**2)
+
+    agrees(f)
+
+
 def test_many_short_lived_views_are_forgotten() -> None:
     def f(x: Array) -> Array:
         y = x * 1.0
