@@ -145,6 +145,8 @@ def _write(x: Array, new: Array, what: str) -> None:
             "would not change as it does in NumPy. Write x = x + ... instead, or return a copy."
         )
     if own.path:
+        if not memory.content.shape:  # which has one place, and no index for it
+            new = shape.reshape(new, shape=())
         new = indexing.setitem(memory.content, new, key=memory.places(own.path))
     memory.content = new.twin()
     for y in (x, *others):

@@ -252,7 +252,8 @@ class TracedArray(Traced):
         return self._view(y, lambda x: shape.reshape(x, shape=dims))
 
     def ravel(self) -> Any:
-        return self.reshape(-1)
+        in_order = plain(self).flags.c_contiguous  # NumPy copies everything else, reversed arrays too
+        return self.reshape(-1) if in_order else self.flatten()
 
     def flatten(self) -> Any:
         return shape.reshape(self, shape=(-1,))

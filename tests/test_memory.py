@@ -305,6 +305,37 @@ def test_a_shape_may_change_after_its_use() -> None:
     agrees(f)
 
 
+@pytest.mark.parametrize("view", [lambda y: y.ravel(), lambda y: y.reshape(1, 1), lambda y: y[None, None]])
+def test_a_view_with_axes_of_an_array_without(view: Callable[[Array], Array]) -> None:
+    def f(x: Array) -> Array:
+        y = x[0, 1, ...] * x[1]
+        corner = y[0, ...]
+        seen = view(corner)
+        seen[...] *= 0.25
+        seen += x[0, 0]
+        return np.sum(y**2) * corner
+
+    agrees(f)
+
+
+RAVELED: dict[str, Callable[[Array], Array]] = {
+    "all": lambda y: y.ravel(), "reversed": lambda y: y[0, ::-1].ravel(), "every other": lambda y: np.ravel(y[0, ::2]),
+    "columns": lambda y: y.T.ravel(), "flipped": lambda y: np.ravel(np.flip(y[0])), "reversed, reshaped": lambda y: y[0, ::-1].reshape(-1),
+    "every other, reshaped": lambda y: y[0, ::2].reshape(1, -1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RAVELED)
+def test_ravel_copies_where_numpy_does(name: str) -> None:
+    def f(x: Array) -> Array:
+        y = x * 1.0
+        flat = RAVELED[name](y)
+        flat *= flat
+        return np.sum(y**2 * W) + np.sum(flat)
+
+    agrees(f)
+
+
 def test_many_short_lived_views_are_forgotten() -> None:
     def f(x: Array) -> Array:
         y = x * 1.0

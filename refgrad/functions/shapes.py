@@ -30,7 +30,7 @@ def reshape(
 
 @implements(np.ravel)
 def ravel(a: Array, order: str = "C") -> Array:
-    return reshape(a, (-1,), order)
+    return operand(a).ravel() if order == "C" else reshape(a, (-1,), order)
 
 
 @implements(np.transpose, np.permute_dims)
