@@ -5,13 +5,16 @@ y_dot = sum over operands of (dy/dx_i) x_i_dot. Nothing is kept: memory does not
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from refgrad.blocks import COUNT, slices
 from refgrad.choice import between
-from refgrad.op import Op, Params, apply, real, shape_of
+from refgrad.keeping import outlived
+from refgrad.op import Op, Params, apply, new_level, real, shape_of
 from refgrad.ops import ELEMENTWISE
 from refgrad.points import met
 from refgrad.quiet import quietly
@@ -20,6 +23,18 @@ from refgrad.tape_rows import ball_rows, joined
 from refgrad.trace import TracedArray
 
 Array = Any
+_RUNNING: set[int] = set()  # levels whose function has not returned yet
+
+
+@contextmanager
+def running() -> Iterator[int]:
+    """A new level, for as long as the function runs. Dual numbers of a level that has ended compute no more."""
+    level = new_level()
+    _RUNNING.add(level)
+    try:
+        yield level
+    finally:
+        _RUNNING.discard(level)
 
 
 class Dual(TracedArray):
@@ -31,6 +46,10 @@ class Dual(TracedArray):
         self.value = value
         self.tangent = tangent
         self.level = level
+
+    @property
+    def ended(self) -> str:
+        return "" if self.level in _RUNNING else "forward mode"
 
     def become(self, other: Any) -> None:
         self.value, self.tangent = other.value, other.tangent
@@ -54,6 +73,8 @@ class Dual(TracedArray):
         y = apply(op, values, params)
         if not op.signature.differentiable:
             return y
+        if level not in _RUNNING:
+            raise outlived("forward mode")
         y_dot = quietly(pushed, op, values, params, active, tangents, y)
         return y if y_dot is None else Dual(y, y_dot, level)
 

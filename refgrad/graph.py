@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgrad.errors import CaseFileError, DtypeError, GraphError
+from refgrad.keeping import kept
 from refgrad.node import Node, contributions
 from refgrad.op import Op, Params, apply, new_level, shape_of
 from refgrad.quiet import quietly
@@ -77,7 +78,7 @@ class Symbol(TracedArray):
         known = all(s.value is not None for s in symbols)
         with np.errstate(all="ignore"):  # values of inputs declared by shape alone are placeholders
             y = apply(op, tuple([s.value for s in symbols]), params) if known else None
-        return graph._append(Node(op=op, of=tuple([s.index for s in symbols]), params=dict(params)), y)
+        return graph._append(Node(op=op, of=tuple([s.index for s in symbols]), params=kept(params)), y)
 
 
 class Graph:
@@ -107,7 +108,8 @@ class Graph:
 
     def constant(self, value: Any) -> Symbol:
         """A constant node."""
-        return self._append(Node(value=np.asarray(value)), np.asarray(value))
+        value = np.array(value)
+        return self._append(Node(value=value), value)
 
     def output(self, *symbols: Symbol) -> Graph:
         """Say which nodes are the results; returns the graph."""
@@ -133,7 +135,7 @@ class Graph:
         for path, x in zip(paths(args), leaves, strict=True):
             position, _, rest = path[1:].partition("]")
             name = names[int(position)] if int(position) < len(names) else f"x{position}"
-            symbols.append(graph._append(Node(name=name + rest), _array(x)))
+            symbols.append(graph._append(Node(name=name + rest), kept(_array(x))))
         results, _ = flatten(f(*rebuild(symbols)))
         return graph.output(*[graph._symbol(_array(y)) for y in results])
 
@@ -146,6 +148,7 @@ class Graph:
             if x.graph is not self:
                 raise GraphError(f"node {x!r} belongs to another graph")
             return x
+        x = kept(x)
         return self._append(Node(value=x), x)
 
     # --- reading ---
@@ -213,17 +216,18 @@ class Graph:
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """The outputs (a tuple where there are several), without keeping anything."""
-        values = self.run(*args, **named)
-        return values[self.outputs[0]] if len(self.outputs) == 1 else tuple(values[k] for k in self.outputs)
+        return self._results(self.run(*args, **named))
+
+    def _results(self, values: list[Array]) -> Any:
+        """The values of the outputs, as arrays of their own."""
+        results = tuple([kept(values[k]) for k in self.outputs])
+        return results[0] if len(results) == 1 else results
 
     def forward(self, *args: Any, **named: Any) -> Any:
         """Run and keep the value of every node in ``values``; returns the outputs."""
-        self.values, self.cotangents = self.run(*args, **named), None
-        return (
-            self.values[self.outputs[0]]
-            if len(self.outputs) == 1
-            else tuple(self.values[k] for k in self.outputs)
-        )
+        values = self.run(*args, **named)
+        self.values, self.cotangents = [None if x is None else kept(x) for x in values], None
+        return self._results(values)
 
     def backward(self, *cotangents: Any) -> dict[str, Array]:
         """Gradients of the inputs by name, for the last forward; one cotangent an output (default: ones for a single number).
@@ -254,7 +258,7 @@ class Graph:
                 raise GraphError(
                     f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}"
                 )
-            y_bar = y_bar if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
+            y_bar = kept(y_bar) if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
             bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
         quietly(self._pull_back, self.values, bars)
         self.cotangents = bars
@@ -263,7 +267,7 @@ class Graph:
             for name, k in self.inputs.items()
             if bars[k] is None
         }
-        return {name: zeros[name] if bars[k] is None else bars[k] for name, k in self.inputs.items()}
+        return {name: zeros[name] if bars[k] is None else kept(bars[k]) for name, k in self.inputs.items()}
 
     def _pull_back(self, values: list[Array], bars: list[Array]) -> None:
         for k in reversed(self.order()):

@@ -43,7 +43,7 @@ class Traced:
     the inner one: each transformation takes a higher level than those it runs in. NumPy's protocols are in trace.py and dispatch.py.
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
     value: Any
     level: int
     shape: tuple[int, ...]
@@ -56,6 +56,11 @@ class Traced:
     def twin(self) -> Any:
         """An array of the same content, which stays as it is when this one is written to."""
         raise NotImplementedError
+
+    @property
+    def ended(self) -> str:
+        """The transformation that traced it, by name, where that one has ended; empty while it runs."""
+        return ""
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:

@@ -7,17 +7,22 @@ of its operands, their rules, and exactly the arrays those rules ask for by name
     (i, rule, saved, j, rule, saved)    two; a rule is its number in RULES: a tuple of numbers and arrays costs the
                                         garbage collector nothing, one that holds a function is visited at every round
     Entry                               everything else: broadcasting, mixed dtypes, parameters, variadic ops
+
+What is kept is as it was when the op ran. Values on the tape are never written to; constants and parameters are copied (keeping.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from threading import get_ident
+from typing import Any, NoReturn
 
 import numpy as np
 
 from refgrad.blocks import COUNT, slices
-from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
+from refgrad.cotangents import accumulate, fit
+from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
+from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, shape_of
 from refgrad.ops import arithmetic
 from refgrad.points import met
 from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows, joined
@@ -32,18 +37,51 @@ Seeds = list[tuple[int, Any]]  # places of outputs, each with its cotangent
 
 
 class Tape(list[Any]):
-    """Entries in the order of execution; an entry's place is the place of its result. Inputs have None."""
+    """Entries in the order of execution; an entry's place is the place of its result. Inputs have None.
 
-    __slots__ = ("level",)
+    who      the transformation, as messages name it
+    thread   in which its function runs
+    copies   of the constants that its entries keep
+    """
 
-    def __init__(self, level: int) -> None:
+    __slots__ = ("copies", "level", "thread", "who")
+
+    def __init__(self, level: int, who: str = "a transformation") -> None:
         super().__init__()
         self.level = level
+        self.who = who
+        self.thread = get_ident()
+        self.copies = Copies()
 
     def input(self, value: Array) -> Var:
-        """A new differentiable input."""
+        """A new differentiable input. Nobody else may write to the value."""
         self.append(None)
         return Var(value, self, len(self) - 1)
+
+    def check_thread(self) -> None:
+        """Raises TracingError in another thread than its own: entries of two threads would take each other's places."""
+        if self.thread != get_ident():
+            raise foreign_thread(self.who)
+
+    def end(self) -> None:
+        """The function has returned: nothing is recorded from now on. To swap the class costs the ops nothing."""
+        self.copies.forget()
+        self.__class__ = EndedTape
+
+    def free(self) -> None:
+        """Nobody will walk back any more: entries go, and so does the memory of copies."""
+        self.clear()
+        self.copies.give_back()
+
+
+class EndedTape(Tape):
+    """A tape whose function has returned, or raised."""
+
+    __slots__ = ()
+
+    def append(self, _entry: Any) -> NoReturn:
+        """Raises TracingError."""
+        raise outlived(self.who)
 
 
 class Var(TracedArray):
@@ -59,6 +97,10 @@ class Var(TracedArray):
     @property
     def level(self) -> int:  # type: ignore[override]
         return self.tape.level
+
+    @property
+    def ended(self) -> str:
+        return self.tape.who if type(self.tape) is EndedTape else ""
 
     def become(self, other: Any) -> None:
         self.value, self.index = other.value, other.index
@@ -125,10 +167,11 @@ def record(
     for position, (x, value, a, needs) in enumerate(zip(operands, values, active, rules, strict=True)):
         if a and needs is not None:
             if shared is None or not sig.variadic:
-                shared = needs.collect(values, y, params, active)
+                shared = as_they_are(needs, needs.collect(values, y, params, active), active, tape.copies)
             edges.append((x.index, needs.rule, shared, shape_of(value), value.dtype, position))
     if not edges:
         return y
+    tape.check_thread()
     exceptional = met(op, values, params, y)
     if exceptional is not None:
         edges = [
@@ -137,42 +180,6 @@ def record(
         ]
     tape.append(Entry(op, edges, exceptional is None))
     return Var(y, tape, len(tape) - 1)
-
-
-def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
-    """Cotangent shape equals input shape: where an operand was broadcast, sum over what it was repeated along."""
-    if x_bar.shape != shape:
-        if not op.broadcasts:
-            raise AssertionError(
-                f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}"
-            )
-        x_bar = unbroadcast(x_bar, shape)
-    return x_bar if x_bar.dtype == dtype else real(x_bar, op).astype(dtype)
-
-
-def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:
-    """The transpose of broadcasting ``shape`` to ``x_bar.shape``; an operand that a rule left narrower is broadcast first."""
-    full = np.broadcast_shapes(x_bar.shape, shape)
-    if x_bar.shape != full:
-        x_bar = np.broadcast_to(x_bar, full)
-    lead = len(full) - len(shape)
-    axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(shape) if n == 1 and full[lead + k] != 1)
-    if axes:
-        x_bar = np.add.reduce(x_bar, axis=axes, keepdims=True)
-    return np.reshape(x_bar, shape) if lead else x_bar
-
-
-def accumulate(bars: list[Any], i: int, x_bar: Array) -> None:
-    """Add a cotangent to the place of its value. Traced ones are gathered, so that the bound of their sum holds in any order."""
-    old = bars[i]
-    if old is None:
-        bars[i] = x_bar
-    elif type(old) is list:
-        old.append(x_bar)
-    elif isinstance(x_bar, TracedArray) or isinstance(old, TracedArray):
-        bars[i] = [old, x_bar]
-    else:
-        bars[i] = old + x_bar
 
 
 def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[Any]:
@@ -252,35 +259,40 @@ _KEEP: dict[tuple[int, ...], Callable[..., tuple[Any, ...]]] = {
 }  # fmt: skip
 RULES: list[Rule] = []
 _PLAIN = frozenset({np.ndarray, float, int, np.float64})
+_ARRAY = np.ndarray
 
 
-def _ordinary(op: Op, values: tuple[Any, ...], y: Any) -> bool:
-    """Whether the rules of an op hold as they stand: not at special points met by Balls."""
-    return type(y) in _PLAIN or met(op, values, {}, y) is None
+def _short(
+    needs: Needs | None, constant_at: int = -1
+) -> tuple[int, Callable[..., tuple[Any, ...]], bool] | None:
+    """The number of the rule and what to keep for it, where it asks only for operands and y, in that order.
 
-
-def _short(needs: Needs | None) -> tuple[int, Callable[..., tuple[Any, ...]]] | None:
-    """The number of the rule and what to keep for it, where it asks only for operands and y, in that order."""
+    And whether it asks for the operand at ``constant_at``, the other one.
+    """
     if needs is None:
         return None
     places = tuple([2 if kind == "y" else key for kind, key in needs.picks if kind in ("operand", "y")])
     if len(places) != len(needs.picks) or places not in _KEEP:
         return None
     RULES.append(needs.rule)
-    return len(RULES) - 1, _KEEP[places]
+    return len(RULES) - 1, _KEEP[places], constant_at in places
 
 
 def _fast_unary(op: Op) -> Callable[..., Any] | None:
     short = _short(op.signature.vjp[0])
     if short is None:
         return None
-    rule, keep = short
+    rule, keep, _ = short
     forward: Callable[..., Any] = op.forward
 
     def call(x: Any) -> Any:
         value, tape = x.value, x.tape
         y = forward(value)
-        if y.dtype is value.dtype and _ordinary(op, (value,), y):
+        if (
+            y.dtype is value.dtype
+            and (type(y) in _PLAIN or met(op, (value,), {}, y) is None)  # no special point met by a Ball
+            and tape.thread == get_ident()
+        ):
             tape.append((x.index, rule, keep(value, None, y)))
             return Var(y, tape, len(tape) - 1)
         return record(tape, op, (x,), (value,), {}, (True,), y)
@@ -289,11 +301,11 @@ def _fast_unary(op: Op) -> Callable[..., Any] | None:
 
 
 def _fast_binary(op: Op) -> Callable[..., Any] | None:
-    first, second = _short(op.signature.vjp[0]), _short(op.signature.vjp[1])
+    first, second = _short(op.signature.vjp[0], 1), _short(op.signature.vjp[1], 0)
     if first is None or second is None:
         return None
-    rule1, keep1 = first
-    rule2, keep2 = second
+    rule1, keep1, asks2 = first
+    rule2, keep2, asks1 = second
     forward: Callable[..., Any] = op.forward
 
     def call(x1: Any, x2: Any) -> Any:
@@ -305,7 +317,8 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
                 if (
                     value1.shape == y.shape == value2.shape
                     and value1.dtype is y.dtype is value2.dtype
-                    and _ordinary(op, (value1, value2), y)
+                    and (type(y) in _PLAIN or met(op, (value1, value2), {}, y) is None)
+                    and tape.thread == get_ident()
                 ):
                     tape.append(
                         (x1.index, rule1, keep1(value1, value2, y), x2.index, rule2, keep2(value1, value2, y))
@@ -314,14 +327,28 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
                 return record(tape, op, (x1, x2), (value1, value2), {}, (True, True), y)
             if type(x2) in _PLAIN:
                 y = forward(value1, x2)
-                if value1.shape == y.shape and value1.dtype is y.dtype and _ordinary(op, (value1, x2), y):
+                if (
+                    value1.shape == y.shape
+                    and value1.dtype is y.dtype
+                    and (type(y) in _PLAIN or met(op, (value1, x2), {}, y) is None)
+                    and tape.thread == get_ident()
+                ):
+                    if asks2 and type(x2) is _ARRAY:
+                        x2 = tape.copies.of(x2)
                     tape.append((x1.index, rule1, keep1(value1, x2, y)))
                     return Var(y, tape, len(tape) - 1)
                 return record(tape, op, (x1, x2), (value1, x2), {}, (True, False), y)
         elif type(x2) is Var and type(x1) in _PLAIN:
             tape, value2 = x2.tape, x2.value
             y = forward(x1, value2)
-            if value2.shape == y.shape and value2.dtype is y.dtype and _ordinary(op, (x1, value2), y):
+            if (
+                value2.shape == y.shape
+                and value2.dtype is y.dtype
+                and (type(y) in _PLAIN or met(op, (x1, value2), {}, y) is None)
+                and tape.thread == get_ident()
+            ):
+                if asks1 and type(x1) is _ARRAY:
+                    x1 = tape.copies.of(x1)
                 tape.append((x2.index, rule2, keep2(x1, value2, y)))
                 return Var(y, tape, len(tape) - 1)
             return record(tape, op, (x1, x2), (x1, value2), {}, (False, True), y)

@@ -175,7 +175,7 @@ def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> A
         if kind is Ball:
             if x.results is None:
                 return _interpreted(op, operands, params, top.fmt)
-            names.append(id(x))
+            names.append(id(x.results))  # which a twin of x shares
         else:
             names.append((kind, repr(x)) if kind in _EQUALS else id(x))
     key = (*names, *params.items())
@@ -212,11 +212,19 @@ def _known(x: Array, fmt: Format) -> Ball:
     found = _KNOWN.get(key)
     if found is not None and found[0]() is x and found[1] == content:
         return found[2]
-    ball = _constant(x, fmt)
+    ball = _of_same_content(x, content, fmt)
     if len(_KNOWN) >= _MANY:
         _KNOWN.pop(next(iter(_KNOWN)), None)
     _KNOWN[key] = weakref.ref(x, lambda _: _KNOWN.pop(key, None)), content, ball
     return ball
+
+
+def _of_same_content(x: Array, content: bytes, fmt: Format) -> Ball:
+    """The constant lifted, or what another array of the same content was lifted to: a tape keeps copies of constants."""
+    for (_, name, u_acc), (_, known, ball) in list(_KNOWN.items()):
+        if name == fmt.name and u_acc == fmt.u_acc and ball.shape == x.shape and known == content:
+            return ball
+    return _constant(x, fmt)
 
 
 _NUMBERS = (float, int)

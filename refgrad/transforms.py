@@ -25,9 +25,10 @@ from refgrad.arguments import (
     placed,
     result,
 )
-from refgrad.errors import ArgumentError, DtypeError
-from refgrad.forward import Dual
-from refgrad.op import new_level
+from refgrad.errors import ArgumentError, DtypeError, TracingError
+from refgrad.forward import Dual, running
+from refgrad.keeping import handed, kept, live, same
+from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
 from refgrad.reverse import Tape, Var, pull_back, pull_back_from
 from refgrad.tree import flatten, leaves_as, same_structure
@@ -51,28 +52,54 @@ def _vjp(
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     function(f, who)
     leaves, rebuild = leaves_of(primals, names, who)
-    tape = Tape(new_level())
-    inputs = [tape.input(x) for x in leaves]
-    places = [x.index for x in inputs]
-    y_tree = called(f, rebuild(inputs))
-    outputs, rebuild_result = flatten(y_tree)
-    values = [_lower(y, tape, who) for y in outputs]
+    tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
+    outputs, rebuild_result = flatten(y)
+    seeded = [y.index if _mine(y, tape) else None for y in outputs]
+    values = [_value(y, _mine(y, tape), tape.level, who) for y in outputs]
+    # What the pullback needs of arguments and results: the caller may change both in the meantime.
+    like, xs_like = rebuild_result([_blank(v) for v in values]), [_blank(x) for x in leaves]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        if not same_structure(y_tree, cotangent):
+        if not same_structure(like, cotangent):
             raise ArgumentError(
-                f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(y_tree)}"
+                f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(like)}"
             )
-        cotangents = leaves_as(cotangent, y_tree)
         seeds = []
-        for y, value, y_bar in zip(outputs, values, cotangents, strict=True):
-            y_bar = fitting(y_bar, value, "vjp: a cotangent")
-            if isinstance(y, Var) and y.tape is tape:
-                seeds.append((y.index, y_bar))
+        for place, value, y_bar in zip(seeded, flatten(like)[0], leaves_as(cotangent, like), strict=True):
+            y_bar = fitting(live(y_bar), value, "vjp: a cotangent")
+            if place is not None:
+                seeds.append((place, y_bar))
         bars = quietly(pull_back_from, tape, seeds, places)
-        return tuple(rebuild([_zeros(x) if b is None else b for b, x in zip(bars, leaves, strict=True)]))
+        return tuple(rebuild(_cotangents(bars, xs_like)))
 
     return rebuild_result(values), pullback
+
+
+def _recorded(
+    f: Function,
+    leaves: list[Array],
+    names: Sequence[str],
+    arguments: Callable[[list[Any]], Any],
+    who: str,
+    kwargs: dict[str, Any] | None = None,
+    lasting: bool = False,
+) -> tuple[Tape, list[int], Any]:
+    """f run on a new tape: the tape, which has ended, the places of the leaves, and what f returned.
+
+    ``arguments`` makes positional arguments of f from variables for the leaves. ``lasting`` says whether the tape is used after the
+    transformation has returned, when the caller may write to the leaves.
+    """
+    tape = Tape(new_level(), who)
+    copies = tape.copies
+    own = [(copies.new(live(x)),) * 2 if lasting else copies.borrowed(live(x)) for x in leaves]
+    inputs = [tape.input(x) for x, _ in own]
+    places = [x.index for x in inputs]
+    try:
+        y = called(f, arguments(inputs), kwargs)
+    finally:
+        tape.end()
+    _refuse_written(leaves, [seal for _, seal in own], names, who)
+    return tape, places, y
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -98,16 +125,18 @@ def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str)
         )
     names = names_of(primals)
     leaves, rebuild = leaves_of(primals, names, who)
-    level = new_level()
-    duals = []
-    for x, x_dot, name in zip(leaves, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
-        duals.append(Dual(x, fitting(x_dot, x, f"{who}: the tangent of {name}"), level))
-    outputs, rebuild_result = flatten(called(f, rebuild(duals)))
+    own, duals = [kept(live(x)) for x in leaves], []
+    with running() as level:
+        for x, x_dot, name in zip(own, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
+            x_dot = fitting(live(x_dot), x, f"{who}: the tangent of {name}")
+            duals.append(Dual(x, kept(x_dot), level))
+        y = called(f, rebuild(duals))
+    _refuse_written(leaves, own, names, who)
+    outputs, rebuild_result = flatten(y)
     mine = [isinstance(y, Dual) and y.level == level for y in outputs]
-    values = [
-        result(y.value if m else y, f"{who}: what f returned") for y, m in zip(outputs, mine, strict=True)
-    ]
-    y_dots = [y.tangent if m else _zeros(value) for y, m, value in zip(outputs, mine, values, strict=True)]
+    values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
+    tangents = handed([y.tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
+    y_dots = [_zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
     return rebuild_result(values), rebuild_result(y_dots)
 
 
@@ -127,12 +156,12 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
 
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         some, positions = chosen(args, argnums, who, kwargs)
-        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
-        tape = Tape(new_level())
-        inputs = [tape.input(x) for x in leaves]
-        places = [x.index for x in inputs]
-        y = called(f, placed(args, positions, rebuild(inputs)), kwargs)
-        value: Any = y if isinstance(y, (tuple, list, dict)) else _lower(y, tape, who)
+        names = names_of(some, positions)
+        leaves, rebuild = leaves_of(some, names, who)
+        tape, places, y = _recorded(
+            f, leaves, names, lambda inputs: placed(args, positions, rebuild(inputs)), who, kwargs
+        )
+        value: Any = y if isinstance(y, (tuple, list, dict)) else _value(y, _mine(y, tape), tape.level, who)
         if isinstance(y, (tuple, list, dict)) or value.shape != ():
             raise ArgumentError(
                 f"{who}: f must return a single number, got {outline(value)}. "
@@ -143,11 +172,13 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
                 f"{who}: f must return a real floating-point number, got dtype {value.dtype}. "
                 "Integers and booleans (np.argmax, x > 0) have no gradient."
             )
-        traced = isinstance(y, Var) and y.tape is tape
         bars = (
-            quietly(pull_back, tape, y.index, value.dtype.type(1), places) if traced else [None] * len(leaves)
+            quietly(pull_back, tape, y.index, value.dtype.type(1), places)
+            if _mine(y, tape)
+            else [None] * len(leaves)
         )
-        gradient = rebuild([_zeros(x) if b is None else b for b, x in zip(bars, leaves, strict=True)])
+        tape.free()
+        gradient = rebuild(_cotangents(bars, leaves))
         return value, gradient[0] if isinstance(argnums, int) else gradient
 
     return call
@@ -218,7 +249,7 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
                     if column
                     else np.zeros((*np.shape(y), 0), x.dtype)
                 )
-                jacobians.append(np.reshape(flat, np.shape(y) + x.shape))
+                jacobians.append(_shaped(flat, np.shape(y) + x.shape))
             block = rebuild(jacobians)
             blocks.append(block[0] if isinstance(argnums, int) else block)
         return rebuild_result(blocks)
@@ -240,12 +271,50 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     return _jvp(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
 
 
-def _lower(y: Any, tape: Tape, who: str) -> Array:
-    return result(y.value if isinstance(y, Var) and y.tape is tape else y, f"{who}: what f returned")
+def _mine(y: Any, tape: Tape) -> bool:
+    return isinstance(y, Var) and y.tape is tape
+
+
+def _value(y: Any, mine: bool, level: int, who: str) -> Array:
+    """A leaf of what f returned, on the level below: an array of its own.
+
+    ``mine`` says whether the transformation of ``level`` traced it. An array of an outer transformation is a constant here.
+
+    Raises TracingError for an array of any other transformation.
+    """
+    if isinstance(y, Traced) and not mine and live(y).level >= level:
+        raise TracingError(
+            f"{who}: f returned an array that another transformation traces. Its derivative belongs there: return what that one returns."
+        )
+    return handed([result(y.value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
+
+
+def _cotangents(bars: list[Any], leaves: Sequence[Array]) -> list[Array]:
+    return [_zeros(x) if x_bar is None else x_bar for x_bar, x in zip(handed(bars), leaves, strict=True)]
+
+
+def _refuse_written(leaves: list[Array], seals: list[Any], names: Sequence[str], who: str) -> None:
+    """Raises TracingError where f changed the memory of its argument by another name than the argument's."""
+    for x, seal, name in zip(leaves, seals, names, strict=True):
+        if not same(x, seal):
+            raise TracingError(
+                f"{who}: {name} was changed while f ran, through another name of the same array. In NumPy f sees such a change, as a "
+                f"derivative it would be lost. Write to a copy, or pass a copy to {who}."
+            )
+
+
+def _blank(x: Array) -> Array:
+    """An array of the shape and dtype of x that takes no memory."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
 def _zeros(x: Array) -> Array:
     return np.zeros(x.shape, x.dtype)
+
+
+def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
+    """A new array in another shape; a reshaped one would not own its data."""
+    return flat if flat.shape == shape else kept(np.reshape(flat, shape))
 
 
 def _units(x: Array) -> Any:
@@ -262,6 +331,6 @@ def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums)
     jacobians = []
     for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):
         flat = np.stack([row[k] for row in flat_rows]) if rows else np.zeros((0, *x.shape), x.dtype)
-        jacobians.append(np.reshape(flat, y.shape + x.shape))
+        jacobians.append(_shaped(flat, y.shape + x.shape))
     block = rebuild(jacobians)
     return block[0] if isinstance(argnums, int) else block

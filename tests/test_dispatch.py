@@ -61,8 +61,9 @@ def test_functions_of_values_alone_stay_plain() -> None:
 def test_plain_goes_below_every_level() -> None:
     def f(x: Array) -> Array:
         assert isinstance(x.value, Traced)
-        assert plain(x) is X
-        assert plain([x, (x, 1)])[1][0] is X
+        assert type(plain(x)) is np.ndarray
+        assert np.array_equal(plain(x), X)
+        assert plain([x, (x, 1)])[1][0] is plain(x)
         return np.sum(x * x)
 
     jvp(grad(f), (X,), (V,))
@@ -87,8 +88,7 @@ def test_a_function_of_values_sees_plain_arrays_in_every_argument() -> None:
     seen: list[Any] = []
     call = on_values(lambda x, *, k: seen.extend([x, k]))
     grad(lambda x: (call(x, k=[x]), np.sum(x))[1])(X)
-    assert seen[0] is X
-    assert seen[1][0] is X
+    assert all(type(x) is np.ndarray and np.array_equal(x, X) for x in (seen[0], seen[1][0]))
 
 
 NO_RULE: dict[str, tuple[Callable[[Array], Any], str]] = {

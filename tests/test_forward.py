@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refgrad import bounds, jvp
-from refgrad.forward import Dual, push
+from refgrad.forward import Dual, push, running
 from refgrad.op import REGISTRY, Op, new_level
 from refgrad.ops import arithmetic
 
@@ -20,15 +20,15 @@ def dual(value: Any, tangent: Any, level: int) -> Dual:
 
 
 def test_a_product_of_duals() -> None:
-    level = new_level()
-    y = dual([2.0, 3.0], [1.0, 0.0], level) * dual([5.0, 7.0], [0.0, 1.0], level)
+    with running() as level:
+        y = dual([2.0, 3.0], [1.0, 0.0], level) * dual([5.0, 7.0], [0.0, 1.0], level)
     assert np.array_equal(y.value, [10.0, 21.0])
     assert np.array_equal(y.tangent, [5.0, 3.0])
 
 
 def test_a_tangent_follows_broadcasting() -> None:
-    level = new_level()
-    y = dual([[1.0], [2.0]], [[1.0], [10.0]], level) + np.zeros(3)
+    with running() as level:
+        y = dual([[1.0], [2.0]], [[1.0], [10.0]], level) + np.zeros(3)
     assert np.array_equal(y.tangent, [[1.0] * 3, [10.0] * 3])
 
 
@@ -38,8 +38,8 @@ def test_a_constant_result_is_a_plain_value() -> None:
 
 
 def test_levels_do_not_mix() -> None:
-    inner, outer = new_level(), new_level()
-    y = dual(3.0, 1.0, inner) * dual(5.0, 1.0, outer)
+    with running() as inner, running() as outer:
+        y = dual(3.0, 1.0, inner) * dual(5.0, 1.0, outer)
     assert y.level == outer
     assert y.tangent.level == inner  # d/d outer of x*z is x, which still carries the inner tangent
     assert (y.tangent.value, y.tangent.tangent) == (3.0, 1.0)
@@ -65,11 +65,9 @@ def test_a_jvp_rule_of_a_wrong_shape_is_an_error_that_names_the_op() -> None:
     broken = Op(
         "broken", lambda x: x + 1, jvp=lambda x_dot: x_dot[:1], vjp=lambda y_bar: y_bar, rounding=bounds.same
     )
-    with pytest.raises(
-        AssertionError,
-        match=r"op 'broken': its JVP rule gave a tangent of shape \(1,\) for a value of shape \(3,\)",
-    ):
-        broken(dual(np.ones(3), np.ones(3), new_level()))
+    message = r"op 'broken': its JVP rule gave a tangent of shape \(1,\) for a value of shape \(3,\)"
+    with running() as level, pytest.raises(AssertionError, match=message):
+        broken(dual(np.ones(3), np.ones(3), level))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from refgrad import bounds, grad, vjp
 from refgrad.op import REGISTRY, Op, new_level
-from refgrad.reverse import FAST, Entry, Tape, Var, accumulate, pull_back, unbroadcast
+from refgrad.reverse import FAST, Entry, Tape, Var, pull_back
 
 Array = Any
 
@@ -60,7 +58,9 @@ def test_the_tape_keeps_what_rules_name_and_nothing_else(name: str) -> None:
     wanted = expected(y.value)
     assert len(kept) == len(wanted)
     assert all(np.shares_memory(k, w) or np.array_equal(k, w) for k, w in zip(kept, wanted, strict=True))
-    assert all(any(k is x for x in (A, B, y.value)) for k in kept if k.shape == (3,))  # kept, not copied
+    own = (A, y.value) if "constant" in name else (A, B, y.value)
+    copied = [k for k in kept if k.shape == (3,) and not any(k is x for x in own)]
+    assert len(copied) == ("constant" in name)  # what ops compute is kept and not copied
 
 
 def test_arrays_that_no_rule_names_are_freed_at_once() -> None:
@@ -94,31 +94,6 @@ def test_common_functions_take_the_short_way(function: np.ufunc) -> None:
 # --- summing back -------------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def shapes_that_broadcast(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A shape and one that it broadcasts to."""
-    full = tuple(draw(st.lists(st.integers(0, 3), max_size=4)))
-    narrow = tuple(1 if draw(st.booleans()) else n for n in full)
-    return narrow[draw(st.integers(0, len(full))) :], full
-
-
-@given(shapes_that_broadcast())
-def test_unbroadcast_is_the_transpose_of_broadcasting(
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
-) -> None:
-    narrow, full = shapes
-    rng = np.random.default_rng(0)
-    x, y_bar = rng.integers(-9, 9, narrow).astype(float), rng.integers(-9, 9, full).astype(float)
-    x_bar = unbroadcast(y_bar, narrow)
-    assert x_bar.shape == narrow
-    assert np.sum(x_bar * x) == np.sum(y_bar * np.broadcast_to(x, full))  # integers: no rounding
-
-
-def test_a_cotangent_left_narrow_by_its_rule_is_widened_first() -> None:
-    assert np.array_equal(unbroadcast(np.array(2.0), (3,)), [2.0, 2.0, 2.0])
-    assert np.array_equal(unbroadcast(np.ones((1, 3)), (2, 1)), [[3.0], [3.0]])
-
-
 @pytest.mark.parametrize("op", ["add", "subtract", "multiply", "divide", "maximum", "power"])
 def test_broadcast_operands_get_cotangents_of_their_own_shape(op: str) -> None:
     x1, x2 = np.linspace(1, 2, 6).reshape(2, 1, 3), np.linspace(2.5, 3, 4)[:, None]
@@ -140,16 +115,6 @@ def test_fan_in_sums_every_use() -> None:
 def test_an_array_used_twice_by_one_op() -> None:
     assert np.array_equal(grad(lambda x: np.sum(x * x))(A), 2 * A)
     assert np.array_equal(grad(lambda x: np.sum(np.concatenate([x, x, 2 * x])))(A), np.full(3, 4.0))
-
-
-def test_accumulate_gathers_traced_cotangents_for_one_sum() -> None:
-    tape = Tape(new_level())
-    x, y, z = (tape.input(np.array(v)) for v in (1.0, 2.0, 3.0))
-    bars: list[Any] = [None, 5.0]
-    for x_bar in (x, y, z):
-        accumulate(bars, 0, x_bar)
-    accumulate(bars, 1, 7.0)
-    assert bars == [[x, y, z], 12.0]
 
 
 def test_a_vjp_rule_of_a_wrong_shape_is_an_error_that_names_the_op() -> None:

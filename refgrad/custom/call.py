@@ -10,12 +10,14 @@ import numpy as np
 
 from refgrad import memory
 from refgrad.arguments import fitting, kind, outline, placed, result
+from refgrad.cotangents import accumulate
 from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
 from refgrad.forward import Dual
+from refgrad.keeping import kept, live, same
 from refgrad.op import Traced, shape_of
 from refgrad.quiet import quiet
-from refgrad.reverse import Tape, Var, accumulate
+from refgrad.reverse import Var
 from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Array = Any
@@ -27,6 +29,8 @@ class Call:
 
     The leaves of that level are the active ones. Tangents and cotangents are lists: of the arguments one for each active leaf,
     of the result one for each floating-point leaf.
+
+    A rule is a user's code, which may write to arrays and use them again. What it gets and what it returns are copies.
     """
 
     def __init__(self, who: str, args: tuple[Any, ...], nondiff: tuple[int, ...]) -> None:
@@ -45,8 +49,9 @@ class Call:
         self.level = 0 if self.top is None else self.top.level
         if type(self.top) in (Dual, Var):
             self.active = [isinstance(x, Traced) and x.level == self.level for x in self.leaves]
-            self.values = [x.value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
-            self.primals = self.rebuild(self.values)
+            self.values = [live(x).value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
+            self.given = [kept(x) if a else x for x, a in zip(self.values, self.active, strict=True)]
+            self.primals = self.rebuild(self.given)
             self.lowered = tuple(placed(args, self.positions, self.primals))
 
     # --- what the rule gets ---
@@ -56,7 +61,7 @@ class Call:
 
     def tangents(self) -> list[Array]:
         """The tangents that the active leaves carry, in forward mode."""
-        return [x.tangent for x in self._chosen(self.leaves)]
+        return [kept(x.tangent) for x in self._chosen(self.leaves)]
 
     def tangent_trees(self, x_dots: list[Array]) -> tuple[Any, ...]:
         """Tangents of all arguments, in their structures: zeros where there is none."""
@@ -67,7 +72,7 @@ class Call:
     def cotangent_tree(self, y_bars: list[Array]) -> Any:
         """Cotangents of the result in its structure: zeros of float64 for integers."""
         given = iter(y_bars)
-        full = [next(given) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
+        full = [kept(next(given)) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
         return self.rebuild_result(full)
 
     # --- what the rule returns ---
@@ -84,8 +89,23 @@ class Call:
         """Keep the value that a rule returned."""
         leaves, self.rebuild_result = flatten(y)
         self.tree = y
-        self.outputs = [result(x, f"{self.who}: the value that {whose} returned") for x in leaves]
+        found = [result(x, f"{self.who}: the value that {whose} returned") for x in leaves]
+        self.outputs = [kept(x) for x in found]
+        self.aliases = [
+            [
+                x
+                for x, given, a in zip(self.leaves, self.given, self.active, strict=True)
+                if a and _aliases(y, given)
+            ]
+            for y in found
+        ]
         self.refuse_strangers(y, f"the value that {whose} returned")
+        for k, (x, given) in enumerate(zip(self.values, self.given, strict=True)):
+            if self.active[k] and not same(x, given):
+                raise TracingError(
+                    f"{self.who}: {whose} wrote to an array that it was given, of shape {shape_of(x)}. In NumPy the caller sees such a "
+                    "change, as a derivative it would be lost. Write to a copy: x = x.copy()."
+                )
 
     def result_tangents(self, y_dot: Any, x_dots: list[Array]) -> list[Array]:
         """Tangents of the result, checked against it."""
@@ -94,7 +114,7 @@ class Call:
                 f"{self.who}: the rule returned a tangent of structure {outline(y_dot)}, its value has {outline(self.tree)}"
             )
         found = [
-            fitting(t, y, f"{self.who}: the tangent that the rule returned")
+            kept(fitting(t, y, f"{self.who}: the tangent that the rule returned"))
             for y, t in zip(self.outputs, leaves_as(y_dot, self.tree), strict=True)
             if y.dtype.kind == "f"
         ]
@@ -122,7 +142,8 @@ class Call:
                 if not _real(value) or leaf is None:
                     found.append(None)
                     continue
-                found.append(fitting(leaf, _as_array(value), f"{self.who}: the cotangent of {name} from bwd"))
+                x_bar = fitting(leaf, _as_array(value), f"{self.who}: the cotangent of {name} from bwd")
+                found.append(kept(x_bar))
         self.refuse_strangers(found, "a cotangent from bwd", y_bars)
         return [
             np.zeros(shape_of(x), x.dtype) if x_bar is None else x_bar
@@ -160,29 +181,31 @@ class Call:
     def duals(self, y_dots: list[Array]) -> Any:
         """The result with its tangents."""
         given = iter(y_dots)
-        return self.rebuild_result(
-            [Dual(y, next(given), self.level) if y.dtype.kind == "f" else y for y in self.outputs]
-        )
+        return self._placed(lambda y: Dual(y, next(given), self.level))
 
     def variables(self, pull: Pull) -> Any:
         """The result on the tape, and ``pull`` for the way back."""
         assert isinstance(self.top, Var)
         tape = self.top.tape
+        tape.check_thread()
         tape.append(Applied(pull, [x.index for x in self._chosen(self.leaves)], self._zeros(self.outputs)))
-        place, results = len(tape) - 1, []
-        for y in self.outputs:
-            if y.dtype.kind == "f":
-                y = self._output(y, tape, place, len(tape) - place - 1)
-            results.append(y)
-        return self.rebuild_result(results)
+        place = len(tape) - 1
 
-    def _output(self, y: Array, tape: Tape, place: int, k: int) -> Var:
-        tape.append(Output(place, k))
-        output = Var(y, tape, len(tape) - 1)
-        for x, value in zip(self._chosen(self.leaves), self._chosen(self.values), strict=True):
-            if y is value or memory.same(y, value) or _share_memory(y, value):
-                memory.share(x, output, None)
-        return output
+        def output(y: Array) -> Var:
+            tape.append(Output(place, len(tape) - place - 1))
+            return Var(y, tape, len(tape) - 1)
+
+        return self._placed(output)
+
+    def _placed(self, above: Callable[[Array], Any]) -> Any:
+        """The result with floating-point leaves traced by ``above``, which remember the arguments that share their memory in NumPy."""
+        leaves = []
+        for y, arguments in zip(self.outputs, self.aliases, strict=True):
+            leaf = above(y) if y.dtype.kind == "f" else y
+            for x in arguments:
+                memory.share(x, leaf, None)
+            leaves.append(leaf)
+        return self.rebuild_result(leaves)
 
 
 class Applied:
@@ -247,8 +270,11 @@ def _no_tangent(x: Any) -> Array:
     return None
 
 
-def _share_memory(a: Array, b: Array) -> bool:
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and bool(np.may_share_memory(a, b))
+def _aliases(y: Any, x: Any) -> bool:
+    """Whether a result is an argument of the function, or may share its memory."""
+    if y is x or memory.same(y, x):
+        return True
+    return type(y) is np.ndarray and type(x) is np.ndarray and bool(np.may_share_memory(y, x))
 
 
 def _counted(answer: Any) -> str:

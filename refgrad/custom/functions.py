@@ -18,6 +18,7 @@ from refgrad.arguments import called, function
 from refgrad.custom.call import Call, Pull
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.forward import Dual
+from refgrad.keeping import kept
 from refgrad.quiet import quiet
 from refgrad.reverse import Var
 
@@ -149,10 +150,11 @@ class custom_vjp(_Custom):  # noqa: N801 - the field's name
         y, residuals = call.pair(called(self.fwd, call.lowered), "fwd", "(y, residuals)")
         call.refuse_strangers(residuals, "a residual of fwd")
         call.result(y, "fwd")
+        residuals, nondiff = kept(residuals), kept(call.nondiff)
 
         def back(y_bars: list[Any]) -> list[Any]:
             assert self.bwd is not None
-            answer = called(self.bwd, (*call.nondiff, residuals, call.cotangent_tree(y_bars)))
+            answer = called(self.bwd, (*nondiff, kept(residuals), call.cotangent_tree(y_bars)))
             return call.cotangents(answer, y_bars)
 
         return back

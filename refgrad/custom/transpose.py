@@ -138,7 +138,7 @@ def transpose(
 
     Raises ArgumentError where f is not linear.
     """
-    tape = Tape(new_level())
+    tape = Tape(new_level(), "the transpose of a rule")
     places = [tape.input(x).index for x in zeros]
     try:
         outputs = f([Linear(x, tape, place) for x, place in zip(zeros, places, strict=True)])
@@ -147,6 +147,8 @@ def transpose(
             f"{what} is not linear: {error} is applied to them. A derivative is linear, and the other mode is its transpose. "
             "Apply such functions to the primals or residuals alone."
         ) from None
+    finally:
+        tape.end()
     indices = []
     for y in outputs:
         mine = isinstance(y, Linear) and y.tape is tape

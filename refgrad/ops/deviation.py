@@ -14,6 +14,7 @@ from refgrad.op import register
 from refgrad.ops import samplers
 from refgrad.ops.reduction import dims, expanded, masked, mean, number, torch_mean, torch_sum
 from refgrad.ops.shape import Axis, spread
+from refgrad.ops.undefined import at_cusp
 
 Array = Any
 
@@ -115,11 +116,12 @@ var = register(
 def _unit(x: Array, y: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any) -> Array:
     """dy/dx = (x - m)/((n - ddof) y); 0, one of many acceptable ones, where all x are equal."""
     top = expanded(y, x, axis, keepdims)
-    return np.where(
+    slope = np.where(
         top == 0,
         0.0,
         _centred(x, axis, where) / (np.where(top == 0, 1.0, top) * _freedom(x.shape, axis, ddof, where)),
     )
+    return at_cusp(slope, x, top)
 
 
 def _half(slope: Array, y: Array) -> Array:

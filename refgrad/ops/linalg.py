@@ -15,6 +15,7 @@ from refgrad import bounds, splitting
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
+from refgrad.ops.undefined import at_cusp
 
 Array = Any
 
@@ -208,11 +209,11 @@ def _restored(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> 
 
 
 def _norm_slope(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> Array:
-    """d|x|/dx for p = 1, 2: of moderate size however huge or tiny x is; 0 where the norm is 0."""
+    """d|x|/dx for p = 1, 2: of moderate size however huge or tiny x is; 0 where the norm is 0 (see at_cusp)."""
     if ord == 1:
         return np.sign(x)
     y = _restored(y, x.shape, axis, keepdims)
-    return x / np.where(y == 0, 1.0, y)
+    return at_cusp(x / np.where(y == 0, 1.0, y), x, y)
 
 
 def _workable(y: Array, power: float = 1.0) -> Array:

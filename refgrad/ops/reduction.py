@@ -229,7 +229,7 @@ def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, pa
 # product lost by underflow, divided by x2; elsewhere as a product of two partial products, which may underflow alone. The derivative
 # in x2 is zero, which comes as the difference of two equal terms.
 divided_out = register(
-    "divided_out", lambda x1, x2, axis=None: x1,
+    "divided_out", lambda x1, x2, axis=None: +x1,
     jvp={"x1": lambda x1_dot, axis: _loosened(x1_dot, axis), "x2": lambda x2_dot, x1, x2, axis: x2_dot * _left_of_quotient(x1, x2, axis)},
     vjp={"x1": lambda y_bar, axis: _loosened(y_bar, axis), "x2": lambda y_bar, x1, x2, axis: y_bar * _left_of_quotient(x1, x2, axis)},
     rounding=_divided_out_rounding,

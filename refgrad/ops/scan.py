@@ -189,7 +189,7 @@ def _as_quotients_x2_vjp(y_bar: Array, x2: Array, x3: Array, axis: int, reverse:
 # dividing factors out again, y_k sum x3_i/x2_i or sum x3_k y_k/x2_i. What y lost to underflow is enlarged by the division, and a second
 # derivative in one factor, zero in truth, is left with the rounding of what cancels.
 as_quotients = register(
-    "as_quotients", lambda x1, x2, x3, axis=0, reverse=False: x1,
+    "as_quotients", lambda x1, x2, x3, axis=0, reverse=False: +x1,
     jvp={"x1": lambda x1_dot: x1_dot, "x2": _as_quotients_x2_jvp},
     vjp={"x1": lambda y_bar: y_bar, "x2": _as_quotients_x2_vjp},
     rounding=_as_quotients_rounding,

@@ -11,6 +11,7 @@ from refgrad import bounds
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.ops.undefined import at_cusp
 
 Array = Any
 
@@ -147,9 +148,9 @@ arctan2 = register(
 )  # fmt: skip
 
 
-def _per(x: Array, y: Array) -> Array:
-    """x/y, and 0 at the origin: a member of the unit disc."""
-    return x / np.where(y == 0, 1.0, y)
+def _per(seed: Array, x: Array, y: Array) -> Array:
+    """seed x/y, and 0 at the origin: a member of the unit disc."""
+    return at_cusp(seed * x / np.where(y == 0, 1.0, y), x, y)
 
 
 def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -161,8 +162,8 @@ def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
 # Kernels multiply before they divide: a product that underflows is then magnified by 1/y, which the order of the rules covers.
 hypot = register(
     "hypot", np.hypot,
-    jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot * x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot * x2, y)},
-    vjp={"x1": lambda y_bar, x1, y: _per(y_bar * x1, y), "x2": lambda y_bar, x2, y: _per(y_bar * x2, y)},
+    jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot, x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot, x2, y)},
+    vjp={"x1": lambda y_bar, x1, y: _per(y_bar, x1, y), "x2": lambda y_bar, x2, y: _per(y_bar, x2, y)},
     rounding=_hypot_rounding,
     torch=lambda torch, x1, x2: torch.hypot(x1, x2),
     numpy=(np.hypot,),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import Op
+from refgrad.op import Op, Traced
 
 Array = Any
 
@@ -34,3 +34,17 @@ rough = Op(
     rounding=lambda fmt, forward, y, xs, es, params: None,
     broadcasts=True,
 )  # fmt: skip
+
+
+def at_cusp(slope: Array, x: Array, y: Array) -> Array:
+    """The slope of a norm y at x, which is a convention where y is 0: further derivatives are NaN there.
+
+    Otherwise the derivative of what stands for the slope, 0/1, would count as that of x/y. Only an x that a transformation traces has
+    further derivatives; over Balls the special points say the same.
+    """
+    if not isinstance(x, Traced) or x.level == 0:
+        return slope
+    at = y == 0
+    if isinstance(at, Traced) or not np.any(at):
+        return slope
+    return slope + rough(x, at=at)

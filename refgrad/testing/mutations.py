@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.cotangents import unbroadcast
 from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.reverse import unbroadcast
 from refgrad.rounding import Ball, exact
 from refgrad.testing.anchored import Anchored
 from refgrad.testing.questions import Place
