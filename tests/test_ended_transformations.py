@@ -60,6 +60,8 @@ USES: dict[str, Callable[[Array], Any]] = {
     "the argument of vjp": lambda z: rg.vjp(lambda x: x * x, z),
     "the argument of jvp": lambda z: rg.jvp(lambda x: x * x, (z,), (X,)),
     "a tangent": lambda z: rg.jvp(lambda x: x * x, (X,), (z,)),
+    "a tangent of the identity": lambda z: rg.jvp(lambda x: x, (X,), (z,)),
+    "a cotangent of the identity": rg.vjp(lambda x: x, X)[1],
     "a cotangent": rg.vjp(lambda x: x * x, X)[1],
     "of a custom function": custom(lambda x: (x * x, x), lambda r, g: (2 * r * g,)),
     "in a nested grad": lambda z: rg.grad(lambda x: np.sum(rg.grad(lambda y: np.sum(y * z))(x)))(X),

@@ -119,6 +119,14 @@ def buffer(x: Array, m: int) -> Array:
     return y
 
 
+def buffer_first(x: Array, m: int) -> Array:
+    w, y = np.zeros(m), 0.0
+    for k in range(3):
+        w[:] = k + 1
+        y = y + np.sum(w * x + w / x)
+    return y
+
+
 def schedule(x: Array, m: int) -> Array:
     w, y = np.ones(m), x
     for _ in range(3):
@@ -220,7 +228,7 @@ def windows(x: Array, m: int) -> Array:
 
 
 REUSED = [
-    buffer, schedule, indices, mask, masked_sum, random_numbers, through_a_view, matrix, of_another_dtype, exponents, lists, broadcast,
+    buffer, buffer_first, schedule, indices, mask, masked_sum, random_numbers, through_a_view, matrix, of_another_dtype, exponents, lists, broadcast,
     windows,
 ]  # fmt: skip
 

@@ -47,6 +47,26 @@ def test_the_caller_may_write_to_arguments_values_and_cotangents() -> None:
     assert np.array_equal(first[0], expected[0])
 
 
+@pytest.mark.parametrize("n", [3, 90_000])
+def test_the_caller_may_write_to_an_argument_before_the_pullback(n: int) -> None:
+    x = np.linspace(0.5, 1.5, n)
+    y, pullback = rg.vjp(lambda x: np.sum(x * x), x)
+    x *= 0.5
+    assert np.array_equal(pullback(1.0)[0], 2 * np.linspace(0.5, 1.5, n))
+    assert y > 0
+
+
+def test_f_may_write_to_the_array_that_its_tangent_was_given_in() -> None:
+    v = np.ones(3)
+
+    def f(x: Array) -> Array:
+        y = x * x
+        v[:] = 7.0
+        return y + x
+
+    assert np.array_equal(rg.jvp(f, (X,), (v,))[1], 2 * X + 1)
+
+
 def test_the_value_may_be_a_list_that_grows() -> None:
     results: list[Array] = []
 
@@ -151,6 +171,17 @@ def test_a_backward_may_write_to_what_it_gets_and_return_a_buffer() -> None:
         assert np.array_equal(pullback(1.0)[0], 6 * X + 2 * 6 * 2 * X + 1)
 
 
+def test_a_backward_may_return_one_buffer_at_each_call() -> None:
+    work = np.zeros(3)
+
+    def bwd(r: Array, y_bar: Array) -> Any:
+        work[:] = 2 * r * y_bar
+        return (work,)
+
+    f = custom(lambda x: (x * x, x), bwd)
+    assert np.array_equal(rg.grad(lambda x: np.sum(f(x) + 10 * f(x)))(X), 22 * X)
+
+
 def test_a_rule_that_writes_to_its_argument_is_refused() -> None:
     def fwd(x: Array) -> Any:
         x *= 2.0
@@ -199,3 +230,16 @@ def test_a_graph_keeps_constants_and_parameters_as_they_were() -> None:
     result[:] = 0.0
     w[:] = 1.0
     assert np.array_equal(graph(), np.full(3, 5.0))
+
+
+def test_a_graph_keeps_what_the_last_forward_and_backward_came_to() -> None:
+    graph = rg.Graph.record(lambda a, b: np.sum(a * a + a + b), X, X)
+    a, b = X.copy(), X.copy()
+    graph.forward(a, b)
+    a[:], b[:] = 0.0, 0.0
+    first = graph.backward()
+    assert np.array_equal(first["a"], 2 * X + 1)
+    first["a"][:], first["b"][:] = 0.0, 0.0
+    assert graph.cotangents is not None
+    assert np.array_equal(graph.cotangents[0], 2 * X + 1)
+    assert np.array_equal(graph.cotangents[1], np.ones(3))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -212,3 +215,27 @@ def test_matmul_rules_copy_nothing():
     x1_bar, x2_bar = rg.vjp(np.matmul, a, b)[1](np.ones((4, 3)))
     np.testing.assert_array_equal(x1_bar, np.ones((4, 3)) @ b.T)
     np.testing.assert_array_equal(x2_bar, a.T @ np.ones((4, 3)))
+
+
+CUSPS: dict[str, Callable[[Any], Any]] = {
+    "norm": lambda x: np.linalg.norm(x - 1.0) ** 2,
+    "norm over an axis": lambda x: np.sum(np.linalg.norm(np.reshape(x - 1.0, (1, 2)), axis=1) ** 2),
+    "exp of a norm": lambda x: np.exp(-(np.linalg.norm(x - 1.0) ** 2)),
+    "hypot": lambda x: np.hypot(x[0] - 1.0, x[1] - 1.0) ** 2,
+    "std": lambda x: np.std(x) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", CUSPS)
+def test_second_derivatives_at_a_cusp_are_undefined_and_not_zero(name: str) -> None:
+    f, x = CUSPS[name], np.ones(2)
+    assert np.array_equal(rg.grad(f)(x), np.zeros(2))
+    for second in (
+        rg.jacfwd(rg.jacfwd(f)),
+        rg.jacfwd(rg.grad(f)),
+        rg.jacrev(rg.grad(f)),
+        rg.jacrev(rg.jacfwd(f)),
+    ):
+        assert np.isnan(second(x)).any()
+    beside = np.array([1.0, 1.5])
+    assert np.isfinite(rg.hessian(f)(beside)).all()
