@@ -57,6 +57,8 @@ USES: dict[str, Callable[[Array], Any]] = {
     "a result of vjp": lambda z: rg.vjp(lambda x: (x, z), X),
     "a result of jvp": lambda z: rg.jvp(lambda x: [x, z], (X,), (X,)),
     "the argument of grad": rg.grad(lambda x: np.sum(x * x)),
+    "the argument of a constant": rg.grad(lambda x: 1.0),
+    "the argument of the identity": lambda z: rg.vjp(lambda x: x, z),
     "the argument of vjp": lambda z: rg.vjp(lambda x: x * x, z),
     "the argument of jvp": lambda z: rg.jvp(lambda x: x * x, (z,), (X,)),
     "a tangent": lambda z: rg.jvp(lambda x: x * x, (X,), (z,)),
@@ -150,6 +152,14 @@ def test_the_pullback_of_an_inner_vjp_ends_with_the_outer_function() -> None:
     rg.grad(f)(X)
     with pytest.raises(TracingError, match=OUTLIVED):
         found[0](np.ones(3))
+
+
+def test_the_argument_of_a_transposed_rule_ends_with_the_rule() -> None:
+    found: list[Any] = []
+    f = custom(lambda x: (x * x, x), lambda r, g: (found.append(g), (2 * r * g,))[1])
+    assert np.array_equal(rg.jvp(f, (X,), (np.ones(3),))[1], 2 * X)
+    with pytest.raises(TracingError, match=OUTLIVED):
+        found[0] * 2.0
 
 
 def test_another_thread_cannot_record() -> None:

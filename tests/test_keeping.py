@@ -228,8 +228,8 @@ def windows(x: Array, m: int) -> Array:
 
 
 REUSED = [
-    buffer, buffer_first, schedule, indices, mask, masked_sum, random_numbers, through_a_view, matrix, of_another_dtype, exponents, lists, broadcast,
-    windows,
+    buffer, buffer_first, schedule, indices, mask, masked_sum, random_numbers, through_a_view, matrix, of_another_dtype, exponents,
+    lists, broadcast, windows,
 ]  # fmt: skip
 
 
