@@ -50,10 +50,10 @@ def kept(x: Any) -> Any:
 class Copies:
     """The copies of constants that one tape keeps. They are for its rules alone, which write to nothing."""
 
-    __slots__ = ("_known", "_lent")
+    __slots__ = ("_lent", "known")
 
     def __init__(self) -> None:
-        self._known: dict[
+        self.known: dict[
             int, tuple[Any, Array]
         ] = {}  # by the id of an array: a weak reference, and its last copy
         self._lent: list[Any] = []
@@ -74,12 +74,12 @@ class Copies:
                 return rebuild([self.of(leaf) for leaf in leaves])
             return kept(x)
         if x.nbytes <= _SMALL:
-            return x.copy("K")
-        known = self._known.get(id(x))
+            return x.copy()
+        known = self.known.get(id(x))
         if known is not None and known[0]() is x and spare.unchanged(x, known[1]):
             return known[1]
         copy = self.new(x)
-        self._known[id(x)] = weakref.ref(x), copy
+        self.known[id(x)] = weakref.ref(x), copy
         return copy
 
     def new(self, x: Any) -> Any:
@@ -95,14 +95,11 @@ class Copies:
         copy = self.new(x)
         return copy, copy
 
-    def forget(self) -> None:
-        """No constant is used any more."""
-        self._known.clear()
-
     def give_back(self) -> None:
         """No copy is used any more."""
-        self._known.clear()
-        spare.give_back(self._lent)
+        self.known.clear()
+        if self._lent:
+            spare.give_back(self._lent)
 
 
 def as_they_are(
@@ -139,11 +136,13 @@ def handed(xs: list[Any], holders: int = 0) -> list[Any]:
     """
     results = []
     for k in range(len(xs)):
-        x, alone = spare.taken(xs, k, holders)
-        if not (alone and type(x) is np.ndarray and x.flags.owndata and x.flags.writeable):
-            x = kept(x)
-        results.append(x)
-        del x
+        if type(xs[k]) is np.ndarray:
+            x, alone = spare.taken(xs, k, holders)
+            results.append(x if alone and x.flags.owndata and x.flags.writeable else x.copy("K"))
+            del x
+        else:
+            results.append(kept(xs[k]))
+    xs.clear()
     return results
 
 

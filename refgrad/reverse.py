@@ -65,7 +65,7 @@ class Tape(list[Any]):
 
     def end(self) -> None:
         """The function has returned: nothing is recorded from now on. To swap the class costs the ops nothing."""
-        self.copies.forget()
+        self.copies.known.clear()
         self.__class__ = EndedTape
 
     def free(self) -> None:
