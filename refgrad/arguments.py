@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import ArgumentError, DtypeError, TracingError, is_tensor, refuse_tensor
+from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
+from refgrad.refusals import run
 from refgrad.tree import flatten, paths
 
 Array = Any
@@ -88,13 +89,8 @@ def function(f: Any, who: str) -> None:
 
 
 def called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
-    """f(*args, **kwargs). Where NumPy hides a TracingError behind its own ValueError (a[i] = x), the TracingError is what comes."""
-    try:
-        return f(*args, **(kwargs or {}))
-    except ValueError as error:
-        if isinstance(error.__cause__, TracingError):
-            raise TracingError(str(error.__cause__)) from error
-        raise
+    """f(*args, **kwargs), as a transformation calls it. Raises TracingError where one was raised inside, whatever f made of it."""
+    return run(f, args, kwargs or {})
 
 
 def argnums_of(argnums: Any, who: str) -> Argnums:

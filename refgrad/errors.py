@@ -18,7 +18,20 @@ class NoRuleError(RefgradError, NotImplementedError):
 
 
 class TracingError(RefgradError, TypeError):
-    """A traced array was used in a way that would lose its derivative, such as float(x) or x[0] = 1."""
+    """A traced array was used in a way that would lose its derivative, such as float(x).
+
+    The transformations in which this happens raise it even where the function catches it and goes on: what it goes on with is a constant.
+    ``levels`` are those whose derivative would be lost (see op.Traced); empty: all that run in this thread.
+    """
+
+    def __init__(self, message: str, levels: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.levels = levels
+        for run in tuple(RUNS):
+            run.note(self)
+
+
+RUNS: list[Any] = []  # functions that transformations are calling now: see refusals.py
 
 
 class ArgumentError(RefgradError, ValueError):

@@ -26,6 +26,7 @@ import numpy as np
 from refgrad.domain import REAL, Domain, Special
 from refgrad.errors import DtypeError, NoRuleError, RegistrationError, TracingError
 from refgrad.formula import Formula
+from refgrad.operands import NUMBERS, admitted, usual
 
 Rule = Callable[..., Any]
 Params = dict[str, Any]
@@ -66,6 +67,10 @@ class Traced:
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         """Apply ``op``; ``top`` is the operand of the highest level, which decides the interpreter."""
         raise NotImplementedError
+
+    def _levels(self) -> tuple[int, ...]:
+        """The level of this array and of those below it."""
+        return (self.level, *(self.value._levels() if isinstance(self.value, Traced) else ()))
 
     def __format__(self, spec: str) -> str:
         return format(self.value, spec) if spec else str(self)
@@ -163,6 +168,12 @@ def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
             top, level = x, x.level
     if top is None:
         return op.forward(*operands, **params)
+    for x in operands:
+        if type(x) not in NUMBERS and not isinstance(x, Traced) and not usual(x):
+            operands = tuple(
+                [x if isinstance(x, Traced) else admitted(x, f"{op.name}: an operand") for x in operands]
+            )
+            break
     return type(top).interpret(op, operands, params, top)
 
 

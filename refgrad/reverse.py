@@ -14,6 +14,7 @@ What is kept is as it was when the op ran. Values on the tape are never written 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import get_ident
 from typing import Any, NoReturn
 
@@ -21,8 +22,10 @@ import numpy as np
 
 from refgrad.blocks import COUNT, slices
 from refgrad.cotangents import accumulate, fit
+from refgrad.dispatch import call_ufunc
 from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
-from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, shape_of
+from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
+from refgrad.operands import REAL, admitted
 from refgrad.ops import arithmetic
 from refgrad.points import met
 from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows, joined
@@ -161,6 +164,9 @@ def record(
     sig = op.signature
     if not sig.differentiable:
         return y
+    if y.dtype.kind not in REAL:  # a constant of another kind went the short way
+        for value in values:
+            real(value if isinstance(value, TracedArray) else admitted(value, f"{op.name}: an operand"), op)
     edges: list[Edge] = []
     rules = sig.vjp * len(values) if sig.variadic else sig.vjp
     shared: tuple[Any, ...] | None = None
@@ -300,7 +306,8 @@ def _fast_unary(op: Op) -> Callable[..., Any] | None:
     return call
 
 
-def _fast_binary(op: Op) -> Callable[..., Any] | None:
+def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The op on two operands; ``otherwise`` computes what is not of the common kinds."""
     first, second = _short(op.signature.vjp[0], 1), _short(op.signature.vjp[1], 0)
     if first is None or second is None:
         return None
@@ -352,7 +359,7 @@ def _fast_binary(op: Op) -> Callable[..., Any] | None:
                 tape.append((x2.index, rule2, keep2(x1, value2, y)))
                 return Var(y, tape, len(tape) - 1)
             return record(tape, op, (x1, x2), (x1, value2), {}, (False, True), y)
-        return apply(op, (x1, x2), {})
+        return otherwise(x1, x2)
 
     return call
 
@@ -366,20 +373,23 @@ def _fast_ops() -> dict[Any, Callable[..., Any]]:
             and op.signature.differentiable
             and not op.signature.defaults
         ):
-            maker = {1: _fast_unary, 2: _fast_binary}.get(function.nin)
-            call = maker(op) if maker else None
+            call = _fast_unary(op) if function.nin == 1 else _fast_binary(op, partial(_ufunc, function))
             if call is not None:
                 fast[function] = call
     return fast
+
+
+def _ufunc(function: np.ufunc, x1: Any, x2: Any) -> Any:
+    return call_ufunc(function, "__call__", (x1, x2), {})
 
 
 FAST = _fast_ops()
 
 
 def _operator(name: str, op: Op, swapped: bool = False) -> None:
-    function = op.numpy[0]
-    if function in FAST:
-        call = FAST[function]
+    general = getattr(TracedArray, name)
+    call = _fast_binary(op, (lambda x1, x2: general(x2, x1)) if swapped else general)
+    if call is not None:
         setattr(Var, name, (lambda self, other: call(other, self)) if swapped else call)
 
 

@@ -6,6 +6,7 @@ Python itself. What would lose a derivative in silence (float(x), x[0] = 1, out=
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +15,29 @@ import numpy as np
 from refgrad import memory
 from refgrad.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.errors import NoRuleError, TracingError
+from refgrad.meeting import met
 from refgrad.op import Op, Traced, apply
+from refgrad.operands import USUAL
 from refgrad.ops import arithmetic, indexing, linalg, selection, shape
 
 Array = Any
 Function = Callable[..., Any]
 
 
-def _binary(op: Op, swapped: bool = False) -> Function:
+def _binary(op: Op, python: Function, swapped: bool = False) -> Function:
     defaults = op.signature.defaults
-    if swapped:
-        return lambda self, other: apply(op, (operand(other), self), defaults)
-    return lambda self, other: apply(op, (self, operand(other)), defaults)
+
+    def call(self: TracedArray, other: Any) -> Any:
+        if type(other) not in USUAL and not isinstance(other, Traced):
+            return met(op, python, self, other, swapped)
+        return apply(op, (other, self) if swapped else (self, other), defaults)
+
+    return call
+
+
+def _both(op: Op, python: Function) -> tuple[Function, Function]:
+    """An operator and the reflected one."""
+    return _binary(op, python), _binary(op, python, swapped=True)
 
 
 def _unary(op: Op) -> Function:
@@ -50,6 +62,9 @@ def _index(key: Any) -> Any:
     if any(isinstance(k, (Traced, list)) for k in (key if isinstance(key, tuple) else (key,))):
         return indexing.clean(plain(key))
     return key
+
+
+_POWER = _binary(arithmetic.power, operator.pow)
 
 
 class TracedArray(Traced):
@@ -176,17 +191,14 @@ class TracedArray(Traced):
         raise self._lost("x.tolist()", "Iterate over x, or index it.")
 
     # --- operators ---
-    __add__, __radd__ = _binary(arithmetic.add), _binary(arithmetic.add, swapped=True)
-    __sub__, __rsub__ = _binary(arithmetic.subtract), _binary(arithmetic.subtract, swapped=True)
-    __mul__, __rmul__ = _binary(arithmetic.multiply), _binary(arithmetic.multiply, swapped=True)
-    __truediv__, __rtruediv__ = _binary(arithmetic.divide), _binary(arithmetic.divide, swapped=True)
-    __pow__, __rpow__ = _binary(arithmetic.power), _binary(arithmetic.power, swapped=True)
-    __mod__, __rmod__ = _binary(arithmetic.remainder), _binary(arithmetic.remainder, swapped=True)
-    __floordiv__, __rfloordiv__ = (
-        _binary(arithmetic.floor_divide),
-        _binary(arithmetic.floor_divide, swapped=True),
-    )
-    __matmul__, __rmatmul__ = _binary(linalg.matmul), _binary(linalg.matmul, swapped=True)
+    __add__, __radd__ = _both(arithmetic.add, operator.add)
+    __sub__, __rsub__ = _both(arithmetic.subtract, operator.sub)
+    __mul__, __rmul__ = _both(arithmetic.multiply, operator.mul)
+    __truediv__, __rtruediv__ = _both(arithmetic.divide, operator.truediv)
+    __rpow__ = _binary(arithmetic.power, operator.pow, swapped=True)
+    __mod__, __rmod__ = _both(arithmetic.remainder, operator.mod)
+    __floordiv__, __rfloordiv__ = _both(arithmetic.floor_divide, operator.floordiv)
+    __matmul__, __rmatmul__ = _both(linalg.matmul, operator.matmul)
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
     __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
     __ipow__, __imatmul__ = _in_place("**=", arithmetic.power), _in_place("@=", linalg.matmul)
@@ -196,9 +208,14 @@ class TracedArray(Traced):
         _unary(arithmetic.positive),
         _unary(selection.abs),
     )
-    __lt__, __le__ = _binary(selection.less), _binary(selection.less_equal)
-    __gt__, __ge__ = _binary(selection.greater), _binary(selection.greater_equal)
-    __eq__, __ne__ = _binary(selection.equal), _binary(selection.not_equal)
+    __lt__, __le__ = _binary(selection.less, operator.lt), _binary(selection.less_equal, operator.le)
+    __gt__, __ge__ = _binary(selection.greater, operator.gt), _binary(selection.greater_equal, operator.ge)
+    __eq__, __ne__ = _binary(selection.equal, operator.eq), _binary(selection.not_equal, operator.ne)
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            raise NoRuleError("pow(x, y, modulus) has no rule in refgrad: write x**y % modulus.")
+        return _POWER(self, other)
 
     # Of conditions: a comparison of balls may be uncertain, and then stays traced.
     def __and__(self, other: Any) -> Any:

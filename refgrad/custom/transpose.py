@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad.dispatch import plain
 from refgrad.errors import ArgumentError
-from refgrad.op import Needs, Op, Params, apply, new_level, shape_of
+from refgrad.op import Needs, Op, Params, Traced, apply, new_level, shape_of
 from refgrad.reverse import Tape, Var, pull_back_from, record
 from refgrad.trace import TracedArray
 
@@ -60,6 +60,9 @@ class Linear(Var):
     @property
     def dtype(self) -> np.dtype[Any]:
         return self.zero.dtype  # type: ignore[no-any-return]
+
+    def _levels(self) -> tuple[int, ...]:
+        return (self.level, *(self.zero._levels() if isinstance(self.zero, Traced) else ()))
 
     def __repr__(self) -> str:
         return f"<argument of a linear function, shape {self.shape}>"

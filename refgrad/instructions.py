@@ -1,0 +1,47 @@
+"""What the code that calls a method of a traced array is doing: its current instruction, as ``dis`` names it.
+
+Python calls the same method for different purposes, and some lose no derivative: ``"%f" % x`` and ``math.sin(x)`` both ask for a float.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+from types import CodeType
+
+Step = tuple[str, object]  # the name of an instruction and its argument
+
+
+@functools.lru_cache(maxsize=256)
+def _steps(code: CodeType, offset: int) -> tuple[Step, ...]:
+    """The instruction at ``offset`` and the four before it, the latest first."""
+    found: list[Step] = []
+    for step in dis.get_instructions(code):
+        if step.offset > offset:
+            break
+        if step.opname not in {"PRECALL", "CACHE", "EXTENDED_ARG", "PUSH_NULL"}:
+            found.append((step.opname, step.argrepr if step.opname == "BINARY_OP" else step.argval))
+    return tuple(found[:-6:-1])
+
+
+def formats() -> bool:
+    """Whether the caller of the calling method evaluates ``text % x``."""
+    name, argument = _now()[0]
+    return name == "BINARY_OP" and argument in {"%", "%="}
+
+
+def looks_for_member() -> bool:
+    """Whether the caller of the calling method evaluates ``x in container``."""
+    return _now()[0][0] == "CONTAINS_OP"
+
+
+def asks_for_attribute(name: str) -> bool:
+    """Whether the caller of the calling method evaluates ``hasattr(x, name)`` or ``getattr(x, name, default)`` with the name written there."""
+    now, *before = _now()
+    return now[0].startswith("CALL") and ("LOAD_CONST", name) in before[:3]
+
+
+def _now() -> tuple[Step, ...]:
+    frame = sys._getframe(3)  # the function above, the method that asks, its caller
+    return _steps(frame.f_code, frame.f_lasti) or (("", None),)

@@ -1,0 +1,107 @@
+"""What an op takes beside traced arrays: real numbers and arrays of them. Everything else is converted as NumPy does, or refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import DtypeError, refuse_tensor
+
+Array = Any
+
+NUMBERS = frozenset({
+    float, int, bool, np.bool_, np.float16, np.float32, np.float64, np.longdouble,
+    np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
+})  # fmt: skip
+REAL = frozenset("fiub")  # kinds of dtypes
+USUAL = NUMBERS | {np.ndarray}
+
+_REPRESENTATION = frozenset({  # what a subclass may define without giving its elements another meaning
+    "__array_finalize__", "__class_getitem__", "__dict__", "__doc__", "__firstlineno__", "__init__", "__init_subclass__", "__module__",
+    "__new__", "__reduce__", "__reduce_ex__", "__repr__", "__setstate__", "__slots__", "__static_attributes__", "__str__", "__weakref__",
+    "__annotations__", "__orig_bases__", "__parameters__", "__del__", "__hash__", "__getattr__", "__qualname__",
+})  # fmt: skip
+
+
+def usual(x: Any) -> bool:
+    """Whether x is a real number or an ordinary array of real numbers."""
+    kind = type(x)
+    return kind in NUMBERS or (kind is np.ndarray and x.dtype.kind in REAL)
+
+
+def overrides(x: Any) -> bool:
+    """Whether x computes NumPy's ufuncs in its own way. Traced arrays do, and are not asked here."""
+    own = getattr(type(x), "__array_ufunc__", None)
+    return (
+        own is not None
+        and own is not np.ndarray.__array_ufunc__
+        and own is not np.generic.__dict__.get("__array_ufunc__")
+    )
+
+
+def admitted(x: Any, what: str) -> Array:
+    """x as an ordinary array or number. ``what`` names it in messages.
+
+    Raises DtypeError for masked arrays, matrices and other subclasses that compute in their own way, for complex numbers, objects, text,
+    dates, records and tensors.
+    """
+    if usual(x):
+        return x
+    if isinstance(x, np.ndarray):
+        x = _ordinary(x, what)
+    elif not isinstance(x, np.generic):
+        refuse_tensor(x, what)
+        given, x = x, np.asarray(x)
+        if x.dtype.kind not in REAL and not isinstance(given, complex):
+            raise DtypeError(
+                f"{what} is {_described(given)}; a real number or an array of real numbers is expected. {_INSTEAD.get('O')}"
+            )
+    if x.dtype.kind not in REAL:
+        raise DtypeError(
+            f"{what} has dtype {x.dtype}; real numbers are expected. {_INSTEAD.get(x.dtype.kind, _INSTEAD['O'])}"
+        )
+    return x
+
+
+_INSTEAD = {
+    "c": "Complex numbers are not differentiated: compute with real and imaginary parts as two real arrays.",
+    "O": "Convert it first, outside the differentiated function: np.asarray(a, float), float(number). A class of your own computes with "
+         "traced arrays by its reflected operators where it says __array_ufunc__ = None.",
+    "M": "Convert dates first: (t - t0) / np.timedelta64(1, 's').", "m": "Convert durations first: t / np.timedelta64(1, 's').",
+    "V": "Pass the fields of a record one by one: a['name'].",
+}  # fmt: skip
+
+
+def _ordinary(x: Array, what: str) -> Array:
+    """An array without its subclass, whose elements it shares."""
+    kind = type(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError(
+            f"{what} is a masked array, and no rule knows its mask. Pass a plain array and a mask: np.where(mask, 0.0, x.data) in a sum, "
+            "np.mean(x, where=~mask) in a mean."
+        )
+    if isinstance(x, np.matrix):
+        raise DtypeError(
+            f"{what} is an np.matrix, whose * is a matrix product and whose rows stay 2-d. Pass np.asarray(m), and write @."
+        )
+    if not isinstance(x, np.memmap):
+        own = sorted(_own(kind))
+        if own:
+            raise DtypeError(
+                f"{what} is of class {kind.__name__}, a subclass of np.ndarray that defines {', '.join(own[:4])}; traced arrays compute as "
+                "np.ndarray does. Pass np.asarray(x)."
+            )
+    return x.view(np.ndarray)
+
+
+def _own(kind: type) -> set[str]:
+    """The methods and attributes of np.ndarray to which a subclass gives another meaning."""
+    known = set(dir(np.ndarray)) - _REPRESENTATION
+    return {name for c in kind.__mro__[: kind.__mro__.index(np.ndarray)] for name in vars(c) if name in known}
+
+
+def _described(x: Any) -> str:
+    if x is None or isinstance(x, (str, bytes)):
+        return repr(x)
+    return f"of class {type(x).__name__}"
