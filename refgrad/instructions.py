@@ -37,7 +37,7 @@ def looks_for_member() -> bool:
 
 
 def asks_for_attribute(name: str) -> bool:
-    """Whether the caller of the calling method evaluates ``hasattr(x, name)`` or ``getattr(x, name, default)`` with the name written there."""
+    """Whether the method was called by ``hasattr(x, name)`` or ``getattr(x, name, default)``, the name being a literal."""
     now, *before = _now()
     return now[0].startswith("CALL") and ("LOAD_CONST", name) in before[:3]
 

@@ -24,7 +24,7 @@ _REFLECTED = {  # the operator of the right operand, by that of the left one
 
 
 def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swapped: bool) -> Any:
-    """``python(x, other)``, or ``python(other, x)`` if swapped, for an operand of any kind; NotImplemented where it is left to the other one.
+    """``python(x, other)``, or ``python(other, x)`` if swapped, for any operand; NotImplemented where it is left to the other one.
 
     Raises DtypeError, which names the kind of operand, and what NumPy raises for the same operands.
     """
@@ -62,6 +62,8 @@ def _left_to(other: Any, scalar: bool, name: str, swapped: bool) -> bool:
         return True
     reflected = f"__{_REFLECTED.get(name, 'r' + name.strip('_'))}__"
     unknown = scalar and not isinstance(other, numbers.Number) and not hasattr(kind, "__array__")
+    if unknown and name in {"eq", "ne"}:
+        return True
     return unknown and not swapped and getattr(kind, reflected, None) is not getattr(object, reflected, None)
 
 

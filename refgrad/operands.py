@@ -1,4 +1,4 @@
-"""What an op takes beside traced arrays: real numbers and arrays of them. Everything else is converted as NumPy does, or refused by name."""
+"""What an op takes beside traced arrays: real numbers and arrays of them. All else is converted as NumPy does, or refused by name."""
 
 from __future__ import annotations
 
