@@ -42,6 +42,11 @@ def asks_for_attribute(name: str) -> bool:
     return now[0].startswith("CALL") and ("LOAD_CONST", name) in before[:3]
 
 
+def caller() -> str:
+    """The name of the module whose code called the calling method."""
+    return str(sys._getframe(2).f_globals.get("__name__", ""))
+
+
 def _now() -> tuple[Step, ...]:
     frame = sys._getframe(3)  # the function above, the method that asks, its caller
     return _steps(frame.f_code, frame.f_lasti) or (("", None),)

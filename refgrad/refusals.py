@@ -7,17 +7,27 @@ default of somebody's own may swallow it. So each is noted with the runs whose d
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 from refgrad.errors import RUNS, RefgradError, TracingError
 from refgrad.op import Traced
 from refgrad.tree import flatten
 
-# A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var.
-_OURS = re.compile(r"('|\b(not|from|type|of) )(Var|Dual|Ball|Symbol|Linear)\b")
+# A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
+_OURS = re.compile(r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|float64 is not JSON")
+_ATTRIBUTE = re.compile(r"'(Var|Dual|Ball|Symbol|Linear)' object has no attribute '(\w+)'")
+_OF_TENSORS = frozenset({
+    "backward", "clone", "contiguous", "cpu", "cuda", "detach", "double", "expand", "float", "grad", "half", "numpy", "permute",
+    "requires_grad", "requires_grad_", "retain_grad", "sigmoid", "exp", "log", "sin", "cos", "tanh", "relu", "softmax", "unsqueeze", "matmul",
+})  # fmt: skip
+_DEBUGGERS = frozenset(
+    {"pdb", "bdb", "pydevd", "_pydevd_bundle", "debugpy", "inspect", "IPython", "rlcompleter"}
+)
 
 
 class Run:
@@ -32,7 +42,9 @@ class Run:
         self._levels: frozenset[int] | None = None
 
     def note(self, error: TracingError) -> None:
-        """Remember a refusal that concerns this run."""
+        """Remember a refusal that concerns this run. What a debugger tries out is none of the function's."""
+        if _debugged():
+            return
         here = self._thread == threading.get_ident()
         if self._concerned(error.levels) if any(error.levels) else here:
             self.noted.append(error)
@@ -57,6 +69,8 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> A
         if this.noted:
             last = this.noted[-1]
             raise TracingError(str(last), last.levels) from error
+        if isinstance(error, AttributeError) and (missing := _ATTRIBUTE.search(str(error))):
+            raise _without(missing[2], error) from error
         if isinstance(error, TypeError) and _OURS.search(str(error)):
             raise _met_unknown(error) from error
         raise
@@ -67,6 +81,16 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> A
         message = f"{_name(f)} caught an error of refgrad and went on, without a derivative: {first}"
         raise TracingError(message, first.levels) from first
     return y
+
+
+def _debugged() -> bool:
+    """Whether a debugger looks at the function's variables."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not run.__code__:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ended(this: Run) -> None:
@@ -86,6 +110,17 @@ def _met_unknown(error: Exception) -> TracingError:
         f"({type(error).__name__}: {error}). Var, Dual and Ball stand for NumPy's arrays and numbers. Write it with NumPy functions, or "
         "compute it from plain numbers."
     )
+
+
+def _without(name: str, error: AttributeError) -> Exception:
+    """For an attribute that a traced array lacks, as NumPy's arrays do."""
+    if name in _OF_TENSORS:
+        return TracingError(
+            f"x.{name} is an attribute of torch's tensors; refgrad differentiates code in NumPy, and x stands for an np.ndarray. Write the "
+            "function in NumPy (np.exp(x), x.copy(); rg.stop_gradient(x) for x.detach()): torch code is judged by refgrad.torch.gradcheck."
+        )
+    kind = error.obj.__class__.__name__ if isinstance(error.obj, Traced) else "ndarray"
+    return AttributeError(f"'numpy.{kind}' object has no attribute '{name}'", name=name, obj=error.obj)
 
 
 def _name(f: Any) -> str:

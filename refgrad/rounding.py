@@ -58,7 +58,7 @@ class Ball(TracedArray):
         """That of the judged format: the value is in a wider one."""
         return np.dtype(self.fmt.storage if self.fmt.storage in _CARRIED else "float32").type
 
-    def __hash__(self) -> int:
+    def _key(self) -> int:
         raise TracingError(
             "a number that stands for all that rounding may make of it has no hash: a set or a dict would tell it from its equals. "
             "Compare numbers with np.where or <, and use plain keys."

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import memory
+from refgrad import instructions, memory
+from refgrad.attributes import Attributes
 from refgrad.dispatch import call_function, call_ufunc, operand, plain
-from refgrad.errors import NoRuleError, TracingError
+from refgrad.errors import NoRuleError
 from refgrad.meeting import met
 from refgrad.op import Op, Traced, apply
 from refgrad.operands import USUAL
-from refgrad.ops import arithmetic, indexing, linalg, selection, shape
+from refgrad.ops import arithmetic, indexing, linalg, selection
 
 Array = Any
 Function = Callable[..., Any]
@@ -67,8 +68,8 @@ def _index(key: Any) -> Any:
 _POWER = _binary(arithmetic.power, operator.pow)
 
 
-class TracedArray(Traced):
-    """What every traced array shares: attributes, operators, methods and NumPy's protocols."""
+class TracedArray(Attributes):
+    """What every traced array shares: its class as NumPy sees it, operators, indexing and NumPy's protocols."""
 
     __slots__ = ("__weakref__", "shared")
     shared: memory.Shared
@@ -82,18 +83,10 @@ class TracedArray(Traced):
         """A plain array as one of the transformation that this array belongs to, with a derivative of zero."""
         raise NotImplementedError
 
-    # --- attributes ---
-    @property
-    def scalar(self) -> bool:
-        """Whether NumPy has a scalar here, which cannot change: an element x[0] or a sum, but not a 0-d array."""
-        x = self.value
-        while isinstance(x, Traced):
-            x = x.value
-        return isinstance(x, np.generic)
-
+    # --- what it is taken for ---
     @property
     def scalar_type(self) -> type:
-        """The class of such a scalar."""
+        """The class of a scalar."""
         value = self.value
         return value.scalar_type if isinstance(value, TracedArray) else self.dtype.type
 
@@ -109,86 +102,22 @@ class TracedArray(Traced):
     def __hash__(self) -> int:
         if not self.scalar:
             raise TypeError("unhashable type: 'numpy.ndarray'")
-        return hash(self.value)  # of whatever is below, down to the number
+        if not instructions.looks_for_member():
+            raise self._lost(
+                "use as a key of a dict, a cache or a set",
+                "What is found there belongs to another number of the same value. Use plain keys; `x in {1.0, 2.0}` is a comparison.",
+            )
+        return self._key()
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return self.value.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape))
-
-    @property
-    def T(self) -> Any:
-        return self.transpose()
-
-    @property
-    def mT(self) -> Any:
-        return self.swapaxes(-1, -2)
-
-    @property
-    def real(self) -> Any:
-        return self
+    def _key(self) -> int:
+        """The hash of the number, for a look into a set."""
+        return self.value._key() if isinstance(self.value, TracedArray) else hash(self.value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.value!r})"
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d array")
-        return self.shape[0]
-
-    def __iter__(self) -> Any:
-        if not self.shape:
-            raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(self.shape[0]))
-
     def __bool__(self) -> bool:
         return bool(self.value)
-
-    # --- what would lose the derivative ---
-    def _lost(self, what: str, instead: str) -> TracingError:
-        return TracingError(
-            f"{what} would lose the derivative of a traced array of shape {self.shape}. {instead}"
-        )
-
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._lost(
-            "conversion to a plain NumPy array",
-            "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack or np.concatenate.",
-        )
-
-    def __float__(self) -> float:
-        raise self._lost(
-            "float(x)",
-            "Use NumPy functions instead of math functions (np.sin, not math.sin), and np.stack instead of a[i] = x.",
-        )
-
-    def __int__(self) -> int:
-        raise self._lost("int(x)", "Compute integers from plain arrays, outside the differentiated function.")
-
-    def __index__(self) -> int:
-        raise self._lost("use as an index", "Indices must be plain integers.")
-
-    def __complex__(self) -> complex:
-        raise self._lost(
-            "complex(x)", "refgrad differentiates real functions: float16, float32, float64 and long double."
-        )
-
-    def item(self, *args: Any) -> Any:
-        raise self._lost("x.item()", "Index with x[...] and keep the 0-d result.")
-
-    def tolist(self) -> Any:
-        raise self._lost("x.tolist()", "Iterate over x, or index it.")
 
     # --- operators ---
     __add__, __radd__ = _both(arithmetic.add, operator.add)
@@ -256,63 +185,9 @@ class TracedArray(Traced):
             return y if writeable else memory.freeze(y)
         return memory.share(self, y, read, writeable=writeable)
 
-    # --- methods, as on ndarray ---
-    def reshape(self, *shape_: Any, order: str = "C") -> Any:
-        if order != "C":
-            raise NoRuleError(
-                f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
-            )
-        dims = tuple(shape_[0]) if len(shape_) == 1 and isinstance(shape_[0], (tuple, list)) else shape_
-        y = shape.reshape(self, shape=dims)
-        if not np.may_share_memory(plain(self), plain(y)):  # NumPy had to copy
-            return y
-        return self._view(y, lambda x: shape.reshape(x, shape=dims))
-
-    def ravel(self) -> Any:
-        in_order = plain(self).flags.c_contiguous  # NumPy copies everything else, reversed arrays too
-        return self.reshape(-1) if in_order else self.flatten()
-
-    def flatten(self) -> Any:
-        return shape.reshape(self, shape=(-1,))
-
-    def transpose(self, *axes: Any) -> Any:
-        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-            axes = tuple(axes[0] or ())
-        order = axes or None
-        return self._view(shape.transpose(self, axes=order), lambda x: shape.transpose(x, axes=order))
-
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
-        return np.swapaxes(self, axis1, axis2)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        return np.squeeze(self, axis)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        return self if not copy and np.dtype(dtype) == self.dtype else shape.cast(self, dtype)
-
-    def copy(self) -> Any:
-        return apply(arithmetic.positive, (self,), {})
-
-    def dot(self, other: Any) -> Any:
-        return np.dot(self, other)
-
+    # --- NumPy's protocols ---
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Function, types: Any, args: Any, kwargs: Any) -> Any:
         return call_function(function, args, kwargs)
-
-
-def _method(name: str) -> Function:
-    function = getattr(np, name)
-
-    def call(self: TracedArray, *args: Any, **kwargs: Any) -> Any:
-        return call_function(function, (self, *args), kwargs)
-
-    call.__name__ = name
-    return call
-
-
-for _name in ("sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "clip", "take", "repeat", "diagonal", "trace",
-              "argmax", "argmin", "argsort", "all", "any", "round", "nonzero"):  # fmt: skip
-    setattr(TracedArray, _name, _method(_name))

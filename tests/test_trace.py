@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refgrad import grad, jvp, vjp
-from refgrad.errors import NoRuleError, TracingError
+from refgrad.errors import TracingError
 from refgrad.numeric import complex_step
 from refgrad.op import Traced
 
@@ -223,8 +223,10 @@ def test_writing_one_traced_number_into_a_plain_array_is_refused() -> None:
 def test_a_0d_array_has_neither_length_nor_elements() -> None:
     with pytest.raises(TypeError, match="len"):
         grad(lambda x: x * len(x))(1.0)
-    with pytest.raises(TypeError, match="iteration over a 0-d"):
+    with pytest.raises(TypeError, match=r"'numpy.float64' object is not iterable"):
         grad(sum)(1.0)
+    with pytest.raises(TypeError, match="iteration over a 0-d"):
+        grad(sum)(np.array(1.0))
 
 
 def test_truth_of_several_elements_is_ambiguous_as_in_numpy() -> None:
@@ -236,8 +238,3 @@ def test_repr_shows_the_value() -> None:
     seen: list[str] = []
     jvp(lambda x: seen.append(repr(x)) or x, (np.array([1.5]),), (np.array([1.0]),))
     assert seen == ["Dual(array([1.5]))"]
-
-
-def test_an_order_of_elements_but_c_is_refused() -> None:
-    with pytest.raises(NoRuleError, match="order='F'"):
-        grad(lambda x: np.sum(x.reshape(3, 2, order="F")))(X)
