@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
+from refgrad.operands import ordinary
 from refgrad.refusals import run
 from refgrad.tree import flatten, paths
 
@@ -23,9 +24,11 @@ def names_of(args: Sequence[Any], positions: Sequence[int] | None = None) -> lis
 
 
 def array(x: Any, what: str) -> Array:
-    """x as an array, traced ones as they are. Raises DtypeError for a tensor; ``what`` names x in the message."""
-    if isinstance(x, (Traced, np.ndarray, np.generic)):
+    """x as an array, traced ones as they are. Raises DtypeError for a tensor or a masked array; ``what`` names x in the message."""
+    if type(x) is np.ndarray or isinstance(x, (Traced, np.generic)):
         return x
+    if isinstance(x, np.ndarray):
+        return ordinary(x, what, DtypeError)
     refuse_tensor(x, what)
     y = np.asarray(x)
     return y[()] if isinstance(x, (int, float)) else y  # a number becomes a scalar: neither can be written to

@@ -42,6 +42,10 @@ class DtypeError(RefgradError, TypeError):
     """An argument has a dtype that cannot be differentiated (integer, boolean, complex, object), or is no NumPy array at all."""
 
 
+class OperandError(TracingError, DtypeError):
+    """A traced array met an operand of a dtype or class with which refgrad does not compute, though NumPy does."""
+
+
 class GraphError(RefgradError, ValueError):
     """A graph is built or bound wrongly: a missing input, a node of another graph."""
 
@@ -86,7 +90,7 @@ def is_tensor(x: Any) -> bool:
 def refuse_tensor(x: Any, what: str) -> None:
     """Raises DtypeError where x is a torch tensor; ``what`` names it in the message."""
     if is_tensor(x):
-        raise DtypeError(
-            f"{what} is a torch tensor; a NumPy array is expected. Pass x.detach().numpy(); what torch code computes is judged by "
-            "refgrad.torch.gradcheck."
-        )
+        raise DtypeError(f"{what} is a torch tensor; {TENSOR}")
+
+
+TENSOR = "a NumPy array is expected. Pass x.detach().numpy(); what torch code computes is judged by refgrad.torch.gradcheck."

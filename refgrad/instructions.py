@@ -16,7 +16,7 @@ Step = tuple[str, object]  # the name of an instruction and its argument
 @functools.lru_cache(maxsize=256)
 def _steps(code: CodeType, offset: int) -> tuple[Step, ...]:
     """The instruction at ``offset`` and the four before it, the latest first."""
-    found: list[Step] = []
+    found: list[Step] = []  # a function is loaded before its arguments
     for step in dis.get_instructions(code):
         if step.offset > offset:
             break
@@ -40,6 +40,11 @@ def asks_for_attribute(name: str) -> bool:
     """Whether the method was called by ``hasattr(x, name)`` or ``getattr(x, name, default)``, the name being a literal."""
     now, *before = _now()
     return now[0].startswith("CALL") and ("LOAD_CONST", name) in before[:3]
+
+
+def mentions(*names: str) -> bool:
+    """Whether one of the last instructions of the caller of the calling method loads one of these names."""
+    return any(argument in names for _, argument in _now())
 
 
 def caller() -> str:

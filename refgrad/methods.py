@@ -185,11 +185,6 @@ class Methods(Unavailable):
         return self
 
     # --- Python's protocols ---
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
-
     def __contains__(self, value: Any) -> bool:
         return bool(np.any(self == value))
 
@@ -220,6 +215,28 @@ class Methods(Unavailable):
 
     def __rrshift__(self, other: Any) -> Any:
         return np.right_shift(other, self)
+
+
+class _Length:
+    """``__len__``, which arrays have. Code in C that asks a scalar for it, unlike ``len``, takes it for a sequence of numbers."""
+
+    def __get__(self, x: Any, owner: type) -> Any:
+        if x is None:
+            return _counted
+        if x.scalar:
+            if instructions.mentions("len", "__len__", "hasattr"):
+                raise MissingError(x, "__len__")
+            raise x._lost(
+                "conversion to numbers",
+                "Code in C cannot compute with a traced number: write it with NumPy functions.",
+            )
+        return lambda: _counted(x)
+
+
+def _counted(x: Any) -> int:
+    if not x.shape:
+        raise TypeError("len() of unsized object")
+    return int(x.shape[0])
 
 
 class _Iteration:
@@ -255,6 +272,7 @@ for _name in ("sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cump
               "argmax", "argmin", "argsort", "all", "any", "round", "nonzero"):  # fmt: skip
     setattr(Methods, _name, _method(_name))
 Methods.__iter__ = _Iteration()  # type: ignore[attr-defined]
-for _name in ("__len__", "__contains__", "argpartition", "partition", "dot", "__dlpack_device__"):
+Methods.__len__ = _Length()  # type: ignore[attr-defined]
+for _name in ("__contains__", "argpartition", "partition", "dot", "__dlpack_device__"):
     setattr(Methods, _name, Only(vars(Methods)[_name], _name, of_scalars=False))
 Methods.is_integer = Only(Methods.is_integer, "is_integer", of_scalars=True)  # type: ignore[assignment]

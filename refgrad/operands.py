@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import DtypeError, refuse_tensor
+from refgrad.errors import TENSOR, DtypeError, OperandError, is_tensor
 
 Array = Any
 
@@ -40,28 +40,31 @@ def overrides(x: Any) -> bool:
     )
 
 
-def admitted(x: Any, what: str) -> Array:
+def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Array:
     """x as an ordinary array or number. ``what`` names it in messages.
 
-    Raises DtypeError for masked arrays, matrices and other subclasses that compute in their own way, for complex numbers, objects, text,
+    Raises ``error`` for masked arrays, matrices and other subclasses that compute in their own way, for complex numbers, objects, text,
     dates, records and tensors.
     """
     if usual(x):
         return x
     if isinstance(x, np.ndarray):
-        x = _ordinary(x, what)
-    elif not isinstance(x, np.generic):
-        refuse_tensor(x, what)
-        given, x = x, np.asarray(x)
-        if x.dtype.kind not in REAL and not isinstance(given, complex):
-            raise DtypeError(
-                f"{what} is {_described(given)}; a real number or an array of real numbers is expected. {_INSTEAD.get('O')}"
+        y = ordinary(x, what, error)
+    elif isinstance(x, np.generic):
+        y = x
+    elif is_tensor(x):
+        raise error(f"{what} is a torch tensor; {TENSOR}")
+    else:
+        y = np.asarray(x)
+        if y.dtype.kind not in REAL and not isinstance(x, complex):
+            raise error(
+                f"{what} is {_described(x)}; a real number or an array of real numbers is expected. {_INSTEAD['O']}"
             )
-    if x.dtype.kind not in REAL:
-        raise DtypeError(
-            f"{what} has dtype {x.dtype}; real numbers are expected. {_INSTEAD.get(x.dtype.kind, _INSTEAD['O'])}"
+    if y.dtype.kind not in REAL:
+        raise error(
+            f"{what} has dtype {y.dtype}; real numbers are expected. {_INSTEAD.get(y.dtype.kind, _INSTEAD['O'])}"
         )
-    return x
+    return y
 
 
 _INSTEAD = {
@@ -73,22 +76,22 @@ _INSTEAD = {
 }  # fmt: skip
 
 
-def _ordinary(x: Array, what: str) -> Array:
-    """An array without its subclass, whose elements it shares."""
+def ordinary(x: Array, what: str, error: type[DtypeError]) -> Array:
+    """An array without its subclass, whose elements it shares. Raises ``error`` where the subclass computes in its own way."""
     kind = type(x)
     if isinstance(x, np.ma.MaskedArray):
-        raise DtypeError(
+        raise error(
             f"{what} is a masked array, and no rule knows its mask. Pass a plain array and a mask: np.where(mask, 0.0, x.data) in a sum, "
             "np.mean(x, where=~mask) in a mean."
         )
     if isinstance(x, np.matrix):
-        raise DtypeError(
+        raise error(
             f"{what} is an np.matrix, whose * is a matrix product and whose rows stay 2-d. Pass np.asarray(m), and write @."
         )
     if not isinstance(x, np.memmap):
         own = sorted(_own(kind))
         if own:
-            raise DtypeError(
+            raise error(
                 f"{what} is of class {kind.__name__}, a subclass of np.ndarray that defines {', '.join(own[:4])}; traced arrays compute as "
                 "np.ndarray does. Pass np.asarray(x)."
             )

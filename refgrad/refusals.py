@@ -23,7 +23,7 @@ _OURS = re.compile(r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\
 _ATTRIBUTE = re.compile(r"'(Var|Dual|Ball|Symbol|Linear)' object has no attribute '(\w+)'")
 _OF_TENSORS = frozenset({
     "backward", "clone", "contiguous", "cpu", "cuda", "detach", "double", "expand", "float", "grad", "half", "numpy", "permute",
-    "requires_grad", "requires_grad_", "retain_grad", "sigmoid", "exp", "log", "sin", "cos", "tanh", "relu", "softmax", "unsqueeze", "matmul",
+    "requires_grad", "requires_grad_", "retain_grad", "sigmoid", "exp", "log", "sin", "cos", "tanh", "relu", "softmax", "unsqueeze",
 })  # fmt: skip
 _DEBUGGERS = frozenset(
     {"pdb", "bdb", "pydevd", "_pydevd_bundle", "debugpy", "inspect", "IPython", "rlcompleter"}

@@ -65,7 +65,7 @@ class Unavailable(Traced):
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        if instructions.caller().startswith("numpy.ma"):
+        if f"{instructions.caller()}.".startswith("numpy.ma."):
             raise self._lost(
                 "a masked array",
                 "No rule knows a mask. Compute with plain arrays: np.where(mask, 0.0, x) for what is masked.",
