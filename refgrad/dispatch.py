@@ -67,16 +67,16 @@ def plain(x: Any) -> Any:
     return x
 
 
-def operand(x: Any, what: str = "an operand") -> Any:
+def operand(x: Any, name: str = "NumPy") -> Any:
     """An operand of an op: traced, an array or a number; anything else becomes an array. A sequence that holds traced numbers is stacked.
 
-    Raises DtypeError, with ``what`` in front, for what holds no real numbers.
+    Raises OperandError for what holds no real numbers; ``name`` is that of the function in messages.
     """
     if type(x) in USUAL or isinstance(x, (Traced, np.ndarray, np.generic)):
         return x
     if isinstance(x, (list, tuple)) and _holds_traced(x):
-        return np.stack([operand(e, what) for e in x])
-    return admitted(x, what)
+        return np.stack([operand(e, name) for e in x])
+    return admitted(x, f"{name}: an operand")
 
 
 def _holds_traced(x: Any) -> bool:
@@ -85,8 +85,9 @@ def _holds_traced(x: Any) -> bool:
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy ufunc met a traced array. NotImplemented where another operand computes ufuncs in its own way."""
-    if any(overrides(x) and not isinstance(x, Traced) for x in inputs):
-        return NotImplemented
+    for x in inputs:
+        if type(x) not in USUAL and not isinstance(x, Traced) and overrides(x):
+            return NotImplemented
     out = kwargs.pop("out", None)
     if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
         return _into(out, ufunc, inputs, kwargs)
@@ -135,7 +136,7 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
             f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. "
             "Use np.where(mask, f(np.where(mask, x, safe)), other)."
         )
-    operands = tuple([operand(x, f"np.{ufunc.__name__}: an operand") for x in inputs])
+    operands = tuple([operand(x, ufunc.__name__) for x in inputs])
     if dtype is not None:
         operands = tuple(
             [x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands]
@@ -175,7 +176,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
     ):
         refuse_traced(op, kwargs)
         y = apply(
-            op, tuple([operand(x, f"{op.name}: an operand") for x in args]), {**sig.defaults, **kwargs}
+            op, tuple([operand(x, op.name) for x in args]), {**sig.defaults, **kwargs}
         )  # the usual call, without sorting arguments
         return _seen(op, args[0], y, kwargs)
     names = _parameters(function)
@@ -187,7 +188,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
             f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
         )
     dtype = kwargs.pop("dtype", None)
-    args = tuple([operand(x, f"{op.name}: an operand") for x in args])
+    args = tuple([operand(x, op.name) for x in args])
     if dtype is not None:
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
     y = op(*args, **kwargs)

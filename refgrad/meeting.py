@@ -43,7 +43,7 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
         y = python(below, value) if swapped else python(value, below)  # NumPy's own error, where it has one
         if not op.signature.differentiable and not _numeric(other):
             return y
-    other = operand(other, f"{op.name}: an operand")
+    other = operand(other, op.name)
     return apply(op, (other, x) if swapped else (x, other), op.signature.defaults)
 
 

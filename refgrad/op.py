@@ -168,13 +168,16 @@ def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
             top, level = x, x.level
     if top is None:
         return op.forward(*operands, **params)
-    for x in operands:
-        if type(x) not in NUMBERS and not isinstance(x, Traced) and not usual(x):
-            operands = tuple(
-                [x if isinstance(x, Traced) else admitted(x, f"{op.name}: an operand") for x in operands]
-            )
-            break
+    if len(operands) > 1:
+        for x in operands:
+            if not isinstance(x, Traced) and type(x) not in NUMBERS and not usual(x):
+                operands = tuple([_admitted(op, x) for x in operands])
+                break
     return type(top).interpret(op, operands, params, top)
+
+
+def _admitted(op: Op, x: Any) -> Any:
+    return x if isinstance(x, Traced) else admitted(x, f"{op.name}: an operand")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,10 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> A
             raise _met_unknown(error) from error
         raise
     finally:
-        _ended(this)
+        if RUNS[-1] is this:
+            del RUNS[-1]
+        else:  # another thread's began later
+            _ended(this)
     if this.noted:
         first = this.noted[0]
         message = f"{_name(f)} caught an error of refgrad and went on, without a derivative: {first}"

@@ -26,14 +26,20 @@ Function = Callable[..., Any]
 
 
 def _binary(op: Op, python: Function, swapped: bool = False) -> Function:
+    """The operator ``python`` on a traced array; if swapped, the reflected one."""
     defaults = op.signature.defaults
 
     def call(self: TracedArray, other: Any) -> Any:
-        if type(other) not in USUAL and not isinstance(other, Traced):
-            return met(op, python, self, other, swapped)
-        return apply(op, (other, self) if swapped else (self, other), defaults)
+        if isinstance(other, Traced) or type(other) in USUAL:
+            return apply(op, (self, other), defaults)
+        return met(op, python, self, other, swapped)
 
-    return call
+    def reflected(self: TracedArray, other: Any) -> Any:
+        if type(other) in USUAL:
+            return apply(op, (other, self), defaults)
+        return met(op, python, self, other, swapped)
+
+    return reflected if swapped else call
 
 
 def _both(op: Op, python: Function) -> tuple[Function, Function]:

@@ -56,7 +56,10 @@ class Unavailable(Traced):
     @property
     def scalar(self) -> bool:
         """Whether NumPy has a scalar here, which cannot change: an element x[0] or a sum, but not a 0-d array."""
-        return isinstance(plain(self), np.generic)
+        x = self.value
+        while isinstance(x, Traced):
+            x = x.value
+        return isinstance(x, np.generic)
 
     def _lost(self, what: str, instead: str) -> TracingError:
         return TracingError(
