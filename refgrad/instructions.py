@@ -10,6 +10,7 @@ import functools
 import sys
 from types import CodeType
 
+_NO_STEPS = frozenset({"PRECALL", "CACHE", "EXTENDED_ARG", "PUSH_NULL", "RESUME"})
 Step = tuple[str, object]  # the name of an instruction and its argument
 
 
@@ -20,7 +21,7 @@ def _steps(code: CodeType, offset: int) -> tuple[Step, ...]:
     for step in dis.get_instructions(code):
         if step.offset > offset:
             break
-        if step.opname not in {"PRECALL", "CACHE", "EXTENDED_ARG", "PUSH_NULL"}:
+        if step.offset == offset or step.opname not in _NO_STEPS:
             found.append((step.opname, step.argrepr if step.opname == "BINARY_OP" else step.argval))
     return tuple(found[:-6:-1])
 
@@ -39,7 +40,13 @@ def looks_for_member() -> bool:
 def asks_for_attribute(name: str) -> bool:
     """Whether the method was called by ``hasattr(x, name)`` or ``getattr(x, name, default)``, the name being a literal."""
     now, *before = _now()
-    return now[0].startswith("CALL") and ("LOAD_CONST", name) in before[:3]
+    return "CALL" in now[0] and ("LOAD_CONST", name) in before[:3]
+
+
+def only_asks() -> bool:
+    """Whether the caller of the calling method evaluates ``hasattr(x, name)``."""
+    now, *before = _now()
+    return "CALL" in now[0] and any(argument == "hasattr" for _, argument in before)
 
 
 def mentions(*names: str) -> bool:

@@ -74,7 +74,19 @@ def _index(key: Any) -> Any:
 _POWER = _binary(arithmetic.power, operator.pow)
 
 
-class TracedArray(Attributes):
+class StandIn(type):
+    """The class of the classes of traced arrays, which stand in for NumPy's.
+
+    An abstract base class (collections.abc.Iterable) asks ``x.__class__`` first, and then the bases of ``type(x)`` for methods. A traced
+    array has those of arrays and of scalars alike, so it names none.
+    """
+
+    @property
+    def __mro__(cls) -> Any:
+        return ()
+
+
+class TracedArray(Attributes, metaclass=StandIn):
     """What every traced array shares: its class as NumPy sees it, operators, indexing and NumPy's protocols."""
 
     __slots__ = ("__weakref__", "shared")

@@ -78,9 +78,13 @@ class Unavailable(Traced):
             "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack or np.concatenate.",
         )
 
-    # Of an object that has these, NumPy and others read the memory.
-    __array_interface__ = property(__array__)
-    __array_struct__ = property(__array__)
+    @property
+    def __array_interface__(self) -> Any:
+        return None if instructions.only_asks() else self.__array__()
+
+    @property
+    def __array_struct__(self) -> Any:
+        return None if instructions.only_asks() else self.__array__()
 
     def __float__(self) -> float:
         if instructions.formats():
@@ -106,6 +110,8 @@ def _refused_method(name: str, what: str, instead: str) -> Callable[..., Any]:
 
 def _refused_attribute(what: str, instead: str) -> property:
     def refuse(self: Unavailable, *value: Any) -> Any:
+        if instructions.only_asks():
+            return None
         raise self._lost(what, instead)
 
     return property(refuse, refuse)
@@ -132,6 +138,8 @@ class Only:
             return self.held
         if x.scalar != self.of_scalars:
             raise MissingError(x, self.name)
+        if isinstance(self.held, property) and instructions.only_asks():
+            return None
         return self.held.__get__(x, owner)
 
 
@@ -140,7 +148,10 @@ class MissingError(AttributeError, TypeError):
 
     def __init__(self, x: Any, name: str) -> None:
         kind = f"numpy.{x.__class__.__name__}"
-        messages = {"__len__": f"object of type '{kind}' has no len()"}
+        messages = {
+            "__len__": f"object of type '{kind}' has no len()",
+            "__contains__": f"argument of type '{kind}' is not iterable",
+        }
         super().__init__(messages.get(name, f"'{kind}' object has no attribute '{name}'"))
 
 
