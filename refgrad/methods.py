@@ -46,6 +46,7 @@ class Methods(Unavailable):
         wanted = (
             dims[0] if len(dims) == 1 and (isinstance(dims[0], (tuple, list)) or dims[0] is None) else dims
         )
+        wanted = tuple(wanted) if isinstance(wanted, list) else wanted  # which the program may change later
         turned = self._order(order, "reshape") == "F"
 
         def read(x: Any) -> Any:

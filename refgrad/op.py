@@ -162,15 +162,17 @@ def _holds_traced(x: Any) -> bool:
 
 def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
     """Apply ``op`` to operands of any levels: the highest level interprets, raw arrays just compute."""
-    top, level = None, -1
+    top, level, others = None, -1, False
     for x in operands:
-        if isinstance(x, Traced) and x.level > level:
+        if not isinstance(x, Traced):
+            others = True
+        elif x.level > level:
             top, level = x, x.level
     if top is None:
         return op.forward(*operands, **params)
-    if len(operands) > 1:
+    if others:
         for x in operands:
-            if not isinstance(x, Traced) and type(x) not in NUMBERS and not usual(x):
+            if type(x) not in NUMBERS and not isinstance(x, Traced) and not usual(x):
                 operands = tuple([_admitted(op, x) for x in operands])
                 break
     return type(top).interpret(op, operands, params, top)

@@ -17,6 +17,7 @@ from typing import Any
 from refgrad.errors import RUNS, RefgradError, TracingError
 from refgrad.op import Traced
 from refgrad.tree import flatten
+from refgrad.type_tests import follow
 
 # A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
 _OURS = re.compile(r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|float64 is not JSON")
@@ -59,6 +60,7 @@ class Run:
 
 def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """f(*args, **kwargs). Raises TracingError where one was raised inside, whatever f made of it."""
+    follow(f)
     this = Run(args)
     RUNS.append(this)
     try:

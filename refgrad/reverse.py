@@ -24,7 +24,7 @@ from refgrad.blocks import COUNT, slices
 from refgrad.cotangents import accumulate, fit
 from refgrad.dispatch import call_ufunc
 from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
-from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, apply, real, shape_of
+from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, Traced, apply, real, shape_of
 from refgrad.operands import REAL, admitted
 from refgrad.ops import arithmetic
 from refgrad.points import met
@@ -195,7 +195,7 @@ def pull_back(tape: Tape, output: int, y_bar: Array, inputs: list[int]) -> list[
 
 def pull_back_from(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     """As pull_back, for cotangents of several outputs at once: pairs of an output's place and its cotangent."""
-    if seeds and all(isinstance(y_bar, TracedArray) and y_bar.level == 0 for _, y_bar in seeds):
+    if seeds and all(isinstance(y_bar, Traced) and y_bar.level == 0 for _, y_bar in seeds):
         shapes = {y_bar.shape for _, y_bar in seeds}
         blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None
         if blocks is not None:

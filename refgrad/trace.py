@@ -55,9 +55,9 @@ def _in_place(symbol: str, op: Op) -> Function:
     """``x += a``: an array gets a new value, which all of its names and views see; of a NumPy scalar, the name is bound anew."""
 
     def call(self: TracedArray, other: Any) -> Any:
-        result = apply(op, (self, operand(other)), op.signature.defaults)
         if self.scalar:
-            return result
+            return NotImplemented  # and Python goes on with x + a
+        result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
         self.receive(result, f"in-place {symbol} on a traced array")
         return self
 
@@ -197,7 +197,7 @@ class TracedArray(Attributes, metaclass=StandIn):
 
     def _view(self, y: Any, read: memory.Read, *, writeable: bool = True) -> Any:
         """y, which ``read`` makes of this array; where NumPy has made a view, the two share memory from now on."""
-        if not isinstance(y, TracedArray) or y.scalar:
+        if not isinstance(y, Traced) or y.scalar:  # type: ignore[attr-defined]
             return y
         if self.scalar:  # which has no memory to share
             return y if writeable else memory.freeze(y)
