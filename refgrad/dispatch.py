@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import NoRuleError, TracingError
+from refgrad.errors import NoRuleError, OperandError, TracingError
 from refgrad.op import BY_FUNCTION, Op, Traced, apply, refuse_traced
-from refgrad.operands import USUAL, admitted, overrides
+from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import normalization, reduction, scan
 
 Function = Callable[..., Any]
@@ -156,8 +156,20 @@ def _no_rule(name: str) -> NoRuleError:
     )
 
 
+def _of_ndarray(x: Any, function: Any) -> Any:
+    """An argument of a function without a subclass of np.ndarray. Raises OperandError for a masked array or a matrix."""
+    if isinstance(x, Traced) or not isinstance(x, np.ndarray):
+        return x
+    name = getattr(function, "__name__", None) or getattr(function, "name", "NumPy")
+    return ordinary(x, f"{name}: an operand", OperandError)
+
+
 def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
+    for x in args:
+        if type(x) is not np.ndarray and isinstance(x, np.ndarray) and not isinstance(x, Traced):
+            args = tuple([_of_ndarray(x, function) for x in args])
+            break
     composition = FUNCTIONS.get(function)
     if composition is not None:
         y = composition(*args, **kwargs)

@@ -16,6 +16,7 @@ from refgrad import instructions, memory
 from refgrad.dispatch import call_function, plain
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import apply
+from refgrad.operands import overrides
 from refgrad.ops import arithmetic, shape
 from refgrad.unavailable import MissingError, Only, Unavailable
 
@@ -193,10 +194,10 @@ class Methods(Unavailable):
         raise ValueError("cannot delete array elements")
 
     def __divmod__(self: Any, other: Any) -> Any:
-        return self // other, self % other
+        return np.divmod(self, other) if overrides(other) else (self // other, self % other)
 
     def __rdivmod__(self: Any, other: Any) -> Any:
-        return other // self, other % self
+        return np.divmod(other, self) if overrides(other) else (other // self, other % self)
 
     def __round__(self, ndigits: Any = None) -> Any:
         if not self.scalar:

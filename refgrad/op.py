@@ -26,7 +26,7 @@ import numpy as np
 from refgrad.domain import REAL, Domain, Special
 from refgrad.errors import DtypeError, NoRuleError, RegistrationError, TracingError
 from refgrad.formula import Formula
-from refgrad.operands import NUMBERS, admitted, usual
+from refgrad.operands import admitted, usual
 
 Rule = Callable[..., Any]
 Params = dict[str, Any]
@@ -172,7 +172,7 @@ def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
         return op.forward(*operands, **params)
     if others:
         for x in operands:
-            if type(x) not in NUMBERS and not isinstance(x, Traced) and not usual(x):
+            if not isinstance(x, Traced) and not usual(x):
                 operands = tuple([_admitted(op, x) for x in operands])
                 break
     return type(top).interpret(op, operands, params, top)

@@ -15,6 +15,7 @@ NUMBERS = frozenset({
     np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
 })  # fmt: skip
 REAL = frozenset("fiub")  # kinds of dtypes
+_LARGE = 2**63
 USUAL = NUMBERS | {np.ndarray}
 
 _REPRESENTATION = frozenset({  # what a subclass may define without giving its elements another meaning
@@ -25,13 +26,15 @@ _REPRESENTATION = frozenset({  # what a subclass may define without giving its e
 
 
 def usual(x: Any) -> bool:
-    """Whether x is a real number or an ordinary array of real numbers."""
+    """Whether x is a real number that an array of integers can hold, or an ordinary array of real numbers."""
     kind = type(x)
+    if kind is int:
+        return -_LARGE < x < _LARGE  # type: ignore[no-any-return]
     return kind in NUMBERS or (kind is np.ndarray and x.dtype.kind in REAL)
 
 
 def overrides(x: Any) -> bool:
-    """Whether x computes NumPy's ufuncs in its own way. Traced arrays do, and are not asked here."""
+    """Whether x, which is no traced array, computes NumPy's ufuncs in its own way."""
     own = getattr(type(x), "__array_ufunc__", None)
     return (
         own is not None
@@ -48,6 +51,8 @@ def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Array
     """
     if usual(x):
         return x
+    if type(x) is int:
+        return float(x)  # as NumPy reads a large integer beside an array of floating-point numbers
     if isinstance(x, np.ndarray):
         y = ordinary(x, what, error)
     elif isinstance(x, np.generic):

@@ -129,4 +129,7 @@ def _without(name: str, error: AttributeError) -> Exception:
 
 
 def _name(f: Any) -> str:
+    """A function's name, unless it is one that a transformation made."""
+    if str(getattr(f, "__module__", "")).partition(".")[0] == "refgrad":
+        return "the function"
     return str(getattr(f, "__name__", type(f).__name__))

@@ -18,7 +18,7 @@ from refgrad.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.errors import NoRuleError
 from refgrad.meeting import met
 from refgrad.op import Op, Traced, apply
-from refgrad.operands import USUAL
+from refgrad.operands import NUMBERS, USUAL
 from refgrad.ops import arithmetic, indexing, linalg, selection
 
 Array = Any
@@ -72,6 +72,7 @@ def _index(key: Any) -> Any:
 
 
 _POWER = _binary(arithmetic.power, operator.pow)
+_MATMUL, _RMATMUL = _both(linalg.matmul, operator.matmul)
 
 
 class StandIn(type):
@@ -145,7 +146,17 @@ class TracedArray(Attributes, metaclass=StandIn):
     __rpow__ = _binary(arithmetic.power, operator.pow, swapped=True)
     __mod__, __rmod__ = _both(arithmetic.remainder, operator.mod)
     __floordiv__, __rfloordiv__ = _both(arithmetic.floor_divide, operator.floordiv)
-    __matmul__, __rmatmul__ = _both(linalg.matmul, operator.matmul)
+
+    def __matmul__(self, other: Any) -> Any:
+        if self.scalar or type(other) in NUMBERS:
+            plain(self) @ plain(other)  # NumPy's error: a product takes arrays
+        return _MATMUL(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        if self.scalar or type(other) in NUMBERS:
+            plain(other) @ plain(self)
+        return _RMATMUL(self, other)
+
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
     __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
     __ipow__, __imatmul__ = _in_place("**=", arithmetic.power), _in_place("@=", linalg.matmul)

@@ -67,24 +67,32 @@ class Unavailable(Traced):
             self._levels(),
         )
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        if f"{instructions.caller()}.".startswith("numpy.ma."):
-            raise self._lost(
-                "a masked array",
+    def _converted(self, caller: str) -> TracingError:
+        """For a conversion to a plain array by code of the module ``caller``."""
+        if f"{caller}.".startswith("numpy.ma."):
+            return self._lost(
+                "use in a masked array",
                 "No rule knows a mask. Compute with plain arrays: np.where(mask, 0.0, x) for what is masked.",
             )
-        raise self._lost(
+        return self._lost(
             "conversion to a plain NumPy array",
             "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack or np.concatenate.",
         )
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._converted(instructions.caller())
+
     @property
     def __array_interface__(self) -> Any:
-        return None if instructions.only_asks() else self.__array__()
+        if instructions.only_asks():
+            return None
+        raise self._converted(instructions.caller())
 
     @property
     def __array_struct__(self) -> Any:
-        return None if instructions.only_asks() else self.__array__()
+        if instructions.only_asks():
+            return None
+        raise self._converted(instructions.caller())
 
     def __float__(self) -> float:
         if instructions.formats():

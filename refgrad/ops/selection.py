@@ -123,6 +123,7 @@ def _above(x1: Array, x2: Array) -> Array:
     half = np.asarray(np.greater(x1, x2).astype(dtype) + np.greater_equal(x1, x2).astype(dtype)) / dtype.type(
         2
     )
+    x1, x2 = [float(x) if type(x) is int else x for x in (x1, x2)]  # np.isnan takes no large integers
     return np.where(np.isnan(x1) | np.isnan(x2), dtype.type(np.nan), half)
 
 
