@@ -15,9 +15,8 @@ import numpy as np
 from refgrad import instructions, memory
 from refgrad.dispatch import call_function, plain
 from refgrad.errors import NoRuleError, TracingError
-from refgrad.op import apply
 from refgrad.operands import overrides
-from refgrad.ops import arithmetic, shape
+from refgrad.ops import shape
 from refgrad.unavailable import MissingError, Only, Unavailable
 
 Array = Any
@@ -28,6 +27,8 @@ class Methods(Unavailable):
     """Methods as on np.ndarray and np.float64. What only one of them has is missing from the other, for hasattr too."""
 
     __slots__ = ()
+
+    T: Any
 
     def __getitem__(self, key: Any) -> Any:
         raise NotImplementedError
@@ -58,7 +59,7 @@ class Methods(Unavailable):
 
         y = read(self)
         shared = np.may_share_memory(plain(self), plain(y))
-        if copy is False and not shared:
+        if copy is False and not shared and not self.scalar:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         return self._view(y, read) if shared and not copy else y
 
@@ -112,7 +113,12 @@ class Methods(Unavailable):
         return self if not copy and np.dtype(dtype) == self.dtype else shape.cast(self, dtype)
 
     def copy(self, order: str = "C") -> Any:
-        return apply(arithmetic.positive, (self,), {})
+        order = order if order == "K" else self._order(order, "copy")
+        if order == "F":
+            return shape.transpose(self.T.copy())
+        if order == "K" or plain(self).flags.c_contiguous:
+            return shape.cast(self, self.dtype)  # a 0-d array stays one
+        return shape.reshape(shape.reshape(self, shape=(-1,)), shape=self.shape)
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -127,11 +133,12 @@ class Methods(Unavailable):
 
     # --- in place ---
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-        if order is not None:
-            plain(self).copy().sort(order=order)  # NumPy's error: there are no fields
+        if order is not None or axis is None:
+            plain(self).copy().sort(axis, order=order)  # NumPy's error: there are no fields
         self[...] = np.sort(self, axis=axis)
 
     def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        plain(self).copy().partition(plain(kth), axis, kind, order)  # NumPy's errors
         self[...] = np.partition(self, kth, axis, kind, order)
 
     def fill(self, value: Any) -> None:
@@ -142,13 +149,16 @@ class Methods(Unavailable):
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         places = np.asarray(plain(indices)).ravel()
+        places = places if places.size else places.astype(int)
         plain(self).copy().put(places, 0, mode)  # NumPy's errors
         if self.scalar or not places.size or not np.size(values):
             return
         n = math.prod(self.shape)
         places = places % n if mode == "wrap" else np.clip(places, 0, n - 1) if mode == "clip" else places % n
         values = np.ravel(values)[np.arange(places.size) % np.size(values)]
-        self[np.unravel_index(places, self.shape)] = values
+        self[np.unravel_index(places, self.shape) if self.shape else ()] = (
+            values if self.shape else values[-1]
+        )
 
     # --- functions of NumPy under a method's name or order of arguments ---
     def argpartition(self, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> Any:

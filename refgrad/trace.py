@@ -57,6 +57,8 @@ def _in_place(symbol: str, op: Op) -> Function:
     def call(self: TracedArray, other: Any) -> Any:
         if self.scalar:
             return NotImplemented  # and Python goes on with x + a
+        if op is linalg.matmul and type(other) in NUMBERS:
+            plain(self) @ plain(other)  # NumPy's error: a product takes arrays
         result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
         self.receive(result, f"in-place {symbol} on a traced array")
         return self
