@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.domain import sampled
-from refgrad.errors import DtypeError
+from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
 from refgrad.ops import samplers
 
@@ -165,11 +165,11 @@ to_integer = register(
 def cast(x: Array, dtype: Any) -> Array:
     """``x.astype(dtype)``: differentiable between floating-point types, a step function towards integers and booleans.
 
-    Raises DtypeError for a dtype of anything else, in which a derivative would be lost.
+    Raises OperandError for a dtype of anything else, in which a derivative would be lost.
     """
     dtype = np.dtype(dtype)
     if dtype.kind not in "fiub":
-        raise DtypeError(
+        raise OperandError(
             f"astype to {dtype} would lose the derivative; a real dtype is expected. Compute with real and imaginary parts as two real "
             "arrays, and keep objects and texts out of the differentiated function."
         )
