@@ -108,11 +108,11 @@ class Attributes(Methods):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return plain(self).strides  # type: ignore[no-any-return]
+        return self._sample().strides  # type: ignore[no-any-return]
 
     @property
     def flags(self) -> Any:
-        value = plain(self)
+        value = self._sample()
         return value.flags if self.scalar else value.view().flags  # to set a flag there changes nothing here
 
     @property

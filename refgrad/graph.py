@@ -17,6 +17,7 @@ from refgrad.keeping import kept
 from refgrad.node import Node, contributions
 from refgrad.op import Op, Params, apply, new_level, shape_of
 from refgrad.quiet import quietly
+from refgrad.refusals import run
 from refgrad.trace import TracedArray
 from refgrad.tree import flatten, paths
 
@@ -136,7 +137,7 @@ class Graph:
             position, _, rest = path[1:].partition("]")
             name = names[int(position)] if int(position) < len(names) else f"x{position}"
             symbols.append(graph._append(Node(name=name + rest), kept(_array(x))))
-        results, _ = flatten(f(*rebuild(symbols)))
+        results, _ = flatten(run(f, rebuild(symbols), {}))
         return graph.output(*[graph._symbol(_array(y)) for y in results])
 
     def _append(self, node: Node, value: Array) -> Symbol:

@@ -29,7 +29,7 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
     """
     if type(other) in USUAL or isinstance(other, Traced):
         return apply(op, (other, x) if swapped else (x, other), op.signature.defaults)
-    value = plain(x)
+    value = x._sample()
     scalar = isinstance(value, np.generic)
     if _left_to(other, scalar, python.__name__, swapped):
         return NotImplemented
@@ -37,7 +37,7 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
         return op.numpy[0](other, x) if swapped else op.numpy[0](x, other)
     if isinstance(other, numbers.Rational) and scalar:
         other = float(other)
-    elif _known_to_numpy(other):
+    elif value is not None and _known_to_numpy(other):
         below = plain(other)
         y = python(below, value) if swapped else python(value, below)  # NumPy's own error, where it has one
         if not op.signature.differentiable and not _numeric(other):

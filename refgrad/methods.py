@@ -15,8 +15,9 @@ import numpy as np
 from refgrad import instructions, memory
 from refgrad.dispatch import call_function, plain
 from refgrad.errors import NoRuleError, TracingError
+from refgrad.op import Traced, apply
 from refgrad.operands import overrides
-from refgrad.ops import shape
+from refgrad.ops import arithmetic, shape
 from refgrad.unavailable import MissingError, Only, Unavailable
 
 Array = Any
@@ -58,7 +59,7 @@ class Methods(Unavailable):
             return shape.transpose(shape.reshape(shape.transpose(x), shape=backwards))
 
         y = read(self)
-        shared = np.may_share_memory(plain(self), plain(y))
+        shared = np.may_share_memory(self._sample(), y._sample() if isinstance(y, Traced) else y)
         if copy is False and not shared and not self.scalar:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         return self._view(y, read) if shared and not copy else y
@@ -67,7 +68,9 @@ class Methods(Unavailable):
         """'C' or 'F', as a letter of NumPy's means it for this array."""
         if order in {"C", "F"}:
             return order
-        value = plain(self)
+        value = self._sample()
+        if value is None:
+            return "C"
         if order == "A" or (order == "K" and (value.flags.c_contiguous or value.flags.f_contiguous)):
             return "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         if order == "K":
@@ -109,14 +112,17 @@ class Methods(Unavailable):
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         if not np.can_cast(self.dtype, dtype, casting):
-            plain(self).astype(dtype, casting=casting)  # NumPy's error
+            self._sample().astype(dtype, casting=casting)  # NumPy's error
         return self if not copy and np.dtype(dtype) == self.dtype else shape.cast(self, dtype)
 
     def copy(self, order: str = "C") -> Any:
         order = order if order == "K" else self._order(order, "copy")
         if order == "F":
             return shape.transpose(self.T.copy())
-        if order == "K" or plain(self).flags.c_contiguous:
+        value = self._sample()
+        if value is None:
+            return apply(arithmetic.positive, (self,), {})
+        if order == "K" or value.flags.c_contiguous:
             return shape.cast(self, self.dtype)  # a 0-d array stays one
         return shape.reshape(shape.reshape(self, shape=(-1,)), shape=self.shape)
 
@@ -134,23 +140,23 @@ class Methods(Unavailable):
     # --- in place ---
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
         if order is not None or axis is None:
-            plain(self).copy().sort(axis, order=order)  # NumPy's error: there are no fields
+            self._sample().copy().sort(axis, order=order)  # NumPy's error: there are no fields
         self[...] = np.sort(self, axis=axis)
 
     def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
-        plain(self).copy().partition(plain(kth), axis, kind, order)  # NumPy's errors
+        self._sample().copy().partition(plain(kth), axis, kind, order)  # NumPy's errors
         self[...] = np.partition(self, kth, axis, kind, order)
 
     def fill(self, value: Any) -> None:
         if np.ndim(value):
-            plain(self).copy().fill(plain(value))  # NumPy's error
+            self._sample().copy().fill(plain(value))  # NumPy's error
         if not self.scalar:
             self[...] = value
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         places = np.asarray(plain(indices)).ravel()
         places = places if places.size else places.astype(int)
-        plain(self).copy().put(places, 0, mode)  # NumPy's errors
+        self._sample().copy().put(places, 0, mode)  # NumPy's errors
         if self.scalar or not places.size or not np.size(values):
             return
         n = math.prod(self.shape)
@@ -187,13 +193,13 @@ class Methods(Unavailable):
 
     # --- what says nothing of the values ---
     def __array_namespace__(self, *, api_version: Any = None) -> Any:
-        return plain(self).__array_namespace__(api_version=api_version)
+        return self._sample().__array_namespace__(api_version=api_version)
 
     def __dlpack_device__(self) -> Any:
-        return plain(self).__dlpack_device__()
+        return self._sample().__dlpack_device__()
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        plain(self).to_device(device, stream=stream)  # NumPy's error, where it is another one
+        self._sample().to_device(device, stream=stream)  # NumPy's error, where it is another one
         return self
 
     # --- Python's protocols ---

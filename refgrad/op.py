@@ -72,6 +72,10 @@ class Traced:
         """The level of this array and of those below it."""
         return (self.level, *(self.value._levels() if isinstance(self.value, Traced) else ()))
 
+    def _sample(self) -> Any:
+        """A plain array of this shape, dtype and layout: the values, where they may be looked at. None before data is bound to a graph."""
+        return self.value._sample() if isinstance(self.value, Traced) else self.value
+
     def __format__(self, spec: str) -> str:
         return format(self.value, spec) if spec else str(self)
 

@@ -58,7 +58,7 @@ def _in_place(symbol: str, op: Op) -> Function:
         if self.scalar:
             return NotImplemented  # and Python goes on with x + a
         if op is linalg.matmul and type(other) in NUMBERS:
-            plain(self) @ plain(other)  # NumPy's error: a product takes arrays
+            self._sample() @ plain(other)  # NumPy's error: a product takes arrays
         result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
         self.receive(result, f"in-place {symbol} on a traced array")
         return self
@@ -150,13 +150,13 @@ class TracedArray(Attributes, metaclass=StandIn):
     __floordiv__, __rfloordiv__ = _both(arithmetic.floor_divide, operator.floordiv)
 
     def __matmul__(self, other: Any) -> Any:
-        if self.scalar or type(other) in NUMBERS:
-            plain(self) @ plain(other)  # NumPy's error: a product takes arrays
+        if (self.scalar or type(other) in NUMBERS) and not isinstance(other, Traced):
+            self._sample() @ plain(other)  # NumPy's error: a product takes arrays
         return _MATMUL(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        if self.scalar or type(other) in NUMBERS:
-            plain(other) @ plain(self)
+        if (self.scalar or type(other) in NUMBERS) and not isinstance(other, Traced):
+            plain(other) @ self._sample()
         return _RMATMUL(self, other)
 
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)

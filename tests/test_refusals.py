@@ -241,3 +241,11 @@ def test_errors_of_the_function_stay_as_they_are() -> None:
         rg.grad(fails)(X)
     assert not isinstance(caught.value, TracingError)
     assert RUNS == []
+
+
+def test_a_recorded_function_cannot_pass_a_refusal_over() -> None:
+    def f(x: Any) -> Any:
+        return _suppressed(lambda: float(x[0])) or np.sum(x**2)
+
+    with pytest.raises(TracingError, match="went on, without a derivative"):
+        rg.Graph.record(f, X)

@@ -64,6 +64,9 @@ class Linear(Var):
     def _levels(self) -> tuple[int, ...]:
         return (self.level, *(self.zero._levels() if isinstance(self.zero, Traced) else ()))
 
+    def _sample(self) -> Any:
+        return self.zero._sample() if isinstance(self.zero, Traced) else self.zero
+
     def __repr__(self) -> str:
         return f"<argument of a linear function, shape {self.shape}>"
 

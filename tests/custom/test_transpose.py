@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -125,3 +127,23 @@ def test_what_is_not_linear_is_refused(name: str) -> None:
     f, word = NOT_LINEAR[name]
     with pytest.raises(ArgumentError, match=f"(?s)the rule of g is not linear.*{word}"):
         transpose(lambda v: [f(v[0])], [np.zeros(X.shape)], "the rule of g")
+
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "reshape": lambda y: y.reshape(-1).reshape(2, 3), "copy": lambda y: y.copy(), "deepcopy": lambda y: copy.deepcopy([y])[0],
+    "flatten": lambda y: y.flatten().reshape(2, 3), "ravel": lambda y: y.ravel("F").reshape(3, 2).T, "squeeze": lambda y: y[None].squeeze(0),
+    "transposed copy": lambda y: y.T.copy().T, "a list": lambda y: y * [1, 2, 3], "a list first": lambda y: [1, 2, 3] * y,
+    "rows": lambda y: np.stack([2 * row for row in y]), "strides": lambda y: y * y.strides[0], "view": lambda y: y.view() * 2,
+    "type": lambda y: 2 * y if type(y) is np.ndarray and isinstance(y, np.ndarray) else 0 * y, "in place": lambda y: operator.imul(y.copy(), 2.0),
+    "written": lambda y: (z := y.copy(), operator.setitem(z, 0, 0.0))[0], "fill": lambda y: (z := y.copy(), z[0].fill(0.0))[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_of_arrays_are_transposed(name: str) -> None:
+    # Forward mode applies the transpose of the rule; reverse mode the rule.
+    x, v = np.arange(1.0, 7.0).reshape(2, 3), np.cos(np.arange(6.0)).reshape(2, 3)
+    f = rg.custom_vjp(lambda x: 2.0 * x)
+    f.defvjp(lambda x: (2.0 * x, None), lambda _, y_bar: (METHODS[name](y_bar),))
+    (x_bar,) = rg.vjp(f, x)[1](v)
+    assert np.allclose(np.sum(rg.jvp(f, (x,), (x,))[1] * v), np.sum(x * x_bar))
