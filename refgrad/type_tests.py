@@ -53,7 +53,7 @@ def follow(f: Any) -> None:
         for cell in function.__closure__ or ():
             held = _held(cell)
             if type(held) not in _NO_FUNCTIONS:
-                waiting.append(held)
+                waiting += _inside(held)
         code = function.__code__
         if id(code) in _KNOWN or _package(function) in _FOREIGN:
             continue
@@ -70,7 +70,17 @@ def follow(f: Any) -> None:
             waiting += _members(type(getattr(found, "__self__", found)))
 
 
-_NO_FUNCTIONS = frozenset({int, float, bool, str, tuple, list, dict, set, type(None), np.ndarray, np.float64})
+_NO_FUNCTIONS = frozenset({int, float, bool, str, type(None), np.ndarray, np.float64})
+_FEW = 64  # elements of a container in which functions are looked for
+
+
+def _inside(x: Any) -> Any:
+    """x; of a table or a list, the functions in it."""
+    if type(x) not in {dict, list, tuple}:
+        return (x,)
+    if len(x) > _FEW:
+        return ()
+    return [e for e in (x.values() if type(x) is dict else x) if type(e) is FunctionType]
 
 
 def _function(f: Any) -> FunctionType | None:
@@ -115,7 +125,7 @@ def _named(function: FunctionType) -> Iterator[Any]:
             [vars(found)[n] for n in names & vars(found).keys()] if isinstance(found, ModuleType) else [found]
         )
         for member in members:
-            yield from _members(member) if isinstance(member, type) else (member,)
+            yield from _members(member) if isinstance(member, type) else _inside(member)
 
 
 def _members(kind: type) -> list[Any]:

@@ -78,6 +78,10 @@ def makes_a_class(x: Any) -> Any:
     return x * made.factor
 
 
+def through_a_list(functions: list[Any]) -> Callable[..., Any]:
+    return lambda x: functions[0](x)
+
+
 TABLE: dict[type, float] = {float: 2.0, np.float64: 3.0, np.ndarray: 5.0}
 module = types.ModuleType("somebodys")
 module.helper = helper  # type: ignore[attr-defined]
@@ -87,6 +91,8 @@ BRANCHES: dict[str, Callable[[Any], Any]] = {
     "in": lambda x: x * 2 if type(x) in (float, int) else x * 3,
     "is not": lambda x: x * 3 if type(x) is not np.ndarray else x * 2,
     "a table": lambda x: x * TABLE[type(x)],
+    "a table of functions": lambda x: BRANCHES["is"](x),
+    "a function in a list": through_a_list([lambda x: x * 3 if type(x) is not float else x]),
     "issubclass": lambda x: x * 3 if issubclass(type(x), np.floating) else x * 2,
     "a comprehension": lambda x: sum([v * 3 if type(v) is np.float64 else v * 2 for v in [x]]),
     "a global function": lambda x: helper(x), "a function of a module": lambda x: module.helper(x),

@@ -131,10 +131,12 @@ def test_what_is_not_linear_is_refused(name: str) -> None:
 
 METHODS: dict[str, Callable[[Any], Any]] = {
     "reshape": lambda y: y.reshape(-1).reshape(2, 3), "copy": lambda y: y.copy(), "deepcopy": lambda y: copy.deepcopy([y])[0],
-    "flatten": lambda y: y.flatten().reshape(2, 3), "ravel": lambda y: y.ravel("F").reshape(3, 2).T, "squeeze": lambda y: y[None].squeeze(0),
+    "flatten": lambda y: y.flatten().reshape(2, 3), "ravel": lambda y: y.ravel("F").reshape(3, 2).T,
+    "squeeze": lambda y: y[None].squeeze(0),
     "transposed copy": lambda y: y.T.copy().T, "a list": lambda y: y * [1, 2, 3], "a list first": lambda y: [1, 2, 3] * y,
     "rows": lambda y: np.stack([2 * row for row in y]), "strides": lambda y: y * y.strides[0], "view": lambda y: y.view() * 2,
-    "type": lambda y: 2 * y if type(y) is np.ndarray and isinstance(y, np.ndarray) else 0 * y, "in place": lambda y: operator.imul(y.copy(), 2.0),
+    "type": lambda y: 2 * y if type(y) is np.ndarray and isinstance(y, np.ndarray) else 0 * y,
+    "in place": lambda y: operator.imul(y.copy(), 2.0),
     "written": lambda y: (z := y.copy(), operator.setitem(z, 0, 0.0))[0], "fill": lambda y: (z := y.copy(), z[0].fill(0.0))[0],
 }  # fmt: skip
 
