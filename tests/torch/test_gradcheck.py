@@ -338,3 +338,54 @@ def test_a_wrong_report_holds_its_explanation() -> None:
 
     report = gradcheck(Doubled.apply, torch.randn(9), reference=np.sin, raise_exception=False)
     assert all("2 times" in p.explanation or "factor" in p.explanation for p in report.verdicts[1][1].parts)
+
+
+def by_class(x):
+    return np.tanh(x) if type(x) is np.ndarray and isinstance(x, np.ndarray) else 0 * x
+
+
+def element_by_element(x):
+    return np.stack([np.tanh(v) if np.isscalar(v) and type(v) is not np.ndarray else 0 * v for v in x])
+
+
+@pytest.mark.parametrize("reference", [by_class, element_by_element], ids=lambda f: f.__name__)
+def test_a_reference_takes_the_branch_that_numpy_takes(reference):
+    assert gradcheck(torch.tanh, torch.linspace(-2, 2, 5), reference=reference)
+
+
+REFERENCES_OF_TORCH = {
+    "torch.tensor": (lambda x: torch.tensor(x).tanh(), "would lose the derivative"),
+    "torch.as_tensor": (lambda x: torch.as_tensor(x).tanh(), "would lose the derivative"),
+    "torch.tensor of numbers": (lambda x: torch.tensor([x[0], x[1]]), "would lose the derivative"),
+    "torch.from_numpy": (lambda x: torch.from_numpy(x).tanh(), "code that does not know it"),
+    "torch.tanh": (torch.tanh, "torch's tanh was called with an array that refgrad traces"),
+    "x.detach": (lambda x: np.tanh(x.detach()), r"x\.detach is an attribute of torch's tensors"),
+    "x.numpy": (lambda x: np.tanh(x.numpy()), r"x\.numpy is an attribute of torch's tensors"),
+    "tensor * x": (lambda x: torch.ones(5) * x, "torch's mul was called"),
+    "x * tensor": (lambda x: x * torch.ones(5), "torch's mul was called"),
+    "np.add": (
+        lambda x: np.add(x, torch.ones(5)),
+        "np.add: an operand is a torch tensor|add: an operand is a torch tensor",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES_OF_TORCH)
+@pytest.mark.filterwarnings("ignore")
+def test_torch_code_in_a_reference_is_refused_in_words(name):
+    reference, message = REFERENCES_OF_TORCH[name]
+    with pytest.raises(TracingError, match=message):
+        gradcheck(torch.tanh, torch.linspace(-2, 2, 5), reference=reference)
+
+
+def test_a_reference_cannot_pass_a_refusal_over():
+    def reference(x):
+        try:
+            return np.tanh(np.asarray(x))
+        except TypeError:
+            return np.zeros(5)
+
+    with pytest.raises(
+        TracingError, match="reference caught an error of refgrad and went on, without a derivative"
+    ):
+        gradcheck(torch.tanh, torch.linspace(-2, 2, 5), reference=reference)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.arguments import result
+from refgrad.arguments import called, result
 from refgrad.errors import ArgumentError
 from refgrad.formats import Format
 from refgrad.quiet import quiet
@@ -55,7 +55,7 @@ class Reference:
         full = list(self.balls)
         for k, x in zip(self.active, xs, strict=True):
             full[k] = x
-        y = self.function(*full)
+        y = called(self.function, full)
         outputs = [
             result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
         ]
