@@ -49,8 +49,6 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
 def _left_to(other: Any, scalar: bool, name: str, swapped: bool) -> bool:
     """Whether NumPy leaves the operation to the reflected operator of ``other``."""
     kind = type(other)
-    if isinstance(other, (np.ma.MaskedArray, np.matrix)):
-        return False  # which would make plain arrays out of traced ones
     if hasattr(kind, "__array_ufunc__"):
         return kind.__array_ufunc__ is None
     if isinstance(other, np.generic) or kind.__module__ == "builtins":

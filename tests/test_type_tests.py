@@ -112,6 +112,21 @@ def test_type_is_numpys_in_a_differentiated_function(name: str) -> None:
     assert rg.jacrev(f)(1.5) == rg.jacfwd(f)(1.5) == 3.0
 
 
+def test_the_methods_of_an_object_are_reached_through_it() -> None:
+    class Inner:
+        def act(self, x: Any) -> Any:
+            return x * 2 if type(x) is float else x * 3
+
+        def __call__(self, x: Any) -> Any:
+            return self.act(x)
+
+        def other(self, x: Any) -> Any:
+            return self.act(x)
+
+    assert rg.grad(Inner())(1.5) == 3.0
+    assert rg.grad(type("Again", (), dict(vars(Inner)))().other)(1.5) == 3.0
+
+
 def test_functions_compute_as_before_once_they_were_differentiated() -> None:
     rg.grad(helper)(1.5)
     assert NAME in helper.__code__.co_names
@@ -234,3 +249,9 @@ def test_a_cache_cannot_hand_out_the_result_of_another_number() -> None:
             rg.grad(f)(1.5)
     assert rg.grad(lambda x: x * 2 if x in {1.5, 3.0} else x * 3)(1.5) == 2.0
     assert rg.hessian(lambda x: x**2 if x in {1.5, 3.0} else x**3)(1.5) == 2.0
+
+
+def test_code_in_c_that_takes_a_number_for_a_sequence_is_refused() -> None:
+    measure = len  # by a name that is not written where it is called
+    with pytest.raises(TracingError, match="conversion to numbers"):
+        rg.grad(lambda x: list(map(measure, [x])))(1.5)

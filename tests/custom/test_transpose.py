@@ -149,3 +149,12 @@ def test_methods_of_arrays_are_transposed(name: str) -> None:
     f.defvjp(lambda x: (2.0 * x, None), lambda _, y_bar: (METHODS[name](y_bar),))
     (x_bar,) = rg.vjp(f, x)[1](v)
     assert np.allclose(np.sum(rg.jvp(f, (x,), (x,))[1] * v), np.sum(x * x_bar))
+
+
+def test_methods_of_arrays_are_transposed_in_nested_transformations() -> None:
+    x, v = np.arange(1.0, 7.0).reshape(2, 3), np.cos(np.arange(6.0)).reshape(2, 3)
+    f = rg.custom_vjp(lambda x: x**2)
+    f.defvjp(
+        lambda x: (x**2, x), lambda x, y_bar: ((2 * x * y_bar).copy().reshape(-1).reshape(2, 3) * [1, 1, 1],)
+    )
+    assert np.allclose(rg.jvp(lambda x: rg.jvp(f, (x,), (v,))[1], (x,), (v,))[1], 2 * v * v)
