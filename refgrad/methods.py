@@ -80,7 +80,12 @@ class Methods(Unavailable):
         raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
 
     def ravel(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=self._order(order, "ravel"))
+        order = self._order(order, "ravel")
+        value = self._sample()
+        in_order = value is None or (value.flags.c_contiguous if order == "C" else value.flags.f_contiguous)
+        return self.reshape(
+            -1, order=order, copy=not in_order
+        )  # NumPy copies everything else, reversed arrays too
 
     def flatten(self, order: str = "C") -> Any:
         return self.reshape(-1, order=self._order(order, "flatten"), copy=True)

@@ -28,7 +28,7 @@ VALUES = {
 }
 
 
-def helper(x: Any) -> Any:
+def by_type(x: Any) -> Any:
     return x * 2 if type(x) is float else x * 3
 
 
@@ -84,7 +84,7 @@ def through_a_list(functions: list[Any]) -> Callable[..., Any]:
 
 TABLE: dict[type, float] = {float: 2.0, np.float64: 3.0, np.ndarray: 5.0}
 module = types.ModuleType("somebodys")
-module.helper = helper  # type: ignore[attr-defined]
+module.by_type = by_type  # type: ignore[attr-defined]
 BRANCHES: dict[str, Callable[[Any], Any]] = {
     "is": lambda x: x * 2 if type(x) is float else x * 3,
     "==": lambda x: x * 2 if type(x) == float else x * 3,  # noqa: E721
@@ -95,9 +95,9 @@ BRANCHES: dict[str, Callable[[Any], Any]] = {
     "a function in a list": through_a_list([lambda x: x * 3 if type(x) is not float else x]),
     "issubclass": lambda x: x * 3 if issubclass(type(x), np.floating) else x * 2,
     "a comprehension": lambda x: sum([v * 3 if type(v) is np.float64 else v * 2 for v in [x]]),
-    "a global function": lambda x: helper(x), "a function of a module": lambda x: module.helper(x),
+    "a global function": lambda x: by_type(x), "a function of a module": lambda x: module.by_type(x),
     "an object": Layer(), "a method": Layer().act, "an object inside": lambda x: Layer()(x),
-    "partial": functools.partial(lambda factor, x: helper(x) * factor, 1), "an attribute of that name": names_both,
+    "partial": functools.partial(lambda factor, x: by_type(x) * factor, 1), "an attribute of that name": names_both,
     "a function inside": nested, "a decorated function": decorated, "a recursive function": recursive, "type with three": makes_a_class,
 }  # fmt: skip
 
@@ -128,12 +128,12 @@ def test_the_methods_of_an_object_are_reached_through_it() -> None:
 
 
 def test_functions_compute_as_before_once_they_were_differentiated() -> None:
-    rg.grad(helper)(1.5)
-    assert NAME in helper.__code__.co_names
-    assert helper(1.5) == 3.0
-    assert helper(SCALAR) == 4.5
-    assert helper.__code__.co_name == "helper"
-    assert helper.__code__.co_firstlineno > 0
+    rg.grad(by_type)(1.5)
+    assert NAME in by_type.__code__.co_names
+    assert by_type(1.5) == 3.0
+    assert by_type(SCALAR) == 4.5
+    assert by_type.__code__.co_name == "by_type"
+    assert by_type.__code__.co_firstlineno > 0
 
 
 def test_a_function_without_type_is_left_alone() -> None:
