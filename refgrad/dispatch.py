@@ -167,7 +167,7 @@ def _of_ndarray(x: Any, function: Any) -> Any:
 def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
     for x in args:
-        if type(x) is not np.ndarray and isinstance(x, np.ndarray) and not isinstance(x, Traced):
+        if type(x) is not np.ndarray and not isinstance(x, Traced) and isinstance(x, np.ndarray):
             args = tuple([_of_ndarray(x, function) for x in args])
             break
     composition = FUNCTIONS.get(function)

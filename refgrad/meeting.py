@@ -6,6 +6,7 @@ NumPy leaves some operands to their own reflected operator, converts others to a
 from __future__ import annotations
 
 import numbers
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,10 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
         return apply(op, (other, x) if swapped else (x, other), op.signature.defaults)
     value = x._sample()
     scalar = isinstance(value, np.generic)
+    if scalar and python is operator.matmul:
+        python(plain(other), value) if swapped else python(
+            value, plain(other)
+        )  # NumPy's error: a product takes arrays
     if _left_to(other, scalar, python.__name__, swapped):
         return NotImplemented
     if overrides(other):

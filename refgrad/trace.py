@@ -150,13 +150,13 @@ class TracedArray(Attributes, metaclass=StandIn):
     __floordiv__, __rfloordiv__ = _both(arithmetic.floor_divide, operator.floordiv)
 
     def __matmul__(self, other: Any) -> Any:
-        if (self.scalar or type(other) in NUMBERS) and not isinstance(other, Traced):
-            self._sample() @ plain(other)  # NumPy's error: a product takes arrays
+        if type(other) in NUMBERS:
+            self._sample() @ other  # NumPy's error: a product takes arrays
         return _MATMUL(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        if (self.scalar or type(other) in NUMBERS) and not isinstance(other, Traced):
-            plain(other) @ self._sample()
+        if type(other) in NUMBERS:
+            other @ self._sample()
         return _RMATMUL(self, other)
 
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
