@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import Op, real
-from refgrad.trace import TracedArray
+from refgrad.op import Op, Traced, real
 
 Array = Any
 
@@ -42,7 +41,7 @@ def accumulate(bars: list[Any], i: int, x_bar: Array) -> None:
         bars[i] = x_bar
     elif type(old) is list:
         old.append(x_bar)
-    elif isinstance(x_bar, TracedArray) or isinstance(old, TracedArray):
+    elif isinstance(x_bar, Traced) or isinstance(old, Traced):
         bars[i] = [old, x_bar]
     else:
         bars[i] = old + x_bar

@@ -174,9 +174,10 @@ def live(x: Any) -> Any:
     return x
 
 
-def foreign_thread(who: str) -> TracingError:
-    """The error for a traced array that another thread computes with."""
+def foreign_thread(who: str, level: int) -> TracingError:
+    """The error for a traced array of a level that another thread computes with."""
     return TracingError(
         f"an array that {who} traces is used in another thread. A transformation records one order of operations: compute with traced "
-        "arrays in the thread that calls the function, or call the transformation itself in each thread."
+        "arrays in the thread that calls the function, or call the transformation itself in each thread.",
+        (level,),
     )

@@ -64,7 +64,7 @@ class Tape(list[Any]):
     def check_thread(self) -> None:
         """Raises TracingError in another thread than its own: entries of two threads would take each other's places."""
         if self.thread != get_ident():
-            raise foreign_thread(self.who)
+            raise foreign_thread(self.who, self.level)
 
     def end(self) -> None:
         """The function has returned: nothing is recorded from now on. To swap the class costs the ops nothing."""
