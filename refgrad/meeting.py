@@ -14,7 +14,7 @@ import numpy as np
 
 from refgrad.dispatch import operand, plain
 from refgrad.op import Op, Traced, apply
-from refgrad.operands import REAL, USUAL, overrides
+from refgrad.operands import NUMBERS, REAL, USUAL, overrides
 
 Array = Any
 _SCALAR_PRIORITY = -1_000_000.0  # NumPy's, of scalars and of objects that name none
@@ -28,14 +28,12 @@ def met(op: Op, python: Callable[[Any, Any], Any], x: Traced, other: Any, swappe
 
     Raises DtypeError, which names the kind of operand, and what NumPy raises for the same operands.
     """
-    if type(other) in USUAL or isinstance(other, Traced):
-        return apply(op, (other, x) if swapped else (x, other), op.signature.defaults)
     value = x._sample()
     scalar = isinstance(value, np.generic)
-    if scalar and python is operator.matmul:
-        python(plain(other), value) if swapped else python(
-            value, plain(other)
-        )  # NumPy's error: a product takes arrays
+    if python is operator.matmul and (scalar or type(other) in NUMBERS):
+        python(plain(other), value) if swapped else python(value, plain(other))  # NumPy's error
+    if type(other) in USUAL or isinstance(other, Traced):
+        return apply(op, (other, x) if swapped else (x, other), op.signature.defaults)
     if _left_to(other, scalar, python.__name__, swapped):
         return NotImplemented
     if overrides(other):

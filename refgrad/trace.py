@@ -28,14 +28,15 @@ Function = Callable[..., Any]
 def _binary(op: Op, python: Function, swapped: bool = False) -> Function:
     """The operator ``python`` on a traced array; if swapped, the reflected one."""
     defaults = op.signature.defaults
+    usual = frozenset({np.ndarray}) if op is linalg.matmul else USUAL  # no number has a matrix product
 
     def call(self: TracedArray, other: Any) -> Any:
-        if isinstance(other, Traced) or type(other) in USUAL:
+        if isinstance(other, Traced) or type(other) in usual:
             return apply(op, (self, other), defaults)
         return met(op, python, self, other, swapped)
 
     def reflected(self: TracedArray, other: Any) -> Any:
-        if type(other) in USUAL:
+        if type(other) in usual:
             return apply(op, (other, self), defaults)
         return met(op, python, self, other, swapped)
 
@@ -74,7 +75,6 @@ def _index(key: Any) -> Any:
 
 
 _POWER = _binary(arithmetic.power, operator.pow)
-_MATMUL, _RMATMUL = _both(linalg.matmul, operator.matmul)
 
 
 class StandIn(type):
@@ -148,17 +148,7 @@ class TracedArray(Attributes, metaclass=StandIn):
     __rpow__ = _binary(arithmetic.power, operator.pow, swapped=True)
     __mod__, __rmod__ = _both(arithmetic.remainder, operator.mod)
     __floordiv__, __rfloordiv__ = _both(arithmetic.floor_divide, operator.floordiv)
-
-    def __matmul__(self, other: Any) -> Any:
-        if type(other) in NUMBERS:
-            self._sample() @ other  # NumPy's error: a product takes arrays
-        return _MATMUL(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        if type(other) in NUMBERS:
-            other @ self._sample()
-        return _RMATMUL(self, other)
-
+    __matmul__, __rmatmul__ = _both(linalg.matmul, operator.matmul)
     __iadd__, __isub__ = _in_place("+=", arithmetic.add), _in_place("-=", arithmetic.subtract)
     __imul__, __itruediv__ = _in_place("*=", arithmetic.multiply), _in_place("/=", arithmetic.divide)
     __ipow__, __imatmul__ = _in_place("**=", arithmetic.power), _in_place("@=", linalg.matmul)
