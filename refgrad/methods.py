@@ -60,7 +60,7 @@ class Methods(Unavailable):
 
         y = read(self)
         shared = np.may_share_memory(self._sample(), y._sample() if isinstance(y, Traced) else y)
-        if copy is False and not shared and not self.scalar:
+        if copy is False and not shared and not self.scalar and 0 not in self.shape:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         return self._view(y, read) if shared and not copy else y
 

@@ -259,8 +259,9 @@ def test_a_traced_number_in_place_of_an_integer_is_no_silent_zero(
 
 
 DTYPES_AND_FLAGS = {  # of np.trapz the step beside given places, which it ignores; of np.mintypecode a set to look into
-    *[(f, 1) for f in ("array", "asarray", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "asmatrix", "matrix",
-                       "require", "frombuffer", "fromiter", "real_if_close", "angle", "polytrim", "bmat", "fromstring")],
+    *[(f, 1) for f in (
+        "mintypecode", "array", "asarray", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "asmatrix",
+                       "matrix", "require", "frombuffer", "fromiter", "real_if_close", "angle", "polytrim", "bmat", "fromstring")],
     *[(f, 2) for f in ("cov", "corrcoef", "intersect1d", "setdiff1d", "setxor1d", "matrix", "bmat", "polyval", "polyvalfromroots",
                        "trapz")],
 }  # fmt: skip
