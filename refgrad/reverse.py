@@ -23,6 +23,7 @@ import numpy as np
 from refgrad.blocks import COUNT, slices
 from refgrad.cotangents import accumulate, fit
 from refgrad.dispatch import call_ufunc
+from refgrad.formula import taken
 from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, Traced, apply, real, shape_of
 from refgrad.operands import REAL, admitted
@@ -167,6 +168,8 @@ def record(
     if y.dtype.kind not in REAL:  # a constant of another kind went the short way
         for value in values:
             real(value if isinstance(value, TracedArray) else admitted(value, f"{op.name}: an operand"), op)
+    if taken(op) is not None:  # met on the short way
+        return apply(op, operands, params)
     edges: list[Edge] = []
     rules = sig.vjp * len(values) if sig.variadic else sig.vjp
     shared: tuple[Any, ...] | None = None
@@ -268,6 +271,11 @@ _PLAIN = frozenset({np.ndarray, float, int, np.float64})
 _ARRAY = np.ndarray
 
 
+def _ordinary(op: Op, values: tuple[Any, ...], y: Any) -> bool:
+    """Whether the rules of an op hold as they stand: not at special points met by Balls, nor where another formula is taken."""
+    return met(op, values, {}, y) is None and taken(op) is None
+
+
 def _short(
     needs: Needs | None, constant_at: int = -1
 ) -> tuple[int, Callable[..., tuple[Any, ...]], bool] | None:
@@ -296,7 +304,7 @@ def _fast_unary(op: Op) -> Callable[..., Any] | None:
         y = forward(value)
         if (
             y.dtype is value.dtype
-            and (type(y) in _PLAIN or met(op, (value,), {}, y) is None)  # no special point met by a Ball
+            and (type(y) in _PLAIN or _ordinary(op, (value,), y))
             and tape.thread == get_ident()
         ):
             tape.append((x.index, rule, keep(value, None, y)))
@@ -324,7 +332,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
                 if (
                     value1.shape == y.shape == value2.shape
                     and value1.dtype is y.dtype is value2.dtype
-                    and (type(y) in _PLAIN or met(op, (value1, value2), {}, y) is None)
+                    and (type(y) in _PLAIN or _ordinary(op, (value1, value2), y))
                     and tape.thread == get_ident()
                 ):
                     tape.append(
@@ -337,7 +345,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
                 if (
                     value1.shape == y.shape
                     and value1.dtype is y.dtype
-                    and (type(y) in _PLAIN or met(op, (value1, x2), {}, y) is None)
+                    and (type(y) in _PLAIN or _ordinary(op, (value1, x2), y))
                     and tape.thread == get_ident()
                 ):
                     if asks2 and type(x2) is _ARRAY:
@@ -351,7 +359,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
             if (
                 value2.shape == y.shape
                 and value2.dtype is y.dtype
-                and (type(y) in _PLAIN or met(op, (x1, value2), {}, y) is None)
+                and (type(y) in _PLAIN or _ordinary(op, (x1, value2), y))
                 and tape.thread == get_ident()
             ):
                 if asks1 and type(x1) is _ARRAY:

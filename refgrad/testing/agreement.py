@@ -95,7 +95,7 @@ def _usual_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
                 for radii, reach in zip(
                     found, formulas.of_sent(node, operands, y_bar, position), strict=True
                 ):
-                    radii[name] = reach + 2 * fmt.store(x_bar)
+                    radii[name] = reach.bound + 2 * fmt.store(x_bar)
     return found
 
 
@@ -143,6 +143,8 @@ def _adjoint(
     if found.wrong:
         moving = formulas.of_tangent(node, operands, tangents)
         usual = _usual_radii(anchored, names, plain)
-        wider = [reach(t, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)]
+        wider = [
+            reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
+        ]
         found = compare(came, expected, fmt, what, reach=largest(wider))
     return found

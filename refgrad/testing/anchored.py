@@ -18,9 +18,10 @@ from refgrad.forward import push
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
-from refgrad.rounding import Ball, exact, remembering
+from refgrad.rounding import Ball, exact, parts, remembering
 from refgrad.testing import formulas, points
 from refgrad.testing.case import Case
+from refgrad.testing.formulas import Reach
 from refgrad.testing.infinite import Again, in_numbers
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge, Usual
@@ -98,7 +99,7 @@ class Anchored(Judge):
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]
 
-    def _value_bounds(self, node: Node) -> list[Array]:
+    def _value_bounds(self, node: Node) -> list[Reach]:
         """The bounds of the value by other formulas of the op."""
         return formulas.of_value(node, self._operands(node))
 
@@ -145,7 +146,7 @@ class Anchored(Judge):
             return None
         return points.without(expected, self.missing(k))
 
-    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Array]:
+    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Reach]:
         """The bounds of the tangent by other formulas of the op."""
         return formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
 
@@ -185,7 +186,7 @@ class Anchored(Judge):
                     self._gradient_of(node, k),
                     blamed,
                     functools.partial(_sum_again, sent[k]),
-                    bounds[0] if len(bounds) == 1 else None,
+                    functools.partial(_sum_bounds, sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
@@ -215,7 +216,7 @@ class Anchored(Judge):
         values[k] = self.recomputed_value(k)
         return contributions(node, k, values, exact(y_bar, self.fmt))
 
-    def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Array]:
+    def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Reach]:
         """The bounds of what a node sends to one operand by other formulas of its op."""
         return formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
 
@@ -255,6 +256,20 @@ class Anchored(Judge):
 def _sum(x_bars: Sequence[Any]) -> Any:
     """What arrives at a value from all its users."""
     return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
+
+
+def _sum_bounds(sent: Sequence[tuple[str, Any, Again | None, Usual | None]]) -> list[Reach]:
+    """The bounds of that sum where users send what other formulas of their ops give: all first ones, all second ones, ..."""
+    each = [[] if usual is None else usual() for *_, usual in sent]
+    found = []
+    for n in range(max(map(len, each))):
+        some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
+        balls = [
+            x if r is None else Ball(x.value, r.bound, x.fmt)
+            for (_, x, *_), r in zip(sent, some, strict=True)
+        ]
+        found.append(Reach(parts(_sum(balls))[1], all(r is None or r.blind for r in some)))
+    return found
 
 
 def _sum_again(sent: Sequence[tuple[str, Any, Again | None, Usual | None]], sign: float) -> Any:

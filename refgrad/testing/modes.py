@@ -21,7 +21,7 @@ from refgrad.testing.agreement import judge_agreement
 from refgrad.testing.anchored import Anchored
 from refgrad.testing.case import Case
 from refgrad.testing.compare import compare
-from refgrad.testing.formulas import largest
+from refgrad.testing.formulas import largest, widened
 from refgrad.testing.mode_names import (
     AGREEMENT,
     BASE,
@@ -124,7 +124,7 @@ class Transposed(Anchored):
         value, radius = parts(expected)
         return Ball(value, np.fmax(radius, parts(again)[1]), self.fmt)
 
-    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Array]:
+    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[formulas.Reach]:
         moving, y_bar = [tangents[j] for j in node.of], exact(self.case.cotangent, self.fmt)
         return formulas.of_transposed(node, self._operands(node), moving, y_bar)
 
@@ -155,8 +155,9 @@ def _second(anchored: Anchored, modes: Modes) -> list[Verdict]:
             what, came = f"second derivative in {name!r}", or_zeros(got, case.inputs[name])
             found = compare(came, ball, anchored.fmt, what)
             if found.wrong:
-                reach = largest(usual_bounds(anchored, modes.names, position))
-                found = compare(came, ball, anchored.fmt, what, reach=reach)
+                reaches = usual_bounds(anchored, modes.names, position)
+                reach = largest([r.bound for r in reaches])
+                found = compare(came, widened(ball, came, reaches), anchored.fmt, what, reach=reach)
             tally.add(graph.inputs[name], op, found)
         verdicts.append(tally.verdict())
     return verdicts

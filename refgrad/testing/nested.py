@@ -50,6 +50,13 @@ class Nested:
         self.y_bars, self.y_bar_dots = tuple(y_bars), tuple(y_bar_dots)
         self.x_dots, self.x_dots_again = tuple(x_dots), tuple(x_dots_again)
 
+    def anew(self) -> Nested:
+        """The same, with nothing computed yet."""
+        return Nested(
+            self.f, self.fmt, self.xs,
+            y_bars=self.y_bars, x_dots=self.x_dots, y_bar_dots=self.y_bar_dots, x_dots_again=self.x_dots_again,
+        )  # fmt: skip
+
     def alone(self, order: str) -> list[Ball]:
         """What is due in the order of this name, evaluated in this order alone."""
         found: dict[str, Callable[[], Sequence[Any]]] = {

@@ -16,7 +16,7 @@ import numpy as np
 from refgrad.formats import Format, format_of
 from refgrad.testing.case import Case
 from refgrad.testing.compare import Pair, compare, compare_all
-from refgrad.testing.formulas import largest
+from refgrad.testing.formulas import Reach, largest, widened
 from refgrad.testing.infinite import Again, undecidable, without
 from refgrad.testing.observation import Observation
 from refgrad.testing.summary import Tally
@@ -27,7 +27,7 @@ Place = tuple[
     str, Any
 ]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
 
-Usual = Callable[[], list[Array]]
+Usual = Callable[[], list[Reach]]
 
 _OPEN = Comparison()  # of a question that is not answered yet
 
@@ -141,9 +141,11 @@ class Judge:
             free = undecidable(got, expected, question.again)
             changed = bool(free.any())
             expected = without(expected, free, self.fmt) if changed else expected
-        reach = None if question.usual is None else largest(question.usual())
+        reaches = [] if question.usual is None else question.usual()
+        reach = largest([r.bound for r in reaches])
         if reach is None and not changed:
             return found
+        expected = widened(expected, got, reaches)
         nan = place[0] == "values"
         return compare(got, expected, self.fmt, question.what, nan=nan, reach=reach)
 

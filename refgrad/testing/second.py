@@ -13,7 +13,7 @@ from refgrad.points import patches
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import formulas, points
 from refgrad.testing.anchored import Anchored
-from refgrad.testing.formulas import largest
+from refgrad.testing.formulas import Reach, largest
 from refgrad.transforms import jvp, vjp
 
 Array = Any
@@ -64,12 +64,12 @@ def _nestings(anchored: Anchored, names: list[str], f: Callable[..., Any]) -> li
     ]
 
 
-def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Array]:
+def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Reach]:
     """The bounds of the second derivative in the input at ``position`` by each other formula that the op's record names."""
     graph, case = anchored.graph, anchored.case
     node = graph.nodes[graph.outputs[0]]
     found = []
-    for formula in formulas.functions(node):
+    for formula, blind in formulas.functions(node):
 
         def f(*args: Any, formula: Callable[..., Any] = formula) -> Any:
             bound = {**case.inputs, **dict(zip(names, args, strict=True))}
@@ -79,7 +79,7 @@ def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Ar
         reaches = [parts(answer[position])[1] for answer in _nestings(anchored, names, f)]
         widest = largest(reaches)
         assert widest is not None
-        found.append(widest)
+        found.append(Reach(widest, blind))
     return found
 
 

@@ -5,19 +5,24 @@ For code whose intermediates are hidden, and the check that the two engines them
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from refgrad.formula import by_each
 from refgrad.rounding import exact, remembering
 from refgrad.testing.anchored import FORWARD, REVERSE
 from refgrad.testing.case import Case
+from refgrad.testing.formulas import Reach, apart
 from refgrad.testing.observation import Observation
 from refgrad.testing.questions import Judge
 from refgrad.testing.unanswered import unanswered
 from refgrad.testing.verdict import Verdict
 from refgrad.transforms import jvp, vjp
 
+Array = Any
 WHOLE_REVERSE, WHOLE_FORWARD = "reverse end to end", "forward end to end"
 
 
@@ -26,6 +31,7 @@ class Whole(Judge):
 
     def __init__(self, case: Case, seen: Observation) -> None:
         super().__init__(case, seen)
+        self._others: dict[str, list[tuple[dict[str, Any], bool]]] = {}  # derivatives by other formulas
         self.inputs = tuple([remembering(x) for x in self._exact(case.inputs)])
 
     def _exact(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
@@ -41,7 +47,9 @@ class Whole(Judge):
             self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
         ):
             if self.seen.cotangents[k] is not None or _some(x_bar):
-                self.ask(tally, ("cotangents", k), k, self._name, x_bar, f"gradient of input {name!r}")
+                what = f"gradient of input {name!r}"
+                usual = functools.partial(self._bounds, self._gradient, name, x_bar)
+                self.ask(tally, ("cotangents", k), k, self._name, x_bar, what, usual=usual)
         return self.answer(tally)
 
     def forward(self) -> Verdict:
@@ -52,8 +60,23 @@ class Whole(Judge):
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
         if self.seen.tangents[k] is not None or _some(y_dot):
-            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output")
+            usual = functools.partial(self._bounds, self._tangent, "", y_dot)
+            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output", usual=usual)
         return self.answer(tally)
+
+    def _bounds(self, derivative: Callable[[], dict[str, Any]], name: str, expected: Any) -> list[Reach]:
+        """How far a derivative may lie from what is expected where kernels use the formulas that records name: all first ones, ..."""
+        key = derivative.__name__
+        if key not in self._others:
+            self._others[key] = by_each(derivative)
+        return [Reach(apart(found[name], expected), blind) for found, blind in self._others[key]]
+
+    def _gradient(self) -> dict[str, Any]:
+        _, pullback = vjp(self.graph, *self._exact(self.case.inputs))
+        return dict(zip(self.graph.inputs, pullback(exact(self.case.cotangent, self.fmt)), strict=True))
+
+    def _tangent(self) -> dict[str, Any]:
+        return {"": jvp(self.graph, self._exact(self.case.inputs), self._exact(self.case.tangents))[1]}
 
     @property
     def _name(self) -> str:

@@ -8,16 +8,18 @@ from functools import partial
 import numpy as np
 import pytest
 
+from refgrad.bounds import FORMATS
 from refgrad.errors import RegistrationError
 from refgrad.formula import Formula
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
 from refgrad.rounding import exact, nearest, parts
 from refgrad.testing import judge
-from refgrad.testing.anchored import FORWARD, REVERSE, Anchored
+from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.case import Case
 from refgrad.testing.observation import Observation
-from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE
+from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
+from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
 from refgrad.transforms import jvp, vjp
 
 WITH_FORMULAS = sorted(name for name, op in REGISTRY.items() if op.usual)
@@ -26,12 +28,19 @@ AT = {
     "softsign": ("float32", 3000.0, 1.25, 1 + 2**-12),
     "tanhshrink": ("float32", 1e-3, 1.25, 1 + 2**-12),
     "sinc": ("float32", 1e-3, 1.25, 1 + 2**-12),
+    "tanh": ("float32", 4.0, 1.25, 1 + 2**-12),
+    "expm1": ("float32", -7.0, 1.25, 1 + 2**-13),
+    "arctanh": ("float32", 0.999, 1.25, 1 + 2**-16),
+    "arcsin": ("float32", 0.999, 1.25, 1 + 2**-17),
+    "arccos": ("float32", -0.999, 1.25, 1 + 2**-17),
+    "arccosh": ("float32", 1.001, 1.25, 1 + 2**-17),
     "log10": ("float16", 1.2e-7, 2.0**-10, 1 + 2**-4),  # subnormal: the product x log 10 has two digits
 }
 
 
-def one_op(name):
-    dtype, at, weight, _ = AT[name]
+def one_op(name, at=None):
+    dtype, usual, weight, _ = AT[name]
+    at = usual if at is None else at
     op, x = REGISTRY[name], np.array([at], dtype)
     graph = Graph()
     graph.nodes += [Node(name="x"), Node(op=op, of=(0,), params=dict(op.signature.defaults))]
@@ -76,6 +85,63 @@ def test_lost_digits_are_imprecise_and_an_ordinary_wrong_number_is_wrong(name) -
             assert found[mode] == due, (mode, factor)
 
 
+def scaled(case, factor, places=(0,)):
+    """What a framework says whose derivatives are off by a factor."""
+    seen = right(case)
+    cotangents, tangents = list(seen.cotangents), list(seen.tangents)
+    for k in places:
+        cotangents[k] = nearest(cotangents[k] * factor, FORMATS[case.dtype])
+    tangents[-1] = nearest(tangents[-1] * factor, FORMATS[case.dtype])
+    return replace(seen, cotangents=cotangents, tangents=tangents)
+
+
+def from_end_to_end(case, seen):
+    return {v.mode: v.status for v in judge(case, seen) if v.mode in (WHOLE_REVERSE, WHOLE_FORWARD)}
+
+
+@pytest.mark.parametrize("name", sorted(AT))
+def test_from_end_to_end_too(name) -> None:
+    case = one_op(name)
+    assert {*from_end_to_end(case, right(case)).values()} == {AGREE}
+    for factor, due in ((AT[name][3], IMPRECISE), (-3.0, DISAGREE), (7.0, DISAGREE)):
+        assert {*from_end_to_end(case, scaled(case, factor)).values()} == {due}, factor
+
+
+@pytest.mark.parametrize(("name", "at"), [("tanh", 9.0), ("expm1", -17.0)])
+def test_of_an_element_of_which_the_formula_leaves_no_bit_nothing_is_said(name, at) -> None:
+    """It is as if its bound were that of the formula; what is further off than that is wrong."""
+    case = one_op(name, at)
+    near, far = 1.55, 100.0
+    assert {*status(case, scaled(case, near)).values()} <= {AGREE, UNDECIDED}
+    assert status(case, scaled(case, far)) == {VALUE: AGREE, REVERSE: DISAGREE, FORWARD: DISAGREE}
+    assert {*from_end_to_end(case, scaled(case, near)).values()} <= {AGREE, UNDECIDED}
+    assert {*from_end_to_end(case, scaled(case, far)).values()} == {DISAGREE}
+
+
+def test_where_a_record_does_not_say_so_such_an_element_is_wrong() -> None:
+    assert not any(f.blind for name in ("softsign", "tanhshrink", "sinc") for f in REGISTRY[name].usual)
+    case = one_op("tanhshrink", 1e-4)
+    assert status(case, scaled(case, 1.55))[REVERSE] == DISAGREE
+
+
+@pytest.mark.parametrize(("factor", "due"), [(1.0, AGREE), (1 + 2**-12, IMPRECISE), (-3.0, DISAGREE)])
+def test_the_sum_of_what_several_users_send(factor, due) -> None:
+    """The framework does not tell what each of them sent."""
+    tanh, add, x = REGISTRY["tanh"], REGISTRY["add"], np.array([4.0], np.float32)
+    graph = Graph()
+    graph.nodes += [Node(name="x"), Node(op=tanh, of=(0,)), Node(op=tanh, of=(0,)), Node(op=add, of=(1, 2))]
+    graph.outputs = (3,)
+    ones, fmt = np.ones(1), FORMATS["float32"]
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.ones_like(x), "float32")
+    y = nearest(np.tanh(x.astype(float)), fmt)
+    slope = nearest(1 / np.cosh(x.astype(float)) ** 2, fmt)
+    sent = nearest(2 * slope * factor, fmt)
+    seen = Observation(
+        [x.astype(float), y, y, 2 * y], [sent, ones, ones, ones], [x * 1.0, slope, slope, 2 * slope], {}, {}
+    )
+    assert status(case, seen)[REVERSE] == due
+
+
 @pytest.mark.parametrize("fields", [{}, {"jvp": abs}, {"function": abs, "jvp": abs, "vjp": abs}])
 def test_a_formula_is_a_composition_or_a_pair_of_rules(fields) -> None:
     with pytest.raises(RegistrationError, match="either function, or jvp and vjp"):
@@ -86,9 +152,11 @@ def test_a_formula_is_a_composition_or_a_pair_of_rules(fields) -> None:
 def test_a_formula_is_the_same_function(name) -> None:
     """At ordinary points, value and derivative of each formula are those of the record. Constants in them are numbers of float64."""
     op = REGISTRY[name]
-    xs = tuple(
-        np.array([0.3, 0.9, 1.7, 2.6], np.longdouble) * (1 + k) for k in range(len(op.signature.operands))
-    )
+    count = len(op.signature.operands)
+    xs = tuple(np.array([0.3, 0.9, 1.7, 2.6], np.longdouble) * (1 + k) for k in range(count))
+    if not op.domain.contains(xs):
+        xs = tuple(op.domain.interval(k).draw(np.random.default_rng(k), (4,)) for k in range(count))
+        xs = tuple(x.astype(np.longdouble) for x in xs)
     ones = tuple(np.ones_like(x) for x in xs)
     for formula in op.usual:
         f = partial(formula.of(op), **op.signature.defaults)

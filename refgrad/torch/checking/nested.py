@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from refgrad.formula import by_each
 from refgrad.rounding import Ball
 from refgrad.testing.compare import compare
 from refgrad.testing.draws import WHOLE
+from refgrad.testing.formulas import Reach, apart, largest, widened
 from refgrad.testing.gathering import Gathering
 from refgrad.testing.nested import Nested
 from refgrad.testing.part import Question
@@ -135,6 +137,9 @@ class _Check:
         wide = cache(
             lambda: self.order.due(nested, True)
         )  # where the bound of this order alone is too narrow
+        named = cache(
+            lambda: by_each(lambda: self.order.due([n.anew() for n in nested], True))
+        )  # by the formulas that records of the reference's ops name
         for k, (answer, ball) in enumerate(zip(found, self.order.due(nested, False), strict=True)):
             if answer is None:
                 continue
@@ -143,6 +148,13 @@ class _Check:
             if compared.wrong or compared.note or compared.skipped:
                 ball = wide()[k]
                 compared = self._reconsidered(answer, ball, what, k, draw, many)
+            if compared.wrong and answer.got is not None:
+                reaches = [Reach(apart(balls[k], ball), blind) for balls, blind in named()]
+                if reaches:
+                    ball = widened(ball, as_array(answer.got), reaches, zeros=True)
+                    compared = self._reconsidered(
+                        answer, ball, what, k, draw, many, largest([r.bound for r in reaches])
+                    )
             if answer.got is not None and not compared.note:
                 compared = planted(as_array(answer.got), ball, self.subject.fmt, compared)
             self.gathering.add(what, compared, question, seeds, index, partial(_array, answer), ball)
@@ -195,7 +207,9 @@ class _Check:
         index = self.subject.active[answer.index] if of_input else self.subject.used[answer.index]
         return answer.what.format(index), index
 
-    def _compared(self, answer: Answer, ball: Ball, what: str, hidden: Hidden = _REFERENCE) -> Comparison:
+    def _compared(
+        self, answer: Answer, ball: Ball, what: str, hidden: Hidden = _REFERENCE, reach: Array | None = None
+    ) -> Comparison:
         got, like = answer.got, answer.like
         if got is None:
             found = compare(np.zeros(ball.shape), ball, self.subject.fmt, what)
@@ -205,18 +219,28 @@ class _Check:
             return Comparison(note=f"{what} has dtype {got.dtype}, expected {like.dtype}")
         if got.device.type != like.device.type:
             return Comparison(note=f"{what} is on device {got.device}, expected {like.device}")
-        return compare(as_array(got), ball, self.subject.fmt, what, hidden=hidden)
+        return compare(as_array(got), ball, self.subject.fmt, what, hidden=hidden, reach=reach)
 
     def _reconsidered(
-        self, answer: Answer, ball: Ball, what: str, k: int, draw: Draw, many: tuple[Seeds, ...]
+        self,
+        answer: Answer,
+        ball: Ball,
+        what: str,
+        k: int,
+        draw: Draw,
+        many: tuple[Seeds, ...],
+        reach: Array | None = None,
     ) -> Comparison:
-        """The comparison with the widest bound; perhaps torch's formula has larger intermediate results than the reference."""
-        found = self._compared(answer, ball, what)
+        """The comparison with the widest bound; perhaps torch's formula has larger intermediate results than the reference.
+
+        reach   bounds of formulas that records name
+        """
+        found = self._compared(answer, ball, what, reach=reach)
         if not found.wrong or found.kept is None:
             return found
         loss, (typical, _) = self._loss(draw, many), found.kept.share()
         usual = loss if typical >= 1 else math.inf
-        return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)))
+        return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)), reach)
 
     def _largest(self, k: int, answer: Answer, many: tuple[Seeds, ...]) -> float:
         """The largest element that the k-th array has in any draw, by seeds as large as these.

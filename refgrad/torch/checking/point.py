@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from refgrad.formats import Format
+from refgrad.formula import by_each
 from refgrad.rounding import Ball, exact, parts
 from refgrad.testing.compare import compare
 from refgrad.testing.draws import WHOLE, ZERO, drawn
+from refgrad.testing.formulas import Reach, apart, largest, widened
 from refgrad.testing.planting import planted
 from refgrad.testing.scales import Scales
 from refgrad.testing.ties import Tied, has_choices, judge_ties
@@ -181,10 +183,15 @@ class Point:
         if found.wrong and self._loss(mode) > loss:
             hidden = self.scales.of((mode, index), seeds, expected, self._loss(mode))
             found = compare(came, expected, self.fmt, what, hidden=hidden)
+        if found.wrong:
+            named = [Reach(apart(x, expected), b) for x, b in by_each(lambda: self._anew(mode, index, seeds))]
+            expected, reach = widened(expected, came, named, zeros=True), largest([r.bound for r in named])
+            found = compare(came, expected, self.fmt, what, hidden=hidden, reach=reach)
         if found.wrong and all(
             2 * abs(e.got - e.expected) < abs(e.expected) or e.got == 0 for e in found.wrong
         ):
-            reach = self._reach(mode, index, seeds, expected, hidden.loss)
+            near = self._reach(mode, index, seeds, expected, hidden.loss)
+            reach = near if reach is None else np.fmax(reach, near)
             found = compare(came, expected, self.fmt, what, hidden=hidden, reach=reach)
         return found
 
@@ -209,6 +216,15 @@ class Point:
         if mode == REVERSE:
             return self._shaken.pulled(moved)[self.active.index(index)]
         return self._shaken.pushed([moved[k] for k in self.active])[index]
+
+    def _anew(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
+        """The expected array, from the arguments on."""
+        reference = Reference(self.reference.function, self.reference.balls, self.active, self.fmt)
+        if mode == VALUE:
+            return reference.expected[index]
+        if mode == REVERSE:
+            return reference.pulled(seeds)[self.active.index(index)]
+        return reference.pushed([seeds[k] for k in self.active])[index]
 
     def _loss(self, mode: str) -> float:
         """The relative error to which the roundings of the operations that torch runs add up."""

@@ -1,0 +1,68 @@
+"""A program computed by other formulas of its ops: each meets its first one, its second one, and so on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.bounds import FORMATS
+from refgrad.formula import by_each
+from refgrad.op import REGISTRY
+from refgrad.rounding import exact, parts
+
+FMT = FORMATS["float32"]
+
+
+def ball(x):
+    return exact(np.array(x), FMT)
+
+
+def test_rules_are_those_of_the_formula() -> None:
+    x = 6.0
+    for derive in (rg.grad(np.tanh), lambda x: rg.jvp(np.tanh, (x,), (ball(1.0),))[1]):
+        ((found, blind),) = by_each(lambda derive=derive: derive(ball(x)))
+        value, radius = parts(found)
+        own = parts(derive(ball(x)))[1]
+        y = np.tanh(x)
+        assert value == 1 - y * y  # in float64
+        assert radius > 100 * own
+        assert blind
+
+
+def test_a_composition_takes_the_place_of_value_and_rules() -> None:
+    ((found, blind),) = by_each(lambda: parts(rg.value_and_grad(rg.nn.softsign)(ball(3000.0))[1]))
+    own = parts(rg.grad(rg.nn.softsign)(ball(3000.0)))
+    assert found[1] > 100 * own[1]
+    assert not blind
+
+
+def test_second_derivatives_are_those_of_the_formula_too() -> None:
+    def second():
+        return parts(rg.grad(rg.grad(np.tanh))(ball(6.0)))[1]
+
+    ((radius, _),) = by_each(second)
+    assert radius > 100 * second()
+
+
+def test_one_formula_that_is_not_blind_makes_a_program_that_is_not() -> None:
+    ((_, blind),) = by_each(lambda: rg.nn.softsign(np.tanh(ball(1.0))))
+    assert not blind
+
+
+def test_nothing_comes_where_no_op_has_another_formula() -> None:
+    assert by_each(lambda: np.sin(ball(1.0)) * 2) == []
+    assert by_each(lambda: np.tanh(1.0)) == []  # nothing is traced
+
+
+def test_afterwards_records_hold_again() -> None:
+    before = parts(rg.grad(np.tanh)(ball(6.0)))[1]
+    by_each(lambda: rg.grad(np.tanh)(ball(6.0)))
+    with pytest.raises(ZeroDivisionError):
+        by_each(lambda: 1 // 0)
+    assert parts(rg.grad(np.tanh)(ball(6.0)))[1] == before
+
+
+def test_there_are_ops_of_both_kinds() -> None:
+    kinds = {f.blind for op in REGISTRY.values() for f in op.usual}
+    assert kinds == {True, False}
