@@ -44,7 +44,8 @@ KEPT: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array], list[Ar
     "reshape: nothing": (lambda a, b: a.reshape(3, 1), lambda y: []),
     "multiply: both operands": (lambda a, b: a * b, lambda y: [B, A]),
     "exp: its value": (lambda a, b: np.exp(a), lambda y: [y]),
-    "tanh: its value": (lambda a, b: np.tanh(a), lambda y: [y]),
+    "sqrt: its value": (lambda a, b: np.sqrt(a), lambda y: [y]),
+    "tanh: its operand": (lambda a, b: np.tanh(a), lambda y: [A]),
     "multiply by a constant: the constant": (lambda a, b: a * B, lambda y: [B]),
     "multiply by a broadcast operand": (lambda a, b: a * b[:, None], lambda y: [B[:, None], A]),
 }

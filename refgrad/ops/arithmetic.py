@@ -9,7 +9,8 @@ import numpy as np
 
 from refgrad import bounds, sizes, splitting, spread
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
-from refgrad.op import register
+from refgrad.op import Op, register
+from refgrad.quiet import unwarned
 
 add = register(
     "add", np.add,
@@ -41,7 +42,7 @@ multiply = register(
 # y = x1/x2: dy = (dx1 - y dx2)/x2.
 divide = register(
     "divide", np.true_divide,
-    jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x2, y: -(x2_dot / x2) * y},
+    jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x2, y: -(x2_dot * y) / x2},
     vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x2, y: -y_bar * (y / x2)},
     rounding=bounds.quotient,
     torch=lambda torch, x1, x2: torch.div(x1, x2),
@@ -150,6 +151,23 @@ square = register(
     numpy=(np.square,),
 )  # fmt: skip
 
+
+def _one_minus_square_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """The difference, the sum and their product round by u each, whatever they come to; the slope is -2x."""
+    e, carried = es[0], 0.0
+    if e is not None:
+        carried = 2 * sizes.size(xs[0], y) * e + e * e
+    return carried + 3 * fmt.u * (sizes.size(y, y) + carried) + fmt.eta
+
+
+# 1 - x^2 without the rounded square, which near 1 and -1 is all that the difference leaves.
+one_minus_square = register(
+    "one_minus_square", unwarned(lambda x: (1 - x) * (1 + x)),
+    jvp=lambda x_dot, x: x_dot * (-2 * x),
+    vjp=lambda y_bar, x: (y_bar * -2) * x,
+    rounding=_one_minus_square_rounding,
+)  # fmt: skip
+
 sqrt = register(
     "sqrt", np.sqrt,
     jvp=lambda x_dot, y: x_dot / (2 * y),
@@ -161,10 +179,36 @@ sqrt = register(
     special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
 )  # fmt: skip
 
+
+@unwarned
+def _cbrt_slope(x: Any) -> Any:
+    """y/(3x) with y = cbrt(x), in which the error of y counts once; infinite at 0."""
+    return np.where(x == 0, np.inf, np.cbrt(x) / np.where(x == 0, 1.0, x)) / 3
+
+
+def _cbrt_slope_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """1/(3 cbrt(x)^2) or y/(3x): the error of the root counts at most twice, three operations round; a power of x, of exponent -2/3."""
+    carried: Any = 0.0
+    if es[0] is not None:
+        room = np.abs(xs[0]) - es[0]
+        nearest = forward(np.where(room > 0, room, 1.0))
+        carried = bounds.endless(np.where(room > 0, nearest - np.abs(y), np.inf), es[0])
+    return carried + (4 * fmt.ulp("cbrt") + 3) * fmt.u * (np.abs(y) + carried) + 2 * fmt.eta
+
+
+# The derivative of cbrt: squared, the root would count twice, and derivatives of a quotient are differences.
+cbrt_slope: Op = register(
+    "cbrt_slope", _cbrt_slope,
+    jvp=lambda x_dot, x, y: -(x_dot * y / 1.5 / x),
+    vjp=lambda y_bar, x, y: -(y_bar * y / 1.5 / x),
+    rounding=_cbrt_slope_rounding,
+    domain=NONZERO,
+)  # fmt: skip
+
 cbrt = register(
     "cbrt", np.cbrt,
-    jvp=lambda x_dot, y: x_dot / y / (3 * y),
-    vjp=lambda y_bar, y: y_bar / (3 * (y * y)),
+    jvp=lambda x_dot, x: x_dot * cbrt_slope(x),
+    vjp=lambda y_bar, x: y_bar * cbrt_slope(x),
     rounding=bounds.monotone("cbrt"),
     numpy=(np.cbrt,),
     domain=NONZERO,

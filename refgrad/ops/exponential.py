@@ -45,15 +45,22 @@ exp2 = register(
     numpy=(np.exp2,),
 )  # fmt: skip
 
-# In y = e^x - 1 the derivative y + 1 is as good as a stored y: absolute error u for very negative x, where it vanishes.
 expm1 = register(
     "expm1", np.expm1,
-    jvp=lambda x_dot, y: x_dot * (y + 1),
-    vjp=lambda y_bar, y: y_bar * (y + 1),
+    jvp=lambda x_dot, x: x_dot * np.exp(x),
+    vjp=lambda y_bar, x: y_bar * np.exp(x),
     rounding=bounds.monotone("expm1"),
     torch=lambda torch, x: torch.expm1(x),
     numpy=(np.expm1,),
-    special=(Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"),),
+    special=(Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"), Special((-800.0,), -1.0, ((0.0, 0.0),), "underflow")),
+    usual=(
+        Formula(
+            "y + 1 with y = expm1(x): for negative x it is off by the rounding of y, which is near -1",
+            jvp=lambda x_dot, y: x_dot * (y + 1),
+            vjp=lambda y_bar, y: y_bar * (y + 1),
+            blind=True,
+        ),
+    ),
 )  # fmt: skip
 
 log = register(
@@ -80,8 +87,8 @@ log2 = register(
 
 log10 = register(
     "log10", np.log10,
-    jvp=lambda x_dot, x: x_dot / x / _log(10, x),  # x log 10 would overflow for the largest x
-    vjp=lambda y_bar, x: y_bar / x / _log(10, x),
+    jvp=lambda x_dot, x: x_dot / _log(10, x) / x,  # x log 10 would overflow for the largest x, and 1/x for the smallest
+    vjp=lambda y_bar, x: y_bar / _log(10, x) / x,
     rounding=bounds.monotone("log10"),
     torch=lambda torch, x: torch.log10(x),
     numpy=(np.log10,),

@@ -11,7 +11,9 @@ from refgrad import bounds
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.ops.arithmetic import one_minus_square
 from refgrad.ops.undefined import at_cusp
+from refgrad.quiet import unwarned
 
 Array = Any
 
@@ -43,22 +45,48 @@ def _tan_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: An
     return np.where(pole | (es[0] >= 1.5), np.inf, radius)
 
 
+@unwarned
+def _tan_slope(x: Array) -> Array:
+    """1 + tan(x)^2. NumPy's tan of float32 is off by 2 ULP, which counts twice: narrow formats are computed in the next wider one."""
+    y = np.tan(x, dtype=_WIDER.get(x.dtype.char))
+    return (1 + y * y).astype(x.dtype)
+
+
+_WIDER = {"e": np.float32, "f": np.float64}
+
+
+def _tan_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The error of the tangent moves its square; the square and the sum round."""
+    tangent = np.tan(xs[0])
+    moved = _tan_rounding(fmt, np.tan, tangent, xs, es, params)
+    square = tangent * tangent
+    carried = (2 * np.abs(tangent) + moved) * moved
+    return carried + fmt.u * (square + y + 2 * carried) + fmt.eta
+
+
+tan_slope: Op = register(
+    "tan_slope", _tan_slope,
+    jvp=lambda x_dot, x, y: (x_dot * 2) * (np.tan(x) * y),
+    vjp=lambda y_bar, x, y: (y_bar * y) * (2 * np.tan(x)),
+    rounding=_tan_slope_rounding,
+    domain=between(-1.2, 1.2),
+)  # fmt: skip
+
 tan = register(
     "tan", np.tan,
-    jvp=lambda x_dot, y: x_dot * (1 + y * y),
-    vjp=lambda y_bar, y: y_bar * (1 + y * y),
+    jvp=lambda x_dot, x: x_dot * tan_slope(x),
+    vjp=lambda y_bar, x: y_bar * tan_slope(x),
     rounding=_tan_rounding,
     torch=lambda torch, x: torch.tan(x),
     numpy=(np.tan,),
     domain=between(-1.2, 1.2),
 )  # fmt: skip
 
-# 1 - x*x, not (1 - x)(1 + x): near the ends the derivative is as ill-conditioned as the cancellation (both u/(1 - x^2)).
 # Times the reciprocal of the root, as kernels may: three roundings in half formats, which store the root, its reciprocal and the product.
 arcsin = register(
     "arcsin", np.arcsin,
-    jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(1 - x * x)),
-    vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(1 - x * x)),
+    jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(one_minus_square(x))),
+    vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(one_minus_square(x))),
     rounding=bounds.monotone("arcsin"),
     torch=lambda torch, x: torch.arcsin(x),
     numpy=(np.arcsin,),
@@ -67,12 +95,20 @@ arcsin = register(
         Special((1.0,), math.pi / 2, ((np.inf, np.inf),), "vertical tangent"),
         Special((-1.0,), -math.pi / 2, ((np.inf, np.inf),), "vertical tangent"),
     ),
+    usual=(
+        Formula(
+            "1/sqrt(1 - x^2) with a rounded square: the difference cancels near 1 and -1",
+            jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(1 - x * x)),
+            vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(1 - x * x)),
+            blind=True,
+        ),
+    ),
 )  # fmt: skip
 
 arccos = register(
     "arccos", np.arccos,
-    jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(1 - x * x)),
-    vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(1 - x * x))),
+    jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(one_minus_square(x))),
+    vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(one_minus_square(x)))),
     rounding=bounds.monotone("arccos"),
     torch=lambda torch, x: torch.arccos(x),
     numpy=(np.arccos,),
@@ -80,6 +116,14 @@ arccos = register(
     special=(
         Special((1.0,), 0.0, ((-np.inf, -np.inf),), "vertical tangent"),
         Special((-1.0,), math.pi, ((-np.inf, -np.inf),), "vertical tangent"),
+    ),
+    usual=(
+        Formula(
+            "-1/sqrt(1 - x^2) with a rounded square: the difference cancels near 1 and -1",
+            jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(1 - x * x)),
+            vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(1 - x * x))),
+            blind=True,
+        ),
     ),
 )  # fmt: skip
 
@@ -159,11 +203,53 @@ def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     return carried + 2 * fmt.ulp("hypot") * fmt.u * (y + carried) + 2 * fmt.eta
 
 
-# Kernels multiply before they divide: a product that underflows is then magnified by 1/y, which the order of the rules covers.
+def _share(t: Array, x1: Array, x2: Array) -> Array:
+    h = np.hypot(x1, x2)
+    return t * x1 / np.where(h == 0, 1.0, h)
+
+
+def _share_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The product, the length and their quotient, of which nothing is known where the length may be 0."""
+    t, x1, x2 = xs
+    p, h = t * x1, np.hypot(x1, x2)
+    e_p = bounds.product(fmt, None, p, (t, x1), es[:2], params)
+    e_h = _hypot_rounding(fmt, None, h, (x1, x2), es[1:], params)
+    return bounds.quotient(fmt, None, y, (p, h), (e_p, e_h), params)
+
+
+def _turned(t: Array, x1: Array, x2: Array) -> Array:
+    """t times the derivative of x1/hypot(x1, x2) in x1, which is x2^2/hypot^3; NaN at the origin, which has none."""
+    u = hypot_share(1.0, x2, x1)
+    return t / np.hypot(x1, x2) * u * u
+
+
+def _crossed(t: Array, x1: Array, x2: Array) -> Array:
+    """t times its derivative in x2, which is -x1 x2/hypot^3."""
+    return -t / np.hypot(x1, x2) * hypot_share(1.0, x1, x2) * hypot_share(1.0, x2, x1)
+
+
+# t x1/hypot(x1, x2), the derivative of hypot times a tangent or cotangent: 1/h - x1^2/h^3, the derivative of the quotient, would cancel.
+# Kernels multiply before they divide: a product that underflows is then magnified by 1/h, which the order of the steps covers.
+hypot_share: Op = register(
+    "hypot_share", unwarned(_share),
+    jvp={
+        "t": lambda t_dot, x1, x2: hypot_share(t_dot, x1, x2),
+        "x1": lambda x1_dot, t, x1, x2: _turned(x1_dot * t, x1, x2),
+        "x2": lambda x2_dot, t, x1, x2: _crossed(x2_dot * t, x1, x2),
+    },
+    vjp={
+        "t": lambda y_bar, x1, x2: hypot_share(y_bar, x1, x2),
+        "x1": lambda y_bar, t, x1, x2: _turned(y_bar * t, x1, x2),
+        "x2": lambda y_bar, t, x1, x2: _crossed(y_bar * t, x1, x2),
+    },
+    rounding=_share_rounding,
+    broadcasts=True,
+)  # fmt: skip
+
 hypot = register(
     "hypot", np.hypot,
-    jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot, x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot, x2, y)},
-    vjp={"x1": lambda y_bar, x1, y: _per(y_bar, x1, y), "x2": lambda y_bar, x2, y: _per(y_bar, x2, y)},
+    jvp={"x1": lambda x1_dot, x1, x2: hypot_share(x1_dot, x1, x2), "x2": lambda x2_dot, x1, x2: hypot_share(x2_dot, x2, x1)},
+    vjp={"x1": lambda y_bar, x1, x2: hypot_share(y_bar, x1, x2), "x2": lambda y_bar, x1, x2: hypot_share(y_bar, x2, x1)},
     rounding=_hypot_rounding,
     torch=lambda torch, x1, x2: torch.hypot(x1, x2),
     numpy=(np.hypot,),
@@ -171,6 +257,14 @@ hypot = register(
     special=(
         Special((0.0, 0.0), 0.0, ((-1.0, 1.0), (-1.0, 1.0)), "tip of a cone: the unit disc"),
         Special((1e200, 1e200), math.sqrt(2) * 1e200, ((math.sqrt(0.5),) * 2, (math.sqrt(0.5),) * 2), "the square overflows"),
+    ),
+    usual=(
+        Formula(
+            "x1/y: the second derivative 1/y - x1^2/y^3 is a difference that cancels",
+            jvp={"x1": lambda x1_dot, x1, y: _per(x1_dot, x1, y), "x2": lambda x2_dot, x2, y: _per(x2_dot, x2, y)},
+            vjp={"x1": lambda y_bar, x1, y: _per(y_bar, x1, y), "x2": lambda y_bar, x2, y: _per(y_bar, x2, y)},
+            blind=True,
+        ),
     ),
     broadcasts=True,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """torch's CPU kernels stay inside the derived bounds: values, reverse and forward derivatives of elementwise ops.
 
 Each op meets about 4000 operands: moderate ones, tiny and huge ones, ties. Nothing here is a tolerance: the bound is the radius of
-the reference, times the reference's own rounding (reference_slack).
+the reference, or that of a formula that the op's record names, times the reference's own rounding (reference_slack).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from refgrad.rounding import Ball, exact, parts
 
 torch = pytest.importorskip("torch")
 
+from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import STANDING, shows  # noqa: E402
 
 FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
@@ -165,7 +166,7 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype, request):
     if (op.name, dtype) in VALUES:
         return
     y_bar = rng.standard_normal(COUNT).astype(dtype)
-    expected = rg.vjp(f, *primals)[1](exact(y_bar, fmt))
+    expected = with_formulas(lambda: rg.vjp(f, *primals)[1](exact(y_bar, fmt)))
     got = torch.autograd.grad(y, [twins[k] for k in real], torch.tensor(y_bar), allow_unused=True)
     for x_bar, ball in zip(got, expected, strict=True):
         if x_bar is not None:
@@ -185,7 +186,9 @@ def test_kernels_stay_inside_the_bounds(op, params, dtype, request):
             def alone(b, p=place):
                 return f(*[b if j == p else x for j, x in enumerate(primals)])
 
-            _, y_dot = rg.jvp(alone, (primals[place],), (exact(x_dot, fmt),))
+            (y_dot,) = with_formulas(
+                lambda a=alone, x=primals[place], x_dot=x_dot: [rg.jvp(a, (x,), (exact(x_dot, fmt),))[1]]
+            )
             assert_inside(op, tangent, y_dot, fmt, xs)
 
 
@@ -218,7 +221,7 @@ def test_tangents_of_all_operands_at_once(op, dtype):
         return op(*full, **params)
 
     primals, tangents = (tuple(exact(x, fmt) for x in arrays) for arrays in ([xs[k] for k in real], x_dots))
-    _, y_dot = rg.jvp(f, primals, tangents)
+    (y_dot,) = with_formulas(lambda: [rg.jvp(f, primals, tangents)[1]])
     if op.name in SELECTIONS:
         # torch interpolates, x2_dot + share (x1_dot - x2_dot), so that the tangent not selected leaves its rounding behind: a
         # finding (conformance/deviations.toml). Here: it is no more than the two roundings of that formula.

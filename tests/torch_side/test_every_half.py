@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from refgrad.bounds import FORMATS  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
 from refgrad.rounding import exact  # noqa: E402
 from refgrad.testing.compare import compare  # noqa: E402
+from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import ENTRIES  # noqa: E402
 
 Tensor = torch.Tensor
@@ -66,9 +68,15 @@ def test_torch_lies_within_the_bound_at_every_number(name: str, dtype: str) -> N
                 y_dot = forward_ad.unpack_dual(op.torch(torch, forward_ad.make_dual(x, w))).tangent
         with np.errstate(all="ignore"):
             ball, weights = (exact(t.double().numpy(), fmt) for t in (x, w))
-            value, pullback = rg.vjp(op, ball)
-            pairs = (y, value), (x_bar, pullback(weights)[0]), (y_dot, rg.jvp(op, (ball,), (weights,))[1])
-            for what, (got, expected) in zip(("value", "reverse", "forward"), pairs, strict=True):
+
+            def run(ball: Any = ball, weights: Any = weights) -> list[Any]:
+                value, pullback = rg.vjp(op, ball)
+                return [value, pullback(weights)[0], rg.jvp(op, (ball,), (weights,))[1]]
+
+            due = with_formulas(run)
+            for what, got, expected in zip(
+                ("value", "reverse", "forward"), (y, x_bar, y_dot), due, strict=True
+            ):
                 if got is None:  # a tangent of zeros
                     continue
                 found = compare(got.detach().double().numpy(), expected, fmt, what, nan=what == "value")

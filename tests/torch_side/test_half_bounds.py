@@ -16,6 +16,7 @@ from refgrad.bounds import FORMATS  # noqa: E402
 from refgrad.op import REGISTRY  # noqa: E402
 from refgrad.rounding import exact  # noqa: E402
 from refgrad.testing.compare import compare  # noqa: E402
+from tests.named_formulas import with_formulas  # noqa: E402
 
 HALVES = ("bfloat16", "float16")
 ABSENT = {"det", "inv", "solve", "logabsdet"}  # torch has no factorisation of half-precision matrices
@@ -117,12 +118,13 @@ def check(name, xs, params, rng, dtype):
     balls = [exact(xs[k], fmt) for k in places]
     with np.errstate(all="ignore"):
         y_bar = rounded(rng.standard_normal(np.shape(f(*[xs[k].astype(float) for k in places]))), dtype)
-        value, pullback = transforms.vjp(f, *balls)
-        expected = [
-            value,
-            *pullback(exact(y_bar, fmt)),
-            transforms.jvp(f, balls, [exact(xs_dot[k], fmt) for k in places])[1],
-        ]
+
+        def run():
+            value, pullback = transforms.vjp(f, *balls)
+            tangent = transforms.jvp(f, balls, [exact(xs_dot[k], fmt) for k in places])[1]
+            return [value, *pullback(exact(y_bar, fmt)), tangent]
+
+        expected = with_formulas(run)
         got = seen_by_torch(lambda *a: op.torch(torch, *a, **params), xs, y_bar, xs_dot, dtype)
         what = [f"{name} value", *[f"{name} reverse {k}" for k in places], f"{name} forward"]
         return [compare(g, e, fmt, w) for g, e, w in zip(got, expected, what, strict=True) if g is not None]
