@@ -43,10 +43,13 @@ class Run(SphinxDirective):
 
 
 class Ops(SphinxDirective):
-    """``{ops}``: every op of the registry, by the file that its record stands in."""
+    """``{ops}``: every op of the registry, by the file that its record stands in, with the measured error of its derivative."""
 
     def run(self) -> list[nodes.Node]:
+        from benchmarks.slopes.table import worst_points
         from refgrad.op import REGISTRY
+
+        errors = worst_points(count=200)
 
         files: dict[str, list[Any]] = {}
         for name in sorted(REGISTRY):
@@ -56,15 +59,16 @@ class Ops(SphinxDirective):
             title = (sys.modules[module].__doc__ or "").splitlines()[0]
             lines += [f"## {module.rpartition('.')[2]}", "", title, ""]
             lines += [
-                "| op | NumPy | operands | parameters | derivative | torch |",
-                "|---|---|---|---|---|---|",
+                "| op | NumPy | operands | parameters | derivative | torch | largest error |",
+                "|---|---|---|---|---|---|---|",
             ]
             for op in files[module]:
                 sig = op.signature
                 lines.append(
                     f"| `{op.name}` | {', '.join(f'`{f.__name__}`' for f in op.numpy)} | "
                     f"`{'*' if sig.variadic else ''}{', '.join(sig.operands)}` | {', '.join(f'`{p}`' for p in sig.defaults)} | "
-                    f"{'both modes' if sig.differentiable else '0 where it exists'} | {'yes' if op.torch else ''} |"
+                    f"{'both modes' if sig.differentiable else '0 where it exists'} | {'yes' if op.torch else ''} | "
+                    f"{errors.get(op.name, '')} |"
                 )
             lines.append("")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
