@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds, sizes, spread
+from refgrad.blocks import slices
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -36,6 +37,13 @@ cosh = register(
 )  # fmt: skip
 
 
+def _over_wide_cosh_square(t: Array, x: Array) -> Array:
+    """t/cosh(x)^2 in the next wider format, in which the square of what is wanted is in range."""
+    c = np.cosh(x, dtype=np.float32 if x.itemsize == 2 else np.float64)
+    c *= c
+    return t / c
+
+
 @unwarned  # far out the hyperbolic cosine overflows
 def _over_cosh_square(t: Array, x: Array) -> Array:
     """t/cosh(x)^2 by two divisions: the square overflows where its reciprocal is a subnormal number yet.
@@ -43,10 +51,13 @@ def _over_cosh_square(t: Array, x: Array) -> Array:
     NumPy's cosh is off by up to 2.4 ULP in float32, and its error counts twice: narrow formats are computed in the next wider one.
     """
     if x.itemsize < 8:
-        c = np.cosh(x, dtype=np.float32 if x.itemsize == 2 else np.float64)
-        c *= c
-        whole = type(c) is np.ndarray and c.shape == t.shape
-        return (np.divide(t, c, out=c) if whole else t / c).astype(np.result_type(t, x))
+        blocks = slices(x.shape) if np.shape(t) == x.shape else None
+        if blocks is None:
+            return _over_wide_cosh_square(t, x).astype(np.result_type(t, x))
+        y = np.empty(x.shape, np.result_type(t, x))
+        for here in blocks:  # a wide array as large as x would cost more to get than to compute
+            y[here] = _over_wide_cosh_square(t[here], x[here])
+        return y
     c = np.cosh(x)
     y = t / c
     y /= c

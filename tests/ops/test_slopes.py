@@ -131,3 +131,15 @@ def test_digits_are_added_until_two_values_agree() -> None:
     assert exact.value(mpmath.sqrt, (-1.0,)) is None
     assert exact.value(lambda x: x - x, (1.0,)) == 0
     assert abs(exact.value(exact.second("exp", 0, 0), (1.0,)) - mpmath.e) < 1e-15
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_slope_of_tanh_of_a_large_array_is_that_of_its_parts(dtype: str) -> None:
+    """Narrow formats are computed some rows at a time."""
+    x = np.random.default_rng(0).uniform(-9, 9, (300, 128)).astype(dtype)
+    t = np.random.default_rng(1).standard_normal(x.shape).astype(dtype)
+    op = REGISTRY["over_cosh_square"]
+    whole = op(t, x)
+    assert whole.dtype == dtype
+    assert np.array_equal(whole, [op(a, b) for a, b in zip(t, x, strict=True)])
+    assert np.array_equal(op(t[:1], x), [op(t[0], b) for b in x])
