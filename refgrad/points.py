@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.domain import Special
+from refgrad.formula import taken
 from refgrad.op import Op, Params, Rule, Traced
 from refgrad.ops.undefined import rough, void
 from refgrad.quiet import quiet
@@ -238,6 +239,11 @@ def met(op: Op, operands: tuple[Any, ...], params: Params, y: Any) -> Met | None
     return Met(missing, found, operands, params, ball.shape) if found or missing is not None else None
 
 
+def ordinary(op: Op, operands: tuple[Any, ...], y: Any) -> bool:
+    """Whether the rules of an op without parameters hold as they stand: nothing is exceptional, and no other formula is taken."""
+    return met(op, operands, {}, y) is None and taken(op) is None
+
+
 def _nothing(low: Array, high: Array) -> Array:
     return (low > high) | (~np.isfinite(low) | ~np.isfinite(high)) & (low != high)
 
@@ -277,4 +283,4 @@ def _rough(given: Any, x: Any, at: Array) -> Any:
     return given + rough(x, at=at) if fits else given
 
 
-__all__ = ["Met", "Patch", "innermost", "met", "patches"]
+__all__ = ["Met", "Patch", "innermost", "met", "ordinary", "patches"]

@@ -28,7 +28,7 @@ from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, Traced, apply, real, shape_of
 from refgrad.operands import REAL, admitted
 from refgrad.ops import arithmetic
-from refgrad.points import met
+from refgrad.points import met, ordinary
 from refgrad.tape_rows import ball_rows, elementwise_part, entry_rows, joined
 from refgrad.trace import TracedArray
 
@@ -271,11 +271,6 @@ _PLAIN = frozenset({np.ndarray, float, int, np.float64})
 _ARRAY = np.ndarray
 
 
-def _ordinary(op: Op, values: tuple[Any, ...], y: Any) -> bool:
-    """Whether the rules of an op hold as they stand: not at special points met by Balls, nor where another formula is taken."""
-    return met(op, values, {}, y) is None and taken(op) is None
-
-
 def _short(
     needs: Needs | None, constant_at: int = -1
 ) -> tuple[int, Callable[..., tuple[Any, ...]], bool] | None:
@@ -304,7 +299,7 @@ def _fast_unary(op: Op) -> Callable[..., Any] | None:
         y = forward(value)
         if (
             y.dtype is value.dtype
-            and (type(y) in _PLAIN or _ordinary(op, (value,), y))
+            and (type(y) in _PLAIN or ordinary(op, (value,), y))
             and tape.thread == get_ident()
         ):
             tape.append((x.index, rule, keep(value, None, y)))
@@ -332,7 +327,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
                 if (
                     value1.shape == y.shape == value2.shape
                     and value1.dtype is y.dtype is value2.dtype
-                    and (type(y) in _PLAIN or _ordinary(op, (value1, value2), y))
+                    and (type(y) in _PLAIN or ordinary(op, (value1, value2), y))
                     and tape.thread == get_ident()
                 ):
                     tape.append(
@@ -345,7 +340,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
                 if (
                     value1.shape == y.shape
                     and value1.dtype is y.dtype
-                    and (type(y) in _PLAIN or _ordinary(op, (value1, x2), y))
+                    and (type(y) in _PLAIN or ordinary(op, (value1, x2), y))
                     and tape.thread == get_ident()
                 ):
                     if asks2 and type(x2) is _ARRAY:
@@ -359,7 +354,7 @@ def _fast_binary(op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any] | 
             if (
                 value2.shape == y.shape
                 and value2.dtype is y.dtype
-                and (type(y) in _PLAIN or _ordinary(op, (x1, value2), y))
+                and (type(y) in _PLAIN or ordinary(op, (x1, value2), y))
                 and tape.thread == get_ident()
             ):
                 if asks1 and type(x1) is _ARRAY:
