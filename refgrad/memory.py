@@ -95,9 +95,10 @@ def store(x: Array, result: Array, what: str) -> None:
         raise ArgumentError(
             f"{what}: a result of shape {np.shape(result)} does not fit into an array of shape {x.shape}; NumPy asks for equal shapes"
         )
-    if type(result) is type(x) and result.level == x.level and x.shape and result.dtype == x.dtype:
+    fits = type(result) is type(x) and result.level == x.level and x.shape and result.dtype == x.dtype
+    if fits and _layout(result) == _layout(x):
         _write(x, result, what)
-    else:
+    else:  # into a copy of x: an array keeps its layout, by which NumPy decides what is a view of it
         assign(x, (), result, what)
 
 
@@ -135,7 +136,7 @@ def _write(x: Array, new: Array, what: str) -> None:
             f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal). Write to a copy: x = x.copy()."
         )
     memory, others = own.memory, own.memory.others(x)
-    if not others:  # nobody else sees it any more
+    if not others and (not own.path or None in own.path):  # nobody else sees it any more
         x.become(new)
         del x.shared
         return
@@ -151,6 +152,12 @@ def _write(x: Array, new: Array, what: str) -> None:
     memory.content = new.twin()
     for y in (x, *others):
         y.become(_followed(new, y.shared.path))
+
+
+def _layout(x: Array) -> tuple[int, ...] | None:
+    """The strides of the array below all levels, where there is one."""
+    below = x._sample()
+    return None if below is None else below.strides
 
 
 def _shared(x: Array) -> Shared | None:

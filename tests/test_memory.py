@@ -336,6 +336,28 @@ def test_ravel_copies_where_numpy_does(name: str) -> None:
     agrees(f)
 
 
+def test_an_array_keeps_its_layout() -> None:
+    def f(x: Array) -> Array:
+        y = x[..., np.array([2, 0, 1])]  # laid out as a transposed array
+        y += x
+        flat = y.ravel()  # a copy, therefore
+        y *= 0.5
+        return np.sum(flat**2) + np.sum(y**2 * W)
+
+    agrees(f)
+
+
+def test_a_view_without_its_array_keeps_its_layout() -> None:
+    def f(x: Array) -> Array:
+        y = (x * 2.0)[:, ::-1]
+        y *= x
+        flat = y.ravel()
+        y *= 0.5
+        return np.sum(flat**2) + np.sum(y**2 * W)
+
+    agrees(f)
+
+
 def test_many_short_lived_views_are_forgotten() -> None:
     def f(x: Array) -> Array:
         y = x * 1.0
