@@ -14,15 +14,19 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError, OperandError, TracingError
+from refgrad.failed import UNNAMED, answered
+from refgrad.guard import Guard, guard_of, holds_traced
+from refgrad.guard import plain as plain  # noqa: PLC0414 - trace.py and others find it here
 from refgrad.op import BY_FUNCTION, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
-from refgrad.ops import normalization, reduction, scan
+from refgrad.ops import indexing, normalization, reduction, scan
 
 Function = Callable[..., Any]
 
 FUNCTIONS: dict[
     Function, Function
 ] = {}  # NumPy functions written as compositions of ops; filled by functions.py
+GUARDS: dict[Function, Guard] = {}  # what their arguments may be; see guard.py
 REDUCTIONS: dict[np.ufunc, Op] = {
     np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
     np.logaddexp: normalization.logsumexp,
@@ -34,7 +38,8 @@ VIEWING = frozenset({
     np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
     np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
     np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.einsum, np.astype, np.linalg.diagonal,
-    np.linalg.matrix_transpose, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
+    np.linalg.matrix_transpose, np.real_if_close,
+    np.lib.stride_tricks.sliding_window_view, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
 })  # fmt: skip
 
 
@@ -44,27 +49,12 @@ def implements(*functions: Function) -> Callable[[Function], Function]:
     def register(composition: Function) -> Function:
         for function in functions:
             FUNCTIONS[function] = composition
+            guard = guard_of(function, composition)
+            if guard is not None:
+                GUARDS[function] = guard
         return composition
 
     return register
-
-
-def on_values(function: Function) -> Function:
-    """A function without a derivative (np.shape, np.argmax): applied to the plain values."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*[plain(a) for a in args], **{k: plain(v) for k, v in kwargs.items()})
-
-    return call
-
-
-def plain(x: Any) -> Any:
-    """The NumPy array below all levels of tracing; sequences element by element."""
-    while isinstance(x, Traced):
-        x = x.value
-    if isinstance(x, (list, tuple)) and any(isinstance(e, (Traced, list, tuple)) for e in x):
-        return type(x)(plain(e) for e in x)
-    return x
 
 
 def operand(x: Any, name: str = "NumPy") -> Any:
@@ -74,13 +64,14 @@ def operand(x: Any, name: str = "NumPy") -> Any:
     """
     if type(x) in USUAL or isinstance(x, (Traced, np.ndarray, np.generic)):
         return x
-    if isinstance(x, (list, tuple)) and _holds_traced(x):
+    if isinstance(x, (list, tuple)) and holds_traced(x):
         return np.stack([operand(e, name) for e in x])
     return admitted(x, f"{name}: an operand")
 
 
-def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(_holds_traced(e) for e in x))
+def array(x: Any) -> Any:
+    """An operand of an op that takes arrays alone."""
+    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,6 +79,14 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     for x in inputs:
         if type(x) not in USUAL and not isinstance(x, Traced) and overrides(x):
             return NotImplemented
+    try:
+        return _ufunc(ufunc, method, inputs, dict(kwargs))
+    except UNNAMED as error:
+        return answered(getattr(ufunc, method), inputs, kwargs, error)
+
+
+def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    inputs, kwargs = _by_name(method, inputs, kwargs)
     out = kwargs.pop("out", None)
     if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
         return _into(out, ufunc, inputs, kwargs)
@@ -99,10 +98,18 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     if method == "__call__":
         return _elementwise(ufunc, inputs, kwargs)
     if method == "reduce" and ufunc in REDUCTIONS:
-        x, axis = inputs[0], kwargs.pop("axis", inputs[1] if len(inputs) > 1 else 0)
-        return call_function(REDUCTIONS[ufunc], (x,), {"axis": axis, **kwargs})
+        kwargs = {"axis": 0, **kwargs}
+        if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
+            kwargs["axis"] = None
+        return _function(REDUCTIONS[ufunc], inputs, kwargs)
     if method == "accumulate" and ufunc in SCANS:
-        return call_function(SCANS[ufunc], (inputs[0],), {"axis": kwargs.pop("axis", 0), **kwargs})
+        return _function(
+            SCANS[ufunc],
+            inputs,
+            {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))},
+        )
+    if method == "reduceat" and ufunc is np.add:
+        return _sums_from(*inputs, **kwargs)
     if method == "outer":
         a, b = inputs
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
@@ -118,11 +125,65 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 
 
 def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The traced arrays ``out``, after a ufunc has written to them."""
+    """The traced arrays ``out``, after a ufunc has written to them: everywhere, or where a mask holds."""
+    where = kwargs.pop("where", True)
+    if where is not True:
+        mask = np.broadcast_to(plain(where), out[0].shape)
+        inputs = tuple(
+            [np.broadcast_to(x, mask.shape)[mask] for x in inputs]
+        )  # what is masked out may be undefined
+        results = ufunc(*inputs, **kwargs)
+        for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
+            x[mask] = y
+        return out if len(out) > 1 else out[0]
     results = ufunc(*inputs, **kwargs)
     for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
         x.receive(y, f"np.{ufunc.__name__}(out=x)")
     return out if len(out) > 1 else out[0]
+
+
+_BY_POSITION = {
+    "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
+    "accumulate": ("axis", "dtype", "out"),
+    "reduceat": ("indices", "axis", "dtype", "out"),
+}
+
+
+def _by_name(
+    method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The operand of reduce, accumulate and reduceat alone, and their other arguments by name; those left at None or unset away."""
+    names = _BY_POSITION.get(method)
+    if names is None:
+        return inputs, kwargs
+    kwargs = {**dict(zip(names, inputs[1:], strict=False)), **kwargs}
+    unset = (np._NoValue, None)
+    return inputs[:1], {
+        k: v
+        for k, v in kwargs.items()
+        if not any(v is u for u in unset) or (k in ("axis", "initial") and v is None)
+    }
+
+
+def _one_axis(call: Function, x: Any, axis: Any) -> int:
+    """The axis of accumulate and reduceat, after NumPy has raised what it raises for an array of this shape."""
+    call(np.zeros(x.shape), axis=axis)
+    first = axis[0] if isinstance(axis, (tuple, list)) else axis
+    return 0 if first is None else int(first)
+
+
+def _sums_from(x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """np.add.reduceat: sums of the elements from each index to the next; of one element where the next is not larger."""
+    axis = _one_axis(lambda z, axis: np.add.reduceat(z, indices, axis), x, axis)
+    x, starts = np.moveaxis(x if dtype is None else x.astype(dtype), axis, 0), np.asarray(indices)
+    ends = np.append(starts[1:], len(x))
+    lengths = np.maximum(ends - starts, 1)
+    sums = np.repeat(np.arange(len(starts)), lengths)
+    elements = (
+        np.arange(len(sums)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(starts, lengths)
+    )
+    y = indexing.put_add(x[elements], shape=(len(starts), *x.shape[1:]), key=sums)
+    return np.moveaxis(y, 0, axis)
 
 
 def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -130,6 +191,15 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
     if kwargs:
         raise NoRuleError(
             f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
+        )
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise NoRuleError(
+            f"np.{ufunc.__name__}: argument dtype is {np.dtype(dtype)}; floating-point dtypes have rules. Convert the result: "
+            "y.astype(dtype)."
+        )
+    if isinstance(where, Traced) and where.dtype.kind != "b":
+        raise TracingError(
+            f"np.{ufunc.__name__}: argument where is a traced array of dtype {where.dtype}; write a comparison, such as x > 0."
         )
     if where is not True and not np.all(plain(where)):
         raise TracingError(
@@ -166,12 +236,22 @@ def _of_ndarray(x: Any, function: Any) -> Any:
 
 def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
+    try:
+        return _function(function, args, kwargs)
+    except UNNAMED as error:
+        return answered(function, args, kwargs, error)
+
+
+def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for x in args:
         if type(x) is not np.ndarray and not isinstance(x, Traced) and isinstance(x, np.ndarray):
             args = tuple([_of_ndarray(x, function) for x in args])
             break
     composition = FUNCTIONS.get(function)
     if composition is not None:
+        guard = GUARDS.get(function)
+        if guard is not None:
+            args, kwargs = guard.admitted(args, kwargs)
         y = composition(*args, **kwargs)
         return y if function in VIEWING else _separate(y, args)
     op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
@@ -187,12 +267,14 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
         and not any(v is np._NoValue for v in kwargs.values())
     ):
         refuse_traced(op, kwargs)
-        y = apply(
-            op, tuple([operand(x, op.name) for x in args]), {**sig.defaults, **kwargs}
-        )  # the usual call, without sorting arguments
+        operands = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
+        y = apply(op, operands, {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
         return _seen(op, args[0], y, kwargs)
     names = _parameters(function)
-    kwargs |= zip(names[count:], args[count:], strict=False)  # NumPy's own order of positional arguments
+    kwargs = {
+        **kwargs,
+        **dict(zip(names[count:], args[count:], strict=False)),
+    }  # NumPy's own order of positional arguments
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
     if kwargs.get("out") is not None:
@@ -200,7 +282,7 @@ def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, A
             f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
         )
     dtype = kwargs.pop("dtype", None)
-    args = tuple([operand(x, op.name) for x in args])
+    args = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
     if dtype is not None:
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
     y = op(*args, **kwargs)

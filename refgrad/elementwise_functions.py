@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import implements
+from refgrad.dispatch import implements, operand
 from refgrad.errors import DtypeError, NoRuleError, TracingError
-from refgrad.op import Traced
+from refgrad.guard import plain
+from refgrad.op import Traced, apply
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
 
 Array = Any
+_NONE: Any = np._NoValue
 
 # Imported for their ops: `import refgrad` registers all of them.
 FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric)
@@ -40,6 +44,7 @@ def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, *
 def round_half_even(a: Array, decimals: int = 0, out: None = None) -> Array:
     """np.round: to the nearest multiple of 10^-decimals, ties to even."""
     _no_out("round", out)
+    decimals = operator.index(decimals)
     if decimals == 0:
         return np.rint(a)
     return (
@@ -59,9 +64,13 @@ def nan_to_num(
             "np.nan_to_num(copy=False) would write a traced result in place: use the returned array."
         )
     limits = np.finfo(x.dtype)
-    x = np.where(np.isnan(x), nan, x)
-    x = np.where(x == np.inf, limits.max if posinf is None else posinf, x)
-    return np.where(x == -np.inf, limits.min if neginf is None else neginf, x)
+    for mask, new in (
+        (np.isnan(x), nan),
+        (x == np.inf, limits.max if posinf is None else posinf),
+        (x == -np.inf, limits.min if neginf is None else neginf),
+    ):
+        x = np.where(mask, operand(new).astype(x.dtype) if hasattr(new, "dtype") else new, x)
+    return x
 
 
 @implements(np.float_power)
@@ -78,13 +87,46 @@ def ldexp(x1: Array, x2: Array) -> Array:
         raise TracingError(
             "np.ldexp takes an integer exponent, which has no derivative. Write x1 * np.exp2(x2)."
         )
-    return x1 * np.ldexp(x1.dtype.type(1), x2)
+    third = np.floor_divide(x2, 3)  # a whole power of two may leave the range where the product does not
+    for part in (third, third, x2 - 2 * third):
+        x1 = x1 * np.ldexp(x1.dtype.type(1), part)
+    return x1
+
+
+@implements(np.frexp)
+def frexp(x: Array) -> tuple[Array, Array]:
+    """np.frexp: x divided by a power of two, which is constant wherever the derivative exists, and its exponent."""
+    exponent = np.frexp(plain(x))[1]
+    return ldexp(x, -exponent), exponent
+
+
+@implements(np.modf)
+def modf(x: Array) -> tuple[Array, Array]:
+    """np.modf: what stands behind the point and what stands before it, both with the sign of x."""
+    whole = np.trunc(x)
+    return np.where(np.isinf(whole), np.copysign(np.zeros_like(whole), whole), fmod(x, 1.0)), whole
+
+
+@implements(np.divmod)
+def divmod_(x1: Array, x2: Array) -> tuple[Array, Array]:
+    """np.divmod: quotient and remainder of floor division."""
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)
 
 
 @implements(np.fmod)
 def fmod(x1: Array, x2: Array) -> Array:
     """np.fmod: the remainder with the sign of x1."""
-    return np.copysign(1.0, x1) * np.remainder(np.abs(x1), np.abs(x2))
+    sign = math.copysign(1.0, x1) if _is_python(x1) else np.copysign(1.0, x1)
+    return sign * np.remainder(_size(x1), _size(x2))
+
+
+def _size(x: Array) -> Array:
+    """|x|; a Python number stays one, so that it takes the dtype of the other operand."""
+    return abs(x) if _is_python(x) else np.abs(x)
+
+
+def _is_python(x: Any) -> bool:
+    return type(x) in (int, float, bool)
 
 
 @implements(np.conjugate)
@@ -97,6 +139,22 @@ def conjugate(x: Array) -> Array:
 def real(val: Array) -> Array:
     """np.real: a real array itself, no copy (``x += 1`` is seen through both names)."""
     return val
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Array, tol: float = 100) -> Array:  # noqa: ARG001 - NumPy's
+    """np.real_if_close: a real array itself."""
+    return a
+
+
+@implements(np.where)
+def where(condition: Array, x: Array = _NONE, y: Array = _NONE, /) -> Any:
+    """np.where: x or y by a condition; of a condition alone, the indices at which it holds."""
+    if x is _NONE or y is _NONE:
+        return np.where(
+            plain(condition), *[plain(a) for a in (x, y) if a is not _NONE]
+        )  # indices, or NumPy's error
+    return apply(selection.where, (operand(condition), operand(x), operand(y)), {})
 
 
 @implements(np.select)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+import string
 from typing import Any
 
 import numpy as np
 from numpy.linalg._linalg import SlogdetResult
 
-from refgrad.dispatch import implements, operand, plain
+from refgrad.dispatch import implements, operand
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.op import Traced, shape_of
+from refgrad.guard import plain
+from refgrad.op import shape_of
 from refgrad.ops import contraction, dense, linalg, solving
 
 Array = Any
@@ -102,12 +105,55 @@ implements(np.linalg.vecdot)(vecdot)
 if hasattr(np, "vecdot"):
     implements(np.vecdot)(vecdot)
 if hasattr(np, "matvec"):  # NumPy 2.2
-    implements(np.matvec)(
-        lambda x1, x2, /: contraction.einsum(operand(x1), operand(x2), subscripts="...ij,...j->...i")
-    )
-    implements(np.vecmat)(
-        lambda x1, x2, /: contraction.einsum(operand(x1), operand(x2), subscripts="...i,...ij->...j")
-    )
+
+    @implements(np.matvec)
+    def matvec(x1: Array, x2: Array, /) -> Array:
+        """Matrices times vectors, (..., m, n) and (..., n)."""
+        return _along_axes("matvec", operand(x1), operand(x2), (-1, -1), "...ij,...j->...i")
+
+    @implements(np.vecmat)
+    def vecmat(x1: Array, x2: Array, /) -> Array:
+        """Vectors times matrices, (..., m) and (..., m, n)."""
+        return _along_axes("vecmat", operand(x1), operand(x2), (-1, -2), "...i,...ij->...j")
+
+
+def _along_axes(name: str, x1: Array, x2: Array, axes: tuple[int, int], subscripts: str) -> Array:
+    shapes = shape_of(x1), shape_of(x2)
+    lengths = [dims[k] if len(dims) >= -k else None for dims, k in zip(shapes, axes, strict=True)]
+    if lengths[0] != lengths[1] or None in lengths:
+        raise ArgumentError(
+            f"{name}: shapes {shapes[0]} and {shapes[1]} do not fit along axes {axes[0]} and {axes[1]}"
+        )
+    return contraction.einsum(x1, x2, subscripts=subscripts)
+
+
+@implements(np.linalg.diagonal)
+def diagonal(x: Array, /, *, offset: int = 0) -> Array:
+    """Diagonals of the last two axes."""
+    return np.diagonal(x, offset, -2, -1)
+
+
+@implements(np.linalg.trace)
+def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """Sums of the diagonals of the last two axes."""
+    return np.trace(x, offset, -2, -1, dtype)
+
+
+@implements(np.linalg.matrix_transpose)
+def matrix_transpose(x: Array, /) -> Array:
+    """The last two axes swapped."""
+    return np.matrix_transpose(x)
+
+
+@implements(np.linalg.cross)
+def linalg_cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """The cross product of vectors of three components."""
+    x1, x2 = operand(x1), operand(x2)
+    if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
+        raise ArgumentError(
+            f"np.linalg.cross: three components are expected, got shapes {shape_of(x1)} and {shape_of(x2)}, axis {axis}"
+        )
+    return np.cross(x1, x2, axis=axis)
 
 
 @implements(np.linalg.multi_dot)
@@ -123,6 +169,9 @@ def multi_dot(arrays: Any, *, out: None = None) -> Array:
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Array, n: int) -> Array:
     """Repeated squaring; a negative power inverts first."""
+    a = operand(a)
+    if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power: square matrices are expected, got shape {shape_of(a)}")
     if not isinstance(n, (int, np.integer)):
         raise ArgumentError(f"matrix_power: an integer exponent is expected, got {n!r}")
     if n < 0:
@@ -146,18 +195,29 @@ def einsum(
     optimize: Any = False,  # noqa: ARG001 - accepted for NumPy's sake
     **kwargs: Any,
 ) -> Array:
-    """``optimize`` is accepted and ignored. Raises NoRuleError for operands followed by lists of axes, dtype= and the like."""
+    """``optimize`` is accepted and ignored. Raises NoRuleError for dtype= and the like."""
     _no_out("einsum", out)
     if not isinstance(subscripts, str):
-        raise NoRuleError(
-            "np.einsum(operand, [axes], ...) is not supported on traced arrays; write the subscripts as a string: 'ij,jk->ik'"
-        )
+        subscripts, operands = _written_out((subscripts, *operands))
     if kwargs:
         raise NoRuleError(f"np.einsum: argument {sorted(kwargs)} is not supported on traced arrays")
     y = contraction.einsum(*[operand(x) for x in operands], subscripts=subscripts)
     if len(operands) == 1 and _moves_alone(subscripts) and hasattr(operands[0], "_view"):
         return operands[0]._view(y, lambda x: contraction.einsum(x, subscripts=subscripts))
     return y
+
+
+def _written_out(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """Operands followed by lists of axes, and maybe the axes of the result, as subscripts and operands."""
+    count = len(args) // 2
+    words = [
+        "".join(["..." if k is Ellipsis else _LETTERS[k] for k in axes])
+        for axes in (*args[1 : 2 * count : 2], *args[2 * count :])
+    ]
+    return ",".join(words[:count]) + ("->" + words[-1] if len(args) % 2 else ""), args[: 2 * count : 2]
+
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order in which NumPy sorts axes
 
 
 def _moves_alone(subscripts: str) -> bool:
@@ -182,45 +242,52 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 
     Raises NoRuleError for the spectral and nuclear norms, which need singular values.
     """
-    _no_traced_order(ord)
+    x, order, axis, keepdims = operand(x), _order(ord), _integers(axis), bool(keepdims)
     ndim = len(shape_of(x))
     axes = tuple(range(ndim)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    if ord is None and (axis is None or len(axes) <= 2):
+    if order is None and (axis is None or len(axes) in (1, 2)):
         return linalg.norm(x, ord=2, axis=axis, keepdims=keepdims)
     if len(axes) == 1:
-        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if order is None else order)
     if len(axes) != 2:
         raise ArgumentError(
-            f"norm: ord={ord!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}"
+            f"norm: ord={order!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}"
         )
-    return _matrix_norm(x, ord, axes, keepdims)
+    return _matrix_norm(x, order, axes, keepdims)
 
 
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:  # noqa: A002 - NumPy's name
     """Over all given axes at once."""
-    _no_traced_order(ord)
-    if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
-    if ord == 0:
+    x, order, axis, keepdims = operand(x), _order(ord), _integers(axis), bool(keepdims)
+    if order in (np.inf, -np.inf):
+        return (np.max if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
+    if order == 0:
         return np.sum((plain(x) != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    if isinstance(ord, str) or ord is None:
-        raise ArgumentError(f"norm: ord={ord!r} is not a vector norm")
-    return linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
+    if isinstance(order, str) or order is None:
+        raise ArgumentError(f"norm: ord={order!r} is not a vector norm")
+    return linalg.norm(x, ord=order, axis=axis, keepdims=keepdims)
 
 
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:  # noqa: A002 - NumPy's name
     """Over the last two axes."""
-    _no_traced_order(ord)
-    return _matrix_norm(x, ord, (-2, -1), keepdims)
+    x = operand(x)
+    if len(shape_of(x)) < 2:
+        raise ArgumentError(f"matrix_norm: two axes or more are expected, got shape {shape_of(x)}")
+    return _matrix_norm(x, _order(ord), (-2, -1), bool(keepdims))
 
 
-def _no_traced_order(ord: Any) -> None:  # noqa: A002 - NumPy's name
-    if isinstance(ord, Traced):
-        raise NoRuleError(
-            "norm: the derivative in ord has no rule. Write np.sum(np.abs(x) ** p) ** (1 / p), which has one in p."
-        )
+def _integers(axis: Any) -> Any:
+    """An axis or axes as integers, as NumPy's norms take them."""
+    if axis is None:
+        return None
+    return tuple([operator.index(a) for a in axis]) if isinstance(axis, tuple) else int(axis)
+
+
+def _order(ord: Any) -> Any:  # noqa: A002 - NumPy's name
+    """The order as a word or a Python number: the dtype of a norm is that of the array."""
+    return ord.item() if isinstance(ord, (np.generic, np.ndarray)) else ord
 
 
 def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> Array:  # noqa: A002 - NumPy's name

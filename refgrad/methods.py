@@ -137,8 +137,8 @@ class Methods(Unavailable):
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
-    def conj(self) -> Any:
-        return self
+    def conj(self, out: Any = None, /) -> Any:
+        return self if out is None else np.conjugate(self, out=out)
 
     conjugate = conj
 

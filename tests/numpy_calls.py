@@ -34,7 +34,9 @@ INTEGRAL = frozenset({
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
     "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
-    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord",
+    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "period", "discont", "window_shape", "writeable",
+    "edge_order", "N", "increasing",    "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
+    "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
 })  # fmt: skip
 
 
@@ -93,6 +95,7 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.trapezoid: [on(A, V), on(A, dx=0.5)],
     np.cross: [on(A, B)],
     np.shape: [on(A)], np.ndim: [on(A)], np.size: [on(A)], np.result_type: [on(A, V)], np.can_cast: [on(A.dtype, "float64")],
+    np.min_scalar_type: [on(A)], np.common_type: [on(A, V)],
     np.iscomplexobj: [on(A)], np.isrealobj: [on(A)], np.may_share_memory: [on(A, B)], np.shares_memory: [on(A, B)],
     np.zeros_like: [on(A)], np.ones_like: [on(A)], np.empty_like: [on(A, shape=0)],
     np.full_like: [on(A, 0.5), on(A, V), on(A, 0.5, shape=4), on(A, 0.5, float)],
@@ -121,6 +124,35 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.linalg.solve: [on(S, V)],
     np.where: [on(A > 0, A, B), on(A, A, B)],
     np.sinc: [on(A)],
+    np.interp: [
+        on(U, np.array([-0.5, 0.9, 1.7, 2.1]), U[::-1]), on(U, np.array([0.5, 0.9, 1.7]), V, 1, 2), on(U, W[[0, 2, 1]], V, period=1.1),
+        on(0.7, np.array([0.5, 0.9, 1.7]), V), on(U, W[:1], V[:1], left=1),
+    ],
+    np.convolve: [on(U, V), on(V, U, "same"), on(U, V, "valid")],
+    np.correlate: [on(U, V), on(V, U, "same"), on(U, V, "full"), on(V, U, "full"), on(U, V, "same"), on(V[:2], U, "valid")],
+    np.gradient: [on(A), on(T, 0.5, axis=1), on(A, V[:2], np.sort(V), edge_order=1), on(T, np.array([0.3, 1.8, 4.2]), axis=1, edge_order=2),
+                  on(U, 0.7, edge_order=2)],
+    np.unwrap: [on(5 * A), on(A, period=1.3)],
+    np.lib.stride_tricks.sliding_window_view: [on(A, 2, 1), on(T, (2, 2), (1, 2))],
+    np.polyval: [on(V, A), on(V, 0.7)], np.vander: [on(V), on(V, 2, increasing=True)],
+    np.linspace: [on(0.5, 2.1, 4), on(V, W, 3, axis=1), on(V, 2.5, 4, False, True), on(0.5, 2.1, 1)],
+    np.apply_along_axis: [
+        on(np.sum, 0, A), on(lambda r, s, t=1.0: r[:, None] * r * s * t, 1, A, 0.7, t=1.3), on(lambda r: r * r[0], 1, T), on(np.max, 0, V),
+    ],
+    np.apply_over_axes: [on(np.sum, T, [0, 2]), on(np.max, A, 1)],
+    np.piecewise: [
+        on(A, [A > 0.5, A < -0.5], [lambda t: t * t, 0.5, lambda t: 2 * t]), on(A, MASK, [lambda t, s: s * t, 0.5], 0.7),
+        on(V, [[True, False, True], [False, False, True]], [W[:2], 0.5]),
+    ],
+    np.choose: [on(np.array([0, 2, 1]), [V, W, 0.5]), on(np.array([[0, 3], [-1, 1]]), [0.5, W[:2]], mode="wrap")],
+    np.real_if_close: [on(A)], np.imag: [on(A)],
+    np.nanmedian: [on(NAN), on(NAN, axis=1)], np.nanquantile: [on(NAN, 0.3), on(NAN, np.array([0.3, 0.7]), axis=1),
+                                         on(V, 0.3, method="inverted_cdf", weights=W)],
+    np.nanpercentile: [on(NAN, 30.0), on(V, 30.0, method="inverted_cdf", weights=W), on(NAN, np.array([30.0, 70.0]), axis=1)],
+    np.cov: [on(A), on(A, B, rowvar=False), on(V, W, ddof=0), on(A, aweights=W, fweights=[1, 2, 1]), on(V)],
+    np.corrcoef: [on(T[0]), on(U, U[::-1] * U)],
+    np.linalg.diagonal: [on(T)], np.linalg.trace: [on(T)], np.linalg.matrix_transpose: [on(T)], np.linalg.cross: [on(A, B)],
+    np.linalg.cholesky: [on(S @ S.T), on(S @ S.T, upper=True)],
 }  # fmt: skip
 
 for _name, _examples in {
@@ -134,7 +166,7 @@ _UNUSUAL: dict[str, list[Example]] = {
     "rint": [on(A)], "floor": [on(A)], "ceil": [on(A)], "trunc": [on(A)],
     "arccosh": [on(W + 1.5)], "arctanh": [on(W / 2)], "arcsin": [on(V / 3)], "arccos": [on(V / 3)], "sqrt": [on(W)], "log": [on(W)],
     "log2": [on(W)], "log10": [on(W)], "log1p": [on(W)], "power": [on(W, V)], "float_power": [on(W, V)], "matmul": [on(A, S)],
-    "ldexp": [on(V, INDEX), on(V, W)], "heaviside": [on(V, W)],
+    "ldexp": [on(V, INDEX), on(V, W)], "frexp": [on(V + 0.2)], "heaviside": [on(V, W)],
     "bitwise_and": [on(A > 0, B > 0), on(A, B)], "bitwise_or": [on(A > 0, B > 0), on(A, B)],
     "bitwise_xor": [on(A > 0, B > 0), on(A, B)], "invert": [on(A > 0), on(A)],
 }  # fmt: skip

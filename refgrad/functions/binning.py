@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import plain
 from refgrad.functions.front import implements, operand
+from refgrad.guard import plain
 from refgrad.ops import indexing as ops
 
 Array = Any
@@ -51,8 +51,8 @@ def histogram_bin_edges(a: Array, bins: Any = 10, range: Any = None, weights: An
     if plain(low) == plain(high):  # NumPy puts the edges half a unit to either side
         low, high = low - 0.5, high + 0.5
     n = len(found) - 1
-    low, high = operand(low), operand(high)
-    return np.append(low + (high - low) / n * np.arange(n), high)
+    low, high = operand(low).astype(found.dtype), operand(high).astype(found.dtype)
+    return np.append(low + (high - low) / n * np.arange(n, dtype=found.dtype), high)
 
 
 @implements(np.histogram)
@@ -74,5 +74,5 @@ def histogram(
         places = np.minimum(np.searchsorted(steps, values[inside], "right") - 1, len(counts) - 1)
         counts = _summed(weights[inside], places, len(counts)).astype(weights.dtype)
     if density:
-        return counts / np.diff(edges) / np.sum(counts), edges
+        return counts / np.diff(edges).astype(float) / np.sum(counts), edges
     return counts, edges

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import plain
-from refgrad.functions.front import axes_within, implements, operand
+from refgrad.functions.front import axis_within, implements, lined_up, operand
+from refgrad.guard import plain
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
 
@@ -20,10 +20,8 @@ def _along(x: Array, axis: int, index: Any) -> Array:
 
 @implements(np.take)
 def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
-    a, indices = operand(a), np.asarray(plain(indices))
-    if axis is None:
-        a, axis = a.reshape((-1,)), 0
-    (axis,) = axes_within(axis, a.ndim)
+    indices = np.asarray(plain(indices))
+    a, axis = lined_up(operand(a), axis)
     n = a.shape[axis]
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
@@ -35,7 +33,7 @@ def take_along_axis(arr: Array, indices: Any, axis: int | None = -1) -> Array:
     arr, indices = operand(arr), np.asarray(plain(indices))
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = axes_within(axis, arr.ndim)
+    axis = axis_within(axis, arr.ndim)
     if indices.ndim != arr.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(arr.shape)]
@@ -45,7 +43,10 @@ def take_along_axis(arr: Array, indices: Any, axis: int | None = -1) -> Array:
 
 @implements(np.compress)
 def compress(condition: Any, a: Array, axis: int | None = None, out: None = None) -> Array:
-    return take(a, np.flatnonzero(plain(condition)), axis)
+    condition = np.asarray(plain(condition))
+    if condition.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
+    return take(a, np.flatnonzero(condition), axis)
 
 
 @implements(np.extract)
@@ -93,12 +94,20 @@ def trace(
 
 @implements(np.tril)
 def tril(m: Array, k: int = 0) -> Array:
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, 0.0)
+    m = operand(m)
+    return np.where(_below(m.shape, k), m, np.zeros(1, m.dtype))
 
 
 @implements(np.triu)
 def triu(m: Array, k: int = 0) -> Array:
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), 0.0, m)
+    m = operand(m)
+    return np.where(_below(m.shape, k - 1), np.zeros(1, m.dtype), m)
+
+
+def _below(dims: tuple[int, ...], k: int) -> Array:
+    """Where a matrix lies on or below its k-th diagonal; a vector stands for the rows of a square one."""
+    rows, columns = dims[-2:] if len(dims) > 1 else dims * 2
+    return np.tri(rows, columns, k, bool)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -117,7 +126,7 @@ def sort(
     a = operand(a)
     if axis is None:
         a, axis = a.reshape((-1,)), 0
-    (axis,) = axes_within(axis, a.ndim)
+    axis = axis_within(axis, a.ndim)
     return -sorting.sort(-a, axis=axis) if descending else sorting.sort(a, axis=axis)  # NaN is last in both
 
 
@@ -125,7 +134,14 @@ def sort(
 def partition(
     a: Array, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None
 ) -> Array:
-    return sort(a, axis)  # sorted is one of the acceptable partitions
+    a = operand(a)
+    if axis is None:
+        a, axis = a.reshape((-1,)), 0
+    numpys: Any = np.partition
+    found = numpys(plain(a), kth, axis, kind, order)
+    # NumPy's own partition says where each element of the sorted array goes.
+    ranks = np.argsort(np.argsort(found, axis, kind="stable"), axis, kind="stable")
+    return take_along_axis(sort(a, axis), ranks, axis)
 
 
 @implements(np.unique)
@@ -140,6 +156,9 @@ def unique(
         plain(ar), return_index=True, return_inverse=True, return_counts=True, **kwargs
     )
     axis = kwargs.get("axis")
+    if kwargs.get("sorted", True) is False:  # in NumPy's own order, whatever it is
+        found = np.unique(plain(ar), **kwargs)
+        first = first[np.argsort(np.argsort(found, kind="stable"), kind="stable")] if axis is None else first
     y = np.ravel(ar)[first] if axis is None else take(ar, first, axis)
     more = [
         x
@@ -157,22 +176,26 @@ def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     arr = operand(arr)
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = axes_within(axis, arr.ndim)
+    axis = axis_within(axis, arr.ndim)
     return _along(arr, axis, np.delete(np.arange(arr.shape[axis]), plain(obj)))
 
 
 @implements(np.insert)
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
-    arr, values = operand(arr), operand(values)
+    arr = operand(arr)
+    values = operand(values)
+    values = values.astype(arr.dtype)  # NumPy keeps the dtype of the array, whatever is inserted
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    (axis,) = axes_within(axis, arr.ndim)
+    axis = axis_within(axis, arr.ndim)
     n, lead = arr.shape[axis], arr.shape[:axis]
-    if np.ndim(obj) == 0 and not isinstance(obj, slice) and values.ndim:
+    one_place = np.ndim(obj) == 0 and not isinstance(obj, slice)
+    if one_place and values.ndim:
         values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
         values = np.moveaxis(values, 0, axis)  # for one place NumPy reads a sequence of values along the axis
     m = values.shape[axis] if values.ndim > axis else 1
-    m = max(m, len(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj))
+    if not one_place:
+        m = max(m, len(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj))
     values = np.broadcast_to(values, (*lead, m, *arr.shape[axis + 1 :]))
     places = np.insert(np.arange(n), plain(obj), n + np.arange(m))
     return _along(np.concatenate([arr, values], axis), axis, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,28 @@ def axes_within(axis: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
         if not -ndim <= a < ndim:
             raise np.exceptions.AxisError(a, ndim, what)
     return tuple([a % ndim for a in axes])
+
+
+def axis_within(axis: Any, ndim: int) -> int:
+    """One axis, as a non-negative number. Raises TypeError for anything but an integer, AxisError for one that is not there."""
+    return axes_within(operator.index(axis), ndim)[0]
+
+
+def reduced(axis: Any, ndim: int) -> tuple[int, ...] | None:
+    """The axes of a statistic as NumPy reads them: None, an integer, or a sequence of different ones."""
+    if axis is None:
+        return None
+    axes = axes_within(tuple(axis) if isinstance(axis, (tuple, list)) else operator.index(axis), ndim)
+    if len(set(axes)) < len(axes):
+        raise ValueError("repeated axis")
+    return axes
+
+
+def lined_up(a: Array, axis: Any) -> tuple[Array, int]:
+    """An array and one of its axes, as NumPy's functions along an axis read them: flat for None, a 0-d array as one of a single element."""
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
+        return a.reshape((-1,)), 0
+    return a, axis_within(axis, a.ndim)
 
 
 def given(keepdims: Any) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import plain
 from refgrad.errors import NoRuleError
-from refgrad.functions.front import axes_within, implements, operand
+from refgrad.functions.front import axis_within, implements, operand
+from refgrad.guard import plain
 from refgrad.ops import shape as ops
 
 Array = Any
@@ -42,7 +42,7 @@ def stack(
         raise ValueError("need at least one array to stack")
     if len({x.shape for x in parts}) != 1:
         raise ValueError(f"all input arrays must have the same shape, got {[x.shape for x in parts]}")
-    (axis,) = axes_within(axis, parts[0].ndim + 1)
+    axis = axis_within(axis, parts[0].ndim + 1)
     dims = parts[0].shape
     return concatenate([x.reshape((*dims[:axis], 1, *dims[axis:])) for x in parts], axis, dtype=dtype)
 
@@ -98,7 +98,7 @@ def _blocks(arrays: Any, depth: int, n: int) -> Array:
 
 @implements(np.array_split)
 def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> Any:
-    (axis,) = axes_within(axis, ary.ndim)
+    axis = axis_within(axis, ary.ndim)
     n = ary.shape[axis]
     if np.ndim(indices_or_sections):
         cuts = [0, *[int(k) for k in indices_or_sections], n]
@@ -135,7 +135,7 @@ def dsplit(ary: Array, indices_or_sections: Any) -> Any:
 
 
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
-    (axis,) = axes_within(axis, x.ndim)
+    axis = axis_within(axis, x.ndim)
     return tuple([x[(slice(None),) * axis + (k,)] for k in range(x.shape[axis])])
 
 
@@ -145,6 +145,10 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 @implements(np.pad)
 def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
+    array = operand(array)
+    if array.ndim == 0:
+        np.pad(plain(array), plain(pad_width), mode, **kwargs)  # raises where NumPy does
+        return array.copy()
     if isinstance(pad_width, dict):
         pad_width = tuple([pad_width.get(k, pad_width.get(k - array.ndim, 0)) for k in range(array.ndim)])
         pad_width = tuple([(w, w) if np.ndim(w) == 0 else tuple(w) for w in pad_width])

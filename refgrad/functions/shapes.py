@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.functions.front import axes_within, implements, operand
+from refgrad.functions.front import axes_within, axis_within, implements, lined_up, operand
 from refgrad.ops import shape as ops
-from refgrad.ops.shape import axes_of
 
 Array = Any
 Axis = int | tuple[int, ...] | None
@@ -64,7 +64,7 @@ def moveaxis(a: Array, source: Any, destination: Any) -> Array:
 
 @implements(np.rollaxis)
 def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
-    (axis,) = axes_within(axis, a.ndim)
+    axis = axis_within(axis, a.ndim)
     start = start + a.ndim if start < 0 else start
     axes = [k for k in range(a.ndim) if k != axis]
     axes.insert(start - (axis < start), axis)
@@ -73,7 +73,12 @@ def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
 
 @implements(np.squeeze)
 def squeeze(a: Array, axis: Axis = None) -> Array:
-    axes = [k for k, n in enumerate(a.shape) if n == 1] if axis is None else axes_within(axis, a.ndim)
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
+        axes: Any = [k for k, n in enumerate(a.shape) if n == 1]
+    else:
+        axes = axes_within(axis if isinstance(axis, tuple) else operator.index(axis), a.ndim)
+        if len(set(axes)) < len(axes):
+            raise ValueError("duplicate value in 'axis'")
     if any(a.shape[k] != 1 for k in axes):
         raise ValueError(
             f"cannot select an axis to squeeze out which has size not equal to one: shape {a.shape}, axis {axis}"
@@ -167,10 +172,8 @@ def _interleaved(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 @implements(np.repeat)
 def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
-    a = operand(a)
-    if axis is None:
-        a, axis = a.reshape((-1,)), 0
-    axis, repeats = axes_of(axis, a.ndim)[0], np.asarray(repeats)
+    a, axis = lined_up(operand(a), axis)
+    repeats = np.asarray(repeats)
     if repeats.ndim == 0 or repeats.size == 1:
         k, (lead, tail) = int(repeats.reshape(())), (a.shape[: axis + 1], a.shape[axis + 1 :])
         spread = np.broadcast_to(a.reshape((*lead, 1, *tail)), (*lead, k, *tail))
@@ -181,7 +184,7 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
 @implements(np.resize)
 def resize(a: Array, new_shape: Any) -> Array:
     new_shape = tuple(new_shape) if isinstance(new_shape, (tuple, list)) else (new_shape,)
-    flat = np.ravel(a)
+    flat = np.ravel(operand(a))
     return flat[np.arange(math.prod(new_shape)) % max(flat.size, 1)].reshape(new_shape)
 
 

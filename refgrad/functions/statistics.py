@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import plain
-from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError
 from refgrad.functions.choosing import sort
-from refgrad.functions.front import axes_within, given, implements, operand
-from refgrad.op import Traced
-from refgrad.ops import deviation
+from refgrad.functions.front import axis_within, given, implements, lined_up, operand, reduced
+from refgrad.guard import plain
+from refgrad.ops import deviation, scan
 from refgrad.ops.shape import axes_of, count, kept
 
 Array = Any
@@ -30,10 +29,10 @@ def _spread_about_mean(op: Any) -> Any:
             if ddof != 0:
                 raise ValueError("ddof and correction can't be provided simultaneously.")
             ddof = correction
+        if np.ndim(ddof):
+            raise ArgumentError(f"np.{op.name}: ddof has shape {np.shape(ddof)}; one number is expected")
         a = a if dtype is None else a.astype(dtype)
-        return op(
-            a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=True if where is _NONE else plain(where)
-        )
+        return op(a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=_mask(where))
 
     call.__name__ = op.name
     return call
@@ -48,9 +47,10 @@ def average(
     a: Array, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _NONE
 ) -> Any:
     a, keep = operand(a), given(keepdims)
+    axis = reduced(axis, a.ndim)
     if weights is None:
         y = np.mean(a, axis=axis, keepdims=keep)
-        total = np.full(y.shape, a.size / max(int(np.prod(y.shape)), 1), y.dtype)
+        total = np.full(y.shape, a.size / int(np.prod(y.shape)), y.dtype)
         return (y, total) if returned else y
     w = operand(weights)
     if w.shape != a.shape:
@@ -63,7 +63,10 @@ def average(
             tuple([n if k in axes else 1 for k, n in enumerate(a.shape)])
         )
         w = np.broadcast_to(w, a.shape)
-    total = np.sum(w, axis=axis, keepdims=keep)
+    dtype = np.result_type(a.dtype, w.dtype, *([np.float64] if a.dtype.kind in "iub" else []))
+    total = np.sum(w.astype(dtype), axis=axis, keepdims=keep)
+    if np.any(plain(total) == 0):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     y = np.sum(a * w, axis=axis, keepdims=keep) / total
     return (y, np.broadcast_to(total, y.shape)) if returned else y
 
@@ -72,14 +75,17 @@ def average(
 def median(
     a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Array:
-    ordered = _sorted_rows(a, axis)
+    a = operand(a)
+    axis = reduced(axis, a.ndim)
+    ordered = sorted_rows(a, axis)
     n = ordered.shape[-1]
     y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
     return _finished(y, ordered, a, axis, keepdims)
 
 
-def _sorted_rows(a: Array, axis: Axis) -> Array:
-    axes = axes_of(axis, a.ndim)
+def sorted_rows(a: Array, axis: Axis) -> Array:
+    """The elements that each result takes together as a last axis, sorted."""
+    axes = axes_of(axis, a.ndim)  # None: all
     rest = tuple([k for k in range(a.ndim) if k not in axes])
     rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
     if rows.shape[-1] == 0:
@@ -92,6 +98,11 @@ def _sorted_rows(a: Array, axis: Axis) -> Array:
 def _finished(y: Array, ordered: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     last = plain(ordered)[..., -1]  # NaN sorts to the end
     y = np.where(np.isnan(last), np.nan, y) if np.isnan(last).any() else y
+    return restored(y, a, axis, keepdims)
+
+
+def restored(y: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
+    """A statistic of ``a``, with the reduced axes back where keepdims asks for them."""
     return y.reshape(kept(a.shape, axis)) if keepdims else y
 
 
@@ -100,25 +111,35 @@ def quantile(
     a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
     weights: Any = None, interpolation: Any = None,
 ) -> Array:  # fmt: skip
-    if method != "linear" or weights is not None or interpolation is not None:
-        raise NoRuleError(
-            f"np.quantile: method={method!r} with weights has no rule; the linear method without weights has"
-        )
-    if isinstance(q, Traced):
-        raise NoRuleError("np.quantile: the derivative in q has no rule; q must be plain numbers")
+    linear_method("quantile", method, weights, interpolation)
     a = operand(a)
-    ordered, q = _sorted_rows(a, axis), np.asarray(q)
+    dtype = np.quantile(np.ones(1, a.dtype), q).dtype  # which differs between releases of NumPy
+    return _interpolated(a, np.asarray(q), dtype, type(q) in (int, float), axis, keepdims)
+
+
+def _interpolated(a: Array, q: Array, dtype: Any, weak: bool, axis: Axis, keepdims: bool) -> Array:
+    """The linear method. ``weak``: the level is a Python number, which leaves the dtype of the array as it is."""
+    axis = reduced(axis, a.ndim)
+    ordered = sorted_rows(a, axis)
     n = ordered.shape[-1]
 
-    def one(level: float) -> Array:
+    def one(level: Any) -> Array:
         place = level * (n - 1)
         k = min(int(place), max(n - 2, 0))
         low, high = ordered[..., k], ordered[..., min(k + 1, n - 1)]
-        return _finished(low + (high - low) * (place - k), ordered, a, axis, keepdims)
+        if q.dtype.kind == "f":
+            share = float(place - k) if weak else place - k
+            step = high - low
+            y = (
+                high - step * (1 - share) if share >= 0.5 else low + step * share
+            )  # from the nearer one, as NumPy
+        else:
+            y = high if place > k else low
+        return _finished(y, ordered, a, axis, keepdims)
 
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError("Quantiles must be in the range [0, 1]")
-    levels = [one(float(level)) for level in q.ravel()]
+    levels = [one(level).astype(dtype) for level in q.ravel()]
     return levels[0] if q.ndim == 0 else np.stack(levels).reshape(q.shape + levels[0].shape)
 
 
@@ -127,10 +148,20 @@ def percentile(
     a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False,
     *, weights: Any = None, interpolation: Any = None,
 ) -> Array:  # fmt: skip
-    levels = np.true_divide(q, 100)
-    return quantile(
-        a, levels, axis, None, overwrite_input, method, keepdims, weights=weights, interpolation=interpolation
+    linear_method("percentile", method, weights, interpolation)
+    a = operand(a)
+    dtype = np.percentile(np.ones(1, a.dtype), q).dtype
+    return _interpolated(
+        a, np.asarray(np.true_divide(q, 100)), dtype, type(q) in (int, float), axis, keepdims
     )
+
+
+def linear_method(name: str, method: str, weights: Any, interpolation: Any) -> None:
+    """Raises NoRuleError for a quantile of another method, or with weights."""
+    if method != "linear" or weights is not None or interpolation is not None:
+        raise NoRuleError(
+            f"np.{name}: method={method!r} with weights has no rule; the linear method without weights has"
+        )
 
 
 @implements(np.ptp)
@@ -157,7 +188,19 @@ def _without_nan(reduction: Any, identity: float) -> Any:
 def _present(a: Array, where: Any) -> Array:
     """Which elements are numbers and are asked for."""
     present = ~np.isnan(plain(a))
-    return present if where is _NONE else present & plain(where)
+    return present if where is _NONE else present & _mask(where)
+
+
+def _mask(where: Any) -> Any:
+    """where= as NumPy reads it: a number is true or false, an array has to be boolean."""
+    if where is _NONE or where is True:
+        return True
+    where = np.asarray(plain(where))
+    if where.dtype.kind != "b":
+        raise DtypeError(
+            f"where= has dtype {where.dtype}; a boolean array is expected. Write a comparison, such as x > 0."
+        )
+    return where
 
 
 def _spread_without_nan(function: Any) -> Any:
@@ -217,6 +260,7 @@ def _extreme_without_nan(reduction: Any, identity: float) -> Any:
         keepdims, absent = given(keepdims), ~_present(a, where)
         y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
         if initial is not _NONE:
+            initial = operand(initial).astype(y.dtype)
             return np.maximum(y, initial) if identity < 0 else np.minimum(y, initial)
         return np.where(np.all(absent, axis=axis, keepdims=keepdims), np.nan, y)
 
@@ -235,7 +279,9 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     a = operand(a)
-    (axis,) = axes_within(axis, a.ndim)
+    if n == 0:
+        return a
+    axis = axis_within(axis, a.ndim)
     lead = (slice(None),) * axis
     parts = [operand(x) if x is not _NONE else None for x in (prepend, append)]
     edge = (*a.shape[:axis], 1, *a.shape[axis + 1 :])
@@ -245,6 +291,20 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any
     for _ in range(n):
         a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
     return a
+
+
+def _scan(op: Any) -> Any:
+    def call(a: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+        a = operand(a)
+        a, axis = lined_up(a, axis) if a.ndim == 0 else (a, axis)
+        return op(a if dtype is None else a.astype(dtype), axis=axis)
+
+    call.__name__ = op.name
+    return call
+
+
+implements(np.cumsum)(_scan(scan.cumsum))
+implements(np.cumprod)(_scan(scan.cumprod))
 
 
 def _cumulative(scan: Any, identity: float) -> Any:
@@ -257,6 +317,9 @@ def _cumulative(scan: Any, identity: float) -> Any:
         out: None = None,
         include_initial: bool = False,
     ) -> Array:
+        x = np.atleast_1d(x)
+        if isinstance(axis, tuple):
+            (axis,) = axis
         if axis is None and x.ndim > 1:
             raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
         y = scan(x, 0 if axis is None else axis, dtype)
@@ -277,19 +340,19 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 @implements(np.ediff1d)
 def ediff1d(ary: Array, to_end: Any = None, to_begin: Any = None) -> Array:
     steps = diff(np.ravel(ary))
-    parts = [np.ravel(operand(x)) for x in (to_begin, steps, to_end) if x is not None]
+    parts = [np.ravel(operand(x)).astype(steps.dtype) for x in (to_begin, steps, to_end) if x is not None]
     return np.concatenate(parts) if len(parts) > 1 else steps
 
 
 @implements(np.trapezoid)
 def trapezoid(y: Array, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
     y = operand(y)
-    (axis,) = axes_within(axis, y.ndim)
-    lead = (slice(None),) * axis
+    place = axis_within(axis, y.ndim)
+    lead = (slice(None),) * place
     if x is not None:
         x = operand(x)
-        dx = diff(x, axis=0 if x.ndim == 1 else axis)
-        dx = dx.reshape(tuple([-1 if k == axis else 1 for k in range(y.ndim)])) if x.ndim == 1 else dx
+        dx = diff(x, axis=0 if x.ndim == 1 else axis)  # from the end of its own shape, where axis is negative
+        dx = dx.reshape(tuple([-1 if k == place else 1 for k in range(y.ndim)])) if x.ndim == 1 else dx
     return np.sum(dx * (y[(*lead, slice(1, None))] + y[(*lead, slice(None, -1))]) * 0.5, axis=axis)
 
 
@@ -299,9 +362,11 @@ def cross(
 ) -> Array:
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
     a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(
-            f"np.cross: vectors of three components are expected, got {a.shape[-1]} and {b.shape[-1]}"
-        )
-    (a0, a1, a2), (b0, b1, b2) = [(v[..., 0], v[..., 1], v[..., 2]) for v in (a, b)]
+    lengths = a.shape[-1], b.shape[-1]
+    np.cross(np.zeros(lengths[0]), np.zeros(lengths[1]))  # raises or warns where NumPy does
+    (a0, a1, a2), (b0, b1, b2) = [
+        (v[..., 0], v[..., 1], v[..., 2] if v.shape[-1] == 3 else 0) for v in (a, b)
+    ]
+    if lengths == (2, 2):
+        return a0 * b1 - a1 * b0
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)

@@ -1,16 +1,9 @@
-"""Functions without a derivative: applied to the plain values below the tracing."""
+"""Functions without a derivative: NumPy's own, applied to the plain values below the tracing (see guard.py)."""
 
 from __future__ import annotations
 
-import numpy as np
+from refgrad.dispatch import implements
+from refgrad.guard import of_values
 
-from refgrad.dispatch import implements, on_values
-
-for _function in (
-    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
-    np.argmax, np.argmin, np.argsort, np.argpartition, np.lexsort, np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted, np.digitize,
-    np.count_nonzero, np.all, np.any, np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin,
-    np.nanargmax, np.nanargmin, np.isreal, np.iscomplex, np.array2string, np.array_repr, np.array_str,
-    np.tril_indices_from, np.triu_indices_from, np.diag_indices_from,
-):  # fmt: skip
-    implements(_function)(on_values(_function))
+for _function in of_values():
+    implements(_function)(_function)

@@ -5,6 +5,7 @@ A traced array takes what is written (see memory.py). A plain array cannot hold 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ def writes(function: Any) -> Callable[[Any], Any]:
                 )
             composition(target, *args, **kwargs)
 
+        call.__signature__ = inspect.signature(composition)  # type: ignore[attr-defined]
         implements(function)(call)
         return composition
 
@@ -38,12 +40,14 @@ def writes(function: Any) -> Callable[[Any], Any]:
 
 @writes(np.copyto)
 def copyto(dst: Array, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    if np.asarray(where).dtype.kind != "b":
+        raise TypeError(f"where= has dtype {np.asarray(where).dtype}; a boolean array is expected")
     dst[...] = src if where is True else np.where(where, operand(src), dst)
 
 
 @writes(np.put)
 def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
-    ind = np.ravel(ind) if np.size(ind) else np.zeros(0, int)
+    ind = np.ravel(np.asarray(ind)).astype(np.intp)
     places = np.arange(a.size)[ind] if mode == "raise" else ind
     places = np.clip(places, 0, a.size - 1) if mode == "clip" else places % max(a.size, 1)
     _put(a, places, v)
@@ -87,7 +91,11 @@ def put_along_axis(arr: Array, indices: Any, values: Any, axis: int | None) -> N
 def _put(x: Array, places: Array, values: Any) -> None:
     """Write to places in C order; values are taken again from the start where there are too few."""
     if places.size:
-        x[np.unravel_index(places, x.shape)] = np.resize(operand(values), (places.size,))
+        given = np.resize(operand(values), (places.size,))
+        if x.shape:
+            x[np.unravel_index(places, x.shape)] = given
+        else:
+            x[...] = given[-1]
 
 
 def _fitting(mask: Any, x: Array) -> Array:

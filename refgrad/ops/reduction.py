@@ -107,7 +107,7 @@ sum = register(
 
 
 def _mean(x: Array, axis: Axis = None, keepdims: Any = False, where: Any = True) -> Array:
-    if where is True and hasattr(x, "dtype") and x.dtype.kind == "f" and x.dtype.itemsize > 2:
+    if where is True and hasattr(x, "dtype") and x.dtype.kind == "f" and x.dtype.itemsize > 2 and x.ndim:
         return np.true_divide(
             np.add.reduce(x, axis=axis, keepdims=keepdims), x.dtype.type(count(x.shape, axis))
         )

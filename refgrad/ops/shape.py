@@ -26,7 +26,9 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes as non-negative numbers; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple([a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))])
+    if not ndim:  # of a 0-d array NumPy's reductions accept 0 and -1, and reduce nothing
+        return ()
+    return tuple([a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,0 +1,210 @@
+"""Sequences of numbers: interpolation, convolution, gradients by differences, unwrapping, windows, polynomials, evenly spaced numbers."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import NoRuleError
+from refgrad.functions.front import axis_within, implements, operand, reduced
+from refgrad.guard import plain
+from refgrad.ops.shape import cast
+
+Array = Any
+NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
+
+
+def _as_double(x: Any) -> Array:
+    """x as NumPy's own code converts it: float64, or long double where it is wider."""
+    x = operand(x)
+    return cast(x, np.result_type(np.float64, x.dtype))
+
+
+@implements(np.interp)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Array:
+    x, xp, fp = _as_double(x), _as_double(xp), _as_double(fp)
+    narrow = [np.asarray(plain(a), float) for a in (x, xp, fp)]
+    NUMPY.interp(*narrow, period=period)  # raises where NumPy does
+    if period is not None:
+        period = abs(period)
+        x, xp, left, right = np.remainder(x, period), np.remainder(xp, period), None, None
+        order = np.argsort(plain(xp))
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    places, knots, n = np.asarray(plain(x)), plain(xp), xp.shape[0]
+    if n > 1:
+        k = np.clip(np.searchsorted(knots, places, "right") - 1, 0, n - 2)
+        slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
+        at_end = places == knots[-1]
+        y = slope * (x - np.where(at_end, xp[k + 1], xp[k])) + np.where(at_end, fp[k + 1], fp[k])
+    else:
+        y = np.broadcast_to(fp[0], places.shape)
+    y = np.where(places < knots[0], fp[0] if left is None else _as_double(left), y)
+    return np.where(places > knots[-1], fp[-1] if right is None else _as_double(right), y)
+
+
+# --- sums of products of neighbours ------------------------------------------------------------------------------------
+
+
+def _all_sums(a: Array, v: Array) -> Array:
+    """a correlated with v wherever they overlap: a.size + v.size - 1 sums of products."""
+    n, m = a.shape[0], v.shape[0]
+    padded = np.pad(a, (m - 1, m - 1))
+    return np.matmul(padded[np.arange(n + m - 1)[:, None] + np.arange(m)], v)
+
+
+def _cut(full: Array, longer: int, shorter: int, mode: Any, name: str) -> Array:
+    if mode == "full":
+        return full
+    if mode == "valid":
+        return full[shorter - 1 : longer]
+    if mode == "same":
+        start = shorter - 1 - shorter // 2
+        return full[start : start + longer]
+    raise NoRuleError(f"np.{name}: mode={mode!r} has no rule; 'full', 'same' and 'valid' have one")
+
+
+@implements(np.correlate)
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Array:
+    np.correlate(plain(a), plain(v), mode)  # raises where NumPy does
+    a, v = np.atleast_1d(operand(a)), np.atleast_1d(operand(v))
+    n, m = a.shape[0], v.shape[0]
+    if n >= m:
+        return _cut(_all_sums(a, v), n, m, mode, "correlate")
+    return np.flip(_cut(_all_sums(v, a), m, n, mode, "correlate"))
+
+
+@implements(np.convolve)
+def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
+    np.convolve(plain(a), plain(v), mode)  # raises where NumPy does
+    a, v = np.atleast_1d(operand(a)), np.atleast_1d(operand(v))
+    if v.shape[0] > a.shape[0]:
+        a, v = v, a
+    return _cut(_all_sums(a, np.flip(v)), a.shape[0], v.shape[0], mode, "convolve")
+
+
+# --- along an axis -----------------------------------------------------------------------------------------------------
+
+
+@implements(np.gradient)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    f = operand(f)
+    f = f if f.dtype.kind == "f" else f.astype(float)
+    NUMPY.gradient(
+        np.zeros(f.shape), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order
+    )  # raises where NumPy does
+    axes = tuple(range(f.ndim)) if axis is None else reduced(axis, f.ndim) or ()
+    steps = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
+    slopes = tuple([_slope(f, step, k, edge_order) for step, k in zip(steps, axes, strict=True)])
+    return slopes[0] if len(axes) == 1 else slopes
+
+
+def _slope(f: Array, step: Any, axis: int, edge_order: int) -> Array:
+    """Second-order differences inside, one-sided ones of the given order at both ends; ``step`` is a distance or the places."""
+    f = np.moveaxis(f, axis, -1)
+    n = f.shape[-1]
+    places = None if np.ndim(step) == 0 else operand(step)
+    h = np.broadcast_to(operand(step) if places is None else np.diff(places), (n - 1,))
+    left, right = h[:-1], h[1:]
+    middle = (
+        -right / (left * (left + right)) * f[..., :-2]
+        + (right - left) / (left * right) * f[..., 1:-1]
+        + left / (right * (left + right)) * f[..., 2:]
+    )
+    first, last = (f[..., 1] - f[..., 0]) / h[0], (f[..., -1] - f[..., -2]) / h[-1]
+    if edge_order != 1:  # the slope of the parabola through three points, at its end
+        second, before = (f[..., 2] - f[..., 1]) / h[1], (f[..., -2] - f[..., -3]) / h[-2]
+        first = first + (first - second) * h[0] / (h[0] + h[1])
+        last = last + (last - before) * h[-1] / (h[-1] + h[-2])
+    return np.moveaxis(
+        np.concatenate([first[..., None], middle, last[..., None]], -1).astype(f.dtype), -1, axis
+    )
+
+
+@implements(np.unwrap)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Array:
+    p = operand(p)
+    found = NUMPY.unwrap(plain(p), discont, axis, period=period)
+    return p.astype(found.dtype) + (
+        found - plain(p)
+    )  # whole periods, constant wherever the derivative exists
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Array, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Array:
+    x = operand(x)
+    np.lib.stride_tricks.sliding_window_view(np.empty(x.shape), window_shape, axis)  # raises where NumPy does
+    widths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
+    axes = (
+        tuple(range(x.ndim))
+        if axis is None
+        else [k % x.ndim for k in (axis if np.iterable(axis) else (axis,))]
+    )
+    if writeable:
+        raise NoRuleError(
+            "np.lib.stride_tricks.sliding_window_view: writeable=True has no rule; leave it away"
+        )
+
+    def windows(z: Array) -> Array:
+        for width, k in zip(widths, axes, strict=True):
+            starts = np.arange(z.shape[k] - width + 1)
+            z = np.moveaxis(z[(*(slice(None),) * k, starts[:, None] + np.arange(width))], k + 1, -1)
+        return z
+
+    return x._view(windows(x), windows, writeable=False) if hasattr(x, "_view") else windows(x)
+
+
+# --- polynomials and evenly spaced numbers ------------------------------------------------------------------------------
+
+
+@implements(np.polyval)
+def polyval(p: Any, x: Any) -> Array:
+    if isinstance(x, np.poly1d):
+        raise NoRuleError(
+            "np.polyval: argument x is a poly1d; an array is expected. Multiply the polynomials with np.convolve."
+        )
+    p, x = operand(p), operand(x)
+    y = np.zeros_like(plain(x))
+    for k in range(p.shape[0]):
+        y = y * x + p[k]
+    return y
+
+
+@implements(np.vander)
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Array:
+    x = operand(x)
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    x = x.astype(np.promote_types(x.dtype, int))
+    count = x.shape[0] if N is None else operator.index(N)
+    powers = [np.ones_like(plain(x))]
+    for _ in range(count - 1):
+        powers.append(powers[-1] * x)
+    if count < 1:
+        return np.vander(plain(x), count)
+    return np.stack(powers if increasing else powers[::-1], axis=1)
+
+
+@implements(np.linspace)
+def linspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
+    found, step_found = NUMPY.linspace(plain(start), plain(stop), num, endpoint, True, dtype, axis)
+    if found.dtype.kind != "f":
+        raise NoRuleError(f"np.linspace: dtype={found.dtype} has no rule; convert the result")
+    num = operator.index(num)
+    start, stop = [x if isinstance(x, (int, float)) else operand(x) for x in (start, stop)]
+    parts = num - 1 if endpoint else num
+    step = (stop - start) / parts if parts > 0 else step_found
+    places = np.arange(num).reshape((-1,) + (1,) * (found.ndim - 1)).astype(found.dtype)
+    y = places * step + start if parts > 0 else places * (stop - start) + start
+    if endpoint and num > 1:
+        y = np.concatenate([y[:-1], np.broadcast_to(operand(stop), y.shape[1:])[None]])
+    y = np.moveaxis(y.astype(found.dtype), 0, axis_within(axis, y.ndim))
+    return (y, step) if retstep else y

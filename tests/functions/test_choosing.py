@@ -1,0 +1,68 @@
+"""Partitions, unique elements, triangles and insertion: NumPy's own order and dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.bounds import FORMATS
+from refgrad.rounding import exact
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_partition_has_numpys_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 70))
+    x = rng.standard_normal((2, n))
+    if seed % 3 == 1:
+        x = np.round(x, 1)  # ties
+    if seed % 4 == 2:
+        x[rng.random((2, n)) < 0.2] = np.nan
+    kth = [int(k) for k in rng.integers(0, n, 1 + seed % 2)]
+    w = rng.standard_normal((2, n))
+    for axis in (-1, None, 0):
+        where = [k % 2 for k in kth] if axis == 0 else kth
+        value, pullback = rg.vjp(lambda a, axis=axis, where=where: np.partition(a, where, axis), x)
+        due = np.partition(x, where, axis)
+        assert np.array_equal(value, due, equal_nan=True)
+        y_bar = w.reshape(due.shape)
+        x_bar = pullback(y_bar)[0]
+        finite = np.where(
+            np.isnan(x), 0.0, x
+        )  # each cotangent goes to an element of the value that it belongs to
+        assert np.isclose(np.sum(x_bar * finite), np.sum(y_bar * np.where(np.isnan(due), 0.0, due)))
+        assert np.allclose(np.sort(x_bar, None), np.sort(y_bar, None))
+
+
+def test_the_bound_of_a_partition_covers_every_order() -> None:
+    ball = np.partition(exact(np.array([3.0, 1.0, 2.0]), FORMATS["float32"]), 1)
+    assert np.array_equal(ball.value, np.partition([3.0, 1.0, 2.0], 1))
+
+
+def test_unique_without_sorting_has_numpys_order() -> None:
+    x = np.array([3.0, 1.0, 3.0, -2.0, 7.0, 1.0])
+    options = {"sorted": False} if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else {}
+    value, pullback = rg.vjp(lambda a: np.unique(a, **options), x)
+    assert np.array_equal(value, np.unique(x, **options))
+    x_bar = pullback(np.arange(1.0, 5.0))[0]
+    assert np.sum(x_bar * x) == np.sum(np.arange(1.0, 5.0) * value)
+
+
+def test_triangles_of_a_vector_are_matrices() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    for f in (np.tril, np.triu, lambda a: np.tril(a, -1), lambda a: np.triu(a, 1)):
+        value, pullback = rg.vjp(f, x)
+        assert np.array_equal(value, f(x))
+        assert np.array_equal(pullback(np.ones((3, 3)))[0], np.sum(f(np.ones(3)), axis=0))
+
+
+def test_insert_keeps_the_dtype_of_the_array() -> None:
+    x = np.ones(3, np.float32)
+    for values in (0.5, np.float64(0.5), [0.5, 0.25], 2):
+        for place in (1, [1, 2]):
+            value, _ = rg.vjp(lambda a, values=values, place=place: np.insert(a, place, values), x)
+            due = np.insert(x, place, values)
+            assert value.dtype == due.dtype == np.float32
+            assert np.array_equal(value, due)
+    assert np.array_equal(rg.grad(lambda v: np.sum(np.insert(x, 1, v) * np.arange(4.0)))(np.array(0.5)), 1.0)

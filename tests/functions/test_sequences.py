@@ -1,0 +1,116 @@
+"""Interpolation, convolution, gradients by differences, windows and evenly spaced numbers: NumPy's values for random arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.errors import NoRuleError
+from refgrad.numeric import differences
+
+Array = Any
+
+
+def agree(f: Callable[..., Any], x: Array, wide: bool = True) -> None:
+    """Whether value and derivative are those of the plain function, in both modes."""
+    rng = np.random.default_rng(x.size)
+    x_dot = rng.standard_normal(x.shape)
+    y, y_dot = rg.jvp(f, (x,), (x_dot,))
+    due = f(x)
+    assert y.shape == due.shape
+    assert y.dtype == due.dtype
+    assert np.allclose(y, due, rtol=1e-13, atol=1e-13)
+    expected, _ = differences(f if wide else lambda z: rg.vjp(f, z)[0], (x,), (x_dot,))
+    assert np.allclose(y_dot, expected, rtol=1e-7, atol=1e-7)
+    y_bar = rng.standard_normal(y.shape)
+    assert np.allclose(np.sum(rg.vjp(f, x)[1](y_bar)[0] * x_dot), np.sum(y_bar * y_dot))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 2), (2, 5), (4, 3), (3, 4), (4, 4), (1, 6)], ids=str)
+def test_convolve_and_correlate(sizes: tuple[int, int], mode: str) -> None:
+    a, v = [np.random.default_rng(n).standard_normal(n) for n in sizes]
+    for function in (np.convolve, np.correlate):
+        agree(lambda x, function=function: function(x, v, mode), a)
+        agree(lambda x, function=function: function(a, x, mode), v)
+
+
+def test_modes_by_number_have_no_rule() -> None:
+    with pytest.raises((NoRuleError, ValueError)):
+        rg.grad(lambda x: np.sum(np.convolve(x, x, 1)))(np.ones(3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_interp(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    xp, fp, x = np.sort(rng.uniform(0, 4, 5)), rng.standard_normal(5), rng.uniform(-1, 5, (2, 4))
+    agree(lambda x: np.interp(x, xp, fp), x, wide=False)
+    agree(lambda xp: np.interp(x, xp, fp), xp, wide=False)
+    agree(lambda fp: np.interp(x, xp, fp, 0.5, -0.5), fp, wide=False)
+    agree(lambda fp: np.interp(x, xp, fp, fp[0], right=fp[1]), fp, wide=False)
+    agree(lambda x: np.interp(x, xp, fp, period=3.3), x, wide=False)
+    agree(lambda fp: np.interp(x, xp, fp, period=3.3), fp, wide=False)
+
+
+def test_interp_meets_knots_exactly() -> None:
+    xp, fp = np.array([0.1, 0.7, 1.9]), np.array([0.3, -1.1, 2.7])
+    assert np.array_equal(rg.vjp(lambda x: np.interp(x, xp, fp), xp)[0], fp)
+    assert rg.grad(lambda v: np.interp(1.0, xp[:1], v))(fp[:1]) == 1.0
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_gradient(edge_order: int) -> None:
+    rng = np.random.default_rng(edge_order)
+    x, places = rng.standard_normal((3, 4, 5)), np.sort(rng.uniform(0, 4, 5))
+    agree(lambda a: np.gradient(a, 0.3, axis=1, edge_order=edge_order), x)
+    agree(lambda a: np.gradient(a, places, axis=-1, edge_order=edge_order), x)
+    agree(lambda p: np.gradient(x, p, axis=-1, edge_order=edge_order), places)
+    agree(lambda h: np.gradient(x, h[0], axis=0, edge_order=edge_order), np.array([0.7]))
+    agree(lambda a: np.stack(np.gradient(a, 0.3, 0.5, places, edge_order=edge_order)), x)
+    agree(lambda a: np.stack(np.gradient(a, edge_order=edge_order)), x)
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+@pytest.mark.parametrize("num", [0, 1, 2, 5])
+def test_linspace(num: int, endpoint: bool) -> None:
+    for x in (np.array(0.7), np.array([0.3, -1.2])):
+        agree(lambda x: np.linspace(x, 2.5, num, endpoint), x)
+        agree(lambda x: np.linspace(0.5, x, num, endpoint, axis=-1), x)
+    if num > 1:
+        y, step = rg.vjp(lambda x: np.linspace(x, 2 * x, num, endpoint, retstep=True), np.array(0.7))[0]
+        due, due_step = np.linspace(0.7, 1.4, num, endpoint, retstep=True)
+        assert np.array_equal(y[-1:], due[-1:])
+        assert np.isclose(step, due_step)
+
+
+def test_windows_are_views_that_cannot_be_written_to() -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    agree(lambda a: np.lib.stride_tricks.sliding_window_view(a, (2, 3)), x)
+    agree(lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, -1), x)
+
+    def f(a: Array) -> Array:
+        windows = np.lib.stride_tricks.sliding_window_view(a, 2)
+        a[0] = a[1] * 3
+        return windows * 1.0
+
+    agree(lambda a: f(a * 1.0), x[0])
+
+
+def test_polynomials() -> None:
+    p, x = np.array([0.5, -1.5, 2.5]), np.array([[0.3, 1.2], [0.8, -0.4]])
+    agree(lambda p: np.polyval(p, x), p)
+    agree(lambda x: np.polyval(p, x), x)
+    for count in (None, 1, 4):
+        agree(lambda x, count=count: np.vander(x, count, increasing=count == 4), p)
+    with pytest.raises(NoRuleError, match="poly1d"):
+        rg.grad(lambda p: np.polyval(p, np.poly1d([1.0, 2.0])))(p)
+
+
+def test_unwrap_keeps_the_slope() -> None:
+    x = np.array([0.3, 3.5, -2.9, 8.0])
+    agree(np.unwrap, x)
+    agree(lambda x: np.unwrap(x.astype(np.float64), period=1.5), x)
