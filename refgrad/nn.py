@@ -12,7 +12,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
 from refgrad.op import Traced
-from refgrad.ops import activation, entropy, hard, normalization, smooth
+from refgrad.ops import activation, entropy, gated, gelu, hard, normalization, smooth
 
 Array = Any
 
@@ -73,7 +73,7 @@ def silu(x: Array) -> Array:
 
     Hendrycks, Gimpel, "Gaussian error linear units" (2016); Ramachandran, Zoph, Le, "Searching for activation functions" (2017).
     """
-    return activation.silu(_array(x))
+    return gated.silu(_array(x))
 
 
 def relu6(x: Array) -> Array:
@@ -114,12 +114,12 @@ def gelu_tanh(x: Array) -> Array:
 
     Shape and dtype of x. Hendrycks, Gimpel, "Gaussian error linear units" (2016).
     """
-    return smooth.gelu_tanh(_array(x))
+    return gelu.gelu_tanh(_array(x))
 
 
 def mish(x: Array) -> Array:
     """x tanh(log(1 + exp(x))), elementwise. Shape and dtype of x. Misra, "Mish: a self regularized non-monotonic activation" (2019)."""
-    return smooth.mish(_array(x))
+    return gated.mish(_array(x))
 
 
 def softsign(x: Array) -> Array:

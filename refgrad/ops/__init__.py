@@ -9,6 +9,8 @@ from refgrad.ops import (
     deviation,
     entropy,
     exponential,
+    gated,
+    gelu,
     hard,
     hyperbolic,
     indexing,
@@ -26,7 +28,7 @@ from refgrad.ops import (
 )
 
 _FAMILIES = (
-    activation, arithmetic, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric,
+    activation, arithmetic, entropy, exponential, gated, gelu, hard, hyperbolic, logic, selection, smooth, trigonometric,
 )  # fmt: skip
 # Ops whose result at one place depends on their operands at that place alone, and the rule of rounding as well.
 ELEMENTWISE = frozenset(op for family in _FAMILIES for op in vars(family).values() if isinstance(op, Op))
@@ -42,7 +44,18 @@ def _single(op: Op) -> bool:
 # Differentiable ops of one derivative, which is a formula of such ops: none of them chooses between branches.
 SMOOTH = frozenset(
     op
-    for family in (arithmetic, entropy, exponential, hyperbolic, indexing, shape, smooth, trigonometric)
+    for family in (
+        arithmetic,
+        entropy,
+        exponential,
+        gated,
+        gelu,
+        hyperbolic,
+        indexing,
+        shape,
+        smooth,
+        trigonometric,
+    )
     for op in vars(family).values()
     if isinstance(op, Op) and op.signature.differentiable and op is not arithmetic.remainder and _single(op)
 )
@@ -50,6 +63,6 @@ SMOOTH = frozenset(
 __all__ = [
     "ELEMENTWISE",
     "SMOOTH",
-    "activation", "arithmetic", "deviation", "entropy", "exponential", "hard", "hyperbolic", "indexing", "linalg", "logic",
+    "activation", "arithmetic", "deviation", "entropy", "exponential", "gated", "gelu", "hard", "hyperbolic", "indexing", "linalg", "logic",
     "normalization", "reduction", "scan", "selection", "shape", "smooth", "sorting", "stopping", "trigonometric",
 ]  # fmt: skip

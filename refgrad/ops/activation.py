@@ -13,7 +13,6 @@ from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sample
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.selection import masked
-from refgrad.quiet import unwarned
 
 Array = Any
 
@@ -233,39 +232,6 @@ log_sigmoid = register(
             jvp=lambda x_dot, x: x_dot * _from_the_other_side(-x),
             vjp=lambda y_bar, x: y_bar * _from_the_other_side(-x),
         ),
-    ),
-)  # fmt: skip
-
-
-def _silu_factor(x: Array) -> Array:
-    """The derivative over sigmoid(x)."""
-    return 1 + x * (1 - sigmoid(x))
-
-
-def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """x/(1 + z) or x sigmoid(x): |slope| <= 1.0999 and |curvature| <= 1/2; where z overflows (y near 0) kernels return 0."""
-    s = _sigmoid(xs[0])
-    carried: Array = 0.0
-    if es[0] is not None:
-        carried = np.minimum(np.abs(s * (1 + xs[0] * (1 - s))) * es[0] + es[0] * es[0] / 4, 1.1 * es[0])
-    steps = 2 * fmt.ulp("exp") * (1 - s) + 3
-    return (
-        carried
-        + fmt.u * steps * (np.abs(y) + carried)
-        + np.where(s < 4 / fmt.max, np.abs(y), 0.0)
-        + 2 * (1 + np.abs(xs[0])) * fmt.eta
-    )
-
-
-silu = register(
-    "silu", unwarned(lambda x: x * _sigmoid(x)),
-    jvp=lambda x_dot, x: x_dot * sigmoid(x) * _silu_factor(x),
-    vjp=lambda y_bar, x: (y_bar * sigmoid(x)) * _silu_factor(x),
-    rounding=_silu_rounding,
-    torch=lambda torch, x: torch.nn.functional.silu(x),
-    special=(
-        Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
-        Special((0.0,), 0.0, ((0.5, 0.5),), "smooth"),
     ),
 )  # fmt: skip
 

@@ -8,6 +8,8 @@ from refgrad.ops import (
     activation,
     entropy,
     exponential,
+    gated,
+    gelu,
     hard,
     hyperbolic,
     logic,
@@ -16,7 +18,19 @@ from refgrad.ops import (
     trigonometric,
 )
 
-FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
+FAMILIES = (
+    activation,
+    entropy,
+    exponential,
+    gated,
+    gelu,
+    hard,
+    hyperbolic,
+    logic,
+    selection,
+    smooth,
+    trigonometric,
+)
 OPS = [op for op in REGISTRY.values() if any(getattr(family, op.name, None) is op for family in FAMILIES)]
 DIFFERENTIABLE = [op for op in OPS if op.signature.differentiable]
 STEPS = [op for op in OPS if not op.signature.differentiable]

@@ -18,6 +18,8 @@ from refgrad.ops import (
     activation,
     entropy,
     exponential,
+    gated,
+    gelu,
     hard,
     hyperbolic,
     logic,
@@ -32,7 +34,19 @@ torch = pytest.importorskip("torch")
 from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import STANDING, shows  # noqa: E402
 
-FAMILIES = (activation, entropy, exponential, hard, hyperbolic, logic, selection, smooth, trigonometric)
+FAMILIES = (
+    activation,
+    entropy,
+    exponential,
+    gated,
+    gelu,
+    hard,
+    hyperbolic,
+    logic,
+    selection,
+    smooth,
+    trigonometric,
+)
 OPS = [
     op
     for op in REGISTRY.values()
