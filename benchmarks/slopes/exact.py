@@ -126,7 +126,6 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "reciprocal": (lambda x: -1 / (x * x),),
     "remainder": (lambda *_: mpf(1), lambda x1, x2: -mpmath.floor(x1 / x2)),
     "sigmoid": (_sigmoid_slope,),
-    "sigmoid_complement": (lambda x: -_sigmoid_slope(x),),
     "sigmoid_quotient": (_sigmoid_slope,),
     "sigmoid_slope": (lambda x: -_sigmoid_slope(x) * tanh(x / 2),),
     "silu": (_silu,),

@@ -12,6 +12,7 @@ from refgrad import bounds, sizes, spread
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.ops.compensated import in_float64
 from refgrad.ops.selection import masked
 
 Array = Any
@@ -51,24 +52,6 @@ def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     return carried + steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
-def _complement(x: Array) -> Array:
-    return _sigmoid(-x)
-
-
-def _complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """Kernels subtract a rounded sigmoid from 1: its error stays in full, and the difference rounds once more."""
-    s = _sigmoid(xs[0])
-    return _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params) + fmt.u * y
-
-
-# 1 - sigmoid(x) without the difference, which has lost every digit from x = 37 on.
-complement = register(
-    "sigmoid_complement", _complement,
-    jvp=lambda x_dot, x, y: -x_dot * (y * sigmoid(x)),
-    vjp=lambda y_bar, x, y: -y_bar * y * sigmoid(x),
-    rounding=_complement_rounding,
-)  # fmt: skip
-
 # Kernels may multiply by the cotangent before the last factor: one more product that may underflow.
 underflowing: Op = register(
     "underflowing", np.positive,
@@ -78,36 +61,54 @@ underflowing: Op = register(
 )  # fmt: skip
 
 
+@in_float64
 def _slope(x: Array) -> Array:
-    return _sigmoid(x) * _sigmoid(-x)
+    z = np.exp(-np.abs(x))
+    return z / ((1 + z) * (1 + z))
 
 
 def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    """s (1 - s) from one rounded s, or z/(1 + z)^2 with z = exp(-|x|).
+    """z/(1 + z)^2 or z/(1 + z) times 1/(1 + z), with z = exp(-|x|).
 
-    An error d of s, or a relative one of z, enters with the factor |1 - 2s| only: both s stem from the same rounding. The first form
-    then rounds the difference and the product, the second rounds 1 + z (twice over), the square and the quotient. |y''| <= 1/8.
+    A relative error of z enters with the factor |1 - 2s| only. The sum rounds twice over, then the square or a quotient, and the rest.
+    |y''| <= 1/8. Where exp(|x|) overflows kernels return 0. Where a rounded s is so near to 1 that s(1 - s) has no correct bit, which
+    most kernels compute, one has 0 and the next one a whole spacing of 1: there that is the bound.
     """
     x, e = xs[0], bounds.zero(es[0])
     s, q = _sigmoid(x), _sigmoid(-x)
     lean = np.minimum(sizes.size(q - s, y) + e / 2, 1.0)
+    size = sizes.size(y, y)
     carried: Array = 0.0
-    d = _sigmoid_rounding(fmt, _sigmoid, s, xs, es, params)
     if es[0] is not None:
-        carried = bounds.endless(np.minimum(sizes.size(y, y) * lean * e + e * e / 16, 0.25), e)
-        d = d - _carried(s, q, x, e)
-    size = sizes.size(y, y) + carried
-    product = d * (lean + d) + 2 * fmt.u * (size + d)
-    quotient = (2 * fmt.ulp("exp") * lean + 4) * fmt.u * size
-    return carried + np.maximum(product, quotient) + 4 * fmt.eta
+        carried = bounds.endless(np.minimum(size * lean * e + e * e / 16, 0.25), e)
+    size = size + carried
+    gone = np.where(size < 4 / fmt.max, size, 0.0)
+    sharp = (2 * fmt.ulp("exp") * lean + 5) * fmt.u * size + gone
+    of_s = _sigmoid_rounding(fmt, _sigmoid, s, xs, (None,), params)
+    from_s = of_s * (lean + of_s) + 2 * fmt.u * (size + of_s)
+    return carried + np.where(2 * from_s < size, sharp, np.maximum(sharp, from_s)) + 4 * fmt.eta
 
 
-slope = register(
+# s' = s (1 - s), without the difference, which has lost every digit from x = 37 on; s'' = -s' tanh(x/2).
+slope: Op = register(
     "sigmoid_slope", _slope,
-    jvp=lambda x_dot, x, y: x_dot * (y * (complement(x) - sigmoid(x))),
-    vjp=lambda y_bar, x, y: (y_bar * y) * (1 - 2 * sigmoid(x)),
+    jvp=lambda x_dot, x, y: -x_dot * (y * np.tanh(x / 2)),
+    vjp=lambda y_bar, x, y: -(y_bar * y) * np.tanh(x / 2),
     rounding=_slope_rounding,
 )  # fmt: skip
+
+
+def _rounded_slope(x: Array) -> Array:
+    """The slope as kernels form it, of every order: from one rounded s."""
+    s = _sigmoid_of_kernels(x)
+    return s * (1 - s)
+
+
+_BY_COMPLEMENT = Formula(
+    "s(1 - s) from one rounded s = sigmoid(x): the difference cancels for large x",
+    jvp=lambda x_dot, x: underflowing(x_dot * _rounded_slope(x)),
+    vjp=lambda y_bar, x: underflowing(y_bar * _rounded_slope(x)),
+)
 
 sigmoid: Op = register(
     "sigmoid", _sigmoid,
@@ -119,7 +120,10 @@ sigmoid: Op = register(
         Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
         Special((800.0,), 1.0, ((0.0, 0.0),), "saturated"),
     ),
+    usual=(_BY_COMPLEMENT,),
 )  # fmt: skip
+
+_sigmoid_of_kernels = _BY_COMPLEMENT.of(sigmoid)
 
 
 def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -140,8 +144,8 @@ def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
 # is sharper.
 sigmoid_quotient = register(
     "sigmoid_quotient", _sigmoid,
-    jvp=lambda x_dot, x, y: x_dot * (complement(x) * y),
-    vjp=lambda y_bar, x, y: y_bar * complement(x) * y,
+    jvp=lambda x_dot, x: x_dot * slope(x),
+    vjp=lambda y_bar, x: y_bar * slope(x),
     rounding=_quotient_rounding,
 )  # fmt: skip
 
@@ -149,8 +153,8 @@ sigmoid_quotient = register(
 # The same function, with the second derivatives that kernels of its two antiderivatives give.
 _from_the_other_side = Formula(
     "s(1 - s) with s = sigmoid(-x), which cancels for negative x",
-    jvp=lambda x_dot, x: x_dot * (sigmoid(-x) * (1 - sigmoid(-x))),
-    vjp=lambda y_bar, x: y_bar * (sigmoid(-x) * (1 - sigmoid(-x))),
+    jvp=lambda x_dot, x: x_dot * _rounded_slope(-x),
+    vjp=lambda y_bar, x: y_bar * _rounded_slope(-x),
 ).of(sigmoid)
 
 
@@ -182,8 +186,9 @@ def _softplus_rounding(
     return radius if fmt.u == fmt.u_acc else radius + fmt.store(y, radius)
 
 
-def _softplus_slope(x: Array, threshold: float | None) -> Array:
-    return sigmoid_quotient(x) if threshold is None else np.where(x > threshold, 1.0, sigmoid_quotient(x))
+def _sided_by(threshold: float | None, x: Array, slope: Array) -> Array:
+    """1 beyond the threshold."""
+    return slope if threshold is None else np.where(x > threshold, 1.0, slope)
 
 
 def _sample_softplus(rng: np.random.Generator) -> Sample:
@@ -195,14 +200,19 @@ def _sample_softplus(rng: np.random.Generator) -> Sample:
 # The twin without one is -logsigmoid(-x), the same function.
 softplus = register(
     "softplus", _softplus,
-    jvp=lambda x_dot, x, threshold: underflowing(x_dot * _softplus_slope(x, threshold)),
-    vjp=lambda y_bar, x, threshold: underflowing(y_bar * _softplus_slope(x, threshold)),
+    jvp=lambda x_dot, x, threshold: underflowing(x_dot * _sided_by(threshold, x, sigmoid_quotient(x))),
+    vjp=lambda y_bar, x, threshold: underflowing(y_bar * _sided_by(threshold, x, sigmoid_quotient(x))),
     rounding=_softplus_rounding,
     torch=lambda torch, x, threshold: (
         -torch.nn.functional.logsigmoid(-x) if threshold is None else torch.nn.functional.softplus(x, threshold=threshold)
     ),
     domain=sampled(_sample_softplus),
     usual=(
+        Formula(
+            "s(1 - s) with s = sigmoid(x) for the second derivative, which cancels for large x",
+            jvp=lambda x_dot, x, threshold: underflowing(x_dot * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
+            vjp=lambda y_bar, x, threshold: underflowing(y_bar * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
+        ),
         Formula(
             "-log_sigmoid(-x), whose second derivative is s(s - 1) with s = sigmoid(-x)",
             jvp=lambda x_dot, x, threshold: underflowing(x_dot * _from_the_other_side(x)),
@@ -227,6 +237,11 @@ log_sigmoid = register(
         Special((800.0,), 0.0, ((0.0, 0.0),), "saturated"),
     ),
     usual=(
+        Formula(
+            "s(1 - s) with s = sigmoid(-x) for the second derivative, which cancels for negative x",
+            jvp=lambda x_dot, x: x_dot * _sigmoid_of_kernels(-x),
+            vjp=lambda y_bar, x: y_bar * _sigmoid_of_kernels(-x),
+        ),
         Formula(
             "the second derivative as s(s - 1) with s = sigmoid(x), which cancels for positive x",
             jvp=lambda x_dot, x: x_dot * _from_the_other_side(-x),

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 
 from refgrad.bounds import FORMATS, reference_slack
+from refgrad.graph import Node
 from refgrad.ops import activation, trigonometric
+from refgrad.rounding import exact, parts
+from refgrad.testing.formulas import of_sent
+from refgrad.transforms import vjp
 
 Array = Any
 FMT = FORMATS["float32"]
@@ -43,7 +47,6 @@ def angle(x: Array) -> tuple[Array, Array, Array]:
 
 
 SLOPE = {
-    "s (1 - s)": lambda x: logistic(x) * (1 - logistic(x)),
     "z/(1 + z)^2": lambda x: small(x) / ((1 + small(x)) * (1 + small(x))),
     "z/(1 + z)/(1 + z)": lambda x: small(x) / (1 + small(x)) / (1 + small(x)),
 }
@@ -112,3 +115,17 @@ def test_every_order_stays_inside(case: str, form: str) -> None:
     ratio = np.abs(got - y) / radius
     assert ratio.max() <= 1
     assert ratio.max() > 0.2  # and is not wide of it
+
+
+def test_the_slope_from_one_rounded_sigmoid_stays_inside_the_bound_of_its_formula() -> None:
+    """s (1 - s), which the record names: within its own bound everywhere, beyond the sharp one far out."""
+    x = np.random.default_rng(6).uniform(-30, 60, 40_000).astype(f32)
+    with np.errstate(over="ignore"):
+        got = logistic(x) * (1 - logistic(x))
+    ball, ones = exact(x, FMT), exact(np.ones_like(x), FMT)
+    y, radius = parts(vjp(activation.sigmoid, ball)[1](ones)[0])
+    node = Node(op=activation.sigmoid, of=(0,))
+    (reach,) = of_sent(node, [ball], ones, 0)
+    error = np.abs(got - y)
+    assert np.all(error <= reach * reference_slack(FMT))
+    assert np.any(error > 4 * radius)
