@@ -41,6 +41,7 @@ def slope_rounding(
     """A derivative f that is the sum of products: ``sizes(fmt, x)`` are the sums of their sizes, weighted by their roundings and plain.
 
     Carried: |f'(x)| e + curvature e^2/2 with f' = ``above``, no more than ``cap``, the whole range of f. No size changes faster than 1.1 e.
+    Where exp(v) of the gate's operand overflows kernels return 0: the sizes are below (1 + 3v) exp(-v) there.
     """
 
     def rule(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
@@ -49,11 +50,10 @@ def slope_rounding(
         if es[0] is not None:
             carried = bounds.endless(np.minimum(np.abs(above(x)) * e + curvature * e * e / 2, cap), e)
         weighted, plain = sizes(fmt, np.where(np.isfinite(x), x, 0.0))
+        vanishing = 4 * (1 + 3 * np.log(fmt.max))
         roundings = np.where(plain > 0, weighted / np.where(plain > 0, plain, 1.0), 1.0)
         stored = fmt.u * (weighted + roundings * np.minimum(2.2 * e, 4.0))
-        gone = np.where(
-            np.abs(x) > np.log(fmt.max / 4), plain, 0.0
-        )  # exp(|x|) overflows: kernels may return the limit
+        gone = np.where(plain < vanishing / fmt.max, plain, 0.0)
         return carried + stored + gone + (4 + 4 * np.minimum(np.abs(x), 1 / fmt.u)) * fmt.eta
 
     return rule
@@ -155,6 +155,7 @@ silu = register(
     special=(
         Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
         Special((0.0,), 0.0, ((0.5, 0.5),), "smooth"),
+        Special((np.inf,), np.inf, (None,), "kernels multiply infinity by 0"),
     ),
     usual=(
         Formula(
@@ -300,6 +301,7 @@ mish = register(
     special=(
         Special((0.0,), 0.0, ((0.6, 0.6),), "smooth"),
         Special((-800.0,), 0.0, ((0.0, 0.0),), "saturated"),
+        Special((np.inf,), np.inf, (None,), "kernels multiply infinity by 0"),
     ),
     usual=(
         Formula(
