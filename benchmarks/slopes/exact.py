@@ -43,6 +43,10 @@ def _silu(x: Number) -> Number:
     return _sigmoid(x) * (1 + x * _sigmoid(-x))
 
 
+def _silu_slope(x: Number) -> Number:
+    return _sigmoid_slope(x) * (2 - x * tanh(x / 2))
+
+
 def _mish(x: Number) -> Number:
     w = exp(-abs(x))
     if x > 0:

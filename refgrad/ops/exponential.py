@@ -13,7 +13,7 @@ from refgrad import bounds, spread
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
-from refgrad.ops.activation import sigmoid
+from refgrad.ops.shares import share
 
 Array = Any
 
@@ -136,11 +136,11 @@ def _logaddexp_rounding(ulp_exp: str, ulp_log: str, natural: float) -> Any:
     return rule
 
 
-# The derivatives are shares: sigmoid of the difference does not overflow, exp(x1 - y) would cancel for large x1.
+# The derivatives are shares, functions of the difference: exp(x1 - y) would cancel for large x1.
 logaddexp = register(
     "logaddexp", np.logaddexp,
-    jvp={"x1": lambda x1_dot, x1, x2: x1_dot * sigmoid(x1 - x2), "x2": lambda x2_dot, x1, x2: x2_dot * sigmoid(x2 - x1)},
-    vjp={"x1": lambda y_bar, x1, x2: y_bar * sigmoid(x1 - x2), "x2": lambda y_bar, x1, x2: y_bar * sigmoid(x2 - x1)},
+    jvp={"x1": lambda x1_dot, x1, x2: x1_dot * share(x1, x2), "x2": lambda x2_dot, x1, x2: x2_dot * share(x2, x1)},
+    vjp={"x1": lambda y_bar, x1, x2: y_bar * share(x1, x2), "x2": lambda y_bar, x1, x2: y_bar * share(x2, x1)},
     rounding=_logaddexp_rounding("exp", "log", 1.0),
     torch=lambda torch, x1, x2: torch.logaddexp(x1, x2),
     numpy=(np.logaddexp,),
@@ -155,12 +155,12 @@ logaddexp = register(
 logaddexp2 = register(
     "logaddexp2", np.logaddexp2,
     jvp={
-        "x1": lambda x1_dot, x1, x2, y: x1_dot * sigmoid((x1 - x2) * _log(2, y)),
-        "x2": lambda x2_dot, x1, x2, y: x2_dot * sigmoid((x2 - x1) * _log(2, y)),
+        "x1": lambda x1_dot, x1, x2: x1_dot * share(x1, x2, binary=True),
+        "x2": lambda x2_dot, x1, x2: x2_dot * share(x2, x1, binary=True),
     },
     vjp={
-        "x1": lambda y_bar, x1, x2, y: y_bar * sigmoid((x1 - x2) * _log(2, y)),
-        "x2": lambda y_bar, x1, x2, y: y_bar * sigmoid((x2 - x1) * _log(2, y)),
+        "x1": lambda y_bar, x1, x2: y_bar * share(x1, x2, binary=True),
+        "x2": lambda y_bar, x1, x2: y_bar * share(x2, x1, binary=True),
     },
     rounding=_logaddexp_rounding("exp2", "log2", 0.6931471805599453),
     torch=lambda torch, x1, x2: torch.logaddexp2(x1, x2),
