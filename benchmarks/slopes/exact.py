@@ -71,6 +71,8 @@ def _sinc(x: Number) -> Number:
 
 
 def _hardswish(x: Number) -> Number:
+    if abs(x) == 3:
+        raise ValueError("a kink")
     return mpf(0) if x < -3 else mpf(1) if x > 3 else (2 * x + 3) / 6
 
 
@@ -102,6 +104,7 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "divide": (lambda _, x2: 1 / x2, lambda x1, x2: -x1 / x2 / x2),
     "elu": (lambda x: mpf(1) if x > 0 else exp(x),),
     "entr": (lambda x: -log(x) - 1,),
+    "entr_slope": (lambda x: -1 / x,),
     "exp": (exp,),
     "exp2": (lambda x: mpf(2) ** x * log(2),),
     "expm1": (exp,),
@@ -144,6 +147,7 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "tan_slope": (lambda x: 2 * mpmath.tan(x) / cos(x) ** 2,),
     "tanh": (lambda x: 1 / cosh(x) ** 2,),
     "tanhshrink": (lambda x: tanh(x) ** 2,),
+    "times_complement": (lambda x: 1 - 2 * x,),
     "xlog1py": (lambda _, x2: mpmath.log1p(x2), lambda x1, x2: x1 / (1 + x2)),
     "xlogy": (lambda _, x2: log(x2), lambda x1, x2: x1 / x2),
 }  # fmt: skip

@@ -21,10 +21,12 @@ from refgrad.domain import (
     sampled,
 )
 from refgrad.op import Op, register
+from refgrad.ops.compensated import constant, in_float64
 from refgrad.ops.reduction import ghost
 from refgrad.quiet import unwarned
 
 Array = Any
+_PER_E = "0.36787944117144232159552377016146086744581113103176784"
 
 
 def _product(log: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
@@ -138,11 +140,40 @@ def _entr_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     return carried + np.where((x == 0) & (np.asarray(e) == 0), 0.0, stored)
 
 
+@in_float64
+def _entr_slope(x: Array) -> Array:
+    """-log(x) - 1; near its zero 1/e as -log1p(e (x - 1/e)), where x - 1/e is exact but for the last digits of 1/e."""
+    high, low = constant(_PER_E, x.dtype)
+    near = np.where(np.abs(x - high) < high / 4, (x - high) - low, 0.0)
+    return np.where(near == 0, -1 - np.log(x), -np.log1p(near / high))
+
+
+def _entr_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The logarithm, which is no larger than the value and 1, and a difference. Carried: the logarithm of x/(x - e)."""
+    x, e = xs[0], bounds.zero(es[0])
+    carried: Array = 0.0
+    if es[0] is not None:
+        room = x - e
+        carried = np.where(
+            room > 0, np.log1p(e / np.where(room > 0, room, 1.0)), np.where(np.asarray(e) == 0, 0.0, np.inf)
+        )
+    size = np.abs(y) + carried
+    return carried + fmt.u * (2 * fmt.ulp("log") * (size + 1) + size) + 2 * fmt.eta
+
+
+entr_slope = register(
+    "entr_slope", _entr_slope,
+    jvp=lambda x_dot, x: -x_dot / x,
+    vjp=lambda y_bar, x: -(y_bar / x),
+    rounding=_entr_slope_rounding,
+    domain=POSITIVE,
+)  # fmt: skip
+
 # -x log(x), -inf below 0.
 entr = register(
     "entr", _entr,
-    jvp=lambda x_dot, x: -x_dot * (np.log(x) + 1),
-    vjp=lambda y_bar, x: y_bar * (-1 - np.log(x)),
+    jvp=lambda x_dot, x: x_dot * entr_slope(x),
+    vjp=lambda y_bar, x: y_bar * entr_slope(x),
     rounding=_entr_rounding,
     torch=lambda torch, x: torch.special.entr(x),
     domain=POSITIVE,
@@ -155,11 +186,26 @@ def _logit_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     return bounds.monotone("log")(fmt, forward, y, xs, es, params) + np.where(np.isinf(y), 0.0, 2 * fmt.u)
 
 
-# |x|, for at -0 too the slope is that of the right side.
+def _times_complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """The difference and the product. Carried: |1 - 2x| e + e^2."""
+    e = bounds.zero(es[0])
+    carried = np.abs(1 - 2 * xs[0]) * e + e * e
+    return carried + 2 * fmt.u * (np.abs(y) + carried) + fmt.eta
+
+
+# x (1 - x) for x between 0 and 1, whose slope 1 - 2x is exact near its zero. |x|, for at -0 too it is that of the right side.
+times_complement: Op = register(
+    "times_complement", lambda x: np.abs(x) * (1 - x),
+    jvp=lambda x_dot, x: x_dot * (1 - 2 * x),
+    vjp=lambda y_bar, x: y_bar * (1 - 2 * x),
+    rounding=_times_complement_rounding,
+    domain=between(0.0, 1.0),
+)  # fmt: skip
+
 logit = register(
     "logit", unwarned(lambda x: np.log(x / (1 - x))),
-    jvp=lambda x_dot, x: x_dot / (np.abs(x) * (1 - x)),
-    vjp=lambda y_bar, x: y_bar / (np.abs(x) * (1 - x)),
+    jvp=lambda x_dot, x: x_dot / times_complement(x),
+    vjp=lambda y_bar, x: y_bar / times_complement(x),
     rounding=_logit_rounding,
     torch=lambda torch, x: torch.logit(x),
     domain=between(0.0, 1.0),

@@ -13,6 +13,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.domain import SHAPES, Domain, Interval, Sample, Special, sampled
 from refgrad.op import register
+from refgrad.ops.reduction import ghost
 from refgrad.ops.selection import above, masked
 
 Array = Any
@@ -84,10 +85,10 @@ def _hardswish(x: Array) -> Array:
 
 
 def _hardswish_slope(x: Array) -> Array:
-    """0, then (2x + 3)/6, then 1: at each kink anything between the two slopes there."""
+    """0, then (2x + 3)/6, then 1: at each kink anything between the two slopes there. Kernels add 1/2 to a rounded x/3."""
     left, right = above(x, -3.0), above(x, 3.0)
     inner = np.where(np.abs(x) > 3, 0.0, x)
-    return np.where(right == 1, 1.0, masked(inner / 3 + 0.5, left) * (1 - right) + right)
+    return np.where(right == 1, 1.0, masked((2 * inner + 3) / 6 + ghost(inner), left) * (1 - right) + right)
 
 
 def _hardswish_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
