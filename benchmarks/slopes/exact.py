@@ -129,6 +129,10 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "multiply": (lambda _, x2: x2, lambda x1, _: x1),
     "one_minus_square": (lambda x: -2 * x,),
     "power": (lambda x1, x2: x2 * x1 ** (x2 - 1), _power_exponent),
+    "power_slope": (
+        lambda x1, x2: x2 * (x2 - 1) * x1 ** (x2 - 2),
+        lambda x1, x2: x1 ** (x2 - 1) * (1 + x2 * log(x1)),
+    ),
     "rad2deg": (lambda _: 180 / mpmath.pi,),
     "reciprocal": (lambda x: -1 / (x * x),),
     "remainder": (lambda *_: mpf(1), lambda x1, x2: -mpmath.floor(x1 / x2)),

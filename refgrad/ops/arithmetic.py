@@ -10,6 +10,8 @@ import numpy as np
 from refgrad import bounds, sizes, splitting, spread
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.op import Op, register
+from refgrad.ops import powers
+from refgrad.ops.powers import small
 from refgrad.quiet import unwarned
 
 add = register(
@@ -78,20 +80,10 @@ positive = register(
 # --- powers ----------------------------------------------------------------------------------------------------------
 
 
-def _exponent_slope(x1: Any, x2: Any, y: Any) -> Any:
-    """y log x1, with the limit 0 at x1 = 0 for a positive exponent; NaN (undefined) for a negative base."""
-    return np.where(x1 == 0, np.where(x2 > 0, 0.0, -np.inf), y * np.log(np.where(x1 == 0, 1.0, x1)))
-
-
-def _base_slope(x1: Any, x2: Any) -> Any:
-    """x2 x1^(x2 - 1), and exactly 0 for exponent 0, at x1 = 0 too."""
-    return np.where(x2 == 0, 0.0, x2 * x1 ** np.where(x2 == 0, 1.0, x2 - 1))
-
-
 def _power_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
     """pow on a box: monotone in each operand for a positive base; even powers of a box that holds 0 dip to 0."""
     # Kernels multiply out small integer exponents: one rounding a factor.
-    whole = _small(xs[1])
+    whole = small(xs[1])
     if whole and es[1] is None and sizes.shorter(y):
         step = bounds.monotone("power", lambda x, y, e: spread.power(x, whole, e))
         radius = step(fmt, forward, y, (xs[0],), es, params)
@@ -108,24 +100,21 @@ def _power(x1: Any, x2: Any) -> Any:
 
     Two roundings, as pow itself has, and far below those that the bound of the power is for.
     """
-    whole = _small(x2) if np.ndim(x1) and splitting.long(x1) else 0
+    whole = small(x2) if np.ndim(x1) and splitting.long(x1) else 0
     return x1 * x1 * x1 if whole == 3 else x1 * x1 if whole == 2 else +x1 if whole == 1 else x1**x2
 
 
-def _small(exponent: Any) -> int:
-    """An exponent that is one of the numbers 1, 2, 3; else 0."""
-    return int(exponent) if np.ndim(exponent) == 0 and exponent in (1, 2, 3) else 0
-
+power_slope = powers.slope_of(_power_rounding)
 
 power = register(
     "power", _power,
     jvp={
-        "x1": lambda x1_dot, x1, x2: x1_dot * _base_slope(x1, x2),
-        "x2": lambda x2_dot, x1, x2, y: x2_dot * _exponent_slope(x1, x2, y),
+        "x1": lambda x1_dot, x1, x2: x1_dot * power_slope(x1, x2),
+        "x2": lambda x2_dot, x1, x2: x2_dot * power_slope(x1, x2, base=0, exponent=1),
     },
     vjp={
-        "x1": lambda y_bar, x1, x2: y_bar * _base_slope(x1, x2),
-        "x2": lambda y_bar, x1, x2, y: y_bar * _exponent_slope(x1, x2, y),
+        "x1": lambda y_bar, x1, x2: y_bar * power_slope(x1, x2),
+        "x2": lambda y_bar, x1, x2: y_bar * power_slope(x1, x2, base=0, exponent=1),
     },
     rounding=_power_rounding,
     torch=lambda torch, x1, x2: torch.pow(x1, x2),

@@ -23,15 +23,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def in_float64(function: Function) -> Function:
     """The function of arrays, computed in float64 for narrower ones and rounded once to their dtype; it gives no warnings.
 
-    The arrays come first, of one floating-point dtype, or Python numbers; what is named is passed on as it is.
+    Arrays and numbers come first, of which NumPy finds the dtype; what is named is passed on as it is.
     """
 
     @functools.wraps(function)
     def call(*xs: Array, **params: Any) -> Array:
-        arrays = [np.asarray(x) for x in xs]
-        dtype = np.result_type(*arrays)
+        dtype = np.result_type(*xs)
         wide = np.result_type(dtype, np.float64)
-        y = quietly(function, *[x.astype(wide, copy=False) for x in arrays], **params)
+        y = quietly(function, *[np.asarray(x, wide) for x in xs], **params)
         return quietly(y.astype, dtype, copy=False)[()]
 
     return cast("Function", call)
