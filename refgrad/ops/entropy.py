@@ -193,11 +193,16 @@ def _times_complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: An
     return carried + 2 * fmt.u * (np.abs(y) + carried) + fmt.eta
 
 
-# x (1 - x) for x between 0 and 1, whose slope 1 - 2x is exact near its zero. |x|, for at -0 too it is that of the right side.
+def _leaning(x: Array) -> Array:
+    """1 - 2x, exact near its zero. Kernels subtract two terms, multiplied by x and by a rounded 1 - x."""
+    return (1 - 2 * x) + ghost(np.abs(x) + np.abs(1 - x), roundings=2)
+
+
+# x (1 - x) for x between 0 and 1. |x|, for at -0 too the slope of logit is that of the right side.
 times_complement: Op = register(
-    "times_complement", lambda x: np.abs(x) * (1 - x),
-    jvp=lambda x_dot, x: x_dot * (1 - 2 * x),
-    vjp=lambda y_bar, x: y_bar * (1 - 2 * x),
+    "times_complement", unwarned(lambda x: np.abs(x) * (1 - x)),
+    jvp=lambda x_dot, x: x_dot * _leaning(x),
+    vjp=lambda y_bar, x: y_bar * _leaning(x),
     rounding=_times_complement_rounding,
     domain=between(0.0, 1.0),
 )  # fmt: skip

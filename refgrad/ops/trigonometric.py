@@ -12,6 +12,7 @@ from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Spe
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.arithmetic import one_minus_square
+from refgrad.ops.sines import sinc_derivative
 from refgrad.ops.undefined import at_cusp
 from refgrad.quiet import unwarned
 
@@ -274,25 +275,12 @@ hypot = register(
 
 
 def _sinc(x: Array, order: int = 0) -> Array:
-    """The derivative of that order of s(x) = sin(pi x)/(pi x), s(0) = 1.
+    """The derivative of that order of s(x) = sin(pi x)/(pi x), s(0) = 1; the value is NumPy's.
 
-    From x s = sin(pi x)/pi follows x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi/2), a recurrence that is stable for |pi x| > n;
-    nearer to 0 the power series sum (-1)^k (pi x)^(2k)/(2k+1)!, differentiated term by term.
+    In long double, in which the reference runs, the value is reduced exactly as the derivatives are.
     """
     x = np.asarray(x)
-    pi = 4 * np.arctan(x.dtype.type(1))
-    far = np.abs(pi * x) > order + 1
-    safe = np.where(far, x, 1)
-    s = np.sin(pi * safe) / (pi * safe)
-    for n in range(1, order + 1):
-        turned = (np.sin, np.cos, lambda a: -np.sin(a), lambda a: -np.cos(a))[n % 4](pi * safe)
-        s = (pi ** (n - 1) * turned - n * s) / safe
-    near = np.where(far, 0, x)
-    series = np.zeros_like(near)
-    for k in range((order + 1) // 2, (order + 1) // 2 + 16 + 2 * order):
-        weight = math.perm(2 * k, order) / math.factorial(2 * k + 1)
-        series = series + (-1) ** k * x.dtype.type(weight) * pi**order * (pi * near) ** (2 * k - order)
-    return np.where(far, s, series)
+    return np.sinc(x) if order == 0 and x.itemsize <= 8 else sinc_derivative(x, order=order)
 
 
 def _pi_rounding(fmt: Any, like: Array) -> float:
