@@ -13,6 +13,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
+from refgrad.formula import Formula
 from refgrad.op import register
 
 Array = Any
@@ -44,8 +45,8 @@ def _expand(y: Array, x_shape: tuple[int, ...], axis: Any, keepdims: bool) -> Ar
     return np.reshape(y, tuple([1 if k in axes else n for k, n in enumerate(x_shape)]))
 
 
-def _weights(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
-    """exp(x - y): the limit 1 for an element +inf, 0 where all elements are -inf."""
+def _usual_weights(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
+    """exp(x - y) as kernels form it: the limit 1 for an element +inf, 0 where all elements are -inf."""
     y = _expand(y, x.shape, axis, keepdims)
     top = x == np.inf
     return np.exp(np.where(top, 0.0, np.where(top, 0.0, x) - np.where(y == -np.inf, 0.0, y)))
@@ -96,10 +97,53 @@ _AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
     ((4, 0, 2), 2), ((), None),
 )  # fmt: skip
 
+
+def _tamed(x: Array, axis: Any) -> Array:
+    """The same weights from finite elements and -inf: elements +inf share alike, and a row of -inf is one of zeros."""
+    top = x == np.inf
+    row = np.any(top, axis=axis, keepdims=True)
+    x = np.where(row, np.where(top, 0.0, -np.inf), x)
+    return np.where(np.all(x == -np.inf, axis=axis, keepdims=True), 0.0, x)
+
+
+def _weights(x: Array, axis: Any = None) -> Array:
+    """exp(x)/sum(exp(x)); 0 where all elements are -inf."""
+    x = np.asarray(x)
+    e = np.exp(_tamed(x, axis) - _shift(x, axis))
+    return np.where(x == -np.inf, 0.0, e / np.sum(e, axis=axis, keepdims=True)).astype(x.dtype, copy=False)
+
+
+def _weights_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+    """As for softmax. Where the rounding of a stored logsumexp leaves exp(x - y), which most kernels compute, no bit: that."""
+    axis, x = params["axis"], _tamed(xs[0], params["axis"])
+    sharp = _softmax_rounding(fmt, None, y, (x,), es, params)
+    total = _logsumexp(x, axis, True)
+    lost = _logsumexp_rounding(fmt, None, total, (x,), (None,), {"axis": axis, "keepdims": True})
+    distance = np.where(y > 0, np.abs(x - total), 0.0)
+    lost = y * np.expm1(lost + fmt.u * distance) + (2 * fmt.ulp("exp") + 1) * fmt.u * y
+    return np.where(
+        (xs[0] == -np.inf) & (y == 0), 0.0, np.where(2 * lost < y, sharp, np.maximum(sharp, lost))
+    )
+
+
+logsumexp_weights = register(
+    "logsumexp_weights", _weights,
+    jvp=lambda x_dot, y, axis: y * (x_dot - np.sum(y * x_dot, axis=axis, keepdims=True)),
+    vjp=lambda y_bar, y, axis: y * (y_bar - np.sum(y_bar * y, axis=axis, keepdims=True)),
+    rounding=_weights_rounding,
+    domain=sampled(lambda rng: _draw_weights(rng)),
+)  # fmt: skip
+
+
+def _draw_weights(rng: np.random.Generator) -> Any:
+    xs, params = _draw_logsumexp(rng)
+    return xs, {"axis": params["axis"]}
+
+
 logsumexp = register(
     "logsumexp", _logsumexp,
-    jvp=lambda x_dot, x, y, axis, keepdims: np.sum(x_dot * _weights(x, y, axis, keepdims), axis=axis, keepdims=keepdims),
-    vjp=lambda y_bar, x, y, axis, keepdims: _expand(y_bar, x.shape, axis, keepdims) * _weights(x, y, axis, keepdims),
+    jvp=lambda x_dot, x, axis, keepdims: np.sum(x_dot * logsumexp_weights(x, axis=axis), axis=axis, keepdims=keepdims),
+    vjp=lambda y_bar, x, axis, keepdims: _expand(y_bar, x.shape, axis, keepdims) * logsumexp_weights(x, axis=axis),
     rounding=_logsumexp_rounding,
     torch=lambda torch, x, axis=None, keepdims=False: torch.logsumexp(x, tuple(range(x.ndim)) if axis is None else axis, keepdims),
     domain=sampled(_draw_logsumexp),
@@ -109,6 +153,13 @@ logsumexp = register(
         Special(([np.inf, 0.0],), np.inf, (([1.0, 0.0], [1.0, 0.0]),), "the limit at +inf"),
         Special(([np.inf, np.inf],), np.inf, (None,), "several at +inf: no limit"),
         Special(([1e4, 1e4],), 1e4 + np.log(2), (([0.5, 0.5], [0.5, 0.5]),), "exp overflows without the shift"),
+    ),
+    usual=(
+        Formula(
+            "weights exp(x - y) with y = logsumexp(x): the rounding of a large y is many roundings of them",
+            jvp=lambda x_dot, x, y, axis, keepdims: np.sum(x_dot * _usual_weights(x, y, axis, keepdims), axis=axis, keepdims=keepdims),
+            vjp=lambda y_bar, x, y, axis, keepdims: _expand(y_bar, x.shape, axis, keepdims) * _usual_weights(x, y, axis, keepdims),
+        ),
     ),
 )  # fmt: skip
 

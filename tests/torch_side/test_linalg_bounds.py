@@ -9,8 +9,10 @@ import pytest
 
 import refgrad as rg
 from refgrad.bounds import FORMATS, reference_slack
+from refgrad.graph import Node
 from refgrad.ops import contraction, dense, linalg, normalization, solving
 from refgrad.rounding import exact, parts
+from refgrad.testing.formulas import largest, of_sent, of_tangent
 
 torch = pytest.importorskip("torch")
 
@@ -152,10 +154,15 @@ OPS = [
 ELIMINATION = (solving.det, solving.logabsdet, solving.inv, solving.solve)
 
 
-def compare(op, dtype, what, got, ball):
-    """Record error/bound of every element that can be judged; not a number where the framework is not finite but should be."""
+def compare(op, dtype, what, got, ball, usual=()):
+    """Record error/bound of every element that can be judged; not a number where the framework is not finite but should be.
+
+    ``usual`` are the bounds of other formulas that the op's record names.
+    """
     fmt = FORMATS[dtype]
     value, radius = parts(ball)
+    reach = largest(usual)
+    radius = radius if reach is None else np.fmax(radius, reach)
     got = got.detach().numpy().astype(fmt.wide)
     assert got.shape == value.shape, (what, got.shape, value.shape)
     with np.errstate(all="ignore"):
@@ -183,18 +190,22 @@ def judge(op, dtype, operands, params, rng):
     with np.errstate(all="ignore"):
         ball, pullback = rg.vjp(lambda *zs: op(*zs, **params), *balls)
         x_bars = pullback(exact(y_bar, fmt))
-        _, y_dot = rg.jvp(lambda *zs: op(*zs, **params), tuple(balls), tuple(exact(t, fmt) for t in x_dots))
+        tangents = [exact(t, fmt) for t in x_dots]
+        _, y_dot = rg.jvp(lambda *zs: op(*zs, **params), tuple(balls), tuple(tangents))
+        node = Node(op=op, of=tuple(range(len(xs))), params={**op.signature.defaults, **params})
+        sent = [of_sent(node, balls, exact(y_bar, fmt), k) for k in range(len(xs))]
+        moved = of_tangent(node, balls, tangents)
     worst = [compare(op, dtype, "value", y, ball)]
-    for got, x_bar in zip(
-        torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, strict=True
+    for got, x_bar, usual in zip(
+        torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, sent, strict=True
     ):
-        worst.append(compare(op, dtype, "reverse", got, x_bar))
+        worst.append(compare(op, dtype, "reverse", got, x_bar, usual))
     _, got = torch.func.jvp(
         lambda *zs: op.torch(torch, *zs, **params),
         tuple(torch.tensor(x) for x in xs),
         tuple(torch.tensor(t) for t in x_dots),
     )
-    worst.append(compare(op, dtype, "forward", got, y_dot))
+    worst.append(compare(op, dtype, "forward", got, y_dot, moved))
     return max(worst)
 
 
