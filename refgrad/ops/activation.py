@@ -71,22 +71,17 @@ def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     """z/(1 + z)^2 or z/(1 + z) times 1/(1 + z), with z = exp(-|x|).
 
     A relative error of z enters with the factor |1 - 2s| only. The sum rounds twice over, then the square or a quotient, and the rest.
-    |y''| <= 1/8. Where exp(|x|) overflows kernels return 0. Where a rounded s is so near to 1 that s(1 - s) has no correct bit, which
-    most kernels compute, one has 0 and the next one a whole spacing of 1: there that is the bound.
+    |y''| <= 1/8. Where exp(|x|) overflows kernels return 0.
     """
     x, e = xs[0], bounds.zero(es[0])
-    s, q = _sigmoid(x), _sigmoid(-x)
-    lean = np.minimum(sizes.size(q - s, y) + e / 2, 1.0)
+    lean = np.minimum(sizes.size(_sigmoid(-x) - _sigmoid(x), y) + e / 2, 1.0)
     size = sizes.size(y, y)
     carried: Array = 0.0
     if es[0] is not None:
         carried = bounds.endless(np.minimum(size * lean * e + e * e / 16, 0.25), e)
     size = size + carried
     gone = np.where(size < 4 / fmt.max, size, 0.0)
-    sharp = (2 * fmt.ulp("exp") * lean + 5) * fmt.u * size + gone
-    of_s = _sigmoid_rounding(fmt, _sigmoid, s, xs, (None,), params)
-    from_s = of_s * (lean + of_s) + 2 * fmt.u * (size + of_s)
-    return carried + np.where(2 * from_s < size, sharp, np.maximum(sharp, from_s)) + 4 * fmt.eta
+    return carried + (2 * fmt.ulp("exp") * lean + 5) * fmt.u * size + gone + 4 * fmt.eta
 
 
 # s' = s (1 - s), without the difference, which has lost every digit from x = 37 on; s'' = -s' tanh(x/2).
@@ -108,6 +103,7 @@ _BY_COMPLEMENT = Formula(
     "s(1 - s) from one rounded s = sigmoid(x): the difference cancels for large x",
     jvp=lambda x_dot, x: underflowing(x_dot * _rounded_slope(x)),
     vjp=lambda y_bar, x: underflowing(y_bar * _rounded_slope(x)),
+    blind=True,
 )
 
 sigmoid: Op = register(
@@ -212,11 +208,13 @@ softplus = register(
             "s(1 - s) with s = sigmoid(x) for the second derivative, which cancels for large x",
             jvp=lambda x_dot, x, threshold: underflowing(x_dot * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
             vjp=lambda y_bar, x, threshold: underflowing(y_bar * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
+            blind=True,
         ),
         Formula(
             "-log_sigmoid(-x), whose second derivative is s(s - 1) with s = sigmoid(-x)",
             jvp=lambda x_dot, x, threshold: underflowing(x_dot * _from_the_other_side(x)),
             vjp=lambda y_bar, x, threshold: underflowing(y_bar * _from_the_other_side(x)),
+            blind=True,
         ),
     ),
 )  # fmt: skip
@@ -241,11 +239,13 @@ log_sigmoid = register(
             "s(1 - s) with s = sigmoid(-x) for the second derivative, which cancels for negative x",
             jvp=lambda x_dot, x: x_dot * _sigmoid_of_kernels(-x),
             vjp=lambda y_bar, x: y_bar * _sigmoid_of_kernels(-x),
+            blind=True,
         ),
         Formula(
             "the second derivative as s(s - 1) with s = sigmoid(x), which cancels for positive x",
             jvp=lambda x_dot, x: x_dot * _from_the_other_side(-x),
             vjp=lambda y_bar, x: y_bar * _from_the_other_side(-x),
+            blind=True,
         ),
     ),
 )  # fmt: skip

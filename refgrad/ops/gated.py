@@ -162,6 +162,7 @@ silu = register(
             "s(1 + x(1 - s)) from one s = sigmoid(x): the difference 1 - s cancels for large x",
             jvp=lambda x_dot, x: x_dot * sigmoid(x) * (1 + x * (1 - sigmoid(x))),
             vjp=lambda y_bar, x: (y_bar * sigmoid(x)) * (1 + x * (1 - sigmoid(x))),
+            blind=True,
         ),
     ),
 )  # fmt: skip
@@ -308,6 +309,7 @@ mish = register(
             "t + x sigmoid(x) (1 - t^2) with t = tanh(softplus(x)): the difference cancels for large x",
             jvp=lambda x_dot, x: x_dot * _usual_mish_slope(x),
             vjp=lambda y_bar, x: y_bar * _usual_mish_slope(x),
+            blind=True,
         ),
     ),
 )  # fmt: skip

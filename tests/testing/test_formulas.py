@@ -34,6 +34,10 @@ AT = {
     "arcsin": ("float32", 0.999, 1.25, 1 + 2**-17),
     "arccos": ("float32", -0.999, 1.25, 1 + 2**-17),
     "arccosh": ("float32", 1.001, 1.25, 1 + 2**-17),
+    "sigmoid": ("float32", 8.0, 1.25, 1 + 2**-14),
+    "silu": ("float32", 14.0, 1.25, 1 + 2**-21),
+    "mish": ("float32", 14.0, 1.25, 1 + 2**-20),
+    "gelu_tanh": ("float32", -4.0, 1.25, 1 + 2**-14),
     "log10": ("float16", 1.2e-7, 2.0**-10, 1 + 2**-4),  # subnormal: the product x log 10 has two digits
 }
 
@@ -107,7 +111,9 @@ def test_from_end_to_end_too(name) -> None:
         assert {*from_end_to_end(case, scaled(case, factor)).values()} == {due}, factor
 
 
-@pytest.mark.parametrize(("name", "at"), [("tanh", 9.0), ("expm1", -17.0)])
+@pytest.mark.parametrize(
+    ("name", "at"), [("tanh", 9.0), ("expm1", -17.0), ("sigmoid", 17.0)]
+)
 def test_of_an_element_of_which_the_formula_leaves_no_bit_nothing_is_said(name, at) -> None:
     """It is as if its bound were that of the formula; what is further off than that is wrong."""
     case = one_op(name, at)

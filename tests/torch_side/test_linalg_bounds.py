@@ -9,13 +9,12 @@ import pytest
 
 import refgrad as rg
 from refgrad.bounds import FORMATS, reference_slack
-from refgrad.graph import Node
 from refgrad.ops import contraction, dense, linalg, normalization, solving
 from refgrad.rounding import exact, parts
-from refgrad.testing.formulas import largest, of_sent, of_tangent
 
 torch = pytest.importorskip("torch")
 
+from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import there  # noqa: E402
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
@@ -154,15 +153,10 @@ OPS = [
 ELIMINATION = (solving.det, solving.logabsdet, solving.inv, solving.solve)
 
 
-def compare(op, dtype, what, got, ball, usual=()):
-    """Record error/bound of every element that can be judged; not a number where the framework is not finite but should be.
-
-    ``usual`` are the bounds of other formulas that the op's record names.
-    """
+def compare(op, dtype, what, got, ball):
+    """Record error/bound of every element that can be judged; not a number where the framework is not finite but should be."""
     fmt = FORMATS[dtype]
     value, radius = parts(ball)
-    reach = largest(usual)
-    radius = radius if reach is None else np.fmax(radius, reach)
     got = got.detach().numpy().astype(fmt.wide)
     assert got.shape == value.shape, (what, got.shape, value.shape)
     with np.errstate(all="ignore"):
@@ -188,24 +182,25 @@ def judge(op, dtype, operands, params, rng):
     y_bar = rng.standard_normal(tuple(y.shape)).astype(DTYPES[dtype])
     x_dots = [rng.standard_normal(x.shape).astype(DTYPES[dtype]) for x in xs]
     with np.errstate(all="ignore"):
-        ball, pullback = rg.vjp(lambda *zs: op(*zs, **params), *balls)
-        x_bars = pullback(exact(y_bar, fmt))
-        tangents = [exact(t, fmt) for t in x_dots]
-        _, y_dot = rg.jvp(lambda *zs: op(*zs, **params), tuple(balls), tuple(tangents))
-        node = Node(op=op, of=tuple(range(len(xs))), params={**op.signature.defaults, **params})
-        sent = [of_sent(node, balls, exact(y_bar, fmt), k) for k in range(len(xs))]
-        moved = of_tangent(node, balls, tangents)
+
+        def run():
+            ball, pullback = rg.vjp(lambda *zs: op(*zs, **params), *balls)
+            tangents = tuple(exact(t, fmt) for t in x_dots)
+            y_dot = rg.jvp(lambda *zs: op(*zs, **params), tuple(balls), tangents)[1]
+            return [ball, *pullback(exact(y_bar, fmt)), y_dot]
+
+        ball, *x_bars, y_dot = with_formulas(run)
     worst = [compare(op, dtype, "value", y, ball)]
-    for got, x_bar, usual in zip(
-        torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, sent, strict=True
+    for got, x_bar in zip(
+        torch.autograd.grad(y, leaves, torch.from_numpy(np.asarray(y_bar))), x_bars, strict=True
     ):
-        worst.append(compare(op, dtype, "reverse", got, x_bar, usual))
+        worst.append(compare(op, dtype, "reverse", got, x_bar))
     _, got = torch.func.jvp(
         lambda *zs: op.torch(torch, *zs, **params),
         tuple(torch.tensor(x) for x in xs),
         tuple(torch.tensor(t) for t in x_dots),
     )
-    worst.append(compare(op, dtype, "forward", got, y_dot, moved))
+    worst.append(compare(op, dtype, "forward", got, y_dot))
     return max(worst)
 
 
