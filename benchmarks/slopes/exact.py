@@ -20,10 +20,15 @@ Slope = Callable[..., Number]
 
 # Their slopes are 0, 1 or -1, or a share of a tie: tests/ops/test_elementwise.py and the special points hold them.
 SELECTING = {
-    "abs", "add", "clip", "copysign", "fan_in", "fmax", "fmin", "hardshrink", "hardtanh", "heaviside", "maximum", "minimum", "negative",
-    "positive", "relu", "relu6", "reordered", "softshrink", "subtract", "underflowing", "where",
+    "abs", "add", "clip", "copysign", "factor_by_factor", "fan_in", "fmax", "fmin", "hardshrink", "hardtanh", "heaviside", "maximum",
+    "minimum", "negative", "positive", "relu", "relu6", "reordered", "softshrink", "subtract", "underflowing", "where",
 }  # fmt: skip
 
+# Slopes of other ops, and slopes of these: measured as first and second derivatives of those.
+DERIVATIVES = {
+    "gelu_tanh_curve", "gelu_tanh_slope", "mish_curve", "mish_gate_slope", "mish_slope", "power_slope", "share", "share_slope",
+    "silu_curve", "silu_slope",
+}  # fmt: skip
 # Products of a tangent or cotangent and the slope of another op, which is measured with that op.
 TIMES = {"hypot_share": "hypot", "over_cosh_square": "tanh"}
 
@@ -41,10 +46,6 @@ def _sigmoid_slope(x: Number) -> Number:
 
 def _silu(x: Number) -> Number:
     return _sigmoid(x) * (1 + x * _sigmoid(-x))
-
-
-def _silu_slope(x: Number) -> Number:
-    return _sigmoid_slope(x) * (2 - x * tanh(x / 2))
 
 
 def _mish(x: Number) -> Number:
@@ -77,6 +78,8 @@ def _hardswish(x: Number) -> Number:
 
 
 def _stepped(x: Number, low: float, high: float, slope: Number) -> Number:
+    if x in (low, high):
+        raise ValueError("a kink")
     return slope if low < x < high else mpf(0)
 
 
@@ -129,10 +132,6 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "multiply": (lambda _, x2: x2, lambda x1, _: x1),
     "one_minus_square": (lambda x: -2 * x,),
     "power": (lambda x1, x2: x2 * x1 ** (x2 - 1), _power_exponent),
-    "power_slope": (
-        lambda x1, x2: x2 * (x2 - 1) * x1 ** (x2 - 2),
-        lambda x1, x2: x1 ** (x2 - 1) * (1 + x2 * log(x1)),
-    ),
     "rad2deg": (lambda _: 180 / mpmath.pi,),
     "reciprocal": (lambda x: -1 / (x * x),),
     "remainder": (lambda *_: mpf(1), lambda x1, x2: -mpmath.floor(x1 / x2)),
@@ -165,7 +164,9 @@ def ops() -> list[Op]:
     return [
         op
         for _, op in sorted(REGISTRY.items())
-        if op in ELEMENTWISE and op.signature.differentiable and op.name not in SELECTING | TIMES.keys()
+        if op in ELEMENTWISE
+        and op.signature.differentiable
+        and op.name not in SELECTING | DERIVATIVES | TIMES.keys()
     ]
 
 
@@ -194,8 +195,12 @@ def slope(name: str, position: int) -> Slope:
 
 
 def second(name: str, position: int, again: int) -> Slope:
-    """The second derivative, in the operands at two positions: a difference in three times the digits."""
-    f = SLOPES[name][position]
+    """The second derivative, in the operands at two positions."""
+    return moving(SLOPES[name][position], again)
+
+
+def moving(f: Slope, again: int) -> Slope:
+    """The derivative of f in the operand at a position: a difference in three times the digits."""
 
     def derivative(*xs: Number) -> Number:
         bits = mpmath.mp.prec

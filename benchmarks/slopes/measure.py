@@ -131,6 +131,17 @@ def measure(op: Op, dtype: str, count: int, seed: int = 0, order: int = 1) -> It
 # is counted at the size of what cancels, which is what one rounding of an operand moves the slope by.
 ZEROS: dict[tuple[str, int], str] = {
     ("arctan2", 2): "beside its zeros at x1 = x2 and x1 = -x2, the mixed derivative (x1^2 - x2^2)/r^4",
+    ("gelu_tanh", 1): "beside its zero at -0.75",
+    ("gelu_tanh", 2): "beside its zeros at -1.42 and 1.42",
+    ("kl_div", 1): "beside its zeros, where x = log(t) + 1",
+    ("mish", 1): "beside its zero at -1.19",
+    ("mish", 2): "beside its zeros at -2.26 and 1.49",
+    ("power", 2): "beside the zeros of the mixed derivative x1^(x2 - 1) (1 + x2 log(x1))",
+    ("sigmoid_slope", 2): "beside its zeros at -1.32 and 1.32",
+    ("silu", 1): "beside its zero at -1.28",
+    ("silu", 2): "beside its zeros at -2.40 and 2.40",
+    ("sinc", 1): "beside its zeros, the extremes of sinc",
+    ("sinc", 2): "beside its zeros, the points of inflection of sinc",
 }
 
 
@@ -139,8 +150,13 @@ def beside_zero(name: str, position: int, again: int | None) -> Any:
     if (name, 1 if again is None else 2) not in ZEROS:
         return None
     if again is None:
-        moving = exact.second(name, position, position)
-        return lambda at: abs((exact.value(moving, at) or 0) * mpmath.mpf(at[position]))
+        moving = [exact.second(name, position, k) for k in range(len(exact.SLOPES[name]))]
+        return lambda at: sum(
+            abs((exact.value(f, at) or 0) * mpmath.mpf(x)) for f, x in zip(moving, at, strict=True)
+        )
+    if len(exact.SLOPES[name]) == 1:
+        bending = exact.moving(exact.second(name, 0, 0), 0)
+        return lambda at: abs((exact.value(bending, at) or 0) * mpmath.mpf(at[0]))
     return lambda at: abs((exact.value(exact.slope(name, position), at) or 0) / mpmath.mpf(at[again]))
 
 
@@ -178,5 +194,11 @@ BEYOND: dict[tuple[str, int], tuple[str, Callable[..., bool]]] = {
             "the quotient is below the normal range, and 1/x2 enlarges its rounding",
             lambda x1, x2, most: abs(x1) < abs(x2) * 4 / most,
         ),
+    ),
+    ("kl_div", 2): ("1/t is beyond the range", lambda _, t, most: t * most < 1),
+    ("xlogy", 2): ("x1/x2 is below the normal range", lambda x1, x2, most: abs(x1) * most < 4 * abs(x2)),
+    ("xlog1py", 2): (
+        "x1/(1 + x2) is below the normal range",
+        lambda x1, x2, most: abs(x1) * most < 4 * (1 + x2),
     ),
 }

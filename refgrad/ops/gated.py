@@ -98,7 +98,7 @@ def _silu_slope(x: Array) -> Array:
     a = _distance(x)
     z = np.exp(-a)
     d = 1 + z
-    return sided(x, times_exp((1 - a / d) / d, -a), (1 + a * z / d) / d)
+    return sided(x, times_exp(((1 - a) + z) / (d * d), -a), (1 + a * z / d) / d)
 
 
 def _silu_slope_sizes(fmt: Any, x: Array) -> tuple[Array, Array]:
@@ -206,10 +206,10 @@ mish_gate_slope: Op = register(
 
 @in_float64
 def _mish_curve(x: Array) -> Array:
-    """2 T' + x T''."""
+    """2 T' + x T'', with the terms in a brought together by powers of z."""
     a, z, d = _mish_parts(x)
-    left = 8 * (1 + z) * d - 4 * a * (2 + 2 * z - 3 * z * z - 2 * z * z * z)
-    right = 8 * (1 + z) * d + 4 * a * (2 * z * z * z + 2 * z * z - 3 * z - 2)
+    left = (16 - 8 * a) + z * ((32 - 8 * a) + z * ((24 + 12 * a) + z * (8 + 8 * a)))
+    right = (8 - 8 * a) + z * ((24 - 12 * a) + z * ((32 + 8 * a) + z * (16 + 8 * a)))
     return sided(x, times_exp(left / (d * d * d), -a), times_exp(right / (d * d * d), -2 * a))
 
 
@@ -239,9 +239,9 @@ mish_curve = register(
 
 @in_float64
 def _mish_slope(x: Array) -> Array:
-    """T + x T'."""
+    """T + x T', for x < 0 with the terms in a brought together by powers of z."""
     a, z, d = _mish_parts(x)
-    left = ((2 + z) * d - 4 * a * (1 + z)) / (d * d)
+    left = ((4 - 4 * a) + z * ((6 - 4 * a) + z * (4 + z))) / (d * d)
     right = ((1 + 2 * z) * d + 4 * a * z * z * (1 + z)) / (d * d)
     return sided(x, times_exp(left, -a), right)
 

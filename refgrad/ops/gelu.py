@@ -20,38 +20,48 @@ Array = Any
 _CUBIC = 0.044715
 _FAR = 30.0  # from here on the function is 0 or x, and its derivative 0 or 1, in every format
 
-# The gate is the logistic function of v = k (x + 0.044715 x^3) with k = 2 sqrt(2/pi): (1 + tanh(v/2))/2 without a difference.
+# The gate is the logistic function of v = k (x + c x^3), that is (1 + tanh(v/2))/2 without a difference: k is 2 sqrt(2/pi), and c the
+# number of float64.
 _K = "1.5957691216057307117597842397375274739034345246597"
-_K_CUBIC = "0.07135481627260024877633875227986354099559207477016"
+_K_CUBIC = "0.071354816272600245271996022352212320138745009336835"
 
 
 def _gelu_parts(x: Array) -> tuple[Array, ...]:
-    """a = |x|, v in two parts, v', v'' at a, and z = exp(-v): all for a no larger than where z has left the range of every format."""
+    """a = |x|, v and v' in two parts each, and z = exp(-v): for a no larger than where z has left the range of every format."""
     a = np.minimum(np.abs(x), 80)
     (k1, k2), (c1, c2) = constant(_K, x.dtype), constant(_K_CUBIC, x.dtype)
     square, rest = two_product(a, a)
     cubic, lost = two_product(square, np.broadcast_to(c1, square.shape))
     top, cut = two_sum(k1, cubic)
     v, below = two_product(a, top)
-    below = below + a * (cut + (lost + (c2 * square + c1 * rest) + k2))
-    return a, v, below, k1 + 3 * cubic, 6 * c1 * a, np.exp(-v)
+    lost = lost + (c2 * square + c1 * rest)
+    below = below + a * (cut + lost + k2)
+    three, third = two_sum(2 * cubic, cubic)
+    slope, left_out = two_sum(k1, three)
+    return a, v, below, slope, left_out + (third + 3 * lost + k2), np.exp(-v)
 
 
 @in_float64
 def _gelu_tanh_curve(x: Array) -> Array:
-    """g (2 v' + |x| v'' - |x| v'^2 tanh(v/2)) with g = z/(1 + z)^2; even."""
-    a, v, below, slope, bend, z = _gelu_parts(x)
+    """g (p - q tanh(v/2)) with g = z/(1 + z)^2, p = 2 v' + |x| v'' and q = |x| v'^2; even."""
+    a, v, below, slope, rest, z = _gelu_parts(x)
     d = 1 + z
-    whole = 2 * slope + a * bend + a * slope * slope * (np.expm1(-v) / d)
-    return times_exp((1 - below) * whole / (d * d), -v)
+    p, q = _terms(a, slope, rest)
+    whole = ((p - q) + z * (p + q)) / (d * d * d)
+    return times_exp(whole - whole * below, -v)
+
+
+def _terms(a: Array, slope: Array, rest: Array) -> tuple[Array, Array]:
+    """2 v' + a v'' = 4 v' - 2 v'(0), and a v'^2."""
+    (k, _) = constant(_K, a.dtype)
+    return (4 * slope - 2 * k) + 4 * rest, a * (slope * slope + 2 * slope * rest)
 
 
 def _gelu_tanh_curve_sizes(fmt: Any, x: Array) -> tuple[Array, Array]:
     """Three products with g: of v, whose five roundings g and the tangent turn into v times as many, and of the two derivatives of v."""
-    a, v, _, slope, bend, z = _gelu_parts(x)
-    plain = times_exp(
-        (2 * slope + a * bend - a * slope * slope * np.expm1(-v) / (1 + z)) / ((1 + z) * (1 + z)), -v
-    )
+    _, v, _, slope, rest, z = _gelu_parts(x)
+    p, q = _terms(np.abs(x), slope, rest)
+    plain = times_exp((p - q * np.expm1(-v) / (1 + z)) / ((1 + z) * (1 + z)), -v)
     return (2 * (6 * v + 2 * fmt.ulp("exp")) + 24) * plain, plain
 
 
@@ -79,7 +89,8 @@ def _gelu_tanh_slope(x: Array) -> Array:
     """p (1 + x (1 - p) v') with p and 1 - p as 1/(1 + z) and z/(1 + z), in this order for x > 0."""
     a, v, below, slope, _, z = _gelu_parts(x)
     d = 1 + z
-    left = times_exp((1 - below) * (1 - a * slope / d) / d, -v)
+    left = ((1 - a * slope) + z) / (d * d)
+    left = times_exp(left - left * below, -v)
     return sided(x, left, (1 + a * slope * z / d) / d)
 
 

@@ -111,9 +111,7 @@ def test_from_end_to_end_too(name) -> None:
         assert {*from_end_to_end(case, scaled(case, factor)).values()} == {due}, factor
 
 
-@pytest.mark.parametrize(
-    ("name", "at"), [("tanh", 9.0), ("expm1", -17.0), ("sigmoid", 17.0)]
-)
+@pytest.mark.parametrize(("name", "at"), [("tanh", 9.0), ("expm1", -17.0), ("sigmoid", 17.0)])
 def test_of_an_element_of_which_the_formula_leaves_no_bit_nothing_is_said(name, at) -> None:
     """It is as if its bound were that of the formula; what is further off than that is wrong."""
     case = one_op(name, at)
