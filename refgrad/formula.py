@@ -65,6 +65,8 @@ class _Taken(threading.local):
     number: int | None = None
     most = 0
     blind = True  # whether all of them are
+    some = False  # whether any record that was met has a blind one
+    alone = False  # whether blind ones alone are taken
 
 
 _TAKEN = _Taken()
@@ -74,8 +76,12 @@ def taken(op: Any) -> Callable[..., Any] | None:
     """The formula by which an op is computed inside ``by_each``, as a function of its operands and parameters; else None."""
     if _TAKEN.number is None or not op.usual:
         return None
-    _TAKEN.most = max(_TAKEN.most, len(op.usual))
-    formula: Formula = op.usual[min(_TAKEN.number, len(op.usual) - 1)]
+    formulas = [f for f in op.usual if f.blind or not _TAKEN.alone]
+    if not formulas:
+        return None
+    _TAKEN.most = max(_TAKEN.most, len(formulas))
+    _TAKEN.some |= any(f.blind for f in formulas)
+    formula: Formula = formulas[min(_TAKEN.number, len(formulas) - 1)]
     _TAKEN.blind &= formula.blind
     return formula.of(op)
 
@@ -83,20 +89,25 @@ def taken(op: Any) -> Callable[..., Any] | None:
 def by_each(run: Callable[[], Result]) -> list[tuple[Result, bool]]:
     """What ``run()`` returns where traced arrays meet other formulas: the first one of each op, the second one, and so on.
 
-    Each comes with whether all formulas of that run are ``blind``. An op that has fewer takes its last one. The list is empty where no op
-    has any. It holds for code of this thread, walks back over a tape included: so a whole program is computed as kernels compute it.
+    Each comes with whether all formulas of that run are ``blind``. Where only some are, runs by the blind ones alone follow. An op that has
+    fewer takes its last one. The list is empty where no op has any. It holds for code of this thread, walks back over a tape included: so a
+    whole program is computed as kernels compute it.
     """
     found: list[tuple[Result, bool]] = []
-    before = _TAKEN.number, _TAKEN.most, _TAKEN.blind
-    _TAKEN.most = 0
+    before = _TAKEN.number, _TAKEN.most, _TAKEN.blind, _TAKEN.some, _TAKEN.alone
+    _TAKEN.some = False
     try:
-        while True:
-            _TAKEN.number, _TAKEN.blind = len(found), True
-            result = run()
-            if _TAKEN.most == 0:
+        for _TAKEN.alone in (False, True):
+            _TAKEN.most = number = 0
+            while number == 0 or number < _TAKEN.most:
+                _TAKEN.number, _TAKEN.blind = number, True
+                result = run()
+                if _TAKEN.most == 0:
+                    return found
+                found.append((result, _TAKEN.blind))
+                number += 1
+            if not _TAKEN.some or all(blind for _, blind in found):
                 return found
-            found.append((result, _TAKEN.blind))
-            if len(found) >= _TAKEN.most:
-                return found
+        return found
     finally:
-        _TAKEN.number, _TAKEN.most, _TAKEN.blind = before
+        _TAKEN.number, _TAKEN.most, _TAKEN.blind, _TAKEN.some, _TAKEN.alone = before

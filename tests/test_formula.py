@@ -46,8 +46,12 @@ def test_second_derivatives_are_those_of_the_formula_too() -> None:
 
 
 def test_one_formula_that_is_not_blind_makes_a_program_that_is_not() -> None:
-    ((_, blind),) = by_each(lambda: rg.nn.softsign(np.tanh(ball(1.0))))
-    assert not blind
+    """So a run by the blind formulas alone follows, in which the other op keeps its record."""
+    x = ball(6.0)
+    (mixed, both), (alone, blind) = by_each(lambda: rg.grad(lambda x: rg.nn.softsign(x) + np.tanh(x))(x))
+    assert (both, blind) == (False, True)
+    ((of_tanh, _),) = by_each(lambda: rg.grad(np.tanh)(x))
+    assert parts(of_tanh)[1] < parts(alone)[1] < parts(mixed)[1]
 
 
 def test_nothing_comes_where_no_op_has_another_formula() -> None:
