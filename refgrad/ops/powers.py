@@ -71,13 +71,20 @@ def _any_power_slope(x1: Array, x2: Array, base: int, exponent: int) -> Array:
         f = f * np.exp(np.clip(np.where(np.isfinite(c), rest, 0.0) * exact, -1, 1))
     y = p * f
     limits = np.finfo(p.dtype)
-    lost = (
-        ((p < limits.tiny) | np.isinf(p)) & (size > 0) & np.isfinite(size) & np.isfinite(c) & np.isfinite(f)
-    )
-    if np.any(lost):
+    if not np.all(
+        (p >= limits.tiny) & (p <= limits.max)
+    ):  # elsewhere neither the power nor a limit needs a closer look
+        lost = (
+            (size > 0)
+            & np.isfinite(size)
+            & np.isfinite(c)
+            & np.isfinite(f)
+            & ((p < limits.tiny) | np.isinf(p))
+        )
         half = np.where(lost, size, 1.0) ** (np.where(lost, c, 0.0) / 2)
         y = np.where(lost, half * (half * np.where(lost, f, 0.0)), y)
-    y = np.where(_gone(x1, c, f, exponent) | ((p == 0) & (x2 != 0) & np.isinf(f) & np.isfinite(log)), 0.0, y)
+        gone = _gone(x1, c, f, exponent) | ((p == 0) & (x2 != 0) & np.isinf(f) & np.isfinite(log))
+        y = np.where(gone, 0.0, y)
     return y * _signed(x1, c) if np.any(np.signbit(x1)) else y
 
 
