@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from refgrad.containers import opened
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
 from refgrad.operands import ordinary
@@ -18,7 +20,7 @@ Argnums = int | Sequence[int]
 
 
 def names_of(args: Sequence[Any], positions: Sequence[int] | None = None) -> list[str]:
-    """A name for each leaf of positional arguments: 'argument 0', 'argument 1.w[2]'. Their positions are 0, 1, ... unless given."""
+    """A name for each leaf of positional arguments: "argument 0", "argument 1['w'][2]". Their positions are 0, 1, ... unless given."""
     places = range(len(args)) if positions is None else positions
     return [p for k, x in zip(places, args, strict=True) for p in paths(x, f"argument {k}")]
 
@@ -36,23 +38,47 @@ def array(x: Any, what: str) -> Array:
 
 def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> list[Array]:
     """The leaves as floating-point arrays. Raises DtypeError, which names the leaf and says what to pass, for anything else."""
-    arrays = [array(x, f"{who}: {name}") for x, name in zip(leaves, names, strict=True)]
-    for given, x, name in zip(leaves, arrays, names, strict=True):
-        if x.dtype.kind != "f":
-            advice = {
-                "c": "Complex numbers are not supported: pass real and imaginary parts as two real arrays.",
-                "i": "Pass floating-point numbers: x.astype(float).", "u": "Pass floating-point numbers: x.astype(float).",
-                "b": "A boolean cannot be differentiated: keep it out of the differentiated arguments (argnums).",
-            }.get(x.dtype.kind, "Pass arrays of numbers; keep everything else out of the differentiated arguments (argnums).")  # fmt: skip
+    arrays = []
+    for x, name in zip(leaves, names, strict=True):
+        refuse_tensor(x, f"{who}: {name}")
+        number = isinstance(x, (Traced, np.ndarray, np.generic, float, complex))
+        found = array(x, f"{who}: {name}") if number else None
+        if found is None or found.dtype.kind != "f":
+            given = f"is {kind(x)}" if found is None else f"has dtype {found.dtype}"
             raise DtypeError(
-                f"{who}: {name} {_described(given, x)}; float16, float32, float64 or long double is expected. {advice}"
+                f"{who}: {name} {given}; float16, float32, float64 or long double is expected. {_advice(x, found)}"
             )
+        arrays.append(found)
     return arrays
+
+
+def _advice(given: Any, found: Array | None) -> str:
+    """What to pass in place of a leaf that cannot be differentiated."""
+    apart = "keep it out of the differentiated arguments (argnums)"
+    if found is not None:
+        return {
+            "c": "Complex numbers are not supported: pass real and imaginary parts as two real arrays.",
+            "i": "Pass floating-point numbers: x.astype(float).", "u": "Pass floating-point numbers: x.astype(float).",
+            "b": f"A boolean cannot be differentiated: {apart}.",
+        }.get(found.dtype.kind, "Pass arrays of numbers; keep everything else out of the differentiated arguments (argnums).")  # fmt: skip
+    if isinstance(given, int) and not isinstance(given, bool):
+        return f"Pass a floating-point number: float(x). If it is a setting, {apart}, or make it a field of a dataclass."
+    if hasattr(given, "__array__"):
+        return "Pass an array: np.asarray(x)."
+    if isinstance(given, Mapping):
+        return "Pass a dict: dict(x)."
+    if isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
+        return "Pass a tuple or a list of arrays: list(x)."
+    if isinstance(given, (str, bytes, bool)) or callable(given):
+        return f"If it is a setting, {apart}, or make it a field of a dataclass."
+    return f"Arrays in it would be constants: make its class a dataclass, or {apart}."
 
 
 def result(y: Any, what: str) -> Array:
     """A leaf of what a function returned, as an array of real numbers. Raises DtypeError for None, text, complex numbers, tensors."""
-    x = array(y, what)
+    refuse_tensor(y, what)
+    known = isinstance(y, (Traced, np.ndarray, np.generic, int, float, complex)) or hasattr(y, "__array__")
+    x = array(y, what) if known else np.asarray(None)
     if x.dtype.kind not in "fiub":
         if y is None:
             advice = "Does the function end without a return?"
@@ -138,16 +164,23 @@ def placed(args: tuple[Any, ...], positions: tuple[int, ...], new: Sequence[Any]
     return full
 
 
-def outline(tree: Any) -> str:
-    """A structure in words, shapes instead of arrays."""
-    if isinstance(tree, dict):
-        return "{" + ", ".join(f"{k!r}: {outline(v)}" for k, v in tree.items()) + "}"
+def outline(tree: Any, depth: int = 6) -> str:
+    """A structure in words, shapes instead of arrays; what lies more than ``depth`` containers deep is left out."""
+    node = opened(tree)
+    if node is None:
+        if isinstance(tree, (Traced, np.ndarray, np.generic, int, float, complex)):
+            return f"shape {np.shape(tree) if not isinstance(tree, Traced) else tree.shape}"
+        return kind(tree)
+    if tree is None:
+        return "None"
+    inner = [outline(part, depth - 1) for part in node.parts] if depth else ["..."] * bool(node.parts)
+    if isinstance(tree, (dict, MappingProxyType)):
+        keys = [f"{key!r}: " for key in node.keys] if depth else [""] * len(inner)
+        return "{" + ", ".join(map("".join, zip(keys, inner, strict=True))) + "}"
     if isinstance(tree, (tuple, list)):
-        inner = ", ".join(outline(x) for x in tree)
-        return f"({inner})" if isinstance(tree, tuple) else f"[{inner}]"
-    if isinstance(tree, (Traced, np.ndarray, np.generic, int, float, complex)):
-        return f"shape {np.shape(tree) if not isinstance(tree, Traced) else tree.shape}"
-    return kind(tree)
+        return f"({', '.join(inner)})" if isinstance(tree, tuple) else f"[{', '.join(inner)}]"
+    keys = [f"{key}=" for key in node.keys] if depth else [""] * len(inner)
+    return f"{type(tree).__name__}({', '.join(map(''.join, zip(keys, inner, strict=True)))})"
 
 
 def kind(x: Any) -> str:
@@ -163,6 +196,21 @@ def kind(x: Any) -> str:
 
 
 def leaves_of(args: Sequence[Any], names: Sequence[str], who: str) -> tuple[list[Array], Any]:
-    """Floating-point leaves of arguments, and what puts new leaves in their places."""
+    """Floating-point leaves of arguments, and what puts new leaves in their places.
+
+    Raises DtypeError for a leaf that cannot be differentiated, and where every argument is None.
+    """
     leaves, rebuild = flatten(tuple(args))
+    if args and all(x is None for x in args):
+        raise DtypeError(
+            f"{who}: {'the argument is' if len(args) == 1 else 'all arguments are'} None; an array of float16, float32, float64 or "
+            "long double is expected. None beside arrays is passed on as it is."
+        )
     return differentiable(leaves, names, who), rebuild
+
+
+def outputs_of(y: Any, what: str) -> tuple[list[Any], Any]:
+    """Leaves of what a function returned, and what puts new ones in their places. Raises DtypeError for a lone None."""
+    if y is None:
+        result(y, what)
+    return flatten(y)

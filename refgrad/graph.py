@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from refgrad.arguments import kind, outputs_of, result
 from refgrad.errors import CaseFileError, DtypeError, GraphError
 from refgrad.keeping import kept
 from refgrad.node import Node, contributions
@@ -136,9 +137,12 @@ class Graph:
         for path, x in zip(paths(args), leaves, strict=True):
             position, _, rest = path[1:].partition("]")
             name = names[int(position)] if int(position) < len(names) else f"x{position}"
-            symbols.append(graph._append(Node(name=name + rest), kept(_array(x))))
-        results, _ = flatten(run(f, rebuild(symbols), {}))
-        return graph.output(*[graph._symbol(_array(y)) for y in results])
+            symbols.append(
+                graph._append(Node(name=name + rest), kept(_number(x, f"Graph.record: {name}{rest}")))
+            )
+        what = "Graph.record: what f returned"
+        results, _ = outputs_of(run(f, rebuild(symbols), {}), what)
+        return graph.output(*[graph._symbol(_array(result(y, what))) for y in results])
 
     def _append(self, node: Node, value: Array) -> Symbol:
         self.nodes.append(node)
@@ -339,6 +343,17 @@ class Graph:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             raise CaseFileError(f"not JSON: {error}") from error
+
+
+def _number(x: Any, what: str) -> Array:
+    """A leaf of the arguments of recorded code, as an array. Raises DtypeError for what is no number."""
+    found = _array(x)
+    if found.dtype.kind not in "fiubc":
+        raise DtypeError(
+            f"{what} is {kind(x)} of dtype {found.dtype}; an array of numbers is expected. Keep everything else out of the arguments: "
+            "Graph.record(lambda x: f(x, setting), x)."
+        )
+    return found
 
 
 def _array(x: Any) -> Array:

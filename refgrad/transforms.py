@@ -1,6 +1,6 @@
 """Derivatives of ordinary NumPy functions: grad, value_and_grad, jvp, vjp, jacfwd, jacrev, hessian, hvp.
 
-Arguments and results may be nested tuples, lists and dicts of arrays. Signatures follow jax and torch.func. Any nesting of
+Arguments and results may be nested containers of arrays (see tree.py). Signatures follow jax and torch.func. Any nesting of
 these functions gives derivatives of higher order: each takes a level above the ones it runs in.
 """
 
@@ -22,6 +22,7 @@ from refgrad.arguments import (
     leaves_of,
     names_of,
     outline,
+    outputs_of,
     placed,
     result,
 )
@@ -31,7 +32,7 @@ from refgrad.keeping import handed, kept, live, same
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
 from refgrad.reverse import Tape, Var, pull_back, pull_back_from
-from refgrad.tree import flatten, leaves_as, same_structure
+from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
 
 Array = Any
 Function = Callable[..., Any]
@@ -53,7 +54,7 @@ def _vjp(
     function(f, who)
     leaves, rebuild = leaves_of(primals, names, who)
     tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
-    outputs, rebuild_result = flatten(y)
+    outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
     seeded = [y.index if _mine(y, tape) else None for y in outputs]
     values = [_value(y, _mine(y, tape), tape.level, who) for y in outputs]
     # What the pullback needs of arguments and results: the caller may change both in the meantime.
@@ -132,7 +133,7 @@ def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str)
             duals.append(Dual(x, kept(x_dot), level))
         y = called(f, rebuild(duals))
     _refuse_written(leaves, own, names, who)
-    outputs, rebuild_result = flatten(y)
+    outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
     mine = [isinstance(y, Dual) and y.level == level for y in outputs]
     values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
     tangents = handed([y.tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
@@ -161,8 +162,9 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
         tape, places, y = _recorded(
             f, leaves, names, lambda inputs: placed(args, positions, rebuild(inputs)), who, kwargs
         )
-        value: Any = y if isinstance(y, (tuple, list, dict)) else _value(y, _mine(y, tape), tape.level, who)
-        if isinstance(y, (tuple, list, dict)) or value.shape != ():
+        nested = y is not None and not is_leaf(y)
+        value: Any = y if nested else _value(y, _mine(y, tape), tape.level, who)
+        if nested or value.shape != ():
             raise ArgumentError(
                 f"{who}: f must return a single number, got {outline(value)}. "
                 "Use jacrev, or vjp with a cotangent, for functions of more outputs."

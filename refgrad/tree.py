@@ -1,73 +1,154 @@
-"""Nested tuples, lists and dicts of arrays, taken apart and put together again."""
+"""Argument trees: nested containers of arrays, taken apart into leaves and put together again.
+
+Containers are those of containers.py: tuples, lists, dicts and their subclasses, dataclasses and namespaces; None is an empty one.
+Inside a dataclass whole numbers, text, functions and the like are configuration: they are no leaves and stay where they are.
+No function here recurses, so the depth of a tree is not limited.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from refgrad.containers import Opened, counterparts, is_dataclass, is_leaf, opened, setting
+from refgrad.errors import ArgumentError
 
 Rebuild = Callable[[list[Any]], Any]
+Link = Any  # (link of the container, how a key is written, key) of an entry; a path where one is asked for
 
 
 def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
-    """Leaves of a nested structure from left to right, and the function that puts new leaves in their places.
+    """Leaves of a tree from left to right, and the function that puts new leaves in their places.
 
-    tuples (named ones too), lists and dicts are structure; anything else, None included, is a leaf.
+    Rebuilt containers have the types of the given ones. Leaves that occur twice are two leaves.
+
+    Raises ArgumentError for a container that contains itself, and for a dataclass that holds arrays outside its fields.
     """
+    if is_leaf(tree):
+        return [tree], lambda new: new[0]
+    if type(tree) is tuple and all(map(is_leaf, tree)):  # the arguments of most functions
+        return list(tree), tuple
     leaves: list[Any] = []
-    build = _walk(tree, leaves)
+    # In the order in which a tree is put together: True takes a new leaf, (x,) keeps x, (n, make) puts the last n together.
+    steps: list[Any] = []
+    for item, _, what in _walk(tree):
+        if type(what) is Opened:
+            steps.append((len(what.parts), what.make))
+        elif what == "leaf":
+            leaves.append(item)
+            steps.append(True)
+        else:
+            steps.append((item,))
 
     def rebuild(new: list[Any]) -> Any:
-        return build(iter(new))
+        return _assembled(steps, iter(new))
 
     return leaves, rebuild
 
 
-def _walk(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
-    if isinstance(tree, dict):
-        keys = list(tree)
-        parts = [_walk(tree[k], leaves) for k in keys]
-        return lambda new: {k: part(new) for k, part in zip(keys, parts, strict=True)}
-    if isinstance(tree, (tuple, list)):
-        parts = [_walk(x, leaves) for x in tree]
-        if hasattr(tree, "_fields"):
-            kind = type(tree)
-            return lambda new: kind(*[part(new) for part in parts])
-        make = tuple if isinstance(tree, tuple) else list
-        return lambda new: make([part(new) for part in parts])
-    leaves.append(tree)
-    return next
+def _assembled(steps: list[Any], new: Iterator[Any]) -> Any:
+    done: list[Any] = []
+    for step in steps:
+        if step is True:
+            done.append(next(new))
+        elif len(step) == 1:
+            done.append(step[0])
+        else:
+            count, make = step
+            parts = done[len(done) - count :]
+            del done[len(done) - count :]
+            done.append(make(parts))
+    return done[0]
 
 
-def same_structure(a: Any, b: Any) -> bool:
-    """Whether two structures differ in leaves alone."""
-    if isinstance(a, dict) or isinstance(b, dict):
-        return (
-            isinstance(a, dict)
-            and isinstance(b, dict)
-            and a.keys() == b.keys()
-            and all(same_structure(a[k], b[k]) for k in a)
-        )
-    if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
-        return (
-            isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)) and len(a) == len(b)
-            and all(same_structure(x, y) for x, y in zip(a, b, strict=True))
-        )  # fmt: skip
-    return True
+def _walk(tree: Any, prefix: str = "") -> Iterator[tuple[Any, Link, Any]]:
+    """Each item of a tree with its link and what it is: 'leaf', 'setting', or an opened container, which comes after its entries."""
+    waiting: list[Any] = [(tree, (None, "{}", prefix), False, None)]
+    inside: set[int] = set()
+    while waiting:
+        item, link, configured, closed = waiting.pop()
+        if closed is not None:
+            inside.discard(id(item))
+            yield item, link, closed
+            continue
+        node = opened(item)
+        if node is None:
+            yield item, link, "setting" if configured and setting(item) else "leaf"
+        elif not node.parts:
+            yield item, link, node
+        else:
+            if id(item) in inside:
+                _refuse_circle(item, link)
+            inside.add(id(item))
+            configured = configured or is_dataclass(item)
+            waiting.append((item, link, configured, node))
+            waiting.extend(
+                (part, (link, node.written, key), configured, None)
+                for part, key in zip(reversed(node.parts), reversed(node.keys), strict=True)
+            )
 
 
-def leaves_as(tree: Any, like: Any) -> list[Any]:
-    """Leaves of ``tree`` in the order in which ``like``, a tree of the same structure, has its own: dicts are matched by key."""
-    if isinstance(like, dict):
-        return [leaf for k in like for leaf in leaves_as(tree[k], like[k])]
-    if isinstance(like, (tuple, list)):
-        return [leaf for x, y in zip(tree, like, strict=True) for leaf in leaves_as(x, y)]
-    return [tree]
+def _refuse_circle(item: Any, link: Link) -> NoReturn:
+    raise ArgumentError(
+        f"{_path(link) or 'a value'} is a {type(item).__name__} that contains itself; a tree is expected. "
+        "Leave out the entry that leads back."
+    )
+
+
+def _path(link: Link) -> str:
+    names = []
+    while link is not None:
+        link, written, key = link
+        names.append(written.format(key))
+    return "".join(reversed(names))
 
 
 def paths(tree: Any, prefix: str = "") -> list[str]:
-    """A readable name for each leaf, in the order of ``flatten``: 'params.w[0]'."""
-    if isinstance(tree, dict):
-        return [p for k in tree for p in paths(tree[k], f"{prefix}.{k}" if prefix else str(k))]
-    if isinstance(tree, (tuple, list)):
-        return [p for i, x in enumerate(tree) for p in paths(x, f"{prefix}[{i}]")]
-    return [prefix]
+    """The name of each leaf as it is written in Python, in the order of ``flatten``: "params.layers[0]['w']"."""
+    if is_leaf(tree):
+        return [prefix]
+    return [_path(link) for _, link, what in _walk(tree, prefix) if what == "leaf"]
+
+
+def same_structure(like: Any, tree: Any, missing: bool = False) -> bool:
+    """Whether two trees differ in leaves, in settings, or in the kinds of sequences and mappings alone.
+
+    ``missing`` says whether None in ``tree`` may stand for a leaf or a container of ``like``.
+    """
+    return _matched(tree, like, missing) is not None
+
+
+def leaves_as(tree: Any, like: Any, missing: bool = False) -> list[Any]:
+    """Leaves of ``tree`` in the order in which ``like``, a tree of the same structure, has its own: mappings are matched by key.
+
+    With ``missing``, None in ``tree`` gives None for each leaf of ``like`` that it stands for.
+    """
+    found = _matched(tree, like, missing)
+    if found is None:
+        raise ArgumentError("two trees of one structure are expected; ask same_structure first")
+    return found
+
+
+def _matched(tree: Any, like: Any, missing: bool) -> list[Any] | None:
+    found: list[Any] = []
+    waiting: list[tuple[Any, Any, bool]] = [(tree, like, False)]
+    while waiting:
+        given, example, configured = waiting.pop()
+        node = opened(example)
+        absent = missing and given is None
+        if node is None:
+            if configured and setting(example):
+                continue
+            if not absent and not is_leaf(given):
+                return None
+            found.append(given)
+            continue
+        parts = [None] * len(node.parts) if absent else counterparts(given, node, example)
+        if parts is None:
+            return None
+        configured = configured or is_dataclass(example)
+        waiting.extend(zip(reversed(parts), reversed(node.parts), [configured] * len(parts), strict=True))
+    return found
+
+
+__all__ = ["Rebuild", "flatten", "is_leaf", "leaves_as", "paths", "same_structure"]

@@ -77,8 +77,20 @@ def test_forward_keeps_every_value_and_backward_every_gradient(make: Any) -> Non
 
 def test_inputs_are_named_after_parameters_and_places() -> None:
     g = Graph.record(lambda p, x: p["w"][0] * x + p["b"], {"w": [A], "b": B}, A)
-    assert list(g.inputs) == ["p.w[0]", "p.b", "x"]
-    assert np.array_equal(g({"p.w[0]": A, "p.b": B, "x": B}), A * B + B)
+    assert list(g.inputs) == ["p['w'][0]", "p['b']", "x"]
+    assert np.array_equal(g({"p['w'][0]": A, "p['b']": B, "x": B}), A * B + B)
+
+
+def test_what_is_no_number_cannot_be_recorded() -> None:
+    with pytest.raises(
+        DtypeError,
+        match=r"Graph\.record: p\['n'\] is 'text' of dtype .*Keep everything else out of the arguments",
+    ):
+        Graph.record(lambda p: p["w"], {"w": A, "n": "text"})
+    with pytest.raises(DtypeError, match=r"Graph\.record: what f returned is None"):
+        Graph.record(lambda x: None, A)
+    with pytest.raises(DtypeError, match=r"Graph\.record: what f returned is 'text'"):
+        Graph.record(lambda x: [x, "text"], A)
 
 
 def test_a_builtin_without_signature_is_recorded_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -267,11 +268,16 @@ def test_grad_wants_a_real_number() -> None:
 
 
 WRONG_DTYPES = {
-    "int": (np.array([1, 2]), r"dtype int64.*x.astype\(float\)"), "python int": (3, r"dtype int64.*x.astype\(float\)"),
+    "int": (np.array([1, 2]), r"dtype int64.*x.astype\(float\)"), "python int": (3, r"is an int;.*float\(x\)"),
     "unsigned": (np.array([1], np.uint8), "dtype uint8.*Pass floating-point"), "bool": (np.array([True]), "dtype bool.*argnums"),
     "complex": (np.array([1j]), "dtype complex128.*real and imaginary parts"),
     "object": (np.array([object()]), "dtype object.*arrays of numbers"),
-    "string": ("a", "arrays of numbers"), "None": (None, "arrays of numbers"),
+    "string": ("a", "is 'a';.*argnums.*dataclass"), "function": (np.sin, "is an ufunc;.*argnums"),
+    "set": ({1.0}, r"is a set;.*list\(x\)"),
+    "deque": (collections.deque([1.0]), r"is a deque;.*list\(x\)"),
+    "user dict": (collections.UserDict(a=1.0), r"is a UserDict;.*dict\(x\)"),
+    "plain object": (object(), "is an object;.*make its class a dataclass"), "boolean": (True, "is a bool;.*argnums"),
+    "array-like": (memoryview(b"ab"), r"is a memoryview;.*list\(x\)"),
 }  # fmt: skip
 
 
@@ -280,7 +286,7 @@ def test_arguments_that_cannot_be_differentiated_are_named(name: str) -> None:
     x, message = WRONG_DTYPES[name]
     with pytest.raises(DtypeError, match=r"grad: argument 0.*" + message):
         grad(lambda x: 1.0)(x)
-    with pytest.raises(DtypeError, match=r"vjp: argument 0\.p\[1\].*" + message):
+    with pytest.raises(DtypeError, match=r"vjp: argument 0\['p'\]\[1\].*" + message):
         vjp(lambda x: 1.0, {"p": (1.0, x)})
     with pytest.raises(DtypeError, match=r"jvp: argument 0.*" + message):
         jvp(lambda x: 1.0, (x,), (x,))
@@ -288,7 +294,7 @@ def test_arguments_that_cannot_be_differentiated_are_named(name: str) -> None:
 
 def test_tangents_fit_their_primals() -> None:
     with pytest.raises(
-        ArgumentError, match=r"the tangent of argument 0\.a has shape \(2,\), its value has shape \(3,\)"
+        ArgumentError, match=r"the tangent of argument 0\['a'\] has shape \(2,\), its value has shape \(3,\)"
     ):
         jvp(lambda p: p["a"], ({"a": X},), ({"a": X[:2]},))
     with pytest.raises(

@@ -53,7 +53,7 @@ def execute(text: str, names: dict[str, Any], where: str, line: int = 1) -> tupl
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     value = None
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(tree, where, "exec"), names)  # noqa: S102 - the point of it
+        exec(compile(tree, where, "exec", dont_inherit=True), names)  # noqa: S102 - the point of it
         if last is not None:
             value = eval(compile(ast.Expression(last.value), where, "eval"), names)  # noqa: S307
     return printed.getvalue(), value

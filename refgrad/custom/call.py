@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import memory
-from refgrad.arguments import fitting, kind, outline, placed, result
+from refgrad.arguments import fitting, kind, outline, outputs_of, placed, result
 from refgrad.cotangents import accumulate
 from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
@@ -87,7 +87,7 @@ class Call:
 
     def result(self, y: Any, whose: str) -> None:
         """Keep the value that a rule returned."""
-        leaves, self.rebuild_result = flatten(y)
+        leaves, self.rebuild_result = outputs_of(y, f"{self.who}: the value that {whose} returned")
         self.tree = y
         found = [result(x, f"{self.who}: the value that {whose} returned") for x in leaves]
         self.outputs = [kept(x) for x in found]
@@ -133,12 +133,14 @@ class Call:
             if x_bar is None:
                 found += [None] * len(flatten(x)[0])
                 continue
-            if not same_structure(x, x_bar):
+            if not same_structure(x, x_bar, missing=True):
                 raise ArgumentError(
                     f"{self.who}: bwd returned a cotangent of structure {outline(x_bar)} for argument {k}, which has {outline(x)}"
                 )
             names = paths(x, f"argument {k}")
-            for value, leaf, name in zip(flatten(x)[0], leaves_as(x_bar, x), names, strict=True):
+            for value, leaf, name in zip(
+                flatten(x)[0], leaves_as(x_bar, x, missing=True), names, strict=True
+            ):
                 if not _real(value) or leaf is None:
                     found.append(None)
                     continue

@@ -117,7 +117,7 @@ class custom_vjp(_Custom):  # noqa: N801 - the field's name
         f.defvjp(fwd, bwd)
 
     y_bar has the structure, shapes and dtypes of y, each cotangent those of its argument; None stands for zeros. Arguments and
-    results may be nested tuples, lists and dicts of arrays. For an integer array, and for anything that is no array, the cotangent
+    results may be nested containers of arrays. For an integer array, and for anything that is no array, the cotangent
     is ignored. ``nondiff_argnums`` are the positions of arguments that may not be differentiated; bwd gets them first:
     ``bwd(scale, residuals, y_bar)``.
 
@@ -183,8 +183,8 @@ class custom_jvp(_Custom):  # noqa: N801 - the field's name
             x_dot, scale_dot = tangents
             return y, y_dot                # y_dot is linear in the tangents
 
-    Tangents have the structure, shapes and dtypes of their primals, y_dot those of y. Arguments and results may be nested tuples,
-    lists and dicts of arrays. The tangent of an integer array is zeros of float64, of anything that is no array None.
+    Tangents have the structure, shapes and dtypes of their primals, y_dot those of y. Arguments and results may be nested
+    containers of arrays. The tangent of an integer array is zeros of float64, of anything that is no array None.
     ``nondiff_argnums`` are the positions of arguments that may not be differentiated; the rule gets them first:
     ``f_jvp(scale, primals, tangents)``.
 

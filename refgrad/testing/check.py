@@ -26,7 +26,7 @@ from refgrad.testing.scales import Scales
 from refgrad.testing.ties import has_choices, judge_ties
 from refgrad.testing.verdict import Comparison
 from refgrad.transforms import jvp, vjp
-from refgrad.tree import flatten, leaves_as, paths, same_structure
+from refgrad.tree import flatten, is_leaf, leaves_as, paths, same_structure
 
 Array = Any
 Function = Callable[..., Any]
@@ -47,7 +47,7 @@ def check_vjp(
 ) -> Report:
     """Check a hand-derived backward.
 
-    f        NumPy function of ``args`` (arrays, or nested tuples, lists and dicts of them), with one array as result
+    f        NumPy function of ``args`` (arrays, or nested containers of them), with one array as result
     f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry for each (a lone array for a single
              argument); None for an argument that has none (integers, say)
     dtype    the format in which both formulas' rounding is accounted for
@@ -218,7 +218,7 @@ def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
         for k, x in zip(active, xs, strict=True):
             full[k] = x
         y = f(*rebuild(full))
-        if isinstance(y, (tuple, list, dict)):
+        if y is not None and not is_leaf(y):
             raise ArgumentError(
                 f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one."
             )
@@ -265,11 +265,11 @@ def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
         )
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):
-        if g is not None and not same_structure(g, x):
+        if g is not None and not same_structure(x, g, missing=True):
             raise ArgumentError(
                 f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree"
             )
-        leaves = [None] * len(flatten(x)[0]) if g is None else leaves_as(g, x)
+        leaves = [None] * len(flatten(x)[0]) if g is None else leaves_as(g, x, missing=True)
         found.extend(None if leaf is None else result(leaf, "what f_vjp returned") for leaf in leaves)
     return found
 

@@ -15,6 +15,7 @@ from refgrad.testing.part import Part
 from refgrad.testing.sourcing import Source, UnwritableError
 from refgrad.testing.telling import asked
 from refgrad.testing.writing import PACKED, expected_rows, not_of_one_array, one_line, plain, run
+from refgrad.tree import is_leaf
 
 _ASK = {
     "reverse": """\
@@ -80,8 +81,8 @@ def _written(
         raise UnwritableError(not_of_one_array(part))
     if mode not in _ASK:
         raise UnwritableError(f"no script asks in the mode {mode}")
-    if any(isinstance(x, (tuple, list, dict)) for x in args):
-        raise UnwritableError("arguments that are tuples, lists or dicts of arrays are not written")
+    if not all(is_leaf(x) for x in args):
+        raise UnwritableError("arguments that are containers of arrays are not written")
     source = Source(plain)
     called = source.expression(formula)
     seeds = [source.value(np.asarray(s)) for s in e.seeds]

@@ -84,4 +84,4 @@ def test_nested_arguments_are_named() -> None:
     args = ({"w": W},)
     report = check_vjp(lambda p: p["w"], formula, args, raise_exception=False)
     report.script = formula_script(formula, report.name, args)
-    assert "tuples, lists or dicts of arrays are not written" in report.repro()
+    assert "containers of arrays are not written" in report.repro()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refgrad.arguments import kind
 from refgrad.errors import ArgumentError, DtypeError
-from refgrad.tree import flatten
+from refgrad.tree import flatten, is_leaf
 
 
 def usage(who: str, func: Any, reference: Any, dtypes: Any, repeats: int) -> None:
@@ -45,7 +45,7 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
             raise DtypeError(
                 f"input {k} is a NumPy array; a tensor is expected, which is cast to each dtype. Pass torch.tensor(x)"
             )
-        if isinstance(x, (tuple, list, dict)) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
+        if not is_leaf(x) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
             raise ArgumentError(
                 f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: {who}(lambda a, b: func([a, b]), "
                 "(a, b), reference=...)"

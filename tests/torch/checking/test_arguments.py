@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,7 @@ def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
         ((torch.ones(2, dtype=torch.complex64),), DtypeError, "complex is not supported"),
         ((np.ones(2),), DtypeError, "Pass torch.tensor"),
         (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors"),
+        ((SimpleNamespace(w=torch.ones(2)),), ArgumentError, "input 0 is a SimpleNamespace of tensors"),
     ],
 )
 def test_other_inputs(inputs, error, words) -> None:
