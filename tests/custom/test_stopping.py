@@ -9,6 +9,7 @@ import pytest
 
 import refgrad as rg
 from refgrad import bounds
+from refgrad.errors import DtypeError
 from refgrad.rounding import Ball, parts
 
 X = np.array([0.3, -0.7, 1.1])
@@ -80,3 +81,17 @@ def test_a_graph_keeps_it() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble])
 def test_dtypes_stay(dtype: type) -> None:
     assert rg.vjp(rg.stop_gradient, X.astype(dtype))[0].dtype == dtype
+
+
+def test_what_may_hold_traced_arrays_unseen_is_refused() -> None:
+    for x, name in (
+        (iter([X]), "x is a list_iterator"),
+        ([X, object()], r"x\[1\] is an object"),
+        ({"a": {X.sum()}}, r"x\['a'\] is a set"),
+    ):
+        with pytest.raises(
+            DtypeError, match=rf"stop_gradient: {name}; arrays, or containers of arrays, are expected"
+        ):
+            rg.stop_gradient(x)
+    kept = ["text", 3, np.sin, None, {"a": {1, 2}}]
+    assert rg.stop_gradient(kept) == kept
