@@ -13,7 +13,7 @@ from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
 from refgrad.operands import ordinary
 from refgrad.refusals import run
-from refgrad.tree import flatten, paths
+from refgrad.tree import Rebuild, flatten, paths
 
 Array = Any
 Argnums = int | Sequence[int]
@@ -40,8 +40,9 @@ def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> lis
     """The leaves as floating-point arrays. Raises DtypeError, which names the leaf and says what to pass, for anything else."""
     arrays = []
     for x, name in zip(leaves, names, strict=True):
-        refuse_tensor(x, f"{who}: {name}")
         number = isinstance(x, (Traced, np.ndarray, np.generic, float, complex))
+        if not number:
+            refuse_tensor(x, f"{who}: {name}")
         found = array(x, f"{who}: {name}") if number else None
         if found is None or found.dtype.kind != "f":
             given = f"is {kind(x)}" if found is None else f"has dtype {found.dtype}"
@@ -76,8 +77,10 @@ def _advice(given: Any, found: Array | None) -> str:
 
 def result(y: Any, what: str) -> Array:
     """A leaf of what a function returned, as an array of real numbers. Raises DtypeError for None, text, complex numbers, tensors."""
-    refuse_tensor(y, what)
-    known = isinstance(y, (Traced, np.ndarray, np.generic, int, float, complex)) or hasattr(y, "__array__")
+    known = isinstance(y, (Traced, np.ndarray, np.generic, int, float, complex))
+    if not known:
+        refuse_tensor(y, what)
+        known = hasattr(y, "__array__")
     x = array(y, what) if known else np.asarray(None)
     if x.dtype.kind not in "fiub":
         if y is None:
@@ -206,11 +209,33 @@ def leaves_of(args: Sequence[Any], names: Sequence[str], who: str) -> tuple[list
             f"{who}: {'the argument is' if len(args) == 1 else 'all arguments are'} None; an array of float16, float32, float64 or "
             "long double is expected. None beside arrays is passed on as it is."
         )
-    return differentiable(leaves, names, who), rebuild
+    arrays = differentiable(leaves, names, who)
+    return arrays, _of_kinds(arrays, rebuild)
 
 
 def outputs_of(y: Any, what: str) -> tuple[list[Any], Any]:
     """Leaves of what a function returned, and what puts new ones in their places. Raises DtypeError for a lone None."""
     if y is None:
         result(y, what)
-    return flatten(y)
+    leaves, rebuild = flatten(y)
+    return leaves, _of_kinds(leaves, rebuild)
+
+
+def _of_kinds(leaves: list[Any], rebuild: Rebuild) -> Rebuild:
+    """``rebuild`` for leaves of the kinds of the old ones: a scalar in place of a scalar, a 0-d array in place of a 0-d array."""
+    if all(getattr(x, "shape", ()) for x in leaves):
+        return rebuild
+    kinds = [getattr(x, "shape", ()) == () and isinstance(x, np.ndarray) for x in leaves]
+
+    def call(new: list[Any]) -> Any:
+        return rebuild([_of_kind(x, zero_dim) for x, zero_dim in zip(new, kinds, strict=True)])
+
+    return call
+
+
+def _of_kind(x: Array, array_: bool) -> Array:
+    if getattr(x, "shape", None) != () or isinstance(x, np.ndarray) == array_:
+        return x
+    if not array_:
+        return x[()]
+    return np.array(x) if isinstance(x, np.generic) and not isinstance(x, Traced) else x[...]

@@ -328,7 +328,7 @@ def _units(x: Array) -> Any:
 
 
 def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
-    leaves, rebuild = flatten(some)
+    leaves, rebuild = outputs_of(some, "jacrev")
     flat_rows = [flatten(row)[0] for row in rows]
     jacobians = []
     for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):

@@ -130,6 +130,8 @@ def leaves_as(tree: Any, like: Any, missing: bool = False) -> list[Any]:
 
 
 def _matched(tree: Any, like: Any, missing: bool) -> list[Any] | None:
+    if type(tree) is type(like) is tuple and all(map(is_leaf, like)) and all(map(is_leaf, tree)):
+        return list(tree) if len(tree) == len(like) else None
     found: list[Any] = []
     waiting: list[tuple[Any, Any, bool]] = [(tree, like, False)]
     while waiting:

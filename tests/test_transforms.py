@@ -341,3 +341,29 @@ def test_an_error_inside_f_comes_through() -> None:
     for call in (lambda: grad(f)(X), lambda: vjp(f, X), lambda: jvp(f, (X,), (X,))):
         with pytest.raises(KeyError, match="mine"):
             call()
+
+
+@pytest.mark.parametrize(
+    "x", [0.5, np.float64(0.5), np.float32(0.5), np.array(0.5), np.array(0.5, np.float32)], ids=repr
+)
+def test_a_derivative_is_a_scalar_where_its_argument_is_one(x: Array) -> None:
+    kind = np.ndarray if isinstance(x, np.ndarray) else np.float64 if isinstance(x, float) else type(x)
+
+    def added(x: Array) -> Array:
+        y = np.zeros_like(x)
+        y += x
+        return y
+
+    for f in (lambda x: x * x, lambda x: x, lambda x: x[...] * 1.0, lambda x: x.dtype.type(1), added):
+        derivatives = [
+            grad(f)(x),
+            value_and_grad(f)(x)[1],
+            vjp(f, x)[1](1.0)[0],
+            jacrev(f)(x),
+            jacfwd(f)(x),
+            hessian(f)(x),
+            hvp(f, (x,), (x,))[0],
+        ]
+        assert [type(d) for d in derivatives] == [kind] * 7
+        value, tangent = jvp(f, (x,), (x,))
+        assert type(tangent) is type(value)
