@@ -335,6 +335,7 @@ ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
     "tests/test_structure.py", "tests/test_numpy_code.py", "tests/test_every_argument.py",
     "tests/test_numpy_walk.py", "tests/test_numpy_dtypes.py", "tests/test_numpy_shapes.py", "tests/test_readme.py",
     "tests/test_docs.py", "tests/test_ci.py", "tests/test_owned_results.py", "tests/test_ended_transformations.py",
+    "tests/programs/",
     "tests/report/test_hostile.py", "tests/report/test_browser.py", "tests/report/test_renderings_agree.py", "tests/torch_side/",
     "tests/ops/test_every_op.py", "tests/ops/test_no_warnings.py", "tests/ops/test_elementwise", "tests/ops/test_composed_bounds.py",
     "tests/ops/test_slopes.py",

@@ -1,0 +1,17 @@
+"""All idioms, by name, each with its weight."""
+
+from tests.programs.idioms import arithmetic, buffers, control, nesting, types, views, writing
+from tests.programs.idioms.registry import IDIOMS, Idiom, idiom
+
+__all__ = [
+    "IDIOMS",
+    "Idiom",
+    "arithmetic",
+    "buffers",
+    "control",
+    "idiom",
+    "nesting",
+    "types",
+    "views",
+    "writing",
+]
