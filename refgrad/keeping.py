@@ -15,7 +15,7 @@ import numpy as np
 from refgrad import spare
 from refgrad.errors import TracingError
 from refgrad.op import Needs, Traced
-from refgrad.tree import flatten
+from refgrad.tree import flatten, is_leaf
 
 Array = Any
 
@@ -28,7 +28,7 @@ _SHORT = 4096  # bytes up to which it does not pay to look at layout and memory
 
 
 def kept(x: Any) -> Any:
-    """``x`` as it is now: arrays copied, traced ones as objects of their own, those in tuples, lists and dicts as well.
+    """``x`` as it is now: arrays copied, traced ones as objects of their own, those in containers as well.
 
     A copy is writable and owns its data. Numbers and whatever else is no array come back as they are.
     """
@@ -41,7 +41,7 @@ def kept(x: Any) -> Any:
         return x.twin()
     if isinstance(x, np.ndarray):
         return np.array(x, subok=True)
-    if isinstance(x, (tuple, list, dict)):
+    if not is_leaf(x):
         leaves, rebuild = flatten(x)
         return rebuild([kept(leaf) for leaf in leaves])
     return x
@@ -69,7 +69,7 @@ class Copies:
         if kind is not np.ndarray:
             if kind is tuple and not [e for e in x if type(e) not in _IMMUTABLE]:
                 return x
-            if isinstance(x, (tuple, list, dict)):
+            if not is_leaf(x):
                 leaves, rebuild = flatten(x)
                 return rebuild([self.of(leaf) for leaf in leaves])
             return kept(x)

@@ -196,6 +196,25 @@ def test_rules_of_a_function_get_and_give_the_container(name: str) -> None:
         equal(rg.jvp(f, (tree,), (tree,))[1], scaled(tree))
 
 
+@pytest.mark.parametrize("name", [name for name in CONTAINERS if name != "one array twice"])
+def test_residuals_are_kept_as_they_were(name: str) -> None:
+    """A buffer in a container that the program changes later does not reach the backward."""
+    leaves, rebuild = flatten(CONTAINERS[name])
+
+    def times(buffers: list[Any]) -> Any:
+        f = rg.custom_vjp(lambda x: x * buffers[0])
+        f.defvjp(lambda x: (x * buffers[0], rebuild(buffers)), lambda r, y_bar: (y_bar * flatten(r)[0][0],))
+        return f
+
+    def program(x: Any) -> Any:
+        buffers = [np.full(2, 3.0) for _ in leaves]
+        y = times(buffers)(x)
+        buffers[0][:] = 0.0
+        return np.sum(y)
+
+    np.testing.assert_array_equal(rg.grad(program)(A), [3.0, 3.0])
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_hand_written_derivatives_and_graphs_take_the_container(name: str) -> None:
     tree = CONTAINERS[name]
