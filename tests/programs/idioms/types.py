@@ -1,7 +1,4 @@
-"""Tests of types, shapes and values: the branch taken is NumPy's.
-
-``type(x) is np.ndarray`` is not drawn: no object of Python can answer it for another class.
-"""
+"""Tests of types, shapes and values: the branch taken is NumPy's."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ def branch_on_the_type(s: Scope) -> list[str]:
         f"isinstance({a}, np.ndarray)", f"isinstance({a}, float)", f"isinstance({a}, np.generic)", f"np.isscalar({a})",
         f"isinstance({a}, np.floating)",
         f"{a}.dtype == np.float32", f"{a}.ndim == 0", f"np.ndim({a})", f"{a}.shape == ()", f"hasattr({a}, '__len__')",
+        f"type({a}) is np.ndarray", f"type({a}) in (float, np.float64)",
         f"isinstance({a}, (int, float))", f"np.issubdtype({a}.dtype, np.floating)", f"isinstance({a}, (list, tuple))",
         f"np.iscomplexobj({a})", f"{a}.dtype.kind == 'f'", f"{a}.itemsize == 8", f"callable({a})",
         f"isinstance({a}, collections.abc.Iterable)",
