@@ -84,8 +84,8 @@ class Scope:
         return f"{prefix}{self.count}"
 
     def number(self, least: float = 0.25, most: float = 1.75) -> str:
-        """A positive number without a pattern."""
-        return repr(round(self.random.uniform(least, most), 3))
+        """A positive number without a pattern, with a digit more than the elements of arguments: it ties with none of them."""
+        return repr(round(round(self.random.uniform(least, most), 3) + 0.0004, 4))
 
     def plain(self, shape: tuple[int, ...]) -> str:
         """The expression of a constant array."""

@@ -41,7 +41,7 @@ def scalar_as_a_value(s: Scope) -> list[str]:
     return [f"{v} = " + s.choose(
         f"{a} * 2 if {a} in [0.5, {a}] else {a} * 3", f"{a} * 2 if {a} in {{1.0, {c}}} else {a} * 3", f"{{{a}: 2.0}}[{a}] * {a}",
         f"{a} * len({{{a}, {a}, 1.0}})", f"{a} * hash({a} > 0)", f"{a} * 2 if {a} == {a} else {a}", f"{a} * [1, 2][int({a} > 0.5)]",
-        f"{a} * 2 if 0 < {a} < {c} else -{a}", f"{a} * (not {a})" if s.choose("", "n") else f"{a} and {a} * 2", f"{a} or 1.0",
+        f"{a} * 2 if 0 < {a} < {c} else -{a}", f"{a} and {a} * 2", f"{a} or 1.0",
         f"{a} * (int({a} * 0) + 1)", f"{a} * round(1.6)", f"{a} * {a}.ndim + {a}", f"{a} * {a}.size", f"{a} * int({a} >= 0)",
         f"{a} * np.sign({a})",
         f"{a} * (f'{{{a}:.1f}}' != '')", f"{a}.item() * 0 + {a}", f"{a} * complex({a}).imag + {a}" if s.choose("",
