@@ -39,7 +39,8 @@ def inner(a: Array, b: Array, /) -> Array:
     a, b = operand(a), operand(b)
     if len(shape_of(a)) == 0 or len(shape_of(b)) == 0:
         return a * b
-    return linalg.tensordot(a, b, axes=((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
+    y = linalg.tensordot(a, b, axes=((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 @implements(np.vdot)

@@ -43,7 +43,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     else:
         y = np.broadcast_to(fp[0], places.shape)
     y = np.where(places < knots[0], fp[0] if left is None else _as_double(left), y)
-    return np.where(places > knots[-1], fp[-1] if right is None else _as_double(right), y)
+    y = np.where(places > knots[-1], fp[-1] if right is None else _as_double(right), y)
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 # --- sums of products of neighbours ------------------------------------------------------------------------------------

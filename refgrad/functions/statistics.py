@@ -103,7 +103,9 @@ def _finished(y: Array, ordered: Array, a: Array, axis: Axis, keepdims: bool) ->
 
 def restored(y: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     """A statistic of ``a``, with the reduced axes back where keepdims asks for them."""
-    return y.reshape(kept(a.shape, axis)) if keepdims else y
+    if keepdims:
+        return y.reshape(kept(a.shape, axis))
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 @implements(np.quantile)
