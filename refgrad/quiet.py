@@ -47,10 +47,11 @@ class _Rooms(threading.local):
 
     def __init__(self) -> None:
         self.run = Context().run
-        self.run(_silence)
+        self.run(silence)
 
 
-def _silence() -> None:
+def silence() -> None:
+    """No floating-point warnings from here to the end of the running context."""
     np.seterr(all="ignore")
     _ALREADY.set(True)
 

@@ -23,6 +23,7 @@ import numpy as np
 from refgrad.blocks import COUNT, slices
 from refgrad.cotangents import accumulate, fit
 from refgrad.dispatch import call_ufunc
+from refgrad.extended import Wide, walked
 from refgrad.formula import taken
 from refgrad.keeping import Copies, as_they_are, foreign_thread, outlived
 from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, Traced, apply, real, shape_of
@@ -149,7 +150,7 @@ class Entry:
         else:
             x_bars = [rule(y_bar, *saved) for _, rule, saved, *_ in self.edges]
         for (i, _, _, shape, dtype, _), x_bar in zip(self.edges, x_bars, strict=True):
-            accumulate(bars, i, fit(x_bar, shape, dtype, self.op))
+            accumulate(bars, i, fit(x_bar, shape, x_bar.dtype if type(bars) is Wide else dtype, self.op))
 
 
 def record(
@@ -205,7 +206,7 @@ def pull_back_from(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
             part = elementwise_part(tape, {place for place, _ in seeds}, seeds[0][1].shape)
             if part is not None:
                 return _pull_back_in_blocks(part, seeds, inputs, blocks)
-    return _pull_back_from(tape, seeds, inputs)
+    return walked(_pull_back_from, tape, seeds, inputs)
 
 
 def _pull_back_in_blocks(
@@ -225,9 +226,11 @@ def _pull_back_in_blocks(
     return [None if x is None else x.ball() for x in whole]
 
 
-def _pull_back_from(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
+def _pull_back_from(
+    tape: list[Any], seeds: Seeds, inputs: list[int], kind: type[list[Any]] = list
+) -> list[Any]:
     last = max([place for place, _ in seeds], default=-1)
-    bars: list[Any] = [None] * (last + 1)
+    bars = kind([None] * (last + 1))
     for place, y_bar in seeds:
         accumulate(bars, place, y_bar)
     for k in range(last, -1, -1):

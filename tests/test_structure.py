@@ -33,7 +33,7 @@ FLOORS = (
     {"trace"},
     {"nn", "functions", "elementwise_functions", "linalg_functions"},
     {"rounding", "arguments"},
-    {"points", "choice", "tape_rows", "cotangents"},
+    {"points", "choice", "extended", "tape_rows", "cotangents"},
     {"forward", "reverse"},
     {"transforms", "node", "custom"},
     {"graph"},

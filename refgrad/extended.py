@@ -1,0 +1,130 @@
+"""A walk back through a tape in a wider range: cotangents pass through numbers that their dtype cannot hold.
+
+In ``1 / (1 + np.exp(-x))`` at -700 the cotangent of the denominator is -1e-609, and the gradient 1e-305. In float64 the first is 0, and
+so would be the second. So where a product underflows or overflows on the way back, the walk is done again with cotangents in long double,
+and the gradients are rounded once, at its end. What the tape has kept is what the program computed: where that is infinite already,
+nothing is gained.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from typing import Any
+
+import numpy as np
+
+from refgrad.op import Traced
+from refgrad.quiet import silence
+
+Array = Any
+Seeds = list[tuple[int, Any]]
+Walk = Callable[
+    ..., list[Any]
+]  # of a tape, seeds, inputs, and the class of the list in which it gathers cotangents
+
+LONG = np.dtype(np.longdouble)
+_HEARD = ContextVar[list[str]]("heard")
+
+
+class Wide(list[Any]):
+    """Cotangents by place, in long double: they are not cast to the dtypes of their values."""
+
+
+class _Room(threading.local):
+    """For each thread a context in which NumPy tells of under- and overflows. To enter errstate would cost more than a small gradient."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.run = _listening()
+
+
+def _listening() -> Callable[..., Any]:
+    run = Context().run
+    run(_listen)
+    return run
+
+
+def _listen() -> None:
+    silence()
+    np.seterr(over="call", under="call")
+    np.seterrcall(_hear)
+    _HEARD.set([])
+
+
+def _hear(what: str, _: int) -> None:
+    heard = _HEARD.get()
+    if not heard:
+        heard.append(what)
+
+
+_ROOM = _Room()
+
+
+def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
+    """``walk(tape, seeds, inputs, list)``, in a wider range where that of the dtypes does not suffice.
+
+    Cotangents that a user's own rule forms are left as they are, and so are Balls: their range is wide.
+    """
+    if any(isinstance(y_bar, Traced) for _, y_bar in seeds):
+        return walk(tape, seeds, inputs, list)
+    bars, heard = _listened(walk, tape, seeds, inputs)
+    if not heard or not all(_can_be_wide(entry) for entry in tape) or any(_over_balls(x) for x in bars):
+        return bars
+    wide_tape = [_widened(entry) for entry in tape]
+    again = walk(wide_tape, [(place, y_bar.astype(LONG)) for place, y_bar in seeds], inputs, Wide)
+    return [
+        x if x is None or wide is None else wide.astype(x.dtype) for x, wide in zip(bars, again, strict=True)
+    ]
+
+
+def _listened(*args: Any) -> tuple[list[Any], bool]:
+    if _ROOM.busy:  # a rule of a user takes a gradient itself
+        return _listening()(_hearing, *args)  # type: ignore[no-any-return]
+    _ROOM.busy = True
+    try:
+        return _ROOM.run(_hearing, *args)  # type: ignore[no-any-return]
+    finally:
+        _ROOM.busy = False
+
+
+def _hearing(walk: Walk, *args: Any) -> tuple[list[Any], bool]:
+    heard = _HEARD.get()
+    heard.clear()
+    return walk(*args, list), bool(heard)
+
+
+def _can_be_wide(entry: Any) -> bool:
+    """Whether the rules of an entry are refgrad's own."""
+    return entry is None or type(entry) is tuple or hasattr(entry, "ordinary")
+
+
+def _widened(entry: Any) -> Any:
+    """The entry with what it keeps in long double."""
+    if entry is None:
+        return None
+    if type(entry) is tuple:
+        return tuple([_all_wide(item) if k % 3 == 2 else item for k, item in enumerate(entry)])
+    edges = [(i, rule, _all_wide(kept), *rest) for i, rule, kept, *rest in entry.edges]
+    return type(entry)(entry.op, edges, entry.ordinary)
+
+
+def _all_wide(kept: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([_wide(x) for x in kept])
+
+
+def _wide(x: Any) -> Any:
+    if type(x) is tuple:
+        return _all_wide(x)
+    if isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f":
+        return x.astype(LONG)
+    return x
+
+
+def _over_balls(x: Any) -> bool:
+    while isinstance(x, Traced):
+        if x.level == 0:
+            return True
+        x = x.value
+    return False
