@@ -43,8 +43,8 @@ OPERANDS = [
     if op.signature.differentiable
     for k in range(len(op.signature.operands))
 ]
-LINEAR_ALL_THE_SAME = {  # and refused: conditions, steps, and operands whose derivative is read off the result
-    ("where", 0), ("heaviside", 1), ("as_quotients", 1), ("as_quotients", 2), ("divided_out", 1),
+LINEAR_ALL_THE_SAME = {  # and refused: conditions, steps, operands of no influence, or whose derivative is read off the result
+    ("where", 0), ("heaviside", 1), ("as_quotients", 1), ("as_quotients", 2), ("divided_out", 1), ("factor_by_factor", 1),
 }  # fmt: skip
 
 
