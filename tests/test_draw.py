@@ -35,8 +35,8 @@ def test_drawing_with_arguments_leaves_the_graphs_numbers_alone():
 def test_arguments_may_be_nested():
     svg = rg.draw(lambda p: p["a"] * p["b"][0], {"a": 2.0, "b": [3.0]})
     assert ">6<" in svg
-    assert ">p.a<" in svg
-    assert ">p.b[0]<" in svg
+    assert ">p[&#x27;a&#x27;]<" in svg
+    assert ">p[&#x27;b&#x27;][0]<" in svg
 
 
 def test_integers_carry_no_gradient():

@@ -109,8 +109,8 @@ class Place:
 
 def _parameter(function: Callable[..., Any], path: str) -> str:
     """The name of the parameter that a path into (args, kwargs) leads to."""
-    if path.startswith("[1]."):
-        return path[4:].partition("[")[0]
+    if path.startswith("[1]['"):
+        return path[5:].partition("'")[0]
     position = int(path[4:].partition("]")[0])
     if isinstance(function, np.ufunc):
         return f"x{position + 1}"

@@ -67,9 +67,18 @@ def test_where_nothing_else_is_asked_nothing_is_decided(mode: str) -> None:
 
 @both_modes
 def test_either_infinity_where_the_slope_may_have_either_sign(mode: str) -> None:
+    turning = 1.4302966531242027  # where the slope of sinc is zero, up to rounding
     for answer in (inf, -inf, nan):
+        assert told(mode, np.sinc, [turning], [inf], [answer]).status == "undecided"
+    assert told(mode, np.sinc, [turning], [inf], [0.0]).status == "disagree"
+
+
+@both_modes
+def test_nan_where_the_slope_of_a_kernel_rounds_to_zero(mode: str) -> None:
+    for answer in (inf, nan):
         assert told(mode, nn.sigmoid, [40.0], [inf], [answer]).status == "undecided"  # 1 - s rounds to 0
-    assert told(mode, nn.sigmoid, [40.0], [inf], [0.0]).status == "disagree"
+    for answer in (-inf, 0.0):
+        assert told(mode, nn.sigmoid, [40.0], [inf], [answer]).status == "disagree"
 
 
 @both_modes
