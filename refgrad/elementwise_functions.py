@@ -144,7 +144,7 @@ def real(val: Array) -> Array:
 @implements(np.real_if_close)
 def real_if_close(a: Array, tol: float = 100) -> Array:  # noqa: ARG001 - NumPy's
     """np.real_if_close: a real array itself; of a scalar a 0-d array, as in NumPy."""
-    return a.reshape(()) if isinstance(a, np.generic) else a
+    return operand(a)[...] if isinstance(a, np.generic) else a
 
 
 @implements(np.where)

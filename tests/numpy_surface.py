@@ -67,8 +67,8 @@ _WITHOUT_FLOATS = {
     "np.char": """
         capitalize center compare_chararrays count decode encode endswith equal expandtabs find greater greater_equal index isalnum
         isalpha isdecimal isdigit islower isnumeric isspace istitle isupper join less less_equal ljust lower lstrip mod multiply
-        not_equal partition replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith str_len strip swapcase title
-        translate upper zfill
+        not_equal partition replace rfind rindex rjust rpartition rsplit rstrip slice split splitlines startswith str_len strings_multiply
+        strings_partition strings_rpartition strip swapcase title translate upper zfill
     """,
     "np.ctypeslib": """
         as_ctypes_type c_intp ndpointer
@@ -133,7 +133,9 @@ def functions() -> Iterator[tuple[str, Function]]:
     seen: set[int] = set()
     for room, module in MODULES.items():
         for name in sorted(vars(module) if module is np.lib else dir(module)):
-            function = getattr(module, name, None)
+            with warnings.catch_warnings():  # of names that NumPy is about to drop
+                warnings.simplefilter("ignore", DeprecationWarning)
+                function = getattr(module, name, None)
             error = isinstance(function, type) and issubclass(function, BaseException)
             if (
                 name.startswith("_")

@@ -45,6 +45,8 @@ NOT_DISPATCHED = {
     ("apply_along_axis", "args"), ("apply_along_axis", "t"), ("piecewise", "funclist"), ("full_like", "fill_value"), ("select", "default"),
     *[("nan_to_num", p) for p in ("nan", "posinf", "neginf")], ("nanmax", "initial"), ("nanmin", "initial"), ("numpy.linalg.norm", "ord"),
 }  # fmt: skip
+if np.lib.NumpyVersion(np.__version__) >= "2.5.0":
+    NOT_DISPATCHED.add(("histogram", "range"))
 
 
 def in_linalg(function: Callable[..., Any]) -> bool:

@@ -59,7 +59,6 @@ OPERANDS: dict[str, Any] = {
     "complex": 1j, "np.complex128": np.complex128(1j), "complex array": np.ones(2) * 1j, "object array": np.array([1, 2], object),
     "date": np.datetime64(1, "s"), "record": np.zeros(2, [("a", float)]), "texts": np.array(["a", "b"]), "int8": np.ones(2, np.int8),
     "masked": np.ma.masked_array([1.0, 2.0], mask=[0, 1]), "matrix": np.array([[1.0, 2.0]]).view(np.matrix),
-    "chars": np.char.array(["a", "b"]),
     "recarray": np.rec.array([(1.0,), (2.0,)]), "Plain": np.ones(2).view(Plain), "Own": np.ones(2).view(Own), "Reflected": Reflected(),
     "NoUfuncs": NoUfuncs(), "Higher": Higher(), "Ufuncs": Ufuncs(),
 }  # fmt: skip

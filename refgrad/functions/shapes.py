@@ -150,6 +150,8 @@ def rot90(m: Array, k: int = 1, axes: Any = (0, 1)) -> Array:
     i, j = axes_within(tuple(axes), m.ndim, "axes")
     if i == j:
         raise ValueError("Axes must be different.")
+    if k != int(k):
+        raise NoRuleError(f"np.rot90: argument k is {k}; a whole number of quarter turns is expected")
     if k % 4 == 0:
         return m[...]
     if k % 4 == 2:
