@@ -75,11 +75,12 @@ def widened(expected: Any, got: Array, reaches: Sequence[Reach], *, zeros: bool 
     A zero, which is what a cancellation leaves in the end, is imprecise where it is among other numbers, so that it keeps its bound;
     with ``zeros`` it does not.
     """
-    free = largest([r.bound for r in reaches if r.blind])
-    if free is None:
+    blind = [r.bound for r in reaches if r.blind]
+    if not blind:
         return expected
     value, radius = parts(expected)
     with quiet():
+        free = functools.reduce(np.fmax, blind)  # endless where the formula may come to anything
         out = (np.abs(got - value) > radius) & (zeros | (got != 0))
         return Ball(
             value, np.where(out & (2 * free >= np.abs(value)), np.fmax(radius, free), radius), expected.fmt

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+import refgrad as rg
 from refgrad.bounds import FORMATS
 from refgrad.errors import RegistrationError
 from refgrad.formula import Formula
@@ -17,6 +18,7 @@ from refgrad.rounding import exact, nearest, parts
 from refgrad.testing import judge
 from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
 from refgrad.testing.case import Case
+from refgrad.testing.formulas import Reach, widened
 from refgrad.testing.observation import Observation
 from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
 from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
@@ -120,6 +122,26 @@ def test_of_an_element_of_which_the_formula_leaves_no_bit_nothing_is_said(name, 
     assert status(case, scaled(case, far)) == {VALUE: AGREE, REVERSE: DISAGREE, FORWARD: DISAGREE}
     assert {*from_end_to_end(case, scaled(case, near)).values()} <= {AGREE, UNDECIDED}
     assert {*from_end_to_end(case, scaled(case, far)).values()} == {DISAGREE}
+
+
+def test_a_formula_that_may_come_to_anything_decides_nothing() -> None:
+    """exp(x - y) with y rounded to bfloat16: 23808 +- 93. Of two equal operands each has the weight 1 then, not 1/2."""
+    expected = exact(np.array([0.875]), FORMATS["bfloat16"])
+    endless, narrow = np.array([np.inf]), np.array([0.01])
+    for got in (np.array([1.75]), np.array([-1e30])):
+        assert np.isinf(parts(widened(expected, got, [Reach(endless, True), Reach(narrow, False)]))[1])
+        assert parts(widened(expected, got, [Reach(endless, False), Reach(narrow, True)]))[1] == 0
+    assert parts(widened(expected, np.array([0.0]), [Reach(endless, True)]))[1] == 0
+    x = np.array([23808.0, 23808.0, -50.0], "float32")
+    case = replace(logsumexp(x), dtype="bfloat16")
+    values, tangents = [x.astype(float), np.array(23808.0)], [np.ones(3), np.array(1.0)]
+    seen = Observation(values, [np.array([1.0, 1.0, 0.0]), np.array(1.0)], tangents, {}, {})
+    assert status(case, seen)[REVERSE] in (AGREE, UNDECIDED)
+
+
+def logsumexp(x):
+    graph = Graph.record(rg.nn.logsumexp, x)
+    return Case("ops", graph, {"x": x}, {"x": np.ones(3, x.dtype)}, np.ones((), x.dtype), "float32")
 
 
 def test_where_a_record_does_not_say_so_such_an_element_is_wrong() -> None:
