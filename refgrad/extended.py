@@ -3,7 +3,7 @@
 In ``1 / (1 + np.exp(-x))`` at -700 the cotangent of the denominator is -1e-609, and the gradient 1e-305. In float64 the first is 0, and
 so would be the second. So where a product underflows or overflows on the way back, the walk is done again with cotangents in long double,
 and the gradients are rounded once, at its end. What the tape has kept is what the program computed: where that is infinite already,
-nothing is gained.
+nothing is gained. In long programs cotangents die out without any harm: there it is done again where a gradient shows a loss.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Walk = Callable[
 ]  # of a tape, seeds, inputs, and the class of the list in which it gathers cotangents
 
 LONG = np.dtype(np.longdouble)
+MANY = 10_000  # operations in a row of which cotangents commonly die out
 _HEARD = ContextVar[list[str]]("heard")
 
 
@@ -70,7 +71,9 @@ def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list
     if any(isinstance(y_bar, Traced) for _, y_bar in seeds):
         return walk(tape, seeds, inputs, list)
     bars, heard = _listened(walk, tape, seeds, inputs)
-    if not heard or not all(_can_be_wide(entry) for entry in tape) or any(_over_balls(x) for x in bars):
+    if not heard or (len(tape) > MANY and not any(_may_be_lost(x) for x in bars)):
+        return bars
+    if not all(_can_be_wide(entry) for entry in tape) or any(_over_balls(x) for x in bars):
         return bars
     wide_tape = [_widened(entry) for entry in tape]
     again = walk(wide_tape, [(place, y_bar.astype(LONG)) for place, y_bar in seeds], inputs, Wide)
@@ -120,6 +123,16 @@ def _wide(x: Any) -> Any:
     if isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f":
         return x.astype(LONG)
     return x
+
+
+def _may_be_lost(x: Any) -> bool:
+    """Whether a gradient shows that the range did not suffice: a zero, a subnormal number, infinity or NaN in it."""
+    while isinstance(x, Traced):
+        x = x.value
+    if x is None:
+        return False
+    size = np.abs(x)
+    return not bool(np.all((size >= np.finfo(x.dtype).smallest_normal) & (size < np.inf)))
 
 
 def _over_balls(x: Any) -> bool:

@@ -71,6 +71,29 @@ def test_programs_within_the_range_are_walked_once(monkeypatch: pytest.MonkeyPat
     assert walks == [list, list, extended.Wide]
 
 
+def test_long_programs_are_walked_again_where_a_gradient_shows_a_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dying(x: Array) -> Array:
+        y = x
+        for _ in range(1200):
+            y = y * 0.5 + x
+        return y * 1.0
+
+    def lost(x: Array) -> Array:
+        y = 1 / (1 + np.exp(-x))
+        for _ in range(12):
+            y = y + 0.0
+        return y
+
+    monkeypatch.setattr(extended, "MANY", 10)
+    monkeypatch.setattr(extended, "_widened", lambda entry: pytest.fail("walked again"))
+    assert rg.grad(dying)(1.0) == pytest.approx(2.0)
+    monkeypatch.undo()
+    monkeypatch.setattr(extended, "MANY", 10)
+    assert rg.grad(lost)(-700.0) == rg.grad(sigmoid)(-700.0)
+
+
 def test_the_own_rule_of_a_user_is_asked_once() -> None:
     asked = []
     same = rg.custom_vjp(lambda x: x * 1.0)
