@@ -76,7 +76,8 @@ class Unavailable(Traced):
             )
         return self._lost(
             "conversion to a plain NumPy array",
-            "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack or np.concatenate.",
+            "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack, and fill "
+            "np.zeros_like(x).",
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,7 +100,7 @@ class Unavailable(Traced):
             return float(plain(self))
         raise self._lost(
             "float(x)",
-            "Use NumPy functions instead of math functions (np.sin, not math.sin), and np.stack instead of a[i] = x.",
+            "Use NumPy functions instead of math functions (np.sin, not math.sin), and fill np.zeros_like(x), not np.zeros(n).",
         )
 
     def __int__(self) -> int:
