@@ -38,6 +38,8 @@ METHODS: dict[str, tuple[str, str]] = {  # by name: how it is called, what to do
     "as_integer_ratio": ("x.as_integer_ratio()", "Compute with x itself; np.mean and np.sum instead of the statistics module."),
     "hex": ("x.hex()", 'Print x with f"{x:.17g}".'),
 }  # fmt: skip
+if hasattr(np.ndarray, "tostring"):  # up to NumPy 2.2
+    METHODS["tostring"] = ("x.tostring()", _BYTES)
 ATTRIBUTES: dict[str, tuple[str, str]] = {
     "data": ("x.data", _POINTER), "ctypes": ("x.ctypes", _POINTER),
     "base": ("x.base", "np.shares_memory(x, y) tells whether two arrays share memory."),
