@@ -48,8 +48,7 @@ def check_vjp(
     """Check a hand-derived backward.
 
     f        NumPy function of ``args`` (arrays, or nested containers of them), with one array as result
-    f_vjp    ``f_vjp(y_bar, *args)``: the cotangents of the arguments, a tuple with one entry for each (a lone array for a single
-             argument); None for an argument that has none (integers, say)
+    f_vjp    ``f_vjp(y_bar, *args)``: a tuple of cotangents, one for each argument (a lone array for a single one); None for integers
     dtype    the format in which both formulas' rounding is accounted for
     repeats  how many random cotangents of the whole significand are tried; other kinds are tried beside them
     strict   whether an imprecise derivative is refused, too: one with fewer correct digits than the format allows, by rounding
