@@ -55,9 +55,8 @@ def _listen() -> None:
 
 
 def _hear(what: str, _: int) -> None:
-    heard = _HEARD.get()
-    if not heard:
-        heard.append(what)
+    _HEARD.get().append(what)
+    np.seterr(over="ignore", under="ignore")  # once is enough: many products of a long walk may underflow
 
 
 _ROOM = _Room()
@@ -94,7 +93,9 @@ def _listened(*args: Any) -> tuple[list[Any], bool]:
 
 def _hearing(walk: Walk, *args: Any) -> tuple[list[Any], bool]:
     heard = _HEARD.get()
-    heard.clear()
+    if heard:
+        heard.clear()
+        np.seterr(over="call", under="call")
     return walk(*args, list), bool(heard)
 
 
