@@ -185,6 +185,26 @@ def test_a_ufunc_may_write_to_a_traced_array() -> None:
     agrees(f)
 
 
+def test_what_was_written_may_change_afterwards() -> None:
+    def f(x: Array) -> Array:
+        y, z = x * 1.0, x * x
+        view = y[0]
+        np.conjugate(z, out=y)
+        z *= 3.0
+        view -= 0.5
+        return np.sum(y**2 * W) + np.sum(z)
+
+    agrees(f)
+
+
+def test_a_scalar_over_balls_is_bound_anew() -> None:
+    s = exact(np.float32(0.5), FORMATS["float32"])
+    first = s
+    s += 1.0
+    assert isinstance(first, np.float32)
+    assert (first.value, s.value) == (0.5, 1.5)
+
+
 def test_in_place_keeps_the_dtype() -> None:
     x = X.astype(np.float32)
 
