@@ -43,7 +43,8 @@ def answered(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], 
         y = function(*[_copied(plain(x)) for x in args], **{k: _copied(plain(v)) for k, v in kwargs.items()})
     except Exception as theirs:
         raise theirs from None
-    if all(x.size == 0 for x in _traced((*args, *kwargs.values()))):
+    traced = _traced((*args, *kwargs.values()))
+    if traced and all(x.size == 0 for x in traced):  # none that is seen may still be one in a dict
         return y
     raise _ShapeWithoutRuleError(_without_rule(function, args, kwargs, error)) from error
 

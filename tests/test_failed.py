@@ -10,6 +10,7 @@ import pytest
 import refgrad as rg
 from refgrad.dispatch import FUNCTIONS, call_function
 from refgrad.errors import NoRuleError
+from refgrad.failed import answered
 
 Array = Any
 X = np.array([0.5, -1.25, 2.0])
@@ -98,3 +99,11 @@ def test_ufuncs_and_their_methods() -> None:
         rg.grad(lambda x: np.sum(np.add.reduce(x, 2)))(X)
     with pytest.raises(TypeError, match="accumulate on a scalar"):
         rg.grad(lambda x: np.sum(np.add.accumulate(x[0])))(X)
+
+
+def test_a_traced_number_that_is_not_seen_among_the_arguments_makes_no_constant() -> None:
+    def f(x: Array) -> Array:
+        return answered(lambda a, options: np.sum(a), (np.ones(2), {"scale": x}), {}, ValueError("ours"))
+
+    with pytest.raises(NoRuleError, match="refgrad has no rule for these arguments"):
+        rg.grad(f)(1.0)
