@@ -12,15 +12,15 @@ import numpy as np
 from benchmarks.pairs import interleaved, show
 from conformance.families import FAMILIES
 from conformance.families.graphs import ELEMENTWISE
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.graph import contributions
 from refgrad.op import apply
-from refgrad.rounding import Ball, exact, parts
 from refgrad.testing import judge
-from refgrad.testing.case import Case
-from refgrad.testing.observation import Observation
-from refgrad.testing.source import Seeded
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.judging.observation import Observation
 from refgrad.torch.observe import observe
+from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
 Array = Any

@@ -19,7 +19,7 @@ import mpmath
 import numpy as np
 import torch
 
-from refgrad.bounds import CPU_ULP, FORMATS, Format
+from refgrad.bounds.rules import CPU_ULP, FORMATS, Format
 from refgrad.op import REGISTRY
 
 Array = Any

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from refgrad.bounds import FORMATS
-from refgrad.testing import MODES
-from refgrad.testing.deviations_file import load
-from refgrad.testing.evidence import Torch, standing
-from refgrad.testing.session import examine
-from refgrad.testing.source import Seeded
-from refgrad.testing.verdict import IMPRECISE
-from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.bounds.rules import FORMATS
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.deviations.file import load
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.verdict import IMPRECISE
+from refgrad.testing.runs.deviation_evidence import Torch, standing
+from refgrad.testing.runs.item import examine
+from refgrad.testing.runs.judgement import MODES
 
 from .families import FAMILIES
 
@@ -80,7 +80,8 @@ class Block:
         """Examine them: program k is of family k modulo their number."""
         import torch
 
-        from refgrad.torch.observe import KERNELS, VERSION, observe, plain_arithmetic
+        from refgrad.torch.devices import KERNELS, VERSION, plain_arithmetic
+        from refgrad.torch.observe import observe
 
         torch.set_num_threads(1)
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose

@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from refgrad.formats import DTYPES, judged_on
-from refgrad.testing import MODES, judge
-from refgrad.testing.case import Case
-from refgrad.testing.source import Seeded
-from refgrad.testing.support import Refusal, Support, load, release, updated, written
-from refgrad.testing.unanswered import NOT_ASKED
-from refgrad.testing.verdict import UNSUPPORTED
+from refgrad.bounds.formats import DTYPES, judged_on
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.deviations.expected_refusals import Refusal, Support, load, release, updated, written
+from refgrad.testing.judging.unanswered import NOT_ASKED
+from refgrad.testing.judging.verdict import UNSUPPORTED
+from refgrad.testing.runs.judgement import MODES, judge
 
 from .families import family, names_in
 
@@ -26,12 +26,12 @@ LIST = Path(__file__).with_name("unsupported.toml")
 DRAWS = 12  # cases of each op and dtype: a refusal lies in the op, and rarely in its arguments
 HEAD = """\
 What torch says that it has no derivative or kernel for: it is expected to refuse this, and to answer everything else.
-Written by `python -m conformance.support --update` under each release in [recorded]; refgrad/testing/support.py reads it."""
+Written by `python -m conformance.support --update` under each release in [recorded]; testing/deviations/expected_refusals.py reads it."""
 
 
 def cases(device: str, draws: int = DRAWS) -> Iterator[Case]:
     """Single ops in every dtype that the device computes in, the same ones each time."""
-    from refgrad.torch.observe import supported
+    from refgrad.torch.devices import supported
 
     for dtype in DTYPES:
         if judged_on(device, dtype) and supported(device, dtype):
@@ -60,7 +60,7 @@ def text(support: Support) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    from refgrad.torch.observe import VERSION, device
+    from refgrad.torch.devices import VERSION, device
 
     parser = argparse.ArgumentParser(prog="python -m conformance.support", description=__doc__.split(":")[0])
     parser.add_argument("--update", action="store_true", help="write what was found into the list")

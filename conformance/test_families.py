@@ -9,28 +9,28 @@ from typing import Any
 import pytest
 
 from refgrad.records import News
-from refgrad.testing import evidence
-from refgrad.testing.case import Case
-from refgrad.testing.deviations import Deviation
-from refgrad.testing.deviations_file import all_of
-from refgrad.testing.session import write
-from refgrad.testing.support import held
-from refgrad.testing.support import load as load_support
+from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.deviation import Deviation
+from refgrad.testing.deviations.expected_refusals import held
+from refgrad.testing.deviations.expected_refusals import load as load_support
+from refgrad.testing.deviations.file import all_of
+from refgrad.testing.runs import deviation_evidence
+from refgrad.testing.runs.item import write
 
 from .families import FAMILIES, family
 
 __all__ = ["FAMILIES"]  # of which the plugin makes items
 
 try:
+    from refgrad.torch.case_script import script
+    from refgrad.torch.devices import KERNELS, VERSION
     from refgrad.torch.environment import settle
-    from refgrad.torch.observe import KERNELS, VERSION
     from refgrad.torch.observe import observe as asked
-    from refgrad.torch.script import script
 except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
     raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
 
 
-TORCH = evidence.Torch(VERSION, KERNELS)
+TORCH = deviation_evidence.Torch(VERSION, KERNELS)
 SUPPORT = load_support(Path(__file__).with_name("unsupported.toml"), VERSION)
 observe = held(asked, SUPPORT)
 
@@ -44,7 +44,7 @@ def entries(*files: str) -> list[Deviation]:
 @functools.cache
 def standing(*files: str) -> list[Deviation]:
     """Those that may excuse something under this torch."""
-    return evidence.standing(entries(*files), TORCH, observe)
+    return deviation_evidence.standing(entries(*files), TORCH, observe)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -109,9 +109,9 @@ def test_deviation_still_occurs(
     if wanted and deviation.families and not wanted & deviation.families:
         pytest.skip(f"of the family {', '.join(sorted(deviation.families))}, which was not asked for")
     case = Case.load(deviation.case)
-    verdicts = evidence.judged(deviation, TORCH, observe, deviations)
+    verdicts = deviation_evidence.judged(deviation, TORCH, observe, deviations)
     write(refgrad_results, case, verdicts, script)
-    found = evidence.outcome(deviation, TORCH, verdicts)
+    found = deviation_evidence.outcome(deviation, TORCH, verdicts)
     if found.kind:
         refgrad_results.write(News(found.kind, deviation.id, found.text))
     if found.failure:

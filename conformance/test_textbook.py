@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import GradientMismatch
-from refgrad.formats import FORMATS
 from refgrad.torch.environment import settle
 
 from .textbook import ITEMS, Item
 from .textbook.judge import examine
+from .textbook.result_lines import result_lines
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,7 +36,7 @@ def test_item(
     """Its lines are written whatever it came to; anything but agreement of all ways fails."""
     option = request.config.getoption
     outcome = examine(item, option("--refgrad-dtype") or list(FORMATS), option("--refgrad-device") or ["cpu"])
-    refgrad_results.write(*outcome.records(ITEMS.index(item)))
+    refgrad_results.write(*result_lines(item, outcome, ITEMS.index(item)))
     wrong, undecided = outcome.failures()
     if wrong:
         raise GradientMismatch(f"{item.id}: {wrong[0]}")

@@ -6,7 +6,7 @@ of any framework, and a judge that says with derived bounds whether somebody els
 
 from __future__ import annotations
 
-from refgrad import elementwise_functions, functions, linalg_functions, nn  # noqa: F401  they register on import
+from refgrad import functions, nn  # noqa: F401  they register on import
 from refgrad.custom import custom_jvp, custom_vjp, stop_gradient
 from refgrad.draw import draw
 from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError

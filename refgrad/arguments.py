@@ -12,7 +12,7 @@ from refgrad.containers import opened
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
 from refgrad.operands import ordinary
-from refgrad.refusals import run
+from refgrad.tracing.caught_refusals import run
 from refgrad.tree import Rebuild, flatten, paths
 
 Array = Any

@@ -15,7 +15,7 @@ DTYPES = (
     "bfloat16",
     "float16",
     "tf32",
-)  # refgrad.formats.DTYPES, without loading NumPy for --help
+)  # refgrad.bounds.formats.DTYPES, without loading NumPy for --help
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
@@ -262,27 +262,27 @@ def _folder(text: str) -> str:
 
 
 def _conformance(args: argparse.Namespace) -> int:
-    from refgrad.suite import run
+    from refgrad.suite.runner import run
 
     return run(args)
 
 
 def _repro(args: argparse.Namespace) -> int:
-    from refgrad.repro import repro
-    from refgrad.scope import location
+    from refgrad.suite.repro import repro
+    from refgrad.suite.scope import location
 
     unsupported = location()[1] / "unsupported.toml"
     return repro(args.case, args.device, name=args.id, script=args.script, unsupported=unsupported)
 
 
 def _accept(args: argparse.Namespace) -> int:
-    from refgrad.accept import accept
+    from refgrad.suite.accept import accept
 
     return accept(args.results, args.reason, args.to, args.op, args.id)
 
 
 def _deviations(args: argparse.Namespace) -> int:
-    from refgrad.deviations import deviations
+    from refgrad.suite.deviations import deviations
 
     return deviations(args.file, args.update)
 

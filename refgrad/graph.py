@@ -14,12 +14,12 @@ import numpy as np
 
 from refgrad.arguments import kind, outputs_of, result
 from refgrad.errors import CaseFileError, DtypeError, GraphError
-from refgrad.keeping import kept
 from refgrad.node import Node, contributions
 from refgrad.op import Op, Params, apply, new_level, shape_of
 from refgrad.quiet import quietly
-from refgrad.refusals import run
-from refgrad.trace import TracedArray
+from refgrad.tracing.array import TracedArray
+from refgrad.tracing.caught_refusals import run
+from refgrad.tracing.copies import kept
 from refgrad.tree import flatten, paths
 
 Array = Any

@@ -12,7 +12,15 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
 from refgrad.op import Traced
-from refgrad.ops import activation, entropy, gated, gelu, hard, normalization, smooth
+from refgrad.ops import (
+    activation,
+    entropy,
+    gated_activations,
+    gelu,
+    normalization,
+    piecewise_activations,
+    smooth_activations,
+)
 
 Array = Any
 
@@ -73,22 +81,22 @@ def silu(x: Array) -> Array:
 
     Hendrycks, Gimpel, "Gaussian error linear units" (2016); Ramachandran, Zoph, Le, "Searching for activation functions" (2017).
     """
-    return gated.silu(_array(x))
+    return gated_activations.silu(_array(x))
 
 
 def relu6(x: Array) -> Array:
     """min(max(x, 0), 6), elementwise. Shape and dtype of x. Its derivative at 0 and 6 is a half by convention."""
-    return hard.relu6(_array(x))
+    return piecewise_activations.relu6(_array(x))
 
 
 def hardtanh(x: Array) -> Array:
     """min(max(x, -1), 1), elementwise. Shape and dtype of x. Its derivative at -1 and 1 is a half by convention."""
-    return hard.hardtanh(_array(x))
+    return piecewise_activations.hardtanh(_array(x))
 
 
 def hardsigmoid(x: Array) -> Array:
     """min(max(x + 3, 0), 6)/6, elementwise. Shape and dtype of x. At -3 and 3 its derivative is the mean of both sides' by convention."""
-    return hard.hardsigmoid(_array(x))
+    return piecewise_activations.hardsigmoid(_array(x))
 
 
 def hardswish(x: Array) -> Array:
@@ -96,17 +104,17 @@ def hardswish(x: Array) -> Array:
 
     Howard et al., "Searching for MobileNetV3" (2019).
     """
-    return hard.hardswish(_array(x))
+    return piecewise_activations.hardswish(_array(x))
 
 
 def hardshrink(x: Array, threshold: float = 0.5) -> Array:
     """0 where |x| <= threshold, x elsewhere. Shape and dtype of x. Its derivative at the two jumps is a half by convention."""
-    return hard.hardshrink(_array(x), threshold=threshold)
+    return piecewise_activations.hardshrink(_array(x), threshold=threshold)
 
 
 def softshrink(x: Array, threshold: float = 0.5) -> Array:
     """x moved towards 0 by ``threshold``, and 0 within it. Shape and dtype of x. At the two kinks its slope is a half by convention."""
-    return hard.softshrink(_array(x), threshold=threshold)
+    return piecewise_activations.softshrink(_array(x), threshold=threshold)
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -119,17 +127,17 @@ def gelu_tanh(x: Array) -> Array:
 
 def mish(x: Array) -> Array:
     """x tanh(log(1 + exp(x))), elementwise. Shape and dtype of x. Misra, "Mish: a self regularized non-monotonic activation" (2019)."""
-    return gated.mish(_array(x))
+    return gated_activations.mish(_array(x))
 
 
 def softsign(x: Array) -> Array:
     """x/(1 + |x|), elementwise, -1 and 1 at the infinities. Shape and dtype of x."""
-    return smooth.softsign(_array(x))
+    return smooth_activations.softsign(_array(x))
 
 
 def tanhshrink(x: Array) -> Array:
     """x - tanh(x), elementwise, accurate near 0 where it is x^3/3. Shape and dtype of x."""
-    return smooth.tanhshrink(_array(x))
+    return smooth_activations.tanhshrink(_array(x))
 
 
 def maxout(x: Array, pieces: int, axis: int = -1) -> Array:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.cotangents import fit
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY, Needs, Op, Params
-from refgrad.points import met
 from refgrad.quiet import quietly
+from refgrad.tracing.cotangents import fit
+from refgrad.tracing.special_points import met
 
 Array = Any
 

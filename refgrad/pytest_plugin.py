@@ -10,8 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from refgrad.records import Record
-    from refgrad.testing.results import ResultsFile
-    from refgrad.testing.running import Running
+    from refgrad.testing.runs.in_flight import Running
+    from refgrad.testing.runs.results import ResultsFile
 
 BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
 
@@ -108,7 +108,7 @@ class Recorder:
     def results(self) -> ResultsFile:
         """The results file, opened on first use in this process."""
         if self._file is None:
-            from refgrad.testing.results import ResultsFile
+            from refgrad.testing.runs.results import ResultsFile
 
             self._file = ResultsFile(self.path)
         return self._file
@@ -117,7 +117,7 @@ class Recorder:
     def running(self) -> Running:
         """The file that holds the case at hand, opened on first use in this process."""
         if self._running is None:
-            from refgrad.testing.running import Running
+            from refgrad.testing.runs.in_flight import Running
 
             self._running = Running(
                 self.path, _worker(self.config), self.config.getoption("--refgrad-time-limit")
@@ -128,8 +128,8 @@ class Recorder:
         """One item a (family, dtype, device, block of cases)."""
         if "conformance_item" not in metafunc.fixturenames:
             return
-        from refgrad.formats import DTYPES, judged_on
-        from refgrad.testing.session import Item
+        from refgrad.bounds.formats import DTYPES, judged_on
+        from refgrad.testing.runs.item import Item
 
         option = self.config.getoption
         families = metafunc.module.FAMILIES

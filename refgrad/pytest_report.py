@@ -23,12 +23,13 @@ import pytest
 from refgrad import __version__, report
 from refgrad.errors import GradientMismatch, RefgradError, ResultsWriteError
 from refgrad.records import Crash, End, Expected, FinishedItem, Header, Plan, Record
-from refgrad.report.verdict import verdict
-from refgrad.testing import outcome, planting
-from refgrad.testing.alone import alone
-from refgrad.testing.results import ResultsFile, now, result_of_check
-from refgrad.testing.running import died
-from refgrad.testing.verdict import DISAGREE
+from refgrad.report.analysis.verdict import verdict
+from refgrad.testing.checks import check_report
+from refgrad.testing.judging.verdict import DISAGREE
+from refgrad.testing.power import array_mutations
+from refgrad.testing.runs.folder_lock import alone
+from refgrad.testing.runs.in_flight import died
+from refgrad.testing.runs.results import ResultsFile, now, result_of_check
 
 EXPECTED = "expected by the test"
 _TOLD = "refgrad_results"  # how a worker is told where the results are
@@ -47,7 +48,7 @@ class UserReport:
         self.checks = 0  # made by the test that runs
         self.wrong: list[str] = []  # the ids of its disagreements, until it is known whether it fails by them
         self.uncollected: set[str] = set()
-        self.planting = planting.Planting()
+        self.planting = array_mutations.Planting()
         self.held = ExitStack()
         if self.main:
             self.held.enter_context(alone(self.path.parent))
@@ -61,7 +62,7 @@ class UserReport:
 
     # --- what the checks say --------------------------------------------------------------------------------------------
 
-    def heard(self, checked: outcome.Report) -> None:
+    def heard(self, checked: check_report.Report) -> None:
         """Record one check, a result for each dtype and mode."""
         if self.item is None:
             return
@@ -87,13 +88,13 @@ class UserReport:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         """Listen while a test runs."""
         self.item, self.checks, self.wrong = item, 0, []
-        outcome.LISTENERS.append(self.heard)
-        planting.ACTIVE.append(self.planting)
+        check_report.LISTENERS.append(self.heard)
+        array_mutations.ACTIVE.append(self.planting)
         try:
             return (yield)
         finally:
-            outcome.LISTENERS.remove(self.heard)
-            planting.ACTIVE.remove(self.planting)
+            check_report.LISTENERS.remove(self.heard)
+            array_mutations.ACTIVE.remove(self.planting)
             self.item = None
 
     @pytest.hookimpl(wrapper=True)

@@ -27,11 +27,11 @@ from refgrad.arguments import (
     result,
 )
 from refgrad.errors import ArgumentError, DtypeError, TracingError
-from refgrad.forward import Dual, running
-from refgrad.keeping import handed, kept, live, same
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
-from refgrad.reverse import Tape, Var, pull_back, pull_back_from
+from refgrad.tracing.copies import handed, kept, live, same
+from refgrad.tracing.forward import Dual, running
+from refgrad.tracing.reverse import Tape, Var, pull_back, pull_back_from
 from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
 
 Array = Any

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from refgrad.formats import FORMATS
-from refgrad.rounding import Ball
-from refgrad.testing.compare import compare
-from refgrad.testing.outcome import Report
-from refgrad.testing.part import Evidence, Part, Question
-from refgrad.testing.precision import Hidden
-from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.checks.check_report import Report
+from refgrad.testing.checks.part import Evidence, Part, Question
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.imprecision import Hidden
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
+from refgrad.tracing.ball import Ball
 
 WORST_FIRST = (DISAGREE, UNDECIDED, IMPRECISE, AGREE)
 

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 
 from refgrad.formula import by_each
-from refgrad.rounding import Ball, parts
-from refgrad.testing.formulas import apart
+from refgrad.testing.judging.alternative_formulas import apart
+from refgrad.tracing.ball import Ball, parts
 
 
 def with_formulas(run):

@@ -17,8 +17,8 @@ import numpy as np
 
 import refgrad as rg
 from refgrad.errors import RefgradError
-from refgrad.guard import plain
 from refgrad.op import Traced
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 Function = Callable[..., Any]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from refgrad.testing.deviations import Deviation
-from refgrad.testing.deviations_file import load
-from refgrad.testing.evidence import Torch, judged, seen_again, standing
-from refgrad.torch.observe import KERNELS, VERSION, observe
+from refgrad.testing.deviations.deviation import Deviation
+from refgrad.testing.deviations.file import load
+from refgrad.testing.runs.deviation_evidence import Torch, judged, seen_again, standing
+from refgrad.torch.devices import KERNELS, VERSION
+from refgrad.torch.observe import observe
 
 ENTRIES = load(Path(__file__).parents[1] / "conformance" / "deviations.toml")
 TORCH = Torch(VERSION, KERNELS)

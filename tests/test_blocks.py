@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import custom_vjp, forward, jvp, nn, reverse, tape_rows, vjp
+from refgrad import custom_vjp, jvp, nn, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.op import Op
 from refgrad.ops import ELEMENTWISE
-from refgrad.rounding import Ball, choosing_operations, exact, parts, rounded_operations
+from refgrad.tracing import forward, reverse, tape_rows
+from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 
 Array = Any
 FMT = FORMATS[

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.dispatch import FUNCTIONS, GUARDS
 from refgrad.errors import RefgradError
 from refgrad.numeric import differences
 from refgrad.op import BY_FUNCTION, Traced
+from refgrad.tracing.dispatch import FUNCTIONS, GUARDS
 from refgrad.tree import flatten, paths
 from tests.numpy_calls import INTEGRAL, Example, examples
 

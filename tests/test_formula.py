@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.formula import by_each
 from refgrad.op import REGISTRY
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 
 FMT = FORMATS["float32"]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from refgrad import grad, jvp, vjp
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
 from refgrad.numeric import differences
-from refgrad.rounding import Ball, exact
+from refgrad.tracing.ball import Ball, exact
 
 A = np.array([[0.7, -1.3, 2.1], [1.9, 0.4, -0.6]])  # distinct elements
 B = np.array([[1.1, 0.2, -0.9], [-2.2, 0.3, 1.7]])

@@ -7,10 +7,10 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.numeric import differences
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 
 FLOAT64 = FORMATS["float64"]
 LABELS = np.array([2, 0, 1, 2])

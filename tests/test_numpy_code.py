@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from refgrad import Graph, grad, hvp, jacfwd, jacrev, jvp, value_and_grad
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.numeric import complex_step, differences
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 from refgrad.tree import flatten
 from tests import plain_numpy
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from refgrad.report import load
-from refgrad.report.github import commands
-from refgrad.report.gitlab import gitlab
-from refgrad.testing.alone import alone
+from refgrad.report.ci.github import commands
+from refgrad.report.ci.gitlab import gitlab
+from refgrad.report.storage.load import load
+from refgrad.testing.runs.folder_lock import alone
 
 TESTS = """
 import os

@@ -15,56 +15,48 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ABOUT_400 = 420  # lines
 
-# From the ground up. A module imports from lower floors, and from its own room (the modules of one package).
+# The rooms, from the ground up. A room is a module of refgrad, a package, or a package of testing/ and report/. A module imports from
+# lower floors and from its own room. Lazy imports and imports for type checkers count.
 FLOORS = (
-    {"errors", "quiet", "console", "spare"},
-    {"blocks", "formats", "sizes", "splitting"},
-    {"spread"},
-    {"bounds", "domain", "formula", "numeric", "containers", "encode", "operands"},
-    {"op", "tree"},
-    {"instructions", "type_tests"},
-    {"refusals"},
-    {"ops", "guard"},
-    {"failed", "keeping"},
-    {"dispatch", "memory"},
-    {"meeting", "unavailable"},
-    {"methods"},
-    {"attributes"},
-    {"trace"},
-    {"nn", "functions", "elementwise_functions", "linalg_functions"},
-    {"rounding", "arguments"},
-    {"points", "choice", "extended", "tape_rows", "cotangents"},
-    {"forward", "reverse"},
+    {"errors", "quiet", "console", "numeric", "domain", "blocks"},
+    {"containers", "encode", "formula", "operands", "bounds"},
+    {"op", "tree", "records"},
+    {"ops"},
+    {"tracing"},
+    {"functions", "nn", "arguments"},
     {"transforms", "node", "custom"},
     {"graph"},
-    {"records"},
-    {"testing", "draw"},
-    {"torch", "report"},
+    {"testing.cases", "draw"},
+    {""},  # refgrad itself, with the public names
+    {"testing.judging"},
+    {"testing.power", "testing.deviations"},
+    {"testing.checks"},
+    {"testing.runs"},
+    {"testing", "report.analysis"},
+    {"torch", "report.storage"},
+    {"report.page", "report.ci"},
+    {"report"},
     {"pytest_report"},
     {"pytest_plugin"},
-    {"progress"},
-    {"scope", "repro", "accept"},
-    {"suite", "deviations"},
+    {"suite"},
     {"cli"},
 )
-CORE = set().union(*FLOORS[:20]) | {
-    ""
-}  # these import NumPy, the standard library and each other; "" is refgrad itself
+ROOMS = set().union(*FLOORS)
+CORE = set().union(*FLOORS[:8]) - {"records"} | {
+    "",
+    "draw",
+}  # these import NumPy, the standard library and each other
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
     "ops": (set(), {"mpmath"}),
-    "records": (set(), set()),
+    "testing.cases.strategies": ({"hypothesis"}, {"hypothesis"}),
     "testing": (set(), {"hypothesis", "packaging"}),
-    "testing.strategies": ({"hypothesis"}, {"hypothesis"}),
-    "draw": (set(), set()),
     "torch": ({"torch"}, {"torch"}),
     "report": (set(), {"jinja2"}),
     "cli": (set(), {"torch"}),
-    "scope": (set(), {"torch"}),
-    "repro": (set(), {"torch"}),
     "suite": (set(), {"torch", "pytest", "hypothesis", "xdist"}),
     "pytest_plugin": ({"pytest"}, {"pytest"}),
-    "progress": ({"pytest"}, {"pytest"}),
+    "suite.progress": ({"pytest"}, {"pytest"}),
     "pytest_report": ({"pytest"}, {"pytest"}),
 }
 
@@ -136,14 +128,21 @@ def place(module: str) -> str:
 
 
 def room(module: str) -> str:
-    """The first part of the module's path below refgrad: 'ops' for 'refgrad.ops.scan'."""
-    return place(module).partition(".")[0]
+    """The room of a module of refgrad: 'ops' for 'refgrad.ops.scan', 'testing.judging' for 'refgrad.testing.judging.tally'."""
+    first, _, rest = place(module).partition(".")
+    inner = f"{first}.{rest.partition('.')[0]}"
+    return inner if inner in ROOMS else first
 
 
 def floor(module: str) -> int:
-    if module.startswith("conformance") or module == "refgrad":
+    if module.startswith("conformance"):
         return len(FLOORS)
     return next(k for k, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+def top(module: str) -> str:
+    """The first part of a module's path below refgrad: 'testing' for 'refgrad.testing.judging.tally'."""
+    return place(module).partition(".")[0]
 
 
 def test_the_walker_sees_every_kind_of_import() -> None:
@@ -166,9 +165,8 @@ class C:
 
 
 def test_every_module_has_a_floor() -> None:
-    known = set().union(*FLOORS)
     strangers = {
-        m for m in modules() if m.startswith("refgrad.") and room(m) not in known | {"__main__", "_suite"}
+        m for m in modules() if m.startswith("refgrad.") and room(m) not in ROOMS | {"__main__", "_suite"}
     }
     assert not strangers, f"give these a floor in test_structure.FLOORS: {sorted(strangers)}"
 
@@ -185,15 +183,15 @@ def test_the_suite_finds_itself_under_any_name() -> None:
 def test_modules_import_only_what_their_room_may() -> None:
     wrong = []
     for i in all_imports():
-        top = i.target.partition(".")[0]
+        package = i.target.partition(".")[0]
         if (
-            top in sys.stdlib_module_names
-            or top in {"numpy", "refgrad"}
+            package in sys.stdlib_module_names
+            or package in {"numpy", "refgrad"}
             or i.importer.startswith("conformance")
         ):
             continue
-        eager, lazily = OUTSIDE.get(place(i.importer), OUTSIDE.get(room(i.importer), (set(), set())))
-        if not i.typing_only and top not in (lazily if i.lazy else eager):
+        eager, lazily = OUTSIDE.get(place(i.importer), OUTSIDE.get(top(i.importer), (set(), set())))
+        if not i.typing_only and package not in (lazily if i.lazy else eager):
             wrong.append(str(i))
     assert not wrong, "\n".join(wrong)
 
@@ -209,9 +207,9 @@ def test_torch_is_imported_by_its_rooms_alone() -> None:
 
 
 def test_forward_and_reverse_never_import_each_other() -> None:
-    reached = {name: _reachable(f"refgrad.{name}", _edges(lazy=True)) for name in ("forward", "reverse")}
-    assert "refgrad.reverse" not in reached["forward"]
-    assert "refgrad.forward" not in reached["reverse"]
+    reached = {name: _reachable(f"refgrad.tracing.{name}", _edges()) for name in ("forward", "reverse")}
+    assert "refgrad.tracing.reverse" not in reached["forward"]
+    assert "refgrad.tracing.forward" not in reached["reverse"]
     assert "refgrad.op" in reached["forward"] & reached["reverse"], (
         "the graph of imports is empty: this test saw nothing"
     )
@@ -220,45 +218,34 @@ def test_forward_and_reverse_never_import_each_other() -> None:
 def test_modules_import_from_lower_floors_only() -> None:
     wrong = []
     for i in all_imports():
-        if i.target not in modules() or i.typing_only or i.target == "refgrad" or i.importer == "refgrad":
-            continue
-        same_room = i.importer.split(".")[:2] == i.target.split(".")[:2] or i.importer.startswith(
-            "conformance"
-        )
-        if (
-            not same_room
-            and floor(i.target) >= floor(i.importer)
-            and not (i.lazy and floor(i.importer) == floor(i.target))
+        if i.target not in modules() or (
+            i.importer.startswith("conformance") and i.target.startswith("conformance")
         ):
+            continue
+        if room(i.importer) != room(i.target) and floor(i.target) >= floor(i.importer):
             wrong.append(str(i))
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_core_never_asks_for_the_judge() -> None:
-    judge = {
-        "records",
-        "testing",
-        "torch",
-        "report",
-        "cli",
-        "scope",
-        "repro",
-        "accept",
-        "deviations",
-        "suite",
-        "progress",
-        "pytest_plugin",
-        "pytest_report",
-    }
-    wrong = [str(i) for i in all_imports() if i.importer.startswith("refgrad") and room(i.importer) in CORE and room(i.target) in judge
-             and i.target.startswith("refgrad")]  # fmt: skip
+    judge = ROOMS - CORE
+    wrong = [
+        str(i)
+        for i in all_imports()
+        if i.importer.startswith("refgrad")
+        and room(i.importer) in CORE
+        and i.target.startswith("refgrad")
+        and room(i.target) in judge
+    ]
+    assert judge
     assert not wrong, "\n".join(wrong)
 
 
-def _edges(lazy: bool) -> dict[str, set[str]]:
+def _edges() -> dict[str, set[str]]:
+    """What each module imports, of whatever kind the import is."""
     edges: dict[str, set[str]] = {m: set() for m in modules()}
     for i in all_imports():
-        if i.target in modules() and i.target != i.importer and not i.typing_only and (lazy or not i.lazy):
+        if i.target in modules() and i.target != i.importer:
             edges[i.importer].add(i.target)
     return edges
 
@@ -274,7 +261,7 @@ def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
 
 
 def test_there_is_no_circle() -> None:
-    edges = _edges(lazy=False)
+    edges = _edges()
     circles = sorted(m for m in modules() if m in _reachable(m, edges))
     assert not circles, f"these import each other in a circle: {circles}"
 
@@ -309,7 +296,7 @@ def test_import_refgrad_loads_numpy_alone() -> None:
                 "refgrad.torch",
                 "refgrad.report",
                 "refgrad.cli",
-                "refgrad.suite",
+                "refgrad.suite.runner",
             )
         )
     }
@@ -358,22 +345,12 @@ def test_tests_mirror_the_source() -> None:
 
 def test_every_engine_module_has_its_tests() -> None:
     engine = {
-        "op",
-        "dispatch",
-        "trace",
-        "forward",
-        "reverse",
-        "keeping",
-        "transforms",
-        "containers",
-        "tree",
-        "numeric",
-        "graph",
-        "node",
-        "encode",
-        "formats",
-        "bounds",
-        "rounding",
+        "op", "containers", "tree", "numeric", "graph", "node", "encode", "transforms", "bounds/formats", "bounds/rules",
+        "tracing/dispatch", "tracing/array", "tracing/forward", "tracing/reverse", "tracing/copies", "tracing/ball",
+    }  # fmt: skip
+    missing = {
+        name
+        for name in engine
+        if not (ROOT / "tests" / Path(name).with_name(f"test_{Path(name).name}.py")).exists()
     }
-    missing = {name for name in engine if not (ROOT / "tests" / f"test_{name}.py").exists()}
     assert not missing

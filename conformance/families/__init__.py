@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 
-from refgrad.testing.case import Case
-from refgrad.testing.source import Source
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Source
 
 from .graphs import graphs
 from .matmul import matmul

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.forward import push
 from refgrad.graph import Graph, contributions
-from refgrad.testing.case import LAYOUTS, Case
-from refgrad.testing.source import Source
+from refgrad.testing.cases.case import LAYOUTS, Case
+from refgrad.testing.cases.source import Source
+from refgrad.tracing.forward import push
 
 Array = Any
 

@@ -10,8 +10,8 @@ import numpy as np
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
 from refgrad.quiet import quiet
-from refgrad.testing.case import Case
-from refgrad.testing.source import Source
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Source
 
 from .arrays import ABSENT, finish, numbers
 

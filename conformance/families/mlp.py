@@ -9,8 +9,8 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.graph import Graph
-from refgrad.testing.case import Case
-from refgrad.testing.source import Source
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, rounded
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
-from refgrad.formats import FORMATS, STORAGE
+from refgrad.bounds.formats import FORMATS, STORAGE
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
-from refgrad.testing.case import Case
-from refgrad.testing.source import Source
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Source
 
 from .arrays import ABSENT, CARRIER, FACTORISED, finish, rounded
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import FORMATS
-from refgrad.rounding import exact
-from refgrad.testing import check_jvp, check_vjp, compare
-from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, DISAGREE, Comparison, Verdict
+from refgrad.bounds.rules import FORMATS
+from refgrad.testing.checks.check import check_jvp, check_vjp
+from refgrad.testing.judging import compare
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, Comparison, Verdict
+from refgrad.tracing.ball import exact
 from refgrad.transforms import vjp
 
 from ..families.arrays import rounded  # noqa: TID252 - the suite has another name in a wheel

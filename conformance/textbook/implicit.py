@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.formats import FORMATS
-from refgrad.rounding import exact
+from refgrad.bounds.formats import FORMATS
+from refgrad.tracing.ball import exact
 
 from .large import Limits
 from .networks import relu, step

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 import refgrad as rg
-from refgrad.bounds import reference_slack
-from refgrad.formats import format_of
-from refgrad.rounding import Ball, exact, parts
-from refgrad.testing.compare import compare
-from refgrad.testing.verdict import Comparison
+from refgrad.bounds.formats import format_of
+from refgrad.bounds.rules import reference_slack
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.verdict import Comparison
+from refgrad.tracing.ball import Ball, exact, parts
 
 from .outcome import CLOSED, FORWARD, OTHER, REVERSE, TORCH, Outcome
 from .record import Formula, Item, Problem, in_format, lifted
@@ -28,7 +28,7 @@ Array = Any
 
 def examine(item: Item, dtypes: Sequence[str], devices: Sequence[str] = ("cpu",)) -> Outcome:
     """Judge an item in those of the formats that it is for; runs and measurements are the CPU's."""
-    outcome = Outcome(item)
+    outcome = Outcome(item.id)
     for dtype in item.dtypes:
         for device in devices if dtype in dtypes else ():
             for problem in item.problems:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds import Format, reference_slack
-from refgrad.rounding import Ball, parts
-from refgrad.testing.compare import compare
-from refgrad.testing.kept import Kept
-from refgrad.testing.verdict import Comparison, Element
+from refgrad.bounds.rules import Format, reference_slack
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.sharpness import Kept
+from refgrad.testing.judging.verdict import Comparison, Element
+from refgrad.tracing.ball import Ball, parts
 
 Array = Any
 SAMPLED = 997  # of so many elements one says how small an error would have been seen

@@ -1,30 +1,27 @@
-"""What an item came to: verdicts by way and format, printed numbers, tables, flags, measurements. It writes itself as result lines."""
+"""What an item came to: verdicts by way and format, printed numbers, tables, flags, measurements. As lines: result_lines.py."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from refgrad.formats import FORMATS
-from refgrad.records import TEXTBOOK, Audit, Lesson, Measured, Print, Record, Sheet
-from refgrad.rounding import Ball, parts
-from refgrad.testing.compare import compare
-from refgrad.testing.results import result_of
-from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, Comparison, Verdict
+from refgrad.bounds.formats import FORMATS
+from refgrad.records import Print, Sheet
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.verdict import AGREE, Comparison, Verdict
+from refgrad.tracing.ball import Ball, parts
 
 from .large import Limits
-from .record import Item, figure
 
 Array = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
 OTHER, PRINTED, STATED = "other ways", "printed", "statements"
 MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)
-AGAIN = "refgrad conformance --family textbook"  # what judges an item again
 SHOWN = 12  # entries of a printed array that a report writes out
 
 
@@ -32,7 +29,7 @@ SHOWN = 12  # entries of a printed array that a report writes out
 class Outcome:
     """Gathers what the checks of one item found."""
 
-    item: Item
+    item: str  # its id
     tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
     printed: list[Print] = field(default_factory=list)
     tables: list[Sheet] = field(default_factory=list)
@@ -43,7 +40,7 @@ class Outcome:
     def add(self, mode: str, c: Comparison, dtype: str = "float64", device: str = "cpu") -> None:
         """Count one comparison towards the verdict on a way in a format."""
         tally = self.tallies.setdefault((mode, dtype, device), Tally(mode, dtype, device))
-        tally.add(-1, self.item.id, c)
+        tally.add(-1, self.item, c)
 
     def same(self, mode: str, what: str, got: Any, expected: Any, dtype: str = "float64") -> None:
         """Compare numbers with a Ball (or with exact ones)."""
@@ -107,19 +104,6 @@ class Outcome:
             elif v.skipped:
                 left.append(f"{where}: {v.skipped} elements could not be compared")
         return wrong, left
-
-    def records(self, place: int = 0) -> Iterator[Record]:
-        """The records of a results file; ``place`` is the item's in the order of the lectures."""
-        for dtype, device, v in self.verdicts():
-            yield replace(result_of(self.item.id, TEXTBOOK, dtype, device, v), ops={}, again=AGAIN)
-        yield Lesson(
-            self.item.id, self.item.deck, self.item.title, self.item.text, tuple(self.flags), tuple(self.printed), tuple(self.tables),
-            place, figure(self.item.graph()),
-        )  # fmt: skip
-        for what, found in self.measured:
-            yield Measured(self.item.id, what, found)
-        for (mutation, dtype), (planted, equivalent, caught) in sorted(self.planted.items()):
-            yield Audit(mutation, dtype, planted, equivalent, caught, TEXTBOOK)
 
 
 def shown(x: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 import refgrad as rg
-from refgrad.formats import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.numeric import differences
-from refgrad.rounding import Ball, exact
+from refgrad.tracing.ball import Ball, exact
 
 from .outcome import OTHER, Outcome
 from .record import Item, Problem

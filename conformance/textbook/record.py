@@ -6,17 +6,16 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import format_of
 from refgrad.encode import encode_array
-from refgrad.formats import format_of
 from refgrad.graph import Graph
-from refgrad.rounding import exact
+from refgrad.tracing.ball import exact
 
-if TYPE_CHECKING:
-    from .outcome import Outcome
+from .outcome import Outcome
 
 Array = Any
 Formula = Callable[..., Any]

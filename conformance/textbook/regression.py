@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.formats import FORMATS
-from refgrad.rounding import Ball, parts
+from refgrad.bounds.formats import FORMATS
+from refgrad.tracing.ball import Ball, parts
 
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
 from .record import Item, Problem, lifted, spread

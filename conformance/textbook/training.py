@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.formats import FORMATS
-from refgrad.rounding import exact
+from refgrad.bounds.formats import FORMATS
+from refgrad.tracing.ball import exact
 
 from .large import Limits
 from .outcome import CLOSED, REVERSE, TORCH, Outcome

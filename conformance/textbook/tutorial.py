@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 import refgrad as rg
-from refgrad.formats import FORMATS
-from refgrad.rounding import exact
-from refgrad.testing.compare import compare
-from refgrad.testing.summary import Tally
-from refgrad.testing.verdict import AGREE, DISAGREE
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.verdict import AGREE, DISAGREE
+from refgrad.tracing.ball import exact
 
 from .outcome import CLOSED, OTHER, REVERSE, TORCH, Outcome
 from .record import Item, Problem, lifted, shifted

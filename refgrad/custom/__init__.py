@@ -1,6 +1,6 @@
 """Derivatives that a function carries of its own: stop_gradient, custom_vjp, custom_jvp."""
 
 from refgrad.custom.functions import custom_jvp, custom_vjp
-from refgrad.custom.stopping import stop_gradient
+from refgrad.custom.stop_gradient import stop_gradient
 
 __all__ = ["custom_jvp", "custom_vjp", "stop_gradient"]

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import memory
 from refgrad.arguments import fitting, kind, outline, outputs_of, placed, result
-from refgrad.cotangents import accumulate
 from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
-from refgrad.forward import Dual
-from refgrad.keeping import kept, live, same
 from refgrad.op import Traced, shape_of
 from refgrad.quiet import quiet
-from refgrad.reverse import Var
+from refgrad.tracing import views
+from refgrad.tracing.copies import kept, live, same
+from refgrad.tracing.cotangents import accumulate
+from refgrad.tracing.forward import Dual
+from refgrad.tracing.reverse import Var
 from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Array = Any
@@ -205,7 +205,7 @@ class Call:
         for y, arguments in zip(self.outputs, self.aliases, strict=True):
             leaf = above(y) if y.dtype.kind == "f" else y
             for x in arguments:
-                memory.share(x, leaf, None)
+                views.share(x, leaf, None)
             leaves.append(leaf)
         return self.rebuild_result(leaves)
 
@@ -274,7 +274,7 @@ def _no_tangent(x: Any) -> Array:
 
 def _aliases(y: Any, x: Any) -> bool:
     """Whether a result is an argument of the function, or may share its memory."""
-    if y is x or memory.same(y, x):
+    if y is x or views.same(y, x):
         return True
     return type(y) is np.ndarray and type(x) is np.ndarray and bool(np.may_share_memory(y, x))
 

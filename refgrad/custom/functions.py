@@ -17,10 +17,10 @@ import numpy as np
 from refgrad.arguments import called, function
 from refgrad.custom.call import Call, Pull
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.forward import Dual
-from refgrad.keeping import kept
 from refgrad.quiet import quiet
-from refgrad.reverse import Var
+from refgrad.tracing.copies import kept
+from refgrad.tracing.forward import Dual
+from refgrad.tracing.reverse import Var
 
 Function = Callable[..., Any]
 

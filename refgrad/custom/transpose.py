@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.dispatch import plain
 from refgrad.errors import ArgumentError
 from refgrad.op import Needs, Op, Params, Traced, apply, new_level, shape_of
-from refgrad.reverse import Tape, Var, pull_back_from, record
-from refgrad.trace import TracedArray
+from refgrad.tracing.array import TracedArray
+from refgrad.tracing.dispatch import plain
+from refgrad.tracing.reverse import Tape, Var, pull_back_from, record
 
 Array = Any
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.draw.local import local_lines, product, sent_back
+from refgrad.draw.local_gradients import local_lines, product, sent_back
 from refgrad.draw.numbers import SPACE, Lines, number, shown, together
 from refgrad.errors import GraphError
 from refgrad.graph import Graph, Node

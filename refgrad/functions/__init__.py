@@ -1,17 +1,21 @@
-"""NumPy functions written as compositions of ops, by idea: shapes, joining, choosing, bins, statistics, new arrays, writing, values."""
+"""NumPy functions written as compositions of ops, by idea. Importing this package teaches all of them to traced arrays."""
+
+from __future__ import annotations
 
 from refgrad.functions import (
     applying,
     binning,
     choosing,
     covariance,
-    factors,
+    elementwise,
+    factorizations,
     filled,
     joining,
+    linalg,
     sequences,
     shapes,
     statistics,
-    values,
+    without_derivative,
     writing,
 )
 
@@ -20,12 +24,14 @@ __all__ = [
     "binning",
     "choosing",
     "covariance",
-    "factors",
+    "elementwise",
+    "factorizations",
     "filled",
     "joining",
+    "linalg",
     "sequences",
     "shapes",
     "statistics",
-    "values",
+    "without_derivative",
     "writing",
 ]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.functions.choosing import take_along_axis
-from refgrad.functions.front import axis_within, implements, operand
-from refgrad.guard import plain
+from refgrad.functions.registry import axis_within, implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops.shape import cast
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 Function = Callable[..., Any]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.functions.front import implements, operand
-from refgrad.guard import plain
+from refgrad.functions.registry import implements, operand
 from refgrad.ops import indexing as ops
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.functions.front import axis_within, implements, lined_up, operand
-from refgrad.guard import plain
+from refgrad.functions.registry import axis_within, implements, lined_up, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 

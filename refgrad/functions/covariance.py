@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.functions.choosing import take_along_axis
-from refgrad.functions.front import given, implements, operand, reduced
+from refgrad.functions.registry import given, implements, operand, reduced
 from refgrad.functions.statistics import linear_method, restored, sorted_rows
-from refgrad.guard import plain
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 _NONE: Any = np._NoValue

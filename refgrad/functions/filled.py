@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.functions.front import implements, operand
+from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
-from refgrad.trace import TracedArray
+from refgrad.tracing.array import TracedArray
 
 Array = Any
 

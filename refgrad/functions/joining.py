@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.functions.front import axis_within, implements, operand
-from refgrad.guard import plain
+from refgrad.functions.registry import axis_within, implements, operand
 from refgrad.ops import shape as ops
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.functions.front import axis_within, implements, operand, reduced
-from refgrad.guard import plain
+from refgrad.functions.registry import axis_within, implements, operand, reduced
 from refgrad.ops.shape import cast
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave

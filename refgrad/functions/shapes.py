@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError
-from refgrad.functions.front import axes_within, axis_within, implements, lined_up, operand
+from refgrad.functions.registry import axes_within, axis_within, implements, lined_up, operand
 from refgrad.ops import shape as ops
 
 Array = Any

@@ -8,10 +8,10 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError
 from refgrad.functions.choosing import sort
-from refgrad.functions.front import axis_within, given, implements, lined_up, operand, reduced
-from refgrad.guard import plain
-from refgrad.ops import deviation, scan
+from refgrad.functions.registry import axis_within, given, implements, lined_up, operand, reduced
+from refgrad.ops import scan, variance
 from refgrad.ops.shape import axes_of, count, kept
+from refgrad.tracing.differentiable_arguments import plain
 
 Array = Any
 Axis = int | tuple[int, ...] | None
@@ -38,8 +38,8 @@ def _spread_about_mean(op: Any) -> Any:
     return call
 
 
-implements(np.var)(_spread_about_mean(deviation.var))
-implements(np.std)(_spread_about_mean(deviation.std))
+implements(np.var)(_spread_about_mean(variance.var))
+implements(np.std)(_spread_about_mean(variance.std))
 
 
 @implements(np.average)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import TracingError
-from refgrad.functions.front import implements, operand
+from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
 from refgrad.ops.shape import axes_of
 

@@ -6,29 +6,30 @@ from refgrad.op import Op
 from refgrad.ops import (
     activation,
     arithmetic,
-    deviation,
     entropy,
     exponential,
-    gated,
+    gated_activations,
     gelu,
-    hard,
     hyperbolic,
     indexing,
     linalg,
     logic,
     normalization,
+    piecewise_activations,
     reduction,
     scan,
     selection,
     shape,
-    smooth,
+    smooth_activations,
     sorting,
-    stopping,
+    stop_gradient,
     trigonometric,
+    variance,
 )
 
 _FAMILIES = (
-    activation, arithmetic, entropy, exponential, gated, gelu, hard, hyperbolic, logic, selection, smooth, trigonometric,
+    activation, arithmetic, entropy, exponential, gated_activations, gelu, piecewise_activations, hyperbolic, logic, selection,
+    smooth_activations, trigonometric,
 )  # fmt: skip
 # Ops whose result at one place depends on their operands at that place alone, and the rule of rounding as well.
 ELEMENTWISE = frozenset(op for family in _FAMILIES for op in vars(family).values() if isinstance(op, Op))
@@ -48,12 +49,12 @@ SMOOTH = frozenset(
         arithmetic,
         entropy,
         exponential,
-        gated,
+        gated_activations,
         gelu,
         hyperbolic,
         indexing,
         shape,
-        smooth,
+        smooth_activations,
         trigonometric,
     )
     for op in vars(family).values()
@@ -63,6 +64,7 @@ SMOOTH = frozenset(
 __all__ = [
     "ELEMENTWISE",
     "SMOOTH",
-    "activation", "arithmetic", "deviation", "entropy", "exponential", "gated", "gelu", "hard", "hyperbolic", "indexing", "linalg", "logic",
-    "normalization", "reduction", "scan", "selection", "shape", "smooth", "sorting", "stopping", "trigonometric",
+    "activation", "arithmetic", "entropy", "exponential", "gated_activations", "gelu", "hyperbolic", "indexing", "linalg", "logic",
+    "normalization", "piecewise_activations", "reduction", "scan", "selection", "shape", "smooth_activations", "sorting", "stop_gradient",
+    "trigonometric", "variance",
 ]  # fmt: skip

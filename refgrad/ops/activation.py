@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds, sizes, spread
+from refgrad import bounds
+from refgrad.bounds import magnitudes, variation
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -30,7 +31,7 @@ def _carried(y: Array, q: Array, x: Array, e: Array) -> Array:
     """How far sigmoid may go from y = 1 - q within the radius e of x."""
     if e is None:
         return 0.0
-    return bounds.reached(_images, lambda x, y, e: spread.sigmoid(y, q, e), x, y, e)
+    return bounds.reached(_images, lambda x, y, e: variation.sigmoid(y, q, e), x, y, e)
 
 
 def _images(x: Array, y: Array, e: Array) -> Array:
@@ -43,9 +44,9 @@ def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params
     The error of z counts with the share q = 1 - y. The sum and the quotient round by u each, but by no more than z itself:
     a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
     """
-    q = sizes.size(forward(-xs[0]), y)
+    q = magnitudes.size(forward(-xs[0]), y)
     carried = _carried(y, q, xs[0], es[0])
-    size = sizes.size(y, y) + carried
+    size = magnitudes.size(y, y) + carried
     steps = 2 * np.minimum(fmt.u, 2 * (q + carried)) + 2 * fmt.ulp("exp") * fmt.u * np.minimum(
         q + carried, 1.0
     )
@@ -74,8 +75,8 @@ def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     |y''| <= 1/8. Where exp(|x|) overflows kernels return 0.
     """
     x, e = xs[0], bounds.zero(es[0])
-    lean = np.minimum(sizes.size(_sigmoid(-x) - _sigmoid(x), y) + e / 2, 1.0)
-    size = sizes.size(y, y)
+    lean = np.minimum(magnitudes.size(_sigmoid(-x) - _sigmoid(x), y) + e / 2, 1.0)
+    size = magnitudes.size(y, y)
     carried: Array = 0.0
     if es[0] is not None:
         carried = bounds.endless(np.minimum(size * lean * e + e * e / 16, 0.25), e)
@@ -128,9 +129,9 @@ def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, param
     The first rounds the sum and the quotient, at any x (the factor before it may be multiplied first); the second rounds p
     twice, and itself, which is 2q/y + 1 roundings of y. Where z overflows (y below 1/max) kernels return 0.
     """
-    q = sizes.size(forward(-xs[0]), y)
+    q = magnitudes.size(forward(-xs[0]), y)
     carried = _carried(y, q, xs[0], es[0])
-    size = sizes.size(y, y) + carried
+    size = magnitudes.size(y, y) + carried
     roundings = 2 + np.clip(2 * (q + carried) / np.where(size > 0, size, 1.0) - 1, 0.0, 1.0)
     steps = roundings + 2 * fmt.ulp("exp") * np.minimum(q + carried, 1.0)
     return carried + steps * fmt.u * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta

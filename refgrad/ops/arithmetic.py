@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds, sizes, splitting, spread
+from refgrad import bounds
+from refgrad.bounds import magnitudes, splitting, variation
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.op import Op, register
-from refgrad.ops import powers
-from refgrad.ops.powers import small
+from refgrad.ops import power_derivatives
+from refgrad.ops.power_derivatives import small
 from refgrad.quiet import unwarned
 
 add = register(
@@ -84,10 +85,10 @@ def _power_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: An
     """pow on a box: monotone in each operand for a positive base; even powers of a box that holds 0 dip to 0."""
     # Kernels multiply out small integer exponents: one rounding a factor.
     whole = small(xs[1])
-    if whole and es[1] is None and sizes.shorter(y):
-        step = bounds.monotone("power", lambda x, y, e: spread.power(x, whole, e))
+    if whole and es[1] is None and magnitudes.shorter(y):
+        step = bounds.monotone("power", lambda x, y, e: variation.power(x, whole, e))
         radius = step(fmt, forward, y, (xs[0],), es, params)
-        return radius + whole * fmt.u * sizes.size(y, y)
+        return radius + whole * fmt.u * magnitudes.size(y, y)
     radius = bounds.corners("power")(fmt, forward, y, xs, es, params)
     if es[0] is not None:
         radius = np.where((np.abs(xs[0]) <= es[0]) & (xs[1] > 0), np.maximum(radius, np.abs(y)), radius)
@@ -104,7 +105,7 @@ def _power(x1: Any, x2: Any) -> Any:
     return x1 * x1 * x1 if whole == 3 else x1 * x1 if whole == 2 else +x1 if whole == 1 else x1**x2
 
 
-power_slope = powers.slope_of(_power_rounding)
+power_slope = power_derivatives.slope_of(_power_rounding)
 
 power = register(
     "power", _power,
@@ -145,8 +146,8 @@ def _one_minus_square_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any,
     """The difference, the sum and their product round by u each, whatever they come to; the slope is -2x."""
     e, carried = es[0], 0.0
     if e is not None:
-        carried = 2 * sizes.size(xs[0], y) * e + e * e
-    return carried + 3 * fmt.u * (sizes.size(y, y) + carried) + fmt.eta
+        carried = 2 * magnitudes.size(xs[0], y) * e + e * e
+    return carried + 3 * fmt.u * (magnitudes.size(y, y) + carried) + fmt.eta
 
 
 # 1 - x^2 without the rounded square, which near 1 and -1 is all that the difference leaves.
@@ -161,7 +162,7 @@ sqrt = register(
     "sqrt", np.sqrt,
     jvp=lambda x_dot, y: x_dot / (2 * y),
     vjp=lambda y_bar, y: y_bar / (2 * y),
-    rounding=bounds.monotone("sqrt", spread.sqrt),
+    rounding=bounds.monotone("sqrt", variation.sqrt),
     torch=lambda torch, x: torch.sqrt(x),
     numpy=(np.sqrt,),
     domain=POSITIVE,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds, splitting
+from refgrad import bounds
+from refgrad.bounds import splitting
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of

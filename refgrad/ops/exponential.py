@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds, spread
+from refgrad import bounds
+from refgrad.bounds import variation
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
-from refgrad.ops.shares import share
+from refgrad.ops.exponential_shares import share
 
 Array = Any
 
@@ -27,7 +28,7 @@ exp = register(
     "exp", np.exp,
     jvp=lambda x_dot, y: x_dot * y,
     vjp=lambda y_bar, y: y_bar * y,
-    rounding=bounds.monotone("exp", spread.exp),
+    rounding=bounds.monotone("exp", variation.exp),
     torch=lambda torch, x: torch.exp(x),
     numpy=(np.exp,),
     special=(
@@ -67,7 +68,7 @@ log = register(
     "log", np.log,
     jvp=lambda x_dot, x: x_dot / x,
     vjp=lambda y_bar, x: y_bar / x,
-    rounding=bounds.monotone("log", spread.log),
+    rounding=bounds.monotone("log", variation.log),
     torch=lambda torch, x: torch.log(x),
     numpy=(np.log,),
     domain=POSITIVE,
@@ -107,7 +108,7 @@ log1p = register(
     "log1p", np.log1p,
     jvp=lambda x_dot, x: x_dot / (1 + x),
     vjp=lambda y_bar, x: y_bar / (1 + x),
-    rounding=bounds.monotone("log1p", spread.log1p),
+    rounding=bounds.monotone("log1p", variation.log1p),
     torch=lambda torch, x: torch.log1p(x),
     numpy=(np.log1p,),
     domain=Domain((Interval(low=-1.0),)),

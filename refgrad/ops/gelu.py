@@ -12,7 +12,7 @@ from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.ops.activation import slope
 from refgrad.ops.compensated import constant, in_float64, times_exp, two_product, two_sum
-from refgrad.ops.gated import sided, slope_rounding
+from refgrad.ops.gated_activations import sided, slope_rounding
 from refgrad.quiet import unwarned
 
 Array = Any

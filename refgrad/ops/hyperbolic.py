@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds, sizes, spread
+from refgrad import bounds
 from refgrad.blocks import slices
+from refgrad.bounds import magnitudes, variation
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -66,7 +67,7 @@ def _over_cosh_square(t: Array, x: Array) -> Array:
 
 def _slope(forward: Any, x: Array) -> Array:
     """1/cosh(x)^2, in float64 where a radius needs no more digits and float64 holds it."""
-    if sizes.shorter(x):
+    if magnitudes.shorter(x):
         near = forward(np.ones(x.shape), x.astype(np.float64))
         if near.min() >= np.finfo(np.float64).tiny:
             return near
@@ -82,9 +83,9 @@ def _over_cosh_square_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: An
     t, x = xs
     s = _slope(forward, x)
     carried: Array = 0.0
-    size = sizes.size(s, s)
+    size = magnitudes.size(s, s)
     if es[1] is not None:
-        steepest = 2 * np.tanh(sizes.size(x, x) * (1 + 2.0**-51) + es[1])
+        steepest = 2 * np.tanh(magnitudes.size(x, x) * (1 + 2.0**-51) + es[1])
         carried = bounds.endless(np.minimum(size * np.expm1(steepest * es[1]), 1.0), es[1])
     radius = carried + (2 * fmt.ulp("exp") + 4) * fmt.u * (size + carried) + 4 * fmt.eta
     return bounds.product(fmt, None, y, (t, s), (es[0], radius), params)
@@ -104,7 +105,7 @@ tanh = register(
     "tanh", np.tanh,
     jvp=lambda x_dot, x: over_cosh_square(x_dot, x),
     vjp=lambda y_bar, x: over_cosh_square(y_bar, x),
-    rounding=bounds.monotone("tanh", spread.tanh),
+    rounding=bounds.monotone("tanh", variation.tanh),
     torch=lambda torch, x: torch.tanh(x),
     numpy=(np.tanh,),
     special=(

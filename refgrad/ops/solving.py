@@ -14,7 +14,7 @@ import numpy as np
 
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.ops import dense
+from refgrad.ops import dense_linalg
 
 Array = Any
 
@@ -27,7 +27,7 @@ def _factor_size(a: Array, gamma: float) -> Array:
     Where two pivot candidates are closer than rounding (their ratio is the largest multiplier of the column), a kernel may
     take either and meets other factors: multipliers are at most 1, so that sum_k |u_kj| then stands for every row.
     """
-    factors, rows, _, _ = dense.lu(a)
+    factors, rows, _, _ = dense_linalg.lu(a)
     factors = np.abs(factors)
     low, upper = np.tril(factors, -1), np.triu(factors)
     column = np.sum(upper, axis=-2)
@@ -64,7 +64,7 @@ def _amplified(g: Array, m: Array) -> Array:
     Nonnegative Matrices, chapter 6); w = (I - G)^-1 1 is tried. A norm of G below 1 would give up much earlier.
     """
     n = g.shape[-1]
-    z = dense.solve_or_nan(
+    z = dense_linalg.solve_or_nan(
         np.eye(n, dtype=g.dtype) - g, np.concatenate([m, np.ones((*m.shape[:-1], 1), m.dtype)], axis=-1)
     )
     w = z[..., -1:]
@@ -123,9 +123,9 @@ def _det_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any)
     if n == 0 or (n == 1 and es[0] is None):
         return None
     e = _backward_error(fmt, a, es[0], 1)
-    radius = np.sum(np.abs(dense.cofactor(a)) * e, axis=(-2, -1)) + _normwise(_symmetric(a), e, n, 2)
+    radius = np.sum(np.abs(dense_linalg.cofactor(a)) * e, axis=(-2, -1)) + _normwise(_symmetric(a), e, n, 2)
     radius = radius + n * fmt.u * (np.abs(y) + radius) + n * fmt.eta
-    logs = np.log(np.abs(np.diagonal(dense.lu(a)[0], axis1=-2, axis2=-1)))
+    logs = np.log(np.abs(np.diagonal(dense_linalg.lu(a)[0], axis1=-2, axis2=-1)))
     logs = np.where(np.isfinite(logs), logs, 0)
     small, large = np.sum(np.minimum(logs, 0), axis=-1), np.sum(np.maximum(logs, 0), axis=-1)
     # A partial product that underflows loses everything after it; one that overflows is infinite.
@@ -150,7 +150,7 @@ def _pivots(low: int) -> Any:
 
 
 det = register(
-    "det", dense.det,
+    "det", dense_linalg.det,
     jvp=lambda a_dot, a: np.sum(cofactor(a) * a_dot, axis=(-2, -1)),
     vjp=lambda y_bar, a: y_bar[..., None, None] * cofactor(a),
     rounding=_det_rounding,
@@ -207,9 +207,9 @@ def _cofactor_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params:
     if n == 0:
         return None
     e = _backward_error(fmt, a, es[0], 3)  # n = 1 too: kernels divide and multiply there as well
-    inverse = np.abs(dense.inverse_or_nan(a))
+    inverse = np.abs(dense_linalg.inverse_or_nan(a))
     g = inverse @ e
-    size = np.abs(dense.det(a))[..., None, None]
+    size = np.abs(dense_linalg.det(a))[..., None, None]
     delta = _relative_det(g)[..., None, None]
     moved = size * np.swapaxes(_amplified(g, g @ inverse), -1, -2) * (1 + delta) + np.abs(y) * delta
     singular = np.isnan(inverse).any(axis=(-2, -1)) & np.isfinite(a).all(axis=(-2, -1))
@@ -223,7 +223,7 @@ def _cofactor_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params:
 
 
 cofactor: Op = register(
-    "cofactor", dense.cofactor,
+    "cofactor", dense_linalg.cofactor,
     jvp=_cofactor_jvp,
     vjp=_cofactor_vjp,
     rounding=_cofactor_rounding,
@@ -245,9 +245,9 @@ def _logabsdet_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params
     n = a.shape[-1]
     if n == 0:
         return None
-    delta = _relative_det(np.abs(dense.inverse_or_nan(a)) @ _backward_error(fmt, a, es[0], 1))
+    delta = _relative_det(np.abs(dense_linalg.inverse_or_nan(a)) @ _backward_error(fmt, a, es[0], 1))
     logs = [
-        np.sum(np.abs(np.log(np.abs(np.diagonal(dense.lu(m)[0], axis1=-2, axis2=-1)))), axis=-1)
+        np.sum(np.abs(np.log(np.abs(np.diagonal(dense_linalg.lu(m)[0], axis1=-2, axis2=-1)))), axis=-1)
         for m in (a, np.swapaxes(a, -1, -2))
     ]
     radius = -np.log1p(-np.minimum(delta, 1)) + (2 * fmt.ulp("log") + n - 1) * fmt.u * np.maximum(*logs)
@@ -255,7 +255,7 @@ def _logabsdet_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params
 
 
 logabsdet = register(
-    "logabsdet", lambda a: dense.slogdet(a)[1],
+    "logabsdet", lambda a: dense_linalg.slogdet(a)[1],
     jvp=lambda a_dot, a, y: np.sum(np.swapaxes(_inverse_where_finite(a, y), -1, -2) * a_dot, axis=(-2, -1)),
     vjp=lambda y_bar, a, y: y_bar[..., None, None] * np.swapaxes(_inverse_where_finite(a, y), -1, -2),
     rounding=_logabsdet_rounding,
@@ -277,7 +277,7 @@ def _inv_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any)
 
 # Y = A^-1: dY = -Y dA Y.
 inv: Op = register(
-    "inv", dense.inv,
+    "inv", dense_linalg.inv,
     jvp=lambda a_dot, y: -(y @ a_dot @ y),
     vjp=lambda y_bar, y: -(np.swapaxes(y, -1, -2) @ y_bar @ np.swapaxes(y, -1, -2)),
     rounding=_inv_rounding,
@@ -315,7 +315,7 @@ def _solve_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: An
     a, b = xs
     vector = np.ndim(b) == 1
     x = np.abs(y)[..., None] if vector else np.abs(y)
-    inverse = np.abs(dense.inverse_or_nan(a))
+    inverse = np.abs(dense_linalg.inverse_or_nan(a))
     e = _backward_error(fmt, a, es[0], 3)
     side = np.zeros(np.shape(b)) if es[1] is None else np.broadcast_to(es[1], np.shape(b))
     side = side[:, None] if vector else side
@@ -343,7 +343,7 @@ def _torch_solve(torch: Any, a: Any, b: Any) -> Any:
 
 
 solve: Op = register(
-    "solve", dense.solve,
+    "solve", dense_linalg.solve,
     jvp={"a": _solve_jvp_a, "b": lambda b_dot, a: solve(a, b_dot)},
     vjp={"a": _solve_vjp_a, "b": lambda y_bar, a, b_shape: _solve_columns(np.swapaxes(a, -1, -2), y_bar, b_shape)},
     rounding=_solve_rounding,

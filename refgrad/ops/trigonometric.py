@@ -12,7 +12,7 @@ from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Spe
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.arithmetic import one_minus_square
-from refgrad.ops.sines import sinc_derivative
+from refgrad.ops.sinpi import sinc_derivative
 from refgrad.ops.undefined import at_cusp
 from refgrad.quiet import unwarned
 

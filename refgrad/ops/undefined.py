@@ -1,4 +1,4 @@
-"""Two linear maps without a derivative at some places, for special points (refgrad/points.py). They are in no registry."""
+"""Two linear maps without a derivative at some places, for special points (refgrad/tracing/special_points.py). They are in no registry."""
 
 from __future__ import annotations
 

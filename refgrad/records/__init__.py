@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 
 from refgrad.records.audit import Audit
 from refgrad.records.case import CaseRecord
-from refgrad.records.course import Crash, End, Expected, FinishedItem, News, Plan, Running, Torn
 from refgrad.records.element import Element
 from refgrad.records.fields import Json
 from refgrad.records.header import SCHEMA, Header
-from refgrad.records.lessons import Lesson, Measured, Print, Sheet
+from refgrad.records.lifecycle import Crash, End, Expected, FinishedItem, News, Plan, Running, Torn
 from refgrad.records.observed import Numbers, Observed
 from refgrad.records.record import Record, encoded, strict
 from refgrad.records.result import Result, severity
@@ -29,6 +28,7 @@ from refgrad.records.statuses import (
     UNDECIDED,
     UNSUPPORTED,
 )
+from refgrad.records.textbook_items import Lesson, Measured, Print, Sheet
 
 # What reads each type of line. Raises CaseFileError, naming the field, where the line is not of the schema.
 TYPES: Mapping[str, Callable[[Json], Record]] = {

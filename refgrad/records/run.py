@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from refgrad.records.audit import Audit
 from refgrad.records.case import CaseRecord
-from refgrad.records.course import Crash, End, FinishedItem, News, Running
 from refgrad.records.header import Header
-from refgrad.records.lessons import Lesson, Measured
+from refgrad.records.lifecycle import Crash, End, FinishedItem, News, Running
 from refgrad.records.result import Result
+from refgrad.records.textbook_items import Lesson, Measured
 
 TEXTBOOK = "textbook"  # the family whose items have a section of their own
 

@@ -7,14 +7,14 @@ the same file always makes the same bytes.
 from __future__ import annotations
 
 from refgrad.records import Run
-from refgrad.report.baseline import Against, against
-from refgrad.report.files import write_results
-from refgrad.report.html import render, write
-from refgrad.report.load import load
-from refgrad.report.merge import merge
+from refgrad.report.analysis.baseline import Against, against
+from refgrad.report.analysis.verdict import exit_code
+from refgrad.report.page.html import render, write
 from refgrad.report.publish import Outputs, publish
+from refgrad.report.storage.files import write_results
+from refgrad.report.storage.load import load
+from refgrad.report.storage.merge import merge
 from refgrad.report.terminal import table, wants_color
-from refgrad.report.verdict import exit_code
 
 __all__ = [
     "Against", "Outputs", "Run", "against", "exit_code", "load", "merge", "publish", "render", "table", "wants_color", "write",

@@ -12,17 +12,17 @@ from pathlib import Path
 from refgrad.console import say
 from refgrad.errors import ArgumentError
 from refgrad.records import Run
-from refgrad.report.baseline import against
-from refgrad.report.files import RESULTS, no_file, write_results, write_whole
-from refgrad.report.github import commands, summary
-from refgrad.report.gitlab import gitlab
-from refgrad.report.html import write
-from refgrad.report.junit import junit
-from refgrad.report.load import load
-from refgrad.report.merge import merge
-from refgrad.report.policy import checked, failures
+from refgrad.report.analysis.baseline import against
+from refgrad.report.analysis.policy import checked, failures
+from refgrad.report.analysis.verdict import FAIL, exit_code
+from refgrad.report.ci.github import commands, summary
+from refgrad.report.ci.gitlab import gitlab
+from refgrad.report.ci.junit import junit
+from refgrad.report.page.html import write
+from refgrad.report.storage.files import RESULTS, no_file, write_results, write_whole
+from refgrad.report.storage.load import load
+from refgrad.report.storage.merge import merge
 from refgrad.report.terminal import table, wants_color
-from refgrad.report.verdict import FAIL, exit_code
 
 
 @dataclass(frozen=True)

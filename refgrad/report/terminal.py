@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.baseline import SAME, Against
-from refgrad.report.coverage import shares, unjudged
-from refgrad.report.deviations import known
-from refgrad.report.findings import Finding, findings
-from refgrad.report.imprecise import imprecise, sentence
-from refgrad.report.matrix import Matrix
-from refgrad.report.news import by_kind
-from refgrad.report.power import totals, weakest
-from refgrad.report.text import NARROW, brief, cut, one_line, percent, several
-from refgrad.report.textbook import FLAGGED, textbook
-from refgrad.report.verdict import FAIL, PASS, verdict
+from refgrad.report.analysis.baseline import SAME, Against
+from refgrad.report.analysis.coverage import shares, unjudged
+from refgrad.report.analysis.deviations import known
+from refgrad.report.analysis.findings import Finding, findings
+from refgrad.report.analysis.imprecise import imprecise, sentence
+from refgrad.report.analysis.matrix import Matrix
+from refgrad.report.analysis.news import by_kind
+from refgrad.report.analysis.power import totals, weakest
+from refgrad.report.analysis.text import NARROW, brief, cut, one_line, percent, several
+from refgrad.report.analysis.verdict import FAIL, PASS, verdict
+from refgrad.report.page.textbook import FLAGGED, textbook
 
 WIDTH = 80
 MOST_COLUMNS = 4  # of a finding's matrix; as many as fit

@@ -1,84 +1,40 @@
-"""The judge. It knows no framework: it compares what one said (an Observation) with what is so (Balls)."""
+"""What a user of the judge imports: checks of single formulas, cases, observations, and the judge itself.
+
+The judge knows no framework. It compares observed arrays with reference values and their error bounds.
+"""
 
 from __future__ import annotations
 
-import math
-
-from refgrad.quiet import quiet
-from refgrad.testing.anchored import FORWARD, REVERSE, VALUE, Anchored
-from refgrad.testing.attribution import attribute
-from refgrad.testing.audit import Audit
-from refgrad.testing.case import Case
-from refgrad.testing.check import check_jvp, check_vjp
-from refgrad.testing.compare import compare
-from refgrad.testing.modes import FURTHER, judge_modes
-from refgrad.testing.observation import Observation
-from refgrad.testing.outcome import Report
-from refgrad.testing.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
-from refgrad.testing.whole import WHOLE_FORWARD, WHOLE_REVERSE, Whole, whole
-
-MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
-
-
-def judge(
-    case: Case, seen: Observation, audit: Audit | None = None, *, end_to_end: bool = True
-) -> list[Verdict]:
-    """All verdicts on one observation: value, reverse and forward mode node by node.
-
-    Then, for a case of order 1, both modes from end to end, where a disagreement names the op that is found wrong node by node; for
-    one of order 2 the framework's further modes. With an audit, errors are planted in the observation, and the audit counts what these
-    judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is. Where the framework gave no values, that
-    is the only verdict. Refusals are held against the list of those expected, where the observation has one.
-    """
-    verdicts = _judged(case, seen, audit, end_to_end)
-    if seen.support is not None:
-        seen.support.hold(case, verdicts)
-    return verdicts
-
-
-def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool) -> list[Verdict]:
-    with quiet():
-        anchored = Anchored(case, seen)
-        if VALUE in seen.unavailable:
-            return [anchored.value()]
-        verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
-        if not end_to_end:
-            return verdicts
-        if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
-            if audit is not None:
-                audit.plant(anchored)
-            return [*verdicts, *judge_modes(case, seen, seen.modes)]
-        whole_case = Whole(case, seen)
-        verdicts += [
-            _followed(whole_case.reverse(), verdicts[1]),
-            _followed(whole_case.forward(), verdicts[2]),
-        ]
-        attribute(verdicts)
-        if audit is not None:
-            audit.plant(anchored, whole_case)
-        return verdicts
-
-
-def _followed(whole: Verdict, by_node: Verdict) -> Verdict:
-    """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits.
-
-    How far lost digits reach from end to end depends on the program: a difference further on may leave none of them. NaN, infinity and
-    a missing or misshapen array are nothing of that kind, and stay a disagreement.
-    """
-    lost = whole.status == DISAGREE and by_node.status == IMPRECISE
-    if not lost or any(c.note for _, _, c in whole.against) or not all(map(_finite, whole.wrong)):
-        return whole
-    whole.status, whole.first_wrong = IMPRECISE, by_node.first_wrong
-    whole.imprecise = sum(c.count for _, _, c in whole.against)
-    whole.digits = min(map(digits, whole.wrong))
-    return whole
-
-
-def _finite(e: Element) -> bool:
-    return math.isfinite(e.got) and math.isfinite(e.expected)
-
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded, Source
+from refgrad.testing.checks.check import check_jvp, check_vjp
+from refgrad.testing.checks.check_report import Report
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.end_to_end import Whole, whole
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import NoAnswer, Observation
+from refgrad.testing.judging.verdict import Element, Verdict
+from refgrad.testing.power.audit import Audit
+from refgrad.testing.runs.item import examine
+from refgrad.testing.runs.judgement import MODES, judge
 
 __all__ = [
-    "MODES", "Anchored", "Audit", "Case", "Element", "Observation", "Report", "Verdict", "Whole", "check_jvp", "check_vjp", "compare",
-    "judge", "whole",
-]  # fmt: skip
+    "MODES",
+    "Anchored",
+    "Audit",
+    "Case",
+    "Element",
+    "NoAnswer",
+    "Observation",
+    "Report",
+    "Seeded",
+    "Source",
+    "Verdict",
+    "Whole",
+    "check_jvp",
+    "check_vjp",
+    "compare",
+    "examine",
+    "judge",
+    "whole",
+]

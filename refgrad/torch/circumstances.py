@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.rounding import parts
 from refgrad.torch.checking.layouts import CONTIGUOUS, laid
 from refgrad.torch.checking.plan import Ask
 from refgrad.torch.checking.point import FORWARD, Point
+from refgrad.tracing.ball import parts
 
 Array = Any
 Place = tuple[tuple[int, ...] | None, int]  # strides and offset

@@ -7,7 +7,7 @@ import re
 
 import torch
 
-from refgrad.torch.observe import plain_arithmetic
+from refgrad.torch.devices import plain_arithmetic
 
 THREADS = 1  # of torch, in every process that judges
 _LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from refgrad.errors import ArgumentError
-from refgrad.testing.outcome import Report
-from refgrad.testing.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
+from refgrad.testing.checks.check_report import Report
+from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
+from refgrad.torch.check_script import rerun
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
@@ -15,8 +16,7 @@ from refgrad.torch.checking.keywords import GRADCHECK, Keywords, dtype_name, rea
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE
 from refgrad.torch.checking.subject import Subject
-from refgrad.torch.observe import plain_arithmetic
-from refgrad.torch.rerun import rerun
+from refgrad.torch.devices import plain_arithmetic
 
 
 def gradcheck(

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from refgrad.arguments import kind
 from refgrad.errors import ArgumentError
-from refgrad.testing.outcome import Report
+from refgrad.testing.checks.check_report import Report
+from refgrad.torch.check_script import rerun
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_REVERSE_OVER_REVERSE
 from refgrad.torch.checking.keywords import GRADGRADCHECK, Keywords, dtype_name, read
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
 from refgrad.torch.checking.subject import Subject
-from refgrad.torch.observe import plain_arithmetic
-from refgrad.torch.rerun import rerun
+from refgrad.torch.devices import plain_arithmetic
 
 
 def gradgradcheck(

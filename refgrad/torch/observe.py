@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,75 +10,16 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from refgrad.errors import DeviceMissingError, DtypeError
-from refgrad.formats import TF32, format_of
-from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
-from refgrad.testing.case import Case
-from refgrad.testing.observation import Observation
-from refgrad.torch.blame import raising_node
-from refgrad.torch.dual import dual_level
+from refgrad.bounds.formats import format_of
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
+from refgrad.testing.judging.observation import Observation
+from refgrad.torch.devices import device, plain_arithmetic
+from refgrad.torch.forward_mode import dual_level
+from refgrad.torch.further_modes import observe_modes
+from refgrad.torch.program import Array, Program, as_array, tensor
+from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
-
-Array = Any
-VERSION = str(torch.__version__)
-KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that CPU kernels are chosen for
-KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that the CPU kernels are chosen for
-
-
-def device(name: str) -> torch.device:
-    """The torch device of that name. Raises DeviceMissingError where this machine lacks it."""
-    kind = name.partition(":")[0]
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        found = None
-    if kind == "cpu" and found is not None:
-        if found.index is not None:
-            raise DeviceMissingError(
-                f"device {name!r} was asked for, but torch counts no CPUs: there is one, named 'cpu'"
-            )
-        return found
-    module = getattr(torch, kind, None)
-    if found is None or module is None or not hasattr(module, "is_available") or not module.is_available():
-        raise DeviceMissingError(
-            f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
-        )
-    there = module.device_count() if hasattr(module, "device_count") else None
-    if found.index is not None and there is not None and found.index >= there:
-        raise DeviceMissingError(
-            f"device {name!r} was asked for, but torch sees {there} of {kind!r}, counted from 0, on this machine"
-        )
-    return found
-
-
-def supported(name: str, dtype: str) -> bool:
-    """Whether the device computes in the dtype. Raises DeviceMissingError where there is no such device."""
-    where = device(name)
-    try:
-        x = torch.ones(2, 2, dtype=getattr(torch, format_of(dtype, name).storage), device=where)
-        x @ x
-    except (DtypeError, RuntimeError):
-        return False
-    return dtype != TF32 or torch.cuda.get_device_capability(where) >= (8, 0)
-
-
-def describe(name: str) -> str:
-    """The device in words, for the report."""
-    try:
-        found = device(name)
-    except DeviceMissingError:
-        return f"not present: {name} was not judged"
-    if found.type == "cuda":
-        major, minor = torch.cuda.get_device_capability(found)
-        return f"{torch.cuda.get_device_name(found)}, compute capability {major}.{minor}"
-    return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
-
-
-def plain_arithmetic(dtype: str = "") -> None:
-    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and TF32 unless that is the dtype."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == TF32
-    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
-    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
 
 def observe(case: Case) -> Observation:
@@ -112,8 +51,6 @@ def observe(case: Case) -> Observation:
     if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=False) if a is not None):
         seen.primals = primals
     if case.order > 1:
-        from refgrad.torch.modes import observe_modes  # which needs this module
-
         seen.modes = observe_modes(case)
     return seen
 
@@ -123,47 +60,6 @@ def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
     setattr(seen, part, [as_array(t) for t in tensors])
     seen.dtypes[part] = [_dtype(t) for t in tensors]
     seen.devices[part] = [_device(t) for t in tensors]
-
-
-class Program:
-    """The case's graph as a torch program. ``at`` is the node that a run stands at, -1 when it has come to its end."""
-
-    def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
-        self.graph, self.where, self.dtype = case.graph, where, dtype
-        self.order = case.graph.order()
-        self.fan_out = Counter(j for k in self.order for j in case.graph.nodes[k].of)
-        self.leaves = {
-            name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"))
-            for name, x in case.inputs.items()
-        }
-        self.parts: dict[tuple[int, int], Tensor | None] = {}
-        self.primals: list[Tensor | None] = []
-        self.at = -1
-        self.cotangent = tensor(case.cotangent, where, dtype)
-        for leaf in self.leaves.values():
-            if leaf.is_floating_point():
-                leaf.requires_grad_()
-
-    def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
-        """Values of all nodes. Every use of a value that has several gets a tensor of its own (``uses``), to hear what it sends back."""
-        self.uses: dict[tuple[int, int], Tensor] = {}
-        values: list[Tensor | None] = [None] * len(self.graph.nodes)
-        for k in self.order:
-            node, self.at = self.graph.nodes[k], k
-            if node.op is None:
-                values[k] = leaves[node.name] if node.name else tensor(node.value, self.where, self.dtype)
-            elif node.op.torch is None:
-                raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
-            else:
-                operands = [values[j] for j in node.of]
-                for position, (j, x) in enumerate(zip(node.of, operands, strict=True)):
-                    if self.fan_out[j] > 1 and x is not None and x.requires_grad:
-                        operands[position] = self.uses[k, position] = x.view_as(x)
-                y = node.op.torch(torch, *operands, **node.params)
-                # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
-                values[k] = y.view_as(y) if any(y is x for x in operands) else y
-        self.at = -1
-        return values
 
 
 def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
@@ -198,37 +94,6 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
         ]
         program.primals = [primal for primal, _ in unpacked]
         return [tangent for _, tangent in unpacked]
-
-
-def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
-    """An array as a tensor: floating-point arrays in the dtype judged, integers and booleans as they are."""
-    x = np.array(x, order="C")  # a copy: torch takes neither read-only arrays nor negative strides
-    made = torch.from_numpy(x)
-    return made.to(where, dtype) if x.dtype.kind == "f" else made.to(where)
-
-
-def laid_out(t: Tensor, layout: str) -> Tensor:
-    """The same elements with another arrangement in memory."""
-    if layout == "transposed" and t.ndim >= 2:
-        return t.transpose(0, -1).contiguous().transpose(0, -1)
-    if layout == "strided" and t.ndim >= 1:
-        wide = torch.zeros((*t.shape[:-1], 2 * t.shape[-1]), dtype=t.dtype, device=t.device)
-        view = wide[..., ::2]
-        view.copy_(t)
-        return view
-    return t
-
-
-def as_array(t: Tensor | None) -> Array:
-    """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
-    if t is None:
-        return None
-    if t._is_zerotensor():  # forward mode's symbolic zero has no memory
-        t = torch.zeros(t.shape, dtype=t.dtype)
-    if t.dtype == torch.bfloat16:  # which NumPy lacks
-        t = t.detach().double()
-    x = t.numpy(force=True)
-    return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x
 
 
 def _differ(a: Array, b: Array) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from refgrad.testing.observation import NoAnswer
+from refgrad.testing.judging.observation import NoAnswer
 
 LONGEST = 4000  # characters of a traceback that are kept
 _ANY = "(RuntimeError|NotImplementedError)"

@@ -15,14 +15,15 @@ from conformance.families.arrays import rounded
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
 from refgrad.testing import judge
-from refgrad.testing.anchored import FORWARD, REVERSE, VALUE
-from refgrad.testing.case import Case
-from refgrad.testing.deviations import Deviation, mark
-from refgrad.testing.modes import AGREEMENT, CREATE_GRAPH, REPEAT
-from refgrad.testing.observation import Observation
-from refgrad.testing.setting import Setting
-from refgrad.testing.verdict import DISAGREE
-from refgrad.torch.observe import observe, plain_arithmetic
+from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.deviation import Deviation, mark
+from refgrad.testing.deviations.element_setting import Setting
+from refgrad.testing.judging.modes import AGREEMENT, CREATE_GRAPH, REPEAT
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import DISAGREE
+from refgrad.torch.devices import plain_arithmetic
+from refgrad.torch.observe import observe
 from tests.recorded import ENTRIES
 
 X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])

@@ -12,11 +12,11 @@ pytest.importorskip("torch")
 
 from conformance import falsealarms
 from conformance.families.arrays import LARGEST_SLOPE, finish
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import REGISTRY, Signature
-from refgrad.testing.case import Case
-from refgrad.testing.source import Seeded
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
 
 
 def test_correct_programs_are_not_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,11 @@ from hypothesis.errors import NoSuchExample
 
 from conformance.families import FAMILIES
 from conformance.families.arrays import CARRIER
-from refgrad.bounds import FORMATS
-from refgrad.rounding import representable
-from refgrad.testing.case import Case
-from refgrad.testing.source import Seeded
-from refgrad.testing.strategies import cases
+from refgrad.bounds.rules import FORMATS
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.cases.strategies import cases
+from refgrad.tracing.ball import representable
 
 
 @pytest.mark.parametrize("dtype", list(FORMATS))

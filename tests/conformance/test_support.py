@@ -15,10 +15,10 @@ pytest.importorskip("torch")
 
 from conformance import support
 from conformance.families import family
-from refgrad.testing.case import Case
-from refgrad.testing.source import Seeded
-from refgrad.testing.support import Refusal, load, release
-from refgrad.torch.observe import VERSION
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.deviations.expected_refusals import Refusal, load, release
+from refgrad.torch.devices import VERSION
 
 SOME = ("heaviside", "hardsigmoid", "tanh")
 

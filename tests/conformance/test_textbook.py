@@ -33,7 +33,7 @@ from conformance.textbook import (  # noqa: E402
 from conformance.textbook.judge import Trial, examine  # noqa: E402
 from conformance.textbook.outcome import CLOSED, FORWARD, REVERSE, TORCH, Outcome  # noqa: E402
 from refgrad.cli import main  # noqa: E402
-from refgrad.testing.verdict import AGREE  # noqa: E402
+from refgrad.testing.judging.verdict import AGREE  # noqa: E402
 
 BOTH = ("float64", "float32")
 LECTURES = """
@@ -129,7 +129,7 @@ def _caught_by(mode: str, item: Item, problem: Any) -> bool:
 def test_a_missing_gradient_and_a_wrong_shape_are_caught() -> None:
     problem = BY_ID["D3-multiply-swaps"].problems[0]
     for closed in (lambda up, x, y: up * y, lambda up, x, y: (np.ones(1) * up * y, up * x)):
-        outcome = Outcome(BY_ID["D3-multiply-swaps"])
+        outcome = Outcome("D3-multiply-swaps")
         Trial(replace(problem, closed=closed), "float64").judge(outcome)
         assert outcome.failures()[0]
 
@@ -213,11 +213,11 @@ def test_what_is_more_than_a_gradient_can_fail(name: str, monkeypatch: pytest.Mo
     id_, module, attribute, planted = PLANTS[name]
     more = quick(BY_ID[id_]).more
     assert more is not None
-    right = Outcome(BY_ID[id_])
+    right = Outcome(id_)
     more(right)
     assert right.failures() == ([], [])
     monkeypatch.setattr(module, attribute, planted)
-    wrong = Outcome(BY_ID[id_])
+    wrong = Outcome(id_)
     more(wrong)
     assert wrong.failures()[0]
 
@@ -231,14 +231,14 @@ def test_a_gradient_of_another_shape_breaks_rule_0(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         layers.rg, "jacfwd", lambda f, k: lambda *args: tuple(np.zeros((1, *x.shape)) for x in args)
     )
-    outcome = Outcome(BY_ID["D2-rule-0"])
+    outcome = Outcome("D2-rule-0")
     layers.shapes_of_parameters(outcome)
     assert outcome.failures()[0]
 
 
 def test_a_negative_determinant_is_no_case_of_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regression, "SQUARE", -regression.SQUARE)
-    outcome = Outcome(BY_ID["D2-log-det"])
+    outcome = Outcome("D2-log-det")
     regression.positive(outcome)
     assert outcome.failures()[0]
 
@@ -246,7 +246,7 @@ def test_a_negative_determinant_is_no_case_of_the_formula(monkeypatch: pytest.Mo
 def test_a_graph_object_that_is_wrong_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = gates.rg.Graph.backward
     monkeypatch.setattr(gates.rg.Graph, "backward", lambda self: {k: -v for k, v in right(self).items()})
-    outcome = Outcome(BY_ID["D3-graph-object"])
+    outcome = Outcome("D3-graph-object")
     gates.modular(outcome)
     assert outcome.failures()[0]
 
@@ -261,7 +261,7 @@ def test_one_wrong_element_of_the_large_product_is_caught(side: int, monkeypatch
         return found
 
     monkeypatch.setattr(implicit, "product_closed", wrong)
-    outcome = Outcome(BY_ID["D3-implicit-jacobian"])
+    outcome = Outcome("D3-implicit-jacobian")
     implicit.large(outcome)
     assert [m for m in outcome.failures()[0] if "closed form" in m and "[7, 44]" in m]
 
@@ -275,14 +275,14 @@ def test_a_jacobian_that_is_formed_is_noticed(monkeypatch: pytest.MonkeyPatch) -
         return y, lambda up: (np.zeros((8, *args[-1].shape)), pullback(up))[1]
 
     monkeypatch.setattr(implicit.rg, "vjp", wasteful)
-    outcome = Outcome(BY_ID["D3-implicit-jacobian"])
+    outcome = Outcome("D3-implicit-jacobian")
     implicit.large(outcome)
     assert "more than" in outcome.failures()[0][0]
 
 
 def test_a_wrong_step_of_sgd_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.optim.SGD, "zero_grad", lambda self: None)
-    outcome = Outcome(BY_ID["D4-exercise-4"])
+    outcome = Outcome("D4-exercise-4")
     tutorial.by_pytorch(outcome)
     assert outcome.failures()[0]
 

@@ -13,7 +13,7 @@ import pytest
 
 import refgrad as rg
 from refgrad import bounds
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 
 Array = Any
 X = np.array([0.3, -0.7, 1.1])

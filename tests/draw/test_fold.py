@@ -3,10 +3,10 @@
 import numpy as np
 
 import refgrad as rg
+from refgrad.bounds.formats import FORMATS
 from refgrad.draw.fold import fold
 from refgrad.draw.picture import picture
-from refgrad.formats import FORMATS
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 
 
 def of(f, *args):

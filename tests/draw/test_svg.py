@@ -11,7 +11,7 @@ import refgrad as rg
 from conformance.families import FAMILIES
 from refgrad.draw.numbers import columns
 from refgrad.draw.svg import ADVANCE, STYLE
-from refgrad.testing.source import Seeded
+from refgrad.testing.cases.source import Seeded
 
 NS = {"s": "http://www.w3.org/2000/svg"}
 

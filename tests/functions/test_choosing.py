@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
-from refgrad.rounding import exact
+from refgrad.bounds.rules import FORMATS
+from refgrad.tracing.ball import exact
 
 
 @pytest.mark.parametrize("seed", range(40))

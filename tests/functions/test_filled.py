@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
-from refgrad.rounding import Ball, exact
+from refgrad.bounds.rules import FORMATS
+from refgrad.tracing.ball import Ball, exact
 
 Array = Any
 X = np.array([0.7, -1.3, 2.1])

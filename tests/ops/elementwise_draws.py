@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.ops import (
     activation,
     entropy,
     exponential,
-    gated,
+    gated_activations,
     gelu,
-    hard,
     hyperbolic,
     logic,
+    piecewise_activations,
     selection,
-    smooth,
+    smooth_activations,
     trigonometric,
 )
 
@@ -22,13 +22,13 @@ FAMILIES = (
     activation,
     entropy,
     exponential,
-    gated,
+    gated_activations,
     gelu,
-    hard,
+    piecewise_activations,
     hyperbolic,
     logic,
     selection,
-    smooth,
+    smooth_activations,
     trigonometric,
 )
 OPS = [op for op in REGISTRY.values() if any(getattr(family, op.name, None) is op for family in FAMILIES)]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.graph import Node
 from refgrad.ops import activation, trigonometric
-from refgrad.rounding import exact, parts
-from refgrad.testing.formulas import of_sent
+from refgrad.testing.judging.alternative_formulas import of_sent
+from refgrad.tracing.ball import exact, parts
 from refgrad.transforms import vjp
 
 Array = Any

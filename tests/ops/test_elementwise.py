@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS
+from refgrad.bounds.rules import FORMATS
 from refgrad.numeric import differences
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 from tests.ops.elementwise_draws import (
     DIFFERENTIABLE,
     FLOAT64,

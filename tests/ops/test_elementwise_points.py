@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.op import REGISTRY
-from refgrad.rounding import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts
 from tests.ops.elementwise_draws import FLOAT64, OPS, WIDE, by_name, drawn
 
 VALUES = dataclasses.replace(FLOAT64, kinks=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.rounding import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts
 from tests.ops.elementwise_draws import FLOAT64, OPS, SEEDS, WIDE, by_name, drawn, noise, units
 
 

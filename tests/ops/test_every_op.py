@@ -18,10 +18,10 @@ import pytest
 
 import refgrad  # noqa: F401 - fills the registry
 from refgrad import grad, jvp, vjp
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.numeric import differences
 from refgrad.op import REGISTRY, Op
-from refgrad.rounding import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts
 
 Array = Any
 WIDE = np.longdouble

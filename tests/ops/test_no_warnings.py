@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.formats import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY, Op
-from refgrad.rounding import exact
+from refgrad.tracing.ball import exact
 from tests.ops.elementwise_draws import OPS
 
 Array = Any

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError
-from refgrad.formats import FORMATS
 from refgrad.numeric import differences
 from refgrad.ops import normalization
-from refgrad.rounding import exact, parts
+from refgrad.tracing.ball import exact, parts
 
 OPS = [normalization.softmax, normalization.log_softmax, normalization.logsumexp, normalization.cross_entropy]
 

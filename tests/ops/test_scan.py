@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from refgrad import hessian, jacfwd, jacrev
-from refgrad.bounds import FORMATS
-from refgrad.rounding import exact
+from refgrad.bounds.rules import FORMATS
+from refgrad.tracing.ball import exact
 
 _spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))
 checks = importlib.util.module_from_spec(_spec)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad import forward, memory, reverse
 from refgrad.op import Traced
-from refgrad.trace import TracedArray
+from refgrad.tracing import forward, reverse, views
+from refgrad.tracing.array import TracedArray
 from tests.programs import __main__ as command
 from tests.programs.counting import Tally, judged
 from tests.programs.judging import Outcome, judge
@@ -70,7 +70,7 @@ def _lost_cotangent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _stale_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "share", lambda x, view, read, **options: view)
+    monkeypatch.setattr(views, "share", lambda x, view, read, **options: view)
 
 
 def _silent_constant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from refgrad.report import against, load, write
+from refgrad.report import against, write
+from refgrad.report.storage.load import load
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed: `nox -s browser` brings it"

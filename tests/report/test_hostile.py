@@ -10,10 +10,12 @@ from html.parser import HTMLParser
 import pytest
 
 from refgrad.errors import CaseFileError, RefgradError
-from refgrad.report import against, load, merge, render, table
-from refgrad.report.github import commands, summary
-from refgrad.report.gitlab import gitlab
-from refgrad.report.junit import junit
+from refgrad.report import against, render, table
+from refgrad.report.ci.github import commands, summary
+from refgrad.report.ci.gitlab import gitlab
+from refgrad.report.ci.junit import junit
+from refgrad.report.storage.load import load
+from refgrad.report.storage.merge import merge
 
 OBSERVED = {
     "nodes": {

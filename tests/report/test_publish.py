@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from refgrad.cli import main
-from refgrad.report import load, render
+from refgrad.report import render
+from refgrad.report.storage.load import load
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from refgrad.report import load, render, table
-from refgrad.report.findings import findings
-from refgrad.report.github import commands, summary
-from refgrad.report.gitlab import gitlab
-from refgrad.report.junit import junit
-from refgrad.report.verdict import verdict
+from refgrad.report import render, table
+from refgrad.report.analysis.findings import findings
+from refgrad.report.analysis.verdict import verdict
+from refgrad.report.ci.github import commands, summary
+from refgrad.report.ci.gitlab import gitlab
+from refgrad.report.ci.junit import junit
+from refgrad.report.storage.load import load
 
 
 @pytest.fixture

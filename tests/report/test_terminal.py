@@ -1,7 +1,8 @@
 import io
 import re
 
-from refgrad.report import load, table, wants_color
+from refgrad.report import table, wants_color
+from refgrad.report.storage.load import load
 
 
 def test_the_table_fits_eighty_columns(make, save):

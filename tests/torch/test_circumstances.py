@@ -7,13 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.formats import FORMATS  # noqa: E402  torch decides whether this module runs at all
-from refgrad.rounding import parts  # noqa: E402
-from refgrad.testing.part import Question  # noqa: E402
+from refgrad.bounds.formats import FORMATS  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.part import Question  # noqa: E402
 from refgrad.torch.checking.layouts import GAPS, GIVEN, PERMUTED  # noqa: E402
 from refgrad.torch.checking.plan import Ask  # noqa: E402
 from refgrad.torch.checking.point import Point  # noqa: E402
 from refgrad.torch.circumstances import circumstances  # noqa: E402
+from refgrad.tracing.ball import parts  # noqa: E402
 
 X, W = torch.arange(6.0, dtype=torch.float64).view(2, 3), torch.ones(3, dtype=torch.float64)
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.torch.observe import as_array  # noqa: E402
+from refgrad.torch.program import as_array  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS, reference_slack
+from refgrad.bounds.rules import FORMATS, reference_slack
 from refgrad.op import REGISTRY
 from refgrad.ops import (
     activation,
     entropy,
     exponential,
-    gated,
+    gated_activations,
     gelu,
-    hard,
     hyperbolic,
     logic,
+    piecewise_activations,
     selection,
-    smooth,
+    smooth_activations,
     trigonometric,
 )
-from refgrad.rounding import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts
 
 torch = pytest.importorskip("torch")
 
@@ -38,13 +38,13 @@ FAMILIES = (
     activation,
     entropy,
     exponential,
-    gated,
+    gated_activations,
     gelu,
-    hard,
+    piecewise_activations,
     hyperbolic,
     logic,
     selection,
-    smooth,
+    smooth_activations,
     trigonometric,
 )
 OPS = [

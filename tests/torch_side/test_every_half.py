@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 forward_ad = pytest.importorskip("torch.autograd.forward_ad")
 
 import refgrad as rg  # noqa: E402
-from refgrad.bounds import FORMATS  # noqa: E402
+from refgrad.bounds.rules import FORMATS  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
-from refgrad.rounding import exact  # noqa: E402
-from refgrad.testing.compare import compare  # noqa: E402
+from refgrad.testing.judging.compare import compare  # noqa: E402
+from refgrad.tracing.ball import exact  # noqa: E402
 from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import ENTRIES  # noqa: E402
 

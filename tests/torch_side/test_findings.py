@@ -6,11 +6,11 @@ import torch
 
 from conformance.families import FAMILIES
 from refgrad.records import Header
-from refgrad.report import load
-from refgrad.report.findings import findings
-from refgrad.testing.results import ResultsFile
-from refgrad.testing.session import examine, write
-from refgrad.testing.source import Seeded
+from refgrad.report.analysis.findings import findings
+from refgrad.report.storage.load import load
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.runs.item import examine, write
+from refgrad.testing.runs.results import ResultsFile
 from refgrad.torch.observe import observe
 
 DTYPES = ("float64", "float32")

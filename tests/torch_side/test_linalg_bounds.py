@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds import FORMATS, reference_slack
-from refgrad.ops import contraction, dense, linalg, normalization, solving
-from refgrad.rounding import exact, parts
+from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.ops import contraction, dense_linalg, linalg, normalization, solving
+from refgrad.tracing.ball import exact, parts
 
 torch = pytest.importorskip("torch")
 
@@ -113,7 +113,9 @@ def regular(rng, dtype):
     """Without singular matrices, for det: see test_det_of_a_singular_matrix."""
     while True:
         (a,), params = square(rng, dtype)
-        if not np.isnan(dense.inverse_or_nan(a.astype(DTYPES[dtype]).astype(FORMATS[dtype].wide))).any():
+        if not np.isnan(
+            dense_linalg.inverse_or_nan(a.astype(DTYPES[dtype]).astype(FORMATS[dtype].wide))
+        ).any():
             return (a,), params
 
 

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.saving import array_of  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.report_json import array_of  # noqa: E402  torch decides whether this module runs at all
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
-from refgrad.torch.rerun import run  # noqa: E402
+from refgrad.torch.check_script import run  # noqa: E402
 
 
 class Linear(torch.autograd.Function):

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED  # noqa: E402
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")

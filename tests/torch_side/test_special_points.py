@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
 from refgrad.domain import Special  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
-from refgrad.testing.deviations_file import load  # noqa: E402
-from refgrad.testing.verdict import DISAGREE, Verdict  # noqa: E402
+from refgrad.testing.deviations.file import load  # noqa: E402
+from refgrad.testing.judging.verdict import DISAGREE, Verdict  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")

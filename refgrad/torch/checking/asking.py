@@ -16,7 +16,7 @@ from refgrad.arguments import kind
 from refgrad.errors import ArgumentError
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Laid, laid
 from refgrad.torch.checking.plan import Ask
-from refgrad.torch.dual import dual_level
+from refgrad.torch.forward_mode import dual_level
 
 Array = Any
 _KEPT = 2**20  # bytes that are remembered as they are

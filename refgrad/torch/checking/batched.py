@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from refgrad.rounding import Ball
-from refgrad.testing.nested import Nested, stacked
+from refgrad.testing.judging.nested_orders import Nested, stacked
 from refgrad.torch.checking.orders import (
     GRADIENTS,
     TANGENTS,
@@ -24,7 +23,8 @@ from refgrad.torch.checking.orders import (
     single,
     some,
 )
-from refgrad.torch.dual import func_jvp
+from refgrad.torch.forward_mode import func_jvp
+from refgrad.tracing.ball import Ball
 
 _TOGETHER = 3  # seeds
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.bounds.formats import Format, format_of
 from refgrad.errors import ArgumentError
-from refgrad.formats import Format, format_of
-from refgrad.testing.draws import WHOLE
-from refgrad.testing.gathering import Gathering
-from refgrad.testing.part import Question
-from refgrad.testing.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
+from refgrad.testing.checks.gathering import Gathering
+from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.seeds import WHOLE
+from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import plan
 from refgrad.torch.checking.asking import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from refgrad.arguments import kind
+from refgrad.bounds.formats import DTYPES
 from refgrad.errors import ArgumentError, DtypeError
-from refgrad.formats import DTYPES
 
 GRADCHECK, GRADGRADCHECK = "gradcheck", "gradgradcheck"
 _BOTH = frozenset({GRADCHECK, GRADGRADCHECK})

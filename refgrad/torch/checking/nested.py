@@ -12,23 +12,23 @@ import numpy as np
 from torch import Tensor
 
 from refgrad.formula import by_each
-from refgrad.rounding import Ball
-from refgrad.testing.compare import compare
-from refgrad.testing.draws import WHOLE
-from refgrad.testing.formulas import Reach, apart, largest, widened
-from refgrad.testing.gathering import Gathering
-from refgrad.testing.nested import Nested
-from refgrad.testing.part import Question
-from refgrad.testing.planting import planted
-from refgrad.testing.precision import Hidden
-from refgrad.testing.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
+from refgrad.testing.checks.gathering import Gathering
+from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.seeds import WHOLE
+from refgrad.testing.judging.alternative_formulas import Reach, apart, largest, widened
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.imprecision import Hidden
+from refgrad.testing.judging.nested_orders import Nested
+from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
+from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.asking import Raised
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
 from refgrad.torch.checking.subject import Subject
-from refgrad.torch.observe import as_array
+from refgrad.torch.program import as_array
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
+from refgrad.tracing.ball import Ball
 
 Array = Any
 _REFERENCE = Hidden()  # nothing is known of the formula but that of the reference

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 
-from refgrad.rounding import Ball
-from refgrad.testing.nested import Nested
-from refgrad.torch.dual import dual_level, func_jvp
+from refgrad.testing.judging.nested_orders import Nested
+from refgrad.torch.forward_mode import dual_level, func_jvp
+from refgrad.tracing.ball import Ball
 
 Function = Callable[..., tuple[Tensor, ...]]  # of the inputs that are differentiated, to the outputs that are
 

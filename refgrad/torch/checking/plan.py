@@ -8,8 +8,8 @@ from itertools import combinations
 
 from torch import Tensor
 
-from refgrad.testing.draws import CONSTANT, DRAWS, SINGLE, SPARSE, WHOLE, ZERO
-from refgrad.testing.part import Question
+from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.seeds import CONSTANT, DRAWS, SINGLE, SPARSE, WHOLE, ZERO
 from refgrad.torch.checking import layouts
 from refgrad.torch.checking.layouts import (
     CHANNELS_LAST,

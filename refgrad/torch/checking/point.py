@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.formats import Format
+from refgrad.bounds.formats import Format
 from refgrad.formula import by_each
-from refgrad.rounding import Ball, exact, parts
-from refgrad.testing.compare import compare
-from refgrad.testing.draws import WHOLE, ZERO, drawn
-from refgrad.testing.formulas import Reach, apart, largest, widened
-from refgrad.testing.planting import planted
-from refgrad.testing.scales import Scales
-from refgrad.testing.ties import Tied, has_choices, judge_ties
-from refgrad.testing.verdict import Comparison
+from refgrad.testing.checks.seeds import WHOLE, ZERO, drawn
+from refgrad.testing.judging.alternative_formulas import Reach, apart, largest, widened
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.intermediate_scales import Scales
+from refgrad.testing.judging.ties import Tied, has_choices, judge_ties
+from refgrad.testing.judging.verdict import Comparison
+from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.asking import Answer, Asker, fingerprint
 from refgrad.torch.checking.plan import Ask
 from refgrad.torch.checking.reference import Reference, shaken
 from refgrad.torch.checking.roundings import counted
-from refgrad.torch.observe import as_array
+from refgrad.torch.program import as_array
+from refgrad.tracing.ball import Ball, exact, parts
 
 Array = Any
 Seeds = list[Array | None]  # cotangents by output, tangents by input; None for one that is not given

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import called, result
+from refgrad.bounds.formats import Format
 from refgrad.errors import ArgumentError
-from refgrad.formats import Format
 from refgrad.quiet import quiet
-from refgrad.rounding import Ball, choosing_operations, exact, parts, rounded_operations
+from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 
 Array = Any

@@ -1,4 +1,4 @@
-"""How many operations torch runs for an answer, each of which rounds: what another right formula may lose, see testing/precision.py."""
+"""How many operations torch runs for an answer. Each of them rounds (testing/judging/imprecision.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from refgrad.torch.dual import dual_level
+from refgrad.torch.forward_mode import dual_level
 
 _MOVES = frozenset(
     {"view", "_unsafe_view", "reshape", "expand", "transpose", "t", "permute", "squeeze", "unsqueeze", "slice", "select", "clone",

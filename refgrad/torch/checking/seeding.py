@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.testing.draws import WHOLE, drawn
+from refgrad.testing.checks.seeds import WHOLE, drawn
 from refgrad.torch.checking.asking import same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, laid, offered
 from refgrad.torch.checking.orders import Seeds

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from refgrad.arguments import kind
+from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
-from refgrad.formats import format_of
-from refgrad.rounding import Ball, exact
-from refgrad.testing.nested import Nested
+from refgrad.testing.judging.nested_orders import Nested
 from refgrad.torch.checking.asking import Raised
 from refgrad.torch.checking.layouts import cast
 from refgrad.torch.checking.orders import Seeds, written_in_python
 from refgrad.torch.checking.reference import Reference
-from refgrad.torch.observe import as_array
+from refgrad.torch.program import as_array
+from refgrad.tracing.ball import Ball, exact
 
 
 class Subject:

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.part import Question  # noqa: E402
+from refgrad.testing.checks.part import Question  # noqa: E402
 from refgrad.torch.checking.asking import Asker, Raised, fingerprint, same_bits  # noqa: E402
 from refgrad.torch.checking.plan import Ask  # noqa: E402
 

@@ -10,9 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import NoRuleError  # noqa: E402
-from refgrad.forward import Dual  # noqa: E402
-from refgrad.reverse import Var  # noqa: E402
-from refgrad.rounding import Ball  # noqa: E402
 from refgrad.torch.checking.nested import verdicts  # noqa: E402
 from refgrad.torch.checking.orders import (  # noqa: E402
     FORWARD_OVER_REVERSE,
@@ -21,6 +18,9 @@ from refgrad.torch.checking.orders import (  # noqa: E402
     REVERSE_OVER_REVERSE,
 )
 from refgrad.torch.checking.subject import Subject  # noqa: E402
+from refgrad.tracing.ball import Ball  # noqa: E402
+from refgrad.tracing.forward import Dual  # noqa: E402
+from refgrad.tracing.reverse import Var  # noqa: E402
 from tests.torch_functions import BackwardOnly, CubeBackward, Failing, HalvedSecond, NoGraph  # noqa: E402
 
 X = torch.tensor(np.random.default_rng(0).standard_normal((4, 3)))

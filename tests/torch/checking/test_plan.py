@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.draws import DRAWS, WHOLE  # noqa: E402
+from refgrad.testing.checks.seeds import DRAWS, WHOLE  # noqa: E402
 from refgrad.torch.checking.plan import MOST_SUBSETS, forward, reverse, subsets  # noqa: E402
 
 X, W, Y = torch.zeros(2, 3, 4, 4), torch.zeros(3, 1, 1), torch.zeros(2, 3, 4, 4)

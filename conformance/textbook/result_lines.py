@@ -1,0 +1,28 @@
+"""The outcome of an item as lines of a results file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from refgrad.records import TEXTBOOK, Audit, Lesson, Measured, Record
+from refgrad.testing.runs.results import result_of
+
+from .outcome import Outcome
+from .record import Item, figure
+
+AGAIN = "refgrad conformance --family textbook"  # the command that judges an item again
+
+
+def result_lines(item: Item, outcome: Outcome, place: int = 0) -> Iterator[Record]:
+    """The records of one item; ``place`` is the item's in the order of the lectures."""
+    for dtype, device, v in outcome.verdicts():
+        yield replace(result_of(item.id, TEXTBOOK, dtype, device, v), ops={}, again=AGAIN)
+    yield Lesson(
+        item.id, item.deck, item.title, item.text, tuple(outcome.flags), tuple(outcome.printed), tuple(outcome.tables),
+        place, figure(item.graph()),
+    )  # fmt: skip
+    for what, found in outcome.measured:
+        yield Measured(item.id, what, found)
+    for (mutation, dtype), (planted, equivalent, caught) in sorted(outcome.planted.items()):
+        yield Audit(mutation, dtype, planted, equivalent, caught, TEXTBOOK)

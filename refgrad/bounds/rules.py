@@ -1,0 +1,399 @@
+"""The vocabulary in which rounding rules are written.
+
+A rounding rule receives ``(fmt, forward, y, xs, es, params)``: the format judged, the op's raw forward, its value y,
+its operands xs (all in the wide format of the reference) and their radii es (an array, or None for an exact operand).
+It returns the radius of y: how far a run in the judged format may have come from y, in any order of summation. None
+means exact. Standard model of floating point: Higham, Accuracy and Stability of Numerical Algorithms, ch. 2 and 3.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds import magnitudes
+from refgrad.bounds.formats import CPU_ULP, FORMATS, Format, format_of
+from refgrad.quiet import quiet
+
+Array = Any
+RoundingRule = Callable[..., Any]
+__all__ = ["CPU_ULP", "FORMATS", "Format", "RoundingRule", "format_of"]
+
+
+def reference_slack(fmt: Format) -> float:
+    """The reference rounds too: factor (1 + 4 u_ref/u) on every bound.
+
+    Of this 4 a rounding of the reference takes 1, and a product of matrices 2 (splitting.py). Radii of long double are formed in float64
+    (sizes.py): what sums of a million million terms lose by that, 2^-53 a term, is far below the rest.
+    """
+    return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
+
+
+def some(es: tuple[Array, ...]) -> bool:
+    """Whether any operand carries a radius."""
+    return any(e is not None for e in es)
+
+
+def endless(radius: Array, *es: Array) -> Array:
+    """The radius, infinite where an operand's is: such an operand may be infinity or NaN, so no cap of the function holds."""
+    for e in es:
+        if e is not None and not np.all(np.isfinite(e)):
+            radius = np.where(np.isfinite(e), radius, np.inf)
+    return radius
+
+
+def zero(e: Array) -> Array:
+    """The radius as a number: 0 for exact."""
+    return 0.0 if e is None else e
+
+
+# --- exact ops ---------------------------------------------------------------------------------------------------
+
+
+def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
+    if not some(es):
+        return None
+    shapes = [np.shape(x) for x in xs]
+    return forward(
+        *[np.zeros(n) if e is None else np.broadcast_to(e, n) for n, e in zip(shapes, es, strict=True)],
+        **params,
+    )
+
+
+def same(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Exact and of slope at most one in its first operand (negative, abs)."""
+    return es[0]
+
+
+def steps(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Monotone step functions (floor, sign): exact; where a jump lies within the radius, the whole step."""
+    if not some(es):
+        return None
+    x, e = xs[0], zero(es[0])
+    return np.maximum(
+        np.abs(forward(x + e, *xs[1:], **params) - y), np.abs(y - forward(x - e, *xs[1:], **params))
+    )
+
+
+def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Comparisons: exact; the radius marks the elements whose answer is uncertain."""
+    if not some(es):
+        return None
+    x1, x2 = xs
+    reach = zero(es[0]) + zero(es[1])
+    with quiet():
+        uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
+    return uncertain if uncertain.any() else None
+
+
+# --- arithmetic --------------------------------------------------------------------------------------------------
+
+
+def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
+    x1, x2 = xs
+    e = zero(es[0]) + zero(es[1])
+    rounding = fmt.u * _reach(y, e)
+    if _inexact(x1, es[0]) and _inexact(x2, es[1]) and _everywhere(np.isfinite(y)):
+        return e + rounding  # the usual case: no exact zero, no infinity
+    exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
+    return e + np.where(exact, 0.0, rounding)
+
+
+def _everywhere(x: Array) -> bool:
+    """Whether no element is zero or false."""
+    return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
+
+
+def _inexact(x: Array, e: Array) -> bool:
+    """Whether no element is exactly zero."""
+    return (e is not None and _everywhere(e)) or _everywhere(x)
+
+
+def _reach(y: Array, carried: Array) -> Array:
+    """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
+    top = magnitudes.size(y, y)
+    return top if type(carried) is float and carried == 0 else top + carried
+
+
+def power_of_two(x: Array) -> Array:
+    """Whether each element is an exact power of two (scaling by it does not round)."""
+    mantissa, _ = np.frexp(x)
+    return np.abs(mantissa) == 0.5
+
+
+def _scaling(size: Array, e: Array) -> tuple[Array, Array] | None:
+    """Where an operand is exactly a power of two, and where it is 0, 1 or -1; None (the usual case) where it nowhere is."""
+    if e is not None and _everywhere(e):
+        return None
+    mantissa, exponent = np.frexp(size)  # of an ordinary number in [1/2, 1)
+    if not np.count_nonzero(mantissa <= 0.5):
+        return None
+    exact = True if e is None else e == 0
+    power = (mantissa == 0.5) & exact
+    return power, (mantissa == 0) & exact | power & (exponent == 1)
+
+
+def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
+    e1, e2 = es
+    with quiet():
+        size1, size2 = magnitudes.alike(y, xs, es)
+        if e1 is None:
+            carried = 0.0 if e2 is None else size1 * e2
+        elif e2 is None:
+            carried = size2 * e1
+        else:
+            carried = size2 * e1 + size1 * e2 + e1 * e2
+        carried = magnitudes.with_lost(carried, y, (size1, e2), (size2, e1))
+        return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
+
+
+def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
+    e1, e2 = es
+    carried: Array = 0.0
+    with quiet():
+        size2, top = magnitudes.alike(y, (xs[1], y), es)
+        if some(es):
+            room = size2 if e2 is None else size2 - e2 - 2.0**-51 * size2  # |x2| is known to 2^-53
+            sure = room > 0
+            usual = _everywhere(sure)
+            safe = room if usual else np.where(sure, room, 1.0)
+            carried = zero(e1) / safe + (0.0 if e2 is None else top * (e2 / safe))
+            carried = magnitudes.with_lost(carried, y, (e1, size2), (top, e2))
+            carried = carried if usual else np.where(sure, carried, np.inf)
+        # By 0 the quotient is endless, and so is its radius.
+        return _rounded(fmt, y, carried, [_scaling(size2, e2)])
+
+
+def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Array:
+    """The carried radius and one rounding: no relative part for an exact power of two, none at all for 0 and 1."""
+    rounding, eta = fmt.u * _reach(y, carried), fmt.eta
+    found = [s for s in scalings if s is not None]
+    if not found:
+        return carried + rounding + eta
+    free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
+    return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, eta)
+
+
+# --- elementary functions ----------------------------------------------------------------------------------------
+
+
+def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
+    """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
+    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
+
+
+def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:
+    """A monotone function of one operand: the images of the ends bound the carried error exactly.
+
+    ``name`` looks the function's ULP error up in the table of the format (a number gives it directly). Where the images are dear, in long
+    double, ``spread(x, y, e)`` bounds their distance from y (spread.py).
+    """
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        e = es[0]
+        carried: Array = 0.0
+        if e is not None:
+            with quiet():
+                images = functools.partial(_images, functools.partial(forward, **params))
+                carried = endless(_number(reached(images, spread, xs[0], y, e), y), e)
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+def _images(forward: Callable[[Array], Array], x: Array, y: Array, e: Array) -> Array:
+    return np.maximum(np.abs(forward(x + e) - y), np.abs(y - forward(x - e)))
+
+
+def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
+    """How far the images of the ends are from y: by ``spread`` in float64 where that is quicker, and gives a number, else by ``images``.
+
+    Both are called with (x, y, e).
+    """
+    if spread is None or not magnitudes.shorter(y):
+        return images(x, y, e)
+    carried: Array = magnitudes.with_lost(spread(x, y, e), y, (1.0, e))
+    odd = ~np.isfinite(carried)
+    if np.count_nonzero(odd):
+        carried[odd] = images(x[odd], y[odd], np.broadcast_to(e, x.shape)[odd])
+    return carried
+
+
+def _number(carried: Array, y: Array) -> Array:
+    """The radius, endless where it is NaN though y is a number."""
+    unknown = np.isnan(carried)
+    return np.where(unknown & ~np.isnan(y), np.inf, carried) if np.count_nonzero(unknown) else carried
+
+
+def smooth(
+    name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf
+) -> RoundingRule:
+    """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        e = es[0]
+        carried = (
+            0.0
+            if e is None
+            else endless(np.minimum(np.abs(slope(xs[0])) * e + curvature * e * e / 2, cap), e)
+        )
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+def corners(name: str | float) -> RoundingRule:
+    """A function monotone in each of several operands on the box of their radii: its extremes lie at the corners."""
+
+    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+        ulp = fmt.ulp(name) if isinstance(name, str) else name
+        carried: Array = 0.0
+        if some(es):
+            ends = [(x,) if e is None else (x - e, x + e) for x, e in zip(xs, es, strict=True)]
+            grid: list[tuple[Array, ...]] = [()]
+            for choices in ends:
+                grid = [(*g, c) for g in grid for c in choices]
+            with quiet():
+                for corner in grid:
+                    carried = np.maximum(carried, np.abs(forward(*corner, **params) - y))
+            carried = endless(_number(carried, y), *es)
+        return _widened(fmt, y, carried, ulp)
+
+    return rule
+
+
+# --- sums --------------------------------------------------------------------------------------------------------
+
+
+def fan_in(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """Sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
+    e: Array = 0.0
+    size: Array = 0.0
+    for x, ex in zip(xs, es, strict=True):
+        e = e + zero(ex)
+        size = size + magnitudes.size(x, y) + zero(ex)
+    return e + (len(xs) - 1) * fmt.u * size
+
+
+def summed(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    """A sum of m non-zero terms accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
+
+    The constant needs no second-order term, whatever the order: Rump, BIT 52 (2012). ``initial`` is one more term. Where a
+    partial sum may overflow although the whole does not, some order does: nothing is promised.
+    """
+    x, e = xs[0], zero(es[0])
+    initial = params.get("initial") or 0.0
+    bare = {**params, "initial": None} if initial else params
+    size = magnitudes.terms(x) + e
+    radius: Array = 0.0 if es[0] is None else forward(np.broadcast_to(e, np.shape(x)), **bare)
+    terms, total = forward((size != 0).astype(size.dtype), **bare), forward(size, **bare)
+    if initial:
+        terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
+    radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
+    if fmt.u != fmt.u_acc:
+        radius = radius + fmt.store(y, radius)
+    beyond = total > fmt.max
+    return np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius) if np.any(beyond) else radius
+
+
+def product_underflow(
+    fmt: Format, size: Array, e: Array, factors: Array, multiply: Callable[[Array], Array]
+) -> tuple[Array, Array]:
+    """What a product of many factors may lose to underflow in some order, and where in some order a partial product overflows.
+
+    A partial product below the normal range is off by eta, which the factors still to come enlarge by at most the product of
+    those above one.
+    """
+    largest = multiply(np.maximum(size + e, 1.0))
+    smallest = multiply(np.minimum(np.maximum(size - e, 0.0), 1.0))
+    some_lost = (smallest < fmt.eta / fmt.u) & (multiply((size + e > 0) * 1.0) > 0)
+    return np.where(some_lost, factors * fmt.eta * largest, 0.0), largest > fmt.max
+
+
+def multiplied(
+    fmt: Format, y: Array, xs: Any, es: Any, add: Callable[[Array], Array], multiply: Callable[[Array], Array]
+) -> Array:
+    """A product of m factors other than +-1 in any order: (m-1) u |y|, and underflow; nothing where a partial product may overflow.
+
+    ``add`` and ``multiply`` are the sum and the product over the same axes.
+    """
+    size, e = np.abs(xs[0]), zero(es[0])
+    most, factors = multiply(size + e), add((size != 1) | (e > 0))
+    lost, unsafe = product_underflow(fmt, size, e, factors, multiply)
+    radius = np.maximum(most - np.abs(y), 0.0) + np.maximum(factors - 1, 0) * fmt.u * most + lost
+    return np.where(unsafe & (np.abs(y) - radius < fmt.max), np.inf, radius)
+
+
+def above(fmt: Format, forward: Any, operands: Any, params: Any, terms: int) -> Array:
+    """An upper bound of a sum of ``terms`` products of two operands, neither of them negative: by float64 BLAS where it is a large one.
+
+    A radius needs few digits, and long double has no BLAS. Operands are rounded upwards. A sum of products in float64 is off by terms + 1
+    roundings, in any order, and by half a subnormal for each product; the rest of the slack is for the roundings of the caller's rule.
+    Where a sum might leave the range of float64 it is formed in the wide format.
+    """
+    if fmt.wide != np.longdouble or len(operands) != 2 or max(np.size(x) for x in operands) < _BLAS:
+        return forward(*operands, **params)
+    upper = [magnitudes.upwards(x) for x in operands]
+    tops = [float(np.max(x, initial=1.0, where=np.isfinite(x))) for x in upper]
+    if not math.prod(tops) * terms < fmt.max:
+        return forward(*operands, **params)
+    return forward(*upper, **params) * (1 + 2 * (terms + 4) * 2.0**-53) + terms * 5e-324
+
+
+_BLAS = 1024  # elements of an operand from which the way through float64 pays
+
+
+def partial_overflow(
+    fmt: Format, forward: Any, y: Array, radius: Array, full: Array, operands: Any, params: Any
+) -> Array:
+    """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
+
+    ``full`` is the sum of the products of absolute values ``operands``. Where y itself is beyond the range or infinite, a partial sum of
+    the finite terms may become the opposite infinity: then nothing is defined (NaN).
+    """
+    if np.all(full <= fmt.max):
+        return radius
+    with quiet():
+        unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in operands], **params) > fmt.max
+        promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
+    return np.where(unsafe, promised, radius)
+
+
+def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
+    """Relative error of a sum of products whose operands are cut to fewer bits (TF32), and which rounds towards zero; else 0."""
+    return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
+
+
+def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any, terms: int) -> Array:
+    """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    a, b = np.abs(xs[0]), np.abs(xs[1])
+    ea, eb = es
+    radius: Array = 0.0
+    if eb is not None:
+        radius = radius + above(fmt, forward, (a, np.broadcast_to(eb, b.shape)), params, terms)
+        b = b + eb
+    if ea is not None:
+        radius = radius + above(fmt, forward, (np.broadcast_to(ea, a.shape), b), params, terms)
+        a = a + ea
+    size = above(fmt, forward, (a, b), params, terms)
+    if (
+        np.isinf(a).any() or np.isinf(b).any()
+    ):  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
+        left, right = (
+            forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),
+            forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),
+        )
+        radius = np.where((left > 0) | (right > 0), np.nan, radius)
+    radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
+    radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
+    return partial_overflow(fmt, forward, y, radius, size, (a, b), params)

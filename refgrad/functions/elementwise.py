@@ -1,0 +1,230 @@
+"""Elementwise NumPy functions as compositions of ops. Importing this module teaches them to traced arrays."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import DtypeError, NoRuleError, TracingError
+from refgrad.op import Traced, apply
+from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
+from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.dispatch import implements, operand
+
+Array = Any
+_NONE: Any = np._NoValue
+
+# Imported for their ops: `import refgrad` registers all of them.
+FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric)
+
+
+@implements(np.clip)
+def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, **renamed: Array) -> Array:
+    """np.clip: a bound of None is no bound; NumPy 2.1 also calls the bounds min and max."""
+    _no_out("clip", out)
+    if renamed.keys() - {"min", "max"}:
+        raise NoRuleError(
+            f"np.clip: argument {sorted(renamed)} is not supported on traced arrays; min and max are"
+        )
+    low, high = _given(renamed.get("min"), a_min), _given(renamed.get("max"), a_max)
+    if low is None and high is None:
+        return np.positive(a)
+    if low is None:
+        return np.minimum(a, high)
+    if high is None:
+        return np.maximum(a, low)
+    return selection.clip(a, low, high)
+
+
+@implements(np.round, np.around)
+def round_half_even(a: Array, decimals: int = 0, out: None = None) -> Array:
+    """np.round: to the nearest multiple of 10^-decimals, ties to even."""
+    _no_out("round", out)
+    decimals = operator.index(decimals)
+    if decimals == 0:
+        return np.rint(a)
+    return (
+        np.rint(a * 10.0**decimals) / 10.0**decimals
+        if decimals > 0
+        else np.rint(a / 10.0**-decimals) * 10.0**-decimals
+    )
+
+
+@implements(np.nan_to_num)
+def nan_to_num(
+    x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
+    """np.nan_to_num: the replaced elements are constants, with derivative 0."""
+    if not copy:
+        raise NoRuleError(
+            "np.nan_to_num(copy=False) would write a traced result in place: use the returned array."
+        )
+    limits = np.finfo(x.dtype)
+    for mask, new in (
+        (np.isnan(x), nan),
+        (x == np.inf, limits.max if posinf is None else posinf),
+        (x == -np.inf, limits.min if neginf is None else neginf),
+    ):
+        x = np.where(mask, operand(new).astype(x.dtype) if hasattr(new, "dtype") else new, x)
+    return x
+
+
+@implements(np.float_power)
+def float_power(x1: Array, x2: Array) -> Array:
+    """np.float_power: power in at least float64."""
+    dtype = np.result_type(np.float64, *[x.dtype for x in (x1, x2) if hasattr(x, "dtype")])
+    return np.power(*[x.astype(dtype) if hasattr(x, "astype") else x for x in (x1, x2)])
+
+
+@implements(np.ldexp)
+def ldexp(x1: Array, x2: Array) -> Array:
+    """np.ldexp: x1 times 2 to an integer power. Raises TracingError for an exponent that is being differentiated."""
+    if isinstance(x2, Traced):
+        raise TracingError(
+            "np.ldexp takes an integer exponent, which has no derivative. Write x1 * np.exp2(x2)."
+        )
+    third = np.floor_divide(x2, 3)  # a whole power of two may leave the range where the product does not
+    for part in (third, third, x2 - 2 * third):
+        x1 = x1 * np.ldexp(x1.dtype.type(1), part)
+    return x1
+
+
+@implements(np.frexp)
+def frexp(x: Array) -> tuple[Array, Array]:
+    """np.frexp: x divided by a power of two, which is constant wherever the derivative exists, and its exponent."""
+    exponent = np.frexp(plain(x))[1]
+    return ldexp(x, -exponent), exponent
+
+
+@implements(np.modf)
+def modf(x: Array) -> tuple[Array, Array]:
+    """np.modf: what stands behind the point and what stands before it, both with the sign of x."""
+    whole = np.trunc(x)
+    return np.where(np.isinf(whole), np.copysign(np.zeros_like(whole), whole), fmod(x, 1.0)), whole
+
+
+@implements(np.divmod)
+def divmod_(x1: Array, x2: Array) -> tuple[Array, Array]:
+    """np.divmod: quotient and remainder of floor division."""
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)
+
+
+@implements(np.fmod)
+def fmod(x1: Array, x2: Array) -> Array:
+    """np.fmod: the remainder with the sign of x1."""
+    sign = math.copysign(1.0, x1) if _is_python(x1) else np.copysign(1.0, x1)
+    return sign * np.remainder(_size(x1), _size(x2))
+
+
+def _size(x: Array) -> Array:
+    """|x|; a Python number stays one, so that it takes the dtype of the other operand."""
+    return abs(x) if _is_python(x) else np.abs(x)
+
+
+def _is_python(x: Any) -> bool:
+    return type(x) in (int, float, bool)
+
+
+@implements(np.conjugate)
+def conjugate(x: Array) -> Array:
+    """np.conjugate: a copy of a real array."""
+    return np.positive(x)
+
+
+@implements(np.real)
+def real(val: Array) -> Array:
+    """np.real: a real array itself, no copy (``x += 1`` is seen through both names)."""
+    return val
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Array, tol: float = 100) -> Array:
+    """np.real_if_close: a real array itself; of a scalar a 0-d array, as in NumPy."""
+    return operand(a)[...] if isinstance(a, np.generic) else a
+
+
+@implements(np.where)
+def where(condition: Array, x: Array = _NONE, y: Array = _NONE, /) -> Any:
+    """np.where: x or y by a condition; of a condition alone, the indices at which it holds."""
+    if x is _NONE or y is _NONE:
+        return np.where(
+            plain(condition), *[plain(a) for a in (x, y) if a is not _NONE]
+        )  # indices, or NumPy's error
+    return apply(selection.where, (operand(condition), operand(x), operand(y)), {})
+
+
+@implements(np.select)
+def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Array = 0) -> Array:
+    """np.select: the choice whose condition is the first to hold."""
+    for k, condition in enumerate(condlist):
+        dtype = condition.dtype if isinstance(condition, Traced) else np.asarray(condition).dtype
+        if dtype.kind != "b":
+            raise DtypeError(
+                f"np.select: condition {k} has dtype {dtype}, a boolean array is expected. Write a comparison, such as x != 0."
+            )
+    y = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        y = np.where(condition, choice, y)
+    return y
+
+
+@implements(np.isposinf)
+def isposinf(x: Array, out: None = None) -> Array:
+    """np.isposinf."""
+    _no_out("isposinf", out)
+    return x == np.inf
+
+
+@implements(np.isneginf)
+def isneginf(x: Array, out: None = None) -> Array:
+    """np.isneginf."""
+    _no_out("isneginf", out)
+    return x == -np.inf
+
+
+@implements(np.bitwise_and)
+def bitwise_and(x1: Array, x2: Array) -> Array:
+    """np.bitwise_and of conditions."""
+    return np.logical_and(_condition(x1), _condition(x2))
+
+
+@implements(np.bitwise_or)
+def bitwise_or(x1: Array, x2: Array) -> Array:
+    """np.bitwise_or of conditions."""
+    return np.logical_or(_condition(x1), _condition(x2))
+
+
+@implements(np.bitwise_xor)
+def bitwise_xor(x1: Array, x2: Array) -> Array:
+    """np.bitwise_xor of conditions."""
+    return np.logical_xor(_condition(x1), _condition(x2))
+
+
+@implements(np.invert)
+def invert(x: Array) -> Array:
+    """np.invert of a condition."""
+    return np.logical_not(_condition(x))
+
+
+def _given(new: Array, old: Array) -> Array:
+    """The bound that was given, under its new or its old name."""
+    return new if new is not None and new is not np._NoValue else None if old is np._NoValue else old
+
+
+def _condition(x: Array) -> Array:
+    if (x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype).kind != "b":
+        raise NoRuleError(
+            f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}"
+        )
+    return x
+
+
+def _no_out(name: str, out: None) -> None:
+    if out is not None:
+        raise NoRuleError(
+            f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array."
+        )

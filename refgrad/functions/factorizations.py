@@ -1,0 +1,40 @@
+"""Factors of a matrix: Cholesky's, column by column as a composition of ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.functions.registry import implements, operand
+from refgrad.ops.dense_linalg import square
+from refgrad.tracing.differentiable_arguments import plain
+
+Array = Any
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a: Array, /, *, upper: bool = False) -> Array:
+    """L with A = L L^T, (..., n, n), or its transpose. As NumPy it reads one triangle of A, on which alone the derivative depends.
+
+    Raises numpy.linalg.LinAlgError for a matrix that is not positive definite, ArgumentError for one that is not square.
+    Each column is what is left of A's after the products of the columns before it, divided by the root of its first element (Golub and
+    Van Loan, Matrix Computations, section 4.2).
+    """
+    a = operand(a)
+    np.linalg.cholesky(square("cholesky", plain(a)).astype(float), upper=upper)  # raises where NumPy does
+    if a.size == 0:
+        return a.copy()
+    a = np.matrix_transpose(a) if upper else a
+    n = a.shape[-1]
+    columns: list[Array] = []
+    for j in range(n):
+        column = a[..., j:, j]
+        if columns:
+            before = np.stack([c[..., j - k :] for k, c in enumerate(columns)], -1)
+            column = column - np.matmul(before, before[..., 0, :, None])[..., 0]
+        root = np.sqrt(column[..., :1])
+        columns.append(np.concatenate([root, column[..., 1:] / root], -1))
+    still = ((0, 0),) * (a.ndim - 2)
+    low = np.stack([np.pad(c, (*still, (k, 0))) for k, c in enumerate(columns)], -1)
+    return np.matrix_transpose(low) if upper else low

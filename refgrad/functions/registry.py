@@ -1,0 +1,89 @@
+"""What the front ends share: registration that refuses out=, operands, axes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import TracingError
+from refgrad.op import Traced
+from refgrad.tracing import dispatch
+
+Array = Any
+Function = Callable[..., Any]
+
+
+def implements(*functions: Function) -> Callable[[Function], Function]:
+    """Register a composition as the meaning of NumPy functions on traced arrays; its parameter ``out`` must stay None."""
+
+    def register(composition: Function) -> Function:
+        names = list(inspect.signature(composition).parameters)
+        front = _without_out(composition, names.index("out")) if "out" in names else composition
+        dispatch.implements(*functions)(front)
+        return composition
+
+    return register
+
+
+def _without_out(composition: Function, place: int) -> Function:
+    @functools.wraps(composition)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None or (len(args) > place and args[place] is not None):
+            raise TracingError(
+                f"np.{composition.__name__}(out=...) would write a traced result in place: leave out= away and use the returned array."
+            )
+        return composition(*args, **kwargs)
+
+    return call
+
+
+def operand(x: Any) -> Array:
+    """An array, traced or not; a sequence that holds traced numbers is stacked."""
+    if isinstance(x, (list, tuple)):
+        return np.stack([operand(e) for e in x]) if _holds_traced(x) else np.asarray(x)
+    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
+
+
+def _holds_traced(x: Any) -> bool:
+    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(_holds_traced(e) for e in x))
+
+
+def axes_within(axis: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
+    """The axes as non-negative numbers. Raises NumPy's AxisError for one that is not there."""
+    axes = tuple([int(a) for a in axis]) if isinstance(axis, (tuple, list)) else (int(axis),)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise np.exceptions.AxisError(a, ndim, what)
+    return tuple([a % ndim for a in axes])
+
+
+def axis_within(axis: Any, ndim: int) -> int:
+    """One axis, as a non-negative number. Raises TypeError for anything but an integer, AxisError for one that is not there."""
+    return axes_within(operator.index(axis), ndim)[0]
+
+
+def reduced(axis: Any, ndim: int) -> tuple[int, ...] | None:
+    """The axes of a statistic as NumPy reads them: None, an integer, or a sequence of different ones."""
+    if axis is None:
+        return None
+    axes = axes_within(tuple(axis) if isinstance(axis, (tuple, list)) else operator.index(axis), ndim)
+    if len(set(axes)) < len(axes):
+        raise ValueError("repeated axis")
+    return axes
+
+
+def lined_up(a: Array, axis: Any) -> tuple[Array, int]:
+    """An array and one of its axes, as NumPy's functions along an axis read them: flat for None, a 0-d array as one of a single element."""
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
+        return a.reshape((-1,)), 0
+    return a, axis_within(axis, a.ndim)
+
+
+def given(keepdims: Any) -> bool:
+    """keepdims as a boolean; NumPy's marker of an argument left away means False."""
+    return keepdims is not np._NoValue and bool(keepdims)

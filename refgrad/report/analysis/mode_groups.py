@@ -1,0 +1,51 @@
+"""Modes that a reader takes together, and their order: twenty ways of asking for derivatives would hide the five that matter."""
+
+from __future__ import annotations
+
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.modes import (  # fmt: skip
+    AGREEMENT,
+    CREATE_GRAPH,
+    FUNC_JVP,
+    FUNC_VJP,
+    JVP_OF_VJP,
+    PUSHED,
+    REPEAT,
+    REVERSE_OF_REVERSE,
+    VJP_OF_JVP,
+)
+
+GROUPS = {
+    "value": ("value",),
+    "reverse": ("reverse", CREATE_GRAPH, FUNC_VJP),
+    "forward": ("forward", FUNC_JVP),
+    "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
+    "second order": (REVERSE_OF_REVERSE, PUSHED, JVP_OF_VJP, VJP_OF_JVP),
+    "consistency": (AGREEMENT, REPEAT),
+}
+_GROUP_OF = {mode: group for group, modes in GROUPS.items() for mode in modes}
+_MODES = list(_GROUP_OF)
+_DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
+
+
+def group_of(mode: str) -> str:
+    """The group of a mode; one that is not ours, as a project's own tests may name it, stands for itself."""
+    return _GROUP_OF.get(mode, mode)
+
+
+def order(device: str, dtype: str, mode: str) -> tuple[bool, str, int, str, int, int, str]:
+    """What rows and columns are sorted by: the CPU first, wide formats first. ``mode`` is a mode or a group."""
+    group = group_of(mode)
+    return (
+        device != "cpu",
+        device,
+        _rank(_DTYPES, dtype),
+        dtype,
+        _rank(list(GROUPS), group),
+        _rank(_MODES, mode),
+        mode,
+    )
+
+
+def _rank(known: tuple[str, ...] | list[str], name: str) -> int:
+    return known.index(name) if name in known else len(known)

@@ -1,0 +1,122 @@
+"""JUnit XML, which every CI system reads: a test case for each finding, each item, and what agrees by family, dtype, device and mode.
+
+Findings are named by what is wrong, not by case or mode, so a system that follows test cases over time recognises them. The items have the
+times; what fails in one belongs to its finding, and only an item that crashed fails by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from xml.etree import ElementTree as ET
+
+from refgrad.records import AGREE, ERROR, IMPRECISE, KNOWN, FinishedItem, Result, Run
+from refgrad.report.analysis.findings import Finding, findings
+from refgrad.report.analysis.items import items
+from refgrad.report.analysis.text import count, cut, one_line, plain, several
+from refgrad.report.analysis.verdict import PASS, verdict
+
+MOST_TEXT = 4000
+FINDINGS, ITEMS = "findings", "items"  # the suites of them
+_ILLEGAL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+)  # what XML 1.0 has no way to write
+
+
+def junit(run: Run) -> str:
+    """The run as JUnit XML."""
+    root = ET.Element("testsuites", name="refgrad")
+    suites: dict[str, ET.Element] = {}
+
+    def case(suite: str, name: str) -> ET.Element:
+        if suite not in suites:
+            suites[suite] = ET.SubElement(root, "testsuite", name=suite)
+        classname = "refgrad." + suite.replace(" ", ".")
+        return ET.SubElement(suites[suite], "testcase", classname=classname, name=cut(name, 200))
+
+    for (family, dtype, device, mode), results in sorted(_groups(run).items()):
+        element = case(_suite(family, dtype, device), one_line(mode))
+        said = _said(results)
+        if not any(r.status in (AGREE, IMPRECISE, KNOWN) for r in results):
+            ET.SubElement(element, "skipped", message=said)
+        else:
+            ET.SubElement(element, "system-out").text = said
+    for f in findings(run):
+        kind = "error" if f.status == ERROR else "failure"
+        found = ET.SubElement(
+            case(FINDINGS, f.name), kind, type=f.status, message=cut(one_line(f.smallest.text), 400)
+        )
+        found.text = cut(plain(_told(f)), MOST_TEXT)
+    ran: dict[str, ET.Element] = {}
+    for item in run.items:
+        ran[item.item] = element = case(ITEMS, one_line(item.item))
+        if math.isfinite(item.seconds):
+            element.set("time", f"{item.seconds:.3f}")
+        if item.drawn or item.unjudged:
+            ET.SubElement(element, "system-out").text = _counts(item)
+    for crash in run.crashes:
+        element = ran[crash.item] if crash.item in ran else case(ITEMS, one_line(crash.item))
+        found = ET.SubElement(element, "error", type="crash", message=cut(one_line(crash.reason), 400))
+        found.text = cut(plain(crash.reason), MOST_TEXT)
+    said_of_all = verdict(run)
+    whole = case("run", "verdict")
+    notes = "\n".join([said_of_all.sentence, *said_of_all.notes, *said_of_all.remarks])
+    if said_of_all.exit != PASS:
+        ET.SubElement(
+            whole, "failure", type=f"exit {said_of_all.exit}", message=one_line(said_of_all.sentence)
+        ).text = plain(notes)
+    else:
+        ET.SubElement(whole, "system-out").text = plain(notes)
+    for suite in [*suites.values(), root]:
+        _count(suite)
+    if ITEMS in suites:
+        suites[ITEMS].set("time", f"{items(run).seconds:.3f}")
+    if run.end is not None and run.end.seconds == run.end.seconds:
+        root.set("time", f"{run.end.seconds:.1f}")
+    ET.indent(root)
+    text = ET.tostring(root, encoding="unicode")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + _ILLEGAL.sub(" ", text) + "\n"
+
+
+def _groups(run: Run) -> dict[tuple[str, str, str, str], list[Result]]:
+    groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
+    for r in run.results:
+        if not r.failed:
+            groups[r.family, r.dtype, r.device, r.mode].append(r)
+    return groups
+
+
+def _suite(*names: str) -> str:
+    return cut(" ".join(one_line(name) for name in names), 200)
+
+
+def _told(f: Finding) -> str:
+    """The finding in lines of text, its matrix among them."""
+    r = f.smallest
+    lines = [f.extent, r.message or r.reason, f"the smallest case: {r.id} of family {r.family}, {r.mode}"]
+    heads = ["".ljust(28), *(f"{device} {dtype}".rjust(16) for device, dtype in f.matrix.columns)]
+    lines.append(" ".join(heads))
+    for mode, cells in f.matrix.rows:
+        lines.append(" ".join([mode.ljust(28), *(("" if c is None else str(c)).rjust(16) for c in cells)]))
+    return "\n".join(lines)
+
+
+def _counts(item: FinishedItem) -> str:
+    """What became of the cases of an item."""
+    return f"{several(item.judged, 'case')} judged, {count(item.unjudged)} not; {several(item.shrunk, 'failure')} shrunk"
+
+
+def _said(results: list[Result]) -> str:
+    tally = {
+        status: sum(r.status == status for r in results)
+        for status in dict.fromkeys(r.status for r in results)
+    }
+    parts = [f"{several(n, 'case')} {status}" for status, n in sorted(tally.items())]
+    return f"{', '.join(parts)}; {several(sum(r.elements for r in results), 'element')} compared"
+
+
+def _count(element: ET.Element) -> None:
+    element.set("tests", str(sum(1 for _ in element.iter("testcase"))))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(name, str(sum(1 for _ in element.iter(tag))))

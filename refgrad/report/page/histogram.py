@@ -1,0 +1,100 @@
+"""Histograms of the worst errors, in units of their bounds and in units in the last place, as bars to be drawn."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from refgrad.records import Run
+from refgrad.report.analysis.text import brief, short
+
+WIDTH, HEIGHT, TOP, BOTTOM = 560, 224, 38, 38
+_RATIOS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 1e2, 1e4)
+_ULPS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 1024.0, 2.0**20)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bin and where its bar stands."""
+
+    label: str
+    meaning: str
+    number: int
+    shown: str
+    x: float
+    y: float
+    width: float
+    height: float
+    beyond: bool  # past the bound
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram; ``limit`` is where the bound stands, if the unit has one."""
+
+    name: str
+    title: str
+    unit: str
+    bars: tuple[Bar, ...]
+    total: int
+    limit: float | None
+
+
+def histograms(run: Run) -> tuple[Histogram, ...]:
+    """One count a result: the element of it that is nearest to its bound, or furthest beyond."""
+    worst = [r.worst for r in run.results if r.worst is not None]
+    ratio = _histogram(
+        "bound", "Worst error in units of its bound", "bound", [e.ratio for e in worst], _RATIOS, limit=1.0
+    )
+    ulp = _histogram(
+        "ulp", "The same errors in ULP", "ULP", [e.ulp for e in worst if not _unknown(e.ulp, e.ratio)], _ULPS
+    )
+    return ratio, ulp
+
+
+def _unknown(ulp: float, ratio: float) -> bool:
+    """NaN in a finite error means that no ULP was written."""
+    return math.isnan(ulp) and math.isfinite(ratio)
+
+
+def _histogram(
+    name: str,
+    title: str,
+    unit: str,
+    values: Iterable[float],
+    edges: tuple[float, ...],
+    limit: float | None = None,
+) -> Histogram:
+    numbers = [0] * (len(edges) + 2)
+    for v in values:
+        numbers[_bin(v, edges)] += 1
+    labels = ["0", *[f"≤ {_edge(e)}" for e in edges[1:]], f"> {_edge(edges[-1])}", "nan, ∞"]
+    step = WIDTH / len(numbers)
+    tallest = max(1, *numbers)
+    bars = []
+    for k, (n, label) in enumerate(zip(numbers, labels, strict=True)):
+        height = 0.0 if n == 0 else max(2.0, (HEIGHT - TOP - BOTTOM) * n / tallest)
+        bars.append(
+            Bar(
+                label, "not finite" if k == len(labels) - 1 else f"{label} {unit}", n, brief(n) if n else "",
+                round(k * step + 3, 1), round(HEIGHT - BOTTOM - height, 1), round(step - 6, 1), round(height, 1),
+                limit is not None and (k >= len(edges) or edges[k] > limit),
+            )
+        )  # fmt: skip
+    place = None if limit is None else round((edges.index(limit) + 1) * step, 1)
+    return Histogram(name, title, unit, tuple(bars), sum(numbers), place)
+
+
+def _bin(v: float, edges: tuple[float, ...]) -> int:
+    if not math.isfinite(v):
+        return len(edges) + 1
+    return bisect.bisect_left(edges, abs(v))
+
+
+def _edge(e: float) -> str:
+    power = round(math.log2(e))
+    if e >= 1024 and 2.0**power == e:
+        return "1k" if power == 10 else "1M" if power == 20 else short(e)
+    return short(e).removeprefix("0")

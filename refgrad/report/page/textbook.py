@@ -1,0 +1,85 @@
+"""The items of the lectures as rows: what each way came to, how near the bounds, what is printed and what comes out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from refgrad.records import (
+    AGREE,
+    DISAGREE,
+    ERROR,
+    STATUSES,
+    TEXTBOOK,
+    UNDECIDED,
+    Lesson,
+    Measured,
+    Result,
+    Run,
+    severity,
+)
+from refgrad.report.analysis.text import short
+from refgrad.report.page.replay import drawn
+
+FLAGGED = "flagged"  # everything agrees, and the item carries a remark: a misprint, an example that is meant to fail
+WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # further ways share one column
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item. ``ways`` are the statuses of the four ways, then of everything further; "" where there was nothing to compare."""
+
+    lesson: Lesson
+    status: str
+    ways: tuple[str, ...]
+    worst: str
+    elements: int
+    drawing: str = ""  # the computational graph as SVG
+    measured: tuple[Measured, ...] = ()
+
+    @property
+    def more(self) -> bool:
+        """Whether there is more to show than a row of the table holds."""
+        return bool(self.lesson.sheets or self.drawing or self.measured)
+
+
+def textbook(run: Run) -> tuple[Row, ...]:
+    """The items of a run by deck; none where the textbook was not asked for."""
+    found: dict[str, list[Result]] = defaultdict(list)
+    for r in run.results:
+        if r.family == TEXTBOOK:
+            found[r.id].append(r)
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    for m in run.measured:
+        measured[m.id].append(m)
+    return tuple(_row(lesson, found[lesson.id], measured[lesson.id]) for lesson in run.lessons)
+
+
+def _row(lesson: Lesson, results: list[Result], measured: list[Measured]) -> Row:
+    by_way: dict[str, list[str]] = defaultdict(list)
+    for r in results:
+        by_way[r.mode if r.mode in WAYS else ""].append(r.status)
+    worst = _worst(r.status for r in results) or UNDECIDED
+    ratios = [r.worst.ratio for r in results if r.worst is not None]
+    return Row(
+        lesson,
+        FLAGGED if worst == AGREE and lesson.flags else worst,
+        tuple(_worst(by_way[way]) for way in (*WAYS, "")),
+        short(max(ratios, key=severity), 2) if ratios else "–",
+        sum(r.elements for r in results),
+        drawn(lesson.figure) if lesson.figure else "",
+        tuple(measured),
+    )
+
+
+def _worst(statuses: Iterable[str]) -> str:
+    return min(statuses, key=STATUSES.index, default="")
+
+
+def tally(rows: Iterable[Row]) -> dict[str, int]:
+    """How many items have each status; those that none has are left out."""
+    count = dict.fromkeys((AGREE, FLAGGED, UNDECIDED, ERROR, DISAGREE), 0)
+    for row in rows:
+        count[row.status] = count.get(row.status, 0) + 1
+    return {status: n for status, n in count.items() if n}

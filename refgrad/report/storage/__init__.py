@@ -1,0 +1,1 @@
+"""Results files: read, merged and written, each whole or not at all."""

@@ -1,0 +1,193 @@
+"""Several results files as one run: the shards of a run, or runs of one seed on different devices."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from refgrad.errors import ArgumentError
+from refgrad.records import Audit, End, Header, Run
+from refgrad.records.shards import Shard
+from refgrad.report.analysis.verdict import exit_code
+
+
+def merge(runs: Sequence[Run]) -> Run:
+    """One run of all results. The shards of a run give what the run would have given in one piece.
+
+    A merged run remembers its parts, and the parts of all that is given are merged anew. So neither the order nor the steps in
+    which runs are put together matter, and a run that is given twice counts once. A shard that is not among them is named, and leaves
+    the run partial. Raises ArgumentError where the runs do not belong together: other seeds, another refgrad, two runs of one part.
+    """
+    if not runs:
+        raise ArgumentError("no results were given; at least one results file is expected")
+    runs = _parts(runs)
+    if len(runs) == 1 and not runs[0].header.shard:
+        return runs[0]
+    _belong_together(runs)
+    audits: dict[tuple[bool, str, str, str], Audit] = {}
+    for a in (a for run in runs for a in run.audits):
+        audits[a.key] = a + audits[a.key] if a.key in audits else a
+    run = Run(
+        _header([run.header for run in runs]),
+        tuple(sorted((r for run in runs for r in run.results), key=lambda r: r.order)),
+        tuple(sorted(audits.values(), key=lambda a: a.key)),
+        tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
+        None,
+        any(run.truncated for run in runs),
+        lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        measured=tuple(sorted(x for run in runs for x in run.measured)),
+        running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
+        items=tuple(sorted(i for run in runs for i in run.items)),
+        news=tuple(sorted({n for run in runs for n in run.news})),
+        planned=sum(run.planned for run in runs),
+        unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
+        absent=tuple(_absent(runs)),
+        parts=tuple(runs),
+    )
+    return replace(run, end=_end(run, runs))
+
+
+def _parts(runs: Sequence[Run]) -> list[Run]:
+    """The runs of which these were merged, each once, in an order that does not depend on that of ``runs``."""
+    found: dict[bytes | int, Run] = {}
+    for part in (part for run in runs for part in run.parts or (run,)):
+        found.setdefault(part.lines or id(part), part)
+    return sorted(found.values(), key=_place)
+
+
+def _place(run: Run) -> tuple[Any, ...]:
+    h = run.header
+    return (
+        h.devices,
+        Shard.read(h.shard) if h.shard else Shard(1, 1),
+        h.families,
+        h.dtypes,
+        h.started,
+        run.lines,
+    )
+
+
+def _end(run: Run, parts: Sequence[Run]) -> End | None:
+    """The end of the whole: none where a part has none."""
+    ends = [part.end for part in parts if part.end is not None]
+    if len(ends) < len(parts):
+        return None
+    code = max(map(_reason_of_its_own, parts)) or exit_code(run, complete=True)
+    return End(code, max(end.finished for end in ends), math.fsum(end.seconds for end in ends))
+
+
+def _belong_together(runs: Sequence[Run]) -> None:
+    for what in ("refgrad", "seed", "profile"):
+        found = {str(getattr(run.header, what)): run for run in reversed(runs)}
+        if len(found) > 1:
+            values = " and ".join(map(repr, reversed(found)))
+            files = _files(list(found.values())[::-1])
+            raise ArgumentError(
+                f"these are not parts of one run: {what} is {values}{files}. Two runs are compared with --baseline"
+            )
+    seen: dict[tuple[str, str, str, str], Run] = {}
+    for run in runs:
+        h = run.header
+        mine = {(h.shard, f, d, v) for f in h.families for d in h.dtypes for v in h.devices}
+        twice = mine & seen.keys()
+        if twice:
+            shard, *names = min(twice)
+            part = f"shard {shard}" if shard else " ".join(names)
+            files = _files([seen[min(twice)], run])
+            raise ArgumentError(
+                f"two runs of {part} were given{files}: its results would count double. Two runs are compared with --baseline"
+            )
+        seen |= dict.fromkeys(mine, run)
+
+
+def _files(runs: Sequence[Run]) -> str:
+    """Where runs were read, in parentheses; nothing where they are from one file."""
+    names = list(dict.fromkeys(run.source for run in runs))
+    return f" ({', '.join(names)})" if len(names) > 1 and all(names) else ""
+
+
+def _absent(runs: Sequence[Run]) -> list[str]:
+    """The shards that nobody gave. What was asked for differently was divided differently: each such run on its own."""
+    given: dict[tuple[str, ...], dict[Shard, Run]] = defaultdict(dict)
+    for run in runs:
+        given[_asked(run.header)][Shard.read(run.header.shard) if run.header.shard else Shard(1, 1)] = run
+    absent = []
+    for asked, shards in given.items():
+        counts = {s.count for s in shards}
+        if len(counts) > 1:
+            raise ArgumentError(
+                f"these are parts of runs that were divided differently: {', '.join(map(str, sorted(shards)))}"
+                + _files([shards[s] for s in sorted(shards)])
+            )
+        among = "" if len(given) == 1 else f" of {', '.join(filter(None, asked))}"
+        absent += [
+            f"{s}{among}"
+            for k in range(1, counts.pop() + 1)
+            if (s := Shard(k, max(shards).count)) not in shards
+        ]
+    return absent
+
+
+def _asked(head: Header) -> tuple[str, ...]:
+    """What a run has to share with another one that is part of the same whole, as words; builds of one release of torch are alike."""
+    examples = f"{head.examples} examples" if head.examples else ""
+    torch = head.environment.get("torch", "").partition("+")[0]
+    lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
+    return (*lists, examples, f"torch {torch}" if torch else "")
+
+
+def _reason_of_its_own(run: Run) -> int:
+    """The exit code of a part where its own results do not explain it; what they explain is judged anew over all parts."""
+    assert run.end is not None
+    explained = exit_code(replace(run, end=None), complete=True)
+    return run.end.exit if run.end.exit != explained else 0
+
+
+def _header(headers: Sequence[Header]) -> Header:
+    first = headers[0]
+    return replace(
+        first,
+        started=min(h.started for h in headers),
+        command=_common([_undivided(h.command) if h.shard else h.command for h in headers]),
+        families=_union(h.families for h in headers),
+        dtypes=_union(h.dtypes for h in headers),
+        devices=_union(h.devices for h in headers),
+        modes=_union(h.modes for h in headers),
+        environment=_joined([h.environment for h in headers]),
+        present=_joined([h.present for h in headers]),
+        deviations=tuple(dict.fromkeys(d for h in headers for d in h.deviations)),
+        shard="",
+        missing=tuple(dict.fromkeys(m for h in headers for m in h.missing)),
+    )  # fmt: skip
+
+
+def _undivided(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command without what differs from shard to shard."""
+    kept: list[str] = []
+    skip = False
+    for word in command:
+        if not skip and word not in ("--shard", "--out") and not word.startswith(("--shard=", "--out=")):
+            kept.append(word)
+        skip = not skip and word in ("--shard", "--out")
+    return tuple(kept)
+
+
+def _common(commands: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    found = list(dict.fromkeys(commands))
+    return tuple(word for k, command in enumerate(found) for word in [*([";"] if k else []), *command])
+
+
+def _union(lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in lists for name in names))
+
+
+def _joined(tables: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """By key, the values that the tables have, each once; what is "not ..." on one machine may be there on another."""
+    joined = {}
+    for key in sorted({key for table in tables for key in table}):
+        values = list(dict.fromkeys(table[key] for table in tables if key in table))
+        joined[key] = " / ".join([v for v in values if not v.startswith("not ")] or values)
+    return joined

@@ -1,0 +1,137 @@
+"""The command ``refgrad accept``: failures of a run become entries of a deviations file, with their evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from refgrad import console, report
+from refgrad.encode import number
+from refgrad.errors import ArgumentError
+from refgrad.records import ERROR, Result, Run
+from refgrad.report.storage.files import write_whole
+from refgrad.testing.deviations.file import load
+from refgrad.testing.deviations.narrowing import first_line
+from refgrad.testing.deviations.releases import numbers
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
+
+Group = tuple[str, str, str]  # the op; "error", "note" or nothing; what was raised or said
+
+
+def accept(
+    paths: Sequence[str], reason: str, to: str, ops: Sequence[str] = (), ids: Sequence[str] = ()
+) -> int:
+    """Write an entry for each op and kind of failure. Each names the very cases and numbers, so that all else still fails.
+
+    ``ops`` and ``ids`` (beginnings of case ids) choose among the failures. Raises ArgumentError where there is nothing to accept.
+    """
+    run = report.merge([report.load(path) for path in paths])
+    file = Path(to)
+    known = {d.id for d in load(file)} if file.exists() else set()
+    groups = _groups(_chosen(run, ops, ids))
+    if not groups:
+        what = " of these ops or ids" if ops or ids else ""
+        raise ArgumentError(
+            f"{', '.join(paths)}: there is no failure{what} to accept, of {len(run.results)} results; nothing was written"
+        )
+    if not reason.strip():
+        raise ArgumentError(
+            "--reason is empty; say why these failures are accepted, for whoever reads the file"
+        )
+    release = ".".join(map(str, numbers(run.header.environment.get("torch", ""))))
+    folder, blocks = file.parent / file.stem, []
+    folder.mkdir(parents=True, exist_ok=True)
+    for (op, sort, words), results in sorted(groups.items()):
+        name = _free(f"{_plain(op)}{f'-{sort}' if sort else ''}", known)
+        known.add(name)
+        smallest = min(results, key=lambda r: (len(r.nodes), r.elements, r.order))
+        write_whole(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
+        write_whole(folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n")
+        blocks.append(_block(name, op, sort, words, results, reason, release, folder.name))
+        cases = f"{len({r.id for r in results})} cases, {len(results)} results"
+        print(console.shown(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    write_whole(file, before + ("\n" if before and not before.endswith("\n\n") else "") + "\n".join(blocks))
+    print(f"{len(blocks)} entr{'ies' if len(blocks) != 1 else 'y'} in {file}, evidence in {folder}")
+    if run.crashes:
+        print(
+            f"{len(run.crashes)} crashed items are not among them: a crash has no verdict that could be accepted"
+        )
+    return 0
+
+
+def _chosen(run: Run, ops: Sequence[str], ids: Sequence[str]) -> list[Result]:
+    """The failures that are meant. What an end-to-end verdict repeats of a node-by-node one is accepted with that."""
+    failed = {(r.id, r.mode) for r in run.results if r.failed}
+    base = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}
+    return [
+        r
+        for r in run.results
+        if r.failed
+        and r.case
+        and (not ops or {*r.op.split(" or ")} & {*ops})
+        and (not ids or any(r.id.startswith(i) for i in ids))
+        and (r.id, base.get(r.mode, "")) not in failed
+    ]
+
+
+def _groups(results: Iterable[Result]) -> dict[Group, list[Result]]:
+    found: dict[Group, list[Result]] = defaultdict(list)
+    for r in results:
+        if r.status == ERROR:
+            found[r.op, "error", first_line(r.reason)].append(r)
+        elif not r.worst_elements:
+            found[r.op, "note", r.message.partition(f" on {r.device}: ")[2]].append(r)
+        else:
+            found[r.op, "", ""].append(r)
+    return dict(found)
+
+
+def _numbers(results: Iterable[Result]) -> dict[str, Any]:
+    """By case and mode, how many elements are wrong, and the worst of them."""
+    found: dict[str, Any] = defaultdict(dict)
+    for r in results:
+        elements = [[e.what, list(e.element), number(e.got)] for e in r.worst_elements]
+        found[r.id][r.mode] = {"count": r.wrong, "elements": elements}
+    return found
+
+
+def _block(
+    name: str,
+    op: str,
+    sort: str,
+    words: str,
+    results: Sequence[Result],
+    reason: str,
+    release: str,
+    folder: str,
+) -> str:
+    """An entry as TOML, whose strings and lists of strings are JSON's."""
+    ops = {part for r in results for e in r.worst_elements for part in e.op.split(" or ")} | {
+        *op.split(" or ")
+    }
+    where = {f"{key}s": sorted({getattr(r, key) for r in results}) for key in ("mode", "dtype", "device")}
+    entry: dict[str, Any] = {
+        "id": name, "ops": sorted(ops - {""}), **where, "families": sorted({r.family for r in results}), **({sort: words} if sort else {}),
+        "numbers": f"{folder}/{name}.numbers.json", "seen": [release, release], "reason": reason, "link": f"{folder}/{name}.json",
+        "case": f"{folder}/{name}.json",
+    }  # fmt: skip
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
+    return "\n".join(["[[deviation]]", *lines]) + "\n"
+
+
+def _plain(op: str) -> str:
+    return re.sub(r"\W+", "-", op).strip("-") or "unnamed"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or with a number behind it the first one that is not taken."""
+    k = 1
+    while (found := name if k == 1 else f"{name}-{k}") in taken:
+        k += 1
+    return found

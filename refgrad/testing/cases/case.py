@@ -1,0 +1,135 @@
+"""A case: one question put to a framework. A graph, its inputs as exact values, a dtype, a device."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from refgrad.bounds.formats import DTYPES
+from refgrad.encode import decode_array, encode_array
+from refgrad.errors import CaseFileError
+from refgrad.graph import Graph
+from refgrad.testing.cases.validation import fit
+
+Array = Any
+SCHEMA = 1
+LAYOUTS = ("contiguous", "transposed", "strided")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: does the framework's value, gradient and tangent of this graph agree with the derivative?
+
+    inputs, tangents   by input name, arrays of one dtype (the NumPy dtype that holds the judged format exactly)
+    cotangent          of the graph's single output
+    layouts            by input name, how the framework's tensor lies in memory: contiguous, transposed, strided
+    order              1: value and first derivatives; 2: also the framework's further modes and second derivatives
+    """
+
+    family: str
+    graph: Graph
+    inputs: dict[str, Array]
+    tangents: dict[str, Array]
+    cotangent: Array
+    dtype: str
+    device: str = "cpu"
+    layouts: dict[str, str] = field(default_factory=dict)
+    order: int = 1
+
+    @functools.cached_property
+    def content(self) -> str:
+        """The case as JSON text in one canonical form."""
+        return json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of a hash of the content: the same case has the same id on every machine."""
+        return hashlib.sha256(self.content.encode()).hexdigest()[:16]
+
+    def on(self, device: str) -> Case:
+        """The same case for another device."""
+        return replace(self, device=device)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The case as plain data, exactly."""
+        return {
+            "schema": SCHEMA, "family": self.family, "dtype": self.dtype, "device": self.device, "graph": self.graph.to_dict(),
+            "inputs": {k: encode_array(v) for k, v in self.inputs.items()},
+            "tangents": {k: encode_array(v) for k, v in self.tangents.items()},
+            "cotangent": encode_array(self.cotangent), "layouts": dict(self.layouts), **({"order": self.order} if self.order > 1 else {}),
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """The case as JSON text."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Case:
+        """The case that to_dict wrote. Raises CaseFileError naming what cannot be read, and what does not fit the rest."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise CaseFileError(f"a case is an object with schema {SCHEMA}; found {found!r}")
+        missing = {"family", "dtype", "graph", "inputs", "tangents", "cotangent"} - data.keys()
+        if missing:
+            raise CaseFileError(f"the case lacks {sorted(missing)}")
+        if data["dtype"] not in DTYPES:
+            raise CaseFileError(f"dtype {data['dtype']!r}; one of {list(DTYPES)} is expected")
+        graph = Graph.from_dict(data["graph"])
+        if len(graph.outputs) != 1:
+            raise CaseFileError(f"the graph of a case has one output, got {len(graph.outputs)}")
+        arrays: dict[str, dict[str, Array]] = {}
+        for part in ("inputs", "tangents"):
+            if not isinstance(data[part], dict) or data[part].keys() != graph.inputs.keys():
+                given = list(data[part]) if isinstance(data[part], dict) else data[part]
+                raise CaseFileError(
+                    f"{part} are given for {given!r}, the graph has inputs {list(graph.inputs)}"
+                )
+            arrays[part] = {k: decode_array(v) for k, v in data[part].items()}
+        layouts = data.get("layouts", {})
+        if not isinstance(layouts, dict) or not all(layout in LAYOUTS for layout in layouts.values()):
+            raise CaseFileError(f"layouts are {LAYOUTS} by input name, got {layouts!r}")
+        if layouts.keys() - graph.inputs.keys():
+            raise CaseFileError(
+                f"layouts are given for {list(layouts)}, the graph has inputs {list(graph.inputs)}"
+            )
+        order, device = data.get("order", 1), data.get("device", "cpu")
+        if type(order) is not int or order not in (1, 2):
+            raise CaseFileError(f"order is 1 or 2, got {order!r}")
+        for name, given in (("family", data["family"]), ("device", device)):
+            if not isinstance(given, str) or not given:
+                raise CaseFileError(f"{name} is a name, got {given!r}")
+        cotangent = decode_array(data["cotangent"])
+        fit(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
+        return cls(
+            data["family"], graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], device, dict(layouts), order
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, text: str) -> Case:
+        """The case that to_json wrote. Raises CaseFileError."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            hint = (
+                ". Of a results file, `refgrad repro FILE --id ID` judges one case again"
+                if error.msg == "Extra data"
+                else ""
+            )
+            raise CaseFileError(f"not a case file: not JSON ({error}){hint}") from error
+        except RecursionError as error:
+            raise CaseFileError("not a case file: nested too deeply") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Case:
+        """Read a case file. Raises CaseFileError naming the file."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CaseFileError(f"{path}: cannot be read: {reason}") from error
+        except CaseFileError as error:
+            raise CaseFileError(f"{path}: {error}") from error

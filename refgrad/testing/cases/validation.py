@@ -1,0 +1,88 @@
+"""Whether the parts of a case fit together: shapes, formats, and what may be asked of its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import FORMATS, STORAGE
+from refgrad.errors import CaseFileError
+from refgrad.graph import Graph
+from refgrad.quiet import quiet
+from refgrad.tracing.ball import nearest
+
+Array = Any
+# What NumPy and an op's function raise over operands or parameters that they are not made for.
+_UNFIT = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    NotImplementedError,
+    MemoryError,
+)
+
+
+def fit(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    tangents: Mapping[str, Array],
+    cotangent: Array,
+    dtype: str,
+    order: int,
+) -> None:
+    """Raises CaseFileError naming the part that does not fit, what was given and what is expected.
+
+    Every floating-point array holds numbers of the judged format. A tangent has the shape and kind of its input, the cotangent the shape
+    of the output. Order 2 is asked of a single op alone.
+    """
+    for name, x in inputs.items():
+        _of_the_format(f"input {name!r}", x, dtype)
+        _of_the_format(f"the tangent of input {name!r}", tangents[name], dtype)
+        if tangents[name].shape != x.shape:
+            raise CaseFileError(
+                f"input {name!r} has shape {list(x.shape)}, its tangent {list(tangents[name].shape)}; they have to be the same"
+            )
+        if x.dtype.kind == "f" and tangents[name].dtype.kind != "f":
+            raise CaseFileError(
+                f"the tangent of input {name!r} has dtype {tangents[name].dtype}; a floating-point one is expected"
+            )
+    if cotangent.dtype.kind != "f":
+        raise CaseFileError(f"the cotangent has dtype {cotangent.dtype}; a floating-point one is expected")
+    _of_the_format("the cotangent", cotangent, dtype)
+    ops = sum(graph.nodes[k].op is not None for k in graph.order())
+    if order > 1 and ops > 1:
+        raise CaseFileError(
+            f"order is {order}, which asks a single op for its second derivatives, and the graph has {ops} ops: let order be 1"
+        )
+    shape = _output_shape(graph, inputs)
+    if cotangent.shape != shape:
+        raise CaseFileError(
+            f"the cotangent has shape {list(cotangent.shape)}, the output {list(shape)}; they have to be the same"
+        )
+
+
+def _of_the_format(what: str, x: Array, dtype: str) -> None:
+    if x.dtype.kind != "f":
+        return
+    fmt = FORMATS[STORAGE.get(dtype, dtype)]
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float64)
+        other = ~((nearest(wide, fmt) == wide) | np.isnan(wide))
+    if other.any():
+        raise CaseFileError(
+            f"{what} holds {float(wide[other][0])!r}, which is no {dtype} number: round it to {dtype}"
+        )
+
+
+def _output_shape(graph: Graph, inputs: Mapping[str, Array]) -> tuple[int, ...]:
+    try:
+        with quiet():
+            return np.shape(graph.run(dict(inputs))[graph.outputs[0]])
+    except _UNFIT as error:
+        raise CaseFileError(
+            f"the graph cannot be computed from these inputs: {type(error).__name__}: {error}"
+        ) from error

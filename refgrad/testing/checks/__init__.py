@@ -1,0 +1,1 @@
+"""Single checks: a derivative of the user's against the derivative of a NumPy function, and the report on it."""

@@ -1,0 +1,289 @@
+"""check_vjp and check_jvp: a derivative worked out by hand, in NumPy, against the derivative of the function itself.
+
+Both are evaluated as Balls in long double, so the rounding of either formula is in the comparison and nothing is left to choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.arguments import called, differentiable, kind, names_of, result
+from refgrad.bounds.rules import FORMATS, Format
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
+from refgrad.testing.checks.check_report import Report
+from refgrad.testing.checks.formula_script import formula_script
+from refgrad.testing.checks.gathering import Gathering
+from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.seeds import DRAWS, WHOLE, drawn
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.imprecision import Hidden
+from refgrad.testing.judging.intermediate_scales import Scales
+from refgrad.testing.judging.ties import has_choices, judge_ties
+from refgrad.testing.judging.verdict import Comparison
+from refgrad.testing.power.array_mutations import planted
+from refgrad.tracing.ball import Ball, exact, parts, rounded_operations
+from refgrad.transforms import jvp, vjp
+from refgrad.tree import flatten, is_leaf, leaves_as, paths, same_structure
+
+Array = Any
+Function = Callable[..., Any]
+_APART = 1  # a user's arguments may come from a generator with the same seed
+
+
+def check_vjp(
+    f: Function,
+    f_vjp: Function,
+    args: Sequence[Any],
+    *,
+    dtype: str = "float64",
+    repeats: int = 3,
+    seed: int = 0,
+    raise_exception: bool = True,
+    strict: bool = False,
+    allow_undecided: bool = False,
+) -> Report:
+    """Check a hand-derived backward.
+
+    f        NumPy function of ``args`` (arrays, or nested containers of them), with one array as result
+    f_vjp    ``f_vjp(y_bar, *args)``: a tuple of cotangents, one for each argument (a lone array for a single one); None for integers
+    dtype    the format in which both formulas' rounding is accounted for
+    repeats  how many random cotangents of the whole significand are tried; other kinds are tried beside them
+    strict   whether an imprecise derivative is refused, too: one with fewer correct digits than the format allows, by rounding
+    allow_undecided  whether a derivative that could not be judged passes
+
+    Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound, and GradientUndecided where the
+    cotangent of an argument could not be judged.
+    Raises ArgumentError for arguments of the wrong kind and where f_vjp returns the wrong number of cotangents, DtypeError where no
+    argument is a floating-point array.
+    """
+    _usage("check_vjp", f, f_vjp, args, repeats)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
+    balls, where = _balls(args, fmt, "check_vjp")
+    names = names_of(args)
+    leaves, _ = flatten(balls)
+    active = [k for k in range(len(leaves)) if where[k]]
+    gathering = Gathering("reverse", fmt, "numpy", tuple(flatten(tuple(args))[0]))
+    scales, loss = Scales(), 0.0
+    before = rounded_operations()
+    y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
+    choices: bool | None = None
+    for kind_of in _kinds(repeats):
+        shape = np.shape(y) if not isinstance(y, Ball) else y.shape
+        y_bar = drawn(kind_of, rng, shape, fmt, scales.unit("reverse"))
+        expected = pullback(exact(y_bar, fmt))
+        loss = loss or fmt.u * (rounded_operations() - before)
+        got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
+        if any(_strange(g) for g in got):
+            got = [
+                _confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)
+            ]
+        xs, came = [np.asarray(leaves[k].value, float) for k in active], [got[k] for k in active]
+        if choices is None:  # the first cotangent is nowhere zero
+            choices = has_choices(_on(f, balls, active), xs, [y_bar], expected, fmt)
+            gathering.choices = choices
+        for k, x_bar in zip(active, expected, strict=True):
+            what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
+            found, allowed = _compare(
+                got[k], x_bar, fmt, what, scales.of(("reverse", k), [y_bar], x_bar, loss)
+            )
+            scales.learn(("reverse", k), found, [y_bar])
+            gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
+        tied_together = (
+            judge_ties(_on(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss) if choices else []
+        )
+        for tied in tied_together:
+            k = active[tied.inputs[0]]
+            gathering.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
+    return Report(
+        f"check_vjp({_name(f)}, {_name(f_vjp)})",
+        [(dtype, gathering.verdict())],
+        "call check_vjp with the same arguments and seed",
+        "numpy",
+        script=formula_script(f_vjp, f"check_vjp({_name(f)}, {_name(f_vjp)})", args),
+    ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
+
+
+def check_jvp(
+    f: Function,
+    f_jvp: Function,
+    args: Sequence[Any],
+    *,
+    dtype: str = "float64",
+    repeats: int = 3,
+    seed: int = 0,
+    raise_exception: bool = True,
+    strict: bool = False,
+    allow_undecided: bool = False,
+) -> Report:
+    """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
+
+    ``args`` and ``tangents`` are passed to f_jvp as tuples; it returns the tangent of the result.
+    """
+    _usage("check_jvp", f, f_jvp, args, repeats)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
+    balls, where = _balls(args, fmt, "check_jvp")
+    leaves, rebuild = flatten(balls)
+    plain, _ = flatten(tuple(args))
+    active = [k for k in range(len(leaves)) if where[k]]
+    gathering = Gathering("forward", fmt, "numpy", tuple(plain))
+    scales, loss, what = Scales(), 0.0, "tangent of the result"
+    for kind_of in _kinds(repeats):
+        tangents = [
+            drawn(kind_of, rng, np.shape(x), fmt, scales.unit("forward")) if w else np.zeros(np.shape(x))
+            for x, w in zip(plain, where, strict=True)
+        ]
+        before = rounded_operations()
+        _, expected = jvp(
+            _on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active]
+        )
+        loss = fmt.u * (rounded_operations() - before)
+        got = _evaluate(
+            f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
+        )
+        got = None if got is None else result(got, "what f_jvp returned")
+        if _strange(got):
+            got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
+        found, allowed = _compare(
+            got, expected, fmt, what, scales.of(("forward", 0), tangents, expected, loss)
+        )
+        scales.learn(("forward", 0), found, tangents)
+        gathering.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
+    return Report(
+        f"check_jvp({_name(f)}, {_name(f_jvp)})",
+        [(dtype, gathering.verdict())],
+        "call check_jvp with the same arguments and seed",
+        "numpy",
+        script=formula_script(f_jvp, f"check_jvp({_name(f)}, {_name(f_jvp)})", args),
+    ).settle(raise_exception, strict=strict, allow_undecided=allow_undecided)
+
+
+def _kinds(repeats: int) -> list[str]:
+    """The kinds of cotangents or tangents, an ordinary one first."""
+    return [WHOLE] * repeats + [kind_of for kind_of in DRAWS if kind_of != WHOLE]
+
+
+def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
+    role = who.replace("check", "f")
+    for name, given in (("f", f), (role, formula)):
+        if not callable(given):
+            raise ArgumentError(
+                f"{who}: {name} is {kind(given)}; a function is expected: {who}(f, {role}, (x,))"
+            )
+    if not isinstance(args, (tuple, list)):
+        raise ArgumentError(
+            f"{who}: args is {kind(args)}; a tuple with one entry for each argument is expected: {who}(f, {role}, (x,))"
+        )
+    if repeats < 1:
+        raise ArgumentError(
+            f"{who}: repeats is {repeats}; at least 1 is expected, for nothing is compared otherwise"
+        )
+
+
+def _format(dtype: Any) -> Format:
+    if not isinstance(dtype, str) or dtype not in FORMATS:
+        raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(FORMATS)}")
+    return FORMATS[dtype]
+
+
+def _name(f: Any) -> str:
+    return str(getattr(f, "__name__", type(f).__name__))
+
+
+def _balls(args: Sequence[Any], fmt: Format, who: str) -> tuple[tuple[Any, ...], list[bool]]:
+    leaves, rebuild = flatten(tuple(args))
+    names = names_of(args)
+    where = [is_tensor(x) or np.asarray(x).dtype.kind in "fc" for x in leaves]
+    differentiable(
+        [x for x, w in zip(leaves, where, strict=True) if w],
+        [n for n, w in zip(names, where, strict=True) if w],
+        who,
+    )
+    if not any(where):
+        raise DtypeError(
+            f"{who}: no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one "
+            "is expected. Pass x.astype(float)."
+        )
+    return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
+
+
+def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
+    leaves, rebuild = flatten(balls)
+
+    def call(*xs: Any) -> Any:
+        full = list(leaves)
+        for k, x in zip(active, xs, strict=True):
+            full[k] = x
+        y = f(*rebuild(full))
+        if y is not None and not is_leaf(y):
+            raise ArgumentError(
+                f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one."
+            )
+        return result(y, f"what {_name(f)} returned")
+
+    return call
+
+
+def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
+    """The hand-written formula over Balls; over plain arrays where it uses what Balls cannot follow."""
+    try:
+        return called(f, balls)
+    except (NoRuleError, TracingError):
+        return f(*plain)
+
+
+def _strange(got: Any) -> bool:
+    """Whether a result is infinite or NaN somewhere. No radius is known there, so it would be taken for undefined, never for wrong."""
+    return got is not None and not bool(np.all(np.isfinite(parts(got)[0])))
+
+
+def _run(f: Function, *args: Any) -> Any:
+    """The hand-written formula as it stands, over plain arrays."""
+    with np.errstate(all="ignore"):
+        return f(*args)
+
+
+def _confirmed(got: Any, plain: Any) -> Any:
+    """What comes out infinite or NaN over Balls and over plain arrays alike is really so: no radius excuses it."""
+    if type(got) is not Ball or plain is None or np.shape(plain) != got.shape:
+        return got
+    value, radius = parts(got)
+    with np.errstate(invalid="ignore"):
+        really = np.isnan(value) & np.isnan(plain) | np.isinf(value) & (value == plain)
+    return Ball(value, np.where(really, 0.0, radius), got.fmt)
+
+
+def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
+    if not isinstance(got, (tuple, list)):
+        got = (got,)
+    if len(got) != len(args):
+        raise ArgumentError(
+            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one for each is expected (None where there is none)"
+        )
+    found: list[Any] = []
+    for g, x in zip(got, args, strict=True):
+        if g is not None and not same_structure(x, g, missing=True):
+            raise ArgumentError(
+                f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree"
+            )
+        leaves = [None] * len(flatten(x)[0]) if g is None else leaves_as(g, x, missing=True)
+        found.extend(None if leaf is None else result(leaf, "what f_vjp returned") for leaf in leaves)
+    return found
+
+
+def _values(got: Any) -> Callable[[], Array]:
+    return lambda: None if got is None else np.asarray(parts(got)[0], float)
+
+
+def _compare(got: Any, expected: Any, fmt: Format, what: str, hidden: Hidden) -> tuple[Comparison, Any]:
+    """The comparison, and what it allowed: the bounds of both formulas together."""
+    if got is None:
+        return Comparison(note=f"{what}: none was returned, one is due"), None
+    value, radius = parts(got)
+    centre, reach = parts(expected)
+    if np.shape(value) != np.shape(centre):
+        return Comparison(note=f"{what} has shape {np.shape(value)}, expected {np.shape(centre)}"), None
+    allowed = Ball(centre, reach + radius, fmt)
+    return planted(value, allowed, fmt, compare(value, allowed, fmt, what, hidden=hidden)), allowed

@@ -1,0 +1,141 @@
+"""Known disagreements: what was seen, where, why, and the evidence. They are shown in every report and do not fail the gate.
+
+An entry covers disagreements of its ops, modes, dtypes and devices, and of these only such wrong elements as it describes (see
+``narrowing.py``). In which releases of torch it excuses anything, ``evidence.py`` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.element_setting import Setting
+from refgrad.testing.deviations.narrowing import Narrowing
+from refgrad.testing.deviations.releases import Releases
+from refgrad.testing.judging.attribution import attribute
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.modes import BASE
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Comparison, Verdict
+
+_ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One entry of a deviations file.
+
+    kernels   what torch calls the CPU's vector unit (AVX2, AVX512) where it was seen; empty: it does not depend on that
+    families  empty: all
+    narrow    which wrong elements, notes or errors it speaks of
+    local     an entry of a user's own file: where its evidence agrees, it is mended, whatever its record says
+    stands    whether the disagreement is there in the torch at hand
+    """
+
+    id: str
+    ops: frozenset[str]
+    modes: frozenset[str]
+    dtypes: frozenset[str]
+    devices: frozenset[str]
+    releases: Releases
+    reason: str
+    link: str
+    case: Path  # the evidence
+    kernels: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+    narrow: Narrowing = field(default_factory=Narrowing)
+    local: bool = False
+    stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
+
+    def concerns(self, mode: str, case: Case) -> bool:
+        """Whether the entry speaks of this mode, and of the dtype, device and family of this case."""
+        here = mode in self.modes and case.dtype in self.dtypes and case.device in self.devices
+        return here and (not self.families or case.family in self.families)
+
+    def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:
+        """Whether the entry speaks of a disagreement of these ops in this mode; of which elements, ``narrow`` tells."""
+        return set(ops) <= self.ops and self.concerns(v.mode, setting.case) and self.narrow.admits(v, setting)
+
+    def raised(self, v: Verdict, setting: Setting) -> bool:
+        """Whether an error is what the entry records."""
+        graph = setting.case.graph
+        blamed = (
+            {v.first_wrong[1]}
+            if v.first_wrong is not None
+            else {str(graph.nodes[k]) for k in graph.order() if graph.nodes[k].of}
+        )
+        return (
+            bool(blamed & self.ops)
+            and self.concerns(v.mode, setting.case)
+            and self.narrow.raised(v, setting)
+            and self.stands()
+        )
+
+
+def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Setting) -> None:
+    """Mark the disagreements and errors that are known: every wrong node is covered by an entry that stands.
+
+    A disagreement from end to end, or of a further mode that repeats the first derivative, is known where the node-by-node verdict
+    on the same case is.
+    """
+    for v in verdicts:
+        if v.status == ERROR:
+            v.known = next((d.id for d in deviations if d.raised(v, setting)), "")
+        elif v.status == DISAGREE and v.accused:
+            found = [
+                _covering(v, ops, at, deviations, setting)
+                for ops, at in zip(v.accused, v.against, strict=True)
+            ]
+            if all(found):
+                v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
+            elif v.accuse is not None:
+                v.accuse(
+                    next(k for k, names in enumerate(found) if not names)
+                )  # what is known does not fail the run
+    attribute(verdicts)  # from end to end, by what the verdicts node by node name now
+    _repeated({v.mode: v for v in verdicts})
+
+
+def _covering(
+    v: Verdict,
+    ops: Sequence[str],
+    at: tuple[int, str, Comparison],
+    deviations: Sequence[Deviation],
+    setting: Setting,
+) -> list[str]:
+    """The entries that cover all that is wrong at one node, where these ops may be to blame; empty where something is left over."""
+    node, op, found = at
+    entries = [d for d in deviations if d.may_cover(v, ops, setting)]
+    if found.note or found.outside is None:  # a dtype, a shape, a gradient that is missing
+        return [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
+    names = []
+    for e in found.outside() if entries else ():
+        e.node, e.op, e.place = node, op, found.place
+        name = next((d.id for d in entries if d.narrow.meets(e, v.mode, ops, setting) and d.stands()), "")
+        if not name:
+            return []
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _repeated(verdicts: dict[str, Verdict]) -> None:
+    """Verdicts that repeat what a node-by-node verdict says, on the same numbers or on numbers made from them."""
+    found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
+    for mode, base in _ANCHORED.items():
+        v = verdicts.get(mode)
+        first = verdicts.get(base)
+        if v is not None and v.status == ERROR and first is not None and first.status == ERROR:
+            v.known = v.known or (first.known if first.reason == v.reason else "")
+        if v is None or v.status != DISAGREE or v.known:
+            continue
+        v.known = found.get(base, "")
+        steps = [verdicts[m] for m in (VALUE, base) if m in verdicts]
+        right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
+        if mode in (WHOLE_FORWARD, WHOLE_REVERSE) and right:  # each step is right, or known: so is the whole
+            v.known = v.known or found.get(VALUE, "")

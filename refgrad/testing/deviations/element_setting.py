@@ -1,0 +1,85 @@
+"""Where a wrong element lies: the node whose op is to blame, and the operands that the element was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refgrad.graph import Node
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import Element
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node that may have made a wrong element: as its value or tangent, or (``position``) as the gradient of one of its operands."""
+
+    k: int
+    node: Node
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A case, and what the framework said about it."""
+
+    case: Case
+    seen: Observation
+
+    def sites(self, e: Element, ops: Sequence[str]) -> list[Site]:
+        """The nodes of these ops that may have made an element; more than one where several users share a value."""
+        graph = self.case.graph
+        part: str
+        key: Any
+        part, key = e.place if e.place is not None else ("", None)
+        if part == "parts":
+            found = [Site(key[0], graph.nodes[key[0]], key[1])]
+        elif part in ("values", "tangents"):
+            found = [Site(key, graph.nodes[key], None)]
+        elif graph.nodes[e.node].op is not None and part != "cotangents":
+            found = [Site(e.node, graph.nodes[e.node], None)]
+        else:
+            found = [
+                Site(k, graph.nodes[k], position)
+                for k in graph.order()
+                for position, j in enumerate(graph.nodes[k].of)
+                if j == e.node
+            ]
+        return [s for s in found if s.node.op is not None and s.node.op.name in ops]
+
+    def operands(self, site: Site) -> tuple[Array, ...]:
+        """What the framework's own operands of a node are."""
+        return tuple([np.asarray(self.seen.values[j]) for j in site.node.of])
+
+    def magnitude(self, e: Element, ops: Sequence[str]) -> float:
+        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        if not np.isnan(e.operand):
+            return e.operand
+        for site in self.sites(e, ops):
+            x = self.operands(site)[site.position or 0]
+            if len(e.element) == x.ndim and all(i < n for i, n in zip(e.element, x.shape, strict=True)):
+                return abs(float(x[e.element]))
+        return float("nan")
+
+    def meets(self, e: Element, site: Site, places: Array) -> bool:
+        """Whether an element was made at one of these places of the broadcast operands.
+
+        ``places`` has the shape of the value, or of a stack of matrices. An element of an operand that was broadcast meets all that it was
+        stretched to; the element of a sum over everything meets all there is.
+        """
+        if not places.ndim or not e.element:
+            return bool(places.any())
+        if len(e.element) > places.ndim:  # of a matrix
+            return bool(places[e.element[: places.ndim]])
+        shape = places.shape if site.position is None else self.operands(site)[site.position].shape
+        if len(e.element) != len(shape) or any(i >= n for i, n in zip(e.element, shape, strict=True)):
+            return False
+        lead = (slice(None),) * (places.ndim - len(shape))
+        at = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(e.element, shape, strict=True))
+        return bool(places[lead + at].any())

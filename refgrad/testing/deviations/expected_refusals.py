@@ -1,0 +1,214 @@
+"""What a framework is expected to refuse: by op, mode, dtype, kind of device and release, as a list beside the deviations.
+
+A refusal is a claim like any other. One that the list names is `unsupported`; one that it does not name is an error, for support has
+been lost. An answer where the list names a refusal is news, and no failure.
+
+A release that nobody has recorded is held to the one before it, a kind of device that nobody has recorded to the cpu.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from refgrad.errors import ArgumentError, DeviationsFileError
+from refgrad.records import News
+from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.releases import numbers
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.unanswered import NOT_ASKED
+from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Verdict
+
+LOST = "lost support"  # with these words the reason of such an error begins
+_NODE_BY_NODE = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}  # one refusal, told twice
+_FIELDS = {"op": str, "modes": list, "dtypes": list, "device": str, "releases": list}
+
+
+class Refusal(NamedTuple):
+    """That a framework has no such derivative or kernel."""
+
+    op: str
+    mode: str
+    dtype: str
+    device: str  # a kind: "cpu", "cuda"
+
+
+Releases = frozenset[str]
+
+
+def release(version: str) -> str:
+    """The release to which a version belongs: "2.13" of "2.13.0+cpu". Raises ArgumentError where there is none."""
+    major, minor, _ = numbers(version)
+    return f"{major}.{minor}"
+
+
+def _order(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.split("."))
+
+
+@dataclass
+class Support:
+    """The refusals that are expected of one version of a framework; ``news`` gathers answers where none was expected.
+
+    refusals  the releases in which each was seen
+    recorded  by kind of device, the releases in which everything was asked
+    version   of the framework that is being judged
+    """
+
+    refusals: dict[Refusal, Releases]
+    recorded: dict[str, Releases]
+    version: str
+    news: dict[Refusal, str] = field(default_factory=dict)
+
+    def expects(self, op: str, mode: str, dtype: str, device: str) -> bool:
+        """Whether the framework is expected to refuse this."""
+        kind = device.partition(":")[0]
+        kind = kind if kind in self.recorded else "cpu"
+        place = Refusal(op, _NODE_BY_NODE.get(mode, mode), dtype, kind)
+        return self._before(kind) in self.refusals.get(place, ())
+
+    def _before(self, kind: str) -> str | None:
+        """The recorded release that speaks for this version: its own, else the last one before it, else the first."""
+        ours = _order(release(self.version))
+        known = sorted(self.recorded.get(kind, ()), key=_order)
+        return next((r for r in reversed(known) if _order(r) <= ours), known[0] if known else None)
+
+    def hold(self, case: Case, verdicts: Iterable[Verdict]) -> None:
+        """Hold the verdicts on one case against the list: a refusal that it does not name becomes an error."""
+        ops = [node.op.name for node in case.graph.nodes if node.op is not None]
+        for v in verdicts:
+            if v.status == UNSUPPORTED and v.reason != NOT_ASKED.words:
+                op = v.first_wrong[1] if v.first_wrong else ""
+                if not self.expects(op, v.mode, case.dtype, case.device):
+                    self._lost(case, v, op)
+            elif v.status not in {UNSUPPORTED, UNDECIDED, ERROR} and len(ops) == 1:
+                self._answered(case, v, ops[0])
+
+    def _lost(self, case: Case, v: Verdict, op: str) -> None:
+        v.status, v.reason = ERROR, f"{LOST}: {v.reason}"
+        where = f"at op {op}" if op else "at no single op"
+        v.message = (
+            f"{v.mode}: {where}, {case.dtype} on {case.device}: {v.reason}; the list of what is unsupported expects an answer in "
+            f"release {release(self.version)}"
+        )
+
+    def _answered(self, case: Case, v: Verdict, op: str) -> None:
+        if self.expects(op, v.mode, case.dtype, case.device):
+            refusal = Refusal(op, v.mode, case.dtype, case.device.partition(":")[0])
+            text = f"{self.version} answers where {self._before(refusal.device) or self._before('cpu')} refused; update the list"
+            self.news.setdefault(refusal, text)
+
+    def lines(self) -> Iterator[News]:
+        """The news that no line has told yet, as lines of a results file."""
+        for refusal, text in self.news.items():
+            if text:
+                yield News("support", f"{refusal.op} {refusal.mode} {refusal.dtype}", text)
+        self.news.update(dict.fromkeys(self.news, ""))
+
+
+def held(observe: Callable[[Case], Observation], support: Support) -> Callable[[Case], Observation]:
+    """The same way to ask a framework, with its refusals held against a list."""
+
+    def asked(case: Case) -> Observation:
+        return replace(observe(case), support=support)
+
+    return asked
+
+
+def load(path: str | Path, version: str) -> Support:
+    """Read the list for a version of the framework ("2.13.0+cpu"). Raises DeviationsFileError naming entry and field."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DeviationsFileError(f"{path}: cannot be read: {error}") from error
+    recorded, entries = data.get("recorded"), data.get("unsupported", [])
+    if (
+        data.keys() - {"recorded", "unsupported"}
+        or not isinstance(recorded, dict)
+        or not isinstance(entries, list)
+    ):
+        raise DeviationsFileError(
+            f"{path}: expected a table [recorded] and [[unsupported]] entries alone, found {sorted(data)}"
+        )
+    refusals: dict[Refusal, Releases] = {}
+    for k, entry in enumerate(entries):
+        wrong = _wrong(entry)
+        if wrong:
+            raise DeviationsFileError(f"{path}: entry {k}: {wrong}")
+        for mode in entry["modes"]:
+            for dtype in entry["dtypes"]:
+                place = Refusal(entry["op"], mode, dtype, entry["device"])
+                refusals[place] = refusals.get(place, frozenset()) | _releases(path, entry["releases"])
+    return Support(refusals, {device: _releases(path, names) for device, names in recorded.items()}, version)
+
+
+def _releases(path: Path, names: Iterable[Any]) -> Releases:
+    try:
+        return frozenset(release(str(name)) for name in names)
+    except (ArgumentError, TypeError) as error:
+        raise DeviationsFileError(f"{path}: {error}") from error
+
+
+def _wrong(entry: Any) -> str:
+    """What is wrong with an entry, in words."""
+    if not isinstance(entry, dict) or entry.keys() != _FIELDS.keys():
+        return f"expected the fields {list(_FIELDS)}, got {sorted(entry) if isinstance(entry, dict) else entry!r}"
+    for name, of in _FIELDS.items():
+        value = entry[name]
+        if not isinstance(value, of) or not value or not all(isinstance(x, str) and x for x in value):
+            return f"{name} is a non-empty {'list of strings' if of is list else 'string'}, got {value!r}"
+    return ""
+
+
+def updated(support: Support, device: str, seen: Iterable[Refusal]) -> Support:
+    """The list with what this version refuses on a kind of device, in the place of what it said of this release there before."""
+    now = release(support.version)
+    found = set(seen)
+    refusals = {}
+    for place in {**support.refusals, **dict.fromkeys(found)}:
+        releases = support.refusals.get(place, frozenset())
+        if place.device == device:
+            releases = releases | {now} if place in found else releases - {now}
+        if releases:
+            refusals[place] = releases
+    recorded = {**support.recorded, device: support.recorded.get(device, frozenset()) | {now}}
+    return Support(refusals, recorded, support.version)
+
+
+def written(support: Support, head: str, modes: Iterable[str], dtypes: Iterable[str]) -> str:
+    """The list as TOML under a comment, modes and dtypes in a given order: one entry for what is refused alike."""
+    alike: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    for op, device in sorted({(p.op, p.device) for p in support.refusals}):
+        for mode in modes:
+            together: dict[tuple[str, ...], list[str]] = defaultdict(list)
+            for dtype in dtypes:
+                releases = support.refusals.get(Refusal(op, mode, dtype, device))
+                if releases:
+                    together[tuple(sorted(releases, key=_order))].append(dtype)
+            for names, refused in together.items():
+                alike[op, device, tuple(refused), names].append(mode)
+    lines = [*(f"# {line}" for line in head.splitlines()), "", "[recorded]"]
+    for device, recorded in sorted(support.recorded.items()):
+        lines.append(f"{device} = {_list(sorted(recorded, key=_order))}")
+    for (op, device, among, names), those in alike.items():
+        lines += [
+            "",
+            "[[unsupported]]",
+            f'op = "{op}"',
+            f"modes = {_list(those)}",
+            f"dtypes = {_list(among)}",
+        ]
+        lines += [f'device = "{device}"', f"releases = {_list(names)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _list(names: Iterable[str]) -> str:
+    return json.dumps(list(names))

@@ -1,0 +1,123 @@
+"""Reading a deviations file: TOML, one [[deviation]] an entry. What is wrong with an entry is named, with what was expected."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from refgrad.errors import ArgumentError, DeviationsFileError
+from refgrad.testing.deviations.deviation import Deviation
+from refgrad.testing.deviations.narrowing import KINDS, Narrowing, Numbers
+from refgrad.testing.deviations.operand_conditions import PLACES
+from refgrad.testing.deviations.releases import Releases
+from refgrad.testing.deviations.wrong_formulas import FORMULAS
+
+REQUIRED = {
+    "id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "seen": list, "reason": str, "link": str, "case": str,
+}  # fmt: skip
+OPTIONAL = {
+    "mended": str, "absent": str, "kernels": list, "families": list, "got": list, "expected": list, "operand": list, "where": str,
+    "formula": str, "note": str, "error": str, "numbers": str,
+}  # fmt: skip
+VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula": tuple(FORMULAS)}
+
+
+def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
+    """The entries of a deviations file; ``local`` marks those of a user's own. Raises DeviationsFileError naming entry and field."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DeviationsFileError(f"{path}: cannot be read: {error}") from error
+    entries = data.get("deviation", [])
+    if data.keys() - {"deviation"} or not isinstance(entries, list):
+        raise DeviationsFileError(f"{path}: expected [[deviation]] entries alone, found {sorted(data)}")
+    found = [_entry(path, k, e, local) for k, e in enumerate(entries)]
+    twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
+    if twice:
+        raise DeviationsFileError(f"{path}: entries {twice} stand twice")
+    return found
+
+
+def all_of(own: Path, others: Sequence[str]) -> list[Deviation]:
+    """The suite's own entries and those of a user's files. Raises DeviationsFileError, also where two have one id."""
+    found = load(own)
+    for path in others:
+        more = load(path, local=True)
+        twice = sorted({d.id for d in found} & {d.id for d in more})
+        if twice:
+            raise DeviationsFileError(
+                f"{path}: entries {twice} stand in another deviations file already; give them other ids"
+            )
+        found += more
+    return found
+
+
+def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
+    where = (
+        f"{path}: entry {k} ({entry.get('id', 'without id')})"
+        if isinstance(entry, dict)
+        else f"{path}: entry {k}"
+    )
+    if not isinstance(entry, dict) or not REQUIRED.keys() <= entry.keys() <= (REQUIRED | OPTIONAL).keys():
+        got = sorted(entry) if isinstance(entry, dict) else entry
+        raise DeviationsFileError(
+            f"{where}: expected the fields {sorted(REQUIRED)}, perhaps {sorted(OPTIONAL)}; got {got}"
+        )
+    for name, of in (REQUIRED | OPTIONAL).items():
+        if name in entry and (not isinstance(entry[name], of) or not entry[name]):
+            raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
+    for name, words in VOCABULARY.items():
+        given = entry.get(name, [])
+        unknown = sorted({*([given] if isinstance(given, str) else map(str, given))} - {*words})
+        if unknown:
+            raise DeviationsFileError(f"{where}: {name} is of {list(words)}, got {unknown}")
+    limits = entry.get("operand", [0.0, math.inf])
+    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
+        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
+    try:
+        releases = Releases.read(entry["seen"], entry.get("mended", ""), entry.get("absent", ""))
+    except ArgumentError as error:
+        raise DeviationsFileError(f"{where}: {error}") from error
+    case = path.parent / entry["case"]
+    if not case.is_file():
+        raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
+    kernels, families, got, expected = (
+        frozenset(entry.get(name, ())) for name in ("kernels", "families", "got", "expected")
+    )
+    texts = {name: entry.get(name, "") for name in ("where", "formula", "note", "error")}
+    numbers = _numbers(path.parent / entry["numbers"], where) if "numbers" in entry else None
+    narrow = Narrowing(got, expected, tuple(map(float, entry.get("operand", ()))), **texts, numbers=numbers)
+    if not narrow.narrow:
+        raise DeviationsFileError(
+            f"{where}: nothing says which wrong numbers are meant, so that any other error of {entry['ops']} would pass for this one; "
+            "name their kind (got, expected), the operands (operand, where), the formula behind them, or the very numbers"
+        )
+    return Deviation(
+        entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
+        releases, entry["reason"], entry["link"], case, kernels, families, narrow, local,
+    )  # fmt: skip
+
+
+def _numbers(path: Path, where: str) -> Numbers:
+    """The cases that an entry speaks of, with the numbers that came there."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            str(case): {
+                str(mode): {
+                    "count": int(found["count"]),
+                    "elements": [
+                        (str(w), tuple(map(int, at)), float(got)) for w, at, got in found["elements"]
+                    ],
+                }
+                for mode, found in modes.items()
+            }
+            for case, modes in data.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviationsFileError(f"{where}: its numbers {path} cannot be read: {error}") from error

@@ -1,0 +1,169 @@
+"""Which wrong numbers a known disagreement speaks of: an ordinary wrong number of the same op, mode and dtype is not one of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format, format_of
+from refgrad.bounds.rules import reference_slack
+from refgrad.testing.deviations.element_setting import Setting, Site
+from refgrad.testing.deviations.operand_conditions import PLACES
+from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, Asked, Given, within
+from refgrad.testing.judging.modes import AGREEMENT, FUNC_JVP, PUSHED, SECOND
+from refgrad.testing.judging.node_by_node import FORWARD, VALUE
+from refgrad.testing.judging.verdict import Element, Verdict
+from refgrad.tracing.ball import exact, parts
+
+KINDS = ("nan", "inf", "zero", "number")
+Numbers = Mapping[
+    str, Mapping[str, Mapping[str, Any]]
+]  # case -> mode -> "count", "elements" ([what, element, got] of the worst)
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Conditions that every wrong element has to meet; an empty one asks nothing.
+
+    got       what the framework gives instead: nan, inf, zero, number
+    expected  what it should give
+    operand   least and greatest magnitude of an elementwise op's first operand, or of that whose gradient it is
+    where     a condition on all operands, by its name in ``places.PLACES``
+    formula   what the framework computes instead, by its name in ``wrong_formulas.FORMULAS``
+    note      what is wrong apart from numbers, as a part of the sentence that says so
+    error     what is raised: the first line of it, in which * stands for anything
+    numbers   the very cases and elements, with the numbers that came
+    """
+
+    got: frozenset[str] = frozenset()
+    expected: frozenset[str] = frozenset()
+    operand: tuple[float, ...] = ()
+    where: str = ""
+    formula: str = ""
+    note: str = ""
+    error: str = ""
+    numbers: Numbers | None = field(default=None, hash=False)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether something is asked that an ordinary wrong number at ordinary operands does not meet."""
+        kinds = any(names and "number" not in names for names in (self.got, self.expected))
+        return kinds or bool(
+            self.operand or self.where or self.formula or self.note or self.error or self.numbers is not None
+        )
+
+    def admits(self, v: Verdict, setting: Setting) -> bool:
+        """Whether it may be a recorded one: with ``numbers``, a case of theirs with as many wrong elements and the worst as recorded."""
+        if self.numbers is None:
+            return True
+        there = self.numbers.get(setting.case.id, {}).get(v.mode)
+        if there is None or there["count"] != sum(c.count for _, _, c in v.against):
+            return False
+        return all(any(_same(e, *r) for r in there["elements"]) for e in v.wrong)
+
+    def noted(self, note: str) -> bool:
+        """Whether it speaks of something that is wrong apart from numbers."""
+        return bool(self.note) and self.note in note
+
+    def raised(self, v: Verdict, setting: Setting) -> bool:
+        """Whether an error is the recorded one."""
+        there = self.numbers is None or v.mode in self.numbers.get(setting.case.id, {})
+        words = ".*".join(map(re.escape, self.error.split("*")))
+        if not (there and self.error and re.fullmatch(words, first_line(v.reason))):
+            return False
+        if not self.where or v.first_wrong is None:
+            return not self.where
+        case, k = setting.case, v.first_wrong[0]
+        site = Site(k, case.graph.nodes[k], None)
+        met = PLACES[self.where](setting.operands(site), site.node.params, format_of(case.dtype, case.device))
+        return bool(np.any(met))
+
+    def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
+        """Whether a wrong element is of this kind."""
+        if self.note or self.error:
+            return False
+        if self.got and kind(e.got) not in self.got:
+            return False
+        if self.expected and kind(e.expected) not in self.expected:
+            return False
+        if self.operand and not self.operand[0] <= setting.magnitude(e, ops) <= self.operand[1]:
+            return False
+        if not self.where and not self.formula:
+            return True
+        sites, fmt = setting.sites(e, ops), format_of(setting.case.dtype, setting.case.device)
+        if self.where and not any(
+            setting.meets(e, s, np.asarray(PLACES[self.where](setting.operands(s), s.node.params, fmt)))
+            for s in sites
+        ):
+            return False
+        return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))
+
+    def _computed(self, e: Element, mode: str, site: Site, setting: Setting, fmt: Format) -> bool:
+        """Whether the number is what the formula gives."""
+        formula = FORMULAS[self.formula]
+        if mode == AGREEMENT:
+            return abs(e.got - e.expected) <= _apart(
+                formula(_asked(site, setting, fmt, second=False)), e, site, setting
+            )
+        given = formula(_asked(site, setting, fmt, second=mode in SECOND))
+        key: int | str = (
+            VALUE if mode == VALUE else TANGENT if mode in (FORWARD, FUNC_JVP, PUSHED) else site.position or 0
+        )
+        return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in given.get(key, ()))
+
+
+def _asked(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Asked:
+    case, seen, of = setting.case, setting.seen, site.node.of
+
+    def ball(x: Any) -> Any:
+        return None if x is None else exact(x, fmt) if np.asarray(x).dtype.kind == "f" else x
+
+    xs = tuple(ball(seen.values[j]) for j in of)
+    if second:
+        names = [case.graph.nodes[j].name for j in of]
+        return Asked(
+            True,
+            xs,
+            site.node.params,
+            ball(case.cotangent),
+            tuple(ball(case.tangents.get(n)) for n in names),
+            fmt,
+        )
+    y_bar = seen.cotangents[site.k]
+    return Asked(False, xs, site.node.params, ball(y_bar), tuple(ball(seen.tangents[j]) for j in of), fmt)
+
+
+def _apart(given: Given, e: Element, site: Site, setting: Setting) -> float:
+    """How far two modes may lie apart that both compute the formula: element by element, or in the sum over all of them."""
+    radii = {k: np.asarray(parts(balls[0])[1], float) for k, balls in given.items()}
+    if e.element:
+        radius = radii.get(site.position or 0)
+        return math.nan if radius is None or radius.ndim != len(e.element) else 2 * float(radius[e.element])
+    reach = np.sum(np.abs(setting.case.cotangent) * radii.get(TANGENT, np.nan))
+    for k, j in enumerate(site.node.of):
+        reach = reach + np.sum(
+            np.abs(setting.case.tangents[setting.case.graph.nodes[j].name]) * radii.get(k, np.nan)
+        )
+    return float(reach)
+
+
+def _same(e: Element, what: str, element: Sequence[int], got: float) -> bool:
+    """Whether an element is a recorded one: at its place, and the same number but for rounding."""
+    if e.what != what or tuple(element) != e.element:
+        return False
+    return e.got == got or (math.isnan(e.got) and math.isnan(got)) or abs(e.got - got) <= e.bound
+
+
+def first_line(text: str) -> str:
+    """What an error says first."""
+    return text.splitlines()[0].strip() if text.strip() else ""
+
+
+def kind(x: float) -> str:
+    """What a wrong element is, in a word."""
+    return "nan" if math.isnan(x) else "inf" if math.isinf(x) else "zero" if x == 0 else "number"

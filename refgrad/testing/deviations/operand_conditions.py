@@ -1,0 +1,78 @@
+"""Places that a recorded disagreement is confined to: conditions on the operands of an op, by name. True where an element is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from refgrad.bounds.formats import Format
+from refgrad.numeric import Array
+from refgrad.op import Params
+
+Operands = tuple[Array, ...]
+
+
+def _ties(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """Two operands are equal."""
+    return np.equal(xs[0], xs[1])
+
+
+def _one_nan(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """Of two operands one is NaN."""
+    return np.isnan(xs[0]) ^ np.isnan(xs[1])
+
+
+def _equal_bounds(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """clip: the bounds are equal, and the result is the bound."""
+    x, low, high = xs
+    return (low == high) & (x <= low)
+
+
+def _zero_base_or_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    return np.equal(xs[0], 0) | np.equal(xs[1], 0)
+
+
+def _equal_to_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    return np.equal(xs[0], 0)
+
+
+def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """softplus: the operand is the threshold, where the function jumps to the identity."""
+    return np.equal(xs[0], np.nan if params["threshold"] is None else params["threshold"])
+
+
+def _squares_leave_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The square of the largest operand, or the sum of two, overflows or has lost digits to underflow."""
+    size = np.abs(xs[0]) if len(xs) == 1 else np.maximum(*np.broadcast_arrays(*map(np.abs, xs)))
+    return (size >= (fmt.max / 2) ** 0.5) | (size <= (fmt.eta / fmt.u) ** 0.5)
+
+
+def _singular(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """Of each matrix, whether it has no inverse, as far as elimination can tell: within n^2 u of one (Higham, ch. 9)."""
+    matrices = np.asarray(xs[0], float)
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    spectrum = np.linalg.svd(np.where(finite[..., None, None], matrices, 0.0), compute_uv=False)
+    return spectrum[..., -1] <= matrices.shape[-1] ** 2 * fmt.u * spectrum[..., 0]
+
+
+def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """Of each matrix, whether two of its singular values are equal, as far as their computation can tell."""
+    matrices = np.asarray(xs[0], float)
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    spectrum = np.linalg.svd(np.where(finite[..., None, None], matrices, 0.0), compute_uv=False)
+    gaps = spectrum[..., :-1] - spectrum[..., 1:]
+    return np.any(gaps <= matrices.shape[-1] ** 2 * fmt.u * spectrum[..., :1], axis=-1)
+
+
+PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
+    "ties": _ties,
+    "one NaN": _one_nan,
+    "equal bounds": _equal_bounds,
+    "zero base or exponent": _zero_base_or_exponent,
+    "zero": _equal_to_zero,
+    "squares leave the range": _squares_leave_the_range,
+    "at the threshold": _at_threshold,
+    "singular matrix": _singular,
+    "equal singular values": _equal_singular_values,
+}

@@ -1,0 +1,280 @@
+"""What a framework computes instead, for recorded disagreements at ordinary operands: known formulas, evaluated over Balls.
+
+A wrong number is a known one only where it lies within the bound of the formula that is known to be behind it; any other wrong number
+of the same op fails. A formula gives the value and its tangent (by those names) or the gradients of operands (by their position).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format
+from refgrad.op import Params
+from refgrad.ops import dense_linalg
+from refgrad.quiet import quiet
+from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+VALUE, TANGENT = "value", "tangent"
+Given = dict[int | str, list[Any]]  # the Balls of which one is what the framework computes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One node, and what arrives there: Balls, None where there is none."""
+
+    second: bool  # a derivative of the derivative
+    xs: tuple[Any, ...]
+    params: Params
+    y_bar: Any
+    xs_dot: tuple[Any, ...]
+    fmt: Format
+
+
+def _composed(f: Callable[..., Any]) -> Callable[[Asked], Given]:
+    """The framework has no formula for the op: it differentiates this composition of others."""
+
+    def given(asked: Asked) -> Given:
+        if asked.second:
+            return _second(lambda y_bar, *xs: vjp(f, *xs)[1](y_bar), asked)
+        found: Given = {VALUE: [f(*asked.xs)]}
+        if asked.y_bar is not None:
+            found |= {k: [x_bar] for k, x_bar in enumerate(vjp(f, *asked.xs)[1](asked.y_bar))}
+        if all(t is not None for t in asked.xs_dot):
+            found[TANGENT] = [jvp(f, asked.xs, asked.xs_dot)[1]]
+        return found
+
+    return given
+
+
+def _second(gradient: Callable[..., tuple[Any, ...]], asked: Asked) -> Given:
+    """The derivative of a gradient along the tangents, forward over reverse and reverse over reverse."""
+
+    def of(*xs: Any) -> tuple[Any, ...]:
+        return gradient(asked.y_bar, *xs)
+
+    forward, reverse = jvp(of, asked.xs, asked.xs_dot)[1], vjp(of, *asked.xs)[1](asked.xs_dot)
+    return {k: list(pair) for k, pair in enumerate(zip(forward, reverse, strict=True))}
+
+
+def _slope(g: Callable[[Any], Any]) -> Callable[[Asked], Given]:
+    """The framework multiplies by this slope of an op of one operand."""
+
+    def given(asked: Asked) -> Given:
+        if asked.second:
+            return _second(lambda y_bar, x: (y_bar * g(x),), asked)
+        found: Given = {}
+        if asked.y_bar is not None:
+            found[0] = [asked.y_bar * g(asked.xs[0])]
+        if asked.xs_dot[0] is not None:
+            found[TANGENT] = [asked.xs_dot[0] * g(asked.xs[0])]
+        return found
+
+    return given
+
+
+def _softsign(x: Any) -> Any:
+    return x / (1 + np.abs(x))
+
+
+def _tanhshrink(x: Any) -> Any:
+    return x - np.tanh(x)
+
+
+def _sinc_slope(x: Any) -> Any:
+    return (np.pi * x * np.cos(np.pi * x) - np.sin(np.pi * x)) / (np.pi * x * x)
+
+
+def _exp_minus_one(asked: Asked) -> Given:
+    """elu: below 0, the exponential minus one."""
+    return {VALUE: [asked.params["alpha"] * (np.exp(asked.xs[0]) - 1)]}
+
+
+def _stored_products(a: Any, b: Any) -> Any:
+    """matmul with a vector: each product is rounded to storage before all are summed."""
+    if b.ndim == 1:
+        return np.sum(a * b, axis=-1)
+    return np.sum(a[:, None] * b, axis=-2) if a.ndim == 1 else np.matmul(a, b)
+
+
+def _interpolated(asked: Asked) -> Given:
+    """Tangents of a selection: that of the second operand, plus the share of the first times their difference."""
+    first, second = asked.xs_dot
+    if first is None or second is None:
+        return {}
+    a, b = (np.asarray(parts(x)[0]) for x in asked.xs)
+    nothing = 0 * (first + second)
+    return {TANGENT: [second + (first - second) + nothing * (a == b), (first - second) * 0 + second]}
+
+
+def _sixth(asked: Asked) -> Given:
+    """hardsigmoid: the slope of the middle piece is a sixth rounded to float32."""
+    sixth = float(np.float32(1 / 6))
+    found: Given = {}
+    if asked.y_bar is not None:
+        found[0] = [asked.y_bar * sixth]
+    if asked.xs_dot[0] is not None:
+        found[TANGENT] = [asked.xs_dot[0] * sixth]
+    return found
+
+
+def _floor_step(asked: Asked) -> Given:
+    """remainder: the gradient in the divisor is a floor division, off by one step in either direction."""
+    a, b = asked.xs
+    q = np.floor(parts(a)[0] / parts(b)[0])
+    found: Given = {}
+    if asked.y_bar is not None:
+        found[1] = [-asked.y_bar * (q + step) for step in (-1.0, 1.0)]
+    if all(t is not None for t in asked.xs_dot):
+        found[TANGENT] = [asked.xs_dot[0] - asked.xs_dot[1] * (q + step) for step in (-1.0, 1.0)]
+    return found
+
+
+def _factors_held(
+    tangent: Callable[..., Any], reach: Callable[[Asked], Array] | None = None
+) -> Callable[[Asked], Given]:
+    """Reverse over forward mode with the factors of the matrix, as forward mode used them, taken for constants.
+
+    ``tangent(held, xs, xs_dot)``: the tangent of the value from the matrix that is held and the operands that are not.
+    """
+
+    def given(asked: Asked) -> Given:
+        held = asked.xs[0]
+        x_bars = vjp(lambda *xs: tangent(held, xs, asked.xs_dot), *asked.xs)[1](asked.y_bar)
+        if reach is not None:
+            value, radius = parts(x_bars[0])
+            x_bars = (Ball(value, radius + reach(asked)[..., None, None], asked.fmt), *x_bars[1:])
+        return {k: [x_bar] for k, x_bar in enumerate(x_bars)}
+
+    return given
+
+
+def _solve_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
+    a, b = xs
+    lone = len(np.shape(parts(xs_dot[1])[0])) == 1  # a vector; all else is matrices
+    solution = np.linalg.solve(a, b)
+    columns = solution[..., None] if lone else solution
+    change = (xs_dot[1][..., None] if lone else xs_dot[1]) - np.matmul(xs_dot[0], columns)
+    found = np.linalg.solve(held, change)
+    return found[..., 0] if lone else found
+
+
+def _relative_change(held: Any, x_dot: Any) -> Any:
+    """The tangent of the determinant by the determinant: the trace of the quotient; undefined where the matrix is singular."""
+    y, y_dot = jvp(np.linalg.det, (held,), (x_dot,))
+    return y_dot / y
+
+
+def _det_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
+    return np.linalg.det(xs[0]) * _relative_change(held, xs_dot[0])
+
+
+def _logabsdet_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
+    return 0 * np.sum(xs[0], axis=(-2, -1)) + _relative_change(held, xs_dot[0])
+
+
+@dataclass(frozen=True)
+class _Elimination:
+    """Norms of the matrices of a det, and how far rounding may move det times the inverse: in the norm, not element by element.
+
+    The computed factors, or singular values, are those of a matrix within n^2 u, growth of the pivots included (Higham, ch. 9 and 14), and
+    n of them are multiplied. Elements that vanish by the structure of a matrix come as rounding noise. The vectors of two singular
+    values, and with them derivatives that pass through them, lose digits as these come near each other (``gap``, relative). Singular
+    matrices count as identities here.
+    """
+
+    regular: Any
+    singular: Array
+    inverse: Array
+    noise: Array
+    gap: Array
+
+    @classmethod
+    def of(cls, asked: Asked) -> _Elimination:
+        x = asked.xs[0]
+        n = x.shape[-1]
+        singular = np.isnan(dense_linalg.inverse_or_nan(x.value)).any(axis=(-2, -1))
+        regular = exact(np.where(singular[..., None, None], np.eye(n), x.value), asked.fmt)
+        size = np.linalg.svd(np.asarray(regular.value, float), compute_uv=False)
+        inverse, condition = 1 / size[..., -1], size[..., 0] / size[..., -1]
+        noise = n**3 * asked.fmt.u * condition * np.prod(size, axis=-1) * inverse
+        gap = np.min((size[..., :-1] - size[..., 1:]) / size[..., :1], axis=-1, initial=1.0)
+        return cls(regular, singular, inverse, noise, gap)
+
+    def second(self, asked: Asked) -> Array:
+        """The same of the derivative along the tangent."""
+        change = np.linalg.norm(np.asarray(asked.xs_dot[0].value, float), axis=(-2, -1))
+        with quiet():  # no gap, no bound
+            noise = self.noise / self.gap
+        return (
+            2
+            * noise
+            * self.inverse
+            * np.abs(np.asarray(asked.y_bar.value, float))
+            * change
+            * asked.xs[0].shape[-1]
+        )
+
+
+def _det_by_inverse(asked: Asked) -> Given:
+    """The gradient of det as that number times the inverse; undefined where a matrix has none."""
+    of, y_bar, x_dot = _Elimination.of(asked), asked.y_bar, asked.xs_dot[0]
+    stack = (*of.singular.shape, 1, 1)
+
+    def gradient(y_bar: Any, x: Any) -> tuple[Any, ...]:
+        return (np.reshape(y_bar * np.linalg.det(x), stack) * np.swapaxes(np.linalg.inv(x), -2, -1),)
+
+    def judged(ball: Any, radius: Array, lost: Array) -> Any:
+        value, own = parts(ball)
+        return Ball(np.where(lost, np.nan, value), own + radius, asked.fmt)
+
+    lost = of.singular.reshape(stack)
+    if asked.second:
+        both = _second(gradient, replace(asked, xs=(of.regular,)))[0]
+        return {0: [judged(ball, of.second(asked).reshape(stack), lost) for ball in both]}
+    found: Given = {}
+    if y_bar is not None:
+        reach = of.noise * np.abs(np.asarray(y_bar.value, float))
+        found[0] = [judged(gradient(y_bar, of.regular)[0], reach.reshape(stack), lost)]
+    if x_dot is not None:
+        tangent = np.sum(gradient(1.0, of.regular)[0] * x_dot, axis=(-2, -1))
+        reach = x_dot.shape[-1] * of.noise * np.linalg.norm(np.asarray(x_dot.value, float), axis=(-2, -1))
+        found[TANGENT] = [judged(tangent, reach, of.singular)]
+    return found
+
+
+FORMULAS: dict[str, Callable[[Asked], Given]] = {
+    "softsign by composition": _composed(_softsign),
+    "tanhshrink by composition": _composed(_tanhshrink),
+    "sinc slope that cancels": _slope(_sinc_slope),
+    "exp minus one": _exp_minus_one,
+    "stored products": _composed(_stored_products),
+    "interpolated tangents": _interpolated,
+    "a sixth in float32": _sixth,
+    "floor off by one": _floor_step,
+    "det by inverse": _det_by_inverse,
+    "solve with factors held": _factors_held(_solve_tangent),
+    "det with factors held": _factors_held(
+        _det_tangent, lambda asked: replace(_Elimination.of(asked), gap=np.asarray(1.0)).second(asked)
+    ),
+    "logabsdet with factors held": _factors_held(_logabsdet_tangent),
+}
+
+
+def within(got: float, ball: Any, element: tuple[int, ...], slack: float) -> bool:
+    """Whether a wrong number is what a formula gives: within its bound, or anything where the formula has no bound."""
+    value, radius = (np.broadcast_to(np.asarray(a, float), np.shape(parts(ball)[0])) for a in parts(ball))
+    if len(element) != value.ndim or any(i >= n for i, n in zip(element, value.shape, strict=True)):
+        return False
+    v, r = float(value[element]), float(radius[element]) * slack
+    if np.isnan(v) or not np.isfinite(r):
+        return True
+    return got == v or abs(got - v) <= r
+
+
+__all__ = ["FORMULAS", "Asked", "Ball", "Given", "within"]

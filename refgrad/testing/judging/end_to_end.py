@@ -1,0 +1,98 @@
+"""End-to-end judging: the reference's own forward and reverse mode over Balls, from inputs to gradients.
+
+For code whose intermediates are hidden, and the check that the two engines themselves (not single rules) give torch's numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.formula import by_each
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.alternative_formulas import Reach, apart
+from refgrad.testing.judging.judge import Judge
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.unanswered import unanswered
+from refgrad.testing.judging.verdict import Verdict
+from refgrad.tracing.ball import exact, remembering
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+WHOLE_REVERSE, WHOLE_FORWARD = "reverse end to end", "forward end to end"
+
+
+class Whole(Judge):
+    """Judges the gradients of the inputs and the tangent of the output; ``reverse()`` and ``forward()`` each give a verdict."""
+
+    def __init__(self, case: Case, seen: Observation) -> None:
+        super().__init__(case, seen)
+        self._others: dict[str, list[tuple[dict[str, Any], bool]]] = {}  # derivatives by other formulas
+        self.inputs = tuple([remembering(x) for x in self._exact(case.inputs)])
+
+    def _exact(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple([exact(arrays[name], self.fmt) for name in self.graph.inputs])
+
+    def reverse(self) -> Verdict:
+        """The gradient of every input. Where none is given, none may be due."""
+        tally = self.tally(WHOLE_REVERSE)
+        if REVERSE in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
+        _, pullback = vjp(self.graph, *self.inputs)
+        for (name, k), x_bar in zip(
+            self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
+        ):
+            if self.seen.cotangents[k] is not None or _some(x_bar):
+                what = f"gradient of input {name!r}"
+                usual = functools.partial(self._bounds, self._gradient, name, x_bar)
+                self.ask(tally, ("cotangents", k), k, self._name, x_bar, what, usual=usual)
+        return self.answer(tally)
+
+    def forward(self) -> Verdict:
+        """The tangent of the output. Where none is given, none may be due."""
+        tally = self.tally(WHOLE_FORWARD)
+        if FORWARD in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
+        k = self.graph.outputs[0]
+        _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
+        if self.seen.tangents[k] is not None or _some(y_dot):
+            usual = functools.partial(self._bounds, self._tangent, "", y_dot)
+            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output", usual=usual)
+        return self.answer(tally)
+
+    def _bounds(self, derivative: Callable[[], dict[str, Any]], name: str, expected: Any) -> list[Reach]:
+        """How far a derivative may lie from what is expected where kernels use the formulas that records name: all first ones, ..."""
+        key = derivative.__name__
+        if key not in self._others:
+            self._others[key] = by_each(derivative)
+        return [Reach(apart(found[name], expected), blind) for found, blind in self._others[key]]
+
+    def _gradient(self) -> dict[str, Any]:
+        _, pullback = vjp(self.graph, *self._exact(self.case.inputs))
+        return dict(zip(self.graph.inputs, pullback(exact(self.case.cotangent, self.fmt)), strict=True))
+
+    def _tangent(self) -> dict[str, Any]:
+        return {"": jvp(self.graph, self._exact(self.case.inputs), self._exact(self.case.tangents))[1]}
+
+    @property
+    def _name(self) -> str:
+        """The op of the output: what an end-to-end disagreement is filed under."""
+        return str(self.graph.nodes[self.graph.outputs[0]])
+
+
+def _some(derivative: Any) -> bool:
+    """Whether a derivative is anything but zeros."""
+    return bool(np.any(np.asarray(getattr(derivative, "value", derivative)) != 0))
+
+
+def whole(case: Case, seen: Observation) -> list[Verdict]:
+    """Verdicts of reverse and forward mode from end to end."""
+    judge = Whole(case, seen)
+    return [judge.reverse(), judge.forward()]
+
+
+__all__ = ["WHOLE_FORWARD", "WHOLE_REVERSE", "Whole", "whole"]

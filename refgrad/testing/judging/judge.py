@@ -1,0 +1,168 @@
+"""What a judge asks: of every array of an observation, whether it is what was expected.
+
+Each question is kept, so that it can be put again to another observation: that is how the audit finds out what this very
+comparison would have caught.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format, format_of
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
+from refgrad.testing.judging.compare import Pair, compare, compare_all
+from refgrad.testing.judging.infinite_derivatives import Again, undecidable, without
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.verdict import Comparison, Verdict
+
+Array = Any
+Place = tuple[
+    str, Any
+]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
+
+Usual = Callable[[], list[Reach]]
+
+_OPEN = Comparison()  # of a question that is not answered yet
+
+
+@dataclass(slots=True)
+class Question:
+    """One array as it was judged: what was expected there, who is to blame for it, what the comparison found.
+
+    again   what would be expected with numbers in place of the infinities that arrived; None where none can have
+    usual   bounds of the other formulas that the op's record names; asked for where an element is out of its own
+    """
+
+    mode: str
+    node: int
+    op: str
+    expected: Any
+    what: str
+    users: list[str] | None
+    again: Again | None
+    found: Comparison
+    usual: Usual | None = None
+
+
+class Judge:
+    """Judges the arrays of one observation of one case. ``fmt`` is the format whose rounding is granted: the case's own dtype."""
+
+    def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
+        self.case, self.seen, self.graph = case, seen, case.graph
+        self.fmt: Format = format_of(case.dtype, case.device) if fmt is None else fmt
+        self.asked: dict[Place, Question] = {}
+        self._open: list[Place] = []  # asked, not yet answered
+
+    def tally(self, mode: str) -> Tally:
+        """A verdict of this case, still empty."""
+        return Tally(mode, self.case.dtype, self.case.device)
+
+    def ask(
+        self,
+        tally: Tally,
+        place: Place,
+        node: int,
+        op: str,
+        expected: Any,
+        what: str,
+        users: list[str] | None = None,
+        again: Again | None = None,
+        usual: Usual | None = None,
+    ) -> None:
+        """Whether the array at a place is what is expected there; ``answer`` compares and counts it.
+
+        ``usual`` gives the bounds of other formulas that the op's record names; None where it names none.
+        """
+        mode = tally.result.mode
+        self.asked[place] = Question(mode, node, op, expected, what, users, again, _OPEN, usual)
+        self._open.append(place)
+
+    def answer(self, tally: Tally) -> Verdict:
+        """The verdict on everything asked since the last one, compared at once and counted in the order in which it was asked."""
+        places, self._open = self._open, []
+        for place, found in zip(places, self._compared(self.seen, places), strict=True):
+            question = self.asked[place]
+            question.found, found.place = found, place
+            for e in found.wrong:
+                e.operand, e.place = self._magnitude(place[0], question.node, e.element), place
+            tally.add(question.node, question.op, found, question.users)
+        return tally.verdict()
+
+    def again(self, place: Place, seen: Observation) -> Verdict:
+        """The verdict on the array at a place of another observation, by what was expected of this one.
+
+        Everything else being taken from this observation, it is the verdict on a framework that is wrong at this place
+        and right in all that it makes of it. A place that this judge never looked at is one where nothing was compared.
+        """
+        question = self.asked.get(place)
+        if question is None:
+            return self.tally("").verdict()
+        tally = self.tally(question.mode)
+        tally.add(question.node, question.op, self._compared(seen, [place])[0], question.users)
+        return tally.verdict()
+
+    def _magnitude(self, part: str, node: int, element: tuple[int, ...]) -> float:
+        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        of = self.graph.nodes[node].of
+        k = node if part in ("cotangents", "parts") else of[0]
+        x = self.seen.values[k]
+        there = len(element) == np.ndim(x) and all(i < n for i, n in zip(element, np.shape(x), strict=True))
+        return abs(float(x[element])) if there else np.nan
+
+    def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
+        """What was expected at some places, all of values or none, against an observation."""
+        notes = [self._note(seen, place) for place in places]
+        pairs: list[Pair] = []
+        for place, note in zip(places, notes, strict=True):
+            if not note:
+                question = self.asked[place]
+                pairs.append((getattr(seen, place[0])[place[1]], question.expected, question.what))
+        nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
+        found = iter(compare_all(pairs, self.fmt, nan=nan))
+        return [
+            Comparison(note=note) if note else self._reconsidered(seen, place, next(found))
+            for place, note in zip(places, notes, strict=True)
+        ]
+
+    def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
+        """What the comparison found, but for those wrong elements that an infinite derivative leaves open or another formula explains."""
+        if not found.wrong:
+            return found
+        question, got = self.asked[place], getattr(seen, place[0])[place[1]]
+        expected, changed = question.expected, False
+        if question.again is not None and any(math.isinf(e.expected) for e in found.wrong):
+            free = undecidable(got, expected, question.again)
+            changed = bool(free.any())
+            expected = without(expected, free, self.fmt) if changed else expected
+        reaches = [] if question.usual is None else question.usual()
+        reach = largest([r.bound for r in reaches])
+        if reach is None and not changed:
+            return found
+        expected = widened(expected, got, reaches)
+        nan = place[0] == "values"
+        return compare(got, expected, self.fmt, question.what, nan=nan, reach=reach)
+
+    def _note(self, seen: Observation, place: Place) -> str:
+        """What is wrong with the array at a place apart from its numbers, in words."""
+        part, key = place
+        if getattr(seen, part)[key] is None:
+            return f"{self.asked[place].what}: the framework gave none, one is due"
+        return self._strange(seen, part, key)
+
+    def _strange(self, seen: Observation, part: str, key: Any) -> str:
+        """A dtype or device other than asked for, in words."""
+        if part not in seen.dtypes:
+            return ""
+        dtype, device = seen.dtypes[part][key], seen.devices[part][key]
+        if dtype is not None and dtype != self.fmt.storage:
+            return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.fmt.storage}"
+        if device is not None and device != self.case.device:
+            return f"{part[:-1]} of node {key} is on device {device}, expected {self.case.device}"
+        return ""

@@ -1,0 +1,150 @@
+"""Whether a framework's modes agree with each other: at a kink or tie, whatever it picks, it has to pick in all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.graph import Node, contributions
+from refgrad.testing.judging import alternative_formulas, special_points
+from refgrad.testing.judging.alternative_formulas import largest
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.mode_names import AGREEMENT, CREATE_GRAPH, FUNC_VJP, PLAIN, Modes, or_zeros
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.unanswered import unanswered
+from refgrad.testing.judging.verdict import Comparison, Verdict
+from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.tracing.forward import push
+from refgrad.tracing.special_points import patches
+
+Array = Any
+
+
+def judge_agreement(anchored: Anchored, modes: Modes) -> Verdict:
+    """Reverse modes element by element against plain backward; forward against reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
+
+    The bound is the rounding of both, at ties that of the members chosen: no set of choices enters.
+    """
+    case, tally, op = (
+        anchored.case,
+        Tally(AGREEMENT, anchored.case.dtype, anchored.case.device),
+        str(anchored.graph.nodes[anchored.graph.outputs[0]]),
+    )
+    if PLAIN not in modes.answers:
+        return unanswered(tally, anchored.graph, modes.why(PLAIN))
+    plain = [
+        or_zeros(x_bar, case.inputs[name])
+        for name, x_bar in zip(modes.names, modes.answers[PLAIN], strict=True)
+    ]
+    radii = _sharp_radii(anchored, modes.names, plain)
+    for mode in (CREATE_GRAPH, FUNC_VJP):
+        for name, x_bar, first, radius in zip(
+            modes.names, modes.answers.get(mode, ()), plain, radii, strict=False
+        ):
+            what = f"{mode} against plain backward, gradient of {name!r}"
+            centre = np.where(np.isfinite(radius), first, np.nan).astype(anchored.fmt.wide)
+            expected, came = Ball(centre, 2 * radius, anchored.fmt), or_zeros(x_bar, case.inputs[name])
+            found = compare(came, expected, anchored.fmt, what)
+            if found.wrong:
+                reach = largest([2 * bounds[name] for bounds in _usual_radii(anchored, modes.names, plain)])
+                found = compare(came, expected, anchored.fmt, what, reach=reach)
+            tally.add(case.graph.inputs[name], op, found)
+    y_dot = anchored.seen.tangents[case.graph.outputs[0]]
+    if y_dot is not None and np.size(y_dot):
+        tally.add(case.graph.outputs[0], op, _adjoint(anchored, modes.names, plain, radii, y_dot))
+    return tally.verdict()
+
+
+def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> list[Array]:
+    """How far two correct evaluations of the member that plain backward chose may lie apart from it; NaN where nothing is defined."""
+    case, fmt, graph = anchored.case, anchored.sharp, anchored.graph
+    k = graph.outputs[0]
+    node = graph.nodes[k]
+    values = [
+        None if b is None else Ball(b.value, None, fmt) if isinstance(b, Ball) else b for b in anchored.balls
+    ]
+    y_bar = special_points.undefined_outputs(anchored.missing(k), np.asarray(case.cotangent))
+    found: dict[int, Array] = {}
+    assert node.op is not None
+    for position, j, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
+        value, radius = parts(x_bar)
+        undefined = np.isnan(value)
+        for places, low, high in patches(node.op, tuple([values[i] for i in node.of]), node.params, position):
+            undefined = undefined | places & (low > high)
+        found[j] = np.where(undefined, np.nan, radius)
+    radii = []
+    for name, x_bar in zip(names, plain, strict=True):
+        radius = found.get(graph.inputs[name], np.zeros(np.shape(x_bar)))
+        radii.append(
+            radius + 2 * fmt.store(x_bar)
+        )  # a member of a set: its product with the cotangent rounds
+    return radii
+
+
+def _usual_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> list[dict[str, Array]]:
+    """The same by input name, for each other formula that the op's record names."""
+    fmt, node = anchored.sharp, anchored.graph.nodes[anchored.graph.outputs[0]]
+    operands = _operands(anchored, node)
+    y_bar = exact(np.asarray(anchored.case.cotangent, float), fmt)
+    found: list[dict[str, Array]] = [{} for _ in alternative_formulas.functions(node)]
+    for name, x_bar in zip(names, plain, strict=True):
+        for position, j in enumerate(node.of):
+            if j == anchored.graph.inputs[name]:
+                for radii, reach in zip(
+                    found, alternative_formulas.of_sent(node, operands, y_bar, position), strict=True
+                ):
+                    radii[name] = reach.bound + 2 * fmt.store(x_bar)
+    return found
+
+
+def _operands(anchored: Anchored, node: Node) -> list[Any]:
+    """The operands of a node, exact, with no jump read from either side."""
+    balls = [anchored.balls[j] for j in node.of]
+    return [Ball(b.value, None, anchored.sharp) if isinstance(b, Ball) else b for b in balls]
+
+
+def _adjoint(
+    anchored: Anchored, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array
+) -> Comparison:
+    """<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode; nothing is compared where one is not finite."""
+    case, fmt, k = anchored.case, anchored.sharp, anchored.graph.outputs[0]
+    node = anchored.graph.nodes[k]
+    assert node.op is not None
+    operands = _operands(anchored, node)
+    active = tuple([anchored.seen.tangents[j] is not None for j in node.of])
+    tangents = [
+        exact(anchored.seen.tangents[j], fmt) if a else None for j, a in zip(node.of, active, strict=True)
+    ]
+    expected = push(node.op, tuple(operands), node.params, active, tangents, anchored.recomputed_value(k))
+    if expected is None:
+        return Comparison()
+    wide, y_bar = fmt.wide, np.asarray(case.cotangent)
+    with np.errstate(invalid="ignore", over="ignore"):
+        forward, reverse = np.sum(y_bar * y_dot.astype(wide)), wide.type(0)
+        for name, x_bar in zip(names, plain, strict=True):
+            reverse = reverse + np.sum(x_bar.astype(wide) * case.tangents[name])
+
+    def reach(tangent: Array, bounds: list[Array]) -> Array:
+        """How far the two pairings may lie apart, by the bounds of the tangent and of the gradients."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = np.sum(np.abs(y_bar) * (tangent + 2 * fmt.store(y_dot)), dtype=wide)
+            for name, radius in zip(names, bounds, strict=True):
+                total = total + np.sum(np.abs(case.tangents[name]) * radius)
+        return np.asarray(total, float) + 4 * float(np.finfo(float).eps) * abs(float(reverse))
+
+    own = reach(parts(expected)[1], radii)
+    if not (np.isfinite(forward) and np.isfinite(reverse) and np.isfinite(own)):
+        return Comparison(skipped=1)
+    what = "<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode"
+    came, expected = np.asarray(forward, float), Ball(reverse, own, fmt)
+    found = compare(came, expected, fmt, what)
+    if found.wrong:
+        moving = alternative_formulas.of_tangent(node, operands, tangents)
+        usual = _usual_radii(anchored, names, plain)
+        wider = [
+            reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
+        ]
+        found = compare(came, expected, fmt, what, reach=largest(wider))
+    return found

@@ -1,0 +1,155 @@
+"""Second derivatives of a reference over Balls, as they are due in each order of nesting its two modes.
+
+With y = f(x), cotangents y_bar and tangents x_dot, the derivatives of the pairing <y_bar, J x_dot> are the gradient in x (the second
+gradient), J x_dot (the gradient in y_bar) and J^T y_bar (the gradient in x_dot). Every order of nesting asks for some of them.
+A framework may compute each of them in any order that gives it, so the bound is the widest of all. It is seldom much wider than that of a
+single order, which takes a third of the time: ``alone`` gives that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format
+from refgrad.tracing.ball import Ball, parts
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+Function = Callable[..., tuple[Any, ...]]
+
+
+class Nested:
+    """The first and second derivatives of ``f`` at ``xs`` along one set of seeds. Each is computed when it is first asked for.
+
+    The properties have the widest bounds; ``alone`` has those of a single order.
+
+    f             function of Balls; its result is a tuple of floating-point arrays
+    xs            Balls, the inputs
+    y_bars        Balls of the shapes of the outputs: cotangents
+    x_dots        Balls of the shapes of the inputs: tangents
+    y_bar_dots    Balls of the shapes of the outputs: tangents of the cotangents
+    x_dots_again  Balls of the shapes of the inputs: the tangents of the outer level in forward over forward
+    """
+
+    def __init__(
+        self,
+        f: Function,
+        fmt: Format,
+        xs: Sequence[Ball],
+        *,
+        y_bars: Sequence[Ball],
+        x_dots: Sequence[Ball],
+        y_bar_dots: Sequence[Ball],
+        x_dots_again: Sequence[Ball],
+    ) -> None:
+        self.f, self.fmt, self.xs = f, fmt, tuple(xs)
+        self.y_bars, self.y_bar_dots = tuple(y_bars), tuple(y_bar_dots)
+        self.x_dots, self.x_dots_again = tuple(x_dots), tuple(x_dots_again)
+
+    def anew(self) -> Nested:
+        """The same, with nothing computed yet."""
+        return Nested(
+            self.f, self.fmt, self.xs,
+            y_bars=self.y_bars, x_dots=self.x_dots, y_bar_dots=self.y_bar_dots, x_dots_again=self.x_dots_again,
+        )  # fmt: skip
+
+    def alone(self, order: str) -> list[Ball]:
+        """What is due in the order of this name, evaluated in this order alone."""
+        found: dict[str, Callable[[], Sequence[Any]]] = {
+            "reverse over reverse": lambda: self._reverse_over_reverse,
+            "reverse over forward": lambda: self._reverse_over_forward,
+            "forward over reverse": lambda: self._forward_over_reverse,
+            "forward over forward": lambda: self._forward_over_forward(self.x_dots, self.x_dots_again),
+            "reverse": lambda: self._gradient(*self.xs),
+            "forward": lambda: jvp(self.f, self.xs, self.x_dots)[1],
+        }
+        return widest([found[order]()], self.fmt)
+
+    @cached_property
+    def second_gradient(self) -> list[Ball]:
+        """The gradient of <y_bar, J x_dot> in each input."""
+        n = len(self.xs)
+        return widest(
+            [
+                jvp(self._gradient, self.xs, self.x_dots)[1],
+                self._reverse_over_reverse[:n],
+                self._reverse_over_forward[:n],
+            ],
+            self.fmt,
+        )
+
+    @cached_property
+    def tangent(self) -> list[Ball]:
+        """J x_dot, the tangent of each output."""
+        return widest(
+            [jvp(self.f, self.xs, self.x_dots)[1], self._reverse_over_reverse[len(self.xs) :]], self.fmt
+        )
+
+    @cached_property
+    def gradient(self) -> list[Ball]:
+        """J^T y_bar, the gradient of each input."""
+        return widest([self._gradient(*self.xs), self._reverse_over_forward[len(self.xs) :]], self.fmt)
+
+    @cached_property
+    def tangent_of_gradient(self) -> list[Ball]:
+        """The tangent of J^T y_bar where the inputs move along x_dot and the cotangents along y_bar_dot."""
+        moved = vjp(self.f, *self.xs)[1](self.y_bar_dots)
+        apart = tuple(a + b for a, b in zip(self.second_gradient, moved, strict=True))
+        return widest([self._forward_over_reverse, apart], self.fmt)
+
+    @cached_property
+    def second_tangent(self) -> list[Ball]:
+        """The second derivative of each output along both sets of tangents."""
+        one, other = self.x_dots, self.x_dots_again
+        return widest(
+            [self._forward_over_forward(one, other), self._forward_over_forward(other, one)], self.fmt
+        )
+
+    def _forward_over_forward(self, inner: tuple[Ball, ...], outer: tuple[Ball, ...]) -> Any:
+        return jvp(lambda *xs: jvp(self.f, xs, inner)[1], self.xs, outer)[1]
+
+    def _gradient(self, *xs: Any) -> Any:
+        return vjp(self.f, *xs)[1](self.y_bars)
+
+    def _gradient_of_both(self, *given: Any) -> Any:
+        n = len(self.xs)
+        return vjp(self.f, *given[:n])[1](given[n:])
+
+    def _tangent_of_both(self, *given: Any) -> Any:
+        n = len(self.xs)
+        return jvp(self.f, given[:n], given[n:])[1]
+
+    @cached_property
+    def _reverse_over_reverse(self) -> tuple[Any, ...]:
+        return vjp(self._gradient_of_both, *self.xs, *self.y_bars)[1](self.x_dots)
+
+    @cached_property
+    def _forward_over_reverse(self) -> tuple[Any, ...]:
+        along = (*self.x_dots, *self.y_bar_dots)
+        found: tuple[Any, ...] = jvp(self._gradient_of_both, (*self.xs, *self.y_bars), along)[1]
+        return found
+
+    @cached_property
+    def _reverse_over_forward(self) -> tuple[Any, ...]:
+        return vjp(self._tangent_of_both, *self.xs, *self.x_dots)[1](self.y_bars)
+
+
+def widest(answers: Sequence[Sequence[Any]], fmt: Format) -> list[Ball]:
+    """For each array the value of the first answer that has one, elementwise, with the largest radius of all answers."""
+    found = []
+    for same in zip(*answers, strict=True):
+        value, radius = parts(same[0])
+        for other, reach in map(parts, same[1:]):
+            value, radius = np.where(np.isnan(value), other, value), np.fmax(radius, reach)
+        found.append(Ball(value, radius, fmt))
+    return found
+
+
+def stacked(balls: Sequence[Ball], fmt: Format) -> Ball:
+    """Balls of one shape along a new first axis."""
+    values, radii = zip(*map(parts, balls), strict=True)
+    return Ball(np.stack(values), np.stack(radii), fmt)

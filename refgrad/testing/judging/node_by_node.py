@@ -1,0 +1,278 @@
+"""Anchored judging: every node on its own, from the framework's own operand values and its own incoming gradients.
+
+The bound then covers one op and one accumulation. Nothing grows with depth, the framework's own values decide each branch, and
+the first wrong node is known by name.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format, format_of
+from refgrad.graph import Node, contributions
+from refgrad.op import apply
+from refgrad.ops import arithmetic
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging import alternative_formulas, special_points
+from refgrad.testing.judging.alternative_formulas import Reach
+from refgrad.testing.judging.infinite_derivatives import Again, in_numbers
+from refgrad.testing.judging.judge import Judge, Usual
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.unanswered import unanswered
+from refgrad.testing.judging.verdict import Verdict
+from refgrad.tracing.ball import Ball, exact, parts, remembering
+from refgrad.tracing.forward import push
+
+Array = Any
+VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
+
+
+class Anchored(Judge):
+    """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
+
+    def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
+        fmt = format_of(case.dtype, case.device) if fmt is None else fmt
+        super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
+        self.order = case.graph.order()
+        self.sharp = replace(self.fmt, kinks=False)
+        self.balls: list[Any] = [None] * len(
+            self.graph.nodes
+        )  # the framework's own value of every node, taken as exact
+        for k in self.order:
+            if seen.values[k] is not None:
+                self.balls[k] = self._exact(seen.values[k])
+        self.recomputed: dict[int, Any] = {}
+        self._missing: dict[int, Array | None] = {}
+
+    def _exact(self, x: Array) -> Any:
+        return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
+
+    def recomputed_value(self, k: int) -> Any:
+        """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
+        if k not in self.recomputed:
+            node = self.graph.nodes[k]
+            assert node.op is not None
+            self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
+        return self.recomputed[k]
+
+    def missing(self, k: int) -> Array | None:
+        """Which elements of the value of node k have no derivative; None where all have one."""
+        if k not in self._missing:
+            self._missing[k] = special_points.without_derivative(
+                self.recomputed_value(k), self.seen.values[k]
+            )
+        return self._missing[k]
+
+    def value(self) -> Verdict:
+        """Forward values: each op redone from the framework's own operands."""
+        tally = self.tally(VALUE)
+        if VALUE in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[VALUE])
+        self._ask_values(tally, "value")
+        return self.answer(tally)
+
+    def _ask_values(self, tally: Tally, what: str) -> None:
+        for k in self.order:
+            node = self.graph.nodes[k]
+            if node.op is None or self.balls[k] is None:
+                continue
+            expected = self.recomputed_value(k)
+            if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
+                # It may be the hull of a jump, which a derivative may be read from, but not a value.
+                balls = [self.balls[j] for j in node.of]
+                operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
+                expected = apply(node.op, tuple(operands), node.params)
+            self.ask(
+                tally,
+                ("values", k),
+                k,
+                node.op.name,
+                expected,
+                f"{what} of {node.op.name} (node {k})",
+                usual=self._usual(node, functools.partial(self._value_bounds, node)),
+            )
+
+    def _operands(self, node: Node) -> list[Any]:
+        return [self.balls[j] for j in node.of]
+
+    def _value_bounds(self, node: Node) -> list[Reach]:
+        """The bounds of the value by other formulas of the op."""
+        return alternative_formulas.of_value(node, self._operands(node))
+
+    @staticmethod
+    def _usual(node: Node, bounds: Usual) -> Usual | None:
+        """The bounds of other formulas of a node's op; None where its record names none."""
+        return bounds if node.op is not None and node.op.usual else None
+
+    def forward(self) -> Verdict:
+        """Tangents: each op's JVP from the framework's own operand values and tangents."""
+        tally = self.tally(FORWARD)
+        if FORWARD in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
+        tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
+        anchor = self
+        if self.seen.primals is not None:  # the tangents belong to these values
+            anchor = type(self)(
+                self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
+            )
+            anchor._ask_values(tally, "forward mode's value")
+            anchor.answer(tally)
+        for k in self.order:
+            node = self.graph.nodes[k]
+            if node.op is None:
+                continue
+            expected = anchor._tangent(k, node, tangents)
+            again: Again | None = functools.partial(anchor._tangent_again, k, node, tangents)
+            if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
+                expected, again = exact(np.zeros(self.balls[k].shape), self.fmt), None
+            if expected is not None:
+                what = f"tangent of {node.op.name} (node {k})"
+                usual = self._usual(node, functools.partial(anchor._tangent_bounds, node, tangents))
+                self.ask(tally, ("tangents", k), k, node.op.name, expected, what, again=again, usual=usual)
+        return self.answer(tally)
+
+    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
+        """The expected tangent of node k, None where no derivative reaches it."""
+        active = tuple([tangents[j] is not None for j in node.of])
+        if not any(active) or node.op is None or not node.op.signature.differentiable:
+            return None
+        operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
+        expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+        if expected is None:
+            return None
+        return special_points.without(expected, self.missing(k))
+
+    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Reach]:
+        """The bounds of the tangent by other formulas of the op."""
+        return alternative_formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
+
+    def _tangent_again(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
+        """The expected tangent of node k with numbers for infinite ones."""
+        numbers = list(tangents)
+        for j in node.of:
+            if tangents[j] is not None:
+                numbers[j] = exact(in_numbers(tangents[j].value, sign, self.fmt), self.fmt)
+        return self._tangent(k, node, numbers)
+
+    def reverse(self) -> Verdict:
+        """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
+
+        Where a value has several users and the framework told what each sent, each is judged on its own, so that one op is to blame.
+        """
+        tally = self.tally(REVERSE)
+        if REVERSE in self.seen.unavailable:
+            return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
+        sent: dict[
+            int, list[tuple[str, Any, Again | None, Usual | None]]
+        ] = {}  # by node: (op to blame, Ball, see Question.again and Question.usual)
+        due: set[int] = (
+            set()
+        )  # nodes that a derivative reaches: the framework may not leave their gradient out
+        for k in reversed(self.order):
+            node = self.graph.nodes[k]
+            if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
+                users, x_bars, _, bounds = zip(*sent[k], strict=True)
+                blamed = list(dict.fromkeys(users))
+                self.ask(
+                    tally,
+                    ("cotangents", k),
+                    k,
+                    " or ".join(blamed),
+                    _sum(x_bars),
+                    self._gradient_of(node, k),
+                    blamed,
+                    functools.partial(_sum_again, sent[k]),
+                    functools.partial(_sum_bounds, sent[k]) if any(bounds) else None,
+                )
+            y_bar = self.seen.cotangents[k]
+            if node.op is not None and y_bar is not None:
+                y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
+                arrived = self._sends(k, y_bar)
+                due.update(j for _, j, _ in arrived)
+                for position, j, x_bar in [
+                    *arrived,
+                    *self._nothing(node, k, {position for position, *_ in arrived}),
+                ]:
+                    name, part = node.op.name, self.seen.parts.get((k, position))
+                    again: Again | None = functools.partial(self._sends_again, k, y_bar, position, x_bar)
+                    usual = self._usual(node, functools.partial(self._sent_bounds, node, y_bar, position))
+                    if part is not None:
+                        what = f"what {name} (node {k}, operand {position}) sends to node {j}"
+                        self.ask(
+                            tally, ("parts", (k, position)), j, name, x_bar, what, again=again, usual=usual
+                        )
+                        name, x_bar = "fan_in", exact(part, self.fmt)
+                        again = usual = None  # a sum with one infinity is infinite in any order
+                    sent.setdefault(j, []).append((name, x_bar, again, usual))
+        return self.answer(tally)
+
+    def _sends(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
+        """What node k is to send back: (position, operand's node, cotangent)."""
+        node, values = self.graph.nodes[k], list(self.balls)
+        values[k] = self.recomputed_value(k)
+        return contributions(node, k, values, exact(y_bar, self.fmt))
+
+    def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Reach]:
+        """The bounds of what a node sends to one operand by other formulas of its op."""
+        return alternative_formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
+
+    def _sends_again(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
+        """What node k is to send to one operand (x_bar) with numbers for the infinite elements of y_bar."""
+        if not np.isinf(y_bar).any():
+            return x_bar
+        sent = {i: again for i, _, again in self._sends(k, in_numbers(y_bar, sign, self.fmt))}
+        return sent.get(position, x_bar)
+
+    def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
+        """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+        if len(sending) == len(node.of):
+            return []
+        told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
+        alone = [
+            (i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None
+        ]
+        heard = [(i, j) for i, j in told if self.seen.parts.get((k, i)) is not None]
+        return [(i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*alone, *heard]]
+
+    def _differentiable(self, k: int) -> bool:
+        """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""
+        node = self.graph.nodes[k]
+        if node.op is None:
+            return bool(node.name) and self.seen.values[k].dtype.kind == "f"
+        return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
+
+    def _gradient_of(self, node: Node, k: int) -> str:
+        return (
+            f"gradient of input {node.name!r}"
+            if node.op is None
+            else f"gradient of node {k} ({node.op.name})"
+        )
+
+
+def _sum(x_bars: Sequence[Any]) -> Any:
+    """What arrives at a value from all its users."""
+    return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
+
+
+def _sum_bounds(sent: Sequence[tuple[str, Any, Again | None, Usual | None]]) -> list[Reach]:
+    """The bounds of that sum where users send what other formulas of their ops give: all first ones, all second ones, ..."""
+    each = [[] if usual is None else usual() for *_, usual in sent]
+    found = []
+    for n in range(max(map(len, each))):
+        some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
+        balls = [
+            x if r is None else Ball(x.value, r.bound, x.fmt)
+            for (_, x, *_), r in zip(sent, some, strict=True)
+        ]
+        found.append(Reach(parts(_sum(balls))[1], all(r is None or r.blind for r in some)))
+    return found
+
+
+def _sum_again(sent: Sequence[tuple[str, Any, Again | None, Usual | None]], sign: float) -> Any:
+    return _sum([again(sign) if again is not None else x_bar for _, x_bar, again, _ in sent])

@@ -1,0 +1,96 @@
+"""One case node by node, in text: what the framework gave, what was expected of that node alone, and which is the first wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refgrad.graph import Node
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.judge import Place, Question
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import Observation
+from refgrad.tracing.ball import parts
+
+Array = Any
+_NAMES = {"values": "value", "tangents": "tangent", "cotangents": "gradient"}
+WRONG, FIRST = "WRONG", "FIRST WRONG"
+
+
+def trace(case: Case, seen: Observation) -> list[str]:
+    """Lines for a terminal. Every array is shown by the element that lies nearest to its bound, or furthest beyond it."""
+    anchored = Anchored(case, seen)
+    verdicts = [anchored.value(), anchored.forward(), anchored.reverse()]
+    first = {v.evidence.place for v in verdicts if v.evidence is not None}
+    lines = []
+    for k in anchored.order:
+        node = case.graph.nodes[k]
+        lines.append(f"node {k}  {_described(node)}  {_shape(seen.values[k])}")
+        for place in _places(anchored, k, node):
+            question = anchored.asked.get(place)
+            if question is None:
+                given = node.op is None or (place[0] == "cotangents" and k in case.graph.outputs)
+                lines.append(
+                    f"  {_name(place):<9} {_sample(seen, place)}  {'given' if given else 'not judged'}"
+                )
+                continue
+            mark = FIRST if place in first else WRONG if question.found.wrong or question.found.note else ""
+            lines.append(
+                f"  {_name(place):<9} {_judged(question, seen, place)}" + (f"  <- {mark}" if mark else "")
+            )
+    return lines
+
+
+def _places(anchored: Anchored, k: int, node: Node) -> Iterator[Place]:
+    seen = anchored.seen
+    for part in _NAMES:
+        if getattr(seen, part)[k] is not None or (part, k) in anchored.asked:
+            yield part, k
+    for position in range(len(node.of)):
+        if ("parts", (k, position)) in anchored.asked:
+            yield "parts", (k, position)
+
+
+def _name(place: Place) -> str:
+    part, key = place
+    return _NAMES[part] if part != "parts" else f"sends [{key[1]}]"
+
+
+def _described(node: Node) -> str:
+    if node.op is None:
+        return f"input {node.name!r}" if node.name else "constant"
+    params = ", ".join(f"{name}={value!r}" for name, value in node.params.items())
+    return f"{node.op.name} of {', '.join(map(str, node.of))}" + (f"  ({params})" if params else "")
+
+
+def _shape(x: Array) -> str:
+    return "" if x is None else f"{x.dtype.name if x.dtype.kind != 'f' else ''}{list(x.shape)}"
+
+
+def _sample(seen: Observation, place: Place) -> str:
+    x = np.asarray(getattr(seen, place[0])[place[1]])
+    shown = ", ".join(f"{v:.6g}" for v in x.ravel()[:4].tolist())
+    return shown + (", ..." if x.size > 4 else "")
+
+
+def _judged(question: Question, seen: Observation, place: Place) -> str:
+    """got, expected and bound of the worst element; the note where the disagreement is not about numbers."""
+    found = question.found
+    if found.note:
+        return found.note
+    worst = found.wrong[0] if found.wrong else found.worst
+    if worst is None:
+        got = getattr(seen, place[0])[place[1]]
+        if got is None or not np.size(got):
+            return "nothing to compare"
+        value, radius = parts(question.expected)
+        return f"got {_first(got)}, expected {_first(value)} ± {_first(radius)}: nothing to decide"
+    at = list(worst.element) if worst.element else ""
+    return f"{at}{' ' if at else ''}got {worst.got!r}, expected {worst.expected!r} ± {worst.bound:.3g} ({worst.ratio:.3g} bounds)"
+
+
+def _first(x: Array) -> str:
+    x = np.asarray(x, float).ravel()
+    return f"{x[0]:.6g}" + (", ..." if x.size > 1 else "") if x.size else "nothing"

@@ -1,0 +1,114 @@
+"""Second derivatives of one op in the reference: all nestings of its two modes, and where none is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.rules import Format
+from refgrad.op import Op
+from refgrad.testing.judging import alternative_formulas, special_points
+from refgrad.testing.judging.alternative_formulas import Reach, largest
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.tracing.special_points import patches
+from refgrad.transforms import jvp, vjp
+
+Array = Any
+
+
+def second_derivatives(anchored: Anchored, names: list[str]) -> list[Ball]:
+    """The derivative of x_bar along x_dot, in all three nestings of our own modes: the widest bound of the three.
+
+    Each nesting is a way to compute it that a framework may take. Nothing is defined at special points without an ordinary derivative.
+    """
+    case, graph, fmt = anchored.case, anchored.graph, anchored.fmt
+    missing = {name: without_second(anchored, name) for name in names}
+    if all(m.all() for m in missing.values()):
+        return [Ball(np.full(m.shape, np.nan, fmt.wide), np.zeros(m.shape), fmt) for m in missing.values()]
+
+    def f(*args: Any) -> Any:
+        return graph(**{**case.inputs, **dict(zip(names, args, strict=True))})
+
+    nestings = _nestings(anchored, names, f)
+    found = []
+    for position, name in enumerate(names):
+        pairs = [parts(answer[position]) for answer in nestings]
+        value = pairs[0][0]
+        radius = pairs[0][1]
+        for other, reach in pairs[1:]:
+            value, radius = np.where(np.isnan(value), other, value), np.fmax(radius, reach)
+        found.append(Ball(np.where(missing[name], np.nan, value), radius, fmt))
+    return found
+
+
+def _nestings(anchored: Anchored, names: list[str], f: Callable[..., Any]) -> list[Any]:
+    """The second derivatives of f, a function of the inputs of these names, in all three nestings."""
+    case, fmt = anchored.case, anchored.fmt
+    missing = anchored.missing(case.graph.outputs[0])
+    y_bar = exact(special_points.undefined_outputs(missing, np.asarray(case.cotangent, float)), fmt)
+    xs, x_dots = ([exact(arrays[name], fmt) for name in names] for arrays in (case.inputs, case.tangents))
+
+    def gradient(*args: Any) -> Any:
+        return vjp(f, *args)[1](y_bar)
+
+    def tangent(*args: Any) -> Any:
+        return jvp(f, args, tuple(x_dots))[1]
+
+    return [
+        jvp(gradient, tuple(xs), tuple(x_dots))[1],
+        vjp(gradient, *xs)[1](tuple(x_dots)),
+        vjp(tangent, *xs)[1](y_bar),
+    ]
+
+
+def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Reach]:
+    """The bounds of the second derivative in the input at ``position`` by each other formula that the op's record names."""
+    graph, case = anchored.graph, anchored.case
+    node = graph.nodes[graph.outputs[0]]
+    found = []
+    for formula, blind in alternative_formulas.functions(node):
+
+        def f(*args: Any, formula: Callable[..., Any] = formula) -> Any:
+            bound = {**case.inputs, **dict(zip(names, args, strict=True))}
+            given = {k: bound[name] for name, k in graph.inputs.items()}
+            return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
+
+        reaches = [parts(answer[position])[1] for answer in _nestings(anchored, names, f)]
+        widest = largest(reaches)
+        assert widest is not None
+        found.append(Reach(widest, blind))
+    return found
+
+
+def without_second(anchored: Anchored, name: str) -> Array:
+    """Where an operand meets a point without an ordinary first derivative, elementwise; for other ops all or nothing.
+
+    Nothing is asked either where a finite operand lies beyond the fourth root of the range: a second derivative multiplies up to four
+    factors of an operand's size, in an order that a framework may choose. The same for infinite ones, unless the record has such points.
+    """
+    node = anchored.graph.nodes[anchored.graph.outputs[0]]
+    assert node.op is not None
+    operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
+    if not all(_moderate(node.op, x.value, anchored.fmt) for x in operands if isinstance(x, Ball)):
+        return np.ones(shape, bool)
+    operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
+    missing = np.full(
+        shape, len(operands) == 1 and special_points.in_a_set(node.op, operands[0].value, node.params)
+    )
+    for position in range(len(node.of)):
+        for places, _, _ in patches(node.op, operands, node.params, position):
+            missing = (
+                missing | places if places.shape == shape and node.op.broadcasts else np.ones(shape, bool)
+            )
+    return missing
+
+
+def _moderate(op: Op, x: Array, fmt: Format) -> bool:
+    size = np.abs(x[x != 0]) if np.ndim(x) else np.abs(np.atleast_1d(x)[np.atleast_1d(x) != 0])
+    limit = fmt.max**0.25
+    endless = any(np.any(np.isinf(np.asarray(a, float))) for s in op.special for a in s.at)
+    fine = (size < limit) & (size > 1 / limit) | np.isinf(size) & endless
+    return bool(np.all(fine))

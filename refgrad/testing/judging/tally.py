@@ -1,0 +1,139 @@
+"""From the comparisons of single arrays to the verdict of a case."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refgrad.testing.judging.sharpness import Condensed, Kept, median
+from refgrad.testing.judging.verdict import (
+    AGREE,
+    DISAGREE,
+    IMPRECISE,
+    UNDECIDED,
+    UNSUPPORTED,
+    Comparison,
+    Element,
+    Verdict,
+    digits,
+)
+
+_LISTED = 10
+
+
+def place(node: int, op: str) -> str:
+    """What a message says of the first wrong node: nothing where there is no graph."""
+    return f"first wrong at op {op} (node {node}), " if node >= 0 else ""
+
+
+class Tally:
+    """Gathers comparisons, in the order in which a wrong one would be the first, into one verdict."""
+
+    def __init__(self, mode: str, dtype: str, device: str) -> None:
+        self.result = Verdict(mode)
+        self.dtype, self.device = dtype, device
+        self.lost: list[Element] = []
+        self.kept: list[Kept | Condensed] = []
+        self.notes: list[tuple[int, str, str]] = []
+        self.accused: list[tuple[int, list[str], Comparison]] = []
+        self.worst: tuple[Comparison, int, str] | None = None  # with node and op
+
+    def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
+        """Count one array. ``users`` are the ops that may be to blame (reverse mode: all that sent a part)."""
+        v = self.result
+        blamed = users or [op]
+        for name in blamed:
+            row = v.ops.setdefault(name, [0, 0, 0.0])
+            row[0] += 1
+            row[1] += c.elements
+            row[2] = max(row[2], c.ratio)
+        v.elements += c.elements
+        v.loose += c.loose
+        v.blind += c.blind
+        v.skipped += c.skipped
+        v.imprecise += c.imprecise
+        if c.kept is not None:
+            self.kept.append(c.kept)
+        for e in (*c.wrong, *c.lost):
+            e.node, e.op = node, op
+        self.lost += c.lost
+        if c.nearest is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
+            self.worst = c, node, op
+        if c.note:
+            self.notes.append((node, op, c.note))
+        if c.wrong or c.note:
+            self.accused.append((node, blamed, c))
+            v.against.append((node, op, c))
+            v.wrong.extend(c.wrong)
+
+    def unsupported(self, reason: str) -> Verdict:
+        """Nothing could be compared, and the framework said why."""
+        self.result.status, self.result.reason = UNSUPPORTED, reason
+        return self.result
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything added."""
+        v = self.result
+        v.sensitivity = self._sensitivity()
+        if self.worst is not None:
+            c, node, op = self.worst
+            v.worst = c.worst
+            assert v.worst is not None
+            v.worst.node, v.worst.op = node, op
+        if self.accused:
+            v.status = DISAGREE
+            v.accused = [users for _, users, _ in self.accused]
+            v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)
+            v.wrong = v.wrong[:_LISTED]
+            v.accuse = self._accuse
+            self._accuse(0)
+        elif v.imprecise:
+            self._imprecise()
+        elif v.elements == 0:
+            v.status = UNDECIDED
+            v.reason = "non-finite" if v.skipped else "nothing to compare (no differentiable elements)"
+        elif v.blind == v.elements:
+            v.status, v.reason = UNDECIDED, "blind bound"
+        else:
+            v.status = AGREE
+        return v
+
+    def _imprecise(self) -> None:
+        v = self.result
+        v.wrong = sorted(self.lost, key=digits)[:_LISTED]
+        e = v.wrong[0]
+        v.status, v.digits, v.first_wrong = IMPRECISE, digits(e), (e.node, e.op)
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        v.message = (
+            f"{v.mode}: {v.imprecise} of {v.elements} elements have fewer correct digits than {self.dtype} allows, and rounding explains "
+            f"it; {v.digits:.1f} are left of {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
+        )
+
+    def _sensitivity(self) -> float | None:
+        """The relative error that would just have been caught: the median over the elements that are not zero."""
+        return median(self.kept)
+
+    def _accuse(self, k: int) -> None:
+        """Name the k-th wrong node as the first one: nodes before it may be known to be wrong."""
+        node, blamed, self.result.evidence = self.accused[k]
+        self.result.first_wrong = (node, self._culprit(blamed))
+        self.result.message = self._message()
+
+    def _culprit(self, blamed: list[str]) -> str:
+        """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
+        alone = {users[0] for _, users, _ in self.accused if len(users) == 1}
+        sure = [op for op in blamed if op in alone]
+        return sure[0] if sure else " or ".join(blamed)
+
+    def _message(self) -> str:
+        v = self.result
+        assert v.first_wrong is not None
+        node, op = v.first_wrong
+        head = f"{v.mode}: {place(node, op)}{self.dtype} on {self.device}"
+        notes = [note for k, _, note in self.notes if k == node] or [note for _, _, note in self.notes]
+        evidence = [] if v.evidence is None else v.evidence.wrong
+        here = [e for e in v.wrong if e.node == node] or evidence or v.wrong
+        if not here:
+            return f"{head}: {notes[0]}"
+        e = here[0]
+        index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
+        return f"{head}: {e.what}{index}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"

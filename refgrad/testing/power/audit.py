@@ -1,0 +1,215 @@
+"""The audit: errors planted in a run's own comparisons, and how many of them were caught.
+
+A run that found nothing is worth what it would have found. So for a sample of its cases one wrong array of every kind in the
+catalogue (mutations.py) is put into what the framework said, and the very questions that judged the case are put again.
+
+**Planted** is one wrong array at one place: in the value, gradient, part or tangent of one node that had been found right. All
+else is left as the framework gave it, and only the question about that place is asked, because a framework with that one
+wrong kernel would be consistent in everything downstream. What is planted is rounded to the judged format, like anything a
+kernel returns.
+
+**Equivalent** is a planted array that is no error, and it is left out of the share. Either it is the observed array, number by
+number; or the mutation makes no difference in exact arithmetic. The second is decided without the judge's bounds: the mutation
+is applied to the expected array, computed in the wide format with the rounding of that wide format alone as its radius. It
+makes no difference if each element then rounds to the same number of the judged format as the right one does, or differs
+from it by no more than the two radii (which hold what the wide format leaves open, and the whole set of derivatives at a
+kink). Elements where nothing is defined do not count. A caught array needs no such question: it lies outside what a correct
+kernel may give.
+
+**Caught** is one that makes the verdict a disagreement. One that makes it imprecise is counted apart: it was seen, and passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.rules import Format
+from refgrad.records import Crash, Record
+from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
+from refgrad.records.audit import Audit as Counts
+from refgrad.testing.judging.end_to_end import Whole
+from refgrad.testing.judging.judge import Judge, Place
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
+from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, Wrong
+from refgrad.tracing.ball import Ball, exact, nearest, parts
+
+Array = Any
+EVERY = 4  # one case in so many is audited
+
+
+class Audit:
+    """Plants errors and counts: (check, mutation, dtype) -> planted, equivalent, caught, imprecise. The same cases give the same counts."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str, str], list[int]] = {}
+        self.broken: list[tuple[str, str]] = []  # cases whose audit ended in an exception: (id, what it said)
+
+    def plant(self, anchored: Anchored, whole: Whole | None = None) -> None:
+        """Plant every kind of error that this case has room for, each at a place drawn from the case's own id.
+
+        Node by node, and from end to end where the case was judged so; without ``whole`` it is one of a single op.
+
+        An exception here says nothing against the case, which has been judged; it is kept, and fails the run by itself.
+        """
+        try:
+            self._plant(anchored, whole)
+        except Exception as error:  # noqa: BLE001 - see above: a mutation may lead any op anywhere
+            self.broken.append((anchored.case.id, f"{type(error).__name__}: {error}"))
+
+    def _plant(self, anchored: Anchored, whole: Whole | None) -> None:
+        case = anchored.case
+        rng = np.random.default_rng(int(case.id, 16))
+        reference = _Reference(anchored)
+        sound = [place for place in places(anchored) if _agreed(anchored, place)]
+        with np.errstate(all="ignore"):
+            for mutation, draw in CATALOGUE.items():
+                for index in rng.permutation(len(sound)):
+                    place = sound[index]
+                    scene = Scene(anchored, place, exact(_at(anchored.seen, place), anchored.fmt))
+                    wrong = draw(scene, rng)
+                    made = None if wrong is None else wrong(scene)
+                    if wrong is not None and made is not None:
+                        self._put(
+                            mutation,
+                            place,
+                            nearest(parts(made)[0], anchored.fmt),
+                            wrong,
+                            anchored,
+                            whole,
+                            reference,
+                        )
+                        break
+
+    def _put(
+        self,
+        mutation: str,
+        place: Place,
+        array: Array,
+        wrong: Wrong,
+        anchored: Anchored,
+        whole: Whole | None,
+        reference: _Reference,
+    ) -> None:
+        seen = _with(anchored.seen, place, array)
+        same = bool(np.array_equal(array, _at(anchored.seen, place), equal_nan=True))
+        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if whole else SINGLE_OPS, anchored)]
+        if whole and _is_whole(whole, place) and _agreed(whole, place):
+            judges.append((END_TO_END, whole))
+        harmless: bool | None = True if same else None
+        for check, judge in judges:
+            count = self.counts.setdefault((check, mutation, judge.case.dtype), [0, 0, 0, 0])
+            count[0] += 1
+            status = AGREE if same else judge.again(place, seen).status
+            if status == DISAGREE:
+                count[2] += 1
+                continue
+            count[3] += status == IMPRECISE
+            if harmless is None:
+                harmless = reference.harmless(place, wrong)
+            count[1] += harmless
+
+    def records(self) -> Iterator[Record]:
+        """The counts as records of a results file, and a crash for each audit that broke off."""
+        for case, reason in self.broken:
+            yield Crash("", f"audit of case {case}", reason)
+        for (check, mutation, dtype), counted in sorted(self.counts.items()):
+            planted, equivalent, caught, imprecise = counted
+            yield Counts(mutation, dtype, planted, equivalent, caught, check, imprecise=imprecise)
+
+
+class _Reference:
+    """The same case judged with no rounding but that of the wide format: what exact arithmetic says, as nearly as can be known."""
+
+    def __init__(self, anchored: Anchored) -> None:
+        self.anchored = anchored
+        self.judge: Anchored | None = None
+
+    def harmless(self, place: Place, wrong: Wrong) -> bool:
+        """Whether the error makes no difference in exact arithmetic."""
+        if self.judge is None:
+            self.judge = Anchored(self.anchored.case, self.anchored.seen, unrounded(self.anchored.fmt))
+            for mode in (self.judge.value, self.judge.reverse, self.judge.forward):
+                mode()
+        question, fmt = self.judge.asked.get(place), self.anchored.fmt
+        if question is None:
+            return False
+        right = (
+            question.expected
+            if isinstance(question.expected, Ball)
+            else exact(question.expected, self.judge.fmt)
+        )
+        made = wrong(Scene(self.judge, place, right))
+        if made is None:
+            return True
+        (value, radius), (other, other_radius) = parts(right), parts(made)
+        same = nearest(value, fmt) == nearest(other, fmt)
+        room = (
+            radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))
+        )  # this comparison rounds, too
+        near = np.isfinite(room) & (np.abs(other - value) <= room)
+        return bool(np.all(np.isnan(value) | same | near))
+
+
+def unrounded(fmt: Format) -> Format:
+    """The format with the rounding of its wide format in place of its own."""
+    wide = np.finfo(fmt.wide)
+    u = float(wide.eps) / 2
+    largest, least = (
+        float(min(wide.max, np.finfo(float).max)),
+        max(float(wide.smallest_subnormal), 5e-324),
+    )  # as far as a float goes
+    return replace(fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1)
+
+
+def places(anchored: Anchored) -> Iterator[Place]:
+    """Every array of the observation that a judge ought to have looked at, whether it did or not."""
+    seen, graph = anchored.seen, anchored.graph
+    for k in anchored.order:
+        node = graph.nodes[k]
+        if node.op is not None and _plantable(seen.values[k]):
+            yield "values", k
+        if node.op is not None and _plantable(seen.tangents[k]):
+            yield "tangents", k
+        if (node.op is not None or node.name) and k not in graph.outputs and _plantable(seen.cotangents[k]):
+            yield "cotangents", k
+    for place, part in seen.parts.items():
+        if _plantable(part):
+            yield "parts", place
+
+
+def _plantable(x: Array) -> bool:
+    return x is not None and x.dtype.kind == "f" and x.size > 0
+
+
+def _agreed(judge: Judge, place: Place) -> bool:
+    """Whether nothing was found wrong there before: what is caught must be what was planted."""
+    question = judge.asked.get(place)
+    return question is None or not (question.found.wrong or question.found.note)
+
+
+def _is_whole(whole: Whole, place: Place) -> bool:
+    """Whether the end-to-end check ought to look there: gradients of inputs, tangents of outputs."""
+    part, k = place
+    return (
+        k in whole.graph.inputs.values()
+        if part == "cotangents"
+        else part == "tangents" and k in whole.graph.outputs
+    )
+
+
+def _at(seen: Observation, place: Place) -> Array:
+    return getattr(seen, place[0])[place[1]]
+
+
+def _with(seen: Observation, place: Place, array: Array) -> Observation:
+    """The observation with another array at one place."""
+    part, key = place
+    arrays = getattr(seen, part).copy()
+    arrays[key] = array
+    return replace(seen, **{part: arrays})

@@ -1,0 +1,384 @@
+"""The catalogue of planted errors: what wrong kernels do, done on purpose to one array of an observation.
+
+A mutation draws its details (which element, which axis) and returns a Wrong, a function of a Scene. What it returns is planted
+in the observation; put to the scene of the reference instead, the same function tells whether the error is one at all (audit.py).
+Every error here is one that has been reported of some kernel: signs, factors, forgotten sums and means, misread memory,
+saved tensors overwritten, sums in too narrow a format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.graph import Node, contributions
+from refgrad.op import apply
+from refgrad.ops import arithmetic
+from refgrad.testing.judging.judge import Place
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.tracing.ball import Ball, exact
+from refgrad.tracing.cotangents import unbroadcast
+from refgrad.tracing.forward import push
+
+Array = Any
+Random = np.random.Generator
+
+
+@dataclass
+class Scene:
+    """An array at a place, as a judge sees it: ``base`` is what an error is applied to, ``judge`` knows everything around it."""
+
+    judge: Anchored
+    place: Place
+    base: Ball
+    node: int = field(
+        init=False
+    )  # the node whose op made the array: in reverse mode the user that sent it, -1 where several did
+    position: int = field(init=False)  # the operand of that node to which a cotangent belongs
+
+    def __post_init__(self) -> None:
+        part, key = self.place
+        self.node, self.position = key if part == "parts" else (key, -1)
+        if part == "cotangents":
+            users = self.users()
+            self.node, self.position = users[0] if len(users) == 1 else (-1, -1)
+
+    def users(self) -> list[tuple[int, int]]:
+        """Who sends a part to the node of a cotangent: (node, operand position)."""
+        key, graph, seen = self.place[1], self.judge.graph, self.judge.seen
+        listed = [(k, i) for k in self.judge.order for i, j in enumerate(graph.nodes[k].of) if j == key]
+        heard = [place for place in listed if seen.parts.get(place) is not None]
+        return heard or [(k, i) for k, i in listed if seen.cotangents[k] is not None]
+
+    @property
+    def part(self) -> str:
+        """values, cotangents, parts or tangents."""
+        return self.place[0]
+
+    @property
+    def backward(self) -> bool:
+        """Whether the array is a cotangent."""
+        return self.part in ("cotangents", "parts")
+
+    @property
+    def source(self) -> Node | None:
+        """The node whose op made the array."""
+        return self.judge.graph.nodes[self.node] if self.node >= 0 else None
+
+    @property
+    def op(self) -> str:
+        """The name of that op."""
+        return str(self.source) if self.source is not None else "fan_in"
+
+    def operands(self) -> list[Any]:
+        """The values of the operands of the op."""
+        assert self.source is not None
+        return [self.judge.balls[j] for j in self.source.of]
+
+    def arriving(self) -> Ball:
+        """The cotangent that arrives at the op."""
+        return exact(self.judge.seen.cotangents[self.node], self.judge.fmt)
+
+    def derived(self, operands: list[Any] | None = None, y_bar: Any = None, without: int = -1) -> Any:
+        """What the op's rule makes of other operands, of another incoming cotangent, or with one operand held constant.
+
+        None where nothing comes out of it.
+        """
+        assert self.source is not None
+        node, judge = self.source, self.judge
+        xs = self.operands() if operands is None else operands
+        y = judge.recomputed_value(self.node) if operands is None else apply(node.op, tuple(xs), node.params)  # type: ignore[arg-type]
+        if self.backward:
+            values = dict(enumerate([*xs, y]))
+            local = Node(op=node.op, of=tuple(range(len(xs))), params=node.params)
+            sent = contributions(local, len(xs), values, self.arriving() if y_bar is None else y_bar)  # type: ignore[arg-type]
+            found = next((x_bar for position, _, x_bar in sent if position == self.position), None)
+            return None if found is None else _ball(unbroadcast(found, self.base.shape), judge)
+        tangents = [
+            None if t is None else exact(t, judge.fmt) for t in [judge.seen.tangents[j] for j in node.of]
+        ]
+        active = tuple([t is not None and position != without for position, t in enumerate(tangents)])
+        if not any(active):
+            return None
+        return _ball(push(node.op, tuple(xs), node.params, active, tangents, y), judge)  # type: ignore[arg-type]
+
+
+def _ball(x: Any, judge: Anchored) -> Any:
+    return None if x is None else x if isinstance(x, Ball) else exact(x, judge.fmt)
+
+
+Wrong = Callable[[Scene], Any]  # the wrong array as a Ball; None where this scene has no room for the error
+Draw = Callable[[Scene, Random], "Wrong | None"]
+
+
+# --- errors of the array alone ------------------------------------------------------------------------------------------
+
+
+def changed(change: Callable[[Array], Array]) -> Wrong:
+    """An error that is a linear function of the right array: the radius goes the same way."""
+
+    def wrong(scene: Scene) -> Ball:
+        radius = scene.base.radius
+        moved = None if radius is None else np.abs(change(np.broadcast_to(radius, scene.base.shape)))
+        return Ball(change(scene.base.value), moved, scene.judge.fmt)
+
+    return wrong
+
+
+def times(factor: float) -> Draw:
+    """Multiplied by a factor."""
+    return lambda _scene, _rng: changed(lambda x: x * factor)
+
+
+def _one_element(scene: Scene, rng: Random) -> Wrong:
+    k = int(rng.integers(scene.base.value.size))
+
+    def double(x: Array) -> Array:
+        x = np.array(x)
+        x.flat[k] *= 2
+        return x
+
+    return changed(double)
+
+
+def _garbage(scene: Scene, rng: Random) -> Wrong:
+    k = int(rng.integers(scene.base.value.size))
+    finite = scene.base.value[np.isfinite(scene.base.value)]
+    size = float(np.max(np.abs(finite), initial=0.0)) or 1.0
+
+    def add(s: Scene) -> Ball:
+        x = np.array(s.base.value)
+        x.flat[k] += size
+        return Ball(x, s.base.radius, s.judge.fmt)
+
+    return add
+
+
+def _roll(scene: Scene, rng: Random) -> Wrong | None:
+    axes = [k for k, n in enumerate(scene.base.shape) if n > 1]
+    axis = axes[int(rng.integers(len(axes)))] if axes else 0
+    return changed(lambda x: np.roll(x, 1, axis)) if axes else None
+
+
+def _transpose(scene: Scene, _rng: Random) -> Wrong | None:
+    shape = scene.base.shape
+    return (
+        changed(lambda x: np.swapaxes(x, -1, -2)) if len(shape) > 1 and shape[-1] == shape[-2] > 1 else None
+    )
+
+
+# --- errors of the op ---------------------------------------------------------------------------------------------------
+
+
+def _dropped_path(scene: Scene, rng: Random) -> Wrong | None:
+    """One user's part is missing from a fan-in, one operand's from a tangent; where there is one path alone, nothing arrives."""
+    if scene.part == "values":
+        return None
+    if scene.part == "cotangents" and scene.node < 0 and scene.users():
+        users = scene.users()
+        gone = int(rng.integers(len(users)))
+        left = [u for k, u in enumerate(users) if k != gone]
+        return lambda s: _ball(
+            arithmetic.fan_in(*[exact(s.judge.seen.parts[u], s.judge.fmt) for u in left]), s.judge
+        )
+    active = (
+        [k for k, j in enumerate(scene.source.of) if scene.judge.seen.tangents[j] is not None]
+        if scene.source
+        else []
+    )
+    if scene.part == "tangents" and len(active) > 1:
+        missing = active[int(rng.integers(len(active)))]
+        return lambda s: s.derived(without=missing)
+    return changed(np.zeros_like)
+
+
+def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
+    """The gradient of a broadcast operand takes one slice for the sum over all: the first or the last."""
+    source = scene.source
+    if not scene.backward or source is None or source.op is None or not source.op.broadcasts:
+        return None
+    shape, y_shape = scene.base.shape, np.shape(scene.judge.seen.cotangents[scene.node])
+    if source.op.name == "matmul":  # the last two axes are the product's own
+        shape, y_shape = (shape[:-2], y_shape[:-2]) if len(shape) > 1 and len(y_shape) > 1 else ((), ())
+    lead = len(y_shape) - len(shape)
+    axes = [k for k, n in enumerate(y_shape) if n > 1 and (k < lead or shape[k - lead] == 1)]
+    if not axes:
+        return None
+    keep = int(rng.integers(2)) - 1  # 0 or -1
+
+    def wrong(s: Scene) -> Any:
+        y_bar = s.arriving()
+        mask = np.zeros(np.shape(y_bar))
+        mask[tuple(keep if k in axes else slice(None) for k in range(mask.ndim))] = 1
+        return s.derived(y_bar=Ball(y_bar.value * mask, None, y_bar.fmt))
+
+    return wrong
+
+
+MEANS = ("mean", "var", "cross_entropy")
+
+
+def _forgotten_mean(scene: Scene, _rng: Random) -> Wrong | None:
+    """A sum that was never divided by the number of its terms."""
+    if scene.op not in MEANS or scene.source is None:
+        return None
+    x, y = np.size(scene.judge.seen.values[scene.source.of[0]]), np.size(scene.judge.seen.values[scene.node])
+    n = np.size(scene.source.params["labels"]) if scene.op == "cross_entropy" else x // max(y, 1)
+    return changed(lambda a: a * n) if n > 1 else None
+
+
+def _missing_softmax_term(scene: Scene, _rng: Random) -> Wrong | None:
+    """The second term of the derivative of softmax or log_softmax, or the one-hot of cross entropy, is left out."""
+    if scene.op not in ("softmax", "log_softmax", "cross_entropy") or scene.part == "values":
+        return None
+
+    def wrong(s: Scene) -> Any:
+        assert s.source is not None
+        y, (x,) = s.judge.recomputed_value(s.node), s.operands()
+        v = s.arriving() if s.backward else exact(s.judge.seen.tangents[s.source.of[0]], s.judge.fmt)
+        if s.op == "log_softmax":
+            return v
+        if s.op == "softmax":
+            return y * v
+        from refgrad.ops.normalization import log_softmax
+
+        weights = np.exp(log_softmax(x, axis=s.source.params["axis"])) / np.size(s.source.params["labels"])
+        return weights * v if s.backward else np.sum(weights * v)
+
+    return wrong
+
+
+def _negated(xs: list[Any], rng: Random) -> list[Any] | None:
+    """One element on the other side of zero."""
+    value = np.array(xs[0].value)
+    value.flat[int(rng.integers(value.size))] *= -1
+    return [Ball(value, None, xs[0].fmt), *xs[1:]]
+
+
+def _mirrored(xs: list[Any], _rng: Random) -> list[Any] | None:
+    """All elements negated: the smallest takes the place of the largest."""
+    return [Ball(-xs[0].value, None, xs[0].fmt), *xs[1:]]
+
+
+def _exchanged(xs: list[Any], rng: Random) -> list[Any] | None:
+    """The two operands exchanged at one element."""
+    a, b = (np.array(x) for x in np.broadcast_arrays(xs[0].value, xs[1].value))
+    k = int(rng.integers(a.size))
+    a.flat[k], b.flat[k] = b.flat[k], a.flat[k]
+    return [Ball(a, None, xs[0].fmt), Ball(b, None, xs[0].fmt)]
+
+
+def _clipped(xs: list[Any], rng: Random) -> list[Any] | None:
+    """One element moved from inside the bounds to beyond the upper one, or from outside to between them."""
+    x, low, high = (np.array(a) for a in np.broadcast_arrays(*[b.value for b in xs]))
+    k = int(rng.integers(x.size))
+    inside = low.flat[k] < x.flat[k] < high.flat[k]
+    x.flat[k] = high.flat[k] + 1 if inside else (low.flat[k] + high.flat[k]) / 2
+    return [Ball(a, None, xs[0].fmt) for a in (x, low, high)]
+
+
+def _flipped(xs: list[Any], rng: Random) -> list[Any] | None:
+    """One condition taken the other way."""
+    condition = getattr(xs[0], "value", xs[0])
+    if condition.dtype.kind != "b":
+        return None
+    condition = np.array(condition)
+    k = int(rng.integers(condition.size))
+    condition.flat[k] = not condition.flat[k]
+    return [condition, *xs[1:]]
+
+
+# How the operands of an op with branches are brought to the other side of one.
+BRANCHES: dict[str, Callable[[list[Any], Random], list[Any] | None]] = {
+    **dict.fromkeys(("relu", "leaky_relu", "elu", "abs"), _negated), **dict.fromkeys(("max", "min", "sort"), _mirrored),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _exchanged), "clip": _clipped, "where": _flipped,
+}  # fmt: skip
+
+
+def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
+    """The derivative of the other branch, at one element of a mask (at all, for the place of a largest or smallest element)."""
+    if (
+        scene.op not in BRANCHES
+        or scene.part == "values"
+        or scene.source is None
+        or not np.size(scene.judge.seen.values[scene.node])
+    ):
+        return None
+    seed = int(rng.integers(2**32))
+
+    def wrong(s: Scene) -> Any:
+        xs = BRANCHES[s.op](s.operands(), np.random.default_rng(seed))
+        return None if xs is None else s.derived(operands=xs)
+
+    return wrong
+
+
+def _stale(scene: Scene, rng: Random) -> Wrong | None:
+    """The derivative at other operand values: a saved tensor that was overwritten before it was used."""
+    if scene.part == "values" or scene.source is None or scene.source.op is None:
+        return None
+    domain, seed = scene.source.op.domain, int(rng.integers(2**32))
+
+    def wrong(s: Scene) -> Any:
+        other = np.random.default_rng(seed)
+        xs = [
+            exact(domain.interval(k).draw(other, x.shape), s.judge.fmt) if isinstance(x, Ball) else x
+            for k, x in enumerate(s.operands())
+        ]
+        return s.derived(operands=xs)
+
+    return wrong
+
+
+def _misread(scene: Scene, _rng: Random) -> Wrong | None:
+    """The incoming cotangent is not contiguous, and is read as if it were: columns for rows, every second element of a line."""
+    if not scene.backward or scene.source is None or np.size(scene.judge.seen.cotangents[scene.node]) < 2:
+        return None
+
+    def wrong(s: Scene) -> Any:
+        y_bar = s.arriving().value
+        line = y_bar.ravel(order="F")
+        if sum(n > 1 for n in y_bar.shape) < 2:
+            line = line[2 * np.arange(line.size) % line.size]
+        return s.derived(y_bar=exact(line.reshape(y_bar.shape), s.judge.fmt))
+
+    return wrong
+
+
+SUMS = (
+    "fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum",
+    "logsumexp", "softmax", "log_softmax", "cross_entropy",
+)  # fmt: skip
+NARROWER = {
+    "float64": 24,
+    "float32": 8,
+    "tf32": 8,
+    "bfloat16": 4,
+    "float16": 4,
+}  # significand bits: float32's, bfloat16's, an 8-bit format's
+
+
+def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
+    """A sum kept in the next narrower format."""
+    source = scene.source
+    summed = scene.op in SUMS or (scene.backward and source is not None and source.op is not None and source.op.broadcasts
+                                  and np.size(scene.judge.seen.cotangents[scene.node]) > scene.base.value.size)  # fmt: skip
+    bits = NARROWER[scene.judge.case.dtype]
+
+    def narrow(x: Array) -> Array:
+        mantissa, exponent = np.frexp(x)
+        return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+
+    return (lambda s: Ball(narrow(s.base.value), s.base.radius, s.judge.fmt)) if summed else None
+
+
+CATALOGUE: dict[str, Draw] = {
+    "sign": times(-1.0), "factor 2": times(2.0), "dropped path": _dropped_path, "missing broadcast sum": _missing_sum,
+    "transpose": _transpose, "roll": _roll, "forgotten 1/n": _forgotten_mean, "missing softmax term": _missing_softmax_term,
+    "one wrong element": _one_element, "uninitialised element": _garbage, "wrong branch": _wrong_branch, "stale saved tensor": _stale,
+    "misread memory order": _misread, "narrow accumulation": _narrow_sum,
+    "relative 1e-2": times(1.01), "relative 1e-3": times(1.001), "relative 1e-4": times(1.0001), "relative 1e-6": times(1.000001),
+}  # fmt: skip

@@ -1,0 +1,157 @@
+"""What travels of an observation with a failing result: the framework's numbers around the first wrong node, beside those expected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refgrad.quiet import quiet
+from refgrad.records.observed import ANSWER, GRADIENT, SENT, TANGENT, VALUE, Numbers, Observed
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.neighbourhood import nearest
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE, Whole
+from refgrad.testing.judging.judge import Judge, Place
+from refgrad.testing.judging.modes import (
+    AGREEMENT,
+    CREATE_GRAPH,
+    FUNC_JVP,
+    FUNC_VJP,
+    PUSHED,
+    Transposed,
+    answered,
+)
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, Anchored
+from refgrad.testing.judging.node_by_node import VALUE as VALUE_MODE
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import Comparison, Verdict
+from refgrad.tracing.ball import parts
+
+MOST_NODES, MOST_ELEMENTS, OF_LARGE = 40, 16, 4  # nodes; elements of an array; elements of a larger array
+_GRADIENTS = (REVERSE, WHOLE_REVERSE, CREATE_GRAPH, FUNC_VJP, AGREEMENT)
+_TANGENTS = (FORWARD, WHOLE_FORWARD, FUNC_JVP, PUSHED)
+
+
+def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
+    """The excerpt for one verdict on one observation.
+
+    Every node is expected to do right by what it was given: its own operands, and the gradient or the tangents that reached
+    it. So the numbers of a node differ where that node is wrong, and not where it passes a wrong number on.
+    """
+    with quiet():
+        judges, by_node = _judges(case, seen, verdict.mode)
+    blamed = by_node if by_node is not None and by_node.evidence is not None else verdict
+    suspects = _suspects(case, blamed)
+    middle = suspects[0] if suspects else case.graph.outputs[0]
+    shown = nearest([n.of for n in case.graph.nodes], middle)[:MOST_NODES]
+    digits = 17 if case.dtype == "float64" else 10
+    told = {"values": VALUE}
+    told |= {"cotangents": GRADIENT} if verdict.mode in _GRADIENTS else {}
+    told |= {"tangents": TANGENT} if verdict.mode in _TANGENTS else {}
+    nodes = {k: _numbers(case, judges, k, told, digits) for k in sorted(shown)}
+    asked = verdict.evidence is not None and verdict.evidence.place is not None
+    if not asked:  # of this mode alone, at no place of the observation
+        for k in sorted({e.node for e in verdict.wrong} & nodes.keys()):
+            nodes[k] += _answer(seen, verdict, k, digits)
+    return Observed(nodes, suspects)
+
+
+def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verdict | None]:
+    """Who was asked about this mode, and the verdict node by node; of two that were asked about one array, the last one counts."""
+    anchored = Anchored(case, seen)
+    verdict = anchored.value()
+    if (
+        mode in (CREATE_GRAPH, FUNC_VJP, FUNC_JVP, PUSHED)
+        and seen.modes is not None
+        and mode in seen.modes.answers
+    ):
+        further = (Transposed if mode == PUSHED else Anchored)(case, answered(anchored, seen.modes, mode))
+        return [anchored, further], further.reverse() if mode in (
+            CREATE_GRAPH,
+            FUNC_VJP,
+        ) else further.forward()
+    if mode in _GRADIENTS:
+        verdict = anchored.reverse()
+    elif mode in _TANGENTS:
+        verdict = anchored.forward()
+    if mode not in (WHOLE_REVERSE, WHOLE_FORWARD):
+        return [anchored], verdict if mode in (VALUE_MODE, REVERSE, FORWARD) else None
+    whole = Whole(case, seen)
+    whole.reverse() if mode == WHOLE_REVERSE else whole.forward()
+    return [anchored, whole], verdict
+
+
+def _suspects(case: Case, verdict: Verdict) -> tuple[int, ...]:
+    """The nodes that may be to blame for the first wrong array; of a gradient, those that sent it."""
+    if verdict.first_wrong is None or verdict.mode in (WHOLE_REVERSE, WHOLE_FORWARD):
+        return ()
+    place = verdict.evidence.place if verdict.evidence is not None else None
+    blamed = verdict.first_wrong[1].split(" or ")
+    named = [k for k in case.graph.order() if str(case.graph.nodes[k]) in blamed]
+    if place is None:
+        return tuple(named) if len(named) == 1 else ()
+    part, key = place
+    if part == "parts":
+        return (key[0],)
+    users = [k for k in named if key in case.graph.nodes[k].of]
+    return tuple(users) if part == "cotangents" and users else (key,)
+
+
+def _answer(seen: Observation, verdict: Verdict, k: int, digits: int) -> tuple[Numbers, ...]:
+    """The wrong elements of what a mode answered for node k."""
+    wrong = [e for e in verdict.wrong if e.node == k]
+    shape = np.shape(seen.values[k])
+    if any(len(e.element) != len(shape) for e in wrong):  # a number about the whole, such as <y_bar, y_dot>
+        return ()
+    at = {int(np.ravel_multi_index(e.element, shape)): e for e in wrong}
+    got, expected = (np.array([getattr(at[i], name) for i in sorted(at)]) for name in ("got", "expected"))
+    every = list(range(len(at)))
+    return (
+        Numbers(
+            ANSWER,
+            shape,
+            tuple(sorted(at)),
+            _chosen(got, every, digits),
+            _chosen(expected, every, digits),
+            True,
+        ),
+    )
+
+
+def _numbers(
+    case: Case, judges: list[Judge], k: int, told: dict[str, str], digits: int
+) -> tuple[Numbers, ...]:
+    found = [_array(judges, (part, k), name, digits) for part, name in told.items()]
+    for position, j in enumerate(case.graph.nodes[k].of if GRADIENT in told.values() else ()):
+        sent = _array(judges, ("parts", (k, position)), SENT, digits)
+        if sent is not None and sent.wrong:
+            found.append(replace(sent, to=j))
+    return tuple(n for n in found if n is not None)
+
+
+def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers | None:
+    """The array at a place as the last judge that was asked about it saw it; None where there is nothing to show."""
+    judge = next((j for j in reversed(judges) if place in j.asked), judges[-1])
+    question = judge.asked.get(place)
+    told = getattr(judge.seen, place[0])
+    got: Any = told.get(place[1]) if isinstance(told, dict) else told[place[1]]
+    wanted: Any = None if question is None else np.asarray(parts(question.expected)[0])
+    shape: tuple[int, ...] = np.shape(got if wanted is None else wanted)
+    if got is None and wanted is None:
+        return None
+    size = int(np.prod(shape, dtype=int))
+    at = list(range(size))
+    if size > MOST_ELEMENTS:
+        found = Comparison() if question is None else question.found
+        worst = found.wrong[:OF_LARGE] or ([] if found.worst is None else [found.worst])
+        at = sorted({int(np.ravel_multi_index(e.element, shape)) for e in worst}) or at[:1]
+    wrong = question is not None and bool(question.found.wrong or question.found.note)
+    given = None if got is None or np.shape(got) != shape else got
+    return Numbers(
+        name, shape, () if len(at) == size else tuple(at), _chosen(given, at, digits), _chosen(wanted, at, digits), wrong
+    )  # fmt: skip
+
+
+def _chosen(x: Any, at: list[int], digits: int) -> tuple[float, ...]:
+    return () if x is None else tuple(float(f"{float(v):.{digits}g}") for v in np.ravel(x)[at])

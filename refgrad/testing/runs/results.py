@@ -1,0 +1,198 @@
+"""Results as JSON lines: every line is written the moment it is known, in one piece, so a killed run keeps what it had."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from refgrad.errors import ResultsWriteError
+from refgrad.records import (
+    AGREE,
+    ERROR,
+    FAILURES,
+    KNOWN,
+    CaseRecord,
+    Record,
+    Result,
+    Running,
+    encoded,
+)
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.verdict import Verdict
+from refgrad.testing.runs import in_flight
+from refgrad.testing.runs.fallback_script import fallback
+from refgrad.testing.runs.in_flight import Left
+from refgrad.testing.runs.observed_numbers import observed
+
+
+class ResultsFile:
+    """An append-only file of JSON lines that several processes may write to at once.
+
+    Lines given together go out together or not at all: writers take turns by a lock, what a killed writer left of a line is taken
+    off again, and so is what did not fit the disk. So the file consists of whole lines, whatever happens.
+
+    ``fresh`` begins a new file; an older one of that name is kept beside it (``results.previous.jsonl``), with the cases that were being
+    judged when its run was killed.
+    """
+
+    def __init__(self, path: str | Path, *, fresh: bool = False) -> None:
+        self.path = Path(path)
+        self._cases: set[str] = set()  # the ids of those written
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                self._put_aside()
+            self._descriptor = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if fresh else 0), 0o644
+            )
+        except OSError as error:
+            raise ResultsWriteError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def _put_aside(self) -> None:
+        if self.path.exists() and self.path.stat().st_size:
+            in_flight.put_aside(self.path, previous(self.path))
+            self.path.replace(previous(self.path))
+        in_flight.clear(self.path)
+
+    def write(self, *records: Record) -> None:
+        """Append a line for each record; a case that this process has written before makes none.
+
+        Raises ResultsWriteError where they do not fit; the file is then as it was before.
+        """
+        cases = {r.id for r in records if isinstance(r, CaseRecord)}
+        data = b"".join(
+            encoded(r) for r in records if not (isinstance(r, CaseRecord) and r.id in self._cases)
+        )
+        with _turn(self._descriptor):
+            end = self._mended()
+            try:
+                written = os.write(self._descriptor, data)
+                while written < len(data):  # the disk has become full: the next write says so
+                    written += os.write(self._descriptor, data[written:])
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, end)
+                raise ResultsWriteError(
+                    f"{self.path}: cannot be written: {error.strerror or error}. What was judged before is in it"
+                ) from error
+        self._cases |= cases
+
+    def _mended(self) -> int:
+        """The length of the file, without what a writer that was killed left of its last line."""
+        size = end = os.fstat(self._descriptor).st_size
+        if sys.platform == "win32":
+            return size
+        tail = b""
+        while end and not tail.endswith(b"\n"):
+            start = max(0, end - 65536)
+            tail = os.pread(self._descriptor, end - start, start)
+            end = start + tail.rfind(b"\n") + 1
+            tail = tail[: end - start]
+        if end < size:
+            os.ftruncate(self._descriptor, end)
+        return end
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def previous(path: Path) -> Path:
+    """Where the results of the run before are kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+@contextlib.contextmanager
+def _turn(descriptor: int) -> Iterator[None]:
+    """Wait for the other writers. The system gives the lock back when a process ends, however it ends."""
+    if sys.platform == "win32":  # no such lock: single appending writes have to do
+        yield
+        return
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def results_of(
+    case: Case,
+    verdicts: Iterable[Verdict],
+    script: Callable[[Verdict], str] | None = None,
+    shrunk: bool = False,
+) -> list[Record]:
+    """The verdicts on one case as records, before them the case where one of them is not agreement.
+
+    ``script`` writes the program that shows a failure without refgrad; ``shrunk`` says that the case was made while shrinking. With a
+    failure travels what the framework said around the first wrong node.
+    """
+    results: list[Record] = [
+        replace(
+            result_of(case.id, case.family, case.dtype, case.device, v),
+            script=script(v) if script and v.status in FAILURES else "",
+            observed=observed(case, v.seen, v) if v.failed and v.seen is not None else None,
+            shrunk=shrunk,
+        )
+        for v in verdicts
+    ]
+    agreed = all(v.status == AGREE for v in verdicts)
+    return results if agreed else [CaseRecord(case.id, case.content), *results]
+
+
+def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> Result:
+    """One verdict as a record, for whatever was judged under that name."""
+    return Result(
+        id=name, family=family, dtype=dtype, device=device, mode=verdict.mode,
+        status=KNOWN if verdict.known and verdict.status in FAILURES else verdict.status, reason=verdict.reason,
+        elements=verdict.elements, skipped=verdict.skipped, loose=verdict.loose, blind=verdict.blind, imprecise=verdict.imprecise,
+        digits=verdict.digits, worst=verdict.worst, sensitivity=verdict.sensitivity,
+        ops={op: (int(nodes), int(elements), worst) for op, (nodes, elements, worst) in verdict.ops.items()},
+        first_wrong=verdict.first_wrong, message=verdict.message, worst_elements=tuple(verdict.wrong), known=verdict.known,
+        wrong=sum(c.count for _, _, c in verdict.against),
+    )  # fmt: skip
+
+
+def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Result:
+    """One verdict of a check by itself, which has no case: ``title`` stands where the name of an op would."""
+    result = result_of(name, "", dtype, "", verdict)
+    rows = result.ops.values()
+    return replace(
+        result,
+        ops={
+            title: (sum(r[0] for r in rows), sum(r[1] for r in rows), max((r[2] for r in rows), default=0.0))
+        },
+        worst=None if result.worst is None else replace(result.worst, op=title),
+        first_wrong=None if result.first_wrong is None else (-1, title),
+    )
+
+
+def died_over(case: Left) -> list[Record]:
+    """The case over which a process died or hung, to reproduce it, and its result: an error."""
+    trace = case.trace.strip()
+    what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
+    reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
+    family, dtype, device = (str(case.case.get(key, "")) for key in ("family", "dtype", "device"))
+    record = CaseRecord.of(case.id, case.case)
+    why = "the process that asked torch hung" if case.overdue else "the process that asked torch died"
+    script = fallback(case.id, record.content, f"value, {dtype} on {device}", why)
+    return [
+        record,
+        Result(case.id, family, dtype, device, "value", ERROR, reason=reason, message=trace, script=script),
+    ]
+
+
+def unfinished(case: Left) -> Running:
+    """A case that was being judged when the run was ended: nothing is held against it."""
+    return Running(case.worker, case.item, case.id, case.case)

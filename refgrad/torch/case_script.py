@@ -1,0 +1,301 @@
+"""A failing case as a script that needs torch alone: the program as torch was told it, exact inputs, got, expected, bound.
+
+It exits with 1 while torch gives what it gave, or raises what it raised, and with 0 once that is gone. A failure of which no such script
+can be written has one that holds the case and asks refgrad.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import keyword
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from refgrad.bounds.formats import TF32, format_of
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.end_to_end import WHOLE_REVERSE
+from refgrad.testing.judging.modes import PLAIN, PUSHED
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
+from refgrad.testing.judging.verdict import ERROR, Element, Verdict
+from refgrad.testing.runs.fallback_script import fallback
+from refgrad.torch.devices import device
+from refgrad.torch.environment import THREADS
+from refgrad.torch.foreign_code import file_of, functions_of, kernels, module_of
+from refgrad.torch.program import Program, tensor
+from refgrad.torch.recording import HELPERS, Recording, UnwritableError, constant
+from refgrad.torch.script_questions import ASK, asked
+
+MOST = 10  # elements in one script
+
+_CHECK = """\
+wrong = got is None or (got.is_floating_point() and got.dtype != dtype)
+if wrong:
+    print({what}, "is", "missing" if got is None else got.dtype, "WRONG")
+for element, expected, bound in {elements}:
+    g = nan if got is None else got[element].item()
+    same = g == expected or abs(g - expected) <= bound < inf or (g != g and expected != expected)
+    wrong = wrong or not same
+    print({what}, list(element), "got", g, "expected", expected, "+-", bound, "" if same else "WRONG")
+raise SystemExit(int(wrong))
+"""
+_RAISING = """\
+try:
+{ask}except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}")
+    raise SystemExit(1) from None
+print("nothing was raised")
+raise SystemExit(0)
+"""
+
+
+def script(case: Case, verdict: Verdict) -> str:
+    """The script of a failure; empty where the verdict is none.
+
+    It has been run when it is returned, and did exit with 1.
+    """
+    if verdict.status != ERROR and verdict.evidence is None:
+        return ""
+    about = f"{verdict.mode}, {case.dtype} on {case.device}"
+    if not verdict.again:
+        return fallback(case.id, case.content, about, "torch gave no answer in the time that a case has")
+    told: Recording | None = None
+    why = "torch does not raise when it is asked again" if verdict.status == ERROR else ""
+    for mode in _modes(case, verdict):
+        told = Recording(_dtype(case))
+        try:
+            text = _raising(case, mode, told) if verdict.status == ERROR else written(case, verdict, told)
+        except Exception as error:  # noqa: BLE001 - whatever is in the way, the script that asks refgrad says it
+            why = f"{type(error).__name__}: {error}"
+            continue
+        if _exit_code(text) == 1:
+            return text
+        why = why or "the calls of torch that were recorded do not show it"
+    return fallback(case.id, case.content, about, why, _took_part(case, told))
+
+
+def _modes(case: Case, verdict: Verdict) -> list[str]:
+    """Which modes may show it: of an error that no mode is to blame for, the one that raises is looked for."""
+    if verdict.status != ERROR or verdict.mode != VALUE:
+        return [verdict.mode]
+    return [
+        VALUE,
+        REVERSE,
+        FORWARD,
+        *([m for m in ASK if m not in (VALUE, REVERSE, FORWARD, PLAIN)] if case.order > 1 else []),
+    ]
+
+
+def _exit_code(text: str) -> int | None:
+    """What the script exits with when it is run here; None where something else happens."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            exec(compile(text, "script", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own text, all names and numbers in it are quoted
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else None
+        except Exception:  # noqa: BLE001 - see above
+            return None
+    return 0
+
+
+def _took_part(case: Case, told: Recording | None) -> list[str]:
+    """The modules outside torch and refgrad that took part in the run."""
+    registered = [name for file in kernels(device(case.device).type) if (name := module_of(file))]
+    return sorted({*registered, *(told.strangers if told else ())} - {"", "__main__"})
+
+
+def _dtype(case: Case) -> torch.dtype:
+    found: torch.dtype = getattr(torch, format_of(case.dtype, case.device).storage)
+    return found
+
+
+def written(case: Case, verdict: Verdict, told: Recording | None = None) -> str:
+    """The script of a disagreement, as it is written and not yet run. Raises UnwritableError, and what torch raises."""
+    evidence, told = verdict.evidence, told or Recording(_dtype(case))
+    assert evidence is not None
+    place, wrong, note = evidence.place, evidence.wrong[:MOST], evidence.note
+    where, dtype = device(case.device), told.dtype
+    program = Program(case, where, dtype)
+    names, active = _named(case, program, told)
+    with told:
+        values = program.run(program.leaves)
+    output, looked_at = values[case.graph.outputs[0]], _looked_at(case, program, values, place)
+    if output is None or looked_at is None:
+        raise UnwritableError("the program has no such tensor")
+    unknown = functions_of(output) - told.applied
+    if unknown:
+        raise UnwritableError(f"{', '.join(sorted(unknown))} cannot be imported by a script")
+    returned = f"return {told.of(output)}, {told.of(looked_at)}"
+    node = place[1] if place is not None and place[0] == "cotangents" else wrong[0].node if wrong else -1
+    index = next((k for k, n in enumerate(active) if case.graph.inputs[n] == node), 0)
+    what = wrong[0].what if wrong else note
+    ask = asked(verdict.mode, what).format(place=-1 if verdict.mode == PUSHED else index)
+    lines = [
+        *_beginning(case, verdict.mode, "disagrees", told),
+        *_data(case, program, names, active, ask),
+        *_program(names, active, [*told.lines, returned], ask),
+        ask,
+        *([f"# {' '.join(note.split())}"] if note else []),
+        _CHECK.format(what=ascii(what), elements=_elements(wrong)),
+    ]
+    return "\n".join(lines)
+
+
+def _raising(case: Case, mode: str, told: Recording) -> str:
+    """The script of an exception: the program up to the call that raises, or the question that does."""
+    where, dtype = device(case.device), told.dtype
+    program = Program(case, where, dtype)
+    names, active = _named(case, program, told)
+    try:
+        with told:
+            output = program.run(program.leaves)[case.graph.outputs[0]]
+        returned = ["return None, None" if output is None else f"return {told.of(output)}, {told.of(output)}"]
+    except UnwritableError:
+        raise
+    except Exception:  # noqa: BLE001 - the one that the script is to show: its call is the last line
+        returned = ["return None, None"]
+    ask = asked(PLAIN if mode in (REVERSE, WHOLE_REVERSE) else mode).format(place=0)
+    body = "".join(f"    {line}\n" if line else "\n" for line in ask.splitlines())
+    lines = [
+        *_beginning(case, mode, "raises", told),
+        *_data(case, program, names, active, ask),
+        *_program(names, active, [*told.lines, *returned], ask),
+        _RAISING.format(ask=body),
+    ]
+    return "\n".join(lines)
+
+
+def _named(case: Case, program: Program, told: Recording) -> tuple[dict[str, str], list[str]]:
+    """A Python name for each input, and the inputs that carry gradients."""
+    names = _identifiers(case)
+    for name, leaf in program.leaves.items():
+        told.name(leaf, names[name])
+    return names, [n for n, leaf in program.leaves.items() if leaf.is_floating_point()]
+
+
+def _beginning(case: Case, mode: str, what: str, told: Recording) -> list[str]:
+    """Comment, imports, settings."""
+    where = device(case.device)
+    registered = kernels(where.type)
+    alone = (
+        "Needs torch alone" if not (told.imports or registered) else "Needs torch and what is imported below"
+    )
+    lines = [
+        f"# refgrad case {case.id}: {mode}, {case.dtype} on {where.type}. {alone}; exits with 1 while torch {what}."
+    ]
+    lines += [
+        f"# {module} ({file_of(module)}) is called in the place of functions of torch."
+        for module in sorted(set(told.imports.values()))
+    ]
+    for file, ops in registered.items():
+        shown = ", ".join(ops[:6]) + (", ..." if len(ops) > 6 else "")
+        known = (
+            f"{module_of(file) or 'A module'} ({Path(file).name})" if file else "A module that cannot be told"
+        )
+        lines.append(f"# {known} registers kernels: {shown}.")
+        lines += [] if module_of(file) else ["# Import it first: by what name cannot be told."]
+    lines += ["from math import inf, nan\n", "import torch"]
+    lines += [f"import {name}" for name in sorted({module_of(f) for f in registered} - {""})]
+    lines += [f"from {module} import {name}" for name, module in sorted(told.imports.items())]
+    lines.append(f"\ntorch.set_num_threads({THREADS})")
+    lines += [line.format(case.dtype == TF32) for line in _ARITHMETIC] if where.type == "cuda" else []
+    return [*lines, f"device, dtype = {where.type!r}, {told.dtype}\n\n", HELPERS + "\n"]
+
+
+_ARITHMETIC = (
+    "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {}",
+    "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
+    "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False",
+)
+
+
+def _data(case: Case, program: Program, names: dict[str, str], active: list[str], ask: str) -> list[str]:
+    """The inputs, and the tangents and the cotangent where they are asked for."""
+    where, dtype = device(case.device), program.dtype
+    x_dots = ", ".join(constant(tensor(case.tangents[n], where, dtype), dtype) for n in active)
+    return [
+        *[f"{names[n]} = {_laid_out(leaf, case.layouts.get(n, ''), n in active)}" for n, leaf in program.leaves.items()],
+        f"xs = [{', '.join(names[n] for n in active)}]",
+        *([f"x_dots = [{x_dots}]"] if "x_dots" in ask else []),
+        *([f"y_bar = {constant(program.cotangent, dtype)}"] if "y_bar" in ask else []),
+    ]  # fmt: skip
+
+
+def _program(names: dict[str, str], active: list[str], lines: list[str], ask: str) -> list[str]:
+    """The program as a function, and as one that returns the output alone."""
+    text = [
+        f"\n\ndef program({', '.join(names[n] for n in active)}):",
+        *[f"    {line}" for line in lines],
+        "\n",
+    ]
+    return text + (
+        ["def f(*xs):", "    return program(*xs)[0]\n\n"] if "f(*xs)" in ask or "(f, " in ask else []
+    )
+
+
+def _looked_at(case: Case, program: Program, values: list[Tensor | None], place: Any) -> Tensor | None:
+    if place is None:
+        return values[case.graph.outputs[0]]
+    part, key = place
+    if part == "parts":
+        return program.uses.get(key)
+    name = case.graph.nodes[key].name  # of an input that nothing uses, too
+    return program.leaves[name] if name else values[key]
+
+
+def _identifiers(case: Case) -> dict[str, str]:
+    """A Python name for each input: its own where it is one that the script does not use."""
+    taken = {
+        "torch",
+        "tensor",
+        "device",
+        "dtype",
+        "program",
+        "xs",
+        "x_dots",
+        "y_bar",
+        "y",
+        "f",
+        "got",
+        "seen",
+        "wrong",
+        "inf",
+        "nan",
+        "g",
+    }
+    names: dict[str, str] = {}
+    for k, name in enumerate(case.inputs):
+        fine = (
+            name.isidentifier()
+            and name.isascii()
+            and not keyword.iskeyword(name)
+            and name not in taken
+            and name[0] != "v"
+        )
+        names[name] = name if fine else f"x{k}_"
+    return names
+
+
+def _laid_out(leaf: Tensor, layout: str, active: bool) -> str:
+    """The expression of an input, as it lies in memory."""
+    text = constant(leaf, leaf.dtype)
+    if layout == "transposed" and leaf.ndim >= 2:
+        text += ".transpose(0, -1).contiguous().transpose(0, -1)"
+    if layout == "strided" and leaf.ndim >= 1:
+        text = f"{text}.repeat_interleave(2, dim=-1)[..., ::2]"
+    return text + (".requires_grad_()" if active else "")
+
+
+def _elements(wrong: list[Element]) -> str:
+    rows = [f"    ({e.element!r}, {_number(e.expected)}, {_number(e.bound)}),\n" for e in wrong]
+    return "[\n" + "".join(rows) + "]"
+
+
+def _number(x: float) -> str:
+    return repr(float(x)) if math.isfinite(x) else str(float(x))

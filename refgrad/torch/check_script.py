@@ -1,0 +1,304 @@
+"""A wrong answer as a program that needs torch and NumPy alone.
+
+It holds the function, its inputs as they lay in memory, the question, and what is expected. It exits with 1 while the answer is out of its
+bounds, with 0 once it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import BuiltinFunctionType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import resolve_name
+
+from refgrad.bounds.formats import TF32, Format, format_of
+from refgrad.testing.checks.function_source import Source, UnwritableError, importable
+from refgrad.testing.checks.part import Evidence, Part
+from refgrad.testing.checks.report_text import asked
+from refgrad.testing.checks.script_text import (
+    PACKED,
+    array,
+    expected_rows,
+    not_of_one_array,
+    numbers,
+    one_line,
+    plain,
+    run,
+)
+from refgrad.torch import check_script_orders
+from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, laid
+
+Array = Any
+
+_TOOLS = '''\
+def _tensor(numbers, shape, strides=None, offset=0, dtype=_DTYPE):
+    """A tensor with its elements where they lay in memory, and NaN between them."""
+    numbers = np.asarray(numbers).reshape(shape)
+    if strides is None or not numbers.size:
+        return torch.as_tensor(numbers).to(_DEVICE, dtype)
+    size = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides))
+    memory = np.full(size, np.nan if numbers.dtype.kind == "f" else 0, numbers.dtype)
+    steps = [numbers.itemsize * s for s in strides]
+    np.lib.stride_tricks.as_strided(memory[offset:], shape, steps)[...] = numbers
+    return torch.as_tensor(memory).to(_DEVICE, dtype).as_strided(shape, strides, offset)
+'''
+_ASK = {
+    "value": "    return outputs[{index}].detach()",
+    "reverse": """\
+    cotangents = {{{seeds}}}
+    active = {active}
+    found = torch.autograd.grad(
+        [outputs[k] for k in cotangents], [inputs[k] for k in active], list(cotangents.values()), allow_unused=True
+    )
+    return found[active.index({index})]""",
+    "forward": "        return forward_ad.unpack_dual(outputs[{index}]).tangent",
+}
+_CHECK = """\
+_EXPECTED = [  # the worst elements: place, what is expected (in two numbers whose sum it is), how far the answer may lie from it
+{rows}]
+
+
+def _main():
+    got = _ask()
+    if got is None:
+        print({what}, "is missing")
+        raise SystemExit({missing})
+    print({what}, "has dtype", got.dtype, "and shape", tuple(got.shape))
+    wrong = (got.dtype != _DTYPE and {floating}) or tuple(got.shape) != {shape}
+    if tuple(got.shape) == {shape}:
+        for place, expected, rest, bound in _EXPECTED:
+            g = got.detach()[place].item()
+            met = g == expected or (math.isfinite(g) and abs((g - expected) - rest) <= bound)
+            wrong = wrong or not met
+            print(list(place), "got", g, "expected", expected, "+-", bound, "" if met else "WRONG")
+    raise SystemExit(int(wrong))
+
+
+_main()
+"""
+
+
+def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[str, str, Part], str]:
+    """What ``Report.script`` needs: a function of a dtype, a mode and a part that writes the script of the part's evidence.
+
+    fn, title, device   what was checked, what the check is called, where it ran
+    """
+    return lambda dtype, mode, part: script(fn, title, device, dtype, mode, part)
+
+
+def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: Part) -> str:
+    """The script of one wrong array. It has been run when it is returned; where it did not exit with 1, its first lines say so.
+
+    Where the function or an input cannot be written, a comment with the reason.
+    """
+    try:
+        text = written(fn, title, device, dtype, mode, part)
+    except UnwritableError as error:
+        about = f"{one_line(title)}: {one_line(part.what)}, {dtype} on {device}"
+        return f"# {about}.\n# A script without refgrad cannot be written: {one_line(str(error))}.\n"
+    code, why = run(text)
+    if code == 1:
+        return text
+    return f"# When it was written, this script did not show the disagreement: {one_line(why)}.\n{text}"
+
+
+def written(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: Part) -> str:
+    """The script as it is written, not yet run. Raises UnwritableError."""
+    e, fmt = part.evidence, format_of(dtype, device)
+    assert e is not None
+    if e.expected is None:
+        raise UnwritableError(not_of_one_array(part))
+    if mode not in _ASK and mode not in check_script_orders.ORDERS:
+        raise UnwritableError(f"no script asks in the mode {mode}")
+    source = Source(_constant)
+    expression, comments = _called(fn, source)
+    places = (e.strides, e.offsets) if e.strides else _places(e.inputs, e.question.layout)
+    inputs = [_input(x, places[0], places[1], k, fmt) for k, x in enumerate(e.inputs)]
+    if mode in _ASK:
+        question = _asking(e, mode, fmt, expression)
+    else:
+        seed = partial(_seed, e, fmt)
+        question = check_script_orders.asking(e, part.what, mode, expression, seed)
+    asking = ["def _ask():", "    inputs = [", *[f"        {x}," for x in inputs], "    ]", *question]
+    imports, definitions = source.lines()
+    packed = any("_unpacked(" in line for line in (*asking, *definitions))
+    settings = _settings(dtype) if device.partition(":")[0] == "cuda" else []
+    lines = [
+        *_heading(title, device, dtype, mode, part),
+        *comments,
+        "from __future__ import annotations\n",
+        *sorted(
+            {
+                *imports,
+                "import math",
+                "import numpy as np",
+                "import torch",
+                *(
+                    ["from torch.autograd import forward_ad"]
+                    if any("forward_ad" in line for line in asking)
+                    else []
+                ),
+                *(["import base64", "import zlib"] if packed else []),
+            }
+        ),
+        "",
+        f"_DEVICE, _DTYPE = torch.device({device!r}), torch.{fmt.storage}",
+        *settings,
+        "\n",
+        (PACKED if packed else "") + _TOOLS,
+        "",
+        *[f"{d}\n\n" for d in definitions],
+        check_script_orders.helpers(mode) + asking[0],
+        *asking[1:],
+        "\n",
+        _check(part, e, fmt),
+    ]
+    return "\n".join(lines)
+
+
+def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
+    """The expression that calls the function, from its source or, where that cannot be had, from its module."""
+    try:
+        return source.expression(fn), []
+    except UnwritableError as error:
+        imported = importable(fn)
+        if not imported:
+            raise
+        source.imports, source.definitions = {"": imported}, []
+        name = imported.rpartition(" ")[2]
+        called = f"{name}.{fn.__name__}" if isinstance(getattr(fn, "__self__", None), type) else name
+        return called, [f"# The function is imported: {one_line(str(error))}."]
+
+
+def _heading(title: str, device: str, dtype: str, mode: str, part: Part) -> list[str]:
+    assert part.evidence is not None
+    how = asked(part, mode)
+    said = [f"{title}: {part.what} is wrong in {dtype} on {device}."]
+    said += [f"{how[0].upper()}{how[1:]}."] if how else []
+    said += [f"{part.explanation[0].upper()}{part.explanation[1:]}."] if part.explanation else []
+    said += part.notes
+    said.append(
+        f"Made with torch {torch.__version__}. Exits with 1 while the answer is out of its bounds, with 0 once it is not."
+    )
+    return [f"# {one_line(text)}" for text in said]
+
+
+def _settings(dtype: str) -> list[str]:
+    return [
+        f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {dtype == TF32}",
+        "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
+        "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False",
+    ]
+
+
+def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
+    """The lines after the inputs: what requires a gradient, the call, the question."""
+    q = e.question
+    floats = [k for k, x in enumerate(e.inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    active = list(q.active) or floats
+    lines: list[str] = []
+    indent, seeds = "    ", ""
+    if mode == "forward":
+        lines = ["    with forward_ad.dual_level():"]
+        indent = "        "
+        places = list(range(len(e.inputs))) if len(e.seeds) == len(e.inputs) else active
+        for at, (k, t) in enumerate(zip(places, e.seeds, strict=True)):
+            if t is not None:
+                tangent = _tensor(t, e.seed_strides, e.seed_offsets, at, fmt)
+                lines.append(
+                    f"{indent}inputs[{k}] = torch.autograd.forward_ad.make_dual(inputs[{k}], {tangent})"
+                )
+    elif active and q.mode != "forward":
+        lines += [f"    for k in {active}:", "        inputs[k].requires_grad_()"]
+    lines += [
+        f"{indent}outputs = {expression}(*inputs)",
+        f"{indent}outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)",
+    ]
+    if mode == "reverse":
+        places = list(q.used) if q.used and len(e.seeds) == len(q.used) else list(range(len(e.seeds)))
+        for at, (k, s) in enumerate(zip(places, e.seeds, strict=True)):
+            if s is not None:
+                seeds += f"\n        {k}: {_seed(e, fmt, at)},"
+            elif k in q.used:
+                seeds += f"\n        {k}: torch.zeros_like(outputs[{k}]),"
+    lines.append(_ASK[mode].format(index=e.index, active=active, seeds=seeds + ("\n    " if seeds else "")))
+    return lines
+
+
+def _check(part: Part, e: Evidence, fmt: Format) -> str:
+    """The worst elements with what is expected there, and the comparison."""
+    expected = np.asarray(e.expected, fmt.wide)
+    due = bool(np.any(expected != 0))
+    rows = expected_rows(part, e, fmt)
+    floating = np.asarray(e.expected).dtype.kind == "f"
+    return _CHECK.format(
+        rows=rows, what=ascii(part.what), shape=tuple(expected.shape), missing=int(due), floating=floating
+    )
+
+
+def _input(x: Any, strides: Any, offsets: Any, k: int, fmt: Format) -> str:
+    """An input as an expression: a tensor, or what was given as it is."""
+    tensor = not strides or (k < len(strides) and strides[k] is not None)
+    if isinstance(x, np.ndarray) and (tensor or x.dtype.kind == "f"):
+        return _tensor(x, strides, offsets, k, fmt)
+    try:
+        return Source(_constant).value(x)
+    except UnwritableError as error:
+        raise UnwritableError(f"input {k}: {error}") from None
+
+
+def _seed(e: Evidence, fmt: Format, k: int) -> str:
+    """The k-th seed as a call of the script's ``_tensor``."""
+    strides, offsets = e.seed_strides, e.seed_offsets
+    if not strides:
+        strides, offsets = _places(e.seeds, e.question.seed_layout)
+    return _tensor(e.seeds[k], strides, offsets, k, fmt)
+
+
+def _places(arrays: Sequence[Any], layout: str) -> tuple[Any, Any]:
+    """Where arrays lie in a layout that has a name; nothing where it has none."""
+    if layout not in {PERMUTED, GAPS, OFFSET, CHANNELS_LAST, EXPANDED}:
+        return (), ()
+    found = [
+        laid(torch.zeros(np.shape(x)), layout).tensor if isinstance(x, np.ndarray) else None for x in arrays
+    ]
+    return [None if y is None else y.stride() for y in found], [
+        0 if y is None else y.storage_offset() for y in found
+    ]
+
+
+def _tensor(x: Array, strides: Any, offsets: Any, k: int, fmt: Format) -> str:
+    """Element k of the inputs or the seeds as a call of the script's ``_tensor``: numbers of the judged dtype, integers or booleans."""
+    x = np.asarray(x)
+    kind = {"f": "f4" if fmt.bits <= 24 else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])
+    lies = strides[k] if k < len(strides) else None
+    where = "" if lies is None else f", {tuple(map(int, lies))}, {int(offsets[k]) if k < len(offsets) else 0}"
+    dtype = "" if x.dtype.kind == "f" else f", dtype=torch.{x.dtype.name}"
+    return f"_tensor({numbers(x, kind)}, {x.shape}{where}{dtype})"
+
+
+def _constant(x: Any) -> str | None:
+    """A value of torch or NumPy as an expression of the script; None for anything else."""
+    if isinstance(x, Tensor):
+        if x.is_complex() or x.layout != torch.strided:
+            raise UnwritableError(f"a tensor of dtype {x.dtype} and layout {x.layout} cannot be written")
+        there = x.detach().cpu()
+        elements = (there.double() if x.is_floating_point() else there).numpy()
+        device = "" if x.device.type == "cpu" else f", device={str(x.device)!r}"
+        text = f"torch.tensor({array(elements)}, dtype={x.dtype}{device})"
+        return f"{text}.requires_grad_()" if x.requires_grad else text
+    if (numpys := plain(x)) is not None:
+        return numpys
+    if isinstance(x, (torch.dtype, torch.memory_format, torch.layout)):
+        return str(x)
+    if isinstance(x, torch.device):
+        return f"torch.device({str(x)!r})"
+    if isinstance(x, BuiltinFunctionType):
+        name = resolve_name(x)
+        return None if name is None else str(name)
+    return f"torch.Size({list(x)})" if isinstance(x, torch.Size) else None

@@ -1,0 +1,69 @@
+"""The devices that torch has on this machine, and the settings of its arithmetic that bounds assume."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from refgrad.bounds.formats import TF32, format_of
+from refgrad.errors import DeviceMissingError, DtypeError
+
+VERSION = str(torch.__version__)
+KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that CPU kernels are chosen for
+
+
+def device(name: str) -> torch.device:
+    """The torch device of that name. Raises DeviceMissingError where this machine lacks it."""
+    kind = name.partition(":")[0]
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if kind == "cpu" and found is not None:
+        if found.index is not None:
+            raise DeviceMissingError(
+                f"device {name!r} was asked for, but torch counts no CPUs: there is one, named 'cpu'"
+            )
+        return found
+    module = getattr(torch, kind, None)
+    if found is None or module is None or not hasattr(module, "is_available") or not module.is_available():
+        raise DeviceMissingError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
+        )
+    there = module.device_count() if hasattr(module, "device_count") else None
+    if found.index is not None and there is not None and found.index >= there:
+        raise DeviceMissingError(
+            f"device {name!r} was asked for, but torch sees {there} of {kind!r}, counted from 0, on this machine"
+        )
+    return found
+
+
+def supported(name: str, dtype: str) -> bool:
+    """Whether the device computes in the dtype. Raises DeviceMissingError where there is no such device."""
+    where = device(name)
+    try:
+        x = torch.ones(2, 2, dtype=getattr(torch, format_of(dtype, name).storage), device=where)
+        x @ x
+    except (DtypeError, RuntimeError):
+        return False
+    return dtype != TF32 or torch.cuda.get_device_capability(where) >= (8, 0)
+
+
+def describe(name: str) -> str:
+    """The device in words, for the report."""
+    try:
+        found = device(name)
+    except DeviceMissingError:
+        return f"not present: {name} was not judged"
+    if found.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(found)
+        return f"{torch.cuda.get_device_name(found)}, compute capability {major}.{minor}"
+    return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
+
+
+def plain_arithmetic(dtype: str = "") -> None:
+    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and TF32 unless that is the dtype."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == TF32
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -1,0 +1,86 @@
+"""A case's graph as a torch program, and arrays as tensors and back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.testing.cases.case import Case
+
+Array = Any
+
+
+class Program:
+    """The case's graph as a torch program. ``at`` is the node that a run stands at, -1 when it has come to its end."""
+
+    def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
+        self.graph, self.where, self.dtype = case.graph, where, dtype
+        self.order = case.graph.order()
+        self.fan_out = Counter(j for k in self.order for j in case.graph.nodes[k].of)
+        self.leaves = {
+            name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"))
+            for name, x in case.inputs.items()
+        }
+        self.parts: dict[tuple[int, int], Tensor | None] = {}
+        self.primals: list[Tensor | None] = []
+        self.at = -1
+        self.cotangent = tensor(case.cotangent, where, dtype)
+        for leaf in self.leaves.values():
+            if leaf.is_floating_point():
+                leaf.requires_grad_()
+
+    def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
+        """Values of all nodes. Every use of a value that has several gets a tensor of its own (``uses``), to hear what it sends back."""
+        self.uses: dict[tuple[int, int], Tensor] = {}
+        values: list[Tensor | None] = [None] * len(self.graph.nodes)
+        for k in self.order:
+            node, self.at = self.graph.nodes[k], k
+            if node.op is None:
+                values[k] = leaves[node.name] if node.name else tensor(node.value, self.where, self.dtype)
+            elif node.op.torch is None:
+                raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
+            else:
+                operands = [values[j] for j in node.of]
+                for position, (j, x) in enumerate(zip(node.of, operands, strict=True)):
+                    if self.fan_out[j] > 1 and x is not None and x.requires_grad:
+                        operands[position] = self.uses[k, position] = x.view_as(x)
+                y = node.op.torch(torch, *operands, **node.params)
+                # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
+                values[k] = y.view_as(y) if any(y is x for x in operands) else y
+        self.at = -1
+        return values
+
+
+def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
+    """An array as a tensor: floating-point arrays in the dtype judged, integers and booleans as they are."""
+    x = np.array(x, order="C")  # a copy: torch takes neither read-only arrays nor negative strides
+    made = torch.from_numpy(x)
+    return made.to(where, dtype) if x.dtype.kind == "f" else made.to(where)
+
+
+def laid_out(t: Tensor, layout: str) -> Tensor:
+    """The same elements with another arrangement in memory."""
+    if layout == "transposed" and t.ndim >= 2:
+        return t.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "strided" and t.ndim >= 1:
+        wide = torch.zeros((*t.shape[:-1], 2 * t.shape[-1]), dtype=t.dtype, device=t.device)
+        view = wide[..., ::2]
+        view.copy_(t)
+        return view
+    return t
+
+
+def as_array(t: Tensor | None) -> Array:
+    """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
+    if t is None:
+        return None
+    if t._is_zerotensor():  # forward mode's symbolic zero has no memory
+        t = torch.zeros(t.shape, dtype=t.dtype)
+    if t.dtype == torch.bfloat16:  # which NumPy lacks
+        t = t.detach().double()
+    x = t.numpy(force=True)
+    return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x

@@ -1,0 +1,307 @@
+"""The third interpreter: an array with a rigorous error radius, in a format wider than the one judged.
+
+A Ball is what a run in the judged format may have come to: every such value lies within ``radius`` of ``value``. It is the
+innermost level, so forward and reverse mode run over Balls as over plain arrays, in any nesting, and gradients arrive
+with bounds. Idea: ball arithmetic (Arb; Higham, ch. 3).
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import Any
+
+import numpy as np
+
+from refgrad.blocks import COUNT, in_blocks
+from refgrad.bounds import magnitudes
+from refgrad.bounds.formats import DTYPES, FORMATS, STORAGE, Format
+from refgrad.errors import TracingError
+from refgrad.op import Op, Params, apply
+from refgrad.ops import ELEMENTWISE, SMOOTH
+from refgrad.quiet import quiet
+from refgrad.tracing.array import TracedArray
+
+Array = Any
+
+
+class Ball(TracedArray):
+    """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact.
+
+    results    what ops on this very Ball came to, where they are remembered (see ``remembering``); else None
+    """
+
+    __slots__ = ("_carried", "_unknown", "fmt", "radius", "results", "value")
+    level = 0
+    results: dict[Any, Any] | None
+
+    def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
+        self.value = value
+        self.radius = radius
+        self.fmt = fmt
+        self.results = None
+
+    def become(self, other: Any) -> None:
+        self.value, self.radius = other.value, other.radius
+        self._carried, self._unknown, self.results = other.carried(), other._unknown, other.results
+
+    def constant(self, y: Array) -> Ball:
+        return lift(y, self.fmt)
+
+    def twin(self) -> Ball:
+        ball = Ball(self.value, self.radius, self.fmt)
+        ball._carried, ball._unknown, ball.results = self.carried(), self._unknown, self.results
+        return ball
+
+    @property
+    def scalar_type(self) -> type:
+        """That of the judged format: the value is in a wider one."""
+        return np.dtype(self.fmt.storage if self.fmt.storage in _CARRIED else "float32").type
+
+    def _key(self) -> int:
+        raise TracingError(
+            "a number that stands for all that rounding may make of it has no hash: a set or a dict would tell it from its equals. "
+            "Compare numbers with np.where or <, and use plain keys."
+        )
+
+    def carried(self) -> Array:
+        """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
+        try:
+            return self._carried
+        except AttributeError:
+            self._carried = radius = self.radius
+            self._unknown = None
+        if self.value.dtype.kind == "f" and not magnitudes.within(self.value, radius, self.fmt.max):
+            size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
+            if np.count_nonzero(size <= self.fmt.max) < size.size:
+                beyond = (size > self.fmt.max) & np.isfinite(self.value)
+                if radius is None and not beyond.any():
+                    return radius  # NaN or infinity, exactly
+                self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
+                unknown = ~np.isfinite(self._carried)
+                self._unknown = unknown if unknown.any() else None
+        return self._carried
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        if top.results is None:
+            return _interpreted(op, operands, params, top.fmt)
+        return _recalled(op, operands, params, top)
+
+
+def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
+    balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
+    xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
+    formed = functools.partial(_formed, op, params, fmt)
+    es = tuple([b.carried() for b in balls])
+    with quiet():
+        y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
+    COUNT.rounded += radius is not None
+    COUNT.choices += op not in SMOOTH
+    if y.dtype.kind == "b":
+        return y if radius is None else Ball(y, radius, fmt)
+    if [b for b in balls if b._unknown is not None]:
+        radius = _without_promise(op, y, radius, xs, balls, params)
+    return Ball(y, radius, fmt)
+
+
+def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array]:
+    """Value and radius."""
+    y = op.forward(*xs, **params)
+    radius = op.rounding(fmt, op.forward, y, xs, es, params)
+    if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
+        y, radius = radius
+    return y, magnitudes.radius(radius)
+
+
+def rounded_operations() -> int:
+    """How many operations on Balls were not exact so far: the difference of two calls counts those of a program in between."""
+    return COUNT.rounded
+
+
+def choosing_operations() -> int:
+    """How many operations on Balls so far may choose a branch, or one of several derivatives."""
+    return COUNT.choices
+
+
+def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
+    """The radius, endless wherever the op hands NaN on: an operand about which nothing is known may be NaN in the run.
+
+    A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN. What the rules say
+    of an infinite result is left to them: at a pole it is expected, whatever the radius.
+    """
+    planted = [
+        x if b._unknown is None else np.where(b._unknown, np.nan, x) for x, b in zip(xs, balls, strict=True)
+    ]
+    with quiet():
+        handed_on = np.isnan(op.forward(*planted, **params)) & np.isfinite(y)
+    return np.where(handed_on, np.inf, 0.0 if radius is None else radius)
+
+
+def _in_range(x: Array, fmt: Format) -> Array:
+    """A finite value beyond the format's range has no number there: what the formula makes of it is undefined."""
+    if x.dtype.kind != "f":
+        return x
+    beyond = np.isfinite(x) & (np.abs(x) > fmt.max * (1 + fmt.u))
+    return np.where(beyond, x.dtype.type(np.nan), x) if beyond.any() else x
+
+
+def exact(x: Array, fmt: Format) -> Ball:
+    """An array given exactly: its elements are numbers of the judged format."""
+    x = x if isinstance(x, np.generic) else np.asarray(x)  # a scalar stays one
+    ball = Ball(x.astype(fmt.wide, copy=False), None, fmt)
+    ball._carried = ball._unknown = None  # it came from the format, so it has not overflowed there
+    return ball
+
+
+def remembering(ball: Ball) -> Ball:
+    """The Ball, which from now on remembers the results of ops on it, as these do in turn: nothing is computed twice.
+
+    Forward and reverse mode ask for the same values and the same slopes. All of it is kept as long as the Ball is; no in-place
+    operator may follow.
+    """
+    ball.results = {}
+    return ball
+
+
+_EQUALS = (float, int, np.float64, np.longdouble)  # operands that are the same where their digits are
+
+
+def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> Any:
+    """The result of an op, computed at the first time, where all its Balls remember."""
+    names: list[Any] = [op]
+    for x in operands:
+        kind = type(x)
+        if kind is Ball:
+            if x.results is None:
+                return _interpreted(op, operands, params, top.fmt)
+            names.append(id(x.results))  # which a twin of x shares
+        else:
+            names.append((kind, repr(x)) if kind in _EQUALS else id(x))
+    key = (*names, *params.items())
+    assert top.results is not None
+    try:
+        if key in top.results:
+            return top.results[key][0]
+    except TypeError:  # a parameter without a hash
+        return _interpreted(op, operands, params, top.fmt)
+    result = _interpreted(op, operands, params, top.fmt)
+    if type(result) is Ball:
+        remembering(result)
+    top.results[key] = result, operands  # which live on, so that nothing else gets their ids
+    return result
+
+
+def lift(x: Any, fmt: Format) -> Ball:
+    """A constant met by a Ball: one that the judged format cannot hold may be held there as the nearest number, or in a wider one."""
+    if type(x) in _NUMBERS and x != 0 and fmt.name in DTYPES:  # of zeros there are two, and they are equal
+        return _number(x, fmt.name)
+    if type(x) is np.ndarray and x.dtype.kind == "f" and _LARGE[0] <= x.size <= _LARGE[1]:
+        return _known(x, fmt)
+    return _constant(x, fmt)
+
+
+_LARGE = (64, 2**20)  # elements of a constant from which, and up to which, to remember it pays
+_MANY = 64  # constants
+_KNOWN: dict[tuple[int, str, float], tuple[weakref.ref[Any], bytes, Ball]] = {}
+
+
+def _known(x: Array, fmt: Format) -> Ball:
+    """A constant array, lifted once for as long as it lives and has the same content: each use of it meets it again."""
+    key, content = (id(x), fmt.name, fmt.u_acc), x.tobytes()
+    found = _KNOWN.get(key)
+    if found is not None and found[0]() is x and found[1] == content:
+        return found[2]
+    ball = _of_same_content(x, content, fmt)
+    if len(_KNOWN) >= _MANY:
+        _KNOWN.pop(next(iter(_KNOWN)), None)
+    _KNOWN[key] = weakref.ref(x, lambda _: _KNOWN.pop(key, None)), content, ball
+    return ball
+
+
+def _of_same_content(x: Array, content: bytes, fmt: Format) -> Ball:
+    """The constant lifted, or what another array of the same content was lifted to: a tape keeps copies of constants."""
+    for (_, name, u_acc), (_, known, ball) in list(_KNOWN.items()):
+        if name == fmt.name and u_acc == fmt.u_acc and ball.shape == x.shape and known == content:
+            return ball
+    return _constant(x, fmt)
+
+
+_NUMBERS = (float, int)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _number(x: float, name: str) -> Ball:
+    """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
+    return _constant(x, FORMATS[STORAGE.get(name, name)])
+
+
+def _constant(x: Any, fmt: Format) -> Ball:
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        return Ball(x, None, fmt)
+    with quiet():
+        if fmt.name in _CARRIED and (x.dtype == fmt.name or np.array_equal(x.astype(fmt.name), x)):
+            return Ball(x.astype(fmt.wide), None, fmt)  # the usual case: numbers of the format
+    x = x.astype(fmt.wide)
+    off = ~representable(x, fmt)
+    if not np.count_nonzero(off):
+        return Ball(x, None, fmt)
+    # Half formats may be reached by way of float32, which breaks a tie otherwise.
+    detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
+    radius = np.abs(x - nearest(x, fmt)) + detour
+    if x.ndim == 0 and fmt.name == "float64":
+        return Ball(x, magnitudes.upwards(np.maximum(radius, np.abs(x - _cut_off(x[()])))), fmt)
+    return Ball(x, magnitudes.radius(np.where(off, radius, 0.0)), fmt)
+
+
+@functools.lru_cache(maxsize=256)
+def _cut_off(x: Any) -> float:
+    """The number of float64 that the first 17 digits of x come to, as sources write a constant: of log 10 it is not the nearest one."""
+    digits, _, exponent = np.format_float_scientific(x, trim="k").partition("e")
+    return float(f"{digits[: 18 + (x < 0)]}e{exponent}")
+
+
+def representable(x: Array, fmt: Format) -> Array:
+    """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
+    with quiet():
+        scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
+        return (scaled == np.rint(scaled)) | ~np.isfinite(x)
+
+
+def nearest(x: Array, fmt: Format) -> Array:
+    """The numbers of the judged format nearest to x (ties to even), in float64; infinite beyond its range."""
+    x = np.asarray(x)
+    with np.errstate(over="ignore", under="ignore"):
+        if fmt.name in _CARRIED:
+            return x.astype(fmt.name).astype(np.float64)
+        _, exponent = np.frexp(x)
+        unit = np.ldexp(1.0, np.maximum(exponent - fmt.bits, round(np.log2(2 * fmt.eta))))
+        y = (np.rint(x / unit) * unit).astype(np.float64)
+        return np.where(np.abs(y) > fmt.max, np.copysign(np.inf, y), y)
+
+
+_CARRIED = {"float64", "float32", "float16"}  # NumPy rounds to these itself
+
+
+def parts(x: Any) -> tuple[Array, Array]:
+    """Value and radius of a result; a plain array is exact."""
+    if type(x) is Ball:
+        radius = np.zeros(x.shape) if x.radius is None else x.radius
+        return x.value, radius if np.shape(radius) == x.shape else np.broadcast_to(radius, x.shape)
+    x = np.asarray(x)
+    return x, np.zeros(x.shape)
+
+
+__all__ = [
+    "Ball",
+    "apply",
+    "choosing_operations",
+    "exact",
+    "lift",
+    "nearest",
+    "parts",
+    "remembering",
+    "representable",
+    "rounded_operations",
+]

@@ -1,0 +1,78 @@
+"""What a call of NumPy gives where refgrad's own code for it failed: NumPy's error, or an error that names function and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import NoRuleError, RefgradError
+from refgrad.op import Traced
+from refgrad.tracing.differentiable_arguments import plain
+
+Function = Callable[..., Any]
+
+UNNAMED = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    OverflowError,
+    ZeroDivisionError,
+)
+
+
+class _ShapeWithoutRuleError(NoRuleError):
+    """refgrad's own code failed on arguments that NumPy accepts."""
+
+
+def answered(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    """What a call gives in which refgrad's code ended in ``error``.
+
+    Where NumPy refuses the plain arguments too, its error is raised. Where every traced array is empty, its value is the answer: there is
+    nothing to differentiate by. Otherwise NoRuleError names the function and its arguments.
+    """
+    if isinstance(error, (RefgradError, np.linalg.LinAlgError)) and not isinstance(
+        error, _ShapeWithoutRuleError
+    ):
+        raise error
+    try:
+        y = function(*[_copied(plain(x)) for x in args], **{k: _copied(plain(v)) for k, v in kwargs.items()})
+    except Exception as theirs:
+        raise theirs from None
+    traced = _traced((*args, *kwargs.values()))
+    if traced and all(x.size == 0 for x in traced):  # none that is seen may still be one in a dict
+        return y
+    raise _ShapeWithoutRuleError(_without_rule(function, args, kwargs, error)) from error
+
+
+def _copied(x: Any) -> Any:
+    """An argument that NumPy may write into."""
+    return x.copy() if type(x) is np.ndarray else x
+
+
+def _traced(x: Any) -> list[Any]:
+    """The traced arrays in arguments."""
+    if isinstance(x, Traced):
+        return [x]
+    return [t for e in x for t in _traced(e)] if isinstance(x, (list, tuple)) else []
+
+
+def _without_rule(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> str:
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or str(function)
+    given = ", ".join([*map(_told, args), *[f"{k}={_told(v)}" for k, v in kwargs.items()]])
+    return (
+        f"np.{name}({given}): refgrad has no rule for these arguments, which NumPy accepts ({type(error).__name__}: {error}). Write it "
+        "with other functions, or in another shape (np.atleast_1d(x) for a 0-d array)."
+    )
+
+
+def _told(x: Any) -> str:
+    if isinstance(x, (Traced, np.ndarray)):
+        return f"<{x.dtype} of shape {x.shape}>"
+    if isinstance(x, (list, tuple)):
+        return f"[{', '.join(map(_told, x))}]"
+    return repr(x)

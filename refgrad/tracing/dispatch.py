@@ -1,0 +1,314 @@
+"""What a NumPy function means on traced arrays: NumPy's two protocols, looked up and led to ops.
+
+``__array_ufunc__`` and ``__array_function__`` say which function met a traced array and with which arguments. It is an op, a method of
+one (``np.add.reduce``), a composition that ``implements`` registered, or it has no rule and is refused by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import NoRuleError, OperandError, TracingError
+from refgrad.op import BY_FUNCTION, Op, Traced, apply, refuse_traced
+from refgrad.operands import USUAL, admitted, ordinary, overrides
+from refgrad.ops import indexing, normalization, reduction, scan
+from refgrad.tracing.call_failures import UNNAMED, answered
+from refgrad.tracing.differentiable_arguments import Guard, guard_of, holds_traced
+from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - trace.py and others find it here
+
+Function = Callable[..., Any]
+
+FUNCTIONS: dict[
+    Function, Function
+] = {}  # NumPy functions written as compositions of ops; filled by functions.py
+GUARDS: dict[Function, Guard] = {}  # what their arguments may be; see guard.py
+REDUCTIONS: dict[np.ufunc, Op] = {
+    np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
+    np.logaddexp: normalization.logsumexp,
+}  # fmt: skip
+SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
+VIEWS = frozenset({"flip"})  # ops that NumPy calls by a function of its own, and that make a view
+# Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
+VIEWING = frozenset({
+    np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
+    np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
+    np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.einsum, np.astype, np.linalg.diagonal,
+    np.linalg.matrix_transpose, np.real_if_close,
+    np.lib.stride_tricks.sliding_window_view, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
+})  # fmt: skip
+
+
+def implements(*functions: Function) -> Callable[[Function], Function]:
+    """Register a composition of ops as the meaning of NumPy functions on traced arrays."""
+
+    def register(composition: Function) -> Function:
+        for function in functions:
+            FUNCTIONS[function] = composition
+            guard = guard_of(function, composition)
+            if guard is not None:
+                GUARDS[function] = guard
+        return composition
+
+    return register
+
+
+def operand(x: Any, name: str = "NumPy") -> Any:
+    """An operand of an op: traced, an array or a number; anything else becomes an array. A sequence that holds traced numbers is stacked.
+
+    Raises OperandError for what holds no real numbers; ``name`` is that of the function in messages.
+    """
+    if type(x) in USUAL or isinstance(x, (Traced, np.ndarray, np.generic)):
+        return x
+    if isinstance(x, (list, tuple)) and holds_traced(x):
+        return np.stack([operand(e, name) for e in x])
+    return admitted(x, f"{name}: an operand")
+
+
+def array(x: Any) -> Any:
+    """An operand of an op that takes arrays alone."""
+    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy ufunc met a traced array. NotImplemented where another operand computes ufuncs in its own way."""
+    for x in inputs:
+        if type(x) not in USUAL and not isinstance(x, Traced) and overrides(x):
+            return NotImplemented
+    try:
+        return _ufunc(ufunc, method, inputs, dict(kwargs))
+    except UNNAMED as error:
+        return answered(getattr(ufunc, method), inputs, kwargs, error)
+
+
+def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    inputs, kwargs = _by_name(method, inputs, kwargs)
+    out = kwargs.pop("out", None)
+    if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
+        return _into(out, ufunc, inputs, kwargs)
+    if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+        raise TracingError(
+            f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array). "
+            "Plain arrays cannot hold derivatives: write a = a + x instead of a += x, and leave out= away."
+        )
+    if method == "__call__":
+        return _elementwise(ufunc, inputs, kwargs)
+    if method == "reduce" and ufunc in REDUCTIONS:
+        kwargs = {"axis": 0, **kwargs}
+        if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
+            kwargs["axis"] = None
+        return _function(REDUCTIONS[ufunc], inputs, kwargs)
+    if method == "accumulate" and ufunc in SCANS:
+        return _function(
+            SCANS[ufunc],
+            inputs,
+            {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))},
+        )
+    if method == "reduceat" and ufunc is np.add:
+        return _sums_from(*inputs, **kwargs)
+    if method == "outer":
+        a, b = inputs
+        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    if method == "at":
+        raise TracingError(
+            f"np.{ufunc.__name__}.at writes in place, and a derivative would be lost. A sum over repeated indices is "
+            "np.bincount(index, weights=x, minlength=n) for vectors, and a product with a matrix of zeros and ones for rows: "
+            "(np.arange(n)[:, None] == index).astype(float) @ x."
+        )
+    raise NoRuleError(
+        f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
+    )
+
+
+def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The traced arrays ``out``, after a ufunc has written to them: everywhere, or where a mask holds."""
+    where = kwargs.pop("where", True)
+    if where is not True:
+        mask = np.broadcast_to(plain(where), out[0].shape)
+        inputs = tuple(
+            [np.broadcast_to(x, mask.shape)[mask] for x in inputs]
+        )  # what is masked out may be undefined
+        results = ufunc(*inputs, **kwargs)
+        for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
+            x[mask] = y
+        return out if len(out) > 1 else out[0]
+    results = ufunc(*inputs, **kwargs)
+    for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
+        x.receive(y, f"np.{ufunc.__name__}(out=x)")
+    return out if len(out) > 1 else out[0]
+
+
+_BY_POSITION = {
+    "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
+    "accumulate": ("axis", "dtype", "out"),
+    "reduceat": ("indices", "axis", "dtype", "out"),
+}
+
+
+def _by_name(
+    method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The operand of reduce, accumulate and reduceat alone, and their other arguments by name; those left at None or unset away."""
+    names = _BY_POSITION.get(method)
+    if names is None:
+        return inputs, kwargs
+    kwargs = {**dict(zip(names, inputs[1:], strict=False)), **kwargs}
+    unset = (np._NoValue, None)
+    return inputs[:1], {
+        k: v
+        for k, v in kwargs.items()
+        if not any(v is u for u in unset) or (k in ("axis", "initial") and v is None)
+    }
+
+
+def _one_axis(call: Function, x: Any, axis: Any) -> int:
+    """The axis of accumulate and reduceat, after NumPy has raised what it raises for an array of this shape."""
+    call(np.zeros(x.shape), axis=axis)
+    first = axis[0] if isinstance(axis, (tuple, list)) else axis
+    return 0 if first is None else int(first)
+
+
+def _sums_from(x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """np.add.reduceat: sums of the elements from each index to the next; of one element where the next is not larger."""
+    axis = _one_axis(lambda z, axis: np.add.reduceat(z, indices, axis), x, axis)
+    x, starts = np.moveaxis(x if dtype is None else x.astype(dtype), axis, 0), np.asarray(indices)
+    ends = np.append(starts[1:], len(x))
+    lengths = np.maximum(ends - starts, 1)
+    sums = np.repeat(np.arange(len(starts)), lengths)
+    elements = (
+        np.arange(len(sums)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(starts, lengths)
+    )
+    y = indexing.put_add(x[elements], shape=(len(starts), *x.shape[1:]), key=sums)
+    return np.moveaxis(y, 0, axis)
+
+
+def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
+    if kwargs:
+        raise NoRuleError(
+            f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
+        )
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise NoRuleError(
+            f"np.{ufunc.__name__}: argument dtype is {np.dtype(dtype)}; floating-point dtypes have rules. Convert the result: "
+            "y.astype(dtype)."
+        )
+    if isinstance(where, Traced) and where.dtype.kind != "b":
+        raise TracingError(
+            f"np.{ufunc.__name__}: argument where is a traced array of dtype {where.dtype}; write a comparison, such as x > 0."
+        )
+    if where is not True and not np.all(plain(where)):
+        raise TracingError(
+            f"np.{ufunc.__name__}(where=...) without out= leaves elements uninitialised. "
+            "Use np.where(mask, f(np.where(mask, x, safe)), other)."
+        )
+    operands = tuple([operand(x, ufunc.__name__) for x in inputs])
+    if dtype is not None:
+        operands = tuple(
+            [x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands]
+        )
+    op = BY_FUNCTION.get(ufunc)
+    if op is not None:
+        return apply(op, operands, op.signature.defaults)
+    if ufunc in FUNCTIONS:
+        return FUNCTIONS[ufunc](*operands)
+    raise _no_rule(f"np.{ufunc.__name__}")
+
+
+def _no_rule(name: str) -> NoRuleError:
+    return NoRuleError(
+        f"{name} has no rule in refgrad, so its derivative is unknown. Write it with functions that have one (`refgrad ops` lists "
+        "them), or add an op: one record in refgrad/ops."
+    )
+
+
+def _of_ndarray(x: Any, function: Any) -> Any:
+    """An argument of a function without a subclass of np.ndarray. Raises OperandError for a masked array or a matrix."""
+    if isinstance(x, Traced) or not isinstance(x, np.ndarray):
+        return x
+    name = getattr(function, "__name__", None) or getattr(function, "name", "NumPy")
+    return ordinary(x, f"{name}: an operand", OperandError)
+
+
+def call_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy function (or an op under NumPy's calling convention) met a traced array."""
+    try:
+        return _function(function, args, kwargs)
+    except UNNAMED as error:
+        return answered(function, args, kwargs, error)
+
+
+def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    for x in args:
+        if type(x) is not np.ndarray and not isinstance(x, Traced) and isinstance(x, np.ndarray):
+            args = tuple([_of_ndarray(x, function) for x in args])
+            break
+    composition = FUNCTIONS.get(function)
+    if composition is not None:
+        guard = GUARDS.get(function)
+        if guard is not None:
+            args, kwargs = guard.admitted(args, kwargs)
+        y = composition(*args, **kwargs)
+        return y if function in VIEWING else _separate(y, args)
+    op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
+    if op is None:
+        raise _no_rule(
+            f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}"
+        )
+    sig = op.signature
+    count = len(sig.operands)
+    if (
+        len(args) == count
+        and kwargs.keys() <= sig.defaults.keys()
+        and not any(v is np._NoValue for v in kwargs.values())
+    ):
+        refuse_traced(op, kwargs)
+        operands = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
+        y = apply(op, operands, {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
+        return _seen(op, args[0], y, kwargs)
+    names = _parameters(function)
+    kwargs = {
+        **kwargs,
+        **dict(zip(names[count:], args[count:], strict=False)),
+    }  # NumPy's own order of positional arguments
+    args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
+    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
+    if kwargs.get("out") is not None:
+        raise TracingError(
+            f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
+        )
+    dtype = kwargs.pop("dtype", None)
+    args = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
+    if dtype is not None:
+        args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
+    y = op(*args, **kwargs)
+    return _seen(op, args[0], y, kwargs)
+
+
+def _separate(y: Any, args: tuple[Any, ...]) -> Any:
+    """A result of a function that makes new arrays, where refgrad's own code came to an argument or a view of one."""
+    if isinstance(y, Traced):
+        return y.twin() if hasattr(y, "shared") or any(y is x for x in args) else y
+    if type(y) in (tuple, list):
+        return type(y)([_separate(part, args) for part in y])
+    return y
+
+
+def _seen(op: Op, x: Any, y: Any, params: dict[str, Any]) -> Any:
+    """The result of an op, which may be a view of its operand."""
+    if op.name in VIEWS and hasattr(x, "_view"):
+        return x._view(y, lambda base: op(base, **params))
+    return y
+
+
+@functools.cache
+def _parameters(function: Function) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function.forward if isinstance(function, Op) else function).parameters)
+    except ValueError:  # written in C, and older than NumPy 2.4: np.where
+        signature = BY_FUNCTION[function].signature
+        return (*signature.operands, *signature.defaults)

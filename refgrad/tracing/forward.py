@@ -1,0 +1,145 @@
+"""Forward mode: dual numbers. An array carries its tangent; every op sends tangents through its JVP rule.
+
+y_dot = sum over operands of (dy/dx_i) x_i_dot. Nothing is kept: memory does not grow with the length of a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from refgrad.blocks import COUNT, slices
+from refgrad.op import Op, Params, apply, new_level, real, shape_of
+from refgrad.ops import ELEMENTWISE
+from refgrad.quiet import quietly
+from refgrad.tracing.array import TracedArray
+from refgrad.tracing.ball import Ball
+from refgrad.tracing.copies import outlived
+from refgrad.tracing.special_points import met
+from refgrad.tracing.tape_rows import ball_rows, joined
+from refgrad.tracing.tied_tangents import between
+
+Array = Any
+_RUNNING: set[int] = set()  # levels whose function has not returned yet
+
+
+@contextmanager
+def running() -> Iterator[int]:
+    """A new level, for as long as the function runs. Dual numbers of a level that has ended compute no more."""
+    level = new_level()
+    _RUNNING.add(level)
+    try:
+        yield level
+    finally:
+        _RUNNING.discard(level)
+
+
+class Dual(TracedArray):
+    """A value with its tangent, both arrays of the level below, of one shape."""
+
+    __slots__ = ("level", "tangent", "value")
+
+    def __init__(self, value: Array, tangent: Array, level: int) -> None:
+        self.value = value
+        self.tangent = tangent
+        self.level = level
+
+    @property
+    def ended(self) -> str:
+        return "" if self.level in _RUNNING else "forward mode"
+
+    def become(self, other: Any) -> None:
+        self.value, self.tangent = other.value, other.tangent
+
+    def twin(self) -> Dual:
+        return Dual(self.value, self.tangent, self.level)
+
+    def constant(self, y: Array) -> Dual:
+        return Dual(y, np.zeros(y.shape, y.dtype), self.level)
+
+    @classmethod
+    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        level = top.level
+        active: tuple[bool, ...]
+        if len(operands) == 1:
+            active, values, tangents = (True,), (top.value,), [top.tangent]
+        else:
+            active = tuple([type(x) is Dual and x.level == level for x in operands])
+            values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+            tangents = [x.tangent if a else None for x, a in zip(operands, active, strict=True)]
+        y = apply(op, values, params)
+        if not op.signature.differentiable:
+            return y
+        if level not in _RUNNING:
+            raise outlived("forward mode")
+        y_dot = quietly(pushed, op, values, params, active, tangents, y)
+        return y if y_dot is None else Dual(y, y_dot, level)
+
+
+def pushed(
+    op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
+) -> Array:
+    """As push; of large Balls some rows at a time where that comes to the same, so that the terms of a tangent take no memory."""
+    blocks = slices(y.shape) if type(y) is Ball and op in ELEMENTWISE and not op.signature.variadic else None
+    if (
+        blocks is None
+        or op.picks
+        or any(t is not None and (type(t) is not Ball or t.shape != y.shape) for t in tangents)
+        or any(np.ndim(p) for p in params.values())
+        or met(op, values, params, y) is not None
+    ):
+        return push(op, values, params, active, tangents, y)
+    whole, before, once = None, COUNT.rounded, 0
+    for here in blocks:
+        xs, xs_dot, value = (
+            [ball_rows(x, here, y.shape) for x in given] for given in (values, tangents, (y,))
+        )
+        start = COUNT.rounded
+        whole = joined(whole, push(op, tuple(xs), params, active, xs_dot, value[0]), here, y.shape)
+        once = once or COUNT.rounded - start
+    COUNT.rounded = before + once  # cutting is no operation of the program
+    return None if whole is None else whole.ball()
+
+
+def push(
+    op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
+) -> Array:
+    """Tangent of y from the tangents of the active operands; None where no active operand has a derivative.
+
+    Tangent shape equals value shape: a narrower tangent (an operand that was broadcast) is broadcast here, once for all ops.
+    """
+    sig = op.signature
+    exceptional = met(op, values, params, y)
+    if sig.variadic:
+        needs = sig.jvp[0]
+        assert needs is not None
+        xs_dot = tuple([t if a else _zeros(x) for x, t, a in zip(values, tangents, active, strict=True)])
+        y_dot = _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
+        return y_dot if exceptional is None else exceptional.pushed(y_dot, None, 0)
+    y_dot = None
+    for position, (needs, tangent, a) in enumerate(zip(sig.jvp, tangents, active, strict=True)):
+        if a and needs is not None:
+            part = needs.rule(tangent, *needs.collect(values, y, params, active))
+            if exceptional is not None:
+                part = exceptional.pushed(part, tangent, position)
+            y_dot = part if y_dot is None else y_dot + part
+    if y_dot is None:
+        return None
+    return between(op, values, params, tangents, y, _fit(y_dot, y, op))
+
+
+def _zeros(x: Any) -> Array:
+    return np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") and x.dtype.kind == "f" else float)
+
+
+def _fit(y_dot: Array, y: Array, op: Op) -> Array:
+    if y_dot.shape != y.shape:
+        if not op.broadcasts:
+            raise AssertionError(
+                f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}"
+            )
+        y_dot = np.broadcast_to(y_dot, y.shape)
+    return y_dot if y_dot.dtype == y.dtype else real(y_dot, op).astype(y.dtype)

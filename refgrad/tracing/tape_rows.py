@@ -1,0 +1,99 @@
+"""Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked some rows at a time.
+
+An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py); what
+has no such edges (a derivative that the user defined) is not known to be elementwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from refgrad.blocks import Joined, rows
+from refgrad.bounds.formats import Format
+from refgrad.op import apply
+from refgrad.ops import ELEMENTWISE, indexing
+from refgrad.tracing.array import TracedArray
+from refgrad.tracing.ball import Ball
+
+
+def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
+    """The entries that lead to the places, None in place of others; no list where one of them is not elementwise on this shape.
+
+    So it is where arrays of the shape, and what broadcasts to it without being differentiated, are all that the entries hold.
+    """
+    some: list[Any] = [None] * (max(places) + 1)
+    wanted = set(places)
+    for k in range(max(places), -1, -1):
+        entry = tape[k]
+        if k not in wanted or entry is None:
+            continue
+        if type(entry) is not tuple:
+            if (
+                not getattr(entry, "ordinary", False)
+                or entry.op not in ELEMENTWISE
+                or any(edge[3] != shape for edge in entry.edges)
+            ):
+                return None
+            wanted.update(edge[0] for edge in entry.edges)
+        else:
+            wanted.update(entry[::3])
+        if any(getattr(x, "level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
+            return None
+        some[k] = entry
+    return some
+
+
+def saved(entry: Any) -> Iterator[Any]:
+    """What an entry holds for its rules."""
+    if type(entry) is not tuple:
+        return (x for edge in entry.edges for x in edge[2])
+    return (x for kept in entry[2::3] for x in kept)
+
+
+def entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
+    """An entry of the tape with the rows ``here`` of what it holds, which have the shape ``own``."""
+    if entry is None:
+        return None
+    if type(entry) is not tuple:
+        edges = [
+            (i, rule, tuple([ball_rows(x, here, shape) for x in kept]), own, dtype, position)
+            for i, rule, kept, _, dtype, position in entry.edges
+        ]
+        return type(entry)(entry.op, edges)
+    return tuple(
+        [
+            tuple([ball_rows(x, here, shape) for x in item]) if k % 3 == 2 else item
+            for k, item in enumerate(entry)
+        ]
+    )
+
+
+def ball_rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
+    """The rows of x, by the op: in-place operators on a view of a user's own are another matter."""
+    if isinstance(x, TracedArray) and x.shape == shape:
+        return apply(indexing.getitem, (x,), {"key": (here,)})
+    return rows(x, here, shape)
+
+
+class Balls(Joined):
+    """A Ball, put together from Balls of its rows."""
+
+    __slots__ = ("fmt",)
+
+    def __init__(self, shape: tuple[int, ...], fmt: Format) -> None:
+        super().__init__(shape)
+        self.fmt = fmt
+
+    def ball(self) -> Ball:
+        return Ball(self.value, self.radius, self.fmt)
+
+
+def joined(whole: Balls | None, part: Ball | None, here: slice, shape: tuple[int, ...]) -> Balls | None:
+    """``whole`` with the rows ``here``, made where there is none yet; where a part is None, all of them are."""
+    if part is None:
+        return None
+    if whole is None:
+        whole = Balls(shape, part.fmt)
+    whole.put(here, part.value, part.radius)
+    return whole

@@ -1,0 +1,110 @@
+import gzip
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from refgrad.report.storage.files import PREVIOUS, RESULTS, no_file, packed, write_results, write_whole
+from refgrad.report.storage.load import load
+
+
+@pytest.fixture
+def run(make, save):
+    return load(save(make.synthetic(30, failing=0.1)))
+
+
+def test_the_same_results_in_any_order_of_lines_are_the_same_bytes(make, save, run):
+    lines = list(make.synthetic(30, failing=0.1))
+    turned = load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
+    assert packed(turned) == packed(run)
+    assert packed(run)[4:8] == bytes(4)  # the time in a gzip's head
+    assert packed(load(save(make.synthetic(30, seed=1)))) != packed(run)
+
+
+def test_every_line_is_there(make, save, run):
+    path = save(make.synthetic(30, failing=0.1))
+    assert sorted(gzip.decompress(packed(run)).splitlines()) == sorted(path.read_bytes().splitlines())
+    first, *_, last = gzip.decompress(packed(run)).splitlines()
+    assert b'"type": "run"' in first
+    assert b'"type": "end"' in last
+
+
+def test_what_is_read_again_is_the_same(run, tmp_path):
+    path = write_results(run, tmp_path / "new")
+    again = load(path)
+    assert repr(again) == repr(run)
+    assert packed(again) == packed(run)
+
+
+def test_the_cases_of_a_killed_run_that_lie_beside_its_file_are_in_the_packed_one(make, save, tmp_path):
+    path = save([make.header(), make.result("a" * 16)])
+    beside = tmp_path / "results.jsonl.running"
+    beside.mkdir()
+    (beside / "1.json").write_text(
+        f'{{"worker": "gw0", "item": "i", "id": "{"b" * 16}", "case": {{"dtype": "float32"}}}}'
+    )
+    run = load(path)
+    assert [c.id for c in run.running] == ["b" * 16]
+    assert repr(load(write_results(run, tmp_path / "new"))) == repr(run)
+
+
+def test_results_of_another_run_are_kept_as_the_previous_ones(make, save, run, tmp_path):
+    other = load(save(make.synthetic(3)))
+    path = write_results(other, tmp_path)
+    write_results(other, tmp_path)
+    assert not (tmp_path / PREVIOUS).exists()  # the same again: nothing was replaced
+    write_results(run, tmp_path)
+    assert path == tmp_path / RESULTS
+    assert path.read_bytes() == packed(run)
+    assert (tmp_path / PREVIOUS).read_bytes() == packed(other)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_write_that_fails_loses_nothing(make, save, run, tmp_path, monkeypatch, writes):
+    other = load(save(make.synthetic(3)))
+    folder = tmp_path / "folder"
+    write_results(other, folder)
+    replace, left = type(folder).replace, [writes]
+
+    def fail(self, target):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("disk full")
+        return replace(self, target)
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_results(run, folder)
+    assert (folder / RESULTS).read_bytes() == packed(other)
+    assert {p.name for p in folder.iterdir()} <= {RESULTS, PREVIOUS}
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path):
+    """As root, a rename would put a file in the place of /dev/null."""
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    write_whole(pipe, "whole")
+    reader.join(60)
+    assert got == ["whole"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert no_file(Path("/dev/null"))
+    assert no_file(Path("/dev/stdout"))
+    assert not no_file(tmp_path / "new")
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path, "x")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    there, link = tmp_path / "there" / "page", tmp_path / "link"
+    there.write_text("older")
+    link.symlink_to(there)
+    write_whole(link, "newer")
+    assert link.is_symlink()
+    assert there.read_text() == "newer"
+    assert [p.name for p in there.parent.iterdir()] == ["page"]

@@ -1,0 +1,232 @@
+import gzip
+import json
+import math
+
+import pytest
+
+from refgrad.errors import CaseFileError
+from refgrad.report.storage.load import holds_results, load
+from refgrad.report.storage.merge import merge
+
+
+def test_a_run_is_read_whole(make, save):
+    run = load(save(make.synthetic(30)))
+    assert run.cases == 30
+    assert len(run.results) == 90
+    assert len(run.audits) == 8
+    assert not run.partial
+    assert run.elements == sum(r.elements for r in run.results) > 0
+    assert run.header.present["cuda"].startswith("not present")
+
+
+def test_gzip_is_recognised_by_content(make, save, tmp_path):
+    path = save(make.synthetic(5))
+    packed = tmp_path / "results.data"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert load(packed) == load(path)
+
+
+def test_a_torn_gzip_is_partial(make, save, tmp_path):
+    data = gzip.compress(save(make.synthetic(40)).read_bytes())
+    packed = tmp_path / "torn.jsonl.gz"
+    packed.write_bytes(data[: len(data) // 2])
+    run = load(packed)
+    assert run.partial
+    assert run.truncated
+    assert 0 < len(run.results) < 120
+
+
+def test_a_torn_last_line_is_partial(make, save):
+    path = save([make.header(), make.result("a" * 16), json.dumps(make.result("b" * 16))[:70]])
+    run = load(path)
+    assert run.truncated
+    assert run.partial
+    assert [r.id for r in run.results] == ["a" * 16]
+
+
+def test_a_line_torn_inside_a_character_is_partial(make, save):
+    path = save([make.header()])
+    with path.open("ab") as file:
+        file.write('{"type":"result","id":"ü'.encode()[:-1])
+    assert load(path).truncated
+
+
+def test_a_gzip_torn_in_its_first_line_is_refused_as_that(make, save, tmp_path):
+    packed = tmp_path / "torn.jsonl.gz"
+    packed.write_bytes(gzip.compress(save(make.synthetic(4)).read_bytes())[:12])
+    with pytest.raises(CaseFileError, match="torn off before the end of its first line"):
+        load(packed)
+
+
+def test_marks_that_editors_leave_do_not_matter(make, save, tmp_path):
+    path, edited = save(make.synthetic(4)), tmp_path / "edited.jsonl"
+    edited.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert repr(load(edited)) == repr(load(path))
+
+
+def test_without_an_end_line_a_run_is_partial(make, save):
+    run = load(save([make.header(), make.result("a" * 16)]))
+    assert run.partial
+    assert not run.truncated
+
+
+def test_a_whole_last_line_without_newline_counts(make, save):
+    run = load(save([make.header(), json.dumps(make.result("a" * 16))]))
+    assert len(run.results) == 1
+    assert not run.truncated
+
+
+def test_the_order_of_lines_does_not_matter(make, save):
+    lines = list(make.synthetic(20))
+    turned = load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
+    assert repr(load(save(lines))) == repr(
+        turned
+    )  # not ==: from Python 3.13 on a record that holds NaN differs from itself
+
+
+def test_non_finite_numbers_are_read(make, save):
+    worst = {
+        "ratio": "inf",
+        "ulp": "nan",
+        "got": "nan",
+        "expected": "-inf",
+        "bound": 0,
+        "node": 1,
+        "op": "log",
+        "element": [],
+    }
+    [r] = load(save([make.header(), make.result("a" * 16, worst=worst)])).results
+    assert r.worst is not None
+    assert math.isinf(r.worst.ratio)
+    assert math.isnan(r.worst.got)
+    assert r.worst.expected == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "empty"),
+        (["hello\n"], "line 1: not a results file of refgrad"),
+        (["[1]\n"], "line 1: a JSON object is expected"),
+        (['{"type":"result"}\n'], "line 1: not a results file of refgrad"),
+        (['{"type":"run"}\n'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":2'], "line 1: not a results file of refgrad"),
+        (['{"type":"run","schema":2,"shard":"2 of 2"}\n'], "line 1: \"shard\" is '2 of 2'; a part such as"),
+        (
+            ['{"type":"run","schema":1,"refgrad":"0.1.0"}\n'],
+            r"schema 1, written by refgrad 0\.1\.0; .* schema 2\. Render",
+        ),
+    ],
+)
+def test_what_is_not_ours_is_refused(save, lines, message):
+    with pytest.raises(CaseFileError, match=message):
+        load(save(lines))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{broken\n", "line 2: not JSON"),
+        ('{"type":"end","exit":NaN}\n', "NaN is not JSON"),
+        ({"type": "verdict"}, "a record of type 'verdict'"),
+        ({"type": "run", "schema": 3}, "results of schema 3"),
+        ({"type": "end", "exit": "0"}, "\"exit\" is '0'; a count is expected"),
+        ({"type": "audit", "mutation": "sign", "planted": -1, "caught": 0}, '"planted" is -1'),
+    ],
+)
+def test_a_broken_record_is_named_with_its_line(make, save, line, message):
+    with pytest.raises(CaseFileError, match=message) as caught:
+        load(save([make.header(), line, make.result("a" * 16)]))
+    assert "results.jsonl, line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "maybe"}, {"id": 7}, {"elements": -1}, {"elements": True}, {"worst": 3}, {"worst": {"ratio": "big"}}, {"ops": []},
+        {"ops": {"exp": [1, 2]}}, {"first_wrong": 4}, {"worst_elements": {}}, {"case": "x"}, {"sensitivity": "small"},
+    ],
+)  # fmt: skip
+def test_a_result_that_breaks_the_schema_is_refused(make, save, change):
+    with pytest.raises(CaseFileError, match="is expected"):
+        load(save([make.header(), make.result("a" * 16, **change), make.result("b" * 16)]))
+
+
+def test_files_joined_by_hand_are_the_shards_merged(make, save, tmp_path):
+    end = {"type": "end", "exit": 0, "seconds": 1}
+    shards = [
+        save([make.header(shard=f"{k}/2"), make.result(str(k) * 16), end], f"{k}.jsonl") for k in (2, 1)
+    ]
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(b"".join(s.read_bytes() for s in shards))
+    packed.write_bytes(b"".join(gzip.compress(s.read_bytes()) for s in shards))
+    assert load(plain) == load(packed) == merge([load(s) for s in shards])
+    assert not load(plain).partial
+    plain.write_bytes(shards[0].read_bytes())
+    with plain.open("ab") as file:
+        file.write(b'{"type":"run"')
+    assert load(plain).truncated
+
+
+def test_files_joined_by_hand_must_belong_together(make, save):
+    with pytest.raises(
+        CaseFileError, match=r"joined\.jsonl: these are not parts of one run: seed is '0' and '1'"
+    ):
+        load(save([make.header(), make.header(seed=1)], "joined.jsonl"))
+
+
+def test_records_after_the_end_are_refused(make, save):
+    end = {"type": "end", "exit": 0, "finished": "", "seconds": 1}
+    with pytest.raises(CaseFileError, match="after the end of the run"):
+        load(save([make.header(), end, make.result("a" * 16)]))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CaseFileError, match=r"absent\.jsonl: cannot be read"):
+        load(tmp_path / "absent.jsonl")
+
+
+def test_a_case_belongs_to_every_result_with_its_id_that_does_not_agree(make, save):
+    a, b = "a" * 16, "b" * 16
+    held = {"type": "case", "id": a, "case": make.case()}
+    statuses = ("agree", "undecided", "unsupported", "error", "imprecise", "known")
+    lines = [make.result(a, status=s, mode=s) for s in statuses]
+    run = load(save([make.header(), lines[0], held, *lines[1:], held, make.result(b, status="undecided")]))
+    assert {r.mode for r in run.results if r.case == make.case()} == set(statuses[1:])
+    assert list(run.asked) == [a]
+    assert run.lines.count(b'"type": "case"') == 1  # two processes wrote it
+
+
+def test_items_and_news_are_kept_and_news_once(make, save):
+    item = {
+        "type": "item",
+        "item": "a",
+        "seconds": 1.5,
+        "drawn": 50,
+        "judged": 48,
+        "shrunk": 2,
+        "unjudged": 2,
+        "unshrunk": 1,
+        "why": "2 without a verdict after 60.0 s",
+    }
+    news = {"type": "news", "kind": "mended", "name": "one", "text": "mended in 9.9"}
+    one, other = (save([make.header(shard=f"{k}/2"), item, news, news], f"{k}.jsonl") for k in (1, 2))
+    run = load(one)
+    assert run.items[0].to_dict() == item
+    assert [n.to_dict() for n in run.news] == [news]
+    merged = merge([run, load(other)])
+    assert len(merged.items) == 2
+    assert len(merged.news) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "holds"),
+    [
+        (b'{"type":"run"}\n{"type":"end"}', True), (b"\x1f\x8b", True), (b'{"schema":1}', False), (b"", False), (b"[1]", False),
+        (b"\xff", False),
+    ],
+)  # fmt: skip
+def test_a_results_file_is_told_by_its_beginning(tmp_path, data, holds):
+    (tmp_path / "file").write_bytes(data)
+    assert holds_results(tmp_path / "file") == holds
+    assert not holds_results(tmp_path / "absent")

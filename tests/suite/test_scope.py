@@ -1,0 +1,111 @@
+"""What a run is asked for: names that mean nothing are said before anything runs, single ops and profiles are chosen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refgrad.report.storage.load import load
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize(
+    ("named", "asked", "profile"), [("dev", "ci", "ci"), ("dev", "", "dev"), ("nightly", "", "nightly"), ("mine", "", "ci"), ("", "", "ci")]
+)  # fmt: skip
+def test_the_profile_may_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, asked: str, profile: str
+) -> None:
+    from refgrad.cli import main
+    from refgrad.suite import scope
+
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", named)
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setattr(scope, "PROFILES", dict.fromkeys(scope.PROFILES, 1))
+    more = ["--profile", asked] if asked else []
+    main(
+        [
+            "conformance",
+            "--family",
+            "softmax",
+            "--dtype",
+            "float64",
+            "--workers",
+            "0",
+            "--out",
+            str(tmp_path),
+            *more,
+        ]
+    )
+    head = load(tmp_path / "results.jsonl").header
+    assert head.profile == profile
+    assert (head.seed == "0") == (profile != "nightly")
+
+
+def test_single_ops_are_chosen_by_name(tmp_path: Path) -> None:
+    """Nothing else is judged, deviations of other ops included; what does not exist in a dtype leaves that dtype out."""
+    more = ("--op", "det", "--op", "inv", "--examples", "12", "--workers", "0", "--out", str(tmp_path))
+    arguments = [sys.executable, "-m", "refgrad.cli", "conformance", "--device", "cpu", *more]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = load(tmp_path / "results.jsonl")
+    assert {op for r in found.results for op in r.ops} == {"det", "inv"}
+    assert {r.dtype for r in found.results} == {"float64", "float32"}
+    assert sum(a.caught for a in found.audits if a.check == "single ops") > 25
+    assert not found.partial
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--op", "tahn"], "did you mean tan or tanh or arctan"),
+        (["--op", "floor"], "no op named 'floor' is drawn"),
+        (["--op", "det", "--dtype", "float16"], "torch has none of the ops ['det'] in float16"),
+        (["--op", "exp", "--family", "mlp", "--family", "ops"], "the families ['mlp'] draw programs of many"),
+    ],
+)
+def test_an_op_that_cannot_be_chosen_is_an_error_that_says_so(
+    more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from refgrad.cli import main
+
+    assert main(["conformance", "--device", "cpu", "--out", str(tmp_path), *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_shards_of_the_nightly_profile_share_a_seed_or_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would draw a seed of its own, and the parts would never make a whole."""
+    from refgrad.cli import main
+
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k test_family")
+    nightly = [
+        "conformance",
+        "--profile",
+        "nightly",
+        "--family",
+        "matmul",
+        "--examples",
+        "4",
+        "--device",
+        "cpu",
+        "--workers",
+        "0",
+    ]
+    assert main([*nightly, "--shard", "1/2", "--out", str(tmp_path / "1")]) == 2
+    said = capsys.readouterr().err
+    assert "--shard 1/2" in said
+    assert "--seed N" in said
+    assert not (tmp_path / "1").exists()
+    for k in (1, 2):
+        main([*nightly, "--seed", "7", "--shard", f"{k}/2", "--out", str(tmp_path / str(k))])
+    parts = [str(tmp_path / str(k) / "results.jsonl.gz") for k in (1, 2)]
+    assert main(["report", *parts, "--out", str(tmp_path / "whole")]) == 0
+    whole = load(tmp_path / "whole" / "results.jsonl.gz")
+    assert (whole.header.seed, whole.header.shard, whole.absent) == ("7", "", ())
+    assert {r.dtype for r in whole.results} == {"float64", "float32", "bfloat16", "float16"}

@@ -1,0 +1,56 @@
+"""Arrays that may have come in the place of the expected one, and numbers cut to fewer bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.checks.misplaced_arrays import coarser, cut, predictions
+from refgrad.testing.checks.plausibility import Difference
+from refgrad.tracing.ball import nearest
+
+RNG = np.random.default_rng(0)
+
+
+def candidates(x, others=(), seeds=()):
+    d = Difference.of(np.zeros(x.shape), x, 1e-15 * np.abs(x), FORMATS["float64"])
+    return {words: (told, window) for words, told, window in predictions(d, others, seeds, "cotangent")}
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (3, 3), (2, 3, 4), (2, 2, 2, 2), (1, 5)])
+def test_each_has_the_shape_of_what_is_expected(shape) -> None:
+    x = RNG.standard_normal(shape)
+    for told, window in candidates(x, [("gradient of input 1", x)], [x, None]).values():
+        assert np.broadcast_shapes(told.shape, window.shape, shape) == shape
+
+
+def test_what_is_told_is_what_is_given() -> None:
+    x, y = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 4))
+    found = candidates(x, [("gradient of input 1", x + 1)], [y, None, RNG.standard_normal((2, 3, 3))])
+    due = {
+        "what came is what is expected, transposed": x.T,
+        "what came is what is expected, turned round along axis 1": x[:, ::-1],
+        "every element is the one expected 1 place before it along axis 0": np.roll(x, 1, 0),
+        "every element is the one expected 2 places after it along axis 1": np.roll(x, -2, 1),
+        "every element is the mean along axis 0 of what is expected": x.mean(0, keepdims=True),
+        "every element is the sum along axes 0 and 1 of what is expected": x.sum(keepdims=True),
+        "what came is the gradient of input 1 that is expected": x + 1,
+    }
+    for words, array in due.items():
+        np.testing.assert_allclose(found[words][0].astype(float), array, rtol=1e-12)
+    assert "what came is the mean of the cotangent of output 2 over axis 0" in found
+    assert "what came is the cotangent of output 2 at index 1 of axis 0 alone, not its sum" in found
+    assert not any("output 0" in words for words in found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_cut_rounds_as_the_format_does(dtype: str) -> None:
+    x = np.concatenate([RNG.standard_normal(200), [0.0, 1 + 2.0**-8, 1 + 3 * 2.0**-9, -2.5]])
+    np.testing.assert_array_equal(cut(x, FORMATS[dtype].bits), np.asarray(nearest(x, FORMATS[dtype]), float))
+
+
+def test_formats_with_fewer_bits() -> None:
+    assert [name for name, _ in coarser("float64")] == ["float32", "float16", "bfloat16"]
+    assert coarser("bfloat16") == []
+    assert [name for name, _ in coarser("tf32")] == ["float16", "bfloat16"]

@@ -1,0 +1,212 @@
+"""Other formulas that a record names: what lies within their bound is imprecise, in every mode; an ordinary wrong number is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.bounds.rules import FORMATS
+from refgrad.errors import RegistrationError
+from refgrad.formula import Formula
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY
+from refgrad.testing import judge
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.alternative_formulas import Reach, widened
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
+from refgrad.tracing.ball import exact, nearest, parts
+from refgrad.transforms import jvp, vjp
+
+WITH_FORMULAS = sorted(name for name, op in REGISTRY.items() if op.usual)
+# Where each formula loses digits: dtype, operand, cotangent and tangent, an error that it explains.
+AT = {
+    "softsign": ("float32", 3000.0, 1.25, 1 + 2**-12),
+    "tanhshrink": ("float32", 1e-3, 1.25, 1 + 2**-12),
+    "sinc": ("float32", 1e-3, 1.25, 1 + 2**-12),
+    "tanh": ("float32", 4.0, 1.25, 1 + 2**-12),
+    "expm1": ("float32", -7.0, 1.25, 1 + 2**-13),
+    "arctanh": ("float32", 0.999, 1.25, 1 + 2**-16),
+    "arcsin": ("float32", 0.999, 1.25, 1 + 2**-17),
+    "arccos": ("float32", -0.999, 1.25, 1 + 2**-17),
+    "arccosh": ("float32", 1.001, 1.25, 1 + 2**-17),
+    "sigmoid": ("float32", 8.0, 1.25, 1 + 2**-14),
+    "silu": ("float32", 14.0, 1.25, 1 + 2**-21),
+    "mish": ("float32", 14.0, 1.25, 1 + 2**-20),
+    "gelu_tanh": ("float32", -4.0, 1.25, 1 + 2**-14),
+    "log10": ("float16", 1.2e-7, 2.0**-10, 1 + 2**-4),  # subnormal: the product x log 10 has two digits
+}
+
+
+def one_op(name, at=None):
+    dtype, usual, weight, _ = AT[name]
+    at = usual if at is None else at
+    op, x = REGISTRY[name], np.array([at], dtype)
+    graph = Graph()
+    graph.nodes += [Node(name="x"), Node(op=op, of=(0,), params=dict(op.signature.defaults))]
+    graph.outputs = (1,)
+    ones = np.full(x.shape, weight, dtype)
+    return Case("ops", graph, {"x": x}, {"x": ones}, ones, dtype)
+
+
+def right(case):
+    """What a framework says that rounds each result once."""
+    values = [case.inputs["x"].astype(float), None]
+    blank = Observation(values, [None] * 2, [None] * 2, {}, {})
+    anchored = Anchored(case, replace(blank, values=[values[0], np.zeros_like(values[0])]))
+    y = nearest(parts(anchored.recomputed_value(1))[0], anchored.fmt)
+    tangents, cotangents = [case.tangents["x"].astype(float), y], [None, case.cotangent.astype(float)]
+    seen = Observation([values[0], y], cotangents, tangents, {}, {})
+    anchored = Anchored(case, seen)
+    ((_, _, x_bar),) = anchored._sends(1, cotangents[1])
+    y_dot = anchored._tangent(1, case.graph.nodes[1], [exact(tangents[0], anchored.fmt), None])
+    rounded = [nearest(parts(a)[0], anchored.fmt) for a in (x_bar, y_dot)]
+    return replace(seen, cotangents=[rounded[0], cotangents[1]], tangents=[tangents[0], rounded[1]])
+
+
+def status(case, seen):
+    return {v.mode: v.status for v in judge(case, seen, end_to_end=False)}
+
+
+def test_there_are_some() -> None:
+    assert {*AT} <= {*WITH_FORMULAS}
+
+
+@pytest.mark.parametrize("name", sorted(AT))
+def test_lost_digits_are_imprecise_and_an_ordinary_wrong_number_is_wrong(name) -> None:
+    case = one_op(name)
+    seen = right(case)
+    assert status(case, seen)[REVERSE] == status(case, seen)[FORWARD] == AGREE
+    for mode, part, k in ((REVERSE, "cotangents", 0), (FORWARD, "tangents", 1)):
+        for factor, due in ((AT[name][3], IMPRECISE), (-3.0, DISAGREE), (7.0, DISAGREE)):
+            arrays = list(getattr(seen, part))
+            arrays[k] = arrays[k] * factor
+            found = status(case, replace(seen, **{part: arrays}))
+            assert found[mode] == due, (mode, factor)
+
+
+def scaled(case, factor, places=(0,)):
+    """What a framework says whose derivatives are off by a factor."""
+    seen = right(case)
+    cotangents, tangents = list(seen.cotangents), list(seen.tangents)
+    for k in places:
+        cotangents[k] = nearest(cotangents[k] * factor, FORMATS[case.dtype])
+    tangents[-1] = nearest(tangents[-1] * factor, FORMATS[case.dtype])
+    return replace(seen, cotangents=cotangents, tangents=tangents)
+
+
+def from_end_to_end(case, seen):
+    return {v.mode: v.status for v in judge(case, seen) if v.mode in (WHOLE_REVERSE, WHOLE_FORWARD)}
+
+
+@pytest.mark.parametrize("name", sorted(AT))
+def test_from_end_to_end_too(name) -> None:
+    case = one_op(name)
+    assert {*from_end_to_end(case, right(case)).values()} == {AGREE}
+    for factor, due in ((AT[name][3], IMPRECISE), (-3.0, DISAGREE), (7.0, DISAGREE)):
+        assert {*from_end_to_end(case, scaled(case, factor)).values()} == {due}, factor
+
+
+@pytest.mark.parametrize(("name", "at"), [("tanh", 9.0), ("expm1", -17.0), ("sigmoid", 17.0)])
+def test_of_an_element_of_which_the_formula_leaves_no_bit_nothing_is_said(name, at) -> None:
+    """It is as if its bound were that of the formula; what is further off than that is wrong."""
+    case = one_op(name, at)
+    near, far = 1.55, 100.0
+    assert {*status(case, scaled(case, near)).values()} <= {AGREE, UNDECIDED}
+    assert status(case, scaled(case, far)) == {VALUE: AGREE, REVERSE: DISAGREE, FORWARD: DISAGREE}
+    assert {*from_end_to_end(case, scaled(case, near)).values()} <= {AGREE, UNDECIDED}
+    assert {*from_end_to_end(case, scaled(case, far)).values()} == {DISAGREE}
+
+
+def test_a_formula_that_may_come_to_anything_decides_nothing() -> None:
+    """exp(x - y) with y rounded to bfloat16: 23808 +- 93. Of two equal operands each has the weight 1 then, not 1/2."""
+    expected = exact(np.array([0.875]), FORMATS["bfloat16"])
+    endless, narrow = np.array([np.inf]), np.array([0.01])
+    for got in (np.array([1.75]), np.array([-1e30])):
+        assert np.isinf(parts(widened(expected, got, [Reach(endless, True), Reach(narrow, False)]))[1])
+        assert parts(widened(expected, got, [Reach(endless, False), Reach(narrow, True)]))[1] == 0
+    assert parts(widened(expected, np.array([0.0]), [Reach(endless, True)]))[1] == 0
+    x = np.array([23808.0, 23808.0, -50.0], "float32")
+    case = replace(logsumexp(x), dtype="bfloat16")
+    values, tangents = [x.astype(float), np.array(23808.0)], [np.ones(3), np.array(1.0)]
+    seen = Observation(values, [np.array([1.0, 1.0, 0.0]), np.array(1.0)], tangents, {}, {})
+    assert status(case, seen)[REVERSE] in (AGREE, UNDECIDED)
+
+
+def logsumexp(x):
+    graph = Graph.record(rg.nn.logsumexp, x)
+    return Case("ops", graph, {"x": x}, {"x": np.ones(3, x.dtype)}, np.ones((), x.dtype), "float32")
+
+
+def test_where_a_record_does_not_say_so_such_an_element_is_wrong() -> None:
+    assert not any(f.blind for name in ("softsign", "tanhshrink", "sinc") for f in REGISTRY[name].usual)
+    case = one_op("tanhshrink", 1e-4)
+    assert status(case, scaled(case, 1.55))[REVERSE] == DISAGREE
+
+
+@pytest.mark.parametrize(("factor", "due"), [(1.0, AGREE), (1 + 2**-12, IMPRECISE), (-3.0, DISAGREE)])
+def test_the_sum_of_what_several_users_send(factor, due) -> None:
+    """The framework does not tell what each of them sent."""
+    tanh, add, x = REGISTRY["tanh"], REGISTRY["add"], np.array([4.0], np.float32)
+    graph = Graph()
+    graph.nodes += [Node(name="x"), Node(op=tanh, of=(0,)), Node(op=tanh, of=(0,)), Node(op=add, of=(1, 2))]
+    graph.outputs = (3,)
+    ones, fmt = np.ones(1), FORMATS["float32"]
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.ones_like(x), "float32")
+    y = nearest(np.tanh(x.astype(float)), fmt)
+    slope = nearest(1 / np.cosh(x.astype(float)) ** 2, fmt)
+    sent = nearest(2 * slope * factor, fmt)
+    seen = Observation(
+        [x.astype(float), y, y, 2 * y], [sent, ones, ones, ones], [x * 1.0, slope, slope, 2 * slope], {}, {}
+    )
+    assert status(case, seen)[REVERSE] == due
+
+
+@pytest.mark.parametrize("fields", [{}, {"jvp": abs}, {"function": abs, "jvp": abs, "vjp": abs}])
+def test_a_formula_is_a_composition_or_a_pair_of_rules(fields) -> None:
+    with pytest.raises(RegistrationError, match="either function, or jvp and vjp"):
+        Formula("incomplete", **fields)
+
+
+@pytest.mark.parametrize("name", WITH_FORMULAS)
+def test_a_formula_is_the_same_function(name) -> None:
+    """At ordinary points, value and derivative of each formula are those of the record. Constants in them are numbers of float64."""
+    op = REGISTRY[name]
+    count = len(op.signature.operands)
+    xs = tuple(np.array([0.3, 0.9, 1.7, 2.6], np.longdouble) * (1 + k) for k in range(count))
+    if not op.domain.contains(xs):
+        xs = tuple(op.domain.interval(k).draw(np.random.default_rng(k), (4,)) for k in range(count))
+        xs = tuple(x.astype(np.longdouble) for x in xs)
+    ones = tuple(np.ones_like(x) for x in xs)
+    for formula in op.usual:
+        f = partial(formula.of(op), **op.signature.defaults)
+        g = partial(op, **op.signature.defaults)
+        own, other = (jvp(h, xs, ones) for h in (g, f))
+        sent, back = (vjp(h, *xs)[1](np.ones_like(own[0])) for h in (g, f))
+        room = 64 * np.finfo(np.float64).eps
+        for a, b in zip((*own, *sent), (*other, *back), strict=True):
+            assert np.all(np.abs(a - b) <= room * (1 + np.abs(a)))
+
+
+def test_std_in_half_precision_by_subnormal_factors_is_imprecise() -> None:
+    """Met with torch 2.14.1: y_bar/(2 y) and its product with 2/n are subnormal in float16, what they send back is not."""
+    rng = np.random.default_rng(0)
+    x, y_bar = (25 * rng.standard_normal(17)).astype(np.float16), np.float16(0.0006)
+    graph = Graph()
+    op = REGISTRY["std"]
+    graph.nodes += [Node(name="x"), Node(op=op, of=(0,), params=dict(op.signature.defaults))]
+    graph.outputs = (1,)
+    case = Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, np.array(y_bar), "float16")
+    seen = right(case)
+    assert status(case, seen)[REVERSE] == AGREE
+    share = np.float16(y_bar / np.float16(2 * np.float16(seen.values[1]))) * np.float16(2 / 17)
+    centred = (x.astype(np.float32) - x.astype(np.float32).mean()).astype(np.float16)
+    sent = (share * centred).astype(float)
+    assert status(case, replace(seen, cotangents=[sent, seen.cotangents[1]]))[REVERSE] == IMPRECISE
+    assert status(case, replace(seen, cotangents=[-sent, seen.cotangents[1]]))[REVERSE] == DISAGREE

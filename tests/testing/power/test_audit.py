@@ -1,0 +1,291 @@
+"""The audit: what is planted, what counts as no error, and that a blind judge is found out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from conformance.families import FAMILIES
+from refgrad import nn
+from refgrad.cli import main
+from refgrad.graph import Graph
+from refgrad.records import Crash
+from refgrad.records.audit import END_TO_END, NODE_BY_NODE
+from refgrad.testing import Anchored, Audit, Case, judge
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.power import audit as auditing
+from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, changed
+from refgrad.torch.observe import observe
+from refgrad.tracing.ball import exact
+
+# Graphs hold empty arrays, of which torch and NumPy warn that their deviation is not defined.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:std:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Degrees of freedom:RuntimeWarning"),
+]
+
+
+def example(x: Any, f: Any, y_bar: Any, dtype: str = "float64") -> Case:
+    x = np.asarray(x, dtype)
+    return Case(
+        "graphs", Graph.record(f, x), {"x": x}, {"x": np.ones_like(x)}, np.asarray(y_bar, dtype), dtype
+    )
+
+
+def judged(case: Case) -> Anchored:
+    anchored = Anchored(case, observe(case))
+    assert not any(v.failed for v in (anchored.value(), anchored.reverse(), anchored.forward()))
+    return anchored
+
+
+def harmless(case: Case, place: Any, mutation: str, seed: int = 0) -> bool:
+    """Whether the audit calls a mutation at a place equivalent."""
+    anchored = judged(case)
+    scene = Scene(anchored, place, exact(auditing._at(anchored.seen, place), anchored.fmt))
+    wrong = CATALOGUE[mutation](scene, np.random.default_rng(seed))
+    assert wrong is not None
+    return auditing._Reference(anchored).harmless(place, wrong)
+
+
+def counts(cases: int = 40, dtype: str = "float64") -> Audit:
+    audit = Audit()
+    for family in FAMILIES.values():
+        for seed in range(cases):
+            case = family(Seeded([11, seed]), dtype)
+            judge(case, observe(case), audit)
+    return audit
+
+
+@pytest.fixture(scope="module")
+def planted() -> Audit:
+    return counts()
+
+
+def test_every_kind_of_error_is_planted_and_nearly_all_are_caught(planted: Audit) -> None:
+    assert planted.broken == []
+    for mutation in CATALOGUE:
+        number, equivalent, caught, _ = planted.counts[NODE_BY_NODE, mutation, "float64"]
+        assert number >= 20, mutation
+        assert number > equivalent, mutation
+        assert caught <= number - equivalent
+        assert caught >= 0.95 * (number - equivalent), mutation
+    assert planted.counts[END_TO_END, "sign", "float64"][2] >= 20
+
+
+def test_the_same_cases_give_the_same_audit(planted: Audit) -> None:
+    assert counts().counts == planted.counts
+
+
+def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
+    monkeypatch: pytest.MonkeyPatch, planted: Audit
+) -> None:
+    from refgrad.testing.judging import judge as questions
+    from refgrad.testing.judging.verdict import Comparison
+
+    monkeypatch.setattr(
+        questions,
+        "compare_all",
+        lambda pairs, fmt, nan=False: [Comparison(elements=np.size(got)) for got, *_ in pairs],
+    )
+    blind = counts(10)
+    assert sum(caught for _, _, caught, _ in blind.counts.values()) == 0
+    number, equivalent = (sum(c[k] for c in blind.counts.values()) for k in range(2))
+    sighted = sum(c[1] for c in planted.counts.values()) / sum(c[0] for c in planted.counts.values())
+    assert equivalent / number <= sighted + 0.05
+
+
+def test_a_judge_that_passes_nodes_over_misses_what_is_planted_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Anchored.ask
+
+    def forgetful(self: Any, tally: Any, place: Any, *rest: Any, **more: Any) -> None:
+        if place[0] != "cotangents":
+            ask(self, tally, place, *rest, **more)
+
+    monkeypatch.setattr(Anchored, "ask", forgetful)
+    x = np.array([0.5, -1.0, 2.0])
+    case = example(x, lambda x: np.exp(np.sin(x)), np.ones(3))
+    anchored = Anchored(case, observe(case))
+    for mode in (anchored.value, anchored.reverse, anchored.forward):
+        mode()
+    assert ("cotangents", 0) in set(auditing.places(anchored))
+    assert (
+        anchored.again(("cotangents", 0), auditing._with(anchored.seen, ("cotangents", 0), -x)).status
+        == "undecided"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mutation", "f", "x", "y_bar"),
+    [
+        ("sign", lambda x: 0.0 * x, [1.0, 2.0], [1.0, 1.0]),
+        ("roll", lambda x: 3.0 * x, [1.0, 2.0], [0.5, 0.5]),
+        ("transpose", lambda x: 3.0 * x, [[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [2.0, 1.0]]),
+        ("stale saved tensor", lambda x: x + 1.0, [1.0, 2.0], [1.0, 2.0]),
+        ("wrong branch", np.abs, [0.0], [2.0]),
+    ],
+)  # fmt: skip
+def test_what_makes_no_difference_is_equivalent(mutation: str, f: Any, x: Any, y_bar: Any) -> None:
+    assert harmless(example(x, f, y_bar), ("cotangents", 0), mutation)
+
+
+@pytest.mark.parametrize(
+    "mutation", ["relative 1e-6", "relative 1e-2", "sign", "factor 2", "dropped path", "one wrong element"]
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_difference_that_the_bound_hides_is_not_equivalent(mutation: str, dtype: str) -> None:
+    """What softmax sends back to equal logits is a difference of nearly equal numbers: it may lie below its bound and is still not 0."""
+    case = example([1.0, 1.0, 1.0], nn.softmax, [1.0, 1.0, 1.0 + 2**-23], dtype)
+    assert not harmless(case, ("cotangents", 0), mutation)
+
+
+def test_one_lost_digit_of_the_wide_format_is_no_error_and_a_lost_digit_of_the_narrow_one_is() -> None:
+    case = example([0.7], np.exp, [1.0], "float32")
+    anchored = judged(case)
+    reference = auditing._Reference(anchored)
+    for change, expected in ((2.0**-52, True), (2.0**-22, False)):
+        assert (
+            reference.harmless(("cotangents", 0), changed(lambda x, factor=1 + change: x * factor))
+            is expected
+        )
+
+
+def test_errors_are_what_their_names_say() -> None:
+    x = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
+    case = Case("graphs", Graph.record(lambda x, b: np.mean(np.maximum(x * b, 0.0)), x, x[0]), {"x": x, "b": x[0]},
+                {"x": np.ones((2, 3)), "b": np.ones(3)}, np.float64(6.0), "float64")  # fmt: skip
+    anchored = judged(case)
+    nodes = {str(n): k for k, n in enumerate(case.graph.nodes)}
+    sent = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])  # of the mean through the mask
+
+    def wrong(mutation: str, place: Any) -> Any:
+        scene = Scene(anchored, place, exact(auditing._at(anchored.seen, place), anchored.fmt))
+        found = CATALOGUE[mutation](scene, np.random.default_rng(0))
+        return None if found is None else np.asarray(found(scene).value, float)
+
+    assert np.array_equal(wrong("forgotten 1/n", ("cotangents", nodes["maximum"])), 6 * np.ones((2, 3)))
+    assert wrong("missing broadcast sum", ("cotangents", nodes["b"])).tolist() in [
+        list(row) for row in sent * x
+    ]
+    assert wrong("missing broadcast sum", ("cotangents", nodes["x"])) is None
+    flipped = wrong("wrong branch", ("cotangents", nodes["multiply"]))
+    assert np.sum(flipped != sent) == 1
+    mean = ("tangents", nodes["mean"])  # linear: nothing is saved
+    assert np.array_equal(wrong("stale saved tensor", mean), auditing._at(anchored.seen, mean))
+    assert wrong("transpose", ("cotangents", nodes["x"])) is None
+
+
+def test_a_known_disagreement_is_no_place_to_plant() -> None:
+    case = example([0.5, 1.0], np.sin, [1.0, 2.0])
+    seen = observe(case)
+    seen.cotangents[0] = -seen.cotangents[0]
+    anchored = Anchored(case, seen)
+    anchored.reverse()
+    assert not auditing._agreed(anchored, ("cotangents", 0))
+
+
+def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(scene: Any, rng: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setitem(CATALOGUE, "sign", fails)
+    case, audit = example([0.5], np.sin, [1.0]), Audit()
+    assert not any(v.failed for v in judge(case, observe(case), audit))
+    (crash,) = [r for r in audit.records() if isinstance(r, Crash)]
+    assert crash.item == f"audit of case {case.id}"
+    assert crash.reason == "ZeroDivisionError: planted"
+
+
+def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
+    arguments = [
+        "--family",
+        "mlp",
+        "--dtype",
+        "float64",
+        "--device",
+        "cpu",
+        "--examples",
+        "60",
+        "--workers",
+        "0",
+        "--out",
+        str(out),
+    ]
+    code = main(["conformance", *arguments, *more])
+    return code, [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def test_a_run_shows_what_it_would_have_caught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, lines = run(tmp_path)
+    assert code == 0
+    planted = [line for line in lines if line["type"] == "audit"]
+    assert {line["mutation"] for line in planted} >= {
+        "sign",
+        "missing broadcast sum",
+        "forgotten 1/n",
+        "relative 1e-4",
+    }
+    assert "planted  node by node" in capsys.readouterr().out
+    assert "missing broadcast sum" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_with_a_blind_judge_is_vacuous(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    read_anew: Callable[[str], None],
+) -> None:
+    """The comparison always agrees: everything is green, and the run exits with 3.
+
+    The recorded disagreements, which would be missed first, are taken out.
+    """
+    from refgrad.testing.deviations import file
+    from refgrad.testing.judging import judge as questions
+
+    read_anew("conformance.test_families")
+    monkeypatch.setattr(file, "load", lambda path: [])
+
+    compare_all = questions.compare_all
+    monkeypatch.setattr(
+        questions,
+        "compare_all",
+        lambda pairs, fmt, nan=False: compare_all(
+            [(getattr(expected, "value", expected), expected, *rest) for _, expected, *rest in pairs], fmt
+        ),
+    )
+    code, lines = run(tmp_path)
+    assert {line["status"] for line in lines if line["type"] == "result"} <= {"agree", "undecided"}
+    assert code == 3
+    assert "The run is vacuous" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    read_anew: Callable[[str], None],
+) -> None:
+    from refgrad.testing.deviations import file
+    from refgrad.testing.judging import judge as questions
+
+    # One recorded disagreement is a gradient counted twice, which this judge would miss first.
+    read_anew("conformance.test_families")
+    monkeypatch.setattr(file, "load", lambda path: [])
+    compare_all = questions.compare_all
+
+    def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:
+        halves = compare_all([(got / 2, *rest) for got, *rest in pairs], fmt)
+        return [
+            whole if half.wrong else half for whole, half in zip(compare_all(pairs, fmt), halves, strict=True)
+        ]
+
+    monkeypatch.setattr(questions, "compare_all", half_blind)
+    code, _ = run(tmp_path)
+    assert code == 3
+    assert "factor 2 in float64: 0 of" in capsys.readouterr().out.replace("\n", " ")

@@ -1,0 +1,117 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import DTYPES
+from refgrad.graph import Node
+from refgrad.records.audit import NODE_BY_NODE
+from refgrad.testing import Audit, Case, judge
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.power.thresholds import CHANCE, REQUIRED, fewest, required, short
+
+
+def at_most(caught: int, planted: int, share: float) -> float:
+    """The probability of catching no more, exactly."""
+    return math.fsum(
+        math.comb(planted, k) * share**k * (1 - share) ** (planted - k) for k in range(caught + 1)
+    )
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.95, 0.99])
+@pytest.mark.parametrize("planted", [1, 5, 40, 300])
+def test_what_chance_allows_is_never_called_short(share: float, planted: int) -> None:
+    for caught in range(planted + 1):
+        if short(caught, planted, share):
+            assert at_most(caught, planted, share) < CHANCE
+
+
+@pytest.mark.parametrize("share", [0.6, 0.95, 0.99])
+def test_the_fewest_are_the_fewest_that_can_be_called_short(share: float) -> None:
+    n = fewest(share)
+    assert short(0, n, share)
+    assert not short(0, n - 1, share)
+
+
+def test_a_large_run_is_held_to_the_share_itself() -> None:
+    assert short(97_900, 100_000, 0.99)
+    assert short(98_700, 100_000, 0.99)
+    assert not short(98_990, 100_000, 0.99)
+    assert not short(99_000, 100_000, 0.99)
+    assert not short(0, 0, 0.99)
+
+
+def test_runs_with_the_required_share_pass() -> None:
+    rng = np.random.default_rng(0)
+    for n in (20, 200, 5000):
+        assert not any(short(int(k), n, 0.99) for k in rng.binomial(n, 0.99, 2000))
+        assert n < 200 or all(short(int(k), n, 0.99) for k in rng.binomial(n, 0.80, 2000))
+
+
+def test_every_required_share_belongs_to_an_error_that_exists() -> None:
+    from refgrad.testing.power.graph_mutations import CATALOGUE
+
+    assert REQUIRED.keys() <= CATALOGUE.keys()
+    assert required(NODE_BY_NODE, "sign", "float32") == 0.99
+    assert required("end to end", "sign", "float32") is None
+    assert required(NODE_BY_NODE, "relative 1e-4", "bfloat16") is None
+
+
+def test_gross_errors_have_a_required_share_in_every_dtype() -> None:
+    for dtype in DTYPES:
+        assert (required(NODE_BY_NODE, "sign", dtype) or 0) > 0.9, dtype
+
+
+def cut_products(case: Case) -> Case:
+    """The case with a torch product that cuts its operands to ten bits, as a TF32 unit does; its derivative is the product's."""
+
+    def cut(t: Any) -> Any:
+        bits = t.detach().contiguous().view(torch.int32)
+        return t + (((bits + 0x1000) & ~0x1FFF).view(torch.float32) - t).detach()
+
+    def twin(torch: Any, x1: Any, x2: Any) -> Any:
+        return torch.matmul(cut(x1), cut(x2))
+
+    torch = pytest.importorskip("torch")
+    for k, node in enumerate(case.graph.nodes):
+        if node.op is not None and node.op.name == "matmul":
+            case.graph.nodes[k] = Node(op=replace(node.op, torch=twin), of=node.of, params=node.params)
+    return case
+
+
+def planted_in_tf32(family: str, programs: int) -> dict[str, list[int]]:
+    """By kind of error: planted, equivalent and caught node by node, where products are cut as a TF32 unit cuts them."""
+    pytest.importorskip("torch")
+    from conformance.families import FAMILIES
+    from refgrad.torch.observe import observe
+
+    audit = Audit()
+    for k in range(programs):
+        case = cut_products(replace(FAMILIES[family](Seeded((3, k)), "tf32"), dtype="float32"))
+        seen = observe(case)
+        for (
+            devices
+        ) in seen.devices.values():  # the numbers are judged as those of a device that has such units
+            devices[:] = [d and "cuda" for d in devices]
+        judge(replace(case, dtype="tf32", device="cuda"), seen, audit)
+    assert not audit.broken
+    return {mutation: count for (check, mutation, _), count in audit.counts.items() if check == NODE_BY_NODE}
+
+
+def test_tf32_holds_its_required_shares_even_among_products_alone() -> None:
+    judged = 0
+    for mutation, (planted, equivalent, caught, *_) in planted_in_tf32("matmul", 120).items():
+        share = required(NODE_BY_NODE, mutation, "tf32")
+        if share is not None:
+            judged += 1
+            assert not short(caught, planted - equivalent, share), mutation
+            assert caught >= 0.9 * (planted - equivalent), mutation
+    assert judged >= 8
+
+
+def test_what_the_cut_hides_is_unseen_and_not_equivalent() -> None:
+    planted, equivalent, caught, *_ = planted_in_tf32("matmul", 60)["relative 1e-4"]
+    assert equivalent < planted / 2  # zeros, which no factor changes
+    assert caught < planted / 2

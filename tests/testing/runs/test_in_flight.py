@@ -1,0 +1,136 @@
+"""The case at hand: on disk while it is judged, gone when it has a verdict; a limit on its time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from refgrad.errors import ResultsWriteError
+from refgrad.graph import Graph
+from refgrad.testing.cases.case import Case
+from refgrad.testing.runs.in_flight import CaseTimeout, Running, clear, died, folder, left, put_aside
+
+
+def a_case(x: float = 1.0) -> Case:
+    a = np.array([x, 2.0])
+    return Case("graphs", Graph.record(np.sin, a), {"x": a}, {"x": a}, a, "float64")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results.jsonl"
+
+
+def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
+    running = Running(results, "gw7")
+    with running.over("an item", a_case()):
+        [found] = left(results)
+    assert (found.worker, found.item, found.id) == ("gw7", "an item", a_case().id)
+    assert Case.from_dict(found.case).id == a_case().id
+    assert left(results) == [found]  # judged, but not written yet
+    running.judged()
+    assert left(results) == []
+    with running.over("an item", a_case(3.0)):
+        assert left(results)[0].id == a_case(3.0).id
+    running.close()
+    assert len(left(results)) == 1
+    clear(results)
+    assert left(results) == []
+
+
+def test_a_process_that_ends_well_leaves_nothing(results: Path) -> None:
+    Running(results).close()
+    assert not [p for p in results.parent.rglob("*") if p.is_file()]
+
+
+def test_without_room_for_the_case_nothing_is_judged(results: Path) -> None:
+    folder(results).write_text("a file where the folder has to be")
+    with pytest.raises(ResultsWriteError, match=r"results\.jsonl\.running.*: cannot be written: "):
+        Running(results)
+
+
+def test_half_a_file_names_no_case(results: Path) -> None:
+    running = Running(results)
+    with running.over("an item", a_case()):
+        pass
+    [path] = results.parent.rglob("*.json")
+    for text in (path.read_text()[:90], "[]", '{"item": 3}', "null", ""):
+        path.write_text(text)
+        assert left(results) == []
+    running.close()
+
+
+def test_time_runs_out_and_the_handler_is_put_back(results: Path) -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    running = Running(results, limit=0.2)
+    with pytest.raises(CaseTimeout), running.watched(), running.over("an item", a_case()):
+        time.sleep(20)
+    assert signal.getsignal(signal.SIGALRM) is before
+    with running.watched(), running.over("an item", a_case()):
+        pass
+    time.sleep(0.8)  # past every limit: nothing is armed any more
+    running.close()
+
+
+def test_a_short_limit_ends_cases_and_not_the_process_between_them(results: Path) -> None:
+    running = Running(results, limit=0.01)
+    with running.watched():
+        for _ in range(2):
+            with pytest.raises(CaseTimeout), running.over("an item", a_case()):
+                time.sleep(20)
+            time.sleep(0.3)  # many times the limit
+    running.close()
+
+
+def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None:
+    running = Running(results)
+    with running.over("an item", a_case()):
+        pass
+    before = left(results)
+    put_aside(results, results.with_name("elsewhere.jsonl"))
+    assert left(results) == []
+    assert left(results.with_name("elsewhere.jsonl")) == before
+    put_aside(results, results.with_name("elsewhere.jsonl"))  # of a run that left nothing
+    assert left(results.with_name("elsewhere.jsonl")) == []
+    running.close()  # of a worker that has outlived its run
+
+
+def test_only_a_report_without_a_phase_is_of_a_worker_that_died() -> None:
+    assert died(SimpleNamespace(failed=True, when="???"))
+    assert not died(SimpleNamespace(failed=True, when="call"))
+    assert not died(SimpleNamespace(failed=False, when="???"))
+
+
+def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Path) -> None:
+    code = textwrap.dedent(f"""
+        import signal, time
+        import tests.testing.runs.test_in_flight as t
+        from refgrad.testing.runs import in_flight as running
+        from refgrad.testing.runs.in_flight import Running
+        running.GRACE = 0.3
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        one = Running({str(results)!r}, limit=0.3)
+        with one.watched(), one.over("an item", t.a_case()):
+            def hangs(): time.sleep(60)
+            hangs()
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    [found] = left(results)
+    assert found.overdue
+    assert "in hangs" in found.trace
+    assert found.id == a_case().id

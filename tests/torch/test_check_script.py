@@ -1,0 +1,409 @@
+"""The script of a wrong answer: it runs without refgrad, exits with 1 while the answer is wrong, and with 0 for a right function."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.testing.checks.check_report import Report  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.part import Evidence, Part, Question  # noqa: E402
+from refgrad.testing.judging.verdict import DISAGREE, Element, Verdict  # noqa: E402
+from refgrad.torch.check_script import rerun, run  # noqa: E402
+
+SLOPE = 3.0
+TABLE = torch.arange(200, dtype=torch.float64) / 7
+RNG = np.random.default_rng(3)
+
+
+def cube(x):
+    """x³ / 3, whose derivative is x²."""
+    return x**SLOPE / 3
+
+
+class Square(torch.autograd.Function):
+    """The backward forgets the 2."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x * x * w, helper(x)
+
+    @staticmethod
+    def backward(ctx, g, h):
+        x, w = ctx.saved_tensors
+        return g * x * w + h, (g * x * x).sum(0)
+
+
+class Derived(Square):
+    """Its base is written out as well."""
+
+
+def helper(x):
+    return x * torch.nn.functional.relu(torch.ones(()))
+
+
+def evidence(fn, inputs, factor=2.0, dtype="float64", mode="reverse", index=0, **layout):
+    """Evidence that what fn gives should have been ``factor`` times as large."""
+    storage = getattr(torch, dtype)
+    xs = [
+        torch.as_tensor(x).to(storage) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        for x in inputs
+    ]
+    held = tuple(
+        x.double().numpy() if isinstance(x, torch.Tensor) and x.is_floating_point() else x for x in xs
+    )
+    active = [k for k, x in enumerate(xs) if isinstance(x, torch.Tensor) and x.is_floating_point()]
+    if mode == "forward":
+        seeds = [
+            torch.as_tensor(RNG.standard_normal(x.shape)).to(storage) if k in active else None
+            for k, x in enumerate(xs)
+        ]
+        with torch.autograd.forward_ad.dual_level():
+            y = fn(
+                *[
+                    torch.autograd.forward_ad.make_dual(x, s) if s is not None else x
+                    for x, s in zip(xs, seeds, strict=True)
+                ]
+            )
+            y = y if isinstance(y, tuple) else (y,)
+            got = torch.autograd.forward_ad.unpack_dual(y[index]).tangent
+    else:
+        for k in active:
+            xs[k].requires_grad_()
+        y = fn(*xs)
+        y = y if isinstance(y, tuple) else (y,)
+        seeds = [torch.as_tensor(RNG.standard_normal(v.shape)).to(storage) for v in y]
+        got = (
+            y[index].detach()
+            if mode == "value"
+            else torch.autograd.grad(y, [xs[k] for k in active], seeds)[active.index(index)]
+        )
+    came = got.detach().double().numpy()
+    expected = factor * came.astype(np.longdouble if dtype == "float64" else np.float64)
+    bound = np.abs(expected) * {"float64": 1e-14, "float32": 1e-6, "bfloat16": 0.02}[dtype]
+    return Evidence(
+        Question(mode, "of the whole significand", tuple(active)), held,
+        tuple(None if s is None else s.double().numpy() for s in seeds), index, came, expected, bound, **layout,
+    )  # fmt: skip
+
+
+def script_of(fn, held, dtype="float64", mode=""):
+    part = Part("gradient of input 0", DISAGREE, evidence=held)
+    report = Report(
+        "gradcheck(it)",
+        [(dtype, Verdict(mode or held.question.mode, DISAGREE, parts=[part]))],
+        script=rerun(fn, "gradcheck(it)"),
+    )
+    return report.repro()
+
+
+def alone(text: str, folder: Path) -> tuple[int, str]:
+    """Run a script in a process of its own, from a folder of its own, that cannot import refgrad."""
+    path = folder / "script.py"
+    blocked = "import sys\nsys.modules['refgrad'] = None\n"
+    head, future, rest = text.partition("from __future__ import annotations\n")
+    path.write_text(head + future + blocked + rest, encoding="utf-8")
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def closure():
+    weight, names = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), {"k": 2}
+
+    def inner(x):
+        return x * weight ** names["k"]
+
+    return inner
+
+
+X = RNG.standard_normal((2, 3))
+CALLABLES = {
+    "a function": (cube, (X,)),
+    "a Function": (Square.apply, (X, np.ones(3))),
+    "a derived Function": (Derived.apply, (X, np.ones(3))),
+    "a lambda": (lambda x: cube(x) * 2, (X,)),
+    "one lambda of two": ([lambda x: x.sin(), lambda x: x.cos()][1], (X,)),
+    "a closure": (closure(), (X,)),
+    "a part of a function": (functools.partial(torch.mul, other=torch.tensor(2.0)), (X,)),
+    "torch's own": (torch.nn.functional.silu, (X,)),
+    "torch's own kernel": (torch.tanh, (X,)),
+    "a large constant": (lambda x: x * TABLE[: x.shape[-1]], (X,)),
+    "other arguments": (
+        lambda x, i, n, d: x[..., i] * n if d else x,
+        (X, torch.tensor([0, 2]), 3, {"a": (1,)}),
+    ),
+    "a number": (lambda x: x * x, (np.array(1.5),)),
+    "packed": (lambda x: x.exp(), (RNG.standard_normal((20, 20)),)),
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_the_script_shows_the_disagreement(name: str) -> None:
+    fn, inputs = CALLABLES[name]
+    text = script_of(fn, evidence(fn, inputs))
+    assert text.startswith("# gradcheck(it): gradient of input 0 is wrong in float64 on cpu.")
+    assert run(text)[0] == 1
+    right = script_of(fn, evidence(fn, inputs, factor=1.0))
+    assert right.startswith(
+        "# When it was written, this script did not show the disagreement: it exits with 0"
+    )
+
+
+@pytest.mark.parametrize("name", ["a function", "a derived Function", "a lambda", "a closure", "packed"])
+def test_it_needs_no_refgrad(name: str, tmp_path: Path) -> None:
+    fn, inputs = CALLABLES[name]
+    code, told = alone(script_of(fn, evidence(fn, inputs)), tmp_path)
+    assert code == 1, told
+    assert "WRONG" in told
+    assert "got" in told
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("mode", ["value", "reverse", "forward"])
+def test_each_mode_and_dtype(mode: str, dtype: str) -> None:
+    fn = lambda x, w: (x @ w, x.sin())  # noqa: E731
+    held = evidence(
+        fn, (RNG.standard_normal((3, 4)), RNG.standard_normal((4, 2))), dtype=dtype, mode=mode, index=1
+    )
+    text = script_of(fn, held, dtype)
+    assert run(text)[0] == 1
+    held.expected = held.expected / 2
+    assert run(script_of(fn, held, dtype))[0] == 0
+
+
+def strides_seen(x):
+    """Wrong where memory is not contiguous."""
+    return x * x if x.is_contiguous() else 3 * x * x
+
+
+@pytest.mark.parametrize(
+    ("strides", "offset"), [((1, 2), 0), ((8, 2), 3), ((0, 1), 0), ((3, 1), 5)], ids=["permuted", "gaps", "expanded", "offset"]
+)  # fmt: skip
+def test_inputs_lie_in_memory_as_they_lay(strides: tuple[int, ...], offset: int) -> None:
+    x = np.broadcast_to(X[:1], X.shape).copy() if strides[0] == 0 else X
+    expected = np.asarray(2 * x, np.longdouble)
+    seen = Question("reverse", active=(0,))
+    held = Evidence(
+        seen, (x,), (np.ones_like(x),), 0, 6 * x, expected, 1e-14 * np.abs(expected), (strides,), (offset,)
+    )
+    assert run(script_of(strides_seen, held))[0] == (0 if strides == (3, 1) else 1)
+    held.strides = ()
+    assert run(script_of(strides_seen, held))[0] == 0
+
+
+def seed_strides_seen(x):
+    return Reader.apply(x)
+
+
+class Reader(torch.autograd.Function):
+    """Returns three times the cotangent where that is not contiguous."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g if g.is_contiguous() else 3 * g
+
+
+def test_cotangents_lie_as_they_lay() -> None:
+    held = Evidence(
+        Question("reverse", active=(0,)),
+        (X,),
+        (X,),
+        0,
+        3 * X,
+        np.asarray(X, np.longdouble),
+        0 * X,
+        (),
+        (),
+        ((1, 2),),
+        (0,),
+    )
+    assert run(script_of(seed_strides_seen, held))[0] == 1
+    held.seed_strides = ()
+    assert run(script_of(seed_strides_seen, held))[0] == 0
+
+
+class OnlySecond(torch.autograd.Function):
+    """Wrong where the first output carries no cotangent."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.set_materialize_grads(False)
+        return x.clone(), x.clone()
+
+    @staticmethod
+    def backward(ctx, g, h):
+        return 3 * h if g is None else g + (0 if h is None else h)
+
+
+@pytest.mark.parametrize(("used", "seeds"), [((1,), (None, X)), ((1,), (X,))])
+def test_outputs_that_carry_no_cotangent(used: tuple[int, ...], seeds: tuple[object, ...]) -> None:
+    held = Evidence(
+        Question("reverse", active=(0,), used=used),
+        (X,),
+        seeds,
+        0,
+        3 * X,
+        np.asarray(X, np.longdouble),
+        0 * X,
+    )
+    assert run(script_of(OnlySecond.apply, held))[0] == 1
+    held.seeds, held.question = (X, X), Question("reverse", active=(0,))
+    held.expected = np.asarray(2 * X, np.longdouble)
+    assert run(script_of(OnlySecond.apply, held))[0] == 0
+
+
+def test_a_gradient_that_does_not_come() -> None:
+    cut = lambda x, w: x.detach() * w  # noqa: E731
+    x = np.ones(2)
+    held = Evidence(
+        Question("reverse", active=(0, 1)), (x, x), (x,), 0, None, np.ones(2, np.longdouble), 0 * x
+    )
+    assert run(script_of(cut, held))[0] == 1
+    held.expected = np.zeros(2, np.longdouble)
+    assert run(script_of(cut, held))[0] == 0
+
+
+def test_the_last_bits_of_what_is_expected_are_kept() -> None:
+    # Two thirds in long double lie between two float64 numbers, off the middle. The farther one is within its own distance,
+    # the next one is not.
+    due = np.longdouble(2) / 3
+    near = float(due)
+    up = near < due
+    farther = float(np.nextafter(near, 1.0 if up else 0.0))
+    other = float(np.nextafter(near, 0.0 if up else 1.0))
+    bound = abs(float(farther - due))
+    if float(due - near) == 0:
+        pytest.skip("long double is float64 here")
+    x = np.array(1.0)
+    for value, code in ((near, 0), (farther, 0), (other, 1)):
+        fn = lambda x, value: x * value  # noqa: E731
+        held = Evidence(
+            Question("reverse", active=(0,)),
+            (x, value),
+            (x,),
+            0,
+            np.array(9.0),
+            np.array(due),
+            np.array(bound),
+        )
+        assert run(script_of(fn, held))[0] == code
+
+
+def test_an_infinity_is_within_no_bound() -> None:
+    x = np.array([0.0, 1.0])
+    held = Evidence(
+        Question("reverse", active=(0,)), (x,), (np.ones(2),), 0, np.array([np.inf, 0.5]),
+        np.array([3.0, 0.5], np.longdouble), np.array([np.inf, 1e-15]),
+    )  # fmt: skip
+    assert run(script_of(torch.sqrt, held))[0] == 1
+    held.got, held.expected = np.array([0.0, 2.0]), np.array([3.0, 2.0], np.longdouble)
+    assert run(script_of(torch.square, held))[0] == 0
+
+
+def test_only_wrong_elements_are_listed_where_others_are_imprecise() -> None:
+    x = np.ones(2)
+    held = Evidence(
+        Question("reverse", active=(0,)), (x,), (x,), 0, 2 * x, np.asarray([1, 1.9], np.longdouble), 1e-15 * x
+    )
+    wrong = Element(2.0, 1.0, 1e-14, 1e14, 1.0, (0,))
+    part = Part("gradient of input 0", DISAGREE, evidence=held, wrong=[wrong])
+    text = rerun(torch.square, "it")("float64", "reverse", part)
+    assert "((0,), 1.0, 0.0, 1e-14)" in text
+    assert "((1,), 1.9" not in text
+    part.wrong = [Element(2.0, 7.0, 1e-14, 1e14, 1.0, (0,))]  # of another answer
+    assert "((1,), 1.9" in rerun(torch.square, "it")("float64", "reverse", part)
+
+
+def test_zeros_are_given_where_the_question_had_zeros() -> None:
+    used = Question("reverse", active=(0,), used=(0, 1))
+    held = Evidence(used, (X,), (None, X), 0, 3 * X, np.asarray(X, np.longdouble), 0 * X)
+    assert run(script_of(OnlySecond.apply, held))[0] == 0
+    held.question = Question("reverse", active=(0,), used=(1,))
+    assert run(script_of(OnlySecond.apply, held))[0] == 1
+
+
+def test_integers_lie_in_memory_too_and_integer_outputs_have_their_own_dtype() -> None:
+    fn = lambda x, i: (x[i], i if i.is_contiguous() else i + 1)  # noqa: E731
+    i = np.array([[0, 1], [1, 1]])
+    held = Evidence(
+        Question("forward", active=(0,)), (X, i), (), 1, i + 1, i, np.zeros(i.shape), ((3, 1), (1, 2)), (0, 0)
+    )  # fmt: skip
+    assert run(script_of(fn, held, mode="value"))[0] == 1
+    held.strides = ()
+    assert run(script_of(fn, held, mode="value"))[0] == 0
+
+
+def test_of_what_is_not_about_numbers_the_note_is_told() -> None:
+    held = evidence(cube, (X,))
+    held.expected = None
+    part = Part("gradient of input 0", DISAGREE, evidence=held, notes=["func wrote into input 0"])
+    assert "cannot be written: func wrote into input 0." in rerun(cube, "it")("float64", "reverse", part)
+
+
+class Holder:
+    """A callable object has no source of its own."""
+
+    def __call__(self, x):
+        return x * x
+
+
+@pytest.mark.parametrize(
+    ("fn", "why"),
+    [
+        (Holder(), "is no function with a source, but of type Holder"),
+        (lambda x, rng=None: x * float(RNG.integers(3)), "RNG: a value of type Generator cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_said(fn: object, why: str) -> None:
+    assert why in script_of(fn, evidence(fn, (X,), factor=2.0))
+
+
+def test_modes_that_no_script_asks_in_are_named() -> None:
+    held = evidence(cube, (X,))
+    assert "no script asks in the mode batched reverse" in script_of(cube, held, mode="batched reverse")
+
+
+def test_layouts_with_a_name_need_no_strides() -> None:
+    held = Evidence(
+        Question("reverse", "", (0,), (0,), "permuted"), (X,), (np.ones_like(X),), 0, 6 * X, np.asarray(2 * X, np.longdouble),
+        1e-14 * np.abs(X),
+    )  # fmt: skip
+    assert run(script_of(strides_seen, held))[0] == 1
+    held.question = Question("reverse", "", (0,), (0,), "as given")
+    assert run(script_of(strides_seen, held))[0] == 0
+
+
+def test_a_function_without_a_source_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = type(sys)("of_a_project")
+    exec("def f(x):\n    return x * x\n", made.__dict__)  # noqa: S102  a function that has no file
+    monkeypatch.setitem(sys.modules, "of_a_project", made)
+    text = script_of(made.f, evidence(made.f, (X,)))
+    assert "from of_a_project import f" in text
+    assert "# The function is imported: the source of f cannot be found" in text
+    assert run(text)[0] == 1
+
+
+def test_every_line_of_the_head_is_a_comment() -> None:
+    held = evidence(cube, (X,))
+    part = Part(
+        "gradient of input 0", DISAGREE, evidence=held, explanation="every element\nimport os", notes=["a\nb"]
+    )
+    text = rerun(cube, "gradcheck(x)\nimport os")("float64", "reverse", part)
+    head = text.partition("from __future__")[0].strip().splitlines()
+    assert head
+    assert all(line.startswith("#") for line in head)

@@ -1,0 +1,139 @@
+"""NumPy's functions on traced arrays lead to ops, under NumPy's own calling conventions, or are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refgrad import grad, jvp, vjp
+from refgrad.errors import NoRuleError
+from refgrad.numeric import complex_step
+from refgrad.op import Traced
+from refgrad.tracing.dispatch import FUNCTIONS, call_function, implements, plain
+
+Array = Any
+X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
+V = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
+
+CALLS: dict[str, Callable[[Array], Array]] = {
+    "a ufunc": np.sin,
+    "add.reduce": np.add.reduce,
+    "add.reduce, axis by position": lambda x: np.add.reduce(x, 1),
+    "add.reduce over all": lambda x: np.add.reduce(x, axis=None, keepdims=True),
+    "multiply.reduce": lambda x: np.multiply.reduce(x, axis=-1),
+    "add.accumulate": np.add.accumulate,
+    "multiply.accumulate": lambda x: np.multiply.accumulate(x, axis=1),
+    "add.reduce, all by position": lambda x: np.add.reduce(x, 0, None, None, True, 0.5, X > 0),
+    "add.reduce of a number": lambda x: np.add.reduce(x[0, 0], -1),
+    "add.accumulate, all by position": lambda x: np.add.accumulate(x, 1, None, None),
+    "add.reduceat": lambda x: np.add.reduceat(x, [0, 2, 1], 1),
+    "add.reduceat, first axis": lambda x: np.add.reduceat(x, [1, 0]),
+    "multiply.outer": lambda x: np.multiply.outer(x, x[0]),
+    "a function": lambda x: np.sum(x, axis=0),
+    "a function's axis by position": lambda x: np.sum(x, 1),
+    "all of a function's arguments by position": lambda x: np.sum(x, 1, None, None, True),
+    "an operand by name": lambda x: np.cumsum(a=x, axis=1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_numpys_value_and_the_complex_steps_derivative(name: str) -> None:
+    f = CALLS[name]
+    y, y_dot = jvp(f, (X,), (V,))
+    _, pullback = vjp(f, X)
+    w = np.cos(np.arange(y.size)).reshape(y.shape)
+    assert np.array_equal(y, f(X))
+    expected = complex_step(f, (X,), (V,))
+    size = np.max(np.abs(expected)) + np.max(np.abs(X)) * np.max(np.abs(V))
+    assert np.all(np.abs(y_dot - expected) <= 8 * np.finfo(float).eps * size)
+    assert abs(np.sum(w * y_dot) - np.sum(pullback(w)[0] * V)) <= 64 * np.finfo(float).eps * w.size * size
+
+
+def test_functions_of_values_alone_stay_plain() -> None:
+    def f(x: Array) -> Array:
+        order = np.argsort(x[0])
+        assert type(order) is np.ndarray
+        assert int(np.argmax(x)) == 2
+        return x[0][order][0] * x[1][x.argmin(axis=1)[0]]
+
+    for y in (jvp(f, (X,), (V,))[0], vjp(f, X)[0]):
+        assert y == -1.25 * 0.75
+
+
+def test_plain_goes_below_every_level() -> None:
+    def f(x: Array) -> Array:
+        assert isinstance(x.value, Traced)
+        assert type(plain(x)) is np.ndarray
+        assert np.array_equal(plain(x), X)
+        assert plain([x, (x, 1)])[1][0] is plain(x)
+        return np.sum(x * x)
+
+    jvp(grad(f), (X,), (V,))
+
+
+def test_a_composition_is_found_and_its_arguments_come_as_given() -> None:
+    def scaled(x: Array, factor: float) -> Array:
+        raise AssertionError("NumPy's own is not called")
+
+    @implements(scaled)
+    def composition(x: Array, factor: float) -> Array:
+        return factor * x
+
+    try:
+        slope = grad(lambda x: np.sum(call_function(scaled, (x,), {"factor": 3.0})))(X)
+    finally:
+        del FUNCTIONS[scaled]
+    assert np.array_equal(slope, np.full((2, 3), 3.0))
+
+
+def test_a_ufunc_writes_where_its_mask_holds() -> None:
+    mask = np.array([[True, False, True], [False, False, True]])
+
+    def f(x: Array) -> Array:
+        y = x * 3
+        np.divide(1.0, np.where(mask, x, 0.0), out=y, where=mask)  # elsewhere the quotient is infinite
+        return y
+
+    y, pullback = vjp(f, X)
+    assert np.array_equal(y, f(X))
+    assert np.allclose(pullback(np.ones(X.shape))[0], np.where(mask, -1 / X**2, 3.0))
+
+
+def test_a_dtype_without_rules_is_named() -> None:
+    with pytest.raises(NoRuleError, match=r"np\.multiply: argument dtype is complex128"):
+        grad(lambda x: np.sum(np.multiply(x, 2, dtype=complex)))(X)
+
+
+NO_RULE: dict[str, tuple[Callable[[Array], Any], str]] = {
+    "a ufunc": (np.spacing, "np.spacing has no rule in refgrad, so its derivative is unknown.*refgrad ops"),
+    "a function": (np.packbits, "packbits has no rule in refgrad"),
+    "a function of linalg": (np.linalg.svd, "numpy.linalg.svd has no rule in refgrad"),
+    "a ufunc's method": (lambda x: np.maximum.reduceat(x, [0, 1]), "np.maximum.reduceat has no rule"),
+    "a ufunc's argument": (lambda x: np.exp(x, order="F"), r"np.exp: argument \['order'\] is not supported"),
+}
+
+
+@pytest.mark.parametrize("name", NO_RULE)
+def test_a_function_without_rule_is_named(name: str) -> None:
+    f, message = NO_RULE[name]
+    with pytest.raises(NoRuleError, match=message):
+        grad(lambda x: np.sum(f(x)))(X)
+
+
+# --- dtypes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_dtype_arguments_convert_operands() -> None:
+    x = X.astype(np.float32)
+    for f in (
+        lambda x: np.add(x, 1.0, dtype=np.float64),
+        lambda x: np.sum(x, axis=0, dtype=np.float64),
+        lambda x: x.astype("float64"),
+    ):
+        y, y_dot = jvp(f, (x,), (V.astype(np.float32),))
+        assert y.dtype == y_dot.dtype == f(x).dtype == np.float64
+        _, pullback = vjp(f, x)
+        assert pullback(np.ones_like(y))[0].dtype == np.float32
