@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.pairs import interleaved, show
 from conformance.families import FAMILIES
 from conformance.families.graphs import ELEMENTWISE
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.graph import contributions
 from refgrad.op import apply
 from refgrad.testing import judge

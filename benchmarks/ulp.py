@@ -19,6 +19,7 @@ import mpmath
 import numpy as np
 import torch
 
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.rules import CPU_ULP, FORMATS, Format
 from refgrad.op import REGISTRY
 
@@ -200,7 +201,9 @@ def unit(function: Function, reference: Array, xs: Operands, fmt: Format) -> Arr
     op = REGISTRY[function.composed]
     params: dict[str, Any] = {"threshold": None} if function.composed == "softplus" else {}
     with np.errstate(all="ignore"):
-        return op.rounding(fmt, op.forward, reference, tuple(x.astype(fmt.wide) for x in xs), (None,), params)
+        return op.rounding(
+            Evaluation(fmt, op.forward, reference, tuple(x.astype(fmt.wide) for x in xs), (None,), params)
+        )
 
 
 def measure(name: str, dtype: str, every: int, count: int, seed: int = 0) -> Worst:

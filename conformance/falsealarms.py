@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.file import load
 from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE

@@ -9,7 +9,7 @@ import pytest
 
 from refgrad import custom_vjp, jvp, nn, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import Op
 from refgrad.ops import ELEMENTWISE
 from refgrad.tracing import forward, reverse, tape_rows

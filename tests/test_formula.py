@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.formula import by_each
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import exact, parts

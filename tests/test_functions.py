@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refgrad import grad, jvp, vjp
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
 from refgrad.numeric import differences
 from refgrad.tracing.ball import Ball, exact

@@ -7,7 +7,7 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.numeric import differences
 from refgrad.tracing.ball import exact, parts

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from refgrad import Graph, grad, hvp, jacfwd, jacrev, jvp, value_and_grad
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.numeric import complex_step, differences
 from refgrad.tracing.ball import exact, parts
 from refgrad.tree import flatten

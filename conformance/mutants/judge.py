@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.checks.check import check_jvp, check_vjp
-from refgrad.testing.judging import compare
+from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, Comparison, Verdict
 from refgrad.tracing.ball import exact

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.bounds.rules import (
-    RoundingRule,
     above,
     added,
     bilinear,
@@ -33,6 +33,7 @@ from refgrad.bounds.rules import (
 
 __all__ = [
     "FORMATS",
+    "Evaluation",
     "Format",
     "RoundingRule",
     "above",

@@ -1,9 +1,8 @@
 """The vocabulary in which rounding rules are written.
 
-A rounding rule receives ``(fmt, forward, y, xs, es, params)``: the format judged, the op's raw forward, its value y,
-its operands xs (all in the wide format of the reference) and their radii es (an array, or None for an exact operand).
-It returns the radius of y: how far a run in the judged format may have come from y, in any order of summation. None
-means exact. Standard model of floating point: Higham, Accuracy and Stability of Numerical Algorithms, ch. 2 and 3.
+A rounding rule receives an Evaluation (evaluation.py) and returns the radius of its value: how far a run in the judged format may have come
+from it, in any order of summation. None means exact. Standard model of floating point: Higham, Accuracy and Stability of Numerical
+Algorithms, ch. 2 and 3.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds import magnitudes
-from refgrad.bounds.formats import CPU_ULP, FORMATS, Format, format_of
+from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 
 Array = Any
-RoundingRule = Callable[..., Any]
-__all__ = ["CPU_ULP", "FORMATS", "Format", "RoundingRule", "format_of"]
 
 
 def reference_slack(fmt: Format) -> float:
@@ -54,8 +52,9 @@ def zero(e: Array) -> Array:
 # --- exact ops ---------------------------------------------------------------------------------------------------
 
 
-def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def moved(run: Evaluation) -> Array:
     """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
+    forward, xs, es, params = run.forward, run.xs, run.es, run.params
     if not some(es):
         return None
     shapes = [np.shape(x) for x in xs]
@@ -65,13 +64,14 @@ def moved(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     )
 
 
-def same(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def same(run: Evaluation) -> Array:
     """Exact and of slope at most one in its first operand (negative, abs)."""
-    return es[0]
+    return run.es[0]
 
 
-def steps(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def steps(run: Evaluation) -> Array:
     """Monotone step functions (floor, sign): exact; where a jump lies within the radius, the whole step."""
+    forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
     if not some(es):
         return None
     x, e = xs[0], zero(es[0])
@@ -80,8 +80,9 @@ def steps(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) ->
     )
 
 
-def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def compared(run: Evaluation) -> Array:
     """Comparisons: exact; the radius marks the elements whose answer is uncertain."""
+    fmt, xs, es = run.fmt, run.xs, run.es
     if not some(es):
         return None
     x1, x2 = xs
@@ -94,8 +95,9 @@ def compared(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any)
 # --- arithmetic --------------------------------------------------------------------------------------------------
 
 
-def added(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def added(run: Evaluation) -> Array:
     """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
     e = zero(es[0]) + zero(es[1])
     rounding = fmt.u * _reach(y, e)
@@ -139,8 +141,9 @@ def _scaling(size: Array, e: Array) -> tuple[Array, Array] | None:
     return power, (mantissa == 0) & exact | power & (exponent == 1)
 
 
-def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def product(run: Evaluation) -> Array:
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
     with quiet():
         size1, size2 = magnitudes.alike(y, xs, es)
@@ -154,8 +157,9 @@ def product(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) 
         return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
 
 
-def quotient(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def quotient(run: Evaluation) -> Array:
     """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
     carried: Array = 0.0
     with quiet():
@@ -197,7 +201,8 @@ def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] |
     double, ``spread(x, y, e)`` bounds their distance from y (spread.py).
     """
 
-    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, forward, y, xs, es, params = run
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
         carried: Array = 0.0
@@ -239,7 +244,8 @@ def smooth(
 ) -> RoundingRule:
     """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
 
-    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
         carried = (
@@ -255,7 +261,8 @@ def smooth(
 def corners(name: str | float) -> RoundingRule:
     """A function monotone in each of several operands on the box of their radii: its extremes lie at the corners."""
 
-    def rule(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, forward, y, xs, es, params = run
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         carried: Array = 0.0
         if some(es):
@@ -275,8 +282,9 @@ def corners(name: str | float) -> RoundingRule:
 # --- sums --------------------------------------------------------------------------------------------------------
 
 
-def fan_in(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def fan_in(run: Evaluation) -> Array:
     """Sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e: Array = 0.0
     size: Array = 0.0
     for x, ex in zip(xs, es, strict=True):
@@ -285,12 +293,13 @@ def fan_in(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -
     return e + (len(xs) - 1) * fmt.u * size
 
 
-def summed(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def summed(run: Evaluation) -> Array:
     """A sum of m non-zero terms accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
 
     The constant needs no second-order term, whatever the order: Rump, BIT 52 (2012). ``initial`` is one more term. Where a
     partial sum may overflow although the whole does not, some order does: nothing is promised.
     """
+    fmt, forward, y, xs, es, params = run
     x, e = xs[0], zero(es[0])
     initial = params.get("initial") or 0.0
     bare = {**params, "initial": None} if initial else params
@@ -374,8 +383,9 @@ def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
     return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
 
 
-def bilinear(fmt: Format, forward: Any, y: Array, xs: Any, es: Any, params: Any, terms: int) -> Array:
+def bilinear(run: Evaluation, terms: int) -> Array:
     """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    fmt, forward, y, xs, es, params = run
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = es
     radius: Array = 0.0

@@ -10,6 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds import magnitudes, variation
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -38,12 +39,13 @@ def _images(x: Array, y: Array, e: Array) -> Array:
     return np.maximum(np.abs(_sigmoid(x + e) - y), np.abs(y - _sigmoid(x - e)))
 
 
-def _sigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _sigmoid_rounding(run: Evaluation) -> Array:
     """1/(1 + z) with z = exp(-x), step by step.
 
     The error of z counts with the share q = 1 - y. The sum and the quotient round by u each, but by no more than z itself:
     a z below u/2 leaves exactly 1. Where z overflows (y below 1/max) kernels return 0.
     """
+    fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
     q = magnitudes.size(forward(-xs[0]), y)
     carried = _carried(y, q, xs[0], es[0])
     size = magnitudes.size(y, y) + carried
@@ -58,7 +60,7 @@ underflowing: Op = register(
     "underflowing", np.positive,
     jvp=lambda x_dot: underflowing(x_dot),
     vjp=lambda y_bar: underflowing(y_bar),
-    rounding=lambda fmt, forward, y, xs, es, params: bounds.zero(es[0]) + np.where((y == 0) & (bounds.zero(es[0]) == 0), 0.0, fmt.eta),
+    rounding=lambda run: bounds.zero(run.es[0]) + np.where((run.y == 0) & (bounds.zero(run.es[0]) == 0), 0.0, run.fmt.eta),
 )  # fmt: skip
 
 
@@ -68,12 +70,13 @@ def _slope(x: Array) -> Array:
     return z / ((1 + z) * (1 + z))
 
 
-def _slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _slope_rounding(run: Evaluation) -> Array:
     """z/(1 + z)^2 or z/(1 + z) times 1/(1 + z), with z = exp(-|x|).
 
     A relative error of z enters with the factor |1 - 2s| only. The sum rounds twice over, then the square or a quotient, and the rest.
     |y''| <= 1/8. Where exp(|x|) overflows kernels return 0.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
     lean = np.minimum(magnitudes.size(_sigmoid(-x) - _sigmoid(x), y) + e / 2, 1.0)
     size = magnitudes.size(y, y)
@@ -123,12 +126,13 @@ sigmoid: Op = register(
 _sigmoid_of_kernels = _BY_COMPLEMENT.of(sigmoid)
 
 
-def _quotient_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _quotient_rounding(run: Evaluation) -> Array:
     """z/(1 + z) with z = exp(x), or 1 - p with p = z/(1 + z), z = exp(-x): the error of z counts with the share q = 1 - y.
 
     The first rounds the sum and the quotient, at any x (the factor before it may be multiplied first); the second rounds p
     twice, and itself, which is 2q/y + 1 roundings of y. Where z overflows (y below 1/max) kernels return 0.
     """
+    fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
     q = magnitudes.size(forward(-xs[0]), y)
     carried = _carried(y, q, xs[0], es[0])
     size = magnitudes.size(y, y) + carried
@@ -160,17 +164,16 @@ def _softplus(x: Array, threshold: float | None = None) -> Array:
     return y if threshold is None else np.where(x > threshold, x, y)
 
 
-def _softplus_rounding(
-    fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any, sign: float = 1.0
-) -> Array:
+def _softplus_rounding(run: Evaluation, sign: float = 1.0) -> Array:
     """log1p(z) with z = exp(x), or x + log1p(1/z) for x > 0. ``sign`` is that of the operand.
 
     z carries its relative error with the factor z/(1 + z), 1/z with 1/(1 + z), into the absolute error of the logarithm; the
     logarithm adds its own, and the sum rounds. Kernels compute in the format of accumulation throughout.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = sign * xs[0], bounds.zero(es[0])
     exp, log = 2 * float(fmt.ulp_table["exp"]), 2 * float(fmt.ulp_table["log1p"])
-    carried: Array = bounds.monotone(0.0)(fmt, forward, y, xs, es, params)
+    carried: Array = bounds.monotone(0.0)(run)
     size = np.abs(y) + carried
     short = np.log1p(np.exp(-np.abs(x))) + e
     direct = exp * _sigmoid(x + e) + log * size
@@ -270,8 +273,9 @@ def _sided(x: Array, left: Array, right: Array) -> Array:
     return np.where(np.heaviside(x, 0.0) == 0, left, right)
 
 
-def _leaky_relu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _leaky_relu_rounding(run: Evaluation) -> Array:
     """Exact for x > 0; the slope and the product round for x < 0."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, slope = xs[0], bounds.zero(es[0]), np.abs(params["slope"])
     carried = e * np.where(x - e > 0, 1.0, np.where(x + e < 0, slope, max(1.0, slope)))
     return carried + np.where(x - e < 0, 2 * fmt.u * (np.abs(y) + carried) + fmt.eta, 0.0)
@@ -306,8 +310,9 @@ def _elu(x: Array, alpha: float = 1.0) -> Array:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-def _elu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _elu_rounding(run: Evaluation) -> Array:
     """Exact for x > 0; expm1, alpha and their product round for x < 0."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, alpha = xs[0], bounds.zero(es[0]), np.abs(params["alpha"])
     slope = alpha * np.exp(np.minimum(x + e, 0))
     carried = e * np.where(x - e > 0, 1.0, np.where(x + e < 0, slope, np.maximum(1.0, slope)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds import magnitudes, splitting, variation
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.op import Op, register
 from refgrad.ops import power_derivatives
@@ -81,15 +82,16 @@ positive = register(
 # --- powers ----------------------------------------------------------------------------------------------------------
 
 
-def _power_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _power_rounding(run: Evaluation) -> Any:
     """pow on a box: monotone in each operand for a positive base; even powers of a box that holds 0 dip to 0."""
     # Kernels multiply out small integer exponents: one rounding a factor.
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     whole = small(xs[1])
     if whole and es[1] is None and magnitudes.shorter(y):
         step = bounds.monotone("power", lambda x, y, e: variation.power(x, whole, e))
-        radius = step(fmt, forward, y, (xs[0],), es, params)
+        radius = step(run._replace(xs=(xs[0],)))
         return radius + whole * fmt.u * magnitudes.size(y, y)
-    radius = bounds.corners("power")(fmt, forward, y, xs, es, params)
+    radius = bounds.corners("power")(run)
     if es[0] is not None:
         radius = np.where((np.abs(xs[0]) <= es[0]) & (xs[1] > 0), np.maximum(radius, np.abs(y)), radius)
     factors = np.where((xs[1] == np.rint(xs[1])) & (np.abs(xs[1]) <= 4), np.abs(xs[1]), 0.0)
@@ -136,14 +138,15 @@ square = register(
     "square", np.square,
     jvp=lambda x_dot, x: x_dot * (2 * x),
     vjp=lambda y_bar, x: (y_bar * 2) * x,
-    rounding=lambda fmt, forward, y, xs, es, params: bounds.product(fmt, None, y, xs * 2, es * 2, params),
+    rounding=lambda run: bounds.product(run._replace(forward=None, xs=run.xs * 2, es=run.es * 2)),
     torch=lambda torch, x: torch.square(x),
     numpy=(np.square,),
 )  # fmt: skip
 
 
-def _one_minus_square_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _one_minus_square_rounding(run: Evaluation) -> Any:
     """The difference, the sum and their product round by u each, whatever they come to; the slope is -2x."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e, carried = es[0], 0.0
     if e is not None:
         carried = 2 * magnitudes.size(xs[0], y) * e + e * e
@@ -176,8 +179,9 @@ def _cbrt_slope(x: Any) -> Any:
     return np.where(x == 0, np.inf, np.cbrt(x) / np.where(x == 0, 1.0, x)) / 3
 
 
-def _cbrt_slope_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _cbrt_slope_rounding(run: Evaluation) -> Any:
     """1/(3 cbrt(x)^2) or y/(3x): the error of the root counts at most twice, three operations round; a power of x, of exponent -2/3."""
+    fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
     carried: Any = 0.0
     if es[0] is not None:
         room = np.abs(xs[0]) - es[0]
@@ -210,7 +214,7 @@ reciprocal = register(
     "reciprocal", np.reciprocal,
     jvp=lambda x_dot, y: -x_dot * (y * y),
     vjp=lambda y_bar, y: -(y_bar * (y * y)),
-    rounding=lambda fmt, forward, y, xs, es, params: bounds.quotient(fmt, None, y, (np.ones(()), *xs), (None, *es), params),
+    rounding=lambda run: bounds.quotient(run._replace(forward=None, xs=(np.ones(()), *run.xs), es=(None, *run.es))),
     torch=lambda torch, x: torch.reciprocal(x),
     numpy=(np.reciprocal,),
     domain=NONZERO,
@@ -221,8 +225,9 @@ reciprocal = register(
 # --- remainders and sums of many --------------------------------------------------------------------------------------
 
 
-def _remainder_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _remainder_rounding(run: Evaluation) -> Any:
     """x1 - x2 floor(x1/x2): exact in value up to one rounding; uncertain operands may cross a multiple of x2."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = bounds.zero(es[0]), bounds.zero(es[1])
     turns = np.abs(np.floor(xs[0] / xs[1]))
     carried = e1 + (turns + 1) * e2
@@ -245,10 +250,10 @@ remainder = register(
 )  # fmt: skip
 
 
-def _floor_divide_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _floor_divide_rounding(run: Evaluation) -> Any:
     """The floor of a rounded quotient: off by whole steps, many of them where the quotient is beyond 1/u."""
-    q = xs[0] / xs[1]
-    e = bounds.quotient(fmt, None, q, xs, es, params)
+    q = run.xs[0] / run.xs[1]
+    e = bounds.quotient(run._replace(forward=None, y=q))
     return np.floor(q + e) - np.floor(q - e)
 
 

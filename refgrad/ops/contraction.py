@@ -10,6 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds import splitting
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
@@ -174,11 +175,12 @@ def _pull(i: int, y_bar: Array, xs: Any, inputs: tuple[str, ...], output: str) -
     return z
 
 
-def _einsum_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _einsum_rounding(run: Evaluation) -> Any:
     """n operands, K products summed per element: n - 1 + K - 1 roundings for any order of contraction.
 
     However operands are paired, a product meets at most n - 1 multiplications and sum (k_s - 1) <= prod k_s - 1 additions.
     """
+    fmt, forward, y, xs, es, params = run
     inputs, output = _labels(params["subscripts"], xs)
     sizes = _sizes(inputs, xs)
     n, terms = len(xs), math.prod(v for c, v in sizes.items() if c not in output)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import (
     POSITIVE,
     POSITIVE_LINE,
@@ -42,7 +43,8 @@ def _product(log: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
 def _product_rounding(name: str, pole: float) -> bounds.RoundingRule:
     """|log x2| e1 + (|x1| + e1) times how far the logarithm may move within e2, then the logarithm's error and one product."""
 
-    def rule(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
         (x1, x2), e1, e2 = xs, bounds.zero(es[0]), bounds.zero(es[1])
         carried: Array = 0.0
         if bounds.some(es):
@@ -64,9 +66,9 @@ def _product_rounding(name: str, pole: float) -> bounds.RoundingRule:
     return rule
 
 
-def _once_more(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
-    e = bounds.zero(es[0])
-    return e + fmt.store(y, e)
+def _once_more(run: Evaluation) -> Array:
+    e = bounds.zero(run.es[0])
+    return e + run.fmt.store(run.y, e)
 
 
 # The number itself, rounded once more: the derivative of a kernel's formula takes the factors of a share in another order than
@@ -128,8 +130,9 @@ def _entr(x: Array) -> Array:
     return np.where(x > 0, -inner * np.log(inner), np.where(x < 0, -np.inf, x * 0.0))
 
 
-def _entr_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _entr_rounding(run: Evaluation) -> Array:
     """|log x + 1| e + e^2/(2 (x - e)), the curvature being 1/x; the logarithm's error and one product."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
     carried: Array = 0.0
     if es[0] is not None:
@@ -148,8 +151,9 @@ def _entr_slope(x: Array) -> Array:
     return np.where(near == 0, -1 - np.log(x), -np.log1p(near / high))
 
 
-def _entr_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _entr_slope_rounding(run: Evaluation) -> Array:
     """The logarithm, which is no larger than the value and 1, and a difference. Carried: the logarithm of x/(x - e)."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
     carried: Array = 0.0
     if es[0] is not None:
@@ -181,13 +185,14 @@ entr = register(
 )  # fmt: skip
 
 
-def _logit_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _logit_rounding(run: Evaluation) -> Array:
     """log(x/(1 - x)): the difference and the quotient round by u each, which the logarithm makes 2 u in absolute terms."""
-    return bounds.monotone("log")(fmt, forward, y, xs, es, params) + np.where(np.isinf(y), 0.0, 2 * fmt.u)
+    return bounds.monotone("log")(run) + np.where(np.isinf(run.y), 0.0, 2 * run.fmt.u)
 
 
-def _times_complement_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _times_complement_rounding(run: Evaluation) -> Array:
     """The difference and the product. Carried: |1 - 2x| e + e^2."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e = bounds.zero(es[0])
     carried = np.abs(1 - 2 * xs[0]) * e + e * e
     return carried + 2 * fmt.u * (np.abs(y) + carried) + fmt.eta
@@ -227,8 +232,9 @@ def _kl_div(x: Array, t: Array) -> Array:
     return np.where(t == 0, 0.0, t * np.log(np.where(t == 0, 1.0, t))) - t * x
 
 
-def _kl_div_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _kl_div_rounding(run: Evaluation) -> Array:
     """The logarithm, two products and their difference. Carried: |t| e of x, and of t the slope |log t| + 1 + |x| next to it."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     (x, t), ex, et = xs, bounds.zero(es[0]), bounds.zero(es[1])
     reach = np.abs(t) + et
     carried: Array = np.where(reach == 0, 0.0, reach * ex)

@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds import variation
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -127,12 +128,13 @@ def _logaddexp_rounding(ulp_exp: str, ulp_log: str, natural: float) -> Any:
     logarithm of the base.
     """
 
-    def rule(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, xs = run.fmt, run.xs
         d = np.abs(xs[0] - xs[1])
         d = np.where(np.isfinite(d), d, 0.0) * natural
         p = np.exp(-d) / (1 + np.exp(-d))
         inner = p * (d + 2 * fmt.ulp(ulp_exp)) + 1 + 2 * fmt.ulp(ulp_log) * np.log1p(np.exp(-d))
-        return bounds.corners(0.5)(fmt, forward, y, xs, es, params) + fmt.u * inner / natural + fmt.eta
+        return bounds.corners(0.5)(run) + fmt.u * inner / natural + fmt.eta
 
     return rule
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.op import Op, register
 from refgrad.ops.activation import sigmoid
 from refgrad.ops.compensated import in_float64, two_sum
@@ -53,8 +54,9 @@ def _moved(fmt: Any, xs: Any, es: Any, binary: bool) -> tuple[Array, Array, Arra
     return d, e, of_d * (np.abs(d) + e), 2 * fmt.ulp("exp2" if binary else "exp")
 
 
-def _share_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _share_rounding(run: Evaluation) -> Array:
     """1/(1 + z) or z/(1 + z): the error of z counts with the share of the other; sum and quotient round. |y''| <= 0.0963."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     d, e, moved, power = _moved(fmt, xs, es, params["binary"])
     other = sigmoid.forward(-d)
     carried: Array = 0.0
@@ -65,8 +67,9 @@ def _share_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: 
     return carried + fmt.u * steps * size + np.where(size < 4 / fmt.max, size, 0.0) + 2 * fmt.eta
 
 
-def _share_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _share_slope_rounding(run: Evaluation) -> Array:
     """z/(1 + z)^2, or the two quotients multiplied: the error of z counts with a factor of at most 1. |y''| <= 1/8."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     d, e, moved, power = _moved(fmt, xs, es, params["binary"])
     carried: Array = 0.0
     if bounds.some(es):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -44,7 +45,8 @@ def slope_rounding(
     Where exp(v) of the gate's operand overflows kernels return 0: the sizes are below (1 + 3v) exp(-v) there.
     """
 
-    def rule(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, xs, es = run.fmt, run.xs, run.es
         x, e = xs[0], bounds.zero(es[0])
         carried: Array = 0.0
         if es[0] is not None:
@@ -116,7 +118,8 @@ silu_slope = register(
 )  # fmt: skip
 
 
-def _factor_by_factor_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _factor_by_factor_rounding(run: Evaluation) -> Array:
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e = bounds.zero(es[0])
     return e + np.where((y == 0) & (np.asarray(e) == 0), 0.0, (1 + np.abs(xs[1])) * fmt.eta)
 
@@ -131,8 +134,9 @@ factor_by_factor: Op = register(
 )  # fmt: skip
 
 
-def _silu_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _silu_rounding(run: Evaluation) -> Array:
     """x/(1 + z) or x sigmoid(x): |slope| <= 1.0999 and |curvature| <= 1/2; where z overflows (y near 0) kernels return 0."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     s = sigmoid.forward(xs[0])
     carried: Array = 0.0
     if es[0] is not None:
@@ -274,11 +278,12 @@ def _mish(x: Array) -> Array:
     return np.where(np.isposinf(x), x, x * _mish_gate(x))
 
 
-def _mish_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _mish_rounding(run: Evaluation) -> Array:
     """exp, log1p and tanh, none of which enlarges a relative error, and the product; |slope| <= 1.09, |curvature| <= 2/3.
 
     Where exp(x) is nearly below the range, kernels return 0.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], es[0]
     carried: Array = 0.0
     if e is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -129,11 +130,12 @@ def _gelu_tanh(x: Array) -> Array:
     return np.where(np.abs(x) < 1e4, inside, np.where(x > 0, x, x * 0))
 
 
-def _gelu_tanh_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _gelu_tanh_rounding(run: Evaluation) -> Array:
     """x/2 (1 + t): the argument of tanh takes 6 roundings, the sum keeps tanh's error in absolute terms, two products follow.
 
     |slope| <= 1.13, |curvature| <= 1. The cube and the sum may be formed in any order.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x = np.where(np.isfinite(xs[0]), xs[0], 0.0)
     near = np.clip(x, -_FAR, _FAR)
     inner = _scale(y) * np.abs(near + _CUBIC * near * near * near)

@@ -10,6 +10,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.blocks import slices
 from refgrad.bounds import magnitudes, variation
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -74,12 +75,13 @@ def _slope(forward: Any, x: Array) -> Array:
     return forward(np.ones_like(x), x)
 
 
-def _over_cosh_square_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _over_cosh_square_rounding(run: Evaluation) -> Array:
     """The product of t and 4z/(1 + z)^2 with z = exp(-2|x|).
 
     The error of z enters with a factor of at most 1; the sum twice, a square and a quotient round. The logarithm of the quotient has
     the slope -2 tanh(x).
     """
+    fmt, forward, xs, es = run.fmt, run.forward, run.xs, run.es
     t, x = xs
     s = _slope(forward, x)
     carried: Array = 0.0
@@ -88,7 +90,7 @@ def _over_cosh_square_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: An
         steepest = 2 * np.tanh(magnitudes.size(x, x) * (1 + 2.0**-51) + es[1])
         carried = bounds.endless(np.minimum(size * np.expm1(steepest * es[1]), 1.0), es[1])
     radius = carried + (2 * fmt.ulp("exp") + 4) * fmt.u * (size + carried) + 4 * fmt.eta
-    return bounds.product(fmt, None, y, (t, s), (es[0], radius), params)
+    return bounds.product(run._replace(forward=None, xs=(t, s), es=(es[0], radius)))
 
 
 # The slope of tanh, from its operand, times a tangent or cotangent. From its value, as 1 - y^2, it would have lost every digit from

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.ops import samplers
@@ -51,9 +52,10 @@ def _put_add(x: Array, shape: tuple[int, ...] = (), key: Any = ()) -> Array:
     return y
 
 
-def _put_add_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _put_add_rounding(run: Evaluation) -> Any:
     """Duplicates add up in any order, in storage precision: kernels add straight into the result."""
-    radius = bounds.moved(fmt, forward, y, xs, es, params)
+    fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
+    radius = bounds.moved(run)
     if not repeats(params["key"]):
         return radius
     x, e = np.abs(xs[0]), bounds.zero(es[0])

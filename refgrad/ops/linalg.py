@@ -13,6 +13,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds import splitting
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
@@ -57,8 +58,8 @@ def _but(ndim: int, axis: int) -> tuple[int, ...]:
     return tuple([k for k in range(ndim) if k != axis % ndim])
 
 
-def _matmul_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
-    return bounds.bilinear(fmt, forward, y, xs, es, params, np.shape(xs[0])[-1])
+def _matmul_rounding(run: Evaluation) -> Any:
+    return bounds.bilinear(run, np.shape(run.xs[0])[-1])
 
 
 _MATMUL_SHAPES = (
@@ -134,10 +135,11 @@ def _tensordot_vjp_x2(y_bar: Array, x1: Array, x2_shape: tuple[int, ...], axes: 
     return _reorder(z, [a for _, a in sorted(zip(first, second, strict=True))] + free2)
 
 
-def _tensordot_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _tensordot_rounding(run: Evaluation) -> Any:
+    fmt, forward, y, xs, params = run.fmt, run.forward, run.y, run.xs, run.params
     shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
-    radius = bounds.bilinear(fmt, forward, y, xs, es, params, math.prod(shape1[a] for a in first))
+    radius = bounds.bilinear(run, math.prod(shape1[a] for a in first))
     if (
         fmt.u != fmt.u_acc and np.size(y) == 1
     ):  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
@@ -223,9 +225,7 @@ def _workable(y: Array, power: float = 1.0) -> Array:
 
 
 # Whether y^power keeps well inside the range in which we compute, which need not be the one that is judged: no radius counts.
-workable = register(
-    "workable", _workable, jvp=None, vjp=None, rounding=lambda fmt, forward, y, xs, es, params: None
-)
+workable = register("workable", _workable, jvp=None, vjp=None, rounding=lambda run: None)
 
 
 def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
@@ -248,11 +248,12 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     return slope, y ** (ord - 1)
 
 
-def _norm_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _norm_rounding(run: Evaluation) -> Any:
     """Kernels sum |x|^p unscaled, then take the root: underflow of powers is an absolute error of the sum, overflow blinds.
 
     Carried: the norm is monotone in every |x_i|.
     """
+    fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
     p, axis = float(params["ord"]), params["axis"]
     x, carried = np.abs(xs[0]), 0.0
     kept = {**params, "keepdims": True}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED
 from refgrad.op import register
 from refgrad.ops.selection import either
@@ -20,8 +21,9 @@ def _marked(uncertain: Array) -> Array:
     return uncertain if np.any(uncertain) else None
 
 
-def _logic(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _logic(run: Evaluation) -> Array:
     """Uncertain where the possible truth values of the operands give different answers."""
+    forward, y, xs, es = run.forward, run.y, run.xs, run.es
     if not bounds.some(es):
         return None
     choices = []
@@ -54,15 +56,16 @@ logical_not = register(
 )  # fmt: skip
 
 
-def _finiteness(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _finiteness(run: Evaluation) -> Array:
     """Uncertain where the radius has no bound, or where the judged format may have overflowed."""
+    fmt, xs, es = run.fmt, run.xs, run.es
     reach = np.abs(xs[0]) + bounds.zero(es[0])
     return _marked(np.isfinite(xs[0]) & ~(reach <= fmt.max))
 
 
 isnan = register(
     "isnan", np.isnan, jvp=None, vjp=None,
-    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(~np.isfinite(es[0]) & ~y),
+    rounding=lambda run: None if run.es[0] is None else _marked(~np.isfinite(run.es[0]) & ~run.y),
     torch=lambda torch, x: torch.isnan(x), numpy=(np.isnan,),
 )  # fmt: skip
 
@@ -76,6 +79,6 @@ isfinite = register(
 
 signbit = register(
     "signbit", np.signbit, jvp=None, vjp=None,
-    rounding=lambda fmt, forward, y, xs, es, params: None if es[0] is None else _marked(either(xs[0], es[0])),
+    rounding=lambda run: None if run.es[0] is None else _marked(either(run.xs[0], run.es[0])),
     torch=lambda torch, x: torch.signbit(x), numpy=(np.signbit,), domain=KINKED,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
 from refgrad.formula import Formula
@@ -78,8 +79,9 @@ def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array,
     return t, log_s, relative / (1 - np.minimum(relative, 0.5)), carried
 
 
-def _logsumexp_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _logsumexp_rounding(run: Evaluation) -> Any:
     """Carried log sum w exp(e); added: relative error of the sum, log's ULP of log s, the last addition."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     axis, keepdims = params["axis"], params["keepdims"]
     _, log_s, relative, carried = _spread(fmt, xs[0], es[0], axis)
     radius = carried + relative + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
@@ -113,9 +115,10 @@ def _weights(x: Array, axis: Any = None) -> Array:
     return np.where(x == -np.inf, 0.0, e / np.sum(e, axis=axis, keepdims=True)).astype(x.dtype, copy=False)
 
 
-def _weights_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _weights_rounding(run: Evaluation) -> Any:
     """As for softmax."""
-    radius = _softmax_rounding(fmt, None, y, (_tamed(xs[0], params["axis"]),), es, params)
+    y, xs, params = run.y, run.xs, run.params
+    radius = _softmax_rounding(run._replace(forward=None, xs=(_tamed(xs[0], params["axis"]),)))
     return np.where((xs[0] == -np.inf) & (y == 0), 0.0, radius)
 
 
@@ -168,8 +171,9 @@ def _softmax(x: Array, axis: int = -1) -> Array:
         return e / np.sum(e, axis=axis, keepdims=True)
 
 
-def _softmax_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _softmax_rounding(run: Evaluation) -> Any:
     """y_i exp(e_i + log sum y exp e) - y_i carried; added: |t_i| and the sum's relative error, twice exp, the quotient."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, axis = xs[0], es[0], params["axis"]
     t, _, relative, carried = _spread(fmt, x, e, axis)
     distance = np.where(y > 0, np.abs(t), 0)
@@ -216,11 +220,12 @@ def _log_softmax(x: Array, axis: int = -1) -> Array:
         return t - np.log(np.sum(np.exp(t), axis=axis, keepdims=True))
 
 
-def _log_softmax_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _log_softmax_rounding(run: Evaluation) -> Any:
     """e_i + log sum y exp e carried; added: |t_i|, relative error of the sum, log's ULP, the last subtraction.
 
     In half formats kernels behave as if the sum and its logarithm were stored.
     """
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, axis = xs[0], es[0], params["axis"]
     t, log_s, relative, carried = _spread(fmt, x, e, axis)
     radius = (
@@ -287,11 +292,12 @@ def _cross_entropy_slope(y_bar: Array, x: Array, labels: Any, axis: int) -> Arra
     return np.exp(log_softmax(x, axis=axis)) * scale - np.where(_chosen(x.shape, labels, axis), scale, 0.0)
 
 
-def _cross_entropy_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _cross_entropy_rounding(run: Evaluation) -> Any:
     """log_softmax's error at the labels, summed; then N - 1 additions and the division (half formats store the sum)."""
+    fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     x, axis = xs[0], params["axis"]
     chosen, count = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
-    e = _log_softmax_rounding(fmt, None, _log_softmax(x, axis), xs, es, {"axis": axis})
+    e = _log_softmax_rounding(run._replace(forward=None, y=_log_softmax(x, axis), params={"axis": axis}))
     carried = np.sum(np.where(chosen, e, 0)) / count
     radius = carried + (count - 1) * fmt.u * (
         np.abs(y) + carried

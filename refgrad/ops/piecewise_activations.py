@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import SHAPES, Domain, Interval, Sample, Special, sampled
 from refgrad.op import register
 from refgrad.ops.reduction import ghost
@@ -57,10 +58,11 @@ hardtanh = register(
 )  # fmt: skip
 
 
-def _hardsigmoid_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _hardsigmoid_rounding(run: Evaluation) -> Array:
     """The sum, a rounded sixth and the product round by u each; slope at most 1/6. Below -3 the value is exactly 0."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e = bounds.zero(es[0])
-    carried = bounds.steps(fmt, forward, y, xs, es, params) if bounds.some(es) else 0.0
+    carried = bounds.steps(run) if bounds.some(es) else 0.0
     return carried + np.where(xs[0] + e > -3, 3 * fmt.u * (np.abs(y) + carried) + fmt.eta, 0.0)
 
 
@@ -91,11 +93,12 @@ def _hardswish_slope(x: Array) -> Array:
     return np.where(right == 1, 1.0, masked((2 * inner + 3) / 6 + ghost(inner), left) * (1 - right) + right)
 
 
-def _hardswish_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _hardswish_rounding(run: Evaluation) -> Array:
     """x (x + 3) / 6: the sum, the product, a rounded sixth and its product, u each; |slope| <= 3/2.
 
     The identity above 3 is one of those products to a kernel, but stays exact to within its roundings. Below -3 the value is 0.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e = bounds.zero(es[0])
     carried = 1.5 * e
     return carried + np.where(
@@ -157,8 +160,9 @@ def _softshrink(x: Array, threshold: float = 0.5) -> Array:
     return x - np.minimum(np.maximum(x, -threshold), threshold)
 
 
-def _softshrink_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _softshrink_rounding(run: Evaluation) -> Array:
     """One difference, of slope at most one; nothing is rounded where x is kept or dropped."""
+    fmt, y, es, params = run.fmt, run.y, run.es, run.params
     carried = bounds.zero(es[0])
     return carried + (fmt.u * (np.abs(y) + carried) if params["threshold"] else 0.0)
 

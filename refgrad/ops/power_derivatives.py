@@ -9,12 +9,12 @@ to the format is off by so little that its logarithm in the base counts: both ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, Domain
 from refgrad.op import Op, register
 from refgrad.ops.compensated import in_float64, two_sum
@@ -103,14 +103,17 @@ def _power_slope(x1: Array, x2: Array, base: int = 1, exponent: int = 0) -> Arra
 def slope_rounding(power_rounding: bounds.RoundingRule) -> bounds.RoundingRule:
     """The rule for the derivatives, given that for the power: x2 - k rounds, then the power, the polynomial, and their product."""
 
-    def rule(fmt: Any, forward: Callable[..., Array], y: Array, xs: Any, es: Any, params: Any) -> Array:
+    def rule(run: Evaluation) -> Array:
+        fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
         (x1, x2), k, m = xs, params["base"], params["exponent"]
         x2 = np.asarray(x2, y.dtype)
         e1, e2 = bounds.zero(es[0]), bounds.zero(es[1])
         c = x2 - k
         ec = e2 + np.where((k > 0) & (x2 != np.rint(x2)), fmt.u * np.abs(c), 0.0)
         p = np.power(x1, c)
-        ep = power_rounding(fmt, np.power, p, (x1, c), (es[0], ec if np.any(ec) else None), {})
+        ep = power_rounding(
+            run._replace(forward=np.power, y=p, xs=(x1, c), es=(es[0], ec if np.any(ec) else None), params={})
+        )
         f, ef = _factor_ball(fmt, x1, x2, e1, e2, k, m)
         radius = np.abs(f) * ep + np.abs(p) * ef + ef * ep + (1 + np.abs(f)) * fmt.eta
         radius = radius + fmt.u * (np.abs(y) + radius)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.ops import samplers
@@ -114,11 +115,12 @@ def _mean(x: Array, axis: Axis = None, keepdims: Any = False, where: Any = True)
     return np.mean(x, axis=axis, keepdims=keepdims, where=where)
 
 
-def _mean_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _mean_rounding(run: Evaluation) -> Any:
     """A stored sum, divided by n, or multiplied by the rounded 1/n."""
+    fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     n = number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
     total = y * n
-    radius = bounds.summed(fmt, _sum, total, xs, es, params) / n
+    radius = bounds.summed(run._replace(forward=_sum, y=total)) / n
     with np.errstate(over="ignore", invalid="ignore"):  # a sum that overflows, though the mean does not
         radius = np.where((_sum(np.abs(xs[0]), **params) > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)
     return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
@@ -149,8 +151,9 @@ def _prod(
     return np.prod(x, axis=axis, keepdims=keepdims, initial=1 if initial is None else initial, where=where)
 
 
-def _prod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _prod_rounding(run: Evaluation) -> Any:
     """The bound of a product; ``initial``, a constant that may be rounded, is one more factor."""
+    fmt, forward, y, xs, es, params = run
     initial = params["initial"]
     bare, scale = {**params, "initial": None}, 1.0 if initial is None else abs(initial)
     bare_y = y if initial is None else forward(xs[0], **bare)
@@ -191,7 +194,8 @@ def _ghost(x: Array, roundings: int = 1) -> Array:
     return np.zeros_like(x)
 
 
-def _ghost_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _ghost_rounding(run: Evaluation) -> Any:
+    fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
     with np.errstate(invalid="ignore"):
         return np.where(
             np.isfinite(xs[0]), params["roundings"] * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0
@@ -212,7 +216,8 @@ def _left_of_quotient(x1: Array, x2: Array, axis: Axis) -> Array:
     return ghost(x1 / np.where(x2 == 0, 1.0, x2), roundings=3 * count(x2.shape, axis) + 6)
 
 
-def _divided_out_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _divided_out_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     e, size, e2 = bounds.zero(es[0]), np.abs(xs[1]), bounds.zero(es[1])
     over = {"axis": params["axis"], "keepdims": True}
     factors = np.where(size + e2 == 0, 1.0, size)
@@ -270,8 +275,9 @@ def _min(x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
 
 
-def _extreme_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _extreme_rounding(run: Evaluation) -> Any:
     """Monotone in every element, and exact."""
+    fmt, forward, y, xs, es, params = run
     x, e = xs[0], es[0]
     initial = params["initial"]
     rounded = (
@@ -297,8 +303,9 @@ def _equal_shares(x: Array, y: Array, axis: Axis = None, initial: Any = None, wh
         return np.where((number == 0) & np.isnan(y), np.nan, shares / np.maximum(number, 1)).astype(y.dtype)
 
 
-def _equal_shares_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _equal_shares_rounding(run: Evaluation) -> Any:
     """Where several elements may be the extreme one, each may get any share: the hull [0, 1]. A single one is certain."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     if not (fmt.kinks or bounds.some(es)):
         return fmt.u * y * (y != 1)
     (x, top), (e, e_top), where, initial = xs, es, params["where"], params["initial"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.ops import samplers
@@ -82,8 +83,9 @@ def _recurrence(x1: Array, x2: Array, axis: int = -1, reverse: bool = False) -> 
     return np.moveaxis(y, 0, axis)
 
 
-def _recurrence_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _recurrence_rounding(run: Evaluation) -> Any:
     """Up to n products and n sums on the way of each term, in any order: 2n u in the recurrence of absolute values."""
+    fmt, forward, y, xs, es, params = run
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = bounds.zero(es[0]), bounds.zero(es[1])
     most = forward(a + ea, b + eb, **params)
@@ -132,14 +134,16 @@ def _cumprod(x: Array, axis: int | None = None) -> Array:
     return np.cumprod(x) if axis is None else np.multiply.accumulate(x, axis)
 
 
-def _cumprod_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _cumprod_rounding(run: Evaluation) -> Any:
     """The bound of a product, for every partial one."""
+    fmt, forward, y, xs, es, params = run
     return bounds.multiplied(
         fmt, y, xs, es, lambda x: _cumsum(x, params["axis"]), lambda x: forward(x, **params)
     )
 
 
-def _as_quotients_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _as_quotients_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     axis = params["axis"]
     e, factors, terms = bounds.zero(es[0]), np.abs(xs[1]), np.abs(xs[2]) + bounds.zero(es[2])
     lost, unsafe = bounds.product_underflow(

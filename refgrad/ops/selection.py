@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import BROADCASTING, KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -80,7 +81,8 @@ def _jump(fmt: Any, distance: Array, e: Array) -> Array:
     return (np.abs(distance) <= reach) & ((reach > 0) | fmt.kinks)
 
 
-def _sign_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _sign_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     jump = _jump(fmt, xs[0], es[0])
     return (np.where(jump, 0.0, y), jump.astype(y.dtype)) if jump.any() else None
 
@@ -93,7 +95,8 @@ sign = register(
 )  # fmt: skip
 
 
-def _heaviside_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _heaviside_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     jump = _jump(fmt, xs[0], es[0])
     at = np.where(jump & (xs[0] == 0), bounds.zero(es[1]), 0.0)
     if not jump.any():
@@ -127,7 +130,8 @@ def _above(x1: Array, x2: Array) -> Array:
     return np.where(np.isnan(x1) | np.isnan(x2), dtype.type(np.nan), half)
 
 
-def _above_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _above_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     reach = bounds.zero(es[0]) + bounds.zero(es[1])
     jump = _jump(fmt, np.where(xs[0] == xs[1], 0.0, xs[0] - xs[1]), reach)
     return (np.where(jump, 0.5, y), np.where(jump, 0.5, 0.0)) if jump.any() else None
@@ -189,7 +193,8 @@ abs = register(
 )  # fmt: skip
 
 
-def _copysign_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _copysign_rounding(run: Evaluation) -> Any:
+    y, xs, es = run.y, run.xs, run.es
     jump = (np.abs(xs[1]) <= bounds.zero(es[1])) & (bounds.zero(es[1]) > 0)
     if not jump.any():
         return es[0]
@@ -221,8 +226,9 @@ def _where(condition: Array, x1: Array, x2: Array) -> Array:
     return np.where(condition, x1, x2)
 
 
-def _where_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _where_rounding(run: Evaluation) -> Any:
     """Exact; where the condition is uncertain, the hull of both branches."""
+    y, xs, es = run.y, run.xs, run.es
     condition, x1, x2 = xs
     e1, e2 = bounds.zero(es[1]), bounds.zero(es[2])
     radius = np.where(condition, e1, e2) if bounds.some(es[1:]) else None
@@ -277,7 +283,7 @@ maximum = register(
     "maximum", np.maximum,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1))},
-    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
     torch=lambda torch, x1, x2: torch.maximum(x1, x2),
     numpy=(np.maximum,),
     domain=_APART,
@@ -290,7 +296,7 @@ minimum = register(
     "minimum", np.minimum,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x2, x1)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x1, x2))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2))},
-    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
     torch=lambda torch, x1, x2: torch.minimum(x1, x2),
     numpy=(np.minimum,),
     domain=_APART,
@@ -322,7 +328,7 @@ fmax = register(
     "fmax", np.fmax,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _larger(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _larger(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _larger(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _larger(x2, x1))},
-    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
     torch=lambda torch, x1, x2: torch.fmax(x1, x2),
     numpy=(np.fmax,),
     domain=_APART,
@@ -335,7 +341,7 @@ fmin = register(
     "fmin", np.fmin,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _smaller(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _smaller(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _smaller(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _smaller(x2, x1))},
-    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
     torch=lambda torch, x1, x2: torch.fmin(x1, x2),
     numpy=(np.fmin,),
     domain=_APART,
@@ -372,7 +378,7 @@ clip = register(
         "low": lambda y_bar, x, low, high: masked(y_bar, above(low, x) * above(high, np.maximum(x, low))),
         "high": lambda y_bar, x, low, high: masked(y_bar, above(np.maximum(x, low), high)),
     },
-    rounding=lambda fmt, forward, y, xs, es, params: _extreme(y, forward, xs, es),
+    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
     torch=lambda torch, x, low, high: torch.clamp(x, min=low, max=high),
     domain=Domain(sampler=_BETWEEN, smooth=False),
     special=(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
@@ -126,8 +127,9 @@ def _astype(x: Array, dtype: Any = _FLOAT) -> Array:
     return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
 
 
-def _astype_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _astype_rounding(run: Evaluation) -> Any:
     """The wide value stays; a cast to a narrower format rounds once to it."""
+    fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
     x, e = xs[0], es[0]
     target = bounds.FORMATS.get(np.dtype(params["dtype"]).name)
     x = np.asarray(x).astype(fmt.wide)
@@ -159,7 +161,7 @@ to_integer = register(
     "to_integer", _to_integer,
     jvp=None,
     vjp=None,
-    rounding=lambda fmt, forward, y, xs, es, params: None,
+    rounding=lambda run: None,
     torch=lambda torch, x, dtype=_INT: x.to(getattr(torch, np.dtype(dtype).name)),
 )  # fmt: skip
 
@@ -228,7 +230,8 @@ def _pad(x: Array, pad_width: Any = 0, constant_values: Any = 0.0) -> Array:
     return np.pad(x, pad_width, constant_values=constant_values)
 
 
-def _pad_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _pad_rounding(run: Evaluation) -> Any:
+    fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
     constants = np.asarray(params["constant_values"], fmt.wide)
     rounded = constants.astype(np.float32 if fmt.name != "float64" else np.float64) != constants
     off = np.where(rounded, fmt.u * np.abs(constants), 0.0)

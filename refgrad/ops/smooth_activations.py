@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED, Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -60,8 +61,9 @@ tanhshrink = register(
 )  # fmt: skip
 
 
-def _tanhshrink_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _tanhshrink_rounding(run: Evaluation) -> Array:
     """The error of tanh, in absolute terms, and one difference: near 0 nothing is left but the error of tanh."""
+    fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
     carried: Array = 0.0
     if es[0] is not None:
         carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.ops import dense_linalg
@@ -116,8 +117,9 @@ def _finite(radius: Array) -> Array:
 # --- determinant -----------------------------------------------------------------------------------------------------
 
 
-def _det_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _det_rounding(run: Evaluation) -> Any:
     """tr(|adj A| |E|) exactly to first order, normwise beyond; then a product of n pivots, whose parts may leave the range."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a = xs[0]
     n = a.shape[-1]
     if n == 0 or (n == 1 and es[0] is None):
@@ -196,12 +198,13 @@ def _cofactor_vjp(y_bar: Array, a: Array, y: Array) -> Array:
     return z * np.sum(y * y_bar, axis=(-2, -1))[..., None, None] - z @ np.swapaxes(y_bar, -1, -2) @ y
 
 
-def _cofactor_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _cofactor_rounding(run: Evaluation) -> Any:
     """Kernels form det(A) A^-T by elimination: as accurate as the inverse, blind near singular.
 
     At exactly singular matrices that way is closed; any backward stable one (a singular value decomposition) moves cofactors,
     minors of order n - 1, by at most sum_k s_(n-1-k) ||E||^k.
     """
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a = xs[0]
     n = a.shape[-1]
     if n == 0:
@@ -239,8 +242,9 @@ def _inverse_where_finite(a: Array, y: Array) -> Array:
     return np.where(fine, inv(np.where(fine, a, np.eye(a.shape[-1], dtype=a.dtype))), np.nan)
 
 
-def _logabsdet_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _logabsdet_rounding(run: Evaluation) -> Any:
     """-log(1 - relative error of det), then n logarithms of pivots and their sum, pivots of A or of A^T."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a = xs[0]
     n = a.shape[-1]
     if n == 0:
@@ -267,8 +271,9 @@ logabsdet = register(
 # --- inverse ---------------------------------------------------------------------------------------------------------
 
 
-def _inv_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _inv_rounding(run: Evaluation) -> Any:
     """|(A + E)^-1 - A^-1| <= (I - G)^-1 G |A^-1| with G = |A^-1||E|."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a = xs[0]
     g = np.abs(y) @ _backward_error(fmt, a, es[0], 3)
     radius = _amplified(g, g @ np.abs(y))
@@ -310,8 +315,9 @@ def _solve_vjp_a(y_bar: Array, a: Array, b_shape: tuple[int, ...], y: Array) -> 
     )
 
 
-def _solve_rounding(fmt: Any, forward: Any, y: Any, xs: Any, es: Any, params: Any) -> Any:
+def _solve_rounding(run: Evaluation) -> Any:
     """|x_hat - x| <= (I - G)^-1 |A^-1| (|E||x| + e_b), G = |A^-1||E|: Higham, theorem 7.4 and 9.4."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a, b = xs
     vector = np.ndim(b) == 1
     x = np.abs(y)[..., None] if vector else np.abs(y)

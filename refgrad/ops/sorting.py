@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.ops import samplers
@@ -22,8 +23,9 @@ def _sort(x: Array, axis: int = -1) -> Array:
     return np.sort(x, axis)
 
 
-def _sort_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _sort_rounding(run: Evaluation) -> Any:
     """Exact, and every order statistic is monotone in every element."""
+    forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
     if es[0] is None:
         return None
     return np.maximum(forward(xs[0] + es[0], **params) - y, y - forward(xs[0] - es[0], **params))
@@ -64,14 +66,16 @@ def _hulls(fmt: Any, v: Array, e: Array, x2: Array, e2: Array, axis: int) -> tup
     return np.moveaxis(v, -1, axis), np.moveaxis(e, -1, axis)
 
 
-def _in_order_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _in_order_rounding(run: Evaluation) -> Any:
+    fmt, forward, y, xs, es, params = run
     if y.size == 0:
         return None
     e = forward(np.broadcast_to(bounds.zero(es[0]), y.shape), xs[1], **params)
     return _hulls(fmt, y, e, xs[1], es[1], params["axis"])
 
 
-def _out_of_order_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _out_of_order_rounding(run: Evaluation) -> Any:
+    fmt, forward, y, xs, es, params = run
     if y.size == 0:
         return None
     v, e = _hulls(fmt, xs[0], np.broadcast_to(bounds.zero(es[0]), y.shape), xs[1], es[1], params["axis"])

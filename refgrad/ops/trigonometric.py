@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, SHAPES, Domain, Sample, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -37,9 +38,10 @@ cos = register(
 )  # fmt: skip
 
 
-def _tan_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _tan_rounding(run: Evaluation) -> Array:
     """Monotone between its poles; unbounded where one lies within the radius."""
-    radius = bounds.monotone("tan")(fmt, forward, y, xs, es, params)
+    xs, es = run.xs, run.es
+    radius = bounds.monotone("tan")(run)
     if es[0] is None:
         return radius
     pole = np.rint((xs[0] + es[0]) / np.pi) != np.rint((xs[0] - es[0]) / np.pi)
@@ -56,10 +58,11 @@ def _tan_slope(x: Array) -> Array:
 _WIDER = {"e": np.float32, "f": np.float64}
 
 
-def _tan_slope_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _tan_slope_rounding(run: Evaluation) -> Array:
     """The error of the tangent moves its square; the square and the sum round."""
+    fmt, y, xs = run.fmt, run.y, run.xs
     tangent = np.tan(xs[0])
-    moved = _tan_rounding(fmt, np.tan, tangent, xs, es, params)
+    moved = _tan_rounding(run._replace(forward=np.tan, y=tangent))
     square = tangent * tangent
     carried = (2 * np.abs(tangent) + moved) * moved
     return carried + fmt.u * (square + y + 2 * carried) + fmt.eta
@@ -150,8 +153,9 @@ arctan = register(
 # --- the plane -------------------------------------------------------------------------------------------------------
 
 
-def _arctan2_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _arctan2_rounding(run: Evaluation) -> Array:
     """The angle of a box of radii: seen from 0 under at most its half diagonal over the distance; the cut is a jump of 2 pi."""
+    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     ulp = 2 * fmt.ulp("arctan2") * fmt.u * np.abs(y) + 4 * fmt.eta
     if not bounds.some(es):
         return ulp
@@ -198,8 +202,9 @@ def _per(seed: Array, x: Array, y: Array) -> Array:
     return at_cusp(seed * x / np.where(y == 0, 1.0, y), x, y)
 
 
-def _hypot_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _hypot_rounding(run: Evaluation) -> Array:
     """Lipschitz with constant one in the plane: at most the length of the box's half diagonal."""
+    fmt, y, es = run.fmt, run.y, run.es
     carried = np.hypot(bounds.zero(es[0]), bounds.zero(es[1])) if bounds.some(es) else 0.0
     return carried + 2 * fmt.ulp("hypot") * fmt.u * (y + carried) + 2 * fmt.eta
 
@@ -209,13 +214,13 @@ def _share(t: Array, x1: Array, x2: Array) -> Array:
     return t * x1 / np.where(h == 0, 1.0, h)
 
 
-def _share_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _share_rounding(run: Evaluation) -> Array:
     """The product, the length and their quotient, of which nothing is known where the length may be 0."""
-    t, x1, x2 = xs
+    t, x1, x2 = run.xs
     p, h = t * x1, np.hypot(x1, x2)
-    e_p = bounds.product(fmt, None, p, (t, x1), es[:2], params)
-    e_h = _hypot_rounding(fmt, None, h, (x1, x2), es[1:], params)
-    return bounds.quotient(fmt, None, y, (p, h), (e_p, e_h), params)
+    e_p = bounds.product(run._replace(forward=None, y=p, xs=(t, x1), es=run.es[:2]))
+    e_h = _hypot_rounding(run._replace(forward=None, y=h, xs=(x1, x2), es=run.es[1:]))
+    return bounds.quotient(run._replace(forward=None, xs=(p, h), es=(e_p, e_h)))
 
 
 def _turned(t: Array, x1: Array, x2: Array) -> Array:
@@ -322,7 +327,7 @@ def _sinc_slope_rounding(fmt: Any, x: Array, y: Array) -> Array:
     return np.maximum(np.maximum(common, separate), recurrent)
 
 
-def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Array:
+def _sinc_rounding(run: Evaluation) -> Array:
     """Away from 0 kernels may evaluate the closed form: pi x carries 2u, and order n divides by x again n times.
 
     For |pi x| <= 1 that cancels until no digit is left, and nobody has to: the power series loses none. Ten of its terms, none
@@ -331,6 +336,7 @@ def _sinc_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: A
     12 u, and the value is 0.9035 of it at least: 18.1 u.
     At 0 one term is left, +-pi^n/(n + 1): n times pi rounded, n - 1 products, a quotient.
     """
+    fmt, forward, y, xs, es, params = run
     n, x = params["order"], xs[0]
     # |s_n| <= pi^n/(n + 1), since s_n(x) is the integral of pi^n t^n cos(pi x t + n pi/2) over 0 < t < 1.
     carried: Array = 0.0

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.op import Op, Traced
 
 Array = Any
 
 
-def _void_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _void_rounding(run: Evaluation) -> Any:
+    y, es, params = run.y, run.es, run.params
     if es[0] is None:
         return None
     radius = np.broadcast_to(es[0], y.shape)
@@ -31,7 +33,7 @@ rough = Op(
     "rough", lambda x, at=False: np.zeros(np.broadcast_shapes(np.shape(x), np.shape(at)), x.dtype),
     jvp=lambda x_dot, at: np.where(at, x_dot * np.nan, 0.0),
     vjp=lambda y_bar, at: np.where(at, y_bar * np.nan, 0.0),
-    rounding=lambda fmt, forward, y, xs, es, params: None,
+    rounding=lambda run: None,
     broadcasts=True,
 )  # fmt: skip
 

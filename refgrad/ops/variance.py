@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -59,14 +60,16 @@ def _accumulating(fmt: Any, where: Any) -> Any:
     return fmt if where is True else replace(fmt, u_acc=fmt.u)
 
 
-def _var_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _var_rounding(run: Evaluation) -> Any:
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     fmt = _accumulating(fmt, params["where"])
     radius = _var_radius(fmt, y, xs, es, **params)
     return radius + 2 * fmt.store(y, radius)
 
 
-def _std_rounding(fmt: Any, forward: Any, y: Array, xs: Any, es: Any, params: Any) -> Any:
+def _std_rounding(run: Evaluation) -> Any:
     """sqrt of the interval of the variance; its squares may underflow or overflow where the deviation itself does not."""
+    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     fmt, variance = _accumulating(fmt, params["where"]), y * y
     radius = _var_radius(fmt, variance, xs, es, **params) + 2 * fmt.store(variance)
     carried = np.where(

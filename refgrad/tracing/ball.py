@@ -15,6 +15,7 @@ import numpy as np
 
 from refgrad.blocks import COUNT, in_blocks
 from refgrad.bounds import magnitudes
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import DTYPES, FORMATS, STORAGE, Format
 from refgrad.errors import TracingError
 from refgrad.op import Op, Params, apply
@@ -108,7 +109,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
 def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array]:
     """Value and radius."""
     y = op.forward(*xs, **params)
-    radius = op.rounding(fmt, op.forward, y, xs, es, params)
+    radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
     return y, magnitudes.radius(radius)

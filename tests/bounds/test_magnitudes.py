@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds import magnitudes
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, parts
 

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refgrad import bounds
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 
 Array = Any
 FMT = FORMATS["float32"]
@@ -85,7 +87,7 @@ def test_a_matrix_product_is_inside(k: int, seed: int) -> None:
     (a, ea), (b, eb) = (
         tuple(z.reshape(shape) for z in operand(rng, -3, 3, 4 * k)) for shape in ((4, k), (k, 4))
     )
-    radius = bounds.bilinear(FMT, np.matmul, a @ b, (a, b), (ea, eb), {}, terms=k)
+    radius = bounds.bilinear(Evaluation(FMT, np.matmul, a @ b, (a, b), (ea, eb), {}), terms=k)
     run = inside(rng, a, ea) @ inside(rng, b, eb)
     assert np.all(np.abs(run - a @ b) <= reference_slack(FMT) * radius)
 
@@ -125,22 +127,22 @@ def test_zeros_are_not_terms_of_a_sum() -> None:
         return np.sum(x)
 
     two, many = np.array([1.0, 0.0, 2.0, 0.0]), np.array([1.0, 0.5, 1.0, 0.5])
-    assert bounds.summed(FMT, forward, np.sum(two), (two,), (None,), {}) == U * 3
-    assert bounds.summed(FMT, forward, np.sum(many), (many,), (None,), {}) == 3 * U * 3
+    assert bounds.summed(Evaluation(FMT, forward, np.sum(two), (two,), (None,), {})) == U * 3
+    assert bounds.summed(Evaluation(FMT, forward, np.sum(many), (many,), (None,), {})) == 3 * U * 3
 
 
 def test_narrow_formats_accumulate_wide_and_store_once() -> None:
     fmt, x = FORMATS["bfloat16"], np.full(8, 0.25)
-    radius = bounds.summed(fmt, lambda x, **_: np.sum(x), np.sum(x), (x,), (None,), {})
+    radius = bounds.summed(Evaluation(fmt, lambda x, **_: np.sum(x), np.sum(x), (x,), (None,), {}))
     assert fmt.u * 2.0 <= radius <= fmt.u * 2.0 * 1.01
 
 
 def test_a_partial_sum_that_may_overflow_is_no_promise() -> None:
     x = np.array([3e38, 3e38, -3e38])
     forward = lambda x, **_: np.sum(x)  # noqa: E731
-    assert bounds.summed(FMT, forward, np.sum(x), (x,), (None,), {}) == np.inf
+    assert bounds.summed(Evaluation(FMT, forward, np.sum(x), (x,), (None,), {})) == np.inf
     a, b = x[None], np.ones((3, 1))
-    assert bounds.bilinear(FMT, np.matmul, a @ b, (a, b), (None, None), {}, terms=3) == np.inf
+    assert bounds.bilinear(Evaluation(FMT, np.matmul, a @ b, (a, b), (None, None), {}), terms=3) == np.inf
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,9 @@ def test_a_radius_may_be_a_number(rule: Any, op: Any) -> None:
 
 
 def test_a_zero_inside_the_denominator_is_no_promise() -> None:
-    radius = bounds.quotient(FMT, np.true_divide, 1 / ONE, (ONE, ONE), (None, np.array([2.0])), {})
+    radius = bounds.quotient(
+        Evaluation(FMT, np.true_divide, 1 / ONE, (ONE, ONE), (None, np.array([2.0])), {})
+    )
     assert np.isinf(radius)
 
 
@@ -168,14 +172,14 @@ def test_an_operand_without_bound_may_be_nan_so_no_cap_holds(rule: Any) -> None:
 
 def test_a_jump_within_reach_is_the_whole_step() -> None:
     x, e = np.array([2.9, 2.5]), np.array([0.2, 0.2])
-    assert bounds.steps(FMT, np.floor, np.floor(x), (x,), (e,), {}).tolist() == [1.0, 0.0]
+    assert bounds.steps(Evaluation(FMT, np.floor, np.floor(x), (x,), (e,), {})).tolist() == [1.0, 0.0]
 
 
 def test_comparisons_mark_what_is_uncertain() -> None:
     x1, x2, e = np.array([1.0, 1.0, 3.0]), np.array([1.05, 2.0, 3.0]), np.array([0.1, 0.1, 0.0])
-    marked = bounds.compared(FMT, np.less, x1 < x2, (x1, x2), (e, None), {})
+    marked = bounds.compared(Evaluation(FMT, np.less, x1 < x2, (x1, x2), (e, None), {}))
     assert marked.tolist() == [True, False, False]
-    assert bounds.compared(FMT, np.less, x1 < x2, (x1, x2 + 9), (e, None), {}) is None
+    assert bounds.compared(Evaluation(FMT, np.less, x1 < x2, (x1, x2 + 9), (e, None), {})) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 from conformance import falsealarms
 from conformance.families.arrays import LARGEST_SLOPE, finish
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import REGISTRY, Signature
 from refgrad.testing.cases.case import Case

@@ -14,7 +14,7 @@ from hypothesis.errors import NoSuchExample
 
 from conformance.families import FAMILIES
 from conformance.families.arrays import CARRIER
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.cases.strategies import cases

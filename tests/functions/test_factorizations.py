@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError
 from refgrad.numeric import differences
 from refgrad.tracing.ball import exact

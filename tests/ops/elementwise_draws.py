@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.ops import (
     activation,

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.graph import Node
 from refgrad.ops import activation, trigonometric
 from refgrad.testing.judging.alternative_formulas import of_sent
@@ -109,7 +111,7 @@ def test_every_order_stays_inside(case: str, form: str) -> None:
     wide = x.astype(float)
     with np.errstate(over="ignore", invalid="ignore"):
         y = op.forward(wide, **params)
-        radius = op.rounding(FMT, op.forward, y, (wide,), (None,), params) * reference_slack(FMT)
+        radius = op.rounding(Evaluation(FMT, op.forward, y, (wide,), (None,), params)) * reference_slack(FMT)
         got = forms[form](x)
     assert got.dtype == np.float32
     ratio = np.abs(got - y) / radius

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact, parts
 from tests.ops.elementwise_draws import FLOAT64, OPS, WIDE, by_name, drawn

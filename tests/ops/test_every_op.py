@@ -18,7 +18,8 @@ import pytest
 
 import refgrad  # noqa: F401 - fills the registry
 from refgrad import grad, jvp, vjp
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.numeric import differences
 from refgrad.op import REGISTRY, Op
 from refgrad.tracing.ball import Ball, exact, parts

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refgrad import grad, hessian, jacrev, jvp, vjp
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact
 

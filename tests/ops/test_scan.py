@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refgrad import hessian, jacfwd, jacrev
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.tracing.ball import exact
 
 _spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refgrad import grad, jvp, vjp
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.ops import shape
 from refgrad.tracing.ball import exact
 

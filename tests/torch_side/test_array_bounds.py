@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 forward_ad = pytest.importorskip("torch.autograd.forward_ad")
 
 from refgrad import transforms  # noqa: E402
-from refgrad.bounds.rules import FORMATS  # noqa: E402
+from refgrad.bounds.formats import FORMATS  # noqa: E402
 from refgrad.op import REGISTRY  # noqa: E402
 from refgrad.testing.judging.compare import compare  # noqa: E402
 from refgrad.tracing.ball import exact  # noqa: E402

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.op import REGISTRY
 from refgrad.ops import (
     activation,

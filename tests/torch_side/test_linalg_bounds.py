@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.ops import contraction, dense_linalg, linalg, normalization, solving
 from refgrad.tracing.ball import exact, parts
 

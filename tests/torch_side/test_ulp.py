@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import ulp
-from refgrad.bounds.rules import CPU_ULP, FORMATS
+from refgrad.bounds.formats import CPU_ULP, FORMATS
 from tests.recorded import there
 
 FEW = ["--every", "1000003", "--count", "512"]

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refgrad import grad, hvp, jvp, nn, vjp
-from refgrad.bounds.rules import FORMATS, reference_slack
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rules import reference_slack
 from refgrad.tracing import ball as rounding
 from refgrad.tracing.ball import Ball, exact, lift, nearest, parts, remembering, representable
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import called, differentiable, kind, names_of, result
-from refgrad.bounds.rules import FORMATS, Format
+from refgrad.bounds.formats import FORMATS, Format
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.checks.formula_script import formula_script

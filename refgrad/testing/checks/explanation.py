@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.formats import format_of
-from refgrad.bounds.rules import Format
+from refgrad.bounds.formats import Format, format_of
 from refgrad.quiet import quiet
 from refgrad.testing.checks.constant_factors import factor, offsets, own_factors
 from refgrad.testing.checks.misplaced_arrays import coarser, cut, predictions

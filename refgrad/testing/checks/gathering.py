@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from refgrad.bounds.rules import Format, reference_slack
+from refgrad.bounds.formats import Format
+from refgrad.bounds.rules import reference_slack
 from refgrad.testing.checks.part import Evidence, LargeEvidence, Part, Question, beginning, widened
 from refgrad.testing.judging.compare import LARGE
 from refgrad.testing.judging.tally import Tally

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.rules import Format
+from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import share
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds import magnitudes
-from refgrad.bounds.rules import Format, reference_slack
+from refgrad.bounds.formats import Format
+from refgrad.bounds.rules import reference_slack
 from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import Hidden, explained, with_digits
 from refgrad.testing.judging.sharpness import Condensed, Kept

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.rules import Format
+from refgrad.bounds.formats import Format
 from refgrad.op import Op
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach, largest

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.rules import Format
+from refgrad.bounds.formats import Format
 from refgrad.records import Audit
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden

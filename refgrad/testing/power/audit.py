@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.rules import Format
+from refgrad.bounds.formats import Format
 from refgrad.records import Crash, Record
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts

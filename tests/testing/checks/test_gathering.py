@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.checks.explanation import explained
 from refgrad.testing.checks.gathering import Gathering
 from refgrad.testing.checks.part import Evidence, LargeEvidence, Question

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.checks.seeds import CONSTANT, DRAWS, LARGE, SINGLE, SPARSE, WHOLE, ZERO, drawn
 from refgrad.tracing.ball import nearest, representable
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import RegistrationError
 from refgrad.formula import Formula
 from refgrad.graph import Graph, Node

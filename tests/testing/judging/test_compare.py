@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.judging.compare import LARGE, compare, compare_all
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.sharpness import median

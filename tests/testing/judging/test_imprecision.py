@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing import check_jvp, check_vjp
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden, explained

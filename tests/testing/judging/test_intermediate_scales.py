@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.intermediate_scales import Scales

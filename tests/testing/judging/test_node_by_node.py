@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from refgrad import nn
 from refgrad.graph import Graph
 from refgrad.testing import Anchored, Case, Observation, judge
-from refgrad.testing.judging import end_to_end
+from refgrad.testing.judging.end_to_end import whole
 from refgrad.testing.judging.observation import NoAnswer
 from refgrad.torch.observe import observe
 
@@ -81,7 +81,7 @@ def test_a_wrong_number_is_found_where_it_is(mode: str, part: str, node: int, op
 @pytest.mark.parametrize(("part", "mode", "node"), [("cotangents", "reverse", 0), ("tangents", "forward", 5)])
 def test_the_end_to_end_check_sees_it_too(part: str, mode: str, node: int) -> None:
     case = example()
-    verdicts = {v.mode: v for v in end_to_end(case, planted(part, node, lambda a: a * (1 + 1e-12)))}
+    verdicts = {v.mode: v for v in whole(case, planted(part, node, lambda a: a * (1 + 1e-12)))}
     assert verdicts[f"{mode} end to end"].status == "disagree"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.judging.sharpness import Condensed, Kept, Sight, median
 
 FMT = FORMATS["float32"]

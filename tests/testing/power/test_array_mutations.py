@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.rules import FORMATS
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing import check_vjp
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.power import array_mutations

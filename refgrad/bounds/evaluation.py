@@ -1,0 +1,35 @@
+"""What a rounding rule receives: one evaluation of an op in a judged format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from refgrad.bounds.formats import Format
+
+Array = Any
+Radius = Any  # an array of radii, or None where the result is exact
+
+
+class Evaluation(NamedTuple):
+    """One evaluation of an op.
+
+    fmt      the format judged
+    forward  the op's raw forward: ``forward(*xs, **params)``
+    y        its value, in the wide format of the reference
+    xs       its operands, in the wide format
+    es       the radii of the operands: an array for each, or None for an exact operand
+    params   its parameters
+
+    ``run._replace(xs=...)`` is the evaluation with other fields.
+    """
+
+    fmt: Format
+    forward: Any
+    y: Array
+    xs: tuple[Array, ...]
+    es: tuple[Radius, ...]
+    params: Mapping[str, Any]
+
+
+RoundingRule = Callable[[Evaluation], Radius]
