@@ -73,7 +73,7 @@ def test_a_float32_run_is_inside(name: str, seed: int, exact: bool) -> None:
     es = tuple(None if exact else e for _, e in operands)
     with np.errstate(all="ignore"):
         y = forward(*xs)
-        radius = rule(NUMPY, forward, y, xs, es, {})
+        radius = rule(Evaluation(NUMPY, forward, y, xs, es, {}))
     run = forward(*[x.astype(np.float32) if exact else inside(rng, x, e) for x, e in operands])
     assert run.dtype == np.float32
     assert np.all(np.abs(run.astype(float) - y) <= reference_slack(NUMPY) * bounds.zero(radius))
@@ -109,15 +109,19 @@ def test_of_exact_operands_one_rounding_is_left(
     rule: Any, y: float, xs: tuple[float, ...], expected: float
 ) -> None:
     arrays = tuple(np.array([x]) for x in xs)
-    assert rule(FMT, lambda *_: np.array([y]), np.array([y]), arrays, (None,) * len(xs), {}) == pytest.approx(
-        expected, rel=1e-12, abs=1e-60
-    )
+    assert rule(
+        Evaluation(FMT, lambda *_: np.array([y]), np.array([y]), arrays, (None,) * len(xs), {})
+    ) == pytest.approx(expected, rel=1e-12, abs=1e-60)
 
 
 @pytest.mark.parametrize("rule", [bounds.moved, bounds.same, bounds.steps, bounds.compared])
 def test_exact_rules_say_none(rule: Any) -> None:
     assert (
-        rule(FMT, np.negative, -ONE, (ONE, ONE) if rule is bounds.compared else (ONE,), (None, None), {})
+        rule(
+            Evaluation(
+                FMT, np.negative, -ONE, (ONE, ONE) if rule is bounds.compared else (ONE,), (None, None), {}
+            )
+        )
         is None
     )
 
@@ -151,7 +155,9 @@ def test_a_partial_sum_that_may_overflow_is_no_promise() -> None:
 def test_a_radius_may_be_a_number(rule: Any, op: Any) -> None:
     x1, x2 = np.float64(3.0), np.float64(5.0)
     for e in (0.0, 0.25):
-        number, array = [rule(FMT, op, op(x1, x2), (x1, x2), (e, r), {}) for r in (e, np.asarray(e))]
+        number, array = [
+            rule(Evaluation(FMT, op, op(x1, x2), (x1, x2), (e, r), {})) for r in (e, np.asarray(e))
+        ]
         assert number == array > 0
 
 
@@ -167,7 +173,7 @@ def test_a_zero_inside_the_denominator_is_no_promise() -> None:
 )
 def test_an_operand_without_bound_may_be_nan_so_no_cap_holds(rule: Any) -> None:
     forward = np.tanh
-    assert np.isinf(rule(FMT, forward, forward(ONE), (ONE,), (np.array([np.inf]),), {}))
+    assert np.isinf(rule(Evaluation(FMT, forward, forward(ONE), (ONE,), (np.array([np.inf]),), {})))
 
 
 def test_a_jump_within_reach_is_the_whole_step() -> None:

@@ -146,7 +146,7 @@ def test_a_wrong_kernel_inside_a_network_is_named_from_end_to_end(tmp_path: Path
 def test_wrong_kernels_in_graphs_and_networks_are_as_many_findings(tmp_path: Path) -> None:
     """Evidence of entries confined to single ops is not judged there: mish and tanhshrink, made of the same kernels, are wrong, too."""
     from refgrad.report.analysis.findings import findings
-    from refgrad.report.storage import load
+    from refgrad.report.storage.load import load
 
     done, _ = with_wrong_kernels(tmp_path, "--family", "mlp", "--family", "graphs", everything=True)
     assert done.returncode == 1, done.stdout + done.stderr

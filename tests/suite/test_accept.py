@@ -25,7 +25,7 @@ from refgrad.torch.devices import VERSION
 from refgrad.torch.observe import observe
 
 Framework = Callable[[Case], Observation]
-SUITE = Path(__file__).parents[1] / "conformance" / "deviations.toml"
+SUITE = Path(__file__).parents[2] / "conformance" / "deviations.toml"
 
 
 def case(f: object = np.tanh, scale: float = 1.0) -> Case:

@@ -159,13 +159,13 @@ def test_a_refusal_is_held_against_the_list(
     words: str, code: int, tmp_path: Path, capsys, monkeypatch
 ) -> None:
     pytest.importorskip("torch")
-    from refgrad.torch import observe
+    from refgrad.torch import devices, observe
 
     def refuses(*_: object) -> None:
         raise NotImplementedError(f"Trying to use forward AD with aten::{words} that does not support it.")
 
     monkeypatch.setattr(observe, "_forward", refuses)
-    monkeypatch.setattr(observe, "VERSION", "2.13.0")
+    monkeypatch.setattr(devices, "VERSION", "2.13.0")
     graph = Graph()
     x = graph.input("x")
     graph.output(np.heaviside(x, 0.5) if words == "heaviside" else np.tanh(x))

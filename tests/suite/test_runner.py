@@ -62,7 +62,7 @@ def command(out: Path, *more: str) -> list[str]:
 def environment(folder: Path, fault: str) -> dict[str, str]:
     """The command with a fault planted, and without the items that no fault here concerns."""
     (folder / "faulty.py").write_text(FAULT.replace("FAULT", fault))
-    path = os.pathsep.join([str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(folder), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     return {
         **os.environ,
         "PYTHONPATH": path,
@@ -299,7 +299,7 @@ SMALL = ["conformance", "--family", "softmax", "--dtype", "float64", "--device",
 
 def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProcess[str]:
     """A short run in a process of its own."""
-    path = around.pop("PYTHONPATH", str(Path(__file__).parents[1]))
+    path = around.pop("PYTHONPATH", str(Path(__file__).parents[2]))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([path, os.environ.get("PYTHONPATH", "")])}
     return subprocess.run(
         [sys.executable, "-m", "refgrad.cli", *SMALL, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=900,
@@ -310,7 +310,7 @@ def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProces
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, workers: str) -> None:
     """As in a wheel: in an environment inside of a project that has a conftest.py, and options, of its own."""
-    root, project = Path(__file__).parents[1], tmp_path / "a project ü"
+    root, project = Path(__file__).parents[2], tmp_path / "a project ü"
     site = project / ".venv" / "site-packages"
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "refgrad", site / "refgrad", ignore=unwanted)
@@ -361,7 +361,7 @@ def test_without_a_reader_the_report_is_written_all_the_same(tmp_path: Path) -> 
     script = f"{shlex.quote(sys.executable)} -m refgrad.cli {' '.join(SMALL)} --workers 0"
     env = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "REFGRAD_PYTEST_ADDOPTS": "-k test_family",
     }
     for k, sink in enumerate(("| true", ">&-", ">&- 2>&-")):

@@ -124,7 +124,7 @@ def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Pat
     """)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         timeout=300,
         check=False,
