@@ -1,12 +1,12 @@
-"""How refgrad is tested, linted and built: ``python3 -m nox --list`` shows what there is.
+"""Sessions that test, check and build refgrad. ``python3 -m nox --list`` lists them.
 
-``tests`` and ``conformance`` run on the interpreter that runs nox; ``core`` runs on each supported one that is found. A
-missing interpreter is never downloaded: the session is skipped and says why, and is an error where CI is set.
+``tests``, ``coverage`` and ``conformance`` run on the interpreter that runs nox. ``core`` runs on each supported interpreter
+that is found. nox downloads no interpreter: it skips the session and says why. Where CI is set this is an error.
 
-Environment:
-    REFGRAD_TORCH     the requirement by which torch is installed, "torch>=2.6" unless set: "torch==2.6.*", a path to a wheel;
-                      for `matrix` several, separated by blanks
-    REFGRAD_BROWSER   the Chromium that `browser` opens the report in; the system's own unless set
+Environment variables:
+    REFGRAD_TORCH     the requirement for torch, by default "torch>=2.6"; "torch==2.6.*" or the path of a wheel are others;
+                      `matrix` takes several, separated by blanks
+    REFGRAD_BROWSER   the Chromium in which `browser` opens the report, by default the one that the system has
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "typecheck", "tests"]
 nox.options.reuse_venv = "yes"  # torch is large; --reuse-venv=no makes a fresh environment
 nox.options.error_on_missing_interpreters = "CI" in os.environ
-# pip installs, not uv: uv does not look where PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL point, and then fetches the CUDA build
-# of torch on a machine that is configured for the CPU's.
+# pip installs, not uv. uv ignores PIP_FIND_LINKS and PIP_EXTRA_INDEX_URL, and then fetches the CUDA build of torch on a
+# machine that is configured for the CPU build.
 nox.options.default_venv_backend = "virtualenv"
 if hasattr(nox.options, "download_python"):  # nox before 2025.11 never downloads with this backend
     nox.options.download_python = "never"
@@ -37,7 +37,7 @@ TORCHES = os.environ.get(
 ).split()  # the oldest supported, and the newest there is
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
-# Workers share the cores; a thread pool in each of them would only contend.
+# Each worker process has one thread: thread pools in several processes would compete for the same cores.
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_THREAD = {name: os.environ.get(name, "1") for name in POOLS}
 
@@ -51,7 +51,7 @@ def group(name: str) -> tuple[str, ...]:
 
 
 def workers() -> str:
-    """How many test processes: one a core this process may use, at least 2, and no more than 8."""
+    """The number of test processes, as text: one for each core that this process may use, at least 2 and at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return str(min(max(cores, 2), 8))
 
@@ -64,23 +64,34 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """All tests, with line and branch coverage of refgrad/. Below the floor in pyproject.toml the session fails.
+
+    Arguments after -- go to pytest; the floor does not apply to such a selection.
+    """
+    session.install("-e", ".[conformance]", TORCH, *group("test"), *group("coverage"))
+    floor = ["--cov-fail-under=0"] if session.posargs else []
+    session.run("pytest", "-n", workers(), "--cov", *floor, *(session.posargs or ["tests"]), env=ONE_THREAD)
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """The conformance suite, with its report. Arguments after -- go to `refgrad conformance`."""
     session.install("-e", ".[conformance]", TORCH)
-    # Prints where the report is. Exit codes 1 (a gradient is wrong) and 3 (the run proved nothing) fail the session.
+    # The command prints the path of the report. Exit codes 1 (a gradient is wrong) and 3 (nothing was proved) fail the session.
     session.run("refgrad", "conformance", *session.posargs)
 
 
 @nox.session
 def falsealarms(session: nox.Session) -> None:
-    """20,000 correct programs in each dtype: none may be flagged. Any seed and number: `-- --seed 7 --programs 1000`."""
+    """Judge 20,000 correct programs in each dtype; none may be flagged. `-- --seed 7 --programs 1000` chooses others."""
     session.install("-e", ".[conformance]", TORCH)
     session.run("python", "-m", "conformance.falsealarms", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
-    """The tests that need NumPy alone, on every interpreter found."""
+    """The tests that need no torch, on each supported interpreter that is found."""
     session.install("-e", ".", *group("core-test"))
     session.run("pytest", "-n", workers(), *WITHOUT_TORCH, *(session.posargs or ["tests"]), env=ONE_THREAD)
 
@@ -88,7 +99,7 @@ def core(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("torch", TORCHES)
 def matrix(session: nox.Session, torch: str) -> None:
-    """All tests by interpreter and torch. A pair for which there is no wheel is skipped, and is an error where CI is set."""
+    """All tests, for each interpreter with each torch. A pair without a wheel is skipped; where CI is set it is an error."""
     try:
         session.install("-e", ".[conformance]", torch, *group("test"))
     except nox.command.CommandFailed:
@@ -106,7 +117,7 @@ def lowest(session: nox.Session) -> None:
 
 
 def missing(session: nox.Session, what: str) -> None:
-    """Something that a session cannot do without is not here: said, and an error where CI is set."""
+    """Skip the session because a requirement is missing. Where CI is set this is an error."""
     if "CI" in os.environ:
         session.error(what)
     session.skip(what)
@@ -114,14 +125,14 @@ def missing(session: nox.Session, what: str) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """Render results again, merge shards, compare: `-- a.jsonl b.jsonl --baseline old.jsonl --out DIR`. Needs no torch."""
+    """Render results, merge shards, compare: `-- a.jsonl b.jsonl --baseline old.jsonl --out DIR`. This needs no torch."""
     session.install("-e", ".", "jinja2>=3.1")
     session.run("refgrad", "report", *(session.posargs or ["reports/results.jsonl"]))
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Open the report of 100,000 results in Chromium: search, links, copying, dark mode, axe-core, no console, no network."""
+    """Test the report of 100,000 results in Chromium: search, links, copying, dark mode, accessibility, no network."""
     found = os.environ.get("REFGRAD_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     if not found:
         missing(session, "no Chromium was found; install one, or name it in REFGRAD_BROWSER")
@@ -133,23 +144,34 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format. `nox -s lint -- --fix` repairs what can be repaired."""
-    session.install(*group("lint"))
+    """Ruff's rules and format, and the changelog fragments. `nox -s lint -- --fix` repairs what ruff can repair."""
+    session.install(*group("lint"), *group("changelog"))
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    session.run(
+        "towncrier", "build", "--draft", "--version", "next", silent=True
+    )  # it fails on a fragment it cannot read
 
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
-    """Run mypy, strict, over the package. torch counts as untyped whether it is installed or not."""
+    """Run mypy in strict mode. It treats torch as untyped, whether torch is installed or not."""
     session.install(*group("lint"))
     session.run("mypy", *session.posargs)
+    session.run("mypy", "noxfile.py", ".ci/check_release.py", *session.posargs)
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Print changes/ as the next release will show it. `-- --yes` moves it into CHANGELOG.md and deletes the fragments."""
+    session.install("-e", ".", *group("changelog"))
+    session.run("towncrier", "build", *(session.posargs or ["--draft"]))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation into docs/_build/html, without torch and without a network; a warning is an error."""
+    """Build the documentation into docs/_build/html, without torch and without a network. A warning is an error."""
     session.install("-e", ".", *group("docs"))
     built = ROOT / "docs" / "_build"
     strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--doctree-dir", str(built / "doctrees")]
@@ -159,12 +181,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel into dist/, look inside, and try the wheel with NumPy alone."""
+    """Build sdist and wheel into dist/, check their contents, and import the wheel with NumPy alone."""
     session.install("build", "twine")
     dist = ROOT / "dist"
     for old in [*dist.glob("refgrad-*.whl"), *dist.glob("refgrad-*.tar.gz")]:
         old.unlink()
-    # Without further options the wheel is built from the sdist, so that both are tested.
+    # Without further options `build` makes the wheel from the sdist, so this tests both.
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, sorted(dist.glob("refgrad-*"))))
     (wheel,) = dist.glob("refgrad-*.whl")
@@ -177,14 +199,14 @@ def build(session: nox.Session) -> None:
         if needed not in names:
             session.error(f"the wheel lacks {needed}")
     session.install("--force-reinstall", str(wheel))
-    session.chdir(session.create_tmp())  # away from the checkout, or its refgrad/ would be imported
+    session.chdir(session.create_tmp())  # outside the checkout, whose refgrad/ would be imported
     session.run("python", "-c", "import refgrad; print(refgrad.__version__)")
     session.run("refgrad", "--help", silent=True)
 
 
 @nox.session
 def contents(session: nox.Session) -> None:
-    """What a built wheel and the repository hold, by other people's rules: check-wheel-contents, twine, sp-repo-review."""
+    """Check the wheel and the repository with check-wheel-contents, twine and sp-repo-review."""
     session.install("build", "twine", "check-wheel-contents", "sp-repo-review[cli]")
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -197,8 +219,6 @@ def contents(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Ratios against peers, measured side by side. Arguments after -- go to the benchmarks."""
-    if not (ROOT / "benchmarks" / "__main__.py").exists():
-        session.skip("there is no benchmarks/__main__.py yet")
+    """Measure refgrad beside comparable libraries, as ratios. Arguments after -- go to the benchmarks."""
     session.install("-e", ".[torch]", TORCH, *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)

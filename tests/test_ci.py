@@ -1,17 +1,23 @@
-"""What CI is offered: the action is what GitHub expects and its steps run, and so does the documentation's Python."""
+"""The files for CI and releases: the action and its steps, the workflows, the check of a release, the forms for issues."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import refgrad
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts under test are Bash scripts")
 
 ROOT = Path(__file__).parents[1]
 ACTION = (ROOT / "action.yml").read_text(encoding="utf-8")
@@ -57,10 +63,9 @@ def test_the_action_puts_no_input_into_a_script() -> None:
 def test_actions_of_others_are_pinned_to_a_commit() -> None:
     files = [ROOT / "action.yml", *(ROOT / ".github" / "workflows").glob("*.yml")]
     used = [line for file in files for line in re.findall(r"uses: (.*)", file.read_text(encoding="utf-8"))]
+    pinned = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/workflows/\w+\.yml")
     assert len(used) > 5
-    assert [
-        line for line in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
-    ] == []
+    assert [line for line in used if not pinned.fullmatch(line)] == []
 
 
 # --- this project's own ---------------------------------------------------------------------------------------------------
@@ -144,6 +149,113 @@ def test_a_nightly_run_meets_the_newest_torch_in_shards_of_one_seed() -> None:
     assert "REFGRAD_TORCH" not in str(nightly)
     assert report["needs"] == "conformance"
     assert "shards/*/results.jsonl.gz" in commands(report)
+
+
+def test_ci_measures_coverage_and_tries_other_systems() -> None:
+    jobs = workflow("ci.yml")["jobs"]
+    assert "nox -s coverage" in commands(jobs["coverage"])
+    assert jobs["platforms"]["strategy"]["matrix"]["os"] == ["macos-latest", "windows-latest"]
+    assert {*jobs} - {"passed", "platforms"} == {
+        *jobs["passed"]["needs"]
+    }  # platforms: until it has passed once
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    systems = [c for c in settings["project"]["classifiers"] if c.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]
+    assert settings["tool"]["coverage"]["run"]["branch"]
+    assert settings["tool"]["coverage"]["report"]["fail_under"] > 0
+
+
+# --- a release ---
+
+
+def needed(jobs: dict[str, Any], name: str) -> set[str]:
+    """The jobs that have to pass before this one, directly or through others."""
+    asked = jobs[name].get("needs", [])
+    direct = {asked} if isinstance(asked, str) else {*asked}
+    return direct.union(*(needed(jobs, other) for other in direct))
+
+
+def test_nothing_is_published_before_the_tests_have_passed_on_the_tag() -> None:
+    release, ci = workflow("release.yml"), workflow("ci.yml")
+    jobs = release["jobs"]
+    publishing = [name for name, job in jobs.items() if "gh-action-pypi-publish" in str(job)]
+    assert publishing == ["publish"]
+    assert {*jobs} - {"publish"} == needed(jobs, "publish")
+    assert not any("if" in job for job in jobs.values())
+    assert jobs["tests"]["uses"] == "./.github/workflows/ci.yml"
+    assert "workflow_call" in ci[True]  # YAML takes "on" for true
+    assert jobs["tests"]["needs"] == "release-check"
+    assert '.ci/check_release.py "$GITHUB_REF_NAME"' in commands(jobs["release-check"])
+    assert "nox -s build contents" in commands(jobs["build"])
+    assert release[True]["push"] == {"tags": ["v*"]}
+
+
+def release_of(root: Path, version: str, changelog: str, fragments: tuple[str, ...] = ()) -> Path:
+    """A project whose release can be checked."""
+    for folder in ("refgrad", "changes", ".ci"):
+        (root / folder).mkdir(parents=True)
+    (root / "refgrad" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    (root / "CHANGELOG.md").write_text(changelog)
+    for name in ("README.md", *fragments):
+        (root / "changes" / name).write_text("A change.\n")
+    shutil.copy(ROOT / ".ci" / "check_release.py", root / ".ci")
+    return root / ".ci" / "check_release.py"
+
+
+SECTION = "# Changelog\n\n## 1.2.3 (2026-11-26)\n"
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "fragments", "complaint"),
+    [
+        ("v1.2.3", SECTION, (), ""),
+        ("v1.2.4", SECTION, (), "expected the tag 'v1.2.3'"),
+        ("1.2.3", SECTION, (), "expected the tag 'v1.2.3'"),
+        ("v1.2.3", "## 1.2.30 (2026-11-26)\n", (), "CHANGELOG.md has no section '## 1.2.3 (date)'"),
+        ("v1.2.3", "## 1.2.3\n", (), "CHANGELOG.md has no section '## 1.2.3 (date)'"),
+        ("v1.2.3", SECTION, ("erf.added.md",), "changes/ still holds erf.added.md"),
+    ],
+)
+def test_a_release_is_refused_unless_all_is_ready(
+    tmp_path: Path, tag: str, changelog: str, fragments: tuple[str, ...], complaint: str
+) -> None:
+    script = release_of(tmp_path, "1.2.3", changelog, fragments)
+    done = subprocess.run([sys.executable, script, tag], capture_output=True, text=True, check=False)
+    assert done.returncode == bool(complaint)
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == bool(complaint)
+
+
+def test_one_file_states_the_version() -> None:
+    stated = f'__version__ = "{refgrad.__version__}"'
+    assert stated in (ROOT / "refgrad" / "__init__.py").read_text(encoding="utf-8")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in settings["project"]["dynamic"]
+    assert settings["tool"]["hatch"]["version"]["path"] == "refgrad/__init__.py"
+    for name in ("CITATION.cff", "docs/conf.py", "README.md", "noxfile.py"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(rf"(?<![\d.]){re.escape(refgrad.__version__)}(?![\d.])", text), name
+        assert not re.search(r"^version: ", text, re.MULTILINE), name
+
+
+# --- forms ---
+
+
+def test_the_forms_for_issues_are_what_github_expects() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    names = {path.stem for path in folder.glob("*.yml")}
+    assert names == {"bug", "config", "false-alarm", "new-op", "wrong-gradient-passed"}
+    for name in names - {"config"}:
+        form = yaml.safe_load((folder / f"{name}.yml").read_text(encoding="utf-8"))
+        assert {*form} == {"name", "description", "labels", "body"}, name
+        fields = [field for field in form["body"] if field["type"] != "markdown"]
+        assert all(
+            field["type"] in {"input", "textarea"} and field["attributes"]["label"] for field in fields
+        )
+        ids = [field["id"] for field in fields]
+        assert len({*ids}) == len(ids) > 1
+        assert any(field.get("validations", {}).get("required") for field in fields)
 
 
 # --- the action as a document, and run ----------------------------------------------------------------------------------

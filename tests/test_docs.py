@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -13,10 +14,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import refgrad  # noqa: F401  registers every op
+import refgrad
+from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY
+from refgrad.records import Header, encoded
+from refgrad.testing import check_vjp
+from refgrad.testing.case import Case
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -43,6 +49,8 @@ OUTSIDE = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "changes" / "README.md",
     ROOT / "reports" / "README.md",
 ]
 prose = pytest.mark.parametrize(
@@ -195,6 +203,103 @@ def test_the_index_of_findings_calls_each_page_by_its_title() -> None:
 def test_the_checks_of_links_see_links() -> None:
     assert "textbook.md" in links(DOCS / "index.md")
     assert "differentiate" in anchors(DOCS / "start.md")
+
+
+# --- the changelog ---
+
+FRAGMENTS = sorted(
+    p for p in (ROOT / "changes").iterdir() if p.name not in {"README.md", "template.md.jinja"}
+)
+KINDS = [
+    kind["directory"]
+    for kind in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"][
+        "type"
+    ]
+]
+
+
+def faults(name: str, text: str) -> list[str]:
+    """What is wrong with a changelog fragment: its name, or its form."""
+    found = []
+    if not (re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z]+\.md", name) and name.split(".")[1] in KINDS):
+        found.append(f"the name is WHAT.KIND.md with KIND one of {KINDS}")
+    if not re.match(r"[A-Z`*]", text) or not text.endswith("\n") or text.endswith("\n\n"):
+        found.append("the text begins with a sentence, not a hyphen, and ends with one newline")
+    if any(line and not line.startswith(("- ", "  ")) for line in text.partition("\n- ")[2].split("\n")[1:]):
+        found.append("after the first list item only list items follow")
+    return found
+
+
+def test_changelog_fragments_have_a_kind_and_a_form() -> None:
+    wrong = {p.name: found for p in FRAGMENTS if (found := faults(p.name, p.read_text(encoding="utf-8")))}
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("erf.md", "The op `erf`.\n"), ("erf.new.md", "The op `erf`.\n"), ("Erf.added.md", "The op `erf`.\n"),
+        ("erf.added.rst", "The op `erf`.\n"), ("erf.added.md", "- The op `erf`.\n"), ("erf.added.md", "The op `erf`."),
+        ("erf.added.md", "The ops:\n- `erf`\nand others.\n"), ("erf.added.md", "\n"),
+    ],
+)  # fmt: skip
+def test_a_fragment_with_a_fault_is_seen(name: str, text: str) -> None:
+    assert len(faults(name, text)) == 1
+    assert faults("erf.added.md", "The ops:\n- `erf`,\n  of a number\n- `erfc`\n") == []
+
+
+def test_the_guide_to_fragments_lists_the_kinds() -> None:
+    guide = (ROOT / "changes" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE) == KINDS
+
+
+def test_the_changelog_has_the_place_where_a_release_is_put() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"]
+    assert (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").count(settings["start_string"]) == 1
+
+
+# --- file formats ---
+
+
+@pytest.fixture
+def case() -> Case:
+    one = np.ones(())
+    return Case("ops", refgrad.Graph.record(np.sin, 1.0), {"x": one}, {"x": one}, one, "float64")
+
+
+def test_the_policy_states_the_schemas_that_are_written(case: Case, tmp_path: Path) -> None:
+    record, graph = Header("0", "", ()).to_dict(), case.graph.to_dict()
+    check_vjp(np.sin, lambda y_bar, x: y_bar * np.cos(x), (np.ones(3),)).save(tmp_path / "check.json")
+    saved = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
+    text = (DOCS / "schemas.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|(]+?) (?:\([^|]+\) )?\| (\d+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    assert rows == [
+        (name, str(data["schema"]))
+        for name, data in (
+            ("results file", record),
+            ("case", case.to_dict()),
+            ("graph", graph),
+            ("saved check", saved),
+        )
+    ]
+    for name, written, optional in (("case", case.to_dict(), {"order"}), ("graph", graph, set())):
+        table = text.partition(f"## A {name}\n")[2].partition("|---|---|\n")[2].partition("\n\n")[0]
+        listed = {field for row in table.splitlines() for field in re.findall(r"`(\w+)`", row.split("|")[1])}
+        assert listed == written.keys() | optional, name
+
+
+def test_readers_pass_over_fields_that_they_do_not_know(case: Case) -> None:
+    data, header = case.to_dict(), json.loads(encoded(Header("0", "", ("refgrad",))))
+    assert Case.from_dict({**data, "later": 1, "graph": {**data["graph"], "later": 1}}).to_dict() == data
+    assert Header.read({**header, "later": 1}) == Header.read(header)
+
+
+@pytest.mark.parametrize("part", ["case", "graph"])
+def test_another_schema_is_refused_by_its_number(case: Case, part: str) -> None:
+    data = case.to_dict()
+    (data if part == "case" else data["graph"])["schema"] = 99
+    with pytest.raises(CaseFileError, match="99"):
+        Case.from_dict(data)
 
 
 # --- the build, where Sphinx is at hand ---
