@@ -22,7 +22,7 @@ from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY
 from refgrad.records import Header, encoded
 from refgrad.testing import check_vjp
-from refgrad.testing.case import Case
+from refgrad.testing.cases.case import Case
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -179,6 +179,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert path.exists(), f"{page.name}: {link}"
         if anchor:
             assert anchor in anchors(path), f"{page.name}: {link}; the headings are {sorted(anchors(path))}"
+
+
+def paths(text: str) -> list[str]:
+    """The files and folders of the repository that a page names in code marks."""
+    named = re.findall(r"`((?:refgrad|tests|conformance|docs|\.ci|\.github|changes)/[\w./-]*)`", text)
+    return [p for p in named if p.endswith("/") or Path(p).suffix]
+
+
+@prose
+def test_paths_that_a_page_names_exist(page: Path) -> None:
+    if page.parent.name == "extend":
+        pytest.skip("these pages name files that their reader adds")
+    assert [p for p in paths(page.read_text(encoding="utf-8")) if not (ROOT / p).exists()] == []
+
+
+def test_the_check_of_paths_sees_paths() -> None:
+    assert paths("`refgrad/gone.py`, `tests/`, `.ci/run`, `refgrad/tanh`") == ["refgrad/gone.py", "tests/"]
+    assert sum(len(paths(p.read_text(encoding="utf-8"))) for p in PAGES + OUTSIDE) > 30
 
 
 def test_every_page_is_reached_from_the_index() -> None:
