@@ -1,4 +1,4 @@
-"""The documentation: ``python3 -m nox -s docs``. Building it needs no network, and neither does reading it."""
+"""The configuration of Sphinx; ``python3 -m nox -s docs`` builds the documentation. Building and reading it need no network."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 
-autodoc_mock_imports = ["torch", "hypothesis"]  # what needs them is described without them
-autodoc_typehints = "none"  # the docstrings say it in words
+autodoc_mock_imports = ["torch", "hypothesis"]  # the build has neither
+autodoc_typehints = "none"  # the docstrings state types in words
 autodoc_member_order = "bysource"
 
 html_theme = "furo"
