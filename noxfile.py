@@ -58,7 +58,7 @@ def workers() -> str:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, torch's side included. Arguments after -- go to pytest."""
+    """All tests, also those that need torch. Arguments after -- go to pytest."""
     session.install("-e", ".[conformance]", TORCH, *group("test"))
     session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=ONE_THREAD)
 
