@@ -276,6 +276,23 @@ def test_the_changelog_has_the_place_where_a_release_is_put() -> None:
     assert (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").count(settings["start_string"]) == 1
 
 
+# --- operating systems ---
+
+POSIX_ONLY = re.compile(
+    r"^\s*import (fcntl|resource|pwd|grp|termios|pty|tty)\b|(/proc/[\w/]+)"
+    r"|\b(?:os|signal)\.(setitimer|fork|SIGHUP|SIGKILL|getuid|mkfifo)\b",
+    re.MULTILINE,
+)
+
+
+def test_the_page_on_operating_systems_names_what_is_posix_only() -> None:
+    source = "\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "refgrad").rglob("*.py")))
+    used = {next(filter(None, found)) for found in POSIX_ONLY.findall(source)}
+    page = (DOCS / "platforms.md").read_text(encoding="utf-8")
+    assert {"fcntl", "setitimer", "/proc/cpuinfo"} <= used
+    assert [name for name in sorted(used) if name not in page] == []
+
+
 # --- file formats ---
 
 
