@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ USES: dict[str, list[Use]] = {
     "cumsum": [use(), use(0)],
     "diagonal": [use(), use(1)],
     "dot": [use(np.ones((3, 2))), use(2.0)],
-    "dump": [use("file")],
+    "dump": [use(os.devnull)],
     "fill": [use(2.0)],
     "flatten": [use(), use("F"), use("A"), use("K"), use("X")],
     "getfield": [use(np.float32)],
@@ -76,7 +77,7 @@ USES: dict[str, list[Use]] = {
     "swapaxes": [use(0, 1), use(0, 0)],
     "take": [use([0, 1]), use([0, 1], 0), use(0)],
     "to_device": [use("cpu"), use("gpu")],
-    "tofile": [use("file")],
+    "tofile": [use(os.devnull)],
     "trace": [use(), use(1)],
     "transpose": [use(), use(1, 0), use((1, 0)), use(None)],
     "var": [use(), use(ddof=1)],
