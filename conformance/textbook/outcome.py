@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.records import Print, Sheet
+from refgrad.records import PrintedNumber, TextTable
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import AGREE, Comparison, Verdict
@@ -31,8 +31,8 @@ class Outcome:
 
     item: str  # its id
     tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
-    printed: list[Print] = field(default_factory=list)
-    tables: list[Sheet] = field(default_factory=list)
+    printed: list[PrintedNumber] = field(default_factory=list)
+    tables: list[TextTable] = field(default_factory=list)
     measured: list[tuple[str, str]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     planted: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
@@ -71,7 +71,7 @@ class Outcome:
         half = 0.0 if digits is None else 0.5 * 10.0**-digits
         fmt = FORMATS[dtype]
         c = compare(np.asarray(numbers, float), Ball(value, radius + half, fmt), fmt, f"printed {what}")
-        self.printed.append(Print(what, shown(numbers), shown(value), not c.wrong))
+        self.printed.append(PrintedNumber(what, shown(numbers), shown(value), not c.wrong))
         if misprints:
             wrong = f"{what}: {misprints} entries are known to be misprinted, {len(c.wrong)} are wrong"
             self.state(len(c.wrong) == misprints, wrong, dtype)
@@ -81,7 +81,7 @@ class Outcome:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Keep a table for the report. What differs from run to run does not belong there: see ``measure``."""
-        self.tables.append(Sheet(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
+        self.tables.append(TextTable(title, tuple(columns), tuple(tuple(map(str, row)) for row in rows)))
 
     def measure(self, what: str, found: str) -> None:
         """Keep a time, a size in memory or the like. It is shown, but no verdict and no comparison of runs takes notice of it."""

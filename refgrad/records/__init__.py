@@ -1,6 +1,7 @@
-"""The schema of a results file: every type of line as a typed record that writes and reads itself.
+"""The schema of a results file: one record class for each type of line.
 
-A results file is JSON lines. The first is a ``run`` (Header), the last an ``end`` (End) where the run was allowed to end; TYPES lists all.
+A results file is JSON lines. The first line is a ``run`` (Header), the last an ``end`` (End) unless the run was interrupted. TYPES lists
+all types.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ from refgrad.records.statuses import (
     UNDECIDED,
     UNSUPPORTED,
 )
-from refgrad.records.textbook_items import Lesson, Measured, Print, Sheet
+from refgrad.records.textbook_items import Measured, PrintedNumber, TextbookItem, TextTable
 
-# What reads each type of line. Raises CaseFileError, naming the field, where the line is not of the schema.
+# By type of line, its reader. A reader raises CaseFileError naming the field that does not fit the schema.
 TYPES: Mapping[str, Callable[[Json], Record]] = {
     kind.TYPE: kind.read
     for kind in (
-        Header, Plan, CaseRecord, Result, Lesson, Measured, Audit, FinishedItem, Crash, Running, Expected, News, Torn, End,
+        Header, Plan, CaseRecord, Result, TextbookItem, Measured, Audit, FinishedItem, Crash, Running, Expected, News, Torn, End,
     )
 }  # fmt: skip
 
 __all__ = [
     "AGREE", "DISAGREE", "ERROR", "FAILURES", "IMPRECISE", "KNOWN", "SCHEMA", "STATUSES", "TEXTBOOK", "TYPES", "UNDECIDED", "UNSUPPORTED",
-    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Lesson", "Measured", "News",
-    "Numbers", "Observed", "Plan", "Print", "Record", "Result", "Run", "Running", "Sheet", "Torn", "encoded", "severity", "strict",
+    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Measured", "News", "Numbers",
+    "Observed", "Plan", "PrintedNumber", "Record", "Result", "Run", "Running", "TextTable", "TextbookItem", "Torn", "encoded", "severity",
+    "strict",
 ]  # fmt: skip

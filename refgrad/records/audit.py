@@ -1,41 +1,47 @@
-"""Counts of planted errors: what a run would have caught."""
+"""Counts of planted errors, which measure the power of a run's comparisons."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from refgrad.records import fields
-from refgrad.records.fields import Json
-from refgrad.records.record import Record
+from refgrad.records.record import Record, column
 
-# The second is an op alone at points chosen to be hard, where a bound may be wide for good reasons: nothing is required there.
+# The checks whose power is measured. SINGLE_OPS judges one op at numerically difficult points, where a bound may be wide for a reason;
+# no share of errors is required to be caught there.
 NODE_BY_NODE, SINGLE_OPS, END_TO_END = "node by node", "single ops", "end to end"
 
 
 @dataclass(frozen=True, slots=True)
 class Audit(Record):
-    """How many of the wrong gradients planted in one dtype by one mutation were caught, and by which check.
+    """How many errors of one kind, planted in gradients of one dtype, one check detected.
 
-    ``right`` counts the right formulas that were put beside wrong ones, ``refused`` those that did not pass: false alarms. ``imprecise``
-    counts the planted errors that were taken for lost digits; they are not among the caught.
+    mutation     the kind of error
+    planted      errors planted
+    equivalent   planted errors that change no result
+    caught       errors that the check reported as a disagreement
+    check        NODE_BY_NODE, SINGLE_OPS, END_TO_END or another name of a check
+    right        correct formulas judged beside the wrong ones, as a control
+    refused      correct formulas that did not pass: false alarms
+    imprecise    planted errors that the check reported as loss of precision; they do not count as caught
     """
 
     TYPE: ClassVar[str] = "audit"
 
-    mutation: str
-    dtype: str
-    planted: int
-    equivalent: int
-    caught: int
-    check: str = NODE_BY_NODE
-    right: int = 0
-    refused: int = 0
-    imprecise: int = 0
+    mutation: str = field(metadata=column(fields.text))
+    dtype: str = field(metadata=column(fields.text, ""))
+    planted: int = field(metadata=column(fields.count))
+    equivalent: int = field(metadata=column(fields.count, 0))
+    caught: int = field(metadata=column(fields.count))
+    check: str = field(default=NODE_BY_NODE, metadata=column(fields.word, NODE_BY_NODE))
+    right: int = field(default=0, metadata=column(fields.count, 0))
+    refused: int = field(default=0, metadata=column(fields.count, 0))
+    imprecise: int = field(default=0, metadata=column(fields.count, 0))
 
     @property
     def key(self) -> tuple[bool, str, str, str]:
-        """What is counted together: every item of a run writes its own counts."""
+        """The key under which counts are added up. Each item of a run writes counts of its own."""
         return self.check != NODE_BY_NODE, self.check, self.mutation, self.dtype
 
     def __add__(self, other: Audit) -> Audit:
@@ -53,20 +59,5 @@ class Audit(Record):
 
     @property
     def detectable(self) -> int:
-        """Planted errors that change a result at all."""
+        """Planted errors that change a result."""
         return max(0, self.planted - self.equivalent)
-
-    @classmethod
-    def read(cls, data: Json) -> Audit:
-        """Raise CaseFileError where ``data`` is not an audit."""
-        return cls(
-            fields.text(data, "mutation"),
-            fields.text(data, "dtype", ""),
-            fields.count(data, "planted"),
-            fields.count(data, "equivalent", 0),
-            fields.count(data, "caught"),
-            fields.word(data, "check", NODE_BY_NODE),
-            fields.count(data, "right", 0),
-            fields.count(data, "refused", 0),
-            fields.count(data, "imprecise", 0),
-        )

@@ -1,24 +1,24 @@
-"""The case of a verdict as a line of its own: once for all its verdicts, under its id."""
+"""A case as a line of a results file. All results with its id refer to it."""
 
 from __future__ import annotations
 
 import functools
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from refgrad.records import fields
 from refgrad.records.fields import Json
 from refgrad.records.record import Record
 
-_AT_HAND = 1024  # cases that are kept as objects; the text of a case takes a tenth of the memory
+_PARSED = 1024  # parsed cases kept in memory; as text a case takes a tenth of the memory
 
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord(Record):
-    """A case that did not agree, by its id. Verdicts with this id speak of it.
+    """A case with its id. A results file holds the cases of results that do not agree.
 
-    ``content`` is the case as canonical JSON text (sorted keys, no spaces), so that a case makes the same line in every process.
+    ``content`` is the case as canonical JSON text (sorted keys, no spaces): a case makes the same line in every process.
     """
 
     TYPE: ClassVar[str] = "case"
@@ -28,31 +28,31 @@ class CaseRecord(Record):
 
     @property
     def case(self) -> Json:
-        """The case as plain data, which is not to be changed."""
+        """The case as plain data. Callers share it and must not change it."""
         return _parsed(self.content)
 
     @classmethod
-    def of(cls, name: str, case: Json) -> CaseRecord:
-        """The record of a case that is at hand as plain data. Raises CaseFileError where JSON cannot hold it."""
+    def of(cls, id: str, case: Json) -> Self:  # noqa: A002  the field's name
+        """The record of a case given as plain data. Raises CaseFileError where strict JSON cannot hold it."""
         try:
             content = json.dumps(case, sort_keys=True, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:
             raise fields.wrong("case", case, f"an object that strict JSON can hold ({error})") from error
-        return cls(name, content)
+        return cls(id, content)
 
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data."""
         return {"type": self.TYPE, "id": self.id, "case": self.case}
 
     @classmethod
-    def read(cls, data: Json) -> CaseRecord:
-        """Raise CaseFileError where ``data`` holds no case."""
+    def read(cls, data: Json) -> Self:
+        """The case that a line holds. Raises CaseFileError where the line holds none."""
         if not isinstance(data.get("case"), dict):
             raise fields.wrong("case", data.get("case"), "an object")
         return cls.of(fields.text(data, "id"), fields.obj(data, "case"))
 
 
-@functools.lru_cache(_AT_HAND)
+@functools.lru_cache(_PARSED)
 def _parsed(content: str) -> Json:
     found: Json = json.loads(content)
     return found

@@ -1,4 +1,4 @@
-"""One element of an array as it was compared."""
+"""One compared element of an array: observed and expected value, bound, and error in units of it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from refgrad.records import fields
 
 @dataclass(slots=True)
 class Element:
-    """One element of one array: what came, what was expected, how far they may differ.
+    """One element of one array, compared with its reference value.
 
-    A comparison knows numbers alone; who asked for it enters ``node``, ``op`` and ``operand``.
+    got        the observed value
+    expected   the reference value
+    bound      the largest admissible error
+    ratio      the error in units of the bound
+    ulp        the error in units in the last place of the format
+    element    the index in the array
+    what       the array in words, such as "gradient of x"
+    node, op   the node that the array belongs to, and its op; -1 and "" where the caller of the comparison names none
+    operand    magnitude of the first operand at this index, for elementwise ops; NaN elsewhere, therefore left out of equality
+    place      the array's key in an observation; not written
     """
 
     got: float
     expected: float
     bound: float
-    ratio: float  # error in units of the bound
-    ulp: float  # error in units in the last place of the format
+    ratio: float
+    ulp: float
     element: tuple[int, ...]
     what: str = ""
     node: int = -1
     op: str = ""
-    operand: float = field(
-        default=math.nan, compare=False
-    )  # magnitude of the first operand here, where the op is elementwise; NaN, which equals no NaN, elsewhere
-    place: Any = field(default=None, compare=False)  # which array of an observation it is in; not written
+    operand: float = field(default=math.nan, compare=False)
+    place: tuple[str, object] | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; ``operand`` is left out where there is none. Numbers may be non-finite."""
+        """Plain data, without ``operand`` where that is NaN. Numbers may be non-finite."""
         data = {
             "node": self.node, "op": self.op, "what": self.what, "element": list(self.element), "got": self.got,
             "expected": self.expected, "bound": self.bound, "ratio": self.ratio, "ulp": self.ulp,
@@ -40,7 +47,7 @@ class Element:
 
     @classmethod
     def read(cls, data: Any) -> Element:
-        """Raise CaseFileError where ``data`` is not an element."""
+        """The element that ``data`` holds. Raises CaseFileError where it holds none."""
         if not isinstance(data, dict):
             raise fields.wrong("worst", data, "an object")
         place = fields.array(data, "element")

@@ -1,4 +1,7 @@
-"""The fields of a JSON object, read with their types: what cannot be read is named, with what was expected."""
+"""Typed readers of JSON fields. A CaseFileError names the field that cannot be read, its value, and what is expected.
+
+Every reader takes the JSON object and the key. A default stands for a missing key; without one, a missing key is an error.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ NOTHING: Json = {}
 
 
 def cut(text: str, width: int) -> str:
-    """At most ``width`` characters, with an ellipsis where something is missing."""
+    """The text, shortened to ``width`` characters; an ellipsis marks what is left out."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
@@ -28,7 +31,7 @@ def wrong(key: str, value: Any, expected: str) -> CaseFileError:
 
 
 def text(data: Json, key: str, default: str | None = None, most: int = 1000) -> str:
-    """A text; of a very long one the beginning."""
+    """A string, shortened to ``most`` characters."""
     value = data.get(key, default)
     if not isinstance(value, str):
         raise wrong(key, value, "a string")
@@ -36,12 +39,12 @@ def text(data: Json, key: str, default: str | None = None, most: int = 1000) -> 
 
 
 def word(data: Json, key: str, default: str | None = None) -> str:
-    """A text that many records share; it is kept once."""
+    """A string that many records share, stored once in memory."""
     return sys.intern(text(data, key, default))
 
 
 def count(data: Json, key: str, default: int | None = None) -> int:
-    """A whole number that is not negative."""
+    """A non-negative integer."""
     value = data.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise wrong(key, value, "a count")
@@ -49,7 +52,7 @@ def count(data: Json, key: str, default: int | None = None) -> int:
 
 
 def number(data: Json, key: str, default: float | None = None) -> float:
-    """A number; non-finite ones are written as strings."""
+    """A float. The strings "nan", "inf" and "-inf" stand for non-finite values."""
     value = data.get(key, default)
     if type(value) is float:  # the usual case
         return value
@@ -63,8 +66,18 @@ def number(data: Json, key: str, default: float | None = None) -> float:
         raise wrong(key, value, "a number that fits a float") from None
 
 
+def optional_number(data: Json, key: str) -> float | None:
+    """A float; None where the key is missing or null."""
+    return None if data.get(key) is None else number(data, key)
+
+
+def flag(data: Json, key: str) -> bool:
+    """True where the value is true, False for everything else."""
+    return data.get(key) is True
+
+
 def obj(data: Json, key: str) -> Json:
-    """An object; an empty one where there is none."""
+    """A JSON object; an empty one where the key is missing or null."""
     value = data.get(key)
     if value is None:
         return NOTHING
@@ -74,7 +87,7 @@ def obj(data: Json, key: str) -> Json:
 
 
 def array(data: Json, key: str) -> list[Any]:
-    """A list; an empty one where there is none."""
+    """A list; an empty one where the key is missing or null."""
     value = data.get(key)
     if value is None:
         return []
@@ -84,12 +97,12 @@ def array(data: Json, key: str) -> list[Any]:
 
 
 def texts(data: Json, key: str) -> tuple[str, ...]:
-    """A list of texts."""
+    """A list of strings, each shortened to 1000 characters."""
     return tuple(cut(str(v), 1000) for v in array(data, key))
 
 
 def objects(data: Json, key: str) -> list[Json]:
-    """A list of objects."""
+    """A list of JSON objects."""
     found = array(data, key)
     if not all(isinstance(v, dict) for v in found):
         raise wrong(key, found, "a list of objects")

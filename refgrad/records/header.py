@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from refgrad.errors import ArgumentError
 from refgrad.records import fields
@@ -50,7 +50,7 @@ class Header(Record):
         }  # fmt: skip
 
     @classmethod
-    def read(cls, data: Json) -> Header:
+    def read(cls, data: Json) -> Self:
         """Raise CaseFileError where ``data`` is not the beginning of a run."""
         around = fields.obj(data, "environment")
         return cls(

@@ -1,173 +1,128 @@
-"""How a run went: what it planned, what came to its end, what it died over, what there is to tell, and its own end."""
+"""The life cycle of a run: its plan, its finished items, crashes, interrupted cases, news, and its end."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from refgrad.records import fields
 from refgrad.records.fields import Json
-from refgrad.records.record import Record
+from refgrad.records.record import Record, column
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(Record):
-    """The items that are to run."""
+    """The ids of the test items that a run intends to execute."""
 
     TYPE: ClassVar[str] = "plan"
 
-    items: tuple[str, ...]
-
-    @classmethod
-    def read(cls, data: Json) -> Plan:
-        """Raise CaseFileError where ``data`` is no plan."""
-        return cls(fields.texts(data, "items"))
+    items: tuple[str, ...] = field(metadata=column(fields.texts))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class FinishedItem(Record):
-    """A test item that has come to its end, and of a block of generated cases what became of them.
+    """A test item that ran to its end. An item that judges a block of generated cases counts them.
 
-    drawn      cases drawn, those included that were drawn before
-    judged     different cases with a verdict
-    shrunk     faults (an op in a mode) of which the smallest case was looked for
-    unjudged   cases that were asked for and have no verdict
-    unshrunk   faults for which no time was left; the cases that show them are recorded as they were drawn
-    why        why cases were not judged and faults not shrunk
+    item       the id of the test item
+    seconds    its duration
+    drawn      cases drawn, repeated draws of one case included
+    judged     distinct cases with a verdict
+    shrunk     faults (an op in a mode) whose failing case was shrunk
+    unjudged   cases that were due and have no verdict
+    unshrunk   faults that no time was left to shrink; their cases are recorded as drawn
+    why        the reason for unjudged cases and unshrunk faults
     """
 
     TYPE: ClassVar[str] = "item"
 
-    item: str
-    seconds: float = 0.0
-    drawn: int = 0
-    judged: int = 0
-    shrunk: int = 0
-    unjudged: int = 0
-    unshrunk: int = 0
-    why: str = ""
-
-    @classmethod
-    def read(cls, data: Json) -> FinishedItem:
-        """Raise CaseFileError where ``data`` names no item."""
-        return cls(
-            fields.text(data, "item"),
-            fields.number(data, "seconds", 0.0),
-            fields.count(data, "drawn", 0),
-            fields.count(data, "judged", 0),
-            fields.count(data, "shrunk", 0),
-            fields.count(data, "unjudged", 0),
-            fields.count(data, "unshrunk", 0),
-            fields.text(data, "why", ""),
-        )
+    item: str = field(metadata=column(fields.text))
+    seconds: float = field(default=0.0, metadata=column(fields.number, 0.0))
+    drawn: int = field(default=0, metadata=column(fields.count, 0))
+    judged: int = field(default=0, metadata=column(fields.count, 0))
+    shrunk: int = field(default=0, metadata=column(fields.count, 0))
+    unjudged: int = field(default=0, metadata=column(fields.count, 0))
+    unshrunk: int = field(default=0, metadata=column(fields.count, 0))
+    why: str = field(default="", metadata=column(fields.text, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Crash(Record):
-    """A test item that died or failed outside a verdict."""
+    """A test item that died, or that failed without a verdict."""
 
     TYPE: ClassVar[str] = "crash"
 
-    worker: str
-    item: str
-    reason: str
-
-    @classmethod
-    def read(cls, data: Json) -> Crash:
-        """Raise CaseFileError where ``data`` is not a crash."""
-        return cls(
-            fields.text(data, "worker", ""), fields.text(data, "item", ""), fields.text(data, "reason", "")
-        )
+    worker: str = field(metadata=column(fields.text, ""))
+    item: str = field(metadata=column(fields.text, ""))
+    reason: str = field(metadata=column(fields.text, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Running(Record):
-    """A case that was being judged when the run was cut short."""
+    """A case whose judgement was in progress when the run was interrupted."""
 
     TYPE: ClassVar[str] = "running"
 
-    worker: str
-    item: str
-    id: str
-    case: Json
+    worker: str = field(metadata=column(fields.text, ""))
+    item: str = field(metadata=column(fields.text, ""))
+    id: str = field(metadata=column(fields.text))
+    case: Json = field(metadata=column(fields.obj))
 
-    @classmethod
-    def read(cls, data: Json) -> Running:
-        """Raise CaseFileError where ``data`` is no such case."""
-        return cls(
-            fields.text(data, "worker", ""),
-            fields.text(data, "item", ""),
-            fields.text(data, "id"),
-            fields.obj(data, "case"),
-        )
+
+def _name(data: Json, key: str) -> str:
+    """A text that is not empty."""
+    found = fields.word(data, key)
+    if not found:
+        raise fields.wrong(key, found, "a name")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Expected(Record):
-    """The checks whose disagreements a test wanted to see: recorded the moment they are found, taken back once the test has passed."""
+    """The checks whose disagreements a test expected, written once that test has passed.
+
+    Their disagreements, recorded before, then count as known.
+
+    ids     the ids of the checks
+    known   the name of the deviation that they are known as
+    """
 
     TYPE: ClassVar[str] = "expected"
 
-    ids: tuple[str, ...]
-    known: str  # what the disagreements are to be known as
-
-    @classmethod
-    def read(cls, data: Json) -> Expected:
-        """Raise CaseFileError where ``data`` names no checks."""
-        known = fields.word(data, "known")
-        if not known:
-            raise fields.wrong("known", known, "a name")
-        return cls(fields.texts(data, "ids"), known)
+    ids: tuple[str, ...] = field(metadata=column(fields.texts))
+    known: str = field(metadata=column(_name))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class News(Record):
-    """Something that has changed in the framework since it was recorded. It is shown and fails nothing.
+    """A behaviour of the framework that differs from what is recorded about it. It never fails a run.
 
-    ``kind`` says what has changed: a recorded deviation is "mended", "mended (recorded)" where that is known, or "still there" in one that
-    nobody has recorded; "support" for a derivative is new. ``name`` is the deviation's id, or what is supported.
+    kind   what differs. Of a recorded deviation: "mended", "mended (recorded)" where the record knows that release, or "still there"
+           in a release that the record does not name. "support": a derivative has become available.
+    name   the id of the deviation, or what is supported
+    text   the change in words
     """
 
     TYPE: ClassVar[str] = "news"
 
-    kind: str
-    name: str
-    text: str
-
-    @classmethod
-    def read(cls, data: Json) -> News:
-        """Raise CaseFileError where ``data`` is no news."""
-        return cls(fields.word(data, "kind"), fields.text(data, "name"), fields.text(data, "text", ""))
+    kind: str = field(metadata=column(fields.word))
+    name: str = field(metadata=column(fields.text))
+    text: str = field(metadata=column(fields.text, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Torn(Record):
-    """Half a line that a killed process left behind, so that its file does not pass for a whole one when it is written again."""
+    """A marker for an incomplete line, left by a killed process. A file that is rewritten keeps it, and so stays recognizably partial."""
 
     TYPE: ClassVar[str] = "torn"
-
-    @classmethod
-    def read(cls, _data: Json) -> Torn:
-        """There is nothing to read."""
-        return cls()
 
 
 @dataclass(frozen=True, slots=True)
 class End(Record):
-    """The line a run ends with, when it was allowed to end."""
+    """The last line of a run that was not interrupted."""
 
     TYPE: ClassVar[str] = "end"
 
-    exit: int
-    finished: str
-    seconds: float
-
-    @classmethod
-    def read(cls, data: Json) -> End:
-        """Raise CaseFileError where ``data`` is not an end."""
-        return cls(
-            fields.count(data, "exit"),
-            fields.text(data, "finished", ""),
-            fields.number(data, "seconds", math.nan),
-        )
+    exit: int = field(metadata=column(fields.count))
+    finished: str = field(metadata=column(fields.text, ""))
+    seconds: float = field(metadata=column(fields.number, math.nan))

@@ -1,4 +1,4 @@
-"""A framework's numbers around the first wrong node of a failing case, beside those that were expected, as a result carries them."""
+"""The framework's arrays around the first wrong node of a failing case, beside their reference values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ PARTS = (VALUE, GRADIENT, TANGENT, SENT, ANSWER)
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """One array of a node: what came, what was expected, and whether that is a disagreement.
+    """One array of a node: observed and expected elements, and whether they disagree.
 
-    part      value, gradient or tangent of the node, the gradient that it sent to one operand (``to``), or what the judged mode answered
-    at        of a larger array, the flat indices of the elements that are given here; empty where all are
-    got       empty where the framework gave nothing of that shape
-    expected  empty where nothing was judged: what was given, and constants
+    part      one of PARTS: value, gradient or tangent of the node, the gradient that the node sent to one operand (``to``), or the
+              array that the judged mode returned
+    shape     of the whole array
+    at        flat indices of the elements given here; empty where all elements are given
+    got       observed elements; empty where the framework gave no array of this shape
+    expected  reference values; empty where the array is not judged (inputs and constants)
+    wrong     whether the array disagrees
+    to        position of the operand, for a sent gradient; -1 otherwise
     """
 
     part: str
@@ -36,11 +40,11 @@ class Numbers:
 
     @property
     def count(self) -> int:
-        """How many elements are given."""
+        """Number of elements given."""
         return max(len(self.got), len(self.expected))
 
     def place(self, i: int) -> tuple[int, ...]:
-        """The indices, in the array, of the i-th element that is given."""
+        """The multi-dimensional index of the i-th element given."""
         k, place = self.at[i] if self.at else i, []
         for n in reversed(self.shape):
             k, index = divmod(k, n)
@@ -48,7 +52,7 @@ class Numbers:
         return tuple(reversed(place))
 
     def furthest(self) -> int:
-        """The element furthest from what was expected of it; the first where nothing was."""
+        """The position of the element with the largest error; 0 where nothing is wrong or nothing is compared."""
         if not (self.got and self.expected):
             return 0
 
@@ -70,7 +74,7 @@ class Numbers:
 
     @classmethod
     def read(cls, data: Json) -> Numbers:
-        """Raise CaseFileError where ``data`` is not an array of a node."""
+        """The array that ``data`` holds. Raises CaseFileError where it holds none."""
         part, shape, at = fields.text(data, "part"), fields.array(data, "shape"), fields.array(data, "at")
         if part not in PARTS:
             raise fields.wrong("part", part, f"one of {', '.join(PARTS)}")
@@ -94,7 +98,7 @@ def _floats(data: Json, key: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The arrays by node, for the nodes nearest to the first wrong one, and the nodes that may be to blame for it."""
+    """The arrays of the nodes nearest to the first wrong one, by node number, and the nodes that may have caused the error."""
 
     nodes: Mapping[int, tuple[Numbers, ...]]
     suspects: tuple[int, ...] = ()
@@ -106,7 +110,7 @@ class Observed:
 
     @classmethod
     def read(cls, data: Json) -> Observed:
-        """Raise CaseFileError where ``data`` is not what a framework said about the nodes of a case."""
+        """The observation that ``data`` holds. Raises CaseFileError where it holds none."""
         nodes: dict[int, tuple[Numbers, ...]] = {}
         for key, arrays in fields.obj(data, "nodes").items():
             if not (key.isascii() and key.isdecimal() and len(key) < 10 and isinstance(arrays, list)):

@@ -1,33 +1,88 @@
-"""What every record is: a line of a results file that names its type, writes itself and reads itself back."""
+"""The base class of records: one line of a results file, written and read by one declaration of its fields."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from refgrad.encode import number
+from refgrad.records.fields import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a field of a record is read from its line and written to it.
+
+    read         called with the line, the field's key and ``limits``; raises CaseFileError where the value cannot be read
+    write        makes plain data of the field's value; None: the value is plain data already
+    omit_empty   whether a line leaves an empty value out
+    """
+
+    read: Callable[..., object]
+    limits: tuple[object, ...]
+    write: Callable[[Any], object] | None
+    omit_empty: bool
+
+
+def column(
+    read: Callable[..., object],
+    *limits: object,
+    write: Callable[[Any], object] | None = None,
+    omit_empty: bool = False,
+) -> dict[str, Column]:
+    """The ``metadata`` of a dataclass field that stands in a line under its own name.
+
+    ``read`` is called with the line, the name and ``limits``: see records/fields.py. Without ``write`` the value is written as it is.
+    """
+    return {"column": Column(read, limits, write, omit_empty)}
+
+
+def _columns(kind: type[Record]) -> tuple[tuple[str, Column], ...]:
+    """The columns of a type of line by the name of their field, collected once."""
+    if kind not in _COLUMNS:
+        _COLUMNS[kind] = tuple((f.name, f.metadata["column"]) for f in dataclasses.fields(kind) if f.metadata)
+    return _COLUMNS[kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of a results file. Each type of line is a subclass with a class method ``read``."""
+    """One line of a results file. Each type of line is a subclass that declares every field of its line with ``column``."""
 
     TYPE: ClassVar[str]  # the value of "type" in the line
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data: its type, then every field under its own name. Floats may be non-finite."""
-        return {"type": self.TYPE, **{f.name: getattr(self, f.name) for f in fields(self)}}
+        """The line as plain data: its type, then its fields in the order of their declaration. Floats may be non-finite."""
+        line: dict[str, Any] = {"type": self.TYPE}
+        for name, col in _columns(type(self)):
+            value = getattr(self, name)
+            if value or not col.omit_empty:
+                line[name] = col.write(value) if col.write else value
+        return line
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        """The record that a line holds. Raises CaseFileError naming the first field that cannot be read."""
+        return cls(**read_columns(cls, data))
+
+
+_COLUMNS: dict[type[Record], tuple[tuple[str, Column], ...]] = {}
+
+
+def read_columns(kind: type[Record], data: Json) -> dict[str, Any]:
+    """The fields that a line of this kind declares, by name. Raises CaseFileError naming the first one that cannot be read."""
+    return {name: col.read(data, name, *col.limits) for name, col in _columns(kind)}
 
 
 def encoded(record: Record) -> bytes:
-    """The line of a results file that a record stands in, with the newline."""
+    """A record as a line of a results file, with the newline."""
     return (json.dumps(strict(record.to_dict()), allow_nan=False, separators=(",", ":")) + "\n").encode()
 
 
 def strict(x: Any) -> Any:
-    """Strict JSON: non-finite floats as strings, tuples as lists."""
+    """Plain data as strict JSON holds it: non-finite floats become strings, tuples become lists."""
     if isinstance(x, float):
         return number(x)
     if isinstance(x, Mapping):

@@ -1,4 +1,4 @@
-"""Everything one results file says."""
+"""The records of one results file, or of several that were merged."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from refgrad.records.case import CaseRecord
 from refgrad.records.header import Header
 from refgrad.records.lifecycle import Crash, End, FinishedItem, News, Running
 from refgrad.records.result import Result
-from refgrad.records.textbook_items import Lesson, Measured
+from refgrad.records.textbook_items import Measured, TextbookItem
 
-TEXTBOOK = "textbook"  # the family whose items have a section of their own
+TEXTBOOK = "textbook"  # the family that has a section of its own in reports
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything one results file says. Records are sorted, so that the order of lines does not matter."""
+    """The records of one results file, sorted: the order of lines does not matter.
+
+    truncated          whether the last line is incomplete
+    items              test items that finished
+    news               distinct ones, whoever wrote them
+    counted_failures   id and mode of the results that fail the run, where an option selects them (--fail-on); None: all failures
+    planned            number of planned items
+    unfinished         planned items that did not finish
+    absent             shards of the run that are missing
+    lines              the records as bytes of a results file, in an order that does not depend on workers
+    parts              the runs that were merged into this one
+    source             the file's name
+    """
 
     header: Header
     results: tuple[Result, ...]
@@ -24,45 +36,41 @@ class Run:
     crashes: tuple[Crash, ...] = ()
     end: End | None = None
     truncated: bool = False
-    lessons: tuple[Lesson, ...] = ()
+    textbook_items: tuple[TextbookItem, ...] = ()
     measured: tuple[Measured, ...] = ()
     running: tuple[Running, ...] = ()
-    items: tuple[FinishedItem, ...] = ()  # what came to its end, with its time
-    news: tuple[News, ...] = ()  # each once, whoever wrote it
-    fails: tuple[tuple[str, str], ...] | None = (
-        None  # case and mode of the results by which it fails, where an option says so; None: all failures
-    )
+    items: tuple[FinishedItem, ...] = ()
+    news: tuple[News, ...] = ()
+    counted_failures: tuple[tuple[str, str], ...] | None = None
     planned: int = 0
-    unfinished: tuple[str, ...] = ()  # the items of the plan that did not come to their end
-    absent: tuple[str, ...] = ()  # the parts of the run (shards) that are not here
-    lines: bytes = field(
-        default=b"", repr=False, compare=False
-    )  # as the file has them, in an order of their own
-    parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)  # the runs that it was merged from
-    source: str = field(default="", repr=False, compare=False)  # the file
+    unfinished: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    lines: bytes = field(default=b"", repr=False, compare=False)
+    parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)
+    source: str = field(default="", repr=False, compare=False)
 
     @property
     def partial(self) -> bool:
-        """Whether something is missing: the end line, half of the last line, an item, a shard."""
+        """Whether the end line, part of the last line, a planned item or a shard is missing."""
         return self.end is None or self.truncated or bool(self.unfinished or self.absent)
 
     @property
     def elements(self) -> int:
-        """Elements really compared, over all results."""
+        """Number of compared elements, over all results."""
         return sum(r.elements for r in self.results)
 
     @property
     def programs(self) -> tuple[Result, ...]:
-        """The results but for the textbook's, whose training runs compare more numbers than all generated programs together."""
+        """The results of generated cases: all but the textbook's, whose training runs would dominate every count of elements."""
         return tuple(r for r in self.results if r.family != TEXTBOOK)
 
     @property
-    def asked(self) -> dict[str, CaseRecord]:
-        """The cases that travelled, by id: of the results that do not agree, and those that were being judged at the end."""
-        left = {r.id: CaseRecord.of(r.id, r.case) for r in self.running if r.case}
-        return left | {r.id: r.asked for r in self.results if r.asked is not None}
+    def case_records(self) -> dict[str, CaseRecord]:
+        """The cases in the file, by id: those of results that do not agree, and those in progress when the run was interrupted."""
+        running = {r.id: CaseRecord.of(r.id, r.case) for r in self.running if r.case}
+        return running | {r.id: r.case_record for r in self.results if r.case_record is not None}
 
     @property
     def cases(self) -> int:
-        """Distinct cases."""
+        """Number of distinct cases."""
         return len({r.id for r in self.results})

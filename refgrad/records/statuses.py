@@ -1,4 +1,4 @@
-"""What a result can come to: the one list of statuses, in the order in which a reader wants them."""
+"""The statuses of a result, in the order in which reports list them."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ DISAGREE, ERROR, IMPRECISE, KNOWN = "disagree", "error", "imprecise", "known"
 UNDECIDED, UNSUPPORTED, AGREE = "undecided", "unsupported", "agree"
 
 STATUSES = (DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, AGREE)
-FAILURES = (DISAGREE, ERROR)  # these fail a run; KNOWN is one of them that a file of deviations records
+FAILURES = (DISAGREE, ERROR)  # these fail a run; KNOWN is a failure that the file of deviations records

@@ -1,4 +1,4 @@
-"""The items of the textbook as a results file holds them: what each says and prints, and what was measured of it."""
+"""The textbook's items in a results file: what each shows and prints, and what was measured in it."""
 
 from __future__ import annotations
 
@@ -7,101 +7,97 @@ from typing import Any, ClassVar
 
 from refgrad.records import fields
 from refgrad.records.fields import Json
-from refgrad.records.record import Record
+from refgrad.records.record import Record, column
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
-    """Numbers as a lecture prints them, beside those that come out."""
+class PrintedNumber:
+    """Numbers as a lecture prints them, beside the computed ones.
+
+    what      what the numbers are
+    printed   as the lecture prints them
+    found     as computed
+    holds     whether they agree to the printed digits
+    """
 
     what: str
     printed: str
     found: str
     holds: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"what": self.what, "printed": self.printed, "found": self.found, "holds": self.holds}
+
+    @classmethod
+    def read(cls, data: Json) -> PrintedNumber:
+        """The printed number that ``data`` holds. Raises CaseFileError where it holds none."""
+        what, printed, found = (fields.text(data, key) for key in ("what", "printed", "found"))
+        return cls(what, printed, found, data.get("holds") is True)
+
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table of numbers that are the same in every run."""
+class TextTable:
+    """A table of texts that are the same in every run."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"title": self.title, "columns": self.columns, "rows": self.rows}
+
+    @classmethod
+    def read(cls, data: Json) -> TextTable:
+        """The table that ``data`` holds. Raises CaseFileError where it holds none."""
+        rows = tuple(tuple(map(str, row)) for row in fields.arrays(data, "rows"))
+        return cls(fields.text(data, "title"), fields.texts(data, "columns"), rows)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Measured(Record):
-    """A time, a size in memory or the like, under the id of an item: it is another one in every run."""
+    """A measurement of an item, such as a time or a size in memory. It differs from run to run, and nothing is judged by it."""
 
     TYPE: ClassVar[str] = "measured"
 
-    id: str
-    what: str
-    found: str
-
-    @classmethod
-    def read(cls, data: Json) -> Measured:
-        """Raise CaseFileError where ``data`` is no measurement."""
-        return cls(fields.text(data, "id"), fields.text(data, "what"), fields.text(data, "found"))
+    id: str = field(metadata=column(fields.text))
+    what: str = field(metadata=column(fields.text))
+    found: str = field(metadata=column(fields.text))
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson(Record):
-    """An item of the textbook: what it says. What it came to are the results under its id."""
+def _read_printed(data: Json, key: str) -> tuple[PrintedNumber, ...]:
+    return tuple(map(PrintedNumber.read, fields.objects(data, key)))
+
+
+def _read_tables(data: Json, key: str) -> tuple[TextTable, ...]:
+    return tuple(map(TextTable.read, fields.objects(data, key)))
+
+
+def _write_all(parts: tuple[PrintedNumber | TextTable, ...]) -> list[dict[str, Any]]:
+    return [part.to_dict() for part in parts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextbookItem(Record):
+    """An item of the textbook. Its verdicts are the results under its id.
+
+    place     its position in the order of the lectures
+    deck      the lecture
+    flags     remarks that a reader needs although everything agrees, such as a misprint
+    figure    the item's graph as plain data, with inputs and the incoming gradient; empty where it has none
+    printed   the numbers that the lecture prints
+    tables    tables to show
+    """
 
     TYPE: ClassVar[str] = "textbook"
 
-    id: str
-    deck: str
-    title: str
-    text: str
-    flags: tuple[
-        str, ...
-    ] = ()  # what a reader must know although everything agrees: a misprint, a failing example
-    prints: tuple[Print, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
-    place: int = 0  # in the order of the lectures
-    figure: Json = field(
-        default_factory=dict
-    )  # its graph, with inputs and the gradient that arrives from above
-
-    def to_dict(self) -> dict[str, Any]:
-        """The line as plain data."""
-        return {
-            "type": self.TYPE, "place": self.place, "id": self.id, "deck": self.deck, "title": self.title, "text": self.text,
-            "flags": self.flags, "figure": self.figure,
-            "printed": [{"what": p.what, "printed": p.printed, "found": p.found, "holds": p.holds} for p in self.prints],
-            "tables": [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.sheets],
-        }  # fmt: skip
-
-    @classmethod
-    def read(cls, data: Json) -> Lesson:
-        """Raise CaseFileError where ``data`` is not an item."""
-        prints = tuple(
-            Print(
-                fields.text(p, "what"),
-                fields.text(p, "printed"),
-                fields.text(p, "found"),
-                p.get("holds") is True,
-            )
-            for p in fields.objects(data, "printed")
-        )
-        sheets = tuple(
-            Sheet(
-                fields.text(t, "title"),
-                fields.texts(t, "columns"),
-                tuple(tuple(map(str, row)) for row in fields.arrays(t, "rows")),
-            )
-            for t in fields.objects(data, "tables")
-        )
-        return cls(
-            fields.text(data, "id"),
-            fields.text(data, "deck", ""),
-            fields.text(data, "title", ""),
-            fields.text(data, "text", ""),
-            fields.texts(data, "flags"),
-            prints,
-            sheets,
-            fields.count(data, "place", 0),
-            fields.obj(data, "figure"),
-        )
+    place: int = field(default=0, metadata=column(fields.count, 0))
+    id: str = field(metadata=column(fields.text))
+    deck: str = field(metadata=column(fields.text, ""))
+    title: str = field(metadata=column(fields.text, ""))
+    text: str = field(metadata=column(fields.text, ""))
+    flags: tuple[str, ...] = field(default=(), metadata=column(fields.texts))
+    figure: Json = field(default_factory=dict, metadata=column(fields.obj))
+    printed: tuple[PrintedNumber, ...] = field(default=(), metadata=column(_read_printed, write=_write_all))
+    tables: tuple[TextTable, ...] = field(default=(), metadata=column(_read_tables, write=_write_all))

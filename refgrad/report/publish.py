@@ -78,7 +78,7 @@ def publish(run: Run, outputs: Outputs) -> int:
     """
     if outputs.fail_on:
         meant = failures(run.results, outputs.fail_on, outputs.baseline)
-        run = replace(run, fails=tuple((r.id, r.mode) for r in meant))
+        run = replace(run, counted_failures=tuple((r.id, r.mode) for r in meant))
     compared = against(run, outputs.baseline) if outputs.baseline else None
     shown = table(run, color=wants_color(sys.stdout), against=compared)
     whole = _said(_silenced(shown) if outputs.github else shown)

@@ -142,7 +142,7 @@ def _textbook(run: Run) -> list[str]:
     agree = sum(r.status == AGREE for r in rows)
     text = f"textbook  {several(agree, 'item agrees', 'items agree')}".replace(NARROW, ",")
     for status in (FLAGGED, DISAGREE, ERROR, UNDECIDED):
-        ids = [one_line(r.lesson.id) for r in rows if r.status == status]
+        ids = [one_line(r.item.id) for r in rows if r.status == status]
         if ids:
             text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
     return [*_wrapped(text, **_HANGING), ""]

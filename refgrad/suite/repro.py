@@ -89,7 +89,7 @@ def find(path: str, name: str = "") -> Case:
             raise ArgumentError(f"{path}: holds case {case.id}, and none whose id begins with {name!r}")
         return case
     run = load(path)
-    asked = run.asked
+    asked = run.case_records
     found = sorted(key for key in asked if key.startswith(name))
     if len(found) == 1:
         try:

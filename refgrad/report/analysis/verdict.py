@@ -39,16 +39,18 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     if run.truncated or run.elements == 0 or missed(run) or _wanting(run):
         return NOTHING
     if run.end is not None:
-        own = exit_code(replace(run, end=None, fails=None), complete=True)  # what its results alone amount to
-        return run.end.exit if run.fails is None or run.end.exit != own else PASS
+        own = exit_code(
+            replace(run, end=None, counted_failures=None), complete=True
+        )  # what its results alone amount to
+        return run.end.exit if run.counted_failures is None or run.end.exit != own else PASS
     return PASS if complete else NOTHING
 
 
 def failing(run: Run) -> list[Result]:
     """The results by which a run fails: all failures, unless an option says otherwise (--fail-on)."""
-    if run.fails is None:
+    if run.counted_failures is None:
         return [r for r in run.results if r.failed]
-    meant = {*run.fails}
+    meant = {*run.counted_failures}
     return [r for r in run.results if (r.id, r.mode) in meant]
 
 
@@ -68,7 +70,11 @@ def verdict(run: Run) -> Conclusion:
 def _sentence(run: Run, code: int) -> str:
     failed = failing(run)
     if code == FAIL and (run.crashes or failed):
-        found = findings(run if run.fails is None else replace(run, results=tuple(failed), fails=None))
+        found = findings(
+            run
+            if run.counted_failures is None
+            else replace(run, results=tuple(failed), counted_failures=None)
+        )
         parts = []
         for status in dict.fromkeys(f.status for f in found):  # what the first finding is comes first
             alike = [f for f in found if f.status == status]
@@ -122,7 +128,7 @@ def _notes(run: Run, code: int) -> list[str]:
         notes.append(f"Without a verdict, for they were being judged when the run ended: {_some(cases)}.")
     if code == NOTHING:
         notes += _missed(run)
-    if run.end is not None and run.end.exit != code and run.fails is None:
+    if run.end is not None and run.end.exit != code and run.counted_failures is None:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
         )
@@ -194,11 +200,15 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         ("results", count(len(run.results))),
     ]
     programs = sum(r.elements for r in run.programs)
-    lessons = run.elements - programs
+    in_textbook = run.elements - programs
     where = (
-        "" if not lessons else f" ({brief(lessons)} more in the textbook)" if programs else " in the textbook"
+        ""
+        if not in_textbook
+        else f" ({brief(in_textbook)} more in the textbook)"
+        if programs
+        else " in the textbook"
     )
-    proof.append((f"elements compared{where}", count(programs or lessons)))
+    proof.append((f"elements compared{where}", count(programs or in_textbook)))
     if run.audits:
         caught, detectable = totals(run.audits)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))

@@ -63,14 +63,14 @@ def render(run: Run, against: Against | None = None) -> str:
     environment = _environment()
     style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
     found = findings(run)
-    full, lessons = in_full(found), textbook(run)
+    full, items_of_textbook = in_full(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
         shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
         shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
         payload=payload(run), imprecise=imprecise(run), items=items(run), news=run.news, statuses=STATUSES, symbols=SYMBOLS,
-        textbook=lessons, lesson_tally=tally(lessons),
+        textbook=items_of_textbook, status_counts=tally(items_of_textbook),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
     )  # fmt: skip
 

@@ -13,10 +13,10 @@ from refgrad.records import (
     STATUSES,
     TEXTBOOK,
     UNDECIDED,
-    Lesson,
     Measured,
     Result,
     Run,
+    TextbookItem,
     severity,
 )
 from refgrad.report.analysis.text import short
@@ -30,7 +30,7 @@ WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # fur
 class Row:
     """One item. ``ways`` are the statuses of the four ways, then of everything further; "" where there was nothing to compare."""
 
-    lesson: Lesson
+    item: TextbookItem
     status: str
     ways: tuple[str, ...]
     worst: str
@@ -41,7 +41,7 @@ class Row:
     @property
     def more(self) -> bool:
         """Whether there is more to show than a row of the table holds."""
-        return bool(self.lesson.sheets or self.drawing or self.measured)
+        return bool(self.item.tables or self.drawing or self.measured)
 
 
 def textbook(run: Run) -> tuple[Row, ...]:
@@ -53,22 +53,22 @@ def textbook(run: Run) -> tuple[Row, ...]:
     measured: dict[str, list[Measured]] = defaultdict(list)
     for m in run.measured:
         measured[m.id].append(m)
-    return tuple(_row(lesson, found[lesson.id], measured[lesson.id]) for lesson in run.lessons)
+    return tuple(_row(item, found[item.id], measured[item.id]) for item in run.textbook_items)
 
 
-def _row(lesson: Lesson, results: list[Result], measured: list[Measured]) -> Row:
+def _row(item: TextbookItem, results: list[Result], measured: list[Measured]) -> Row:
     by_way: dict[str, list[str]] = defaultdict(list)
     for r in results:
         by_way[r.mode if r.mode in WAYS else ""].append(r.status)
     worst = _worst(r.status for r in results) or UNDECIDED
     ratios = [r.worst.ratio for r in results if r.worst is not None]
     return Row(
-        lesson,
-        FLAGGED if worst == AGREE and lesson.flags else worst,
+        item,
+        FLAGGED if worst == AGREE and item.flags else worst,
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
         short(max(ratios, key=severity), 2) if ratios else "–",
         sum(r.elements for r in results),
-        drawn(lesson.figure) if lesson.figure else "",
+        drawn(item.figure) if item.figure else "",
         tuple(measured),
     )
 

@@ -26,7 +26,6 @@ from refgrad.records import (
     Expected,
     FinishedItem,
     Header,
-    Lesson,
     Measured,
     News,
     Plan,
@@ -34,6 +33,7 @@ from refgrad.records import (
     Result,
     Run,
     Running,
+    TextbookItem,
     Torn,
     encoded,
 )
@@ -159,7 +159,7 @@ class _Part:
         return Run(
             self.header, tuple(sorted(results, key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
             tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
-            lessons=tuple(sorted(records[Lesson], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
+            textbook_items=tuple(sorted(records[TextbookItem], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
             items=tuple(sorted(records[FinishedItem])), news=tuple(sorted(records[News])),
             planned=len(planned), unfinished=tuple(sorted(planned - {i.item for i in records[FinishedItem]})),
@@ -170,7 +170,7 @@ class _Part:
 def _with_cases(results: Iterable[Result], cases: Iterable[CaseRecord]) -> list[Result]:
     """The results, with its case in each that is not agreement."""
     by_id = {case.id: case for case in cases}
-    return [replace(r, asked=by_id.get(r.id)) if r.status != AGREE else r for r in results]
+    return [replace(r, case_record=by_id.get(r.id)) if r.status != AGREE else r for r in results]
 
 
 def _not_strict(literal: str) -> NoReturn:

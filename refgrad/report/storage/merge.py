@@ -37,7 +37,9 @@ def merge(runs: Sequence[Run]) -> Run:
         tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
         None,
         any(run.truncated for run in runs),
-        lessons=tuple(sorted((x for run in runs for x in run.lessons), key=lambda x: (x.place, x.id))),
+        textbook_items=tuple(
+            sorted((x for run in runs for x in run.textbook_items), key=lambda x: (x.place, x.id))
+        ),
         measured=tuple(sorted(x for run in runs for x in run.measured)),
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         items=tuple(sorted(i for run in runs for i in run.items)),

@@ -55,7 +55,7 @@ def run(make, save):
 def test_rows_stand_in_the_order_of_the_lectures(run, judged):
     lines = [lesson("D1-b", place=1), lesson("D0-z", place=0), lesson("D0-a", place=2)]
     found = textbook(run(*lines, *judged("D0-z"), *judged("D1-b"), *judged("D0-a")))
-    assert [row.lesson.id for row in found] == ["D0-z", "D1-b", "D0-a"]
+    assert [row.item.id for row in found] == ["D0-z", "D1-b", "D0-a"]
     assert [row.status for row in found] == ["agree"] * 3
     assert found[0].ways == ("agree", "agree", "agree", "agree", "")
     assert found[0].worst == "0.41"

@@ -193,7 +193,7 @@ def test_a_case_belongs_to_every_result_with_its_id_that_does_not_agree(make, sa
     lines = [make.result(a, status=s, mode=s) for s in statuses]
     run = load(save([make.header(), lines[0], held, *lines[1:], held, make.result(b, status="undecided")]))
     assert {r.mode for r in run.results if r.case == make.case()} == set(statuses[1:])
-    assert list(run.asked) == [a]
+    assert list(run.case_records) == [a]
     assert run.lines.count(b'"type": "case"') == 1  # two processes wrote it
 
 
