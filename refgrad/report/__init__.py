@@ -1,7 +1,6 @@
-"""The report: what a run found, as one self-contained HTML page, as a table for the terminal, and as an exit code.
+"""Reports on a run: a self-contained HTML page, a table for the terminal, formats for CI systems, and an exit code.
 
-A page says first what was proved, then what is wrong, then what was not judged. It is made from the results file alone, and
-the same file always makes the same bytes.
+Reports are made from results files only. Equal results make equal bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything a run leaves for people and for CI systems, written from one place by every command."""
+"""The outputs of a run for people and CI systems, written in one place for every command."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from refgrad.console import say
 from refgrad.errors import ArgumentError
 from refgrad.records import Run
 from refgrad.report.analysis.baseline import against
-from refgrad.report.analysis.policy import checked, failures
+from refgrad.report.analysis.policy import counted_failures, fail_on_values
 from refgrad.report.analysis.verdict import FAIL, exit_code
 from refgrad.report.ci.github import commands, summary
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.ci.junit import junit
 from refgrad.report.page.html import write
-from refgrad.report.storage.files import RESULTS, no_file, write_results, write_whole
+from refgrad.report.storage.files import RESULTS, is_special_file, write_atomically, write_results
 from refgrad.report.storage.load import load
 from refgrad.report.storage.merge import merge
 from refgrad.report.terminal import table, wants_color
@@ -27,10 +27,18 @@ from refgrad.report.terminal import table, wants_color
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is wanted beside the page and the table on the terminal."""
+    """The requested outputs. The page and the table on the terminal are always among them.
+
+    page             the HTML file
+    results          the results file, as the user named it
+    baseline         the run to compare with
+    junit, gitlab    files to write, if any
+    github           whether to write annotations and a job summary for GitHub Actions
+    fail_on          the values of --fail-on
+    """
 
     page: Path
-    results: str = ""  # the results file as the user named it
+    results: str = ""
     baseline: Run | None = None
     junit: str | None = None
     gitlab: str | None = None
@@ -50,59 +58,61 @@ class Outputs:
         *,
         fail_on: Sequence[str] = (),
     ) -> Outputs:
-        """What the options ask for; GitHub's is also wanted where a job of GitHub Actions runs. The baseline is read at once.
+        """The outputs that the options request. GitHub's are also written where GITHUB_ACTIONS is "true" in ``environ``.
 
-        Raises ArgumentError where two files would be written to one place, or one over what is read.
+        Loads the baseline. Raises ArgumentError where two outputs have one path, or an output would overwrite an input.
         """
-        _apart([*results, *baseline, str(page.with_name(RESULTS))], [str(page), junit, gitlab])
+        _check_distinct_paths([*results, *baseline, str(page.with_name(RESULTS))], [str(page), junit, gitlab])
         earlier = merge([load(path) for path in baseline]) if baseline else None
         github = github or environ.get("GITHUB_ACTIONS") == "true"
-        rules = checked(fail_on, baseline)
+        rules = fail_on_values(fail_on, baseline)
         return cls(page, results[0] if results else "", earlier, junit, gitlab, github, rules)
 
 
-def _apart(taken: Sequence[str], written: Sequence[str | None]) -> None:
-    places = {Path(path).resolve() for path in taken}
-    for path in filter(None, written):
-        place = Path(path).resolve()
-        if place in places and not no_file(Path(path)):
-            raise ArgumentError(f"{path}: is read or written under this name already; name another file")
-        places.add(place)
+def _check_distinct_paths(read: Sequence[str], written: Sequence[str | None]) -> None:
+    used = {Path(path).resolve() for path in read}
+    for name in filter(None, written):
+        path = Path(name).resolve()
+        if path in used and not is_special_file(Path(name)):
+            raise ArgumentError(f"{name}: an input or another output has this name; name another file")
+        used.add(path)
 
 
 def publish(run: Run, outputs: Outputs) -> int:
-    """Print the table, write what is wanted; returns the exit code of the run.
+    """Print the table and write the requested files. Returns the exit code of the run.
 
-    A file that cannot be written is named on standard error; then the exit code is not 0, and an older file is as it was. The same
-    goes for standard output, without which all files are written still.
+    An output that cannot be written is reported on standard error and makes the exit code nonzero; the other outputs are still written,
+    and an existing file stays unchanged.
     """
     if outputs.fail_on:
-        meant = failures(run.results, outputs.fail_on, outputs.baseline)
-        run = replace(run, counted_failures=tuple((r.id, r.mode) for r in meant))
+        counted = counted_failures(run.results, outputs.fail_on, outputs.baseline)
+        run = replace(run, counted_failures=tuple((r.id, r.mode) for r in counted))
     compared = against(run, outputs.baseline) if outputs.baseline else None
-    shown = table(run, color=wants_color(sys.stdout), against=compared)
-    whole = _said(_silenced(shown) if outputs.github else shown)
-    whole &= _written(outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent))
-    if _written(outputs.page, lambda: write(run, outputs.page, compared)):
-        whole &= _said(f"report: {outputs.page}")
+    text = table(run, color=wants_color(sys.stdout), against=compared)
+    complete = _print(_without_workflow_commands(text) if outputs.github else text)
+    complete &= _try_to_write(
+        outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent)
+    )
+    if _try_to_write(outputs.page, lambda: write(run, outputs.page, compared)):
+        complete &= _print(f"report: {outputs.page}")
     else:
-        whole = False
+        complete = False
     if outputs.junit:
-        whole &= _written(outputs.junit, lambda: write_whole(str(outputs.junit), junit(run)))
+        complete &= _try_to_write(outputs.junit, lambda: write_atomically(str(outputs.junit), junit(run)))
     if outputs.gitlab:
-        whole &= _written(
-            outputs.gitlab, lambda: write_whole(str(outputs.gitlab), gitlab(run, outputs.results))
+        complete &= _try_to_write(
+            outputs.gitlab, lambda: write_atomically(str(outputs.gitlab), gitlab(run, outputs.results))
         )
     if outputs.github:
         for line in commands(run):
-            whole &= _said(line)
-        place = os.environ.get("GITHUB_STEP_SUMMARY")
-        if place:
-            whole &= _written(place, lambda: _append(place, summary(run, compared)))
-    return exit_code(run) if whole else exit_code(run) or FAIL
+            complete &= _print(line)
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if path:
+            complete &= _try_to_write(path, lambda: _append(path, summary(run, compared)))
+    return exit_code(run) if complete else exit_code(run) or FAIL
 
 
-def _written(path: object, write_it: Callable[[], object]) -> bool:
+def _try_to_write(path: object, write_it: Callable[[], object]) -> bool:
     try:
         write_it()
     except OSError as error:
@@ -116,13 +126,13 @@ def _append(path: str, text: str) -> None:
         file.write(text)
 
 
-def _silenced(text: str) -> str:
-    """Text in which GitHub looks for no workflow commands: names and messages in it come from anywhere."""
+def _without_workflow_commands(text: str) -> str:
+    """Text in which GitHub does not interpret workflow commands: it contains names and messages from results."""
     token = secrets.token_hex(16)
     return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
-def _said(text: str) -> bool:
+def _print(text: str) -> bool:
     why = say(text)
     if why:
         print(f"refgrad: standard output: cannot be written: {why}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The table that ends a run on the terminal: eighty columns, readable without colour."""
+"""The report for the terminal: 80 columns wide, readable without colour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.analysis.baseline import SAME, Against
-from refgrad.report.analysis.coverage import shares, unjudged
+from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise, sentence
@@ -21,15 +21,15 @@ from refgrad.report.analysis.verdict import FAIL, PASS, verdict
 from refgrad.report.page.textbook import FLAGGED, textbook
 
 WIDTH = 80
-MOST_COLUMNS = 4  # of a finding's matrix; as many as fit
-MOST = 8  # findings, and reasons
+MOST_COLUMNS = 4  # of a finding's matrix, by the width
+MOST = 8  # findings, crashes, reasons and differences listed
 _HANGING: dict[str, Any] = {"subsequent_indent": " " * 10, "max_lines": 4, "placeholder": " ..."}
-_SAID = {DISAGREE: "wrong", FLAGGED: "with a remark"}  # as the table above and the page say it
+_STATUS_WORDS = {DISAGREE: "wrong", FLAGGED: "with a remark"}  # the words of the table and of the page
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 
 
 def wants_color(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb); a closed one is None."""
+    """Whether a stream is a terminal whose user has not declined colour (NO_COLOR, TERM=dumb). A closed stream is None."""
     return (
         stream is not None
         and stream.isatty()
@@ -39,12 +39,12 @@ def wants_color(stream: TextIO | None) -> bool:
 
 
 def table(run: Run, color: bool = False, against: Against | None = None) -> str:
-    """The end of a run in text: what was judged, the findings, what was not judged, the verdict."""
+    """The report as text: coverage, findings, news, power, unjudged results, and the verdict in the last lines."""
 
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color else text
 
-    said = verdict(run)
+    conclusion = verdict(run)
     lines = [*_judged(run), ""]
     found = findings(run)
     for f in found[:MOST]:
@@ -65,34 +65,34 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
     lines += _known(run)
     lines += _news(run)
     lines += _textbook(run)
-    lines += _audited(run)
+    lines += _power(run)
     lines += _not_judged(run)
     lines += _compared(against)
-    for note in (*said.remarks, *said.notes):
+    for note in (*conclusion.remarks, *conclusion.notes):
         lines += [paint(line, _YELLOW) for line in _wrapped(one_line(note), WIDTH)]
     lines += _wrapped(
-        " · ".join(f"{name}: {value}" for name, value in said.proof).replace("\u202f", ","), WIDTH
+        " · ".join(f"{name}: {value}" for name, value in conclusion.proof).replace("\u202f", ","), WIDTH
     )
-    tone = _GREEN if said.exit == PASS else _RED if said.exit == FAIL else _YELLOW
+    tone = _GREEN if conclusion.exit == PASS else _RED if conclusion.exit == FAIL else _YELLOW
     lines += [
         paint(line, f"{_BOLD};{tone}")
-        for line in _wrapped(f"exit {said.exit}: {one_line(said.sentence)}", WIDTH)
+        for line in _wrapped(f"exit {conclusion.exit}: {one_line(conclusion.sentence)}", WIDTH)
     ]
     return "\n".join(lines) + "\n"
 
 
 def _wrapped(text: str, width: int = WIDTH, **options: Any) -> list[str]:
-    """Lines of text, broken between words only: a name with hyphens in it stays in one piece, to be copied and searched for."""
+    """Text as lines, broken between words only. A name with hyphens stays whole, so that it can be copied."""
     return textwrap.wrap(text, width, break_on_hyphens=False, **options)
 
 
 def _judged(run: Run) -> list[str]:
-    """A row for each share; there is a column of imprecise results where there are any."""
-    rows = shares(run)
+    """The table of coverage. It has a column of imprecise results where there are any."""
+    rows = coverage_rows(run)
     listed = {AGREE: "agree", DISAGREE: "wrong", ERROR: "error", IMPRECISE: "impr.", KNOWN: "known"}
     if not any(s.of(IMPRECISE) for s in rows):
         del listed[IMPRECISE]
-    width = 18 if len(listed) < 5 else 14  # of the mode: eighty columns in all
+    width = 18 if len(listed) < 5 else 14  # of the mode, for 80 columns in total
     form = f"{{:<6}} {{:<8}} {{:<{width}}}" + " {:>5}" * (len(listed) + 2) + " {:>7}"
     lines = [form.format("device", "dtype", "mode", *listed.values(), "open", "elem.", "worst")]
     for s in rows:
@@ -104,7 +104,7 @@ def _judged(run: Run) -> list[str]:
 
 
 def _imprecise(run: Run) -> list[str]:
-    """One line: the ops that lose digits, the one with the fewest left first."""
+    """The ops that lose digits, the one with the fewest correct digits first."""
     rows = imprecise(run)
     return (
         [*_wrapped(f"imprecise {one_line(sentence(rows))}".replace(NARROW, ","), **_HANGING), ""]
@@ -114,7 +114,7 @@ def _imprecise(run: Run) -> list[str]:
 
 
 def _known(run: Run) -> list[str]:
-    """How many, and the first names: every run sees all those that deviations.toml has evidence of."""
+    """The number of known disagreements, and the first names."""
     found = known(run)
     if not found:
         return []
@@ -125,7 +125,7 @@ def _known(run: Run) -> list[str]:
 
 
 def _news(run: Run) -> list[str]:
-    """By kind of news, the names: what this torch has mended comes first to mind when a gate turns green."""
+    """The names of news by kind."""
     lines = []
     torch = one_line(run.header.environment.get("torch", ""))
     for kind, names in by_kind(run.news).items():
@@ -135,7 +135,7 @@ def _news(run: Run) -> list[str]:
 
 
 def _textbook(run: Run) -> list[str]:
-    """One line: how many items of the lectures agree, and the names of those that do not or that carry a flag."""
+    """The number of textbook items that agree, and the ids of the others and of those with a remark."""
     rows = textbook(run)
     if not rows:
         return []
@@ -144,12 +144,12 @@ def _textbook(run: Run) -> list[str]:
     for status in (FLAGGED, DISAGREE, ERROR, UNDECIDED):
         ids = [one_line(r.item.id) for r in rows if r.status == status]
         if ids:
-            text += f", {len(ids)} {_SAID.get(status, status)}: {' '.join(ids)}"
+            text += f", {len(ids)} {_STATUS_WORDS.get(status, status)}: {' '.join(ids)}"
     return [*_wrapped(text, **_HANGING), ""]
 
 
-def _audited(run: Run) -> list[str]:
-    """One line a check: what it caught of what was planted, and where it was weakest."""
+def _power(run: Run) -> list[str]:
+    """For each check, the share of planted errors that it detected; then the weakest kind of error."""
     lines = []
     for check in dict.fromkeys(a.check for a in run.audits):
         caught, detectable = totals(a for a in run.audits if a.check == check)
@@ -162,15 +162,15 @@ def _audited(run: Run) -> list[str]:
 
 
 def _compared(against: Against | None) -> list[str]:
-    """What has become of the baseline: the counts, then the cases that a reader has to look at."""
+    """The comparison with the baseline: counts, then the cases that differ."""
     if against is None:
         return []
     lines = _wrapped(f"against the baseline: {against.sentence}".replace("\u202f", ","), WIDTH)
-    told = [d for d in against.differences if d.kind != SAME]
-    for d in told[:MOST]:
+    listed = [d for d in against.differences if d.kind != SAME]
+    for d in listed[:MOST]:
         lines.append(cut(f"  {d.kind}  {one_line(d.id)}  {one_line(d.before)} -> {one_line(d.now)}", WIDTH))
-    if len(told) > MOST:
-        lines.append(f"  ... and {len(told) - MOST} more; the HTML report shows them")
+    if len(listed) > MOST:
+        lines.append(f"  ... and {len(listed) - MOST} more; the HTML report shows them")
     return [*lines, ""]
 
 
@@ -195,7 +195,7 @@ def _detail(f: Finding) -> list[str]:
 
 
 def _matrix(m: Matrix) -> list[str]:
-    """Failing results of those judged, modes by dtypes; nothing where the headline says all of it."""
+    """The matrix of a finding; nothing where it has a single cell, which the headline states already."""
     if sum(c is not None for _, cells in m.rows for c in cells) < 2:
         return []
     one_device = len(m.devices) == 1
@@ -205,8 +205,8 @@ def _matrix(m: Matrix) -> list[str]:
     form = "{:<14}" + " {:>13}" * len(heads)
     lines = [form.format("", *(cut(head, 13) for head in heads)).rstrip()]
     for mode, cells in m.rows:
-        told = ["" if c is None else str(c) for c in cells[:MOST_COLUMNS]]
-        lines.append(form.format(cut(one_line(mode), 14), *told).rstrip())
+        listed = ["" if c is None else str(c) for c in cells[:MOST_COLUMNS]]
+        lines.append(form.format(cut(one_line(mode), 14), *listed).rstrip())
     return lines
 
 
@@ -215,13 +215,15 @@ def _names(found: Sequence[Finding]) -> str:
 
 
 def _not_judged(run: Run) -> list[str]:
-    left = unjudged(run)
-    listed = [reason for reason in left.reasons if reason.status != ERROR][:MOST]
+    not_judged = unjudged(run)
+    listed = [reason for reason in not_judged.reasons if reason.status != ERROR][:MOST]
     lines = [
         cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH) for reason in listed
     ]
-    for why in dict.fromkeys(why for _, why in left.absent):  # a run cut short has no result of many things
-        names = ", ".join(one_line(what) for what, reason in left.absent if reason == why)
+    for why in dict.fromkeys(
+        why for _, why in not_judged.absent
+    ):  # an interrupted run lacks many things for one reason
+        names = ", ".join(one_line(what) for what, reason in not_judged.absent if reason == why)
         lines += _wrapped(
             f"{names}: {one_line(why)}",
             initial_indent=" " * 9,

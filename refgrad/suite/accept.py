@@ -13,7 +13,7 @@ from refgrad import console, report
 from refgrad.encode import number
 from refgrad.errors import ArgumentError
 from refgrad.records import ERROR, Result, Run
-from refgrad.report.storage.files import write_whole
+from refgrad.report.storage.files import write_atomically
 from refgrad.testing.deviations.file import load
 from refgrad.testing.deviations.narrowing import first_line
 from refgrad.testing.deviations.releases import numbers
@@ -50,13 +50,17 @@ def accept(
         name = _free(f"{_plain(op)}{f'-{sort}' if sort else ''}", known)
         known.add(name)
         smallest = min(results, key=lambda r: (len(r.nodes), r.elements, r.order))
-        write_whole(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
-        write_whole(folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n")
+        write_atomically(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
+        write_atomically(
+            folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n"
+        )
         blocks.append(_block(name, op, sort, words, results, reason, release, folder.name))
         cases = f"{len({r.id for r in results})} cases, {len(results)} results"
         print(console.shown(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
     before = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_whole(file, before + ("\n" if before and not before.endswith("\n\n") else "") + "\n".join(blocks))
+    write_atomically(
+        file, before + ("\n" if before and not before.endswith("\n\n") else "") + "\n".join(blocks)
+    )
     print(f"{len(blocks)} entr{'ies' if len(blocks) != 1 else 'y'} in {file}, evidence in {folder}")
     if run.crashes:
         print(

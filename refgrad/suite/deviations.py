@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refgrad import report
 from refgrad.errors import ArgumentError
-from refgrad.report.storage.files import write_whole
+from refgrad.report.storage.files import write_atomically
 from refgrad.suite.scope import location
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
@@ -39,7 +39,7 @@ def deviations(file: str | None, update: str | None) -> int:
             text, changed = _written(text, d, grown), changed + 1
             print(f"{d.id}: {d.releases} -> {grown}")
     if changed:
-        write_whole(path, text)
+        write_atomically(path, text)
     print(f"{changed} of {len(entries)} entries changed in {path}, by what was seen in torch {torch}")
     return 0
 

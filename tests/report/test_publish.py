@@ -98,7 +98,7 @@ def test_what_is_read_is_never_written_over(results, tmp_path, capsys):
     link.symlink_to(results)
     for asked in (["--junit", str(results)], ["--gitlab", str(link)], ["--junit", page], ["--junit", "x", "--gitlab", "./x"]):  # fmt: skip
         assert main(["report", str(results), "--out", page, *asked]) == 2
-        assert f"{asked[-1]}: is read or written under this name already" in capsys.readouterr().err
+        assert f"{asked[-1]}: an input or another output has this name" in capsys.readouterr().err
     assert main(["report", str(results), "--out", str(results)]) == 2
     assert (
         "results.jsonl: is a file; a folder is expected, or the name of an .html file"
@@ -115,8 +115,12 @@ def test_a_page_is_refused_as_what_it_is(results, tmp_path, capsys):
 
 
 def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsys):
-    page, xml, packed = tmp_path / "report.html", tmp_path / "junit.xml", tmp_path / "results.jsonl.gz"
-    for path in (page, xml, packed):
+    page, xml, compressed_results = (
+        tmp_path / "report.html",
+        tmp_path / "junit.xml",
+        tmp_path / "results.jsonl.gz",
+    )
+    for path in (page, xml, compressed_results):
         path.write_text("older")
 
     def full(handle: int, *_: object, **__: object) -> None:
@@ -125,7 +129,7 @@ def test_a_full_disk_keeps_the_older_files(results, tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr("os.fdopen", full)
     assert main(["report", str(results), "--junit", str(xml)]) == 1
-    assert page.read_text() == xml.read_text() == packed.read_text() == "older"
+    assert page.read_text() == xml.read_text() == compressed_results.read_text() == "older"
     assert capsys.readouterr().err.count("No space left on device") == 3
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "junit.xml",

@@ -92,11 +92,11 @@ def test_a_case_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_command_judges_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
-    packed = tmp_path / "results.jsonl.gz"
-    packed.write_bytes(gzip.compress(results(tmp_path, ONE, TWO).read_bytes()))
-    assert main(["repro", str(packed), "--id", TWO.id[:5]]) == 0
+    compressed_results = tmp_path / "results.jsonl.gz"
+    compressed_results.write_bytes(gzip.compress(results(tmp_path, ONE, TWO).read_bytes()))
+    assert main(["repro", str(compressed_results), "--id", TWO.id[:5]]) == 0
     assert f"case {TWO.id}" in capsys.readouterr().out
-    assert main(["repro", str(packed)]) == 2
+    assert main(["repro", str(compressed_results)]) == 2
     assert "give --id one of" in capsys.readouterr().err
 
 

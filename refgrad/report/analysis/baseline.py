@@ -1,4 +1,4 @@
-"""A run against an earlier one, case by case: an id is made from a case's content, so the same id is the same question."""
+"""Comparison of a run with an earlier one, case by case. A case's id is a hash of its content, so equal ids mean equal cases."""
 
 from __future__ import annotations
 
@@ -10,41 +10,50 @@ from refgrad.records import AGREE, Header, Result, Run
 from refgrad.report.analysis.text import count, one_line, several
 
 NEW, FIXED, CHANGED, SAME, GONE = "new", "fixed", "changed", "same", "not judged again"
-KINDS = (NEW, CHANGED, FIXED, GONE, SAME)  # the order in which a reader wants them
+KINDS = (NEW, CHANGED, FIXED, GONE, SAME)  # in the order of the report
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One case that failed in either run, or of which less is known now than before."""
+    """A case that failed in one of the runs, or that was decided before and is not now.
+
+    ``before`` and ``now`` list modes with their statuses in words.
+    """
 
     kind: str
     id: str
     family: str
     dtype: str
     device: str
-    before: str  # what there was to say of it, in words
+    before: str
     now: str
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What has become of a baseline."""
+    """The differences between a run and its baseline.
+
+    started, refgrad, torch   of the baseline
+    shared                    cases judged in both runs
+    cases                     cases of this run
+    other                     options that differ between the runs, in words: they make the cases differ
+    """
 
     started: str
     refgrad: str
     torch: str
-    shared: int  # cases judged in both
-    cases: int  # cases of this run
+    shared: int
+    cases: int
     differences: tuple[Difference, ...]
-    other: tuple[str, ...] = ()  # what was asked for differently, so that the cases are others
+    other: tuple[str, ...] = ()
 
     def of(self, kind: str) -> int:
-        """Cases of one kind."""
+        """Number of differences of one kind."""
         return sum(d.kind == kind for d in self.differences)
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
+        """The comparison in one sentence."""
         tally = Counter(d.kind for d in self.differences)
         listed = ", ".join(f"{tally[kind]} {kind}" for kind in KINDS)
         if self.shared and set(tally) <= {SAME}:
@@ -60,12 +69,13 @@ class Against:
 def against(run: Run, baseline: Run) -> Against:
     """Compare a run with an earlier one.
 
-    ``new`` fails now and did not, ``fixed`` failed and agrees, ``same`` fails as it did. ``changed`` fails elsewhere, or is
-    no longer decided although it was. What failed and was not put again is no longer known, and is said so.
+    A case is ``new`` where it fails now and did not before, ``fixed`` where it failed and agrees now, and ``same`` where it fails in the
+    same modes at the same ops. It is ``changed`` where it fails differently, or where it was decided before and is not now. A case that
+    failed and is not part of this run is ``not judged again``.
     """
     before, now = (
         _cases(r for r in results if not r.shrunk) for results in (baseline.results, run.results)
-    )  # whether a case was shrunk depends on which others failed
+    )  # shrunk cases depend on which other cases failed, so they are not comparable
     found = [
         d
         for name in sorted(before.keys() | now.keys())
@@ -75,12 +85,12 @@ def against(run: Run, baseline: Run) -> Against:
     head = baseline.header
     return Against(
         head.started, head.refgrad, head.environment.get("torch", ""), len(before.keys() & now.keys()), len(now), tuple(found),
-        _other(head, run.header),
+        _differing_options(head, run.header),
     )  # fmt: skip
 
 
-def _other(before: Header, now: Header) -> tuple[str, ...]:
-    """What the cases of a run depend on, where the two runs differ in it."""
+def _differing_options(before: Header, now: Header) -> tuple[str, ...]:
+    """The options that determine the drawn cases and differ between the runs, in words."""
     pairs = [(what, getattr(before, what), getattr(now, what)) for what in ("seed", "refgrad", "profile")]
     return tuple(f"{what} was {one_line(a)!r} and is {one_line(b)!r}" for what, a, b in pairs if a != b)
 
@@ -107,7 +117,9 @@ def _difference(before: list[Result], now: list[Result]) -> Difference | None:
     r = (now or before)[0]
     lost = {r.mode for r in before} & _decided(before) - _decided(now) if before and now else set()
     modes = {mode for mode, _, _ in failed | fails} or lost
-    return Difference(kind, r.id, r.family, r.dtype, r.device, _said(before, modes), _said(now, modes))
+    return Difference(
+        kind, r.id, r.family, r.dtype, r.device, _described(before, modes), _described(now, modes)
+    )
 
 
 def _failures(results: list[Result]) -> set[tuple[str, str, str]]:
@@ -118,11 +130,11 @@ def _decided(results: list[Result]) -> set[str]:
     return {r.mode for r in results if r.status == AGREE}
 
 
-def _said(results: list[Result], modes: set[str]) -> str:
-    """In each of these modes, the status and the op at fault: "reverse: disagree at tanh"."""
+def _described(results: list[Result], modes: set[str]) -> str:
+    """The modes with their status and the op at fault: "reverse: disagree at tanh"."""
     if not results:
         return "not judged"
-    told = {
+    described = {
         (r.mode, r.status, f" at {r.op}" if r.failed and r.op else "") for r in results if r.mode in modes
     }
-    return "; ".join(f"{mode}: {status}{op}" for mode, status, op in sorted(told)) or "not judged"
+    return "; ".join(f"{mode}: {status}{op}" for mode, status, op in sorted(described)) or "not judged"

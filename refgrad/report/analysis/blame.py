@@ -1,13 +1,13 @@
-"""Which op a failing result is held against: where the result alone does not settle it, the rest of the run is asked.
+"""Fault localization: the op to which a failing result is attributed, with evidence from the other results of the run.
 
-A result names its first wrong op. Two kinds of results leave it open, and both are settled by what was seen elsewhere:
+A result names its first wrong op. Two kinds of results do not determine one op, and other results decide:
 
-- An end-to-end result sees inputs and outputs alone. It is held against the op that the node-by-node judgement of the same case names,
-  first that of the same direction, then that of the values, then any other.
-- Reverse mode may have to say "a or b": a cotangent is a sum, and any op that sent a part may be at fault. Where one of them was found
-  wrong alone, in any other result of the run, it is the one; of several, the one found so most often.
+- An end-to-end result compares inputs and outputs only. It is attributed to the op that a node-by-node result of the same case names:
+  first one of the same direction, then one of the values, then any other.
+- A result in reverse mode may name "a or b": a cotangent is a sum, and each op that contributed may be wrong. It is attributed to the one
+  of them that another result names alone; of several, to the one named most often.
 
-Where nothing was seen elsewhere, the result keeps the name it has, and an end-to-end result without one keeps none.
+Without such evidence a result keeps the op that it names itself; an end-to-end result may keep none.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from refgrad.records import FAILURES, IMPRECISE, Result
 from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
 from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
 
-OR = " or "  # between the ops of which one is at fault
-END_TO_END = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}  # mode -> its counterpart node by node
+OR = " or "  # separates the ops of which one is at fault
+# By end-to-end mode, the node-by-node mode of the same direction.
+END_TO_END = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}
 
 
 class Blame:
-    """What the failing results of one run say about each other."""
+    """Attribution of the failing and imprecise results of one run to ops."""
 
     def __init__(self, results: Iterable[Result]) -> None:
         self._alone: dict[str, Counter[str]] = defaultdict(Counter)  # status -> op -> results
-        self._anchored: dict[tuple[str, str], dict[str, str]] = defaultdict(
-            dict
-        )  # case, status -> mode -> op
+        # By case and status, the op that each node-by-node mode names.
+        self._named: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         for r in results:
             if r.status not in (*FAILURES, IMPRECISE) or r.mode in END_TO_END or not r.op:
                 continue
-            self._anchored[r.id, r.status].setdefault(r.mode, r.op)
+            self._named[r.id, r.status].setdefault(r.mode, r.op)
             if OR not in r.op:
                 self._alone[r.status][r.op] += 1
 
     def op(self, r: Result) -> str:
-        """The op; "a or b" where it stays open, "" where nothing names one."""
+        """The op to which a result is attributed; "a or b" where the evidence does not decide, "" where no result names an op."""
         return self._settled(r.status, self._end_to_end(r) if r.mode in END_TO_END else r.op)
 
     def certain(self, r: Result) -> bool:
-        """Whether the result names this op by itself."""
+        """Whether the result itself determines one op."""
         return r.mode not in END_TO_END and OR not in r.op
 
     def _end_to_end(self, r: Result) -> str:
-        named = self._anchored.get((r.id, r.status), {})
+        named = self._named.get((r.id, r.status), {})
         for mode in (END_TO_END[r.mode], "value", *named):
             if mode in named:
                 return named[mode]
@@ -57,5 +57,5 @@ class Blame:
         if OR not in op:
             return op
         alone = self._alone[status]
-        guilty = [name for name in op.split(OR) if alone[name]]
-        return min(guilty, key=lambda name: (-alone[name], name), default=op)
+        candidates = [name for name in op.split(OR) if alone[name]]
+        return min(candidates, key=lambda name: (-alone[name], name), default=op)

@@ -1,4 +1,4 @@
-"""What was judged, how sharply, and what was not judged and why."""
+"""Coverage of a run: judged results with the sharpness of their bounds, and unjudged results with reasons."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ _REASONS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """The results of one device, dtype and group of modes, or one mode."""
+class CoverageRow:
+    """Counts of the results of one device, dtype and mode, or group of modes.
+
+    statuses      number of results by status, in the order of STATUSES
+    loose, blind  compared elements with a loose or a blind bound, see ``Result``
+    sensitivity   median over results of the smallest relative error that the comparison excludes, as text
+    worst         largest ratio of error to bound among agreeing results, as text
+    """
 
     device: str
     dtype: str
     mode: str
     cases: int
-    statuses: tuple[int, ...]  # in the order of STATUSES
+    statuses: tuple[int, ...]
     elements: int
     loose: int
     blind: int
@@ -29,13 +35,13 @@ class Share:
     worst: str
 
     def of(self, status: str) -> int:
-        """Results of one status."""
+        """Number of results of one status."""
         return self.statuses[STATUSES.index(status)]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Results that were not judged for one reason."""
+    """The number of results without a verdict for one reason, with the ops and modes concerned."""
 
     status: str
     reason: str
@@ -46,34 +52,41 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """Everything that a reader might take for judged and was not."""
+    """Everything that was not judged, or only against a loose bound.
+
+    reasons       the most frequent reasons
+    more          number of further reasons
+    absent        devices, dtypes, modes and families without a verdict, with the reason
+    elements      compared elements
+    loose, blind  those with a loose or a blind bound
+    """
 
     reasons: tuple[Reason, ...]
-    more: int  # reasons that are not listed
-    absent: tuple[tuple[str, str], ...]  # what, why
+    more: int
+    absent: tuple[tuple[str, str], ...]
     elements: int
     loose: int
     blind: int
 
 
-def shares(run: Run, *, apart: bool = False) -> tuple[Share, ...]:
-    """One row for every device, dtype and group of modes with results; for every mode where they are to stand ``apart``.
+def coverage_rows(run: Run, *, per_mode: bool = False) -> tuple[CoverageRow, ...]:
+    """One row for each device, dtype and group of modes with results; with ``per_mode``, one for each mode.
 
-    The textbook is left out: it has a section of its own, and a training run in it compares more numbers than all else.
+    The textbook is left out. It has a section of its own, and its training runs would dominate every count of elements.
     """
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for r in run.programs:
         if r.shrunk:
-            continue  # made from a case that is counted
-        groups[r.device, r.dtype, r.mode if apart else group_of(r.mode)].append(r)
-    return tuple(_share(*key, groups[key]) for key in sorted(groups, key=lambda key: order(*key)))
+            continue  # its case was made from one that is counted
+        groups[r.device, r.dtype, r.mode if per_mode else group_of(r.mode)].append(r)
+    return tuple(_coverage_row(*key, groups[key]) for key in sorted(groups, key=lambda key: order(*key)))
 
 
-def _share(device: str, dtype: str, mode: str, results: list[Result]) -> Share:
+def _coverage_row(device: str, dtype: str, mode: str, results: list[Result]) -> CoverageRow:
     tally = Counter(r.status for r in results)
     seen = sorted(r.sensitivity for r in results if r.sensitivity is not None)
     ratios = [r.worst.ratio for r in results if r.worst is not None and r.status == AGREE]
-    return Share(
+    return CoverageRow(
         device, dtype, mode, len({r.id for r in results}), tuple(tally[s] for s in STATUSES),
         sum(r.elements for r in results), sum(r.loose for r in results), sum(r.blind for r in results),
         short(seen[len(seen) // 2], 2) if seen else "–", short(max(ratios), 2) if ratios else "–",
@@ -81,7 +94,7 @@ def _share(device: str, dtype: str, mode: str, results: list[Result]) -> Share:
 
 
 def unjudged(run: Run) -> Unjudged:
-    """What was not judged and why: reasons with counts, devices that are not there, what was asked and never came."""
+    """Results without a verdict by reason, and the devices, dtypes, modes and families without any verdict."""
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for r in run.results:
         if r.status in {UNDECIDED, UNSUPPORTED, ERROR}:
@@ -112,7 +125,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _absent(run: Run, judged: list[Result]) -> list[tuple[str, str]]:
-    """Devices, dtypes, modes and families that were asked for, or exist, and have no verdict."""
+    """The requested, or existing, devices, dtypes, modes and families that have no verdict, each with its reason."""
     head = run.header
     found = {key: {getattr(r, key) for r in run.results} for key in ("device", "dtype", "mode", "family")}
     decided = {key: {getattr(r, key) for r in judged} for key in ("device", "dtype", "mode", "family")}
@@ -121,8 +134,8 @@ def _absent(run: Run, judged: list[Result]) -> list[tuple[str, str]]:
         for d, why in head.present.items()
         if d not in head.devices and d not in found["device"]
     ]
-    asked = {"device": head.devices, "dtype": head.dtypes, "mode": head.modes, "family": head.families}
-    for key, names in asked.items():
+    requested = {"device": head.devices, "dtype": head.dtypes, "mode": head.modes, "family": head.families}
+    for key, names in requested.items():
         for name in dict.fromkeys(names):
             if name in decided[key]:
                 continue

@@ -1,4 +1,4 @@
-"""Known disagreements: what deviations.toml records and this run has seen again."""
+"""Known disagreements: the entries of deviations.toml that match results of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refgrad.records import KNOWN, Result, Run
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One entry with what was seen of it."""
+    """One entry with the results that match it. ``message`` is that of the smallest case."""
 
     id: str
     reason: str
@@ -18,21 +18,21 @@ class Known:
     cases: int
     results: int
     where: str
-    message: str  # of the smallest case
+    message: str
 
 
 def known(run: Run) -> tuple[Known, ...]:
-    """The entries that this run met, in the order of their names."""
-    seen: dict[str, list[Result]] = defaultdict(list)
+    """The entries that match results of this run, sorted by id."""
+    matching: dict[str, list[Result]] = defaultdict(list)
     for r in run.results:
         if r.status == KNOWN:
             for name in r.known.split(", "):
-                seen[name].append(r)
-    about = {name: (reason, link) for name, reason, link in run.header.deviations}
+                matching[name].append(r)
+    recorded = {name: (reason, link) for name, reason, link in run.header.deviations}
     found = []
-    for name in sorted(seen):
-        reason, link = about.get(name, ("", ""))
-        results = sorted(seen[name], key=lambda r: (len(r.nodes), r.elements, r.order))
+    for name in sorted(matching):
+        reason, link = recorded.get(name, ("", ""))
+        results = sorted(matching[name], key=lambda r: (len(r.nodes), r.elements, r.order))
         where = ", ".join(sorted({f"{r.dtype} {r.device} {r.mode}" for r in results}))
         found.append(
             Known(name, reason, link, len({r.id for r in results}), len(results), where, results[0].message)

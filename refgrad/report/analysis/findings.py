@@ -1,17 +1,17 @@
-"""Failures put together: one cause is one finding, the first wrong op with all modes, dtypes and devices in which it is wrong.
+"""Failures grouped into findings: one finding for each first wrong op, with all modes, dtypes and devices in which it is wrong.
 
-What raises and what gives a wrong number are told apart. Whose fault a result is that names no single op is said by blame.py.
+Errors and wrong numbers make separate findings. blame.py attributes the results that name no single op.
 
-Findings come in this order, the most certain and most severe first:
+Findings are sorted by these criteria, most certain and most severe first:
 
-1. how direct the evidence is: node by node in reverse mode, the value or forward mode, before a further way to ask for a first derivative,
-   before second derivatives, before modes that merely contradict each other, before end to end alone;
-2. one op that is to blame, before "a or b" and before nothing that is named;
-3. how much is wrong: in each mode, dtype and device the share of the judged results that fail, times the share of the format's digits that
-   their worst element has lost (all where it raises, or where there is no number), summed. To the judged ones a right one is added, so that
-   a single case does not weigh as much as many that fail without exception;
-4. the number of failing cases;
-5. plain reverse mode before the other modes, the smaller case first, then the name.
+1. directness of the evidence: node-by-node results of values, reverse and forward mode; further first-order modes; second derivatives;
+   modes that contradict each other; end-to-end results;
+2. one op at fault, then "a or b", then none;
+3. severity: the sum, over mode, dtype and device, of the failing share of judged results times the share of the format's digits that their
+   worst element has lost (all digits for an error). One correct result is added to the judged ones, so that a single failing case weighs
+   less than many failing cases;
+4. number of failing cases;
+5. reverse mode before the other modes, then the smallest case, then the name.
 """
 
 from __future__ import annotations
@@ -27,74 +27,81 @@ from dataclasses import dataclass
 from refgrad.bounds.formats import FORMATS
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Result, Run
 from refgrad.report.analysis.blame import END_TO_END, OR, Blame
-from refgrad.report.analysis.matrix import PLAIN, Matrix, matrix, mode_rank
+from refgrad.report.analysis.matrix import DIRECT, Matrix, matrix, mode_rank
 from refgrad.report.analysis.mode_groups import group_of, order
 from refgrad.report.analysis.text import count, cut, one_line, pattern, several
 from refgrad.testing.judging.verdict import digits
 
-JUDGED = frozenset({AGREE, DISAGREE, IMPRECISE, KNOWN})  # numbers were compared
+JUDGED = frozenset({AGREE, DISAGREE, IMPRECISE, KNOWN})  # statuses of results whose numbers were compared
 _EVIDENCE = {"value": 1, "reverse": 1, "forward": 1, "second order": 2, "consistency": 3, "end to end": 4}
-Place = tuple[str, str, str]  # mode, device, dtype
+Position = tuple[str, str, str]  # mode, device, dtype
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The failures of one cause, the case to look at first."""
+    """The failing results with one cause.
+
+    op        the op at fault; "a or b" where either may be; "" where no result names one
+    reason    what results without an op have in common
+    where     file and line of the test, for checks of a project's own tests
+    results   the failing results, that with the smallest case first
+    of        judged cases that contain the op, the failing ones included
+    """
 
     status: str
-    op: str  # "a or b" where either may be at fault; empty where nothing names one
-    reason: str  # what results without an op have in common
-    where: str  # file and line of the test, where a project's own test made the check
+    op: str
+    reason: str
+    where: str
     results: tuple[Result, ...]
     matrix: Matrix
-    of: int  # cases judged that contain the op, the failing ones included
+    of: int
 
     @property
     def smallest(self) -> Result:
-        """The case to look at: in plain reverse mode where there is one, then with the fewest nodes, then the fewest elements."""
+        """The result to inspect first: in reverse mode if there is one, then with the fewest nodes, then the fewest elements."""
         return self.results[0]
 
     @property
     def title(self) -> str:
-        """What is at fault, in a few words."""
+        """The op at fault; where there is none, the common reason."""
         return self.op or self.reason or "no op"
 
     @property
     def name(self) -> str:
-        """The finding in every rendering, the same from run to run: "disagree at tanh"."""
+        """The name in every report, stable from run to run: "disagree at tanh"."""
         place = f" ({one_line(self.where)})" if self.where else ""
         return f"{self.status}{' at' if self.op else ':'} {cut(one_line(self.title), 120)}{place}"
 
     @property
     def counted(self) -> tuple[Result, ...]:
-        """The results that count: of cases as they were drawn. What shrinking made of one is shown and is no further case."""
+        """The results of cases as drawn. Shrunk cases are shown, and not counted."""
         return _counted(self.results)
 
     @property
     def cases(self) -> int:
-        """Distinct cases that fail."""
+        """Number of distinct failing cases."""
         return len({r.id for r in self.counted})
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes that fail, plain reverse mode first."""
+        """The failing modes, reverse mode first."""
         return tuple(sorted({r.mode for r in self.results}, key=mode_rank))
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that fail, wide ones first."""
+        """The failing dtypes, the widest first."""
         failing = {r.dtype for r in self.results}
         return tuple(dict.fromkeys(dtype for _, dtype in self.matrix.columns if dtype in failing))
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices on which it fails."""
+        """The devices with failing results."""
         failing = {r.device for r in self.results}
         return tuple(device for device in self.matrix.devices if device in failing)
 
     @property
     def extent(self) -> str:
-        """How far it reaches: "12 of 40 cases, 9 modes, float64 float32, cpu". More than two of a kind are counted, not named."""
+        """The extent in words: "12 of 40 cases, 9 modes, float64 float32, cpu". More than two dtypes or devices are counted."""
         cases = f"{count(self.cases)} of {several(self.of, 'case')}"
         modes, dtypes, devices = self.modes, self.dtypes, self.devices
         return ", ".join(
@@ -108,19 +115,19 @@ class Finding:
 
     @property
     def reasons(self) -> tuple[tuple[str, int], ...]:
-        """What errors say, numbers blanked, with how often; empty for wrong numbers."""
+        """The distinct error messages, with numbers replaced by #, and their frequencies; empty for wrong numbers."""
         if self.status == DISAGREE:
             return ()
         return tuple(Counter(pattern(r.text) for r in self.counted).most_common())
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes it the same finding in another run: never a number or a case."""
+        """The identity of the finding across runs. It contains neither numbers nor case ids."""
         return self.status, self.op, self.reason, self.where
 
     @property
     def anchor(self) -> str:
-        """Its place in the page, made from its content: "disagree-tanh"."""
+        """The HTML id of the finding, derived from its key: "disagree-tanh"."""
         plain = f"{self.status}-{self.op}"
         if not self.where and re.fullmatch(r"[a-z]+-[A-Za-z0-9_.]{1,60}", plain):
             return plain
@@ -129,39 +136,39 @@ class Finding:
 
     @property
     def query(self) -> str:
-        """The table's query that lists its results."""
+        """The query that lists its results in the table of the page."""
         return " ".join(
             term(key, value) for key, value in (("op", self.op), ("status", self.status)) if value
         )
 
 
 def term(key: str, value: str) -> str:
-    """One term of the query line."""
+    """One term of a query, quoted where necessary."""
     value = one_line(value).replace('"', " ")
     return f'{key}:"{value}"' if set(value) & set(" ,") else f"{key}:{value}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Same:
-    """A run as a key: the same object, not an equal one, for comparing runs costs more than what is kept."""
+class _ByIdentity:
+    """A run as a key of the cache, compared by identity: equality of runs costs more than the findings."""
 
     run: Run
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.run is other.run
+        return isinstance(other, _ByIdentity) and self.run is other.run
 
     def __hash__(self) -> int:
         return id(self.run)
 
 
 def findings(run: Run) -> tuple[Finding, ...]:
-    """All failures of a run, put together and in order. Every rendering of a run asks; the last answer is kept."""
-    return _findings(_Same(run))
+    """The findings of a run, sorted. Every report of a run needs them, so those of the last run are cached."""
+    return _findings(_ByIdentity(run))
 
 
 @functools.lru_cache(maxsize=1)
-def _findings(same: _Same) -> tuple[Finding, ...]:
-    run = same.run
+def _findings(key: _ByIdentity) -> tuple[Finding, ...]:
+    run = key.run
     failing = [r for r in run.results if r.failed]
     if not failing:
         return ()
@@ -169,12 +176,12 @@ def _findings(same: _Same) -> tuple[Finding, ...]:
     groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
     for r in failing:
         op = blame.op(r)
-        groups[r.status, op, "" if op else _nameless(r), r.where].append(r)
-    others = _others(run, blame, {op for _, op, _, _ in groups})
+        groups[r.status, op, "" if op else _reason_without_op(r), r.where].append(r)
+    correct = _correct_results(run, blame, {op for _, op, _, _ in groups})
     found = []
     for (status, op, reason, where), results in groups.items():
         results.sort(key=lambda r: (not blame.certain(r), *_size(r), r.order))
-        counts, cases = others[op]
+        counts, cases = correct[op]
         counted = _counted(results)
         of = len(cases | {r.id for r in counted})
         found.append(Finding(status, op, reason, where, tuple(results), matrix(counted, counts), of))
@@ -186,57 +193,57 @@ def _counted(results: Sequence[Result]) -> tuple[Result, ...]:
     return drawn or tuple(results)
 
 
-def _nameless(r: Result) -> str:
-    """What a result without an op is put together by."""
+def _reason_without_op(r: Result) -> str:
+    """The reason under which a result without an op is grouped."""
     return (
         "end to end, right node by node" if r.mode in END_TO_END and r.status == DISAGREE else pattern(r.text)
     )
 
 
-def _others(run: Run, blame: Blame, ops: set[str]) -> dict[str, tuple[Counter[Place], set[str]]]:
-    """For every op, the judged results whose case contains it and that do not find it wrong, counted by place, and their cases.
+def _correct_results(run: Run, blame: Blame, ops: set[str]) -> dict[str, tuple[Counter[Position], set[str]]]:
+    """By op, the number of judged results by mode, device and dtype in which the op takes part and is not wrong, and their cases.
 
-    An end-to-end result compares inputs and outputs alone: what its case contains is known from the results node by node.
+    The ops of an end-to-end result's case are taken from the node-by-node results of that case.
     """
     contained: dict[str, set[str]] = defaultdict(set)  # case -> ops
     for r in run.results:
         if r.mode not in END_TO_END and not ops.isdisjoint(r.ops):
             contained[r.id] |= ops.intersection(r.ops)
-    found: dict[str, tuple[Counter[Place], set[str]]] = {op: (Counter(), set()) for op in ops}
+    found: dict[str, tuple[Counter[Position], set[str]]] = {op: (Counter(), set()) for op in ops}
     for r in run.results:
         if r.status not in JUDGED or r.shrunk:
             continue
         for op in contained.get(r.id, ()):
-            if not r.failed or (op != blame.op(r) and _right(r, op)):
+            if not r.failed or (op != blame.op(r) and _found_correct(r, op)):
                 counts, cases = found[op]
                 counts[r.mode, r.device, r.dtype] += 1
                 cases.add(r.id)
     return found
 
 
-def _right(r: Result, op: str) -> bool:
-    """Whether a failing result found this op right. From end to end nothing is known of the ops that are not the first wrong one."""
+def _found_correct(r: Result, op: str) -> bool:
+    """Whether a failing result found this op correct. An end-to-end result does not judge single ops."""
     return r.mode not in END_TO_END and (op not in r.ops or r.ops[op][2] <= 1)
 
 
 def _size(r: Result) -> tuple[object, ...]:
-    """Mode, nodes, elements; of equals the widest format, where an error is plainest."""
+    """A sort key: mode, number of nodes, number of elements; of equals the widest format, in which an error is clearest."""
     return *mode_rank(r.mode), len(r.nodes) or math.inf, r.elements, order(r.device, r.dtype, r.mode)
 
 
 def _rank(f: Finding) -> tuple[object, ...]:
-    evidence = min(0 if mode in PLAIN else _EVIDENCE.get(group_of(mode), 1) for mode in f.modes)
+    evidence = min(0 if mode in DIRECT else _EVIDENCE.get(group_of(mode), 1) for mode in f.modes)
     named = 2 if not f.op else 1 if OR in f.op else 0
     return evidence, named, -_severity(f), -f.cases, _size(f.smallest), f.key
 
 
 def _severity(f: Finding) -> float:
-    """How much is wrong, as the third rule of the order says."""
-    return math.fsum(_lost(r) / (f.matrix.at(r.mode, r.device, r.dtype).judged + 1) for r in f.counted)
+    """The third sort criterion of the module's docstring."""
+    return math.fsum(_lost_share(r) / (f.matrix.at(r.mode, r.device, r.dtype).judged + 1) for r in f.counted)
 
 
-def _lost(r: Result) -> float:
-    """The share of the digits of its format that the worst element of a result has lost."""
+def _lost_share(r: Result) -> float:
+    """The share of the format's digits that a result's worst element has lost; 1 for an error."""
     fmt = FORMATS.get(r.dtype)
     if r.status == ERROR or not r.worst_elements or fmt is None:
         return 1.0

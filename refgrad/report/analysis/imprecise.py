@@ -1,6 +1,6 @@
-"""Accuracy findings: results with fewer correct digits than their dtype allows, where rounding explains the difference.
+"""Loss of precision: results with fewer correct digits than their dtype allows, where rounding explains the error.
 
-They stand apart from the failures: no formula is wrong there, digits are lost.
+They are reported apart from failures, because no formula is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from refgrad.report.analysis.text import short
 
 @dataclass(frozen=True, slots=True)
 class Imprecise:
-    """The imprecise results of one op in one mode, dtype and device, the worst first."""
+    """The imprecise results of one op, mode, dtype and device, the worst first."""
 
     op: str
     mode: str
@@ -28,27 +28,27 @@ class Imprecise:
 
     @property
     def cases(self) -> int:
-        """Distinct cases."""
+        """Number of distinct cases."""
         return len({r.id for r in self.results})
 
     @property
     def worst(self) -> float:
-        """The largest error in units of its bound; 0 where none was noted."""
+        """The largest ratio of error to bound; 0 where none is recorded."""
         return max((severity(r.worst.ratio) for r in self.results if r.worst is not None), default=0.0)
 
     @property
     def digits(self) -> float | None:
-        """The correct decimal digits that are left in the worst element; None where nobody counted them."""
+        """Correct decimal digits of the worst element; None where none are recorded."""
         return min((r.digits for r in self.results if r.digits is not None), default=None)
 
     @property
-    def left(self) -> str:
-        """The digits in words."""
+    def digits_text(self) -> str:
+        """The digits as text."""
         return short(None if self.digits is None else math.floor(10 * self.digits) / 10)
 
 
 def imprecise(run: Run) -> tuple[Imprecise, ...]:
-    """Every op, mode, dtype and device with imprecise results; ops by the digits that are left, few first."""
+    """The imprecise results by op, mode, dtype and device; ops with the fewest correct digits first."""
     found = [r for r in run.results if r.status == IMPRECISE and not r.shrunk]
     if not found:
         return ()
@@ -56,8 +56,10 @@ def imprecise(run: Run) -> tuple[Imprecise, ...]:
     groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
     for r in found:
         groups[blame.op(r), r.mode, r.dtype, r.device].append(r)
-    rows = [Imprecise(*key, tuple(sorted(rs, key=_badness))) for key, rs in groups.items()]
-    least = {op: min(_left(row) for row in rows if row.op == op) for op in {row.op for row in rows}}
+    rows = [Imprecise(*key, tuple(sorted(rs, key=_worst_first))) for key, rs in groups.items()]
+    least = {
+        op: min(_digits_or_infinity(row) for row in rows if row.op == op) for op in {row.op for row in rows}
+    }
     return tuple(
         sorted(
             rows,
@@ -72,18 +74,20 @@ def imprecise(run: Run) -> tuple[Imprecise, ...]:
 
 
 def sentence(rows: tuple[Imprecise, ...]) -> str:
-    """All of it in one line, the op with the fewest digits left first: "12 results of tanh (2.1 digits left), exp"."""
+    """The imprecise results in one line, the op with the fewest correct digits first: "12 results of tanh (2.1 digits left), exp"."""
     results = sum(len(row.results) for row in rows)
-    told = []
+    named = []
     for op in dict.fromkeys(row.op for row in rows):
-        fewest = min((row for row in rows if row.op == op), key=_left)
-        told.append((op or "no op") + (f" ({fewest.left} digits left)" if fewest.digits is not None else ""))
-    return f"{results} result{'' if results == 1 else 's'} of {', '.join(told)}"
+        fewest = min((row for row in rows if row.op == op), key=_digits_or_infinity)
+        named.append(
+            (op or "no op") + (f" ({fewest.digits_text} digits left)" if fewest.digits is not None else "")
+        )
+    return f"{results} result{'' if results == 1 else 's'} of {', '.join(named)}"
 
 
-def _left(row: Imprecise) -> float:
+def _digits_or_infinity(row: Imprecise) -> float:
     return math.inf if row.digits is None else row.digits
 
 
-def _badness(r: Result) -> tuple[object, ...]:
+def _worst_first(r: Result) -> tuple[object, ...]:
     return (math.inf if r.digits is None else r.digits, len(r.nodes) or math.inf, r.elements, r.order)

@@ -1,4 +1,4 @@
-"""The test items of a run: how long each took, and how many of its cases were judged."""
+"""The test items of a run: durations and numbers of judged cases."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from dataclasses import dataclass
 from refgrad.records import FinishedItem, Run
 from refgrad.report.analysis.findings import JUDGED
 
-MOST = 20  # of the slowest
+MOST = 20  # slowest items listed
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
-    """All items together, and the slowest of them."""
+class ItemSummary:
+    """A summary of all items.
+
+    seconds   sum of the durations; items may have run in parallel
+    short     items with unjudged cases, those with the most first
+    """
 
     number: int
-    seconds: float  # of all, which may have run side by side
+    seconds: float
     slowest: tuple[FinishedItem, ...]
-    short: tuple[FinishedItem, ...]  # those that did not judge every case, the most incomplete first
+    short: tuple[FinishedItem, ...]
 
 
-def items(run: Run) -> Items:
-    """The items of a run; those without a time count as instant."""
+def items(run: Run) -> ItemSummary:
+    """The summary of a run's items. An item without a duration counts as 0 s."""
     slowest = sorted(run.items, key=lambda i: (-_seconds(i), i.item))[:MOST]
     short = sorted((i for i in run.items if i.unjudged), key=lambda i: (-i.unjudged, i.item))
-    return Items(len(run.items), math.fsum(map(_seconds, run.items)), tuple(slowest), tuple(short))
+    return ItemSummary(len(run.items), math.fsum(map(_seconds, run.items)), tuple(slowest), tuple(short))
 
 
 def _seconds(item: FinishedItem) -> float:
@@ -33,10 +37,7 @@ def _seconds(item: FinishedItem) -> float:
 
 
 def judged_cases(run: Run) -> tuple[int, int]:
-    """How many different cases were judged in at least one mode, and how many there were to judge.
-
-    A case that shrinking made is not counted, nor one that came to nothing in all its modes as a judged one.
-    """
-    asked = {r.id for r in run.results if not r.shrunk}
+    """The number of distinct cases judged in at least one mode, and the number of distinct cases due. Shrunk cases are not counted."""
+    due = {r.id for r in run.results if not r.shrunk}
     judged = {r.id for r in run.results if not r.shrunk and r.status in JUDGED}
-    return len(judged), len(asked) + sum(i.unjudged for i in run.items)
+    return len(judged), len(due) + sum(i.unjudged for i in run.items)

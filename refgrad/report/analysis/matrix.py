@@ -1,4 +1,4 @@
-"""Where an op is wrong and where it is right: modes by devices and dtypes, with the failing results of those judged in every cell."""
+"""The matrix of a finding: failing and judged results by mode (rows) and by device and dtype (columns)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from refgrad.report.analysis.mode_groups import GROUPS, group_of, order
 from refgrad.report.analysis.text import brief
 from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
 
-PLAIN = (REVERSE, "value", FORWARD)  # node by node and asked directly: shown also where they agree
-_GROUPS = sorted(GROUPS, key=lambda group: PLAIN.index(group) if group in PLAIN else len(PLAIN))
+DIRECT = (REVERSE, "value", FORWARD)  # the node-by-node modes; their rows appear even where they agree
+_GROUPS = sorted(GROUPS, key=lambda group: DIRECT.index(group) if group in DIRECT else len(DIRECT))
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The results of one mode in one format on one device."""
+    """The number of failing and of judged results of one mode, device and dtype."""
 
     failing: int
     judged: int
@@ -25,7 +25,7 @@ class Cell:
         return Cell(self.failing + other.failing, self.judged + other.judged)
 
     def __str__(self) -> str:
-        """How it stands, readable without colour: "✗ 12/40", or "✓ 40" where all agree."""
+        """The cell as text: "✗ 12/40", or "✓ 40" where all results agree."""
         if self.failing:
             return f"✗ {brief(self.failing)}/{brief(self.judged)}"
         return f"✓ {brief(self.judged)}"
@@ -33,13 +33,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The cells of one finding; None where nothing was judged. A row is a mode, plain reverse mode first."""
+    """The cells of one finding, None where nothing was judged. Columns are (device, dtype); rows are modes, reverse mode first."""
 
-    columns: tuple[tuple[str, str], ...]  # device, dtype
+    columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
 
     def at(self, mode: str, device: str, dtype: str) -> Cell:
-        """The cell of one mode, device and dtype; an empty one where nothing was judged or the mode has no row."""
+        """The cell of one mode, device and dtype; Cell(0, 0) where nothing was judged or the mode has no row."""
         cells = next((cells for name, cells in self.rows if name == mode), ())
         return next(
             (c for c, place in zip(cells, self.columns, strict=False) if c and place == (device, dtype)),
@@ -53,12 +53,12 @@ class Matrix:
 
     @property
     def spans(self) -> tuple[tuple[str, int], ...]:
-        """Each device with its number of columns, which stand together."""
+        """Each device with its number of columns, which are adjacent."""
         return tuple((device, sum(d == device for d, _ in self.columns)) for device in self.devices)
 
     @property
     def grouped(self) -> Matrix:
-        """The same with the modes of a group in one row: few enough for a terminal."""
+        """The matrix with one row for each group of modes, for narrow output."""
         rows: dict[str, list[Cell | None]] = {}
         for mode, cells in self.rows:
             group = group_of(mode)
@@ -73,30 +73,33 @@ def _sum(a: Cell | None, b: Cell | None) -> Cell | None:
 
 
 def mode_rank(mode: str) -> tuple[int, tuple[bool, str, int, str, int, int, str]]:
-    """What modes are sorted by: plain reverse, value and forward, then the others as everywhere."""
-    return PLAIN.index(mode) if mode in PLAIN else len(PLAIN), order("", "", mode)
+    """The sort key of modes: the direct ones, then the others in their general order."""
+    return DIRECT.index(mode) if mode in DIRECT else len(DIRECT), order("", "", mode)
 
 
-def matrix(failing: Iterable[Result], others: Mapping[tuple[str, str, str], int]) -> Matrix:
-    """The matrix of a finding. ``others`` counts the judged results in which its op takes part and is right, by mode, device and dtype.
+def matrix(failing: Iterable[Result], correct: Mapping[tuple[str, str, str], int]) -> Matrix:
+    """The matrix of a finding.
 
-    A row is there where something fails, and for the plain modes; a column is there where anything was judged.
+    failing   the failing results
+    correct   by mode, device and dtype, the number of judged results in which the finding's op takes part and is correct
+
+    There is a row for each mode with a failure and for each direct mode, and a column for each device and dtype with a judged result.
     """
     bad: dict[tuple[str, str, str], int] = {}
     for r in failing:
         key = r.mode, r.device, r.dtype
         bad[key] = bad.get(key, 0) + 1
-    known = {*bad, *others}
-    modes = {mode for mode, _, _ in bad} | {mode for mode, _, _ in known if mode in PLAIN}
+    known = {*bad, *correct}
+    modes = {mode for mode, _, _ in bad} | {mode for mode, _, _ in known if mode in DIRECT}
     places = sorted(
         {(device, dtype) for _, device, dtype in known}, key=lambda place: order(place[0], place[1], "")
     )
     rows = []
     for mode in sorted(modes, key=mode_rank):
-        cells = [_cell(bad.get((mode, *p), 0), others.get((mode, *p), 0)) for p in places]
+        cells = [_cell(bad.get((mode, *p), 0), correct.get((mode, *p), 0)) for p in places]
         rows.append((mode, tuple(cells)))
     return Matrix(tuple(places), tuple(rows))
 
 
-def _cell(failing: int, right: int) -> Cell | None:
-    return Cell(failing, failing + right) if failing or right else None
+def _cell(failing: int, correct: int) -> Cell | None:
+    return Cell(failing, failing + correct) if failing or correct else None

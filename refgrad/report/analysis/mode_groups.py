@@ -1,4 +1,4 @@
-"""Modes that a reader takes together, and their order: twenty ways of asking for derivatives would hide the five that matter."""
+"""Groups of modes for compact tables, and the order of devices, dtypes and modes in every report."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
 
 
 def group_of(mode: str) -> str:
-    """The group of a mode; one that is not ours, as a project's own tests may name it, stands for itself."""
+    """The group of a mode. An unknown mode, such as one of a project's own, is a group of its own."""
     return _GROUP_OF.get(mode, mode)
 
 
 def order(device: str, dtype: str, mode: str) -> tuple[bool, str, int, str, int, int, str]:
-    """What rows and columns are sorted by: the CPU first, wide formats first. ``mode`` is a mode or a group."""
+    """The sort key of rows and columns: the CPU first, wide formats first. ``mode`` is a mode or a group."""
     group = group_of(mode)
     return (
         device != "cpu",

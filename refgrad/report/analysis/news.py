@@ -1,4 +1,4 @@
-"""What a run has to tell that is no failure: recorded disagreements that are mended, or still there in a torch that nobody recorded."""
+"""News of a run: changes of the framework's behaviour that fail nothing, such as recorded deviations that no longer occur."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refgrad.records import News
 
 
 def by_kind(news: Sequence[News]) -> dict[str, list[str]]:
-    """The names by kind of news, both in order."""
+    """The names by kind of news, both sorted."""
     found: dict[str, list[str]] = defaultdict(list)
     for n in sorted(news):
         found[n.kind].append(n.name)

@@ -1,4 +1,4 @@
-"""What makes a run fail, beyond its own failures or short of them: the option --fail-on."""
+"""The option --fail-on: which results fail a run."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ NEW = "new"
 CHOICES = (NEW, IMPRECISE)
 
 
-def checked(fail_on: Sequence[str], baseline: Sequence[str]) -> frozenset[str]:
-    """What was asked for. Raises ArgumentError where there is nothing to be new against."""
+def fail_on_values(fail_on: Sequence[str], baseline: Sequence[str]) -> frozenset[str]:
+    """The values of the option. Raises ArgumentError for ``new`` without a baseline."""
     if NEW in fail_on and not baseline:
         raise ArgumentError(
-            "--fail-on new: new against what? Name the results of an earlier run with --baseline"
+            "--fail-on new compares with an earlier run, and no --baseline was given: name its results with --baseline FILE"
         )
     return frozenset(fail_on)
 
 
-def failures(results: Iterable[Result], fail_on: frozenset[str], baseline: Run | None) -> list[Result]:
-    """The results by which a run fails.
+def counted_failures(
+    results: Iterable[Result], fail_on: frozenset[str], baseline: Run | None
+) -> list[Result]:
+    """The results that fail the run under these values of the option.
 
-    With ``new``, those whose case and mode did not fail in the baseline. A case that shrinking made is no evidence of anything new: the
-    case that it was made from is there, too.
+    With ``new``, a result counts where its case and mode did not fail in the baseline. Shrunk cases do not count then: the cases that
+    they were made from are judged as well.
     """
     failed = [r for r in results if r.failed or (IMPRECISE in fail_on and r.status == IMPRECISE)]
     if NEW not in fail_on or baseline is None:

@@ -1,4 +1,4 @@
-"""The power of a run: what share of the errors planted in its comparisons it caught, and whether that is enough to prove anything."""
+"""The power of a run: the share of planted errors that its comparisons detect, against the required share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from refgrad.report.analysis.text import count, percent
 from refgrad.testing.power.thresholds import fewest, required, short
 
 REACHED, BELOW, CHANCE, FEW, OPEN = "reached", "below", "below, within chance", "too few planted to judge", ""
-AT_LEAST_HALF = fewest(
-    0.5
-)  # a check that misses so many and catches none sees less than every second error, chance set aside
+# A check that detects none of so many errors has a power below one half, beyond what chance explains.
+AT_LEAST_HALF = fewest(0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """One kind of error in one dtype, as one check saw it."""
+    """The detection of one kind of error in one dtype by one check. ``required`` is the required share, None where there is none."""
 
     audit: Audit
     required: float | None
 
     @property
     def state(self) -> str:
-        """Whether the required share was reached."""
+        """The detected share against the required one: REACHED, BELOW, CHANCE, FEW or OPEN."""
         a = self.audit
         if self.required is None:
             return OPEN
@@ -36,12 +35,12 @@ class Power:
 
     @property
     def share(self) -> str:
-        """The share caught, in words."""
+        """The detected share as text."""
         return percent(self.audit.caught, self.audit.detectable)
 
     @property
     def standing(self) -> str:
-        """The share required, with the sign that leads to it from the share caught: "≥ 99%"."""
+        """The relation of the detected share to the required one: "≥ 99%"."""
         sign = {REACHED: "≥", BELOW: "<", CHANCE: "≈", FEW: "?"}.get(self.state)
         return f"{sign} {self.required:.0%}" if sign else ""
 
@@ -52,12 +51,12 @@ class Power:
 
 
 def powers(run: Run) -> list[Power]:
-    """Every kind of error with what is required of it."""
+    """Every kind of error with the required share."""
     return [Power(a, required(a.check, a.mutation, a.dtype)) for a in run.audits]
 
 
-def missed(run: Run) -> list[str]:
-    """Why the run proves nothing, as far as its planted errors tell: shares below the required ones, checks that caught nothing."""
+def insufficient_power(run: Run) -> list[str]:
+    """The shares below the required ones, and the checks that detected nothing. Where there are any, agreement proves nothing."""
     below = [str(p) for p in powers(run) if p.state == BELOW]
     for check in dict.fromkeys(a.check for a in run.audits):
         caught, detectable = totals(a for a in run.audits if a.check == check)
@@ -67,14 +66,14 @@ def missed(run: Run) -> list[str]:
 
 
 def totals(audits: Iterable[Audit]) -> tuple[int, int]:
-    """Caught, and planted without the equivalent ones."""
+    """The number of detected errors, and of planted errors that are not equivalent."""
     listed = list(audits)
     return sum(a.caught for a in listed), sum(a.detectable for a in listed)
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """The audit of one check as a table: a row a kind of error, a cell a dtype (None where none was planted)."""
+class PowerTable:
+    """The audit of one check: a row for each kind of error, a column for each dtype; None where none was planted."""
 
     check: str
     dtypes: tuple[str, ...]
@@ -82,13 +81,13 @@ class Sheet:
 
     @property
     def caught(self) -> str:
-        """All of it: "429 of 430"."""
+        """The total: "429 of 430"."""
         caught, detectable = totals(p.audit for p in self._powers)
         return f"{count(caught)} of {count(detectable)}"
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing to look at: all was caught, and nothing less would have been enough or too little."""
+        """Whether every error was detected and no share is required."""
         return all(p.required is None and p.audit.caught >= p.audit.detectable for p in self._powers)
 
     @property
@@ -96,15 +95,15 @@ class Sheet:
         return [p for _, cells in self.rows for p in cells if p is not None]
 
 
-def sheets(run: Run) -> list[Sheet]:
-    """A table for each check."""
+def power_tables(run: Run) -> list[PowerTable]:
+    """The table of each check."""
     found = {(p.audit.check, p.audit.mutation, p.audit.dtype): p for p in powers(run)}
     made = []
     for check in dict.fromkeys(a.check for a in run.audits):
         dtypes = tuple(sorted({a.dtype for a in run.audits if a.check == check}, key=_width))
         names = sorted({a.mutation for a in run.audits if a.check == check})
         rows = tuple((name, tuple(found.get((check, name, dtype)) for dtype in dtypes)) for name in names)
-        made.append(Sheet(check, dtypes, rows))
+        made.append(PowerTable(check, dtypes, rows))
     return made
 
 
@@ -114,6 +113,6 @@ def _width(dtype: str) -> tuple[int, str]:
 
 
 def weakest(run: Run) -> Power | None:
-    """The kind of error that lies furthest below its required share, or least above it."""
+    """The kind of error whose detected share exceeds the required one least, or is furthest below; None where no share is required."""
     judged = [p for p in powers(run) if p.required is not None and p.state != FEW]
     return min(judged, key=lambda p: p.audit.caught / p.audit.detectable - (p.required or 0), default=None)

@@ -1,4 +1,4 @@
-"""Numbers and words as a reader sees them."""
+"""Formatting of numbers, counts and messages for readers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import functools
 import math
 import re
 
-from refgrad.records.fields import cut as cut  # noqa: PLC0414 - exported again: it belongs to the words below
+from refgrad.records.fields import cut as cut  # noqa: PLC0414 - re-exported with the other formatters
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
-_VARIABLE = re.compile(r"\b(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b")  # not the 2 of conv2d
-_UNSEEN = re.compile(
-    _CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f")
-)  # the same, without tab and newline
+# Numbers and addresses; a digit inside a word, as in conv2d, is neither.
+_VARIABLE = re.compile(r"\b(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b")
+# The same characters without tab and newline.
+_UNSEEN = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
 NARROW = "\u202f"
 
 
@@ -28,12 +28,12 @@ def short(x: float | None, digits: int = 3) -> str:
 
 
 def exact(x: float) -> str:
-    """A number as it must be compared: every digit that distinguishes it."""
+    """A number with all digits that distinguish it from its neighbours."""
     return repr(x).replace("-", "−") if math.isfinite(x) else short(x)
 
 
 def count(n: int) -> str:
-    """A count with its thousands set apart."""
+    """A count with separated thousands."""
     return f"{n:,}".replace(",", NARROW)
 
 
@@ -51,7 +51,7 @@ def several(n: int, one: str, many: str = "") -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share that never rounds to nothing or to all."""
+    """A share in percent; it reads 0% or 100% only where that is exact."""
     if whole == 0:
         return "–"
     share = 100 * part / whole
@@ -63,22 +63,22 @@ def percent(part: int, whole: int) -> str:
 
 
 def place(element: tuple[int, ...]) -> str:
-    """Where an element stands: "[0, 2]", and nothing for a number."""
+    """The index of an element: "[0, 2]"; "" for a scalar."""
     return f"[{', '.join(map(str, element))}]" if element else ""
 
 
 @functools.lru_cache(4096)
 def one_line(text: str) -> str:
-    """Text without control characters and direction marks: nothing a terminal would obey or a reader could not see."""
+    """Text in one line, without control characters, direction marks and invisible characters."""
     return _CONTROL.sub(" ", text).strip()
 
 
 def plain(text: str) -> str:
-    """The same for text of several lines, which keeps its lines."""
+    """Text with its line breaks, without control characters, direction marks and invisible characters."""
     return _UNSEEN.sub(" ", text).strip()
 
 
 @functools.lru_cache(4096)
 def pattern(text: str) -> str:
-    """The first line of a message with its numbers and addresses blanked, so that like failures meet."""
+    """The first line of a message with numbers and addresses replaced by #, to group similar failures."""
     return cut(_VARIABLE.sub("#", one_line(text.strip().split("\n", 1)[0])), 160)

@@ -1,4 +1,4 @@
-"""The verdict on a run: its exit code, one sentence, and what proved it."""
+"""The verdict on a run: its exit code, one sentence, and the evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result, Run
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
-from refgrad.report.analysis.power import FEW, missed, powers, totals
+from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
@@ -16,51 +16,55 @@ PASS, FAIL, NOTHING = 0, 1, 3
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What the top of every rendering says."""
+    """The verdict in words, as every report states it.
+
+    notes     restrictions of the verdict, such as a partial run
+    remarks   less important restrictions, such as undetected planted errors where no share is required
+    proof     the evidence: what was done, with its amount
+    """
 
     exit: int
     sentence: str
-    notes: tuple[str, ...]  # what a reader must not overlook: the run is partial, it proved nothing ...
-    remarks: tuple[
-        str, ...
-    ]  # what stands below the failures: planted errors that went unseen, and were not required to be caught
-    proof: tuple[tuple[str, str], ...]  # what was done, and how much of it
+    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    proof: tuple[tuple[str, str], ...]
 
 
 def exit_code(run: Run, *, complete: bool = False) -> int:
-    """0 agree, 1 something disagrees, failed or crashed, 3 the run proved nothing.
+    """The exit code of a run: 0 for agreement, 1 for a disagreement, an error or a crash, 3 where the run proved nothing.
 
-    Never greener than the run itself: a run without an end, one that ended with another code for a reason of its own
-    (a required device was missing), and one that caught too few of the errors planted in it are not 0. ``complete`` says that every
-    result is there although the end line is not: the runner asks this in order to write that line.
+    The code is 0 only where the run has its end line, ended with 0 itself, and detected enough planted errors. A run that ended with
+    another code for a reason beyond its results, such as a missing required device, keeps that code.
+
+    complete   treat the run as finished although it has no end line; the runner determines the code of that line so
     """
     if run.crashes or failing(run):
         return FAIL
-    if run.truncated or run.elements == 0 or missed(run) or _wanting(run):
+    if run.truncated or run.elements == 0 or insufficient_power(run) or _incomplete(run):
         return NOTHING
     if run.end is not None:
         own = exit_code(
             replace(run, end=None, counted_failures=None), complete=True
-        )  # what its results alone amount to
+        )  # the code that the results alone imply
         return run.end.exit if run.counted_failures is None or run.end.exit != own else PASS
     return PASS if complete else NOTHING
 
 
 def failing(run: Run) -> list[Result]:
-    """The results by which a run fails: all failures, unless an option says otherwise (--fail-on)."""
+    """The results that fail the run: all failures, unless --fail-on selects others."""
     if run.counted_failures is None:
         return [r for r in run.results if r.failed]
-    meant = {*run.counted_failures}
-    return [r for r in run.results if (r.id, r.mode) in meant]
+    counted = {*run.counted_failures}
+    return [r for r in run.results if (r.id, r.mode) in counted]
 
 
-def _wanting(run: Run) -> bool:
-    """Whether something that the run was to judge is not here: items, shards, a required device."""
+def _incomplete(run: Run) -> bool:
+    """Whether a planned item, a shard or a required device is missing."""
     return bool(run.unfinished or run.absent or run.header.missing)
 
 
 def verdict(run: Run) -> Conclusion:
-    """The verdict in words."""
+    """The verdict on a run in words."""
     code = exit_code(run)
     return Conclusion(
         code, _sentence(run, code), tuple(_notes(run, code)), tuple(_remarks(run, code)), tuple(_proof(run))
@@ -76,15 +80,15 @@ def _sentence(run: Run, code: int) -> str:
             else replace(run, results=tuple(failed), counted_failures=None)
         )
         parts = []
-        for status in dict.fromkeys(f.status for f in found):  # what the first finding is comes first
+        for status in dict.fromkeys(f.status for f in found):  # in the order of the findings
             alike = [f for f in found if f.status == status]
             if status == DISAGREE:
                 cases = len({r.id for f in alike for r in f.counted})
-                said = f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
+                counted_words = f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
             else:
                 results = sum(len(f.counted) for f in alike)
-                said = f"{several(results, 'result')} could not be judged because of an error, at"
-            parts.append(f"{said} {_titles(alike)}")
+                counted_words = f"{several(results, 'result')} could not be judged because of an error, at"
+            parts.append(f"{counted_words} {_titles(alike)}")
         lost = sum(r.status == IMPRECISE for r in failed)
         if lost:
             parts.append(f"{several(lost, 'result')} lost digits that the dtype has")
@@ -96,7 +100,7 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing was proved: no element was compared."
     if run.partial:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
-    if missed(run):
+    if insufficient_power(run):
         return "The run is vacuous: too few of the errors planted in its own comparisons were caught, so agreement proves nothing."
     if run.header.missing:
         names = ", ".join(name for name, _ in run.header.missing)
@@ -113,7 +117,7 @@ def _sentence(run: Run, code: int) -> str:
 
 
 def _titles(found: Sequence[Finding]) -> str:
-    """What is at fault, the first few by name, in the order of the findings."""
+    """The titles of the first findings, and the number of further ones."""
     shown = ", ".join(cut(one_line(f.title), 60) for f in found[:4])
     return shown + (f" and {count(len(found) - 4)} more" if len(found) > 4 else "")
 
@@ -125,9 +129,11 @@ def _notes(run: Run, code: int) -> list[str]:
         notes.append(_partial(run))
     if run.running:
         cases = [f"{c.id} ({c.item})" for c in run.running]
-        notes.append(f"Without a verdict, for they were being judged when the run ended: {_some(cases)}.")
+        notes.append(
+            f"Without a verdict, for they were being judged when the run ended: {_first_names(cases)}."
+        )
     if code == NOTHING:
-        notes += _missed(run)
+        notes += _power_notes(run)
     if run.end is not None and run.end.exit != code and run.counted_failures is None:
         notes.append(
             f"The run itself ended with exit code {run.end.exit}; the results it wrote amount to {code}."
@@ -136,31 +142,33 @@ def _notes(run: Run, code: int) -> list[str]:
 
 
 def _partial(run: Run) -> str:
-    """Why a run is partial, and what is missing from it by name."""
+    """Why a run is partial, with the names of missing shards and items."""
     why = []
     if run.truncated:
         why.append("its last line is torn off")
     elif run.end is None:
         why.append("it has no end line")
     if run.absent:
-        why.append(f"of its parts {_some(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here")
+        why.append(
+            f"of its parts {_first_names(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here"
+        )
     text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then." if why else (
         "Partial: the run ended before all was judged."
     )  # fmt: skip
     if run.unfinished:
-        text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_some(run.unfinished)}."
+        text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_first_names(run.unfinished)}."
     return text
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+def _first_names(names: Sequence[str]) -> str:
+    """The first names, and the number of further ones."""
     shown = ", ".join(cut(one_line(name), 80) for name in names[:6])
     return shown + (f" and {count(len(names) - 6)} more" if len(names) > 6 else "")
 
 
-def _missed(run: Run) -> list[str]:
-    """The planted errors that had to be caught and were not."""
-    below = missed(run)
+def _power_notes(run: Run) -> list[str]:
+    """A note on shares of detected errors below the required ones; none where all are reached."""
+    below = insufficient_power(run)
     if not below:
         return []
     more = f", and {len(below) - 4} more" if len(below) > 4 else ""
@@ -170,17 +178,19 @@ def _missed(run: Run) -> list[str]:
 
 
 def _remarks(run: Run, code: int) -> list[str]:
-    """Cases that were not judged, and what else the planted errors say against the run."""
+    """Unjudged cases, undetected planted errors, and kinds of errors that were planted too rarely."""
     remarks = []
     short = items(run).short
     if short:
-        names = _some([f"{i.item} ({count(i.unjudged)} of {count(i.judged + i.unjudged)})" for i in short])
+        names = _first_names(
+            [f"{i.item} ({count(i.unjudged)} of {count(i.judged + i.unjudged)})" for i in short]
+        )
         unjudged = sum(i.unjudged for i in short)
         remarks.append(
             f"{several(unjudged, 'case')} that the run was to judge {'was' if unjudged == 1 else 'were'} not judged: {names}."
         )
-    if missed(run):
-        return [*remarks, *([] if code == NOTHING else _missed(run))]
+    if insufficient_power(run):
+        return [*remarks, *([] if code == NOTHING else _power_notes(run))]
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
         remarks.append(f"{several(unseen, 'planted error')} went unseen; the audit says which.")
@@ -194,9 +204,9 @@ def _remarks(run: Run, code: int) -> list[str]:
 
 
 def _proof(run: Run) -> list[tuple[str, str]]:
-    judged, asked = judged_cases(run)
+    judged, due = judged_cases(run)
     proof = [
-        ("cases judged", count(judged) if judged == asked else f"{count(judged)} of {count(asked)}"),
+        ("cases judged", count(judged) if judged == due else f"{count(judged)} of {count(due)}"),
         ("results", count(len(run.results))),
     ]
     programs = sum(r.elements for r in run.programs)
@@ -215,7 +225,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     else:
         proof.append(("planted errors caught", "none planted"))
     right, refused = sum(a.right for a in run.audits), sum(a.refused for a in run.audits)
-    if right:  # the control: a check that refuses everything would catch every planted error, too
+    if right:  # the control: a check that refuses everything would detect every planted error as well
         proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))
     seen = sorted(r.sensitivity for r in run.results if r.sensitivity is not None)
     if seen:

@@ -1,1 +1,1 @@
-"""Reports in the formats that CI systems read."""
+"""Reports in the formats of CI systems: GitHub, GitLab, JUnit XML."""

@@ -1,6 +1,6 @@
-"""GitHub's way of showing a run: annotations on standard output, and a summary of the job in Markdown.
+"""Reports for GitHub Actions: annotations as workflow commands, and a job summary in Markdown.
 
-Whatever comes from the results is escaped: a message can neither begin a workflow command nor a link.
+All text from results is escaped: it can begin neither a workflow command nor a link.
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ import re
 
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.analysis.baseline import Against
-from refgrad.report.analysis.coverage import shares
+from refgrad.report.analysis.coverage import coverage_rows
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise, sentence
 from refgrad.report.analysis.text import brief, cut, one_line
 from refgrad.report.analysis.verdict import PASS, verdict
 
-MOST = 9  # GitHub shows ten annotations of a step and drops the others without a word: the tenth says how many there are
-ROOM = 200 * 1024  # bytes; GitHub refuses a summary above 1 MiB, and nobody reads one of that size
+MOST = 9  # GitHub shows ten annotations of a step and drops the rest silently; the tenth gives the number of further findings
+MOST_BYTES = 200 * 1024  # of a summary; GitHub refuses one above 1 MiB
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~:@]")
 
 
 def commands(run: Run) -> list[str]:
-    """Workflow commands, one a line: a finding each, at most nine, then how many more there are."""
-    said = verdict(run)
+    """The workflow commands, one for each of the first nine findings, then one with the number of further findings."""
+    conclusion = verdict(run)
     found = [(f.name, _message(f), f.where) for f in findings(run)]
     found += [(f"crash of {c.item}", c.reason, "") for c in run.crashes]
-    if not found and said.exit != PASS:
-        found = [(f"refgrad: exit {said.exit}", "\n".join([said.sentence, *said.notes]), "")]
-    lines = [_command(*what) for what in found[:MOST]]
+    if not found and conclusion.exit != PASS:
+        found = [
+            (f"refgrad: exit {conclusion.exit}", "\n".join([conclusion.sentence, *conclusion.notes]), "")
+        ]
+    lines = [_command(*annotation) for annotation in found[:MOST]]
     if len(found) > MOST:
         lines.append(_command("refgrad", f"{len(found) - MOST} more findings; the report shows them all"))
     return lines
@@ -40,7 +42,7 @@ def _message(f: Finding) -> str:
 
 
 def _command(title: str, message: str, where: str = "") -> str:
-    """One annotation, at a file and line where they are known."""
+    """One annotation; with a file and a line where they are known."""
     file, _, line = where.rpartition(":")
     properties = [("title", title), *([("file", file), ("line", line)] if file and line.isdigit() else [])]
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties)
@@ -48,24 +50,24 @@ def _command(title: str, message: str, where: str = "") -> str:
 
 
 def _escaped(text: str) -> str:
-    """A line ends in %0A there, so a percent sign has to be written, too."""
+    """The message of a workflow command, in which % escapes line breaks and itself."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """A property ends at a comma, the list of them at a colon."""
+    """A property of a workflow command, in which colons and commas are escaped as well."""
     return _escaped(cut(one_line(text), 200)).replace(":", "%3A").replace(",", "%2C")
 
 
 def summary(run: Run, against: Against | None = None) -> str:
-    """The run in Markdown, below 200 KiB."""
-    said = verdict(run)
-    mark = {0: "✅", 1: "❌"}.get(said.exit, "❔")
-    lines = [f"## {mark} refgrad: exit {said.exit}", "", markdown(said.sentence), ""]
-    lines += [f"> {markdown(note)}\n" for note in said.notes]
+    """The run in Markdown, at most MOST_BYTES long."""
+    conclusion = verdict(run)
+    mark = {0: "✅", 1: "❌"}.get(conclusion.exit, "❔")
+    lines = [f"## {mark} refgrad: exit {conclusion.exit}", "", markdown(conclusion.sentence), ""]
+    lines += [f"> {markdown(note)}\n" for note in conclusion.notes]
     if against is not None:
         lines += [f"Against the baseline: {markdown(against.sentence)}.", ""]
-    lines += [" · ".join(f"{markdown(name)}: {markdown(value)}" for name, value in said.proof), ""]
+    lines += [" · ".join(f"{markdown(name)}: {markdown(value)}" for name, value in conclusion.proof), ""]
     found = findings(run)
     if found:
         lines += ["| finding | how far | smallest case | what |", "|---|---|---|---|"]
@@ -76,12 +78,12 @@ def summary(run: Run, against: Against | None = None) -> str:
         "| device | dtype | mode | agree | wrong | error | imprecise | known | open |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for s in shares(run):
+    for s in coverage_rows(run):
         open_ = s.of(UNDECIDED) + s.of(UNSUPPORTED)
         tally = [*(brief(s.of(k)) for k in (AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN)), brief(open_)]
         tail.append("| " + " | ".join([*map(_cell, (s.device, s.dtype, s.mode)), *tally]) + " |")
-    tail += [f"\n> {markdown(remark)}" for remark in said.remarks]
-    room = ROOM - 200 - _size(lines)
+    tail += [f"\n> {markdown(remark)}" for remark in conclusion.remarks]
+    room = MOST_BYTES - 200 - _size(lines)
     shown: list[str] = []
     for f in found:
         cells = (f.name, f.extent, f.smallest.id, f.smallest.text)
@@ -98,7 +100,7 @@ def summary(run: Run, against: Against | None = None) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
+    """Text escaped for Markdown and HTML."""
     return _MARKUP.sub(lambda m: f"&#{ord(m[0])};", html.escape(one_line(text)).replace("&#x27;", "'"))
 
 

@@ -1,7 +1,7 @@
-"""GitLab's code quality report: one entry a finding, in the widget of a merge request.
+"""Reports for GitLab: a code quality report with one entry for each finding.
 
-GitLab shows an entry at a file and a line. A check of a project's own tests has them. Anything else has a path of its own instead,
-``refgrad/tanh``: entries stand apart in the widget, and the same finding stands at the same place in the next run.
+An entry needs a path and a line. Checks of a project's own tests have them. Other findings get an artificial path, such as
+``refgrad/tanh``, that is unique and the same in every run.
 """
 
 from __future__ import annotations
@@ -18,30 +18,34 @@ from refgrad.report.analysis.verdict import PASS, verdict
 
 
 def gitlab(run: Run, path: str) -> str:
-    """The findings as JSON. ``path`` is the file of the results: there stands what is said of the run as a whole."""
+    """The findings as JSON. ``path`` is the results file; an entry about the whole run refers to it."""
     entries = []
     for f in findings(run):
         about = f"{f.name}: {f.extent}: {one_line(f.smallest.text)}"
         severity = "critical" if f.status == DISAGREE else "major"
-        entries.append(_entry(about, f.status, severity, f.where or _place(f.op or f.anchor), f.key))
+        entries.append(
+            _entry(about, f.status, severity, f.where or _artificial_path(f.op or f.anchor), f.key)
+        )
     for crash in run.crashes:
         about = f"{one_line(crash.item)} crashed: {one_line(crash.reason)}"
-        entries.append(_entry(about, "crash", "major", _place(crash.item), ("crash", crash.item)))
-    said = verdict(run)
-    if not entries and said.exit != PASS:
-        entries.append(_entry(said.sentence, "nothing proved", "blocker", path, ("exit", str(said.exit))))
+        entries.append(_entry(about, "crash", "major", _artificial_path(crash.item), ("crash", crash.item)))
+    conclusion = verdict(run)
+    if not entries and conclusion.exit != PASS:
+        entries.append(
+            _entry(conclusion.sentence, "nothing proved", "blocker", path, ("exit", str(conclusion.exit)))
+        )
     return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
-def _place(name: str) -> str:
-    """A path below ``refgrad/`` that no other name shares, of characters that a path may have anywhere."""
+def _artificial_path(name: str) -> str:
+    """A path below ``refgrad/``, unique for each name, of characters that every system allows in paths."""
     plain = re.sub(r"[^A-Za-z0-9_.]+", "-", name)[:80].strip("-.")
     mark = "" if plain == name else hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"refgrad/{'-'.join(filter(None, (plain, mark)))}"
 
 
 def _entry(description: str, check: str, severity: str, where: str, key: tuple[str, ...]) -> dict[str, Any]:
-    """One entry. GitLab takes findings of one fingerprint for the same: it holds what is wrong, never numbers or cases."""
+    """One entry. GitLab identifies findings by the fingerprint: a hash of ``key``, without numbers and case ids."""
     where = one_line(where)
     file, _, line = where.rpartition(":")
     known = bool(file) and line.isdigit() and len(line) < 10

@@ -1,7 +1,7 @@
-"""JUnit XML, which every CI system reads: a test case for each finding, each item, and what agrees by family, dtype, device and mode.
+"""JUnit XML: a test case for each finding, for each test item, and for each family, dtype, device and mode that agrees.
 
-Findings are named by what is wrong, not by case or mode, so a system that follows test cases over time recognises them. The items have the
-times; what fails in one belongs to its finding, and only an item that crashed fails by itself.
+The name of a finding contains neither case nor mode, so a CI system can follow it over time. Items carry the durations. A disagreement
+fails the test case of its finding, not that of its item; the test case of an item fails only where the item crashed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from refgrad.report.analysis.text import count, cut, one_line, plain, several
 from refgrad.report.analysis.verdict import PASS, verdict
 
 MOST_TEXT = 4000
-FINDINGS, ITEMS = "findings", "items"  # the suites of them
-_ILLEGAL = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
-)  # what XML 1.0 has no way to write
+FINDINGS, ITEMS = "findings", "items"  # names of test suites
+# Characters that XML 1.0 cannot represent.
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def junit(run: Run) -> str:
@@ -37,37 +36,37 @@ def junit(run: Run) -> str:
 
     for (family, dtype, device, mode), results in sorted(_groups(run).items()):
         element = case(_suite(family, dtype, device), one_line(mode))
-        said = _said(results)
+        counts = _status_counts(results)
         if not any(r.status in (AGREE, IMPRECISE, KNOWN) for r in results):
-            ET.SubElement(element, "skipped", message=said)
+            ET.SubElement(element, "skipped", message=counts)
         else:
-            ET.SubElement(element, "system-out").text = said
+            ET.SubElement(element, "system-out").text = counts
     for f in findings(run):
         kind = "error" if f.status == ERROR else "failure"
         found = ET.SubElement(
             case(FINDINGS, f.name), kind, type=f.status, message=cut(one_line(f.smallest.text), 400)
         )
-        found.text = cut(plain(_told(f)), MOST_TEXT)
+        found.text = cut(plain(_description(f)), MOST_TEXT)
     ran: dict[str, ET.Element] = {}
     for item in run.items:
         ran[item.item] = element = case(ITEMS, one_line(item.item))
         if math.isfinite(item.seconds):
             element.set("time", f"{item.seconds:.3f}")
         if item.drawn or item.unjudged:
-            ET.SubElement(element, "system-out").text = _counts(item)
+            ET.SubElement(element, "system-out").text = _case_counts(item)
     for crash in run.crashes:
         element = ran[crash.item] if crash.item in ran else case(ITEMS, one_line(crash.item))
         found = ET.SubElement(element, "error", type="crash", message=cut(one_line(crash.reason), 400))
         found.text = cut(plain(crash.reason), MOST_TEXT)
-    said_of_all = verdict(run)
-    whole = case("run", "verdict")
-    notes = "\n".join([said_of_all.sentence, *said_of_all.notes, *said_of_all.remarks])
-    if said_of_all.exit != PASS:
+    conclusion = verdict(run)
+    verdict_element = case("run", "verdict")
+    notes = "\n".join([conclusion.sentence, *conclusion.notes, *conclusion.remarks])
+    if conclusion.exit != PASS:
         ET.SubElement(
-            whole, "failure", type=f"exit {said_of_all.exit}", message=one_line(said_of_all.sentence)
+            verdict_element, "failure", type=f"exit {conclusion.exit}", message=one_line(conclusion.sentence)
         ).text = plain(notes)
     else:
-        ET.SubElement(whole, "system-out").text = plain(notes)
+        ET.SubElement(verdict_element, "system-out").text = plain(notes)
     for suite in [*suites.values(), root]:
         _count(suite)
     if ITEMS in suites:
@@ -91,8 +90,8 @@ def _suite(*names: str) -> str:
     return cut(" ".join(one_line(name) for name in names), 200)
 
 
-def _told(f: Finding) -> str:
-    """The finding in lines of text, its matrix among them."""
+def _description(f: Finding) -> str:
+    """The finding as lines of text, with its matrix."""
     r = f.smallest
     lines = [f.extent, r.message or r.reason, f"the smallest case: {r.id} of family {r.family}, {r.mode}"]
     heads = ["".ljust(28), *(f"{device} {dtype}".rjust(16) for device, dtype in f.matrix.columns)]
@@ -102,12 +101,12 @@ def _told(f: Finding) -> str:
     return "\n".join(lines)
 
 
-def _counts(item: FinishedItem) -> str:
-    """What became of the cases of an item."""
+def _case_counts(item: FinishedItem) -> str:
+    """The numbers of judged, unjudged and shrunk cases of an item."""
     return f"{several(item.judged, 'case')} judged, {count(item.unjudged)} not; {several(item.shrunk, 'failure')} shrunk"
 
 
-def _said(results: list[Result]) -> str:
+def _status_counts(results: list[Result]) -> str:
     tally = {
         status: sum(r.status == status for r in results)
         for status in dict.fromkeys(r.status for r in results)

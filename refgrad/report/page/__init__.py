@@ -1,1 +1,1 @@
-"""The HTML page: figures, tables and pictures as templates need them."""
+"""The HTML page: figures, tables and drawings, prepared for the templates."""

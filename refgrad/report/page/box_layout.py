@@ -1,4 +1,4 @@
-"""Where the boxes and edges of a small graph stand, for a template to draw: boxes full of text, from top to bottom."""
+"""Layout of a small graph as boxes of text, from top to bottom, for a template to draw."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from refgrad.draw.layout import Link, Node, layout, path
 
-LETTER, LINE, PAD = 7.3, 16.0, 9.0  # a monospaced character at 12px, a line of text, the margin inside a box
+LETTER, LINE, PAD = 7.3, 16.0, 9.0  # width of a monospaced character at 12px, line height, padding of a box
 GUTTER = 2 * LETTER  # between two columns of numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of numbers in a box: what they are, what came, what was expected."""
+    """A row of a box: a label, the observed and the expected numbers, and whether they disagree."""
 
     label: str
     got: str
@@ -22,20 +22,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """A node to be drawn: its lines of text, its operands, a CSS class, its numbers; ``badge`` is a word about the whole box."""
+class BoxSpec:
+    """A box to lay out.
+
+    lines   lines of text
+    of      indices of the operands' boxes
+    kind    CSS class
+    rows    numbers
+    badge   a short remark about the whole box
+    title   the tooltip
+    """
 
     lines: tuple[str, ...]
     of: tuple[int, ...]
     kind: str = "op"
     rows: tuple[Row, ...] = ()
     badge: str = ""
-    title: str = ""  # shown when the pointer rests on the box
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A placed piece of text."""
+    """A placed text; ``kind`` is its CSS class."""
 
     x: float
     y: float
@@ -45,7 +53,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A placed node."""
+    """A placed box with its texts."""
 
     node: int
     x: float
@@ -59,7 +67,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A placed edge, as an SVG path; ``points`` are the corners it passes."""
+    """A placed edge: an SVG path through ``points``."""
 
     source: int
     target: int
@@ -69,7 +77,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A graph ready to be drawn. ``size`` is about how many characters it takes in a page."""
+    """A placed graph."""
 
     width: float
     height: float
@@ -78,14 +86,14 @@ class Drawing:
 
     @property
     def size(self) -> int:
-        """About how many characters it takes in a page."""
+        """An estimate of the characters that it adds to a page."""
         return 300 * len(self.boxes) + sum(90 * len(b.texts) for b in self.boxes) + 150 * len(self.edges)
 
 
-def draw(specs: Sequence[Spec], columns: tuple[str, str] = ("", "")) -> Drawing:
-    """Lay a graph out, inputs on top. Operands must come before their users, as in every graph of refgrad.
+def lay_out(specs: Sequence[BoxSpec], columns: tuple[str, str] = ("", "")) -> Drawing:
+    """Lay out a graph with its inputs on top. Operands must precede their users, as in every graph of refgrad.
 
-    ``columns`` names the two columns of numbers; the names stand in every box that has both.
+    ``columns`` are the headings of observed and expected numbers; every box that has both columns shows them.
     """
     nodes = [Node(*_size(s, columns)) for s in specs]
     placed = layout(nodes, [Link(j, k) for k, s in enumerate(specs) for j in s.of], down=True)
@@ -100,23 +108,23 @@ def draw(specs: Sequence[Spec], columns: tuple[str, str] = ("", "")) -> Drawing:
     return Drawing(placed.width, placed.height, tuple(boxes), edges)
 
 
-def _widths(s: Spec, columns: tuple[str, str]) -> tuple[float, float, float]:
-    """Of the labels, of what came (nothing where nothing did), of what was expected."""
+def _widths(s: BoxSpec, columns: tuple[str, str]) -> tuple[float, float, float]:
+    """The widths of labels, observed and expected numbers; 0 for an empty column."""
     got, expected = (max((len(t) for t in column), default=0) for column in _columns(s))
     if got and expected:
         got, expected = max(got, len(columns[0])), max(expected, len(columns[1]))
     return max((len(r.label) for r in s.rows), default=0) * LETTER, got * LETTER, expected * LETTER
 
 
-def _columns(s: Spec) -> tuple[list[str], list[str]]:
+def _columns(s: BoxSpec) -> tuple[list[str], list[str]]:
     return [r.got for r in s.rows], [r.expected for r in s.rows]
 
 
-def _headed(s: Spec, columns: tuple[str, str]) -> bool:
+def _headed(s: BoxSpec, columns: tuple[str, str]) -> bool:
     return any(columns) and all(any(column) for column in _columns(s))
 
 
-def _size(s: Spec, columns: tuple[str, str]) -> tuple[float, float]:
+def _size(s: BoxSpec, columns: tuple[str, str]) -> tuple[float, float]:
     label, got, expected = _widths(s, columns)
     numbers = label + sum(GUTTER + w for w in (got, expected) if w) + (2 * LETTER if s.rows else 0.0)
     named = max(map(len, (*s.lines, s.badge)), default=0) * LETTER
@@ -124,8 +132,8 @@ def _size(s: Spec, columns: tuple[str, str]) -> tuple[float, float]:
     return max(56.0, named + 2 * PAD, numbers + 2 * PAD), lines * LINE + PAD
 
 
-def _texts(s: Spec, columns: tuple[str, str], width: float) -> list[Text]:
-    """The texts of a box, relative to its corner."""
+def _texts(s: BoxSpec, columns: tuple[str, str], width: float) -> list[Text]:
+    """The texts of a box, relative to its upper left corner."""
     label, got, expected = _widths(s, columns)
     first = PAD + label + GUTTER + got
     second = (first if got else PAD + label) + GUTTER + expected

@@ -1,4 +1,4 @@
-"""Numbers of a node as a box shows them: what came and what was expected, with the digits that tell them apart."""
+"""Observed and expected numbers of a node as texts, with enough digits to show their difference."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from refgrad.records.observed import ANSWER, GRADIENT, SENT, TANGENT, VALUE, Num
 from refgrad.report.analysis.text import place, short
 
 LABELS = {VALUE: "value", GRADIENT: "∂", SENT: "∂ to ", TANGENT: "ẋ", ANSWER: "answer"}
-FEW = 3  # elements that are written out
+FEW = 3  # elements of a vector that are shown in full
 DIGITS, MOST_DIGITS = 4, 17
 
 
-def pair(n: Numbers, element: int) -> tuple[str, str, str]:
-    """Which element is shown (nothing where all are), what came, what was expected; empty where there is none."""
+def compared_texts(n: Numbers, element: int) -> tuple[str, str, str]:
+    """The index of the element shown ("" where all are), the observed and the expected numbers ("" where there are none)."""
     if not n.count:
         return "×".join(map(str, n.shape)), "empty" if n.got or n.expected or 0 in n.shape else "", ""
     if len(n.shape) <= 1 and not n.at and n.count <= FEW:
-        return "", *_told_apart(n, list(range(n.count)), brackets=len(n.shape) == 1)
-    return place(n.place(element)), *_told_apart(n, [element], brackets=False)
+        return "", *_distinguishable(n, list(range(n.count)), brackets=len(n.shape) == 1)
+    return place(n.place(element)), *_distinguishable(n, [element], brackets=False)
 
 
-def _told_apart(n: Numbers, elements: list[int], *, brackets: bool) -> tuple[str, str]:
-    """The texts of both; of a wrong array with as many digits as it takes to see that they differ."""
+def _distinguishable(n: Numbers, elements: list[int], *, brackets: bool) -> tuple[str, str]:
+    """Both texts. For a wrong array, with as many digits as the texts need to differ."""
     for digits in range(DIGITS, MOST_DIGITS + 1):
         got, expected = (_text(xs, elements, digits, brackets) for xs in (n.got, n.expected))
         if not n.wrong or got != expected:

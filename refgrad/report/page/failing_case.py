@@ -1,4 +1,4 @@
-"""One failing case as the page shows it: its picture, its script, its file, and an address that is made of its content."""
+"""A failing case for the page: figure, script, case file and permanent anchor."""
 
 from __future__ import annotations
 
@@ -10,33 +10,39 @@ from dataclasses import dataclass
 from refgrad.records import Result
 from refgrad.report.page.figure import Figure, figure
 
-MOST_SCRIPT, MOST_CASE = 24_000, 48_000  # characters that travel in the page
+MOST_SCRIPT, MOST_CASE = 24_000, 48_000  # characters; larger ones are left out of the page
 
 
 @dataclass(frozen=True, slots=True)
 class FailingCase:
-    """A failing result with all that the page shows of it."""
+    """A failing result with everything that the page shows of it.
 
-    anchor: str  # the id of its element
+    anchor   the id of its HTML element
+    script   "" where there is none, or it is too large for the page
+    link     a data: URL of the case file; "" where it is too large for the page
+    name     the name of the case file
+    """
+
+    anchor: str
     result: Result
     figure: Figure | None
-    script: str  # empty where there is none, or where it is too large to travel
-    link: str  # data: address of the case file; empty where it is too large to travel
-    name: str  # of the case file
+    script: str
+    link: str
+    name: str
 
     @property
-    def alone(self) -> bool:
-        """Whether the script needs the framework alone."""
+    def standalone(self) -> bool:
+        """Whether the script runs without refgrad."""
         return "import refgrad" not in self.script and "from refgrad" not in self.script
 
     @property
     def size(self) -> int:
-        """About how many characters it takes in the page."""
+        """An estimate of the characters that it adds to the page."""
         return len(self.script) + len(self.link) + 2000 + (self.figure.length if self.figure else 0)
 
 
 def failing_case(result: Result) -> FailingCase:
-    """A failing result, ready to be shown."""
+    """A failing result prepared for the page."""
     script = result.script if len(result.script) <= MOST_SCRIPT else ""
     case = json.dumps(result.case, ensure_ascii=False, separators=(",", ":")) if result.case else ""
     link = "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
@@ -51,10 +57,10 @@ def failing_case(result: Result) -> FailingCase:
 
 
 def anchor(case_id: str, mode: str) -> str:
-    """The id of the element that shows a case in a mode: made of both alone, so that it is the same in every report."""
+    """The id of the HTML element for a case in a mode. It depends on both only, so it is the same in every report."""
     return "-".join(["case", *re.findall(r"[A-Za-z0-9_]+", f"{case_id} {mode}")])
 
 
 def _file_name(name: str) -> str:
-    """A name that means a file and nothing else to a shell."""
+    """A file name without characters that are special to a shell."""
     return "".join(ch for ch in name if ch.isascii() and (ch.isalnum() or ch in "-_")) or "unnamed"

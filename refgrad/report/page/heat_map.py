@@ -1,4 +1,4 @@
-"""The heat map: for every op, device, dtype and group of modes, how near its worst error came to its bound, and over how many elements."""
+"""The heat map: the largest ratio of error to bound by op and by device, dtype and group of modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One op in one column."""
+    """The worst ratio and the number of compared elements of one op in one column."""
 
     level: str
     ratio: str
@@ -32,18 +32,18 @@ class Cell:
 
     @property
     def symbol(self) -> str:
-        """The level without colour."""
+        """The symbol of the level, for readers without colour."""
         return SYMBOLS[self.level]
 
     @property
     def shown(self) -> str:
-        """The ratio where it says more than the symbol, as short as it gets: ".37"."""
+        """The ratio as short text, ".37"; "" at level "low"."""
         return "" if self.level == "low" else self.ratio.removeprefix("0")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One op."""
+    """The cells of one op."""
 
     op: str
     wrong: bool
@@ -51,13 +51,13 @@ class Row:
 
     @property
     def elements(self) -> int:
-        """Elements compared, over all columns."""
+        """Number of compared elements, over all columns."""
         return sum(c.elements for c in self.cells if c is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Rows are ops; columns are device, dtype and group of modes, with the spans of their headings."""
+    """Rows are ops; columns are (device, dtype, group of modes). ``devices`` and ``dtypes`` are headings with their column spans."""
 
     columns: tuple[tuple[str, str, str], ...]
     devices: tuple[tuple[str, int], ...]
@@ -66,24 +66,24 @@ class HeatMap:
 
 
 def heat_map(run: Run) -> HeatMap:
-    """The heat map of a run; an op stands there only with elements that were compared, or as a first wrong one."""
+    """The heat map of a run. An op has a row where elements of it were compared, or where it is the first wrong op of a result."""
     elements: dict[tuple[str, tuple[str, str, str]], int] = defaultdict(int)
     worst: dict[tuple[str, tuple[str, str, str]], float] = defaultdict(float)
     blame, explained = Blame(run.results), set()
     for r in run.results:
         column = (r.device, r.dtype, group_of(r.mode))
-        guilty = set(blame.op(r).split(OR)) - {""} if r.status == DISAGREE else set()
+        at_fault = set(blame.op(r).split(OR)) - {""} if r.status == DISAGREE else set()
         suspects = (
             r.ops if r.mode in END_TO_END else r.op.split(OR)
         )  # an end-to-end result is filed under the output
-        cleared = set(suspects) - guilty if r.status == DISAGREE else set()
+        cleared = set(suspects) - at_fault if r.status == DISAGREE else set()
         for op, (_, compared, ratio) in r.ops.items():
             elements[op, column] += compared
             if ratio <= 1 or (r.status not in (KNOWN, IMPRECISE) and op not in cleared):
                 worst[op, column] = max(worst[op, column], severity(ratio))
             elif r.status == IMPRECISE:
                 explained.add((op, column))
-        for op in guilty:
+        for op in at_fault:
             elements[op, column] += 0
             if worst[op, column] <= 1:
                 worst[op, column] = (

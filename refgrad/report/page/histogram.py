@@ -1,4 +1,4 @@
-"""Histograms of the worst errors, in units of their bounds and in units in the last place, as bars to be drawn."""
+"""Histograms of the worst errors, in units of their bounds and in units in the last place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ULPS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 1024.0, 2.0**20)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bin and where its bar stands."""
+    """One bin with its bar's position. ``beyond`` says whether the bin lies past the bound."""
 
     label: str
     meaning: str
@@ -27,12 +27,12 @@ class Bar:
     y: float
     width: float
     height: float
-    beyond: bool  # past the bound
+    beyond: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A histogram; ``limit`` is where the bound stands, if the unit has one."""
+    """A histogram. ``limit`` is the position of the bound, None where the unit has none."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class Histogram:
 
 
 def histograms(run: Run) -> tuple[Histogram, ...]:
-    """One count a result: the element of it that is nearest to its bound, or furthest beyond."""
+    """The histograms of a run. A result counts once, by its worst element."""
     worst = [r.worst for r in run.results if r.worst is not None]
     ratio = _histogram(
         "bound", "Worst error in units of its bound", "bound", [e.ratio for e in worst], _RATIOS, limit=1.0
@@ -55,7 +55,7 @@ def histograms(run: Run) -> tuple[Histogram, ...]:
 
 
 def _unknown(ulp: float, ratio: float) -> bool:
-    """NaN in a finite error means that no ULP was written."""
+    """Whether the error in ULP is missing: NaN beside a finite ratio."""
     return math.isnan(ulp) and math.isfinite(ratio)
 
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything in it, made from templates that escape whatever they are given."""
+"""The HTML page: one self-contained file, rendered from templates with automatic escaping."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from refgrad.errors import RefgradError
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.analysis import text as words
 from refgrad.report.analysis.baseline import Against
-from refgrad.report.analysis.coverage import shares, unjudged
+from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
 from refgrad.report.analysis.findings import Finding, findings, term
 from refgrad.report.analysis.imprecise import imprecise
 from refgrad.report.analysis.items import items
-from refgrad.report.analysis.power import sheets
+from refgrad.report.analysis.power import power_tables
 from refgrad.report.analysis.verdict import verdict
 from refgrad.report.page.failing_case import FailingCase, failing_case
 from refgrad.report.page.heat_map import LEGEND, heat_map
 from refgrad.report.page.histogram import histograms
 from refgrad.report.page.table_rows import payload
 from refgrad.report.page.textbook import tally, textbook
-from refgrad.report.storage.files import RESULTS, write_whole
+from refgrad.report.storage.files import RESULTS, write_atomically
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,16 +42,16 @@ SYMBOLS = {
     UNDECIDED: "?",
     UNSUPPORTED: "–",
 }
-MOST_IN_FULL = 40  # findings with figure, script and case
-ROOM = 300_000  # characters of scripts and cases in the page
-MOST_LISTED = 400  # findings without
+MOST_DETAILED = 40  # findings with figure, script and case
+MOST_CHARACTERS = 300_000  # of figures, scripts and cases in the page
+MOST_LISTED = 400  # findings without figure, script and case
 MOST_CRASHES = 200
 MOST_DIFFERENCES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A finding shown in full, by its smallest case."""
+class DetailedFinding:
+    """A finding shown with its smallest case; ``others`` are ids of further cases."""
 
     finding: Finding
     case: FailingCase
@@ -59,16 +59,21 @@ class Shown:
 
 
 def render(run: Run, against: Against | None = None) -> str:
-    """The page of a run, with what has become of a baseline. The same run gives the same text, byte for byte."""
+    """The page of a run, with the comparison with a baseline. Equal runs give equal bytes.
+
+    Raises RefgradError where jinja2 is not installed.
+    """
     environment = _environment()
     style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
     found = findings(run)
-    full, items_of_textbook = in_full(found), textbook(run)
+    in_detail, items_of_textbook = detailed(found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
-        shown=full, further=found[len(full) : len(full) + MOST_LISTED], unlisted=max(0, len(found) - len(full) - MOST_LISTED),
+        shown=in_detail, further=found[len(in_detail) : len(in_detail) + MOST_LISTED],
+        unlisted=max(0, len(found) - len(in_detail) - MOST_LISTED),
         found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        shares=shares(run), shares_apart=shares(run, apart=True), unjudged=unjudged(run), known=known(run), sheets=sheets(run),
+        coverage_rows=coverage_rows(run), coverage_by_mode=coverage_rows(run, per_mode=True), unjudged=unjudged(run),
+        known=known(run), power_tables=power_tables(run),
         payload=payload(run), imprecise=imprecise(run), items=items(run), news=run.news, statuses=STATUSES, symbols=SYMBOLS,
         textbook=items_of_textbook, status_counts=tally(items_of_textbook),
         against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
@@ -76,26 +81,26 @@ def render(run: Run, against: Against | None = None) -> str:
 
 
 def write(run: Run, path: str | Path, against: Against | None = None) -> None:
-    """Write the page of a run. The file appears whole or not at all."""
-    write_whole(path, render(run, against))
+    """Write the page of a run atomically. Raises OSError where it cannot be written, RefgradError where jinja2 is not installed."""
+    write_atomically(path, render(run, against))
 
 
-def in_full(found: Sequence[Finding]) -> tuple[Shown, ...]:
-    """The findings that are shown in full: from the first on, as many as there is room for."""
-    full: list[Shown] = []
+def detailed(found: Sequence[Finding]) -> tuple[DetailedFinding, ...]:
+    """The first findings with their details, as many as the limits on number and size allow."""
+    in_detail: list[DetailedFinding] = []
     anchors: set[str] = set()
-    room = ROOM
-    for f in found[:MOST_IN_FULL]:
+    room = MOST_CHARACTERS
+    for f in found[:MOST_DETAILED]:
         case = failing_case(f.smallest)
         room -= case.size
-        if room < 0 and full:
+        if room < 0 and in_detail:
             break
         while case.anchor in anchors:  # the same case in the same mode under two findings
             case = replace(case, anchor=case.anchor + "-again")
         anchors.add(case.anchor)
         others = tuple(dict.fromkeys(o.id for o in f.results if o.id != f.smallest.id))
-        full.append(Shown(f, case, others[:24]))
-    return tuple(full)
+        in_detail.append(DetailedFinding(f, case, others[:24]))
+    return tuple(in_detail)
 
 
 def _environment() -> Environment:
@@ -123,12 +128,12 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """What a template prints has no control characters; markup of our own is a subclass of str and passes."""
+    """Remove control characters from every text that a template prints. Markup, a subclass of str, is left as it is."""
     return words.plain(value) if type(value) is str else value
 
 
 def _query(value: str) -> str:
-    """The address of the table with a query."""
+    """The fragment of the page's URL that selects rows of the table by a query."""
     return "#q=" + quote(value, safe=":")
 
 

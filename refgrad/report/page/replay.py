@@ -1,4 +1,4 @@
-"""Graphs that a results file carries, run again in float64: their values and gradients go into drawings."""
+"""Evaluation of a case's graph in float64, for the values and gradients in drawings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from refgrad.report.analysis.text import short
 from refgrad.transforms import jvp
 
 MOST_NODES, MOST_ELEMENTS = 60, 10_000
-MOST_MEMORY = 1 << 29  # bytes: a parameter may ask for an array of any size
+MOST_MEMORY = 1 << 29  # bytes; a parameter in a case may request an array of any size
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One text a node; empty where the node has none."""
+    """The value, gradient and tangent of each node as texts; "" where a node has none."""
 
     values: tuple[str, ...]
     gradients: tuple[str, ...]
@@ -33,30 +33,30 @@ class Replay:
 
 
 def replay(case: Json, *, backward: bool = False, forward: bool = False) -> Replay | None:
-    """Run the case's graph in float64, with its gradients or its tangents if asked; None where this refgrad cannot.
+    """Evaluate a case's graph in float64, with gradients (``backward``) or tangents (``forward``); None where that fails.
 
-    A drawing without numbers is better than no page, so every failure here is taken as "cannot".
+    A drawing without numbers is better than no page, so every exception counts as failure.
     """
     try:
-        with _little_memory():
+        with _memory_limit():
             return _replay(case, backward, forward)
     except Exception:  # noqa: BLE001 - see above: a case may hold anything, and an op may raise anything
         return None
 
 
-def drawn(case: Json) -> str:
-    """The case's graph as SVG, run forward and backward, without the style sheet that all drawings share; empty where that cannot be."""
+def textbook_drawing(case: Json) -> str:
+    """A case's graph with values and gradients as SVG, without the shared style sheet; "" where the evaluation fails."""
     try:
-        with _little_memory():
-            graph = _run(case, backward=True)
+        with _memory_limit():
+            graph = _evaluated(case, backward=True)
             return "" if graph is None else svg(graph).replace(f"<style>{STYLE}</style>", "")
     except Exception:  # noqa: BLE001 - see above
         return ""
 
 
 @contextlib.contextmanager
-def _little_memory() -> Iterator[None]:
-    """Where the system can, refuse what a case asks for beyond this much memory: it may come from anywhere."""
+def _memory_limit() -> Iterator[None]:
+    """Limit memory to MOST_MEMORY more than is in use, on Linux. A results file may come from an untrusted source."""
     if sys.platform != "linux":
         yield
         return
@@ -73,7 +73,7 @@ def _little_memory() -> Iterator[None]:
 
 
 def _replay(case: Json, backward: bool, forward: bool) -> Replay | None:
-    graph = _run(case, backward)
+    graph = _evaluated(case, backward)
     if graph is None:
         return None
     empty: list[Any] = [None] * len(graph.nodes)
@@ -81,29 +81,32 @@ def _replay(case: Json, backward: bool, forward: bool) -> Replay | None:
     with contextlib.suppress(Exception):  # then the values alone
         tangents = _tangents(graph, case) if forward else empty
     return Replay(
-        *(tuple(map(_shown, row)) for row in (graph.values or empty, graph.cotangents or empty, tangents))
+        *(tuple(map(_as_text, row)) for row in (graph.values or empty, graph.cotangents or empty, tangents))
     )
 
 
 def _tangents(graph: Graph, case: Json) -> list[Any]:
-    """The tangent of every node that has a floating-point value; the graph has been run."""
+    """The tangent of every node with a floating-point value. The graph has been evaluated before."""
     assert graph.values is not None
     inputs = {name: graph.values[k] for name, k in graph.inputs.items()}
-    moved = [name for name, x in inputs.items() if np.asarray(x).dtype.kind == "f"]
-    along = [_wide(decode_array(case["tangents"][name])) for name in moved]
-    kept = [k for k, x in enumerate(graph.values) if np.asarray(x).dtype.kind == "f"]
+    varied = [name for name, x in inputs.items() if np.asarray(x).dtype.kind == "f"]
+    directions = [_wide(decode_array(case["tangents"][name])) for name in varied]
+    floating = [k for k, x in enumerate(graph.values) if np.asarray(x).dtype.kind == "f"]
+
+    def floating_values(*xs: Any) -> list[Any]:
+        values = graph.run(inputs | dict(zip(varied, xs, strict=True)))
+        return [values[k] for k in floating]
+
     with np.errstate(all="ignore"):
-        _, found = jvp(
-            lambda *xs: [graph.run(inputs | dict(zip(moved, xs, strict=True)))[k] for k in kept], [inputs[name] for name in moved], along
-        )  # fmt: skip
+        _, found = jvp(floating_values, [inputs[name] for name in varied], directions)
     tangents: list[Any] = [None] * len(graph.nodes)
-    for k, tangent in zip(kept, found, strict=True):
+    for k, tangent in zip(floating, found, strict=True):
         tangents[k] = tangent
     return tangents
 
 
-def _run(case: Json, backward: bool) -> Graph | None:
-    """The graph after a run; None for a large one."""
+def _evaluated(case: Json, backward: bool) -> Graph | None:
+    """The evaluated graph; None for a large one."""
     graph = Graph.from_dict(case["graph"])
     inputs = {name: _wide(decode_array(x)) for name, x in case["inputs"].items()}
     held = [n.value for n in graph.nodes if n.value is not None]
@@ -120,7 +123,7 @@ def _wide(x: Any) -> Any:
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
-def _shown(x: Any) -> str:
+def _as_text(x: Any) -> str:
     """A number, or the first three elements of an array with its shape."""
     if x is None:
         return ""

@@ -1,7 +1,7 @@
-"""The table's rows, small enough to travel in the page: columns of numbers and dictionaries of words, compressed.
+"""The rows of the page's table of results, compressed: columns of numbers and dictionaries of words.
 
-Failures stand one by one. When a run is large, results that agree are put together by family, dtype, device, mode and op,
-with the id of the one that came nearest to its bound.
+Each failure has a row. In a large run, agreeing results with equal family, dtype, device, mode and op share a row, which shows the id of
+the result with the largest ratio of error to bound.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from refgrad.records import AGREE, STATUSES, Result, Run, severity
 from refgrad.report.analysis.blame import Blame
 from refgrad.report.analysis.text import cut, one_line, pattern
 
-ALL = 6000  # up to so many results stand one by one
-SINGLE = 2000  # in a larger run, up to so many of those that do not agree
-GROUPS = 12000  # more groups than this, and ops are put together too
+ALL = 6000  # results; up to so many have a row each
+SINGLE = 2000  # rows of single results in a larger run, for those that do not agree
+GROUPS = 12000  # groups; beyond, results of different ops share a row as well
 WORDS = ("status", "op", "family", "dtype", "device", "mode", "text")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the table: a result, or several that are alike."""
+class TableRow:
+    """One row of the table: a result, or several similar ones. ``words`` are in the order of WORDS."""
 
-    words: tuple[str, ...]  # in the order of WORDS
+    words: tuple[str, ...]
     results: int
     elements: int
     ratio: float | None
@@ -39,74 +39,74 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The compressed rows and what they leave out."""
+    """The compressed rows. ``grouped`` is the number of results that share a row with others."""
 
     text: str
     rows: int
-    grouped: int  # results that share a row with others
+    grouped: int
 
 
 def payload(run: Run) -> Payload:
     """The rows of the table, failures first."""
     ranked = sorted(run.results, key=lambda r: (STATUSES.index(r.status), r.order))
-    room = len(ranked) if len(ranked) <= ALL else SINGLE
+    limit = len(ranked) if len(ranked) <= ALL else SINGLE
     blame = Blame(run.results)
-    apart = [r for r in ranked if room == len(ranked) or r.status != AGREE][:room]
-    chosen = set(map(id, apart))
-    rest = [r for r in ranked if id(r) not in chosen]
-    lines = [_one(r, blame.op(r) if r.failed else r.op) for r in apart]
-    together = _together(rest, lambda r: _name(blame.op(r) if r.failed else r.op))
-    if len(together) > GROUPS:
-        together = _together(rest, lambda _: "")
-    lines += together
-    return Payload(_pack(lines), len(lines), sum(line.results for line in together))
+    single_rows = [r for r in ranked if limit == len(ranked) or r.status != AGREE][:limit]
+    chosen = set(map(id, single_rows))
+    others = [r for r in ranked if id(r) not in chosen]
+    rows = [_single(r, blame.op(r) if r.failed else r.op) for r in single_rows]
+    grouped_rows = _grouped(others, lambda r: _name(blame.op(r) if r.failed else r.op))
+    if len(grouped_rows) > GROUPS:
+        grouped_rows = _grouped(others, lambda _: "")
+    rows += grouped_rows
+    return Payload(_pack(rows), len(rows), sum(line.results for line in grouped_rows))
 
 
 def _name(op: str) -> str:
-    """An op as the query line can ask for it."""
+    """An op as a query can name it."""
     return one_line(op).replace('"', " ")
 
 
-def _one(r: Result, op: str) -> Line:
+def _single(r: Result, op: str) -> TableRow:
     words = (r.status, _name(op), r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
-    return Line(words, 1, r.elements, *_error(r), r.id)
+    return TableRow(words, 1, r.elements, *_error(r), r.id)
 
 
 def _error(r: Result) -> tuple[float | None, float | None]:
     return (None, None) if r.worst is None else (r.worst.ratio, r.worst.ulp)
 
 
-def _together(results: list[Result], op: Callable[[Result], str]) -> list[Line]:
+def _grouped(results: list[Result], op: Callable[[Result], str]) -> list[TableRow]:
     groups: dict[tuple[str, ...], list[Result]] = defaultdict(list)
     for r in results:
         groups[r.status, op(r), r.family, r.dtype, r.device, r.mode, pattern(r.text)].append(r)
-    lines = []
+    rows = []
     for words in sorted(groups, key=lambda w: (STATUSES.index(w[0]), w)):
         group = groups[words]
         worst = max(group, key=lambda r: -1.0 if r.worst is None else severity(r.worst.ratio))
-        lines.append(Line(words, len(group), sum(r.elements for r in group), *_error(worst), worst.id))
-    return lines
+        rows.append(TableRow(words, len(group), sum(r.elements for r in group), *_error(worst), worst.id))
+    return rows
 
 
-def _pack(lines: list[Line]) -> str:
+def _pack(rows: list[TableRow]) -> str:
     data: dict[str, Any] = {"words": {}, "index": {}}
     for k, name in enumerate(WORDS):
-        column = [line.words[k] for line in lines]
+        column = [line.words[k] for line in rows]
         words = sorted(set(column))
         places = {w: i for i, w in enumerate(words)}
         data["words"][name] = words
         data["index"][name] = [places[w] for w in column]
-    data["results"] = [line.results for line in lines]
-    data["elements"] = [line.elements for line in lines]
-    data["ratio"] = [_number(line.ratio) for line in lines]
-    data["ulp"] = [_number(line.ulp) for line in lines]
-    data["id"] = [line.id for line in lines]
+    data["results"] = [line.results for line in rows]
+    data["elements"] = [line.elements for line in rows]
+    data["ratio"] = [_number(line.ratio) for line in rows]
+    data["ulp"] = [_number(line.ulp) for line in rows]
+    data["id"] = [line.id for line in rows]
     raw = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(zlib.compress(raw, 9)).decode("ascii")
 
 
 def _number(x: float | None) -> float | str | None:
-    """Three digits are enough for a table; non-finite numbers are strings in JSON."""
+    """A number with three digits; a non-finite one as a string, for JSON."""
     if x is None:
         return None
     if math.isnan(x):

@@ -20,32 +20,39 @@ from refgrad.records import (
     severity,
 )
 from refgrad.report.analysis.text import short
-from refgrad.report.page.replay import drawn
+from refgrad.report.page.replay import textbook_drawing
 
-FLAGGED = "flagged"  # everything agrees, and the item carries a remark: a misprint, an example that is meant to fail
-WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # further ways share one column
+FLAGGED = (
+    "flagged"  # everything agrees, and the item has a remark, such as a misprint or an example that must fail
+)
+WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # all other ways share one column
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One item. ``ways`` are the statuses of the four ways, then of everything further; "" where there was nothing to compare."""
+    """One item.
+
+    ways      the statuses of the four WAYS, then of all further ones; "" where nothing was compared
+    worst     the largest ratio of error to bound, as text
+    drawing   the computational graph as SVG
+    """
 
     item: TextbookItem
     status: str
     ways: tuple[str, ...]
     worst: str
     elements: int
-    drawing: str = ""  # the computational graph as SVG
+    drawing: str = ""
     measured: tuple[Measured, ...] = ()
 
     @property
     def more(self) -> bool:
-        """Whether there is more to show than a row of the table holds."""
+        """Whether the item has tables, a drawing or measurements to show below the table."""
         return bool(self.item.tables or self.drawing or self.measured)
 
 
 def textbook(run: Run) -> tuple[Row, ...]:
-    """The items of a run by deck; none where the textbook was not asked for."""
+    """The textbook's items in a run, in the order of the lectures; none where the run did not include the textbook."""
     found: dict[str, list[Result]] = defaultdict(list)
     for r in run.results:
         if r.family == TEXTBOOK:
@@ -68,7 +75,7 @@ def _row(item: TextbookItem, results: list[Result], measured: list[Measured]) ->
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
         short(max(ratios, key=severity), 2) if ratios else "–",
         sum(r.elements for r in results),
-        drawn(item.figure) if item.figure else "",
+        textbook_drawing(item.figure) if item.figure else "",
         tuple(measured),
     )
 
@@ -78,7 +85,7 @@ def _worst(statuses: Iterable[str]) -> str:
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:
-    """How many items have each status; those that none has are left out."""
+    """The number of items by status, without statuses that no item has."""
     count = dict.fromkeys((AGREE, FLAGGED, UNDECIDED, ERROR, DISAGREE), 0)
     for row in rows:
         count[row.status] = count.get(row.status, 0) + 1

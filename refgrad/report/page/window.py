@@ -1,4 +1,4 @@
-"""Which part of a large graph is drawn: what stands around the first wrong node, and how much is left out before and after it."""
+"""The window of a large graph that is drawn: the nodes around the first wrong one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from refgrad.testing.cases.neighbourhood import nearest
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The nodes that are drawn, and those that are not.
+    """A partition of the nodes of a graph.
 
-    ``before`` lead to a drawn node, ``after`` are led to by one, ``beside`` neither. All edges between the first and a drawn node go
-    one way, and so do those to the second: the window has no way out and in again.
+    shown    drawn nodes
+    before   nodes that are not drawn and on which a drawn node depends
+    after    nodes that are not drawn and depend on a drawn node
+    beside   all other nodes
+
+    No path leaves the drawn nodes and returns to them, so ``before`` and ``after`` are disjoint.
     """
 
     shown: tuple[int, ...]
@@ -22,31 +26,37 @@ class Window:
     beside: tuple[int, ...] = ()
 
 
-FEW = 2  # nodes that are drawn where everything else before, or after, the window is
-STEPS = 3  # edges between the middle and a node that is drawn
+FEW = 2  # nodes; so few before, or after, the window are drawn as well
+STEPS = 3  # edges from the middle to a drawn node, at most
 
 
 def window(of: Sequence[Sequence[int]], middle: int, most: int) -> Window:
-    """At most so many of the nodes that STEPS edges join to ``middle``; a smaller graph whole.
+    """The window around node ``middle``: at most ``most`` nodes within STEPS edges; all nodes of a graph of that size.
 
-    ``of`` lists operands, which come before their users.
+    ``of`` lists the operands of each node; they precede their users.
     """
     n = len(of)
     if n <= most:
         return Window(tuple(range(n)))
-    above, below = _reached(of)
+    above, below = _dependencies(of)
     inside = 1 << middle
-    up, down = above[middle], below[middle]  # whom the window depends on, and who depends on it
+    up, down = (
+        above[middle],
+        below[middle],
+    )  # the nodes that the window depends on, and those that depend on it
     near = nearest(of, middle, STEPS)
     allowed = sum(1 << k for k in near)
     for k in near[1:]:
         wider, wider_up, wider_down = inside | 1 << k, up | above[k], down | below[k]
-        wider |= wider_up & wider_down  # what lies between two nodes of the window belongs to it
+        wider |= wider_up & wider_down  # nodes on a path between two nodes of the window belong to it
         if wider.bit_count() <= most and not wider & ~allowed:
             inside, up, down = wider, wider_up, wider_down
         if inside.bit_count() == most:
             break
-    for rest in (up & ~inside, down & ~inside):  # a box for so few would take their room
+    for rest in (
+        up & ~inside,
+        down & ~inside,
+    ):  # a box that stands for so few nodes would be as large as they are
         if rest.bit_count() <= FEW:
             inside |= rest
     for k in _bits(inside):
@@ -57,8 +67,8 @@ def window(of: Sequence[Sequence[int]], middle: int, most: int) -> Window:
     )
 
 
-def _reached(of: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
-    """By node, the sets (as bits) of the nodes that it depends on, and of those that depend on it."""
+def _dependencies(of: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """By node, the set of nodes that it depends on and the set of those that depend on it, as bit masks."""
     above, below = [0] * len(of), [0] * len(of)
     for k, operands in enumerate(of):
         for j in operands:

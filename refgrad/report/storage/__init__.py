@@ -1,1 +1,1 @@
-"""Results files: read, merged and written, each whole or not at all."""
+"""Results files: loading, merging and atomic writing."""

@@ -1,6 +1,6 @@
-"""Disagreements that a test asked for: recorded the moment they are found, taken back once the test has passed.
+"""Disagreements that a passing test expected. They become known ones when a file is loaded.
 
-So a disagreement is never lost with a process that dies before its test comes to an end.
+A disagreement is written at once and the expectation only after its test has passed, so a process that dies in between loses nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import replace
 from refgrad.records import DISAGREE, KNOWN, Expected, Result
 
 
-def taken_back(results: Iterable[Result], expected: Iterable[Expected]) -> list[Result]:
-    """The results, with the disagreements that were expected as known ones."""
+def apply_expected(results: Iterable[Result], expected: Iterable[Expected]) -> list[Result]:
+    """The results, in which every expected disagreement has status KNOWN."""
     names = {name: e.known for e in expected for name in e.ids}
     return [
         replace(r, status=KNOWN, known=names[r.id]) if r.status == DISAGREE and r.id in names else r

@@ -1,4 +1,4 @@
-"""Files that a report leaves: each appears whole or not at all, and the results of the run before are kept."""
+"""The files that a report writes. Each is written atomically, and the results of the previous run are kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 
 from refgrad.records import Run
 
-RESULTS = "results.jsonl.gz"  # beside the page: the data it was made from
+RESULTS = "results.jsonl.gz"  # in the folder of the page: the results that the page shows
 PREVIOUS = "results.previous.jsonl.gz"
 
 
-def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write a file under another name and rename it: it appears whole or not at all, and until then an older one stays.
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write a file atomically: under a temporary name that is renamed when the content is complete.
 
-    A link stays a link. What is no file, such as /dev/stdout, /dev/null or a pipe, is written to and never replaced.
+    The target of a symbolic link is replaced, not the link. A special file, such as /dev/stdout or a pipe, is written to directly.
+    Raises OSError where the file cannot be written; an existing file is then unchanged.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
-    if no_file(path):
+    if is_special_file(path):
         with path.open("wb") as file:
             file.write(data)
         return
@@ -31,25 +32,25 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        temporary.chmod(0o644)  # mkstemp's files are for their owner alone; a report is to be read
+        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def no_file(path: Path) -> bool:
-    """Whether this is a device, a pipe or the like; /dev/stdout is one wherever it leads."""
+def is_special_file(path: Path) -> bool:
+    """Whether a path is a device, a pipe or another special file. /dev/stdout counts as one even where it is redirected to a file."""
     return path.parent in (Path("/dev"), Path("/dev/fd")) or (path.exists() and not path.is_file())
 
 
-def packed(run: Run) -> bytes:
-    """The results of a run, or of all the runs that it was merged from, as gzip. The same results give the same bytes.
+def compressed_results(run: Run) -> bytes:
+    """The results of a run, or of the runs that were merged into it, as gzip. Equal results give equal bytes.
 
-    ``load`` reads them again: what was merged is merged anew, and what is missing is missing still.
+    ``load`` reads them and merges them again.
     """
     out = io.BytesIO()
-    # Neither a name nor a time goes into the head, as gzip.compress would have it on some systems.
+    # gzip.compress would write a time into the header on some systems.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as stream:
         for part in run.parts or (run,):
             stream.write(part.lines)
@@ -57,12 +58,15 @@ def packed(run: Run) -> bytes:
 
 
 def write_results(run: Run, folder: Path) -> Path:
-    """Write ``results.jsonl.gz`` into a folder; other results of that name become ``results.previous.jsonl.gz``."""
-    path, content = folder / RESULTS, packed(run)
+    """Write ``results.jsonl.gz`` into a folder. Returns its path.
+
+    Different results under that name are kept as ``results.previous.jsonl.gz``.
+    """
+    path, content = folder / RESULTS, compressed_results(run)
     if path.exists():
         older = path.read_bytes()
         if older == content:
             return path
-        write_whole(folder / PREVIOUS, older)
-    write_whole(path, content)
+        write_atomically(folder / PREVIOUS, older)
+    write_atomically(path, content)
     return path

@@ -1,4 +1,7 @@
-"""Reading a results file: JSON lines, plain or gzipped. What is not ours is refused by name; a torn last line is not an error."""
+"""Loading of results files: JSON lines, plain or gzipped.
+
+Other files are refused with the line that does not fit. An incomplete last line is accepted: an interrupted run leaves one.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ from refgrad.records import (
     Torn,
     encoded,
 )
-from refgrad.report.storage.expected import taken_back
+from refgrad.report.storage.expected import apply_expected
 from refgrad.report.storage.merge import merge
 from refgrad.testing.runs.in_flight import Left, left
 from refgrad.testing.runs.results import unfinished
@@ -46,18 +49,18 @@ _GZIP = b"\x1f\x8b"
 
 
 def load(path: str | Path) -> Run:
-    """The run that a results file describes. Where the file holds several, as merged results do, they are merged.
+    """The run in a results file. Several runs in one file, as merged results have them, are merged.
 
-    A run that was killed leaves a file without an end line, perhaps with half a line: it loads, and ``partial`` says
-    so. Raises CaseFileError, with the file and the line, for anything else that refgrad did not write.
+    The file of an interrupted run loads, and its run is ``partial``. Raises CaseFileError naming file and line where the file is no
+    results file of this schema, or cannot be read.
     """
     try:
         raw = Path(path).read_bytes()
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    data, torn = _plain(raw) if raw.startswith(_GZIP) else (raw, False)
-    data = data.removeprefix(codecs.BOM_UTF8)  # some editors put it there
-    parts: list[_Part] = []
+    data, torn = _decompressed(raw) if raw.startswith(_GZIP) else (raw, False)
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors write one
+    parts: list[_RunReader] = []
     number = 0
     try:
         for number, line, whole in _lines(data):  # noqa: B007 - the number goes into the message below
@@ -65,12 +68,12 @@ def load(path: str | Path) -> Run:
             if record is None:
                 torn = True
             elif not parts or record.get("type") == "run":
-                parts.append(_Part(line, record))
+                parts.append(_RunReader(line, record))
             else:
-                parts[-1].take(line, record)
+                parts[-1].add_line(line, record)
     except CaseFileError as error:
         raise CaseFileError(f"{path}, line {number}: {error}") from error
-    del raw, data  # the parts hold the lines: a large run needs the room
+    del raw, data  # frees memory: the parts hold the lines
     if not parts:
         what = "it is torn off before the end of its first line" if torn else "it is empty"
         raise CaseFileError(f"{path}: not a results file of refgrad: {what}")
@@ -85,7 +88,7 @@ def load(path: str | Path) -> Run:
 
 
 def holds_results(path: str | Path) -> bool:
-    """Whether a file begins like a results file, plain or gzipped. What cannot be read does not."""
+    """Whether a file begins like a results file, plain or gzipped; False where it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             if file.read(2) == _GZIP:
@@ -98,11 +101,11 @@ def holds_results(path: str | Path) -> bool:
 
 
 _TORN = encoded(Torn()).strip()
-_SHARED = (CaseRecord, News)  # several processes may write the same: it stands in the run once
+_SHARED = (CaseRecord, News)  # several processes may write equal lines of these types; one of them is kept
 
 
-class _Part:
-    """One run while it is read."""
+class _RunReader:
+    """One run while its lines are read."""
 
     def __init__(self, line: bytes, record: dict[str, Any]) -> None:
         self.header = _header(record)
@@ -111,8 +114,8 @@ class _Part:
         self.end: End | None = None
         self.torn = False
 
-    def take(self, line: bytes, record: dict[str, Any]) -> None:
-        """Take one line further. Raises CaseFileError where it has no place here."""
+    def add_line(self, line: bytes, record: dict[str, Any]) -> None:
+        """Add one line. Raises CaseFileError where it does not belong to a run, or comes after its end."""
         kind = record.get("type")
         if kind == "torn":
             self.torn = True
@@ -126,7 +129,7 @@ class _Part:
             raise CaseFileError(f"a record of type {_short(kind)}; one of {', '.join(TYPES)} is expected")
 
     def add_unfinished(self, cases: Iterable[Left]) -> None:
-        """Cases that were being judged when the run was killed; they lie beside the file and become lines of it."""
+        """Add the cases that were being judged when the run was killed. They are stored in files next to the results."""
         known = {line for line, _ in self.found}
         for case in cases:
             record = unfinished(case)
@@ -135,7 +138,7 @@ class _Part:
                 self.found.append((line, record))
 
     def run(self, source: str) -> Run:
-        """The whole. Lines are taken in an order of their own: in the file they stand as workers happened to finish."""
+        """The run. Lines and records are sorted, because their order in the file depends on the order in which workers finish."""
         records: dict[type, list[Any]] = defaultdict(list)
         self.found.sort(key=itemgetter(0))
         self.found = [
@@ -148,7 +151,7 @@ class _Part:
         audits: dict[tuple[bool, str, str, str], Audit] = {}
         for a in records[Audit]:
             audits[a.key] = a + audits[a.key] if a.key in audits else a
-        results = _with_cases(taken_back(records[Result], records[Expected]), records[CaseRecord])
+        results = _with_cases(apply_expected(records[Result], records[Expected]), records[CaseRecord])
         planned = {name for plan in records[Plan] for name in plan.items}
         lines = [
             self.first,
@@ -168,7 +171,7 @@ class _Part:
 
 
 def _with_cases(results: Iterable[Result], cases: Iterable[CaseRecord]) -> list[Result]:
-    """The results, with its case in each that is not agreement."""
+    """The results; each that does not agree gets its case."""
     by_id = {case.id: case for case in cases}
     return [replace(r, case_record=by_id.get(r.id)) if r.status != AGREE else r for r in results]
 
@@ -180,8 +183,8 @@ def _not_strict(literal: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_constant=_not_strict)
 
 
-def _plain(raw: bytes) -> tuple[bytes, bool]:
-    """The decompressed bytes, and whether the stream ends too early. What precedes the tear is kept."""
+def _decompressed(raw: bytes) -> tuple[bytes, bool]:
+    """The decompressed bytes, and whether the stream is incomplete. The bytes before its end are kept."""
     out = io.BytesIO()
     try:
         with gzip.open(io.BytesIO(raw)) as stream:
@@ -193,14 +196,14 @@ def _plain(raw: bytes) -> tuple[bytes, bool]:
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
-    """Line number, bytes without the newline, and whether there was one. Blank lines are left out."""
+    """The lines that are not blank: number, bytes without the newline, and whether the line ends with one."""
     for number, line in enumerate(io.BytesIO(data), 1):
         if text := line.strip():
             yield number, text, line.endswith(b"\n")
 
 
 def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
-    """The object on one line; None where the line was torn off."""
+    """The JSON object on one line; None where the line is incomplete. Raises CaseFileError for anything else."""
     try:
         record = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -219,7 +222,7 @@ def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
 
 
 def _encodable(x: Any) -> Any:
-    """The same data, with a question mark for each half of a surrogate pair, which no file could hold."""
+    """The data with a question mark for each lone surrogate, which UTF-8 cannot encode."""
     if isinstance(x, str):
         return x.encode("utf-8", "replace").decode()
     if isinstance(x, list):

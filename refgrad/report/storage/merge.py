@@ -1,4 +1,4 @@
-"""Several results files as one run: the shards of a run, or runs of one seed on different devices."""
+"""Merging of runs: the shards of one run, or runs with one seed on different devices."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from refgrad.report.analysis.verdict import exit_code
 
 
 def merge(runs: Sequence[Run]) -> Run:
-    """One run of all results. The shards of a run give what the run would have given in one piece.
+    """One run with the results of all. Merging the shards of a run gives the results of the undivided run.
 
-    A merged run remembers its parts, and the parts of all that is given are merged anew. So neither the order nor the steps in
-    which runs are put together matter, and a run that is given twice counts once. A shard that is not among them is named, and leaves
-    the run partial. Raises ArgumentError where the runs do not belong together: other seeds, another refgrad, two runs of one part.
+    A merged run keeps its parts, and merging starts from the parts of all runs given. Therefore the order of merging does not matter, and
+    a run given twice counts once. A missing shard is named in ``absent`` and makes the run partial. Raises ArgumentError where the runs do
+    not belong together: different seeds, profiles or versions of refgrad, or two runs of the same part.
     """
     if not runs:
         raise ArgumentError("no results were given; at least one results file is expected")
     runs = _parts(runs)
     if len(runs) == 1 and not runs[0].header.shard:
         return runs[0]
-    _belong_together(runs)
+    _check_same_run(runs)
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     for a in (a for run in runs for a in run.audits):
         audits[a.key] = a + audits[a.key] if a.key in audits else a
@@ -53,14 +53,14 @@ def merge(runs: Sequence[Run]) -> Run:
 
 
 def _parts(runs: Sequence[Run]) -> list[Run]:
-    """The runs of which these were merged, each once, in an order that does not depend on that of ``runs``."""
+    """The distinct unmerged runs, in an order that does not depend on that of ``runs``."""
     found: dict[bytes | int, Run] = {}
     for part in (part for run in runs for part in run.parts or (run,)):
         found.setdefault(part.lines or id(part), part)
-    return sorted(found.values(), key=_place)
+    return sorted(found.values(), key=_sort_key)
 
 
-def _place(run: Run) -> tuple[Any, ...]:
+def _sort_key(run: Run) -> tuple[Any, ...]:
     h = run.header
     return (
         h.devices,
@@ -73,15 +73,15 @@ def _place(run: Run) -> tuple[Any, ...]:
 
 
 def _end(run: Run, parts: Sequence[Run]) -> End | None:
-    """The end of the whole: none where a part has none."""
+    """The end of the merged run; None where a part has none."""
     ends = [part.end for part in parts if part.end is not None]
     if len(ends) < len(parts):
         return None
-    code = max(map(_reason_of_its_own, parts)) or exit_code(run, complete=True)
+    code = max(map(_code_beyond_results, parts)) or exit_code(run, complete=True)
     return End(code, max(end.finished for end in ends), math.fsum(end.seconds for end in ends))
 
 
-def _belong_together(runs: Sequence[Run]) -> None:
+def _check_same_run(runs: Sequence[Run]) -> None:
     for what in ("refgrad", "seed", "profile"):
         found = {str(getattr(run.header, what)): run for run in reversed(runs)}
         if len(found) > 1:
@@ -93,38 +93,38 @@ def _belong_together(runs: Sequence[Run]) -> None:
     seen: dict[tuple[str, str, str, str], Run] = {}
     for run in runs:
         h = run.header
-        mine = {(h.shard, f, d, v) for f in h.families for d in h.dtypes for v in h.devices}
-        twice = mine & seen.keys()
-        if twice:
-            shard, *names = min(twice)
+        judged_here = {(h.shard, f, d, v) for f in h.families for d in h.dtypes for v in h.devices}
+        shared = judged_here & seen.keys()
+        if shared:
+            shard, *names = min(shared)
             part = f"shard {shard}" if shard else " ".join(names)
-            files = _files([seen[min(twice)], run])
+            files = _files([seen[min(shared)], run])
             raise ArgumentError(
                 f"two runs of {part} were given{files}: its results would count double. Two runs are compared with --baseline"
             )
-        seen |= dict.fromkeys(mine, run)
+        seen |= dict.fromkeys(judged_here, run)
 
 
 def _files(runs: Sequence[Run]) -> str:
-    """Where runs were read, in parentheses; nothing where they are from one file."""
+    """The files of the runs, in parentheses; "" where all runs are from one file."""
     names = list(dict.fromkeys(run.source for run in runs))
     return f" ({', '.join(names)})" if len(names) > 1 and all(names) else ""
 
 
 def _absent(runs: Sequence[Run]) -> list[str]:
-    """The shards that nobody gave. What was asked for differently was divided differently: each such run on its own."""
+    """The missing shards. Runs that requested different things were divided separately, so each of them has shards of its own."""
     given: dict[tuple[str, ...], dict[Shard, Run]] = defaultdict(dict)
     for run in runs:
-        given[_asked(run.header)][Shard.read(run.header.shard) if run.header.shard else Shard(1, 1)] = run
+        given[_requested(run.header)][Shard.read(run.header.shard) if run.header.shard else Shard(1, 1)] = run
     absent = []
-    for asked, shards in given.items():
+    for requested, shards in given.items():
         counts = {s.count for s in shards}
         if len(counts) > 1:
             raise ArgumentError(
                 f"these are parts of runs that were divided differently: {', '.join(map(str, sorted(shards)))}"
                 + _files([shards[s] for s in sorted(shards)])
             )
-        among = "" if len(given) == 1 else f" of {', '.join(filter(None, asked))}"
+        among = "" if len(given) == 1 else f" of {', '.join(filter(None, requested))}"
         absent += [
             f"{s}{among}"
             for k in range(1, counts.pop() + 1)
@@ -133,19 +133,19 @@ def _absent(runs: Sequence[Run]) -> list[str]:
     return absent
 
 
-def _asked(head: Header) -> tuple[str, ...]:
-    """What a run has to share with another one that is part of the same whole, as words; builds of one release of torch are alike."""
+def _requested(head: Header) -> tuple[str, ...]:
+    """What runs that were divided together have in common, in words. Builds of one release of torch count as equal."""
     examples = f"{head.examples} examples" if head.examples else ""
     torch = head.environment.get("torch", "").partition("+")[0]
     lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
     return (*lists, examples, f"torch {torch}" if torch else "")
 
 
-def _reason_of_its_own(run: Run) -> int:
-    """The exit code of a part where its own results do not explain it; what they explain is judged anew over all parts."""
+def _code_beyond_results(run: Run) -> int:
+    """The exit code of a part where its results do not imply it, else 0. Codes that results imply are determined anew over all parts."""
     assert run.end is not None
-    explained = exit_code(replace(run, end=None), complete=True)
-    return run.end.exit if run.end.exit != explained else 0
+    implied = exit_code(replace(run, end=None), complete=True)
+    return run.end.exit if run.end.exit != implied else 0
 
 
 def _header(headers: Sequence[Header]) -> Header:
@@ -153,21 +153,23 @@ def _header(headers: Sequence[Header]) -> Header:
     return replace(
         first,
         started=min(h.started for h in headers),
-        command=_common([_undivided(h.command) if h.shard else h.command for h in headers]),
+        command=_joined_commands(
+            [_without_shard_options(h.command) if h.shard else h.command for h in headers]
+        ),
         families=_union(h.families for h in headers),
         dtypes=_union(h.dtypes for h in headers),
         devices=_union(h.devices for h in headers),
         modes=_union(h.modes for h in headers),
-        environment=_joined([h.environment for h in headers]),
-        present=_joined([h.present for h in headers]),
+        environment=_union_of_tables([h.environment for h in headers]),
+        present=_union_of_tables([h.present for h in headers]),
         deviations=tuple(dict.fromkeys(d for h in headers for d in h.deviations)),
         shard="",
         missing=tuple(dict.fromkeys(m for h in headers for m in h.missing)),
-    )  # fmt: skip
+    )
 
 
-def _undivided(command: tuple[str, ...]) -> tuple[str, ...]:
-    """The command without what differs from shard to shard."""
+def _without_shard_options(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command without the options that differ from shard to shard."""
     kept: list[str] = []
     skip = False
     for word in command:
@@ -177,7 +179,7 @@ def _undivided(command: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _common(commands: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _joined_commands(commands: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     found = list(dict.fromkeys(commands))
     return tuple(word for k, command in enumerate(found) for word in [*([";"] if k else []), *command])
 
@@ -186,8 +188,8 @@ def _union(lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
-def _joined(tables: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """By key, the values that the tables have, each once; what is "not ..." on one machine may be there on another."""
+def _union_of_tables(tables: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """By key, the distinct values of the tables. A value that begins with "not " is left out where another table has one that does not."""
     joined = {}
     for key in sorted({key for table in tables for key in table}):
         values = list(dict.fromkeys(table[key] for table in tables if key in table))

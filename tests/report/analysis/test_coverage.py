@@ -1,6 +1,6 @@
 import pytest
 
-from refgrad.report.analysis.coverage import shares, unjudged
+from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.page.heat_map import heat_map
 from refgrad.report.page.histogram import histograms
 from refgrad.report.storage.load import load
@@ -112,7 +112,7 @@ def test_histograms_count_every_worst_element_once(run, make):
 
 
 def test_shares_count_statuses_and_blunt_elements(run, make):
-    [share] = shares(
+    [share] = coverage_rows(
         run(make.result("a" * 16, loose=4, blind=1), make.result("b" * 16, status="undecided", elements=0))
     )
     assert (share.cases, share.of("agree"), share.of("undecided"), share.loose, share.blind) == (
@@ -158,7 +158,7 @@ def test_an_imprecise_op_has_a_mark_of_its_own(run, make):
 
 
 def test_what_shrinking_made_is_not_counted_again(run, make):
-    [share] = shares(run(make.wrong("a" * 16), make.wrong("b" * 16, shrunk=True)))
+    [share] = coverage_rows(run(make.wrong("a" * 16), make.wrong("b" * 16, shrunk=True)))
     assert (share.cases, share.of("disagree"), share.elements) == (1, 1, 24)
 
 
@@ -166,14 +166,17 @@ def test_modes_of_a_group_are_counted_together_or_apart(run, make):
     found = run(
         make.result("a" * 16, mode="reverse"), make.result("a" * 16, mode="func.vjp"), make.result("a" * 16)
     )
-    [together] = shares(found)
+    [together] = coverage_rows(found)
     assert (together.mode, together.cases, together.of("agree")) == ("reverse", 1, 3)
-    assert [(s.mode, s.of("agree")) for s in shares(found, apart=True)] == [("reverse", 2), ("func.vjp", 1)]
+    assert [(s.mode, s.of("agree")) for s in coverage_rows(found, per_mode=True)] == [
+        ("reverse", 2),
+        ("func.vjp", 1),
+    ]
 
 
 def test_the_textbook_is_counted_by_itself(run, make):
     found = run(make.result("a" * 16, loose=6), make.result("D3-training", family="textbook", elements=10**8))
-    [share] = shares(found)
+    [share] = coverage_rows(found)
     assert share.elements == 24
     left = unjudged(found)
     assert (left.elements, left.loose) == (24, 6)

@@ -39,7 +39,7 @@ def run(make, save):
 
 def test_results_stand_by_op_mode_and_dtype_the_fewest_digits_first(run):
     rows = imprecise(run())
-    assert [(r.op, r.mode, r.dtype, r.cases, r.left, r.worst) for r in rows] == [
+    assert [(r.op, r.mode, r.dtype, r.cases, r.digits_text, r.worst) for r in rows] == [
         ("tanh", "reverse", "float64", 1, "–", 40.0),
         ("tanh", "reverse", "float32", 2, "2.1", 900.0),
         ("tanh", "forward", "float32", 1, "3", 40.0),

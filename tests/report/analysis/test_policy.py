@@ -6,7 +6,7 @@ import pytest
 
 from refgrad.cli import main
 from refgrad.errors import ArgumentError
-from refgrad.report.analysis.policy import checked, failures
+from refgrad.report.analysis.policy import counted_failures, fail_on_values
 from refgrad.report.storage.load import load
 
 END = {"type": "end", "exit": 1, "finished": "", "seconds": 1.0}
@@ -15,8 +15,8 @@ OLD, FRESH = "a" * 16, "b" * 16
 
 def test_new_needs_something_to_be_new_against() -> None:
     with pytest.raises(ArgumentError, match="--baseline"):
-        checked(["new"], [])
-    assert checked(["new"], ["r"]) == {"new"}
+        fail_on_values(["new"], [])
+    assert fail_on_values(["new"], ["r"]) == {"new"}
 
 
 def codes(save: Any, lines: list[Any], before: list[Any], make: Any, *more: str) -> int:
@@ -55,4 +55,4 @@ def test_lost_digits_fail_where_that_is_asked_for(make: Any, save: Any, capsys: 
     assert "lost digits" in capsys.readouterr().out
     assert codes(save, [lost], [lost], make, "--fail-on", "imprecise", "--fail-on", "new") == 0
     run = load(save([make.header(), lost, END | {"exit": 0}]))
-    assert failures(run.results, frozenset(), None) == []
+    assert counted_failures(run.results, frozenset(), None) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from refgrad.report import exit_code, render, table
-from refgrad.report.analysis.power import BELOW, CHANCE, FEW, OPEN, REACHED, powers, sheets
+from refgrad.report.analysis.power import BELOW, CHANCE, FEW, OPEN, REACHED, power_tables, powers
 from refgrad.report.analysis.verdict import verdict
 from refgrad.report.storage.load import load
 
@@ -85,7 +85,7 @@ def test_the_terminal_and_the_page_show_the_shares(run):
     assert "planted  node by node  159 of 200 caught (79.5%)" in text
     assert "planted  end to end  50 of 60 caught" in text
     assert "weakest: sign in float64: 99 of 100, 99% required" in text
-    assert [s.check for s in sheets(found)] == ["node by node", "end to end"]
+    assert [s.check for s in power_tables(found)] == ["node by node", "end to end"]
     page = render(found)
     assert "<caption>node by node: 159 of 200 caught</caption>" in page
     assert "99.0%" in page
@@ -111,7 +111,7 @@ def test_a_check_that_caught_everything_and_had_to_catch_nothing_is_folded(run):
         audit(100, 100, check="mutants", mutation="mutant jax-2380"),
         audit(9, 10, check="end to end"),
     )
-    assert [(s.check, s.plain) for s in sheets(found)] == [
+    assert [(s.check, s.plain) for s in power_tables(found)] == [
         ("node by node", False), ("end to end", False), ("mutants", True),
     ]  # fmt: skip
     assert "<summary>mutants: 100 of 100 caught</summary>" in render(found)

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from refgrad.report.page.box_layout import Spec, draw
+from refgrad.report.page.box_layout import BoxSpec, lay_out
 
 
 def some_graph(seed):
@@ -10,7 +10,7 @@ def some_graph(seed):
     specs = []
     for k in range(rng.randint(2, 26)):
         of = () if k < 2 or rng.random() < 0.15 else tuple(rng.randrange(k) for _ in range(rng.randint(1, 3)))
-        specs.append(Spec(tuple("w" * rng.randint(1, 24) for _ in range(rng.randint(1, 4))), of))
+        specs.append(BoxSpec(tuple("w" * rng.randint(1, 24) for _ in range(rng.randint(1, 4))), of))
     return specs
 
 
@@ -29,7 +29,7 @@ def on_the_way(edge):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_no_edge_passes_through_a_box_and_no_boxes_overlap(seed):
-    drawing = draw(some_graph(seed))
+    drawing = lay_out(some_graph(seed))
     for edge in drawing.edges:
         for x, y in on_the_way(edge):
             for b in drawing.boxes:
@@ -48,7 +48,7 @@ def test_no_edge_passes_through_a_box_and_no_boxes_overlap(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_everything_is_inside_and_every_operand_has_its_edge(seed):
     specs = some_graph(seed)
-    drawing = draw(specs)
+    drawing = lay_out(specs)
     assert all(
         b.x >= 0 and b.x + b.width <= drawing.width and b.y >= 0 and b.y + b.height <= drawing.height
         for b in drawing.boxes
@@ -62,10 +62,10 @@ def test_everything_is_inside_and_every_operand_has_its_edge(seed):
 
 
 def test_operands_stand_above_their_users():
-    drawing = draw([Spec(("x",), ()), Spec(("exp",), (0,)), Spec(("sum",), (0, 1))])
+    drawing = lay_out([BoxSpec(("x",), ()), BoxSpec(("exp",), (0,)), BoxSpec(("sum",), (0, 1))])
     y = {b.node: b.y for b in drawing.boxes}
     assert y[0] < y[1] < y[2]
 
 
 def test_an_empty_graph_is_an_empty_drawing():
-    assert draw([]).boxes == ()
+    assert lay_out([]).boxes == ()

@@ -3,7 +3,7 @@ from math import inf, nan
 import pytest
 
 from refgrad.records import Numbers
-from refgrad.report.page.box_numbers import pair
+from refgrad.report.page.box_numbers import compared_texts
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from refgrad.report.page.box_numbers import pair
     ],
 )  # fmt: skip
 def test_what_came_stands_beside_what_was_expected(numbers, shown):
-    assert pair(numbers, numbers.furthest()) == shown
+    assert compared_texts(numbers, numbers.furthest()) == shown
 
 
 def test_numbers_that_are_wrong_are_told_apart_and_right_ones_kept_short():
     close = Numbers("value", (), (), (1.0000000001,), (1.0,), wrong=True)
-    assert pair(close, 0) == ("", "1.0000000001", "1")
-    assert pair(Numbers("value", (), (), (1.0000000001,), (1.0,)), 0) == ("", "1", "1")
+    assert compared_texts(close, 0) == ("", "1.0000000001", "1")
+    assert compared_texts(Numbers("value", (), (), (1.0000000001,), (1.0,)), 0) == ("", "1", "1")

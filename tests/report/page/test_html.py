@@ -195,9 +195,9 @@ def test_partial_and_empty_runs_have_a_page(make, save):
 
 def test_the_table_holds_every_result_of_a_small_run(make, save):
     run = load(save(make.synthetic(50, failing=0.05)))
-    packed = payload(run)
-    data = unpacked(packed.text)
-    assert packed.grouped == 0
+    compressed_results = payload(run)
+    data = unpacked(compressed_results.text)
+    assert compressed_results.grouped == 0
     assert sorted(data["id"]) == sorted(r.id for r in run.results)
     assert next(data["words"]["status"][k] for k in data["index"]["status"]) == "disagree"
     assert sum(data["elements"]) == run.elements

@@ -2,7 +2,7 @@ import pytest
 
 from refgrad.errors import CaseFileError
 from refgrad.report import exit_code
-from refgrad.report.storage.files import packed
+from refgrad.report.storage.files import compressed_results
 from refgrad.report.storage.load import load
 from refgrad.report.storage.merge import merge
 
@@ -19,7 +19,7 @@ def test_what_a_test_expected_is_known_and_what_it_did_not_is_wrong(make, save, 
     assert exit_code(load(save([lines[0], lines[1], lines[3], back, END]))) == 0
     assert exit_code(load(save([lines[0], lines[1], lines[3], END]))) == 1  # nobody took it back
     again = tmp_path / "again.jsonl.gz"
-    again.write_bytes(packed(found))
+    again.write_bytes(compressed_results(found))
     assert repr(merge([load(again)])) == repr(found)
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from refgrad.report.storage.files import PREVIOUS, RESULTS, no_file, packed, write_results, write_whole
+from refgrad.report.storage.files import (
+    PREVIOUS,
+    RESULTS,
+    compressed_results,
+    is_special_file,
+    write_atomically,
+    write_results,
+)
 from refgrad.report.storage.load import load
 
 
@@ -18,15 +25,17 @@ def run(make, save):
 def test_the_same_results_in_any_order_of_lines_are_the_same_bytes(make, save, run):
     lines = list(make.synthetic(30, failing=0.1))
     turned = load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
-    assert packed(turned) == packed(run)
-    assert packed(run)[4:8] == bytes(4)  # the time in a gzip's head
-    assert packed(load(save(make.synthetic(30, seed=1)))) != packed(run)
+    assert compressed_results(turned) == compressed_results(run)
+    assert compressed_results(run)[4:8] == bytes(4)  # the time in a gzip's head
+    assert compressed_results(load(save(make.synthetic(30, seed=1)))) != compressed_results(run)
 
 
 def test_every_line_is_there(make, save, run):
     path = save(make.synthetic(30, failing=0.1))
-    assert sorted(gzip.decompress(packed(run)).splitlines()) == sorted(path.read_bytes().splitlines())
-    first, *_, last = gzip.decompress(packed(run)).splitlines()
+    assert sorted(gzip.decompress(compressed_results(run)).splitlines()) == sorted(
+        path.read_bytes().splitlines()
+    )
+    first, *_, last = gzip.decompress(compressed_results(run)).splitlines()
     assert b'"type": "run"' in first
     assert b'"type": "end"' in last
 
@@ -35,7 +44,7 @@ def test_what_is_read_again_is_the_same(run, tmp_path):
     path = write_results(run, tmp_path / "new")
     again = load(path)
     assert repr(again) == repr(run)
-    assert packed(again) == packed(run)
+    assert compressed_results(again) == compressed_results(run)
 
 
 def test_the_cases_of_a_killed_run_that_lie_beside_its_file_are_in_the_packed_one(make, save, tmp_path):
@@ -57,8 +66,8 @@ def test_results_of_another_run_are_kept_as_the_previous_ones(make, save, run, t
     assert not (tmp_path / PREVIOUS).exists()  # the same again: nothing was replaced
     write_results(run, tmp_path)
     assert path == tmp_path / RESULTS
-    assert path.read_bytes() == packed(run)
-    assert (tmp_path / PREVIOUS).read_bytes() == packed(other)
+    assert path.read_bytes() == compressed_results(run)
+    assert (tmp_path / PREVIOUS).read_bytes() == compressed_results(other)
 
 
 @pytest.mark.parametrize("writes", [0, 1])
@@ -77,7 +86,7 @@ def test_a_write_that_fails_loses_nothing(make, save, run, tmp_path, monkeypatch
     monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_results(run, folder)
-    assert (folder / RESULTS).read_bytes() == packed(other)
+    assert (folder / RESULTS).read_bytes() == compressed_results(other)
     assert {p.name for p in folder.iterdir()} <= {RESULTS, PREVIOUS}
 
 
@@ -87,16 +96,16 @@ def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path):
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
     reader.start()
-    write_whole(pipe, "whole")
+    write_atomically(pipe, "whole")
     reader.join(60)
     assert got == ["whole"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
-    assert no_file(Path("/dev/null"))
-    assert no_file(Path("/dev/stdout"))
-    assert not no_file(tmp_path / "new")
+    assert is_special_file(Path("/dev/null"))
+    assert is_special_file(Path("/dev/stdout"))
+    assert not is_special_file(tmp_path / "new")
     with pytest.raises(IsADirectoryError):
-        write_whole(tmp_path, "x")
+        write_atomically(tmp_path, "x")
 
 
 def test_a_link_stays_a_link(tmp_path):
@@ -104,7 +113,7 @@ def test_a_link_stays_a_link(tmp_path):
     there, link = tmp_path / "there" / "page", tmp_path / "link"
     there.write_text("older")
     link.symlink_to(there)
-    write_whole(link, "newer")
+    write_atomically(link, "newer")
     assert link.is_symlink()
     assert there.read_text() == "newer"
     assert [p.name for p in there.parent.iterdir()] == ["page"]

@@ -21,16 +21,16 @@ def test_a_run_is_read_whole(make, save):
 
 def test_gzip_is_recognised_by_content(make, save, tmp_path):
     path = save(make.synthetic(5))
-    packed = tmp_path / "results.data"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
-    assert load(packed) == load(path)
+    compressed_results = tmp_path / "results.data"
+    compressed_results.write_bytes(gzip.compress(path.read_bytes()))
+    assert load(compressed_results) == load(path)
 
 
 def test_a_torn_gzip_is_partial(make, save, tmp_path):
     data = gzip.compress(save(make.synthetic(40)).read_bytes())
-    packed = tmp_path / "torn.jsonl.gz"
-    packed.write_bytes(data[: len(data) // 2])
-    run = load(packed)
+    compressed_results = tmp_path / "torn.jsonl.gz"
+    compressed_results.write_bytes(data[: len(data) // 2])
+    run = load(compressed_results)
     assert run.partial
     assert run.truncated
     assert 0 < len(run.results) < 120
@@ -52,10 +52,10 @@ def test_a_line_torn_inside_a_character_is_partial(make, save):
 
 
 def test_a_gzip_torn_in_its_first_line_is_refused_as_that(make, save, tmp_path):
-    packed = tmp_path / "torn.jsonl.gz"
-    packed.write_bytes(gzip.compress(save(make.synthetic(4)).read_bytes())[:12])
+    compressed_results = tmp_path / "torn.jsonl.gz"
+    compressed_results.write_bytes(gzip.compress(save(make.synthetic(4)).read_bytes())[:12])
     with pytest.raises(CaseFileError, match="torn off before the end of its first line"):
-        load(packed)
+        load(compressed_results)
 
 
 def test_marks_that_editors_leave_do_not_matter(make, save, tmp_path):
@@ -157,10 +157,10 @@ def test_files_joined_by_hand_are_the_shards_merged(make, save, tmp_path):
     shards = [
         save([make.header(shard=f"{k}/2"), make.result(str(k) * 16), end], f"{k}.jsonl") for k in (2, 1)
     ]
-    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain, compressed_results = tmp_path / "plain", tmp_path / "packed"
     plain.write_bytes(b"".join(s.read_bytes() for s in shards))
-    packed.write_bytes(b"".join(gzip.compress(s.read_bytes()) for s in shards))
-    assert load(plain) == load(packed) == merge([load(s) for s in shards])
+    compressed_results.write_bytes(b"".join(gzip.compress(s.read_bytes()) for s in shards))
+    assert load(plain) == load(compressed_results) == merge([load(s) for s in shards])
     assert not load(plain).partial
     plain.write_bytes(shards[0].read_bytes())
     with plain.open("ab") as file:

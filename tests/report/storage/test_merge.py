@@ -2,7 +2,7 @@ import pytest
 
 from refgrad.errors import ArgumentError
 from refgrad.report import exit_code, render
-from refgrad.report.storage.files import packed
+from refgrad.report.storage.files import compressed_results
 from refgrad.report.storage.load import load
 from refgrad.report.storage.merge import merge
 
@@ -41,7 +41,7 @@ def test_parts_are_the_whole_in_any_order(make, save):
 
 def everything(run):
     """What a run is, to the last byte: a comparison by == would take no notice of its parts."""
-    return repr(run), run.lines, [part.lines for part in run.parts], packed(run)
+    return repr(run), run.lines, [part.lines for part in run.parts], compressed_results(run)
 
 
 def test_neither_order_nor_steps_nor_repetition_matter(make, shard):
@@ -76,7 +76,7 @@ def test_what_was_merged_is_read_again_as_it_was(make, shard, tmp_path, kept):
     }
     run = merge([parts[k] for k in kept])
     file = tmp_path / "results.jsonl.gz"
-    file.write_bytes(packed(run))
+    file.write_bytes(compressed_results(run))
     again = merge([load(file)])
     assert everything(again) == everything(run)
     assert render(again) == render(run)
