@@ -21,11 +21,11 @@ AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
-    console.prepare()
+    console.use_substitutes()
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        return console.flushed(int(args.run(args)))
+        return console.flush(int(args.run(args)))
     except (DeviceMissingError, ResultsWriteError) as error:
         return _said(error, PROVED_NOTHING)
     except RefgradError as error:
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _said("interrupted", PROVED_NOTHING)
     except BrokenPipeError:  # `refgrad ops | head`: the reader has what it wanted
-        console.silence()
+        console.discard_output()
         return DISAGREE
 
 
 def _said(what: object, code: int) -> int:
     """Say on standard error why there is no verdict; what it quotes may come from any file."""
-    print(f"refgrad: {console.told(what)}", file=sys.stderr)
+    print(f"refgrad: {console.printable_line(what)}", file=sys.stderr)
     return code
 
 

@@ -1,4 +1,4 @@
-"""What a command prints to: terminals of any encoding, pipes that are closed too early, and text that comes from anywhere."""
+"""Output of commands: terminals of any encoding, closed pipes, and text from untrusted sources."""
 
 from __future__ import annotations
 
@@ -7,61 +7,65 @@ import contextlib
 import os
 import sys
 
-# Mathematical signs where a terminal has none of them: a question mark in a number would say something else.
-_PLAIN = {"−": "-", "–": "-", "±": "+-", "…": "~", "·": "|", "∞": "inf", "×": "x", "²": "^2", "\u202f": ",", "≤": "<="}  # fmt: skip
+# ASCII substitutes of mathematical signs, for terminals that cannot encode them.
+_SUBSTITUTES = {"−": "-", "–": "-", "±": "+-", "…": "~", "·": "|", "∞": "inf", "×": "x", "²": "^2", "\u202f": ",", "≤": "<="}  # fmt: skip
 
 
-def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+def _substituted(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(_PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+    return "".join(_SUBSTITUTES.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error("refgrad.plain", _in_plain_letters)
+codecs.register_error("refgrad.plain", _substituted)
 
 
-def prepare() -> None:
-    """Let whatever is printed be printable: what the encoding of standard output lacks is written in plain letters."""
+def use_substitutes() -> None:
+    """Replace characters that the encoding of standard output or standard error lacks by ASCII substitutes."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # closed, or somebody's own stream
+        # A stream may be closed, or of a class without reconfigure.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="refgrad.plain")  # type: ignore[union-attr]
 
 
-def say(text: str) -> str:
-    """Print; returns why that was not possible. A reader who has left is no fault: `refgrad ... | head` is ordinary use."""
+def print_text(text: str) -> str:
+    """Print a text. Returns "", or the reason why standard output cannot be written.
+
+    A closed pipe is no error, as in ``refgrad ... | head``: further output is discarded.
+    """
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        silence()
+        discard_output()
     except (OSError, ValueError) as error:
-        silence()
+        discard_output()
         return str(getattr(error, "strerror", None) or error)
     return ""
 
 
-def flushed(code: int) -> int:
-    """The exit code, once everything printed has gone out. Raises BrokenPipeError where nobody takes it any more."""
+def flush(code: int) -> int:
+    """Flush standard output and return the exit code. Raises BrokenPipeError where the reader has closed the pipe."""
     if sys.stdout is not None:
         sys.stdout.flush()
     return code
 
 
-def silence() -> None:
-    """Nobody reads standard output any more: what is still to come, also at the end of the process, goes nowhere."""
+def discard_output() -> None:
+    """Discard all further output, including what Python writes at the end of the process."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())
-    except (AttributeError, OSError, ValueError):  # not a stream of the system
+    except (AttributeError, OSError, ValueError):  # a stream without a file descriptor
         sys.stdout = None
     finally:
         os.close(nowhere)
 
 
-def shown(text: object) -> str:
-    """Text that a terminal shows and does not obey: lines stay, other control characters and direction marks do not."""
+def printable(text: object) -> str:
+    """Text that is safe to print: each control character other than a line break, and each direction mark, becomes a space."""
     return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in str(text).splitlines())
 
 
-def told(text: object) -> str:
-    """The same in a single line, for a message of a command."""
-    return " ".join(shown(text).split("\n"))
+def printable_line(text: object) -> str:
+    """The text in one line, safe to print."""
+    return " ".join(printable(text).split("\n"))

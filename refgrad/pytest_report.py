@@ -1,7 +1,7 @@
-"""``pytest --refgrad-report DIR``: the checks that a project's own tests make, as results.jsonl and report.html.
+"""``pytest --refgrad-report DIR``: records the checks in a project's own tests as results.jsonl and report.html.
 
-Every call of gradcheck, check_vjp and check_jvp is recorded the moment it ends, in whichever worker it runs, with errors planted in its
-comparisons. A disagreement counts against the run until its test has passed: then the test has asked for it.
+Each call of gradcheck, check_vjp and check_jvp is recorded when it returns, in the worker that runs it, and errors are planted in its
+comparisons. A disagreement fails the run unless its test passes: such a test expects the disagreement.
 """
 
 from __future__ import annotations
@@ -32,38 +32,42 @@ from refgrad.testing.runs.in_flight import died
 from refgrad.testing.runs.results import ResultsFile, now, result_of_check
 
 EXPECTED = "expected by the test"
-_TOLD = "refgrad_results"  # how a worker is told where the results are
+_RESULTS_PATH = "refgrad_results"  # the key under which a worker finds the path of the results
 
 
 class UserReport:
-    """Lives in every process of a session: all record, the main one begins and ends."""
+    """The plugin in each process of a session. Every process records checks; the main process begins and ends the results file."""
 
     def __init__(self, config: pytest.Config, folder: Path) -> None:
-        told = getattr(config, "workerinput", None)
-        self.worker = str(told["workerid"]) if told else "main"
-        self.main = told is None
-        self.path = Path(told[_TOLD]) if told else (folder / "results.jsonl").absolute()
-        self.start, self.planned, self.said = time.monotonic(), False, ""
+        worker_input = getattr(config, "workerinput", None)
+        self.worker = str(worker_input["workerid"]) if worker_input else "main"
+        self.main = worker_input is None
+        self.path = (
+            Path(worker_input[_RESULTS_PATH]) if worker_input else (folder / "results.jsonl").absolute()
+        )
+        self.start, self.planned, self.message = time.monotonic(), False, ""
         self.item: pytest.Item | None = None
-        self.checks = 0  # made by the test that runs
-        self.wrong: list[str] = []  # the ids of its disagreements, until it is known whether it fails by them
+        self.checks = 0  # of the current test
+        self.disagreements: list[
+            str
+        ] = []  # ids of the current test's disagreements, until its outcome is known
         self.uncollected: set[str] = set()
         self.planting = array_mutations.Planting()
-        self.held = ExitStack()
+        self.lock = ExitStack()
         if self.main:
-            self.held.enter_context(alone(self.path.parent))
+            self.lock.enter_context(alone(self.path.parent))
         try:
             self.results = ResultsFile(self.path, fresh=self.main)
             if self.main:
                 self.results.write(_header(config))
         except ResultsWriteError:
-            self.held.close()
+            self.lock.close()
             raise
 
-    # --- what the checks say --------------------------------------------------------------------------------------------
+    # --- recording of checks --------------------------------------------------------------------------------------------
 
-    def heard(self, checked: check_report.Report) -> None:
-        """Record one check, a result for each dtype and mode."""
+    def record_check(self, checked: check_report.Report) -> None:
+        """Record one check: a result for each dtype and mode."""
         if self.item is None:
             return
         self.checks += 1
@@ -72,7 +76,7 @@ class UserReport:
             content = json.dumps([self.item.nodeid, self.checks, checked.name, dtype])
             name = hashlib.sha256(content.encode()).hexdigest()[:16]
             if found.status == DISAGREE:
-                self.wrong.append(name)
+                self.disagreements.append(name)
             result = replace(
                 result_of_check(name, dtype, checked.name, found),
                 family=path.replace("\\", "/"),
@@ -86,31 +90,31 @@ class UserReport:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        """Listen while a test runs."""
-        self.item, self.checks, self.wrong = item, 0, []
-        check_report.LISTENERS.append(self.heard)
+        """Record checks and plant errors while a test runs."""
+        self.item, self.checks, self.disagreements = item, 0, []
+        check_report.LISTENERS.append(self.record_check)
         array_mutations.ACTIVE.append(self.planting)
         try:
             return (yield)
         finally:
-            check_report.LISTENERS.remove(self.heard)
+            check_report.LISTENERS.remove(self.record_check)
             array_mutations.ACTIVE.remove(self.planting)
             self.item = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Now it is known whether the test wanted its disagreements; a test that broke after a check is recorded as that."""
+        """Record whether the test expected its disagreements, a failure outside a verdict, and the end of the test."""
         made = yield
-        wrong, self.wrong = self.wrong, []
+        disagreements, self.disagreements = self.disagreements, []
         records: list[Record] = []
-        if wrong and not made.failed:
-            records.append(Expected(tuple(dict.fromkeys(wrong)), EXPECTED))
+        if disagreements and not made.failed:
+            records.append(Expected(tuple(dict.fromkeys(disagreements)), EXPECTED))
         error = call.excinfo.value if call.excinfo else None
-        ours = bool(self.checks) or isinstance(error, RefgradError)
+        is_ours = bool(self.checks) or isinstance(error, RefgradError)
         if (
             made.failed
-            and ours
-            and not wrong
+            and is_ours
+            and not disagreements
             and not isinstance(error, (GradientMismatch, ResultsWriteError))
         ):
             reason = f"{type(error).__name__}: {error}"
@@ -119,56 +123,56 @@ class UserReport:
             records.append(FinishedItem(item.nodeid, round(made.duration, 3)))
         try:
             self.results.write(*records)
-        except ResultsWriteError as full:
-            item.session.shouldfail = str(full)
+        except ResultsWriteError as write_error:
+            item.session.shouldfail = str(write_error)
         return made
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Without workers: what is to be done."""
+        """Record the plan of a session without workers."""
         self._plan([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """With workers: the same, from the first that knows."""
+        """Record the plan of a session with workers, from the first worker that has collected."""
         self._plan(list(ids))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where the results are."""
-        node.workerinput[_TOLD] = str(self.path)
+        """Pass the path of the results to a worker."""
+        node.workerinput[_RESULTS_PATH] = str(self.path)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """In the main process: tests that cannot be collected are not known, and may hold checks. Every worker says so."""
+        """In the main process, record tests that cannot be collected, which may contain checks. Every worker reports them."""
         if self.main and report.failed and report.nodeid not in self.uncollected:
             self.uncollected.add(report.nodeid)
-            reason = f"cannot be collected: {_last_word(str(report.longrepr))}"
+            reason = f"cannot be collected: {_error_line(str(report.longrepr))}"
             self.results.write(Crash("", report.nodeid, reason))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """In the main process: a worker that died over a test leaves no other word of it."""
+        """In the main process, record a test in which a worker died."""
         if self.main and died(report):
             self.results.write(Crash("", report.nodeid, str(report.longrepr)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Every process adds what its planted errors came to; the main one, which ends last, ends the file and renders the page."""
+        """Record the counts of planted errors. The main process, which ends last, ends the file and renders the page."""
         try:
             self.results.write(*self.planting.records())
-        except ResultsWriteError as full:
-            self.said = f"refgrad: {full}"
+        except ResultsWriteError as write_error:
+            self.message = f"refgrad: {write_error}"
         if self.main:
             self._end(session, exitstatus)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The verdict in the last lines."""
-        if self.main and self.said:
+        """Print the verdict."""
+        if self.main and self.message:
             terminalreporter.section("refgrad")
-            terminalreporter.write_line(self.said)
+            terminalreporter.write_line(self.message)
 
     def pytest_unconfigure(self) -> None:
-        """Others may write to the folder again."""
+        """Release the folder's lock."""
         self.results.close()
-        self.held.close()
+        self.lock.close()
 
     # --- the main process -----------------------------------------------------------------------------------------------
 
@@ -192,14 +196,14 @@ class UserReport:
             report.write_results(run, page.parent)
             report.write(run, page)
         except (OSError, RefgradError) as error:
-            self.said, session.exitstatus = (
+            self.message, session.exitstatus = (
                 f"refgrad: no report: {error}",
                 exitstatus or pytest.ExitCode.TESTS_FAILED,
             )
             return
-        said = verdict(run)
-        self.said = f"exit {said.exit}: {said.sentence}\nreport: {page}"
-        if said.exit and exitstatus == pytest.ExitCode.OK:  # a gate that proved nothing has not passed
+        message = verdict(run)
+        self.message = f"exit {message.exit}: {message.sentence}\nreport: {page}"
+        if message.exit and exitstatus == pytest.ExitCode.OK:  # a run that proved nothing must not pass
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -215,8 +219,8 @@ def _header(config: pytest.Config) -> Header:
     )  # fmt: skip
 
 
-def _last_word(text: str) -> str:
-    """Of a traceback as pytest shows it, the error."""
+def _error_line(text: str) -> str:
+    """The error in the last lines of a traceback as pytest shows it."""
     lines = [line for line in text.splitlines() if line.strip()] or [""]
     errors = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
     return (errors or lines)[-1].strip()

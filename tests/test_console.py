@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def command(code: str) -> list[str]:
-    return [sys.executable, "-c", f"from refgrad import console; console.prepare(); {code}"]
+    return [sys.executable, "-c", f"from refgrad import console; console.use_substitutes(); {code}"]
 
 
 def run(code: str, **around: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ def test_a_sign_without_a_plain_one_is_a_question_mark() -> None:
 
 
 def test_a_reader_who_has_left_is_no_fault() -> None:
-    code = "import time; time.sleep(1); print('again', console.say('x' * 100_000) == '', file=__import__('sys').stderr); print('y')"
+    code = "import time; time.sleep(1); print('again', console.print_text('x' * 100_000) == '', file=__import__('sys').stderr); print('y')"
     writer = subprocess.Popen(
         command(code), env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )  # fmt: skip
@@ -51,7 +51,7 @@ def test_a_reader_who_has_left_is_no_fault() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_an_output_that_is_full_is_said() -> None:
-    code = "print(console.say('x'), file=__import__('sys').stderr)"
+    code = "print(console.print_text('x'), file=__import__('sys').stderr)"
     with open("/dev/full", "w") as full:  # noqa: PTH123
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
@@ -63,5 +63,5 @@ def test_an_output_that_is_full_is_said() -> None:
 
 def test_text_is_shown_and_not_obeyed() -> None:
     hostile = "a\x1b[2J\x07\x9b\u202eb\tc\r\n::error::x\u2028y\ud800"
-    assert console.shown(hostile) == "a [2J   b c\n::error::x\ny "
-    assert console.told(hostile) == "a [2J   b c ::error::x y "
+    assert console.printable(hostile) == "a [2J   b c\n::error::x\ny "
+    assert console.printable_line(hostile) == "a [2J   b c ::error::x y "

@@ -1,12 +1,12 @@
-"""Where the nodes, the edges and their labels stand: the one layout of graphs in refgrad, layer by layer.
+"""Layered layout of graphs: positions of nodes, edges and labels.
 
-Layers are columns, from left to right; between the columns are bands. A label has a column of its own, in front of the edge's
-target. An edge that passes a column has a lane there (edges from one node share it). Edges bend in bands only, and in
-columns every node, label and lane has its own room. So no edge can pass through a node, and no two labels can overlap.
+Layers are columns, from left to right, with bands between them. A label has a slot in a column of its own, before the edge's target. An
+edge that passes a column has a lane there; edges from one node share lanes. Edges bend in bands only, and the slots of a column do not
+overlap. Therefore no edge crosses a node, and no two labels overlap.
 
-The columns are ordered by barycentres and then by swaps of neighbours, as Sugiyama, Tagawa and Toda do it (1981). Within
-the order each slot stands as near as it can to where its neighbours want it: a least squares problem under constraints
-of order, solved exactly by pooling adjacent violators.
+The slots of a column are ordered by barycentres and by swaps of neighbours (Sugiyama, Tagawa and Toda 1981, Methods for visual
+understanding of hierarchical system structures). Given the order, slots are placed by weighted least squares with respect to their
+neighbours in other columns, under the constraints of order and distance; pooling adjacent violators solves that exactly.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from itertools import pairwise
 from refgrad.draw.order import Segment, Slot, order
 
 GAP, LANE = 14.0, 8.0  # between the slots of a column, the width of a lane
-NARROW, WIDE = 24.0, 100.0  # a band; the steeper its edges, the wider it is
-TIP = 8.0  # the last straight piece of an edge, for its arrow head
-PORT = 13.0  # between the ends of two edges at one node
+NARROW, WIDE = 24.0, 100.0  # smallest and largest width of a band, by the slope of its edges
+TIP = 8.0  # the straight end of an edge, for its arrow head
+PORT = 13.0  # distance of the ends of two edges at one node
 MARGIN = 6.0
 SWEEPS = 90
 
@@ -29,10 +29,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node to be placed.
+    """A node to place.
 
-    ``body``: width and height of the figure in the middle at which edges end, where it is not all of the node. ``radius``: of
-    round ends. ``fixed``: edges enter in the order in which they are given; otherwise in the order that crosses least.
+    radius   of rounded ends
+    body     width and height of the central figure at which edges end; None: the whole node
+    fixed    whether edges enter in the given order; otherwise in the order with the fewest crossings
     """
 
     width: float
@@ -42,18 +43,18 @@ class Node:
     fixed: bool = False
 
     def along(self, down: bool) -> float:
-        """How far the figure reaches in the direction of the edges."""
+        """The extent of the figure in the direction of the edges."""
         width, height = self.body or (self.width, self.height)
         return height if down else width
 
     def across(self, down: bool) -> float:
-        """How far it reaches in the other direction."""
+        """The extent of the figure perpendicular to the edges."""
         return self.along(not down)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An edge to be placed, and the width and height of the label that it passes through."""
+    """An edge to place, with the width and height of its label."""
 
     source: int
     target: int
@@ -62,7 +63,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A rectangle by its upper left corner."""
+    """A rectangle, given by its upper left corner and its size."""
 
     x: float
     y: float
@@ -72,7 +73,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A placed edge. Between two ``points`` at the same height it is straight, else a curve that is flat at both ends."""
+    """A placed edge. It is straight between consecutive ``points`` at one height, and a curve with horizontal ends otherwise."""
 
     source: int
     target: int
@@ -82,7 +83,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A placed graph: nodes and routes in the order in which they were given."""
+    """A placed graph, with nodes and routes in the order given."""
 
     width: float
     height: float
@@ -91,7 +92,7 @@ class Layout:
 
 
 def layout(nodes: Sequence[Node], links: Sequence[Link], down: bool = False) -> Layout:
-    """Place a graph from left to right, or from top to bottom (``down``). The source of a link comes before its target in ``nodes``."""
+    """Place a graph from left to right, or from top to bottom (``down``). The source of a link must precede its target in ``nodes``."""
     if not nodes:
         return Layout(0, 0, (), ())
     level = _levels(len(nodes), links)
@@ -103,7 +104,7 @@ def layout(nodes: Sequence[Node], links: Sequence[Link], down: bool = False) -> 
     columns: list[list[Slot]] = [[] for _ in range(stride * max(level) + 1)]
     for s in slots:
         columns[s.column].append(s)
-    ways, segments = _ways(nodes, links, slots, columns, down)
+    paths, segments = _segments(nodes, links, slots, columns, down)
     order(columns)
     _ports(nodes, slots, down)
     _spread(columns)
@@ -112,7 +113,10 @@ def layout(nodes: Sequence[Node], links: Sequence[Link], down: bool = False) -> 
     for s in (s for c in columns for s in c):
         s.centre -= low
     depths = [max(s.along for s in c) for c in columns]
-    routes = [_route(link, way, nodes, starts, depths, down) for link, way in zip(links, ways, strict=True)]
+    routes = [
+        _route(link, segments_of_link, nodes, starts, depths, down)
+        for link, segments_of_link in zip(links, paths, strict=True)
+    ]
     places = [_place(s, s.along, s.across, starts, depths, down) for s in slots]
     length = starts[-1] + depths[-1] + MARGIN
     breadth = max(s.centre + s.across / 2 for c in columns for s in c) + MARGIN
@@ -121,7 +125,7 @@ def layout(nodes: Sequence[Node], links: Sequence[Link], down: bool = False) -> 
 
 
 def _levels(n: int, links: Iterable[Link]) -> list[int]:
-    """The longest way from a source; sources stand right before their first user, so that edges stay short."""
+    """The layer of each node: the longest path from a source. A source is in the layer before its first user, to keep edges short."""
     before: list[list[int]] = [[] for _ in range(n)]
     users: list[list[int]] = [[] for _ in range(n)]
     for link in links:
@@ -133,20 +137,20 @@ def _levels(n: int, links: Iterable[Link]) -> list[int]:
     return [min(level[u] for u in users[k]) - 1 if users[k] and not before[k] else level[k] for k in range(n)]
 
 
-def _ways(
+def _segments(
     nodes: Sequence[Node], links: Sequence[Link], slots: list[Slot], columns: list[list[Slot]], down: bool
 ) -> tuple[list[list[Segment]], list[Segment]]:
-    """The segments of each link, from slot to slot, and all segments. Where lanes are shared, segments are."""
+    """The segments of each link, from slot to slot, and all distinct segments. Links that share lanes share segments."""
     entering = [0] * len(nodes)
     for link in links:
         entering[link.target] += 1
     seen = [0] * len(nodes)
     lanes: dict[tuple[int, int], Slot] = {}
     known: dict[tuple[int, int], Segment] = {}
-    ways: list[list[Segment]] = []
+    paths: list[list[Segment]] = []
     for link in links:
         source, target = slots[link.source], slots[link.target]
-        stops = [source]
+        slots_on_path = [source]
         for column in range(source.column + 1, target.column):
             if link.label and column == target.column - 1:
                 width, height = link.label
@@ -157,10 +161,10 @@ def _ways(
             else:
                 stop = lanes[link.source, column] = Slot(column, 0.0, LANE)
                 columns[column].append(stop)
-            stops.append(stop)
-        stops.append(target)
-        way: list[Segment] = []
-        for a, b in pairwise(stops):
+            slots_on_path.append(stop)
+        slots_on_path.append(target)
+        segments_of_link: list[Segment] = []
+        for a, b in pairwise(slots_on_path):
             key = (id(a), id(b))
             if b is target or key not in known:
                 fraction = (seen[link.target] + 0.5) / entering[link.target]
@@ -173,14 +177,14 @@ def _ways(
                     known[key] = segment
             else:
                 segment = known[key]
-            way.append(segment)
+            segments_of_link.append(segment)
         seen[link.target] += 1
-        ways.append(way)
-    return ways, list(dict.fromkeys(s for way in ways for s in way))
+        paths.append(segments_of_link)
+    return paths, list(dict.fromkeys(s for segments_of_link in paths for s in segments_of_link))
 
 
 def _ports(nodes: Sequence[Node], slots: list[Slot], down: bool) -> None:
-    """Where each edge ends at its target, relative to the middle."""
+    """Set where each edge ends at its target, relative to the middle."""
     for k, slot in enumerate(slots):
         n = len(slot.before)
         step = min(PORT, nodes[k].across(down) / (n + 1))
@@ -189,7 +193,7 @@ def _ports(nodes: Sequence[Node], slots: list[Slot], down: bool) -> None:
             segment.port = (i - (n - 1) / 2) * step
 
 
-# --- across: places within a column ----------------------------------------------------------------------------------
+# --- across: positions within a column ----------------------------------------------------------------------------------
 
 
 def _spread(columns: list[list[Slot]]) -> None:
@@ -198,7 +202,7 @@ def _spread(columns: list[list[Slot]]) -> None:
     for sweep in range(SWEEPS):
         forward = sweep % 2 == 0
         for column in columns if forward else reversed(columns):
-            wishes = []
+            desired = []
             for s in column:
                 near = (
                     [(t.weight, t.a.centre - t.port) for t in s.before]
@@ -211,36 +215,36 @@ def _spread(columns: list[list[Slot]]) -> None:
                     else []
                 )
                 weight = sum(w for w, _ in near)
-                # A slot without a wish keeps its place lightly, so that others may push it.
-                wishes.append((sum(w * c for w, c in near) / weight, weight) if near else (s.centre, 0.01))
-            _settle(column, wishes)
+                # A slot without neighbours keeps its position with a small weight, so that others can move it.
+                desired.append((sum(w * c for w, c in near) / weight, weight) if near else (s.centre, 0.01))
+            _settle(column, desired)
     for forward in (True, False, True):
         _straighten(columns, forward)
 
 
 def _straighten(columns: list[list[Slot]], forward: bool) -> None:
-    """Let each lane go on at the height of its neighbour, where there is room: one bend instead of many slight ones."""
+    """Align each lane with its neighbour where possible: one bend in place of several slight ones."""
     for column in columns if forward else reversed(columns):
-        wishes = []
+        desired = []
         for s in column:
             near = [t.a for t in s.before] if forward else [t.b for t in s.after]
             near = [n for n in near if s.node < 0 and (n.node < 0 or abs(n.centre - s.centre) < GAP)]
-            wishes.append((near[0].centre, 1.0) if near else (s.centre, 4.0))
-        _settle(column, wishes)
+            desired.append((near[0].centre, 1.0) if near else (s.centre, 4.0))
+        _settle(column, desired)
 
 
-def _settle(column: list[Slot], wishes: list[tuple[float, float]]) -> None:
-    """The places nearest to the wished ones (place, weight), in order and GAP apart.
+def _settle(column: list[Slot], desired: list[tuple[float, float]]) -> None:
+    """Move slots to the positions nearest to the desired ones (position, weight), in order and at distance GAP or more.
 
-    With the room of the slots before it taken off, each slot only must not come before its neighbour: isotonic regression.
+    After subtraction of the space of the preceding slots, positions only have to be monotonic: isotonic regression.
     """
     offset, offsets = 0.0, []
     for i, s in enumerate(column):
         offset += (column[i - 1].across + s.across) / 2 + GAP if i else 0.0
         offsets.append(offset)
     pools: list[tuple[float, float, int]] = []  # mean, weight, how many slots
-    for (wish, weight), off in zip(wishes, offsets, strict=True):
-        mean, count = wish - off, 1
+    for (target_position, weight), off in zip(desired, offsets, strict=True):
+        mean, count = target_position - off, 1
         while pools and pools[-1][0] >= mean:
             m, w, c = pools.pop()
             mean, weight, count = (m * w + mean * weight) / (w + weight), w + weight, c + count
@@ -250,11 +254,11 @@ def _settle(column: list[Slot], wishes: list[tuple[float, float]]) -> None:
         s.centre = mean + off
 
 
-# --- along: places of the columns ------------------------------------------------------------------------------------
+# --- along: positions of the columns ------------------------------------------------------------------------------------
 
 
 def _along(columns: list[list[Slot]], segments: list[Segment]) -> list[float]:
-    """Where each column starts. A band is as wide as its steepest edge needs."""
+    """The start of each column. The steepest edge of a band determines its width."""
     rise = [0.0] * len(columns)
     for s in segments:
         rise[s.a.column] = max(rise[s.a.column], abs(s.b.centre + s.port - s.a.centre))
@@ -275,17 +279,17 @@ def _place(
 
 def _route(
     link: Link,
-    way: list[Segment],
+    segments_of_link: list[Segment],
     nodes: Sequence[Node],
     starts: list[float],
     depths: list[float],
     down: bool,
 ) -> Route:
-    source, target = way[0].a, way[-1].b
+    source, target = segments_of_link[0].a, segments_of_link[-1].b
     start = starts[source.column] + (depths[source.column] + nodes[link.source].along(down)) / 2
     points = [(start, source.centre)]
     label = None
-    for segment in way:
+    for segment in segments_of_link:
         s = segment.b
         points.append((starts[segment.a.column] + depths[segment.a.column], points[-1][1]))
         if s is target:
@@ -299,7 +303,7 @@ def _route(
             points.extend([(starts[s.column] - TIP, c), (end + inset, c)])
         else:
             points.append((starts[s.column], s.centre))
-            if link.label and segment is way[-2]:
+            if link.label and segment is segments_of_link[-2]:
                 label = _place(s, s.along, s.across, starts, depths, down)
     tidy = [(round(a, 1), round(c, 1)) for a, c in points]
     tidy = [p for i, p in enumerate(tidy) if not i or p != tidy[i - 1]]

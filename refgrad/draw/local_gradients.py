@@ -1,4 +1,4 @@
-"""What a gate does to gradients: upstream × local, for numbers, elementwise functions and small Jacobians."""
+"""Local derivatives of a gate and their products with the upstream gradient: scalars, elementwise derivatives, small Jacobians."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.draw.numbers import MOST, SPACE, Lines, shown
+from refgrad.draw.numbers import MOST, SPACE, Lines, array_lines
 from refgrad.graph import Graph, contributions
 
 Array = Any
 
 
 def sent_back(graph: Graph, k: int, y_bar: Array = None) -> dict[int, Array]:
-    """The cotangents that node k sends to its operands, by position: for its own gradient, or for another ``y_bar``."""
+    """The cotangents that node k sends to its operands, by position, for its own cotangent or for ``y_bar``.
+
+    Empty where the node has no op, or no value or cotangent.
+    """
     if y_bar is None:
         y_bar = None if graph.cotangents is None else graph.cotangents[k]
     if graph.values is None or y_bar is None or graph.nodes[k].op is None:
@@ -22,17 +25,17 @@ def sent_back(graph: Graph, k: int, y_bar: Array = None) -> dict[int, Array]:
 
 
 def local(graph: Graph, k: int, position: int) -> Array | None:
-    """The derivative of node k to one operand, found by sending back one unit vector after the other.
+    """The derivative of node k with respect to one operand, computed from the cotangents for unit vectors.
 
-    Of the operand's shape where k has one element, or where each of its elements depends on the operand's own alone; else the Jacobian,
-    one row an element of k. None where that is too large to be read, or empty.
+    It has the operand's shape where k has one element, or where the Jacobian is diagonal; otherwise it is the Jacobian, with one row for
+    each element of k. None where it is empty or too large to show.
     """
     assert graph.values is not None
     x_shape, y = np.shape(graph.values[graph.nodes[k].of[position]]), np.asarray(graph.values[k])
     if not 0 < y.size <= MOST * MOST or len(x_shape) > 2 or max((*x_shape, 1)) > MOST or 0 in x_shape:
         return None
-    units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-    jacobian = np.array([np.ravel(sent_back(graph, k, unit)[position]) for unit in units])
+    unit_vectors = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+    jacobian = np.array([np.ravel(sent_back(graph, k, unit)[position]) for unit in unit_vectors])
     if y.size == 1:
         return jacobian.reshape(x_shape)
     if x_shape == y.shape and not np.any(jacobian[~np.eye(y.size, dtype=bool)]):
@@ -41,25 +44,25 @@ def local(graph: Graph, k: int, position: int) -> Array | None:
 
 
 def local_lines(graph: Graph, k: int, position: int) -> Lines:
-    """The local derivative in lines of text; the size of the Jacobian where that is all that can be read."""
+    """The local derivative as lines of text; the size of the Jacobian where that is too large to show."""
     found = local(graph, k, position)
-    return _behind("local ", _size(graph, k, position) if found is None else shown(found))
+    return _prefixed("local ", _size(graph, k, position) if found is None else array_lines(found))
 
 
 def product(graph: Graph, k: int, position: int, gradient: Array) -> Lines:
-    """``upstream × local = gradient``, written out.
+    """``upstream × local = gradient`` as lines of text.
 
-    An elementwise derivative multiplies (×); a Jacobian is multiplied by what comes from upstream as a row vector (·).
+    An elementwise derivative is a factor (×); a Jacobian is multiplied from the left by the upstream gradient as a row vector (·).
     """
     assert graph.cotangents is not None
     found = local(graph, k, position)
     if found is None:
-        return (*shown(gradient), f"= upstream · {_size(graph, k, position)[0]}")
-    upstream, factor, result = shown(graph.cotangents[k]), shown(found), shown(gradient)
+        return (*array_lines(gradient), f"= upstream · {_size(graph, k, position)[0]}")
+    upstream, factor, result = array_lines(graph.cotangents[k]), array_lines(found), array_lines(gradient)
     sign = "×" if np.shape(found) == np.shape(gradient) else "·"
     if len(upstream) == len(factor) == len(result) == 1 and np.size(gradient) == 1:
         return (f"{upstream[0]} {sign} {factor[0]} = {result[0]}",)
-    return (*_behind("  ", upstream), *_behind(f"{sign} ", factor), *_behind("= ", result))
+    return (*_prefixed("  ", upstream), *_prefixed(f"{sign} ", factor), *_prefixed("= ", result))
 
 
 def _size(graph: Graph, k: int, position: int) -> Lines:
@@ -67,8 +70,8 @@ def _size(graph: Graph, k: int, position: int) -> Lines:
     return (f"Jacobian {np.size(graph.values[k])} × {np.size(graph.values[graph.nodes[k].of[position]])}",)
 
 
-def _behind(sign: str, lines: Lines) -> Lines:
-    """Lines behind a sign, those after the first indented."""
+def _prefixed(sign: str, lines: Lines) -> Lines:
+    """Lines after a sign; all but the first are indented."""
     return tuple(
         (sign if i == 0 else " " * len(sign)).replace(" ", SPACE) + line for i, line in enumerate(lines)
     )

@@ -1,4 +1,4 @@
-"""Values as a drawing shows them: small ones in full, larger ones by shape and range."""
+"""Formatting of values in drawings: small arrays in full, larger ones by shape and range."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 Lines = tuple[str, ...]
 
-MOST = 4  # rows, and columns, of an array that is written out
-SPACE = "\N{NO-BREAK SPACE}"  # SVG folds ordinary ones
+MOST = 4  # rows and columns of an array that is written out
+SPACE = "\N{NO-BREAK SPACE}"  # SVG collapses ordinary spaces
 
 
 def number(x: Any) -> str:
-    """A number with three significant digits; whole numbers below a million in full."""
+    """A number with three significant digits; integers below 10^6 in full."""
     if isinstance(x, (bool, np.bool_)):
         return str(bool(x))
     x = float(x)
@@ -26,8 +26,8 @@ def number(x: Any) -> str:
     return text.replace("-", "\N{MINUS SIGN}").replace("inf", "∞")
 
 
-def shown(x: Any) -> Lines:
-    """An array in lines of text: numbers if it is small, a row of a matrix in each line; else its shape, and the range of its values."""
+def array_lines(x: Any) -> Lines:
+    """An array as lines of text: its numbers if it is small, one line for each row of a matrix; else its shape and range of values."""
     x = np.asarray(x)
     if x.ndim == 0:
         return (number(x[()]),)
@@ -40,16 +40,16 @@ def shown(x: Any) -> Lines:
             "[" + (2 * SPACE).join(t.rjust(w, SPACE) for t, w in zip(row, widths, strict=True)) + "]"
             for row in rows
         )
-    return (sizes(x.shape), *spread([x]))
+    return (shape_text(x.shape), *range_lines([x]))
 
 
-def sizes(shape: Sequence[int]) -> str:
-    """A shape: 64 × 10; one dimension says that it is one."""
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as text: "64 × 10", or "64 elements" for one dimension."""
     return f"{shape[0]} elements" if len(shape) == 1 else " × ".join(map(str, shape))
 
 
-def spread(arrays: Sequence[Any]) -> Lines:
-    """From the smallest to the largest number in all arrays, in one line; no line where there is none."""
+def range_lines(arrays: Sequence[Any]) -> Lines:
+    """The range of the numbers in all arrays, as one line; no line where there are no numbers."""
     flat = (
         np.concatenate([np.ravel(np.asarray(a)).astype(np.float64) for a in arrays])
         if arrays
@@ -63,14 +63,14 @@ def spread(arrays: Sequence[Any]) -> Lines:
     return ((f"all {low}" if low == high and known.min() == known.max() else f"{low} … {high}") + nan,)
 
 
-def together(arrays: Sequence[Any]) -> Lines:
-    """One array as ``shown``, several by their shape (if it is the same) and their common range."""
+def common_lines(arrays: Sequence[Any]) -> Lines:
+    """One array as ``array_lines``; several by their shape, if it is the same, and their common range."""
     if len(arrays) == 1:
-        return shown(arrays[0])
+        return array_lines(arrays[0])
     shapes = {np.shape(a) for a in arrays}
-    return (*(map(sizes, shapes - {()}) if len(shapes) == 1 else ()), *spread(arrays))
+    return (*(map(shape_text, shapes - {()}) if len(shapes) == 1 else ()), *range_lines(arrays))
 
 
 def columns(text: str) -> int:
-    """How many columns of a fixed-width font a text fills: letters of East Asian scripts fill two."""
+    """The width of a text in columns of a fixed-width font; East Asian wide characters take two."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)

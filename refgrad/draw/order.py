@@ -1,4 +1,4 @@
-"""The order of slots in each column, such that few edges cross."""
+"""Crossing reduction: the order of slots in each column."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ SWEEPS, SWAPS = 16, 12
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """Room in a column for a node, a label or a lane. "Along" is the direction of the edges, "across" that of the columns."""
+    """Space in a column for a node, a label or a lane.
+
+    along, across   extents in the direction of the edges, and of the columns
+    node            the number of the node, -1 for a label or a lane
+    index, centre   position in the column
+    before, after   segments that end and that start here
+    """
 
     column: int
     along: float
     across: float
     node: int = -1
-    index: int = 0  # in its column
+    index: int = 0
     centre: float = 0.0
     before: list[Segment] = field(default_factory=list)
     after: list[Segment] = field(default_factory=list)
@@ -25,7 +31,7 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """A piece of an edge between neighbouring columns. It enters b at ``fraction`` of b's breadth, ``port`` from its middle."""
+    """A part of an edge between adjacent columns. It enters b at ``fraction`` of b's extent, at distance ``port`` from its middle."""
 
     a: Slot
     b: Slot
@@ -35,7 +41,7 @@ class Segment:
 
 
 def order(columns: list[list[Slot]]) -> None:
-    """Reorder every column in place."""
+    """Reorder the slots of every column in place."""
     _number(columns)
     fewest, best = crossings(columns), [list(c) for c in columns]
     for sweep in range(SWEEPS):
@@ -55,7 +61,7 @@ def order(columns: list[list[Slot]]) -> None:
 
 
 def crossings(columns: Iterable[list[Slot]]) -> int:
-    """How many pairs of segments cross."""
+    """Number of crossing pairs of segments."""
     total = 0
     for column in columns:
         ends: list[float] = []
@@ -82,21 +88,21 @@ def _barycentre_after(slot: Slot) -> float:
 
 
 def _swap(columns: list[list[Slot]]) -> None:
-    """Swap neighbours while that leaves fewer crossings."""
+    """Swap neighbours while that reduces the number of crossings."""
     for _ in range(SWAPS):
-        better = False
+        improved = False
         for column in columns:
             for i in range(len(column) - 1):
                 u, v = column[i], column[i + 1]
-                if _between(u, v) > _between(v, u):
+                if _crossings_between(u, v) > _crossings_between(v, u):
                     column[i], column[i + 1] = v, u
                     v.index, u.index = i, i + 1
-                    better = True
-        if not better:
+                    improved = True
+        if not improved:
             return
 
 
-def _between(u: Slot, v: Slot) -> int:
-    """Crossings of u's segments with v's if u stands first."""
+def _crossings_between(u: Slot, v: Slot) -> int:
+    """Number of crossings between the segments of u and those of v, if u precedes v."""
     before = sum(s.a.index > t.a.index for s in u.before for t in v.before)
     return before + sum(s.b.index + s.fraction > t.b.index + t.fraction for s in u.after for t in v.after)

@@ -1,6 +1,6 @@
-"""What there is to draw of a graph: gates and wires, with the numbers that they carry.
+"""The content of a drawing: gates and wires, with their numbers.
 
-The gradient on a wire is what its gate sends back to this operand alone; a node with several users receives their sum.
+The gradient of a wire is the contribution of its gate to the operand's gradient. A node with several users receives the sum.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.draw.local_gradients import local_lines, product, sent_back
-from refgrad.draw.numbers import SPACE, Lines, number, shown, together
+from refgrad.draw.numbers import SPACE, Lines, array_lines, common_lines, number
 from refgrad.errors import GraphError
 from refgrad.graph import Graph, Node
 
@@ -24,20 +24,25 @@ SYMBOLS = {
     "square": "x²", "sqrt": "√x", "reciprocal": "1/x", "abs": "|x|", "sigmoid": "σ", "maximum": "max", "minimum": "min",
     "power": "xʸ",
 }  # fmt: skip
-WITH_NUMBER = {  # a gate with a number built in: the number stands first, the number stands second
+WITH_NUMBER = {  # gates with a constant operand: the number is the first operand, the number is the second
     "add": ("+{}", "+{}"), "subtract": ("{}−x", "−{}"), "multiply": ("×{}", "×{}"), "divide": ("{}/x", "÷{}"),
     "power": ("{}ˣ", "x{}"), "maximum": ("max {}", "max {}"), "minimum": ("min {}", "min {}"),
 }  # fmt: skip
 RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-SYMMETRIC = {"add", "multiply", "maximum", "minimum", "fan_in"}  # the order of the operands says nothing
+SYMMETRIC = {"add", "multiply", "maximum", "minimum", "fan_in"}  # ops whose operands can be exchanged
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A node as it is drawn.
+    """A node of a drawing.
 
-    ``kind`` is input, constant, op, output, or block (repeated layers). ``key`` is equal for gates that do the same.
-    ``total`` holds the gradients that add up here, where several edges leave.
+    kind     input, constant, op, output, or block (repeated layers)
+    about    the tooltip
+    key      equal for gates with the same op, parameters and shape
+    number   the number of the node, -1 for others
+    total    the sum of gradients, where several edges leave
+    marked   whether the gate is highlighted
+    fixed    whether the order of its operands matters
     """
 
     text: Lines
@@ -52,34 +57,39 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """An edge between two gates, with the arrays that it carries forward and back: one, or those of all layers of a block."""
+    """An edge between two gates, with its values and gradients: one each, or those of all layers of a block.
+
+    notes     the local derivative
+    product   upstream × local, written out
+    words     the product in one line
+    """
 
     source: int
     target: int
     values: tuple[Array, ...] = ()
     gradients: tuple[Array, ...] = ()
-    notes: Lines = ()  # local gradients
-    product: Lines = ()  # upstream × local, written out
-    words: str = ""  # the same in one line, where it is short
+    notes: Lines = ()
+    product: Lines = ()
+    words: str = ""
 
     @property
     def above(self) -> Lines:
-        """The value."""
-        return together(self.values) if self.values else ()
+        """The value as lines of text."""
+        return common_lines(self.values) if self.values else ()
 
     @property
     def below(self) -> Lines:
-        """The gradient. It has the shape of the value, so that large ones need not say it again."""
+        """The gradient as lines of text; without its shape where that of the value is shown."""
         if not self.gradients:
             return ()
-        lines = together(self.gradients)
+        lines = common_lines(self.gradients)
         large = self.values and len(lines) == 2 and lines[0] == self.above[0]
         return lines[1:] if large else lines
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Gates in an order in which operands come before users, wires by target and operand, and what it is about."""
+    """Gates, operands before users; wires, sorted by target and operand; a title and a description."""
 
     gates: tuple[Gate, ...]
     wires: tuple[Wire, ...]
@@ -90,27 +100,33 @@ class Picture:
 def picture(
     graph: Graph, name: str, local: bool = False, node: int | None = None, explain: bool = False
 ) -> Picture:
-    """The picture of a graph with the values and cotangents that it holds (none, before its first forward)."""
+    """The picture of a graph with the values and cotangents that it holds; it holds none before its first forward.
+
+    name      the name of the function
+    local     whether wires get local derivatives
+    node      the node whose products are written out
+    explain   whether all products are written in words
+    """
     return _Picture(graph, name, local, node, explain).result()
 
 
 class _Picture:
     def __init__(self, graph: Graph, name: str, local: bool, chosen: int | None, explain: bool) -> None:
         self.graph, self.name, self.local, self.chosen, self.explain = graph, name, local, chosen, explain
-        self.values, self.bars = graph.values, graph.cotangents
-        self.kept = graph.order()
-        self.users: dict[int, list[int]] = {k: [] for k in self.kept}
-        for k in self.kept:
+        self.values, self.cotangents = graph.values, graph.cotangents
+        self.order = graph.order()
+        self.users: dict[int, list[int]] = {k: [] for k in self.order}
+        for k in self.order:
             for j in graph.nodes[k].of:
                 self.users[j].append(k)
-        self.built_in = self._built_in()  # constants that are written into their gate
-        self.parts: dict[int, list[Array]] = {k: [] for k in self.kept}  # the gradients that add up at a node
+        self.built_in = self._built_in()  # constants that are part of their users' symbols
+        self.contributions: dict[int, list[Array]] = {k: [] for k in self.order}  # to each node's gradient
 
     def result(self) -> Picture:
         place: dict[int, int] = {}
         gates: list[Gate] = []
         wires: list[Wire] = []
-        for k in self.kept:
+        for k in self.order:
             if k not in self.built_in:
                 place[k] = len(gates)
                 gates.append(self._gate(k))
@@ -119,7 +135,7 @@ class _Picture:
         for i, k in enumerate(outputs):
             text = self.name if len(outputs) == 1 else f"{self.name}[{i}]"
             gates.append(Gate((text,), "output", f"output {text}", ("output",)))
-            self.parts[k] += seeds[k]
+            self.contributions[k] += seeds[k]
             wires.append(Wire(place[k], len(gates) - 1, self._value(k), seeds[k]))
         for k, at in place.items():
             gates[at] = replace(gates[at], total=self._total(k))
@@ -130,18 +146,25 @@ class _Picture:
     def _built_in(self) -> set[int]:
         nodes = self.graph.nodes
 
-        def plain(k: int) -> bool:
+        def is_number(k: int) -> bool:
             return nodes[k].op is None and not nodes[k].name and np.ndim(nodes[k].value) == 0
 
         found = set()
-        for k in self.kept:
+        for k in self.order:
             op, of = nodes[k].op, nodes[k].of
-            if op is not None and op.name in WITH_NUMBER and len(of) == 2 and plain(of[0]) != plain(of[1]):
-                found.add(of[0] if plain(of[0]) else of[1])
-        return {
-            j for j in found if all(nodes[k].op.name in WITH_NUMBER and not all(map(plain, nodes[k].of)) for k in self.users[j])  # type: ignore[union-attr]
-            and j not in self.graph.outputs
-        }  # fmt: skip
+            if (
+                op is not None
+                and op.name in WITH_NUMBER
+                and len(of) == 2
+                and is_number(of[0]) != is_number(of[1])
+            ):
+                found.add(of[0] if is_number(of[0]) else of[1])
+
+        def takes_number(k: int) -> bool:
+            op = nodes[k].op
+            return op is not None and op.name in WITH_NUMBER and not all(map(is_number, nodes[k].of))
+
+        return {j for j in found if j not in self.graph.outputs and all(map(takes_number, self.users[j]))}
 
     def _gate(self, k: int) -> Gate:
         n = self.graph.nodes[k]
@@ -175,16 +198,14 @@ class _Picture:
         return SYMBOLS.get(n.op.name, n.op.name)
 
     def _total(self, k: int) -> Lines:
-        parts = self.parts[k]
-        if len(parts) < 2 or self.bars is None:
+        contributions = self.contributions[k]
+        if len(contributions) < 2 or self.cotangents is None:
             return ()
-        total = shown(self.bars[k])
-        if k == self.chosen and np.ndim(self.bars[k]) == 0:
-            return (" + ".join(number(p) for p in parts).replace("+ −", "− ") + f" = {total[0]}",)
-        written_out = len(total) > 1 and total[0].startswith(
-            "["
-        )  # a matrix, whose rows stand under each other
-        return ("Σ", *total) if written_out else (f"Σ {total[0]}", *total[1:])
+        total = array_lines(self.cotangents[k])
+        if k == self.chosen and np.ndim(self.cotangents[k]) == 0:
+            return (" + ".join(number(p) for p in contributions).replace("+ −", "− ") + f" = {total[0]}",)
+        is_matrix = len(total) > 1 and total[0].startswith("[")
+        return ("Σ", *total) if is_matrix else (f"Σ {total[0]}", *total[1:])
 
     # --- wires ---
 
@@ -201,10 +222,10 @@ class _Picture:
             source = self.graph.nodes[j]
             constant = source.op is None and not source.name
             wire = Wire(place[j], place[k])
-            if not (constant and np.ndim(source.value) == 0):  # such a number stands in its own gate
+            if not (constant and np.ndim(source.value) == 0):  # the gate of a constant shows its number
                 wire = replace(wire, values=self._value(j))
             if position in sent and not constant:
-                self.parts[j].append(sent[position])
+                self.contributions[j].append(sent[position])
                 wire = replace(wire, gradients=(sent[position],))
                 if k == self.chosen:
                     wire = replace(wire, product=product(self.graph, k, position, sent[position]))
@@ -217,52 +238,57 @@ class _Picture:
         return wires
 
     def _seeds(self) -> dict[int, tuple[Array, ...]]:
-        """Where backward started at each output: what its gradient has beyond the contributions of its users."""
-        if self.bars is None:
+        """The initial cotangent of each output: its gradient without the contributions of its users."""
+        if self.cotangents is None:
             return dict.fromkeys(self.graph.outputs, ())
         times = Counter(self.graph.outputs)
-        return {k: ((self.bars[k] - sum(self.parts[k])) / times[k],) for k in times}
+        return {k: ((self.cotangents[k] - sum(self.contributions[k])) / times[k],) for k in times}
 
     # --- words ---
 
     def _words(self) -> tuple[str, str]:
         nodes = self.graph.nodes
-        ops = sum(nodes[k].op is not None for k in self.kept)
-        inputs = {nodes[k].name: k for k in self.kept if nodes[k].name}
+        ops = sum(nodes[k].op is not None for k in self.order)
+        inputs = {nodes[k].name: k for k in self.order if nodes[k].name}
         about = f"Inputs: {len(inputs)}. Operations: {ops}. It reads from left to right."
         if self.values is not None:
-            results = "; ".join(" ".join(shown(self.values[k])) for k in self.graph.outputs)
+            results = "; ".join(" ".join(array_lines(self.values[k])) for k in self.graph.outputs)
             about += f" Above each edge stands the value. Result: {results}."
-        if self.bars is not None:
+        if self.cotangents is not None:
             found = [
-                f"{x} {' '.join(shown(self.bars[k]))}" for x, k in inputs.items() if self.bars[k] is not None
+                f"{x} {' '.join(array_lines(self.cotangents[k]))}"
+                for x, k in inputs.items()
+                if self.cotangents[k] is not None
             ]
             about += f" Below each edge stands the gradient. Gradients: {'; '.join(found[:8])}"
             about += " and more." if len(found) > 8 else "."
         return f"Computational graph of {self.name}", about
 
 
-def find(graph: Graph, node: int | str | None) -> int | None:
-    """The number of a node given by number, by an input's name or by the name of an op that occurs once."""
+def find_node(graph: Graph, node: int | str | None) -> int | None:
+    """The number of a node given by number, by an input's name or by the name of an op that occurs once.
+
+    Raises GraphError where there is no such node, or more than one.
+    """
     if node is None:
         return None
-    kept = graph.order()
+    order = graph.order()
     if isinstance(node, str):
-        found = [k for k in kept if str(graph.nodes[k]) == node]
+        found = [k for k in order if str(graph.nodes[k]) == node]
         if len(found) == 1:
             return found[0]
-        known = ", ".join(f"{k} {graph.nodes[k]}" for k in (found or kept)[:40])
+        known = ", ".join(f"{k} {graph.nodes[k]}" for k in (found or order)[:40])
         raise GraphError(
             f"node {node!r} is {'not one node' if found else 'none'} of this graph; give a number: {known}"
         )
-    if node not in kept:
-        known = ", ".join(f"{k} {graph.nodes[k]}" for k in kept[:40])
+    if node not in order:
+        known = ", ".join(f"{k} {graph.nodes[k]}" for k in order[:40])
         raise GraphError(f"node {node!r} is none of the nodes that are drawn: {known}")
     return node
 
 
-def checked(found: Sequence[Any], most: int) -> None:
-    """Raise GraphError where there are more gates than can be drawn."""
+def check_size(found: Sequence[Any], most: int) -> None:
+    """Raise GraphError where there are more gates than a drawing may have."""
     if len(found) > most:
         raise GraphError(
             f"the graph has {len(found)} nodes that do not fold into repeated layers; {most} can be drawn. Draw a part of it"

@@ -1,4 +1,4 @@
-"""A drawing that is gone through one node at a time: forward, then backward. A fragment of HTML that needs nothing else."""
+"""A drawing shown node by node, forward and then backward, as a self-contained HTML fragment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CSS = """
 .refgrad-steps summary{cursor:pointer;width:fit-content}
 """.strip().replace("\n", "")
 
-# Everything of a later step is faint, what the present step does is strong. Without JavaScript: the last step.
+# Elements of later steps are hidden, those of the current step are emphasized. Without JavaScript the last step is shown.
 SCRIPT = """
 (()=>{const me=document.currentScript,f=me?me.parentElement:[...document.querySelectorAll('.refgrad-steps:not([data-on])')].pop();
 f.dataset.on='';const says=[...f.querySelectorAll('li')].map(l=>l.textContent),last=says.length-1;
@@ -34,8 +34,8 @@ if(d!==undefined&&!e.target.closest('.paper')){e.preventDefault();show(d)}});bar
 """.strip()
 
 
-def walk(picture: Picture) -> str:
-    """The HTML fragment of a picture."""
+def steps_html(picture: Picture) -> str:
+    """The HTML fragment that shows a picture node by node."""
     gates, wires = picture.gates, picture.wires
     into: list[list[Wire]] = [[] for _ in gates]
     out: list[list[Wire]] = [[] for _ in gates]
@@ -57,7 +57,7 @@ def walk(picture: Picture) -> str:
             backward[n] = len(words)
             acts[n].append(len(words))
             words.append(f"backward, {_backward(g, into[n], out[n])}")
-    # A sum of gradients is known once the last of its parts has come.
+    # A sum of gradients appears with its last contribution.
     summed = [max((backward[w.target] for w in out[n]), default=0) for n in range(len(gates))]
 
     def tag(kind: str, n: int) -> str:

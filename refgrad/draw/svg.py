@@ -1,4 +1,4 @@
-"""A picture as SVG: readable on light and on dark paper, without ids, so that any number of drawings share a page."""
+"""Rendering of a picture as SVG, for light and dark backgrounds. It has no ids, so several drawings can share a page."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from refgrad.draw.layout import Layout, Link, Node, Place, Route, layout, path
 from refgrad.draw.numbers import Lines, columns
 from refgrad.draw.picture import Gate, Picture, Wire
 
-GATE, SMALL = 14.0, 12.0  # sizes of type: gates, numbers
-ADVANCE = 0.62  # of a fixed-width letter, of the size; most fonts have 0.60
-LEAD = 15.0  # from line to line
-ABOVE, BELOW = 5.0, 12.5  # baselines of the first line over and under an edge
+GATE, SMALL = 14.0, 12.0  # font sizes of gates and of numbers
+ADVANCE = 0.62  # width of a character in units of the font size; most fixed-width fonts have 0.60
+LEAD = 15.0  # line height
+ABOVE, BELOW = 5.0, 12.5  # distances of the nearest baselines above and below an edge
 ROUND = 34.0  # diameter of a gate
 
-# Colours lean towards the ink of the page that the drawing stands on; as a file of its own it asks the reader's scheme.
+# Colours are mixed with the text colour of the page. A drawing in a file of its own follows the reader's colour scheme.
 STYLE = """
 .refgrad-graph{font:12px ui-monospace,"SF Mono","DejaVu Sans Mono",Menlo,Consolas,monospace;color-scheme:light dark}
 .refgrad-graph:root{color:#1c2026}
@@ -43,8 +43,8 @@ Tag = Callable[[str, int], str]  # attributes for "value" of gate n, "gradient" 
 
 
 def svg(picture: Picture, tag: Tag | None = None) -> str:
-    """The SVG text of a picture. ``tag`` adds attributes to gates and numbers, for the step by step mode."""
-    placed = arranged(picture)
+    """The SVG text of a picture. ``tag`` adds attributes to gates and numbers, for the display node by node."""
+    placed = placed_picture(picture)
     tag = tag or _untagged
     width, height = f"{placed.width:g}", f"{placed.height:g}"
     parts = [
@@ -52,7 +52,7 @@ def svg(picture: Picture, tag: Tag | None = None) -> str:
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f"<title>{_text(picture.title)}</title><desc>{_text(picture.about)}</desc>",
         f"<style>{STYLE}</style>",
-        '<g class="wires">',  # see-through as a whole: wires that share a lane are no darker
+        '<g class="wires">',  # opacity of the group: wires that share a lane are not darker
     ]
     for route in placed.routes:
         x, y = route.points[-1]
@@ -71,40 +71,40 @@ def _untagged(_kind: str, _n: int) -> str:
     return ""
 
 
-def arranged(picture: Picture) -> Layout:
-    """Where everything stands."""
+def placed_picture(picture: Picture) -> Layout:
+    """The layout of a picture."""
     nodes = []
     for g in picture.gates:
         w, h, r = _body(g)
-        caption = LEAD * len(g.total) + (4 if g.total else 0)
-        # The caption hangs below; as much room above keeps the figure in the middle, where the edges end.
-        nodes.append(Node(max(w, _breadth(g.total, SMALL)), h + 2 * caption, r, (w, h), g.fixed))
-    return layout(nodes, [Link(w.source, w.target, _room(w)) for w in picture.wires])
+        total_height = LEAD * len(g.total) + (4 if g.total else 0)
+        # The sum stands below the gate; equal space above keeps the figure in the middle, where edges end.
+        nodes.append(Node(max(w, _text_width(g.total, SMALL)), h + 2 * total_height, r, (w, h), g.fixed))
+    return layout(nodes, [Link(w.source, w.target, _label_size(w)) for w in picture.wires])
 
 
 def _body(g: Gate) -> tuple[float, float, float]:
-    """Width, height and radius of a gate's figure."""
+    """Width, height and corner radius of a gate's figure."""
     if g.kind == "block":
         return (
-            max(_breadth(g.text[:1], GATE), _breadth(g.text[1:], SMALL)) + 24,
+            max(_text_width(g.text[:1], GATE), _text_width(g.text[1:], SMALL)) + 24,
             LEAD * len(g.text) + 18,
             8.0,
         )
-    text = _breadth(g.text, GATE)
+    text = _text_width(g.text, GATE)
     if g.kind == "op":
         return max(ROUND, text + 16), ROUND, ROUND / 2
     return text + 8, LEAD * len(g.text) + 6, 0.0
 
 
-def _breadth(lines: Lines, size: float) -> float:
+def _text_width(lines: Lines, size: float) -> float:
     return max((columns(t) for t in lines), default=0) * size * ADVANCE
 
 
-def _room(w: Wire) -> tuple[float, float] | None:
-    """Width and height of a label; the edge runs through its middle."""
+def _label_size(w: Wire) -> tuple[float, float] | None:
+    """Width and height of a wire's label, through whose middle the edge runs; None for an empty label."""
     below = w.product or w.below + w.notes
     rows = max(len(w.above), len(below))
-    return (_breadth(w.above + below, SMALL) + 6, 2 * (LEAD * rows + 1)) if rows else None
+    return (_text_width(w.above + below, SMALL) + 6, 2 * (LEAD * rows + 1)) if rows else None
 
 
 def _gate(g: Gate, at: Place, n: int, tag: Tag) -> str:
@@ -146,7 +146,7 @@ def _label(w: Wire, route: Route, tag: Tag) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, without the control characters that XML does not know."""
+    """Text escaped for XML; characters that are not printable become replacement characters."""
     return escape(
         "".join(
             c if c.isprintable() or c == "\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}" for c in text

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refgrad.console import say
+from refgrad.console import print_text
 from refgrad.errors import ArgumentError
 from refgrad.records import Run
 from refgrad.report.analysis.baseline import against
@@ -133,7 +133,7 @@ def _without_workflow_commands(text: str) -> str:
 
 
 def _print(text: str) -> bool:
-    why = say(text)
+    why = print_text(text)
     if why:
         print(f"refgrad: standard output: cannot be written: {why}", file=sys.stderr)
     return not why

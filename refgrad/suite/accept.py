@@ -56,7 +56,7 @@ def accept(
         )
         blocks.append(_block(name, op, sort, words, results, reason, release, folder.name))
         cases = f"{len({r.id for r in results})} cases, {len(results)} results"
-        print(console.shown(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
+        print(console.printable(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     write_atomically(
         file, before + ("\n" if before and not before.endswith("\n\n") else "") + "\n".join(blocks)

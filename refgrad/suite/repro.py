@@ -44,7 +44,7 @@ def repro(
     size = len(case.graph.order())
     if not script:  # said first: the case may be one that ends the process
         about = f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes"
-        print(console.told(about), flush=True)
+        print(console.printable_line(about), flush=True)
     plain_arithmetic()
     asked = held(observe, listed(unsupported, VERSION)) if unsupported else observe
     seen: list[Observation] = []
@@ -74,7 +74,7 @@ def repro(
             f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
             for e in v.wrong
         ]
-    print("\n".join(map(console.shown, lines)))  # names and parameters in a case come from anywhere
+    print("\n".join(map(console.printable, lines)))  # names and parameters in a case come from anywhere
     return code
 
 

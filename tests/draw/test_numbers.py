@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from refgrad.draw.numbers import SPACE, columns, number, shown, spread, together
+from refgrad.draw.numbers import SPACE, array_lines, columns, common_lines, number, range_lines
 
 
 @pytest.mark.parametrize(
@@ -17,27 +17,27 @@ def test_numbers(x, text):
 
 
 def test_small_arrays_are_written_out():
-    assert shown(np.array([1.0, -2.0, 3.0, -1.0])) == ("[1, −2, 3, −1]",)
-    rows = shown(np.array([[2.0, 1.0, -3.0], [-3.0, 4.0, 2.0]]))
+    assert array_lines(np.array([1.0, -2.0, 3.0, -1.0])) == ("[1, −2, 3, −1]",)
+    rows = array_lines(np.array([[2.0, 1.0, -3.0], [-3.0, 4.0, 2.0]]))
     assert [row.replace(SPACE, " ") for row in rows] == ["[ 2  1  −3]", "[−3  4   2]"]
 
 
 def test_large_ones_by_shape_and_range():
-    assert shown(np.linspace(-1, 2, 640).reshape(64, 10)) == ("64 × 10", "−1 … 2")
-    assert shown(np.zeros(5)) == ("5 elements", "all 0")
-    assert shown(np.zeros((0, 3))) == ("0 × 3",)
-    assert shown(np.ones((2, 2, 2))) == ("2 × 2 × 2", "all 1")
+    assert array_lines(np.linspace(-1, 2, 640).reshape(64, 10)) == ("64 × 10", "−1 … 2")
+    assert array_lines(np.zeros(5)) == ("5 elements", "all 0")
+    assert array_lines(np.zeros((0, 3))) == ("0 × 3",)
+    assert array_lines(np.ones((2, 2, 2))) == ("2 × 2 × 2", "all 1")
 
 
 def test_nan_is_said():
-    assert spread([np.array([np.nan, 1.0, 2.0])]) == ("1 … 2 and NaN",)
-    assert spread([np.array([np.nan])]) == ("NaN",)
+    assert range_lines([np.array([np.nan, 1.0, 2.0])]) == ("1 … 2 and NaN",)
+    assert range_lines([np.array([np.nan])]) == ("NaN",)
 
 
 def test_several_arrays_by_common_shape_and_range():
-    assert together([np.zeros((2, 2)), np.ones((2, 2))]) == ("2 × 2", "0 … 1")
-    assert together([np.zeros(5), np.ones(6)]) == ("0 … 1",)
-    assert together([1.0, 3.0]) == ("1 … 3",)
+    assert common_lines([np.zeros((2, 2)), np.ones((2, 2))]) == ("2 × 2", "0 … 1")
+    assert common_lines([np.zeros(5), np.ones(6)]) == ("0 … 1",)
+    assert common_lines([1.0, 3.0]) == ("1 … 3",)
 
 
 def test_wide_and_combining_letters():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.draw.picture import find, picture
+from refgrad.draw.picture import find_node, picture
 from refgrad.errors import GraphError
 
 
@@ -105,11 +105,11 @@ def test_branches_that_lead_nowhere_are_left_out():
 
 def test_nodes_are_found_by_number_and_by_a_name_that_is_theirs_alone():
     g = rg.Graph.record(lambda x: np.exp(np.sin(np.sin(x))), 1.0)
-    assert find(g, "exp") == 3
-    assert find(g, "x") == 0
+    assert find_node(g, "exp") == 3
+    assert find_node(g, "x") == 0
     with pytest.raises(GraphError, match=r"'sin' is not one node .* 1 sin, 2 sin"):
-        find(g, "sin")
+        find_node(g, "sin")
     with pytest.raises(GraphError, match="'cos' is none of this graph"):
-        find(g, "cos")
+        find_node(g, "cos")
     with pytest.raises(GraphError, match="node 9 is none"):
-        find(g, 9)
+        find_node(g, 9)

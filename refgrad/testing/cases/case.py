@@ -1,4 +1,4 @@
-"""A case: one question put to a framework. A graph, its inputs as exact values, a dtype, a device."""
+"""A test case: a computational graph with exact inputs, tangents and cotangent, for one dtype and one device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refgrad.bounds.formats import DTYPES
 from refgrad.encode import decode_array, encode_array
 from refgrad.errors import CaseFileError
 from refgrad.graph import Graph
-from refgrad.testing.cases.validation import fit
+from refgrad.testing.cases.validation import validate
 
 Array = Any
 SCHEMA = 1
@@ -22,11 +22,13 @@ LAYOUTS = ("contiguous", "transposed", "strided")
 
 @dataclass(frozen=True)
 class Case:
-    """One question: does the framework's value, gradient and tangent of this graph agree with the derivative?
+    """A graph at one point. A judgement compares the framework's value, gradient and tangent of it with the reference.
 
-    inputs, tangents   by input name, arrays of one dtype (the NumPy dtype that holds the judged format exactly)
-    cotangent          of the graph's single output
-    layouts            by input name, how the framework's tensor lies in memory: contiguous, transposed, strided
+    family             the family that drew the case
+    inputs, tangents   by input name, arrays; floating-point ones hold numbers of the judged dtype exactly
+    cotangent          of the graph's single output, an array of its shape
+    dtype, device      the judged format and the framework's device
+    layouts            by input name, the memory layout of the framework's tensor: one of LAYOUTS
     order              1: value and first derivatives; 2: also the framework's further modes and second derivatives
     """
 
@@ -42,20 +44,20 @@ class Case:
 
     @functools.cached_property
     def content(self) -> str:
-        """The case as JSON text in one canonical form."""
+        """The case as canonical JSON text."""
         return json.dumps(self.to_dict(), sort_keys=True, allow_nan=False, separators=(",", ":"))
 
     @functools.cached_property
     def id(self) -> str:
-        """Sixteen hexadecimal digits of a hash of the content: the same case has the same id on every machine."""
+        """The first 16 hexadecimal digits of the SHA-256 hash of the content. Equal cases have equal ids on every machine."""
         return hashlib.sha256(self.content.encode()).hexdigest()[:16]
 
     def on(self, device: str) -> Case:
-        """The same case for another device."""
+        """The case for another device."""
         return replace(self, device=device)
 
     def to_dict(self) -> dict[str, Any]:
-        """The case as plain data, exactly."""
+        """The case as plain data. Arrays are encoded without loss."""
         return {
             "schema": SCHEMA, "family": self.family, "dtype": self.dtype, "device": self.device, "graph": self.graph.to_dict(),
             "inputs": {k: encode_array(v) for k, v in self.inputs.items()},
@@ -69,7 +71,10 @@ class Case:
 
     @classmethod
     def from_dict(cls, data: Any) -> Case:
-        """The case that to_dict wrote. Raises CaseFileError naming what cannot be read, and what does not fit the rest."""
+        """The case in plain data as ``to_dict`` writes it.
+
+        Raises CaseFileError naming the entry that cannot be read, or that does not fit the others.
+        """
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else type(data).__name__
             raise CaseFileError(f"a case is an object with schema {SCHEMA}; found {found!r}")
@@ -103,14 +108,14 @@ class Case:
             if not isinstance(given, str) or not given:
                 raise CaseFileError(f"{name} is a name, got {given!r}")
         cotangent = decode_array(data["cotangent"])
-        fit(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
+        validate(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
         return cls(
             data["family"], graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], device, dict(layouts), order
         )  # fmt: skip
 
     @classmethod
     def from_json(cls, text: str) -> Case:
-        """The case that to_json wrote. Raises CaseFileError."""
+        """The case in JSON text as ``to_json`` writes it. Raises CaseFileError."""
         try:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
@@ -125,7 +130,7 @@ class Case:
 
     @classmethod
     def load(cls, path: str | Path) -> Case:
-        """Read a case file. Raises CaseFileError naming the file."""
+        """The case in a file. Raises CaseFileError naming the file."""
         try:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Which nodes of a graph stand nearest to one of them: a picture and an excerpt of a large graph are of those."""
+"""The neighbourhood of a node in a graph, for drawings and excerpts of large graphs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 
 def nearest(of: Sequence[Sequence[int]], start: int, steps: int | None = None) -> list[int]:
-    """The nodes that at most so many edges (any number where None), in either direction, join to ``start``; the nearest first.
+    """The nodes within ``steps`` edges of ``start``, in either direction, sorted by distance; all connected nodes for None.
 
-    ``of`` lists operands by node.
+    ``of`` lists the operands of each node.
     """
-    beside: list[list[int]] = [list(operands) for operands in of]
+    neighbours: list[list[int]] = [list(operands) for operands in of]
     for k, operands in enumerate(of):
         for j in operands:
-            beside[j].append(k)
-    found, far = [start], {start: 0}
-    for k in found:  # which grows
-        for j in sorted(set(beside[k]) - far.keys()) if far[k] != steps else ():
-            far[j] = far[k] + 1
+            neighbours[j].append(k)
+    found, distance = [start], {start: 0}
+    for k in found:  # the loop body appends to the list: breadth-first search
+        for j in sorted(set(neighbours[k]) - distance.keys()) if distance[k] != steps else ():
+            distance[j] = distance[k] + 1
             found.append(j)
     return found

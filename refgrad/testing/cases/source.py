@@ -1,4 +1,4 @@
-"""Where a family's choices come from: Hypothesis, which can shrink them, or a seed alone, which is faster."""
+"""Sources of random choices for families: Hypothesis, which can shrink them, or a seeded generator, which is faster."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """Choices for one case. Simpler choices come first, so that shrinking goes towards them."""
+    """Random choices for one case. Options are sorted from simple to complex, because shrinking moves towards the first.
+
+    ``rng`` generates bulk numbers.
+    """
 
     rng: np.random.Generator
 
     def integer(self, low: int, high: int) -> int:
-        """An integer from low to high, both included."""
+        """An integer in [low, high]."""
         ...
 
     def choice(self, options: Sequence[T]) -> T:
@@ -26,19 +29,19 @@ class Source(Protocol):
 
 
 class StopDrawing(BaseException):
-    """Raised where no more cases are wanted. No Exception: Hypothesis would take it for a failure of the case."""
+    """Ends the drawing of cases. It is no Exception, because Hypothesis would treat that as a failure of the case."""
 
 
 class Seeded:
-    """Choices from a seed alone."""
+    """Choices from a seeded generator."""
 
     def __init__(self, seed: int | Sequence[int]) -> None:
         self.rng = np.random.default_rng(seed)
-        structure = random.Random(repr(seed))  # noqa: S311  a seed is the point; ten times as fast as a NumPy generator at single numbers
+        structure = random.Random(repr(seed))  # noqa: S311  reproducible, and ten times as fast as a NumPy generator for single numbers
         self._bits = structure.getrandbits
 
     def integer(self, low: int, high: int) -> int:
-        """An integer from low to high, both included."""
+        """An integer in [low, high]."""
         return low + self._below(high - low + 1)
 
     def choice(self, options: Sequence[T]) -> T:
@@ -46,7 +49,7 @@ class Seeded:
         return options[self._below(len(options))]
 
     def _below(self, n: int) -> int:
-        """The numbers of random.randrange(n), in half its time: as many bits as n has, until they stay below n."""
+        """A number in [0, n), equal to that of random.randrange(n) and computed in half its time, by rejection sampling."""
         if n < 1:
             raise ValueError("there is nothing to choose from")
         bits = n.bit_length()
@@ -57,10 +60,10 @@ class Seeded:
 
 
 class Drawn:
-    """Choices that Hypothesis draws, so that a failing case shrinks. Bulk numbers come from a drawn seed.
+    """Choices drawn by Hypothesis, so that a failing case can be shrunk. Bulk numbers come from a generator with a drawn seed.
 
-    Everything is drawn as booleans. Hypothesis' integers now and then take a constant from the source files loaded at that
-    moment, so they would differ between a worker and a single process; the same seed has to give the same cases in both.
+    Every choice is drawn as booleans. Hypothesis' integer strategy sometimes takes constants from the loaded source files, so its numbers
+    would differ between a worker and a single process.
     """
 
     def __init__(self, draw: Any) -> None:
@@ -70,7 +73,7 @@ class Drawn:
         self.rng = np.random.default_rng(self.integer(0, 2**12 - 1))
 
     def integer(self, low: int, high: int) -> int:
-        """An integer from low to high, both included; shrinks towards low."""
+        """An integer in [low, high]; shrinks towards low."""
         value = 0
         for _ in range((high - low).bit_length()):
             value = 2 * value + self._draw(self._bit)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies of cases. Importing this needs hypothesis."""
+"""Hypothesis strategies for cases. The module needs hypothesis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refgrad.testing.cases.source import Drawn, Source, StopDrawing
 
 
 def cases(family: Callable[[Source, str], Case], dtype: str = "float64") -> st.SearchStrategy[Case]:
-    """Cases of a family. Structure is drawn, so a failing case shrinks to a small graph."""
+    """A strategy for the cases of a family. A failing case shrinks to a small graph."""
 
     @st.composite
     def build(draw: Any) -> Case:
@@ -32,10 +32,10 @@ def each(
     body: Callable[[Case], None],
     shrink: bool,
 ) -> None:
-    """Call ``body`` with at most so many cases of a family, the same ones for the same seed; some may come twice.
+    """Call ``body`` with at most ``most`` cases of a family. Equal seeds give equal cases; cases may repeat.
 
-    With ``shrink``, an exception makes Hypothesis try smaller cases with which ``body`` raises, too; the last call before the exception
-    comes out is that with the smallest. StopDrawing ends the calls at once, and does not come out.
+    With ``shrink``, Hypothesis reduces a case for which ``body`` raises; the last call before the exception propagates has the smallest
+    such case. StopDrawing, raised by ``body``, ends the calls and does not propagate.
     """
     test = hypothesis.given(cases(family, dtype))(body)
     test = hypothesis.seed(seed)(test)

@@ -1,4 +1,4 @@
-"""Whether the parts of a case fit together: shapes, formats, and what may be asked of its graph."""
+"""Validation of cases: shapes, formats, and the order of derivatives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from refgrad.quiet import quiet
 from refgrad.tracing.ball import nearest
 
 Array = Any
-# What NumPy and an op's function raise over operands or parameters that they are not made for.
-_UNFIT = (
+# The exceptions that NumPy and ops raise for operands or parameters that they do not accept.
+_REJECTIONS = (
     ValueError,
     TypeError,
     LookupError,
@@ -26,7 +26,7 @@ _UNFIT = (
 )
 
 
-def fit(
+def validate(
     graph: Graph,
     inputs: Mapping[str, Array],
     tangents: Mapping[str, Array],
@@ -34,14 +34,14 @@ def fit(
     dtype: str,
     order: int,
 ) -> None:
-    """Raises CaseFileError naming the part that does not fit, what was given and what is expected.
+    """Check that the parts of a case fit together.
 
-    Every floating-point array holds numbers of the judged format. A tangent has the shape and kind of its input, the cotangent the shape
-    of the output. Order 2 is asked of a single op alone.
+    Every floating-point array must hold numbers of the judged format. A tangent must have the shape and kind of its input, the cotangent
+    the shape of the output. Order 2 needs a graph of a single op. Raises CaseFileError naming the part, its value, and what is expected.
     """
     for name, x in inputs.items():
-        _of_the_format(f"input {name!r}", x, dtype)
-        _of_the_format(f"the tangent of input {name!r}", tangents[name], dtype)
+        _check_format(f"input {name!r}", x, dtype)
+        _check_format(f"the tangent of input {name!r}", tangents[name], dtype)
         if tangents[name].shape != x.shape:
             raise CaseFileError(
                 f"input {name!r} has shape {list(x.shape)}, its tangent {list(tangents[name].shape)}; they have to be the same"
@@ -52,7 +52,7 @@ def fit(
             )
     if cotangent.dtype.kind != "f":
         raise CaseFileError(f"the cotangent has dtype {cotangent.dtype}; a floating-point one is expected")
-    _of_the_format("the cotangent", cotangent, dtype)
+    _check_format("the cotangent", cotangent, dtype)
     ops = sum(graph.nodes[k].op is not None for k in graph.order())
     if order > 1 and ops > 1:
         raise CaseFileError(
@@ -65,7 +65,7 @@ def fit(
         )
 
 
-def _of_the_format(what: str, x: Array, dtype: str) -> None:
+def _check_format(what: str, x: Array, dtype: str) -> None:
     if x.dtype.kind != "f":
         return
     fmt = FORMATS[STORAGE.get(dtype, dtype)]
@@ -82,7 +82,7 @@ def _output_shape(graph: Graph, inputs: Mapping[str, Array]) -> tuple[int, ...]:
     try:
         with quiet():
             return np.shape(graph.run(dict(inputs))[graph.outputs[0]])
-    except _UNFIT as error:
+    except _REJECTIONS as error:
         raise CaseFileError(
             f"the graph cannot be computed from these inputs: {type(error).__name__}: {error}"
         ) from error
