@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question
 from refgrad.testing.checks.check_report import Report
-from refgrad.testing.checks.part import Evidence, Part, Question
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
@@ -21,7 +21,7 @@ def part(what, got, expected, bound, dtype="float64", question=None, index=0, se
     expected = np.asarray(expected, fmt.wide)
     bound = np.broadcast_to(np.asarray(bound, fmt.wide), expected.shape)
     found = compare(np.asarray(got, float), Ball(expected, bound, fmt), fmt, what, hidden=Hidden())
-    made = Part(
+    made = ArrayVerdict(
         what, elements=found.elements, loose=found.loose, blind=found.blind, skipped=found.skipped, imprecise=found.imprecise,
         count=found.count, wrong=found.wrong or found.lost, worst=found.worst, notes=[found.note] if found.note else [],
     )  # fmt: skip

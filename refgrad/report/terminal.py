@@ -220,9 +220,8 @@ def _not_judged(run: Run) -> list[str]:
     lines = [
         cut(f"  {brief(reason.results):>6} {reason.status}: {reason.reason}", WIDTH) for reason in listed
     ]
-    for why in dict.fromkeys(
-        why for _, why in not_judged.absent
-    ):  # an interrupted run lacks many things for one reason
+    # An interrupted run lacks many things for one reason.
+    for why in dict.fromkeys(why for _, why in not_judged.absent):
         names = ", ".join(one_line(what) for what, reason in not_judged.absent if reason == why)
         lines += _wrapped(
             f"{names}: {one_line(why)}",

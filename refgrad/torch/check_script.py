@@ -17,21 +17,21 @@ from torch import Tensor
 from torch.overrides import resolve_name
 
 from refgrad.bounds.formats import TF32, Format, format_of
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.function_source import Source, UnwritableError, importable
-from refgrad.testing.checks.part import Evidence, Part
-from refgrad.testing.checks.report_text import asked
+from refgrad.testing.checks.report_text import conditions
 from refgrad.testing.checks.script_text import (
     PACKED,
     array,
     expected_rows,
-    not_of_one_array,
     numbers,
+    numpy_expression,
     one_line,
-    plain,
+    reason_without_array,
     run,
 )
 from refgrad.torch import check_script_orders
-from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, laid
+from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, arranged
 
 Array = Any
 
@@ -83,7 +83,7 @@ _main()
 """
 
 
-def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[str, str, Part], str]:
+def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[str, str, ArrayVerdict], str]:
     """What ``Report.script`` needs: a function of a dtype, a mode and a part that writes the script of the part's evidence.
 
     fn, title, device   what was checked, what the check is called, where it ran
@@ -91,7 +91,7 @@ def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[
     return lambda dtype, mode, part: script(fn, title, device, dtype, mode, part)
 
 
-def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: Part) -> str:
+def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: ArrayVerdict) -> str:
     """The script of one wrong array. It has been run when it is returned; where it did not exit with 1, its first lines say so.
 
     Where the function or an input cannot be written, a comment with the reason.
@@ -107,12 +107,14 @@ def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: st
     return f"# When it was written, this script did not show the disagreement: {one_line(why)}.\n{text}"
 
 
-def written(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: Part) -> str:
+def written(
+    fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: ArrayVerdict
+) -> str:
     """The script as it is written, not yet run. Raises UnwritableError."""
     e, fmt = part.evidence, format_of(dtype, device)
     assert e is not None
     if e.expected is None:
-        raise UnwritableError(not_of_one_array(part))
+        raise UnwritableError(reason_without_array(part))
     if mode not in _ASK and mode not in check_script_orders.ORDERS:
         raise UnwritableError(f"no script asks in the mode {mode}")
     source = Source(_constant)
@@ -175,9 +177,9 @@ def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
         return called, [f"# The function is imported: {one_line(str(error))}."]
 
 
-def _heading(title: str, device: str, dtype: str, mode: str, part: Part) -> list[str]:
+def _heading(title: str, device: str, dtype: str, mode: str, part: ArrayVerdict) -> list[str]:
     assert part.evidence is not None
-    how = asked(part, mode)
+    how = conditions(part, mode)
     said = [f"{title}: {part.what} is wrong in {dtype} on {device}."]
     said += [f"{how[0].upper()}{how[1:]}."] if how else []
     said += [f"{part.explanation[0].upper()}{part.explanation[1:]}."] if part.explanation else []
@@ -230,7 +232,7 @@ def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
     return lines
 
 
-def _check(part: Part, e: Evidence, fmt: Format) -> str:
+def _check(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
     """The worst elements with what is expected there, and the comparison."""
     expected = np.asarray(e.expected, fmt.wide)
     due = bool(np.any(expected != 0))
@@ -265,7 +267,8 @@ def _places(arrays: Sequence[Any], layout: str) -> tuple[Any, Any]:
     if layout not in {PERMUTED, GAPS, OFFSET, CHANNELS_LAST, EXPANDED}:
         return (), ()
     found = [
-        laid(torch.zeros(np.shape(x)), layout).tensor if isinstance(x, np.ndarray) else None for x in arrays
+        arranged(torch.zeros(np.shape(x)), layout).tensor if isinstance(x, np.ndarray) else None
+        for x in arrays
     ]
     return [None if y is None else y.stride() for y in found], [
         0 if y is None else y.storage_offset() for y in found
@@ -292,7 +295,7 @@ def _constant(x: Any) -> str | None:
         device = "" if x.device.type == "cpu" else f", device={str(x.device)!r}"
         text = f"torch.tensor({array(elements)}, dtype={x.dtype}{device})"
         return f"{text}.requires_grad_()" if x.requires_grad else text
-    if (numpys := plain(x)) is not None:
+    if (numpys := numpy_expression(x)) is not None:
         return numpys
     if isinstance(x, (torch.dtype, torch.memory_format, torch.layout)):
         return str(x)

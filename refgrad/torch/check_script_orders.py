@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from refgrad.testing.checks.array_verdict import Evidence
 from refgrad.testing.checks.function_source import UnwritableError
-from refgrad.testing.checks.part import Evidence
 
 Array = Any
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.torch.checking.layouts import CONTIGUOUS, laid
-from refgrad.torch.checking.plan import Ask
+from refgrad.torch.checking.layouts import CONTIGUOUS, arranged
+from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, Point
 from refgrad.tracing.ball import parts
 
@@ -19,15 +19,15 @@ Place = tuple[tuple[int, ...] | None, int]  # strides and offset
 
 
 def circumstances(
-    point: Point, mode: str, ask: Ask, seeds: Sequence[Array | None], due: Sequence[Any], place: int
+    point: Point, mode: str, request: Request, seeds: Sequence[Array | None], due: Sequence[Any], place: int
 ) -> dict[str, Any]:
     """Fields of Evidence beside the numbers of the answer.
 
     mode, ask, seeds   the question: "value", "reverse" or "forward"
     due, place         what is due of all arrays, and which of them the evidence is of; of a value nothing more
     """
-    inputs = [_lies(x, layout) for x, layout in zip(point.arguments, ask.layouts, strict=True)]
-    layout = ask.question.seed_layout or CONTIGUOUS
+    inputs = [_lies(x, layout) for x, layout in zip(point.arguments, request.layouts, strict=True)]
+    layout = request.question.seed_layout or CONTIGUOUS
     given = [_lies(None if s is None else torch.empty(np.shape(s), device="meta"), layout) for s in seeds]
     found: dict[str, Any] = {
         "strides": tuple(strides for strides, _ in inputs),
@@ -47,7 +47,9 @@ def circumstances(
     def again(other: tuple[Array | None, ...]) -> tuple[Array, Array]:
         reference = point.reference
         answers = (
-            reference.pushed([other[k] for k in point.active]) if tangents else reference.pulled(list(other))
+            reference.push_forward([other[k] for k in point.active])
+            if tangents
+            else reference.pull_back(list(other))
         )
         value, bound = parts(answers[place])
         return value, bound
@@ -59,7 +61,7 @@ def circumstances(
             for k, (name, x) in enumerate(zip(names, due, strict=True))
             if k != place and x is not None
         ),
-        "ask": again,
+        "recompute": again,
     }
 
 
@@ -67,5 +69,5 @@ def _lies(x: Any, layout: str) -> Place:
     """Where a tensor lies when it is laid out so; no strides where it is none."""
     if not isinstance(x, Tensor) or x.layout != torch.strided:
         return None, 0
-    y = laid(x, layout).tensor
+    y = arranged(x, layout).tensor
     return tuple(y.stride()), int(y.storage_offset())

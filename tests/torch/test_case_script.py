@@ -73,10 +73,10 @@ def test_the_script_of_every_op_runs_the_very_program(name: str) -> None:
             if got is None or got.dtype.kind != "f" or not got.size:
                 continue
             met += 1
-            right, told = outcome(written(case, claim((part, node), node, got, 0.0, mode)))
-            assert right == 0, told  # the same bits
-            wrong, told = outcome(written(case, claim((part, node), node, got + 1.0, 0.5, mode)))
-            assert wrong == (0 if np.all(np.isnan(got) | np.isinf(got)) else 1), told
+            right, description = outcome(written(case, claim((part, node), node, got, 0.0, mode)))
+            assert right == 0, description  # the same bits
+            wrong, description = outcome(written(case, claim((part, node), node, got + 1.0, 0.5, mode)))
+            assert wrong == (0 if np.all(np.isnan(got) | np.isinf(got)) else 1), description
     assert met or not REGISTRY[name].signature.differentiable
 
 
@@ -90,9 +90,9 @@ def test_every_known_deviation_shows_without_refgrad(deviation: Deviation) -> No
     for v in seen:
         text = script(case, v)
         assert "from refgrad" not in text, f"{v.mode}: {text}"
-        code, told = outcome(text)
-        assert code == 1, f"{v.mode}: {told}"
-        assert ("Error: " if deviation.narrow.error else "WRONG") in told
+        code, description = outcome(text)
+        assert code == 1, f"{v.mode}: {description}"
+        assert ("Error: " if deviation.narrow.error else "WRONG") in description
 
 
 def test_whole_programs_with_every_place_of_an_observation() -> None:
@@ -108,8 +108,8 @@ def test_whole_programs_with_every_place_of_an_observation() -> None:
                 continue
             mode = {"values": "value", "tangents": "forward"}.get(part, "reverse")
             met[part] += 1
-            code, told = outcome(written(case, claim((part, key), 0, got, 0.0, mode)))
-            assert code == 0, f"seed {seed}, {part} {key}: {told}"
+            code, description = outcome(written(case, claim((part, key), 0, got, 0.0, mode)))
+            assert code == 0, f"seed {seed}, {part} {key}: {description}"
     assert all(met[part] > 30 for part in ("values", "tangents", "cotangents", "parts")), met
 
 
@@ -119,8 +119,8 @@ def test_half_formats_keep_their_bits(dtype: str) -> None:
         case = FAMILIES["mlp"](Seeded(seed), dtype)
         seen, k = observe(case), case.graph.outputs[0]
         for part, mode in (("values", "value"), ("tangents", "forward")):
-            code, told = outcome(written(case, claim((part, k), k, getattr(seen, part)[k], 0.0, mode)))
-            assert code == 0, told
+            code, description = outcome(written(case, claim((part, k), k, getattr(seen, part)[k], 0.0, mode)))
+            assert code == 0, description
 
 
 def test_a_plain_interpreter_with_torch_runs_it(tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_a_missing_gradient_is_said() -> None:
         place=("cotangents", graph.inputs[names[1]]),
     )
     note = Verdict("reverse", "disagree", evidence=told_of)
-    code, told = outcome(script(case, note))
+    code, description = outcome(script(case, note))
     assert code == 1
-    assert "missing" in told
+    assert "missing" in description
 
 
 def test_hostile_names_stay_names() -> None:
@@ -167,9 +167,9 @@ def test_hostile_names_stay_names() -> None:
         case = Case("graphs", graph, {name: x}, {name: x}, x, "float64")
         v = claim(("values", 1), 1, np.array([2.0]), 0.5, "value")
         v.evidence.wrong[0].what = f"value {name}\n'''\"\"\""
-        code, told = outcome(script(case, v))
+        code, description = outcome(script(case, v))
         assert code == 1
-        assert "WRONG" in told
+        assert "WRONG" in description
 
 
 class Raising(torch.autograd.Function):
@@ -194,17 +194,17 @@ def test_an_exception_is_shown_by_the_question_that_raises_it(
     text = script(one_op("tanh", 0), Verdict(mode, ERROR, reason="RuntimeError"))
     assert "from refgrad" not in text
     assert "Raising.apply(" in text
-    code, told = outcome(text)
+    code, description = outcome(text)
     assert code == 1
-    assert told == "RuntimeError: an illegal memory access was encountered\n"
+    assert description == "RuntimeError: an illegal memory access was encountered\n"
     monkeypatch.setattr(Raising, "backward", staticmethod(lambda ctx, g: g))
     assert outcome(text) == (0, "nothing was raised\n")
 
 
 def test_an_exception_that_no_mode_is_to_blame_for_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "tanh", Raising.apply)
-    code, told = outcome(script(one_op("tanh", 0), Verdict("value", ERROR, reason="RuntimeError")))
-    assert (code, told.partition(":")[0]) == (1, "RuntimeError")
+    code, description = outcome(script(one_op("tanh", 0), Verdict("value", ERROR, reason="RuntimeError")))
+    assert (code, description.partition(":")[0]) == (1, "RuntimeError")
 
 
 def test_an_error_that_is_not_of_torch_has_a_script_that_asks_refgrad() -> None:

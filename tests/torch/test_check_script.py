@@ -13,8 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402
 from refgrad.testing.checks.check_report import Report  # noqa: E402  torch decides whether this module runs at all
-from refgrad.testing.checks.part import Evidence, Part, Question  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Element, Verdict  # noqa: E402
 from refgrad.torch.check_script import rerun, run  # noqa: E402
 
@@ -96,7 +96,7 @@ def evidence(fn, inputs, factor=2.0, dtype="float64", mode="reverse", index=0, *
 
 
 def script_of(fn, held, dtype="float64", mode=""):
-    part = Part("gradient of input 0", DISAGREE, evidence=held)
+    part = ArrayVerdict("gradient of input 0", DISAGREE, evidence=held)
     report = Report(
         "gradcheck(it)",
         [(dtype, Verdict(mode or held.question.mode, DISAGREE, parts=[part]))],
@@ -163,10 +163,10 @@ def test_the_script_shows_the_disagreement(name: str) -> None:
 @pytest.mark.parametrize("name", ["a function", "a derived Function", "a lambda", "a closure", "packed"])
 def test_it_needs_no_refgrad(name: str, tmp_path: Path) -> None:
     fn, inputs = CALLABLES[name]
-    code, told = alone(script_of(fn, evidence(fn, inputs)), tmp_path)
-    assert code == 1, told
-    assert "WRONG" in told
-    assert "got" in told
+    code, description = alone(script_of(fn, evidence(fn, inputs)), tmp_path)
+    assert code == 1, description
+    assert "WRONG" in description
+    assert "got" in description
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
@@ -321,7 +321,7 @@ def test_only_wrong_elements_are_listed_where_others_are_imprecise() -> None:
         Question("reverse", active=(0,)), (x,), (x,), 0, 2 * x, np.asarray([1, 1.9], np.longdouble), 1e-15 * x
     )
     wrong = Element(2.0, 1.0, 1e-14, 1e14, 1.0, (0,))
-    part = Part("gradient of input 0", DISAGREE, evidence=held, wrong=[wrong])
+    part = ArrayVerdict("gradient of input 0", DISAGREE, evidence=held, wrong=[wrong])
     text = rerun(torch.square, "it")("float64", "reverse", part)
     assert "((0,), 1.0, 0.0, 1e-14)" in text
     assert "((1,), 1.9" not in text
@@ -351,7 +351,7 @@ def test_integers_lie_in_memory_too_and_integer_outputs_have_their_own_dtype() -
 def test_of_what_is_not_about_numbers_the_note_is_told() -> None:
     held = evidence(cube, (X,))
     held.expected = None
-    part = Part("gradient of input 0", DISAGREE, evidence=held, notes=["func wrote into input 0"])
+    part = ArrayVerdict("gradient of input 0", DISAGREE, evidence=held, notes=["func wrote into input 0"])
     assert "cannot be written: func wrote into input 0." in rerun(cube, "it")("float64", "reverse", part)
 
 
@@ -400,7 +400,7 @@ def test_a_function_without_a_source_is_imported(monkeypatch: pytest.MonkeyPatch
 
 def test_every_line_of_the_head_is_a_comment() -> None:
     held = evidence(cube, (X,))
-    part = Part(
+    part = ArrayVerdict(
         "gradient of input 0", DISAGREE, evidence=held, explanation="every element\nimport os", notes=["a\nb"]
     )
     text = rerun(cube, "gradcheck(x)\nimport os")("float64", "reverse", part)

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.checks.part import Evidence, Part, Question  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402  torch decides whether this module runs at all
 from refgrad.testing.judging.verdict import DISAGREE  # noqa: E402
 from refgrad.torch.check_script import rerun, run  # noqa: E402
 
@@ -84,7 +84,7 @@ def code(mode: str, what: str, seeds, expected, used=(0, 1)) -> int | None:
         1e-12 * np.abs(expected) + 1e-14,
     )
     held.got = np.zeros(expected.shape)
-    text = rerun(func, "gradgradcheck(func)")("float64", mode, Part(what, DISAGREE, evidence=held))
+    text = rerun(func, "gradgradcheck(func)")("float64", mode, ArrayVerdict(what, DISAGREE, evidence=held))
     return run(text)[0]
 
 
@@ -131,7 +131,7 @@ def test_a_wrong_double_backward_is_shown() -> None:
         question, (X,), (ones, ones, ones, ones), 0, np.zeros_like(X), expected, 1e-15 * np.abs(expected)
     )
     text = rerun(Stepped.apply, "gradgradcheck(Stepped)")(
-        "float64", "reverse over reverse", Part("second gradient of input 0", DISAGREE, evidence=held)
+        "float64", "reverse over reverse", ArrayVerdict("second gradient of input 0", DISAGREE, evidence=held)
     )
     assert run(text)[0] == 1
     assert text.startswith("# gradgradcheck(Stepped): second gradient of input 0 is wrong")
@@ -141,6 +141,6 @@ def test_seeds_of_another_number_are_refused() -> None:
     question = Question("reverse over reverse", active=(0,), used=(0,))
     held = Evidence(question, (X,), (X,), 0, X, X, X)
     text = rerun(Stepped.apply, "it")(
-        "float64", "reverse over reverse", Part("second gradient of input 0", DISAGREE, evidence=held)
+        "float64", "reverse over reverse", ArrayVerdict("second gradient of input 0", DISAGREE, evidence=held)
     )
     assert "the seeds of the mode reverse over reverse are not known" in text

@@ -143,8 +143,8 @@ def test_every_failure_has_a_script_that_shows_it(
     done = python(scripts.parent, str(found[0]))
     assert done.returncode == 1, f"{found[0].name}: {done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr
-    told = {"error": "ValueError: not today"}.get(status, "disagree" if needs_refgrad else "WRONG")
-    assert told in done.stdout
+    description = {"error": "ValueError: not today"}.get(status, "disagree" if needs_refgrad else "WRONG")
+    assert description in done.stdout
 
 
 def test_what_a_script_imports_stands_at_its_top(scripts: Path) -> None:

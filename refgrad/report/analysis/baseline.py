@@ -73,9 +73,8 @@ def against(run: Run, baseline: Run) -> Against:
     same modes at the same ops. It is ``changed`` where it fails differently, or where it was decided before and is not now. A case that
     failed and is not part of this run is ``not judged again``.
     """
-    before, now = (
-        _cases(r for r in results if not r.shrunk) for results in (baseline.results, run.results)
-    )  # shrunk cases depend on which other cases failed, so they are not comparable
+    # Shrunk cases depend on which other cases failed, so they are not comparable.
+    before, now = (_cases(r for r in results if not r.shrunk) for results in (baseline.results, run.results))
     found = [
         d
         for name in sorted(before.keys() | now.keys())
@@ -84,9 +83,14 @@ def against(run: Run, baseline: Run) -> Against:
     found.sort(key=lambda d: (KINDS.index(d.kind), d.family, d.dtype, d.device, d.id))
     head = baseline.header
     return Against(
-        head.started, head.refgrad, head.environment.get("torch", ""), len(before.keys() & now.keys()), len(now), tuple(found),
-        _differing_options(head, run.header),
-    )  # fmt: skip
+        started=head.started,
+        refgrad=head.refgrad,
+        torch=head.environment.get("torch", ""),
+        shared=len(before.keys() & now.keys()),
+        cases=len(now),
+        differences=tuple(found),
+        other=_differing_options(head, run.header),
+    )
 
 
 def _differing_options(before: Header, now: Header) -> tuple[str, ...]:

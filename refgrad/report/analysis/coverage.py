@@ -87,10 +87,17 @@ def _coverage_row(device: str, dtype: str, mode: str, results: list[Result]) -> 
     seen = sorted(r.sensitivity for r in results if r.sensitivity is not None)
     ratios = [r.worst.ratio for r in results if r.worst is not None and r.status == AGREE]
     return CoverageRow(
-        device, dtype, mode, len({r.id for r in results}), tuple(tally[s] for s in STATUSES),
-        sum(r.elements for r in results), sum(r.loose for r in results), sum(r.blind for r in results),
-        short(seen[len(seen) // 2], 2) if seen else "–", short(max(ratios), 2) if ratios else "–",
-    )  # fmt: skip
+        device=device,
+        dtype=dtype,
+        mode=mode,
+        cases=len({r.id for r in results}),
+        statuses=tuple(tally[s] for s in STATUSES),
+        elements=sum(r.elements for r in results),
+        loose=sum(r.loose for r in results),
+        blind=sum(r.blind for r in results),
+        sensitivity=short(seen[len(seen) // 2], 2) if seen else "–",
+        worst=short(max(ratios), 2) if ratios else "–",
+    )
 
 
 def unjudged(run: Run) -> Unjudged:
@@ -103,9 +110,13 @@ def unjudged(run: Run) -> Unjudged:
     reasons = tuple(_reason(*key, groups[key]) for key in ranked[:_REASONS])
     judged = [r for r in run.results if r.status in {AGREE, IMPRECISE, DISAGREE}]
     return Unjudged(
-        reasons, max(0, len(ranked) - _REASONS), tuple(_absent(run, judged)),
-        sum(r.elements for r in run.programs), sum(r.loose for r in run.programs), sum(r.blind for r in run.programs),
-    )  # fmt: skip
+        reasons=reasons,
+        more=max(0, len(ranked) - _REASONS),
+        absent=tuple(_absent(run, judged)),
+        elements=sum(r.elements for r in run.programs),
+        loose=sum(r.loose for r in run.programs),
+        blind=sum(r.blind for r in run.programs),
+    )
 
 
 def _reason(status: str, reason: str, results: list[Result]) -> Reason:

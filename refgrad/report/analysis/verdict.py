@@ -43,10 +43,8 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     if run.truncated or run.elements == 0 or insufficient_power(run) or _incomplete(run):
         return NOTHING
     if run.end is not None:
-        own = exit_code(
-            replace(run, end=None, counted_failures=None), complete=True
-        )  # the code that the results alone imply
-        return run.end.exit if run.counted_failures is None or run.end.exit != own else PASS
+        implied = exit_code(replace(run, end=None, counted_failures=None), complete=True)
+        return run.end.exit if run.counted_failures is None or run.end.exit != implied else PASS
     return PASS if complete else NOTHING
 
 
@@ -152,9 +150,9 @@ def _partial(run: Run) -> str:
         why.append(
             f"of its parts {_first_names(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here"
         )
-    text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then." if why else (
-        "Partial: the run ended before all was judged."
-    )  # fmt: skip
+    text = "Partial: the run ended before all was judged."
+    if why:
+        text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then."
     if run.unfinished:
         text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_first_names(run.unfinished)}."
     return text

@@ -73,9 +73,8 @@ def heat_map(run: Run) -> HeatMap:
     for r in run.results:
         column = (r.device, r.dtype, group_of(r.mode))
         at_fault = set(blame.op(r).split(OR)) - {""} if r.status == DISAGREE else set()
-        suspects = (
-            r.ops if r.mode in END_TO_END else r.op.split(OR)
-        )  # an end-to-end result is filed under the output
+        # The errors of an end-to-end result are recorded under the op of the output.
+        suspects = r.ops if r.mode in END_TO_END else r.op.split(OR)
         cleared = set(suspects) - at_fault if r.status == DISAGREE else set()
         for op, (_, compared, ratio) in r.ops.items():
             elements[op, column] += compared
@@ -86,9 +85,8 @@ def heat_map(run: Run) -> HeatMap:
         for op in at_fault:
             elements[op, column] += 0
             if worst[op, column] <= 1:
-                worst[op, column] = (
-                    math.nan
-                )  # wrong, though not by a number of this op: a shape, a missing gradient
+                # Wrong without a wrong number of this op, such as a shape or a missing gradient.
+                worst[op, column] = math.nan
     columns = tuple(sorted({column for _, column in elements}, key=lambda column: order(*column)))
     rows = []
     for op in sorted({op for op, _ in elements}, key=lambda name: (name.lower(), name)):

@@ -76,13 +76,18 @@ def _histogram(
     bars = []
     for k, (n, label) in enumerate(zip(numbers, labels, strict=True)):
         height = 0.0 if n == 0 else max(2.0, (HEIGHT - TOP - BOTTOM) * n / tallest)
-        bars.append(
-            Bar(
-                label, "not finite" if k == len(labels) - 1 else f"{label} {unit}", n, brief(n) if n else "",
-                round(k * step + 3, 1), round(HEIGHT - BOTTOM - height, 1), round(step - 6, 1), round(height, 1),
-                limit is not None and (k >= len(edges) or edges[k] > limit),
-            )
-        )  # fmt: skip
+        bar = Bar(
+            label=label,
+            meaning="not finite" if k == len(labels) - 1 else f"{label} {unit}",
+            number=n,
+            shown=brief(n) if n else "",
+            x=round(k * step + 3, 1),
+            y=round(HEIGHT - BOTTOM - height, 1),
+            width=round(step - 6, 1),
+            height=round(height, 1),
+            beyond=limit is not None and (k >= len(edges) or edges[k] > limit),
+        )
+        bars.append(bar)
     place = None if limit is None else round((edges.index(limit) + 1) * step, 1)
     return Histogram(name, title, unit, tuple(bars), sum(numbers), place)
 

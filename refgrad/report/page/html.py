@@ -68,16 +68,36 @@ def render(run: Run, against: Against | None = None) -> str:
     found = findings(run)
     in_detail, items_of_textbook = detailed(found), textbook(run)
     return environment.get_template("page.html.j2").render(
-        style=style, code=code, style_hash=_hash(style), code_hash=_hash(code), run=run, verdict=verdict(run),
-        shown=in_detail, further=found[len(in_detail) : len(in_detail) + MOST_LISTED],
+        style=style,
+        code=code,
+        style_hash=_hash(style),
+        code_hash=_hash(code),
+        run=run,
+        verdict=verdict(run),
+        found=len(found),
+        shown=in_detail,
+        further=found[len(in_detail) : len(in_detail) + MOST_LISTED],
         unlisted=max(0, len(found) - len(in_detail) - MOST_LISTED),
-        found=len(found), crashes=run.crashes[:MOST_CRASHES], heat=heat_map(run), legend=LEGEND, histograms=histograms(run),
-        coverage_rows=coverage_rows(run), coverage_by_mode=coverage_rows(run, per_mode=True), unjudged=unjudged(run),
-        known=known(run), power_tables=power_tables(run),
-        payload=payload(run), imprecise=imprecise(run), items=items(run), news=run.news, statuses=STATUSES, symbols=SYMBOLS,
-        textbook=items_of_textbook, status_counts=tally(items_of_textbook),
-        against=against, differences=against.differences[:MOST_DIFFERENCES] if against else (),
-    )  # fmt: skip
+        crashes=run.crashes[:MOST_CRASHES],
+        imprecise=imprecise(run),
+        against=against,
+        differences=against.differences[:MOST_DIFFERENCES] if against else (),
+        known=known(run),
+        news=run.news,
+        coverage_rows=coverage_rows(run),
+        coverage_by_mode=coverage_rows(run, per_mode=True),
+        heat=heat_map(run),
+        legend=LEGEND,
+        histograms=histograms(run),
+        power_tables=power_tables(run),
+        unjudged=unjudged(run),
+        textbook=items_of_textbook,
+        status_counts=tally(items_of_textbook),
+        payload=payload(run),
+        items=items(run),
+        statuses=STATUSES,
+        symbols=SYMBOLS,
+    )
 
 
 def write(run: Run, path: str | Path, against: Against | None = None) -> None:
@@ -111,13 +131,25 @@ def _environment() -> Environment:
             'the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"'
         ) from error
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_finalize,
-    )  # fmt: skip
-    environment.filters |= {
-        "short": words.short, "exact": words.exact, "count": words.count, "brief": words.brief, "several": words.several,
-        "place": words.place, "cut": words.cut, "one_line": words.one_line, "query": _query,
-    }  # fmt: skip
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=_finalize,
+    )
+    formatters = (
+        words.short,
+        words.exact,
+        words.count,
+        words.brief,
+        words.several,
+        words.place,
+        words.cut,
+        words.one_line,
+    )
+    environment.filters |= {f.__name__: f for f in formatters} | {"query": _query}
     environment.globals |= {
         "percent": words.percent,
         "most_listed": MOST_LISTED,

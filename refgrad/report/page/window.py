@@ -40,10 +40,8 @@ def window(of: Sequence[Sequence[int]], middle: int, most: int) -> Window:
         return Window(tuple(range(n)))
     above, below = _dependencies(of)
     inside = 1 << middle
-    up, down = (
-        above[middle],
-        below[middle],
-    )  # the nodes that the window depends on, and those that depend on it
+    # The nodes that the window depends on, and those that depend on it.
+    up, down = above[middle], below[middle]
     near = nearest(of, middle, STEPS)
     allowed = sum(1 << k for k in near)
     for k in near[1:]:
@@ -53,10 +51,8 @@ def window(of: Sequence[Sequence[int]], middle: int, most: int) -> Window:
             inside, up, down = wider, wider_up, wider_down
         if inside.bit_count() == most:
             break
-    for rest in (
-        up & ~inside,
-        down & ~inside,
-    ):  # a box that stands for so few nodes would be as large as they are
+    # A box that stands for so few nodes would be as large as they are.
+    for rest in (up & ~inside, down & ~inside):
         if rest.bit_count() <= FEW:
             inside |= rest
     for k in _bits(inside):

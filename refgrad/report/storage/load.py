@@ -160,14 +160,22 @@ class _RunReader:
             *([self.last] if self.end else []),
         ]
         return Run(
-            self.header, tuple(sorted(results, key=lambda r: r.order)), tuple(sorted(audits.values(), key=lambda a: a.key)),
-            tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))), self.end, self.torn,
-            textbook_items=tuple(sorted(records[TextbookItem], key=lambda x: (x.place, x.id))), measured=tuple(sorted(records[Measured])),
+            header=self.header,
+            results=tuple(sorted(results, key=lambda r: r.order)),
+            audits=tuple(sorted(audits.values(), key=lambda a: a.key)),
+            crashes=tuple(sorted(records[Crash], key=lambda c: (c.item, c.worker, c.reason))),
+            end=self.end,
+            truncated=self.torn,
+            textbook_items=tuple(sorted(records[TextbookItem], key=lambda x: (x.place, x.id))),
+            measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
-            items=tuple(sorted(records[FinishedItem])), news=tuple(sorted(records[News])),
-            planned=len(planned), unfinished=tuple(sorted(planned - {i.item for i in records[FinishedItem]})),
-            lines=b"".join(line + b"\n" for line in lines), source=source,
-        )  # fmt: skip
+            items=tuple(sorted(records[FinishedItem])),
+            news=tuple(sorted(records[News])),
+            planned=len(planned),
+            unfinished=tuple(sorted(planned - {i.item for i in records[FinishedItem]})),
+            lines=b"".join(line + b"\n" for line in lines),
+            source=source,
+        )
 
 
 def _with_cases(results: Iterable[Result], cases: Iterable[CaseRecord]) -> list[Result]:

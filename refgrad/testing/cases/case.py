@@ -58,12 +58,18 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """The case as plain data. Arrays are encoded without loss."""
-        return {
-            "schema": SCHEMA, "family": self.family, "dtype": self.dtype, "device": self.device, "graph": self.graph.to_dict(),
+        data = {
+            "schema": SCHEMA,
+            "family": self.family,
+            "dtype": self.dtype,
+            "device": self.device,
+            "graph": self.graph.to_dict(),
             "inputs": {k: encode_array(v) for k, v in self.inputs.items()},
             "tangents": {k: encode_array(v) for k, v in self.tangents.items()},
-            "cotangent": encode_array(self.cotangent), "layouts": dict(self.layouts), **({"order": self.order} if self.order > 1 else {}),
-        }  # fmt: skip
+            "cotangent": encode_array(self.cotangent),
+            "layouts": dict(self.layouts),
+        }
+        return data | ({"order": self.order} if self.order > 1 else {})
 
     def to_json(self) -> str:
         """The case as JSON text."""
@@ -110,8 +116,16 @@ class Case:
         cotangent = decode_array(data["cotangent"])
         validate(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
         return cls(
-            data["family"], graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], device, dict(layouts), order
-        )  # fmt: skip
+            family=data["family"],
+            graph=graph,
+            inputs=arrays["inputs"],
+            tangents=arrays["tangents"],
+            cotangent=cotangent,
+            dtype=data["dtype"],
+            device=device,
+            layouts=dict(layouts),
+            order=order,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Case:

@@ -1,1 +1,1 @@
-"""Single checks: a derivative of the user's against the derivative of a NumPy function, and the report on it."""
+"""Single checks: a user's derivative compared with that of a NumPy function, and the report on the comparison."""

@@ -1,6 +1,6 @@
-"""check_vjp and check_jvp: a derivative worked out by hand, in NumPy, against the derivative of the function itself.
+"""check_vjp and check_jvp: a hand-written derivative in NumPy, compared with the derivative of the function.
 
-Both are evaluated as Balls in long double, so the rounding of either formula is in the comparison and nothing is left to choose.
+Both are evaluated over Balls in long double. The bound of the comparison contains the rounding errors of both formulas.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from refgrad.arguments import called, differentiable, kind, names_of, result
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.checks.formula_script import formula_script
-from refgrad.testing.checks.gathering import Gathering
-from refgrad.testing.checks.part import Question
 from refgrad.testing.checks.seeds import DRAWS, WHOLE, drawn
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden
@@ -30,7 +30,7 @@ from refgrad.tree import flatten, is_leaf, leaves_as, paths, same_structure
 
 Array = Any
 Function = Callable[..., Any]
-_APART = 1  # a user's arguments may come from a generator with the same seed
+_STREAM = 1  # distinguishes the generator from one with the same seed that made the user's arguments
 
 
 def check_vjp(
@@ -45,61 +45,68 @@ def check_vjp(
     strict: bool = False,
     allow_undecided: bool = False,
 ) -> Report:
-    """Check a hand-derived backward.
+    """Check a hand-written VJP.
 
-    f        NumPy function of ``args`` (arrays, or nested containers of them), with one array as result
-    f_vjp    ``f_vjp(y_bar, *args)``: a tuple of cotangents, one for each argument (a lone array for a single one); None for integers
-    dtype    the format in which both formulas' rounding is accounted for
-    repeats  how many random cotangents of the whole significand are tried; other kinds are tried beside them
-    strict   whether an imprecise derivative is refused, too: one with fewer correct digits than the format allows, by rounding
-    allow_undecided  whether a derivative that could not be judged passes
+    f                 NumPy function of ``args``, which returns one array of any shape
+    f_vjp             ``f_vjp(y_bar, *args)`` with y_bar of the shape of the result. It returns a tuple of one cotangent for each argument,
+                      of its shape (for a single argument also the array alone); None for an integer argument
+    args              a sequence of arrays, or nested containers of arrays
+    dtype             name of the format whose rounding errors the bounds contain
+    repeats           number of random cotangents that use the whole significand; other kinds are tried as well
+    seed              of the random cotangents
+    raise_exception   whether a disagreement raises
+    strict            whether an imprecise derivative fails as well: one with fewer correct digits than the format allows, by rounding
+    allow_undecided   whether a derivative that cannot be judged passes
 
-    Returns a truthy Report, or raises GradientMismatch naming argument, element, got, expected and bound, and GradientUndecided where the
-    cotangent of an argument could not be judged.
-    Raises ArgumentError for arguments of the wrong kind and where f_vjp returns the wrong number of cotangents, DtypeError where no
-    argument is a floating-point array.
+    Returns a Report, true where the derivative agrees.
+    Raises GradientMismatch naming argument, element, observed value, expected value and bound; GradientUndecided where the cotangent of an
+    argument cannot be judged; ArgumentError for arguments of the wrong kind, and where f_vjp returns a wrong number of cotangents;
+    DtypeError where no argument is a floating-point array.
     """
-    _usage("check_vjp", f, f_vjp, args, repeats)
-    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
+    _check_arguments("check_vjp", f, f_vjp, args, repeats)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _STREAM))
     balls, where = _balls(args, fmt, "check_vjp")
     names = names_of(args)
     leaves, _ = flatten(balls)
     active = [k for k in range(len(leaves)) if where[k]]
-    gathering = Gathering("reverse", fmt, "numpy", tuple(flatten(tuple(args))[0]))
+    aggregation = Aggregation("reverse", fmt, "numpy", tuple(flatten(tuple(args))[0]))
     scales, loss = Scales(), 0.0
     before = rounded_operations()
-    y, pullback = vjp(_on(f, balls, active), *[leaves[k] for k in active])
+    y, pullback = vjp(_of_active(f, balls, active), *[leaves[k] for k in active])
     choices: bool | None = None
     for kind_of in _kinds(repeats):
         shape = np.shape(y) if not isinstance(y, Ball) else y.shape
         y_bar = drawn(kind_of, rng, shape, fmt, scales.unit("reverse"))
         expected = pullback(exact(y_bar, fmt))
         loss = loss or fmt.u * (rounded_operations() - before)
-        got = _spread(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
-        if any(_strange(g) for g in got):
+        got = _flat_cotangents(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
+        if any(_has_non_finite(g) for g in got):
             got = [
-                _confirmed(g, x) for g, x in zip(got, _spread(_run(f_vjp, y_bar, *args), args), strict=True)
+                _confirmed(g, x)
+                for g, x in zip(got, _flat_cotangents(_over_arrays(f_vjp, y_bar, *args), args), strict=True)
             ]
         xs, came = [np.asarray(leaves[k].value, float) for k in active], [got[k] for k in active]
-        if choices is None:  # the first cotangent is nowhere zero
-            choices = has_choices(_on(f, balls, active), xs, [y_bar], expected, fmt)
-            gathering.choices = choices
+        if choices is None:  # with the first cotangent, which has no zeros
+            choices = has_choices(_of_active(f, balls, active), xs, [y_bar], expected, fmt)
+            aggregation.choices = choices
         for k, x_bar in zip(active, expected, strict=True):
             what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
             found, allowed = _compare(
                 got[k], x_bar, fmt, what, scales.of(("reverse", k), [y_bar], x_bar, loss)
             )
             scales.learn(("reverse", k), found, [y_bar])
-            gathering.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
+            aggregation.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
         tied_together = (
-            judge_ties(_on(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss) if choices else []
+            judge_ties(_of_active(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss)
+            if choices
+            else []
         )
         for tied in tied_together:
             k = active[tied.inputs[0]]
-            gathering.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
+            aggregation.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
     return Report(
         f"check_vjp({_name(f)}, {_name(f_vjp)})",
-        [(dtype, gathering.verdict())],
+        [(dtype, aggregation.verdict())],
         "call check_vjp with the same arguments and seed",
         "numpy",
         script=formula_script(f_vjp, f"check_vjp({_name(f)}, {_name(f_vjp)})", args),
@@ -118,17 +125,20 @@ def check_jvp(
     strict: bool = False,
     allow_undecided: bool = False,
 ) -> Report:
-    """Check a hand-derived forward derivative: ``f_jvp(args, tangents)`` against f's, with the conventions of check_vjp.
+    """Check a hand-written JVP.
 
-    ``args`` and ``tangents`` are passed to f_jvp as tuples; it returns the tangent of the result.
+    f_jvp   ``f_jvp(args, tangents)``: both are tuples with one entry for each argument, of its shape. It returns the tangent of the
+            result, of the result's shape
+
+    Other parameters, the return value and the exceptions are those of ``check_vjp``.
     """
-    _usage("check_jvp", f, f_jvp, args, repeats)
-    fmt, rng = _format(dtype), np.random.default_rng((seed, _APART))
+    _check_arguments("check_jvp", f, f_jvp, args, repeats)
+    fmt, rng = _format(dtype), np.random.default_rng((seed, _STREAM))
     balls, where = _balls(args, fmt, "check_jvp")
     leaves, rebuild = flatten(balls)
     plain, _ = flatten(tuple(args))
     active = [k for k in range(len(leaves)) if where[k]]
-    gathering = Gathering("forward", fmt, "numpy", tuple(plain))
+    aggregation = Aggregation("forward", fmt, "numpy", tuple(plain))
     scales, loss, what = Scales(), 0.0, "tangent of the result"
     for kind_of in _kinds(repeats):
         tangents = [
@@ -137,23 +147,25 @@ def check_jvp(
         ]
         before = rounded_operations()
         _, expected = jvp(
-            _on(f, balls, active), [leaves[k] for k in active], [exact(tangents[k], fmt) for k in active]
+            _of_active(f, balls, active),
+            [leaves[k] for k in active],
+            [exact(tangents[k], fmt) for k in active],
         )
         loss = fmt.u * (rounded_operations() - before)
         got = _evaluate(
             f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
         )
         got = None if got is None else result(got, "what f_jvp returned")
-        if _strange(got):
-            got = _confirmed(got, _run(f_jvp, tuple(args), rebuild(tangents)))
+        if _has_non_finite(got):
+            got = _confirmed(got, _over_arrays(f_jvp, tuple(args), rebuild(tangents)))
         found, allowed = _compare(
             got, expected, fmt, what, scales.of(("forward", 0), tangents, expected, loss)
         )
         scales.learn(("forward", 0), found, tangents)
-        gathering.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
+        aggregation.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
     return Report(
         f"check_jvp({_name(f)}, {_name(f_jvp)})",
-        [(dtype, gathering.verdict())],
+        [(dtype, aggregation.verdict())],
         "call check_jvp with the same arguments and seed",
         "numpy",
         script=formula_script(f_jvp, f"check_jvp({_name(f)}, {_name(f_jvp)})", args),
@@ -161,11 +173,11 @@ def check_jvp(
 
 
 def _kinds(repeats: int) -> list[str]:
-    """The kinds of cotangents or tangents, an ordinary one first."""
+    """The kinds of cotangents or tangents, those of the whole significand first."""
     return [WHOLE] * repeats + [kind_of for kind_of in DRAWS if kind_of != WHOLE]
 
 
-def _usage(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
+def _check_arguments(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
     role = who.replace("check", "f")
     for name, given in (("f", f), (role, formula)):
         if not callable(given):
@@ -209,7 +221,7 @@ def _balls(args: Sequence[Any], fmt: Format, who: str) -> tuple[tuple[Any, ...],
     return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
 
 
-def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
+def _of_active(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
     leaves, rebuild = flatten(balls)
 
     def call(*xs: Any) -> Any:
@@ -227,26 +239,26 @@ def _on(f: Function, balls: tuple[Any, ...], active: list[int]) -> Function:
 
 
 def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
-    """The hand-written formula over Balls; over plain arrays where it uses what Balls cannot follow."""
+    """The hand-written formula over Balls; over plain arrays where it uses functions that Balls do not support."""
     try:
         return called(f, balls)
     except (NoRuleError, TracingError):
         return f(*plain)
 
 
-def _strange(got: Any) -> bool:
-    """Whether a result is infinite or NaN somewhere. No radius is known there, so it would be taken for undefined, never for wrong."""
+def _has_non_finite(got: Any) -> bool:
+    """Whether a result has infinite or NaN elements. Their radius is unknown, so a comparison would treat them as undefined."""
     return got is not None and not bool(np.all(np.isfinite(parts(got)[0])))
 
 
-def _run(f: Function, *args: Any) -> Any:
-    """The hand-written formula as it stands, over plain arrays."""
+def _over_arrays(f: Function, *args: Any) -> Any:
+    """The hand-written formula over plain arrays."""
     with np.errstate(all="ignore"):
         return f(*args)
 
 
 def _confirmed(got: Any, plain: Any) -> Any:
-    """What comes out infinite or NaN over Balls and over plain arrays alike is really so: no radius excuses it."""
+    """The result, with radius 0 at each element that is infinite or NaN over plain arrays as well: it is really so."""
     if type(got) is not Ball or plain is None or np.shape(plain) != got.shape:
         return got
     value, radius = parts(got)
@@ -255,7 +267,7 @@ def _confirmed(got: Any, plain: Any) -> Any:
     return Ball(value, np.where(really, 0.0, radius), got.fmt)
 
 
-def _spread(got: Any, args: Sequence[Any]) -> list[Any]:
+def _flat_cotangents(got: Any, args: Sequence[Any]) -> list[Any]:
     if not isinstance(got, (tuple, list)):
         got = (got,)
     if len(got) != len(args):
@@ -278,7 +290,7 @@ def _values(got: Any) -> Callable[[], Array]:
 
 
 def _compare(got: Any, expected: Any, fmt: Format, what: str, hidden: Hidden) -> tuple[Comparison, Any]:
-    """The comparison, and what it allowed: the bounds of both formulas together."""
+    """The comparison, and the reference value with the bounds of both formulas."""
     if got is None:
         return Comparison(note=f"{what}: none was returned, one is due"), None
     value, radius = parts(got)

@@ -1,6 +1,6 @@
-"""What explains a wrong array: one number or one operation that turns what is expected into what came.
+"""Explanations of wrong arrays: one number or one operation that turns the expected array into the observed one.
 
-Everything that is said has been verified: with it, every element lies within its window (weighing.py). Where nothing does, nothing is said.
+Every explanation is verified: it predicts each element within its window, see plausibility.py. Without such an explanation there is none.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 
 from refgrad.bounds.formats import Format, format_of
 from refgrad.quiet import quiet
-from refgrad.testing.checks.constant_factors import factor, offsets, own_factors
-from refgrad.testing.checks.misplaced_arrays import coarser, cut, predictions
-from refgrad.testing.checks.part import BEGINNING, Evidence, LargeEvidence, beginning
+from refgrad.testing.checks.array_verdict import BEGINNING, Evidence, LargeEvidence, beginning
+from refgrad.testing.checks.constant_factors import factor, offsets, slice_factors
+from refgrad.testing.checks.misplaced_arrays import predictions, round_to_bits, shorter_formats
 from refgrad.testing.checks.plausibility import BITS, Difference
 from refgrad.testing.checks.wrong_regions import region
 
 Array = Any
 Others = Sequence[tuple[str, Array]]
-Ask = Callable[[tuple[Array | None, ...]], tuple[Array, Array]]
+Recompute = Callable[[tuple[Array | None, ...]], tuple[Array, Array]]
 
 
 def explained(evidence: Evidence, mode: str, dtype: str, device: str = "cpu") -> str:
-    """The explanation of a wrong answer in a mode; empty where there is none, or where no array of numbers came or was expected."""
+    """The explanation of a wrong answer in a mode; "" where there is none, or where the answer or the reference has no array."""
     if isinstance(evidence, LargeEvidence):
         (got, expected, bound), shape = evidence.beginning, evidence.shape
     else:
@@ -42,7 +42,7 @@ def explained(evidence: Evidence, mode: str, dtype: str, device: str = "cpu") ->
         others=evidence.others,
         seeds=evidence.seeds if mode in {"reverse", "forward"} else (),
         seed=seed,
-        ask=evidence.ask,
+        recompute=evidence.recompute,
         shape=shape,
     )
 
@@ -56,70 +56,75 @@ def explain(
     others: Others = (),
     seeds: Sequence[Array | None] = (),
     seed: str = "cotangent",
-    ask: Ask | None = None,
+    recompute: Recompute | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> str:
-    """One number or one operation that explains all of ``got``, in words; empty where there is none.
+    """One number or one operation that explains all of ``got``, in words; "" where there is none.
 
-    got, expected, bound   what came, what was expected, how far they may differ; bound broadcasts to expected
-    fmt      the format that is judged
-    others   name and array of what is expected elsewhere, such as ("gradient of input 1", x1_bar)
-    seeds    the cotangents or tangents, None for one that was not given
-    seed     what they are called: "cotangent" or "tangent"
-    ask      gives expected and bound for other seeds
-    shape    that of the whole array, where the three are its beginning alone
+    got, expected, bound   the observed array, the reference value, and the largest admissible errors; bound broadcasts to expected
+    fmt         the judged format
+    others      names and reference values of other arrays, such as ("gradient of input 1", x1_bar)
+    seeds       the cotangents or tangents; None for one that was not given
+    seed        their name: "cotangent" or "tangent"
+    recompute   gives expected and bound for other seeds
+    shape       of the whole array, where got, expected and bound are its beginning only
     """
     got, expected = np.asarray(got), np.asarray(expected)
     if got.dtype.kind == "c":
         return ""
     if got.shape != expected.shape:
-        return _misshapen(got, expected, bound, fmt)
+        return _other_shape(got, expected, bound, fmt)
     if not got.size:
         return ""
-    known = _Known(tuple(others), tuple(seeds), seed, ask, shape or expected.shape)
-    bound, said = np.broadcast_to(bound, expected.shape), ""
-    if shape or got.size > BEGINNING:  # of a large array a part, for the sake of memory
+    context = _Context(tuple(others), tuple(seeds), seed, recompute, shape or expected.shape)
+    bound, restriction = np.broadcast_to(bound, expected.shape), ""
+    if shape or got.size > BEGINNING:  # of a large array the beginning, to save memory
         got, expected, bound = (x[beginning(x.shape)] for x in (got, expected, bound))
-        known, said = replace(known, seeds=(), ask=None), f" (looked at in its first {got.size} elements)"
+        context, restriction = (
+            replace(context, seeds=(), recompute=None),
+            f" (looked at in its first {got.size} elements)",
+        )
     for hidden in (False, True):
         d = Difference.of(got, expected, bound, fmt, hidden=hidden)
         if not d.wrong.any():
             return ""
-        if words := _explanation(d, known):
-            return words + said
+        if words := _explanation(d, context):
+            return words + restriction
     return ""
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What is known beside the array itself, see ``explain``; ``shape`` is that of the whole array."""
+class _Context:
+    """The context of the explained array, see ``explain``; ``shape`` is that of the whole array."""
 
     others: tuple[tuple[str, Array], ...]
     seeds: tuple[Array | None, ...]
     seed: str
-    ask: Ask | None
+    recompute: Recompute | None
     shape: tuple[int, ...]
 
     def sizes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """The shapes by which a factor may be named."""
+        """The shapes after which a factor may be named."""
         whose = "output" if self.seed == "cotangent" else "input"
         seeds = [(f"{whose} {k}", np.asarray(s).shape) for k, s in enumerate(self.seeds) if s is not None]
         others = [(f"the {name}", np.asarray(x).shape) for name, x in self.others if x is not None]
         return [("", self.shape), *seeds, *others]
 
 
-def _explanation(d: Difference, known: _Known) -> str:
-    if whole := _plain(d) or _numbers(d, known):
+def _explanation(d: Difference, context: _Context) -> str:
+    if whole := _constant_values(d) or _factor_in_words(d, context):
         return whole
-    others = known.others if d.got.shape == known.shape else ()
-    for words, told, window in chain(predictions(d, others, known.seeds, known.seed), _asked(d, known)):
-        if d.bits(told, window) >= BITS:
+    others = context.others if d.got.shape == context.shape else ()
+    for words, predicted, window in chain(
+        predictions(d, others, context.seeds, context.seed), _for_other_seeds(d, context)
+    ):
+        if d.bits(predicted, window) >= BITS:
             return words
-    return _rounded(d) or _somewhere(d, known) or own_factors(d) or offsets(d)
+    return _rounded(d) or _wrong_region(d, context) or slice_factors(d) or offsets(d)
 
 
-def _plain(d: Difference) -> str:
-    """Zeros, NaN or infinities in the place of all elements."""
+def _constant_values(d: Difference) -> str:
+    """Zeros, NaN or infinities in place of all elements."""
     here = d.got[np.isfinite(d.expected)]
     if np.all(here == 0):
         return "every element is zero"
@@ -128,21 +133,21 @@ def _plain(d: Difference) -> str:
     return "every element is infinite" if np.all(np.isinf(here)) else ""
 
 
-def _numbers(d: Difference, known: _Known) -> str:
-    """A constant factor, named by the size of an axis where it has one."""
-    return factor(d, known.sizes()) if np.all(np.isfinite(d.got) | ~np.isfinite(d.expected)) else ""
+def _factor_in_words(d: Difference, context: _Context) -> str:
+    """A constant factor, with its name where it has one."""
+    return factor(d, context.sizes()) if np.all(np.isfinite(d.got) | ~np.isfinite(d.expected)) else ""
 
 
-def _asked(d: Difference, known: _Known) -> Iterator[tuple[str, Array, Array]]:
-    """What would be due for other seeds: rounded ones, ones, a single one."""
-    given = [k for k, s in enumerate(known.seeds) if s is not None and np.size(s)]
-    only = np.asarray(known.seeds[given[0]]) if len(given) == 1 else None
-    for words, changed in _other_seeds(known.seeds, given, known.seed, d.fmt.name):
-        if known.ask is not None:
-            told, window = known.ask(tuple(changed))
-            told = np.asarray(told, d.fmt.wide)
-            yield words, told, np.maximum(np.broadcast_to(window, told.shape), d.window)
-        elif only is not None and only.shape == d.expected.shape:  # right for a function of single elements
+def _for_other_seeds(d: Difference, context: _Context) -> Iterator[tuple[str, Array, Array]]:
+    """The reference values for other seeds: rounded ones, ones, a single one."""
+    given = [k for k, s in enumerate(context.seeds) if s is not None and np.size(s)]
+    only = np.asarray(context.seeds[given[0]]) if len(given) == 1 else None
+    for words, changed in _other_seeds(context.seeds, given, context.seed, d.fmt.name):
+        if context.recompute is not None:
+            predicted, window = context.recompute(tuple(changed))
+            predicted = np.asarray(predicted, d.fmt.wide)
+            yield words, predicted, np.maximum(np.broadcast_to(window, predicted.shape), d.window)
+        elif only is not None and only.shape == d.expected.shape:  # exact for an elementwise function
             after = np.asarray(changed[given[0]], d.fmt.wide)
             with quiet():
                 share = np.where(only == 0, 1.0, after / only)
@@ -152,8 +157,8 @@ def _asked(d: Difference, known: _Known) -> Iterator[tuple[str, Array, Array]]:
 def _other_seeds(
     seeds: Sequence[Array | None], given: list[int], seed: str, dtype: str
 ) -> Iterator[tuple[str, list[Array | None]]]:
-    for name, bits in coarser(dtype):
-        changed = [None if s is None else cut(np.asarray(s, float), bits) for s in seeds]
+    for name, bits in shorter_formats(dtype):
+        changed = [None if s is None else round_to_bits(np.asarray(s, float), bits) for s in seeds]
         yield f"what came is what is due for the {seed} rounded to {name}", changed
     ones = [None if s is None else np.ones_like(s) for s in seeds]
     yield f"what came is what is due for a {seed} of ones: the {seed} that was given is not used", ones
@@ -167,14 +172,14 @@ def _other_seeds(
 
 
 def _rounded(d: Difference) -> str:
-    """Numbers of a format with fewer bits, the nearest to what is expected."""
+    """The reference value rounded to a format with fewer bits."""
     if not np.all(np.isfinite(d.got)):
         return ""
-    for name, bits in reversed(coarser(d.fmt.name)):
+    for name, bits in reversed(shorter_formats(d.fmt.name)):
         with quiet():
-            if not np.array_equal(cut(d.got, bits), d.got):
+            if not np.array_equal(round_to_bits(d.got, bits), d.got):
                 continue
-            some = (d.got != 0) & (cut(d.expected, bits) != d.expected)
+            some = (d.got != 0) & (round_to_bits(d.expected, bits) != d.expected)
             around = d.window + 2.0**-bits * np.abs(d.expected)
             if (
                 np.all(np.abs(d.got - d.expected) <= around)
@@ -184,31 +189,31 @@ def _rounded(d: Difference) -> str:
     return ""
 
 
-def _somewhere(d: Difference, known: _Known) -> str:
-    """Which part of the array is wrong, and what explains that part."""
+def _wrong_region(d: Difference, context: _Context) -> str:
+    """The wrong region of the array, and the explanation of that region."""
     found = region(d.wrong)
     if found is None:
         return ""
     block, words = found
     part = d.at(block)
-    why = _plain(part) or _numbers(part, known)
+    why = _constant_values(part) or _factor_in_words(part, context)
     return f"wrong in {words} only" + (f"; {why} there" if why else "")
 
 
-def _misshapen(got: Array, expected: Array, bound: Array, fmt: Format) -> str:
-    """An array of another shape that is the expected one but for a sum, a transpose or a reshape."""
+def _other_shape(got: Array, expected: Array, bound: Array, fmt: Format) -> str:
+    """An array of another shape that a sum, a transpose or a reshape turns into the expected one."""
     if got.size == expected.size:
-        if got.ndim == 2 and got.T.shape == expected.shape and _near(got.T, expected, bound, fmt):
+        if got.ndim == 2 and got.T.shape == expected.shape and _matches(got.T, expected, bound, fmt):
             return "what came is what is expected, transposed"
-        if _near(got.reshape(expected.shape), expected, bound, fmt):
+        if _matches(got.reshape(expected.shape), expected, bound, fmt):
             return f"what came has the expected elements in the shape {got.shape}"
         return ""
     lead = got.ndim - expected.ndim
     if lead < 0 or not got.size:
         return ""
-    kept = (1,) * lead + expected.shape
-    axes = tuple(a for a, (m, n) in enumerate(zip(got.shape, kept, strict=True)) if m != n)
-    if not axes or any(kept[a] != 1 for a in axes):
+    padded = (1,) * lead + expected.shape
+    axes = tuple(a for a, (m, n) in enumerate(zip(got.shape, padded, strict=True)) if m != n)
+    if not axes or any(padded[a] != 1 for a in axes):
         return ""
     axes = tuple(dict.fromkeys((*range(lead), *axes)))
     with quiet():
@@ -216,19 +221,19 @@ def _misshapen(got: Array, expected: Array, bound: Array, fmt: Format) -> str:
         count = got.size / max(expected.size, 1)
         slack = count * fmt.u_acc * np.abs(got).sum(axes, keepdims=True).reshape(expected.shape)
         slack = slack + fmt.u * np.abs(got).sum(axes, keepdims=True).reshape(expected.shape)
-    if _near(total, expected, np.asarray(bound) + slack, fmt):
+    if _matches(total, expected, np.asarray(bound) + slack, fmt):
         which = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
         return f"the sum over {which} is missing: summed, what came is what is expected"
     return ""
 
 
-def _near(told: Array, expected: Array, bound: Array, fmt: Format) -> bool:
-    """Whether an array lies within its bounds, and would not if its elements were others."""
+def _matches(predicted: Array, expected: Array, bound: Array, fmt: Format) -> bool:
+    """Whether an array lies within its bounds, and an arbitrary array would not."""
     d = Difference.of(np.zeros(expected.shape), expected, bound, fmt)
     with quiet():
-        within = np.abs(told - d.expected) <= np.asarray(bound) + fmt.u * np.abs(d.expected)
+        within = np.abs(predicted - d.expected) <= np.asarray(bound) + fmt.u * np.abs(d.expected)
     if not np.all(within):
         return False
-    d.got = np.asarray(told).astype(fmt.wide)
+    d.got = np.asarray(predicted).astype(fmt.wide)
     d.expected = 0 * d.expected
     return d.bits(np.asarray(expected, fmt.wide), np.asarray(bound)) >= BITS

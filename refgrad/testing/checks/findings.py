@@ -1,10 +1,10 @@
-"""The findings of a single check: its verdicts by dtype and mode, and what follows from them."""
+"""The findings of a single check: its verdicts by dtype and mode, and the status that they imply."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from refgrad.testing.checks.part import Part
+from refgrad.testing.checks.array_verdict import ArrayVerdict
 from refgrad.testing.judging.verdict import (
     AGREE,
     DISAGREE,
@@ -19,20 +19,26 @@ from refgrad.testing.judging.verdict import (
 
 @dataclass(repr=False)
 class Findings:
-    """Verdicts of one check, by dtype and mode. ``bool(findings)`` says whether it agrees, if need be with lost digits."""
+    """The verdicts of one check. ``bool(findings)`` is true where the check agrees, possibly with loss of precision.
+
+    name       the name of the check
+    verdicts   (dtype, verdict) for each dtype and mode
+    source     how to repeat the check
+    notes      remarks on arguments without effect, and on questions that were left out
+    """
 
     name: str
-    verdicts: list[tuple[str, Verdict]] = field(default_factory=list)  # (dtype, verdict)
-    source: str = ""  # how to run the check again
+    verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
+    source: str = ""
     device: str = "cpu"
-    notes: list[str] = field(default_factory=list)  # what was asked for and means nothing here
+    notes: list[str] = field(default_factory=list)
 
     @property
     def status(self) -> str:
         """The worst status: error, disagree, undecided, imprecise, agree.
 
-        ``agree`` needs a gradient that was compared. A mode that is unsupported does not count where another gradient was judged, and an
-        undecided value does not count at all.
+        ``agree`` requires a compared gradient. An unsupported mode does not count where another gradient was judged, and an undecided value
+        never counts.
         """
         found = {v.status for _, v in self.verdicts}
         gradients = {v.status for _, v in self.verdicts if v.mode != "value"}
@@ -55,7 +61,7 @@ class Findings:
 
     @property
     def failed(self) -> bool:
-        """Whether something is wrong: a disagreement or an error. An undecided report is neither failed nor true."""
+        """Whether there is a disagreement or an error. An undecided report has not failed and is not true."""
         return self.status in (DISAGREE, ERROR)
 
     @property
@@ -66,13 +72,13 @@ class Findings:
 
     @property
     def sensitivity(self) -> dict[str, float]:
-        """By dtype, the median relative error of a gradient element that this check would just have caught."""
+        """By dtype, the median over gradient elements of the smallest relative error that the check would have detected."""
         found: dict[str, float] = {}
         for dtype, v in self.verdicts:
             if v.sensitivity is not None and v.mode != "value":
                 found[dtype] = max(found.get(dtype, 0.0), v.sensitivity)
         return found
 
-    def parts(self) -> list[tuple[str, str, Part]]:
-        """Dtype, mode and part of every array that was judged."""
+    def parts(self) -> list[tuple[str, str, ArrayVerdict]]:
+        """(dtype, mode, verdict) of every judged array."""
         return [(dtype, v.mode, part) for dtype, v in self.verdicts for part in v.parts]

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds.formats import format_of
+from refgrad.testing.checks.array_verdict import ArrayVerdict
 from refgrad.testing.checks.function_source import Source, UnwritableError
-from refgrad.testing.checks.part import Part
-from refgrad.testing.checks.report_text import asked
-from refgrad.testing.checks.script_text import PACKED, expected_rows, not_of_one_array, one_line, plain, run
+from refgrad.testing.checks.report_text import conditions
+from refgrad.testing.checks.script_text import (
+    PACKED,
+    expected_rows,
+    numpy_expression,
+    one_line,
+    reason_without_array,
+    run,
+)
 from refgrad.tree import is_leaf
 
 _ASK = {
@@ -50,7 +57,7 @@ _main()
 
 def formula_script(
     formula: Callable[..., Any], title: str, args: Sequence[Any]
-) -> Callable[[str, str, Part], str]:
+) -> Callable[[str, str, ArrayVerdict], str]:
     """What ``Report.script`` needs for check_vjp and check_jvp: a function of a dtype, a mode and a part.
 
     formula, title, args   the formula that was checked, what the check is called, its arguments: arrays or plain values
@@ -59,7 +66,7 @@ def formula_script(
 
 
 def _script(
-    formula: Callable[..., Any], title: str, args: Sequence[Any], dtype: str, mode: str, part: Part
+    formula: Callable[..., Any], title: str, args: Sequence[Any], dtype: str, mode: str, part: ArrayVerdict
 ) -> str:
     try:
         text = _written(formula, title, args, dtype, mode, part)
@@ -73,20 +80,20 @@ def _script(
 
 
 def _written(
-    formula: Callable[..., Any], title: str, args: Sequence[Any], dtype: str, mode: str, part: Part
+    formula: Callable[..., Any], title: str, args: Sequence[Any], dtype: str, mode: str, part: ArrayVerdict
 ) -> str:
     e, fmt = part.evidence, format_of(dtype)
     assert e is not None
     if e.expected is None:
-        raise UnwritableError(not_of_one_array(part))
+        raise UnwritableError(reason_without_array(part))
     if mode not in _ASK:
         raise UnwritableError(f"no script asks in the mode {mode}")
     if not all(is_leaf(x) for x in args):
         raise UnwritableError("arguments that are containers of arrays are not written")
-    source = Source(plain)
+    source = Source(numpy_expression)
     called = source.expression(formula)
     seeds = [source.value(np.asarray(s)) for s in e.seeds]
-    how = asked(part, mode)
+    how = conditions(part, mode)
     said = [f"{title}: {part.what} is wrong in {dtype}.", *([f"{how[0].upper()}{how[1:]}."] if how else [])]
     said += [f"{part.explanation[0].upper()}{part.explanation[1:]}."] if part.explanation else []
     said += [

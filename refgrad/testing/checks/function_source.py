@@ -1,6 +1,7 @@
-"""The source of a Python function, with all it needs from its module and from the functions around it, as text that runs by itself.
+"""The source of a Python function with its dependencies, as a self-contained text.
 
-What belongs to an installed package is imported; everything else is written out. An UnwritableError names a value that cannot be written.
+Objects of installed packages are imported. Other objects, from the function's module and enclosing functions, are written as source text
+or as values. An UnwritableError names an object that cannot be written.
 """
 
 from __future__ import annotations
@@ -22,39 +23,38 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-Writer = Callable[
-    [Any], str | None
-]  # a value as an expression; None where it is none of the kinds that the writer knows
+# A value as an expression; None for a type that the writer does not support.
+Writer = Callable[[Any], str | None]
 
 
 class UnwritableError(Exception):
-    """A function that cannot be written as text: says what stands in the way."""
+    """A function or value that cannot be written as text. The message gives the reason."""
 
 
 class Source:
-    """Collects definitions, each after those it needs.
+    """A collection of imports and definitions, each after its dependencies.
 
-    write   how values of a framework are written (tensors, say); arrays and plain constants are known here
+    write   writes values of a framework, such as tensors; Python constants and containers are supported without it
     """
 
     def __init__(self, write: Writer | None = None) -> None:
         self.write = write or (lambda _: None)
         self.imports: dict[str, str] = {}  # name -> line
         self.definitions: list[str] = []
-        self._names: dict[str, Any] = {}  # what each name stands for
-        self._under_way: set[int] = set()
+        self._names: dict[str, Any] = {}  # the object of each name
+        self._in_progress: set[int] = set()
 
     def lines(self) -> tuple[list[str], list[str]]:
-        """The imports, and the definitions in the order in which they can be run."""
+        """The imports, and the definitions in the order of their execution."""
         return list(dict.fromkeys(self.imports.values())), self.definitions
 
     def expression(self, f: Any) -> str:
-        """The expression by which the text calls f. Raises UnwritableError."""
+        """An expression for the function f. Raises UnwritableError."""
         owner = getattr(f, "__self__", None)
         if isinstance(f, (MethodType, BuiltinFunctionType)) and isinstance(owner, type):  # SomeFunction.apply
             return f"{self.name_of(owner)}.{f.__name__}"
         if isinstance(f, functools.partial):
-            self._enter("functools", functools)
+            self._define("functools", functools)
             parts = [self.expression(f.func), *map(self.value, f.args)]
             parts += [f"{k}={self.value(v)}" for k, v in f.keywords.items()]
             return f"functools.partial({', '.join(parts)})"
@@ -63,7 +63,7 @@ class Source:
         return self.name_of(f)
 
     def value(self, x: Any) -> str:
-        """A value as an expression. Raises UnwritableError."""
+        """An expression for a value. Raises UnwritableError."""
         written = self.write(x)
         if written is not None:
             return written
@@ -88,7 +88,7 @@ class Source:
         raise UnwritableError(f"a value of type {type(x).__name__} cannot be written")
 
     def name_of(self, x: Any) -> str:
-        """The name of a function or class, which is imported or written out. Raises UnwritableError."""
+        """The name of a function or class, after its import or definition was added. Raises UnwritableError."""
         name = str(getattr(x, "__name__", ""))
         written = self.write(x)
         if written is not None:
@@ -100,7 +100,7 @@ class Source:
             raise UnwritableError(
                 f"{name or type(x).__name__} is no function with a source, but of type {type(x).__name__}"
             )
-        self._enter(name, x)
+        self._define(name, x)
         return name
 
     def _imported(self, x: Any, module: ModuleType) -> str:
@@ -110,21 +110,21 @@ class Source:
             found = getattr(found, part, None)
         if found is not x:
             raise UnwritableError(f"{module.__name__} has no {path} to import")
-        self._enter_line(module.__name__.partition(".")[0], f"import {module.__name__}", module)
+        self._add_import(module.__name__.partition(".")[0], f"import {module.__name__}", module)
         return f"{module.__name__}.{path}"
 
-    def _enter_line(self, name: str, line: str, x: Any) -> None:
-        """Enter an import; ``import a.b`` and ``import a.c`` may stand beside each other."""
+    def _add_import(self, name: str, line: str, x: Any) -> None:
+        """Add an import. ``import a.b`` and ``import a.c`` bind one name and are both kept."""
         self.imports[f"{name} {line}"] = line
         self._names.setdefault(name, x)
 
-    def _enter(self, name: str, x: Any) -> None:
-        """Make a name known to the text, once."""
+    def _define(self, name: str, x: Any) -> None:
+        """Define a name in the text, once. Raises UnwritableError where the name has another meaning already."""
         if name in self._names:
-            if self._names[name] is not x and not _same(self._names[name], x):
+            if self._names[name] is not x and not _equal_constants(self._names[name], x):
                 raise UnwritableError(f"two different things are called {name}")
             return
-        if id(x) in self._under_way:
+        if id(x) in self._in_progress:
             return
         if isinstance(x, ModuleType):
             if not installed(x):
@@ -135,14 +135,14 @@ class Source:
             return
         module = sys.modules.get(str(getattr(x, "__module__", None) or ""))
         if callable(x) and module is not None and installed(module):
-            own = str(getattr(x, "__qualname__", getattr(x, "__name__", "")))
-            if own.isidentifier() and getattr(module, own, None) is x:
+            own_name = str(getattr(x, "__qualname__", getattr(x, "__name__", "")))
+            if own_name.isidentifier() and getattr(module, own_name, None) is x:
                 self._names[name] = x
-                self.imports[name] = f"from {module.__name__} import {own}" + (
-                    "" if own == name else f" as {name}"
+                self.imports[name] = f"from {module.__name__} import {own_name}" + (
+                    "" if own_name == name else f" as {name}"
                 )
                 return
-        self._under_way.add(id(x))
+        self._in_progress.add(id(x))
         if isinstance(x, FunctionType) and x.__name__ == "<lambda>":
             text = f"{name} = {self._lambda(x)}"
         elif isinstance(x, (FunctionType, type)):
@@ -159,33 +159,33 @@ class Source:
         self.definitions.append(text)
 
     def _definition(self, x: Any) -> str:
-        """The source of a function or a class, after all it needs was entered."""
+        """The source of a function or class, after its dependencies were added. Raises UnwritableError."""
         try:
             lines, start = inspect.getsourcelines(x)
         except (OSError, TypeError) as error:
             raise UnwritableError(f"the source of {x.__name__} cannot be found: {error}") from None
         for f in _functions(x):
-            own = f.__qualname__ == x.__qualname__ or f.__qualname__.startswith(f"{x.__qualname__}.")
-            if own and not start <= f.__code__.co_firstlineno < start + len(lines):
+            own_name = f.__qualname__ == x.__qualname__ or f.__qualname__.startswith(f"{x.__qualname__}.")
+            if own_name and not start <= f.__code__.co_firstlineno < start + len(lines):
                 raise UnwritableError(f"the source that was found for {x.__name__} is another one's")
         text = textwrap.dedent("".join(lines)).rstrip()
-        self._needs(text, _around(x), x.__name__)
+        self._define_free_names(text, _environment(x), x.__name__)
         return text
 
     def _lambda(self, f: FunctionType) -> str:
         text = _lambda_text(f)
-        self._needs(text, _around(f), "")
+        self._define_free_names(text, _environment(f), "")
         return f"({text})"
 
-    def _needs(self, text: str, around: Mapping[str, Any], own: str) -> None:
-        """Enter every name that a text takes from around it."""
-        for name in sorted(_free(text)):
-            if name != own and name in around:
-                self._enter(name, around[name])
+    def _define_free_names(self, text: str, environment: Mapping[str, Any], own_name: str) -> None:
+        """Define every free name of a text that its environment defines."""
+        for name in sorted(_free_names(text)):
+            if name != own_name and name in environment:
+                self._define(name, environment[name])
 
 
 def installed(module: ModuleType) -> bool:
-    """Whether a module can be imported anywhere: of the standard library, or of an installed package."""
+    """Whether a module belongs to the standard library or to an installed package."""
     top = module.__name__.partition(".")[0]
     if top == "__main__":
         return False
@@ -197,7 +197,7 @@ def installed(module: ModuleType) -> bool:
 
 
 def importable(f: Any) -> str:
-    """The line that imports a function from its module; empty where it has none."""
+    """The line that imports a function from its module; "" where it cannot be imported."""
     owner = getattr(f, "__self__", None)
     x = owner if isinstance(owner, type) else f
     name, module = str(getattr(x, "__qualname__", "")), str(getattr(x, "__module__", "") or "")
@@ -210,22 +210,22 @@ def importable(f: Any) -> str:
     return f"from {module} import {name}" if found is x else ""
 
 
-def _same(x: Any, y: Any) -> bool:
-    """Whether two plain values are one; anything else is not, unless it is the same object."""
+def _equal_constants(x: Any, y: Any) -> bool:
+    """Whether two constants are equal and of one type; False for other objects."""
     plain = (int, float, str, bytes, bool, tuple, type(None))
     return isinstance(x, plain) and type(x) is type(y) and bool(x == y)
 
 
 def _functions(x: Any) -> Iterator[FunctionType]:
-    """A function itself, without its decorators; of a class the functions in its body."""
+    """The function without its decorators; for a class, the functions in its body."""
     for member in vars(x).values() if isinstance(x, type) else [x]:
         inner = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
         if isinstance(inner, FunctionType):
             yield inner
 
 
-def _around(x: Any) -> dict[str, Any]:
-    """What names mean around a function or a class: its module's names, and those of the functions it stands in."""
+def _environment(x: Any) -> dict[str, Any]:
+    """The environment of a function or class: the names of its module and of the enclosing functions."""
     module = sys.modules.get(str(getattr(x, "__module__", None) or ""))
     found: dict[str, Any] = dict(vars(module)) if module is not None else {}
     for f in _functions(x):
@@ -235,15 +235,15 @@ def _around(x: Any) -> dict[str, Any]:
             if name != "__class__":
                 try:
                     found[name] = cell.cell_contents
-                except ValueError:  # not assigned yet
+                except ValueError:  # the variable is not assigned yet
                     continue
     if isinstance(x, type):
         found.update({base.__name__: base for base in x.__bases__ if base.__name__ not in found})
     return found
 
 
-def _free(text: str) -> set[str]:
-    """The names that a text uses and does not define, builtins left out."""
+def _free_names(text: str) -> set[str]:
+    """The free names of a text, without builtins."""
     found: set[str] = set()
     table = symtable.symtable(text, "source", "exec")
     top = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
@@ -259,7 +259,7 @@ def _free(text: str) -> set[str]:
 
 
 def _lambda_text(f: FunctionType) -> str:
-    """The source of a lambda, found by the place of its code in its file."""
+    """The source of a lambda, found by the position of its code in the file. Raises UnwritableError."""
     lines = linecache.getlines(f.__code__.co_filename, f.__globals__)
     try:
         tree = ast.parse("".join(lines))

@@ -1,4 +1,4 @@
-"""Arrays that may have come in the place of the expected one: its elements in other places, sums, other gradients, the cotangent itself."""
+"""Candidates for a wrong array: permuted, shifted or summed elements, another gradient, the cotangent itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from refgrad.quiet import quiet
 from refgrad.testing.checks.plausibility import Difference
 
 Array = Any
-Told = tuple[str, Array, Array]  # in words, the array, the window of each of its elements
+Candidate = tuple[str, Array, Array]  # in words, the predicted array, the window of each of its elements
 
 
 def predictions(
     d: Difference, others: Sequence[tuple[str, Array]], seeds: Sequence[Array | None], seed: str
-) -> Iterator[Told]:
-    """The candidates, the simplest first. ``seed`` is what the seeds are called: cotangent or tangent."""
+) -> Iterator[Candidate]:
+    """All candidates, the simplest first. ``seed`` is the name of the seeds: cotangent or tangent."""
     yield from permuted(d)
     yield from shifted(d)
     yield from summed(d)
@@ -28,8 +28,8 @@ def predictions(
     yield from passed_through(d, seeds, seed)
 
 
-def permuted(d: Difference) -> Iterator[Told]:
-    """Axes exchanged, and elements written in the order of exchanged axes (a reshape in the place of a transpose)."""
+def permuted(d: Difference) -> Iterator[Candidate]:
+    """The expected array with permuted axes, and with its elements in the order of permuted axes (a reshape in place of a transpose)."""
     shape, x, w = d.expected.shape, d.expected, d.window
     if not 2 <= len(shape) <= 4:
         return
@@ -49,8 +49,8 @@ def permuted(d: Difference) -> Iterator[Told]:
         yield said, x.reshape(moved).transpose(back), w.reshape(moved).transpose(back)
 
 
-def shifted(d: Difference) -> Iterator[Told]:
-    """A neighbour's element, and the order turned round, along each axis."""
+def shifted(d: Difference) -> Iterator[Candidate]:
+    """The expected array shifted and reversed along each axis."""
     x, w = d.expected, d.window
     for axis, n in enumerate(x.shape):
         if n > 1:
@@ -65,8 +65,8 @@ def shifted(d: Difference) -> Iterator[Told]:
             yield said, np.roll(x, by, axis), np.roll(w, by, axis)
 
 
-def summed(d: Difference) -> Iterator[Told]:
-    """The sum or the mean along axes in the place of each element."""
+def summed(d: Difference) -> Iterator[Candidate]:
+    """The sum or the mean along axes in place of each element."""
     x, w, ndim = d.expected, d.window, d.expected.ndim
     for count in range(1, min(ndim, 3) + 1):
         for axes in itertools.combinations(range(ndim), count):
@@ -81,8 +81,8 @@ def summed(d: Difference) -> Iterator[Told]:
             yield f"every element is the mean {along} of what is expected", total / n, around / n
 
 
-def swapped(d: Difference, others: Sequence[tuple[str, Array]]) -> Iterator[Told]:
-    """The array that is expected elsewhere."""
+def swapped(d: Difference, others: Sequence[tuple[str, Array]]) -> Iterator[Candidate]:
+    """Another array of the same question."""
     for name, other in others:
         if other is None:
             continue
@@ -96,8 +96,8 @@ def swapped(d: Difference, others: Sequence[tuple[str, Array]]) -> Iterator[Told
             yield f"what came is the {name} that is expected, transposed", x.T, around.T
 
 
-def passed_through(d: Difference, seeds: Sequence[Array | None], seed: str) -> Iterator[Told]:
-    """The cotangent or tangent itself, its sum or its mean over axes, one of its slices."""
+def passed_through(d: Difference, seeds: Sequence[Array | None], seed: str) -> Iterator[Candidate]:
+    """The cotangent or tangent itself, its sum or mean over axes, or one of its slices."""
     shape = d.expected.shape
     for k, given in enumerate(seeds):
         if given is None:
@@ -122,13 +122,13 @@ def passed_through(d: Difference, seeds: Sequence[Array | None], seed: str) -> I
                     )
 
 
-def coarser(fmt_name: str) -> list[tuple[str, int]]:
-    """The formats with fewer significant bits than a dtype has, and how many."""
+def shorter_formats(fmt_name: str) -> list[tuple[str, int]]:
+    """The formats with fewer significant bits than a dtype, with their number of bits."""
     bits = FORMATS[fmt_name].bits if fmt_name in FORMATS else 24
     return sorted(((name, f.bits) for name, f in FORMATS.items() if f.bits < bits), key=lambda f: -f[1])
 
 
-def cut(x: Array, bits: int) -> Array:
-    """The nearest numbers with so many significant bits."""
+def round_to_bits(x: Array, bits: int) -> Array:
+    """The nearest numbers with ``bits`` significant bits."""
     fraction, exponent = np.frexp(x)
     return np.ldexp(np.rint(np.ldexp(fraction, bits)), exponent - bits)

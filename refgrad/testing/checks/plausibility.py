@@ -1,10 +1,9 @@
-"""How much speaks for an explanation: whether it meets every element, and how unlikely that is to happen by chance.
+"""The plausibility of an explanation: whether it predicts every element, and how improbable that is by chance.
 
-An explanation predicts every element of the array that came. It is accepted where every element lies within its window of the prediction.
-A prediction that hardly differs from what is expected is met by anything that is nearly right, one near zero by anything small, and a wide
-window by anything. So each element adds log2(distance / window) bits, where distance is that from the prediction to what is expected or to
-zero, the smaller one, and only elements that tell them apart are counted. An explanation is said where the sum reaches BITS: a chance below
-one in 2^30, while about 200 are tried.
+An explanation predicts each element of the observed array within a window. A prediction close to the expected array, one close to zero,
+and one with wide windows are easily met by chance. Therefore an element contributes log2(distance / window) bits, where distance is the
+smaller of the distances from the prediction to the expected element and to zero; elements with a small ratio contribute nothing. An
+explanation is given where the sum reaches BITS. It then holds by chance with probability below 2^-30, and about 200 candidates are tried.
 """
 
 from __future__ import annotations
@@ -20,29 +19,33 @@ from refgrad.testing.judging.imprecision import share
 
 Array = Any
 BITS = 30.0
-_APART = 8.0  # an element counts where these are so many windows apart
-_SAMPLE = 256
+_LEAST_RATIO = 8.0  # of distance to window, for an element that counts
+_SAMPLE = 256  # elements that are checked first
 
 
 @dataclass(slots=True)
 class Difference:
-    """What came and what was expected, of one shape, and the window in which an explanation has to meet each element."""
+    """The observed and the expected array, of one shape, and the window within which an explanation must predict each element.
+
+    wrong    mask of the elements beyond their window
+    sample   indices of a few elements, those with the largest errors among them
+    """
 
     got: Array
     expected: Array
     window: Array
-    wrong: Array  # mask: out of the window
+    wrong: Array
     fmt: Format
-    sample: tuple[Array, ...]  # the places of a few elements, the largest errors among them
+    sample: tuple[Array, ...]
 
     @classmethod
     def of(
         cls, got: Array, expected: Array, bound: Array, fmt: Format, *, hidden: bool = False
     ) -> Difference:
-        """The difference of three arrays of one shape.
+        """The difference of an observed and an expected array; ``bound`` broadcasts to their shape.
 
-        The window is the bound; with ``hidden``, where the kernel may use another formula, at least what rounding can do to
-        the largest elements of the array (see precision.py).
+        The window is the bound. With ``hidden``, it is at least the rounding error of the array's largest elements, for a kernel that may
+        use another formula: see testing/judging/imprecision.py.
         """
         expected = np.asarray(expected, fmt.wide)
         got = np.asarray(got).astype(fmt.wide)
@@ -52,45 +55,49 @@ class Difference:
             typical, largest = share(bound, size) if hidden else (1.0, 0.0)
             window = np.maximum(bound, typical * largest) if typical < 1 else bound
             wrong = out_of_bounds(got, expected, window, fmt)
-            grave = np.where(wrong, np.nan_to_num(error / np.maximum(bound, fmt.eta), nan=np.inf), -1.0)
-        worst = np.argsort(-grave, axis=None, kind="stable")[: _SAMPLE // 2]
-        spread = np.linspace(0, max(grave.size - 1, 0), _SAMPLE // 2).astype(int)[: grave.size]
+            severity = np.where(wrong, np.nan_to_num(error / np.maximum(bound, fmt.eta), nan=np.inf), -1.0)
+        worst = np.argsort(-severity, axis=None, kind="stable")[: _SAMPLE // 2]
+        spread = np.linspace(0, max(severity.size - 1, 0), _SAMPLE // 2).astype(int)[: severity.size]
         places = (
-            np.unravel_index(np.unique(np.concatenate([worst, spread])), grave.shape) if grave.ndim else ()
+            np.unravel_index(np.unique(np.concatenate([worst, spread])), severity.shape)
+            if severity.ndim
+            else ()
         )
         return cls(got, expected, window, wrong, fmt, places)
 
     def at(self, region: tuple[Array, ...]) -> Difference:
-        """The same for a part of the array, given by the indices along each axis."""
+        """The difference in a region, which is given by the indices along each axis."""
         here = np.ix_(*region)
         wrong = self.wrong[here]
         places = np.unravel_index(np.arange(min(wrong.size, _SAMPLE)), wrong.shape)
         return Difference(self.got[here], self.expected[here], self.window[here], wrong, self.fmt, places)
 
     def bits(self, prediction: Array, window: Array, *, free: tuple[int, ...] | None = None) -> float:
-        """How many bits speak for a prediction; minus infinity where it misses an element.
+        """The evidence for a prediction in bits; minus infinity where it misses an element.
 
         prediction, window   arrays that broadcast to the shape of got
-        free   None, or the axes along which one number was read off the array itself (all axes: one number for the whole array); of each
-               slice the element that tells most is then left out
+        free                 None, or the axes along which one number was fitted to the observed array (all axes: one number in total). The
+                             most informative element of each slice is then left out
         """
         for where in (self.sample, ...):
-            got, told, expected = (
+            got, predicted, expected = (
                 self.got[where],
                 np.broadcast_to(prediction, self.got.shape)[where],
                 self.expected[where],
             )
             with quiet():
                 around = (
-                    np.broadcast_to(window, self.got.shape)[where] + self.fmt.u * np.abs(told) + self.fmt.eta
+                    np.broadcast_to(window, self.got.shape)[where]
+                    + self.fmt.u * np.abs(predicted)
+                    + self.fmt.eta
                 )
                 defined = np.isfinite(expected) & np.isfinite(around)
-                met = (np.abs(got - told) <= around) | ~defined
-            if not np.all(met):
+                within = (np.abs(got - predicted) <= around) | ~defined
+            if not np.all(within):
                 return -np.inf
         with quiet():
-            ratio = np.minimum(np.abs(told - expected), np.abs(told)) / around
-            each = np.where(defined & (ratio >= _APART), np.log2(np.maximum(ratio, 1.0) / 2), 0.0)
+            ratio = np.minimum(np.abs(predicted - expected), np.abs(predicted)) / around
+            each = np.where(defined & (ratio >= _LEAST_RATIO), np.log2(np.maximum(ratio, 1.0) / 2), 0.0)
         each = np.minimum(each, self.fmt.bits)
         if free is None:
             return float(np.sum(each))
@@ -98,10 +105,10 @@ class Difference:
 
 
 def out_of_bounds(got: Array, expected: Array, bound: Array, fmt: Format) -> Array:
-    """Which elements are wrong: a mask of the shape of ``expected``.
+    """The mask of the wrong elements, of the shape of ``expected``.
 
-    An infinite number has to be met exactly, and beyond the format's range an infinity may stand for a finite one. Where NaN is
-    expected nothing is defined. A number that is not finite is wrong in the place of a finite one even where the bound is infinite.
+    An infinite element must be equal. Beyond the format's range an infinity may stand for a finite number. Where NaN is expected, nothing
+    is defined. A non-finite element in place of a finite one is wrong even where the bound is infinite.
     """
     with quiet():
         size, finite, bounded = np.abs(expected), np.isfinite(expected), np.isfinite(bound)

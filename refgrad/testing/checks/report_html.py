@@ -1,4 +1,4 @@
-"""A report as HTML for Jupyter: a table of its arrays, and of each wrong one a picture of where the error is. No script, no other file."""
+"""A report as HTML for Jupyter: a table of arrays, and a heat map of the error of each wrong one. It needs no script and no other file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from refgrad.quiet import quiet
 from refgrad.records.fields import cut
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.findings import Findings
-from refgrad.testing.checks.part import Evidence, Part
-from refgrad.testing.checks.report_text import asked, element, summary
+from refgrad.testing.checks.report_text import conditions, element, summary
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED, Element, Verdict
 
 Array = Any
 MOST_BYTES = 20_000
 _ROWS, _COLUMNS, _CELL = 24, 64, 9
-_LINES = 40  # of the table; beyond, agreeing ones are counted only
-_LEVELS = (  # up to this many bounds, as a legend says it
+_LINES = 40  # rows of the table; beyond, agreeing ones are only counted
+_LEVELS = (  # largest ratio of error to bound, and its legend
     (0.1, "up to 0.1 of the bound"),
     (1.0, "within the bound"),
     (10.0, "up to 10 bounds"),
@@ -41,26 +41,26 @@ _STYLE = """<style>
 
 
 def page(report: Findings) -> str:
-    """The report as an HTML fragment of less than 20,000 bytes."""
+    """The report as an HTML fragment of at most MOST_BYTES bytes."""
     head, _, _ = summary(report).partition("\n")
     text = [f'<div class="refgrad">{_STYLE}<p><b>{escape(cut(head, 400))}</b></p>', _table(report)]
     end = "</div>"
-    shown = [
+    figures = [
         _figure(dtype, v, p)
         for dtype, v in report.verdicts
         for p in v.parts
         if p.evidence is not None and p.status in (DISAGREE, IMPRECISE)
     ]
-    left = f"<p>{len(shown)} wrong arrays in all; report.summary() names each.</p>"
-    room = MOST_BYTES - sum(len(t.encode()) for t in (*text, end, left))
-    pictures = 0
-    for figure in shown:
+    remark = f"<p>{len(figures)} wrong arrays in all; report.summary() names each.</p>"
+    room = MOST_BYTES - sum(len(t.encode()) for t in (*text, end, remark))
+    shown_figures = 0
+    for figure in figures:
         room -= len(figure.encode())
         if room < 0:
             break
         text.append(figure)
-        pictures += 1
-    return "".join([*text, *([left] if pictures < len(shown) else []), end])
+        shown_figures += 1
+    return "".join([*text, *([remark] if shown_figures < len(figures) else []), end])
 
 
 def _table(report: Findings) -> str:
@@ -78,45 +78,47 @@ def _table(report: Findings) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(r for r, _ in rows)}{more}</tbody></table>"
 
 
-def _row(dtype: str, v: Verdict, p: Part | None) -> str:
-    it = v if p is None else p
+def _row(dtype: str, v: Verdict, p: ArrayVerdict | None) -> str:
+    verdict = v if p is None else p
     caught = v.sensitivity if p is None else p.smallest
-    bad = ' class="bad"' if it.status in (DISAGREE, ERROR) else ""
-    unseen = [f"{n} {what}" for n, what in ((it.blind, "blind"), (it.skipped, "skipped")) if n]
-    judged = f"{it.elements}" + (f" ({', '.join(unseen)})" if unseen else "")
-    worst: Element | None = it.wrong[0] if it.wrong else None
+    bad = ' class="bad"' if verdict.status in (DISAGREE, ERROR) else ""
+    unseen = [f"{n} {what}" for n, what in ((verdict.blind, "blind"), (verdict.skipped, "skipped")) if n]
+    judged = f"{verdict.elements}" + (f" ({', '.join(unseen)})" if unseen else "")
+    worst: Element | None = verdict.wrong[0] if verdict.wrong else None
     notes = [] if p is None else p.notes
     other = (
         f"{worst.what}: " if worst is not None and p is not None and worst.what not in {"", p.what} else ""
     )
-    told = other + element(worst).removeprefix(": ") if worst is not None else " ".join([*notes, it.reason])
+    worst_or_reason = (
+        other + element(worst).removeprefix(": ") if worst is not None else " ".join([*notes, verdict.reason])
+    )
     size = "" if caught is None else f"{caught:.1e}"
     cells = [escape(dtype), escape(v.mode), escape(cut("" if p is None else p.what, 60))]
     plain = "".join(f"<td>{c}</td>" for c in cells)
     return (
-        f"<tr>{plain}<td{bad}>{_MARKS.get(it.status, '–')} {escape(it.status)}</td>"
-        f'<td class="n">{judged}</td><td class="n">{size}</td><td>{escape(cut(told, 160))}</td></tr>'
+        f"<tr>{plain}<td{bad}>{_MARKS.get(verdict.status, '–')} {escape(verdict.status)}</td>"
+        f'<td class="n">{judged}</td><td class="n">{size}</td><td>{escape(cut(worst_or_reason, 160))}</td></tr>'
     )
 
 
-def _figure(dtype: str, v: Verdict, p: Part) -> str:
+def _figure(dtype: str, v: Verdict, p: ArrayVerdict) -> str:
     assert p.evidence is not None
-    how = asked(p, v.mode)
-    said = [f"<b>{escape(cut(p.what, 80))}</b>, {escape(dtype)} {escape(v.mode)}"]
-    said += [escape(cut(how, 300))] if how else []
-    said += [f"<b>{escape(cut(p.explanation, 300))}</b>"] if p.explanation else []
+    how = conditions(p, v.mode)
+    lines = [f"<b>{escape(cut(p.what, 80))}</b>, {escape(dtype)} {escape(v.mode)}"]
+    lines += [escape(cut(how, 300))] if how else []
+    lines += [f"<b>{escape(cut(p.explanation, 300))}</b>"] if p.explanation else []
     picture = heat_map(p.evidence)
-    return f"<figure><figcaption>{'<br>'.join(said)}</figcaption>{picture}</figure>"
+    return f"<figure><figcaption>{'<br>'.join(lines)}</figcaption>{picture}</figure>"
 
 
 def heat_map(e: Evidence) -> str:
-    """The error of each element in units of its bound, as inline SVG with its legend; empty where there is nothing to draw."""
+    """The ratio of error to bound of each element, as inline SVG with a legend; "" where there is nothing to draw."""
     if e.got is None or e.expected is None or np.shape(e.got) != np.shape(e.expected) or not np.size(e.got):
         return ""
     with quiet():
         error = np.abs(np.asarray(e.got) - e.expected)
         ratio = np.where(error == 0, 0.0, np.nan_to_num(error / e.bound, nan=np.inf)).astype(float)
-        ratio = np.where(np.isfinite(e.expected), ratio, np.nan)  # not judged: no cell
+        ratio = np.where(np.isfinite(e.expected), ratio, np.nan)  # not judged: an empty cell
     cells, how = _cells(ratio)
     rows, columns = cells.shape
     limits = np.array([limit for limit, _ in _LEVELS])
@@ -138,7 +140,7 @@ def heat_map(e: Evidence) -> str:
 
 
 def _cells(ratio: Array) -> tuple[Array, str]:
-    """An array of any shape as few rows and columns, each cell the worst of its elements, and how it was laid out."""
+    """An array as a table of at most _ROWS × _COLUMNS cells, each the maximum of its elements, and a description of the table."""
     shape = ratio.shape
     if ratio.ndim < 2:
         columns = min(max(ratio.size, 1), _COLUMNS)

@@ -1,7 +1,7 @@
-"""A report as JSON: counts, messages and elements as they are read, and beside them every number of the evidence, exactly.
+"""A report as JSON, with the exact numbers of the evidence.
 
-An array is an object with ``dtype``, ``shape`` and ``base64``: its elements in C order, as NumPy writes them. An array in extended
-precision is the sum of its ``terms``, arrays of float64 (two hold the 64 bits of x86's long double).
+An array is an object with ``dtype``, ``shape`` and ``base64``: its elements in C order, little-endian. An array in extended precision is
+the sum of its ``terms``, arrays of float64; two of them hold the 64-bit significand of x86's long double.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 
 from refgrad.errors import CaseFileError
 from refgrad.quiet import quiet
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.findings import Findings
-from refgrad.testing.checks.part import Evidence, Part
 from refgrad.testing.checks.report_text import summary
 from refgrad.testing.judging.verdict import Verdict
 
 Array = Any
 SCHEMA = 2
-_TERMS = 3  # float64 numbers whose sum is one of 113 bits
+_TERMS = 3  # float64 numbers; their sum holds a significand of 113 bits
 
 
 def report_data(report: Findings) -> dict[str, Any]:
-    """All of a report as plain data; floats may be non-finite."""
+    """A report as plain data. Floats may be non-finite."""
     return {
         "schema": SCHEMA, "name": report.name, "status": report.status, "device": report.device, "source": report.source,
         "notes": report.notes, "summary": summary(report),
@@ -40,7 +40,7 @@ def _verdict(v: Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _part(p: Part) -> dict[str, Any]:
+def _part(p: ArrayVerdict) -> dict[str, Any]:
     return {
         "what": p.what, "status": p.status, "reason": p.reason, "elements": p.elements, "loose": p.loose, "blind": p.blind,
         "skipped": p.skipped, "imprecise": p.imprecise, "smallest": p.smallest, "count": p.count,
@@ -63,7 +63,7 @@ def _evidence(e: Evidence) -> dict[str, Any]:
 
 
 def array_data(x: Any) -> Any:
-    """An array as plain data; None as it is; anything else by its type and repr."""
+    """An array as plain data; None as None; anything else as its type and repr."""
     if x is None:
         return None
     if not isinstance(x, (np.ndarray, np.generic)):
@@ -78,7 +78,7 @@ def array_data(x: Any) -> Any:
 
 
 def array_of(data: Any) -> Array:
-    """The array that ``array_data`` wrote, in the format that it had. Raises CaseFileError where it is none."""
+    """The array in plain data as ``array_data`` writes it. Raises CaseFileError where there is none."""
     if not isinstance(data, dict) or "python" in data:
         raise CaseFileError(
             f"{str(data)[:80]!r} is no array; an object with dtype, shape and base64 or terms is expected"
@@ -93,7 +93,7 @@ def array_of(data: Any) -> Array:
 
 
 def terms(x: Array) -> list[Array]:
-    """Arrays of float64 whose sum, in the format of x, is x; a number beyond the range of float64 is infinite."""
+    """Arrays of float64 whose sum, in the format of x, is x. A number beyond the range of float64 becomes infinite."""
     found: list[Array] = []
     rest = np.asarray(x)
     with quiet():

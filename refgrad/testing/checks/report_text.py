@@ -1,7 +1,6 @@
-"""A report in words: the status and what a reader must know in the first line, then a line for each dtype and mode.
+"""A report as text: the status in the first line, then a line for each dtype and mode.
 
-Where a line does not plainly agree, each of its arrays has a line of its own, and each wrong array its worst element, how it was asked
-for, and what explains it.
+Below a line that does not agree, each array has a line, and each wrong array its worst elements, conditions and explanation.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question
 from refgrad.testing.checks.findings import Findings
-from refgrad.testing.checks.part import Evidence, Part, Question
 from refgrad.testing.judging.verdict import (
     AGREE,
     DISAGREE,
@@ -23,9 +22,9 @@ from refgrad.testing.judging.verdict import (
     digits,
 )
 
-_LISTED = 3  # reasons in the first line
-_ELEMENTS = 2  # of one array
-TO_DO = {
+_LISTED = 3  # reasons in the first line, at most
+_ELEMENTS = 2  # elements of one array, at most
+ADVICE = {
     IMPRECISE: "imprecise: rounding by another right formula can leave as few digits. strict=True refuses it; a formula without the "
     "cancellation mends it. See docs/gradcheck.md.",
     UNDECIDED: "undecided: nothing was found wrong, but a wrong gradient would not have been seen. Give inputs with shorter sums or a "
@@ -34,38 +33,42 @@ TO_DO = {
 
 
 def summary(report: Findings) -> str:
-    """The report as text, without a newline at its end."""
+    """The report as text, without a final newline."""
     status = report.status
-    why = _why(report, status)
+    why = _status_notes(report, status)
     lines = [f"{report.name}: {status}" + (f" ({why})" if why else "")]
     for dtype, v in report.verdicts:
         lines.append(f"  {_verdict_line(dtype, v, report.device)}")
         lines += [f"    {line}" for line in _details(v)]
     lines += [f"  note: {note}" for note in report.notes]
     found = {status, *(v.status for _, v in report.verdicts)}
-    lines += [f"  {text}" for what, text in TO_DO.items() if what in found]
+    lines += [f"  {text}" for what, text in ADVICE.items() if what in found]
     return "\n".join(lines)
 
 
-def _why(report: Findings, status: str) -> str:
-    """What belongs beside the status."""
+def _status_notes(report: Findings, status: str) -> str:
+    """The reasons and restrictions of the status."""
     gradients = [(dtype, v) for dtype, v in report.verdicts if v.mode != "value"]
-    said: list[str] = []
+    parts: list[str] = []
     if status == IMPRECISE:
-        left = [v.digits for _, v in report.verdicts if v.status == IMPRECISE and v.digits is not None]
-        said += [f"{min(left):.1f} correct digits are left in the worst element"] if left else []
+        digits_left = [v.digits for _, v in report.verdicts if v.status == IMPRECISE and v.digits is not None]
+        parts += (
+            [f"{min(digits_left):.1f} correct digits are left in the worst element"] if digits_left else []
+        )
     if status in (UNDECIDED, UNSUPPORTED):
-        said += _reasons([(d, v) for d, v in gradients if v.status == status]) or ["no gradient was judged"]
+        parts += _reasons([(d, v) for d, v in gradients if v.status == status]) or ["no gradient was judged"]
     if status in (AGREE, IMPRECISE):
         skipped = sum(v.skipped for _, v in gradients)
         if skipped:
             n = skipped + sum(v.elements for _, v in gradients)
-            said.append(f"{skipped} of {n} elements not judged: the reference has no finite derivative there")
-    return "; ".join(said)
+            parts.append(
+                f"{skipped} of {n} elements not judged: the reference has no finite derivative there"
+            )
+    return "; ".join(parts)
 
 
 def _reasons(found: list[tuple[str, Verdict]]) -> list[str]:
-    """Which arrays could not be judged, and why; of many the first few."""
+    """The first arrays that could not be judged, with reasons, and the number of further ones."""
     each = [
         f"{dtype} {v.mode}, {p.what}: {p.reason or 'every bound is as large as the number'}"
         for dtype, v in found
@@ -81,14 +84,14 @@ def _verdict_line(dtype: str, v: Verdict, device: str) -> str:
     smallest = [p.smallest for p in v.parts if p.smallest is not None]
     caught = max(smallest) if smallest else v.sensitivity
     on = "" if device in {"cpu", "numpy"} else f" on {device}"
-    said = [f"{dtype} {v.mode}{on}: {v.status}", f"{v.elements} elements compared"]
+    parts = [f"{dtype} {v.mode}{on}: {v.status}", f"{v.elements} elements compared"]
     if v.status in (UNSUPPORTED, ERROR) and not v.elements:
-        said.pop()
+        parts.pop()
     if caught is not None:
-        said.append(f"would have caught a relative error of {_size(caught)}")
+        parts.append(f"would have caught a relative error of {_size(caught)}")
     if v.skipped:
-        said.append(f"{v.skipped} not judged")
-    return ", ".join(said) + (f" ({v.reason})" if v.reason else "")
+        parts.append(f"{v.skipped} not judged")
+    return ", ".join(parts) + (f" ({v.reason})" if v.reason else "")
 
 
 def _size(x: float) -> str:
@@ -96,7 +99,7 @@ def _size(x: float) -> str:
 
 
 def _details(v: Verdict) -> Iterator[str]:
-    """What stands under the line of a verdict."""
+    """The lines below that of a verdict."""
     if v.message and not any(p.status in (DISAGREE, IMPRECISE) for p in v.parts):
         yield v.message
     if v.parts:
@@ -107,7 +110,7 @@ def _details(v: Verdict) -> Iterator[str]:
         yield from (f"also {e.what}{element(e)}" for e in v.wrong[1:4])
 
 
-def _part(p: Part, mode: str) -> Iterator[str]:
+def _part(p: ArrayVerdict, mode: str) -> Iterator[str]:
     counts = [f"{p.elements} elements judged"]
     counts += [
         f"{n} {what}" for n, what in ((p.loose, "loose"), (p.blind, "blind"), (p.skipped, "skipped")) if n
@@ -119,27 +122,27 @@ def _part(p: Part, mode: str) -> Iterator[str]:
     yield from (f"  {note}" for note in p.notes)
     if p.status in (DISAGREE, IMPRECISE):
         for k, e in enumerate(p.wrong[:_ELEMENTS]):
-            left = f", {digits(e):.1f} correct digits" if p.status == IMPRECISE else ""
-            yield f"  {'also ' if k else ''}{e.what or p.what}{element(e)}{left}"
-    if p.evidence is not None and (how := asked(p, mode)):
+            digits_left = f", {digits(e):.1f} correct digits" if p.status == IMPRECISE else ""
+            yield f"  {'also ' if k else ''}{e.what or p.what}{element(e)}{digits_left}"
+    if p.evidence is not None and (how := conditions(p, mode)):
         yield f"  {how}"
     if p.explanation:
         yield f"  {p.explanation}"
 
 
 def element(e: Element) -> str:
-    """Where an element stands, what came, what was expected, how far they may differ."""
+    """An element in words: its index, the observed and the expected value, and the bound."""
     place = f"[{', '.join(map(str, e.element))}]" if e.element else ""
     if math.isfinite(e.expected) and not math.isfinite(e.got):
         return f"{place}: got {e.got!r}, a finite number is expected: {e.expected!r}"
     return f"{place}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
 
 
-def asked(p: Part, mode: str) -> str:
-    """To how many questions the answer is wrong, and how the evidence was asked for."""
+def conditions(p: ArrayVerdict, mode: str) -> str:
+    """The number of questions with a wrong answer, and the conditions of the evidence."""
     assert p.evidence is not None
-    said = _value(p.evidence.question) if mode == "value" else _derivative(p.evidence, mode)
-    how = f"asked with {', '.join(said)}" if said else ""
+    parts = _value(p.evidence.question) if mode == "value" else _derivative(p.evidence, mode)
+    how = f"asked with {', '.join(parts)}" if parts else ""
     if p.asked > 1 and p.wrong_in:
         wrong = f"wrong in {len(p.wrong_in)} of {p.asked} questions"
         return f"{wrong}; {'first ' if len(p.wrong_in) > 1 else ''}{how}" if how else wrong
@@ -151,23 +154,23 @@ def _value(q: Question) -> list[str]:
 
 
 def _derivative(e: Evidence, mode: str) -> list[str]:
-    """The question in words; what is as it would be anyway is left out."""
+    """The conditions in words, without defaults."""
     q, seeds = e.question, {"reverse": "cotangents", "forward": "tangents"}.get(mode, "seeds")
-    said = [f"{seeds} {q.draw}"] if q.draw else []
-    said += _value(q)
+    parts = [f"{seeds} {q.draw}"] if q.draw else []
+    parts += _value(q)
     if q.seed_layout not in {"", "contiguous"}:
-        said.append(f"{seeds} {q.seed_layout} in memory")
+        parts.append(f"{seeds} {q.seed_layout} in memory")
     numbers = [k for k, x in enumerate(e.inputs) if getattr(getattr(x, "dtype", None), "kind", "") == "f"]
     if q.active and len(q.active) < len(numbers):
-        said.append(f"a gradient required of input{_numbers(q.active)} alone")
+        parts.append(f"a gradient required of input{_numbers(q.active)} alone")
     given = tuple(k for k in q.used if k < len(e.seeds) and e.seeds[k] is not None)
     zeros = tuple(k for k in q.used if k < len(e.seeds) and e.seeds[k] is None)
     if mode == "reverse" and given and len(given) < len(e.seeds):
-        said.append(
+        parts.append(
             f"a cotangent for output{_numbers(given)} alone"
             + (f", zeros for output{_numbers(zeros)}" if zeros else "")
         )
-    return said
+    return parts
 
 
 def _numbers(places: tuple[int, ...]) -> str:

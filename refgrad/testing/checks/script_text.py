@@ -1,4 +1,4 @@
-"""What scripts are written with: numbers as text, exactly; the worst elements of a wrong answer; and a run of the script itself."""
+"""Text of scripts: exact numbers and arrays, the worst elements of a wrong answer, and a test run of the script."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
-from refgrad.testing.checks.part import Evidence, Part
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.plausibility import out_of_bounds
 
 Array = Any
-MOST = 10  # elements in one script
-_SHORT = 64  # an array of so many elements is written in numbers that can be read, a longer one packed
+MOST = 10  # elements in one script, at most
+_SHORT = 64  # elements; a longer array is compressed
 
 PACKED = """\
 def _unpacked(text, dtype, shape):
@@ -30,29 +30,29 @@ def _unpacked(text, dtype, shape):
 
 
 def run(text: str) -> tuple[int | None, str]:
-    """What a script exits with when it is run here, and what happened in words; None where it raised."""
+    """The exit code of a script that is run in this process (None where it raises), and what happened in words."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
-            exec(compile(text, "script", "exec"), {"__name__": "__main__"})  # noqa: S102 - what the check has called already
+            exec(compile(text, "script", "exec"), {"__name__": "__main__"})  # noqa: S102 - it calls what the check has called already
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else None
             return code, f"it exits with {code}"
-        except Exception as error:  # noqa: BLE001 - whatever is in the way is told
+        except Exception as error:  # noqa: BLE001 - the caller reports every failure
             return None, f"{type(error).__name__}: {error}"
     return 0, "it ends without a verdict"
 
 
-def not_of_one_array(part: Part) -> str:
-    """What is wrong, where the evidence has no array that was expected."""
+def reason_without_array(part: ArrayVerdict) -> str:
+    """What is wrong, where the evidence has no reference value."""
     what = part.wrong[0].what if part.wrong else ""
     return "; ".join(part.notes) or (
         f"what is wrong: {what}" if what else "nothing is known of what is expected"
     )
 
 
-def expected_rows(part: Part, e: Evidence, fmt: Format) -> str:
-    """The worst elements as lines of a list: place, what is expected there (two numbers whose sum it is), how far an answer may lie off."""
+def expected_rows(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
+    """The worst elements as lines of a list: index, reference value (as the sum of two numbers), and bound."""
     expected = np.asarray(e.expected, fmt.wide)
     rows = ""
     with quiet():
@@ -63,8 +63,10 @@ def expected_rows(part: Part, e: Evidence, fmt: Format) -> str:
     return rows
 
 
-def _worst(part: Part, e: Evidence, expected: Array, fmt: Format) -> list[tuple[tuple[int, ...], float]]:
-    """Places and bounds of the worst elements: those of the part, where they are of this answer, otherwise all that are out of bounds."""
+def _worst(
+    part: ArrayVerdict, e: Evidence, expected: Array, fmt: Format
+) -> list[tuple[tuple[int, ...], float]]:
+    """Indices and bounds of the worst elements: those of the verdict where they belong to this answer, else all elements out of bounds."""
     listed = [w for w in part.wrong if len(w.element) == expected.ndim]
     if all(all(k < n for k, n in zip(w.element, expected.shape, strict=True)) for w in listed):
         listed = [w for w in listed if float(expected[w.element]) == w.expected]
@@ -74,8 +76,8 @@ def _worst(part: Part, e: Evidence, expected: Array, fmt: Format) -> list[tuple[
         return []
     bound = np.broadcast_to(np.asarray(e.bound, float), expected.shape)
     wrong = out_of_bounds(np.asarray(e.got), expected, bound, fmt)
-    grave = np.nan_to_num(np.abs(e.got - expected) / np.maximum(bound, fmt.eta), nan=np.inf)
-    order = np.argsort(np.where(wrong, -grave, 1.0), axis=None, kind="stable")[
+    severity = np.nan_to_num(np.abs(e.got - expected) / np.maximum(bound, fmt.eta), nan=np.inf)
+    order = np.argsort(np.where(wrong, -severity, 1.0), axis=None, kind="stable")[
         : min(MOST, int(np.count_nonzero(wrong)))
     ]
     places = [
@@ -84,8 +86,8 @@ def _worst(part: Part, e: Evidence, expected: Array, fmt: Format) -> list[tuple[
     return [(place, float(bound[place])) for place in places]
 
 
-def plain(x: Any) -> str | None:
-    """An array or a number of NumPy as an expression; None for anything else."""
+def numpy_expression(x: Any) -> str | None:
+    """A NumPy array or scalar as an expression; None for anything else."""
     if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" and x.dtype.itemsize <= 8:
         return f"{array(x)}.astype({x.dtype.name!r})"
     if isinstance(x, np.generic) and x.dtype.kind in "fiub" and x.dtype.itemsize <= 8:
@@ -94,7 +96,7 @@ def plain(x: Any) -> str | None:
 
 
 def numbers(x: Array, kind: str) -> str:
-    """The numbers of an array: in a list where they are few, otherwise packed."""
+    """The numbers of an array as an expression: a list where they are few, else compressed."""
     if x.size <= _SHORT:
         return f"[{', '.join(map(number, x.ravel().tolist()))}]"
     packed = np.ascontiguousarray(x.astype(f"<{kind}"))
@@ -103,12 +105,12 @@ def numbers(x: Array, kind: str) -> str:
 
 
 def number(x: Any) -> str:
-    """A number of Python as an expression."""
+    """A Python number as an expression."""
     return repr(x) if not isinstance(x, float) or math.isfinite(x) else f'float("{x}")'
 
 
 def array(x: Array) -> str:
-    """An array as an expression; floating-point numbers come as float64."""
+    """An array as an expression, with floating-point numbers as float64."""
     kind = {"f": "f8", "i": "i8", "u": "u8", "b": "u1"}[x.dtype.kind]
     if x.size <= _SHORT:
         return (
@@ -118,5 +120,5 @@ def array(x: Array) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text in one line that ends no comment."""
+    """A text in one line, for a comment."""
     return " ".join(text.split())

@@ -1,8 +1,8 @@
-"""Cotangents and tangents: of the whole significand of a format, and of the kinds that a derivative may treat by itself.
+"""Random cotangents and tangents of several kinds, each of which exposes other errors.
 
-A cotangent with a few bits passes unchanged through a backward that rounds it to a shorter format; only one that uses every bit of the
-judged format shows the loss. A sum over many terms has a bound too wide to see a missing sum; a cotangent that is mostly zero leaves few
-terms and a narrow bound.
+A cotangent with few significant bits survives a backward that rounds it to a shorter format; one that uses all bits of the judged format
+exposes the loss. The bound of a sum over many terms may be too wide to expose a missing sum; a sparse cotangent leaves few terms and a
+narrow bound.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ Draw = Callable[[np.random.Generator, tuple[int, ...], Format], Array]
 
 
 def whole(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
-    """Normal numbers, rounded to the format: each significand bit is used."""
+    """Normally distributed numbers, rounded to the format: they use all bits of the significand."""
     return np.asarray(nearest(rng.standard_normal(shape), fmt))
 
 
 def simple(rng: np.random.Generator, shape: tuple[int, ...], _: Format) -> Array:
-    """Multiples of 1/4 in [-2, 2], zero among them: short numbers that every format holds."""
+    """Multiples of 1/4 in [-2, 2], zero included: every format holds them exactly."""
     return rng.integers(-8, 9, shape) / 4.0
 
 
 def single(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
-    """One element, and zero elsewhere."""
+    """One nonzero element."""
     x = np.zeros(shape)
     if x.size:
         x.ravel()[rng.integers(x.size)] = whole(rng, (), fmt) or 1.0
@@ -39,7 +39,7 @@ def single(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Arr
 
 
 def sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
-    """About sqrt(n) of n elements, and zero elsewhere."""
+    """About sqrt(n) nonzero elements of n."""
     x = whole(rng, shape, fmt)
     n = x.size
     mask = np.zeros(n, bool)
@@ -49,24 +49,25 @@ def sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Arr
 
 
 def constant(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
-    """One number everywhere, as the gradient of a sum sends it."""
+    """Equal elements, as the gradient of a sum has."""
     return np.full(shape, whole(rng, (), fmt))
 
 
 def tiny(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
     """Normal numbers times 2^-k, where 2^k is the fourth root of the format's range."""
-    return np.asarray(nearest(np.ldexp(whole(rng, shape, fmt), -_quarter(fmt)), fmt))
+    return np.asarray(nearest(np.ldexp(whole(rng, shape, fmt), -_quarter_exponent(fmt)), fmt))
 
 
 def huge(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
     """Normal numbers times 2^k, where 2^k is the fourth root of the format's range."""
-    return np.ldexp(whole(rng, shape, fmt), _quarter(fmt))
+    return np.ldexp(whole(rng, shape, fmt), _quarter_exponent(fmt))
 
 
-def damped(x: Array, unit: float, fmt: Format) -> Array:
-    """Very large cotangents, divided by a power of two where gradients of ``unit`` for cotangents of size one would not fit twice.
+def limited(x: Array, unit: float, fmt: Format) -> Array:
+    """Large cotangents, divided by a power of two such that the square of the gradient does not overflow.
 
-    A backward may multiply them by each other's like before it divides: the square of a gradient has to be a number of the format.
+    A backward may multiply numbers of the size of the gradient before it divides. ``unit`` is the largest element of the gradient for
+    cotangents of size 1.
     """
     most = np.max(np.abs(x), initial=0.0) * unit
     excess = math.frexp(most)[1] - math.frexp(fmt.max)[1] // 2 if most else 0
@@ -74,11 +75,11 @@ def damped(x: Array, unit: float, fmt: Format) -> Array:
 
 
 def zero(_: np.random.Generator, shape: tuple[int, ...], __: Format) -> Array:
-    """Zero everywhere."""
+    """Zeros."""
     return np.zeros(shape)
 
 
-def _quarter(fmt: Format) -> int:
+def _quarter_exponent(fmt: Format) -> int:
     return math.frexp(fmt.max)[1] // 4
 
 
@@ -103,9 +104,9 @@ DRAWS: dict[str, Draw] = {
 def drawn(
     kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format, unit: float = 0.0
 ) -> Array:
-    """An array of a kind, float64, which holds numbers of the format.
+    """A float64 array of numbers of the format, of one of the kinds in DRAWS.
 
-    unit   the largest element of the gradient by cotangents of size one, where it is known: see damped
+    unit   the largest element of the gradient for cotangents of size 1; 0 where it is unknown. See ``limited``
     """
     x = DRAWS[kind](rng, shape, fmt)
-    return damped(x, unit, fmt) if kind == LARGE and unit else x
+    return limited(x, unit, fmt) if kind == LARGE and unit else x

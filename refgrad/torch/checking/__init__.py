@@ -1,1 +1,1 @@
-"""How torch is asked by gradcheck and gradgradcheck: memory layouts, questions, answers, and what the reference says."""
+"""The implementation of gradcheck and gradgradcheck: questions and memory layouts, evaluation in torch, and the reference."""

@@ -1,4 +1,4 @@
-"""The arguments of gradcheck and gradgradcheck: which inputs are differentiated, and what is no argument at all."""
+"""Validation of the arguments of gradcheck and gradgradcheck, and the choice of the differentiated inputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refgrad.tree import flatten, is_leaf
 
 
 def usage(who: str, func: Any, reference: Any, dtypes: Any, repeats: int) -> None:
-    """Raises ArgumentError for arguments of the wrong kind. The dtypes themselves are read by ``dtype_name``."""
+    """Raise ArgumentError for arguments of the wrong kind. ``dtype_name`` validates the single dtypes."""
     if isinstance(func, type) and issubclass(func, torch.autograd.Function):
         raise ArgumentError(
             f"func is the class {func.__name__}; a callable is expected. Pass {func.__name__}.apply"
@@ -36,9 +36,9 @@ def usage(who: str, func: Any, reference: Any, dtypes: Any, repeats: int) -> Non
 
 
 def active_of(arguments: Sequence[Any], who: str) -> list[int]:
-    """The positions of the inputs that are differentiated: those that require a gradient, or all floating-point tensors where none does.
+    """The positions of the differentiated inputs: those that require a gradient, or all floating-point tensors where none does.
 
-    Raises DtypeError for complex tensors, NumPy arrays and where no floating-point tensor is there, ArgumentError for tensors in lists.
+    Raises DtypeError for complex tensors, for NumPy arrays and where there is no floating-point tensor; ArgumentError for tensors in lists.
     """
     for k, x in enumerate(arguments):
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
@@ -66,6 +66,6 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
 
 
 def title(func: Any) -> str:
-    """The name of a callable; of SomeFunction.apply that of the Function."""
+    """The name of a callable; for SomeFunction.apply the name of the Function."""
     owner = getattr(func, "__self__", None)
     return str(owner.__name__ if isinstance(owner, type) else getattr(func, "__qualname__", repr(func)))

@@ -1,4 +1,4 @@
-"""Derivatives for several seeds at once by torch's vmap: ``is_grads_batched`` in reverse mode, vmap of jvp in forward mode."""
+"""Batched derivatives, for several seeds at once: ``is_grads_batched`` in reverse mode, torch's vmap of jvp in forward mode."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from refgrad.torch.checking.orders import (
     Function,
     Order,
     Seeds,
-    across,
     answers,
+    by_position,
     leaves_of,
-    placed,
+    present,
+    replaced,
     reverse_of_gradients,
     single,
-    some,
 )
 from refgrad.torch.forward_mode import func_jvp
 from refgrad.tracing.ball import Ball
 
-_TOGETHER = 3  # seeds
+_BATCH = 3  # seeds
 
 
 def _batched_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
     leaves = leaves_of(xs)
     ys = f(*leaves)
-    y_bars = across([seeds.y_bars for seeds in many])
-    used = [(y, torch.stack(same)) for y, same in some(ys, y_bars) if y.requires_grad]
+    y_bars = by_position([seeds.y_bars for seeds in many])
+    used = [(y, torch.stack(same)) for y, same in present(ys, y_bars) if y.requires_grad]
     found: Sequence[Tensor | None] = [None] * len(xs)
     if used:
         found = torch.autograd.grad(
@@ -47,17 +47,17 @@ def _batched_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -
 
 
 def _batched_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
-    x_dots = across([seeds.x_dots for seeds in many])
-    moving = [k for k, same in enumerate(x_dots) if same is not None]
+    x_dots = by_position([seeds.x_dots for seeds in many])
+    varied = [k for k, same in enumerate(x_dots) if same is not None]
 
-    def tangents(*along: Tensor) -> tuple[Tensor, ...]:
+    def tangents(*directions: Tensor) -> tuple[Tensor, ...]:
         def of_moving(*own: Tensor) -> tuple[Tensor, ...]:
-            return f(*placed(xs, moving, own))
+            return f(*replaced(xs, varied, own))
 
-        found: tuple[Tensor, ...] = func_jvp(of_moving, [xs[k] for k in moving], along)[1]
+        found: tuple[Tensor, ...] = func_jvp(of_moving, [xs[k] for k in varied], directions)[1]
         return found
 
-    found = torch.func.vmap(tangents)(*[torch.stack(x_dots[k]) for k in moving])
+    found = torch.func.vmap(tangents)(*[torch.stack(x_dots[k]) for k in varied])
     return answers(TANGENTS, found, f(*xs))
 
 
@@ -65,8 +65,8 @@ def _reverse_over_reverse_batched(f: Function, xs: Sequence[Tensor], many: Seque
     return reverse_of_gradients(f, xs, many, at_once=True)
 
 
-def _each(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:
-    """What is due along several sets of seeds, with a first axis for these."""
+def _stacked_reference(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:
+    """The reference values for several sets of seeds, stacked along a new first axis."""
 
     def due(many: Sequence[Nested], every: bool) -> list[Ball]:
         found = [single(order, names)([nested], every) for nested in many]
@@ -76,7 +76,7 @@ def _each(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Bal
 
 
 def _batched(name: str, ask: Callable[..., Answers], names: str, varied: str) -> Order:
-    return Order(f"batched {name}", ask, _each(name, names), _TOGETHER, varied)
+    return Order(f"batched {name}", ask, _stacked_reference(name, names), _BATCH, varied)
 
 
 BATCHED_REVERSE = _batched("reverse", _batched_reverse, "gradient", "y_bars")

@@ -1,4 +1,4 @@
-"""One dtype: func in torch against the reference over Balls, question by question, in a verdict for each mode."""
+"""gradcheck in one dtype: compares func in torch with the reference over Balls, with a verdict for each mode."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from torch import Tensor
 
 from refgrad.bounds.formats import Format, format_of
 from refgrad.errors import ArgumentError
-from refgrad.testing.checks.gathering import Gathering
-from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import plan
-from refgrad.torch.checking.asking import Answer, Raised, same_bits
+from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
-from refgrad.torch.checking.plan import Ask
+from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, numbers
 from refgrad.torch.circumstances import circumstances
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
 Array = Any
-_APART = 1  # a user's inputs may come from a generator with the same seed
-_FACTOR = 1 - 2**-8 / math.pi  # no power of two, and close to one
+_STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
+_FACTOR = 1 - 2**-8 / math.pi  # close to 1, with a full significand
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a check is asked to do; see gradcheck."""
+    """The options of a check; see gradcheck."""
 
     repeats: int = 3
     seed: int = 0
@@ -46,11 +46,14 @@ class Settings:
 
 @dataclass
 class Check:
-    """Everything that is judged in one dtype.
+    """A check in one dtype.
 
-    given    the inputs as the user gave them; ``active`` are the positions of those that are differentiated
-    notes    what was not asked, and why
-    raised   the first exception of func that was no refusal
+    func       torch callable
+    function   the reference, the same function of NumPy arrays
+    given      the inputs as the user gave them
+    active     positions of the differentiated inputs
+    notes      questions that were left out, with reasons
+    raised     the first exception of func that is no refusal
     """
 
     func: Callable[..., Any]
@@ -69,10 +72,10 @@ class Check:
         self.arguments = tuple(
             cast(x, dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in self.given
         )
-        self.rng = np.random.default_rng((self.settings.seed, _APART))
+        self.rng = np.random.default_rng((self.settings.seed, _STREAM))
         self.point = self._point(self.arguments)
         self.value, self.reverse, self.forward = (
-            Gathering(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
+            Aggregation(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
 
     def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
@@ -80,29 +83,29 @@ class Check:
         return Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
 
     def verdicts(self) -> list[Verdict]:
-        """Value, reverse mode and forward mode, as far as they were asked for."""
-        wanted = (
+        """The verdicts on the value and on the requested modes."""
+        requested = (
             [self.value] + [self.reverse] * self.settings.reverse + [self.forward] * self.settings.forward
         )
         first = next(plan.forward(self.arguments, self.active, fast=True))
         try:
-            outputs = self.point.asker.outputs(first).outputs
+            outputs = self.point.evaluator.outputs(first).outputs
         except Raised as raised:
             status = UNSUPPORTED if refuses(raised.error) else ERROR
             self.raised = raised.error
-            for gathering in wanted:
-                gathering.failed(status, f"func raised {described(raised.error)}")
-            return [gathering.verdict() for gathering in wanted]
-        self.point.reference.matched(len(outputs))
+            for aggregation in requested:
+                aggregation.failed(status, f"func raised {described(raised.error)}")
+            return [aggregation.verdict() for aggregation in requested]
+        self.point.reference.check_count(len(outputs))
         self._values(self.point, Answer(outputs), first)
-        outputs = tuple(map(_shape_alone, outputs))
+        outputs = tuple(map(_without_memory, outputs))
         if self.settings.reverse:
             self._judge_reverse(outputs)
             self.point.release(REVERSE)
         if self.settings.forward:
             self._judge_forward()
             self.point.release(FORWARD)
-        return [gathering.verdict() for gathering in wanted]
+        return [aggregation.verdict() for aggregation in requested]
 
     # --- reverse mode ---
 
@@ -119,7 +122,7 @@ class Check:
         for k in reference.differentiable:
             if k not in used:
                 self._note(f"output {k} requires no gradient: its value alone is judged")
-        asks = plan.reverse(
+        requests = plan.reverse(
             self.arguments,
             self.active,
             outputs,
@@ -128,16 +131,16 @@ class Check:
             fast=settings.fast,
             undefined=settings.undefined,
         )
-        for number, ask in enumerate(asks):
-            if not self._asked_reverse(self.point, ask, first=number == 0):
+        for number, request in enumerate(requests):
+            if not self._add_reverse(self.point, request, first=number == 0):
                 return
         if not settings.fast:
             self.point.release(REVERSE)
-            self._judge_made_up(self._expanded(), EXPANDED, used)
-            self._judge_made_up(self._filled(), "of the whole significand", used)
+            self._judge_supplementary(self._expanded(), EXPANDED, used)
+            self._judge_supplementary(self._with_whole_significand(), "of the whole significand", used)
 
     def _obstacle(self, outputs: tuple[Tensor, ...], used: tuple[int, ...]) -> str:
-        """Why torch cannot be asked for a gradient; empty where it can."""
+        """Why torch has no gradient of func; "" where it has one."""
         reference = self.point.reference
         for k, y in enumerate(outputs):
             if tuple(y.shape) != reference.shape(k):
@@ -148,17 +151,17 @@ class Check:
             return "the outputs are cut off from the inputs (requires_grad is False)"
         return ""
 
-    def _asked_reverse(self, point: Point, ask: Ask, *, first: bool = False) -> bool:
-        """Ask one question and enter the answer; false where no other question can be answered."""
-        question, seeds = ask.question, point.seeds(REVERSE, ask)
+    def _add_reverse(self, point: Point, request: Request, *, first: bool = False) -> bool:
+        """Evaluate one question and add the answer. Returns whether further questions can be answered."""
+        question, seeds = request.question, point.seeds(REVERSE, request)
         try:
-            answer = point.asker.reverse(ask, seeds, twice=first)
+            answer = point.evaluator.reverse(request, seeds, twice=first)
         except Raised as raised:
-            return self._raised(raised, ask, self.reverse, first=first)
-        self._values(point, answer, ask)
-        answer.outputs = ()  # and with them what func saved for its backward
-        due = point.due(REVERSE, ask, seeds)
-        ties = point.tied(ask, seeds, due, answer.found)
+            return self._raised(raised, request, self.reverse, first=first)
+        self._values(point, answer, request)
+        answer.outputs = ()  # frees the tensors that func saved for its backward
+        due = point.due(REVERSE, request, seeds)
+        ties = point.tied(request, seeds, due, answer.found)
         self.reverse.choices = self.forward.choices = self.reverse.choices or bool(point.choices)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
@@ -166,8 +169,8 @@ class Check:
             if k not in question.active:
                 continue
             what, got = f"gradient of input {k}", found.get(k)
-            compared = point.compared(REVERSE, got, x_bar, what, k, ask, seeds, plant=first)
-            more = partial(circumstances, point, REVERSE, ask, seeds, due, self.active.index(k))
+            compared = point.compared(REVERSE, got, x_bar, what, k, request, seeds, plant=first)
+            more = partial(circumstances, point, REVERSE, request, seeds, due, self.active.index(k))
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
@@ -180,63 +183,69 @@ class Check:
         return True
 
     def _repeated(self, got: Tensor | None, again: Tensor | None, what: str, question: Question) -> None:
-        """The same question to the same graph has the same answer, up to nondet_tol."""
+        """Add a disagreement where two evaluations of one graph differ by more than nondet_tol."""
         if got is None or again is None or same_bits(got, again):
             return
         allowed = self.settings.nondet_tol
         apart = (got.double() - again.double()).abs()
-        apart[(got == again) | (got.isnan() & again.isnan())] = 0.0  # infinity is equal to itself
+        apart[(got == again) | (got.isnan() & again.isnan())] = 0.0  # equal elements, infinities included
         difference = float(apart.max()) if apart.numel() else 0.0
         if not difference <= allowed:
             note = f"{what}: asked twice, the answers differ by up to {difference:.3g}; nondet_tol allows {allowed:.3g}"
             self.reverse.add(what, Comparison(note=note), question)
 
-    def _judge_made_up(self, made: tuple[Any, ...], told: str, used: tuple[int, ...]) -> None:
-        """Inputs that nobody asked about, contiguous and as they are.
+    def _judge_supplementary(
+        self, inputs_made: tuple[Any, ...], description: str, used: tuple[int, ...]
+    ) -> None:
+        """Judge supplementary inputs, which the check constructs, in contiguous and in their own layout.
 
-        The reference need not take them. Where a bound has no end nothing is promised, nor where func has no finite number in contiguous
-        memory: what it computes from may have overflowed.
+        The reference may refuse them. Elements with an infinite bound are not judged, nor those at which func has no finite value in
+        contiguous memory, because an intermediate result may have overflowed.
         """
-        if all(a is b for a, b in zip(made, self.arguments, strict=True)):
+        if all(a is b for a, b in zip(inputs_made, self.arguments, strict=True)):
             return
-        question = Question(REVERSE, WHOLE, self.active, used, told, CONTIGUOUS)
-        ask = Ask(question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in made), used)
-        dense = replace(ask, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in made))
+        question = Question(REVERSE, WHOLE, self.active, used, description, CONTIGUOUS)
+        request = Request(
+            question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in inputs_made), used
+        )
+        contiguous = replace(
+            request, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in inputs_made)
+        )
         try:
-            point = self._point(made, self.point)
-            seeds = point.seeds(REVERSE, ask)
-            point.due(REVERSE, ask, seeds)
-        except Exception as error:  # noqa: BLE001 - whatever a reference raises at these inputs
-            self._note(f"not judged with inputs {told}: the reference raised {described(error)}")
+            point = self._point(inputs_made, self.point)
+            seeds = point.seeds(REVERSE, request)
+            point.due(REVERSE, request, seeds)
+        except Exception as error:  # noqa: BLE001 - a reference may raise anything at these inputs; the note reports it
+            self._note(f"not judged with inputs {description}: the reference raised {described(error)}")
             return
         try:
-            answer = point.asker.reverse(dense, seeds)
+            answer = point.evaluator.reverse(contiguous, seeds)
         except Raised as raised:
-            self._note(f"not judged with inputs {told}: func raised {described(raised.error)}")
+            self._note(f"not judged with inputs {description}: func raised {described(raised.error)}")
             return
-        point.promise_where_finite(ask, answer)
-        point.reference.release()  # what is due is known
+        point.restrict_to_finite(request, answer)
+        point.reference.release()  # the expected values are known
         del answer
-        gatherings, inputs = (self.value, self.reverse), self.point.plain
-        for gathering in gatherings:
-            gathering.inputs, gathering.made_up = point.plain, True
-        self._asked_reverse(point, ask)
-        for gathering in gatherings:
-            gathering.inputs, gathering.made_up = inputs, False
+        aggregations, inputs = (self.value, self.reverse), self.point.plain
+        for aggregation in aggregations:
+            aggregation.inputs, aggregation.supplementary = point.plain, True
+        self._add_reverse(point, request)
+        for aggregation in aggregations:
+            aggregation.inputs, aggregation.supplementary = inputs, False
         point.release(REVERSE)
 
     def _expanded(self) -> tuple[Any, ...]:
-        """Inputs whose rows are one row, expanded."""
+        """The inputs with all rows equal, as an expanded tensor."""
         return tuple(
             x[:1].expand(x.shape) if k in self.active and x.ndim and x.shape[0] > 1 else x
             for k, x in enumerate(self.arguments)
         )
 
-    def _filled(self) -> tuple[Any, ...]:
-        """Inputs that a shorter format holds, made a little smaller, so that they need the whole significand.
+    def _with_whole_significand(self) -> tuple[Any, ...]:
+        """The inputs, where a shorter format holds them exactly, times a factor close to 1, so that they use the whole significand.
 
-        What a backward keeps in the shorter format is not seen otherwise. All get the same factor: equal numbers stay equal, a
-        symmetric matrix stays symmetric.
+        Otherwise a backward that stores them in the shorter format would not lose digits. All inputs have the same factor: equal numbers
+        stay equal, and a symmetric matrix stays symmetric.
         """
         shorter = {"float64": torch.float32, "float32": torch.bfloat16}.get(self.fmt.name)
         if shorter is None:
@@ -249,40 +258,42 @@ class Check:
     # --- forward mode ---
 
     def _judge_forward(self) -> None:
-        asks = plan.forward(self.arguments, self.active, fast=self.settings.fast)
-        for number, ask in enumerate(asks):
-            if not self._asked_forward(ask, first=number == 0):
+        requests = plan.forward(self.arguments, self.active, fast=self.settings.fast)
+        for number, request in enumerate(requests):
+            if not self._add_forward(request, first=number == 0):
                 return
 
-    def _asked_forward(self, ask: Ask, *, first: bool) -> bool:
-        """Ask one question and enter the answer; false where no other question can be answered."""
+    def _add_forward(self, request: Request, *, first: bool) -> bool:
+        """Evaluate one question and add the answer. Returns whether further questions can be answered."""
         point = self.point
-        seeds = point.seeds(FORWARD, ask)
+        seeds = point.seeds(FORWARD, request)
         try:
-            answer = point.asker.forward(ask, [seeds[k] for k in ask.seeded])
+            answer = point.evaluator.forward(request, [seeds[k] for k in request.seeded])
         except Raised as raised:
-            return self._raised(raised, ask, self.forward, first=first)
+            return self._raised(raised, request, self.forward, first=first)
         floating = [y.is_floating_point() for y in answer.outputs]
         answer.outputs = ()
         try:
-            due = point.due(FORWARD, ask, seeds)
-        except ArgumentError as error:  # a derivative of the reference's own that is not linear
+            due = point.due(FORWARD, request, seeds)
+        except ArgumentError as error:  # the reference has a derivative of its own that is not linear
             self.forward.failed(UNSUPPORTED, f"the reference has no forward mode: {described(error)}")
             return False
         for k, y_dot in enumerate(due):
             if y_dot is None or not floating[k]:
                 continue
             what, got = f"tangent of output {k}", answer.found[k]
-            compared = point.compared(FORWARD, got, y_dot, what, k, ask, seeds, plant=first)
-            more = partial(circumstances, point, FORWARD, ask, seeds, due, k)
-            self.forward.add(what, compared, ask.question, tuple(seeds), k, _array(got), y_dot, more)
+            compared = point.compared(FORWARD, got, y_dot, what, k, request, seeds, plant=first)
+            more = partial(circumstances, point, FORWARD, request, seeds, due, k)
+            self.forward.add(what, compared, request.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
-            self.forward.add("tangent of output 0", Comparison(note=f"func wrote into {name}"), ask.question)
+            self.forward.add(
+                "tangent of output 0", Comparison(note=f"func wrote into {name}"), request.question
+            )
         return True
 
     # --- both ---
 
-    def _values(self, point: Point, answer: Answer, ask: Ask) -> None:
+    def _values(self, point: Point, answer: Answer, request: Request) -> None:
         for k, (y, expected) in enumerate(zip(answer.outputs, point.reference.expected, strict=True)):
             what = f"output {k}"
             compared = (
@@ -290,19 +301,19 @@ class Check:
                 if k in point.reference.others
                 else point.compared(VALUE, y, expected, what, k)
             )
-            more = partial(circumstances, point, VALUE, ask, (), (), k)
-            self.value.add(what, compared, ask.question, (), k, _array(y), expected, more)
+            more = partial(circumstances, point, VALUE, request, (), (), k)
+            self.value.add(what, compared, request.question, (), k, _array(y), expected, more)
 
-    def _raised(self, raised: Raised, ask: Ask, gathering: Gathering, *, first: bool) -> bool:
-        """Enter what was raised; whether another question makes sense."""
-        words, told = described(raised.error), ask.question.told()
-        refused = refuses(raised.error) or (gathering is self.forward and fails_inside_torch(raised.error))
-        if raised.where == "call" and not refused:  # a layout that func does not take: no gradient is wrong
-            self._note(f"not judged with {told}: func raised {words}")
+    def _raised(self, raised: Raised, request: Request, aggregation: Aggregation, *, first: bool) -> bool:
+        """Record an exception. Returns whether further questions make sense."""
+        words, description = described(raised.error), request.question.description()
+        refused = refuses(raised.error) or (aggregation is self.forward and fails_inside_torch(raised.error))
+        if raised.where == "call" and not refused:  # func refuses a layout: no gradient is wrong
+            self._note(f"not judged with {description}: func raised {words}")
         elif refused:
-            gathering.failed(UNSUPPORTED, words)
+            aggregation.failed(UNSUPPORTED, words)
         else:
-            gathering.failed(ERROR, f"{raised.where} raised {words} ({told})")
+            aggregation.failed(ERROR, f"{raised.where} raised {words} ({description})")
             self.raised = self.raised or raised.error
         return not first
 
@@ -311,8 +322,8 @@ class Check:
             self.notes.append(text)
 
 
-def _shape_alone(y: Tensor) -> Tensor:
-    """A tensor as the output, without memory: of its numbers nothing more is asked."""
+def _without_memory(y: Tensor) -> Tensor:
+    """A tensor with the shape, dtype and requires_grad of an output, without memory."""
     return torch.empty(y.shape, dtype=y.dtype, device="meta", requires_grad=y.requires_grad)
 
 

@@ -1,4 +1,4 @@
-"""The keywords of torch.autograd.gradcheck and gradgradcheck: what each does here, or why it is refused."""
+"""The keywords of torch.autograd.gradcheck and gradgradcheck: the effect of each in refgrad, or the reason for its refusal."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ _NOTHING = "means nothing here: each element has a bound of its own, derived fro
 
 @dataclass(frozen=True)
 class Keyword:
-    """A keyword of torch's checks. ``raise_exception`` is not among them: it is a parameter here as there."""
+    """A keyword of torch's checks. ``raise_exception`` is a parameter of refgrad's checks and therefore not among them.
 
-    meaning: str  # what it does here
-    of: frozenset[str] = _BOTH  # the checks that take it
-    number: bool = False  # a number that is not negative; else True or False
+    meaning   the effect in refgrad
+    of        the checks that accept it
+    number    whether its value is a non-negative number; otherwise True or False
+    """
+
+    meaning: str
+    of: frozenset[str] = _BOTH
+    number: bool = False
 
 
 KEYWORDS: dict[str, Keyword] = {
@@ -53,11 +58,11 @@ KEYWORDS: dict[str, Keyword] = {
 
 @dataclass
 class Keywords:
-    """What the keywords come to. ``notes`` are for the report: one sentence for each keyword that changes nothing."""
+    """The settings that the keywords select. ``notes`` has a sentence for each keyword without effect, for the report."""
 
-    batched: bool = False  # several cotangents at once
-    batched_forward: bool = False  # several tangents at once
-    undefined: bool = True  # cotangents left out
+    batched: bool = False  # also several cotangents at once
+    batched_forward: bool = False  # also several tangents at once
+    undefined: bool = True  # also with some cotangents left out
     nondet_tol: float = 0.0
     fast: bool = False  # the fewest questions
     forward: bool = True
@@ -68,14 +73,13 @@ class Keywords:
 
 
 def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
-    """The settings that torch's keywords ask for, of ``gradcheck`` or of ``gradgradcheck``.
+    """The settings that torch's keywords select, for ``gradcheck`` or for ``gradgradcheck``.
 
-    Raises ArgumentError for a keyword that the check does not have, for a value of the wrong kind, for ``masked=True``, and where nothing
-    is left to check.
+    Raises ArgumentError for an unknown keyword, for a value of the wrong kind, for ``masked=True``, and where nothing is left to check.
     """
     for name, value in keywords.items():
-        _known(name, who)
-        _fits(name, value, who)
+        _check_name(name, who)
+        _check_value(name, value, who)
     if keywords.get("masked"):
         raise ArgumentError(
             f"{who}: masked=True is for sparse tensors whose gradient has the sparsity of the input; refgrad judges dense tensors. Pass "
@@ -91,7 +95,7 @@ def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
         reverse=bool(keywords.get("check_backward_ad", True)),
         forward_over_reverse=bool(keywords.get("check_fwd_over_rev", True)),
         reverse_over_reverse=bool(keywords.get("check_rev_over_rev", True)),
-        notes=_notes(keywords),
+        notes=_notes_on_ignored(keywords),
     )
     if not settings.forward and not settings.reverse:
         raise ArgumentError(
@@ -100,7 +104,7 @@ def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
     return settings
 
 
-def _known(name: str, who: str) -> None:
+def _check_name(name: str, who: str) -> None:
     names = [known for known, keyword in KEYWORDS.items() if who in keyword.of]
     if name in names:
         return
@@ -109,7 +113,7 @@ def _known(name: str, who: str) -> None:
     raise ArgumentError(f"{who} has no keyword {name}; {advice}")
 
 
-def _fits(name: str, value: Any, who: str) -> None:
+def _check_value(name: str, value: Any, who: str) -> None:
     if KEYWORDS[name].number:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
             given = repr(value) if isinstance(value, (int, float)) else kind(value)
@@ -118,7 +122,7 @@ def _fits(name: str, value: Any, who: str) -> None:
         raise ArgumentError(f"{who}: {name} is {kind(value)}; True or False is expected")
 
 
-def _notes(keywords: Mapping[str, Any]) -> list[str]:
+def _notes_on_ignored(keywords: Mapping[str, Any]) -> list[str]:
     given: dict[str, list[str]] = {}  # by meaning: atol and rtol share one
     for name in keywords:
         if KEYWORDS[name].meaning.startswith(("means nothing", "is always done")):
@@ -130,7 +134,7 @@ def _notes(keywords: Mapping[str, Any]) -> list[str]:
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name of a format that is judged: of a torch dtype (torch.float32 is "float32") or of a name. Raises DtypeError for others."""
+    """The name of a judged format, given as a torch dtype or as a name. Raises DtypeError for other values."""
     name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
     if not isinstance(name, str) or name not in DTYPES:
         raise DtypeError(

@@ -1,7 +1,7 @@
-"""The same tensor in other arrangements of memory.
+"""Copies of a tensor in different memory layouts.
 
-What lies between the elements is NaN (for integers and booleans, other elements): a kernel that ignores strides then reads it, and one that
-writes there is found out.
+Memory between the elements holds NaN, or other elements for integers and booleans. A kernel that ignores strides reads these values, and
+a kernel that writes between the elements is detected.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ GIVEN, CONTIGUOUS, PERMUTED, SWAPPED, GAPS, ROWS_APART, OFFSET, CHANNELS_LAST, E
 
 
 @dataclass(frozen=True)
-class Laid:
-    """A tensor, and the memory in which it lies (of one dimension, the gaps included)."""
+class Arranged:
+    """A tensor, and its memory as a tensor of one dimension, gaps included."""
 
     tensor: Tensor
     memory: Tensor
 
 
-def laid(x: Tensor, layout: str) -> Laid:
-    """The elements of ``x`` in new memory, arranged as ``layout`` says; contiguous where x has too few dimensions for it.
+def arranged(x: Tensor, layout: str) -> Arranged:
+    """A copy of ``x`` in new memory with the given layout; contiguous where x has too few dimensions for it.
 
-    x   any strided tensor; for ``expanded``, a tensor whose elements are all equal
+    x   any strided tensor; for ``expanded``, a tensor with equal elements
     """
     return _LAYOUTS[layout](x.detach())
 
 
-def offered(x: Tensor) -> tuple[str, ...]:
-    """The layouts that differ for a tensor of this shape, beside the contiguous one."""
+def distinct_layouts(x: Tensor) -> tuple[str, ...]:
+    """The layouts, other than the contiguous one, that are distinct for a tensor of this shape."""
     found = [PERMUTED] if sum(n > 1 for n in x.shape) > 1 else []
     if sum(n > 1 for n in x.shape[:-1]) > 1:
         found.append(SWAPPED)
@@ -57,7 +57,7 @@ def offered(x: Tensor) -> tuple[str, ...]:
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in another dtype, with the strides and the offset that it has; the tensor itself where it has the dtype."""
+    """The tensor in another dtype with its strides and offset; the tensor itself where it has the dtype."""
     if x.dtype == dtype:
         return x.detach()
     if x.layout != torch.strided or x.numel() == 0:
@@ -67,87 +67,89 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return memory.as_strided(x.shape, x.stride(), place.tensor.storage_offset())
 
 
-def _contiguous(x: Tensor) -> Laid:
+def _contiguous(x: Tensor) -> Arranged:
     y = x.clone(memory_format=torch.contiguous_format)
-    return Laid(y, y.view(-1))
+    return Arranged(y, y.view(-1))
 
 
-def _permuted(x: Tensor) -> Laid:
+def _permuted(x: Tensor) -> Arranged:
     order = tuple(reversed(range(x.ndim)))
     y = x.permute(order).clone(memory_format=torch.contiguous_format)
-    return Laid(y.permute(order), y.view(-1))
+    return Arranged(y.permute(order), y.view(-1))
 
 
-def _swapped(x: Tensor) -> Laid:
-    """The axes before the last in reverse order; a row stays whole."""
+def _swapped(x: Tensor) -> Arranged:
+    """All axes but the last in reverse order; rows stay contiguous."""
     if x.ndim < 3:
         return _contiguous(x)
     order = (*reversed(range(x.ndim - 1)), x.ndim - 1)
     y = x.permute(order).clone(memory_format=torch.contiguous_format)
-    return Laid(y.permute(order), y.view(-1))
+    return Arranged(y.permute(order), y.view(-1))
 
 
-def _rows_apart(x: Tensor) -> Laid:
-    """Each row whole, with a gap behind it."""
+def _rows_apart(x: Tensor) -> Arranged:
+    """Contiguous rows, each followed by a gap."""
     if x.ndim < 2 or x.numel() == 0:
         return _contiguous(x)
-    wide = _between(x, (*x.shape[:-1], x.shape[-1] + 1))
-    view = wide[..., :-1]
+    filler = _filler(x, (*x.shape[:-1], x.shape[-1] + 1))
+    view = filler[..., :-1]
     view.copy_(x)
-    return Laid(view, wide.view(-1))
+    return Arranged(view, filler.view(-1))
 
 
-def _channels_last(x: Tensor) -> Laid:
+def _channels_last(x: Tensor) -> Arranged:
     if x.ndim not in (4, 5):
         return _contiguous(x)
     y = x.movedim(1, -1).clone(memory_format=torch.contiguous_format)
-    return Laid(y.movedim(-1, 1), y.view(-1))
+    return Arranged(y.movedim(-1, 1), y.view(-1))
 
 
-def _gaps(x: Tensor) -> Laid:
+def _gaps(x: Tensor) -> Arranged:
     if x.ndim == 0 or x.numel() == 0:
         return _contiguous(x)
-    wide = _between(x, (*x.shape[:-1], 2 * x.shape[-1]))
-    view = wide[..., ::2]
+    filler = _filler(x, (*x.shape[:-1], 2 * x.shape[-1]))
+    view = filler[..., ::2]
     view.copy_(x)
-    return Laid(view, wide.view(-1))
+    return Arranged(view, filler.view(-1))
 
 
-def _offset(x: Tensor) -> Laid:
+def _offset(x: Tensor) -> Arranged:
     if x.numel() == 0:
         return _contiguous(x)
-    memory = _between(x, (x.numel() + 1,))
+    memory = _filler(x, (x.numel() + 1,))
     view = memory[1:].view(x.shape)
     view.copy_(x)
-    return Laid(view, memory)
+    return Arranged(view, memory)
 
 
-def _expanded(x: Tensor) -> Laid:
+def _expanded(x: Tensor) -> Arranged:
     if x.numel() == 0:
         return _contiguous(x)
     memory = x.reshape(-1)[:1].clone()
-    return Laid(memory.expand(x.numel() if x.ndim == 0 else 1).view((1,) * x.ndim).expand(x.shape), memory)
+    return Arranged(
+        memory.expand(x.numel() if x.ndim == 0 else 1).view((1,) * x.ndim).expand(x.shape), memory
+    )
 
 
-def _given(x: Tensor) -> Laid:
-    """The strides and the offset of x itself. A part of its memory is copied: what its elements span, and as much before as its offset."""
+def _given(x: Tensor) -> Arranged:
+    """The strides and offset of x. The memory that the elements span is copied, and as much before it as the offset."""
     if x.numel() == 0 or x.layout != torch.strided:
         return _contiguous(x)
     span = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
     offset = min(x.storage_offset(), span)
     memory = x.as_strided((offset + span,), (1,), x.storage_offset() - offset).clone()
-    return Laid(memory.as_strided(x.shape, x.stride(), offset), memory)
+    return Arranged(memory.as_strided(x.shape, x.stride(), offset), memory)
 
 
-def _between(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """New memory that holds nothing which a kernel may take for a right element."""
+def _filler(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """New memory filled with values that differ from the correct elements."""
     if x.is_floating_point():
         return torch.full(shape, float("nan"), dtype=x.dtype, device=x.device)
     count, flat = math.prod(shape), torch.roll(x.reshape(-1), 1)
     return flat.repeat(-(-count // flat.numel()))[:count].view(shape)
 
 
-_LAYOUTS: dict[str, Callable[[Tensor], Laid]] = {
+_LAYOUTS: dict[str, Callable[[Tensor], Arranged]] = {
     GIVEN: _given,
     CONTIGUOUS: _contiguous,
     PERMUTED: _permuted,

@@ -1,4 +1,7 @@
-"""Judges derivatives in several orders of nesting: torch is asked in each, the reference says what is due, and no order ends another."""
+"""gradgradcheck in one dtype: compares second derivatives in several orders of nesting with the reference.
+
+The orders are independent: an exception in one of them does not end the others.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import numpy as np
 from torch import Tensor
 
 from refgrad.formula import by_each
-from refgrad.testing.checks.gathering import Gathering
-from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.alternative_formulas import Reach, apart, largest, widened
 from refgrad.testing.judging.compare import compare
@@ -21,7 +24,7 @@ from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.nested_orders import Nested
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.asking import Raised
+from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
@@ -31,8 +34,8 @@ from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import Ball
 
 Array = Any
-_REFERENCE = Hidden()  # nothing is known of the formula but that of the reference
-_APART = 2  # keeps seeds apart from inputs that a user drew by a generator of the same number
+_REFERENCE = Hidden()  # the bounds of the reference's formula, without allowance for another one
+_STREAM = 2  # distinguishes the generator from one with the same seed that made the user's inputs
 
 
 def verdicts(
@@ -48,18 +51,18 @@ def verdicts(
 ) -> list[Verdict]:
     """A verdict for each order, in the dtype of the subject.
 
-    repeats     how many random seeds, in other layouts each
-    alone       whether each tangent and each cotangent is asked for without the others as well
-    cotangents  one for each output of func; random ones where none are given
-    nondet_tol  by how much two answers to the first question may differ
-    demanded    whether somebody asked for these derivatives. Where nobody did, a wrong number is wrong all the same; a backward without
-                derivative, an exception, a reference that has none and a bound that decides nothing make an order unsupported
+    repeats      number of random sets of seeds, each in another layout
+    alone        whether each tangent and each cotangent is also tried without the others
+    cotangents   one for each output of func; None: random ones
+    nondet_tol   largest admissible difference of two answers to the first question
+    demanded     whether the user requested these derivatives. Otherwise an exception, a missing derivative of a backward or of the
+                 reference, and an undecided bound make an order unsupported; a wrong number is a disagreement in either case
     """
     checks = [
         _Check(
             subject,
             order,
-            Gathering(order.name, subject.fmt, subject.device, subject.plain),
+            Aggregation(order.name, subject.fmt, subject.device, subject.plain),
             nondet_tol,
             demanded,
         )
@@ -72,18 +75,18 @@ def verdicts(
             check.failed(raised)
         return [check.verdict() for check in checks]
     subject.compare_shapes()
-    asked = draws(
+    all_draws = draws(
         subject,
-        np.random.default_rng((seed, _APART)),
+        np.random.default_rng((seed, _STREAM)),
         repeats=repeats,
         alone=alone,
         batch=max(order.batch for order in orders),
         cotangents=None if cotangents is None else subject.cotangents(cotangents),
     )
     for check in checks:
-        check.ordinary = [draw for draw in asked if draw.complete]
-    for turn, draw in enumerate(asked):
-        due = cache(subject.derivatives)  # the orders share what is due
+        check.ordinary = [draw for draw in all_draws if draw.complete]
+    for turn, draw in enumerate(all_draws):
+        due = cache(subject.derivatives)  # the orders share the reference's derivatives
         for check in checks:
             check.ask(draw, due, first=turn == 0)
     return [check.verdict() for check in checks]
@@ -91,40 +94,43 @@ def verdicts(
 
 @dataclass
 class _Check:
-    """One order: what torch answers, against what is due. What torch or func raises becomes its verdict, in their words."""
+    """One order: answers of torch, compared with the reference. An exception of torch or func becomes its verdict.
+
+    loss       the relative error of the roundings of torch's operations, once computed
+    ordinary   the draws without a missing seed
+    most       for each of these, its seeds and the largest element of each array
+    """
 
     subject: Subject
     order: Order
-    gathering: Gathering
+    aggregation: Aggregation
     nondet_tol: float
     demanded: bool
     loss: float | None = None
-    ordinary: list[Draw] = field(default_factory=list)  # the draws in which no seed is left out
-    most: list[tuple[tuple[Seeds, ...], list[float]]] | None = (
-        None  # of these, the largest element of each array
-    )
+    ordinary: list[Draw] = field(default_factory=list)
+    most: list[tuple[tuple[Seeds, ...], list[float]]] | None = None
 
     def ask(self, draw: Draw, due: Callable[[Seeds], Nested], *, first: bool) -> None:
-        """Ask one question, the first one twice."""
-        if self.gathering.failure is not None or len(draw.many) < self.order.batch:
+        """Evaluate one question, the first one twice, and add the answers."""
+        if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
         many, question = self._batch(draw), self._question(draw)
         try:
             found = self._answers(draw, many, question)
             again = self._answers(draw, many, question) if first else None
-        except Exception as error:  # noqa: BLE001  of one order: the others are asked all the same
+        except Exception as error:  # noqa: BLE001  it is the verdict of this order; the others go on
             self.failed(error, question, first=first)
             return
         lost = [answer.why for answer in found if answer is not None and answer.why]
         if lost and not self.demanded:
-            self.gathering.failed(UNSUPPORTED, lost[0])
+            self.aggregation.failed(UNSUPPORTED, lost[0])
             return
         try:
             self._judge(found, [due(s) for s in many], draw, many, question)
         except Exception as error:
             if self.demanded:
                 raise
-            self.gathering.failed(UNSUPPORTED, f"the reference raised {described(error)}")
+            self.aggregation.failed(UNSUPPORTED, f"the reference raised {described(error)}")
             return
         for one, other in zip(found, again or [], strict=False):
             if one is not None and other is not None:
@@ -134,12 +140,10 @@ class _Check:
         self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
     ) -> None:
         seeds = tuple(None if t is None else as_array(t) for s in many for group in s.groups() for t in group)
-        wide = cache(
-            lambda: self.order.due(nested, True)
-        )  # where the bound of this order alone is too narrow
-        named = cache(
-            lambda: by_each(lambda: self.order.due([n.anew() for n in nested], True))
-        )  # by the formulas that records of the reference's ops name
+        # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
+        # derivatives by the alternative formulas that the records of the reference's ops name.
+        wide = cache(lambda: self.order.due(nested, True))
+        named = cache(lambda: by_each(lambda: self.order.due([n.anew() for n in nested], True)))
         for k, (answer, ball) in enumerate(zip(found, self.order.due(nested, False), strict=True)):
             if answer is None:
                 continue
@@ -157,30 +161,39 @@ class _Check:
                     )
             if answer.got is not None and not compared.note:
                 compared = planted(as_array(answer.got), ball, self.subject.fmt, compared)
-            self.gathering.add(what, compared, question, seeds, index, partial(_array, answer), ball)
+            self.aggregation.add(what, compared, question, seeds, index, partial(_array, answer), ball)
 
     def verdict(self) -> Verdict:
-        """The verdict on everything asked."""
-        found = self.gathering.verdict()
+        """The verdict over all questions."""
+        found = self.aggregation.verdict()
         if found.status == UNDECIDED and not self.demanded:
             found.status = UNSUPPORTED
         return found
 
     def failed(self, error: Exception, question: Question | None = None, *, first: bool = True) -> None:
-        """Enter what torch or func raised instead of an answer."""
+        """Record an exception of torch or func."""
         cause = error.error if isinstance(error, Raised) else error
         words = str(cause) if isinstance(cause, NotOfferedError) else described(cause)
-        # Where func ran before and no Function takes part, torch's own formulas are all that could fail.
-        torchs = question is not None and not self.subject.has_functions and isinstance(cause, RuntimeError)
-        if torchs or isinstance(cause, NotOfferedError) or refuses(cause) or fails_inside_torch(cause):
-            self.gathering.failed(UNSUPPORTED, words)
-        elif question is not None and isinstance(error, Raised) and not first:  # func does not take a layout
-            self.subject.note(f"{self.order.name} is not judged with {question.told()}: func raised {words}")
+        # func ran before, so without a Function only torch's own formulas can have failed.
+        fails_in_torch = (
+            question is not None and not self.subject.has_functions and isinstance(cause, RuntimeError)
+        )
+        if (
+            fails_in_torch
+            or isinstance(cause, NotOfferedError)
+            or refuses(cause)
+            or fails_inside_torch(cause)
+        ):
+            self.aggregation.failed(UNSUPPORTED, words)
+        elif question is not None and isinstance(error, Raised) and not first:  # func refuses a layout
+            self.subject.note(
+                f"{self.order.name} is not judged with {question.description()}: func raised {words}"
+            )
         else:
-            self.gathering.failed(ERROR if self.demanded else UNSUPPORTED, words)
+            self.aggregation.failed(ERROR if self.demanded else UNSUPPORTED, words)
 
     def _batch(self, draw: Draw) -> tuple[Seeds, ...]:
-        """As many seeds as the order takes at once; they differ in those that the order names."""
+        """As many sets of seeds as the order takes at once. They differ only in the group that the order names."""
         varied = self.order.varied
         return tuple(
             replace(draw.seeds, **{varied: getattr(s, varied)}) if varied else s
@@ -198,11 +211,11 @@ class _Check:
         found = self.order.ask(self.subject.in_torch, placed.xs, placed.many)
         for name in placed.written():
             what = f"second gradient of input {self.subject.active[0]}"
-            self.gathering.add(what, Comparison(note=f"func wrote into {name}"), question)
+            self.aggregation.add(what, Comparison(note=f"func wrote into {name}"), question)
         return found
 
     def _named(self, answer: Answer) -> tuple[str, int]:
-        """The array's name with the index that the user knows, and that index."""
+        """The name of the array with the user's index of its input or output, and that index."""
         of_input = "input" in answer.what
         index = self.subject.active[answer.index] if of_input else self.subject.used[answer.index]
         return answer.what.format(index), index
@@ -231,9 +244,9 @@ class _Check:
         many: tuple[Seeds, ...],
         reach: Array | None = None,
     ) -> Comparison:
-        """The comparison with the widest bound; perhaps torch's formula has larger intermediate results than the reference.
+        """The comparison with a bound for torch's formula, which may have larger intermediate results than the reference.
 
-        reach   bounds of formulas that records name
+        reach   bounds of alternative formulas
         """
         found = self._compared(answer, ball, what, reach=reach)
         if not found.wrong or found.kept is None:
@@ -243,10 +256,10 @@ class _Check:
         return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)), reach)
 
     def _largest(self, k: int, answer: Answer, many: tuple[Seeds, ...]) -> float:
-        """The largest element that the k-th array has in any draw, by seeds as large as these.
+        """The largest element of the k-th array in any draw, scaled to seeds of this size.
 
-        What an element is computed from is as large as the products of its seeds. A second derivative has two of them, so that the largest
-        element of one draw says little.
+        Intermediate results are proportional to the products of the seeds. A second derivative depends on two seeds, so the largest
+        element of a single draw is a poor estimate.
         """
         if self.most is None:
             self.most = []
@@ -258,7 +271,7 @@ class _Check:
         return _size(answer, many) * max((most / size for size, most in units), default=0.0)
 
     def _loss(self, draw: Draw, many: tuple[Seeds, ...]) -> float:
-        """The relative error to which the roundings of torch's operations for this order add up."""
+        """The relative error that the roundings of torch's operations for this order can add up to."""
         if self.loss is None:
             placed = Placed(self.subject, draw.layout, many)
             count = counted_while(lambda: self.order.ask(self.subject.in_torch, placed.xs, placed.many))
@@ -275,7 +288,7 @@ class _Check:
         if apart.size and not np.max(apart) <= self.nondet_tol:
             what, index = self._named(one)
             note = f"{what}: asked twice, the answers differ by up to {np.max(apart):.3g}; nondet_tol allows {self.nondet_tol:.3g}"
-            self.gathering.add(what, Comparison(note=note), question, (), index, partial(_array, other))
+            self.aggregation.add(what, Comparison(note=note), question, (), index, partial(_array, other))
 
 
 def _array(answer: Answer) -> Array:

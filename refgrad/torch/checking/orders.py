@@ -1,6 +1,6 @@
-"""Second derivatives in torch, in each order of nesting its two modes, and first derivatives of several seeds at once.
+"""Second derivatives in torch, in each order of nesting reverse and forward mode, and the parts that batched derivatives share.
 
-An order is asked with fresh leaves at each call. An answer of None means that torch found no path to the leaf: it stands for zero.
+Every call creates new leaves. A gradient of None means that the graph has no path to the leaf; it stands for zero.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from refgrad.testing.judging.nested_orders import Nested
 from refgrad.torch.forward_mode import dual_level, func_jvp
 from refgrad.tracing.ball import Ball
 
-Function = Callable[..., tuple[Tensor, ...]]  # of the inputs that are differentiated, to the outputs that are
+Function = Callable[..., tuple[Tensor, ...]]  # from the differentiated inputs to the differentiated outputs
 
-# The names of the arrays, each with the place of the index of the input or output that it belongs to.
+# The names of the arrays, with a placeholder for the index of the input or output.
 SECOND_GRADIENT = "second gradient of input {}"
 OF_COTANGENT = "gradient of cotangent {}"
 OF_TANGENT = "gradient of the tangent of input {}"
 TANGENT_OF_GRADIENT = "tangent of the gradient of input {}"
 SECOND_TANGENT = "second tangent of output {}"
-GRADIENTS = "gradients of input {}"  # of several cotangents
-TANGENTS = "tangents of output {}"  # of several tangents
+GRADIENTS = "gradients of input {}"  # for several cotangents
+TANGENTS = "tangents of output {}"  # for several tangents
 
 _NO_GRAPH = (
     "the gradients carry no graph, though create_graph=True asked for one; a backward without a derivative is to be marked with "
@@ -37,15 +37,15 @@ _NO_GRAPH = (
 
 
 class NotOfferedError(Exception):
-    """torch does not offer this order for this function, though it says nothing; the message says so in its place."""
+    """torch does not support this order for this function and raises nothing itself. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Tensors along which second derivatives are taken. None: none is given there, and zero is meant.
+    """Cotangents and tangents of second derivatives. None stands for one that is not given, and means zero.
 
-    y_bars, y_bar_dots    one for each output of the function
-    x_dots, x_dots_again  one for each input
+    y_bars, y_bar_dots     cotangents of the outputs and their tangents, one for each output, of its shape
+    x_dots, x_dots_again   tangents of the inputs, one for each input, of its shape
     """
 
     y_bars: tuple[Tensor | None, ...]
@@ -54,11 +54,11 @@ class Seeds:
     x_dots_again: tuple[Tensor | None, ...]
 
     def groups(self) -> tuple[tuple[Tensor | None, ...], ...]:
-        """All of them, in the order in which they stand here, and in which the evidence of a wrong answer keeps them."""
+        """The four groups, in the order of the fields and of the seeds in evidence."""
         return self.y_bars, self.x_dots, self.y_bar_dots, self.x_dots_again
 
     def size(self, what: str) -> float:
-        """How the elements of an array of this name grow with the seeds: the product of the largest of those that it is linear in."""
+        """The scale of the array with this name: the product of the largest elements of the seeds in which it is linear."""
         y_bar, x_dot, y_bar_dot, x_dot_again = (
             max((float(t.abs().max()) for t in group if t is not None and t.numel()), default=0.0)
             for group in self.groups()
@@ -76,32 +76,41 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Answer:
-    """What torch gave for one array, which belongs to the input or to the output at ``index``."""
+    """The answer of torch for one array.
 
-    what: str  # one of the names above
+    what    one of the names above
+    index   of the input or output
+    got     None where torch gave none
+    like    the input or output, whose dtype and device the array must have
+    why     the reason for a missing array, as far as it is known
+    """
+
+    what: str
     index: int
     got: Tensor | None
-    like: Tensor  # that input or output, whose dtype and device are due
-    why: str = ""  # where there is none: what is known of the reason
+    like: Tensor
+    why: str = ""
 
 
-Answers = list[Answer | None]  # None: it was not asked for
+Answers = list[Answer | None]  # None: not requested
 
 
 @dataclass(frozen=True)
 class Order:
     """One order of nesting.
 
-    ask   of a function, its inputs (without a graph) and as many Seeds as ``batch`` says: the answers
-    due   of the derivatives of the reference along the same Seeds: what is due for each answer, in the same order; with True the bound is
-          the widest of all orders that give it, with False that of this order
+    ask      computes the answers in torch from a function, its inputs (without a graph) and ``batch`` Seeds
+    due      the reference value of each answer, from the reference's derivatives for the same Seeds. The second argument selects the
+             bound: True for the widest over all orders that give the array, False for that of this order
+    batch    number of Seeds
+    varied   the group in which the Seeds of a batch differ
     """
 
     name: str
     ask: Callable[[Function, Sequence[Tensor], Sequence[Seeds]], Answers]
     due: Callable[[Sequence[Nested], bool], list[Ball]]
     batch: int = 1
-    varied: str = ""  # which Seeds differ within a batch
+    varied: str = ""
 
 
 def _leaf(x: Tensor) -> Tensor:
@@ -109,20 +118,20 @@ def _leaf(x: Tensor) -> Tensor:
 
 
 def leaves_of(xs: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs, each at the beginning of a new graph."""
+    """New leaves with the values of the inputs."""
     return [_leaf(x) for x in xs]
 
 
-def some(*lists: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The entries of lists of equal length where none of them is None."""
+def present(*lists: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The tuples of corresponding entries of lists of equal length, without those that contain None."""
     return [entry for entry in zip(*lists, strict=True) if all(x is not None for x in entry)]
 
 
 def _gradients(
     ys: Sequence[Tensor], xs: Sequence[Tensor], y_bars: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
-    """The gradients of xs, with the graph that they were computed by. Where no output is left, there is none."""
-    used = [(y, y_bar) for y, y_bar in some(ys, y_bars) if y.requires_grad]
+    """The gradients of xs with their graph; None for each where no output requires a gradient."""
+    used = [(y, y_bar) for y, y_bar in present(ys, y_bars) if y.requires_grad]
     if not used:
         return [None] * len(xs)
     found = torch.autograd.grad(
@@ -134,24 +143,24 @@ def _gradients(
 def reverse_of_gradients(
     f: Function, xs: Sequence[Tensor], many: Sequence[Seeds], *, at_once: bool
 ) -> Answers:
-    """Double backward; ``at_once``: of the tangents of all Seeds, with the cotangents of the first."""
+    """Double backward. With ``at_once``, for the tangents of all Seeds, with the cotangents of the first."""
     leaves = leaves_of(xs)
     y_bars = [None if y_bar is None else _leaf(y_bar) for y_bar in many[0].y_bars]
     ys = f(*leaves)
     x_bars = _gradients(ys, leaves, y_bars)
-    _heed_errors(x_bars)
-    x_dots = across([seeds.x_dots for seeds in many])
+    _raise_recorded_errors(x_bars)
+    x_dots = by_position([seeds.x_dots for seeds in many])
     weights = [same and (torch.stack(same) if at_once else same[0]) for same in x_dots]
-    pairs = [(g, w) for g, w in some(x_bars, weights) if g.requires_grad]
-    wanted = [*leaves, *[y_bar for y_bar in y_bars if y_bar is not None]]
-    found: Sequence[Tensor | None] = [None] * len(wanted)
+    pairs = [(g, w) for g, w in present(x_bars, weights) if g.requires_grad]
+    targets = [*leaves, *[y_bar for y_bar in y_bars if y_bar is not None]]
+    found: Sequence[Tensor | None] = [None] * len(targets)
     if pairs:
         found = torch.autograd.grad(
-            [g for g, _ in pairs], wanted, [w for _, w in pairs], allow_unused=True, is_grads_batched=at_once
+            [g for g, _ in pairs], targets, [w for _, w in pairs], allow_unused=True, is_grads_batched=at_once
         )
     why = "" if pairs else _NO_GRAPH
     return answers(SECOND_GRADIENT, found[: len(xs)], xs, why=why) + answers(
-        OF_COTANGENT, _spread(found[len(xs) :], y_bars), ys, y_bars, why
+        OF_COTANGENT, _in_positions(found[len(xs) :], y_bars), ys, y_bars, why
     )
 
 
@@ -162,21 +171,21 @@ def answers(
     asked: Sequence[Tensor | None] | None = None,
     why: str = "",
 ) -> Answers:
-    """One answer for each input or output; for those without a seed in ``asked`` none was asked for."""
+    """One answer for each input or output; None for those without a seed in ``asked``."""
     return [
         None if asked is not None and asked[k] is None else Answer(what, k, got, x, why)
         for k, (got, x) in enumerate(zip(found, like, strict=True))
     ]
 
 
-def _spread(found: Sequence[Tensor | None], seeds: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """What was found for the seeds that are there, in the places of these."""
+def _in_positions(found: Sequence[Tensor | None], seeds: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The results for the given seeds at the positions of these seeds; None at the others."""
     rest = iter(found)
     return [None if seed is None else next(rest) for seed in seeds]
 
 
-def across(many: Sequence[Sequence[Tensor | None]]) -> list[Any]:
-    """For each place in lists of equal length the tensors that stand there; None where there are none."""
+def by_position(many: Sequence[Sequence[Tensor | None]]) -> list[Any]:
+    """By position in lists of equal length, the tensors at that position; None where there are none."""
     return [None if same[0] is None else same for same in zip(*many, strict=True)]
 
 
@@ -187,9 +196,9 @@ def _reverse_over_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
 def _forward_over_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
     (seeds,) = many
     with dual_level():
-        leaves = [_moved(_leaf(x), x_dot) for x, x_dot in zip(xs, seeds.x_dots, strict=True)]
+        leaves = [_dual(_leaf(x), x_dot) for x, x_dot in zip(xs, seeds.x_dots, strict=True)]
         y_bars = [
-            y_bar if y_bar is None else _moved(y_bar.detach(), y_bar_dot)
+            y_bar if y_bar is None else _dual(y_bar.detach(), y_bar_dot)
             for y_bar, y_bar_dot in zip(seeds.y_bars, seeds.y_bar_dots, strict=True)
         ]
         x_bars = _gradients(f(*leaves), leaves, y_bars)
@@ -197,19 +206,19 @@ def _forward_over_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
     return answers(TANGENT_OF_GRADIENT, tangents, xs)
 
 
-def _moved(x: Tensor, x_dot: Tensor | None) -> Tensor:
+def _dual(x: Tensor, x_dot: Tensor | None) -> Tensor:
     return x if x_dot is None else forward_ad.make_dual(x, x_dot)
 
 
 def _reverse_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
-    """By torch.autograd.forward_ad; by torch.func where that fails: of a softmax, forward_ad writes over what the backward needs."""
+    """By torch.autograd.forward_ad; where that fails, by torch.func: for softmax, forward_ad overwrites a tensor that backward needs."""
     (seeds,) = many
     try:
         return _reverse_over_dual(f, xs, seeds)
     except Exception:
         try:
             return _vjp_of_jvp(f, xs, seeds)
-        except Exception:  # noqa: BLE001, S110  most Functions have no rules for torch.func: what was said first counts
+        except Exception:  # noqa: BLE001, S110  most Functions do not support torch.func: the first exception counts
             pass
         raise
 
@@ -217,56 +226,56 @@ def _reverse_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
 def _reverse_over_dual(f: Function, xs: Sequence[Tensor], seeds: Seeds) -> Answers:
     leaves = leaves_of(xs)
     x_dots = [None if x_dot is None else _leaf(x_dot) for x_dot in seeds.x_dots]
-    wanted = [*leaves, *[x_dot for x_dot in x_dots if x_dot is not None]]
+    targets = [*leaves, *[x_dot for x_dot in x_dots if x_dot is not None]]
     with dual_level():
-        ys = f(*[_moved(x, x_dot) for x, x_dot in zip(leaves, x_dots, strict=True)])
+        ys = f(*[_dual(x, x_dot) for x, x_dot in zip(leaves, x_dots, strict=True)])
         y_dots = [forward_ad.unpack_dual(y).tangent for y in ys]
-        pairs = [(t, w) for t, w in some(y_dots, seeds.y_bars) if t.requires_grad]
-        _heed_errors([t for t, _ in pairs])
-        found: Sequence[Tensor | None] = [None] * len(wanted)
+        pairs = [(t, w) for t, w in present(y_dots, seeds.y_bars) if t.requires_grad]
+        _raise_recorded_errors([t for t, _ in pairs])
+        found: Sequence[Tensor | None] = [None] * len(targets)
         if pairs:
             found = torch.autograd.grad(
-                [t for t, _ in pairs], wanted, [w for _, w in pairs], allow_unused=True
+                [t for t, _ in pairs], targets, [w for _, w in pairs], allow_unused=True
             )
     return answers(SECOND_GRADIENT, found[: len(xs)], xs) + answers(
-        OF_TANGENT, _spread(found[len(xs) :], x_dots), xs, x_dots
+        OF_TANGENT, _in_positions(found[len(xs) :], x_dots), xs, x_dots
     )
 
 
 def _vjp_of_jvp(f: Function, xs: Sequence[Tensor], seeds: Seeds) -> Answers:
-    moving = [k for k, t in enumerate(seeds.x_dots) if t is not None]
+    varied = [k for k, t in enumerate(seeds.x_dots) if t is not None]
 
     def tangent(*given: Tensor) -> tuple[Tensor, ...]:
         full = given[: len(xs)]
 
         def of_moving(*own: Tensor) -> tuple[Tensor, ...]:
-            return f(*placed(full, moving, own))
+            return f(*replaced(full, varied, own))
 
-        found: tuple[Tensor, ...] = func_jvp(of_moving, [full[k] for k in moving], given[len(xs) :])[1]
+        found: tuple[Tensor, ...] = func_jvp(of_moving, [full[k] for k in varied], given[len(xs) :])[1]
         return found
 
-    y_dots, pullback = torch.func.vjp(tangent, *xs, *[seeds.x_dots[k] for k in moving])
+    y_dots, pullback = torch.func.vjp(tangent, *xs, *[seeds.x_dots[k] for k in varied])
     weights = [torch.zeros_like(t) if w is None else w for t, w in zip(y_dots, seeds.y_bars, strict=True)]
     found = pullback(tuple(weights))
     return answers(SECOND_GRADIENT, found[: len(xs)], xs) + answers(
-        OF_TANGENT, _spread(found[len(xs) :], seeds.x_dots), xs, seeds.x_dots
+        OF_TANGENT, _in_positions(found[len(xs) :], seeds.x_dots), xs, seeds.x_dots
     )
 
 
 def _forward_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
     (seeds,) = many
     ys = f(*leaves_of(xs))
-    moving = [k for k, t in enumerate(seeds.x_dots) if t is not None]
+    varied = [k for k, t in enumerate(seeds.x_dots) if t is not None]
     moving_again = [k for k, t in enumerate(seeds.x_dots_again) if t is not None]
 
-    def inner(*some: Tensor) -> tuple[Tensor, ...]:
-        full = placed(xs, moving_again, some)
+    def inner(*present: Tensor) -> tuple[Tensor, ...]:
+        full = replaced(xs, moving_again, present)
 
         def of_moving(*own: Tensor) -> tuple[Tensor, ...]:
-            return f(*placed(full, moving, own))
+            return f(*replaced(full, varied, own))
 
         found: tuple[Tensor, ...] = func_jvp(
-            of_moving, [full[k] for k in moving], [seeds.x_dots[k] for k in moving]
+            of_moving, [full[k] for k in varied], [seeds.x_dots[k] for k in varied]
         )[1]
         return found
 
@@ -278,8 +287,8 @@ def _forward_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
     return answers(SECOND_TANGENT, found, ys)
 
 
-def placed(xs: Sequence[Tensor], positions: Sequence[int], new: Sequence[Tensor]) -> list[Tensor]:
-    """All inputs, with new ones at some positions."""
+def replaced(xs: Sequence[Tensor], positions: Sequence[int], new: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs, with replacements at some positions."""
     full = list(xs)
     for k, x in zip(positions, new, strict=True):
         full[k] = x
@@ -287,12 +296,12 @@ def placed(xs: Sequence[Tensor], positions: Sequence[int], new: Sequence[Tensor]
 
 
 def written_in_python(ys: Sequence[Tensor]) -> bool:
-    """Whether a torch.autograd.Function took part in computing these tensors."""
+    """Whether the graphs of these tensors contain a torch.autograd.Function."""
     return any(isinstance(node, BackwardCFunction) for node in _nodes(ys))
 
 
 def _nodes(tensors: Sequence[Tensor | None]) -> Iterator[Any]:
-    """The nodes of the graphs that the tensors were computed by, each once."""
+    """The distinct nodes of the graphs of these tensors."""
     waiting = [t.grad_fn for t in tensors if t is not None and t.grad_fn is not None]
     seen = set(waiting)
     while waiting:
@@ -304,11 +313,11 @@ def _nodes(tensors: Sequence[Tensor | None]) -> Iterator[Any]:
                 waiting.append(after)
 
 
-def _heed_errors(tensors: Sequence[Tensor | None]) -> None:
-    """Raise what torch would say on a plain backward through these tensors.
+def _raise_recorded_errors(tensors: Sequence[Tensor | None]) -> None:
+    """Raise the exceptions that a full backward through these tensors would raise.
 
-    ``once_differentiable`` puts a node into the graph that raises. ``torch.autograd.grad`` asked for certain inputs does not run it: no
-    path leads from it to them, and they get None, or the part of the derivative that has another path.
+    ``once_differentiable`` inserts a node that raises. ``torch.autograd.grad`` with given inputs does not run it, because no path leads
+    from it to them: it returns None, or the part of the derivative from other paths.
     """
     for node in _nodes(tensors):
         if node.name() == "torch::autograd::Error":
@@ -317,7 +326,7 @@ def _heed_errors(tensors: Sequence[Tensor | None]) -> None:
 
 
 class _Cube(torch.autograd.Function):
-    """x^3, right in every order: what torch makes of it says what torch can do."""
+    """x^3 with correct derivatives: a probe of what torch supports."""
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
@@ -335,7 +344,7 @@ class _Cube(torch.autograd.Function):
 
 @functools.cache
 def _loses_outer_tangents() -> bool:
-    """Whether a nested torch.func.jvp gives zero for a Function whose second derivative is not zero, in this release of torch."""
+    """Whether nested torch.func.jvp returns zero for a Function with a nonzero second derivative, in this release of torch."""
     one = torch.ones(())
 
     def tangent(x: Tensor) -> Tensor:
@@ -346,7 +355,7 @@ def _loses_outer_tangents() -> bool:
 
 
 def single(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:
-    """What is due along one set of seeds: by the order alone, or the derivatives of these names, joined by +, with the widest bounds."""
+    """The reference values for one set of seeds: of one order, or of ``names``, joined by +, with the widest bounds."""
 
     def due(many: Sequence[Nested], every: bool) -> list[Ball]:
         (nested,) = many

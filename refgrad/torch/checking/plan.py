@@ -1,4 +1,4 @@
-"""Which questions a check asks: an ordinary one, then each kind of cotangent, layout, subset and output in its turn."""
+"""The questions of a check: a basic one, then one for each kind of cotangent, layout, subset of inputs, and output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import combinations
 
 from torch import Tensor
 
-from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import CONSTANT, DRAWS, SINGLE, SPARSE, WHOLE, ZERO
 from refgrad.torch.checking import layouts
 from refgrad.torch.checking.layouts import (
@@ -23,18 +23,18 @@ from refgrad.torch.checking.layouts import (
     SWAPPED,
 )
 
-MOST_SUBSETS = 16  # of the inputs that require a gradient
-MOST_ALONE = 8  # outputs, or inputs, that are asked for one by one
+MOST_SUBSETS = 16  # subsets of the inputs that require a gradient, at most
+MOST_ALONE = 8  # outputs, or inputs, that are judged one by one, at most
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A question, and what it leaves to the words of it.
+class Request:
+    """A question with the details that its description leaves out.
 
-    draw      which of the draws of its kind: equal kinds and numbers are the same cotangents
-    layouts   how each input lies in memory
-    seeded    the outputs (reverse mode) or inputs (forward mode) that have a cotangent or tangent other than zero
-    zeros     whether the others carry zeros, in place of nothing
+    draw      number of the draw: requests with equal kind and number have equal cotangents
+    layouts   memory layout of each input; "" for an input that is no tensor
+    seeded    outputs (reverse mode) with a cotangent, or inputs (forward mode) with a tangent
+    zeros     whether the other outputs get zeros; otherwise they get no cotangent
     """
 
     question: Question
@@ -53,26 +53,31 @@ def reverse(
     repeats: int,
     fast: bool,
     undefined: bool,
-) -> Iterator[Ask]:
-    """The questions of reverse mode, an ordinary one first.
+) -> Iterator[Request]:
+    """The questions of reverse mode, the basic one first.
 
-    arguments   as given, tensors in the judged dtype; ``active`` are the positions of those that are differentiated
-    outputs     what func returned; ``used`` are the positions of those that require a gradient
+    arguments   the inputs, tensors in the judged dtype
+    active      positions of the differentiated inputs
+    outputs     the outputs of func
+    used        positions of the outputs that require a gradient
+    repeats     number of draws of the basic kind
+    fast        whether the basic question is the only one
+    undefined   whether outputs are also left without a cotangent
     """
-    given = _everywhere(arguments, GIVEN)
-    first = Ask(Question("reverse", WHOLE, active, used, "", CONTIGUOUS), 0, given, used)
+    given = _same_layout(arguments, GIVEN)
+    first = Request(Question("reverse", WHOLE, active, used, "", CONTIGUOUS), 0, given, used)
     yield first
     if fast:
         return
-    seed_layouts = _offered([outputs[k] for k in used])
+    seed_layouts = _distinct_layouts([outputs[k] for k in used])
     for k in range(max(repeats, 1 + len(seed_layouts))):
         if k:
             layout = (CONTIGUOUS, *seed_layouts)[k % (1 + len(seed_layouts))]
             yield replace(
                 first, draw=k if k < repeats else 0, question=replace(first.question, seed_layout=layout)
             )
-    for layouts_, told in _arrangements(arguments):
-        yield replace(first, layouts=layouts_, question=replace(first.question, layout=told))
+    for layouts_, description in _arrangements(arguments):
+        yield replace(first, layouts=layouts_, question=replace(first.question, layout=description))
     for kind in DRAWS:
         if kind not in (WHOLE, ZERO):
             layout = EXPANDED if kind == CONSTANT else CONTIGUOUS
@@ -88,39 +93,39 @@ def reverse(
         yield replace(first, question=replace(first.question, active=some))
 
 
-def forward(arguments: Sequence[object], active: tuple[int, ...], *, fast: bool) -> Iterator[Ask]:
-    """The questions of forward mode, an ordinary one first."""
-    given = _everywhere(arguments, GIVEN)
-    first = Ask(Question("forward", WHOLE, active, (), "", CONTIGUOUS), 0, given, active)
+def forward(arguments: Sequence[object], active: tuple[int, ...], *, fast: bool) -> Iterator[Request]:
+    """The questions of forward mode, the basic one first."""
+    given = _same_layout(arguments, GIVEN)
+    first = Request(Question("forward", WHOLE, active, (), "", CONTIGUOUS), 0, given, active)
     yield first
     if fast:
         return
     for kind in (SINGLE, SPARSE):
         yield replace(first, question=replace(first.question, draw=kind))
     for layout in (PERMUTED, SWAPPED, GAPS, ROWS_APART):
-        if layout in _offered([arguments[k] for k in active]):
+        if layout in _distinct_layouts([arguments[k] for k in active]):
             yield replace(first, question=replace(first.question, seed_layout=layout))
-    for layouts_, told in _arrangements(arguments, alone=False):
-        yield replace(first, layouts=layouts_, question=replace(first.question, layout=told))
+    for layouts_, description in _arrangements(arguments, alone=False):
+        yield replace(first, layouts=layouts_, question=replace(first.question, layout=description))
     if len(active) > 1:
         for k in active[:MOST_ALONE]:
             yield replace(first, seeded=(k,), question=replace(first.question, active=(k,)))
 
 
 def subsets(active: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The proper subsets of the inputs: all of them up to MOST_SUBSETS, else each input alone and each left out."""
+    """The proper subsets of the inputs: all if they are at most MOST_SUBSETS, else each input alone and all but each."""
     proper = 2 ** len(active) - 2
     sizes = range(1, len(active)) if proper <= MOST_SUBSETS else sorted({1, len(active) - 1})
     return [some for size in sizes for some in combinations(active, size)][:MOST_SUBSETS]
 
 
-def _everywhere(arguments: Sequence[object], layout: str) -> tuple[str, ...]:
+def _same_layout(arguments: Sequence[object], layout: str) -> tuple[str, ...]:
     return tuple(layout if isinstance(x, Tensor) else "" for x in arguments)
 
 
-def _offered(tensors: Sequence[object]) -> tuple[str, ...]:
-    """The layouts in which any of the tensors differs from a contiguous one."""
-    found = {layout for x in tensors if isinstance(x, Tensor) for layout in layouts.offered(x)}
+def _distinct_layouts(tensors: Sequence[object]) -> tuple[str, ...]:
+    """The layouts that are distinct from the contiguous one for at least one of the tensors."""
+    found = {layout for x in tensors if isinstance(x, Tensor) for layout in layouts.distinct_layouts(x)}
     return tuple(
         layout for layout in (PERMUTED, SWAPPED, GAPS, ROWS_APART, CHANNELS_LAST, OFFSET) if layout in found
     )
@@ -129,22 +134,22 @@ def _offered(tensors: Sequence[object]) -> tuple[str, ...]:
 def _arrangements(
     arguments: Sequence[object], *, alone: bool = True
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Layouts for all inputs at once, and for one input alone where there are several; each with its words."""
+    """Layouts of the inputs with descriptions: one layout for all inputs, and one for a single input where there are several."""
     tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
     if any(not arguments[k].is_contiguous() for k in tensors):  # type: ignore[attr-defined]
-        yield _everywhere(arguments, CONTIGUOUS), CONTIGUOUS
-    offered = _offered(arguments)
-    for layout in offered:
+        yield _same_layout(arguments, CONTIGUOUS), CONTIGUOUS
+    distinct_layouts = _distinct_layouts(arguments)
+    for layout in distinct_layouts:
         yield (
             tuple(
-                layout if layout in _offered([x]) else CONTIGUOUS if k in tensors else ""
+                layout if layout in _distinct_layouts([x]) else CONTIGUOUS if k in tensors else ""
                 for k, x in enumerate(arguments)
             ),
             layout,
         )
     if alone and 1 < len(tensors) <= MOST_ALONE:
         for k in tensors:
-            layout = next(iter(_offered([arguments[k]])), "")
+            layout = next(iter(_distinct_layouts([arguments[k]])), "")
             if layout:
                 yield (
                     tuple(

@@ -1,4 +1,4 @@
-"""func and its reference at one set of inputs, in one dtype: what is asked, what is due, and how an answer compares."""
+"""func and its reference at one set of inputs in one dtype: seeds, expected arrays and comparisons."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ from refgrad.testing.judging.intermediate_scales import Scales
 from refgrad.testing.judging.ties import Tied, has_choices, judge_ties
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.asking import Answer, Asker, fingerprint
-from refgrad.torch.checking.plan import Ask
-from refgrad.torch.checking.reference import Reference, shaken
+from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
+from refgrad.torch.checking.plan import Request
+from refgrad.torch.checking.reference import Reference, perturbed
 from refgrad.torch.checking.roundings import counted
 from refgrad.torch.program import as_array
 from refgrad.tracing.ball import Ball, exact, parts
 
 Array = Any
-Seeds = list[Array | None]  # cotangents by output, tangents by input; None for one that is not given
+Seeds = list[Array | None]  # cotangents by output, or tangents by input; None for one that is not given
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
 class Point:
-    """The inputs ``arguments``, tensors in the judged dtype, of which those at ``active`` are differentiated.
+    """func and its reference at ``arguments``, tensors in the judged dtype.
 
-    Equal questions have the same expected answer, which is computed once; an answer with the same bits has the same verdict.
+    Expected arrays of equal questions are computed once, and answers with equal bits are compared once.
+
+    func, function   the torch callable and its NumPy reference
+    active           positions of the differentiated arguments
+    rng              draws the seeds
+    scales           sizes of intermediate results, shared between points
+    choices          whether a gradient is not unique somewhere; None until it is known
     """
 
     def __init__(
@@ -47,7 +53,7 @@ class Point:
         scales: Scales | None = None,
     ) -> None:
         self.func, self.arguments, self.active, self.fmt, self.rng = func, arguments, active, fmt, rng
-        self.asker = Asker(func, arguments)
+        self.evaluator = Evaluator(func, arguments)
         self.plain = tuple(as_array(x.detach()) if isinstance(x, Tensor) else x for x in arguments)
         self.reference = Reference(
             function,
@@ -60,18 +66,18 @@ class Point:
         )
         self.dtype: torch.dtype = getattr(torch, fmt.storage)
         self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
-        self._draws: dict[tuple[str, str, int], list[Array]] = {}  # those that are asked with again
+        self._draws: dict[tuple[str, str, int], list[Array]] = {}  # the draws that several requests use
         self._due: dict[tuple[Any, ...], list[Any]] = {}
         self._known: dict[tuple[Any, ...], tuple[bytes, Comparison]] = {}
         self.scales = scales or Scales()
-        self._shaken: Reference | None = None
+        self._perturbed_reference: Reference | None = None
         self._losses: dict[str, float] = {}
-        self.choices: bool | None = None  # whether a gradient is a matter of choice somewhere
+        self.choices: bool | None = None
         self._tied: dict[tuple[Any, ...], tuple[bytes | None, ...]] = {}
 
-    def seeds(self, mode: str, ask: Ask) -> Seeds:
+    def seeds(self, mode: str, request: Request) -> Seeds:
         """The cotangents of the outputs, or the tangents of the inputs."""
-        key = (mode, ask.question.draw, ask.draw)
+        key = (mode, request.question.draw, request.draw)
         draws = self._draws.get(key)
         if draws is None:
             shapes = (
@@ -80,39 +86,39 @@ class Point:
                 else [np.shape(x) for x in self.plain]
             )
             draws = [
-                drawn(ask.question.draw, self.rng, shape, self.fmt, self.scales.unit(mode))
+                drawn(request.question.draw, self.rng, shape, self.fmt, self.scales.unit(mode))
                 for shape in shapes
             ]
-            if ask.question.draw == WHOLE and ask.draw == 0:
+            if request.question.draw == WHOLE and request.draw == 0:
                 self._draws[key] = draws
-        return [x if k in ask.seeded else None for k, x in enumerate(draws)]
+        return [x if k in request.seeded else None for k, x in enumerate(draws)]
 
     def release(self, mode: str) -> None:
-        """Let go of what the questions of a mode shared: no other one is asked."""
+        """Free the data that the questions of a mode share. No further question of the mode may follow."""
         self._draws = {key: x for key, x in self._draws.items() if key[0] != mode}
         self._due = {key: x for key, x in self._due.items() if key[0] != mode}
         self.reference.release()
 
-    def due(self, mode: str, ask: Ask, seeds: Seeds) -> list[Any]:
-        """The gradients of the active inputs, or the tangents of the outputs. Those of zeros are zero where a gradient is finite."""
-        key = (mode, ask.question.draw, ask.draw, ask.seeded)
-        ordinary = self._due.get((mode, WHOLE, 0, ask.seeded))
-        if ask.question.draw == ZERO and ordinary is not None:
+    def due(self, mode: str, request: Request, seeds: Seeds) -> list[Any]:
+        """The expected gradients of the active inputs, or tangents of the outputs; for zero seeds, zero where a gradient is finite."""
+        key = (mode, request.question.draw, request.draw, request.seeded)
+        ordinary = self._due.get((mode, WHOLE, 0, request.seeded))
+        if request.question.draw == ZERO and ordinary is not None:
             return [_zero_where_finite(x) for x in ordinary]
         if key in self._due:
             return self._due[key]
         found = (
-            self.reference.pulled(seeds)
+            self.reference.pull_back(seeds)
             if mode == REVERSE
-            else self.reference.pushed([seeds[k] for k in self.active])
+            else self.reference.push_forward([seeds[k] for k in self.active])
         )
-        if ask.question.draw == WHOLE and ask.draw == 0:  # asked again in other layouts
+        if request.question.draw == WHOLE and request.draw == 0:  # requests with other layouts share it
             self._due[key] = found
         return found
 
-    def promise_where_finite(self, ask: Ask, answer: Answer) -> None:
-        """Expect nothing where a bound has no end or the answer is not finite: for inputs that nobody asked about."""
-        key = (REVERSE, ask.question.draw, ask.draw, ask.seeded)
+    def restrict_to_finite(self, request: Request, answer: Answer) -> None:
+        """Exclude elements with an infinite bound or a non-finite answer from judgement, for supplementary inputs."""
+        key = (REVERSE, request.question.draw, request.draw, request.seeded)
         self._due[key] = [_bounded(x, got) for x, got in zip(self._due[key], answer.found, strict=True)]
         self.reference.expected = [
             _bounded(x, got) for x, got in zip(self.reference.expected, answer.outputs, strict=True)
@@ -125,12 +131,12 @@ class Point:
         expected: Any,
         what: str,
         index: int,
-        ask: Ask | None = None,
+        request: Request | None = None,
         seeds: Sequence[Array | None] = (),
         *,
         plant: bool = False,
     ) -> Comparison:
-        """One array against its Ball. ``plant`` says that errors may be planted in it, where somebody asked for that."""
+        """The comparison of one array with its Ball. With ``plant``, errors may be planted in it, where a run measures its power."""
         if got is None:
             some = bool(np.any(parts(expected)[0] != 0))
             return Comparison(note=f"{what}: func gave none, one is due") if some else Comparison()
@@ -138,21 +144,27 @@ class Point:
             return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.dtype}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
-        key = (mode, index) if ask is None else (mode, index, ask.question.draw, ask.draw, ask.seeded)
+        key = (
+            (mode, index)
+            if request is None
+            else (mode, index, request.question.draw, request.draw, request.seeded)
+        )
         known, bits = self._known.get(key), b"%r" % (tuple(got.shape),) + fingerprint(got)
         if known is not None and known[0] == bits:
             return known[1]
-        came = numbers(got)
-        found = self._judged(mode, came, expected, what, index, seeds)
+        values = numbers(got)
+        found = self._judged(mode, values, expected, what, index, seeds)
         self.scales.learn((mode, index), found, seeds)
         self._known[key] = bits, found
-        return planted(came, expected, self.fmt, found) if plant else found
+        return planted(values, expected, self.fmt, found) if plant else found
 
-    def tied(self, ask: Ask, seeds: Seeds, due: Sequence[Any], found: Sequence[Tensor | None]) -> list[Tied]:
-        """What tied elements of the active inputs got together. The same answer is judged once."""
+    def tied(
+        self, request: Request, seeds: Seeds, due: Sequence[Any], found: Sequence[Tensor | None]
+    ) -> list[Tied]:
+        """The judgement of tied elements of the active inputs, as sums over ties. Equal answers are judged once."""
         if (
             not self.reference.choices
-            or ask.question.active != self.active
+            or request.question.active != self.active
             or any(g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found)
         ):
             return []
@@ -160,97 +172,99 @@ class Point:
             [self.plain[k] for k in self.active],
             [seeds[k] for k in self.reference.differentiable],
         )
-        if self.choices is None and ask.question.draw == WHOLE:
+        if self.choices is None and request.question.draw == WHOLE:
             self.choices = has_choices(self.reference.smooth, xs, y_bars, due, self.fmt)
         if not self.choices:
             return []
-        key = (ask.question.draw, ask.draw, ask.seeded)
+        key = (request.question.draw, request.draw, request.seeded)
         bits = tuple(None if g is None else fingerprint(g) for g in found)
         if self._tied.get(key) == bits:
             return []
         self._tied[key] = bits
-        came = [None if g is None else numbers(g) for g in found]
+        values = [None if g is None else numbers(g) for g in found]
         loss = self.fmt.u * self.reference.rounded[REVERSE]
-        return judge_ties(self.reference.smooth, xs, y_bars, due, came, self.fmt, self.rng, loss)
+        return judge_ties(self.reference.smooth, xs, y_bars, due, values, self.fmt, self.rng, loss)
 
     def _judged(
-        self, mode: str, came: Array, expected: Any, what: str, index: int, seeds: Sequence[Array | None]
+        self, mode: str, values: Array, expected: Any, what: str, index: int, seeds: Sequence[Array | None]
     ) -> Comparison:
-        """Compare; where something is out of bounds, with all that may be said of func's own formula."""
+        """The comparison. Elements out of bounds are compared again with the bounds of formulas that func may use."""
         loss = self.fmt.u * self.reference.rounded[mode]
         hidden = self.scales.of((mode, index), seeds, expected, loss)
-        found = compare(came, expected, self.fmt, what, hidden=hidden)
+        found = compare(values, expected, self.fmt, what, hidden=hidden)
         if found.wrong and self._loss(mode) > loss:
             hidden = self.scales.of((mode, index), seeds, expected, self._loss(mode))
-            found = compare(came, expected, self.fmt, what, hidden=hidden)
+            found = compare(values, expected, self.fmt, what, hidden=hidden)
         if found.wrong:
-            named = [Reach(apart(x, expected), b) for x, b in by_each(lambda: self._anew(mode, index, seeds))]
-            expected, reach = widened(expected, came, named, zeros=True), largest([r.bound for r in named])
-            found = compare(came, expected, self.fmt, what, hidden=hidden, reach=reach)
+            named = [
+                Reach(apart(x, expected), b) for x, b in by_each(lambda: self._recomputed(mode, index, seeds))
+            ]
+            expected, reach = widened(expected, values, named, zeros=True), largest([r.bound for r in named])
+            found = compare(values, expected, self.fmt, what, hidden=hidden, reach=reach)
         if found.wrong and all(
             2 * abs(e.got - e.expected) < abs(e.expected) or e.got == 0 for e in found.wrong
         ):
             near = self._reach(mode, index, seeds, expected, hidden.loss)
             reach = near if reach is None else np.fmax(reach, near)
-            found = compare(came, expected, self.fmt, what, hidden=hidden, reach=reach)
+            found = compare(values, expected, self.fmt, what, hidden=hidden, reach=reach)
         return found
 
     def _reach(
         self, mode: str, index: int, seeds: Sequence[Array | None], expected: Any, loss: float
     ) -> Array:
-        """How far a formula may lie from expected that is backward stable, or that starts from the value of an elementwise function."""
+        """The bound for a backward stable formula, and for one that computes an elementwise derivative from the function's value."""
         value, bound = parts(expected)
-        near, radius = parts(self._near(mode, index, seeds))
+        near, radius = parts(self._perturbed(mode, index, seeds))
         reach = radius + np.abs(near - value)
         given = [x for x in seeds if x is not None]
-        moved = self.reference.from_value(given[0]) if len(given) == 1 else None
-        return reach if moved is None else np.maximum(reach, bound + loss * moved)
+        perturbed_seeds = self.reference.sensitivity_to_value(given[0]) if len(given) == 1 else None
+        return reach if perturbed_seeds is None else np.maximum(reach, bound + loss * perturbed_seeds)
 
-    def _near(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
-        """The expected array where inputs and seeds may be off by one rounding."""
-        if self._shaken is None:
-            self._shaken = self.reference.shaken()
+    def _perturbed(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
+        """The expected array for inputs and seeds with an error of one rounding."""
+        if self._perturbed_reference is None:
+            self._perturbed_reference = self.reference.perturbed()
         if mode == VALUE:
-            return self._shaken.expected[index]
-        moved = [None if x is None else shaken(exact(x, self.fmt)) for x in seeds]
+            return self._perturbed_reference.expected[index]
+        perturbed_seeds = [None if x is None else perturbed(exact(x, self.fmt)) for x in seeds]
         if mode == REVERSE:
-            return self._shaken.pulled(moved)[self.active.index(index)]
-        return self._shaken.pushed([moved[k] for k in self.active])[index]
+            return self._perturbed_reference.pull_back(perturbed_seeds)[self.active.index(index)]
+        return self._perturbed_reference.push_forward([perturbed_seeds[k] for k in self.active])[index]
 
-    def _anew(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
-        """The expected array, from the arguments on."""
+    def _recomputed(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
+        """The expected array, recomputed from the arguments."""
         reference = Reference(self.reference.function, self.reference.balls, self.active, self.fmt)
         if mode == VALUE:
             return reference.expected[index]
         if mode == REVERSE:
-            return reference.pulled(seeds)[self.active.index(index)]
-        return reference.pushed([seeds[k] for k in self.active])[index]
+            return reference.pull_back(seeds)[self.active.index(index)]
+        return reference.push_forward([seeds[k] for k in self.active])[index]
 
     def _loss(self, mode: str) -> float:
-        """The relative error to which the roundings of the operations that torch runs add up."""
+        """The relative error that the roundings of the operations in torch can add up to."""
         if mode not in self._losses:
             self._losses[mode] = self.fmt.u * counted(self.func, self.arguments, self.active, mode)
         return self._losses[mode]
 
 
 def integers(got: Tensor, expected: Any, what: str) -> Comparison:
-    """Integers and booleans are equal or wrong."""
-    came, due = as_array(got), np.asarray(getattr(expected, "value", expected))
-    if came.shape != due.shape:
-        return Comparison(note=f"{what} has shape {came.shape}, expected {due.shape}")
-    off = np.flatnonzero(came.ravel() != due.ravel())
+    """The comparison of integers or booleans, which must be equal."""
+    values, due = as_array(got), np.asarray(getattr(expected, "value", expected))
+    if values.shape != due.shape:
+        return Comparison(note=f"{what} has shape {values.shape}, expected {due.shape}")
+    off = np.flatnonzero(values.ravel() != due.ravel())
     if not off.size:
         return Comparison(elements=int(due.size))
     at = np.unravel_index(off[0], due.shape)
     place = "[" + ", ".join(str(int(i)) for i in at) + "]" if at else ""
     return Comparison(
         elements=int(due.size),
-        note=f"{what}{place}: got {came[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
+        note=f"{what}{place}: got {values[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
     )
 
 
 def numbers(t: Tensor) -> Array:
-    """The elements as NumPy holds them, in the memory of the tensor where it may; in float64 where NumPy lacks the dtype."""
+    """The elements as a NumPy array, in the memory of the tensor where possible; in float64 where NumPy lacks the dtype."""
     lacking = t.dtype == torch.bfloat16 or t._is_zerotensor()
     return as_array(t.detach()) if lacking else t.numpy(force=True)
 

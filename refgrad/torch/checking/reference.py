@@ -1,4 +1,4 @@
-"""The reference at one point, over Balls: its values, its pullback and its tangents, with the bounds of the judged format."""
+"""The reference at one point: values, gradients and tangents over Balls, with bounds for the judged format."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ Array = Any
 
 
 class Reference:
-    """A NumPy function at given arguments. ``expected`` has one entry for each output: a Ball, or a plain array of integers or booleans.
+    """A NumPy function at given arguments.
 
-    balls    the arguments: Balls for floating-point ones, anything else as it is
-    active   the positions of the arguments that are differentiated
+    balls       the arguments: Balls for floating-point arrays, other objects as given
+    active      positions of the differentiated arguments
+    expected    one entry for each output: a Ball, or an array of integers or booleans
+    others      outputs without a derivative, by position
+    count       number of outputs
+    rounded     by mode, the number of rounding operations of the reference
+    choices     whether an operation chooses between equal elements, so that a derivative may not be unique
     """
 
     def __init__(
         self, function: Callable[..., Any], balls: Sequence[Any], active: Sequence[int], fmt: Format
     ) -> None:
         self.function, self.balls, self.active, self.fmt = function, list(balls), list(active), fmt
-        self.others: dict[int, Any] = {}  # outputs without a derivative, by position
+        self.others: dict[int, Any] = {}
         self.count = 0
-        self.rounded = {
-            "value": 0,
-            "reverse": 0,
-            "forward": 0,
-        }  # operations of the reference that round, by mode
-        self.choices = False  # whether value or gradient come from an operation that may choose, see COUNT
+        self.rounded = {"value": 0, "reverse": 0, "forward": 0}
+        self.choices = False
         before, chosen = rounded_operations(), choosing_operations()
         smooth, self._pullback = self._run()
         self.rounded["value"] = rounded_operations() - before
@@ -47,7 +48,7 @@ class Reference:
         return vjp(self.smooth, *[self.balls[k] for k in self.active])
 
     def release(self) -> None:
-        """Let go of the intermediate results. What is pulled later computes them again."""
+        """Free the intermediate results. A later call of ``pull_back`` computes them again."""
         self._pullback = None
 
     def smooth(self, *xs: Any) -> tuple[Any, ...]:
@@ -65,7 +66,7 @@ class Reference:
 
     @property
     def differentiable(self) -> list[int]:
-        """The positions of the outputs that have a derivative."""
+        """The positions of the outputs with a derivative."""
         return [k for k in range(self.count) if k not in self.others]
 
     def shape(self, k: int) -> tuple[int, ...]:
@@ -74,15 +75,15 @@ class Reference:
             np.shape(self.expected[k]) if not isinstance(self.expected[k], Ball) else self.expected[k].shape
         )
 
-    def matched(self, outputs: int) -> None:
-        """Raises ArgumentError where func has another number of outputs."""
+    def check_count(self, outputs: int) -> None:
+        """Raise ArgumentError where func has another number of outputs."""
         if outputs != self.count:
             raise ArgumentError(
                 f"func returns {outputs} tensor(s), reference {self.count} array(s); they have to be the same function"
             )
 
-    def pulled(self, cotangents: Sequence[Any]) -> list[Any]:
-        """The gradients of the active arguments, by cotangents of all outputs, arrays or Balls; None stands for zeros."""
+    def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
+        """The gradients of the active arguments for cotangents of all outputs: arrays, Balls, or None for zeros."""
         seeds = tuple(self._seed(cotangents[k], self.shape(k)) for k in self.differentiable)
         if self._pullback is None:
             _, self._pullback = self._run()
@@ -96,8 +97,8 @@ class Reference:
     def _seed(self, x: Any, shape: tuple[int, ...]) -> Ball:
         return x if isinstance(x, Ball) else exact(np.zeros(shape) if x is None else x, self.fmt)
 
-    def pushed(self, tangents: Sequence[Any]) -> list[Any]:
-        """The tangents of all outputs, by tangents of the active arguments; None for an output without a derivative."""
+    def push_forward(self, tangents: Sequence[Any]) -> list[Any]:
+        """The tangents of all outputs for tangents of the active arguments; None for an output without a derivative."""
         xs = [self.balls[k] for k in self.active]
         seeds = [self._seed(t, x.shape) for x, t in zip(xs, tangents, strict=True)]
         before = rounded_operations()
@@ -106,16 +107,16 @@ class Reference:
         due = list(found)
         return [None if k in self.others else due.pop(0) for k in range(self.count)]
 
-    def shaken(self) -> Reference:
-        """The same function, where each active argument may be off by one rounding: what other numbers, as near, would give."""
-        balls = [shaken(x) if k in self.active else x for k, x in enumerate(self.balls)]
+    def perturbed(self) -> Reference:
+        """The reference for active arguments with an error of one rounding."""
+        balls = [perturbed(x) if k in self.active else x for k, x in enumerate(self.balls)]
         return Reference(self.function, balls, self.active, self.fmt)
 
-    def from_value(self, cotangent: Array) -> Array | None:
-        """How far the gradient moves, relative to a relative error of the value from which a formula may start: y(1 - y) for a sigmoid.
+    def sensitivity_to_value(self, cotangent: Array) -> Array | None:
+        """The change of the gradient per relative error of the value, for formulas that start from the value, as y(1 - y) for a sigmoid.
 
-        For an elementwise function y = f(x) of one argument; None for any other. There the gradient is c f'(x) with a cotangent c, and an
-        error dy of y is one of dy/f'(x) in x, which moves the gradient by c f''(x)/f'(x) dy: the return value for dy = |y|.
+        For an elementwise function y = f(x) of one argument; None for any other. The gradient is c f'(x) for a cotangent c. An error dy of
+        y corresponds to an error dy/f'(x) of x, which changes the gradient by c f''(x)/f'(x) dy. The return value is that for dy = |y|.
         """
         if len(self.active) != 1 or self.differentiable != [0] or self.count != 1:
             return None
@@ -133,6 +134,6 @@ class Reference:
             return np.abs(moved) if np.all(near | ~np.isfinite(g)) else None
 
 
-def shaken(x: Any) -> Any:
-    """A Ball around numbers that may be off by one rounding."""
+def perturbed(x: Any) -> Any:
+    """A Ball whose radius is one rounding of its centre."""
     return Ball(x.value, x.fmt.u * np.abs(x.value), x.fmt) if isinstance(x, Ball) else x

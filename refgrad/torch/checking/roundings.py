@@ -1,4 +1,4 @@
-"""How many operations torch runs for an answer. Each of them rounds (testing/judging/imprecision.py)."""
+"""The number of rounding operations that torch runs for an answer, see testing/judging/imprecision.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOVES = frozenset(
 
 
 class _Counting(TorchDispatchMode):
-    """Counts operations whose result is floating-point numbers that no operand holds."""
+    """Counts the operations that compute new floating-point numbers; operations that only move elements do not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,9 +37,9 @@ class _Counting(TorchDispatchMode):
 
 
 def counted(func: Callable[..., Any], arguments: Sequence[Any], active: Sequence[int], mode: str) -> int:
-    """The number of rounding operations of func's value, and of its derivative in that mode; 0 where they cannot be counted.
+    """The number of rounding operations of func and of its derivative in a mode; 0 where they cannot be counted.
 
-    A compiled kernel is one operation, however often it rounds: the number is a lower estimate.
+    A compiled kernel counts as one operation, so the number is a lower bound.
     """
     counting = _Counting()
     xs = [x.detach().clone() if isinstance(x, Tensor) else x for x in arguments]
@@ -59,17 +59,17 @@ def counted(func: Callable[..., Any], arguments: Sequence[Any], active: Sequence
                 torch.autograd.grad(
                     outputs, [xs[k] for k in active], [torch.ones_like(x) for x in outputs], allow_unused=True
                 )
-    except Exception:  # noqa: BLE001 - func may not run under a mode of torch: then nothing is known
+    except Exception:  # noqa: BLE001 - func may fail under a dispatch mode of torch: the number is unknown then
         return 0
     return counting.count
 
 
 def counted_while(ask: Callable[[], Any]) -> int:
-    """The number of rounding operations of a question, asked once more; 0 where they cannot be counted."""
+    """The number of rounding operations of a call of ``ask``; 0 where they cannot be counted."""
     counting = _Counting()
     try:
         with counting:
             ask()
-    except Exception:  # noqa: BLE001 - torch may not do under a mode what it did without: then nothing is known
+    except Exception:  # noqa: BLE001 - torch may fail under a dispatch mode: the number is unknown then
         return 0
     return counting.count

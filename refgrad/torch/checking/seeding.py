@@ -1,4 +1,4 @@
-"""The seeds of second derivatives: how they are drawn, which are left out, and how they lie in memory."""
+"""Seeds of second derivatives: random draws, missing seeds, and memory layouts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from refgrad.testing.checks.seeds import WHOLE, drawn
-from refgrad.torch.checking.asking import same_bits
-from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, laid, offered
+from refgrad.torch.checking.evaluation import same_bits
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, arranged, distinct_layouts
 from refgrad.torch.checking.orders import Seeds
 from refgrad.torch.checking.subject import Subject
 
-_ALONE = 4  # inputs and outputs that are asked for alone, at most
+_ALONE = 4  # inputs, and outputs, that are judged alone, at most
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One set of questions: seeds, and how the inputs and the seeds lie in memory."""
+    """One or several sets of seeds, with the memory layouts of inputs and seeds."""
 
     many: tuple[Seeds, ...]
     layout: str
@@ -29,12 +29,12 @@ class Draw:
 
     @property
     def seeds(self) -> Seeds:
-        """The first of them."""
+        """The first set of seeds."""
         return self.many[0]
 
     @property
     def complete(self) -> bool:
-        """Whether no seed is left out by itself."""
+        """Whether all seeds are given."""
         return all(t is not None for t in (*self.seeds.x_dots, *self.seeds.y_bar_dots))
 
 
@@ -47,16 +47,18 @@ def draws(
     batch: int,
     cotangents: Sequence[Tensor | None] | None = None,
 ) -> list[Draw]:
-    """Seeds of the whole significand: all of them, in ``repeats`` layouts; with ``alone``, each tangent and each cotangent by itself, too.
+    """Seeds that use the whole significand.
 
-    batch       how many Seeds a draw holds, for orders that take several at once
-    cotangents  those to take in place of random ones, one for each output that has a gradient
+    repeats      number of complete draws, each in another layout
+    alone        whether there is also a draw for each tangent and each cotangent alone
+    batch        number of sets of seeds in a draw, for orders that take several at once
+    cotangents   those to use in place of random ones, one for each output with a gradient
     """
     found = []
     for repeat in range(repeats):
         expanded = repeat % 3 == 2
         many = tuple(_drawn(subject, rng, repeat, expanded, cotangents) for _ in range(batch))
-        layout = GIVEN if repeat == 0 else _turn(subject.xs, repeat)
+        layout = GIVEN if repeat == 0 else _layout_of_repeat(subject.xs, repeat)
         found.append(Draw(many, layout, EXPANDED if expanded else CONTIGUOUS if repeat == 0 else "permuted"))
     if alone:
         found += [
@@ -66,9 +68,9 @@ def draws(
     return found
 
 
-def _turn(xs: Sequence[Tensor], repeat: int) -> str:
-    """The layout of the inputs in a repeat: each that differs from the contiguous one in turn."""
-    names = list(dict.fromkeys(name for x in xs for name in offered(x)))
+def _layout_of_repeat(xs: Sequence[Tensor], repeat: int) -> str:
+    """The layout of the inputs in a repeat: the distinct layouts in turn."""
+    names = list(dict.fromkeys(name for x in xs for name in distinct_layouts(x)))
     return names[(repeat - 1) % len(names)] if names else CONTIGUOUS
 
 
@@ -81,11 +83,11 @@ def _drawn(
 ) -> Seeds:
     def seed(shape: tuple[int, ...], dtype: Any) -> Tensor:
         one = drawn(WHOLE, rng, () if expanded else shape, subject.fmt)
-        t = torch.as_tensor(np.array(np.broadcast_to(one, shape))).to(subject.place, dtype)
-        names = offered(t)
+        t = torch.as_tensor(np.array(np.broadcast_to(one, shape))).to(subject.torch_device, dtype)
+        names = distinct_layouts(t)
         if expanded:
-            return laid(t, EXPANDED).tensor
-        return laid(t, names[(repeat - 1) % len(names)]).tensor if repeat and names else t
+            return arranged(t, EXPANDED).tensor
+        return arranged(t, names[(repeat - 1) % len(names)]).tensor if repeat and names else t
 
     def of_outputs() -> tuple[Tensor, ...]:
         return tuple(seed(shape, dtype) for shape, dtype in zip(subject.shapes, subject.dtypes, strict=True))
@@ -103,11 +105,11 @@ def _each_alone(seeds: Seeds) -> list[Seeds]:
         found += [
             replace(seeds, x_dots=_only(seeds.x_dots, k)) for k in range(min(_ALONE, len(seeds.x_dots)))
         ]
-    there = [k for k, y_bar in enumerate(seeds.y_bars) if y_bar is not None]
-    if len(there) > 1:
+    given = [k for k, y_bar in enumerate(seeds.y_bars) if y_bar is not None]
+    if len(given) > 1:
         found += [
             replace(seeds, y_bars=_only(seeds.y_bars, k), y_bar_dots=_only(seeds.y_bar_dots, k))
-            for k in there[:_ALONE]
+            for k in given[:_ALONE]
         ]
     return found
 
@@ -117,12 +119,14 @@ def _only(given: Sequence[Tensor | None], k: int) -> tuple[Tensor | None, ...]:
 
 
 class Placed:
-    """Inputs and seeds in new memory, which is watched: a question may not reach the next one through what func wrote."""
+    """Copies of inputs and seeds in new memory. Writes of func into them are detected, and do not affect the next question."""
 
     def __init__(self, subject: Subject, layout: str, many: Sequence[Seeds]) -> None:
         self._watched: list[tuple[Tensor, Tensor, str]] = []
         self.xs = [
-            self._laid(x, layout if layout == GIVEN or layout in offered(x) else CONTIGUOUS, f"input {k}")
+            self._laid(
+                x, layout if layout == GIVEN or layout in distinct_layouts(x) else CONTIGUOUS, f"input {k}"
+            )
             for k, x in zip(subject.active, subject.xs, strict=True)
         ]
         names = (
@@ -145,10 +149,10 @@ class Placed:
         ]
 
     def _laid(self, x: Tensor, layout: str, name: str) -> Tensor:
-        place = laid(x, layout)
+        place = arranged(x, layout)
         self._watched.append((place.memory, place.memory.clone(), name))
         return place.tensor
 
     def written(self) -> list[str]:
-        """The names of what does not hold the same bits any more."""
+        """The names of the tensors whose memory has changed."""
         return list(dict.fromkeys(name for now, before, name in self._watched if not same_bits(now, before)))

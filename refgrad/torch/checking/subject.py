@@ -1,4 +1,4 @@
-"""A torch callable and its NumPy reference, in one dtype, as functions of the inputs that are differentiated."""
+"""A torch callable and its NumPy reference in one dtype, as functions of the differentiated inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refgrad.arguments import kind
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
-from refgrad.torch.checking.asking import Raised
+from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.layouts import cast
 from refgrad.torch.checking.orders import Seeds, written_in_python
 from refgrad.torch.checking.reference import Reference
@@ -24,9 +24,14 @@ from refgrad.tracing.ball import Ball, exact
 class Subject:
     """A torch callable and its reference in one dtype.
 
-    func       torch callable of ``arguments``; its result is a tensor, or a tuple or list of tensors
-    function   the reference: the same function of NumPy arrays
-    active     positions of the arguments that are differentiated
+    func            torch callable of ``arguments``, which returns a tensor, or a tuple or list of tensors
+    function        the reference, the same function of NumPy arrays
+    active          positions of the differentiated arguments
+    count           number of outputs of func; the following are known after ``run``
+    used            positions of the outputs with a gradient
+    shapes, dtypes  of these outputs
+    has_functions   whether a torch.autograd.Function takes part in func
+    notes           questions that were left out, with reasons
     """
 
     def __init__(
@@ -38,8 +43,8 @@ class Subject:
         dtype: str,
     ) -> None:
         self.func, self.function, self.active, self.dtype = func, function, tuple(active), dtype
-        self.place = next(x.device for x in arguments if isinstance(x, Tensor))
-        self.device = self.place.type
+        self.torch_device = next(x.device for x in arguments if isinstance(x, Tensor))
+        self.device = self.torch_device.type
         self.fmt = format_of(dtype, self.device)
         self.torch_dtype = getattr(torch, self.fmt.storage)
         self.arguments = [
@@ -48,12 +53,12 @@ class Subject:
         ]
         self.plain = tuple(as_array(x) if isinstance(x, Tensor) else x for x in self.arguments)
         self.xs = tuple(self.arguments[k] for k in self.active)
-        self.count = 0  # of the outputs of func
-        self.used: tuple[int, ...] = ()  # the outputs that have a gradient
-        self.shapes: tuple[tuple[int, ...], ...] = ()  # of these
-        self.dtypes: tuple[Any, ...] = ()  # of these
-        self.has_functions = True  # whether a torch.autograd.Function takes part in func
-        self.notes: list[str] = []  # what was not asked, and why
+        self.count = 0
+        self.used: tuple[int, ...] = ()
+        self.shapes: tuple[tuple[int, ...], ...] = ()
+        self.dtypes: tuple[Any, ...] = ()
+        self.has_functions = True
+        self.notes: list[str] = []
 
     def note(self, text: str) -> None:
         """Add a note, once."""
@@ -61,7 +66,7 @@ class Subject:
             self.notes.append(text)
 
     def run(self) -> None:
-        """Run func once, to learn which outputs have a gradient. Raises Raised where func does."""
+        """Call func once and determine the outputs with a gradient. Raises Raised where func raises, ArgumentError for other outputs."""
         ys = self._called([x.clone().requires_grad_() for x in self.xs])
         floating = [k for k, y in enumerate(ys) if y.is_floating_point()]
         if not floating:
@@ -75,13 +80,13 @@ class Subject:
         self.has_functions = written_in_python(ys)
 
     def compare_shapes(self) -> None:
-        """Run the reference once. Raises ArgumentError where it returns other arrays than func did; what it raises comes through."""
+        """Call the reference once. Raises ArgumentError where its outputs differ from those of func; its exceptions propagate."""
         balls = [
             exact(x, self.fmt) if isinstance(given, Tensor) and given.is_floating_point() else x
             for given, x in zip(self.arguments, self.plain, strict=True)
         ]
         self.reference = Reference(self.function, balls, self.active, self.fmt)
-        self.reference.matched(self.count)
+        self.reference.check_count(self.count)
         for k, shape in zip(self.used, self.shapes, strict=True):
             found = f"shape {self.reference.shape(k)}"
             if k in self.reference.others:
@@ -108,7 +113,10 @@ class Subject:
         return ys
 
     def cotangents(self, given: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-        """Of one cotangent for each output of func, those of the outputs that have a gradient, in their dtypes."""
+        """The cotangents of the outputs with a gradient, in their dtypes, from one for each output.
+
+        Raises ArgumentError for a missing cotangent, or one of another shape.
+        """
         if len(given) <= max(self.used):
             raise ArgumentError(
                 f"grad_outputs has {len(given)} entries, output {max(self.used)} of func has a gradient; one for each output is expected"
@@ -120,22 +128,22 @@ class Subject:
                     f"grad_outputs has shape {tuple(t.shape)} at position {k}; that of output {k} is expected, {shape}"
                 )
         return tuple(
-            None if t is None else t.detach().to(self.place, self.torch_dtype).to(dtype)
+            None if t is None else t.detach().to(self.torch_device, self.torch_dtype).to(dtype)
             for t, dtype in zip(chosen, self.dtypes, strict=True)
         )
 
     def in_torch(self, *xs: Tensor) -> tuple[Tensor, ...]:
-        """The outputs that have a gradient, as torch computes them."""
+        """The outputs with a gradient, computed by torch."""
         ys = self._called(xs)
         return tuple(ys[k] for k in self.used)
 
     def over_balls(self, *xs: Any) -> tuple[Any, ...]:
-        """The same outputs of the reference."""
+        """The outputs with a gradient, computed by the reference over Balls."""
         smooth = dict(zip(self.reference.differentiable, self.reference.smooth(*xs), strict=True))
         return tuple(smooth[k] for k in self.used)
 
     def derivatives(self, seeds: Seeds) -> Nested:
-        """What is due along these seeds."""
+        """The derivatives of the reference for these seeds."""
 
         def balls(given: Sequence[Tensor | None], shapes: Sequence[tuple[int, ...]]) -> list[Ball]:
             return [

@@ -96,11 +96,11 @@ def test_listeners_hear_of_every_check() -> None:
 def test_explanations_are_found_once_and_the_question_is_let_go() -> None:
     wrong = part("gradient of input 0", 2 * X, X, 1e-15)
     assert wrong.evidence is not None
-    wrong.evidence.ask = lambda seeds: (X, 1e-15)
+    wrong.evidence.recompute = lambda seeds: (X, 1e-15)
     made = report(verdict("reverse", [wrong, part("gradient of input 1", X, X, 1e-15)]))
     made.explain()
     assert wrong.explanation == "every element is 2 times what is expected"
-    assert wrong.evidence.ask is None
+    assert wrong.evidence.recompute is None
     wrong.explanation = "kept"
     assert "kept" in made.summary()
     assert made.verdicts[0][1].parts[1].explanation == ""

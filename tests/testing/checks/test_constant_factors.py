@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.checks.constant_factors import factor, offsets, own_factors
+from refgrad.testing.checks.constant_factors import factor, offsets, slice_factors
 from refgrad.testing.checks.plausibility import Difference
 
 X = np.random.default_rng(0).standard_normal((3, 8))
@@ -63,10 +63,10 @@ def test_one_number_that_does_not_fit_denies_the_factor() -> None:
 
 def test_factors_and_terms_of_slices() -> None:
     columns = np.random.default_rng(1).uniform(2, 3, 8)
-    assert own_factors(difference(X * columns)).startswith(
+    assert slice_factors(difference(X * columns)).startswith(
         "each slice along axis 0 is what is expected times a factor of its own"
     )
-    assert own_factors(difference(X * np.random.default_rng(1).uniform(2, 3, X.shape))) == ""
+    assert slice_factors(difference(X * np.random.default_rng(1).uniform(2, 3, X.shape))) == ""
     assert "a number that is the same all along axis 0, from" in offsets(difference(X + columns))
     assert offsets(difference(X + 2.5)) == "every element is what is expected plus 2.5"
     assert offsets(difference(X + np.random.default_rng(1).uniform(2, 3, X.shape))) == ""

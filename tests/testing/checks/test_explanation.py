@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
+from refgrad.testing.checks.array_verdict import Evidence, Question
 from refgrad.testing.checks.explanation import explain, explained
-from refgrad.testing.checks.part import Evidence, Question
 from refgrad.tracing.ball import nearest
 
 SHAPES = [(64,), (8, 16), (12, 12), (3, 4, 5), (2, 3, 4, 6), (5, 40)]
@@ -100,11 +100,11 @@ def expect(kinds, shape, dtype):
             continue
         p = Planted(shape, dtype, seed)
         said = p.explain(plant(p))
-        told = words.format(n=shape[-1], last=len(shape) - 1, size=p.x.size)
+        description = words.format(n=shape[-1], last=len(shape) - 1, size=p.x.size)
         if (
             dtype != "bfloat16" or name != "mean"
         ):  # with bounds that wide a mean may as well be something else
-            assert told in said, (name, said)
+            assert description in said, (name, said)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -182,19 +182,19 @@ def test_asking_again_verifies_what_elements_alone_do_not_show() -> None:
     rng, fmt = np.random.default_rng(0), FORMATS["float64"]
     w, seeds = rng.standard_normal((2, 5, 7)), [rng.standard_normal(5), rng.standard_normal(5)]
 
-    def ask(given):
+    def recompute(given):
         due = sum(s @ a for s, a in zip(given, w, strict=True) if s is not None)
         return due.astype(fmt.wide), np.full(7, 1e-14)
 
     def said(given):
-        return explain(ask(given)[0], *ask(seeds), fmt, seeds=seeds, ask=ask)
+        return explain(recompute(given)[0], *recompute(seeds), fmt, seeds=seeds, recompute=recompute)
 
-    cut = [np.asarray(nearest(s, FORMATS["bfloat16"]), float) for s in seeds]
-    assert said(cut) == "what came is what is due for the cotangent rounded to bfloat16"
+    round_to_bits = [np.asarray(nearest(s, FORMATS["bfloat16"]), float) for s in seeds]
+    assert said(round_to_bits) == "what came is what is due for the cotangent rounded to bfloat16"
     assert said([np.ones(5), np.ones(5)]).startswith("what came is what is due for a cotangent of ones")
     assert said([seeds[0], 0 * seeds[1]]) == "what came is what is due for the cotangent of output 0 alone"
     assert said([seeds[1], seeds[0]]) == ""
-    assert explain(ask(cut)[0], *ask(seeds), fmt, seeds=seeds) == ""
+    assert explain(recompute(round_to_bits)[0], *recompute(seeds), fmt, seeds=seeds) == ""
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

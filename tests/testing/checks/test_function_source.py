@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from refgrad.testing.checks.function_source import Source, UnwritableError, importable, installed
-from refgrad.testing.checks.script_text import plain
+from refgrad.testing.checks.script_text import numpy_expression
 
 FACTOR, TABLE, NESTED = 2.5, np.arange(3.0), {"k": (1, [2.0, None]), "inf": float("inf")}
 STATE = random.Random(0)
@@ -71,7 +71,7 @@ def closed():
 
 
 def evaluated(f, *args):
-    source = Source(plain)
+    source = Source(numpy_expression)
     expression = source.expression(f)
     imports, definitions = source.lines()
     text = "\n\n".join(["from __future__ import annotations", "import numpy as np", *imports, *definitions])
@@ -148,7 +148,7 @@ def test_a_class_that_stands_twice_is_not_taken_for_another() -> None:
 
 
 def test_values() -> None:
-    source = Source(plain)
+    source = Source(numpy_expression)
     for value in (
         1,
         -2.5,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.checks.misplaced_arrays import coarser, cut, predictions
+from refgrad.testing.checks.misplaced_arrays import predictions, round_to_bits, shorter_formats
 from refgrad.testing.checks.plausibility import Difference
 from refgrad.tracing.ball import nearest
 
@@ -15,14 +15,17 @@ RNG = np.random.default_rng(0)
 
 def candidates(x, others=(), seeds=()):
     d = Difference.of(np.zeros(x.shape), x, 1e-15 * np.abs(x), FORMATS["float64"])
-    return {words: (told, window) for words, told, window in predictions(d, others, seeds, "cotangent")}
+    return {
+        words: (description, window)
+        for words, description, window in predictions(d, others, seeds, "cotangent")
+    }
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (3, 3), (2, 3, 4), (2, 2, 2, 2), (1, 5)])
 def test_each_has_the_shape_of_what_is_expected(shape) -> None:
     x = RNG.standard_normal(shape)
-    for told, window in candidates(x, [("gradient of input 1", x)], [x, None]).values():
-        assert np.broadcast_shapes(told.shape, window.shape, shape) == shape
+    for description, window in candidates(x, [("gradient of input 1", x)], [x, None]).values():
+        assert np.broadcast_shapes(description.shape, window.shape, shape) == shape
 
 
 def test_what_is_told_is_what_is_given() -> None:
@@ -47,10 +50,12 @@ def test_what_is_told_is_what_is_given() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_cut_rounds_as_the_format_does(dtype: str) -> None:
     x = np.concatenate([RNG.standard_normal(200), [0.0, 1 + 2.0**-8, 1 + 3 * 2.0**-9, -2.5]])
-    np.testing.assert_array_equal(cut(x, FORMATS[dtype].bits), np.asarray(nearest(x, FORMATS[dtype]), float))
+    np.testing.assert_array_equal(
+        round_to_bits(x, FORMATS[dtype].bits), np.asarray(nearest(x, FORMATS[dtype]), float)
+    )
 
 
 def test_formats_with_fewer_bits() -> None:
-    assert [name for name, _ in coarser("float64")] == ["float32", "float16", "bfloat16"]
-    assert coarser("bfloat16") == []
-    assert [name for name, _ in coarser("tf32")] == ["float16", "bfloat16"]
+    assert [name for name, _ in shorter_formats("float64")] == ["float32", "float16", "bfloat16"]
+    assert shorter_formats("bfloat16") == []
+    assert [name for name, _ in shorter_formats("tf32")] == ["float16", "bfloat16"]

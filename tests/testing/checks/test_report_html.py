@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from refgrad.testing.checks.array_verdict import Evidence, Question
 from refgrad.testing.checks.check_report import Report
-from refgrad.testing.checks.part import Evidence, Question
 from refgrad.testing.checks.report_html import MOST_BYTES, heat_map
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Verdict
 from tests.checked import part, report, verdict

@@ -9,7 +9,7 @@ import pytest
 
 from refgrad.errors import CaseFileError
 from refgrad.records import strict
-from refgrad.testing.checks.part import Question
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.report_json import array_data, array_of, report_data, terms
 from tests.checked import part, report, verdict
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.check_report import Report
-from refgrad.testing.checks.part import Question
 from refgrad.testing.checks.report_text import TO_DO, asked
-from refgrad.testing.checks.script_text import not_of_one_array
+from refgrad.testing.checks.script_text import reason_without_array
 from refgrad.testing.judging.verdict import AGREE, ERROR, IMPRECISE, UNDECIDED, UNSUPPORTED, Verdict
 from tests.checked import part, report, verdict
 
@@ -55,8 +55,10 @@ def test_skipped_elements_are_in_the_first_line() -> None:
     made = report(
         verdict("reverse", [part("gradient of input 0", X, expected, 1e-15), right("gradient of input 1")])
     )
-    told = "gradcheck(it): agree (3 of 24 elements not judged: the reference has no finite derivative there)"
-    assert first(made) == told
+    description = (
+        "gradcheck(it): agree (3 of 24 elements not judged: the reference has no finite derivative there)"
+    )
+    assert first(made) == description
     assert "gradient of input 0: agree, 9 elements judged, 3 skipped" in made.summary()
     assert "gradient of input 1: agree, 12 elements judged" in made.summary()
 
@@ -115,8 +117,10 @@ def test_every_wrong_input_is_listed_with_its_worst_element_and_how_it_was_asked
     for p in wrong:
         e = p.wrong[0]
         assert f"{p.what}: disagree, 12 elements judged, 3 wrong" in said
-        told = f"got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
-        assert f"{p.what}{list(e.element)}: {told}" in said
+        description = (
+            f"got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g} ({e.ratio:.3g} times the bound)"
+        )
+        assert f"{p.what}{list(e.element)}: {description}" in said
     how = "cotangents of the whole significand, inputs permuted, cotangents with gaps in memory, "
     assert (
         said.count(
@@ -179,7 +183,7 @@ def test_an_element_that_belongs_to_something_else_is_named_by_it() -> None:
     assert "      the sum over tied elements: got " in made.summary()
     assert "the sum over tied elements: got " in made._repr_html_()
     wrong.evidence.expected = None
-    assert not_of_one_array(wrong) == "what is wrong: the sum over tied elements"
+    assert reason_without_array(wrong) == "what is wrong: the sum over tied elements"
 
 
 def test_the_explanation_and_other_notes_stand_under_the_array() -> None:

@@ -16,9 +16,9 @@ from refgrad.torch.checking.layouts import (  # noqa: E402
     PERMUTED,
     ROWS_APART,
     SWAPPED,
+    arranged,
     cast,
-    laid,
-    offered,
+    distinct_layouts,
 )
 
 SHAPES = [(), (1,), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (0, 3), (2, 1)]
@@ -31,7 +31,7 @@ SHAPES = [(), (1,), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (0, 3), (2, 1)]
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.bool])
 def test_a_layout_keeps_the_elements(layout, shape, dtype) -> None:
     x = torch.arange(-3, -3 + torch.Size(shape).numel()).reshape(shape).to(dtype)
-    place = laid(x, layout)
+    place = arranged(x, layout)
     assert place.tensor.shape == x.shape
     assert torch.equal(place.tensor, x)
     assert place.tensor.data_ptr() != x.data_ptr() or x.numel() == 0
@@ -40,13 +40,13 @@ def test_a_layout_keeps_the_elements(layout, shape, dtype) -> None:
 
 def test_strides_are_those_of_the_name() -> None:
     x = torch.randn(2, 3, 4, 5)
-    assert laid(x, PERMUTED).tensor.stride() == (1, 2, 6, 24)
-    assert laid(x, SWAPPED).tensor.stride() == (5, 10, 30, 1)
-    assert laid(x, ROWS_APART).tensor.stride() == (72, 24, 6, 1)
-    assert laid(x, GAPS).tensor.stride() == (120, 40, 10, 2)
-    assert laid(x, OFFSET).tensor.storage_offset() == 1
-    assert laid(x, CHANNELS_LAST).tensor.is_contiguous(memory_format=torch.channels_last)
-    assert laid(torch.full((3, 4), 2.0), EXPANDED).tensor.stride() == (0, 0)
+    assert arranged(x, PERMUTED).tensor.stride() == (1, 2, 6, 24)
+    assert arranged(x, SWAPPED).tensor.stride() == (5, 10, 30, 1)
+    assert arranged(x, ROWS_APART).tensor.stride() == (72, 24, 6, 1)
+    assert arranged(x, GAPS).tensor.stride() == (120, 40, 10, 2)
+    assert arranged(x, OFFSET).tensor.storage_offset() == 1
+    assert arranged(x, CHANNELS_LAST).tensor.is_contiguous(memory_format=torch.channels_last)
+    assert arranged(torch.full((3, 4), 2.0), EXPANDED).tensor.stride() == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,22 @@ def test_what_the_user_gave_keeps_strides_and_offset_in_another_dtype(view) -> N
         y = cast(x, dtype)
         assert torch.equal(y, x.to(dtype))
         assert y.stride() == x.stride()
-        z = laid(y, GIVEN).tensor
+        z = arranged(y, GIVEN).tensor
         assert torch.equal(z, y)
         assert z.stride() == x.stride()
         assert z.data_ptr() != y.data_ptr()
 
 
 def test_gaps_hold_nothing_that_passes_for_an_element() -> None:
-    assert laid(torch.randn(3, 4), GAPS).memory.isnan().sum() == 12
-    indices = laid(torch.tensor([0, 2, 1]), GAPS)
+    assert arranged(torch.randn(3, 4), GAPS).memory.isnan().sum() == 12
+    indices = arranged(torch.tensor([0, 2, 1]), GAPS)
     assert set(indices.memory.tolist()) <= {0, 1, 2}  # a kernel that reads them stays in range
     assert indices.memory[1::2].tolist() != [0, 2, 1]
 
 
 def test_only_layouts_that_differ_are_offered() -> None:
-    assert offered(torch.zeros(())) == offered(torch.zeros(1, 1)) == ()
-    assert offered(torch.zeros(3)) == (GAPS, OFFSET)
-    assert offered(torch.zeros(1, 3)) == (GAPS, OFFSET)
-    assert offered(torch.zeros(2, 3)) == (PERMUTED, ROWS_APART, GAPS, OFFSET)
-    assert {SWAPPED, CHANNELS_LAST} <= set(offered(torch.zeros(2, 3, 4, 4)))
+    assert distinct_layouts(torch.zeros(())) == distinct_layouts(torch.zeros(1, 1)) == ()
+    assert distinct_layouts(torch.zeros(3)) == (GAPS, OFFSET)
+    assert distinct_layouts(torch.zeros(1, 3)) == (GAPS, OFFSET)
+    assert distinct_layouts(torch.zeros(2, 3)) == (PERMUTED, ROWS_APART, GAPS, OFFSET)
+    assert {SWAPPED, CHANNELS_LAST} <= set(distinct_layouts(torch.zeros(2, 3, 4, 4)))

@@ -63,10 +63,10 @@ def test_cotangents_that_are_given_are_taken() -> None:
 
 def test_what_is_written_into_is_found_in_the_gaps_too() -> None:
     it, draw = subject(), seeds()[1]
-    placed = Placed(it, "with gaps", draw.many)
-    assert placed.written() == []
-    assert [x.tolist() for x in placed.xs] == [x.tolist() for x in it.xs]
-    placed.xs[1].as_strided((1,), (1,), 1).fill_(5)  # between two elements
-    placed.many[0].y_bars[0][0, 0] = 7
-    assert placed.written() == ["input 1", "the cotangent of output 0"]
+    replaced = Placed(it, "with gaps", draw.many)
+    assert replaced.written() == []
+    assert [x.tolist() for x in replaced.xs] == [x.tolist() for x in it.xs]
+    replaced.xs[1].as_strided((1,), (1,), 1).fill_(5)  # between two elements
+    replaced.many[0].y_bars[0][0, 0] = 7
+    assert replaced.written() == ["input 1", "the cotangent of output 0"]
     assert not (draw.seeds.y_bars[0] == 7).any()

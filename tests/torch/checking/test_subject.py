@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import ArgumentError  # noqa: E402
-from refgrad.torch.checking.asking import Raised  # noqa: E402
+from refgrad.torch.checking.evaluation import Raised  # noqa: E402
 from refgrad.torch.checking.subject import Subject  # noqa: E402
 
 

@@ -1,14 +1,14 @@
-"""From the answers to all questions of a check to a verdict for each array, and to that of a dtype and mode.
+"""Aggregation of all answers of a check: a verdict for each array, and one for the dtype and mode.
 
-An array is undecided where no element of it was seen: each element whose expected value is not zero had a bound as large as itself. One
-that is expected to be zero shows nothing of a missing term, so it does not make an array decided; where every expected value is zero, the
-array is. Zero is also what the reference cannot tell from zero: the bound is a multiple of the format's unit roundoff, and its own value
-may be off by the same multiple of its own unit roundoff. That holds of rounding. Where an element may have any derivative of a set (abs
-at 0) a bound around zero is blind.
+An array is decided where at least one element with a nonzero reference value has a bound below its magnitude, or where all reference
+values are zero. An element whose reference value is zero does not decide an array, because it does not show a missing term. A reference
+value counts as zero where the reference cannot distinguish it from zero: the bound is a multiple of the format's unit roundoff, and the
+reference itself may err by the same multiple of its own unit roundoff. This holds for rounding errors only. Where an element may have any
+value of a set (the derivative of abs at 0), a bound around zero is blind.
 
-Inputs that a check makes up may show a mistake; that nothing is wrong there decides nothing about the inputs that were given.
+Supplementary inputs, which the check constructs, can show an error. Agreement there does not decide an array.
 
-An array of which no element has a correct bit in any answer is wrong, though rounding may explain each element by itself.
+An array without a correct bit in any element of any answer is wrong, even where rounding explains each element.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from typing import Any
 
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
-from refgrad.testing.checks.part import Evidence, LargeEvidence, Part, Question, beginning, widened
+from refgrad.testing.checks.array_verdict import (
+    ArrayVerdict,
+    Evidence,
+    LargeEvidence,
+    Question,
+    beginning,
+    widened,
+)
 from refgrad.testing.judging.compare import LARGE
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import (
@@ -42,29 +49,39 @@ _WORST_FIRST = (ERROR, DISAGREE, UNDECIDED, IMPRECISE, AGREE, UNSUPPORTED)
 
 
 @dataclass
-class _Sum:
-    """Everything that was found of one array."""
+class _ArrayTotals:
+    """The sums over all answers for one array.
 
-    part: Part
-    given: int = 0  # elements compared at the inputs that were given
-    seen: int = 0  # of those, expected not to be zero, with a bound below them
-    correct: bool = False  # whether an element that was seen has a correct bit
+    given     elements compared at the given inputs
+    seen      elements among them with a nonzero reference value and a bound below it
+    correct   whether one of these has a correct bit
+    lost      imprecise elements
+    ratio     the largest ratio of error to bound
+    """
+
+    part: ArrayVerdict
+    given: int = 0
+    seen: int = 0
+    correct: bool = False
     lost: list[Element] = field(default_factory=list)
     ratio: float = -1.0
 
 
-class Gathering:
-    """Gathers the comparisons of one dtype and mode by array. ``inputs`` are kept for the evidence of a wrong answer."""
+class Aggregation:
+    """The comparisons of one dtype and mode, aggregated by array.
+
+    inputs          kept for the evidence of wrong answers
+    supplementary   whether the next answers are for inputs that the check has constructed; they cannot decide an array
+    choices         whether a derivative is not unique somewhere, so that a bound does not come from rounding alone
+    """
 
     def __init__(self, mode: str, fmt: Format, device: str, inputs: tuple[Any, ...] = ()) -> None:
         self.mode, self.inputs = mode, inputs
         self.slack = reference_slack(fmt)
-        self.made_up = (
-            False  # whether answers to questions at other inputs than those given follow: they decide nothing
-        )
-        self.choices = False  # whether a derivative is a matter of choice somewhere, so that a bound is no matter of rounding
+        self.supplementary = False
+        self.choices = False
         self.tally = Tally(mode, fmt.name, device)
-        self.sums: dict[str, _Sum] = {}
+        self.totals: dict[str, _ArrayTotals] = {}
         self.failure: tuple[str, str] | None = None
 
     def add(
@@ -78,11 +95,17 @@ class Gathering:
         expected: Any = None,
         more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        """Count one answer to a question; of an answer that was counted before, only that it was asked for.
+        """Add one answer. A comparison that was added before counts as a question only.
 
-        ``what`` names the array. Where they differ, expected is kept, and what ``got()`` gives.
+        what       the name of the array
+        found      the comparison of the answer
+        seeds      cotangents or tangents
+        index      of the input or output
+        got        returns the answer, for the evidence
+        expected   the reference value
+        more       returns further fields of the evidence
         """
-        s = self.sums.setdefault(what, _Sum(Part(what)))
+        s = self.totals.setdefault(what, _ArrayTotals(ArrayVerdict(what)))
         part = s.part
         part.asked += 1
         wrong = bool(found.wrong or found.note)
@@ -92,24 +115,24 @@ class Gathering:
             return
         found.counted = True
         part.elements += found.elements
-        s.given += 0 if self.made_up else found.elements
+        s.given += 0 if self.supplementary else found.elements
         part.loose += found.loose
         part.skipped += found.skipped
         part.imprecise += found.imprecise
         part.count += found.count
-        self._sharpest(s, found)
+        self._add_sharpness(s, found)
         if found.nearest is not None and found.ratio > s.ratio:
             s.ratio, part.worst = found.ratio, found.worst
         if found.note and found.note not in part.notes:
             part.notes.append(found.note)
         part.wrong = part.wrong or list(found.wrong)
         s.lost += found.lost
-        if (wrong and not _sure(part)) or (found.imprecise and part.evidence is None):
+        if (wrong and not _is_disagreement(part)) or (found.imprecise and part.evidence is None):
             part.evidence = self._evidence(question, seeds, index, got(), expected, more(), keep=wrong)
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
         found.outside = (
-            None  # which holds the arrays: of a check nothing is recorded that could excuse its elements
+            None  # frees the arrays; no deviation is recorded that could match elements of a check
         )
 
     def _evidence(
@@ -123,36 +146,36 @@ class Gathering:
         *,
         keep: bool,
     ) -> Evidence:
-        """The evidence of an answer; of a large one that is not to be kept as it is, what is needed to have it again."""
+        """The evidence of an answer: LargeEvidence for an imprecise answer of a large array, else Evidence with all arrays."""
         if expected is None:
             return Evidence(question, self.inputs, seeds, index, widened(got), None, None, **more)
         value, radius = parts(expected)
-        ask, slack = more.get("ask"), self.slack
+        recompute, slack = more.get("recompute"), self.slack
         if keep or got is None or got.size <= LARGE or got.shape != value.shape:
             return Evidence(question, self.inputs, seeds, index, widened(got), value, radius * slack, **more)
 
         def due(seeds: tuple[Array | None, ...]) -> tuple[Array, Array]:
-            value, radius = parts(expected) if ask is None else ask(seeds)
+            value, radius = parts(expected) if recompute is None else recompute(seeds)
             return value, radius * slack
 
-        if ask is not None:
-            expected = None  # which is computed again
+        if recompute is not None:
+            expected = None  # recomputed when needed
         first = beginning(got.shape)
         part = widened(got[first]), value[first], radius[first] * slack
         return LargeEvidence(question, self.inputs, seeds, index, got.copy(), part, due, **more)
 
     def failed(self, status: str, reason: str) -> None:
-        """What func or the framework raised in this mode, in its words: ``unsupported`` or ``error``. What was compared stays."""
+        """Record an exception of func or of the framework: status UNSUPPORTED or ERROR, and its message. Earlier answers stay."""
         if self.failure is None or (status == ERROR and self.failure[0] != ERROR):
             self.failure = status, reason
 
-    def _sharpest(self, s: _Sum, found: Comparison) -> None:
+    def _add_sharpness(self, s: _ArrayTotals, found: Comparison) -> None:
         if found.kept is None:
             return
         sight = found.kept.sight()
         if found.blind:
             s.part.blind += sight.covered if self.choices else sight.blind
-        s.seen += 0 if self.made_up else sight.seen
+        s.seen += 0 if self.supplementary else sight.seen
         s.correct = (
             s.correct or found.correct > 0 or (sight.seen > 0 and not found.imprecise and not found.wrong)
         )
@@ -161,15 +184,15 @@ class Gathering:
             s.part.smallest = sight.smallest if known is None else min(known, sight.smallest)
 
     def verdict(self) -> Verdict:
-        """The verdict with its parts; its status is the worst of theirs, or that of what was raised."""
+        """The verdict, with one for each array. Its status is the worst of theirs, or that of the recorded exception."""
         v = self.tally.verdict()
-        v.parts = [self._settled(s) for s in self.sums.values()]
+        v.parts = [self._decided(s) for s in self.totals.values()]
         found = {p.status for p in v.parts}
         if v.status == IMPRECISE and DISAGREE in found:
             v.message = (
                 f"{self.mode}: no element has a correct bit, though rounding could explain each of them"
             )
-        if self.sums and v.status != DISAGREE:
+        if self.totals and v.status != DISAGREE:
             v.status = next(status for status in _WORST_FIRST if status in found)
             if v.elements == 0 and v.status == AGREE:
                 v.status = UNDECIDED
@@ -178,14 +201,14 @@ class Gathering:
                 v.reason = "; ".join(f"{p.what}: {p.reason}" for p in undecided) or "nothing to compare"
         if self.failure is not None:
             status, reason = self.failure
-            if not self.sums or (status == ERROR and v.status != DISAGREE):
+            if not self.totals or (status == ERROR and v.status != DISAGREE):
                 v.status, v.reason = status, reason
             else:
                 v.reason = f"{v.reason}; {reason}" if v.reason else reason
         return v
 
     @staticmethod
-    def _settled(s: _Sum) -> Part:
+    def _decided(s: _ArrayTotals) -> ArrayVerdict:
         p = s.part
         if p.wrong or p.notes:
             p.status = DISAGREE
@@ -201,6 +224,6 @@ class Gathering:
         return p
 
 
-def _sure(part: Part) -> bool:
-    """Whether the evidence is of a wrong answer: one of an imprecise answer gives way to it."""
+def _is_disagreement(part: ArrayVerdict) -> bool:
+    """Whether the evidence is that of a wrong answer. Such evidence replaces that of an imprecise answer."""
     return part.status == DISAGREE

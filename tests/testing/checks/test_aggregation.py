@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.checks.array_verdict import Evidence, LargeEvidence, Question
 from refgrad.testing.checks.explanation import explained
-from refgrad.testing.checks.gathering import Gathering
-from refgrad.testing.checks.part import Evidence, LargeEvidence, Question
 from refgrad.testing.judging.compare import LARGE, compare
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.verdict import (
@@ -33,7 +33,7 @@ def found(got, value, radius):
 
 @pytest.fixture
 def gathering():
-    return Gathering("reverse", FMT, "cpu", (np.zeros(2),))
+    return Aggregation("reverse", FMT, "cpu", (np.zeros(2),))
 
 
 def test_an_input_that_is_blind_throughout_is_undecided_beside_one_that_is_judged(gathering) -> None:
@@ -156,7 +156,7 @@ def test_evidence_of_a_wrong_large_array_is_kept(gathering) -> None:
 def test_made_up_inputs_decide_nothing(gathering) -> None:
     gathering.add("g", found([np.nan], [np.nan], [0.0])[0], ASK)
     gathering.add("h", found([0.0], [5.0], [9.0])[0], ASK)
-    gathering.made_up = True
+    gathering.supplementary = True
     for name in "gh":
         gathering.add(name, found([1.0], [1.0], [1e-6])[0], Question("reverse", layout="expanded"))
     assert [p.status for p in gathering.verdict().parts] == [UNDECIDED, UNDECIDED]

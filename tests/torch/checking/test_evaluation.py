@@ -7,14 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.checks.part import Question  # noqa: E402
-from refgrad.torch.checking.asking import Asker, Raised, fingerprint, same_bits  # noqa: E402
-from refgrad.torch.checking.plan import Ask  # noqa: E402
+from refgrad.testing.checks.array_verdict import Question  # noqa: E402
+from refgrad.torch.checking.evaluation import Evaluator, Raised, fingerprint, same_bits  # noqa: E402
+from refgrad.torch.checking.plan import Request  # noqa: E402
 
 
-def ask(layout="as given", seed_layout="contiguous", active=(0,), seeded=(0,), zeros=False):
+def request(layout="as given", seed_layout="contiguous", active=(0,), seeded=(0,), zeros=False):
     question = Question("reverse", "of the whole significand", active, seeded, layout, seed_layout)
-    return Ask(question, 0, (layout,), seeded, zeros)
+    return Request(question, 0, (layout,), seeded, zeros)
 
 
 class Clobbering(torch.autograd.Function):
@@ -30,7 +30,7 @@ class Clobbering(torch.autograd.Function):
 
 
 def test_a_write_into_the_cotangent_is_named() -> None:
-    answer = Asker(Clobbering.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)])
+    answer = Evaluator(Clobbering.apply, (torch.ones(3),)).reverse(request(), [np.ones(3)])
     assert answer.written == ["the cotangent of output 0"]
 
 
@@ -44,9 +44,9 @@ def test_a_write_into_an_input_is_named_and_so_is_one_beside_it() -> None:
         return x * 1
 
     for func, layout in ((careless, "as given"), (beyond, "with gaps")):
-        answer = Asker(func, (torch.arange(4.0),)).reverse(ask(layout), [np.ones(4)])
+        answer = Evaluator(func, (torch.arange(4.0),)).reverse(request(layout), [np.ones(4)])
         assert answer.written == ["input 0"]
-    right = Asker(lambda x: x * 2, (torch.arange(4.0),)).reverse(ask("with gaps"), [np.ones(4)])
+    right = Evaluator(lambda x: x * 2, (torch.arange(4.0),)).reverse(request("with gaps"), [np.ones(4)])
     assert right.written == []
 
 
@@ -61,13 +61,13 @@ def test_what_is_raised_says_where() -> None:
             raise ValueError("no")
 
     with pytest.raises(Raised) as caught:
-        Asker(Raising.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)])
+        Evaluator(Raising.apply, (torch.ones(3),)).reverse(request(), [np.ones(3)])
     assert caught.value.where == "backward"
     with pytest.raises(Raised) as caught:
-        Asker(lambda x: x.view(99), (torch.ones(3),)).outputs(ask())
+        Evaluator(lambda x: x.view(99), (torch.ones(3),)).outputs(request())
     assert (caught.value.where, type(caught.value.error)) == ("call", RuntimeError)
     with pytest.raises(Raised) as caught:
-        Asker(Raising.apply, (torch.ones(3),)).forward(ask(active=()), [np.ones(3)])
+        Evaluator(Raising.apply, (torch.ones(3),)).forward(request(active=()), [np.ones(3)])
     assert caught.value.where == "forward mode"
 
 
@@ -86,7 +86,7 @@ def test_unused_outputs_get_nothing_or_zeros() -> None:
             return a
 
     for zeros in (False, True):
-        Asker(Two.apply, (torch.ones(3),)).reverse(ask(zeros=zeros), [np.ones(3), None])
+        Evaluator(Two.apply, (torch.ones(3),)).reverse(request(zeros=zeros), [np.ones(3), None])
     assert seen[0][1] is None
     assert seen[1][1].tolist() == [0, 0, 0]
 
@@ -104,9 +104,9 @@ def test_the_cotangent_lies_as_asked() -> None:
             strides.append(y_bar.stride())
             return y_bar
 
-    asker = Asker(Looking.apply, (torch.ones(2, 3),))
+    evaluator = Evaluator(Looking.apply, (torch.ones(2, 3),))
     for layout in ("contiguous", "permuted", "with gaps", "expanded"):
-        asker.reverse(ask(seed_layout=layout), [np.ones((2, 3))])
+        evaluator.reverse(request(seed_layout=layout), [np.ones((2, 3))])
     assert strides == [(3, 1), (1, 2), (6, 2), (0, 0)]
 
 
@@ -122,7 +122,7 @@ def test_the_same_question_is_asked_twice() -> None:
             ctx.times += 1
             return y_bar * ctx.times
 
-    answer = Asker(Wearing.apply, (torch.ones(3),)).reverse(ask(), [np.ones(3)], twice=True)
+    answer = Evaluator(Wearing.apply, (torch.ones(3),)).reverse(request(), [np.ones(3)], twice=True)
     assert (answer.found[0].tolist(), answer.again[0].tolist()) == ([1, 1, 1], [2, 2, 2])
 
 
@@ -154,5 +154,5 @@ def test_a_fingerprint_tells_bits_apart() -> None:
 
 
 def test_an_answer_that_came_again_is_not_kept_twice() -> None:
-    answer = Asker(torch.sin, (torch.arange(3.0),)).reverse(ask(), [np.ones(3)], twice=True)
+    answer = Evaluator(torch.sin, (torch.arange(3.0),)).reverse(request(), [np.ones(3)], twice=True)
     assert answer.again is None

@@ -1,0 +1,213 @@
+"""Evaluation of one question in torch: func is called with new tensors in the requested memory layouts, and differentiated.
+
+The memory of all tensors is compared before and after, because func must not write into its inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from refgrad.arguments import kind
+from refgrad.errors import ArgumentError
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
+from refgrad.torch.checking.plan import Request
+from refgrad.torch.forward_mode import dual_level
+
+Array = Any
+_KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+class Raised(Exception):  # noqa: N818  it carries the exception of func or torch
+    """An exception of func, its backward or torch. ``where`` names the step."""
+
+    def __init__(self, error: Exception, where: str) -> None:
+        super().__init__(str(error))
+        self.error, self.where = error, where
+
+
+@dataclass
+class Answer:
+    """The answer of torch.
+
+    found     gradients in reverse mode, tangents in forward mode
+    again     the answer to the same question, asked a second time, where it differs
+    written   names of the tensors into which func wrote
+    """
+
+    outputs: tuple[Tensor, ...]
+    found: tuple[Tensor | None, ...] = ()
+    again: tuple[Tensor | None, ...] | None = None
+    written: list[str] = field(default_factory=list)
+
+
+class Evaluator:
+    """Evaluates func and its derivatives at given arguments, tensors of the judged dtype."""
+
+    def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
+        self.func, self.arguments = func, tuple(arguments)
+
+    def outputs(self, request: Request) -> Answer:
+        """The outputs. Raises Raised."""
+        watch = _MemoryWatch()
+        return Answer(
+            self._call(self._arranged(request, request.question.active, watch)), written=watch.written()
+        )
+
+    def reverse(self, request: Request, cotangents: Sequence[Array | None], *, twice: bool = False) -> Answer:
+        """The outputs, and the gradients of the inputs at ``question.active``. Raises Raised.
+
+        cotangents   one for each output; None for one that is not given
+        twice        whether the backward runs a second time
+        """
+        watch = _MemoryWatch()
+        active = request.question.active
+        arguments = self._arranged(request, active, watch)
+        answer = Answer(self._call(arguments), written=watch.written())
+        seeds = self._seeds(request, answer.outputs, cotangents, watch)
+        used_outputs = [answer.outputs[k] for k in seeds]
+
+        def gradients() -> tuple[Tensor | None, ...]:
+            return tuple(
+                torch.autograd.grad(
+                    used_outputs,
+                    [arguments[k] for k in active],
+                    list(seeds.values()),
+                    retain_graph=True,
+                    allow_unused=True,
+                )
+            )
+
+        if not used_outputs:
+            return answer
+        try:
+            answer.found = gradients()
+            answer.written = watch.written()
+            if twice:
+                answer.found = tuple(None if g is None else g.clone() for g in answer.found)
+                again = gradients()
+                if not all(map(_same, answer.found, again)):
+                    answer.again = again
+        except Exception as error:
+            raise Raised(error, "backward") from error
+        return answer
+
+    def forward(self, request: Request, tangents: Sequence[Array | None]) -> Answer:
+        """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised."""
+        watch = _MemoryWatch()
+        arguments = self._arranged(request, (), watch)
+        try:
+            with dual_level():
+                for k, tangent in zip(request.seeded, tangents, strict=True):
+                    seed = arranged(
+                        self._tensor(tangent, arguments[k]), request.question.seed_layout or CONTIGUOUS
+                    )
+                    watch.watch(seed, f"the tangent of input {k}")
+                    arguments[k] = forward_ad.make_dual(arguments[k], seed.tensor)
+                outputs = self._call(arguments)
+                found = tuple(forward_ad.unpack_dual(y).tangent for y in outputs)
+                return Answer(outputs, found, written=watch.written())
+        except Raised as raised:
+            raised.where = "forward mode"
+            raise
+        except Exception as error:
+            raise Raised(error, "forward mode") from error
+
+    def _arranged(self, request: Request, active: Sequence[int], watch: _MemoryWatch) -> list[Any]:
+        """New arguments in the requested layouts; those at ``active`` require a gradient."""
+        found: list[Any] = []
+        for k, (x, layout) in enumerate(zip(self.arguments, request.layouts, strict=True)):
+            if not isinstance(x, Tensor) or x.layout != torch.strided:
+                found.append(x)
+                continue
+            placed = arranged(x, layout)
+            found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
+            if x.is_floating_point():
+                watch.watch(placed, f"input {k}")
+        return found
+
+    def _seeds(
+        self,
+        request: Request,
+        outputs: Sequence[Tensor],
+        cotangents: Sequence[Array | None],
+        watch: _MemoryWatch,
+    ) -> dict[int, Tensor]:
+        """The cotangents as tensors, by output."""
+        seeds: dict[int, Tensor] = {}
+        for k, y in enumerate(outputs):
+            if not y.requires_grad or (k not in request.seeded and not request.zeros):
+                continue
+            given = cotangents[k] if k in request.seeded else None
+            values = torch.zeros_like(y) if given is None else self._tensor(given, y)
+            layout = request.question.seed_layout or CONTIGUOUS
+            placed = arranged(values, CONTIGUOUS if given is None and layout == EXPANDED else layout)
+            watch.watch(placed, f"the cotangent of output {k}")
+            seeds[k] = placed.tensor
+        return seeds
+
+    @staticmethod
+    def _tensor(x: Array, like: Tensor) -> Tensor:
+        return torch.as_tensor(np.asarray(x)).to(like.device, like.dtype)
+
+    def _call(self, arguments: list[Any]) -> tuple[Tensor, ...]:
+        try:
+            y = self.func(*arguments)
+        except Exception as error:
+            raise Raised(error, "call") from error
+        outputs = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        for x in outputs:
+            if not isinstance(x, Tensor):
+                raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
+        return outputs
+
+
+class _MemoryWatch:
+    """Compares memory, gaps included, with its former content."""
+
+    def __init__(self) -> None:
+        self.places: list[tuple[Tensor, bytes, str]] = []
+
+    def watch(self, placed: Arranged, name: str) -> None:
+        self.places.append((placed.memory, fingerprint(placed.memory), name))
+
+    def written(self) -> list[str]:
+        """The names of the tensors whose memory has changed."""
+        return [name for now, before, name in self.places if fingerprint(now) != before]
+
+
+def fingerprint(t: Tensor) -> bytes:
+    """The bits of a tensor, or a hash of them where they are many.
+
+    Tensors of one shape and dtype have equal fingerprints where all bits are equal, those of NaN included.
+    """
+    t = t.detach()
+    if t._is_zerotensor():  # a symbolic zero of forward mode, without memory
+        t = torch.zeros(t.shape, dtype=t.dtype)
+    dense = t.resolve_conj().resolve_neg().contiguous()
+    flat = dense.as_strided((dense.numel(),), (1,))  # the stride of a single element is arbitrary
+    bits = flat.view(torch.uint8).numpy(force=True)
+    return bits.tobytes() if bits.size <= _KEPT else hashlib.sha256(bits).digest()
+
+
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b if a is None or b is None else same_bits(a, b)
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of one shape and dtype hold the same bits, NaN included."""
+    integer_dtype = _BITS.get(a.element_size())
+    a, b = a.detach(), b.detach()
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if integer_dtype is None or a.dtype == torch.bool or not (a.is_contiguous() and b.is_contiguous()):
+        return bool(torch.equal(a, b))
+    return bool(torch.equal(a.view(integer_dtype), b.view(integer_dtype)))
