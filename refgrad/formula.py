@@ -47,7 +47,7 @@ class Formula:
 
 @functools.cache
 def _with_rules(formula: Formula, op: Any) -> Callable[..., Any]:
-    return replace(op, jvp=formula.jvp, vjp=formula.vjp, usual=())  # type: ignore[no-any-return]
+    return replace(op, jvp=formula.jvp, vjp=formula.vjp, usual=())
 
 
 def _composed(function: Callable[..., Any], *operands: Any, **params: Any) -> Any:

@@ -52,7 +52,7 @@ class Symbol(TracedArray):
     def dtype(self) -> np.dtype[Any]:
         if self.value is None:
             raise GraphError(f"the dtype of node {self.index} is known once data is bound")
-        return _array(self.value).dtype  # type: ignore[no-any-return]
+        return _array(self.value).dtype
 
     def __bool__(self) -> bool:
         if self.value is None:

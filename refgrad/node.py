@@ -77,7 +77,7 @@ class Node:
 
 def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
     """What node k sends back to its operands: (position, operand's node, cotangent) for each operand with a derivative."""
-    return quietly(_contributions, node, k, values, y_bar)  # type: ignore[no-any-return]
+    return quietly(_contributions, node, k, values, y_bar)
 
 
 def _contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:

@@ -29,7 +29,7 @@ def usual(x: Any) -> bool:
     """Whether x is a real number that an array of integers can hold, or an ordinary array of real numbers."""
     kind = type(x)
     if kind is int:
-        return -_LARGE < x < _LARGE  # type: ignore[no-any-return]
+        return -_LARGE < x < _LARGE
     return kind in NUMBERS or (kind is np.ndarray and x.dtype.kind in REAL)
 
 

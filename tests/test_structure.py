@@ -18,7 +18,7 @@ ABOUT_400 = 420  # lines
 # The rooms, from the ground up. A room is a module of refgrad, a package, or a package of testing/ and report/. A module imports from
 # lower floors and from its own room. Lazy imports and imports for type checkers count.
 FLOORS = (
-    {"errors", "quiet", "console", "numeric", "domain", "blocks"},
+    {"arrays", "errors", "quiet", "console", "numeric", "domain", "blocks"},
     {"containers", "encode", "formula", "operands", "bounds"},
     {"op", "tree", "records"},
     {"ops"},

@@ -67,7 +67,7 @@ class Call:
         """Tangents of all arguments, in their structures: zeros where there is none."""
         given = iter(x_dots)
         full = [next(given) if a else _no_tangent(x) for x, a in zip(self.values, self.active, strict=True)]
-        return self.rebuild(full)  # type: ignore[no-any-return]
+        return self.rebuild(full)
 
     def cotangent_tree(self, y_bars: list[Array]) -> Any:
         """Cotangents of the result in its structure: zeros of float64 for integers."""

@@ -59,7 +59,7 @@ class Linear(Var):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.zero.dtype  # type: ignore[no-any-return]
+        return self.zero.dtype
 
     def _levels(self) -> tuple[int, ...]:
         return (self.level, *(self.zero._levels() if isinstance(self.zero, Traced) else ()))

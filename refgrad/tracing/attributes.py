@@ -84,11 +84,11 @@ class Attributes(Methods):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return self.value.shape  # type: ignore[no-any-return]
+        return self.value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype  # type: ignore[no-any-return]
+        return self.value.dtype
 
     @property
     def ndim(self) -> int:
@@ -108,7 +108,7 @@ class Attributes(Methods):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return self._sample().strides  # type: ignore[no-any-return]
+        return self._sample().strides
 
     @property
     def flags(self) -> Any:

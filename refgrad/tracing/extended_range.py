@@ -83,10 +83,10 @@ def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list
 
 def _listened(*args: Any) -> tuple[list[Any], bool]:
     if _ROOM.busy:  # a rule of a user takes a gradient itself
-        return _listening()(_hearing, *args)  # type: ignore[no-any-return]
+        return _listening()(_hearing, *args)
     _ROOM.busy = True
     try:
-        return _ROOM.run(_hearing, *args)  # type: ignore[no-any-return]
+        return _ROOM.run(_hearing, *args)
     finally:
         _ROOM.busy = False
 

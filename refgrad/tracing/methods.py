@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,15 @@ class Methods(Unavailable):
     __slots__ = ()
 
     T: Any
+    if TYPE_CHECKING:  # set at the end of this file, by name or as descriptors
+        all: Function
+        any: Function
+        max: Function
+        min: Function
+        sum: Function
+
+        def __len__(self) -> int: ...
+        def __iter__(self) -> Iterator[Any]: ...
 
     def __getitem__(self, key: Any) -> Any:
         raise NotImplementedError
@@ -294,8 +303,8 @@ def _method(name: str) -> Function:
 for _name in ("sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "clip", "take", "repeat", "diagonal", "trace",
               "argmax", "argmin", "argsort", "all", "any", "round", "nonzero"):  # fmt: skip
     setattr(Methods, _name, _method(_name))
-Methods.__iter__ = _Iteration()  # type: ignore[attr-defined]
-Methods.__len__ = _Length()  # type: ignore[attr-defined]
+Methods.__iter__ = _Iteration()  # type: ignore[method-assign, assignment]
+Methods.__len__ = _Length()  # type: ignore[method-assign, assignment]
 for _name in ("__contains__", "argpartition", "partition", "dot", "__dlpack_device__"):
     setattr(Methods, _name, Only(vars(Methods)[_name], _name, of_scalars=False))
 Methods.is_integer = Only(Methods.is_integer, "is_integer", of_scalars=True)  # type: ignore[assignment]
