@@ -11,6 +11,7 @@ import json
 import platform
 import shlex
 import time
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import metadata
@@ -89,7 +90,7 @@ class UserReport:
     # --- hooks ----------------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Record checks and plant errors while a test runs."""
         self.item, self.checks, self.disagreements = item, 0, []
         check_report.LISTENERS.append(self.record_check)
@@ -102,7 +103,9 @@ class UserReport:
             self.item = None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Record whether the test expected its disagreements, a failure outside a verdict, and the end of the test."""
         made = yield
         disagreements, self.disagreements = self.disagreements, []
@@ -163,7 +166,7 @@ class UserReport:
         if self.main:
             self._end(session, exitstatus)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the verdict."""
         if self.main and self.message:
             terminalreporter.section("refgrad")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.draw.numbers import MOST, SPACE, Lines, array_lines
 from refgrad.graph import Graph, contributions
 
-Array = Any
 
-
-def sent_back(graph: Graph, k: int, y_bar: Array = None) -> dict[int, Array]:
+def sent_back(graph: Graph, k: int, y_bar: PlainArray | None = None) -> dict[int, PlainArray]:
     """The cotangents that node k sends to its operands, by position, for its own cotangent or for ``y_bar``.
 
     Empty where the node has no op, or no value or cotangent.
@@ -24,7 +21,7 @@ def sent_back(graph: Graph, k: int, y_bar: Array = None) -> dict[int, Array]:
     return {position: x_bar for position, _, x_bar in contributions(graph.nodes[k], k, graph.values, y_bar)}
 
 
-def local(graph: Graph, k: int, position: int) -> Array | None:
+def local(graph: Graph, k: int, position: int) -> PlainArray | None:
     """The derivative of node k with respect to one operand, computed from the cotangents for unit vectors.
 
     It has the operand's shape where k has one element, or where the Jacobian is diagonal; otherwise it is the Jacobian, with one row for
@@ -49,7 +46,7 @@ def local_lines(graph: Graph, k: int, position: int) -> Lines:
     return _prefixed("local ", _size(graph, k, position) if found is None else array_lines(found))
 
 
-def product(graph: Graph, k: int, position: int, gradient: Array) -> Lines:
+def product(graph: Graph, k: int, position: int, gradient: PlainArray) -> Lines:
     """``upstream × local = gradient`` as lines of text.
 
     An elementwise derivative is a factor (×); a Jacobian is multiplied from the left by the upstream gradient as a row vector (·).

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.draw.local_gradients import local_lines, product, sent_back
 from refgrad.draw.numbers import SPACE, Lines, array_lines, common_lines, number
 from refgrad.errors import GraphError
 from refgrad.graph import Graph, Node
-
-Array = Any
 
 SYMBOLS = {
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−x", "matmul": "@", "sum": "Σ", "prod": "Π",
@@ -48,7 +46,7 @@ class Gate:
     text: Lines
     kind: str
     about: str
-    key: tuple[Any, ...] = ()
+    key: tuple[object, ...] = ()
     number: int = -1
     total: Lines = ()
     marked: bool = False
@@ -66,8 +64,8 @@ class Wire:
 
     source: int
     target: int
-    values: tuple[Array, ...] = ()
-    gradients: tuple[Array, ...] = ()
+    values: tuple[PlainArray, ...] = ()
+    gradients: tuple[PlainArray, ...] = ()
     notes: Lines = ()
     product: Lines = ()
     words: str = ""
@@ -120,7 +118,9 @@ class _Picture:
             for j in graph.nodes[k].of:
                 self.users[j].append(k)
         self.built_in = self._built_in()  # constants that are part of their users' symbols
-        self.contributions: dict[int, list[Array]] = {k: [] for k in self.order}  # to each node's gradient
+        self.contributions: dict[int, list[PlainArray]] = {
+            k: [] for k in self.order
+        }  # to each node's gradient
 
     def result(self) -> Picture:
         place: dict[int, int] = {}
@@ -209,7 +209,7 @@ class _Picture:
 
     # --- wires ---
 
-    def _value(self, k: int) -> tuple[Array, ...]:
+    def _value(self, k: int) -> tuple[PlainArray, ...]:
         return () if self.values is None else (self.values[k],)
 
     def _wires(self, k: int, place: dict[int, int]) -> list[Wire]:
@@ -237,7 +237,7 @@ class _Picture:
             wires.append(wire)
         return wires
 
-    def _seeds(self) -> dict[int, tuple[Array, ...]]:
+    def _seeds(self) -> dict[int, tuple[PlainArray, ...]]:
         """The initial cotangent of each output: its gradient without the contributions of its users."""
         if self.cotangents is None:
             return dict.fromkeys(self.graph.outputs, ())
@@ -287,7 +287,7 @@ def find_node(graph: Graph, node: int | str | None) -> int | None:
     return node
 
 
-def check_size(found: Sequence[Any], most: int) -> None:
+def check_size(found: Sequence[object], most: int) -> None:
     """Raise GraphError where there are more gates than a drawing may have."""
     if len(found) > most:
         raise GraphError(

@@ -6,7 +6,7 @@ Reports are made from results files only. Equal results make equal bytes.
 from __future__ import annotations
 
 from refgrad.records import Run
-from refgrad.report.analysis.baseline import Against, against
+from refgrad.report.analysis.baseline import BaselineComparison, compare_with_baseline
 from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.page.html import render, write
 from refgrad.report.publish import Outputs, publish
@@ -16,6 +16,17 @@ from refgrad.report.storage.merge import merge
 from refgrad.report.terminal import table, wants_color
 
 __all__ = [
-    "Against", "Outputs", "Run", "against", "exit_code", "load", "merge", "publish", "render", "table", "wants_color", "write",
+    "BaselineComparison",
+    "Outputs",
+    "Run",
+    "compare_with_baseline",
+    "exit_code",
+    "load",
+    "merge",
+    "publish",
+    "render",
+    "table",
+    "wants_color",
+    "write",
     "write_results",
-]  # fmt: skip
+]

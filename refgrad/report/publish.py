@@ -12,7 +12,7 @@ from pathlib import Path
 from refgrad.console import print_text
 from refgrad.errors import ArgumentError
 from refgrad.records import Run
-from refgrad.report.analysis.baseline import against
+from refgrad.report.analysis.baseline import compare_with_baseline
 from refgrad.report.analysis.policy import counted_failures, fail_on_values
 from refgrad.report.analysis.verdict import FAIL, exit_code
 from refgrad.report.ci.github import commands, summary
@@ -87,8 +87,8 @@ def publish(run: Run, outputs: Outputs) -> int:
     if outputs.fail_on:
         counted = counted_failures(run.results, outputs.fail_on, outputs.baseline)
         run = replace(run, counted_failures=tuple((r.id, r.mode) for r in counted))
-    compared = against(run, outputs.baseline) if outputs.baseline else None
-    text = table(run, color=wants_color(sys.stdout), against=compared)
+    compared = compare_with_baseline(run, outputs.baseline) if outputs.baseline else None
+    text = table(run, color=wants_color(sys.stdout), comparison=compared)
     complete = _print(_without_workflow_commands(text) if outputs.github else text)
     complete &= _try_to_write(
         outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent)

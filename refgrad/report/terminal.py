@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.analysis.baseline import SAME, Against
+from refgrad.report.analysis.baseline import SAME, BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
 from refgrad.report.analysis.findings import Finding, findings
@@ -38,7 +38,7 @@ def wants_color(stream: TextIO | None) -> bool:
     )
 
 
-def table(run: Run, color: bool = False, against: Against | None = None) -> str:
+def table(run: Run, color: bool = False, comparison: BaselineComparison | None = None) -> str:
     """The report as text: coverage, findings, news, power, unjudged results, and the verdict in the last lines."""
 
     def paint(text: str, code: str) -> str:
@@ -67,7 +67,7 @@ def table(run: Run, color: bool = False, against: Against | None = None) -> str:
     lines += _textbook(run)
     lines += _power(run)
     lines += _not_judged(run)
-    lines += _compared(against)
+    lines += _compared(comparison)
     for note in (*conclusion.remarks, *conclusion.notes):
         lines += [paint(line, _YELLOW) for line in _wrapped(one_line(note), WIDTH)]
     lines += _wrapped(
@@ -161,12 +161,12 @@ def _power(run: Run) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _compared(against: Against | None) -> list[str]:
+def _compared(comparison: BaselineComparison | None) -> list[str]:
     """The comparison with the baseline: counts, then the cases that differ."""
-    if against is None:
+    if comparison is None:
         return []
-    lines = _wrapped(f"against the baseline: {against.sentence}".replace("\u202f", ","), WIDTH)
-    listed = [d for d in against.differences if d.kind != SAME]
+    lines = _wrapped(f"against the baseline: {comparison.sentence}".replace("\u202f", ","), WIDTH)
+    listed = [d for d in comparison.differences if d.kind != SAME]
     for d in listed[:MOST]:
         lines.append(cut(f"  {d.kind}  {one_line(d.id)}  {one_line(d.before)} -> {one_line(d.now)}", WIDTH))
     if len(listed) > MOST:

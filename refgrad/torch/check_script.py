@@ -19,16 +19,14 @@ from torch.overrides import resolve_name
 from refgrad.bounds.formats import TF32, Format, format_of
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.function_source import Source, UnwritableError, importable
-from refgrad.testing.checks.report_text import conditions
+from refgrad.testing.checks.script_frame import EXITS, assembled, heading, verified
 from refgrad.testing.checks.script_text import (
-    PACKED,
     array,
     expected_rows,
     numbers,
     numpy_expression,
     one_line,
     reason_without_array,
-    run,
 )
 from refgrad.torch import check_script_orders
 from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, arranged
@@ -59,7 +57,7 @@ _ASK = {
     "forward": "        return forward_ad.unpack_dual(outputs[{index}]).tangent",
 }
 _CHECK = """\
-_EXPECTED = [  # the worst elements: place, what is expected (in two numbers whose sum it is), how far the answer may lie from it
+_EXPECTED = [  # the worst elements: index, expected value (as the sum of two numbers), bound
 {rows}]
 
 
@@ -92,19 +90,10 @@ def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[
 
 
 def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: ArrayVerdict) -> str:
-    """The script of one wrong array. It has been run when it is returned; where it did not exit with 1, its first lines say so.
-
-    Where the function or an input cannot be written, a comment with the reason.
-    """
-    try:
-        text = written(fn, title, device, dtype, mode, part)
-    except UnwritableError as error:
-        about = f"{one_line(title)}: {one_line(part.what)}, {dtype} on {device}"
-        return f"# {about}.\n# A script without refgrad cannot be written: {one_line(str(error))}.\n"
-    code, why = run(text)
-    if code == 1:
-        return text
-    return f"# When it was written, this script did not show the disagreement: {one_line(why)}.\n{text}"
+    """The script of one wrong array, after a run in this process: see ``verified``."""
+    return verified(
+        lambda: written(fn, title, device, dtype, mode, part), f"{title}: {part.what}, {dtype} on {device}"
+    )
 
 
 def written(
@@ -126,41 +115,24 @@ def written(
     else:
         seed = partial(_seed, e, fmt)
         question = check_script_orders.asking(e, part.what, mode, expression, seed)
-    asking = ["def _ask():", "    inputs = [", *[f"        {x}," for x in inputs], "    ]", *question]
+    head = check_script_orders.helpers(mode) + "def _ask():"
+    asking = [head, "    inputs = [", *[f"        {x}," for x in inputs], "    ]", *question]
     imports, definitions = source.lines()
-    packed = any("_unpacked(" in line for line in (*asking, *definitions))
-    settings = _settings(dtype) if device.partition(":")[0] == "cuda" else []
-    lines = [
-        *_heading(title, device, dtype, mode, part),
-        *comments,
-        "from __future__ import annotations\n",
-        *sorted(
-            {
-                *imports,
-                "import math",
-                "import numpy as np",
-                "import torch",
-                *(
-                    ["from torch.autograd import forward_ad"]
-                    if any("forward_ad" in line for line in asking)
-                    else []
-                ),
-                *(["import base64", "import zlib"] if packed else []),
-            }
-        ),
-        "",
-        f"_DEVICE, _DTYPE = torch.device({device!r}), torch.{fmt.storage}",
-        *settings,
-        "\n",
-        (PACKED if packed else "") + _TOOLS,
-        "",
-        *[f"{d}\n\n" for d in definitions],
-        check_script_orders.helpers(mode) + asking[0],
-        *asking[1:],
-        "\n",
+    imports += ["import math", "import numpy as np", "import torch"]
+    if any("forward_ad" in line for line in asking):
+        imports.append("from torch.autograd import forward_ad")
+    setup = ["", f"_DEVICE, _DTYPE = torch.device({device!r}), torch.{fmt.storage}"]
+    setup += _settings(dtype) if device.partition(":")[0] == "cuda" else []
+    last = f"Made with torch {torch.__version__}. {EXITS}"
+    heading_lines = heading(title, f"{dtype} on {device}", mode, part, last)
+    return assembled(
+        [*heading_lines, *comments],
+        imports,
+        [*setup, "\n", _TOOLS, ""],
+        definitions,
+        asking,
         _check(part, e, fmt),
-    ]
-    return "\n".join(lines)
+    )
 
 
 def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
@@ -175,19 +147,6 @@ def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
         name = imported.rpartition(" ")[2]
         called = f"{name}.{fn.__name__}" if isinstance(getattr(fn, "__self__", None), type) else name
         return called, [f"# The function is imported: {one_line(str(error))}."]
-
-
-def _heading(title: str, device: str, dtype: str, mode: str, part: ArrayVerdict) -> list[str]:
-    assert part.evidence is not None
-    how = conditions(part, mode)
-    said = [f"{title}: {part.what} is wrong in {dtype} on {device}."]
-    said += [f"{how[0].upper()}{how[1:]}."] if how else []
-    said += [f"{part.explanation[0].upper()}{part.explanation[1:]}."] if part.explanation else []
-    said += part.notes
-    said.append(
-        f"Made with torch {torch.__version__}. Exits with 1 while the answer is out of its bounds, with 0 once it is not."
-    )
-    return [f"# {one_line(text)}" for text in said]
 
 
 def _settings(dtype: str) -> list[str]:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from refgrad.report import against, write
+from refgrad.report import compare_with_baseline, write
 from refgrad.report.storage.load import load
 
 playwright = pytest.importorskip(
@@ -61,7 +61,7 @@ def address(tmp_path_factory, synthetic):
         file.writelines(json.dumps(line) + "\n" for line in synthetic(100_000, modes=("reverse",)))
     run = load(results)
     assert len(run.results) == 100_000
-    write(run, folder / "report.html", against(run, run))
+    write(run, folder / "report.html", compare_with_baseline(run, run))
     assert (folder / "report.html").stat().st_size < 1_000_000
     return (folder / "report.html").as_uri()
 

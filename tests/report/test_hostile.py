@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from refgrad.errors import CaseFileError, RefgradError
-from refgrad.report import against, render, table
+from refgrad.report import compare_with_baseline, render, table
 from refgrad.report.ci.github import commands, summary
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.ci.junit import junit
@@ -78,9 +78,9 @@ def records(make):
 
 
 def outputs(run):
-    compared = against(run, run)
+    compared = compare_with_baseline(run, run)
     return {
-        "page": render(run, compared), "table": table(run, against=compared), "junit": junit(run), "github": "\n".join(commands(run)),
+        "page": render(run, compared), "table": table(run, comparison=compared), "junit": junit(run), "github": "\n".join(commands(run)),
         "summary": summary(run, compared), "gitlab": gitlab(run, "results.jsonl"),
     }  # fmt: skip
 

@@ -15,8 +15,9 @@ torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402
 from refgrad.testing.checks.check_report import Report  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.script_text import run  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Element, Verdict  # noqa: E402
-from refgrad.torch.check_script import rerun, run  # noqa: E402
+from refgrad.torch.check_script import rerun  # noqa: E402
 
 SLOPE = 3.0
 TABLE = torch.arange(200, dtype=torch.float64) / 7

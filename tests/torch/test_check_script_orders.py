@@ -8,8 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.script_text import run  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE  # noqa: E402
-from refgrad.torch.check_script import rerun, run  # noqa: E402
+from refgrad.torch.check_script import rerun  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X, W = RNG.standard_normal((2, 3)), RNG.standard_normal(3)

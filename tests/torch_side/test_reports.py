@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.report_json import array_of  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.script_text import run  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
-from refgrad.torch.check_script import run  # noqa: E402
 
 
 class Linear(torch.autograd.Function):

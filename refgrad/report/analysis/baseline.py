@@ -30,7 +30,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class BaselineComparison:
     """The differences between a run and its baseline.
 
     started, refgrad, torch   of the baseline
@@ -66,7 +66,7 @@ class Against:
         return listed
 
 
-def against(run: Run, baseline: Run) -> Against:
+def compare_with_baseline(run: Run, baseline: Run) -> BaselineComparison:
     """Compare a run with an earlier one.
 
     A case is ``new`` where it fails now and did not before, ``fixed`` where it failed and agrees now, and ``same`` where it fails in the
@@ -82,7 +82,7 @@ def against(run: Run, baseline: Run) -> Against:
     ]
     found.sort(key=lambda d: (KINDS.index(d.kind), d.family, d.dtype, d.device, d.id))
     head = baseline.header
-    return Against(
+    return BaselineComparison(
         started=head.started,
         refgrad=head.refgrad,
         torch=head.environment.get("torch", ""),

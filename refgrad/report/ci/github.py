@@ -9,7 +9,7 @@ import html
 import re
 
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
-from refgrad.report.analysis.baseline import Against
+from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise, sentence
@@ -59,14 +59,14 @@ def _property(text: str) -> str:
     return _escaped(cut(one_line(text), 200)).replace(":", "%3A").replace(",", "%2C")
 
 
-def summary(run: Run, against: Against | None = None) -> str:
+def summary(run: Run, comparison: BaselineComparison | None = None) -> str:
     """The run in Markdown, at most MOST_BYTES long."""
     conclusion = verdict(run)
     mark = {0: "✅", 1: "❌"}.get(conclusion.exit, "❔")
     lines = [f"## {mark} refgrad: exit {conclusion.exit}", "", markdown(conclusion.sentence), ""]
     lines += [f"> {markdown(note)}\n" for note in conclusion.notes]
-    if against is not None:
-        lines += [f"Against the baseline: {markdown(against.sentence)}.", ""]
+    if comparison is not None:
+        lines += [f"Against the baseline: {markdown(comparison.sentence)}.", ""]
     lines += [" · ".join(f"{markdown(name)}: {markdown(value)}" for name, value in conclusion.proof), ""]
     found = findings(run)
     if found:

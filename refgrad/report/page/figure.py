@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from refgrad.records import Result
+from refgrad.records import Json, Result
 from refgrad.records.observed import Numbers
 from refgrad.report.analysis.text import cut, one_line, several
 from refgrad.report.page.box_layout import BoxSpec, Drawing, Row, lay_out
@@ -91,7 +90,7 @@ def figure(result: Result) -> Figure | None:
 class _Graph:
     """The graph of a failing case with the known numbers of its nodes."""
 
-    def __init__(self, result: Result, nodes: list[dict[str, Any]]) -> None:
+    def __init__(self, result: Result, nodes: list[Json]) -> None:
         self.nodes = nodes
         ordered = all(_ordered(n, k) for k, n in enumerate(nodes))
         self.of: list[list[int]] = [n.get("of", []) for n in nodes] if ordered else []
@@ -220,7 +219,7 @@ def _row(n: Numbers, element: int) -> Row:
 
 
 def _collapsed_box(
-    nodes: tuple[int, ...], all_nodes: list[dict[str, Any]], where: str, of: list[int] | None = None
+    nodes: tuple[int, ...], all_nodes: list[Json], where: str, of: list[int] | None = None
 ) -> BoxSpec:
     """The box that stands for nodes outside the window."""
     inputs = sum(_kind(all_nodes[k]) == "input" for k in nodes)
@@ -231,29 +230,29 @@ def _collapsed_box(
     return BoxSpec(tuple(lines), tuple(of or ()), "folded", title=named + (", …" if len(nodes) > 30 else ""))
 
 
-def _ordered(node: dict[str, Any], k: int) -> bool:
+def _ordered(node: Json, k: int) -> bool:
     of = node.get("of", [])
     return isinstance(of, list) and all(
         isinstance(j, int) and not isinstance(j, bool) and 0 <= j < k for j in of
     )
 
 
-def _name(node: dict[str, Any]) -> str:
+def _name(node: Json) -> str:
     if "op" in node:
         return one_line(str(node["op"]))
     return one_line(str(node["input"])) if "input" in node else "constant"
 
 
-def _kind(node: dict[str, Any]) -> str:
+def _kind(node: Json) -> str:
     return "op" if "op" in node else "input" if "input" in node else "constant"
 
 
-def _operands(node: dict[str, Any]) -> str:
+def _operands(node: Json) -> str:
     of = [str(j) for j in node.get("of", [])]
     return f"({', '.join(of[:4])}{', …' if len(of) > 4 else ''})" if of else ""
 
 
-def _constant(node: dict[str, Any]) -> str:
+def _constant(node: Json) -> str:
     if "number" in node:
         return str(node["number"])
     array = node.get("constant")
@@ -263,7 +262,7 @@ def _constant(node: dict[str, Any]) -> str:
     return ", ".join(str(v) for v in data[:3]) + (", …" if len(data) > 3 else "")
 
 
-def _words(node: dict[str, Any]) -> str:
+def _words(node: Json) -> str:
     if "op" not in node:
         return f"input {_name(node)}" if "input" in node else f"constant {cut(one_line(_constant(node)), 60)}"
     of = node.get("of", [])

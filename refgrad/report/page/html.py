@@ -15,7 +15,7 @@ from refgrad.draw.svg import STYLE
 from refgrad.errors import RefgradError
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
 from refgrad.report.analysis import text as words
-from refgrad.report.analysis.baseline import Against
+from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
 from refgrad.report.analysis.findings import Finding, findings, term
@@ -58,7 +58,7 @@ class DetailedFinding:
     others: tuple[str, ...]
 
 
-def render(run: Run, against: Against | None = None) -> str:
+def render(run: Run, comparison: BaselineComparison | None = None) -> str:
     """The page of a run, with the comparison with a baseline. Equal runs give equal bytes.
 
     Raises RefgradError where jinja2 is not installed.
@@ -80,8 +80,8 @@ def render(run: Run, against: Against | None = None) -> str:
         unlisted=max(0, len(found) - len(in_detail) - MOST_LISTED),
         crashes=run.crashes[:MOST_CRASHES],
         imprecise=imprecise(run),
-        against=against,
-        differences=against.differences[:MOST_DIFFERENCES] if against else (),
+        comparison=comparison,
+        differences=comparison.differences[:MOST_DIFFERENCES] if comparison else (),
         known=known(run),
         news=run.news,
         coverage_rows=coverage_rows(run),
@@ -100,9 +100,9 @@ def render(run: Run, against: Against | None = None) -> str:
     )
 
 
-def write(run: Run, path: str | Path, against: Against | None = None) -> None:
+def write(run: Run, path: str | Path, comparison: BaselineComparison | None = None) -> None:
     """Write the page of a run atomically. Raises OSError where it cannot be written, RefgradError where jinja2 is not installed."""
-    write_atomically(path, render(run, against))
+    write_atomically(path, render(run, comparison))
 
 
 def detailed(found: Sequence[Finding]) -> tuple[DetailedFinding, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.draw import draw as svg
 from refgrad.draw.svg import STYLE
 from refgrad.encode import decode_array
@@ -76,7 +77,7 @@ def _replay(case: Json, backward: bool, forward: bool) -> Replay | None:
     graph = _evaluated(case, backward)
     if graph is None:
         return None
-    empty: list[Any] = [None] * len(graph.nodes)
+    empty: list[PlainArray | None] = [None] * len(graph.nodes)
     tangents = empty
     with contextlib.suppress(Exception):  # then the values alone
         tangents = _tangents(graph, case) if forward else empty
@@ -85,7 +86,7 @@ def _replay(case: Json, backward: bool, forward: bool) -> Replay | None:
     )
 
 
-def _tangents(graph: Graph, case: Json) -> list[Any]:
+def _tangents(graph: Graph, case: Json) -> list[PlainArray | None]:
     """The tangent of every node with a floating-point value. The graph has been evaluated before."""
     assert graph.values is not None
     inputs = {name: graph.values[k] for name, k in graph.inputs.items()}
@@ -99,7 +100,7 @@ def _tangents(graph: Graph, case: Json) -> list[Any]:
 
     with np.errstate(all="ignore"):
         _, found = jvp(floating_values, [inputs[name] for name in varied], directions)
-    tangents: list[Any] = [None] * len(graph.nodes)
+    tangents: list[PlainArray | None] = [None] * len(graph.nodes)
     for k, tangent in zip(floating, found, strict=True):
         tangents[k] = tangent
     return tangents
@@ -119,11 +120,11 @@ def _evaluated(case: Json, backward: bool) -> Graph | None:
     return graph
 
 
-def _wide(x: Any) -> Any:
+def _wide(x: PlainArray) -> PlainArray:
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
-def _as_text(x: Any) -> str:
+def _as_text(x: PlainArray | None) -> str:
     """A number, or the first three elements of an array with its shape."""
     if x is None:
         return ""

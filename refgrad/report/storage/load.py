@@ -29,6 +29,7 @@ from refgrad.records import (
     Expected,
     FinishedItem,
     Header,
+    Json,
     Measured,
     News,
     Plan,
@@ -107,14 +108,14 @@ _SHARED = (CaseRecord, News)  # several processes may write equal lines of these
 class _RunReader:
     """One run while its lines are read."""
 
-    def __init__(self, line: bytes, record: dict[str, Any]) -> None:
+    def __init__(self, line: bytes, record: Json) -> None:
         self.header = _header(record)
         self.first, self.last = line, b""
         self.found: list[tuple[bytes, Record]] = []
         self.end: End | None = None
         self.torn = False
 
-    def add_line(self, line: bytes, record: dict[str, Any]) -> None:
+    def add_line(self, line: bytes, record: Json) -> None:
         """Add one line. Raises CaseFileError where it does not belong to a run, or comes after its end."""
         kind = record.get("type")
         if kind == "torn":
@@ -210,7 +211,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
             yield number, text, line.endswith(b"\n")
 
 
-def _parse(line: bytes, whole: bool, *, first: bool) -> dict[str, Any] | None:
+def _parse(line: bytes, whole: bool, *, first: bool) -> Json | None:
     """The JSON object on one line; None where the line is incomplete. Raises CaseFileError for anything else."""
     try:
         record = _DECODER.decode(line.decode("utf-8"))
@@ -240,7 +241,7 @@ def _encodable(x: Any) -> Any:
     return x
 
 
-def _header(record: dict[str, Any]) -> Header:
+def _header(record: Json) -> Header:
     if record.get("type") != "run" or "schema" not in record:
         raise CaseFileError(
             'not a results file of refgrad: the first line is no record of type "run" with a schema'

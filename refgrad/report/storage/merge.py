@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from refgrad.errors import ArgumentError
 from refgrad.records import Audit, End, Header, Run
@@ -60,7 +59,7 @@ def _parts(runs: Sequence[Run]) -> list[Run]:
     return sorted(found.values(), key=_sort_key)
 
 
-def _sort_key(run: Run) -> tuple[Any, ...]:
+def _sort_key(run: Run) -> tuple[tuple[str, ...] | Shard | str | bytes, ...]:
     h = run.header
     return (
         h.devices,

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import DTYPES
 from refgrad.encode import decode_array, encode_array
 from refgrad.errors import CaseFileError
 from refgrad.graph import Graph
 from refgrad.testing.cases.validation import validate
 
-Array = Any
 SCHEMA = 1
 LAYOUTS = ("contiguous", "transposed", "strided")
 
@@ -34,9 +34,9 @@ class Case:
 
     family: str
     graph: Graph
-    inputs: dict[str, Array]
-    tangents: dict[str, Array]
-    cotangent: Array
+    inputs: dict[str, PlainArray]
+    tangents: dict[str, PlainArray]
+    cotangent: PlainArray
     dtype: str
     device: str = "cpu"
     layouts: dict[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Case:
         graph = Graph.from_dict(data["graph"])
         if len(graph.outputs) != 1:
             raise CaseFileError(f"the graph of a case has one output, got {len(graph.outputs)}")
-        arrays: dict[str, dict[str, Array]] = {}
+        arrays: dict[str, dict[str, PlainArray]] = {}
         for part in ("inputs", "tangents"):
             if not isinstance(data[part], dict) or data[part].keys() != graph.inputs.keys():
                 given = list(data[part]) if isinstance(data[part], dict) else data[part]

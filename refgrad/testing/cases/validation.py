@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS, STORAGE
 from refgrad.errors import CaseFileError
 from refgrad.graph import Graph
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import nearest
 
-Array = Any
 # The exceptions that NumPy and ops raise for operands or parameters that they do not accept.
 _REJECTIONS = (
     ValueError,
@@ -28,9 +27,9 @@ _REJECTIONS = (
 
 def validate(
     graph: Graph,
-    inputs: Mapping[str, Array],
-    tangents: Mapping[str, Array],
-    cotangent: Array,
+    inputs: Mapping[str, PlainArray],
+    tangents: Mapping[str, PlainArray],
+    cotangent: PlainArray,
     dtype: str,
     order: int,
 ) -> None:
@@ -65,7 +64,7 @@ def validate(
         )
 
 
-def _check_format(what: str, x: Array, dtype: str) -> None:
+def _check_format(what: str, x: PlainArray, dtype: str) -> None:
     if x.dtype.kind != "f":
         return
     fmt = FORMATS[STORAGE.get(dtype, dtype)]
@@ -78,7 +77,7 @@ def _check_format(what: str, x: Array, dtype: str) -> None:
         )
 
 
-def _output_shape(graph: Graph, inputs: Mapping[str, Array]) -> tuple[int, ...]:
+def _output_shape(graph: Graph, inputs: Mapping[str, PlainArray]) -> tuple[int, ...]:
     try:
         with quiet():
             return np.shape(graph.run(dict(inputs))[graph.outputs[0]])

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
 from refgrad.testing.checks.array_verdict import (
@@ -41,9 +42,8 @@ from refgrad.testing.judging.verdict import (
     Verdict,
     digits,
 )
-from refgrad.tracing.ball import parts
+from refgrad.tracing.ball import Ball, parts
 
-Array = Any
 _LISTED = 10
 _WORST_FIRST = (ERROR, DISAGREE, UNDECIDED, IMPRECISE, AGREE, UNSUPPORTED)
 
@@ -89,10 +89,10 @@ class Aggregation:
         what: str,
         found: Comparison,
         question: Question,
-        seeds: tuple[Array | None, ...] = (),
+        seeds: tuple[PlainArray | None, ...] = (),
         index: int = 0,
-        got: Callable[[], Array] = lambda: None,
-        expected: Any = None,
+        got: Callable[[], PlainArray | None] = lambda: None,
+        expected: Ball | PlainArray | None = None,
         more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         """Add one answer. A comparison that was added before counts as a question only.
@@ -138,10 +138,10 @@ class Aggregation:
     def _evidence(
         self,
         question: Question,
-        seeds: tuple[Array | None, ...],
+        seeds: tuple[PlainArray | None, ...],
         index: int,
-        got: Array,
-        expected: Any,
+        got: PlainArray | None,
+        expected: Ball | PlainArray | None,
         more: dict[str, Any],
         *,
         keep: bool,
@@ -154,7 +154,7 @@ class Aggregation:
         if keep or got is None or got.size <= LARGE or got.shape != value.shape:
             return Evidence(question, self.inputs, seeds, index, widened(got), value, radius * slack, **more)
 
-        def due(seeds: tuple[Array | None, ...]) -> tuple[Array, Array]:
+        def due(seeds: tuple[PlainArray | None, ...]) -> tuple[PlainArray, PlainArray]:
             value, radius = parts(expected) if recompute is None else recompute(seeds)
             return value, radius * slack
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.quiet import quiet
 from refgrad.testing.judging.verdict import AGREE, Element
-
-Array = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ class Evidence:
     seeds           cotangents, one for each output, or tangents, one for each input; None for one that was not given
     index           of the input (reverse mode) or output (value, forward mode) to which the array belongs
     got             the answer in float64; None where there was none
-    expected        the reference value, in the wide format of the reference
-    bound           the largest admissible error of each element
+    expected        the reference value, in the wide format of the reference; None where there is none
+    bound           the largest admissible error of each element; None without a reference value
     strides         of each input, in elements; None for an input that is no tensor. Empty: every array is a contiguous tensor
     offsets         of each input, in elements of its storage
     seed_strides    of each seed; None for one that was not given
@@ -69,17 +68,17 @@ class Evidence:
 
     question: Question
     inputs: tuple[Any, ...]
-    seeds: tuple[Array | None, ...]
+    seeds: tuple[PlainArray | None, ...]
     index: int
-    got: Array
-    expected: Array
-    bound: Array
+    got: PlainArray | None
+    expected: PlainArray | None
+    bound: PlainArray | None
     strides: tuple[tuple[int, ...] | None, ...] = ()
     offsets: tuple[int, ...] = ()
     seed_strides: tuple[tuple[int, ...] | None, ...] = ()
     seed_offsets: tuple[int, ...] = ()
-    others: tuple[tuple[str, Array], ...] = ()
-    recompute: Callable[[tuple[Array | None, ...]], tuple[Array, Array]] | None = field(
+    others: tuple[tuple[str, PlainArray], ...] = ()
+    recompute: Callable[[tuple[PlainArray | None, ...]], tuple[PlainArray, PlainArray]] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -107,11 +106,11 @@ class LargeEvidence(Evidence):
         self,
         question: Question,
         inputs: tuple[Any, ...],
-        seeds: tuple[Array | None, ...],
+        seeds: tuple[PlainArray | None, ...],
         index: int,
-        got: Array,
-        part: tuple[Array, Array, Array],
-        due: Callable[[tuple[Array | None, ...]], tuple[Array, Array]],
+        got: PlainArray,
+        part: tuple[PlainArray, PlainArray, PlainArray],
+        due: Callable[[tuple[PlainArray | None, ...]], tuple[PlainArray, PlainArray]],
         **more: Any,
     ) -> None:
         self.due = due
@@ -120,39 +119,39 @@ class LargeEvidence(Evidence):
         super().__init__(question, inputs, seeds, index, got, None, None, **more)
 
     @property
-    def got(self) -> Array:
+    def got(self) -> PlainArray | None:
         return widened(self._got)
 
     @got.setter
-    def got(self, x: Array) -> None:
+    def got(self, x: PlainArray | None) -> None:
         self._got = _narrowed(x)
 
     @property
-    def seeds(self) -> tuple[Array | None, ...]:
+    def seeds(self) -> tuple[PlainArray | None, ...]:
         return tuple(map(widened, self._seeds))
 
     @seeds.setter
-    def seeds(self, xs: tuple[Array | None, ...]) -> None:
+    def seeds(self, xs: tuple[PlainArray | None, ...]) -> None:
         self._seeds = tuple(map(_narrowed, xs))
 
     @property
-    def expected(self) -> Array:
+    def expected(self) -> PlainArray | None:
         return self.due(self.seeds)[0]
 
     @expected.setter
-    def expected(self, x: Array) -> None:
+    def expected(self, x: PlainArray | None) -> None:
         assert x is None
 
     @property
-    def bound(self) -> Array:
+    def bound(self) -> PlainArray | None:
         return self.due(self.seeds)[1]
 
     @bound.setter
-    def bound(self, x: Array) -> None:
+    def bound(self, x: PlainArray | None) -> None:
         assert x is None
 
 
-def _narrowed(x: Array) -> Array:
+def _narrowed(x: PlainArray | None) -> PlainArray | None:
     """The array in float32 where that holds every element exactly; None as it is."""
     if x is None or x.dtype != np.float64:
         return x
@@ -161,7 +160,11 @@ def _narrowed(x: Array) -> Array:
     return short if np.array_equal(short, x, equal_nan=True) else x
 
 
-def widened(x: Array) -> Array:
+@overload
+def widened(x: PlainArray) -> PlainArray: ...
+@overload
+def widened(x: None) -> None: ...
+def widened(x: PlainArray | None) -> PlainArray | None:
     """The array in float64 if it has a shorter floating-point format; None as it is."""
     return x.astype(np.float64) if x is not None and x.dtype.kind == "f" and x.dtype.itemsize < 8 else x
 

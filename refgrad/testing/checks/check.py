@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import called, differentiable, kind, names_of, result
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
 from refgrad.testing.checks.aggregation import Aggregation
@@ -28,7 +29,6 @@ from refgrad.tracing.ball import Ball, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten, is_leaf, leaves_as, paths, same_structure
 
-Array = Any
 Function = Callable[..., Any]
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's arguments
 
@@ -246,7 +246,7 @@ def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> An
         return f(*plain)
 
 
-def _has_non_finite(got: Any) -> bool:
+def _has_non_finite(got: Ball | PlainArray | None) -> bool:
     """Whether a result has infinite or NaN elements. Their radius is unknown, so a comparison would treat them as undefined."""
     return got is not None and not bool(np.all(np.isfinite(parts(got)[0])))
 
@@ -285,11 +285,13 @@ def _flat_cotangents(got: Any, args: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _values(got: Any) -> Callable[[], Array]:
+def _values(got: Ball | PlainArray | None) -> Callable[[], PlainArray | None]:
     return lambda: None if got is None else np.asarray(parts(got)[0], float)
 
 
-def _compare(got: Any, expected: Any, fmt: Format, what: str, hidden: Hidden) -> tuple[Comparison, Any]:
+def _compare(
+    got: Ball | PlainArray | None, expected: Ball | PlainArray, fmt: Format, what: str, hidden: Hidden
+) -> tuple[Comparison, Ball | None]:
     """The comparison, and the reference value with the bounds of both formulas."""
     if got is None:
         return Comparison(note=f"{what}: none was returned, one is due"), None

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from refgrad.arrays import PlainArray
 from refgrad.errors import GradientMismatch, GradientUndecided
 from refgrad.records import strict
 from refgrad.testing.checks.array_verdict import ArrayVerdict
@@ -97,7 +97,7 @@ class Report(Findings):
         return page(self)
 
 
-def _expected(part: ArrayVerdict) -> Any:
+def _expected(part: ArrayVerdict) -> PlainArray | None:
     return None if part.evidence is None else part.evidence.expected
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from refgrad.quiet import quiet
 from refgrad.testing.checks.plausibility import BITS, Difference
 
-Array = Any
 # Names and shapes of arrays; "" names the explained array itself.
 Sizes = Sequence[tuple[str, tuple[int, ...]]]
 _SIMPLE = (1.0, 2.0, 0.5)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.quiet import quiet
 from refgrad.testing.checks.array_verdict import BEGINNING, Evidence, LargeEvidence, beginning
@@ -20,18 +20,19 @@ from refgrad.testing.checks.misplaced_arrays import predictions, round_to_bits, 
 from refgrad.testing.checks.plausibility import BITS, Difference
 from refgrad.testing.checks.wrong_regions import region
 
-Array = Any
-Others = Sequence[tuple[str, Array]]
-Recompute = Callable[[tuple[Array | None, ...]], tuple[Array, Array]]
+Others = Sequence[tuple[str, PlainArray]]
+Recompute = Callable[[tuple[PlainArray | None, ...]], tuple[PlainArray, PlainArray]]
 
 
 def explained(evidence: Evidence, mode: str, dtype: str, device: str = "cpu") -> str:
     """The explanation of a wrong answer in a mode; "" where there is none, or where the answer or the reference has no array."""
-    if isinstance(evidence, LargeEvidence):
-        (got, expected, bound), shape = evidence.beginning, evidence.shape
+    arrays: tuple[PlainArray | None, ...]
+    if isinstance(evidence, LargeEvidence):  # its expected array and bound are computed at each access
+        arrays, shape = evidence.beginning, evidence.shape
     else:
-        got, expected, bound, shape = evidence.got, evidence.expected, evidence.bound, None
-    if got is None or expected is None:
+        arrays, shape = (evidence.got, evidence.expected, evidence.bound), None
+    got, expected, bound = arrays
+    if got is None or expected is None or bound is None:
         return ""
     seed = "tangent" if mode.startswith("forward") else "cotangent"
     return explain(
@@ -48,13 +49,13 @@ def explained(evidence: Evidence, mode: str, dtype: str, device: str = "cpu") ->
 
 
 def explain(
-    got: Array,
-    expected: Array,
-    bound: Array,
+    got: PlainArray,
+    expected: PlainArray,
+    bound: PlainArray,
     fmt: Format,
     *,
     others: Others = (),
-    seeds: Sequence[Array | None] = (),
+    seeds: Sequence[PlainArray | None] = (),
     seed: str = "cotangent",
     recompute: Recompute | None = None,
     shape: tuple[int, ...] | None = None,
@@ -97,8 +98,8 @@ def explain(
 class _Context:
     """The context of the explained array, see ``explain``; ``shape`` is that of the whole array."""
 
-    others: tuple[tuple[str, Array], ...]
-    seeds: tuple[Array | None, ...]
+    others: tuple[tuple[str, PlainArray], ...]
+    seeds: tuple[PlainArray | None, ...]
     seed: str
     recompute: Recompute | None
     shape: tuple[int, ...]
@@ -138,7 +139,7 @@ def _factor_in_words(d: Difference, context: _Context) -> str:
     return factor(d, context.sizes()) if np.all(np.isfinite(d.got) | ~np.isfinite(d.expected)) else ""
 
 
-def _for_other_seeds(d: Difference, context: _Context) -> Iterator[tuple[str, Array, Array]]:
+def _for_other_seeds(d: Difference, context: _Context) -> Iterator[tuple[str, PlainArray, PlainArray]]:
     """The reference values for other seeds: rounded ones, ones, a single one."""
     given = [k for k, s in enumerate(context.seeds) if s is not None and np.size(s)]
     only = np.asarray(context.seeds[given[0]]) if len(given) == 1 else None
@@ -155,8 +156,8 @@ def _for_other_seeds(d: Difference, context: _Context) -> Iterator[tuple[str, Ar
 
 
 def _other_seeds(
-    seeds: Sequence[Array | None], given: list[int], seed: str, dtype: str
-) -> Iterator[tuple[str, list[Array | None]]]:
+    seeds: Sequence[PlainArray | None], given: list[int], seed: str, dtype: str
+) -> Iterator[tuple[str, list[PlainArray | None]]]:
     for name, bits in shorter_formats(dtype):
         changed = [None if s is None else round_to_bits(np.asarray(s, float), bits) for s in seeds]
         yield f"what came is what is due for the {seed} rounded to {name}", changed
@@ -200,7 +201,7 @@ def _wrong_region(d: Difference, context: _Context) -> str:
     return f"wrong in {words} only" + (f"; {why} there" if why else "")
 
 
-def _other_shape(got: Array, expected: Array, bound: Array, fmt: Format) -> str:
+def _other_shape(got: PlainArray, expected: PlainArray, bound: PlainArray, fmt: Format) -> str:
     """An array of another shape that a sum, a transpose or a reshape turns into the expected one."""
     if got.size == expected.size:
         if got.ndim == 2 and got.T.shape == expected.shape and _matches(got.T, expected, bound, fmt):
@@ -227,7 +228,7 @@ def _other_shape(got: Array, expected: Array, bound: Array, fmt: Format) -> str:
     return ""
 
 
-def _matches(predicted: Array, expected: Array, bound: Array, fmt: Format) -> bool:
+def _matches(predicted: PlainArray, expected: PlainArray, bound: PlainArray, fmt: Format) -> bool:
     """Whether an array lies within its bounds, and an arbitrary array would not."""
     d = Difference.of(np.zeros(expected.shape), expected, bound, fmt)
     with quiet():

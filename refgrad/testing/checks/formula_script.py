@@ -1,6 +1,6 @@
-"""A wrong answer of a formula written by hand, as a program that needs NumPy alone: see refgrad/torch/check_script.py for torch.
+"""Scripts that reproduce a wrong answer of check_vjp or check_jvp with NumPy only.
 
-It exits with 1 while the answer is out of its bounds, with 0 once it is not.
+A script exits with 1 while the answer is out of its bounds, else with 0. refgrad/torch/check_script.py writes those of torch functions.
 """
 
 from __future__ import annotations
@@ -13,15 +13,8 @@ import numpy as np
 from refgrad.bounds.formats import format_of
 from refgrad.testing.checks.array_verdict import ArrayVerdict
 from refgrad.testing.checks.function_source import Source, UnwritableError
-from refgrad.testing.checks.report_text import conditions
-from refgrad.testing.checks.script_text import (
-    PACKED,
-    expected_rows,
-    numpy_expression,
-    one_line,
-    reason_without_array,
-    run,
-)
+from refgrad.testing.checks.script_frame import assembled, heading, verified
+from refgrad.testing.checks.script_text import expected_rows, numpy_expression, reason_without_array
 from refgrad.tree import is_leaf
 
 _ASK = {
@@ -31,7 +24,7 @@ _ASK = {
     "forward": "    return {formula}(args, ({seeds}))",
 }
 _CHECK = """\
-_EXPECTED = [  # the worst elements: place, what is expected (in two numbers whose sum it is), how far the answer may lie from it
+_EXPECTED = [  # the worst elements: index, expected value (as the sum of two numbers), bound
 {rows}]
 
 
@@ -58,9 +51,11 @@ _main()
 def formula_script(
     formula: Callable[..., Any], title: str, args: Sequence[Any]
 ) -> Callable[[str, str, ArrayVerdict], str]:
-    """What ``Report.script`` needs for check_vjp and check_jvp: a function of a dtype, a mode and a part.
+    """The value of ``Report.script`` for check_vjp and check_jvp: a function of a dtype, a mode and a verdict with evidence.
 
-    formula, title, args   the formula that was checked, what the check is called, its arguments: arrays or plain values
+    formula   the checked formula
+    title     the name of the check
+    args      the arguments: arrays or Python values
     """
     return lambda dtype, mode, part: _script(formula, title, args, dtype, mode, part)
 
@@ -68,15 +63,9 @@ def formula_script(
 def _script(
     formula: Callable[..., Any], title: str, args: Sequence[Any], dtype: str, mode: str, part: ArrayVerdict
 ) -> str:
-    try:
-        text = _written(formula, title, args, dtype, mode, part)
-    except UnwritableError as error:
-        about = f"{one_line(title)}: {one_line(part.what)}, {dtype}"
-        return f"# {about}.\n# A script without refgrad cannot be written: {one_line(str(error))}.\n"
-    code, why = run(text)
-    if code == 1:
-        return text
-    return f"# When it was written, this script did not show the disagreement: {one_line(why)}.\n{text}"
+    return verified(
+        lambda: _written(formula, title, args, dtype, mode, part), f"{title}: {part.what}, {dtype}"
+    )
 
 
 def _written(
@@ -92,38 +81,18 @@ def _written(
         raise UnwritableError("arguments that are containers of arrays are not written")
     source = Source(numpy_expression)
     called = source.expression(formula)
-    seeds = [source.value(np.asarray(s)) for s in e.seeds]
-    how = conditions(part, mode)
-    said = [f"{title}: {part.what} is wrong in {dtype}.", *([f"{how[0].upper()}{how[1:]}."] if how else [])]
-    said += [f"{part.explanation[0].upper()}{part.explanation[1:]}."] if part.explanation else []
-    said += [
-        *part.notes,
-        "Exits with 1 while the answer is out of its bounds, with 0 once it is not.",
-    ]
-    asking = [
+    seeds = ", ".join(source.value(np.asarray(s)) for s in e.seeds) + ("," if mode == "forward" else "")
+    question = [
         "def _ask():",
         f"    args = {source.value(tuple(args))}",
-        _ASK[mode].format(
-            formula=called, seeds=", ".join(seeds) + ("," if mode == "forward" else ""), index=e.index
-        ),
+        _ASK[mode].format(formula=called, seeds=seeds, index=e.index),
     ]
+    comparison = _CHECK.format(
+        rows=expected_rows(part, e, fmt),
+        what=ascii(part.what),
+        shape=e.expected.shape,
+        missing=int(bool(np.any(e.expected != 0))),
+    )
     imports, definitions = source.lines()
-    packed = any("_unpacked(" in line for line in (*asking, *definitions))
-    expected = np.asarray(e.expected)
-    lines = [
-        *[f"# {one_line(text)}" for text in said],
-        "from __future__ import annotations\n",
-        *sorted({*imports, "import numpy as np", *(["import base64", "import zlib"] if packed else [])}),
-        "\n",
-        *([PACKED] if packed else []),
-        *[f"{d}\n\n" for d in definitions],
-        *asking,
-        "\n",
-        _CHECK.format(
-            rows=expected_rows(part, e, fmt),
-            what=ascii(part.what),
-            shape=expected.shape,
-            missing=int(bool(np.any(expected != 0))),
-        ),
-    ]
-    return "\n".join(lines)
+    comments = heading(title, dtype, mode, part)
+    return assembled(comments, [*imports, "import numpy as np"], ["\n"], definitions, question, comparison)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.quiet import quiet
 from refgrad.testing.checks.plausibility import Difference
 
-Array = Any
-Candidate = tuple[str, Array, Array]  # in words, the predicted array, the window of each of its elements
+Candidate = tuple[
+    str, PlainArray, PlainArray
+]  # in words, the predicted array, the window of each of its elements
 
 
 def predictions(
-    d: Difference, others: Sequence[tuple[str, Array]], seeds: Sequence[Array | None], seed: str
+    d: Difference, others: Sequence[tuple[str, PlainArray]], seeds: Sequence[PlainArray | None], seed: str
 ) -> Iterator[Candidate]:
     """All candidates, the simplest first. ``seed`` is the name of the seeds: cotangent or tangent."""
     yield from permuted(d)
@@ -81,7 +82,7 @@ def summed(d: Difference) -> Iterator[Candidate]:
             yield f"every element is the mean {along} of what is expected", total / n, around / n
 
 
-def swapped(d: Difference, others: Sequence[tuple[str, Array]]) -> Iterator[Candidate]:
+def swapped(d: Difference, others: Sequence[tuple[str, PlainArray]]) -> Iterator[Candidate]:
     """Another array of the same question."""
     for name, other in others:
         if other is None:
@@ -96,7 +97,7 @@ def swapped(d: Difference, others: Sequence[tuple[str, Array]]) -> Iterator[Cand
             yield f"what came is the {name} that is expected, transposed", x.T, around.T
 
 
-def passed_through(d: Difference, seeds: Sequence[Array | None], seed: str) -> Iterator[Candidate]:
+def passed_through(d: Difference, seeds: Sequence[PlainArray | None], seed: str) -> Iterator[Candidate]:
     """The cotangent or tangent itself, its sum or mean over axes, or one of its slices."""
     shape = d.expected.shape
     for k, given in enumerate(seeds):
@@ -128,7 +129,7 @@ def shorter_formats(fmt_name: str) -> list[tuple[str, int]]:
     return sorted(((name, f.bits) for name, f in FORMATS.items() if f.bits < bits), key=lambda f: -f[1])
 
 
-def round_to_bits(x: Array, bits: int) -> Array:
+def round_to_bits(x: PlainArray, bits: int) -> PlainArray:
     """The nearest numbers with ``bits`` significant bits."""
     fraction, exponent = np.frexp(x)
     return np.ldexp(np.rint(np.ldexp(fraction, bits)), exponent - bits)

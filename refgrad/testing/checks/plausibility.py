@@ -9,15 +9,14 @@ explanation is given where the sum reaches BITS. It then holds by chance with pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import share
 
-Array = Any
 BITS = 30.0
 _LEAST_RATIO = 8.0  # of distance to window, for an element that counts
 _SAMPLE = 256  # elements that are checked first
@@ -31,16 +30,16 @@ class Difference:
     sample   indices of a few elements, those with the largest errors among them
     """
 
-    got: Array
-    expected: Array
-    window: Array
-    wrong: Array
+    got: PlainArray
+    expected: PlainArray
+    window: PlainArray
+    wrong: PlainArray
     fmt: Format
-    sample: tuple[Array, ...]
+    sample: tuple[PlainArray, ...]
 
     @classmethod
     def of(
-        cls, got: Array, expected: Array, bound: Array, fmt: Format, *, hidden: bool = False
+        cls, got: PlainArray, expected: PlainArray, bound: PlainArray, fmt: Format, *, hidden: bool = False
     ) -> Difference:
         """The difference of an observed and an expected array; ``bound`` broadcasts to their shape.
 
@@ -65,14 +64,16 @@ class Difference:
         )
         return cls(got, expected, window, wrong, fmt, places)
 
-    def at(self, region: tuple[Array, ...]) -> Difference:
+    def at(self, region: tuple[PlainArray, ...]) -> Difference:
         """The difference in a region, which is given by the indices along each axis."""
         here = np.ix_(*region)
         wrong = self.wrong[here]
         places = np.unravel_index(np.arange(min(wrong.size, _SAMPLE)), wrong.shape)
         return Difference(self.got[here], self.expected[here], self.window[here], wrong, self.fmt, places)
 
-    def bits(self, prediction: Array, window: Array, *, free: tuple[int, ...] | None = None) -> float:
+    def bits(
+        self, prediction: PlainArray, window: PlainArray, *, free: tuple[int, ...] | None = None
+    ) -> float:
         """The evidence for a prediction in bits; minus infinity where it misses an element.
 
         prediction, window   arrays that broadcast to the shape of got
@@ -104,7 +105,7 @@ class Difference:
         return float(np.sum(np.sum(each, axis=free) - np.max(each, axis=free, initial=0.0)))
 
 
-def out_of_bounds(got: Array, expected: Array, bound: Array, fmt: Format) -> Array:
+def out_of_bounds(got: PlainArray, expected: PlainArray, bound: PlainArray, fmt: Format) -> PlainArray:
     """The mask of the wrong elements, of the shape of ``expected``.
 
     An infinite element must be equal. Beyond the format's range an infinity may stand for a finite number. Where NaN is expected, nothing

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.quiet import quiet
 from refgrad.records.fields import cut
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
@@ -14,7 +14,6 @@ from refgrad.testing.checks.findings import Findings
 from refgrad.testing.checks.report_text import conditions, element, summary
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED, Element, Verdict
 
-Array = Any
 MOST_BYTES = 20_000
 _ROWS, _COLUMNS, _CELL = 24, 64, 9
 _LINES = 40  # rows of the table; beyond, agreeing ones are only counted
@@ -139,7 +138,7 @@ def heat_map(e: Evidence) -> str:
     return f"{svg}<div>{escape(label)}{legend}</div>"
 
 
-def _cells(ratio: Array) -> tuple[Array, str]:
+def _cells(ratio: PlainArray) -> tuple[PlainArray, str]:
     """An array as a table of at most _ROWS × _COLUMNS cells, each the maximum of its elements, and a description of the table."""
     shape = ratio.shape
     if ratio.ndim < 2:
@@ -161,7 +160,7 @@ def _cells(ratio: Array) -> tuple[Array, str]:
     return table, how
 
 
-def _runs(mask: Array) -> str:
+def _runs(mask: PlainArray) -> str:
     """The cells of a mask as an SVG path, one rectangle for each run in a row."""
     found: list[str] = []
     for y, row in enumerate(mask):

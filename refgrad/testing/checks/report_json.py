@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.errors import CaseFileError
 from refgrad.quiet import quiet
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
@@ -18,7 +19,6 @@ from refgrad.testing.checks.findings import Findings
 from refgrad.testing.checks.report_text import summary
 from refgrad.testing.judging.verdict import Verdict
 
-Array = Any
 SCHEMA = 2
 _TERMS = 3  # float64 numbers; their sum holds a significand of 113 bits
 
@@ -77,7 +77,7 @@ def array_data(x: Any) -> Any:
     return {"dtype": x.dtype.str, "shape": list(x.shape), "base64": base64.b64encode(x.tobytes()).decode()}
 
 
-def array_of(data: Any) -> Array:
+def array_of(data: Any) -> PlainArray:
     """The array in plain data as ``array_data`` writes it. Raises CaseFileError where there is none."""
     if not isinstance(data, dict) or "python" in data:
         raise CaseFileError(
@@ -92,9 +92,9 @@ def array_of(data: Any) -> Array:
     return np.frombuffer(base64.b64decode(data["base64"]), data["dtype"]).reshape(data["shape"])
 
 
-def terms(x: Array) -> list[Array]:
+def terms(x: PlainArray) -> list[PlainArray]:
     """Arrays of float64 whose sum, in the format of x, is x. A number beyond the range of float64 becomes infinite."""
-    found: list[Array] = []
+    found: list[PlainArray] = []
     rest = np.asarray(x)
     with quiet():
         for _ in range(_TERMS):

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.plausibility import out_of_bounds
 
-Array = Any
 MOST = 10  # elements in one script, at most
 _SHORT = 64  # elements; a longer array is compressed
 
@@ -64,7 +64,7 @@ def expected_rows(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
 
 
 def _worst(
-    part: ArrayVerdict, e: Evidence, expected: Array, fmt: Format
+    part: ArrayVerdict, e: Evidence, expected: PlainArray, fmt: Format
 ) -> list[tuple[tuple[int, ...], float]]:
     """Indices and bounds of the worst elements: those of the verdict where they belong to this answer, else all elements out of bounds."""
     listed = [w for w in part.wrong if len(w.element) == expected.ndim]
@@ -95,7 +95,7 @@ def numpy_expression(x: Any) -> str | None:
     return None
 
 
-def numbers(x: Array, kind: str) -> str:
+def numbers(x: PlainArray, kind: str) -> str:
     """The numbers of an array as an expression: a list where they are few, else compressed."""
     if x.size <= _SHORT:
         return f"[{', '.join(map(number, x.ravel().tolist()))}]"
@@ -109,7 +109,7 @@ def number(x: Any) -> str:
     return repr(x) if not isinstance(x, float) or math.isfinite(x) else f'float("{x}")'
 
 
-def array(x: Array) -> str:
+def array(x: PlainArray) -> str:
     """An array as an expression, with floating-point numbers as float64."""
     kind = {"f": "f8", "i": "i8", "u": "u8", "b": "u1"}[x.dtype.kind]
     if x.size <= _SHORT:

@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.tracing.ball import nearest
 
-Array = Any
-Draw = Callable[[np.random.Generator, tuple[int, ...], Format], Array]
+Draw = Callable[[np.random.Generator, tuple[int, ...], Format], PlainArray]
 
 
-def whole(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def whole(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """Normally distributed numbers, rounded to the format: they use all bits of the significand."""
     return np.asarray(nearest(rng.standard_normal(shape), fmt))
 
 
-def simple(rng: np.random.Generator, shape: tuple[int, ...], _: Format) -> Array:
+def simple(rng: np.random.Generator, shape: tuple[int, ...], _: Format) -> PlainArray:
     """Multiples of 1/4 in [-2, 2], zero included: every format holds them exactly."""
     return rng.integers(-8, 9, shape) / 4.0
 
 
-def single(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def single(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """One nonzero element."""
     x = np.zeros(shape)
     if x.size:
@@ -38,7 +37,7 @@ def single(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Arr
     return x
 
 
-def sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """About sqrt(n) nonzero elements of n."""
     x = whole(rng, shape, fmt)
     n = x.size
@@ -48,22 +47,22 @@ def sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Arr
     return np.where(mask.reshape(shape), x, 0.0)
 
 
-def constant(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def constant(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """Equal elements, as the gradient of a sum has."""
     return np.full(shape, whole(rng, (), fmt))
 
 
-def tiny(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def tiny(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """Normal numbers times 2^-k, where 2^k is the fourth root of the format's range."""
     return np.asarray(nearest(np.ldexp(whole(rng, shape, fmt), -_quarter_exponent(fmt)), fmt))
 
 
-def huge(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> Array:
+def huge(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """Normal numbers times 2^k, where 2^k is the fourth root of the format's range."""
     return np.ldexp(whole(rng, shape, fmt), _quarter_exponent(fmt))
 
 
-def limited(x: Array, unit: float, fmt: Format) -> Array:
+def limited(x: PlainArray, unit: float, fmt: Format) -> PlainArray:
     """Large cotangents, divided by a power of two such that the square of the gradient does not overflow.
 
     A backward may multiply numbers of the size of the gradient before it divides. ``unit`` is the largest element of the gradient for
@@ -74,7 +73,7 @@ def limited(x: Array, unit: float, fmt: Format) -> Array:
     return np.ldexp(x, -max(0, excess))
 
 
-def zero(_: np.random.Generator, shape: tuple[int, ...], __: Format) -> Array:
+def zero(_: np.random.Generator, shape: tuple[int, ...], __: Format) -> PlainArray:
     """Zeros."""
     return np.zeros(shape)
 
@@ -103,7 +102,7 @@ DRAWS: dict[str, Draw] = {
 
 def drawn(
     kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format, unit: float = 0.0
-) -> Array:
+) -> PlainArray:
     """A float64 array of numbers of the format, of one of the kinds in DRAWS.
 
     unit   the largest element of the gradient for cotangents of size 1; 0 where it is unknown. See ``limited``

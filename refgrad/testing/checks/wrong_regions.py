@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-Array = Any
-Region = tuple[Array, ...]  # the indices along each axis
+from refgrad.arrays import PlainArray
+
+Region = tuple[PlainArray, ...]  # the indices along each axis
 _BITS = 6.0  # a region is reported where its probability by chance is below 2^-6
 
 
-def region(wrong: Array) -> tuple[Region, str] | None:
+def region(wrong: PlainArray) -> tuple[Region, str] | None:
     """The smallest block that contains all wrong elements, with a description; None where there is no block that chance does not explain.
 
     wrong   the mask of the wrong elements. At least half of the block must be wrong
@@ -20,7 +20,7 @@ def region(wrong: Array) -> tuple[Region, str] | None:
     count, total = int(np.count_nonzero(wrong)), wrong.size
     if not wrong.ndim or not 0 < count < total:
         return None
-    found: list[Array] = []
+    found: list[PlainArray] = []
     descriptions: list[str] = []
     choices = 0.0
     for axis, n in enumerate(wrong.shape):
@@ -41,7 +41,7 @@ def region(wrong: Array) -> tuple[Region, str] | None:
     return tuple(found), ", ".join(descriptions)
 
 
-def _words(indices: Array, n: int) -> tuple[str, int]:
+def _words(indices: PlainArray, n: int) -> tuple[str, int]:
     """A description of a pattern of k of n indices, and the number of patterns of its kind; "" where there is no pattern."""
     k = len(indices)
     if k == n:

@@ -75,8 +75,8 @@ def _stacked_reference(order: str, names: str) -> Callable[[Sequence[Nested], bo
     return due
 
 
-def _batched(name: str, ask: Callable[..., Answers], names: str, varied: str) -> Order:
-    return Order(f"batched {name}", ask, _stacked_reference(name, names), _BATCH, varied)
+def _batched(name: str, evaluate: Callable[..., Answers], names: str, varied: str) -> Order:
+    return Order(f"batched {name}", evaluate, _stacked_reference(name, names), _BATCH, varied)
 
 
 BATCHED_REVERSE = _batched("reverse", _batched_reverse, "gradient", "y_bars")

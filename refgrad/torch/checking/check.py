@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.aggregation import Aggregation
@@ -26,7 +27,6 @@ from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integer
 from refgrad.torch.circumstances import circumstances
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
-Array = Any
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 _FACTOR = 1 - 2**-8 / math.pi  # close to 1, with a full significand
 
@@ -168,6 +168,7 @@ class Check:
         for k, x_bar in zip(self.active, due, strict=True):
             if k not in question.active:
                 continue
+            assert x_bar is not None, "every active input has an expected gradient"
             what, got = f"gradient of input {k}", found.get(k)
             compared = point.compared(REVERSE, got, x_bar, what, k, request, seeds, plant=first)
             more = partial(circumstances, point, REVERSE, request, seeds, due, self.active.index(k))
@@ -327,5 +328,5 @@ def _without_memory(y: Tensor) -> Tensor:
     return torch.empty(y.shape, dtype=y.dtype, device="meta", requires_grad=y.requires_grad)
 
 
-def _array(t: Tensor | None) -> Callable[[], Array]:
+def _array(t: Tensor | None) -> Callable[[], PlainArray | None]:
     return lambda: None if t is None else numbers(t.detach())

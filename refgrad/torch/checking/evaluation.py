@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from refgrad.arguments import kind
+from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level
 
-Array = Any
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -62,7 +62,9 @@ class Evaluator:
             self._call(self._arranged(request, request.question.active, watch)), written=watch.written()
         )
 
-    def reverse(self, request: Request, cotangents: Sequence[Array | None], *, twice: bool = False) -> Answer:
+    def reverse(
+        self, request: Request, cotangents: Sequence[PlainArray | None], *, twice: bool = False
+    ) -> Answer:
         """The outputs, and the gradients of the inputs at ``question.active``. Raises Raised.
 
         cotangents   one for each output; None for one that is not given
@@ -100,13 +102,14 @@ class Evaluator:
             raise Raised(error, "backward") from error
         return answer
 
-    def forward(self, request: Request, tangents: Sequence[Array | None]) -> Answer:
+    def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
         """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised."""
         watch = _MemoryWatch()
         arguments = self._arranged(request, (), watch)
         try:
             with dual_level():
                 for k, tangent in zip(request.seeded, tangents, strict=True):
+                    assert tangent is not None, "a seeded input has a tangent"
                     seed = arranged(
                         self._tensor(tangent, arguments[k]), request.question.seed_layout or CONTIGUOUS
                     )
@@ -138,7 +141,7 @@ class Evaluator:
         self,
         request: Request,
         outputs: Sequence[Tensor],
-        cotangents: Sequence[Array | None],
+        cotangents: Sequence[PlainArray | None],
         watch: _MemoryWatch,
     ) -> dict[int, Tensor]:
         """The cotangents as tensors, by output."""
@@ -155,7 +158,7 @@ class Evaluator:
         return seeds
 
     @staticmethod
-    def _tensor(x: Array, like: Tensor) -> Tensor:
+    def _tensor(x: PlainArray, like: Tensor) -> Tensor:
         return torch.as_tensor(np.asarray(x)).to(like.device, like.dtype)
 
     def _call(self, arguments: list[Any]) -> tuple[Tensor, ...]:

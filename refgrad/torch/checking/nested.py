@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from refgrad.arrays import PlainArray
 from refgrad.formula import by_each
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
@@ -33,7 +33,6 @@ from refgrad.torch.program import as_array
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import Ball
 
-Array = Any
 _REFERENCE = Hidden()  # the bounds of the reference's formula, without allowance for another one
 _STREAM = 2  # distinguishes the generator from one with the same seed that made the user's inputs
 
@@ -88,7 +87,7 @@ def verdicts(
     for turn, draw in enumerate(all_draws):
         due = cache(subject.derivatives)  # the orders share the reference's derivatives
         for check in checks:
-            check.ask(draw, due, first=turn == 0)
+            check.evaluate(draw, due, first=turn == 0)
     return [check.verdict() for check in checks]
 
 
@@ -110,7 +109,7 @@ class _Check:
     ordinary: list[Draw] = field(default_factory=list)
     most: list[tuple[tuple[Seeds, ...], list[float]]] | None = None
 
-    def ask(self, draw: Draw, due: Callable[[Seeds], Nested], *, first: bool) -> None:
+    def evaluate(self, draw: Draw, due: Callable[[Seeds], Nested], *, first: bool) -> None:
         """Evaluate one question, the first one twice, and add the answers."""
         if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
@@ -208,7 +207,7 @@ class _Check:
 
     def _answers(self, draw: Draw, many: tuple[Seeds, ...], question: Question) -> Answers:
         placed = Placed(self.subject, draw.layout, many)
-        found = self.order.ask(self.subject.in_torch, placed.xs, placed.many)
+        found = self.order.evaluate(self.subject.in_torch, placed.xs, placed.many)
         for name in placed.written():
             what = f"second gradient of input {self.subject.active[0]}"
             self.aggregation.add(what, Comparison(note=f"func wrote into {name}"), question)
@@ -221,7 +220,12 @@ class _Check:
         return answer.what.format(index), index
 
     def _compared(
-        self, answer: Answer, ball: Ball, what: str, hidden: Hidden = _REFERENCE, reach: Array | None = None
+        self,
+        answer: Answer,
+        ball: Ball,
+        what: str,
+        hidden: Hidden = _REFERENCE,
+        reach: PlainArray | None = None,
     ) -> Comparison:
         got, like = answer.got, answer.like
         if got is None:
@@ -242,7 +246,7 @@ class _Check:
         k: int,
         draw: Draw,
         many: tuple[Seeds, ...],
-        reach: Array | None = None,
+        reach: PlainArray | None = None,
     ) -> Comparison:
         """The comparison with a bound for torch's formula, which may have larger intermediate results than the reference.
 
@@ -274,7 +278,7 @@ class _Check:
         """The relative error that the roundings of torch's operations for this order can add up to."""
         if self.loss is None:
             placed = Placed(self.subject, draw.layout, many)
-            count = counted_while(lambda: self.order.ask(self.subject.in_torch, placed.xs, placed.many))
+            count = counted_while(lambda: self.order.evaluate(self.subject.in_torch, placed.xs, placed.many))
             self.loss = self.subject.fmt.u * count
         return self.loss
 
@@ -291,7 +295,7 @@ class _Check:
             self.aggregation.add(what, Comparison(note=note), question, (), index, partial(_array, other))
 
 
-def _array(answer: Answer) -> Array:
+def _array(answer: Answer) -> PlainArray | None:
     return None if answer.got is None else as_array(answer.got)
 
 

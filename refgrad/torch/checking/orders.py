@@ -99,15 +99,15 @@ Answers = list[Answer | None]  # None: not requested
 class Order:
     """One order of nesting.
 
-    ask      computes the answers in torch from a function, its inputs (without a graph) and ``batch`` Seeds
-    due      the reference value of each answer, from the reference's derivatives for the same Seeds. The second argument selects the
-             bound: True for the widest over all orders that give the array, False for that of this order
-    batch    number of Seeds
-    varied   the group in which the Seeds of a batch differ
+    evaluate   computes the answers in torch from a function, its inputs (without a graph) and ``batch`` Seeds
+    due        the reference value of each answer, from the reference's derivatives for the same Seeds. The second argument selects the
+               bound: True for the widest over all orders that give the array, False for that of this order
+    batch      number of Seeds
+    varied     the group in which the Seeds of a batch differ
     """
 
     name: str
-    ask: Callable[[Function, Sequence[Tensor], Sequence[Seeds]], Answers]
+    evaluate: Callable[[Function, Sequence[Tensor], Sequence[Seeds]], Answers]
     due: Callable[[Sequence[Nested], bool], list[Ball]]
     batch: int = 1
     varied: str = ""
@@ -366,8 +366,8 @@ def single(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ba
     return due
 
 
-def _order(name: str, ask: Callable[..., Answers], names: str) -> Order:
-    return Order(name, ask, single(name, names))
+def _order(name: str, evaluate: Callable[..., Answers], names: str) -> Order:
+    return Order(name, evaluate, single(name, names))
 
 
 REVERSE_OVER_REVERSE = _order("reverse over reverse", _reverse_over_reverse, "second_gradient+tangent")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.formula import by_each
 from refgrad.testing.checks.seeds import WHOLE, ZERO, drawn
@@ -20,13 +21,12 @@ from refgrad.testing.judging.verdict import Comparison
 from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.reference import Reference, perturbed
+from refgrad.torch.checking.reference import Expected, Reference, perturbed
 from refgrad.torch.checking.roundings import counted
 from refgrad.torch.program import as_array
 from refgrad.tracing.ball import Ball, exact, parts
 
-Array = Any
-Seeds = list[Array | None]  # cotangents by output, or tangents by input; None for one that is not given
+Seeds = list[PlainArray | None]  # cotangents by output, or tangents by input; None for one that is not given
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
@@ -66,8 +66,8 @@ class Point:
         )
         self.dtype: torch.dtype = getattr(torch, fmt.storage)
         self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
-        self._draws: dict[tuple[str, str, int], list[Array]] = {}  # the draws that several requests use
-        self._due: dict[tuple[Any, ...], list[Any]] = {}
+        self._draws: dict[tuple[str, str, int], list[PlainArray]] = {}  # the draws that several requests use
+        self._due: dict[tuple[Any, ...], list[Expected | None]] = {}
         self._known: dict[tuple[Any, ...], tuple[bytes, Comparison]] = {}
         self.scales = scales or Scales()
         self._perturbed_reference: Reference | None = None
@@ -99,19 +99,20 @@ class Point:
         self._due = {key: x for key, x in self._due.items() if key[0] != mode}
         self.reference.release()
 
-    def due(self, mode: str, request: Request, seeds: Seeds) -> list[Any]:
+    def due(self, mode: str, request: Request, seeds: Seeds) -> list[Expected | None]:
         """The expected gradients of the active inputs, or tangents of the outputs; for zero seeds, zero where a gradient is finite."""
         key = (mode, request.question.draw, request.draw, request.seeded)
         ordinary = self._due.get((mode, WHOLE, 0, request.seeded))
         if request.question.draw == ZERO and ordinary is not None:
-            return [_zero_where_finite(x) for x in ordinary]
+            return [None if x is None else _zero_where_finite(x) for x in ordinary]
         if key in self._due:
             return self._due[key]
-        found = (
+        derivatives: Sequence[Expected | None] = (
             self.reference.pull_back(seeds)
             if mode == REVERSE
             else self.reference.push_forward([seeds[k] for k in self.active])
         )
+        found = list(derivatives)
         if request.question.draw == WHOLE and request.draw == 0:  # requests with other layouts share it
             self._due[key] = found
         return found
@@ -119,7 +120,9 @@ class Point:
     def restrict_to_finite(self, request: Request, answer: Answer) -> None:
         """Exclude elements with an infinite bound or a non-finite answer from judgement, for supplementary inputs."""
         key = (REVERSE, request.question.draw, request.draw, request.seeded)
-        self._due[key] = [_bounded(x, got) for x, got in zip(self._due[key], answer.found, strict=True)]
+        self._due[key] = [
+            x if x is None else _bounded(x, got) for x, got in zip(self._due[key], answer.found, strict=True)
+        ]
         self.reference.expected = [
             _bounded(x, got) for x, got in zip(self.reference.expected, answer.outputs, strict=True)
         ]
@@ -128,11 +131,11 @@ class Point:
         self,
         mode: str,
         got: Tensor | None,
-        expected: Any,
+        expected: Expected,
         what: str,
         index: int,
         request: Request | None = None,
-        seeds: Sequence[Array | None] = (),
+        seeds: Sequence[PlainArray | None] = (),
         *,
         plant: bool = False,
     ) -> Comparison:
@@ -159,7 +162,7 @@ class Point:
         return planted(values, expected, self.fmt, found) if plant else found
 
     def tied(
-        self, request: Request, seeds: Seeds, due: Sequence[Any], found: Sequence[Tensor | None]
+        self, request: Request, seeds: Seeds, due: Sequence[Expected | None], found: Sequence[Tensor | None]
     ) -> list[Tied]:
         """The judgement of tied elements of the active inputs, as sums over ties. Equal answers are judged once."""
         if (
@@ -186,7 +189,13 @@ class Point:
         return judge_ties(self.reference.smooth, xs, y_bars, due, values, self.fmt, self.rng, loss)
 
     def _judged(
-        self, mode: str, values: Array, expected: Any, what: str, index: int, seeds: Sequence[Array | None]
+        self,
+        mode: str,
+        values: PlainArray,
+        expected: Expected,
+        what: str,
+        index: int,
+        seeds: Sequence[PlainArray | None],
     ) -> Comparison:
         """The comparison. Elements out of bounds are compared again with the bounds of formulas that func may use."""
         loss = self.fmt.u * self.reference.rounded[mode]
@@ -210,17 +219,17 @@ class Point:
         return found
 
     def _reach(
-        self, mode: str, index: int, seeds: Sequence[Array | None], expected: Any, loss: float
-    ) -> Array:
+        self, mode: str, index: int, seeds: Sequence[PlainArray | None], expected: Expected, loss: float
+    ) -> PlainArray:
         """The bound for a backward stable formula, and for one that computes an elementwise derivative from the function's value."""
         value, bound = parts(expected)
         near, radius = parts(self._perturbed(mode, index, seeds))
         reach = radius + np.abs(near - value)
         given = [x for x in seeds if x is not None]
-        perturbed_seeds = self.reference.sensitivity_to_value(given[0]) if len(given) == 1 else None
-        return reach if perturbed_seeds is None else np.maximum(reach, bound + loss * perturbed_seeds)
+        change = self.reference.sensitivity_to_value(given[0]) if len(given) == 1 else None
+        return reach if change is None else np.maximum(reach, bound + loss * change)
 
-    def _perturbed(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
+    def _perturbed(self, mode: str, index: int, seeds: Sequence[PlainArray | None]) -> Expected:
         """The expected array for inputs and seeds with an error of one rounding."""
         if self._perturbed_reference is None:
             self._perturbed_reference = self.reference.perturbed()
@@ -229,16 +238,20 @@ class Point:
         perturbed_seeds = [None if x is None else perturbed(exact(x, self.fmt)) for x in seeds]
         if mode == REVERSE:
             return self._perturbed_reference.pull_back(perturbed_seeds)[self.active.index(index)]
-        return self._perturbed_reference.push_forward([perturbed_seeds[k] for k in self.active])[index]
+        found = self._perturbed_reference.push_forward([perturbed_seeds[k] for k in self.active])[index]
+        assert found is not None, "only outputs with a derivative have a tangent to judge"
+        return found
 
-    def _recomputed(self, mode: str, index: int, seeds: Sequence[Array | None]) -> Any:
+    def _recomputed(self, mode: str, index: int, seeds: Sequence[PlainArray | None]) -> Expected:
         """The expected array, recomputed from the arguments."""
         reference = Reference(self.reference.function, self.reference.balls, self.active, self.fmt)
         if mode == VALUE:
             return reference.expected[index]
         if mode == REVERSE:
             return reference.pull_back(seeds)[self.active.index(index)]
-        return reference.push_forward([seeds[k] for k in self.active])[index]
+        found = reference.push_forward([seeds[k] for k in self.active])[index]
+        assert found is not None, "only outputs with a derivative have a tangent to judge"
+        return found
 
     def _loss(self, mode: str) -> float:
         """The relative error that the roundings of the operations in torch can add up to."""
@@ -247,7 +260,7 @@ class Point:
         return self._losses[mode]
 
 
-def integers(got: Tensor, expected: Any, what: str) -> Comparison:
+def integers(got: Tensor, expected: Expected, what: str) -> Comparison:
     """The comparison of integers or booleans, which must be equal."""
     values, due = as_array(got), np.asarray(getattr(expected, "value", expected))
     if values.shape != due.shape:
@@ -263,19 +276,19 @@ def integers(got: Tensor, expected: Any, what: str) -> Comparison:
     )
 
 
-def numbers(t: Tensor) -> Array:
+def numbers(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, in the memory of the tensor where possible; in float64 where NumPy lacks the dtype."""
     lacking = t.dtype == torch.bfloat16 or t._is_zerotensor()
     return as_array(t.detach()) if lacking else t.numpy(force=True)
 
 
-def _zero_where_finite(x: Any) -> Ball | Array:
+def _zero_where_finite(x: Expected) -> Expected:
     value, radius = parts(x)
     zero = np.where(np.isfinite(value) & np.isfinite(radius), 0.0, np.nan).astype(value.dtype)
     return Ball(zero, None, x.fmt) if isinstance(x, Ball) else zero
 
 
-def _bounded(x: Any, got: Tensor | None) -> Any:
+def _bounded(x: Expected, got: Tensor | None) -> Expected:
     if not isinstance(x, Ball):
         return x
     value, radius = parts(x)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import called, result
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.errors import ArgumentError
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 
-Array = Any
+Expected = Ball | PlainArray  # a reference value: bounded, or exact
 
 
 class Reference:
@@ -33,7 +34,7 @@ class Reference:
         self, function: Callable[..., Any], balls: Sequence[Any], active: Sequence[int], fmt: Format
     ) -> None:
         self.function, self.balls, self.active, self.fmt = function, list(balls), list(active), fmt
-        self.others: dict[int, Any] = {}
+        self.others: dict[int, PlainArray] = {}
         self.count = 0
         self.rounded = {"value": 0, "reverse": 0, "forward": 0}
         self.choices = False
@@ -42,9 +43,11 @@ class Reference:
         self.rounded["value"] = rounded_operations() - before
         self.choices |= choosing_operations() > chosen
         found = list(smooth)
-        self.expected = [self.others[k] if k in self.others else found.pop(0) for k in range(self.count)]
+        self.expected: list[Expected] = [
+            self.others[k] if k in self.others else found.pop(0) for k in range(self.count)
+        ]
 
-    def _run(self) -> tuple[Any, Callable[[Any], Any] | None]:
+    def _run(self) -> tuple[tuple[Ball, ...], Callable[[tuple[Ball, ...]], tuple[Ball, ...]] | None]:
         return vjp(self.smooth, *[self.balls[k] for k in self.active])
 
     def release(self) -> None:
@@ -82,22 +85,22 @@ class Reference:
                 f"func returns {outputs} tensor(s), reference {self.count} array(s); they have to be the same function"
             )
 
-    def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
+    def pull_back(self, cotangents: Sequence[Expected | None]) -> list[Expected]:
         """The gradients of the active arguments for cotangents of all outputs: arrays, Balls, or None for zeros."""
         seeds = tuple(self._seed(cotangents[k], self.shape(k)) for k in self.differentiable)
         if self._pullback is None:
             _, self._pullback = self._run()
         assert self._pullback is not None
         before, chosen = rounded_operations(), choosing_operations()
-        found = list(self._pullback(seeds))
+        found: list[Expected] = list(self._pullback(seeds))
         self.choices |= choosing_operations() > chosen
         self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
         return found
 
-    def _seed(self, x: Any, shape: tuple[int, ...]) -> Ball:
+    def _seed(self, x: Expected | None, shape: tuple[int, ...]) -> Ball:
         return x if isinstance(x, Ball) else exact(np.zeros(shape) if x is None else x, self.fmt)
 
-    def push_forward(self, tangents: Sequence[Any]) -> list[Any]:
+    def push_forward(self, tangents: Sequence[Expected | None]) -> list[Ball | None]:
         """The tangents of all outputs for tangents of the active arguments; None for an output without a derivative."""
         xs = [self.balls[k] for k in self.active]
         seeds = [self._seed(t, x.shape) for x, t in zip(xs, tangents, strict=True)]
@@ -112,7 +115,7 @@ class Reference:
         balls = [perturbed(x) if k in self.active else x for k, x in enumerate(self.balls)]
         return Reference(self.function, balls, self.active, self.fmt)
 
-    def sensitivity_to_value(self, cotangent: Array) -> Array | None:
+    def sensitivity_to_value(self, cotangent: PlainArray) -> PlainArray | None:
         """The change of the gradient per relative error of the value, for formulas that start from the value, as y(1 - y) for a sigmoid.
 
         For an elementwise function y = f(x) of one argument; None for any other. The gradient is c f'(x) for a cotangent c. An error dy of
@@ -124,7 +127,7 @@ class Reference:
         if x.shape != y.shape:
             return None
 
-        def gradient(x: Array) -> Array:
+        def gradient(x: PlainArray) -> PlainArray:
             return vjp(lambda x: self.smooth(x)[0], x)[1](np.asarray(cotangent, x.dtype))[0]
 
         with quiet():
@@ -134,6 +137,6 @@ class Reference:
             return np.abs(moved) if np.all(near | ~np.isfinite(g)) else None
 
 
-def perturbed(x: Any) -> Any:
+def perturbed(x: Expected) -> Expected:
     """A Ball whose radius is one rounding of its centre."""
     return Ball(x.value, x.fmt.u * np.abs(x.value), x.fmt) if isinstance(x, Ball) else x

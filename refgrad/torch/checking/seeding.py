@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +80,7 @@ def _drawn(
     expanded: bool,
     cotangents: Sequence[Tensor | None] | None,
 ) -> Seeds:
-    def seed(shape: tuple[int, ...], dtype: Any) -> Tensor:
+    def seed(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         one = drawn(WHOLE, rng, () if expanded else shape, subject.fmt)
         t = torch.as_tensor(np.array(np.broadcast_to(one, shape))).to(subject.torch_device, dtype)
         names = distinct_layouts(t)

@@ -56,7 +56,7 @@ class Subject:
         self.count = 0
         self.used: tuple[int, ...] = ()
         self.shapes: tuple[tuple[int, ...], ...] = ()
-        self.dtypes: tuple[Any, ...] = ()
+        self.dtypes: tuple[torch.dtype, ...] = ()
         self.has_functions = True
         self.notes: list[str] = []
 

@@ -1,6 +1,6 @@
 import pytest
 
-from refgrad.report import against, render, table
+from refgrad.report import compare_with_baseline, render, table
 from refgrad.report.storage.load import load
 
 
@@ -32,7 +32,7 @@ def test_every_kind_of_difference(make, run):
         "new", wrong("a"), right("b"), wrong("c"), wrong("d", op="exp"), right("f"), right("g", status="undecided", reason="blind bound"),
         wrong("h", known="recorded"), wrong("i"), right("j"),
     )  # fmt: skip
-    found = against(now, before)
+    found = compare_with_baseline(now, before)
     assert kinds(found) == {
         "a": "new", "b": "fixed", "c": "same", "d": "changed", "e": "not judged again", "g": "changed", "h": "changed", "i": "new",
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_every_kind_of_difference(make, run):
 
 def test_a_run_against_itself_is_the_same(make, save):
     run = load(save(make.synthetic(200, failing=0.05)))
-    found = against(run, run)
+    found = compare_with_baseline(run, run)
     assert {d.kind for d in found.differences} == {"same"}
     failing = found.of("same")
     assert (
@@ -58,8 +58,11 @@ def test_a_run_against_itself_is_the_same(make, save):
         == f"no difference, {failing} cases failing as before; 200 cases of 200 were judged in both runs"
     )
     right = load(save(make.synthetic(20, failing=0)))
-    assert against(right, right).sentence == "no difference; 20 cases of 20 were judged in both runs"
-    assert not against(right, run).sentence.startswith(
+    assert (
+        compare_with_baseline(right, right).sentence
+        == "no difference; 20 cases of 20 were judged in both runs"
+    )
+    assert not compare_with_baseline(right, run).sentence.startswith(
         "no difference"
     )  # not a single case was judged in both
     assert found.of("same") == len({r.id for r in run.results if r.failed}) > 0
@@ -68,7 +71,7 @@ def test_a_run_against_itself_is_the_same(make, save):
 def test_one_mode_of_a_case_mended_and_another_broken_is_a_change(make, run):
     before = run("old", make.wrong("a" * 16, mode="value"), make.result("a" * 16, mode="reverse"))
     now = run("new", make.result("a" * 16, mode="value"), make.wrong("a" * 16, mode="reverse"))
-    [d] = against(now, before).differences
+    [d] = compare_with_baseline(now, before).differences
     assert d.kind == "changed"
     assert (d.before, d.now) == (
         "reverse: agree; value: disagree at tanh",
@@ -78,8 +81,8 @@ def test_one_mode_of_a_case_mended_and_another_broken_is_a_change(make, run):
 
 def test_the_terminal_and_the_page_say_it(make, run):
     before, now = run("old", make.wrong("b" * 16)), run("new", make.wrong("a" * 16), make.result("b" * 16))
-    found = against(now, before)
-    text = table(now, against=found)
+    found = compare_with_baseline(now, before)
+    text = table(now, comparison=found)
     assert "against the baseline: 1 new, 0 changed, 1 fixed" in text
     assert "new  aaaaaaaaaaaaaaaa  not judged -> reverse: disagree at tanh" in text
     assert max(map(len, text.splitlines())) <= 80
@@ -91,7 +94,7 @@ def test_the_terminal_and_the_page_say_it(make, run):
 
 def test_many_differences_are_counted_and_cut(make, run):
     now = run("new", *[make.wrong(f"{k:016x}") for k in range(1000)])
-    page = render(now, against(now, run("old", make.result("b" * 16))))
+    page = render(now, compare_with_baseline(now, run("old", make.result("b" * 16))))
     assert "The first 300 of 1\u202f000 cases" in page
     assert len(page.encode()) < 1_000_000
 
@@ -100,8 +103,8 @@ def test_without_a_case_in_common_it_is_said_why(make, save):
     runs = [
         load(save([make.header(seed=seed), make.result(str(seed) * 16)], f"{seed}.jsonl")) for seed in (0, 1)
     ]
-    said = against(runs[1], runs[0]).sentence
+    said = compare_with_baseline(runs[1], runs[0]).sentence
     assert said.endswith(
         "0 cases of 1 were judged in both runs, for they were made otherwise: seed was '0' and is '1'"
     )
-    assert "otherwise" not in against(runs[0], runs[0]).sentence
+    assert "otherwise" not in compare_with_baseline(runs[0], runs[0]).sentence

@@ -1,7 +1,7 @@
 import pytest
 
 from refgrad.errors import CaseFileError
-from refgrad.report import against, exit_code, render, table
+from refgrad.report import compare_with_baseline, exit_code, render, table
 from refgrad.report.page.textbook import FLAGGED, tally, textbook
 from refgrad.report.storage.load import load
 
@@ -119,7 +119,7 @@ def test_what_was_measured_stands_by_its_item_and_counts_for_nothing(run, judged
     assert 'time that it took: <b class="measured">9.75 s</b>' in render(slow)
     assert render(slow).replace("9.75 s", "0.10 s") == render(fast)
     assert textbook(slow)[0].status == "agree"
-    assert against(slow, fast).differences == ()
+    assert compare_with_baseline(slow, fast).differences == ()
     other = run(
         lesson("D0-a"),
         {"type": "measured", "id": "D3-product", "what": "time", "found": "1 s"},

@@ -127,7 +127,7 @@ def test_evidence_of_an_imprecise_large_array_is_computed_again(gathering) -> No
     got = value * (1 + 2e-7)
     _, ball = found(got, value, value * 1e-8)
     compared = compare(got, ball, FMT, "x", hidden=Hidden(1e-6))
-    gathering.add("g", compared, ASK, seeds, 0, lambda: got, ball, lambda: {"ask": again})
+    gathering.add("g", compared, ASK, seeds, 0, lambda: got, ball, lambda: {"recompute": again})
     evidence = gathering.verdict().parts[0].evidence
     assert isinstance(evidence, LargeEvidence)
     assert not asked

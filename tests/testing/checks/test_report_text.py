@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.check_report import Report
-from refgrad.testing.checks.report_text import TO_DO, asked
+from refgrad.testing.checks.report_text import ADVICE, conditions
 from refgrad.testing.checks.script_text import reason_without_array
 from refgrad.testing.judging.verdict import AGREE, ERROR, IMPRECISE, UNDECIDED, UNSUPPORTED, Verdict
 from tests.checked import part, report, verdict
@@ -71,7 +71,7 @@ def test_an_undecided_input_is_named_first_with_its_reason() -> None:
         "gradient of input 1: undecided, 12 elements judged, 12 loose, 12 blind (blind bound)"
         in made.summary()
     )
-    assert made.summary().splitlines()[-1].strip() == TO_DO[UNDECIDED]
+    assert made.summary().splitlines()[-1].strip() == ADVICE[UNDECIDED]
 
 
 def test_of_many_undecided_inputs_the_first_are_named() -> None:
@@ -99,8 +99,8 @@ def test_imprecise_says_how_many_digits_are_left() -> None:
     assert "gradient of input 0: imprecise, 3 elements judged, 1 imprecise" in said
     assert "gradient of input 0[1]: got 0.0010003" in said
     assert "3.5 correct digits" in said
-    assert TO_DO[IMPRECISE] in said
-    assert TO_DO[UNDECIDED] not in said
+    assert ADVICE[IMPRECISE] in said
+    assert ADVICE[UNDECIDED] not in said
 
 
 def test_every_wrong_input_is_listed_with_its_worst_element_and_how_it_was_asked() -> None:
@@ -136,7 +136,7 @@ def how(question: Question, mode: str = "reverse", seeds=(X, X), **more) -> str:
     wrong.evidence.inputs = (X, 3, X)
     for name, value in more.items():
         setattr(wrong, name, value)
-    return asked(wrong, mode)
+    return conditions(wrong, mode)
 
 
 def test_what_is_as_it_would_be_anyway_is_not_told() -> None:

@@ -37,10 +37,10 @@ def test_right_answers_for_several_seeds(dtype: str) -> None:
 
 @pytest.mark.parametrize("order", ALL)
 def test_an_answer_to_other_seeds_is_caught(order) -> None:
-    def request(f, xs, many):
-        return [replace(a, got=a.got.flip(0)) for a in order.request(f, xs, many)]
+    def evaluate(f, xs, many):
+        return [replace(a, got=a.got.flip(0)) for a in order.evaluate(f, xs, many)]
 
-    found = judged(torch.sin, (replace(order, request=request),), reference=np.sin)[order.name]
+    found = judged(torch.sin, (replace(order, evaluate=evaluate),), reference=np.sin)[order.name]
     assert found.status == "disagree"
     assert len(found.wrong[0].element) == 3  # which of the seeds, then the place in the input
 

@@ -24,13 +24,13 @@ DUE = {  # of y = x^3
 }
 
 
-def request(order: str, f, seeds: Seeds = SEEDS, xs=(X,)):
-    return [a and a.got for a in ORDERS[order].request(f, xs, [seeds])]
+def evaluate(order: str, f, seeds: Seeds = SEEDS, xs=(X,)):
+    return [a and a.got for a in ORDERS[order].evaluate(f, xs, [seeds])]
 
 
 @pytest.mark.parametrize("order", list(DUE))
 def test_the_derivatives_of_a_cube(order: str) -> None:
-    found = request(order, lambda x: (x**3,))
+    found = evaluate(order, lambda x: (x**3,))
     assert [g.tolist() for g in found] == [g.tolist() for g in DUE[order]]
 
 
@@ -38,14 +38,14 @@ def test_the_derivatives_of_a_cube(order: str) -> None:
 @pytest.mark.parametrize("through", ["apply", "vmap"])
 def test_the_derivatives_of_a_function(order: str, through: str) -> None:
     f = Cube.apply if through == "apply" else torch.func.vmap(Cube.apply)
-    found = request(order, lambda x: (f(x),))
+    found = evaluate(order, lambda x: (f(x),))
     assert [g.tolist() for g in found] == [g.tolist() for g in DUE[order]]
 
 
 def test_nested_tangents_that_torch_loses_are_no_answer() -> None:
     # pytorch 197867: zeros for the second derivative of any Function. Where torch mends it, the answer is judged.
     try:
-        (found,) = request("forward over forward", lambda x: (Cube.apply(x),))
+        (found,) = evaluate("forward over forward", lambda x: (Cube.apply(x),))
     except NotOfferedError as error:
         assert "loses the outer tangent" in str(error)  # noqa: PT017
     else:
@@ -56,17 +56,17 @@ def test_once_differentiable_is_heard_even_beside_another_path() -> None:
     # torch.autograd.grad gives None for Once(x), and a part of the derivative for Once(sin x).
     for f in (Once.apply, lambda x: Once.apply(torch.sin(x))):
         with pytest.raises(RuntimeError, match="once_differentiable"):
-            request("reverse over reverse", lambda x, f=f: (f(x),))
+            evaluate("reverse over reverse", lambda x, f=f: (f(x),))
 
 
 def test_a_gradient_without_a_graph_is_named() -> None:
-    answers = ORDERS["reverse over reverse"].request(lambda x: (NoGraph.apply(x),), (X,), [SEEDS])
+    answers = ORDERS["reverse over reverse"].evaluate(lambda x: (NoGraph.apply(x),), (X,), [SEEDS])
     assert [a.got for a in answers] == [None, None]
     assert all("carry no graph" in a.why for a in answers)
 
 
 def test_a_linear_function_has_no_path_to_the_input() -> None:
-    second, first = request("reverse over reverse", lambda x: (3 * x,))
+    second, first = evaluate("reverse over reverse", lambda x: (3 * x,))
     assert second is None
     assert first.tolist() == (3 * X_DOT).tolist()
 
@@ -76,18 +76,18 @@ def test_seeds_that_are_not_given_are_zero_and_not_asked_for() -> None:
         return a * b, a * a
 
     seeds = Seeds((Y_BAR, None), (X_DOT, None), (None, None), (X_DOT, X_DOT))
-    a_second, b_second, y_bar, absent = request("reverse over reverse", f, seeds, (X, Y_BAR))
+    a_second, b_second, y_bar, absent = evaluate("reverse over reverse", f, seeds, (X, Y_BAR))
     assert a_second is None or not a_second.any()  # d/da of <y_bar, b a_dot>
     assert b_second.tolist() == (X_DOT * Y_BAR).tolist()
     assert y_bar.tolist() == (Y_BAR * X_DOT).tolist()
     assert absent is None
-    tangents = request("forward over reverse", f, seeds, (X, Y_BAR))
+    tangents = evaluate("forward over reverse", f, seeds, (X, Y_BAR))
     assert tangents[1].tolist() == (Y_BAR * X_DOT).tolist()
 
 
 def test_a_softmax_in_reverse_over_forward() -> None:
     # torch.autograd.forward_ad writes over what the backward of its tangent needs: torch.func is asked in its place.
-    found, _ = request("reverse over forward", lambda x: (torch.softmax(x, -1),))
+    found, _ = evaluate("reverse over forward", lambda x: (torch.softmax(x, -1),))
     s = torch.softmax(X, -1)
     due = torch.func.grad(lambda x: (Y_BAR * _softmax_tangent(x)).sum())(X)
     assert torch.allclose(found, due, rtol=1e-12)
