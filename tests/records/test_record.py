@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,16 @@ def test_a_line_is_strict_json_that_begins_with_its_type(record: Record) -> None
     assert text.startswith(f'{{"type":"{record.TYPE}"')
     assert text.count("\n") == 1
     json.loads(text, parse_constant=pytest.fail)
+
+
+def test_every_field_stands_in_the_line() -> None:
+    undeclared = {
+        (kind.__name__, f.name)
+        for kind in map(type, FULL)
+        for f in fields(kind)
+        if "column" not in f.metadata
+    }
+    assert {name for kind, name in undeclared if kind not in ("Header", "CaseRecord")} == {"case_record"}
 
 
 def test_what_few_results_have_is_left_out_and_read_as_nothing() -> None:

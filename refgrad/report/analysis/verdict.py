@@ -171,7 +171,7 @@ def _power_notes(run: Run) -> list[str]:
         return []
     more = f", and {len(below) - 4} more" if len(below) > 4 else ""
     return [
-        f"Planted errors that have to be caught went unseen ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."
+        f"Too few planted errors were detected ({'; '.join(below[:4])}{more}): agreement in this run proves nothing."
     ]
 
 
@@ -191,7 +191,8 @@ def _remarks(run: Run, code: int) -> list[str]:
         return [*remarks, *([] if code == NOTHING else _power_notes(run))]
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
-        remarks.append(f"{several(unseen, 'planted error')} went unseen; the audit says which.")
+        text = several(unseen, "planted error was", "planted errors were")
+        remarks.append(f"{text} not detected; the report lists them by kind.")
     kinds = [p for p in powers(run) if p.required is not None]
     few = sum(p.state == FEW for p in kinds)
     if few:

@@ -89,7 +89,7 @@ def test_the_sentence_counts_cases_and_the_notes_say_what_is_missing(run, make):
     )
     assert said.sentence == "2 cases disagree with the derivative, first wrong at tanh; 1 test item crashed."
     assert said.notes[0].startswith("Partial: it has no end line")
-    assert "1 planted error went unseen" in said.remarks[0]
+    assert "1 planted error was not detected" in said.remarks[0]
     assert ("planted errors caught", "7 of 8") in said.proof
     assert ("cases judged", "2") in said.proof
 
