@@ -76,10 +76,10 @@ def checked(function, dtype="float64"):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (Downcast, "what came is what is due for the cotangent rounded to bfloat16"),
+        (Downcast, "the answer is the expected array for the cotangent rounded to bfloat16"),
         (Averaged, "1/n for n = 6, the size of axis 0"),
         (StrideBlind, "cotangents permuted in memory"),
-        (Swapped, "what came is the gradient of input 1 that is expected"),
+        (Swapped, "the answer is the expected gradient of input 1"),
         (RaggedTail, "wrong in the last 2 of the 6 indices of axis 1 only; every element is zero there"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_wrong_second_derivative_is_shown_again() -> None:
         Square.apply, INPUTS[:1], reference=lambda x: x * x, dtypes=("float64",), raise_exception=False
     )
     assert "second gradient of input 0: disagree" in report.summary()
-    assert "every element is 0.5 times what is expected" in report.summary()
+    assert "every element is 0.5 times the expected value" in report.summary()
     text = report.repro()
     assert text.startswith("# gradgradcheck(Square): second gradient of input 0 is wrong")
     assert run(text)[0] == 1

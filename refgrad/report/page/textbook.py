@@ -1,4 +1,4 @@
-"""The items of the lectures as rows: what each way came to, how near the bounds, what is printed and what comes out."""
+"""The textbook section: one row for each item, with the status of each way, the worst error, and printed and computed numbers."""
 
 from __future__ import annotations
 

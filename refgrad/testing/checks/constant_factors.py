@@ -28,27 +28,29 @@ def factor(d: Difference, sizes: Sizes) -> str:
     c = (low + high) / 2
     if d.bits(c * d.expected, abs(c) * d.window, free=tuple(range(d.got.ndim))) < BITS:
         return ""
-    return f"every element is about {c:.{_digits(c, high - low)}g} times what is expected"
+    return f"every element is about {c:.{_digits(c, high - low)}g} times the expected value"
 
 
 def _factor_in_words(fitting: list[tuple[float, str]]) -> str:
     """A factor in words, with its names; with the value of each name where these differ."""
     c = fitting[0][0]
     if c == -1:
-        return "every element has the opposite sign: it is -1 times what is expected"
+        return "every element has the opposite sign: it is -1 times the expected value"
     if abs(c) in _SIMPLE:  # such a factor needs no name, but may have one
         places = [
             name.partition(", ")[2]
             for value, name in fitting
             if value == c and name.startswith(("n for", "1/n for"))
         ]
-        return f"every element is {c:.6g} times what is expected" + (f" (2 is {places[0]})" if places else "")
+        return f"every element is {c:.6g} times the expected value" + (
+            f" (2 is {places[0]})" if places else ""
+        )
     plain = [(value, name) for value, name in fitting if name.lstrip("-").startswith(("n for", "1/n for"))]
     fitting = plain or fitting  # n is preferred to sqrt of another n
     one = len({value for value, _ in fitting}) < 2
     names = list(dict.fromkeys(name if one else f"{name} = {value:.6g}" for value, name in fitting))
     why = f", which is {' or '.join(names[:_NAMED])}" if names else ""
-    return f"every element is {c:.6g} times what is expected{why}"
+    return f"every element is {c:.6g} times the expected value{why}"
 
 
 def _digits(c: float, width: float) -> int:
@@ -110,7 +112,7 @@ def slice_factors(d: Difference) -> str:
             c = np.where(np.isfinite(c), c, 1.0)
             predicted, window = c * d.expected, (np.abs(c) + 1) * d.window
         if d.bits(predicted, window, free=(axis,)) >= BITS:
-            return f"each slice along axis {axis} is what is expected times a factor of its own, from {np.min(c):.4g} to {np.max(c):.4g}"
+            return f"each slice along axis {axis} is the expected array times a factor of the slice, from {np.min(c):.4g} to {np.max(c):.4g}"
     return ""
 
 
@@ -128,9 +130,9 @@ def offsets(d: Difference) -> str:
             around = d.window + d.fmt.u * (np.abs(d.expected) + np.abs(middle))
         if d.bits(d.expected + middle, around, free=axes) >= BITS:
             if axes == every:
-                return f"every element is what is expected plus {float(middle.flat[0]):.6g}"
+                return f"every element is the expected value plus {float(middle.flat[0]):.6g}"
             return (
-                f"what came differs from what is expected by a number that is the same all along axis {axes[0]}, "
+                f"the answer differs from the expected array by a number that is constant along axis {axes[0]}, "
                 f"from {np.min(middle):.4g} to {np.max(middle):.4g}"
             )
     return ""

@@ -160,16 +160,19 @@ def _other_seeds(
 ) -> Iterator[tuple[str, list[PlainArray | None]]]:
     for name, bits in shorter_formats(dtype):
         changed = [None if s is None else round_to_bits(np.asarray(s, float), bits) for s in seeds]
-        yield f"what came is what is due for the {seed} rounded to {name}", changed
+        yield f"the answer is the expected array for the {seed} rounded to {name}", changed
     ones = [None if s is None else np.ones_like(s) for s in seeds]
-    yield f"what came is what is due for a {seed} of ones: the {seed} that was given is not used", ones
+    yield (
+        f"the answer is the expected array for a {seed} of ones: the {seed} that was given is not used",
+        ones,
+    )
     if len(given) > 1:
         for k in given:
             of = f"the {seed} of {'output' if seed == 'cotangent' else 'input'} {k}"
             alone = [s if j == k else None if s is None else np.zeros_like(s) for j, s in enumerate(seeds)]
-            yield f"what came is what is due for {of} alone", alone
+            yield f"the answer is the expected array for {of} alone", alone
             without = [np.zeros_like(s) if j == k and s is not None else s for j, s in enumerate(seeds)]
-            yield f"what came is what is due without {of}", without
+            yield f"the answer is the expected array without {of}", without
 
 
 def _rounded(d: Difference) -> str:
@@ -186,7 +189,7 @@ def _rounded(d: Difference) -> str:
                 np.all(np.abs(d.got - d.expected) <= around)
                 and np.count_nonzero(some) * (d.fmt.bits - bits) >= BITS
             ):
-                return f"every element is a number of {bits} significant bits next to what is expected: it was rounded to {name}"
+                return f"every element is a number of {bits} significant bits next to the expected value: it was rounded to {name}"
     return ""
 
 
@@ -205,9 +208,9 @@ def _other_shape(got: PlainArray, expected: PlainArray, bound: PlainArray, fmt: 
     """An array of another shape that a sum, a transpose or a reshape turns into the expected one."""
     if got.size == expected.size:
         if got.ndim == 2 and got.T.shape == expected.shape and _matches(got.T, expected, bound, fmt):
-            return "what came is what is expected, transposed"
+            return "the answer is the expected array, transposed"
         if _matches(got.reshape(expected.shape), expected, bound, fmt):
-            return f"what came has the expected elements in the shape {got.shape}"
+            return f"the answer has the expected elements in the shape {got.shape}"
         return ""
     lead = got.ndim - expected.ndim
     if lead < 0 or not got.size:
@@ -224,7 +227,7 @@ def _other_shape(got: PlainArray, expected: PlainArray, bound: PlainArray, fmt: 
         slack = slack + fmt.u * np.abs(got).sum(axes, keepdims=True).reshape(expected.shape)
     if _matches(total, expected, np.asarray(bound) + slack, fmt):
         which = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-        return f"the sum over {which} is missing: summed, what came is what is expected"
+        return f"the sum over {which} is missing: summed, the answer is the expected array"
     return ""
 
 

@@ -38,11 +38,11 @@ def permuted(d: Difference) -> Iterator[Candidate]:
     for order in orders:
         if x.transpose(order).shape == shape:
             exchanged = "transposed" if len(shape) == 2 else f"with its axes in the order {order}"
-            yield f"what came is what is expected, {exchanged}", x.transpose(order), w.transpose(order)
+            yield f"the answer is the expected array, {exchanged}", x.transpose(order), w.transpose(order)
     for order in orders:
         moved = tuple(shape[k] for k in order)
         said = (
-            f"what came has the expected elements in another order, as a reshape from {moved} to {shape} in the place of a "
+            f"the answer has the expected elements in another order, as a reshape from {moved} to {shape} in place of a "
             "transpose leaves them"
         )
         yield said, x.transpose(order).reshape(shape), w.transpose(order).reshape(shape)
@@ -56,7 +56,7 @@ def shifted(d: Difference) -> Iterator[Candidate]:
     for axis, n in enumerate(x.shape):
         if n > 1:
             yield (
-                f"what came is what is expected, turned round along axis {axis}",
+                f"the answer is the expected array, reversed along axis {axis}",
                 np.flip(x, axis),
                 np.flip(w, axis),
             )
@@ -78,8 +78,8 @@ def summed(d: Difference) -> Iterator[Candidate]:
                 total = x.sum(axes, keepdims=True)
                 around = w.sum(axes, keepdims=True) + n * d.fmt.u_acc * np.abs(x).sum(axes, keepdims=True)
             along = f"along ax{'e' if count > 1 else 'i'}s {' and '.join(map(str, axes))}"
-            yield f"every element is the sum {along} of what is expected", total, around
-            yield f"every element is the mean {along} of what is expected", total / n, around / n
+            yield f"every element is the sum {along} of the expected array", total, around
+            yield f"every element is the mean {along} of the expected array", total / n, around / n
 
 
 def swapped(d: Difference, others: Sequence[tuple[str, PlainArray]]) -> Iterator[Candidate]:
@@ -92,9 +92,9 @@ def swapped(d: Difference, others: Sequence[tuple[str, PlainArray]]) -> Iterator
             around = np.abs(x) * np.max(d.window / np.maximum(np.abs(d.expected), d.fmt.eta), initial=0.0)
             around = np.minimum(around, np.max(d.window, initial=0.0))
         if x.shape == d.expected.shape:
-            yield f"what came is the {name} that is expected", x, around
+            yield f"the answer is the expected {name}", x, around
         elif x.ndim == 2 and x.T.shape == d.expected.shape:
-            yield f"what came is the {name} that is expected, transposed", x.T, around.T
+            yield f"the answer is the expected {name}, transposed", x.T, around.T
 
 
 def passed_through(d: Difference, seeds: Sequence[PlainArray | None], seed: str) -> Iterator[Candidate]:
@@ -106,18 +106,18 @@ def passed_through(d: Difference, seeds: Sequence[PlainArray | None], seed: str)
         x = np.asarray(given, d.fmt.wide)
         of = f"the {seed} of {'output' if seed == 'cotangent' else 'input'} {k}"
         if x.shape == shape:
-            yield f"what came is {of} itself", x, 0 * np.abs(x)
+            yield f"the answer is {of} itself", x, 0 * np.abs(x)
         elif x.ndim == 2 and x.T.shape == shape:
-            yield f"what came is {of}, transposed", x.T, 0 * np.abs(x.T)
+            yield f"the answer is {of}, transposed", x.T, 0 * np.abs(x.T)
         for axis, n in enumerate(x.shape):
             if x.shape[:axis] + x.shape[axis + 1 :] == shape:
                 total, around = x.sum(axis), n * d.fmt.u_acc * np.abs(x).sum(axis)
-                yield f"what came is {of}, summed over axis {axis}", total, around
-                yield f"what came is the mean of {of} over axis {axis}", total / n, around / n
+                yield f"the answer is {of}, summed over axis {axis}", total, around
+                yield f"the answer is the mean of {of} over axis {axis}", total / n, around / n
                 for where in dict.fromkeys((0, n - 1)):
                     row = np.take(x, where, axis)
                     yield (
-                        f"what came is {of} at index {where} of axis {axis} alone, not its sum",
+                        f"the answer is {of} at index {where} of axis {axis} alone, not its sum",
                         row,
                         0 * np.abs(row),
                     )

@@ -47,7 +47,7 @@ def reason_without_array(part: ArrayVerdict) -> str:
     """What is wrong, where the evidence has no reference value."""
     what = part.wrong[0].what if part.wrong else ""
     return "; ".join(part.notes) or (
-        f"what is wrong: {what}" if what else "nothing is known of what is expected"
+        f"what is wrong: {what}" if what else "nothing is known of the expected array"
     )
 
 

@@ -99,7 +99,7 @@ def test_explanations_are_found_once_and_the_question_is_let_go() -> None:
     wrong.evidence.recompute = lambda seeds: (X, 1e-15)
     made = report(verdict("reverse", [wrong, part("gradient of input 1", X, X, 1e-15)]))
     made.explain()
-    assert wrong.explanation == "every element is 2 times what is expected"
+    assert wrong.explanation == "every element is 2 times the expected value"
     assert wrong.evidence.recompute is None
     wrong.explanation = "kept"
     assert "kept" in made.summary()

@@ -20,16 +20,16 @@ def difference(got, dtype="float64"):
 @pytest.mark.parametrize(
     ("c", "words"),
     [
-        (-1, "every element has the opposite sign: it is -1 times what is expected"),
-        (2, "every element is 2 times what is expected"),
-        (0.5, "every element is 0.5 times what is expected (2 is the size of axis 0 of output 0)"),
-        (8, "every element is 8 times what is expected, which is n for n = 8, the size of axis 1"),
-        (1 / 24, "every element is 0.0416667 times what is expected, which is 1/n for n = 24, the number of elements of the array"),
-        (-1 / 3, "every element is -0.333333 times what is expected, which is -1/n for n = 3, the size of axis 0"),
-        (np.sqrt(8), "every element is 2.82843 times what is expected, which is sqrt(n) for n = 8, the size of axis 1"),
-        (8 / 7, "every element is 1.14286 times what is expected, which is n/(n - 1) for n = 8, the size of axis 1"),
-        (10, "every element is 10 times what is expected, which is n for n = 10, the number of elements of output 0"),
-        (1.2345678, "every element is about 1.2345678 times what is expected"),
+        (-1, "every element has the opposite sign: it is -1 times the expected value"),
+        (2, "every element is 2 times the expected value"),
+        (0.5, "every element is 0.5 times the expected value (2 is the size of axis 0 of output 0)"),
+        (8, "every element is 8 times the expected value, which is n for n = 8, the size of axis 1"),
+        (1 / 24, "every element is 0.0416667 times the expected value, which is 1/n for n = 24, the number of elements of the array"),
+        (-1 / 3, "every element is -0.333333 times the expected value, which is -1/n for n = 3, the size of axis 0"),
+        (np.sqrt(8), "every element is 2.82843 times the expected value, which is sqrt(n) for n = 8, the size of axis 1"),
+        (8 / 7, "every element is 1.14286 times the expected value, which is n/(n - 1) for n = 8, the size of axis 1"),
+        (10, "every element is 10 times the expected value, which is n for n = 10, the number of elements of output 0"),
+        (1.2345678, "every element is about 1.2345678 times the expected value"),
         (1, ""),
         (1 + 1e-16, ""),
     ],
@@ -64,9 +64,9 @@ def test_one_number_that_does_not_fit_denies_the_factor() -> None:
 def test_factors_and_terms_of_slices() -> None:
     columns = np.random.default_rng(1).uniform(2, 3, 8)
     assert slice_factors(difference(X * columns)).startswith(
-        "each slice along axis 0 is what is expected times a factor of its own"
+        "each slice along axis 0 is the expected array times a factor of the slice"
     )
     assert slice_factors(difference(X * np.random.default_rng(1).uniform(2, 3, X.shape))) == ""
     assert "a number that is the same all along axis 0, from" in offsets(difference(X + columns))
-    assert offsets(difference(X + 2.5)) == "every element is what is expected plus 2.5"
+    assert offsets(difference(X + 2.5)) == "every element is the expected value plus 2.5"
     assert offsets(difference(X + np.random.default_rng(1).uniform(2, 3, X.shape))) == ""

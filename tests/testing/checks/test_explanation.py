@@ -52,18 +52,18 @@ KINDS = {
     "NaN": (lambda p: p.x * np.nan, "every element is NaN"),
     "infinite": (lambda p: p.x * np.inf, "every element is infinite"),
     "sign": (lambda p: -p.x, "every element has the opposite sign"),
-    "2": (lambda p: 2 * p.x, "every element is 2 times what is expected"),
+    "2": (lambda p: 2 * p.x, "every element is 2 times the expected value"),
     "1/n": (lambda p: p.x / p.shape[0], "every element is 0."),
     "n": (lambda p: p.x * p.shape[-1], "the size of axis {last}"),
     "size": (lambda p: p.x / p.x.size, "1/n for n = {size}, the"),
-    "root": (lambda p: p.x * np.sqrt(p.shape[-1] + 0.0), "times what is expected"),
+    "root": (lambda p: p.x * np.sqrt(p.shape[-1] + 0.0), "times the expected value"),
     "factor": (lambda p: p.x * 1.37, "every element is about 1."),
     "roll": (lambda p: np.roll(p.x, 1, -1), "the one expected 1 place before it along axis {last}"),
-    "flip": (lambda p: np.flip(p.x, -1), "turned round along axis {last}"),
+    "flip": (lambda p: np.flip(p.x, -1), "reversed along axis {last}"),
     "mean": (lambda p: np.broadcast_to(p.x.mean(-1, keepdims=True), p.shape), "the mean along axis {last}"),
-    "swapped": (lambda p: p.other, "what came is the gradient of input 1 that is expected"),
-    "constant": (lambda p: p.x + 3 * np.max(np.abs(p.x)), "every element is what is expected plus"),
-    "cotangent": (lambda p: p.seed, "what came is the cotangent of output 0 itself"),
+    "swapped": (lambda p: p.other, "the answer is the expected gradient of input 1"),
+    "constant": (lambda p: p.x + 3 * np.max(np.abs(p.x)), "every element is the expected value plus"),
+    "cotangent": (lambda p: p.seed, "the answer is the cotangent of output 0 itself"),
     "tail": (
         lambda p: np.where(index(p.x) >= p.shape[-1] - 2, 0, p.x),
         "wrong in the last 2 of the {n} indices of axis {last} only; every element is zero there",
@@ -118,7 +118,7 @@ def test_every_kind_is_named(shape, dtype) -> None:
 def test_kinds_of_matrices(shape, dtype) -> None:
     expect(MATRICES, shape, dtype)
     p = Planted((12, 12), dtype, 0)
-    assert p.explain(p.x.T) == "what came is what is expected, transposed"
+    assert p.explain(p.x.T) == "the answer is the expected array, transposed"
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -190,9 +190,14 @@ def test_asking_again_verifies_what_elements_alone_do_not_show() -> None:
         return explain(recompute(given)[0], *recompute(seeds), fmt, seeds=seeds, recompute=recompute)
 
     round_to_bits = [np.asarray(nearest(s, FORMATS["bfloat16"]), float) for s in seeds]
-    assert said(round_to_bits) == "what came is what is due for the cotangent rounded to bfloat16"
-    assert said([np.ones(5), np.ones(5)]).startswith("what came is what is due for a cotangent of ones")
-    assert said([seeds[0], 0 * seeds[1]]) == "what came is what is due for the cotangent of output 0 alone"
+    assert said(round_to_bits) == "the answer is the expected array for the cotangent rounded to bfloat16"
+    assert said([np.ones(5), np.ones(5)]).startswith(
+        "the answer is the expected array for a cotangent of ones"
+    )
+    assert (
+        said([seeds[0], 0 * seeds[1]])
+        == "the answer is the expected array for the cotangent of output 0 alone"
+    )
     assert said([seeds[1], seeds[0]]) == ""
     assert explain(recompute(round_to_bits)[0], *recompute(seeds), fmt, seeds=seeds) == ""
 
@@ -203,10 +208,10 @@ def test_arrays_of_another_shape(dtype) -> None:
     total, bound = p.x.sum(0), p.bound.sum(0)
     bound = np.maximum(bound, 4 * p.fmt.u * np.abs(p.x).sum(0))
     assert "the sum over axis 0 is missing" in explain(p.rounded(p.x), total, bound, p.fmt)
-    assert explain(p.rounded(p.x.T), p.x, p.bound, p.fmt) == "what came is what is expected, transposed"
+    assert explain(p.rounded(p.x.T), p.x, p.bound, p.fmt) == "the answer is the expected array, transposed"
     assert (
         explain(p.rounded(p.x).ravel(), p.x, p.bound, p.fmt)
-        == "what came has the expected elements in the shape (360,)"
+        == "the answer has the expected elements in the shape (360,)"
     )
     assert explain(p.rounded(p.other).ravel(), p.x, p.bound, p.fmt) == ""
     assert explain(p.rounded(p.other), total, bound, p.fmt) == ""
@@ -222,7 +227,7 @@ def test_where_the_reference_is_not_finite_nothing_is_compared() -> None:
 def test_evidence_is_explained_by_its_own_words() -> None:
     p = Planted((4, 6), "float32", 0)
     tangents = Evidence(Question("forward"), (p.x,), (p.seed,), 0, p.rounded(p.seed), p.x, p.bound)
-    assert explained(tangents, "forward", "float32") == "what came is the tangent of input 0 itself"
+    assert explained(tangents, "forward", "float32") == "the answer is the tangent of input 0 itself"
     assert explained(tangents, "reverse over reverse", "float32") == ""
     values = Evidence(Question("value"), (p.x,), (p.seed,), 0, p.rounded(p.seed), p.x, p.bound)
     assert explained(values, "value", "float32") == ""
@@ -241,7 +246,7 @@ def test_of_a_large_array_a_part_is_looked_at() -> None:
     assert explain(x + 1e-3 * rng.standard_normal(x.shape), x, bound, fmt) == ""
     said = explain(x / 1000, x, bound, fmt)
     assert said == (
-        "every element is 0.001 times what is expected, which is 1/n for n = 1000, the size of axis 0 and the size of axis 1 "
+        "every element is 0.001 times the expected value, which is 1/n for n = 1000, the size of axis 0 and the size of axis 1 "
         "(looked at in its first 262000 elements)"
     )
     assert explain(x.T, x, bound, fmt) == ""  # a part does not show it

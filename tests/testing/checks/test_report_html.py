@@ -45,7 +45,7 @@ def test_a_row_for_each_array_and_a_picture_for_each_wrong_one() -> None:
     assert rows[3][4:6] == ["12", "2.0e-15"]
     assert "got" in rows[2][6]
     assert len(list(tree.iter("figure"))) == 1
-    assert "every element is 2 times what is expected" in "".join(tree.itertext())
+    assert "every element is 2 times the expected value" in "".join(tree.itertext())
 
 
 def test_it_stays_small_whatever_is_wrong() -> None:

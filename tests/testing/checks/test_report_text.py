@@ -188,7 +188,7 @@ def test_an_element_that_belongs_to_something_else_is_named_by_it() -> None:
 
 def test_the_explanation_and_other_notes_stand_under_the_array() -> None:
     said = report(verdict("reverse", [part("gradient of input 0", -X, X, 1e-15)])).summary()
-    assert "      every element has the opposite sign: it is -1 times what is expected" in said
+    assert "      every element has the opposite sign: it is -1 times the expected value" in said
     said = report(verdict("reverse", [part("gradient of input 0", X[:2], X, 1e-15)])).summary()
     assert "      gradient of input 0 has shape (2, 4), expected (3, 4)" in said
 
