@@ -112,7 +112,8 @@ def slice_factors(d: Difference) -> str:
             c = np.where(np.isfinite(c), c, 1.0)
             predicted, window = c * d.expected, (np.abs(c) + 1) * d.window
         if d.bits(predicted, window, free=(axis,)) >= BITS:
-            return f"each slice along axis {axis} is the expected array times a factor of the slice, from {np.min(c):.4g} to {np.max(c):.4g}"
+            span = f"from {np.min(c):.4g} to {np.max(c):.4g}"
+            return f"each slice along axis {axis} is the expected array times a factor of the slice, {span}"
     return ""
 
 
