@@ -96,7 +96,7 @@ class Verdict:
     known: str = ""  # the entry of deviations.toml that records this disagreement
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
     seen: Any = None  # of a disagreement, the observation that was judged
-    parts: list[Any] = field(default_factory=list)  # of a check, a Part for each input or output
+    parts: list[Any] = field(default_factory=list)  # of a check, an ArrayVerdict for each input or output
     again: bool = True  # whether the framework may be asked again: not where it gave no answer in time
     accuse: Callable[[int], None] | None = field(
         default=None, repr=False, compare=False
