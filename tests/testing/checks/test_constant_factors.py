@@ -67,6 +67,6 @@ def test_factors_and_terms_of_slices() -> None:
         "each slice along axis 0 is the expected array times a factor of the slice"
     )
     assert slice_factors(difference(X * np.random.default_rng(1).uniform(2, 3, X.shape))) == ""
-    assert "a number that is the same all along axis 0, from" in offsets(difference(X + columns))
+    assert "a number that is constant along axis 0, from" in offsets(difference(X + columns))
     assert offsets(difference(X + 2.5)) == "every element is the expected value plus 2.5"
     assert offsets(difference(X + np.random.default_rng(1).uniform(2, 3, X.shape))) == ""

@@ -77,7 +77,7 @@ MATRICES = {
     "reshape": (lambda p: p.x.T.reshape(p.shape), "as a reshape from"),
     "a term for each row": (
         lambda p: p.x + 9 * p.rng.standard_normal((p.shape[0], 1)),
-        "the same all along axis 1",
+        "constant along axis 1",
     ),
     "a factor for each row": (
         lambda p: p.x * p.rng.uniform(2, 9, (p.shape[0], 1)),
@@ -88,7 +88,7 @@ FINE = {
     "rounded": (lambda p: nearest(p.x, FORMATS["bfloat16"]), "it was rounded to bfloat16"),
     "rounded cotangent": (
         lambda p: p.x / p.seed * nearest(p.seed, FORMATS["float16"]),
-        "due for the cotangent rounded to float16",
+        "expected array for the cotangent rounded to float16",
     ),
     "forgotten cotangent": (lambda p: p.x / p.seed, "due for a cotangent of ones"),
 }
