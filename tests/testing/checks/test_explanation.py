@@ -90,7 +90,7 @@ FINE = {
         lambda p: p.x / p.seed * nearest(p.seed, FORMATS["float16"]),
         "expected array for the cotangent rounded to float16",
     ),
-    "forgotten cotangent": (lambda p: p.x / p.seed, "due for a cotangent of ones"),
+    "forgotten cotangent": (lambda p: p.x / p.seed, "expected array for a cotangent of ones"),
 }
 
 
