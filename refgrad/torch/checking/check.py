@@ -196,24 +196,22 @@ class Check:
             self.reverse.add(what, Comparison(note=note), question)
 
     def _judge_supplementary(
-        self, inputs_made: tuple[Any, ...], description: str, used: tuple[int, ...]
+        self, arguments: tuple[Any, ...], description: str, used: tuple[int, ...]
     ) -> None:
         """Judge supplementary inputs, which the check constructs, in contiguous and in their own layout.
 
         The reference may refuse them. Elements with an infinite bound are not judged, nor those at which func has no finite value in
         contiguous memory, because an intermediate result may have overflowed.
         """
-        if all(a is b for a, b in zip(inputs_made, self.arguments, strict=True)):
+        if all(a is b for a, b in zip(arguments, self.arguments, strict=True)):
             return
         question = Question(REVERSE, WHOLE, self.active, used, description, CONTIGUOUS)
-        request = Request(
-            question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in inputs_made), used
-        )
+        request = Request(question, 0, tuple(GIVEN if isinstance(x, Tensor) else "" for x in arguments), used)
         contiguous = replace(
-            request, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in inputs_made)
+            request, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in arguments)
         )
         try:
-            point = self._point(inputs_made, self.point)
+            point = self._point(arguments, self.point)
             seeds = point.seeds(REVERSE, request)
             point.due(REVERSE, request, seeds)
         except Exception as error:  # noqa: BLE001 - a reference may raise anything at these inputs; the note reports it

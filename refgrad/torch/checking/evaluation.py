@@ -113,7 +113,7 @@ class Evaluator:
                     seed = arranged(
                         self._tensor(tangent, arguments[k]), request.question.seed_layout or CONTIGUOUS
                     )
-                    watch.watch(seed, f"the tangent of input {k}")
+                    watch.add(seed, f"the tangent of input {k}")
                     arguments[k] = forward_ad.make_dual(arguments[k], seed.tensor)
                 outputs = self._call(arguments)
                 found = tuple(forward_ad.unpack_dual(y).tangent for y in outputs)
@@ -134,7 +134,7 @@ class Evaluator:
             placed = arranged(x, layout)
             found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
             if x.is_floating_point():
-                watch.watch(placed, f"input {k}")
+                watch.add(placed, f"input {k}")
         return found
 
     def _seeds(
@@ -153,7 +153,7 @@ class Evaluator:
             values = torch.zeros_like(y) if given is None else self._tensor(given, y)
             layout = request.question.seed_layout or CONTIGUOUS
             placed = arranged(values, CONTIGUOUS if given is None and layout == EXPANDED else layout)
-            watch.watch(placed, f"the cotangent of output {k}")
+            watch.add(placed, f"the cotangent of output {k}")
             seeds[k] = placed.tensor
         return seeds
 
@@ -179,7 +179,7 @@ class _MemoryWatch:
     def __init__(self) -> None:
         self.places: list[tuple[Tensor, bytes, str]] = []
 
-    def watch(self, placed: Arranged, name: str) -> None:
+    def add(self, placed: Arranged, name: str) -> None:
         self.places.append((placed.memory, fingerprint(placed.memory), name))
 
     def written(self) -> list[str]:
