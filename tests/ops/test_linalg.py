@@ -10,8 +10,9 @@ import pytest
 
 import refgrad as rg
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.numeric import differences
 from refgrad.ops import contraction, dense_linalg, linalg, solving
+from refgrad.tracing.ball import parts
+from tests.within import assert_within, balls_of, slopes
 
 OPS = [
     linalg.matmul,
@@ -36,11 +37,6 @@ def drawn(op, seed):
     return operands, params, tangents, rng.standard_normal(np.shape(y))
 
 
-def close(got, expected, error=0.0):
-    scale = np.max(np.abs(expected), initial=1.0)
-    return np.all(np.abs(np.asarray(got, float) - expected) <= 1e-9 * scale + 10 * np.asarray(error))
-
-
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_derivatives_against_differences(op, seed):
@@ -49,19 +45,19 @@ def test_derivatives_against_differences(op, seed):
     def f(*xs):
         return op(*xs, **params)
 
-    y, y_dot = rg.jvp(f, operands, tangents)
-    expected, error = differences(lambda *xs: op.forward(*xs, **params), operands, tangents)
-    assert y_dot.shape == y.shape
-    assert close(y_dot, expected, error)
-    _, pullback = rg.vjp(f, *operands)
-    x_bars = pullback(y_bar)
-    assert [b.shape for b in x_bars] == [x.shape for x in operands]
-    got = sum(np.sum(b * t) for b, t in zip(x_bars, tangents, strict=True))
-    assert close(got, np.sum(expected * y_bar), np.sum(np.abs(y_bar) * error))
+    balls, x_dots, (y_bar_ball,) = (balls_of(arrays, "float64") for arrays in (operands, tangents, [y_bar]))
+    y, y_dot = rg.jvp(f, balls, x_dots)
+    assert parts(y_dot)[0].shape == parts(y)[0].shape
+    expected, error = slopes(lambda *xs: op.forward(*xs, **params), operands, tangents)
+    judged = assert_within(expected, y_dot, "tangent", error)
+    x_bars = rg.vjp(f, *balls)[1](y_bar_ball)
+    assert [parts(b)[0].shape for b in x_bars] == [x.shape for x in operands]
     for k in range(len(operands)):  # each operand alone
         alone = tuple(t if j == k else np.zeros_like(t) for j, t in enumerate(tangents))
-        expected, error = differences(lambda *xs: op.forward(*xs, **params), operands, alone)
-        assert close(np.sum(x_bars[k] * tangents[k]), np.sum(expected * y_bar), np.sum(np.abs(y_bar) * error))
+        expected, error = slopes(lambda *xs: op.forward(*xs, **params), operands, alone)
+        along = np.sum(x_bars[k] * x_dots[k])
+        judged += assert_within(np.sum(expected * y_bar), along, f"cotangent {k}", np.sum(np.abs(y_bar) * error))
+    assert judged >= len(operands)
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -69,35 +65,33 @@ def test_derivatives_against_differences(op, seed):
 def test_second_derivatives(op, seed):
     operands, params, tangents, y_bar = drawn(op, seed)
 
-    def pulled(*xs):
-        return rg.vjp(lambda *zs: op(*zs, **params), *xs)[1](np.asarray(y_bar, xs[0].dtype))
+    def pulled(y_bar, *xs):
+        return rg.vjp(lambda *zs: op(*zs, **params), *xs)[1](y_bar)
 
-    _, second = rg.jvp(pulled, operands, tangents)
-    _, pullback = rg.vjp(pulled, *operands)
-    again = pullback(tangents)  # the Hessian of <y_bar, op> is symmetric
+    balls, x_dots, (y_bar_ball,) = (balls_of(arrays, "float64") for arrays in (operands, tangents, [y_bar]))
+    _, second = rg.jvp(lambda *xs: pulled(y_bar_ball, *xs), balls, x_dots)
+    again = rg.vjp(lambda *xs: pulled(y_bar_ball, *xs), *balls)[1](x_dots)  # the Hessian of <y_bar, op> is symmetric
     for k in range(len(operands)):
-        expected, error = differences(lambda *xs, k=k: pulled(*xs)[k], operands, tangents)
-        assert close(second[k], expected, error)
-        assert close(again[k], expected, error)
+        expected, error = slopes(lambda *xs, k=k: pulled(y_bar.astype(np.longdouble), *xs)[k], operands, tangents)
+        assert_within(expected, second[k], "forward over reverse", error)
+        assert_within(expected, again[k], "reverse over reverse", error)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_every_dtype_is_kept(op, dtype):
+    name, judged, elements = np.dtype(dtype).name, 0, 0
     for seed in range(12):
         operands, params, _, y_bar = drawn(op, seed)
-        wide = op.forward(*operands, **params)
-        xs = [x.astype(dtype) for x in operands]
+        xs, y_bar = [x.astype(dtype) for x in operands], y_bar.astype(dtype)
         y, pullback = rg.vjp(lambda *zs: op(*zs, **params), *xs)  # noqa: B023
-        assert y.dtype == dtype
-        assert all(b.dtype == dtype for b in pullback(y_bar.astype(dtype)))
-        # Operands rounded to dtype move results by their own conditioning, small in this domain.
-        assert np.allclose(
-            y.astype(float),
-            wide,
-            rtol=0,
-            atol=200 * max(float(np.finfo(dtype).eps), 2.0**-52) * max(1.0, np.max(np.abs(wide), initial=0)),
-        )
+        y_ball, pullback_ball = rg.vjp(lambda *zs: op(*zs, **params), *balls_of(xs, name))  # noqa: B023
+        x_bars, expected = pullback(y_bar), pullback_ball(*balls_of([y_bar], name))
+        for got, ball in zip((y, *x_bars), (y_ball, *expected), strict=True):
+            assert got.dtype == dtype
+            judged += assert_within(got, ball, op.name)
+            elements += got.size
+    assert judged >= 0.9 * elements > 0  # a bound may be infinite near a singular matrix
 
 
 # --- special points --------------------------------------------------------------------------------------------------
@@ -125,7 +119,9 @@ def test_special_points(op):
 
 def test_det_of_singular_matrices_to_second_order():
     a = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]])  # rank 2
-    np.testing.assert_allclose(rg.grad(np.linalg.det)(a), [[4, 4, -4], [-2, -2, 2], [0, 0, 0]], atol=1e-14)
+    bounded = rg.grad(np.linalg.det)(*balls_of([a], "float64"))
+    assert assert_within([[4, 4, -4], [-2, -2, 2], [0, 0, 0]], bounded, "cofactors") == 9
+    assert assert_within(rg.grad(np.linalg.det)(a), bounded, "gradient") == 9
     a = np.diag([3.0, 0.0, 0.0])  # rank 1: no gradient, but det has second derivatives d2/da11 da22 = 3
     second = rg.hessian(np.linalg.det)(a)
     assert second[1, 1, 2, 2] == second[2, 2, 1, 1] == 3
@@ -140,21 +136,25 @@ def test_cofactor_is_the_adjugate_transposed(n):
     a = rng.standard_normal((3, n, n))
     a[1, -1] = a[1, 0]  # rank n - 1
     a[2, -2:] = 0  # rank n - 2
-    c = dense_linalg.cofactor(a)
-    np.testing.assert_allclose(
-        a @ np.swapaxes(c, -1, -2), np.linalg.det(a)[:, None, None] * np.eye(n), atol=1e-9 * np.max(np.abs(c))
-    )
-    assert np.max(np.abs(c[1])) > 1e-3
+    (ball,) = balls_of([a], "float64")
+    cofactors = solving.cofactor(ball)
+    identity = ball @ np.swapaxes(cofactors, -1, -2) - solving.det(ball)[:, None, None] * np.eye(n)
+    assert assert_within(np.zeros((3, n, n)), identity, "a adj(a) - det(a) I") == identity.value.size
+    c, (value, radius) = dense_linalg.cofactor(a), parts(cofactors)
+    assert_within(c, cofactors, "cofactor")
+    assert np.any(np.abs(value[1]) > radius[1])  # of rank n - 1: some minor is certainly not 0
     assert np.all(c[2] == 0)
 
 
 def test_cofactor_above_the_size_of_minors():
     rng = np.random.default_rng(5)
     a, v, w = np.eye(10) + 0.2 * rng.standard_normal((3, 10, 10))
-    _, got = rg.jvp(solving.cofactor, (a,), (v,))
-    expected, error = differences(solving.cofactor.forward, (a,), (v,))
-    assert close(got, expected, error)
-    assert close(np.sum(rg.vjp(solving.cofactor, a)[1](w)[0] * v), np.sum(expected * w), np.sum(error))
+    balls = balls_of([a, v, w], "float64")
+    _, got = rg.jvp(solving.cofactor, balls[:1], balls[1:2])
+    expected, error = slopes(solving.cofactor.forward, (a,), (v,))
+    assert assert_within(expected, got, "tangent", error) == a.size
+    along = np.sum(rg.vjp(solving.cofactor, balls[0])[1](balls[2])[0] * balls[1])
+    assert assert_within(np.sum(expected * w), along, "cotangent", np.sum(np.abs(w) * error)) == 1
 
 
 def test_huge_and_tiny_vectors_have_unit_gradients():
