@@ -11,7 +11,8 @@ from refgrad.testing.runs.deviation_evidence import Torch, judged, seen_again, s
 from refgrad.torch.devices import KERNELS, VERSION
 from refgrad.torch.observe import observe
 
-ENTRIES = load(Path(__file__).parents[1] / "conformance" / "deviations.toml")
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
+ENTRIES = load(CONFORMANCE / "deviations.toml")
 TORCH = Torch(VERSION, KERNELS)
 STANDING = standing(ENTRIES, TORCH, observe)
 

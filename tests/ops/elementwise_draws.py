@@ -4,34 +4,9 @@ import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
-from refgrad.ops import (
-    activation,
-    entropy,
-    exponential,
-    gated_activations,
-    gelu,
-    hyperbolic,
-    logic,
-    piecewise_activations,
-    selection,
-    smooth_activations,
-    trigonometric,
-)
+from refgrad.ops import ELEMENTWISE
 
-FAMILIES = (
-    activation,
-    entropy,
-    exponential,
-    gated_activations,
-    gelu,
-    piecewise_activations,
-    hyperbolic,
-    logic,
-    selection,
-    smooth_activations,
-    trigonometric,
-)
-OPS = [op for op in REGISTRY.values() if any(getattr(family, op.name, None) is op for family in FAMILIES)]
+OPS = [op for op in REGISTRY.values() if op in ELEMENTWISE and not op.signature.variadic]
 DIFFERENTIABLE = [op for op in OPS if op.signature.differentiable]
 STEPS = [op for op in OPS if not op.signature.differentiable]
 FLOAT64 = FORMATS["float64"]

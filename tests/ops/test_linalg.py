@@ -56,7 +56,9 @@ def test_derivatives_against_differences(op, seed):
         alone = tuple(t if j == k else np.zeros_like(t) for j, t in enumerate(tangents))
         expected, error = slopes(lambda *xs: op.forward(*xs, **params), operands, alone)
         along = np.sum(x_bars[k] * x_dots[k])
-        judged += assert_within(np.sum(expected * y_bar), along, f"cotangent {k}", np.sum(np.abs(y_bar) * error))
+        judged += assert_within(
+            np.sum(expected * y_bar), along, f"cotangent {k}", np.sum(np.abs(y_bar) * error)
+        )
     assert judged >= len(operands)
 
 
@@ -70,9 +72,13 @@ def test_second_derivatives(op, seed):
 
     balls, x_dots, (y_bar_ball,) = (balls_of(arrays, "float64") for arrays in (operands, tangents, [y_bar]))
     _, second = rg.jvp(lambda *xs: pulled(y_bar_ball, *xs), balls, x_dots)
-    again = rg.vjp(lambda *xs: pulled(y_bar_ball, *xs), *balls)[1](x_dots)  # the Hessian of <y_bar, op> is symmetric
+    again = rg.vjp(lambda *xs: pulled(y_bar_ball, *xs), *balls)[1](
+        x_dots
+    )  # the Hessian of <y_bar, op> is symmetric
     for k in range(len(operands)):
-        expected, error = slopes(lambda *xs, k=k: pulled(y_bar.astype(np.longdouble), *xs)[k], operands, tangents)
+        expected, error = slopes(
+            lambda *xs, k=k: pulled(y_bar.astype(np.longdouble), *xs)[k], operands, tangents
+        )
         assert_within(expected, second[k], "forward over reverse", error)
         assert_within(expected, again[k], "reverse over reverse", error)
 

@@ -268,13 +268,13 @@ FORMULAS: dict[str, Callable[[Asked], Given]] = {
 
 def within(got: float, ball: Any, element: tuple[int, ...], slack: float) -> bool:
     """Whether a wrong number is what a formula gives: within its bound, or anything where the formula has no bound."""
-    value, radius = (np.broadcast_to(np.asarray(a, float), np.shape(parts(ball)[0])) for a in parts(ball))
+    value, radius = parts(ball)  # in the wide format: rounded to float64, a value lies off by up to its own radius
     if len(element) != value.ndim or any(i >= n for i, n in zip(element, value.shape, strict=True)):
         return False
-    v, r = float(value[element]), float(radius[element]) * slack
+    v, r = value[element], radius[element] * slack
     if np.isnan(v) or not np.isfinite(r):
         return True
-    return got == v or abs(got - v) <= r
+    return bool(got == v or abs(got - v) <= r)
 
 
 __all__ = ["FORMULAS", "Asked", "Ball", "Given", "within"]
