@@ -1,9 +1,13 @@
 """rg.draw and Graph.draw: what they take, and what they leave alone."""
 
+import re
+
 import numpy as np
 import pytest
 
 import refgrad as rg
+from refgrad.draw import MOST
+from refgrad.draw.numbers import number
 from refgrad.errors import GraphError
 
 
@@ -62,14 +66,20 @@ def test_what_does_not_fit_is_refused():
             v.append([np.sin, np.cos, np.tanh, np.arctan, np.exp, np.square][int(rng.integers(0, 6))](a - b))
         return v[-1]
 
-    with pytest.raises(GraphError, match="nodes that do not fold"):
+    nodes = len(rg.Graph.record(wild, 0.5).nodes)
+    with pytest.raises(
+        GraphError, match=rf"has \d+ nodes that do not fold into repeated layers; {MOST} can be drawn"
+    ) as raised:
         rg.draw(wild, 0.5)
+    assert MOST < int(re.findall(r"\d+", str(raised.value))[0]) <= nodes + 1  # with the result
 
 
-def test_long_graphs_fold():
+def test_a_long_graph_folds_into_one_block_with_the_numbers_at_its_ends():
     def deep(x):
         for _ in range(500):
             x = np.sin(x) * 1.1
         return x
 
-    assert "× 500" in rg.draw(deep, 0.3)
+    shown = re.findall(r"<(?:text|tspan)[^>]*>([^<]+)<", rg.draw(deep, 0.3))
+    value, gradient = (number(x) for x in rg.value_and_grad(deep)(0.3))
+    assert shown == ["x", "× 500", "sin → ×1.1", "deep", "0.3", gradient, value, "1"]

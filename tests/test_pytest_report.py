@@ -109,7 +109,10 @@ def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str
     assert {r.op for r in found.results} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}
     assert {r.family for r in found.results} == {"test_kernels.py"}
     assert found.elements > 200
-    assert sum(a.caught for a in found.audits) > 50
+    assert len(found.audits) == 8  # kinds of errors
+    assert {a.planted for a in found.audits} == {82}
+    assert all(a.caught == a.planted - a.equivalent for a in found.audits)
+    assert [a.mutation for a in found.audits if not a.caught] == ["transpose"]  # of vectors
     assert "exit 0: Every gradient that was judged agrees" in done.stdout
     page = (tmp_path / "gradients" / "report.html").read_text()
     assert "expected by the test" in page

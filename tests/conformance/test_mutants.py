@@ -34,7 +34,7 @@ def test_nothing_is_passed_over() -> None:
     executable, waiting = [m.id for m in MUTANTS], [w.id for w in WAITING]
     assert len(CATALOGUE) == 82
     assert sorted([*executable, *waiting]) == sorted(CATALOGUE)
-    assert len(executable) >= 50
+    assert set(waiting) == {"pt-155048", "pt-198017", "pt-43519"}  # every other one is run
 
 
 def test_each_is_named_after_a_public_report() -> None:

@@ -143,7 +143,7 @@ def refuses_to_pad(empty, params, dtype):
 @pytest.mark.parametrize("name", OPS)
 def test_torch_lies_within_the_bound(name, dtype):
     rng = np.random.default_rng(len(name) * 100 + len(dtype))
-    judged = 0
+    judged = elements = 0
     for xs, params in draws(name, rng):
         if name == "pad" and not xs[0].size and refuses_to_pad(xs[0], params, dtype):
             continue
@@ -153,6 +153,8 @@ def test_torch_lies_within_the_bound(name, dtype):
             assert not found.note, found.note
             assert not found.wrong, (found.wrong[0], [np.shape(x) for x in xs], params)
             judged += found.elements - found.blind
+            elements += found.elements
+    assert judged > 0.4 * elements  # ties of many rounded numbers leave sorted places free
     assert judged > 50
 
 
