@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import ast
-import functools
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.imports import (
+    ROOT,
+    Import,
+    all_imports,
+    edges_of,
+    imports_of,
+    modules,
+    modules_in_circles,
+    reachable,
+    sources,
+)
+
 ABOUT_400 = 420  # lines
 
 # The rooms, from the ground up. A room is a module of refgrad, a package, or a package of testing/ and report/. A module imports from
@@ -59,67 +69,6 @@ OUTSIDE = {  # room or module: what else it may import, at the top of a file and
     "suite.progress": ({"pytest"}, {"pytest"}),
     "pytest_report": ({"pytest"}, {"pytest"}),
 }
-
-
-@dataclass(frozen=True)
-class Import:
-    """``importer`` imports ``target`` (dotted), at the top of the file, inside a function, or for type checkers alone."""
-
-    importer: str
-    target: str
-    line: int
-    lazy: bool
-    typing_only: bool
-
-    def __str__(self) -> str:
-        return f"{self.importer}:{self.line} imports {self.target}{' inside a function' if self.lazy else ''}"
-
-
-def sources(folder: str) -> list[Path]:
-    return sorted(p for p in (ROOT / folder).rglob("*.py") if "__pycache__" not in p.parts)
-
-
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@functools.cache
-def modules() -> frozenset[str]:
-    return frozenset(module_name(p) for folder in ("refgrad", "conformance") for p in sources(folder))
-
-
-def imports_of(importer: str, text: str, package: str) -> list[Import]:
-    found: list[Import] = []
-
-    def visit(node: ast.AST, lazy: bool, typing_only: bool) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Import):
-                targets = [alias.name for alias in child.names]
-            elif isinstance(child, ast.ImportFrom):
-                above = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
-                base = ".".join([*above, *([child.module] if child.module else [])])
-                targets = [
-                    f"{base}.{a.name}" if f"{base}.{a.name}" in modules() else base for a in child.names
-                ]
-            else:
-                inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-                guarded = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-                visit(child, lazy or inside, typing_only or guarded)
-                continue
-            found.extend(Import(importer, t, child.lineno, lazy, typing_only) for t in dict.fromkeys(targets))
-
-    visit(ast.parse(text), lazy=False, typing_only=False)
-    return found
-
-
-@functools.cache
-def all_imports() -> tuple[Import, ...]:
-    files = [p for folder in ("refgrad", "conformance") for p in sources(folder)]
-    return tuple(
-        i
-        for p in files
-        for i in imports_of(module_name(p), p.read_text(), ".".join(p.relative_to(ROOT).parent.parts))
-    )
 
 
 def place(module: str) -> str:
@@ -207,7 +156,8 @@ def test_torch_is_imported_by_its_rooms_alone() -> None:
 
 
 def test_forward_and_reverse_never_import_each_other() -> None:
-    reached = {name: _reachable(f"refgrad.tracing.{name}", _edges()) for name in ("forward", "reverse")}
+    edges = edges_of(all_imports())
+    reached = {name: reachable(f"refgrad.tracing.{name}", edges) for name in ("forward", "reverse")}
     assert "refgrad.tracing.reverse" not in reached["forward"]
     assert "refgrad.tracing.forward" not in reached["reverse"]
     assert "refgrad.op" in reached["forward"] & reached["reverse"], (
@@ -216,15 +166,19 @@ def test_forward_and_reverse_never_import_each_other() -> None:
 
 
 def test_modules_import_from_lower_floors_only() -> None:
-    wrong = []
-    for i in all_imports():
-        if i.target not in modules() or (
-            i.importer.startswith("conformance") and i.target.startswith("conformance")
-        ):
-            continue
-        if room(i.importer) != room(i.target) and floor(i.target) >= floor(i.importer):
-            wrong.append(str(i))
-    assert not wrong, "\n".join(wrong)
+    assert not upward(all_imports(), modules()), "\n".join(map(str, upward(all_imports(), modules())))
+
+
+def upward(imports: Iterable[Import], known: Collection[str]) -> list[Import]:
+    """The imports from a higher floor, or from another room of the same one. So rooms form no circle either."""
+    return [
+        i
+        for i in imports
+        if i.target in known
+        and not (i.importer.startswith("conformance") and i.target.startswith("conformance"))
+        and room(i.importer) != room(i.target)
+        and floor(i.target) >= floor(i.importer)
+    ]
 
 
 def test_the_core_never_asks_for_the_judge() -> None:
@@ -241,29 +195,53 @@ def test_the_core_never_asks_for_the_judge() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def _edges() -> dict[str, set[str]]:
-    """What each module imports, of whatever kind the import is."""
-    edges: dict[str, set[str]] = {m: set() for m in modules()}
-    for i in all_imports():
-        if i.target in modules() and i.target != i.importer:
-            edges[i.importer].add(i.target)
-    return edges
-
-
-def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for target in edges[waiting.pop()] - seen:
-            seen.add(target)
-            waiting.append(target)
-    return seen
-
-
 def test_there_is_no_circle() -> None:
-    edges = _edges()
-    circles = sorted(m for m in modules() if m in _reachable(m, edges))
-    assert not circles, f"these import each other in a circle: {circles}"
+    circle = modules_in_circles(edges_of(all_imports()))
+    assert not circle, f"these import each other in a circle: {circle}"
+
+
+MADE_UP = {
+    "refgrad.a": "import refgrad.b",
+    "refgrad.b": "",
+    "refgrad.c": "import refgrad.b",
+}
+CIRCLES = {
+    "at the top": "import refgrad.a",
+    "inside a function": "def f():\n    from refgrad import a",
+    "for type checkers": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from refgrad.a import A",
+    "by a relative name": "from . import a",
+    "inside a method, for type checkers": "class C:\n    def f(self):\n        if TYPE_CHECKING:\n            import refgrad.a",
+}
+
+
+@pytest.mark.parametrize("kind", CIRCLES)
+def test_a_circle_of_any_kind_of_import_is_found(kind: str) -> None:
+    texts = MADE_UP | {"refgrad.b": CIRCLES[kind]}
+    found = [i for name, text in texts.items() for i in imports_of(name, text, "refgrad", frozenset(texts))]
+    assert modules_in_circles(edges_of(found, texts)) == ["refgrad.a", "refgrad.b"]
+    straight = [
+        i for name, text in MADE_UP.items() for i in imports_of(name, text, "refgrad", frozenset(texts))
+    ]
+    assert modules_in_circles(edges_of(straight, MADE_UP)) == []
+
+
+def test_an_import_from_a_higher_or_the_same_floor_is_found() -> None:
+    texts = {
+        "refgrad.op": "def f():\n    import refgrad.graph",
+        "refgrad.graph": "from refgrad.op import Op",
+        "refgrad.tree": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from refgrad.op import Op",
+        "refgrad.torch.b": "import refgrad.torch.c",
+        "refgrad.torch.c": "",
+    }
+    found = [
+        i
+        for name, text in texts.items()
+        for i in imports_of(name, text, name.rpartition(".")[0], frozenset(texts))
+    ]
+    assert [str(i) for i in upward(found, frozenset(texts))] == [
+        "refgrad.op:2 imports refgrad.graph inside a function",
+        "refgrad.tree:3 imports refgrad.op",
+    ]
 
 
 def run_fresh(code: str) -> set[str]:

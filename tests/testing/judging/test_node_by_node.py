@@ -161,7 +161,7 @@ def test_ties_and_kinks_are_judged_by_sets() -> None:
         (sent * [0, 0, 2, 0], "agree"),
         (3 * sent, "disagree"),
         (-sent, "disagree"),
-        (sent + [1e-12, 0, 0, 0], "disagree"),
+        (sent + np.array([1e-12, 0, 0, 0]), "disagree"),
     ):
         again = observe(case)
         again.parts[tie, 0] = change
