@@ -14,7 +14,7 @@ from refgrad.tracing.forward import push
 Array = Any
 
 # The NumPy dtype that holds each judged format exactly.
-CARRIER = {
+CARRIER: dict[str, type[np.floating[Any]]] = {
     "float64": np.float64,
     "float32": np.float32,
     "float16": np.float16,

@@ -236,7 +236,8 @@ def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
     op = REGISTRY[source.choice(names_in(dtype, among))]
     operands, params = draw(source, op, dtype)
-    graph, inputs = Graph(), {}
+    graph = Graph()
+    inputs: dict[str, Array] = {}
     for x in operands:
         if x.dtype.kind == "f":
             name = "abcdefgh"[len(inputs)] if len(inputs) < 8 else f"x{len(inputs)}"

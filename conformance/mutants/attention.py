@@ -72,7 +72,7 @@ def attention_vjp(
     y_bar: Array, q: Array, k: Array, v: Array, causal: bool = False
 ) -> tuple[Array, Array, Array]:
     scores = 0.5 * (q @ np.transpose(k))
-    p = nn.softmax(np.where(np.tri(*scores.shape, dtype=bool), scores, -np.inf) if causal else scores)
+    p = nn.softmax(np.where(np.tri(*scores.shape) > 0, scores, -np.inf) if causal else scores)
     scores_bar = 0.5 * softmax_vjp(y_bar @ np.transpose(v), p)
     return scores_bar @ k, np.transpose(scores_bar) @ q, np.transpose(p) @ y_bar
 

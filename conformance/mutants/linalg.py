@@ -166,7 +166,7 @@ MUTANTS = (
     Mutant(
         "hips-25c1b84", "https://github.com/HIPS/autograd/commit/25c1b84", "trace", Kind.DROPPED,
         forward=lambda x: np.trace(x, offset=1),
-        right=lambda y_bar, x: y_bar * np.eye(*x.shape, k=1),
+        right=lambda y_bar, x: y_bar * np.eye(x.shape[0], x.shape[1], k=1),
         wrong=lambda y_bar, x: y_bar * np.eye(x.shape[0]),
         inputs=lambda rng: [normal(rng, (2, 3)), normal(rng, (3, 3))],
     ),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 import refgrad as rg
 
 from .outcome import OTHER, Outcome
-from .record import Item, Problem, shifted
+from .record import Array, Item, Problem, shifted
 
-Array = Any
 LOGITS = np.array([0.5, -1.0, 2.0, 0.25])
 
 
@@ -52,7 +49,14 @@ def two_maps_closed(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, on_y1:
     return w2 * w1, w2 * x, w2, y1, 1.0 + 0 * b2, w2
 
 
-def two_maps_torch(x, w1, b1, w2, b2, on_y1):
+def two_maps_torch(
+    x: torch.Tensor,
+    w1: torch.Tensor,
+    b1: torch.Tensor,
+    w2: torch.Tensor,
+    b2: torch.Tensor,
+    on_y1: torch.Tensor,
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     y1 = x * w1 + b1
     return y1 * w2 + b2, (x, w1, b1, w2, b2, y1)
 
@@ -67,6 +71,7 @@ def intermediate(outcome: Outcome) -> None:
     graph.output(y2)
     graph.forward(x=x, w1=w1, b1=b1, w2=w2, b2=b2)
     whole = graph.backward()["w1"]
+    assert graph.cotangents is not None
     upper = graph.cotangents[y1.index]
     graph.output(y1)  # the same graph once more, asked about y1
     graph.forward(x=x, w1=w1, b1=b1, w2=w2, b2=b2)

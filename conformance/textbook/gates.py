@@ -12,25 +12,25 @@ from refgrad.torch import gradcheck
 
 from .outcome import OTHER, Outcome
 from .perceptron import sigmoid
-from .record import Item, Problem, lifted, shifted
-
-Array = Any
+from .record import Array, Item, Problem, lifted, shifted
 
 POINT = (-2.0, 5.0, -4.0, 0.0)  # x, y, z, and a shift of q
 
 
-def sum_times(x, y, z, on_q=None):
+def sum_times(x: Array, y: Array, z: Array, on_q: Array | None = None) -> Array:
     """f = q z with q = x + y."""
     q = shifted(x + y, on_q)
     return q * z
 
 
-def sum_times_closed(x, y, z, on_q):
+def sum_times_closed(x: Array, y: Array, z: Array, on_q: Array) -> tuple[Array, ...]:
     """df/dq = z goes to x and y alike; df/dz = q."""
     return z, z, x + y, z
 
 
-def sum_times_torch(x, y, z, on_q):
+def sum_times_torch(
+    x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, on_q: torch.Tensor
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     q = x + y
     return q * z, (x, y, z, q)
 
@@ -51,7 +51,7 @@ def values_of_the_lecture(outcome: Outcome) -> None:
 NEURON = (2.0, -1.0, -3.0, -2.0, -3.0)  # pre-activation 1
 
 
-def eight_gates(w0, x0, w1, x1, w2):
+def eight_gates(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> Array:
     """1 / (1 + e^-(w0 x0 + w1 x1 + w2)), one elementary gate at a time."""
     a = w0 * x0
     b = w1 * x1
@@ -63,7 +63,7 @@ def eight_gates(w0, x0, w1, x1, w2):
     return 1 / d
 
 
-def eight_gates_closed(w0, x0, w1, x1, w2):
+def eight_gates_closed(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> tuple[Array, ...]:
     """Back through the eight gates."""
     m = (w0 * x0 + w1 * x1 + w2) * -1
     e = np.exp(m)
@@ -74,16 +74,18 @@ def eight_gates_closed(w0, x0, w1, x1, w2):
     return dz * x0, dz * w0, dz * x1, dz * w1, dz * 1
 
 
-def eight_gates_torch(w0, x0, w1, x1, w2):
+def eight_gates_torch(
+    w0: torch.Tensor, x0: torch.Tensor, w1: torch.Tensor, x1: torch.Tensor, w2: torch.Tensor
+) -> torch.Tensor:
     return 1 / (torch.exp((w0 * x0 + w1 * x1 + w2) * -1) + 1)
 
 
-def one_gate(w0, x0, w1, x1, w2):
+def one_gate(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> Array:
     """The same neuron with one sigmoid gate."""
     return rg.nn.sigmoid(w0 * x0 + w1 * x1 + w2)
 
 
-def one_gate_closed(w0, x0, w1, x1, w2):
+def one_gate_closed(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> tuple[Array, ...]:
     """dz = s (1 - s)."""
     s = rg.nn.sigmoid(w0 * x0 + w1 * x1 + w2)
     dz = s * (1 - s)
@@ -137,12 +139,12 @@ class Multiply(torch.autograd.Function):
     """A custom multiply gate that saves its operands."""
 
     @staticmethod
-    def forward(ctx, x, y):
+    def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(x, y)
         return x * y
 
     @staticmethod
-    def backward(ctx, up):
+    def backward(ctx: Any, up: torch.Tensor) -> tuple[torch.Tensor, ...]:
         x, y = ctx.saved_tensors
         return up * y, up * x
 
@@ -162,7 +164,7 @@ def as_a_user_would(outcome: Outcome) -> None:
     )
 
 
-def halves(pair_up, x):
+def halves(pair_up: Array, x: Array) -> Array:
     """What copy sends back: the sum of what comes to its copies."""
     return pair_up[0] + pair_up[1]
 

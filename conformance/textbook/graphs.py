@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +11,7 @@ import torch
 import refgrad as rg
 
 from .outcome import OTHER, Outcome
-from .record import Item, Problem, lifted
-
-Array = Any
+from .record import Array, Item, Problem, lifted
 
 
 def doubled_sum(a: Array, b: Array) -> Array:

@@ -16,9 +16,8 @@ from refgrad.tracing.ball import exact
 from .large import Limits
 from .networks import relu, step
 from .outcome import CLOSED, FORWARD, REVERSE, TORCH, Outcome
-from .record import Item, Problem, lifted, spread
+from .record import Array, Item, Problem, lifted, spread
 
-Array = Any
 VECTOR, ABOVE = np.array([1.0, -2.0, 3.0, -1.0]), np.array([4.0, -1.0, 5.0, 9.0])
 
 X = np.array([[2.0, 1.0, -3.0], [-3.0, 4.0, 2.0]])

@@ -6,7 +6,7 @@ that very program. The reference's reverse mode over Balls is the centre of all 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,7 @@ from refgrad.testing.judging.verdict import Comparison
 from refgrad.tracing.ball import Ball, exact, parts
 
 from .outcome import CLOSED, FORWARD, OTHER, REVERSE, TORCH, Outcome
-from .record import Formula, Item, Problem, in_format, lifted
-
-Array = Any
+from .record import Array, Formula, Item, Problem, in_format, lifted
 
 
 def examine(item: Item, dtypes: Sequence[str], devices: Sequence[str] = ("cpu",)) -> Outcome:
@@ -56,13 +54,17 @@ class Trial:
     def forward(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Forward mode, one tangent an element."""
         f, y_bar = self.problem.f, self._above(args)
-        return rg.jacfwd(f if y_bar is None else lambda *xs: np.sum(y_bar * f(*xs)), self.wrt)(*args)
+        found: tuple[Any, ...] = rg.jacfwd(
+            f if y_bar is None else lambda *xs: np.sum(y_bar * f(*xs)), self.wrt
+        )(*args)
+        return found
 
     def reverse(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Reverse mode, one pullback an element of the result, or one alone for the upstream gradient."""
         f = self.problem.f
         if self.upstream is None:
-            return rg.jacrev(f, self.wrt)(*args)
+            found: tuple[Any, ...] = rg.jacrev(f, self.wrt)(*args)
+            return found
         _, pullback = rg.vjp(lambda *xs: f(*_placed(args, self.wrt, xs)), *[args[k] for k in self.wrt])
         return pullback(self._above(args))
 
@@ -165,7 +167,7 @@ def one_element(x: Array) -> Array:
     return x
 
 
-PLANTED = {"sign": np.negative, "one element by 1e-3": one_element}
+PLANTED: dict[str, Callable[[Array], Array]] = {"sign": np.negative, "one element by 1e-3": one_element}
 
 
 def _placed(args: tuple[Any, ...], wrt: tuple[int, ...], xs: tuple[Any, ...]) -> list[Any]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from refgrad.bounds.rules import Format, reference_slack
+from refgrad.bounds.formats import Format
+from refgrad.bounds.rules import reference_slack
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.sharpness import Kept
 from refgrad.testing.judging.verdict import Comparison, Element
 from refgrad.tracing.ball import Ball, parts
 
-Array = Any
 SAMPLED = 997  # of so many elements one says how small an error would have been seen
 
 
@@ -28,7 +27,7 @@ class Limits:
         self.blind = int((self.bound >= self.size).sum()) if self.loose else 0
         self.kept = Kept(self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy(), fmt)
 
-    def compare(self, got: Array, what: str) -> Comparison:
+    def compare(self, got: ArrayLike, what: str) -> Comparison:
         """Hold an array against the limits; what each element would have betrayed is kept of a sample."""
         got = np.asarray(got, self.value.dtype)
         if got.shape != self.value.shape or not self.ordinary:
@@ -40,6 +39,13 @@ class Limits:
         if not ratio[k] <= 1:
             return compare(got, self.expected, self.fmt, what)
         ulp = float(error[k]) / (2 * self.fmt.u * max(float(self.size[k]), self.fmt.eta / self.fmt.u))
-        numbers = (float(x[k]) for x in (got, self.value, self.bound, ratio))
-        worst = Element(*numbers, ulp, tuple(map(int, k)), what)
+        worst = Element(
+            float(got[k]),
+            float(self.value[k]),
+            float(self.bound[k]),
+            float(ratio[k]),
+            ulp,
+            tuple(map(int, k)),
+            what,
+        )
         return Comparison(got.size, self.loose, self.blind, 0, worst.ratio, lambda: worst, kept=self.kept)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -11,14 +9,22 @@ import refgrad as rg
 
 from .outcome import OTHER, Outcome
 from .perceptron import sigmoid
-from .record import Item, Problem, lifted, shifted, spread
-
-Array = Any
+from .record import Array, Item, Problem, lifted, shifted, spread
 
 SCALARS = (0.7, -0.2, 1.3, 0.4, 1.5, 2.0, 0.0, 0.0, 0.0)  # w1, b1, w2, b2; x, y; shifts of z1, a1, z2
 
 
-def two_layers(w1, b1, w2, b2, x, y, on_z1=None, on_a1=None, on_z2=None):
+def two_layers(
+    w1: Array,
+    b1: Array,
+    w2: Array,
+    b2: Array,
+    x: Array,
+    y: Array,
+    on_z1: Array | None = None,
+    on_a1: Array | None = None,
+    on_z2: Array | None = None,
+) -> Array:
     """a0 = x, z1 = w1 a0 + b1, a1 = sigmoid(z1), z2 = w2 a1 + b2, l = (y - z2)^2."""
     z1 = shifted(w1 * x + b1, on_z1)
     a1 = shifted(sigmoid(z1), on_a1)
@@ -26,7 +32,9 @@ def two_layers(w1, b1, w2, b2, x, y, on_z1=None, on_a1=None, on_z2=None):
     return (y - z2) ** 2
 
 
-def two_layers_closed(w1, b1, w2, b2, x, y, on_z1, on_a1, on_z2):
+def two_layers_closed(
+    w1: Array, b1: Array, w2: Array, b2: Array, x: Array, y: Array, on_z1: Array, on_a1: Array, on_z2: Array
+) -> tuple[Array, ...]:
     """From the loss down, one line a step."""
     a1 = sigmoid(w1 * x + b1)
     z2 = w2 * a1 + b2
@@ -38,7 +46,17 @@ def two_layers_closed(w1, b1, w2, b2, x, y, on_z1, on_a1, on_z2):
     return dw1, db1, dw2, db2, dz1, da1, dz2
 
 
-def two_layers_torch(w1, b1, w2, b2, x, y, on_z1, on_a1, on_z2):
+def two_layers_torch(
+    w1: torch.Tensor,
+    b1: torch.Tensor,
+    w2: torch.Tensor,
+    b2: torch.Tensor,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    on_z1: torch.Tensor,
+    on_a1: torch.Tensor,
+    on_z2: torch.Tensor,
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     z1 = w1 * x + b1
     a1 = torch.sigmoid(z1)
     z2 = w2 * a1 + b2
@@ -51,22 +69,22 @@ N, IN, OUT = 4, 3, 2
 ROWS, WEIGHT, BIAS, UP = spread((N, IN), 1), spread((IN, OUT), 2), spread((OUT,), 3), spread((N, OUT), 4)
 
 
-def batch(a, w, b):
+def batch(a: Array, w: Array, b: Array) -> Array:
     """Z = A W + 1 b^T: a sample a row."""
     return a @ w + b
 
 
-def batch_closed(dz, a, w, b):
+def batch_closed(dz: Array, a: Array, w: Array, b: Array) -> tuple[Array, ...]:
     """dA = dZ W^T, dW = A^T dZ, db = dZ^T 1."""
     return dz @ np.transpose(w), np.transpose(a) @ dz, np.sum(dz, axis=0)
 
 
-def column(a, w, b):
+def column(a: Array, w: Array, b: Array) -> Array:
     """z = W a + b: one sample, a column."""
     return w @ a + b
 
 
-def column_closed(dz, a, w, b):
+def column_closed(dz: Array, a: Array, w: Array, b: Array) -> tuple[Array, ...]:
     """da = W^T dz, dW = dz a^T, db = dz."""
     return np.transpose(w) @ dz, dz[:, None] * a[None, :], dz
 
@@ -75,7 +93,7 @@ def shapes_of_parameters(outcome: Outcome) -> None:
     """Rule 0, by forward and by reverse mode."""
     args = (ROWS, WEIGHT, BIAS)
 
-    def loss(a, w, b):
+    def loss(a: Array, w: Array, b: Array) -> Array:
         return np.sum(np.tanh(batch(a, w, b)))
 
     rows = []

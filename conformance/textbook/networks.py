@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn import functional
 
 from .perceptron import sigmoid
-from .record import Formula, Item, Problem, spread
+from .record import Array, Formula, Item, Problem, spread
 
-Array = Any
 Z = np.array([-2.0, -0.4, 0.3, 1.7])
 UP = np.array([1.0, -2.0, 0.5, 3.0])
 
@@ -55,12 +52,12 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
-def maxout(x, w1, b1, w2, b2):
+def maxout(x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Array:
     """max(w1^T x + b1, w2^T x + b2)."""
     return np.maximum(w1 @ x + b1, w2 @ x + b2)
 
 
-def maxout_closed(x, w1, b1, w2, b2):
+def maxout_closed(x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> tuple[Array, ...]:
     """The gradient goes to the greater of the two."""
     first = np.where(w1 @ x + b1 > w2 @ x + b2, 1.0, 0.0)
     second = 1 - first
@@ -70,24 +67,24 @@ def maxout_closed(x, w1, b1, w2, b2):
 # --- networks ----------------------------------------------------------------------------------------------------------
 
 
-def two_layers(x, w1, w2):
+def two_layers(x: Array, w1: Array, w2: Array) -> Array:
     """W2 max(0, W1 x)."""
     return w2 @ relu(w1 @ x)
 
 
-def two_layers_closed(up, x, w1, w2):
+def two_layers_closed(up: Array, x: Array, w1: Array, w2: Array) -> tuple[Array, ...]:
     """Down through both layers."""
     z = w1 @ x
     dz = (np.transpose(w2) @ up) * step(z)
     return np.transpose(w1) @ dz, dz[:, None] * x[None, :], up[:, None] * relu(z)[None, :]
 
 
-def three_layers(x, w1, w2, w3):
+def three_layers(x: Array, w1: Array, w2: Array, w3: Array) -> Array:
     """W3 max(0, W2 max(0, W1 x))."""
     return w3 @ relu(w2 @ relu(w1 @ x))
 
 
-def three_layers_closed(up, x, w1, w2, w3):
+def three_layers_closed(up: Array, x: Array, w1: Array, w2: Array, w3: Array) -> tuple[Array, ...]:
     """Down through three layers."""
     z1 = w1 @ x
     h1 = relu(z1)
@@ -102,12 +99,14 @@ def three_layers_closed(up, x, w1, w2, w3):
     )
 
 
-def sigmoid_layers(x, w1, b1, w2, b2, w3, b3):
+def sigmoid_layers(x: Array, w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array) -> Array:
     """h1 = s(W1 x + b1), h2 = s(W2 h1 + b2), out = W3 h2 + b3."""
     return w3 @ sigmoid(w2 @ sigmoid(w1 @ x + b1) + b2) + b3
 
 
-def sigmoid_layers_closed(up, x, w1, b1, w2, b2, w3, b3):
+def sigmoid_layers_closed(
+    up: Array, x: Array, w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array
+) -> tuple[Array, ...]:
     """Down through three layers of sigmoid units."""
     h1 = sigmoid(w1 @ x + b1)
     h2 = sigmoid(w2 @ h1 + b2)
@@ -118,7 +117,15 @@ def sigmoid_layers_closed(up, x, w1, b1, w2, b2, w3, b3):
     )  # fmt: skip
 
 
-def sigmoid_layers_torch(x, w1, b1, w2, b2, w3, b3):
+def sigmoid_layers_torch(
+    x: torch.Tensor,
+    w1: torch.Tensor,
+    b1: torch.Tensor,
+    w2: torch.Tensor,
+    b2: torch.Tensor,
+    w3: torch.Tensor,
+    b3: torch.Tensor,
+) -> torch.Tensor:
     return w3 @ torch.sigmoid(w2 @ torch.sigmoid(w1 @ x + b1) + b2) + b3
 
 
@@ -127,7 +134,7 @@ def sigmoid_layers_torch(x, w1, b1, w2, b2, w3, b3):
 SAMPLES, LABELS, PENALTY = 5, np.array([0, 2, 1, 1, 0]), 0.25
 
 
-def svm(x, w1, w2, labels):
+def svm(x: Array, w1: Array, w2: Array, labels: Array) -> Array:
     """L_i = sum over j != y_i of max(0, s_j - s_y + 1), L = mean L_i + lambda (sum W1^2 + sum W2^2), s = max(0, X W1) W2."""
     s = relu(x @ w1) @ w2
     own = s[np.arange(SAMPLES), labels]
@@ -136,7 +143,7 @@ def svm(x, w1, w2, labels):
     return np.mean(np.sum(others, axis=1)) + PENALTY * np.sum(w1**2) + PENALTY * np.sum(w2**2)
 
 
-def svm_closed(x, w1, w2, labels):
+def svm_closed(x: Array, w1: Array, w2: Array, labels: Array) -> tuple[Array, ...]:
     """ds_ij = 1/n for every violated margin, and minus their number at the sample's own class."""
     z = x @ w1
     h = relu(z)
@@ -149,7 +156,7 @@ def svm_closed(x, w1, w2, labels):
     return np.transpose(x) @ dz + 2 * PENALTY * w1, np.transpose(h) @ ds + 2 * PENALTY * w2
 
 
-def svm_torch(x, w1, w2, labels):
+def svm_torch(x: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     s = torch.relu(x @ w1) @ w2
     data = functional.multi_margin_loss(s, labels) * 3  # torch divides by the number of classes
     return data + PENALTY * (w1**2).sum() + PENALTY * (w2**2).sum()

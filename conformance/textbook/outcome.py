@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from refgrad.tracing.ball import Ball, parts
 
 from .large import Limits
 
-Array = Any
+Array: TypeAlias = Any
 FORWARD, REVERSE, CLOSED, TORCH = "reference forward", "reference reverse", "closed form", "torch"
 OTHER, PRINTED, STATED = "other ways", "printed", "statements"
 MODES = (FORWARD, REVERSE, CLOSED, TORCH, OTHER, PRINTED, STATED)

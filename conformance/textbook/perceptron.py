@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import torch
 
-from .record import Formula, Item, Problem, named, spread
-
-Array = Any
+from .record import Array, Formula, Item, Problem, named, spread
 
 
 def sigmoid(z: Array) -> Array:
@@ -43,7 +40,7 @@ def deltas(x: Array, t: Array, *weights: Array) -> tuple[Array, ...]:
     return tuple(reversed(gradients))
 
 
-def error_torch(x, t, *weights):
+def error_torch(x: torch.Tensor, t: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
     o = x
     for w in weights:
         o = torch.sigmoid(o @ w)

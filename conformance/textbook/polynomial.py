@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 import refgrad as rg
@@ -12,9 +10,8 @@ from refgrad.numeric import differences
 from refgrad.tracing.ball import Ball, exact
 
 from .outcome import OTHER, Outcome
-from .record import Item, Problem
+from .record import Array, Item, Problem
 
-Array = Any
 AT = 1.7
 STEPS = tuple(range(0, 53, 4))  # h = 2^-k
 

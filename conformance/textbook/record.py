@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from refgrad.tracing.ball import exact
 
 from .outcome import Outcome
 
-Array = Any
+# What a program of NumPy works on: a number, an array, a traced array or a Ball. Their common operators have no type in NumPy's stubs.
+Array: TypeAlias = Any
 Formula = Callable[..., Any]
 BOTH = ("float64", "float32")
 MOST_DRAWN, MOST_WRITTEN = 30, 200  # nodes of a graph, and numbers in it
@@ -140,7 +141,7 @@ def named(names: str, f: Formula) -> Formula:
         return f(*args)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    call.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names.split()])
+    vars(call)["__signature__"] = inspect.Signature([inspect.Parameter(n, kind) for n in names.split()])
     return call
 
 

@@ -12,9 +12,8 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.tracing.ball import Ball, parts
 
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
-from .record import Item, Problem, lifted, spread
+from .record import Array, Item, Problem, lifted, spread
 
-Array = Any
 AT = (1.0, 2.0)
 SQUARE = np.array([[2.0, 0.5, -0.3], [0.1, 1.5, 0.4], [0.7, -0.2, 1.2]])  # its determinant is positive
 
@@ -73,7 +72,7 @@ class Linear(torch.nn.Module):
         super().__init__()
         self.beta = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x @ self.beta
 
 

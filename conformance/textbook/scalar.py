@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .record import Item, Problem
+from .record import Array, Item, Problem
 
 X = 1.7
 
@@ -71,9 +71,9 @@ ITEMS = (
 )  # fmt: skip
 
 
-def _dy_du(u):
+def _dy_du(u: Array) -> Array:
     return 3 * u**2
 
 
-def _du_dx(x):
+def _du_dx(x: Array) -> Array:
     return 2 * x

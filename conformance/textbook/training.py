@@ -19,9 +19,8 @@ from refgrad.tracing.ball import exact
 
 from .large import Limits
 from .outcome import CLOSED, REVERSE, TORCH, Outcome
-from .record import Item, Problem, spread
+from .record import Array, Item, Problem, spread
 
-Array = Any
 N, INPUTS, HIDDEN, OUTPUTS = 64, 1000, 100, 10
 STEPS, RATE = 2000, 1e-4
 FORMAT = replace(FORMATS["float64"], wide=np.dtype(np.float64))
@@ -47,7 +46,7 @@ def by_hand(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array]:
     return hand_step(w1, w2, x, y)[1:]
 
 
-def in_torch(w1, w2, x, y):
+def in_torch(w1: torch.Tensor, w2: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return ((torch.sigmoid(x @ w1) @ w2 - y) ** 2).sum()
 
 
@@ -69,7 +68,7 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
     for k in range(steps):
         loss, (d1, d2) = step(exact(w1, FORMAT), exact(w2, FORMAT), *fixed)
         leaves = [torch.from_numpy(w).requires_grad_() for w in (w1, w2)]
-        theirs = in_torch(*leaves, tx, ty)
+        theirs = in_torch(leaves[0], leaves[1], tx, ty)
         found = torch.autograd.grad(theirs, leaves)
         ways = {CLOSED: hand_step(w1, w2, x, y), TORCH: (theirs.item(), *(g.numpy() for g in found))}
         if k in SHOWN:  # refgrad again, without Balls, as anybody would call it
@@ -82,7 +81,7 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
                 outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
         w1, w2 = w1 - RATE * d1.value, w2 - RATE * d2.value
     outcome.table("Loss by step", ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
-    first, last = float(rows[0][1]), float(rows[-1][1])
+    first, last = (float(str(row[1])) for row in (rows[0], rows[-1]))
     outcome.state(last < first, f"the loss went from {first} to {last}: nothing was learned")
 
 

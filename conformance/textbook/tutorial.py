@@ -15,9 +15,8 @@ from refgrad.testing.judging.verdict import AGREE, DISAGREE
 from refgrad.tracing.ball import exact
 
 from .outcome import CLOSED, OTHER, REVERSE, TORCH, Outcome
-from .record import Item, Problem, lifted, shifted
+from .record import Array, Item, Problem, lifted, shifted
 
-Array = Any
 XS, YS = (1.0, 2.0, 3.0), (2.0, 4.0, 6.0)
 RATE, EPOCHS = 0.01, 100
 
@@ -43,7 +42,7 @@ def loss_closed(w: Array, x: Array, y: Array) -> Array:
     return 2 * x * (x * w - y)
 
 
-def loss_torch(w, x, y):
+def loss_torch(w: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (x * w - y) ** 2
 
 
@@ -55,7 +54,7 @@ def fit(gradient: Any) -> list[tuple[float, ...]]:
     w, rate, lines = np.float32(1.0), np.float32(RATE), []
     for _ in range(EPOCHS):
         line = []
-        for x, y in zip(np.float32(XS), np.float32(YS), strict=True):
+        for x, y in zip(np.asarray(XS, np.float32), np.asarray(YS, np.float32), strict=True):
             value, slope = loss(w, x, y), gradient(w, x, y)
             w = w - rate * slope
             line.append(float(slope))
@@ -103,19 +102,21 @@ def run(outcome: Outcome) -> None:
 FIRST = (1.0, 2.0, 4.0, 0.0)  # w, x, y, and a shift of r
 
 
-def residual_loss(w, x, y, on_r=None):
+def residual_loss(w: Array, x: Array, y: Array, on_r: Array | None = None) -> Array:
     """r = x w - y, loss = r^2."""
     r = shifted(x * w - y, on_r)
     return r**2
 
 
-def residual_closed(w, x, y, on_r):
+def residual_closed(w: Array, x: Array, y: Array, on_r: Array) -> tuple[Array, ...]:
     """dloss/dr = 2 r, dloss/dw = 2 r x."""
     dr = 2 * (x * w - y)
     return dr * x, dr
 
 
-def residual_torch(w, x, y, on_r):
+def residual_torch(
+    w: torch.Tensor, x: torch.Tensor, y: torch.Tensor, on_r: torch.Tensor
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     r = x * w - y
     return r**2, (w, r)
 
@@ -128,23 +129,23 @@ def first_exercise(outcome: Outcome) -> None:
         outcome.prints(name, number, found)
 
 
-def affine_loss(w, b, x, y):
+def affine_loss(w: Array, b: Array, x: Array, y: Array) -> Array:
     """(x w + b - y)^2."""
     return (x * w + b - y) ** 2
 
 
-def affine_closed(w, b, x, y):
+def affine_closed(w: Array, b: Array, x: Array, y: Array) -> tuple[Array, ...]:
     """2 r x and 2 r."""
     r = x * w + b - y
     return 2 * r * x, 2 * r
 
 
-def quadratic_loss(w1, w2, b, x, y):
+def quadratic_loss(w1: Array, w2: Array, b: Array, x: Array, y: Array) -> Array:
     """(w1 x^2 + w2 x + b - y)^2."""
     return (w1 * x**2 + w2 * x + b - y) ** 2
 
 
-def quadratic_closed(w1, w2, b, x, y):
+def quadratic_closed(w1: Array, w2: Array, b: Array, x: Array, y: Array) -> tuple[Array, ...]:
     """2 r x^2, 2 r x and 2 r."""
     r = w1 * x**2 + w2 * x + b - y
     return 2 * r * x**2, 2 * r * x, 2 * r
@@ -177,8 +178,9 @@ def by_pytorch(outcome: Outcome) -> None:
     for epoch in range(10):
         for x, y in zip(XS, YS, strict=True):
             optimizer.zero_grad()
+            w1, w2, b = weights
             quadratic_loss(
-                *weights, x, y
+                w1, w2, b, x, y
             ).backward()  # the NumPy code as it stands: tensors know these operators, too
             at = [exact(np.float32(w.item()), fmt) for w in weights]
             for w, ball in zip(weights, gradient(*at, np.float32(x), np.float32(y)), strict=True):

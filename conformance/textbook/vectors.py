@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 import refgrad as rg
 
 from .outcome import Outcome
-from .record import Formula, Item, Problem, spread
-
-Array = Any
-
+from .record import Array, Formula, Item, Problem, spread
 
 A, B = spread((3, 4), 1), spread((4, 2), 2)
 
@@ -118,11 +113,11 @@ def least_squares_closed(w: Array, x: Array, y: Array) -> Array:
     return 2 * (x @ w - y) @ x
 
 
-def residual_torch(w, x, y):
+def residual_torch(w: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return ((x * w).sum() - y) ** 2
 
 
-def least_squares_torch(w, x, y):
+def least_squares_torch(w: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return ((x @ w - y) ** 2).sum()
 
 
