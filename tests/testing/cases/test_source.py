@@ -1,0 +1,63 @@
+"""Choices of a case: the same for the same seed, evenly spread, and drawn by Hypothesis so that they shrink."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import find, given, seed, settings
+from hypothesis import strategies as st
+
+from refgrad.testing.cases.source import Drawn, Seeded, StopDrawing
+
+
+def test_a_seed_is_all_there_is() -> None:
+    def choices(source: Seeded) -> list[object]:
+        return [source.integer(0, 99), source.choice("abcdef"), source.rng.random(), source.integer(-5, 5)]
+
+    assert choices(Seeded([3, 4])) == choices(Seeded([3, 4]))
+    assert choices(Seeded([3, 4])) != choices(Seeded([3, 5]))
+
+
+def test_integers_cover_their_range_evenly_with_both_ends() -> None:
+    source = Seeded(0)
+    seen = Counter(source.integer(-2, 4) for _ in range(7000))
+    assert set(seen) == set(range(-2, 5))
+    assert min(seen.values()) > 850  # 1000 are due; six standard deviations are 176
+    assert source.integer(3, 3) == 3
+
+
+def test_a_choice_is_made_by_its_place_and_nothing_is_chosen_of_nothing() -> None:
+    source = Seeded(1)
+    assert {source.choice([10, 20, 30]) for _ in range(100)} == {10, 20, 30}
+    with pytest.raises(ValueError, match="nothing to choose from"):
+        source.choice([])
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> tuple[int, str]:
+    source = Drawn(draw)
+    return source.integer(5, 25), source.choice(["first", "second", "third"])
+
+
+def test_hypothesis_draws_the_whole_range() -> None:
+    seen = set()
+
+    @seed(1)
+    @settings(max_examples=500, database=None)
+    @given(drawn())
+    def gather(pair: tuple[int, str]) -> None:
+        seen.add(pair)
+
+    gather()
+    assert {k for k, _ in seen} == set(range(5, 26))
+    assert {word for _, word in seen} == {"first", "second", "third"}
+
+
+def test_shrinking_goes_to_the_least_integer_and_the_first_option() -> None:
+    assert find(drawn(), lambda pair: True, settings=settings(database=None)) == (5, "first")
+    assert find(drawn(), lambda pair: pair[1] != "first", settings=settings(database=None)) == (5, "second")
+
+
+def test_stopping_is_no_failure_of_a_case() -> None:
+    assert not issubclass(StopDrawing, Exception)

@@ -1,0 +1,50 @@
+"""Conditions on operands that confine a recorded disagreement: true at the elements that are meant, false beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.operand_conditions import PLACES
+
+FMT = FORMATS["float32"]
+NAN, ROOT = np.nan, (FORMATS["float32"].max / 2) ** 0.5
+SINGULAR, REGULAR, EQUAL = [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]], [[0.0, 2.0], [-2.0, 0.0]]
+
+MEANT = {
+    "ties": (([1.0, 1.0, NAN], [1.0, 2.0, NAN]), {}, [True, False, False]),
+    "one NaN": (([NAN, NAN, 1.0, 1.0], [1.0, NAN, NAN, 1.0]), {}, [True, False, True, False]),
+    "equal bounds": (([0.0, 2.0, 3.0, 0.0], [2.0, 2.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.0]), {}, [True, True, False, False]),
+    "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
+    "zero": (([0.0, -0.0, 1e-30],), {}, [True, True, False]),
+    "at the threshold": (([20.0, 19.0],), {"threshold": 20.0}, [True, False]),
+    "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
+    "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
+    "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
+}  # fmt: skip
+
+
+def test_every_condition_has_its_example() -> None:
+    assert MEANT.keys() == PLACES.keys()
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_a_condition_holds_where_it_is_meant_and_nowhere_else(name: str) -> None:
+    operands, params, due = MEANT[name]
+    found = PLACES[name](tuple(np.array(x) for x in operands), params, FMT)
+    assert found.tolist() == due
+
+
+def test_without_a_threshold_nothing_lies_at_it() -> None:
+    assert not PLACES["at the threshold"]((np.array([0.0, 20.0]),), {"threshold": None}, FMT).any()
+
+
+def test_the_larger_of_two_operands_leaves_the_range() -> None:
+    x, y = np.array([1.0, 1.0]), np.array([[ROOT], [2.0]])
+    assert PLACES["squares leave the range"]((x, y), {}, FMT).tolist() == [[True, True], [False, False]]
+
+
+def test_a_matrix_that_is_not_finite_has_no_singular_values() -> None:
+    matrix = np.array([[np.inf, 1.0], [1.0, 1.0]])
+    assert PLACES["singular matrix"]((matrix,), {}, FMT).shape == ()

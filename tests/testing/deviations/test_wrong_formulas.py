@@ -1,0 +1,107 @@
+"""Formulas behind recorded disagreements: what they give, and how a wrong number is told from theirs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad import grad
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, VALUE, Asked, within
+from refgrad.tracing.ball import Ball, exact, parts
+from tests.recorded import ENTRIES
+
+FMT = FORMATS["float64"]
+
+
+def asked(*xs, y_bar=None, xs_dot=None, params=None, second=False) -> Asked:
+    """A node of these operands."""
+
+    def ball(x):
+        return None if x is None else exact(np.asarray(x, float), FMT)
+
+    dots = [None] * len(xs) if xs_dot is None else xs_dot
+    return Asked(second, tuple(map(ball, xs)), params or {}, ball(y_bar), tuple(map(ball, dots)), FMT)
+
+
+def value(ball) -> np.ndarray:
+    return np.asarray(parts(ball)[0], float)
+
+
+def test_every_formula_is_behind_an_entry_and_the_other_way_round() -> None:
+    assert {d.narrow.formula for d in ENTRIES if d.narrow.formula} == set(FORMULAS)
+
+
+X, Y_BAR = np.array([-2.0, -0.5, 0.75]), np.array([1.0, -3.0, 2.0])
+SLOPES = {
+    "softsign by composition": lambda x: 1 / (1 + np.abs(x)) ** 2,
+    "tanhshrink by composition": lambda x: np.tanh(x) ** 2,
+    "sinc slope that cancels": lambda x: (np.pi * x * np.cos(np.pi * x) - np.sin(np.pi * x)) / (np.pi * x**2),
+    "a sixth in float32": lambda x: np.full(x.shape, float(np.float32(1 / 6))),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_a_slope_multiplies_what_arrives_in_reverse_and_in_forward_mode(name: str) -> None:
+    found = FORMULAS[name](asked(X, y_bar=Y_BAR, xs_dot=[Y_BAR]))
+    for key in (0, TANGENT):
+        [ball] = found[key]
+        assert np.all(
+            np.abs(value(ball) - Y_BAR * SLOPES[name](X)) <= parts(ball)[1] + 4 * FMT.u * np.abs(Y_BAR)
+        )
+    assert set(FORMULAS[name](asked(X))) <= {VALUE}  # nothing arrives, nothing is sent
+
+
+def test_second_derivatives_of_a_formula_are_those_of_its_slope() -> None:
+    found = FORMULAS["softsign by composition"](asked(X, y_bar=Y_BAR, xs_dot=[np.ones(3)], second=True))
+    due = grad(lambda x: np.sum(Y_BAR / (1 + np.abs(x)) ** 2))(X)
+    assert len(found[0]) == 2  # forward over reverse, reverse over reverse
+    for ball in found[0]:
+        assert np.all(np.abs(value(ball) - due) <= parts(ball)[1] + 4 * FMT.u * np.abs(due))
+
+
+def test_the_exponential_minus_one_loses_digits_that_expm1_keeps() -> None:
+    [ball] = FORMULAS["exp minus one"](asked([-1e-12], params={"alpha": 2.0}))[VALUE]
+    lost = 2 * (np.exp(-1e-12) - 1)
+    assert within(lost, ball, (0,), 1.0)
+    assert not within(-2e-12 * 1.01, ball, (0,), 1.0)
+
+
+def test_a_selection_that_interpolates_leaves_a_rounding_of_the_other_tangent() -> None:
+    first, second = np.array([1.0]), np.array([0.1])
+    given = FORMULAS["interpolated tangents"](asked([2.0], [1.0], xs_dot=[first, second]))[TANGENT]
+    assert any(within(float(second[0] + (first[0] - second[0])), ball, (0,), 1.0) for ball in given)
+    assert not any(within(1.0 + 1e-12, ball, (0,), 1.0) for ball in given)
+    assert FORMULAS["interpolated tangents"](asked([2.0], [1.0], xs_dot=[first, None])) == {}
+
+
+def test_a_floor_that_is_off_by_one_is_off_by_the_whole_step() -> None:
+    found = FORMULAS["floor off by one"](asked([7.0], [2.0], y_bar=[1.5]))
+    assert [value(b).tolist() for b in found[1]] == [[-3.0], [-6.0]]  # -y_bar (3 - 1), -y_bar (3 + 1)
+
+
+def test_products_with_a_vector_are_rounded_before_they_are_summed() -> None:
+    a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 6.0])
+    half = FORMATS["bfloat16"]
+    balls = [
+        Asked(False, (exact(x, half), exact(y, half)), {}, None, (None, None), half)
+        for x, y in ((a, b), (b, a))
+    ]
+    for one, due in zip(balls, (a @ b, b @ a), strict=True):
+        [ball] = FORMULAS["stored products"](one)[VALUE]
+        assert value(ball).tolist() == due.tolist()
+        assert np.all(parts(ball)[1] > 0)
+
+
+def test_a_number_belongs_to_a_formula_within_its_bound_and_not_beside_it() -> None:
+    # The value lies between two numbers of float64: taken as one of them it would be off by as much as its bound.
+    centre = np.longdouble(1) + np.longdouble(2) ** -54
+    radius = np.longdouble(2) ** -54
+    ball = Ball(np.array([centre]), np.array([radius]), FMT)
+    assert within(1.0, ball, (0,), 1.0)
+    assert not within(1.0 + 2.0**-52, ball, (0,), 1.0)
+    assert not within(1.0, ball, (1,), 1.0)
+    assert not within(1.0, ball, (), 1.0)
+    blind = Ball(np.array([0.0]), np.array([np.inf]), FMT)
+    assert within(123.0, blind, (0,), 1.0)  # the formula says nothing there
+    assert within(np.inf, Ball(np.array([np.inf]), None, FMT), (0,), 1.0)
