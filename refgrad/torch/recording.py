@@ -21,6 +21,25 @@ _SHORT = {"torch.Tensor.__getitem__": "[]", "torch.Tensor.add": "+", "torch.Tens
           "torch.Tensor.div": "/", "torch.Tensor.__truediv__": "/", "torch.Tensor.pow": "**", "torch.Tensor.__pow__": "**"}  # fmt: skip
 
 
+_OPERATORS_IN_PLACE = frozenset(
+    f"__i{name}__"
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )
+)
+
+
 class UnwritableError(Exception):
     """A call cannot be written as text: an argument that is neither a tensor met before nor a plain value."""
 
@@ -129,6 +148,8 @@ class Recording(TorchFunctionMode):
                 self._assign(out, constant(out, self.dtype))
             else:
                 raise UnwritableError(str(func))
+        elif _writes(func, kwargs):
+            self.lines.append(self._call(func, args, kwargs))
         return out
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> str:
@@ -142,6 +163,8 @@ class Recording(TorchFunctionMode):
         sign = _SHORT.get(name)
         if sign == "[]":
             return f"{self._text(args[0])}[{self._key(args[1])}]"
+        if name == "torch.Tensor.__setitem__":
+            return f"{self._text(args[0])}[{self._key(args[1])}] = {self._text(args[2])}"
         texts = [self._text(a) for a in args]
         if sign and len(texts) == 2 and not kwargs and isinstance(args[0], Tensor):
             return f"{texts[0]} {sign} {texts[1]}"
@@ -181,6 +204,13 @@ class Recording(TorchFunctionMode):
                 value
             )  # of a float, the shortest text that reads back as the same number; nan and inf are names in the script
         raise UnwritableError(f"an argument of type {type(value).__name__}")
+
+
+def _writes(func: Any, kwargs: Any) -> bool:
+    """Whether a call changes a tensor in place. What it returns has a name already, or is nothing: the call is a line of its own."""
+    name = getattr(func, "__name__", "")
+    in_place = name.endswith("_") and not name.endswith("__")
+    return in_place or name == "__setitem__" or name in _OPERATORS_IN_PLACE or kwargs.get("out") is not None
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -1,0 +1,38 @@
+"""torch's forward mode without the warnings of its first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.torch.forward_mode import dual_level, func_jvp  # noqa: E402
+
+
+def test_a_tangent_in_a_level_and_by_the_function_are_the_same() -> None:
+    x, x_dot = torch.tensor([0.5, -2.0]), torch.tensor([3.0, 1.0])
+    with dual_level():
+        dual = torch.sin(torch.autograd.forward_ad.make_dual(x, x_dot))
+        tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    y, y_dot = func_jvp(torch.sin, [x], [x_dot])
+    assert torch.equal(y, torch.sin(x))
+    assert torch.equal(y_dot, tangent)
+    assert torch.allclose(y_dot, torch.cos(x) * x_dot)
+
+
+def test_it_may_be_nested() -> None:
+    x, one = torch.tensor(0.5), torch.tensor(1.0)
+    _, second = func_jvp(lambda x: func_jvp(torch.sin, [x], [one])[1], [x], [one])
+    assert torch.equal(second, -torch.sin(x))
+
+
+def test_its_first_use_warns_nobody() -> None:
+    script = (
+        "import warnings\nwarnings.simplefilter('error')\nimport torch\nfrom refgrad.torch.forward_mode import func_jvp\n"
+        "print(func_jvp(torch.sin, [torch.zeros(())], [torch.ones(())])[1].item())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "1.0\n", done.stderr
