@@ -34,11 +34,7 @@ def test_derivatives_of_sinc_on_both_sides_of_the_seam(order: int) -> None:
     found = sinc_derivative(x, order=order)
     for v, y in zip(x, found, strict=True):
         with mpmath.workdps(40):
-            due = (
-                mpmath.diff(lambda t: mpmath.sincpi(t), mpmath.mpf(v), order)
-                if order
-                else mpmath.sincpi(mpmath.mpf(v))
-            )
+            due = mpmath.diff(mpmath.sincpi, mpmath.mpf(v), order) if order else mpmath.sincpi(mpmath.mpf(v))
             # No derivative of order n exceeds pi^n/(n + 1), and each step of the recurrence at most doubles an error. Near 0 the
             # series keeps the digits of the small numbers of odd order, too.
             size = abs(due) if v < 0.2 else mpmath.pi**order / (order + 1)

@@ -1,0 +1,74 @@
+"""Judging from inputs to gradients: agreement of both modes, wrong numbers, gradients that are missing or left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad import jvp, vjp
+from refgrad.graph import Graph
+from refgrad.testing import Case, Observation
+from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE, whole
+from refgrad.testing.judging.observation import NoAnswer
+
+X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
+X_DOT, W_DOT, Y_BAR = np.array([1.0, 0.5, 2.0]), np.array([0.0, 1.0, 1.0]), np.array(1.5)
+GRAPH = Graph.record(lambda x, w: np.sin(x) @ w, X, W)
+OUTPUT = GRAPH.outputs[0]
+
+
+def case(graph: Graph = GRAPH) -> Case:
+    return Case("graphs", graph, {"x": X, "w": W}, {"x": X_DOT, "w": W_DOT}, Y_BAR, "float64")
+
+
+def observed(graph: Graph = GRAPH) -> Observation:
+    """What a framework that is right would say of inputs and output."""
+    n = len(graph.nodes)
+    values, cotangents, tangents = ([None] * n for _ in range(3))
+    graph.forward(X, W)
+    values = [np.asarray(v) for v in graph.values]
+    for k, x_bar in zip(graph.inputs.values(), vjp(graph, X, W)[1](Y_BAR), strict=True):
+        cotangents[k] = x_bar
+    tangents[graph.outputs[0]] = jvp(graph, (X, W), (X_DOT, W_DOT))[1]
+    return Observation(values, cotangents, tangents, {}, {})
+
+
+def statuses(seen: Observation, graph: Graph = GRAPH) -> dict[str, str]:
+    return {v.mode: v.status for v in whole(case(graph), seen)}
+
+
+def test_right_numbers_agree_and_all_are_compared() -> None:
+    reverse, forward = whole(case(), observed())
+    assert (reverse.mode, reverse.status, reverse.elements) == (WHOLE_REVERSE, "agree", 6)
+    assert (forward.mode, forward.status, forward.elements) == (WHOLE_FORWARD, "agree", 1)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: -x, lambda x: x * (1 + 1e-12), lambda x: x[::-1].copy(), lambda x: None]
+)
+def test_a_wrong_gradient_is_a_disagreement_of_reverse_mode_alone(change) -> None:
+    seen = observed()
+    seen.cotangents[0] = change(seen.cotangents[0])
+    assert statuses(seen) == {WHOLE_REVERSE: "disagree", WHOLE_FORWARD: "agree"}
+
+
+@pytest.mark.parametrize("change", [lambda y: -y, lambda y: y * (1 + 1e-12), lambda y: None])
+def test_a_wrong_tangent_is_a_disagreement_of_forward_mode_alone(change) -> None:
+    seen = observed()
+    seen.tangents[OUTPUT] = change(seen.tangents[OUTPUT])
+    verdicts = whole(case(), seen)
+    assert [v.status for v in verdicts] == ["agree", "disagree"]
+    assert verdicts[1].first_wrong == (OUTPUT, "matmul")
+
+
+def test_where_no_gradient_is_due_none_has_to_come() -> None:
+    graph = Graph.record(lambda x, w: np.sin(x) @ np.sign(w), X, W)
+    seen = observed(graph)
+    seen.cotangents[graph.inputs["w"]] = None
+    assert statuses(seen, graph)[WHOLE_REVERSE] == "agree"
+
+
+def test_a_mode_that_was_refused_is_unsupported() -> None:
+    seen = observed()
+    seen.unavailable["forward"] = NoAnswer("no forward mode")
+    assert statuses(seen) == {WHOLE_REVERSE: "agree", WHOLE_FORWARD: "unsupported"}
