@@ -13,15 +13,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402
-from refgrad.testing.checks.check_report import Report  # noqa: E402  torch decides whether this module runs at all
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402  torch decides whether this module runs at all
 from refgrad.testing.checks.script_text import run  # noqa: E402
-from refgrad.testing.judging.verdict import DISAGREE, Element, Verdict  # noqa: E402
+from refgrad.testing.judging.verdict import DISAGREE, Element  # noqa: E402
 from refgrad.torch.check_script import rerun  # noqa: E402
+from tests.torch.wrong_answers import RNG, X, evidence, script_of  # noqa: E402
 
 SLOPE = 3.0
 TABLE = torch.arange(200, dtype=torch.float64) / 7
-RNG = np.random.default_rng(3)
 
 
 def cube(x):
@@ -51,61 +50,6 @@ def helper(x):
     return x * torch.nn.functional.relu(torch.ones(()))
 
 
-def evidence(fn, inputs, factor=2.0, dtype="float64", mode="reverse", index=0, **layout):
-    """Evidence that what fn gives should have been ``factor`` times as large."""
-    storage = getattr(torch, dtype)
-    xs = [
-        torch.as_tensor(x).to(storage) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-        for x in inputs
-    ]
-    held = tuple(
-        x.double().numpy() if isinstance(x, torch.Tensor) and x.is_floating_point() else x for x in xs
-    )
-    active = [k for k, x in enumerate(xs) if isinstance(x, torch.Tensor) and x.is_floating_point()]
-    if mode == "forward":
-        seeds = [
-            torch.as_tensor(RNG.standard_normal(x.shape)).to(storage) if k in active else None
-            for k, x in enumerate(xs)
-        ]
-        with torch.autograd.forward_ad.dual_level():
-            y = fn(
-                *[
-                    torch.autograd.forward_ad.make_dual(x, s) if s is not None else x
-                    for x, s in zip(xs, seeds, strict=True)
-                ]
-            )
-            y = y if isinstance(y, tuple) else (y,)
-            got = torch.autograd.forward_ad.unpack_dual(y[index]).tangent
-    else:
-        for k in active:
-            xs[k].requires_grad_()
-        y = fn(*xs)
-        y = y if isinstance(y, tuple) else (y,)
-        seeds = [torch.as_tensor(RNG.standard_normal(v.shape)).to(storage) for v in y]
-        got = (
-            y[index].detach()
-            if mode == "value"
-            else torch.autograd.grad(y, [xs[k] for k in active], seeds)[active.index(index)]
-        )
-    came = got.detach().double().numpy()
-    expected = factor * came.astype(np.longdouble if dtype == "float64" else np.float64)
-    bound = np.abs(expected) * {"float64": 1e-14, "float32": 1e-6, "bfloat16": 0.02}[dtype]
-    return Evidence(
-        Question(mode, "of the whole significand", tuple(active)), held,
-        tuple(None if s is None else s.double().numpy() for s in seeds), index, came, expected, bound, **layout,
-    )  # fmt: skip
-
-
-def script_of(fn, held, dtype="float64", mode=""):
-    part = ArrayVerdict("gradient of input 0", DISAGREE, evidence=held)
-    report = Report(
-        "gradcheck(it)",
-        [(dtype, Verdict(mode or held.question.mode, DISAGREE, parts=[part]))],
-        script=rerun(fn, "gradcheck(it)"),
-    )
-    return report.repro()
-
-
 def alone(text: str, folder: Path) -> tuple[int, str]:
     """Run a script in a process of its own, from a folder of its own, that cannot import refgrad."""
     path = folder / "script.py"
@@ -128,7 +72,6 @@ def closure():
     return inner
 
 
-X = RNG.standard_normal((2, 3))
 CALLABLES = {
     "a function": (cube, (X,)),
     "a Function": (Square.apply, (X, np.ones(3))),
@@ -181,61 +124,6 @@ def test_each_mode_and_dtype(mode: str, dtype: str) -> None:
     assert run(text)[0] == 1
     held.expected = held.expected / 2
     assert run(script_of(fn, held, dtype))[0] == 0
-
-
-def strides_seen(x):
-    """Wrong where memory is not contiguous."""
-    return x * x if x.is_contiguous() else 3 * x * x
-
-
-@pytest.mark.parametrize(
-    ("strides", "offset"), [((1, 2), 0), ((8, 2), 3), ((0, 1), 0), ((3, 1), 5)], ids=["permuted", "gaps", "expanded", "offset"]
-)  # fmt: skip
-def test_inputs_lie_in_memory_as_they_lay(strides: tuple[int, ...], offset: int) -> None:
-    x = np.broadcast_to(X[:1], X.shape).copy() if strides[0] == 0 else X
-    expected = np.asarray(2 * x, np.longdouble)
-    seen = Question("reverse", active=(0,))
-    held = Evidence(
-        seen, (x,), (np.ones_like(x),), 0, 6 * x, expected, 1e-14 * np.abs(expected), (strides,), (offset,)
-    )
-    assert run(script_of(strides_seen, held))[0] == (0 if strides == (3, 1) else 1)
-    held.strides = ()
-    assert run(script_of(strides_seen, held))[0] == 0
-
-
-def seed_strides_seen(x):
-    return Reader.apply(x)
-
-
-class Reader(torch.autograd.Function):
-    """Returns three times the cotangent where that is not contiguous."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, g):
-        return g if g.is_contiguous() else 3 * g
-
-
-def test_cotangents_lie_as_they_lay() -> None:
-    held = Evidence(
-        Question("reverse", active=(0,)),
-        (X,),
-        (X,),
-        0,
-        3 * X,
-        np.asarray(X, np.longdouble),
-        0 * X,
-        (),
-        (),
-        ((1, 2),),
-        (0,),
-    )
-    assert run(script_of(seed_strides_seen, held))[0] == 1
-    held.seed_strides = ()
-    assert run(script_of(seed_strides_seen, held))[0] == 0
 
 
 class OnlySecond(torch.autograd.Function):
@@ -338,17 +226,6 @@ def test_zeros_are_given_where_the_question_had_zeros() -> None:
     assert run(script_of(OnlySecond.apply, held))[0] == 1
 
 
-def test_integers_lie_in_memory_too_and_integer_outputs_have_their_own_dtype() -> None:
-    fn = lambda x, i: (x[i], i if i.is_contiguous() else i + 1)  # noqa: E731
-    i = np.array([[0, 1], [1, 1]])
-    held = Evidence(
-        Question("forward", active=(0,)), (X, i), (), 1, i + 1, i, np.zeros(i.shape), ((3, 1), (1, 2)), (0, 0)
-    )  # fmt: skip
-    assert run(script_of(fn, held, mode="value"))[0] == 1
-    held.strides = ()
-    assert run(script_of(fn, held, mode="value"))[0] == 0
-
-
 def test_of_what_is_not_about_numbers_the_note_is_told() -> None:
     held = evidence(cube, (X,))
     held.expected = None
@@ -377,16 +254,6 @@ def test_what_cannot_be_written_is_said(fn: object, why: str) -> None:
 def test_modes_that_no_script_asks_in_are_named() -> None:
     held = evidence(cube, (X,))
     assert "no script asks in the mode batched reverse" in script_of(cube, held, mode="batched reverse")
-
-
-def test_layouts_with_a_name_need_no_strides() -> None:
-    held = Evidence(
-        Question("reverse", "", (0,), (0,), "permuted"), (X,), (np.ones_like(X),), 0, 6 * X, np.asarray(2 * X, np.longdouble),
-        1e-14 * np.abs(X),
-    )  # fmt: skip
-    assert run(script_of(strides_seen, held))[0] == 1
-    held.question = Question("reverse", "", (0,), (0,), "as given")
-    assert run(script_of(strides_seen, held))[0] == 0
 
 
 def test_a_function_without_a_source_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

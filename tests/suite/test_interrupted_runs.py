@@ -1,0 +1,157 @@
+"""What becomes of a run when its workers crash, hang or are killed: a partial report that names the case, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refgrad.report.storage.load import load
+from tests.suite.faulty_runs import command, environment, run, victim
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("os.abort()", "crashed: Fatal Python error: Aborted"), ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: no traceback")],
+)  # fmt: skip
+def test_a_worker_that_dies_leaves_the_case_it_died_over(tmp_path: Path, fault: str, reason: str) -> None:
+    done, found = run(tmp_path, fault)
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [died] = [line for line in found if line["type"] == "result" and line["status"] == "error"]
+    assert died["id"] == case
+    assert died["reason"].startswith(reason)
+    [asked] = [line for line in found if line["type"] == "case" and line["id"] == case]
+    assert asked["case"]["family"] == "softmax"
+    assert case in done.stdout
+    report = load(tmp_path / "out" / "results.jsonl")
+    assert len(report.unfinished) == 1  # the item that died; the others were run by a new worker
+    assert report.unfinished[0] in done.stdout.replace("\n", " ")
+    assert report.cases > 60
+    assert case in (tmp_path / "out" / "report.html").read_text()
+    assert not (tmp_path / "out" / "results.jsonl.running").exists()
+
+
+def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import os\nif os.environ.get('PYTEST_XDIST_WORKER'): raise ImportError('no libcuda')\n"
+    )
+    env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "broken"}
+    env.pop("PYTEST_XDIST_WORKER", None)  # that of the worker in which this test may run
+    done = subprocess.run(
+        command(tmp_path / "out"), env=env, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    [crash] = load(tmp_path / "out" / "results.jsonl").crashes
+    assert crash.item == "workers"
+    assert "died before they had a test to run" in crash.reason
+    assert "broken" in crash.reason  # the last line of what the worker said
+
+
+def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(tmp_path: Path) -> None:
+    done, found = run(tmp_path, "while True: time.sleep(0.01)", "--time-limit", "6")
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    late = {line["id"]: line["reason"] for line in found if line.get("status") == "error"}
+    assert late[case] == "time limit: no verdict after 6.0 s"
+    assert set(late.values()) == {late[case]}  # on a busy machine others may be late, too
+    assert not load(tmp_path / "out" / "results.jsonl").partial
+    assert load(tmp_path / "out" / "results.jsonl").cases > 120
+
+
+def test_a_case_that_hangs_beyond_reach_ends_its_worker(tmp_path: Path) -> None:
+    stuck = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(600)"
+    done, found = run(tmp_path, stuck, "--time-limit", "4")
+    _, case = victim(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [late] = [line for line in found if line.get("status") == "error" and line["id"] == case]
+    assert late["reason"] == "time limit: the process hung and was ended"
+    assert "faulty.py" in late["message"]  # the traceback of the hang
+    assert load(tmp_path / "out" / "results.jsonl").partial
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """A run that hangs in one of its cases."""
+    running = subprocess.Popen(
+        command(folder / "out", "--time-limit", "0"), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Ctrl-C counts even where these tests run in the background, in which shells switch it off for all that follows.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not (folder / "happened").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (folder / "happened").exists(), "no worker came to its eighth case"
+    return running
+
+
+def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> None:
+    running = started(tmp_path)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate(timeout=60)
+    assert running.returncode == -signal.SIGKILL
+    _, case = victim(tmp_path)
+    before = load(tmp_path / "out" / "results.jsonl")
+    assert before.partial
+    assert before.cases >= 7
+    assert case in [c.id for c in before.running]
+    assert len(before.running) <= 2  # a case a worker
+    arguments = [sys.executable, "-m", "refgrad.cli", "report", str(tmp_path / "out" / "results.jsonl")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    said = " ".join(done.stdout.split())
+    assert "Partial: it has no end line" in said
+    assert f"being judged when the run ended: {case}" in said
+    assert "test_family[softmax-float64-cpu-" in said
+    assert case in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)])
+def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, send: Any, number: signal.Signals) -> None:
+    running = started(tmp_path)
+    send(running.pid, number)  # Ctrl-C reaches the workers, too
+    out, err = running.communicate(timeout=900)
+    _, case = victim(tmp_path)
+    assert running.returncode == 3, out + err
+    report = load(tmp_path / "out" / "results.jsonl")
+    assert report.partial
+    assert report.cases >= 7
+    assert case in [c.id for c in report.running]
+    assert "Partial" in out
+    assert case in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> None:
+    # The limit on the size of a file stands for the disk; it is set in the workers and in the main process.
+    limit = (
+        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))\n"
+    )
+    (tmp_path / "full.py").write_text(limit)
+    env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "full"}
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("the older report")
+    done = subprocess.run(command(out), env=env, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "cannot be written" in done.stderr
+    report = load(out / "results.jsonl")  # whole lines alone
+    assert report.partial
+    assert not report.truncated
+    assert report.unfinished
+    assert report.cases > 3
+    assert "Partial" in done.stdout
+    assert (out / "report.html").read_text() == "the older report"
+    assert sorted(p.name for p in out.iterdir() if p.is_file()) == [
+        "report.html",
+        "results.jsonl",
+        "results.jsonl.gz",
+    ]

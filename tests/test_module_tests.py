@@ -1,0 +1,101 @@
+"""Every module of refgrad that holds logic has a test module of its name, or is listed with the one that tests it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping
+
+from tests.imports import ROOT, sources
+
+# Modules without a test module of their own name, and the one that holds them to what they are for.
+TESTED_BY = {
+    # A record of an op is asked everything by the registry's tests; what is said here of a family is asked of all its ops.
+    **dict.fromkeys(
+        (
+            "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/gated_activations",
+            "ops/gelu", "ops/hyperbolic", "ops/logic", "ops/piecewise_activations", "ops/power_derivatives", "ops/selection",
+            "ops/smooth_activations", "ops/stop_gradient", "ops/trigonometric", "ops/undefined", "ops/variance",
+        ),
+        "ops/test_every_op",
+    ),
+    **dict.fromkeys(("ops/contraction", "ops/dense_linalg", "ops/solving"), "ops/test_linalg"),
+    # A composition is compared with NumPy and with differences of NumPy's own function.
+    **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
+    # Every type of record is written and read back with every field set.
+    **dict.fromkeys(
+        ("records/audit", "records/element", "records/header", "records/lifecycle", "records/result", "records/textbook_items"),
+        "records/test_record",
+    ),
+    "bounds/evaluation": "bounds/test_rules",
+    "pytest_plugin": "test_pytest_report",
+    "report/analysis/mode_groups": "report/analysis/test_coverage",
+    "testing/judging/judge": "testing/judging/test_node_by_node",
+    "testing/judging/mode_agreement": "testing/judging/test_modes",
+    "testing/judging/mode_names": "testing/judging/test_modes",
+    "testing/judging/observation": "testing/judging/test_node_by_node",
+    "testing/runs/judgement": "testing/judging/test_node_by_node",
+    "torch/checking/point": "torch/checking/test_asking",
+    "torch/further_modes": "testing/judging/test_modes",
+    "torch/script_questions": "torch/test_case_script",
+    "tracing/unavailable": "tracing/test_methods",
+}  # fmt: skip
+
+
+def has_logic(text: str) -> bool:
+    """Whether a module defines a function or a class; one that only gathers names, or holds constants, does not."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, kinds) for node in ast.walk(ast.parse(text)))
+
+
+def own_test(place: str) -> str:
+    """The test module of a module of refgrad, both as paths without their ending."""
+    folder, _, name = place.rpartition("/")
+    return f"{folder}/test_{name}" if folder else f"test_{name}"
+
+
+def untested(logic: Collection[str], tests: Collection[str], elsewhere: Mapping[str, str]) -> list[str]:
+    """What is amiss: modules without a test, and entries of ``elsewhere`` that say nothing true any more."""
+    amiss = []
+    for place in sorted({*logic, *elsewhere}):
+        if place not in logic:
+            amiss.append(
+                f"{place}: listed as tested by {elsewhere[place]}, but there is no such module with logic"
+            )
+        elif own_test(place) in tests:
+            if place in elsewhere:
+                amiss.append(f"{place}: has a test of its own; take it off the list")
+        elif place not in elsewhere:
+            amiss.append(f"{place}: give it a tests/{own_test(place)}.py, or say in TESTED_BY what holds it")
+        elif elsewhere[place] not in tests:
+            amiss.append(f"{place}: tests/{elsewhere[place]}.py is not there")
+    return amiss
+
+
+def test_every_module_has_its_tests() -> None:
+    logic = {
+        path.relative_to(ROOT / "refgrad").with_suffix("").as_posix()
+        for path in sources("refgrad")
+        if path.name != "__init__.py" and has_logic(path.read_text(encoding="utf-8"))
+    }
+    tests = {path.relative_to(ROOT / "tests").with_suffix("").as_posix() for path in sources("tests")}
+    assert len(logic) > 100
+    amiss = untested(logic, tests, TESTED_BY)
+    assert not amiss, "\n".join(amiss)
+
+
+def test_a_module_without_tests_is_found() -> None:
+    tests = {"test_domain", "ops/test_every_op"}
+    assert untested({"domain", "ops/gelu"}, tests, {"ops/gelu": "ops/test_every_op"}) == []
+    assert untested({"errors"}, tests, {})[0].startswith(
+        "errors: give it a tests/test_errors.py, or say in TESTED_BY"
+    )
+    assert untested({"domain"}, tests, {"domain": "ops/test_every_op"}) == [
+        "domain: has a test of its own; take it off the list"
+    ]
+    assert untested({"ops/gelu"}, tests, {"ops/gelu": "ops/test_gone"}) == [
+        "ops/gelu: tests/ops/test_gone.py is not there"
+    ]
+    assert "no such module" in untested(set(), tests, {"ops/gone": "ops/test_every_op"})[0]
+    assert has_logic("class A: ...")
+    assert has_logic("if True:\n    def f(): ...")
+    assert not has_logic("from a import b\nX = [lambda: 1]")
