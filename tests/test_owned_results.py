@@ -10,17 +10,10 @@ import pytest
 
 import refgrad as rg
 from refgrad.errors import TracingError
+from tests.outcomes import arrays_in
 
 Array = Any
 X = np.array([0.5, -1.5, 2.0])
-
-
-def arrays_in(x: Any) -> list[Array]:
-    if isinstance(x, dict):
-        return [a for v in x.values() for a in arrays_in(v)]
-    if isinstance(x, (tuple, list)):
-        return [a for v in x for a in arrays_in(v)]
-    return [x] if isinstance(x, np.ndarray) else []
 
 
 def custom(fwd: Callable[..., Any], bwd: Callable[..., Any]) -> Any:

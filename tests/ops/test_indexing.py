@@ -1,8 +1,5 @@
 """Indexing against the third judge; duplicates, lists, and the clear refusals."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,10 +7,7 @@ from refgrad import grad, hessian, jvp, vjp
 from refgrad.bounds.formats import FORMATS
 from refgrad.ops import indexing
 from refgrad.tracing.ball import exact
-
-_spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))
-checks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(checks)
+from tests.ops import array_checks as checks
 
 
 @pytest.mark.parametrize("name", ["getitem", "put_add", "setitem"])

@@ -1,8 +1,5 @@
 """Reductions against the third judge, at ties, zeros and masks, and with error radii."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,10 +7,7 @@ from refgrad import grad, hessian, jacrev, jvp, vjp
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact
-
-_spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))
-checks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(checks)
+from tests.ops import array_checks as checks
 
 NAMES = ["sum", "mean", "prod", "max", "min", "var", "std"]
 FLOAT32 = FORMATS["float32"]

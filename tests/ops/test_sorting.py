@@ -1,18 +1,12 @@
 """Sorting against the third judge, and its hulls where the order is open."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from refgrad import grad, vjp
 from refgrad.bounds.formats import FORMATS
 from refgrad.tracing.ball import Ball, exact
-
-_spec = importlib.util.spec_from_file_location("array_checks", Path(__file__).with_name("array_checks.py"))
-checks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(checks)
+from tests.ops import array_checks as checks
 
 FMT = FORMATS["float32"]
 

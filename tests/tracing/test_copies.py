@@ -13,18 +13,11 @@ from refgrad.op import REGISTRY, Op
 from refgrad.tracing import copies as keeping
 from refgrad.tracing.copies import Copies, handed, kept
 from refgrad.tree import flatten
+from tests.outcomes import arrays_in
 
 Array = Any
 X = np.array([0.5, -1.5, 2.0])
 DIFFERENTIABLE = sorted(name for name, op in REGISTRY.items() if op.signature.differentiable)
-
-
-def arrays_in(x: Any) -> list[Array]:
-    if isinstance(x, dict):
-        return [a for v in x.values() for a in arrays_in(v)]
-    if isinstance(x, (tuple, list)):
-        return [a for v in x for a in arrays_in(v)]
-    return [x] if isinstance(x, np.ndarray) else []
 
 
 def scribble(x: Array) -> None:

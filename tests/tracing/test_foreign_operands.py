@@ -14,7 +14,7 @@ import pytest
 
 import refgrad as rg
 from refgrad.errors import OperandError, RefgradError
-from refgrad.op import Traced
+from tests.outcomes import below, outcome
 
 
 class Reflected:
@@ -68,24 +68,6 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "np.multiply": np.multiply, "np.less": np.less, "np.maximum": lambda x, o: np.maximum(o, x), "divmod": divmod,
 }  # fmt: skip
 VALUES = {"array": np.array([1.5, 2.5]), "scalar": np.float64(1.5)}
-
-
-def below(y: Any) -> Any:
-    return (
-        tuple([below(e) for e in y])
-        if isinstance(y, tuple)
-        else below(y.value)
-        if isinstance(y, Traced)
-        else y
-    )
-
-
-def outcome(run: Callable[[], Any]) -> Any:
-    """What comes out, or the exception."""
-    try:
-        return run()
-    except Exception as error:  # noqa: BLE001 - whatever NumPy or refgrad says
-        return error
 
 
 @pytest.mark.parametrize("kind", VALUES)

@@ -16,6 +16,7 @@ from refgrad.errors import NoRuleError, RefgradError, TracingError
 from refgrad.op import Traced
 from refgrad.tracing.unavailable import ATTRIBUTES, METHODS, UNSUPPORTED
 from tests.method_calls import NAMES, Use, uses_of
+from tests.outcomes import below, outcome
 
 X = np.array([[0.57, -1.28, 2.11], [1.53, 0.72, -0.44]])
 V = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
@@ -45,12 +46,6 @@ def asked(x: Any, name: str, use: Use) -> tuple[Any, Any]:
     return y, x
 
 
-def below(y: Any) -> Any:
-    if isinstance(y, (tuple, list)):
-        return type(y)(below(e) for e in y)
-    return below(y.value) if isinstance(y, Traced) else y
-
-
 def numbers(y: Any) -> Any:
     """What can be differentiated of a result: one array of all numbers in it."""
     parts = [
@@ -65,14 +60,6 @@ def refused_in_words(error: Exception, name: str) -> bool:
     """Whether an error is one of refgrad's own, and names what was asked for."""
     named = (name.strip("_"), "pickle", "copy", "conversion", "index", "x.", "np.")
     return isinstance(error, RefgradError) and any(word in str(error) for word in named)
-
-
-def outcome(run: Callable[[], Any]) -> Any:
-    """What comes out, or the exception."""
-    try:
-        return run()
-    except Exception as error:  # noqa: BLE001 - whatever NumPy or refgrad says
-        return error
 
 
 @pytest.mark.parametrize("kind", VALUES)

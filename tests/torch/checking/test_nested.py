@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,13 @@ from refgrad.torch.checking.subject import Subject  # noqa: E402
 from refgrad.tracing.ball import Ball  # noqa: E402
 from refgrad.tracing.forward import Dual  # noqa: E402
 from refgrad.tracing.reverse import Var  # noqa: E402
-from tests.torch_functions import BackwardOnly, CubeBackward, Failing, HalvedSecond, NoGraph  # noqa: E402
+from tests.torch_functions import (  # noqa: E402
+    BackwardOnly,
+    Failing,
+    HalvedSecond,
+    NoGraph,
+    twice_differentiated_by,
+)
 
 X = torch.tensor(np.random.default_rng(0).standard_normal((4, 3)))
 
@@ -38,30 +45,19 @@ def judged(
     return verdict, subject
 
 
-class Wavering(BackwardOnly):
-    """Its second derivative has another last bit at each second call."""
-
-    calls = 0
-
-    @staticmethod
-    def backward(ctx, y_bar):
-        (x,) = ctx.saved_tensors
-        return _WaveringBackward.apply(x, y_bar)
+CALLS = itertools.count(1)
 
 
-class _WaveringBackward(CubeBackward):
-    @staticmethod
-    def backward(ctx, g):
-        x, y_bar = ctx.saved_tensors
-        Wavering.calls += 1
-        return 6 * x * y_bar * g * (1 + Wavering.calls % 2 * 2.0**-52), 3 * x**2 * g
+def wavering(x, y_bar, g):
+    """Another last bit at each second call."""
+    return 6 * x * y_bar * g * (1 + next(CALLS) % 2 * 2.0**-52), 3 * x**2 * g
 
 
 def test_two_answers_to_one_question_are_equal() -> None:
-    verdict, _ = judged(Wavering.apply)
+    verdict, _ = judged(twice_differentiated_by(wavering).apply)
     assert verdict.status == "disagree"
     assert "asked twice, the answers differ by up to" in verdict.message
-    assert judged(Wavering.apply, nondet_tol=1e-9)[0].status == "agree"
+    assert judged(twice_differentiated_by(wavering).apply, nondet_tol=1e-9)[0].status == "agree"
 
 
 def test_a_missing_graph_is_wrong_where_one_is_due() -> None:
@@ -134,32 +130,17 @@ def test_a_layout_that_func_refuses_is_noted_and_not_wrong() -> None:
     assert note.endswith("func raised ValueError: contiguous, please")
 
 
-class StrideBlind(torch.autograd.Function):
-    """Its double backward reads the tangent as if it were contiguous."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx, y_bar):
-        (x,) = ctx.saved_tensors
-        return _StrideBlindBackward.apply(x, y_bar)
-
-
-class _StrideBlindBackward(CubeBackward):
-    @staticmethod
-    def backward(ctx, g):
-        x, y_bar = ctx.saved_tensors
-        if not g.is_contiguous() and 0 not in g.stride():
-            g = torch.as_strided(g, g.shape, torch.empty(g.shape).stride())
-        return 6 * x * y_bar * g, 3 * x**2 * g
+def stride_blind(x, y_bar, g):
+    """The tangent is read as if it were contiguous."""
+    if not g.is_contiguous() and 0 not in g.stride():
+        g = torch.as_strided(g, g.shape, torch.empty(g.shape).stride())
+    return 6 * x * y_bar * g, 3 * x**2 * g
 
 
 def test_seeds_in_another_layout_show_what_contiguous_ones_hide() -> None:
-    assert judged(StrideBlind.apply, repeats=1)[0].status == "agree"
-    verdict, _ = judged(StrideBlind.apply, repeats=2)
+    func = twice_differentiated_by(stride_blind).apply
+    assert judged(func, repeats=1)[0].status == "agree"
+    verdict, _ = judged(func, repeats=2)
     assert verdict.status == "disagree"
     assert verdict.parts[0].wrong_in[0].seed_layout == "permuted"
 
@@ -273,25 +254,10 @@ def test_the_other_orders_are_asked_where_one_alone_is_not_enough(missing: str) 
     assert (verdict.status, verdict.elements, verdict.skipped) == ("agree", 2 * X.numel(), 0)
 
 
-class Hundredth(BackwardOnly):
-    """Each second derivative is too large by a hundredth."""
-
-    @staticmethod
-    def backward(ctx, y_bar):
-        (x,) = ctx.saved_tensors
-        return _HundredthBackward.apply(x, y_bar)
-
-
-class _HundredthBackward(CubeBackward):
-    @staticmethod
-    def backward(ctx, g):
-        x, y_bar = ctx.saved_tensors
-        return 6.06 * x * y_bar * g, 3 * x**2 * g
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_a_small_factor_is_no_rounding(dtype: str) -> None:
-    assert judged(Hundredth.apply, dtype=dtype)[0].status == "disagree"
+    too_large = twice_differentiated_by(lambda x, y_bar, g: (6.06 * x * y_bar * g, 3 * x**2 * g))
+    assert judged(too_large.apply, dtype=dtype)[0].status == "disagree"
 
 
 def test_an_assertion_that_fails_inside_torch_is_no_error_of_the_function() -> None:
