@@ -7,7 +7,7 @@ from refgrad import grad, jvp, vjp
 from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError
 from refgrad.tracing.ball import exact, parts
-from tests.within import assert_within, balls_of, slopes
+from tests.within import assert_within, balls_of, lost_in, slopes
 
 A = np.array([[0.7, -1.3, 2.1], [1.9, 0.4, -0.6]])  # distinct elements
 B = np.array([[1.1, 0.2, -0.9], [-2.2, 0.3, 1.7]])
@@ -216,14 +216,6 @@ def test_values_and_derivatives(name):
         along = np.sum(ball * exact(direction, FORMATS[dtype]))
         told = np.sum(expected * y_bar.astype(np.longdouble))
         assert_within(told, along, f"differences {k}", np.sum(np.abs(y_bar) * error))
-
-
-def lost_in(f, xs, y_ball):
-    """What the plain function loses of long double: float64's rounding where it casts to that dtype on its way, else nothing."""
-    at_work = np.asarray(f(*[x.astype(np.longdouble) for x in xs]))
-    if at_work.dtype == np.longdouble and np.array_equal(at_work, parts(y_ball)[0], equal_nan=True):
-        return 0.0
-    return np.finfo(float).eps * np.max(np.abs(at_work), initial=1.0)
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if "dtype" not in n and "astype" not in n])

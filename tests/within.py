@@ -22,6 +22,14 @@ def slopes(f, primals, tangents, noise=0.0):
     return expected, error + FORMATS["float64"].u * np.abs(expected)
 
 
+def lost_in(f, xs, y_ball):
+    """What the plain function loses of long double: float64's rounding where it casts to that dtype on its way, else nothing."""
+    at_work = np.asarray(f(*[x.astype(np.longdouble) for x in xs]))
+    if at_work.dtype == np.longdouble and np.array_equal(at_work, parts(y_ball)[0], equal_nan=True):
+        return 0.0
+    return np.finfo(float).eps * np.max(np.abs(at_work), initial=1.0)
+
+
 def assert_within(got, expected, what="", error=0.0) -> int:
     """Each element of ``got`` lies within the radius of the Ball ``expected``, widened by what the reference itself may err.
 

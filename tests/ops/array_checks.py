@@ -2,19 +2,10 @@
 
 import numpy as np
 
-from refgrad import grad, jvp, vjp
-from refgrad.numeric import differences
+from refgrad import jvp, vjp
+from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
-
-# Differences in long double are good to about 1e-12 for these moderate functions; where long double is double, to about 1e-8.
-PRECISION = 1e-10 if np.finfo(np.longdouble).eps < 1e-18 else 1e-6
-
-
-def close(a, b):
-    """Whether two derivatives agree to the precision of the third judge."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape, (a.shape, b.shape)
-    return bool(np.all(np.abs(a - b) <= PRECISION * (1 + np.abs(b))))
+from tests.within import assert_within, balls_of, lost_in, slopes
 
 
 def confirm(name, seeds=range(60)):
@@ -33,35 +24,45 @@ def _confirm_one(op, xs, params, rng):
         return op(*a, **params)
 
     xs_dot = tuple([rng.standard_normal(np.shape(x)) for x in xs])
+    balls, dots = balls_of(xs, "float64"), balls_of(xs_dot, "float64")
     y, y_dot = jvp(f, xs, xs_dot)
     assert np.array_equal(y, op.forward(*xs, **params))
-    expected, _ = differences(f, xs, xs_dot)
-    assert close(y_dot, expected), (xs, params)
-
     y_bar = rng.standard_normal(np.shape(y))
-    x_bars = vjp(f, *xs)[1](y_bar)
-    assert close(np.sum(y_bar * y_dot), sum(np.sum(b * d) for b, d in zip(x_bars, xs_dot, strict=True))), (
-        xs,
-        params,
-    )
-    for k, (x, x_bar) in enumerate(
-        zip(xs, x_bars, strict=True)
-    ):  # the VJP alone, along a direction of its own
-        direction = [np.zeros(np.shape(v)) for v in xs]
-        direction[k] = rng.standard_normal(np.shape(x))
-        along, _ = differences(f, xs, direction)
-        assert close(np.sum(x_bar * direction[k]), np.sum(along * y_bar)), (xs, params)
+    (seed,) = balls_of([y_bar], "float64")
+    (y_ball, y_dot_ball), x_bar_balls = jvp(f, balls, dots), vjp(f, *balls)[1](seed)
+    noise = lost_in(f, xs, y_ball)
+    assert_within(y_dot, y_dot_ball, f"tangent {params}")
+    expected, error = slopes(f, xs, xs_dot, noise)
+    assert_within(expected, y_dot_ball, f"tangent {params}", error)
 
-    def pulled(*a):
+    for k, (x, x_bar) in enumerate(zip(xs, vjp(f, *xs)[1](y_bar), strict=True)):
+        assert_within(x_bar, x_bar_balls[k], f"cotangent {k} {params}")
+        direction = [np.zeros(np.shape(v)) for v in xs]
+        direction[k] = rng.standard_normal(np.shape(x))  # the VJP alone, along a direction of its own
+        along, error = slopes(f, xs, direction, noise)
+        told = np.sum(x_bar_balls[k] * balls_of([direction[k]], "float64")[0])
+        assert_within(
+            np.sum(along * y_bar),
+            told,
+            f"cotangent {k} {params}",
+            np.sum(np.abs(y_bar) * error) + _summed(along * y_bar),
+        )
+
+    def pulled(y_bar, *a):
         return vjp(f, *a)[1](y_bar)
 
-    _, forward_over_reverse = jvp(pulled, xs, xs_dot)
-    reverse_over_forward = grad(lambda *a: np.sum(jvp(f, a, xs_dot)[1] * y_bar), tuple(range(len(xs))))(*xs)
+    forward_over_reverse = jvp(lambda *a: pulled(seed, *a), balls, dots)[1]
+    reverse_over_forward = vjp(lambda *a: jvp(f, a, dots)[1], *balls)[1](seed)
     for k, (h, g) in enumerate(zip(forward_over_reverse, reverse_over_forward, strict=True)):
-        second, _ = differences(lambda *a, k=k: vjp(f, *a)[1](y_bar.astype(np.longdouble))[k], xs, xs_dot)
-        assert close(h, second), (xs, params)
-        assert close(g, second), (xs, params)
+        second, error = slopes(lambda *a, k=k: pulled(y_bar.astype(np.longdouble), *a)[k], xs, xs_dot)
+        assert_within(second, h, f"forward over reverse {params}", error)
+        assert_within(second, g, f"reverse over forward {params}", error)
     return np.size(y) + sum(np.size(x) for x in xs)
+
+
+def _summed(terms):
+    """What rounding may do to a sum of float64 numbers, in any order."""
+    return np.size(terms) * FORMATS["float64"].u * np.sum(np.abs(terms))
 
 
 def confirm_special(name):
