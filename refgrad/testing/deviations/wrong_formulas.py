@@ -268,7 +268,7 @@ FORMULAS: dict[str, Callable[[Asked], Given]] = {
 
 def within(got: float, ball: Any, element: tuple[int, ...], slack: float) -> bool:
     """Whether a wrong number is what a formula gives: within its bound, or anything where the formula has no bound."""
-    value, radius = parts(ball)  # in the wide format: rounded to float64, a value lies off by up to its own radius
+    value, radius = parts(ball)  # not rounded to float64, which may move the value by its own radius
     if len(element) != value.ndim or any(i >= n for i, n in zip(element, value.shape, strict=True)):
         return False
     v, r = value[element], radius[element] * slack

@@ -78,7 +78,9 @@ def test_recorded_numbers_admit_the_same_case_with_the_same_elements(setting: Se
     narrow = Narrowing(numbers=numbers)
     assert narrow.admits(verdict(element(), element(math.nan, k=2), count=2), setting)
     assert not narrow.admits(verdict(element(), count=1), setting)  # fewer than recorded
-    assert not narrow.admits(verdict(element(), element(math.nan, k=2), count=3), setting)  # more than recorded
+    assert not narrow.admits(
+        verdict(element(), element(math.nan, k=2), count=3), setting
+    )  # more than recorded
     assert not narrow.admits(
         verdict(element(2.1), element(math.nan, k=2), count=2), setting
     )  # another number
