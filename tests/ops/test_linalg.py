@@ -25,7 +25,7 @@ OPS = [
     solving.inv,
     solving.solve,
 ]
-SEEDS = range(60)
+SEEDS = range(40)
 
 
 def drawn(op, seed):
