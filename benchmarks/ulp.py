@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.bounds.rules import CPU_ULP, FORMATS, Format
+from refgrad.bounds.formats import CPU_ULP, FORMATS, Format
 from refgrad.op import REGISTRY
 
 Array = Any

@@ -34,7 +34,7 @@ TESTED_BY = {
     "testing/judging/mode_names": "testing/judging/test_modes",
     "testing/judging/observation": "testing/judging/test_node_by_node",
     "testing/runs/judgement": "testing/judging/test_node_by_node",
-    "torch/checking/point": "torch/checking/test_asking",
+    "torch/checking/point": "torch/checking/test_evaluation",
     "torch/further_modes": "testing/judging/test_modes",
     "torch/script_questions": "torch/test_case_script",
     "tracing/unavailable": "tracing/test_methods",

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import Evidence, Question  # noqa: E402  torch decides whether this module runs at all
-from refgrad.torch.check_script import run  # noqa: E402
+from refgrad.testing.checks.script_text import run  # noqa: E402
 from tests.torch.wrong_answers import X, script_of  # noqa: E402
 
 

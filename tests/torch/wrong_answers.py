@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question
 from refgrad.testing.checks.check_report import Report
-from refgrad.testing.checks.array_verdict import Evidence, ArrayVerdict, Question
 from refgrad.testing.judging.verdict import DISAGREE, Verdict
 from refgrad.torch.check_script import rerun
 

@@ -41,9 +41,9 @@ def test_what_is_too_large_does_not_travel(shown) -> None:
 
 
 def test_a_script_is_alone_unless_it_imports_refgrad(shown) -> None:
-    assert shown(script="import torch\n").alone
-    assert not shown(script="import refgrad\n").alone
-    assert not shown(script="from refgrad import nn\n").alone
+    assert shown(script="import torch\n").standalone
+    assert not shown(script="import refgrad\n").standalone
+    assert not shown(script="from refgrad import nn\n").standalone
 
 
 def test_an_address_and_a_file_name_are_made_of_harmless_characters(shown) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import refgrad as rg
 from refgrad.encode import encode_array
-from refgrad.report.page.replay import MOST_ELEMENTS, MOST_NODES, drawn, replay
+from refgrad.report.page.replay import MOST_ELEMENTS, MOST_NODES, replay, textbook_drawing
 
 X = np.array([0.5, -1.25])
 
@@ -50,7 +50,7 @@ def test_float32_runs_in_float64() -> None:
     found = replay(case(lambda x: x * 16777217.0, np.ones(1, np.float32), np.ones(1)))
     assert found is not None
     assert found.values[-1] == "[1.678e7]"
-    assert "float32" not in drawn(case(np.sin, np.ones(1, np.float32), np.ones(1)))
+    assert "float32" not in textbook_drawing(case(np.sin, np.ones(1, np.float32), np.ones(1)))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_float32_runs_in_float64() -> None:
 )  # fmt: skip
 def test_what_cannot_be_run_gives_no_numbers_and_no_drawing(broken) -> None:
     assert replay(broken, backward=True, forward=True) is None
-    assert drawn(broken) == ""
+    assert textbook_drawing(broken) == ""
 
 
 def test_a_graph_of_many_nodes_is_not_run() -> None:
@@ -80,7 +80,7 @@ def test_tangents_that_cannot_be_leave_the_values() -> None:
 
 
 def test_a_drawing_is_svg_without_the_shared_style() -> None:
-    svg = drawn(case())
+    svg = textbook_drawing(case())
     assert svg.startswith("<svg")
     assert "<style>" not in svg
     assert "1.43" in svg

@@ -14,11 +14,11 @@ from refgrad.testing.checks.script_text import (
     PACKED,
     array,
     expected_rows,
-    not_of_one_array,
     number,
     numbers,
+    numpy_expression,
     one_line,
-    plain,
+    reason_without_array,
     run,
 )
 from tests.checked import part
@@ -42,19 +42,19 @@ def test_a_number_reads_back(x: float) -> None:
 def test_an_array_reads_back_long_ones_packed(dtype: str, size: int) -> None:
     x = (np.random.default_rng(0).standard_normal(size) * 100).astype(dtype)
     assert ("_unpacked" in array(x)) == (size > 64)
-    for text in (array(x), plain(x)):
+    for text in (array(x), numpy_expression(x)):
         found = read(text)
         assert np.array_equal(found, x)
-    assert read(plain(x)).dtype == dtype
+    assert read(numpy_expression(x)).dtype == dtype
     if size % 8 == 0 and size:
         assert read(array(x.reshape(2, -1))).shape == (2, size // 2)
 
 
 def test_other_things_are_no_plain_expression() -> None:
-    assert read(plain(np.float32(0.1))) == np.float32(0.1)
-    assert plain([1.0]) is None
-    assert plain(np.array([1j])) is None
-    assert plain(np.longdouble(1)) is None
+    assert read(numpy_expression(np.float32(0.1))) == np.float32(0.1)
+    assert numpy_expression([1.0]) is None
+    assert numpy_expression(np.array([1j])) is None
+    assert numpy_expression(np.longdouble(1)) is None
     assert read(numbers(np.array([0.1, math.inf]), "f8")) == [0.1, math.inf]
 
 
@@ -86,9 +86,9 @@ def test_the_worst_elements_are_rows_of_place_expected_and_bound() -> None:
 
 def test_what_has_no_array_is_told_in_words() -> None:
     wrong = part("gradient of input 0", [5.0], [2.0], 1e-9)
-    assert not_of_one_array(wrong).startswith("what is wrong: ")
+    assert reason_without_array(wrong).startswith("what is wrong: ")
     wrong.notes = ["no gradient", "another dtype"]
-    assert not_of_one_array(wrong) == "no gradient; another dtype"
+    assert reason_without_array(wrong) == "no gradient; another dtype"
     wrong.notes, wrong.wrong = [], []
-    assert not_of_one_array(wrong) == "nothing is known of what is expected"
+    assert reason_without_array(wrong) == "nothing is known of the expected array"
     assert one_line("a\n  b\tc") == "a b c"

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError
-from refgrad.torch.checking.reference import Reference, shaken
+from refgrad.torch.checking.reference import Reference, perturbed
 from refgrad.tracing.ball import Ball, exact, parts
 
 FMT = FORMATS["float32"]
@@ -27,40 +27,40 @@ def test_outputs_without_a_derivative_are_plain_arrays() -> None:
     assert isinstance(r.expected[0], Ball)
     assert r.expected[1] == 2
     assert [r.shape(k) for k in range(3)] == [(3,), (), ()]
-    r.matched(3)
+    r.check_count(3)
     with pytest.raises(ArgumentError, match=r"func returns 2 tensor\(s\), reference 3 array\(s\)"):
-        r.matched(2)
+        r.check_count(2)
 
 
 def test_none_stands_for_a_cotangent_of_zeros() -> None:
     r = reference(lambda x, w: (x * w, np.sum(x)), X, W)
-    x_bar, w_bar = r.pulled([np.ones(3), None])
+    x_bar, w_bar = r.pull_back([np.ones(3), None])
     assert parts(x_bar)[0].tolist() == W.tolist()
     assert parts(w_bar)[0].tolist() == X.tolist()
-    x_bar, w_bar = r.pulled([None, 2.0])
+    x_bar, w_bar = r.pull_back([None, 2.0])
     assert parts(x_bar)[0].tolist() == [2, 2, 2]
     assert not parts(w_bar)[0].any()
 
 
 def test_a_released_reference_computes_again() -> None:
     r = reference(np.sin, X)
-    before = parts(r.pulled([np.ones(3)])[0])
+    before = parts(r.pull_back([np.ones(3)])[0])
     r.release()
-    after = parts(r.pulled([np.ones(3)])[0])
+    after = parts(r.pull_back([np.ones(3)])[0])
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_tangents_come_for_each_output_with_a_derivative() -> None:
     r = reference(lambda x, w: (x * w, x > 0), X, W, active=[0])
-    y_dot, none = r.pushed([np.ones(3)])
+    y_dot, none = r.push_forward([np.ones(3)])
     assert parts(y_dot)[0].tolist() == W.tolist()
     assert none is None
 
 
 def test_operations_that_round_or_choose_are_counted_by_mode() -> None:
     r = reference(lambda x: np.sin(x) * x, X)
-    r.pulled([np.ones(3)])
-    r.pushed([np.ones(3)])
+    r.pull_back([np.ones(3)])
+    r.push_forward([np.ones(3)])
     assert r.rounded["value"] == 2
     assert r.rounded["reverse"] > 2
     assert r.rounded["forward"] > 2
@@ -69,17 +69,17 @@ def test_operations_that_round_or_choose_are_counted_by_mode() -> None:
 
 
 def test_a_shaken_argument_may_be_off_by_one_rounding() -> None:
-    assert parts(shaken(exact(X, FMT)))[1].tolist() == (FMT.u * np.abs(X)).tolist()
-    assert shaken(3) == 3
+    assert parts(perturbed(exact(X, FMT)))[1].tolist() == (FMT.u * np.abs(X)).tolist()
+    assert perturbed(3) == 3
     r = reference(lambda x, w: np.where(w > 0, -x, w), X, W, active=[0])  # which rounds nothing
     assert not parts(r.expected[0])[1].any()
-    assert parts(r.shaken().expected[0])[1].tolist() == (FMT.u * np.abs(X) * (W > 0)).tolist()
+    assert parts(r.perturbed().expected[0])[1].tolist() == (FMT.u * np.abs(X) * (W > 0)).tolist()
 
 
 def test_a_gradient_from_the_value_moves_by_the_second_derivative_over_the_first() -> None:
     y_bar = np.array([1.0, -2.0, 0.5])
     s = 1 / (1 + np.exp(-X))
-    found = reference(lambda x: 1 / (1 + np.exp(-x)), X).from_value(y_bar)
+    found = reference(lambda x: 1 / (1 + np.exp(-x)), X).sensitivity_to_value(y_bar)
     np.testing.assert_allclose(np.asarray(found, float), np.abs(y_bar * (1 - 2 * s) * s), rtol=1e-12)
-    assert reference(np.cumsum, X).from_value(y_bar) is None  # not elementwise
-    assert reference(np.multiply, X, W).from_value(y_bar) is None
+    assert reference(np.cumsum, X).sensitivity_to_value(y_bar) is None  # not elementwise
+    assert reference(np.multiply, X, W).sensitivity_to_value(y_bar) is None

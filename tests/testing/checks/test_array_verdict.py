@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from refgrad.testing.checks.part import BEGINNING, LargeEvidence, Question, beginning, widened
+from refgrad.testing.checks.array_verdict import BEGINNING, LargeEvidence, Question, beginning, widened
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from refgrad.testing.checks.part import BEGINNING, LargeEvidence, Question, begi
     ],
 )
 def test_a_question_is_told_in_words(question: Question, told: str) -> None:
-    assert question.told() == told
+    assert question.description() == told
 
 
 @pytest.mark.parametrize(
