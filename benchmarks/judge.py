@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.pairs import interleaved, show
 from conformance.families import FAMILIES
 from conformance.families.graphs import ELEMENTWISE
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.bounds.rules import reference_slack
 from refgrad.graph import contributions
 from refgrad.op import apply
@@ -162,7 +162,7 @@ def _timed(seconds: dict[str, float], name: str, call: Callable[[], Any]) -> Any
 
 def main(count: int = 300) -> None:
     """Print everything for every format."""
-    for dtype in FORMATS:
+    for dtype in computed_on():
         print(f"\njudge, {dtype}:")
         throughput(dtype, count)
         cases = draw(dtype, count)

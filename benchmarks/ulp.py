@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.bounds.formats import CPU_ULP, FORMATS, Format
+from refgrad.bounds.formats import FORMATS, Format
+from refgrad.bounds.profiles import CPU_ULP
 from refgrad.op import REGISTRY
 
 Array = Any

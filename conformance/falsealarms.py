@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import computed_on
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.file import load
 from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
@@ -142,11 +142,13 @@ def main(arguments: list[str] | None = None) -> int:
         choices=tuple(FAMILIES),
         help="repeatable; default: those whose programs are ordinary, in turn",
     )
-    parser.add_argument("--dtype", action="append", choices=tuple(FORMATS), help="repeatable; default: all")
+    parser.add_argument(
+        "--dtype", action="append", choices=tuple(computed_on()), help="repeatable; default: all"
+    )
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
     args = parser.parse_args(arguments)
-    dtypes, families = args.dtype or tuple(FORMATS), tuple(args.family or ORDINARY)
+    dtypes, families = args.dtype or tuple(computed_on()), tuple(args.family or ORDINARY)
     blocks = [
         Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)))
         for dtype in dtypes for start in range(0, args.programs, _BLOCK)

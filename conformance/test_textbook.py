@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import computed_on
 from refgrad.errors import GradientMismatch
 from refgrad.torch.environment import settle
 
@@ -18,7 +18,7 @@ from .textbook.result_lines import result_lines
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test an item that is for a format asked for."""
     if "item" in metafunc.fixturenames:
-        dtypes = metafunc.config.getoption("--refgrad-dtype") or list(FORMATS)
+        dtypes = metafunc.config.getoption("--refgrad-dtype") or list(computed_on())
         chosen = [i for i in ITEMS if set(i.dtypes) & set(dtypes)]
         metafunc.parametrize("item", chosen, ids=[i.id for i in chosen])
 
@@ -35,7 +35,9 @@ def test_item(
 ) -> None:
     """Its lines are written whatever it came to; anything but agreement of all ways fails."""
     option = request.config.getoption
-    outcome = examine(item, option("--refgrad-dtype") or list(FORMATS), option("--refgrad-device") or ["cpu"])
+    outcome = examine(
+        item, option("--refgrad-dtype") or list(computed_on()), option("--refgrad-device") or ["cpu"]
+    )
     refgrad_results.write(*result_lines(item, outcome, ITEMS.index(item)))
     wrong, undecided = outcome.failures()
     if wrong:

@@ -7,15 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from refgrad import console
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError, ResultsWriteError
 
-DTYPES = (
-    "float64",
-    "float32",
-    "bfloat16",
-    "float16",
-    "tf32",
-)  # refgrad.bounds.formats.DTYPES, without loading NumPy for --help
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
@@ -68,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         help="judge this op alone: the family ops draws nothing else (repeatable; `refgrad ops` lists them)",
     )
     suite.add_argument(
-        "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the devices have"
+        "--dtype",
+        action="append",
+        choices=tuple(FORMATS),
+        help="repeatable; default: all that the devices have",
     )
     suite.add_argument(
         "--device",

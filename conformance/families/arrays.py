@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import bounds
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, contributions
 from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Source
@@ -13,29 +15,23 @@ from refgrad.tracing.forward import push
 
 Array = Any
 
-# The NumPy dtype that holds each judged format exactly.
-CARRIER: dict[str, type[np.floating[Any]]] = {
-    "float64": np.float64,
-    "float32": np.float32,
-    "float16": np.float16,
-    "bfloat16": np.float32,
-    "tf32": np.float32,
-}
 # torch has no factorisation of half-precision matrices, and does not say which arithmetic those of a solver's library use.
 FACTORISED = frozenset({"det", "inv", "solve", "logabsdet"})
-ABSENT = {"float16": FACTORISED, "bfloat16": FACTORISED, "tf32": FACTORISED}
-# float16 overflows at 2^16: cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
+# In formats of a small range cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
 # Nothing can be said about an overflow, and little about what infinities turn into.
-LARGEST_SLOPE = {"float16": 2.0**11}
+LARGEST_SLOPE = 2.0**11
+
+
+def carrier(dtype: str) -> np.dtype[Any]:
+    """The NumPy dtype that holds the numbers of a format exactly."""
+    return np.dtype(FORMATS[dtype].carrier)
 
 
 def rounded(x: Array, dtype: str) -> Array:
     """x rounded to the judged format, in its carrier dtype."""
-    x = np.asarray(x, CARRIER[dtype])
-    if dtype == "bfloat16":
-        bits = x.view(np.uint32)
-        x = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
-    return x
+    fmt = FORMATS[dtype]
+    x = np.asarray(x, fmt.carrier)
+    return x if fmt.native else bounds.rounded(x, fmt)
 
 
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> Array:
@@ -45,9 +41,8 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
     if style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
     elif style == "small":
-        x = rng.standard_normal(shape) * (
-            2.0**-5 if dtype == "float16" else 1e-3
-        )  # products stay normal numbers: 2^-14 is the least
+        # Products stay normal numbers.
+        x = rng.standard_normal(shape) * (2.0**-5 if FORMATS[dtype].small_range else 1e-3)
     elif style == "unit":
         x = rng.uniform(-0.9, 0.9, shape)
     elif style == "positive":
@@ -78,7 +73,7 @@ def finish(
         values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
     tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
     cotangent = weights(source, np.shape(values[graph.outputs[0]]), dtype)
-    if dtype in LARGEST_SLOPE:
+    if FORMATS[dtype].small_range:
         with np.errstate(all="ignore"):
             cotangent = cotangent * _scale(_cotangents(graph, values, cotangent), dtype)
             scale = _scale(_tangents(graph, values, tangents), dtype)
@@ -99,7 +94,7 @@ def _scale(slopes: list[Array], dtype: str) -> Array:
     largest = max(
         (np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0
     )
-    return CARRIER[dtype](2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE[dtype])[1]))
+    return carrier(dtype).type(2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE)[1]))
 
 
 def _cotangents(graph: Graph, values: list[Array], cotangent: Array) -> list[Array]:

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import ABSENT, finish, numbers
+from .arrays import FACTORISED, finish, numbers
 
 Array = Any
 Params = dict[str, Any]
-# Values beyond these are not built on: the next exp would leave the format, the next product underflow. float16 has room for one
-# square: its normal numbers end at 2^-14 and 2^16.
-LARGEST = {"float64": 1e3, "float32": 1e3, "tf32": 1e3, "bfloat16": 1e3, "float16": 2.0**7}
-SMALLEST = {"float64": 1e-6, "float32": 1e-6, "tf32": 1e-6, "bfloat16": 1e-6, "float16": 2.0**-7}
+# Values beyond these are not built on: the next exp would leave the format, the next product underflow. A format of a small range has
+# room for one square.
+USUAL, IN_SMALL_RANGE = (1e-6, 1e3), (2.0**-7, 2.0**7)
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -137,8 +137,9 @@ def _well_conditioned(x: Array) -> bool:
 def _extreme(y: Array, dtype: str) -> bool:
     """Whether a number is infinite, NaN, too large, or too small without being zero."""
     size, zeros = np.abs(y), y.size - np.count_nonzero(y)
-    moderate = np.count_nonzero(size <= LARGEST[dtype])
-    return bool(moderate < y.size or np.count_nonzero(size < SMALLEST[dtype]) > zeros)
+    smallest, largest = IN_SMALL_RANGE if FORMATS[dtype].small_range else USUAL
+    moderate = np.count_nonzero(size <= largest)
+    return bool(moderate < y.size or np.count_nonzero(size < smallest) > zeros)
 
 
 class _Builder:
@@ -172,7 +173,7 @@ class _Builder:
         return False
 
     def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
-        if op.name in ABSENT.get(self.dtype, ()):
+        if op.name in FACTORISED and not FORMATS[self.dtype].factorised:
             return False
         if op.name == "fan_in" and len({self.values[j].shape for j in of}) > 1:
             return False

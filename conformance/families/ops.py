@@ -15,23 +15,29 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
-from refgrad.bounds.formats import FORMATS, STORAGE
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import ABSENT, CARRIER, FACTORISED, finish, rounded
+from .arrays import FACTORISED, carrier, finish, rounded
 
 Array = Any
 Params = dict[str, Any]
 Drawn = tuple[list[Array], Params]
 
+
+def _casts(op: Op) -> bool:
+    """Whether the op casts to a dtype, its parameter: such ops are drawn by the family casts."""
+    return "dtype" in op.signature.defaults
+
+
 NAMES = tuple(
     sorted(
         name
         for name, op in REGISTRY.items()
-        if op.torch is not None and op.signature.differentiable and name != "astype"
+        if op.torch is not None and op.signature.differentiable and not _casts(op)
     )
 )
 IN_HALF = tuple(name for name in NAMES if name not in FACTORISED)
@@ -65,11 +71,8 @@ _LONGEST = 12  # tangents and second derivatives of larger matrices cost time an
 
 def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
     """Numbers of a kind, each of them in the format; simpler ones first."""
-    big, small, least = {
-        "float64": (1.7976931348623157e308, 2.0**-1022, 2.0**-1074), "float32": (3.4028234663852886e38, 2.0**-126, 2.0**-149),
-        "bfloat16": (3.3895313892515355e38, 2.0**-126, 2.0**-133), "float16": (65504.0, 2.0**-14, 2.0**-24),
-    }[STORAGE.get(dtype, dtype)]  # fmt: skip
-    u = FORMATS[STORAGE.get(dtype, dtype)].u
+    fmt = FORMATS[dtype]
+    big, small, least, u = fmt.max, fmt.least_normal, fmt.least, fmt.u
     if kind == "tiny":
         return (small, least, np.sqrt(small), small / 4, 3 * least, u, u * u, 1e3 * small, np.sqrt(small) / 8)
     if kind == "huge":
@@ -100,7 +103,7 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Array
             e for e in (interval.low, interval.high, interval.hole) if e is not None and np.isfinite(e)
         ] or [0.0, 1.0]
         end = source.choice(ends)
-        one = CARRIER[dtype]
+        one = carrier(dtype).type
         steps = (
             end,
             np.nextafter(one(end), one(np.inf)),
@@ -228,7 +231,7 @@ def draw_plain(source: Source, op: Op) -> Drawn:
 
 def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
     """The ops that are drawn in a format: all that torch has in it, or those of them that were asked for."""
-    names = IN_HALF if dtype in ABSENT else NAMES
+    names = NAMES if FORMATS[dtype].factorised else IN_HALF
     return tuple(name for name in names if name in among) if among else names
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
@@ -29,7 +30,7 @@ def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Arr
     elif kind == "large":
         x = x * 30
     elif kind == "huge":
-        x = x * (4e3 if dtype == "float16" else 1e4)
+        x = x * (4e3 if FORMATS[dtype].small_range else 1e4)
     elif kind == "ties":
         x = rng.integers(-1, 2, shape).astype(float)
     elif kind == "masked":

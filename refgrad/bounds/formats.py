@@ -1,11 +1,14 @@
-"""The formats that are judged: how each rounds, accumulates and underflows, on which device, and what it is judged in.
+"""Floating-point formats: one entry for each, which holds everything that refgrad knows about it.
 
-``format_of`` gives the format of a dtype on a device: functions have other errors there, and tensor cores add in their own way.
+FORMATS lists them in the order in which runs and reports show them. A format in which kernels compute is a dtype that is judged (DTYPES).
+A storage format holds numbers and is computed in by no kernel that is judged: casts to it and from it are.
+``format_of`` gives the format of a judged dtype under the rounding profile of a device.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -13,84 +16,93 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import DtypeError
+from refgrad.bounds.profiles import CPU, DOUBLE, SINGLE, Profile, profile_of
+from refgrad.errors import DtypeError, RegistrationError
 
 Array = Any
-
-# Largest error in ULP of the elementary functions on CPUs: what the libraries document that kernels call. 1 ULP <= 2u relative.
-#
-# Vector libraries state 1 ULP (SLEEF's functions "u10", sleef.org; MKL VML's high accuracy, Intel's "Vector Mathematics Performance and
-# Accuracy Data"); where MKL is missing, kernels for x86-64 call SLEEF's faster sin and cos of float32: 3.5 ULP.
-_VECTOR_SINGLE = {
-    "exp": 1.0, "exp2": 1.0, "expm1": 1.0, "log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.0, "tanh": 1.0, "power": 1.0,
-    "sin": 3.5, "cos": 3.5, "tan": 1.0, "arcsin": 1.0, "arccos": 1.0, "arctan": 1.0, "arctan2": 1.0, "sinh": 1.0, "cosh": 1.0,
-    "arcsinh": 1.0, "arccosh": 1.0, "arctanh": 1.0, "sqrt": 1.0, "cbrt": 1.0, "hypot": 1.0, "reciprocal": 0.5,
-}  # fmt: skip
-_VECTOR_DOUBLE = {**_VECTOR_SINGLE, "sin": 1.0, "cos": 1.0}
-# Loops over scalars call the C library: on strided operands, for the last elements of an array, and wherever SLEEF was not built in. The
-# comments in glibc's sources promise at most 1 ULP for what is not listed here; for the rest stands its manual's table of known errors
-# (releases 2.28 to 2.34, x86-64 and aarch64, the larger), which counts from the correctly rounded result: half a ULP more.
-_LIBM_SINGLE = {
-    "expm1": 1.5, "log10": 2.5, "log1p": 1.5, "tanh": 2.5, "tan": 1.5, "arcsin": 1.5, "arccos": 1.5, "arctan": 1.5, "arctan2": 2.5,
-    "sinh": 2.5, "cosh": 2.5, "arcsinh": 2.5, "arccosh": 2.5, "arctanh": 2.5, "cbrt": 1.5,
-}  # fmt: skip
-_LIBM_DOUBLE = {
-    "log2": 2.5, "log10": 2.5, "tanh": 2.5, "sinh": 2.5, "cosh": 2.5, "arcsinh": 2.5, "arccosh": 2.5, "arctanh": 2.5, "cbrt": 4.5,
-}  # fmt: skip
-
-
-def _larger(one: dict[str, float], other: dict[str, float]) -> MappingProxyType[str, float]:
-    return MappingProxyType({name: max(ulp, other.get(name, 0.0)) for name, ulp in one.items()})
-
-
-CPU_ULP = {
-    "float32": _larger(_VECTOR_SINGLE, _LIBM_SINGLE),
-    "float64": _larger(_VECTOR_DOUBLE, _LIBM_DOUBLE),
-}
-
-# The CUDA C++ Programming Guide ("Standard Functions", tables of the maximum ULP error; release 13) states distances from the correctly
-# rounded result: half a ULP more. The vendor calls the figures tested, not guaranteed, and they hold without fast-math. An older edition
-# has more for asinf (4, now 2), acosf (3, now 2) and powf (8, now 4); which release under torch's builds changed them is not known here.
-_CUDA_SINGLE = {
-    "exp": 2, "exp2": 2, "expm1": 1, "log": 1, "log2": 1, "log10": 2, "log1p": 1, "tanh": 2, "power": 8, "sin": 2, "cos": 2, "tan": 4,
-    "arcsin": 4, "arccos": 3, "arctan": 2, "arctan2": 3, "sinh": 3, "cosh": 2, "arcsinh": 3, "arccosh": 4, "arctanh": 3, "sqrt": 0,
-    "cbrt": 1, "hypot": 3, "reciprocal": 0,
-}  # fmt: skip
-_CUDA_DOUBLE = {
-    **_CUDA_SINGLE, "exp": 1, "exp2": 1, "log10": 1, "tanh": 1, "power": 2, "tan": 2, "arcsin": 2, "arccos": 2, "arctan2": 2,
-    "sinh": 2, "cosh": 1, "arccosh": 3, "arctanh": 2, "hypot": 2,
-}  # fmt: skip
-
-
-def _rounded(distances: Mapping[str, float]) -> MappingProxyType[str, float]:
-    return MappingProxyType({name: d + 0.5 for name, d in distances.items()})
-
-
-CUDA_ULP = {"float32": _rounded(_CUDA_SINGLE), "float64": _rounded(_CUDA_DOUBLE)}
+UNIT_ROUNDOFF = {SINGLE: 2.0**-24, DOUBLE: 2.0**-53}  # of the formats that kernels accumulate in
+GROSS = "gross"  # key of Format.required: errors as large as the derivative itself
+NO_FIGURES: Mapping[str, float] = MappingProxyType({})
+SMALLEST_NUMBER = 2.0**-1074  # of float64, which bounds are computed in
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A floating-point format as the judge sees it: unit roundoff, accumulation, underflow, and a wider format to judge in."""
+    """A floating-point format: its numbers, how kernels round to it and accumulate in it, and what its runs are held to.
+
+    ``declare`` makes one from a few facts and enters it in FORMATS.
+
+    name         of the format, as ``--dtype`` and results files spell it
+    u            unit roundoff of storage
+    u_acc        unit roundoff in which kernels accumulate
+    eta          half the smallest subnormal (the smallest subnormal of float64, whose half is no number)
+    max          largest number
+    wide         NumPy dtype of the reference run
+    bits         significand bits, the leading one included
+    kinks        whether a jump met exactly may be read from either side (derivatives: yes, values: no)
+    ranged       whether what is computed from a result beyond the range counts as undefined (extreme operands)
+    u_operand    unit roundoff to which matrix products shorten their operands; 0 where they take them as they are
+    ulp_table    largest error of each function in ULP, in the format that kernels compute in
+    least_normal smallest normal number
+    infinity     whether it has infinities; a number beyond the range of a format without them saturates or becomes NaN
+    carrier      name of the NumPy dtype that holds its numbers exactly: its own where NumPy has the format
+    storage      name of the framework's dtype that holds its numbers
+    accumulator  format in which kernels compute functions and accumulate sums (profiles.SINGLE or DOUBLE)
+    computed     whether kernels compute in it; False for a storage format
+    devices      kinds of device that compute in it; empty for all
+    factorised   whether LAPACK has routines for it
+    narrower     the next narrower format: where a wrong kernel would keep its sums; empty for the narrowest
+    required     share of planted errors that a run has to catch, by kind of error (testing/power/thresholds.py)
+    """
 
     name: str
-    u: float  # unit roundoff of storage
-    u_acc: float  # unit roundoff in which kernels accumulate
-    eta: float  # half the smallest subnormal, or the smallest normal where the device flushes to zero
+    u: float
+    u_acc: float
+    eta: float
     max: float
-    wide: Any  # NumPy dtype of the reference run
-    bits: int  # significand bits, to tell whether a constant is representable
-    kinks: bool = (
-        True  # whether a jump met exactly may be read from either side (derivatives: yes, values: no)
-    )
-    ranged: bool = False  # whether what is computed from a result beyond the range counts as undefined (extreme operands)
-    u_operand: float = 0.0  # unit roundoff to which kernels cut the operands of a matrix product (TF32)
-    ulp_table: Any = field(default_factory=lambda: CPU_ULP["float32"])
+    wide: np.dtype[Any]
+    bits: int
+    kinks: bool = True
+    ranged: bool = False
+    u_operand: float = 0.0
+    ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
+    least_normal: float = 0.0
+    infinity: bool = True
+    carrier: str = SINGLE
+    storage: str = ""
+    accumulator: str = SINGLE
+    computed: bool = True
+    devices: tuple[str, ...] = ()
+    factorised: bool = False
+    narrower: str = ""
+    required: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
 
     @property
-    def storage(self) -> str:
-        """The dtype that arrays of this format have."""
-        return STORAGE.get(self.name, self.name)
+    def native(self) -> bool:
+        """Whether NumPy itself rounds to this format."""
+        return self.name == self.carrier
+
+    @property
+    def least(self) -> float:
+        """Smallest subnormal number."""
+        return 2.0 * self.eta if self.eta > SMALLEST_NUMBER else self.eta
+
+    @property
+    def small_range(self) -> bool:
+        """Whether a few products of ordinary numbers leave the range."""
+        return self.max < 2.0**32
+
+    def on(self, device: str) -> bool:
+        """Whether kernels of a device ("cpu", "cuda", "cuda:1") compute in it."""
+        return self.computed and (not self.devices or device.partition(":")[0] in self.devices)
+
+    def under(self, profile: Profile) -> Format:
+        """The format with the rounding that a profile promises."""
+        u_acc = UNIT_ROUNDOFF[self.accumulator]
+        truncated = profile.truncating and self.u > u_acc
+        return replace(
+            self, ulp_table=profile.ulp[self.accumulator], u_acc=2.0 * u_acc if truncated else u_acc
+        )
 
     def ulp(self, name: str) -> float:
         """Largest error of the function in ULP: the documented one; half formats compute in float32 and round once to storage."""
@@ -101,36 +113,173 @@ class Format:
         """What one rounding to storage adds to a value of magnitude at most |y| + e."""
         return self.u * (np.abs(y) + e) + self.eta
 
+    def holds(self, other: Format) -> bool:
+        """Whether every number of the other format is one of this format."""
+        return (
+            self.bits >= other.bits
+            and self.max >= other.max
+            and self.least <= other.least
+            and (self.infinity or not other.infinity)
+        )
 
-FORMATS: dict[str, Format] = {
-    "float64": Format(
-        "float64",
-        2.0**-53,
-        2.0**-53,
-        5e-324,
-        float(np.finfo(np.float64).max),
-        np.dtype(np.longdouble),
-        53,
-        ulp_table=CPU_ULP["float64"],
-    ),  # half the smallest subnormal is no number: the smallest one stands for it
-    "float32": Format(
-        "float32", 2.0**-24, 2.0**-24, 2.0**-150, float(np.finfo(np.float32).max), np.dtype(np.float64), 24
-    ),
-    "bfloat16": Format(
-        "bfloat16", 2.0**-8, 2.0**-24, 2.0**-134, 3.3895313892515355e38, np.dtype(np.float64), 8
-    ),
-    "float16": Format("float16", 2.0**-11, 2.0**-24, 2.0**-25, 65504.0, np.dtype(np.float64), 11),
-}
 
-# float32 whose matrix products take the ten leading bits of each operand: an arithmetic of CUDA devices, judged as a dtype of its own.
-TF32 = "tf32"
-STORAGE = {TF32: "float32"}
-DTYPES = (*FORMATS, TF32)
+FORMATS: dict[str, Format] = {}
+
+
+def declare(
+    name: str,
+    *,
+    bits: int,
+    exponent: int,
+    largest: float | None = None,
+    infinity: bool = True,
+    carrier: str = SINGLE,
+    storage: str = "",
+    accumulator: str = SINGLE,
+    computed: bool = True,
+    operand_bits: int | None = None,
+    devices: tuple[str, ...] = (),
+    factorised: bool = False,
+    narrower: str = "",
+    required: Mapping[str, float] = NO_FIGURES,
+) -> Format:
+    """Enter a format in FORMATS and return it.
+
+    ``bits`` counts the significand with its leading bit; ``exponent`` is that of the smallest normal number, 2^exponent. ``largest`` is
+    the largest number where it is not that of an IEEE format with these exponents. ``operand_bits`` are those that matrix products keep
+    of each operand, by truncation. The other arguments are fields of Format.
+
+    Raises RegistrationError for a name that is taken, and for facts that contradict each other.
+    """
+    if name in FORMATS:
+        raise RegistrationError(f"format {name!r} is declared already; another name is expected")
+    largest = (2.0 - 2.0 ** (1 - bits)) * 2.0 ** (1 - exponent) if largest is None else largest
+    found = Format(
+        name,
+        u=2.0**-bits,
+        u_acc=UNIT_ROUNDOFF.get(accumulator, 0.0),
+        eta=max(2.0 ** (exponent - bits), SMALLEST_NUMBER),
+        max=largest,
+        wide=np.dtype(np.longdouble if accumulator == DOUBLE else np.float64),
+        bits=bits,
+        u_operand=0.0 if operand_bits is None else 2.0 ** (1 - operand_bits),
+        ulp_table=CPU.ulp.get(accumulator, NO_FIGURES),
+        least_normal=2.0**exponent,
+        infinity=infinity,
+        carrier=carrier,
+        storage=storage or name,
+        accumulator=accumulator,
+        computed=computed,
+        devices=devices,
+        factorised=factorised,
+        narrower=narrower,
+        required=MappingProxyType(dict(required)),
+    )
+    faults = _faults(found)
+    if faults:
+        raise RegistrationError(f"format {name!r}: {'; '.join(faults)}")
+    FORMATS[name] = found
+    return found
+
+
+def _faults(fmt: Format) -> list[str]:
+    """What is wrong with a format: what was given, and what is expected."""
+    faults = []
+    if fmt.accumulator not in UNIT_ROUNDOFF:
+        faults.append(f"accumulator {fmt.accumulator!r}; one of {list(UNIT_ROUNDOFF)} is expected")
+    if not 2 <= fmt.bits <= 53:
+        faults.append(
+            f"{fmt.bits} significand bits; from 2 to 53 are expected, for float64 carries every format"
+        )
+    elif not fmt.least_normal <= fmt.max < math.inf or math.ldexp(math.frexp(fmt.max)[0], fmt.bits) % 1:
+        faults.append(
+            f"largest number {fmt.max!r}; a number of {fmt.bits} significand bits above {fmt.least_normal!r} is expected"
+        )
+    carrier = np.finfo(fmt.carrier)
+    if (
+        carrier.nmant + 1 < fmt.bits
+        or float(carrier.max) < fmt.max
+        or float(carrier.smallest_subnormal) > fmt.least
+    ):
+        faults.append(
+            f"carrier {fmt.carrier!r}; a NumPy dtype that holds every number of the format is expected"
+        )
+    if fmt.devices and not fmt.computed:
+        faults.append(
+            f"devices {fmt.devices!r} of a storage format; none is expected, for no kernel computes in it"
+        )
+    if not all(0 < share < 1 for share in fmt.required.values()):
+        faults.append(f"required shares {dict(fmt.required)}; shares between 0 and 1 are expected")
+    return faults
+
+
+declare(
+    "float64",
+    bits=53,
+    exponent=-1022,
+    carrier="float64",
+    accumulator=DOUBLE,
+    factorised=True,
+    narrower="float32",
+    required={GROSS: 0.99, "relative 1e-2": 0.99, "relative 1e-3": 0.99, "relative 1e-4": 0.99},
+)
+declare(
+    "float32",
+    bits=24,
+    exponent=-126,
+    carrier="float32",
+    factorised=True,
+    narrower="bfloat16",
+    required={GROSS: 0.99, "relative 1e-2": 0.98, "relative 1e-3": 0.97, "relative 1e-4": 0.95},
+)
+# float32 whose matrix products take eleven leading bits of each operand: an arithmetic of CUDA devices, judged as a dtype of its own.
+# Tensor cores take operands with or without rounding: 2^-10 covers both. Which arithmetic a solver's library uses is not documented.
+# Gross errors are held to the share of float16 and bfloat16, between whose unit roundoffs (2^-11 and 2^-8) 2^-10 lies. Two shortened
+# operands leave 2^-9, a fifth of 1e-2, where float16 leaves less and bfloat16 a half; 1e-3 is below it, so in products it may go unseen,
+# and a run may be of products alone.
+declare(
+    "tf32",
+    bits=24,
+    exponent=-126,
+    storage="float32",
+    operand_bits=11,
+    devices=("cuda",),
+    narrower="bfloat16",
+    required={GROSS: 0.96, "relative 1e-2": 0.95},
+)
+declare(
+    "bfloat16",
+    bits=8,
+    exponent=-126,
+    narrower="float8_e4m3",
+    required={GROSS: 0.96, "relative 1e-2": 0.70},
+)
+declare(
+    "float16",
+    bits=11,
+    exponent=-14,
+    carrier="float16",
+    narrower="float8_e4m3",
+    required={GROSS: 0.96, "relative 1e-2": 0.95, "relative 1e-3": 0.60},
+)
+# The 8-bit formats of the "OCP 8-bit Floating Point Specification (OFP8)", Open Compute Project, revision 1.0, 2023. A conversion of a
+# number beyond the range may saturate, or overflow to infinity (E5M2) or NaN (E4M3, which has no infinities and one NaN of each sign).
+declare(
+    "float8_e4m3", bits=4, exponent=-6, largest=448.0, infinity=False, storage="float8_e4m3fn", computed=False
+)
+declare("float8_e5m2", bits=3, exponent=-14, computed=False)
+
+DTYPES = tuple(name for name, fmt in FORMATS.items() if fmt.computed)  # the dtypes that are judged
 
 
 def judged_on(device: str, dtype: str) -> bool:
-    """Whether there is such an arithmetic on such a device ("cpu", "cuda", "cuda:1")."""
-    return dtype != TF32 or device.partition(":")[0] == "cuda"
+    """Whether the dtype is judged on such a device ("cpu", "cuda", "cuda:1"): kernels compute in it there."""
+    return dtype in FORMATS and FORMATS[dtype].on(device)
+
+
+def computed_on(device: str = "cpu") -> dict[str, Format]:
+    """The formats that kernels of a device compute in, by name, each under the profile of the device."""
+    return {name: format_of(name, device) for name, fmt in FORMATS.items() if fmt.on(device)}
 
 
 def without_rounding(fmt: Format) -> Format:
@@ -142,24 +291,29 @@ def without_rounding(fmt: Format) -> Format:
     return replace(fmt, name="exact", u=2.0**-500, u_acc=2.0**-500, eta=5e-324, bits=bits, u_operand=0.0)
 
 
+def judged(dtype: str) -> Format:
+    """The format of a judged dtype. Raises DtypeError for any other name, with what to do in place of a storage format."""
+    fmt = FORMATS.get(dtype)
+    if fmt is None:
+        raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(DTYPES)} is expected")
+    if not fmt.computed:
+        raise DtypeError(
+            f"dtype {dtype!r} is a storage format, in which no arithmetic is judged; one of {list(DTYPES)} is expected. The family "
+            "casts judges casts to it and from it, in every dtype"
+        )
+    return fmt
+
+
 @functools.cache
 def format_of(dtype: str, device: str = "cpu") -> Format:
-    """The format of a dtype on a device ("cpu", "cuda", "cuda:1").
+    """The format of a dtype under the rounding profile of a device ("cpu", "cuda", "cuda:1").
 
-    Tensor cores cut sums off where other units round, so half formats accumulate with twice float32's unit roundoff there (Fasi,
-    Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021). They take operands in TF32 with or without rounding:
-    2^-10 covers both. Raises DtypeError for a dtype that is not judged, and for tf32 elsewhere than on CUDA.
+    Raises DtypeError for a dtype that is not judged, and for one that the device does not compute in.
     """
-    if dtype not in DTYPES:
-        raise DtypeError(f"dtype {dtype!r} is not judged; one of {list(DTYPES)} is expected")
-    fmt, kind = FORMATS[STORAGE.get(dtype, dtype)], device.partition(":")[0]
-    if dtype == TF32:
-        if not judged_on(device, dtype):
-            raise DtypeError(
-                f"tf32 is an arithmetic of CUDA devices, and device {device!r} was asked for: use float32 there"
-            )
-        fmt = replace(fmt, name=TF32, u_operand=2.0**-10)
-    if kind == "cuda":
-        table = CUDA_ULP["float64" if dtype == "float64" else "float32"]
-        fmt = replace(fmt, ulp_table=table, u_acc=fmt.u if fmt.u <= 2.0**-24 else 2.0**-23)
-    return fmt
+    fmt = judged(dtype)
+    if not fmt.on(device):
+        raise DtypeError(
+            f"{dtype} is an arithmetic of {' and '.join(fmt.devices).upper()} devices, and device {device!r} was asked for: "
+            f"use {fmt.storage} there"
+        )
+    return fmt.under(profile_of(device))

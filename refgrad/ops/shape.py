@@ -233,7 +233,7 @@ def _pad(x: Array, pad_width: Any = 0, constant_values: Any = 0.0) -> Array:
 def _pad_rounding(run: Evaluation) -> Any:
     fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
     constants = np.asarray(params["constant_values"], fmt.wide)
-    rounded = constants.astype(np.float32 if fmt.name != "float64" else np.float64) != constants
+    rounded = constants.astype(fmt.accumulator) != constants
     off = np.where(rounded, fmt.u * np.abs(constants), 0.0)
     if es[0] is None and not rounded.any():
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refgrad.bounds.formats import DTYPES
+from refgrad.bounds.formats import DTYPES, judged
 from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError
 from refgrad.records.shards import Shard
 
@@ -128,6 +128,8 @@ def _dtypes(
 ) -> list[str]:
     """The dtypes in which one of the devices computes, and in which there is something to judge."""
     items = [d for item in _textbook().ITEMS for d in item.dtypes] if wanted == [TEXTBOOK] else []
+    for dtype in asked or ():
+        judged(dtype)
     there = []
     for dtype in dict.fromkeys(asked or items or DTYPES):
         computing = [name for name in devices if backend.supported(name, dtype)]

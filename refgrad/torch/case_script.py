@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refgrad.bounds.formats import TF32, format_of
+from refgrad.bounds.formats import format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.end_to_end import WHOLE_REVERSE
 from refgrad.testing.judging.modes import PLAIN, PUSHED
 from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
-from refgrad.torch.devices import device
+from refgrad.torch.devices import device, short_operands
 from refgrad.torch.environment import THREADS
 from refgrad.torch.foreign_code import file_of, functions_of, kernels, module_of
 from refgrad.torch.program import Program, tensor
@@ -204,7 +204,7 @@ def _beginning(case: Case, mode: str, what: str, told: Recording) -> list[str]:
     lines += [f"import {name}" for name in sorted({module_of(f) for f in registered} - {""})]
     lines += [f"from {module} import {name}" for name, module in sorted(told.imports.items())]
     lines.append(f"\ntorch.set_num_threads({THREADS})")
-    lines += [line.format(case.dtype == TF32) for line in _ARITHMETIC] if where.type == "cuda" else []
+    lines += [line.format(short_operands(case.dtype)) for line in _ARITHMETIC] if where.type == "cuda" else []
     return [*lines, f"device, dtype = {where.type!r}, {told.dtype}\n\n", HELPERS + "\n"]
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
-from refgrad.bounds.formats import TF32, Format, format_of
+from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.function_source import Source, UnwritableError, importable
 from refgrad.testing.checks.script_frame import EXITS, assembled, heading, verified
@@ -30,6 +30,7 @@ from refgrad.testing.checks.script_text import (
 )
 from refgrad.torch import check_script_orders
 from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, arranged
+from refgrad.torch.devices import short_operands
 
 Array = Any
 
@@ -151,7 +152,7 @@ def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
 
 def _settings(dtype: str) -> list[str]:
     return [
-        f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {dtype == TF32}",
+        f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {short_operands(dtype)}",
         "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
         "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False",
     ]

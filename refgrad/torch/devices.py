@@ -6,10 +6,11 @@ import os
 
 import torch
 
-from refgrad.bounds.formats import TF32, format_of
+from refgrad.bounds.formats import FORMATS, format_of
 from refgrad.errors import DeviceMissingError, DtypeError
 
 VERSION = str(torch.__version__)
+_SHORT_OPERANDS = (8, 0)  # the compute capability from which CUDA devices have such units
 KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that CPU kernels are chosen for
 
 
@@ -47,7 +48,7 @@ def supported(name: str, dtype: str) -> bool:
         x @ x
     except (DtypeError, RuntimeError):
         return False
-    return dtype != TF32 or torch.cuda.get_device_capability(where) >= (8, 0)
+    return not short_operands(dtype) or torch.cuda.get_device_capability(where) >= _SHORT_OPERANDS
 
 
 def describe(name: str) -> str:
@@ -62,8 +63,13 @@ def describe(name: str) -> str:
     return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
 
 
+def short_operands(dtype: str) -> bool:
+    """Whether matrix products of the dtype shorten their operands: what torch's setting allow_tf32 permits."""
+    return dtype in FORMATS and FORMATS[dtype].u_operand > 0
+
+
 def plain_arithmetic(dtype: str = "") -> None:
-    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and TF32 unless that is the dtype."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == TF32
+    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and short operands unless the dtype has them."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = short_operands(dtype)
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -9,9 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.cases.case import Case
 
 Array = Any
+
+# The dtypes of torch that NumPy lacks.
+LACKING = frozenset(
+    getattr(torch, fmt.storage)
+    for fmt in FORMATS.values()
+    if fmt.storage != fmt.carrier and hasattr(torch, fmt.storage)
+)
 
 
 class Program:
@@ -80,7 +88,7 @@ def as_array(t: Tensor | None) -> Array:
         return None
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
-    if t.dtype == torch.bfloat16:  # which NumPy lacks
+    if t.dtype in LACKING:
         t = t.detach().double()
     x = t.numpy(force=True)
     return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x

@@ -16,7 +16,9 @@ import numpy as np
 from refgrad.blocks import COUNT, in_blocks
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.bounds.formats import DTYPES, FORMATS, STORAGE, Format
+from refgrad.bounds.formats import DTYPES, FORMATS, Format
+from refgrad.bounds.profiles import DOUBLE
+from refgrad.bounds.rounding import nearest, representable
 from refgrad.errors import TracingError
 from refgrad.op import Op, Params, apply
 from refgrad.ops import ELEMENTWISE, SMOOTH
@@ -57,7 +59,7 @@ class Ball(TracedArray):
     @property
     def scalar_type(self) -> type:
         """That of the judged format: the value is in a wider one."""
-        return np.dtype(self.fmt.storage if self.fmt.storage in _CARRIED else "float32").type
+        return np.dtype(self.fmt.carrier).type
 
     def _key(self) -> int:
         raise TracingError(
@@ -234,7 +236,7 @@ _NUMBERS = (float, int)
 @functools.lru_cache(maxsize=1024, typed=True)
 def _number(x: float, name: str) -> Ball:
     """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
-    return _constant(x, FORMATS[STORAGE.get(name, name)])
+    return _constant(x, FORMATS[name])
 
 
 def _constant(x: Any, fmt: Format) -> Ball:
@@ -242,7 +244,7 @@ def _constant(x: Any, fmt: Format) -> Ball:
     if x.dtype.kind != "f":
         return Ball(x, None, fmt)
     with quiet():
-        if fmt.name in _CARRIED and (x.dtype == fmt.name or np.array_equal(x.astype(fmt.name), x)):
+        if fmt.native and (x.dtype == fmt.name or np.array_equal(x.astype(fmt.name), x)):
             return Ball(x.astype(fmt.wide), None, fmt)  # the usual case: numbers of the format
     x = x.astype(fmt.wide)
     off = ~representable(x, fmt)
@@ -251,7 +253,7 @@ def _constant(x: Any, fmt: Format) -> Ball:
     # Half formats may be reached by way of float32, which breaks a tie otherwise.
     detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
     radius = np.abs(x - nearest(x, fmt)) + detour
-    if x.ndim == 0 and fmt.name == "float64":
+    if x.ndim == 0 and fmt.native and fmt.accumulator == DOUBLE:
         return Ball(x, magnitudes.upwards(np.maximum(radius, np.abs(x - _cut_off(x[()])))), fmt)
     return Ball(x, magnitudes.radius(np.where(off, radius, 0.0)), fmt)
 
@@ -261,28 +263,6 @@ def _cut_off(x: Any) -> float:
     """The number of float64 that the first 17 digits of x come to, as sources write a constant: of log 10 it is not the nearest one."""
     digits, _, exponent = np.format_float_scientific(x, trim="k").partition("e")
     return float(f"{digits[: 18 + (x < 0)]}e{exponent}")
-
-
-def representable(x: Array, fmt: Format) -> Array:
-    """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
-    with quiet():
-        scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
-        return (scaled == np.rint(scaled)) | ~np.isfinite(x)
-
-
-def nearest(x: Array, fmt: Format) -> Array:
-    """The numbers of the judged format nearest to x (ties to even), in float64; infinite beyond its range."""
-    x = np.asarray(x)
-    with np.errstate(over="ignore", under="ignore"):
-        if fmt.name in _CARRIED:
-            return x.astype(fmt.name).astype(np.float64)
-        _, exponent = np.frexp(x)
-        unit = np.ldexp(1.0, np.maximum(exponent - fmt.bits, round(np.log2(2 * fmt.eta))))
-        y = (np.rint(x / unit) * unit).astype(np.float64)
-        return np.where(np.abs(y) > fmt.max, np.copysign(np.inf, y), y)
-
-
-_CARRIED = {"float64", "float32", "float16"}  # NumPy rounds to these itself
 
 
 def parts(x: Any) -> tuple[Array, Array]:

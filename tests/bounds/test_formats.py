@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad.bounds.formats import CPU_ULP, CUDA_ULP, DTYPES, FORMATS, format_of, judged_on
+from refgrad.bounds.formats import DTYPES, FORMATS, computed_on, format_of, judged_on
+from refgrad.bounds.profiles import CPU_ULP, CUDA_ULP
 from refgrad.errors import DtypeError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
@@ -13,7 +14,7 @@ from refgrad.testing.judging.node_by_node import Anchored
 from refgrad.testing.judging.observation import Observation
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", computed_on())
 def test_on_a_cpu_formats_are_the_plain_ones(dtype: str) -> None:
     assert format_of(dtype) == FORMATS[dtype]
     assert format_of(dtype).storage == dtype
@@ -27,7 +28,7 @@ def test_every_function_has_its_error_on_cuda(dtype: str) -> None:
     assert format_of("float64", "cuda").ulp_table is CUDA_ULP["float64"]
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", computed_on())
 def test_half_formats_compute_in_float32_on_a_cpu(dtype: str) -> None:
     assert FORMATS[dtype].ulp_table is CPU_ULP["float64" if dtype == "float64" else "float32"]
     assert CPU_ULP["float32"]["sin"] > CPU_ULP["float64"]["sin"] == 1.0  # the faster sine is float32's alone

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import ulp
-from refgrad.bounds.formats import CPU_ULP, FORMATS
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.profiles import CPU_ULP
 from tests.recorded import there
 
 FEW = ["--every", "1000003", "--count", "512"]

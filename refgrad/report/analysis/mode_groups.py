@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
 from refgrad.testing.judging.modes import (  # fmt: skip
     AGREEMENT,
@@ -25,7 +26,7 @@ GROUPS = {
 }
 _GROUP_OF = {mode: group for group, modes in GROUPS.items() for mode in modes}
 _MODES = list(_GROUP_OF)
-_DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
+_DTYPES = list(FORMATS)
 
 
 def group_of(mode: str) -> str:
@@ -47,5 +48,5 @@ def order(device: str, dtype: str, mode: str) -> tuple[bool, str, int, str, int,
     )
 
 
-def _rank(known: tuple[str, ...] | list[str], name: str) -> int:
+def _rank(known: list[str], name: str) -> int:
     return known.index(name) if name in known else len(known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.records import Audit, Run
 from refgrad.report.analysis.text import count, percent
 from refgrad.testing.power.thresholds import fewest, required, short
@@ -108,7 +109,7 @@ def power_tables(run: Run) -> list[PowerTable]:
 
 
 def _width(dtype: str) -> tuple[int, str]:
-    known = ("float64", "float32", "bfloat16", "float16")
+    known = list(FORMATS)
     return (known.index(dtype) if dtype in known else len(known), dtype)
 
 

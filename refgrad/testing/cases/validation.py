@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS, STORAGE
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rounding import nearest
 from refgrad.errors import CaseFileError
 from refgrad.graph import Graph
 from refgrad.quiet import quiet
-from refgrad.tracing.ball import nearest
 
 # The exceptions that NumPy and ops raise for operands or parameters that they do not accept.
 _REJECTIONS = (
@@ -67,7 +67,7 @@ def validate(
 def _check_format(what: str, x: PlainArray, dtype: str) -> None:
     if x.dtype.kind != "f":
         return
-    fmt = FORMATS[STORAGE.get(dtype, dtype)]
+    fmt = FORMATS[dtype]
     with np.errstate(all="ignore"):
         wide = x.astype(np.float64)
         other = ~((nearest(wide, fmt) == wide) | np.isnan(wide))

@@ -12,7 +12,7 @@ import numpy as np
 
 from refgrad.arguments import called, differentiable, kind, names_of, result
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS, Format
+from refgrad.bounds.formats import Format, computed_on, format_of
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
@@ -195,9 +195,9 @@ def _check_arguments(who: str, f: Any, formula: Any, args: Any, repeats: int) ->
 
 
 def _format(dtype: Any) -> Format:
-    if not isinstance(dtype, str) or dtype not in FORMATS:
-        raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(FORMATS)}")
-    return FORMATS[dtype]
+    if not isinstance(dtype, str):
+        raise DtypeError(f"dtype {dtype!r} is not judged; a name is expected, one of {list(computed_on())}")
+    return format_of(dtype)
 
 
 def _name(f: Any) -> str:

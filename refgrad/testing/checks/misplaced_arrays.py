@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.quiet import quiet
 from refgrad.testing.checks.plausibility import Difference
 
@@ -126,7 +126,7 @@ def passed_through(d: Difference, seeds: Sequence[PlainArray | None], seed: str)
 def shorter_formats(fmt_name: str) -> list[tuple[str, int]]:
     """The formats with fewer significant bits than a dtype, with their number of bits."""
     bits = FORMATS[fmt_name].bits if fmt_name in FORMATS else 24
-    return sorted(((name, f.bits) for name, f in FORMATS.items() if f.bits < bits), key=lambda f: -f[1])
+    return sorted(((name, f.bits) for name, f in computed_on().items() if f.bits < bits), key=lambda f: -f[1])
 
 
 def round_to_bits(x: PlainArray, bits: int) -> PlainArray:

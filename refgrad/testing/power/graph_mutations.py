@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node, contributions
 from refgrad.op import apply
 from refgrad.ops import arithmetic
@@ -352,13 +353,6 @@ SUMS = (
     "fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum",
     "logsumexp", "softmax", "log_softmax", "cross_entropy",
 )  # fmt: skip
-NARROWER = {
-    "float64": 24,
-    "float32": 8,
-    "tf32": 8,
-    "bfloat16": 4,
-    "float16": 4,
-}  # significand bits: float32's, bfloat16's, an 8-bit format's
 
 
 def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
@@ -366,11 +360,11 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
     source = scene.source
     summed = scene.op in SUMS or (scene.backward and source is not None and source.op is not None and source.op.broadcasts
                                   and np.size(scene.judge.seen.cotangents[scene.node]) > scene.base.value.size)  # fmt: skip
-    bits = NARROWER[scene.judge.case.dtype]
+    narrower = FORMATS[FORMATS[scene.judge.case.dtype].narrower]
 
     def narrow(x: Array) -> Array:
         mantissa, exponent = np.frexp(x)
-        return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+        return np.ldexp(np.rint(np.ldexp(mantissa, narrower.bits)), exponent - narrower.bits)
 
     return (lambda s: Ball(narrow(s.base.value), s.base.radius, s.judge.fmt)) if summed else None
 

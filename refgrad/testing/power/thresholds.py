@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 
+from refgrad.bounds.formats import FORMATS, GROSS
 from refgrad.records.audit import NODE_BY_NODE
 
-# Shares of the errors planted node by node, by dtype. Errors not listed are counted and shown, and nothing is required of them.
-# tf32 is float32 but for the operands of products, which are cut to within 2^-10, between the unit roundoffs of float16 (2^-11) and
-# bfloat16 (2^-8): gross errors are held to the share of both. Two cut operands leave 2^-9, a fifth of 1e-2, where float16 leaves less
-# and bfloat16 a half; 1e-3 is below it, so in products it may go unseen, and a run may be of products alone.
-_GROSS = {"float64": 0.99, "float32": 0.99, "bfloat16": 0.96, "float16": 0.96, "tf32": 0.96}
-REQUIRED: dict[str, dict[str, float]] = {
+# The kinds of planted errors of which a share is required, node by node, and the key of the share in the record of a format. Others
+# are counted and shown, and nothing is required of them.
+_KEYS = {
     **dict.fromkeys(
         (
             "sign", "factor 2", "dropped path", "missing broadcast sum", "transpose", "roll", "forgotten 1/n", "missing softmax term",
             "one wrong element", "uninitialised element", "wrong branch", "stale saved tensor", "misread memory order",
         ),
-        _GROSS,
+        GROSS,
     ),
-    "relative 1e-2": {"float64": 0.99, "float32": 0.98, "bfloat16": 0.70, "float16": 0.95, "tf32": 0.95},
-    "relative 1e-3": {"float64": 0.99, "float32": 0.97, "float16": 0.60},
-    "relative 1e-4": {"float64": 0.99, "float32": 0.95},
-}  # fmt: skip
+    **{kind: kind for kind in ("relative 1e-2", "relative 1e-3", "relative 1e-4")},
+}  # fmt: skip  # a list of names reads by lines
+REQUIRED: dict[str, dict[str, float]] = {
+    kind: {name: fmt.required[key] for name, fmt in FORMATS.items() if key in fmt.required}
+    for kind, key in _KEYS.items()
+}
 CHANCE = 1e-6  # a run that has the required share is called short of it no more often than this, for each kind of error
 
 

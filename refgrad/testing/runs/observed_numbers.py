@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.profiles import DOUBLE
 from refgrad.quiet import quiet
 from refgrad.records.observed import ANSWER, GRADIENT, SENT, TANGENT, VALUE, Numbers, Observed
 from refgrad.testing.cases.case import Case
@@ -45,7 +47,7 @@ def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
     suspects = _suspects(case, blamed)
     middle = suspects[0] if suspects else case.graph.outputs[0]
     shown = nearest([n.of for n in case.graph.nodes], middle)[:MOST_NODES]
-    digits = 17 if case.dtype == "float64" else 10
+    digits = 17 if FORMATS[case.dtype].accumulator == DOUBLE else 10
     told = {"values": VALUE}
     told |= {"cotangents": GRADIENT} if verdict.mode in _GRADIENTS else {}
     told |= {"tangents": TANGENT} if verdict.mode in _TANGENTS else {}

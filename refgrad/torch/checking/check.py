@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import Format, format_of
+from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
@@ -246,9 +246,10 @@ class Check:
         Otherwise a backward that stores them in the shorter format would not lose digits. All inputs have the same factor: equal numbers
         stay equal, and a symmetric matrix stays symmetric.
         """
-        shorter = {"float64": torch.float32, "float32": torch.bfloat16}.get(self.fmt.name)
-        if shorter is None:
+        narrower = FORMATS.get(self.fmt.narrower)
+        if narrower is None or not narrower.computed:
             return self.arguments
+        shorter: torch.dtype = getattr(torch, narrower.storage)
         return tuple(
             x * _FACTOR if k in self.active and bool((x.to(shorter).to(x.dtype) == x).all()) else x
             for k, x in enumerate(self.arguments)

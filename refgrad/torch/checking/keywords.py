@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from refgrad.arguments import kind
-from refgrad.bounds.formats import DTYPES
+from refgrad.bounds.formats import DTYPES, FORMATS, judged
 from refgrad.errors import ArgumentError, DtypeError
 
 GRADCHECK, GRADGRADCHECK = "gradcheck", "gradgradcheck"
@@ -136,8 +136,8 @@ def _notes_on_ignored(keywords: Mapping[str, Any]) -> list[str]:
 def dtype_name(dtype: Any) -> str:
     """The name of a judged format, given as a torch dtype or as a name. Raises DtypeError for other values."""
     name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
-    if not isinstance(name, str) or name not in DTYPES:
+    if not isinstance(name, str):
         raise DtypeError(
             f"dtype {dtype!r} is not judged; a name or a torch dtype is expected, one of {list(DTYPES)}"
         )
-    return name
+    return judged(next((f.name for f in FORMATS.values() if name == f.storage and not f.computed), name)).name

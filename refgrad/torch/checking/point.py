@@ -23,7 +23,7 @@ from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.reference import Expected, Reference, perturbed
 from refgrad.torch.checking.roundings import counted
-from refgrad.torch.program import as_array
+from refgrad.torch.program import LACKING, as_array
 from refgrad.tracing.ball import Ball, exact, parts
 
 Seeds = list[PlainArray | None]  # cotangents by output, or tangents by input; None for one that is not given
@@ -278,7 +278,7 @@ def integers(got: Tensor, expected: Expected, what: str) -> Comparison:
 
 def numbers(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, in the memory of the tensor where possible; in float64 where NumPy lacks the dtype."""
-    lacking = t.dtype == torch.bfloat16 or t._is_zerotensor()
+    lacking = t.dtype in LACKING or t._is_zerotensor()
     return as_array(t.detach()) if lacking else t.numpy(force=True)
 
 

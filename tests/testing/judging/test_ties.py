@@ -10,12 +10,12 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.bounds.formats import FORMATS, format_of
+from refgrad.bounds.formats import computed_on, format_of
 from refgrad.testing.judging.ties import Tied, judge_ties
 from refgrad.tracing.ball import exact, nearest
 
 Array = Any
-DTYPES = list(FORMATS)
+DTYPES = list(computed_on())
 
 
 def judged(

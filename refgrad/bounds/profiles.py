@@ -1,0 +1,94 @@
+"""Rounding profiles: what the kernels of a kind of device promise of the functions and sums that they compute.
+
+A profile belongs to a backend and a device. It holds the largest error of each elementary function in ULP (1 ULP is at most 2u of the
+result) and says how sums of narrow formats are accumulated. A bound assumes a profile; it holds where the promise is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+SINGLE, DOUBLE = "float32", "float64"  # the formats in which kernels compute functions and accumulate sums
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What kernels promise.
+
+    name        of the profile
+    ulp         by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
+    truncating  whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
+    """
+
+    name: str
+    ulp: Mapping[str, Figures]
+    truncating: bool = False
+
+
+# CPUs: what the libraries document that kernels call.
+#
+# Vector libraries state 1 ULP (SLEEF's functions "u10", sleef.org; MKL VML's high accuracy, Intel's "Vector Mathematics Performance and
+# Accuracy Data"); where MKL is missing, kernels for x86-64 call SLEEF's faster sin and cos of float32: 3.5 ULP.
+_VECTOR_SINGLE = {
+    "exp": 1.0, "exp2": 1.0, "expm1": 1.0, "log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.0, "tanh": 1.0, "power": 1.0,
+    "sin": 3.5, "cos": 3.5, "tan": 1.0, "arcsin": 1.0, "arccos": 1.0, "arctan": 1.0, "arctan2": 1.0, "sinh": 1.0, "cosh": 1.0,
+    "arcsinh": 1.0, "arccosh": 1.0, "arctanh": 1.0, "sqrt": 1.0, "cbrt": 1.0, "hypot": 1.0, "reciprocal": 0.5,
+}  # fmt: skip  # a table of figures reads by rows
+_VECTOR_DOUBLE = {**_VECTOR_SINGLE, "sin": 1.0, "cos": 1.0}
+# Loops over scalars call the C library: on strided operands, for the last elements of an array, and wherever SLEEF was not built in. The
+# comments in glibc's sources promise at most 1 ULP for what is not listed here; for the rest stands its manual's table of known errors
+# (releases 2.28 to 2.34, x86-64 and aarch64, the larger), which counts from the correctly rounded result: half a ULP more.
+_LIBM_SINGLE = {
+    "expm1": 1.5, "log10": 2.5, "log1p": 1.5, "tanh": 2.5, "tan": 1.5, "arcsin": 1.5, "arccos": 1.5, "arctan": 1.5, "arctan2": 2.5,
+    "sinh": 2.5, "cosh": 2.5, "arcsinh": 2.5, "arccosh": 2.5, "arctanh": 2.5, "cbrt": 1.5,
+}  # fmt: skip  # a table of figures reads by rows
+_LIBM_DOUBLE = {
+    "log2": 2.5, "log10": 2.5, "tanh": 2.5, "sinh": 2.5, "cosh": 2.5, "arcsinh": 2.5, "arccosh": 2.5, "arctanh": 2.5, "cbrt": 4.5,
+}  # fmt: skip  # a table of figures reads by rows
+
+# CUDA: the CUDA C++ Programming Guide ("Standard Functions", tables of the maximum ULP error; release 13) states distances from the
+# correctly rounded result: half a ULP more. The vendor calls the figures tested, not guaranteed, and they hold without fast-math. An
+# older edition has more for asinf (4, now 2), acosf (3, now 2) and powf (8, now 4); which release under torch's builds changed them is
+# not known here.
+_CUDA_SINGLE = {
+    "exp": 2, "exp2": 2, "expm1": 1, "log": 1, "log2": 1, "log10": 2, "log1p": 1, "tanh": 2, "power": 8, "sin": 2, "cos": 2, "tan": 4,
+    "arcsin": 4, "arccos": 3, "arctan": 2, "arctan2": 3, "sinh": 3, "cosh": 2, "arcsinh": 3, "arccosh": 4, "arctanh": 3, "sqrt": 0,
+    "cbrt": 1, "hypot": 3, "reciprocal": 0,
+}  # fmt: skip  # a table of figures reads by rows
+_CUDA_DOUBLE = {
+    **_CUDA_SINGLE, "exp": 1, "exp2": 1, "log10": 1, "tanh": 1, "power": 2, "tan": 2, "arcsin": 2, "arccos": 2, "arctan2": 2,
+    "sinh": 2, "cosh": 1, "arccosh": 3, "arctanh": 2, "hypot": 2,
+}  # fmt: skip  # a table of figures reads by rows
+
+
+def _larger(one: Figures, other: Figures) -> Figures:
+    return MappingProxyType({name: max(ulp, other.get(name, 0.0)) for name, ulp in one.items()})
+
+
+def _from_distances(distances: Figures) -> Figures:
+    """Errors of functions whose documented figures count from the correctly rounded result."""
+    return MappingProxyType({name: d + 0.5 for name, d in distances.items()})
+
+
+CPU_ULP: Mapping[str, Figures] = MappingProxyType(
+    {SINGLE: _larger(_VECTOR_SINGLE, _LIBM_SINGLE), DOUBLE: _larger(_VECTOR_DOUBLE, _LIBM_DOUBLE)}
+)
+CUDA_ULP: Mapping[str, Figures] = MappingProxyType(
+    {SINGLE: _from_distances(_CUDA_SINGLE), DOUBLE: _from_distances(_CUDA_DOUBLE)}
+)
+
+CPU = Profile("cpu", CPU_ULP)
+# Tensor cores truncate partial sums where other units round: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor
+# cores", PeerJ Computer Science 7, 2021.
+CUDA = Profile("cuda", CUDA_ULP, truncating=True)
+
+_BY_KIND = {"cuda": CUDA}
+
+
+def profile_of(device: str) -> Profile:
+    """The profile of a device ("cpu", "cuda:1"); that of CPUs where a kind of device has none of its own."""
+    return _BY_KIND.get(device.partition(":")[0], CPU)
