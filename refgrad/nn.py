@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
 from refgrad.op import Traced
 from refgrad.ops import (
     activation,
+    casting,
     entropy,
     gated_activations,
     gelu,
@@ -299,6 +301,21 @@ def multiclass_hinge(scores: Array, labels: Array, margin: float = 1.0, reductio
     own = labels[..., np.newaxis] == np.arange(scores.shape[-1])
     gaps = activation.relu(scores - _chosen(scores, labels)[..., np.newaxis] + margin)
     return _reduced(np.sum(np.where(own, 0.0, gaps), axis=-1), reduction, "multiclass_hinge")
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+
+
+def cast_through(x: Array, dtype: str) -> Array:
+    """The numbers of a format nearest to x, ties to even, as a cast to the format and back gives them. Shape and dtype of x.
+
+    ``dtype`` names a format of ``refgrad.bounds.FORMATS``, such as "bfloat16" or "float8_e4m3". A number beyond its range becomes
+    infinite, or the largest number where the format has no infinities. By convention the derivative is 1; tangents and cotangents are
+    cast through the format as well. Raises DtypeError for a format that is not known.
+    """
+    if dtype not in FORMATS:
+        raise DtypeError(f"cast_through: no format named {dtype!r}; one of {list(FORMATS)} is expected")
+    return casting.cast_through(_array(x), dtype=dtype)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

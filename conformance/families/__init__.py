@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
+from .casts import casts
 from .graphs import graphs
 from .matmul import matmul
 from .mlp import mlp
@@ -20,6 +21,7 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "softmax": softmax,
     "matmul": matmul,
     "ops": ops,
+    "casts": casts,
 }
 
 
@@ -28,4 +30,4 @@ def family(name: str, among: Collection[str] = ()) -> Callable[[Source, str], Ca
     return functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
 
 
-__all__ = ["FAMILIES", "NAMES", "family", "graphs", "matmul", "mlp", "names_in", "ops", "softmax"]
+__all__ = ["FAMILIES", "NAMES", "casts", "family", "graphs", "matmul", "mlp", "names_in", "ops", "softmax"]

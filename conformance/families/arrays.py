@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
+from refgrad.bounds import rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, contributions
 from refgrad.testing.cases.case import LAYOUTS, Case
@@ -31,7 +31,7 @@ def rounded(x: Array, dtype: str) -> Array:
     """x rounded to the judged format, in its carrier dtype."""
     fmt = FORMATS[dtype]
     x = np.asarray(x, fmt.carrier)
-    return x if fmt.native else bounds.rounded(x, fmt)
+    return x if fmt.native else rounding.rounded(x, fmt)
 
 
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> Array:

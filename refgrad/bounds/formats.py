@@ -88,6 +88,11 @@ class Format:
         return 2.0 * self.eta if self.eta > SMALLEST_NUMBER else self.eta
 
     @property
+    def overflow(self) -> float:
+        """The magnitude halfway between the largest number and the next one there would be: what is above it rounds beyond the range."""
+        return self.max + math.ldexp(1.0, math.frexp(self.max)[1] - self.bits - 1)
+
+    @property
     def small_range(self) -> bool:
         """Whether a few products of ordinary numbers leave the range."""
         return self.max < 2.0**32

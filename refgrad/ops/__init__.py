@@ -6,6 +6,7 @@ from refgrad.op import Op
 from refgrad.ops import (
     activation,
     arithmetic,
+    casting,
     entropy,
     exponential,
     gated_activations,
@@ -64,7 +65,7 @@ SMOOTH = frozenset(
 __all__ = [
     "ELEMENTWISE",
     "SMOOTH",
-    "activation", "arithmetic", "entropy", "exponential", "gated_activations", "gelu", "hyperbolic", "indexing", "linalg", "logic",
+    "activation", "arithmetic", "casting", "entropy", "exponential", "gated_activations", "gelu", "hyperbolic", "indexing", "linalg", "logic",
     "normalization", "piecewise_activations", "reduction", "scan", "selection", "shape", "smooth_activations", "sorting", "stop_gradient",
     "trigonometric", "variance",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.profiles import DOUBLE
+
 Rng = np.random.Generator
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 SIZES = (0, 1, 2, 3, 4)
@@ -128,6 +130,11 @@ def broadcast_to(rng: Rng) -> Sample:
 def astype(rng: Rng) -> Sample:
     """A cast that does not lose digits."""
     return (array(rng, shape(rng)),), {"dtype": np.dtype(float)}
+
+
+def cast_through(rng: Rng) -> Sample:
+    """A cast through a format that holds every number of the operand."""
+    return (array(rng, shape(rng)),), {"dtype": DOUBLE}
 
 
 def flip(rng: Rng) -> Sample:

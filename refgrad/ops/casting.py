@@ -1,0 +1,55 @@
+"""Casts through a format: to one of FORMATS and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.profiles import DOUBLE, SINGLE
+from refgrad.bounds.rounding import rounded
+from refgrad.domain import sampled
+from refgrad.op import Op, register
+from refgrad.ops import samplers
+
+Array = Any
+
+
+def _cast_through(x: Array, dtype: str = DOUBLE) -> Array:
+    return rounded(x, FORMATS[dtype])
+
+
+def _rounding(run: Evaluation) -> Any:
+    """Of an exact operand the nearest number of the format, exactly; of others, from the lowest to the highest that may be nearest.
+
+    A cast is a step function that never falls. Kernels cast float64 to formats narrower than float32 by way of float32, whose rounding
+    may decide a tie. Of a number beyond the range of a format without infinities nothing is promised: kernels may saturate or give NaN.
+    """
+    fmt, x, e = run.fmt, np.asarray(run.xs[0]), run.es[0]
+    target = FORMATS[run.params["dtype"]]
+    if target.holds(fmt):
+        return x, e
+    reach = bounds.zero(e)
+    if fmt.accumulator == DOUBLE and target.accumulator == SINGLE:
+        reach = reach + FORMATS[SINGLE].u * np.abs(x)
+    low, y, high = (rounded(rounded(end, target), fmt) for end in (x - reach, x, x + reach))
+    radius = np.where((low == high) | np.isnan(x), 0.0, np.maximum(high - y, y - low))
+    radius = np.where(np.isnan(radius), np.inf, radius)
+    if not target.infinity:
+        radius = np.where(np.abs(x) + reach >= target.overflow, np.inf, radius)
+    return y, radius if radius.any() else None
+
+
+# By convention the derivative of a cast is 1. Frameworks cast tangents and cotangents to the formats of the values they belong to, so
+# that they pass through the format as well.
+cast_through: Op = register(
+    "cast_through", _cast_through,
+    jvp=lambda x_dot, dtype: cast_through(x_dot, dtype=dtype),
+    vjp=lambda y_bar, dtype: cast_through(y_bar, dtype=dtype),
+    rounding=_rounding,
+    torch=lambda torch, x, dtype=DOUBLE: x.to(getattr(torch, FORMATS[dtype].storage)).to(x.dtype),
+    domain=sampled(samplers.cast_through),
+)  # fmt: skip  # a record reads by lines
