@@ -306,16 +306,16 @@ def multiclass_hinge(scores: Array, labels: Array, margin: float = 1.0, reductio
 # --- formats ---------------------------------------------------------------------------------------------------------
 
 
-def cast_through(x: Array, dtype: str) -> Array:
+def cast_through(x: Array, through: str) -> Array:
     """The numbers of a format nearest to x, ties to even, as a cast to the format and back gives them. Shape and dtype of x.
 
-    ``dtype`` names a format of ``refgrad.bounds.FORMATS``, such as "bfloat16" or "float8_e4m3". A number beyond its range becomes
+    ``through`` names a format of ``refgrad.bounds.FORMATS``, such as "bfloat16" or "float8_e4m3". A number beyond its range becomes
     infinite, or the largest number where the format has no infinities. By convention the derivative is 1; tangents and cotangents are
     cast through the format as well. Raises DtypeError for a format that is not known.
     """
-    if dtype not in FORMATS:
-        raise DtypeError(f"cast_through: no format named {dtype!r}; one of {list(FORMATS)} is expected")
-    return casting.cast_through(_array(x), dtype=dtype)
+    if through not in FORMATS:
+        raise DtypeError(f"cast_through: no format named {through!r}; one of {list(FORMATS)} is expected")
+    return casting.cast_through(_array(x), through=through)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ Drawn = tuple[list[Array], Params]
 
 
 def _casts(op: Op) -> bool:
-    """Whether the op casts to a dtype, its parameter: such ops are drawn by the family casts."""
-    return "dtype" in op.signature.defaults
+    """Whether the op casts to a dtype or through a format, its parameter: the family casts draws such ops."""
+    return not {"dtype", "through"}.isdisjoint(op.signature.defaults)
 
 
 NAMES = tuple(

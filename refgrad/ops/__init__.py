@@ -65,7 +65,7 @@ SMOOTH = frozenset(
 __all__ = [
     "ELEMENTWISE",
     "SMOOTH",
-    "activation", "arithmetic", "casting", "entropy", "exponential", "gated_activations", "gelu", "hyperbolic", "indexing", "linalg", "logic",
-    "normalization", "piecewise_activations", "reduction", "scan", "selection", "shape", "smooth_activations", "sorting", "stop_gradient",
-    "trigonometric", "variance",
+    "activation", "arithmetic", "casting", "entropy", "exponential", "gated_activations", "gelu", "hyperbolic", "indexing", "linalg",
+    "logic", "normalization", "piecewise_activations", "reduction", "scan", "selection", "shape", "smooth_activations", "sorting",
+    "stop_gradient", "trigonometric", "variance",
 ]  # fmt: skip

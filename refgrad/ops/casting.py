@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF
 from refgrad.bounds.profiles import DOUBLE, SINGLE
 from refgrad.bounds.rounding import rounded
 from refgrad.domain import sampled
@@ -18,8 +18,8 @@ from refgrad.ops import samplers
 Array = Any
 
 
-def _cast_through(x: Array, dtype: str = DOUBLE) -> Array:
-    return rounded(x, FORMATS[dtype])
+def _cast_through(x: Array, through: str = DOUBLE) -> Array:
+    return rounded(x, FORMATS[through])
 
 
 def _rounding(run: Evaluation) -> Any:
@@ -29,12 +29,12 @@ def _rounding(run: Evaluation) -> Any:
     may decide a tie. Of a number beyond the range of a format without infinities nothing is promised: kernels may saturate or give NaN.
     """
     fmt, x, e = run.fmt, np.asarray(run.xs[0]), run.es[0]
-    target = FORMATS[run.params["dtype"]]
+    target = FORMATS[run.params["through"]]
     if target.holds(fmt):
         return x, e
     reach = bounds.zero(e)
-    if fmt.accumulator == DOUBLE and target.accumulator == SINGLE:
-        reach = reach + FORMATS[SINGLE].u * np.abs(x)
+    if fmt.u < UNIT_ROUNDOFF[SINGLE] < target.u:
+        reach = reach + UNIT_ROUNDOFF[SINGLE] * np.abs(x)
     low, y, high = (rounded(rounded(end, target), fmt) for end in (x - reach, x, x + reach))
     radius = np.where((low == high) | np.isnan(x), 0.0, np.maximum(high - y, y - low))
     radius = np.where(np.isnan(radius), np.inf, radius)
@@ -47,9 +47,9 @@ def _rounding(run: Evaluation) -> Any:
 # that they pass through the format as well.
 cast_through: Op = register(
     "cast_through", _cast_through,
-    jvp=lambda x_dot, dtype: cast_through(x_dot, dtype=dtype),
-    vjp=lambda y_bar, dtype: cast_through(y_bar, dtype=dtype),
+    jvp=lambda x_dot, through: cast_through(x_dot, through=through),
+    vjp=lambda y_bar, through: cast_through(y_bar, through=through),
     rounding=_rounding,
-    torch=lambda torch, x, dtype=DOUBLE: x.to(getattr(torch, FORMATS[dtype].storage)).to(x.dtype),
+    torch=lambda torch, x, through=DOUBLE: x.to(getattr(torch, FORMATS[through].storage)).to(x.dtype),
     domain=sampled(samplers.cast_through),
 )  # fmt: skip  # a record reads by lines

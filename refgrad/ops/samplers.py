@@ -134,7 +134,7 @@ def astype(rng: Rng) -> Sample:
 
 def cast_through(rng: Rng) -> Sample:
     """A cast through a format that holds every number of the operand."""
-    return (array(rng, shape(rng)),), {"dtype": DOUBLE}
+    return (array(rng, shape(rng)),), {"through": DOUBLE}
 
 
 def flip(rng: Rng) -> Sample:

@@ -1,13 +1,13 @@
-"""Formats: what is judged on which device, and TF32 on numbers cut as its units cut them."""
+"""Formats: the facts of their entries, what is judged on which device, and TF32 on numbers cut as its units cut them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from refgrad.bounds.formats import DTYPES, FORMATS, computed_on, format_of, judged_on
+from refgrad.bounds.formats import DTYPES, FORMATS, GROSS, computed_on, declare, format_of, judged_on
 from refgrad.bounds.profiles import CPU_ULP, CUDA_ULP
-from refgrad.errors import DtypeError
+from refgrad.errors import DtypeError, RegistrationError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.node_by_node import Anchored
@@ -43,6 +43,67 @@ def test_what_is_not_judged_is_named() -> None:
         format_of("tf32")
     assert not judged_on("cpu", "tf32")
     assert judged_on("cuda:0", "tf32")
+
+
+def test_a_storage_format_is_judged_by_its_casts_alone() -> None:
+    for name in ("float8_e4m3", "float8_e5m2"):
+        assert name not in DTYPES
+        assert not judged_on("cpu", name)
+        assert not judged_on("cuda", name)
+        with pytest.raises(DtypeError, match=f"'{name}' is a storage format.*The family casts judges casts"):
+            format_of(name)
+
+
+@pytest.mark.parametrize("dtype", [name for name, fmt in FORMATS.items() if fmt.carrier == fmt.name])
+def test_the_facts_of_a_format_that_numpy_has_are_numpys(dtype: str) -> None:
+    fmt, info = FORMATS[dtype], np.finfo(dtype)
+    assert fmt.bits == info.nmant + 1
+    assert fmt.u == float(info.eps) / 2
+    assert fmt.max == float(info.max)
+    assert fmt.least_normal == float(info.smallest_normal)
+    assert fmt.least == float(info.smallest_subnormal)
+    assert fmt.eta == max(float(info.smallest_subnormal) / 2, fmt.least if dtype == "float64" else 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_entry_fits_the_others(name: str) -> None:
+    fmt, names = FORMATS[name], list(FORMATS)
+    assert fmt.name == name
+    if fmt.narrower:
+        assert names.index(name) < names.index(fmt.narrower), "wide formats are listed first"
+        assert FORMATS[fmt.narrower].bits < fmt.bits
+    assert bool(fmt.required) == fmt.computed, "a format that is judged requires shares of planted errors"
+    assert (GROSS in fmt.required) == fmt.computed
+    assert fmt.holds(fmt)
+
+
+def test_what_a_format_holds() -> None:
+    assert FORMATS["float32"].holds(FORMATS["bfloat16"])
+    assert not FORMATS["float16"].holds(FORMATS["bfloat16"])  # of a larger range
+    assert not FORMATS["bfloat16"].holds(FORMATS["float16"])  # of more bits
+    assert FORMATS["float16"].holds(FORMATS["float8_e5m2"])
+    assert not FORMATS["float8_e4m3"].holds(FORMATS["float8_e5m2"])
+
+
+FAULTY = {
+    "declared already": {"name": "float16"},
+    "accumulator 'float16'; one of": {"accumulator": "float16"},
+    "60 significand bits; from 2 to 53 are expected": {"bits": 60},
+    "largest number 27.5; a number of 3 significand bits": {"largest": 27.5},
+    "largest number 0.125; a number of 3 significand bits above 0.25": {"largest": 0.125},
+    "carrier 'float16'; a NumPy dtype that holds every number": {"carrier": "float16", "largest": 2.0**20},
+    r"devices \('cuda',\) of a storage format": {"devices": ("cuda",)},
+    "shares between 0 and 1": {"required": {GROSS: 1.0}},
+}
+
+
+@pytest.mark.parametrize("message", FAULTY)
+def test_an_entry_that_contradicts_itself_is_refused(message: str) -> None:
+    before = dict(FORMATS)
+    facts = {"name": "float6_e3m2", "bits": 3, "exponent": -2, "computed": False, **FAULTY[message]}
+    with pytest.raises(RegistrationError, match=message):
+        declare(**facts)
+    assert before == FORMATS
 
 
 def cut(x: np.ndarray, bits: int = 10) -> np.ndarray:
