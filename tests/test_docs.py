@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import refgrad
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY
 from refgrad.records import Header, encoded
@@ -106,6 +107,12 @@ def test_what_a_page_registers_is_forgotten() -> None:
     line = "refgrad.op.register('of_a_page', abs, jvp=None, vjp=None, rounding=refgrad.bounds.same)"
     run(f"```python\nimport refgrad\n{line}\nassert 'of_a_page' in refgrad.op.REGISTRY\n```\n", "page")
     assert "of_a_page" not in REGISTRY
+    line = "declare('format_of_a_page', bits=3, exponent=-2, computed=False)"
+    run(
+        f"```python\nfrom refgrad.bounds.formats import FORMATS, declare\n{line}\nassert 'format_of_a_page' in FORMATS\n```\n",
+        "page",
+    )
+    assert "format_of_a_page" not in FORMATS
 
 
 def _imported(text: str) -> set[str]:

@@ -61,13 +61,15 @@ def execute(text: str, names: dict[str, Any], where: str, line: int = 1) -> tupl
 
 @contextlib.contextmanager
 def registry_kept() -> Iterator[None]:
-    """What a page registers (an op of an example) is forgotten at its end."""
+    """What a page registers (an op or a format of an example) is forgotten at its end."""
+    from refgrad.bounds.formats import FORMATS
     from refgrad.op import BY_FUNCTION, REGISTRY
 
-    before = dict(REGISTRY), dict(BY_FUNCTION)
+    tables: tuple[dict[Any, Any], ...] = (REGISTRY, BY_FUNCTION, FORMATS)
+    before = [dict(table) for table in tables]
     try:
         yield
     finally:
-        for table, kept in zip((REGISTRY, BY_FUNCTION), before, strict=True):
+        for table, kept in zip(tables, before, strict=True):
             table.clear()
             table.update(kept)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 
-Array = Any
-Radius = Any  # an array of radii, or None where the result is exact
+# A radius: an array, a number that stands for one at every element, or None where the result is exact. Rules add and compare all three.
+Radius: TypeAlias = Any
 
 
 class Evaluation(NamedTuple):
@@ -26,8 +27,8 @@ class Evaluation(NamedTuple):
 
     fmt: Format
     forward: Any
-    y: Array
-    xs: tuple[Array, ...]
+    y: PlainArray
+    xs: tuple[PlainArray, ...]
     es: tuple[Radius, ...]
     params: Mapping[str, Any]
 

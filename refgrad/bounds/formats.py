@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.profiles import CPU, DOUBLE, SINGLE, Profile, profile_of
 from refgrad.errors import DtypeError, RegistrationError
 
-Array = Any
 UNIT_ROUNDOFF = {SINGLE: 2.0**-24, DOUBLE: 2.0**-53}  # of the formats that kernels accumulate in
 GROSS = "gross"  # key of Format.required: errors as large as the derivative itself
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
@@ -114,7 +114,7 @@ class Format:
         documented = float(self.ulp_table[name])
         return documented if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u
 
-    def store(self, y: Array, e: Array = 0.0) -> Array:
+    def store(self, y: Array, e: Array | float = 0.0) -> Array:
         """What one rounding to storage adds to a value of magnitude at most |y| + e."""
         return self.u * (np.abs(y) + e) + self.eta
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from refgrad.arrays import Array
+
 LARGE = 256  # elements from which float64 pays
 _LONG = np.dtype(np.longdouble)
 _SHORTER = np.finfo(_LONG).nmant > 52  # whether float64 is the shorter one
@@ -21,14 +22,14 @@ _ABOVE = 1 + 2.0**-52
 _SAFE = 2.0**-1000  # a radius in which half a subnormal number is less than a rounding
 
 
-def size(x: Array, among: Array) -> Array:
+def size(x: Array, among: Array) -> Any:
     """|x|, to within 2^-53 where float64 pays: where ``among`` is large, an array that x has the shape of or broadcasts to."""
     if x.dtype is not _LONG or not shorter(among):
         return np.abs(x)
     if x.ndim == 0:
         number = abs(float(x))
         return np.float64(number) if _TINY <= number < math.inf or x == 0 else np.abs(x)
-    near = x.astype(np.float64)
+    near = np.asarray(x.astype(np.float64))
     np.abs(near, out=near)
     if near.max() < math.inf and (
         near.min() >= _TINY or np.count_nonzero(near >= _TINY) == np.count_nonzero(x)
@@ -56,11 +57,11 @@ def alike(among: Array, xs: tuple[Array, ...], es: tuple[Array, ...]) -> list[Ar
     return found
 
 
-def with_lost(carried: Array, y: Array, *products: tuple[Array, Array]) -> Array:
+def with_lost(carried: Any, y: Array, *products: tuple[Any, Any]) -> Any:
     """A carried radius of y with what two ``products`` that it was formed from lose to underflow, where they are products of float64."""
     if not shorter(y) or getattr(carried, "dtype", _LONG) is _LONG or carried.min() >= _SAFE:
         return carried
-    possible: Array = False
+    possible: Any = False
     for a, b in products:
         if a is not None and b is not None:
             possible = possible | ((a > 0) & (b > 0))
@@ -82,7 +83,7 @@ def within(x: Array, e: Array, limit: float) -> bool:
     """Whether |x| + e surely is below ``limit`` everywhere; False where that takes a closer look (small arrays, NaN)."""
     if x.size < LARGE:
         return False
-    near = x.astype(np.float64, copy=False)
+    near = np.asarray(x, np.float64)
     top = max(float(near.max()), -float(near.min())) + (0.0 if e is None else float(np.max(e)))
     return top < limit * (1 - 2.0**-50)
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 
-Array = Any
 
-
-def representable(x: Array, fmt: Format) -> Array:
+def representable(x: ArrayLike, fmt: Format) -> PlainArray:
     """Whether each element has at most ``fmt.bits`` significant bits (non-finite ones count as exact)."""
     with quiet():
         scaled = np.ldexp(np.frexp(x)[0], fmt.bits)
         return (scaled == np.rint(scaled)) | ~np.isfinite(x)
 
 
-def nearest(x: Array, fmt: Format) -> Array:
+def nearest(x: ArrayLike, fmt: Format) -> PlainArray:
     """The numbers of the format nearest to x, in float64: see ``rounded``."""
     x = np.asarray(x)
     if fmt.native:
@@ -28,7 +26,7 @@ def nearest(x: Array, fmt: Format) -> Array:
     return rounded(x, fmt).astype(np.float64)
 
 
-def rounded(x: Array, fmt: Format) -> Array:
+def rounded(x: ArrayLike, fmt: Format) -> PlainArray:
     """The numbers of the format nearest to x (ties to even), of the shape and in the dtype of x, to which they are rounded in turn.
 
     A number beyond the range becomes infinite; in a format without infinities it becomes the largest number, as does infinity itself.

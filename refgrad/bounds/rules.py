@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds import magnitudes
-from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
-
-Array = Any
 
 
 def reference_slack(fmt: Format) -> float:
@@ -31,12 +30,12 @@ def reference_slack(fmt: Format) -> float:
     return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
 
 
-def some(es: tuple[Array, ...]) -> bool:
+def some(es: tuple[Radius, ...]) -> bool:
     """Whether any operand carries a radius."""
     return any(e is not None for e in es)
 
 
-def endless(radius: Array, *es: Array) -> Array:
+def endless(radius: Radius, *es: Radius) -> Radius:
     """The radius, infinite where an operand's is: such an operand may be infinity or NaN, so no cap of the function holds."""
     for e in es:
         if e is not None and not np.all(np.isfinite(e)):
@@ -44,7 +43,7 @@ def endless(radius: Array, *es: Array) -> Array:
     return radius
 
 
-def zero(e: Array) -> Array:
+def zero(e: Radius) -> Radius:
     """The radius as a number: 0 for exact."""
     return 0.0 if e is None else e
 
@@ -52,7 +51,7 @@ def zero(e: Array) -> Array:
 # --- exact ops ---------------------------------------------------------------------------------------------------
 
 
-def moved(run: Evaluation) -> Array:
+def moved(run: Evaluation) -> Radius:
     """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
     forward, xs, es, params = run.forward, run.xs, run.es, run.params
     if not some(es):
@@ -64,12 +63,12 @@ def moved(run: Evaluation) -> Array:
     )
 
 
-def same(run: Evaluation) -> Array:
+def same(run: Evaluation) -> Radius:
     """Exact and of slope at most one in its first operand (negative, abs)."""
     return run.es[0]
 
 
-def steps(run: Evaluation) -> Array:
+def steps(run: Evaluation) -> Radius:
     """Monotone step functions (floor, sign): exact; where a jump lies within the radius, the whole step."""
     forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
     if not some(es):
@@ -80,7 +79,7 @@ def steps(run: Evaluation) -> Array:
     )
 
 
-def compared(run: Evaluation) -> Array:
+def compared(run: Evaluation) -> Radius:
     """Comparisons: exact; the radius marks the elements whose answer is uncertain."""
     fmt, xs, es = run.fmt, run.xs, run.es
     if not some(es):
@@ -95,7 +94,7 @@ def compared(run: Evaluation) -> Array:
 # --- arithmetic --------------------------------------------------------------------------------------------------
 
 
-def added(run: Evaluation) -> Array:
+def added(run: Evaluation) -> Radius:
     """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
@@ -107,17 +106,17 @@ def added(run: Evaluation) -> Array:
     return e + np.where(exact, 0.0, rounding)
 
 
-def _everywhere(x: Array) -> bool:
+def _everywhere(x: Radius) -> bool:
     """Whether no element is zero or false."""
     return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
 
 
-def _inexact(x: Array, e: Array) -> bool:
+def _inexact(x: Array, e: Radius) -> bool:
     """Whether no element is exactly zero."""
     return (e is not None and _everywhere(e)) or _everywhere(x)
 
 
-def _reach(y: Array, carried: Array) -> Array:
+def _reach(y: Array, carried: Radius) -> Radius:
     """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
     top = magnitudes.size(y, y)
     return top if type(carried) is float and carried == 0 else top + carried
@@ -129,7 +128,7 @@ def power_of_two(x: Array) -> Array:
     return np.abs(mantissa) == 0.5
 
 
-def _scaling(size: Array, e: Array) -> tuple[Array, Array] | None:
+def _scaling(size: Array, e: Radius) -> tuple[Array, Array] | None:
     """Where an operand is exactly a power of two, and where it is 0, 1 or -1; None (the usual case) where it nowhere is."""
     if e is not None and _everywhere(e):
         return None
@@ -141,7 +140,7 @@ def _scaling(size: Array, e: Array) -> tuple[Array, Array] | None:
     return power, (mantissa == 0) & exact | power & (exponent == 1)
 
 
-def product(run: Evaluation) -> Array:
+def product(run: Evaluation) -> Radius:
     """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
@@ -157,11 +156,11 @@ def product(run: Evaluation) -> Array:
         return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
 
 
-def quotient(run: Evaluation) -> Array:
+def quotient(run: Evaluation) -> Radius:
     """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
-    carried: Array = 0.0
+    carried: Radius = 0.0
     with quiet():
         size2, top = magnitudes.alike(y, (xs[1], y), es)
         if some(es):
@@ -176,7 +175,7 @@ def quotient(run: Evaluation) -> Array:
         return _rounded(fmt, y, carried, [_scaling(size2, e2)])
 
 
-def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Array:
+def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array, Array] | None]) -> Radius:
     """The carried radius and one rounding: no relative part for an exact power of two, none at all for 0 and 1."""
     rounding, eta = fmt.u * _reach(y, carried), fmt.eta
     found = [s for s in scalings if s is not None]
@@ -189,7 +188,7 @@ def _rounded(fmt: Format, y: Array, carried: Array, scalings: list[Any]) -> Arra
 # --- elementary functions ----------------------------------------------------------------------------------------
 
 
-def _widened(fmt: Format, y: Array, carried: Array, ulp: float) -> Array:
+def _widened(fmt: Format, y: Array, carried: Radius, ulp: float) -> Radius:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
     return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
 
@@ -201,11 +200,11 @@ def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] |
     double, ``spread(x, y, e)`` bounds their distance from y (spread.py).
     """
 
-    def rule(run: Evaluation) -> Array:
+    def rule(run: Evaluation) -> Radius:
         fmt, forward, y, xs, es, params = run
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
-        carried: Array = 0.0
+        carried: Radius = 0.0
         if e is not None:
             with quiet():
                 images = functools.partial(_images, functools.partial(forward, **params))
@@ -226,14 +225,14 @@ def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
     """
     if spread is None or not magnitudes.shorter(y):
         return images(x, y, e)
-    carried: Array = magnitudes.with_lost(spread(x, y, e), y, (1.0, e))
+    carried: Radius = magnitudes.with_lost(spread(x, y, e), y, (1.0, e))
     odd = ~np.isfinite(carried)
     if np.count_nonzero(odd):
         carried[odd] = images(x[odd], y[odd], np.broadcast_to(e, x.shape)[odd])
     return carried
 
 
-def _number(carried: Array, y: Array) -> Array:
+def _number(carried: Radius, y: Array) -> Radius:
     """The radius, endless where it is NaN though y is a number."""
     unknown = np.isnan(carried)
     return np.where(unknown & ~np.isnan(y), np.inf, carried) if np.count_nonzero(unknown) else carried
@@ -244,7 +243,7 @@ def smooth(
 ) -> RoundingRule:
     """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
 
-    def rule(run: Evaluation) -> Array:
+    def rule(run: Evaluation) -> Radius:
         fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
         ulp = fmt.ulp(name) if isinstance(name, str) else name
         e = es[0]
@@ -261,10 +260,10 @@ def smooth(
 def corners(name: str | float) -> RoundingRule:
     """A function monotone in each of several operands on the box of their radii: its extremes lie at the corners."""
 
-    def rule(run: Evaluation) -> Array:
+    def rule(run: Evaluation) -> Radius:
         fmt, forward, y, xs, es, params = run
         ulp = fmt.ulp(name) if isinstance(name, str) else name
-        carried: Array = 0.0
+        carried: Radius = 0.0
         if some(es):
             ends = [(x,) if e is None else (x - e, x + e) for x, e in zip(xs, es, strict=True)]
             grid: list[tuple[Array, ...]] = [()]
@@ -282,18 +281,18 @@ def corners(name: str | float) -> RoundingRule:
 # --- sums --------------------------------------------------------------------------------------------------------
 
 
-def fan_in(run: Evaluation) -> Array:
+def fan_in(run: Evaluation) -> Radius:
     """Sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
-    e: Array = 0.0
-    size: Array = 0.0
+    e: Radius = 0.0
+    size: Radius = 0.0
     for x, ex in zip(xs, es, strict=True):
         e = e + zero(ex)
         size = size + magnitudes.size(x, y) + zero(ex)
     return e + (len(xs) - 1) * fmt.u * size
 
 
-def summed(run: Evaluation) -> Array:
+def summed(run: Evaluation) -> Radius:
     """A sum of m non-zero terms accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
 
     The constant needs no second-order term, whatever the order: Rump, BIT 52 (2012). ``initial`` is one more term. Where a
@@ -304,7 +303,7 @@ def summed(run: Evaluation) -> Array:
     initial = params.get("initial") or 0.0
     bare = {**params, "initial": None} if initial else params
     size = magnitudes.terms(x) + e
-    radius: Array = 0.0 if es[0] is None else forward(np.broadcast_to(e, np.shape(x)), **bare)
+    radius: Radius = 0.0 if es[0] is None else forward(np.broadcast_to(e, np.shape(x)), **bare)
     terms, total = forward((size != 0).astype(size.dtype), **bare), forward(size, **bare)
     if initial:
         terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
@@ -316,7 +315,7 @@ def summed(run: Evaluation) -> Array:
 
 
 def product_underflow(
-    fmt: Format, size: Array, e: Array, factors: Array, multiply: Callable[[Array], Array]
+    fmt: Format, size: Array, e: Radius, factors: Any, multiply: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
     """What a product of many factors may lose to underflow in some order, and where in some order a partial product overflows.
 
@@ -383,12 +382,12 @@ def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
     return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
 
 
-def bilinear(run: Evaluation, terms: int) -> Array:
+def bilinear(run: Evaluation, terms: int) -> Radius:
     """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
     fmt, forward, y, xs, es, params = run
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = es
-    radius: Array = 0.0
+    radius: Radius = 0.0
     if eb is not None:
         radius = radius + above(fmt, forward, (a, np.broadcast_to(eb, b.shape)), params, terms)
         b = b + eb

@@ -28,15 +28,16 @@ Where neither will do, the whole product is computed in long double.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray as Array
 from refgrad.quiet import quiet
 
-Array = Any
 _BITS = 53  # of float64
 _WIDE = np.finfo(np.longdouble).nmant + 1  # of long double, whose leading bit is stored on x86
 _MOST = 6  # slices: the roundings of their sums stay below the error that is granted
@@ -53,13 +54,13 @@ def matmul(a: Array, b: Array) -> Array:
     k = a.shape[-1]
     pieces = -(-k // _TERMS)
     cuts = [k * i // pieces for i in range(pieces + 1)]
-    total: Array = None
+    parts = []
     for start, stop in itertools.pairwise(cuts):
         part = _product(a[..., start:stop], b[..., start:stop, :])
         if part is None:
             return np.matmul(a, b)
-        total = part if total is None else total + part
-    return total
+        parts.append(part)
+    return functools.reduce(np.add, parts)
 
 
 def long(*xs: Array) -> bool:
@@ -209,7 +210,7 @@ def _sum_of_products(xs: list[Array], ys: list[Array], count: int) -> Array:
     """G_1 + (G_2 + ... + G_count): slices side by side, so that each G_g is one product of two runs of slices."""
     k = xs[0].shape[-1]
     x, y = np.concatenate(xs, axis=-1), np.concatenate(ys[::-1], axis=-2)
-    total: Array = None
+    total: Any = None
     for g in range(min(count, len(xs) + len(ys) - 1), 0, -1):
         first, last = max(0, g - len(ys)), min(len(xs), g)  # of the slices of x
         skipped = len(ys) - g

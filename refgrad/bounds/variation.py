@@ -7,13 +7,10 @@ roundings of float64. It is NaN or infinite where x + e or x - e leaves the doma
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds import magnitudes
-
-Array = Any
 
 
 def exp(_x: Array, y: Array, e: Array) -> Array:
