@@ -6,6 +6,8 @@ Prints, for each pair and dtype, how often gradcheck came to each verdict. Exit 
 
 from __future__ import annotations
 
+from refgrad.bounds.formats import computed_on
+
 from benchmarks import pairs  # isort: skip  first, for it sets one thread before NumPy is loaded
 
 import argparse
@@ -18,7 +20,7 @@ from refgrad.testing import Report
 from refgrad.torch import gradcheck
 from tests.torch_side.zoo.pairs import PAIRS, SWISH, Pair
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(computed_on("cpu"))
 MARKS = {"agree": "a", "imprecise": "i", "undecided": "u", "disagree": "D", "error": "E", "unsupported": "-"}
 
 

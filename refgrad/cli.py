@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         action="append",
         metavar="NAME",
-        help="graphs, mlp, softmax, matmul, ops or textbook (repeatable; default: all)",
+        help="graphs, mlp, softmax, matmul, ops, casts or textbook (repeatable; default: all)",
     )
     suite.add_argument(
         "--op",

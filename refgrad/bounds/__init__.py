@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.bounds.formats import FORMATS, Format, format_of
+from refgrad.bounds.products import above, bilinear, partial_overflow, shortened
 from refgrad.bounds.rules import (
-    above,
     added,
-    bilinear,
     compared,
     corners,
     endless,
@@ -15,7 +14,6 @@ from refgrad.bounds.rules import (
     monotone,
     moved,
     multiplied,
-    partial_overflow,
     power_of_two,
     product,
     product_underflow,
@@ -23,7 +21,6 @@ from refgrad.bounds.rules import (
     reached,
     reference_slack,
     same,
-    shortened,
     smooth,
     some,
     steps,

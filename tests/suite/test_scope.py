@@ -64,10 +64,14 @@ def test_single_ops_are_chosen_by_name(tmp_path: Path) -> None:
         (["--op", "tahn"], "did you mean tan or tanh or arctan"),
         (["--op", "floor"], "no op named 'floor' is drawn"),
         (["--op", "det", "--dtype", "float16"], "torch has none of the ops ['det'] in float16"),
+        (
+            ["--family", "ops", "--dtype", "float8_e4m3"],
+            "'float8_e4m3' is a storage format, in which no arithmetic is judged",
+        ),
         (["--op", "exp", "--family", "mlp", "--family", "ops"], "the families ['mlp'] draw programs of many"),
     ],
 )
-def test_an_op_that_cannot_be_chosen_is_an_error_that_says_so(
+def test_an_op_or_dtype_that_cannot_be_chosen_is_an_error_that_says_so(
     more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from refgrad.cli import main

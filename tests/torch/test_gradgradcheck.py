@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402, N812
 
 from refgrad import nn  # noqa: E402
+from refgrad.bounds.formats import computed_on  # noqa: E402
 from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, GradientUndecided  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
 from tests.torch_functions import (  # noqa: E402
@@ -24,7 +25,7 @@ from tests.torch_functions import (  # noqa: E402
     Overwriting,
 )
 
-FOUR = ("float64", "float32", "bfloat16", "float16")
+FOUR = tuple(computed_on("cpu"))
 REVERSE_OVER_REVERSE, FORWARD_OVER_REVERSE, REVERSE_OVER_FORWARD, FORWARD_OVER_FORWARD = ORDERS = (
     "reverse over reverse", "forward over reverse", "reverse over forward", "forward over forward",
 )  # fmt: skip

@@ -11,9 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import refgrad as rg  # noqa: E402
+from refgrad.bounds.formats import computed_on  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(computed_on("cpu"))
 X = torch.tensor(np.random.default_rng(0).normal(size=(3, 5)) * 3)
 
 

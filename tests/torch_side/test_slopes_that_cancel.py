@@ -10,10 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.bounds.formats import computed_on  # noqa: E402
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(computed_on("cpu"))
 FAR = [
     ("tanh", [19.1]),
     ("tanh", [3.0]),

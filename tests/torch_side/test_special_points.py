@@ -11,13 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
+from refgrad.bounds.formats import computed_on  # noqa: E402
 from refgrad.domain import Special  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
 from refgrad.testing.deviations.file import load  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Verdict  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(computed_on("cpu"))
 RECORDED = load(Path(__file__).parents[2] / "conformance" / "deviations.toml")
 POINTS = [
     (op, s)

@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch")
 
 import refgrad as rg  # noqa: E402  torch decides whether this module runs at all
 from refgrad import nn  # noqa: E402
-from refgrad.bounds.formats import format_of  # noqa: E402
+from refgrad.bounds.formats import computed_on, format_of  # noqa: E402
 from refgrad.testing.judging.ties import Tied, judge_ties  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.tracing.ball import exact, nearest  # noqa: E402
 
 Array = Any
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(computed_on("cpu"))
 
 
 def judged(f: Callable[..., Any], kernel: Callable[..., Any], dtype: str, seed: int) -> list[Tied]:

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch.autograd import Function
 
+from refgrad.bounds.formats import computed_on
+
 Array = Any
 Tensor = torch.Tensor
 Generator = torch.Generator
 Inputs = Callable[[Generator], tuple[Any, ...]]
-FOUR = ("float64", "float32", "bfloat16", "float16")
+FOUR = tuple(computed_on("cpu"))
 BOTH = ("float64", "float32")
 
 

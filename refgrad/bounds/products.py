@@ -1,0 +1,80 @@
+"""Rounding rules for sums of products of two operands: matrix products, contractions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.bounds import magnitudes
+from refgrad.bounds.evaluation import Evaluation, Radius
+from refgrad.bounds.formats import Format
+from refgrad.quiet import quiet
+
+
+def above(fmt: Format, forward: Any, operands: Any, params: Any, terms: int) -> Array:
+    """An upper bound of a sum of ``terms`` products of two operands, neither of them negative: by float64 BLAS where it is a large one.
+
+    A radius needs few digits, and long double has no BLAS. Operands are rounded upwards. A sum of products in float64 is off by terms + 1
+    roundings, in any order, and by half a subnormal for each product; the rest of the slack is for the roundings of the caller's rule.
+    Where a sum might leave the range of float64 it is formed in the wide format.
+    """
+    if fmt.wide != np.longdouble or len(operands) != 2 or max(np.size(x) for x in operands) < _BLAS:
+        return forward(*operands, **params)
+    upper = [magnitudes.upwards(x) for x in operands]
+    tops = [float(np.max(x, initial=1.0, where=np.isfinite(x))) for x in upper]
+    if not math.prod(tops) * terms < fmt.max:
+        return forward(*operands, **params)
+    return forward(*upper, **params) * (1 + 2 * (terms + 4) * 2.0**-53) + terms * 5e-324
+
+
+_BLAS = 1024  # elements of an operand from which the way through float64 pays
+
+
+def partial_overflow(
+    fmt: Format, forward: Any, y: Array, radius: Array, full: Array, operands: Any, params: Any
+) -> Array:
+    """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
+
+    ``full`` is the sum of the products of absolute values ``operands``. Where y itself is beyond the range or infinite, a partial sum of
+    the finite terms may become the opposite infinity: then nothing is defined (NaN).
+    """
+    if np.all(full <= fmt.max):
+        return radius
+    with quiet():
+        unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in operands], **params) > fmt.max
+        promised = np.where(np.abs(y) - radius < fmt.max, np.inf, np.nan)
+    return np.where(unsafe, promised, radius)
+
+
+def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
+    """Relative error of a sum of products whose operands are cut to fewer bits (TF32), and which rounds towards zero; else 0."""
+    return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
+
+
+def bilinear(run: Evaluation, terms: int) -> Radius:
+    """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    fmt, forward, y, xs, es, params = run
+    a, b = np.abs(xs[0]), np.abs(xs[1])
+    ea, eb = es
+    radius: Radius = 0.0
+    if eb is not None:
+        radius = radius + above(fmt, forward, (a, np.broadcast_to(eb, b.shape)), params, terms)
+        b = b + eb
+    if ea is not None:
+        radius = radius + above(fmt, forward, (np.broadcast_to(ea, a.shape), b), params, terms)
+        a = a + ea
+    size = above(fmt, forward, (a, b), params, terms)
+    if (
+        np.isinf(a).any() or np.isinf(b).any()
+    ):  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
+        left, right = (
+            forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),
+            forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),
+        )
+        radius = np.where((left > 0) | (right > 0), np.nan, radius)
+    radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
+    radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
+    return partial_overflow(fmt, forward, y, radius, size, (a, b), params)
