@@ -1,4 +1,4 @@
-"""Elementwise work on large arrays, some rows at a time: what is needed on the way stays in the cache, and takes no memory to speak of."""
+"""Elementwise computation on large arrays in blocks of rows: intermediate results stay in the cache and take little memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK = 2**14  # elements at a time
 
 
 class _Count:
-    """Of the operations on Balls so far.
+    """Counters of the operations on Balls so far.
 
     rounded   how many were not exact, each once, however many blocks it took
     choices   how many may choose a branch, or one of several derivatives: 0 between two points in time says that none did

@@ -1,7 +1,7 @@
 """Arrays and parameters as JSON and back, exactly.
 
-Floats are written as the shortest decimal that reads back to the same number; float32 and float16 elements are exact as
-float64. Non-finite elements are the strings "nan", "inf", "-inf".
+Floats are written as the shortest decimal that reads back to the same number. Elements of narrower dtypes are exact in float64.
+Non-finite elements are the strings "nan", "inf" and "-inf".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def number(x: float) -> float | str:
 
 
 def encode_array(x: Any) -> dict[str, Any]:
-    """An array as {"dtype", "shape", "data"}, elements in C order."""
+    """An array as {"dtype", "shape", "data"}, elements in C order. Raises CaseFileError for a dtype that is not in DTYPES."""
     x = np.asarray(x)
     if x.dtype.name not in DTYPES:
         raise CaseFileError(
@@ -59,7 +59,10 @@ def decode_array(obj: Any) -> Any:
 
 
 def encode_param(value: Any) -> Any:
-    """A parameter of an op: None, booleans, numbers, strings, and tagged tuples, slices, arrays, dtypes, Ellipsis."""
+    """A parameter of an op as JSON: None, booleans, numbers, strings, and tagged tuples, slices, arrays, dtypes, Ellipsis.
+
+    Raises CaseFileError for a value of another type.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

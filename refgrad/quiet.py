@@ -1,4 +1,4 @@
-"""NumPy's floating-point warnings, off where refgrad computes: infinities and NaN are among the numbers of derivatives and of Balls."""
+"""Turns NumPy's floating-point warnings off where refgrad computes. Infinities and NaN are ordinary values of derivatives and of Balls."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_ALREADY = ContextVar("already", default=False)
+_ALREADY = ContextVar("already", default=False)  # whether the warnings are off in the running context
 _NOTHING = nullcontext()
 
 
 class _Quiet:
-    """``np.errstate(all="ignore")``, and a note that it holds."""
+    """``np.errstate(all="ignore")``, noted in ``_ALREADY``."""
 
     __slots__ = ("_errstate", "_token")
 
@@ -35,14 +35,14 @@ class _Quiet:
 
 
 def quiet() -> AbstractContextManager[None]:
-    """No floating-point warnings inside.
+    """A context manager that turns floating-point warnings off.
 
-    Within another ``quiet()`` it does nothing: a case has a hundred ops, and to enter errstate costs more than some of them.
+    Within another ``quiet()`` it does nothing: a case has a hundred ops, and entering errstate costs more than some of them.
     """
     return _NOTHING if _ALREADY.get() else _Quiet()
 
 
-class _Rooms(threading.local):
+class _Contexts(threading.local):
     """For each thread a context in which the warnings are off: NumPy's error state is a context variable."""
 
     def __init__(self) -> None:
@@ -51,28 +51,28 @@ class _Rooms(threading.local):
 
 
 def silence() -> None:
-    """No floating-point warnings from here to the end of the running context."""
+    """Turn floating-point warnings off until the running context ends."""
     np.seterr(all="ignore")
     _ALREADY.set(True)
 
 
-_ROOMS = _Rooms()
+_CONTEXTS = _Contexts()
 
 
 def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``function(*args, **kwargs)`` without floating-point warnings, as inside ``quiet()``.
 
-    For single rules: to go into a context that stands ready costs a sixth of entering errstate. No code of a user may run in it,
-    for it has none of the user's own context variables.
+    Meant for single rules: entering a prepared context costs a sixth of entering errstate. The context lacks the user's context
+    variables, so no code of a user may run in it.
     """
-    return function(*args, **kwargs) if _ALREADY.get() else _ROOMS.run(function, *args, **kwargs)
+    return function(*args, **kwargs) if _ALREADY.get() else _CONTEXTS.run(function, *args, **kwargs)
 
 
 def unwarned(function: Function) -> Function:
-    """The function, which from now on gives no floating-point warnings. For formulas whose steps pass through infinity or NaN."""
+    """A decorator: the function without floating-point warnings, for formulas whose steps pass through infinity or NaN."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs) if _ALREADY.get() else _ROOMS.run(function, *args, **kwargs)
+        return function(*args, **kwargs) if _ALREADY.get() else _CONTEXTS.run(function, *args, **kwargs)
 
     return cast("Function", call)

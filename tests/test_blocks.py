@@ -18,7 +18,7 @@ from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounde
 Array = Any
 FMT = FORMATS[
     "float32"
-]  # radii of float64 are formed in another way where arrays are small: see test_sizes.py
+]  # radii of float64 are formed in another way where arrays are small: see test_magnitudes.py
 LENGTH = 2 * BLOCK + 100
 OPS = sorted({op.name: op for op in ELEMENTWISE}.values(), key=lambda op: op.name)
 

@@ -1,4 +1,4 @@
-"""Bounds: the rules by which rounding errors travel, the formats that round, and the arithmetic that both are computed in."""
+"""Rounding rules, the floating-point formats that they are for, and the arithmetic in which error bounds are computed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Magnitudes for radii, in float64 where values are in long double.
+"""Magnitudes for radii: computed in float64 where values are in long double.
 
 A radius needs few digits, and NumPy's float64 loops are twenty times as fast as those of long double. An operation of float64 is off by
-2^-53 of its result, which bounds.reference_slack accounts for. What float64 cannot hold to that precision (beyond its range, or in its
-subnormal one) stays in long double. Small arrays stay there as well: their cost is that of the calls.
+2^-53 of its result, which bounds.reference_slack accounts for. Numbers that float64 cannot hold to that precision (beyond its range, or
+subnormal there) stay in long double. Small arrays stay there as well, for the calls are what they cost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 
-LARGE = 256  # elements from which float64 pays
+LARGE = 256  # elements from which float64 is faster
 _LONG = np.dtype(np.longdouble)
 _SHORTER = np.finfo(_LONG).nmant > 52  # whether float64 is the shorter one
 _TINY, _MAX = 2.0**-1022, float(np.finfo(np.float64).max)
@@ -23,7 +23,7 @@ _SAFE = 2.0**-1000  # a radius in which half a subnormal number is less than a r
 
 
 def size(x: Array, among: Array) -> Any:
-    """|x|, to within 2^-53 where float64 pays: where ``among`` is large, an array that x has the shape of or broadcasts to."""
+    """|x|: to within 2^-53 in float64 where ``among`` is large, an array that x has the shape of or broadcasts to; else exactly."""
     if x.dtype is not _LONG or not shorter(among):
         return np.abs(x)
     if x.ndim == 0:
@@ -39,7 +39,7 @@ def size(x: Array, among: Array) -> Any:
 
 
 def terms(x: Array) -> Array:
-    """|x| as above, of terms whose sum float64 can hold as well."""
+    """|x| as ``size`` gives it, in long double where float64 cannot hold the sum."""
     near = size(x, x)
     return near if near.dtype is x.dtype or float(near.max()) * near.size < _MAX else np.abs(x)
 
@@ -50,7 +50,7 @@ def shorter(y: Array) -> bool:
 
 
 def alike(among: Array, xs: tuple[Array, ...], es: tuple[Array, ...]) -> list[Array]:
-    """The sizes of several arrays, all of them in float64 or none, as also the radii ``es`` may want."""
+    """The magnitudes of several arrays: in float64 if all of them and the radii ``es`` can be, else all in long double."""
     found = [size(x, among) for x in xs]
     if any(getattr(z, "dtype", None) is _LONG for z in (*found, *es)):
         return [np.abs(x) for x in xs]
@@ -58,7 +58,7 @@ def alike(among: Array, xs: tuple[Array, ...], es: tuple[Array, ...]) -> list[Ar
 
 
 def with_lost(carried: Any, y: Array, *products: tuple[Any, Any]) -> Any:
-    """A carried radius of y with what two ``products`` that it was formed from lose to underflow, where they are products of float64."""
+    """A carried radius of y, enlarged by what the ``products`` in it lose to underflow where they are products of float64."""
     if not shorter(y) or getattr(carried, "dtype", _LONG) is _LONG or carried.min() >= _SAFE:
         return carried
     possible: Any = False
@@ -80,7 +80,7 @@ def radius(e: Array) -> Array:
 
 
 def within(x: Array, e: Array, limit: float) -> bool:
-    """Whether |x| + e surely is below ``limit`` everywhere; False where that takes a closer look (small arrays, NaN)."""
+    """Whether |x| + e is below ``limit`` everywhere, by a quick test; False where it cannot tell (small arrays, NaN)."""
     if x.size < LARGE:
         return False
     near = np.asarray(x, np.float64)

@@ -15,11 +15,11 @@ from refgrad.quiet import quiet
 
 
 def above(fmt: Format, forward: Any, operands: Any, params: Any, terms: int) -> Array:
-    """An upper bound of a sum of ``terms`` products of two operands, neither of them negative: by float64 BLAS where it is a large one.
+    """An upper bound of a sum of ``terms`` products of two operands that are nowhere negative; large ones are computed by float64 BLAS.
 
     A radius needs few digits, and long double has no BLAS. Operands are rounded upwards. A sum of products in float64 is off by terms + 1
-    roundings, in any order, and by half a subnormal for each product; the rest of the slack is for the roundings of the caller's rule.
-    Where a sum might leave the range of float64 it is formed in the wide format.
+    roundings in any order, and by half a subnormal for each product. The rest of the slack is for the roundings of the caller's rule.
+    A sum that might leave the range of float64 is computed in the wide format.
     """
     if fmt.wide != np.longdouble or len(operands) != 2 or max(np.size(x) for x in operands) < _BLAS:
         return forward(*operands, **params)
@@ -30,16 +30,16 @@ def above(fmt: Format, forward: Any, operands: Any, params: Any, terms: int) -> 
     return forward(*upper, **params) * (1 + 2 * (terms + 4) * 2.0**-53) + terms * 5e-324
 
 
-_BLAS = 1024  # elements of an operand from which the way through float64 pays
+_BLAS = 1024  # elements of an operand from which float64 BLAS is faster
 
 
 def partial_overflow(
     fmt: Format, forward: Any, y: Array, radius: Array, full: Array, operands: Any, params: Any
 ) -> Array:
-    """The radius of a sum of products, infinite where in some order a partial sum overflows though the whole does not.
+    """The radius of a sum of products, infinite where a partial sum overflows in some order although the whole sum does not.
 
-    ``full`` is the sum of the products of absolute values ``operands``. Where y itself is beyond the range or infinite, a partial sum of
-    the finite terms may become the opposite infinity: then nothing is defined (NaN).
+    ``full`` is the sum of the products of absolute values ``operands``. Where y is beyond the range or infinite, a partial sum of
+    the finite terms may become the opposite infinity: the radius is NaN there, for no result is defined.
     """
     if np.all(full <= fmt.max):
         return radius
@@ -50,12 +50,12 @@ def partial_overflow(
 
 
 def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
-    """Relative error of a sum of products whose operands are cut to fewer bits (TF32), and which rounds towards zero; else 0."""
+    """Relative error of a sum of products that shortens its operands and truncates partial sums; 0 where the format does not."""
     return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
 
 
 def bilinear(run: Evaluation, terms: int) -> Radius:
-    """A sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    """Rule of a sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
     fmt, forward, y, xs, es, params = run
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = es
@@ -69,7 +69,7 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
     size = above(fmt, forward, (a, b), params, terms)
     if (
         np.isinf(a).any() or np.isinf(b).any()
-    ):  # BLAS may leave out a product by 0, which would be NaN: whether it does is not defined
+    ):  # inf * 0 is NaN, and BLAS may skip products by 0: neither is guaranteed
         left, right = (
             forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),
             forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),

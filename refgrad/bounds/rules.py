@@ -1,4 +1,4 @@
-"""The vocabulary in which rounding rules are written.
+"""Rounding rules for classes of functions, and what rules of single ops are built from.
 
 A rounding rule receives an Evaluation (evaluation.py) and returns the radius of its value: how far a run in the judged format may have come
 from it, in any order of summation. None means exact. Standard model of floating point: Higham, Accuracy and Stability of Numerical
@@ -22,10 +22,10 @@ from refgrad.quiet import quiet
 
 
 def reference_slack(fmt: Format) -> float:
-    """The reference rounds too: factor (1 + 4 u_ref/u) on every bound.
+    """The factor on every bound that accounts for the rounding of the reference: 1 + 4 u_ref/u.
 
-    Of this 4 a rounding of the reference takes 1, and a product of matrices 2 (splitting.py). Radii of long double are formed in float64
-    (sizes.py): what sums of a million million terms lose by that, 2^-53 a term, is far below the rest.
+    A rounding of the reference accounts for 1 of the 4, a product of matrices for 2 (splitting.py). Radii of long double are computed in
+    float64 (magnitudes.py). Sums of 10^12 terms lose 2^-53 a term by that, which is far below the rest.
     """
     return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
 
@@ -36,7 +36,7 @@ def some(es: tuple[Radius, ...]) -> bool:
 
 
 def endless(radius: Radius, *es: Radius) -> Radius:
-    """The radius, infinite where an operand's is: such an operand may be infinity or NaN, so no cap of the function holds."""
+    """The radius, infinite where a radius in ``es`` is: the operand may be infinity or NaN, so no cap of the function holds."""
     for e in es:
         if e is not None and not np.all(np.isfinite(e)):
             radius = np.where(np.isfinite(e), radius, np.inf)
@@ -52,7 +52,7 @@ def zero(e: Radius) -> Radius:
 
 
 def moved(run: Evaluation) -> Radius:
-    """Movement of elements (reshape, concatenate, getitem): radii move along, nothing is rounded."""
+    """Rule of ops that move elements (reshape, concatenate, getitem): radii move with them, and nothing is rounded."""
     forward, xs, es, params = run.forward, run.xs, run.es, run.params
     if not some(es):
         return None
@@ -64,12 +64,12 @@ def moved(run: Evaluation) -> Radius:
 
 
 def same(run: Evaluation) -> Radius:
-    """Exact and of slope at most one in its first operand (negative, abs)."""
+    """Rule of exact ops whose slope in the first operand is at most 1 (negative, abs)."""
     return run.es[0]
 
 
 def steps(run: Evaluation) -> Radius:
-    """Monotone step functions (floor, sign): exact; where a jump lies within the radius, the whole step."""
+    """Rule of monotone step functions (floor, sign): exact; where a jump lies within the radius, the height of the step."""
     forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
     if not some(es):
         return None
@@ -80,7 +80,7 @@ def steps(run: Evaluation) -> Radius:
 
 
 def compared(run: Evaluation) -> Radius:
-    """Comparisons: exact; the radius marks the elements whose answer is uncertain."""
+    """Rule of comparisons: exact; the radius marks the elements whose result is uncertain."""
     fmt, xs, es = run.fmt, run.xs, run.es
     if not some(es):
         return None
@@ -95,7 +95,7 @@ def compared(run: Evaluation) -> Radius:
 
 
 def added(run: Evaluation) -> Radius:
-    """Addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
+    """Rule of addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
     e = zero(es[0]) + zero(es[1])
@@ -141,7 +141,7 @@ def _scaling(size: Array, e: Radius) -> tuple[Array, Array] | None:
 
 
 def product(run: Evaluation) -> Radius:
-    """Multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
+    """Rule of multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
     with quiet():
@@ -157,7 +157,7 @@ def product(run: Evaluation) -> Radius:
 
 
 def quotient(run: Evaluation) -> Radius:
-    """Division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
+    """Rule of division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
     carried: Radius = 0.0
@@ -171,7 +171,7 @@ def quotient(run: Evaluation) -> Radius:
             carried = zero(e1) / safe + (0.0 if e2 is None else top * (e2 / safe))
             carried = magnitudes.with_lost(carried, y, (e1, size2), (top, e2))
             carried = carried if usual else np.where(sure, carried, np.inf)
-        # By 0 the quotient is endless, and so is its radius.
+        # A quotient by 0 is infinite, and so is its radius.
         return _rounded(fmt, y, carried, [_scaling(size2, e2)])
 
 
@@ -194,10 +194,10 @@ def _widened(fmt: Format, y: Array, carried: Radius, ulp: float) -> Radius:
 
 
 def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:
-    """A monotone function of one operand: the images of the ends bound the carried error exactly.
+    """Rule of a monotone function of one operand: the images of both ends of the radius bound the carried error exactly.
 
-    ``name`` looks the function's ULP error up in the table of the format (a number gives it directly). Where the images are dear, in long
-    double, ``spread(x, y, e)`` bounds their distance from y (spread.py).
+    ``name`` finds the function's error in ULP in the table of the format; a number states it. Images cost much in long double: there
+    ``spread(x, y, e)`` bounds their distance from y (variation.py).
     """
 
     def rule(run: Evaluation) -> Radius:
@@ -219,7 +219,7 @@ def _images(forward: Callable[[Array], Array], x: Array, y: Array, e: Array) -> 
 
 
 def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
-    """How far the images of the ends are from y: by ``spread`` in float64 where that is quicker, and gives a number, else by ``images``.
+    """The distance of the images of the ends from y: by ``spread`` in float64 where that is faster and gives a number, else by ``images``.
 
     Both are called with (x, y, e).
     """
@@ -233,7 +233,7 @@ def reached(images: Any, spread: Any, x: Array, y: Array, e: Array) -> Array:
 
 
 def _number(carried: Radius, y: Array) -> Radius:
-    """The radius, endless where it is NaN though y is a number."""
+    """The radius, infinite where it is NaN and y is a number."""
     unknown = np.isnan(carried)
     return np.where(unknown & ~np.isnan(y), np.inf, carried) if np.count_nonzero(unknown) else carried
 
@@ -241,7 +241,7 @@ def _number(carried: Radius, y: Array) -> Radius:
 def smooth(
     name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf
 ) -> RoundingRule:
-    """A function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
+    """Rule of a function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
 
     def rule(run: Evaluation) -> Radius:
         fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
@@ -258,7 +258,7 @@ def smooth(
 
 
 def corners(name: str | float) -> RoundingRule:
-    """A function monotone in each of several operands on the box of their radii: its extremes lie at the corners."""
+    """Rule of a function that is monotone in each operand on the box of their radii: its extremes lie at the corners."""
 
     def rule(run: Evaluation) -> Radius:
         fmt, forward, y, xs, es, params = run
@@ -282,7 +282,7 @@ def corners(name: str | float) -> RoundingRule:
 
 
 def fan_in(run: Evaluation) -> Radius:
-    """Sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
+    """Rule of a sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e: Radius = 0.0
     size: Radius = 0.0
@@ -293,10 +293,10 @@ def fan_in(run: Evaluation) -> Radius:
 
 
 def summed(run: Evaluation) -> Radius:
-    """A sum of m non-zero terms accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
+    """Rule of a sum of m non-zero terms, accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
 
-    The constant needs no second-order term, whatever the order: Rump, BIT 52 (2012). ``initial`` is one more term. Where a
-    partial sum may overflow although the whole does not, some order does: nothing is promised.
+    The constant needs no second-order term in any order: Rump, BIT 52 (2012). ``initial`` is one more term. The radius is infinite
+    where a partial sum overflows in some order although the whole sum does not.
     """
     fmt, forward, y, xs, es, params = run
     x, e = xs[0], zero(es[0])
@@ -317,7 +317,7 @@ def summed(run: Evaluation) -> Radius:
 def product_underflow(
     fmt: Format, size: Array, e: Radius, factors: Any, multiply: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
-    """What a product of many factors may lose to underflow in some order, and where in some order a partial product overflows.
+    """How much a product of many factors may lose to underflow in some order, and where a partial product overflows in some order.
 
     A partial product below the normal range is off by eta, which the factors still to come enlarge by at most the product of
     those above one.

@@ -1,8 +1,8 @@
-"""How far a function may go from f(x) within a radius e: in float64, from the values at hand, in place of two more values in long double.
+"""Variation of a function within a radius: bounds in float64, in place of two more evaluations in long double.
 
 Each takes ``(x, y, e)``, operand, value and radius, and returns an upper bound of max(|f(x + e) - y|, |f(x - e) - y|), to within a few
 roundings of float64. It is NaN or infinite where x + e or x - e leaves the domain. x and y may be magnitudes of float64 that are off by
-2^-53 of themselves (sizes.py); so a difference x - e is taken as x - e - 2^-51 x.
+2^-53 of themselves (magnitudes.py); so a difference x - e is taken as x - e - 2^-51 x.
 """
 
 from __future__ import annotations

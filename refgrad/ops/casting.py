@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF
 from refgrad.bounds.profiles import DOUBLE, SINGLE
@@ -15,10 +16,8 @@ from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.ops import samplers
 
-Array = Any
 
-
-def _cast_through(x: Array, through: str = DOUBLE) -> Array:
+def _cast_through(x: PlainArray, through: str = DOUBLE) -> PlainArray:
     return rounded(x, FORMATS[through])
 
 

@@ -109,7 +109,7 @@ class _Line:
         self.bound = radius * reference_slack(fmt)
         self.counted: Array = None  # which elements count; None for all
         with quiet():
-            # Large arrays in float64: what that rounds is far below reference_slack (sizes.py).
+            # Large arrays in float64: what that rounds is far below reference_slack (bounds/magnitudes.py).
             self.size, self.error = (
                 magnitudes.size(self.value, self.value),
                 magnitudes.size(self.got - self.value, self.value),

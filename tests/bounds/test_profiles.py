@@ -1,0 +1,43 @@
+"""Rounding profiles: the documented figures, and the profile of a device."""
+
+from __future__ import annotations
+
+import pytest
+
+from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF
+from refgrad.bounds.profiles import CPU, CUDA, DOUBLE, SINGLE, Profile, profile_of
+
+PROFILES = (CPU, CUDA)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+def test_a_profile_has_a_figure_for_every_function_in_both_formats(profile: Profile) -> None:
+    assert profile.ulp.keys() == {SINGLE, DOUBLE}
+    assert profile.ulp[SINGLE].keys() == profile.ulp[DOUBLE].keys() == CPU.ulp[SINGLE].keys()
+    assert all(ulp >= 0.5 for table in profile.ulp.values() for ulp in table.values()), (
+        "rounding alone is half a ULP"
+    )
+
+
+def test_figures_that_the_documents_state() -> None:
+    assert CPU.ulp[SINGLE]["sin"] == 3.5  # SLEEF's faster sine
+    assert CPU.ulp[DOUBLE]["sin"] == 1.0
+    assert CPU.ulp[DOUBLE]["cbrt"] == 4.5  # glibc's, of 4 ULP from the correctly rounded result
+    assert CUDA.ulp[SINGLE]["tan"] == 4.5
+    assert CUDA.ulp[DOUBLE]["tan"] == 2.5
+
+
+def test_devices_have_the_profile_of_their_kind() -> None:
+    assert profile_of("cuda:1") is CUDA
+    assert profile_of("cuda") is CUDA
+    assert profile_of("cpu") is CPU
+    assert profile_of("a device of a kind that nobody has described") is CPU
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_truncated_sums_cost_narrow_formats_twice_the_unit_roundoff(name: str) -> None:
+    fmt = FORMATS[name]
+    own = UNIT_ROUNDOFF[fmt.accumulator]
+    assert fmt.under(CPU).u_acc == own
+    assert fmt.under(CUDA).u_acc == (2 * own if fmt.u > own else own)
+    assert fmt.under(CUDA).ulp_table is CUDA.ulp[fmt.accumulator]
