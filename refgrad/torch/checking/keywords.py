@@ -133,11 +133,16 @@ def _notes_on_ignored(keywords: Mapping[str, Any]) -> list[str]:
     ]
 
 
+# Names of storage formats by the names that torch gives them.
+_STORED = {fmt.storage: name for name, fmt in FORMATS.items() if not fmt.computed}
+
+
 def dtype_name(dtype: Any) -> str:
     """The name of a judged format, given as a torch dtype or as a name. Raises DtypeError for other values."""
     name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
-    if not isinstance(name, str):
+    name = _STORED.get(name, name) if isinstance(name, str) else name
+    if not isinstance(name, str) or name not in FORMATS:
         raise DtypeError(
             f"dtype {dtype!r} is not judged; a name or a torch dtype is expected, one of {list(DTYPES)}"
         )
-    return judged(next((f.name for f in FORMATS.values() if name == f.storage and not f.computed), name)).name
+    return judged(name).name

@@ -92,3 +92,11 @@ def test_dtypes_by_name_or_as_torch_has_them() -> None:
 def test_other_dtypes(dtype: object) -> None:
     with pytest.raises(DtypeError, match="is not judged; a name or a torch dtype"):
         dtype_name(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, "float8_e4m3", "float8_e4m3fn"])
+def test_a_storage_format_is_refused_with_what_is_judged_of_it(dtype: object) -> None:
+    with pytest.raises(
+        DtypeError, match=r"'float8_e\dm\d' is a storage format.*The family casts judges casts"
+    ):
+        dtype_name(dtype)
