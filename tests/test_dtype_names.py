@@ -27,7 +27,7 @@ ALLOWED = {
     "refgrad/ops/dense_linalg.py": "np.linalg refuses float16, so NumPy's own arithmetic stands in",
     "refgrad/ops/hyperbolic.py": "NumPy's cosh rounds narrow types badly: its next wider type is called",
     "refgrad/ops/trigonometric.py": "NumPy's tan rounds narrow types badly: its next wider type is called",
-    "refgrad/testing/checks/part.py": "a report keeps numbers in the shorter of two types of NumPy that holds them",
+    "refgrad/testing/checks/array_verdict.py": "a report keeps numbers in the shorter of two types of NumPy that holds them",
     "refgrad/testing/deviations/wrong_formulas.py": "the formula of a kernel that rounds a constant to float32",
 }
 
