@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
-from refgrad.op import REGISTRY, Needs, Op, Params
+from refgrad.op import REGISTRY, Op, Params, RuleInputs
 from refgrad.quiet import quietly
 from refgrad.tracing.cotangents import fit
 from refgrad.tracing.special_points import met
@@ -92,7 +92,7 @@ def _contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> lis
         return sent
     exceptional = met(node.op, operands, node.params, y)
 
-    def pulled(needs: Needs, position: int) -> Any:
+    def pulled(needs: RuleInputs, position: int) -> Any:
         rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
         return rule(y_bar, *needs.collect(operands, y, node.params, active))
 

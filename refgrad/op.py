@@ -88,8 +88,8 @@ class Traced:
         )
 
 
-def real(x: Any, op: Op) -> Any:
-    """A tangent or cotangent as it is; raises DtypeError where a complex operand made it complex, and half of it would be lost."""
+def reject_complex(x: Any, op: Op) -> Any:
+    """x, a tangent, a cotangent or an operand. Raises DtypeError where it is complex: a cast to a real dtype would lose its half."""
     if x.dtype.kind == "c":
         raise DtypeError(
             f"op {op.name!r} met an operand of dtype {x.dtype}. Complex numbers are not differentiated: compute with real and "
@@ -195,19 +195,18 @@ def _admitted(op: Op, x: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RuleInputs:
     """A rule with the list of what its signature asks for, resolved to places."""
 
     rule: Rule
-    picks: tuple[
-        tuple[str, Any], ...
-    ]  # (kind, key): ("operand", i) ("y", 0) ("shape", i) ("param", name) ...
+    # (kind, key): ("operand", i) ("y", 0) ("shape", i) ("param", name) ...
+    inputs: tuple[tuple[str, Any], ...]
 
     def collect(
         self, operands: tuple[Any, ...], y: Any, params: Params, active: tuple[bool, ...]
     ) -> tuple[Any, ...]:
         """What the rule needs after its first argument, in order."""
-        return tuple([_pick(kind, key, operands, y, params, active) for kind, key in self.picks])
+        return tuple([_pick(kind, key, operands, y, params, active) for kind, key in self.inputs])
 
 
 def _pick(
@@ -240,8 +239,8 @@ class Signature:
     operands: tuple[str, ...]
     variadic: bool
     defaults: Params
-    jvp: tuple[Needs | None, ...]
-    vjp: tuple[Needs | None, ...]
+    jvp: tuple[RuleInputs | None, ...]
+    vjp: tuple[RuleInputs | None, ...]
     differentiable: bool
 
     @staticmethod
@@ -307,7 +306,7 @@ class _Names:
     variadic: bool
     params: frozenset[str]
 
-    def resolve(self, mode: str, rules: Rule | Mapping[str, Rule] | None) -> tuple[Needs | None, ...]:
+    def resolve(self, mode: str, rules: Rule | Mapping[str, Rule] | None) -> tuple[RuleInputs | None, ...]:
         if rules is None:
             return (None,) * len(self.operands)
         if callable(rules):
@@ -322,17 +321,17 @@ class _Names:
                 f"op {self.op!r}: {mode} has a rule for {sorted(unknown)}, but the operands are {self.operands}"
             )
         return tuple(
-            self._needs(mode, name, rules[name]) if name in rules else None for name in self.operands
+            self._inputs(mode, name, rules[name]) if name in rules else None for name in self.operands
         )
 
-    def _needs(self, mode: str, operand: str, rule: Rule) -> Needs:
+    def _inputs(self, mode: str, operand: str, rule: Rule) -> RuleInputs:
         names = list(inspect.signature(rule).parameters)
         first = f"{operand}_dot" if mode == "jvp" else "y_bar"
         if not names or names[0] != first:
             raise RegistrationError(
                 f"op {self.op!r}: the first parameter of the {mode} rule for {operand!r} is {first!r}, got {names[:1]}"
             )
-        return Needs(rule, tuple(self._pick(mode, name) for name in names[1:]))
+        return RuleInputs(rule, tuple(self._pick(mode, name) for name in names[1:]))
 
     def _pick(self, mode: str, name: str) -> tuple[str, Any]:
         if self.variadic:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import ArgumentError
-from refgrad.op import Needs, Op, Params, Traced, apply, new_level, shape_of
+from refgrad.op import Op, Params, RuleInputs, Traced, apply, new_level, shape_of
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.dispatch import plain
 from refgrad.tracing.reverse import Tape, Var, pull_back_from, record
@@ -119,7 +119,7 @@ def linear(op: Op, active: tuple[bool, ...]) -> bool:
     )
 
 
-def _independent(needs: Needs | None, active: tuple[bool, ...]) -> bool:
+def _independent(needs: RuleInputs | None, active: tuple[bool, ...]) -> bool:
     """Whether there is a rule, and it asks neither for the result nor for an active operand."""
     operands = [k for k, a in enumerate(active) if a]
     return (
@@ -129,9 +129,9 @@ def _independent(needs: Needs | None, active: tuple[bool, ...]) -> bool:
     )
 
 
-def _asks(needs: Needs | None, kind: str, key: int) -> bool:
+def _asks(needs: RuleInputs | None, kind: str, key: int) -> bool:
     assert needs is not None
-    return (kind, key) in needs.picks
+    return (kind, key) in needs.inputs
 
 
 def transpose(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import TracingError
-from refgrad.op import Needs, Traced
+from refgrad.op import RuleInputs, Traced
 from refgrad.tracing import buffer_pool
 from refgrad.tree import flatten, is_leaf
 
@@ -103,11 +103,11 @@ class Copies:
 
 
 def as_they_are(
-    needs: Needs, collected: tuple[Any, ...], active: tuple[bool, ...], copies: Copies
+    needs: RuleInputs, collected: tuple[Any, ...], active: tuple[bool, ...], copies: Copies
 ) -> tuple[Any, ...]:
     """What a rule asks for, with copies of what the program may change later: constants and parameters."""
     some: list[Any] | None = None
-    for k, ((kind, key), x) in enumerate(zip(needs.picks, collected, strict=True)):
+    for k, ((kind, key), x) in enumerate(zip(needs.inputs, collected, strict=True)):
         if type(x) in _IMMUTABLE or not (
             kind == "param" or (kind == "operand" and not active[key]) or kind == "operands"
         ):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.op import Op, Traced, real
+from refgrad.op import Op, Traced, reject_complex
 
 Array = Any
 
@@ -19,7 +19,7 @@ def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
                 f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}"
             )
         x_bar = unbroadcast(x_bar, shape)
-    return x_bar if x_bar.dtype == dtype else real(x_bar, op).astype(dtype)
+    return x_bar if x_bar.dtype == dtype else reject_complex(x_bar, op).astype(dtype)
 
 
 def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.blocks import COUNT, slices
-from refgrad.op import Op, Params, apply, new_level, real, shape_of
+from refgrad.op import Op, Params, apply, new_level, reject_complex, shape_of
 from refgrad.ops import ELEMENTWISE
 from refgrad.quiet import quietly
 from refgrad.tracing.array import TracedArray
@@ -142,4 +142,4 @@ def _fit(y_dot: Array, y: Array, op: Op) -> Array:
                 f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}"
             )
         y_dot = np.broadcast_to(y_dot, y.shape)
-    return y_dot if y_dot.dtype == y.dtype else real(y_dot, op).astype(y.dtype)
+    return y_dot if y_dot.dtype == y.dtype else reject_complex(y_dot, op).astype(y.dtype)

@@ -22,7 +22,18 @@ import numpy as np
 
 from refgrad.blocks import COUNT, slices
 from refgrad.formula import taken
-from refgrad.op import BY_FUNCTION, REGISTRY, Needs, Op, Params, Rule, Traced, apply, real, shape_of
+from refgrad.op import (
+    BY_FUNCTION,
+    REGISTRY,
+    Op,
+    Params,
+    Rule,
+    RuleInputs,
+    Traced,
+    apply,
+    reject_complex,
+    shape_of,
+)
 from refgrad.operands import REAL, admitted
 from refgrad.ops import arithmetic
 from refgrad.tracing.array import TracedArray
@@ -168,7 +179,9 @@ def record(
         return y
     if y.dtype.kind not in REAL:  # a constant of another kind went the short way
         for value in values:
-            real(value if isinstance(value, TracedArray) else admitted(value, f"{op.name}: an operand"), op)
+            reject_complex(
+                value if isinstance(value, TracedArray) else admitted(value, f"{op.name}: an operand"), op
+            )
     if taken(op) is not None:  # met on the short way
         return apply(op, operands, params)
     edges: list[Edge] = []
@@ -275,7 +288,7 @@ _ARRAY = np.ndarray
 
 
 def _short(
-    needs: Needs | None, constant_at: int = -1
+    needs: RuleInputs | None, constant_at: int = -1
 ) -> tuple[int, Callable[..., tuple[Any, ...]], bool] | None:
     """The number of the rule and what to keep for it, where it asks only for operands and y, in that order.
 
@@ -283,8 +296,8 @@ def _short(
     """
     if needs is None:
         return None
-    places = tuple([2 if kind == "y" else key for kind, key in needs.picks if kind in ("operand", "y")])
-    if len(places) != len(needs.picks) or places not in _KEEP:
+    places = tuple([2 if kind == "y" else key for kind, key in needs.inputs if kind in ("operand", "y")])
+    if len(places) != len(needs.inputs) or places not in _KEEP:
         return None
     RULES.append(needs.rule)
     return len(RULES) - 1, _KEEP[places], constant_at in places
