@@ -29,9 +29,11 @@ from refgrad.arguments import (
 from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
+from refgrad.tracing import fast_path  # noqa: F401 - it gives Var its operators
 from refgrad.tracing.copies import handed, kept, live, same
 from refgrad.tracing.forward import Dual, running
-from refgrad.tracing.reverse import Tape, Var, pull_back, pull_back_from
+from refgrad.tracing.pull_back import pull_back
+from refgrad.tracing.reverse import Tape, Var
 from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
 
 Array = Any
@@ -70,7 +72,7 @@ def _vjp(
             y_bar = fitting(live(y_bar), value, "vjp: a cotangent")
             if place is not None:
                 seeds.append((place, y_bar))
-        bars = quietly(pull_back_from, tape, seeds, places)
+        bars = quietly(pull_back, tape, seeds, places)
         return tuple(rebuild(_cotangents(bars, xs_like)))
 
     return rebuild_result(values), pullback
@@ -175,7 +177,7 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
                 "Integers and booleans (np.argmax, x > 0) have no gradient."
             )
         bars = (
-            quietly(pull_back, tape, y.index, value.dtype.type(1), places)
+            quietly(pull_back, tape, [(y.index, value.dtype.type(1))], places)
             if _mine(y, tape)
             else [None] * len(leaves)
         )

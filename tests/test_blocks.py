@@ -12,7 +12,7 @@ from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import Op
 from refgrad.ops import ELEMENTWISE
-from refgrad.tracing import forward, reverse, tape_rows
+from refgrad.tracing import forward, pull_back, tape_rows
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 
 Array = Any
@@ -160,13 +160,13 @@ def test_a_derivative_of_a_users_own_is_not_taken_in_blocks() -> None:
 def test_a_gradient_that_is_differentiated_again_is_not_taken_in_blocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    in_blocks, parts_seen = reverse._pull_back_in_blocks, []
+    in_blocks, parts_seen = pull_back._in_blocks, []
 
     def watched(part: Any, *args: Any) -> Any:
         parts_seen.append(part)
         return in_blocks(part, *args)
 
-    monkeypatch.setattr(reverse, "_pull_back_in_blocks", watched)
+    monkeypatch.setattr(pull_back, "_in_blocks", watched)
     x = np.random.default_rng(3).standard_normal(LENGTH).astype(np.float32)
     ones = exact(np.ones(LENGTH, np.float32), FMT)
 

@@ -19,7 +19,8 @@ from refgrad.errors import ArgumentError
 from refgrad.op import Op, Params, RuleInputs, Traced, apply, new_level, shape_of
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.dispatch import plain
-from refgrad.tracing.reverse import Tape, Var, pull_back_from, record
+from refgrad.tracing.pull_back import pull_back
+from refgrad.tracing.reverse import Tape, Var, record
 
 Array = Any
 
@@ -168,7 +169,7 @@ def transpose(
 
     def transposed(bars: list[Any]) -> list[Array]:
         seeds = [(k, bar) for k, bar in zip(indices, bars, strict=True) if k is not None]
-        found = pull_back_from(tape, seeds, places)
+        found = pull_back(tape, seeds, places)
         return [zero if x is None else x for x, zero in zip(found, zeros, strict=True)]
 
     return transposed

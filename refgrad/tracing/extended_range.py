@@ -17,20 +17,15 @@ import numpy as np
 
 from refgrad.op import Traced
 from refgrad.quiet import silence
+from refgrad.tracing.entry import Entry
 
 Array = Any
 Seeds = list[tuple[int, Any]]
-Walk = Callable[
-    ..., list[Any]
-]  # of a tape, seeds, inputs, and the class of the list in which it gathers cotangents
+Walk = Callable[[list[Any], Seeds, list[int]], list[Any]]  # of a tape, seeds and inputs
 
 LONG = np.dtype(np.longdouble)
 MANY = 10_000  # operations in a row of which cotangents commonly die out
 _HEARD = ContextVar[list[str]]("heard")
-
-
-class Wide(list[Any]):
-    """Cotangents by place, in long double: they are not cast to the dtypes of their values."""
 
 
 class _Room(threading.local):
@@ -63,19 +58,19 @@ _ROOM = _Room()
 
 
 def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
-    """``walk(tape, seeds, inputs, list)``, in a wider range where that of the dtypes does not suffice.
+    """``walk(tape, seeds, inputs)``, in a wider range where that of the dtypes does not suffice.
 
     Cotangents that a user's own rule forms are left as they are, and so are Balls: their range is wide.
     """
     if any(isinstance(y_bar, Traced) for _, y_bar in seeds):
-        return walk(tape, seeds, inputs, list)
+        return walk(tape, seeds, inputs)
     bars, heard = _listened(walk, tape, seeds, inputs)
     if not heard or (len(tape) > MANY and not any(_may_be_lost(x) for x in bars)):
         return bars
     if not all(_can_be_wide(entry) for entry in tape) or any(_over_balls(x) for x in bars):
         return bars
     wide_tape = [_widened(entry) for entry in tape]
-    again = walk(wide_tape, [(place, y_bar.astype(LONG)) for place, y_bar in seeds], inputs, Wide)
+    again = walk(wide_tape, [(place, y_bar.astype(LONG)) for place, y_bar in seeds], inputs)
     return [
         x if x is None or wide is None else wide.astype(x.dtype) for x, wide in zip(bars, again, strict=True)
     ]
@@ -96,22 +91,22 @@ def _hearing(walk: Walk, *args: Any) -> tuple[list[Any], bool]:
     if heard:
         heard.clear()
         np.seterr(over="call", under="call")
-    return walk(*args, list), bool(heard)
+    return walk(*args), bool(heard)
 
 
 def _can_be_wide(entry: Any) -> bool:
     """Whether the rules of an entry are refgrad's own."""
-    return entry is None or type(entry) is tuple or hasattr(entry, "ordinary")
+    return entry is None or type(entry) in (tuple, Entry)
 
 
 def _widened(entry: Any) -> Any:
-    """The entry with what it keeps in long double."""
+    """The entry with what it keeps in long double, and edges that give cotangents in long double."""
     if entry is None:
         return None
     if type(entry) is tuple:
         return tuple([_all_wide(item) if k % 3 == 2 else item for k, item in enumerate(entry)])
-    edges = [(i, rule, _all_wide(kept), *rest) for i, rule, kept, *rest in entry.edges]
-    return type(entry)(entry.op, edges, entry.ordinary)
+    edges = [edge._replace(saved=_all_wide(edge.saved), dtype=LONG) for edge in entry.edges]
+    return Entry(entry.op, edges, entry.ordinary)
 
 
 def _all_wide(kept: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,7 +1,6 @@
-"""Rows of what a tape holds: for the part of a program that is elementwise, so that it can be walked some rows at a time.
+"""Rows of what a tape holds: the elementwise part of a program can be walked some rows at a time.
 
-An entry is a tuple of numbers and arrays, or an object with the op, its edges and whether these are ``ordinary`` (see reverse.py); what
-has no such edges (a derivative that the user defined) is not known to be elementwise.
+An entry is a compact one or an Entry (see reverse.py). Any other, of a derivative that the user defined, is not known to be elementwise.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from refgrad.op import apply
 from refgrad.ops import ELEMENTWISE, indexing
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
+from refgrad.tracing.entry import Entry
 
 
 def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
@@ -30,12 +30,13 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
             continue
         if type(entry) is not tuple:
             if (
-                not getattr(entry, "ordinary", False)
+                not isinstance(entry, Entry)
+                or not entry.ordinary
                 or entry.op not in ELEMENTWISE
-                or any(edge[3] != shape for edge in entry.edges)
+                or any(edge.shape != shape for edge in entry.edges)
             ):
                 return None
-            wanted.update(edge[0] for edge in entry.edges)
+            wanted.update(edge.place for edge in entry.edges)
         else:
             wanted.update(entry[::3])
         if any(getattr(x, "level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
@@ -47,7 +48,7 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
 def saved(entry: Any) -> Iterator[Any]:
     """What an entry holds for its rules."""
     if type(entry) is not tuple:
-        return (x for edge in entry.edges for x in edge[2])
+        return (x for edge in entry.edges for x in edge.saved)
     return (x for kept in entry[2::3] for x in kept)
 
 
@@ -57,10 +58,10 @@ def entry_rows(entry: Any, here: slice, shape: tuple[int, ...], own: tuple[int, 
         return None
     if type(entry) is not tuple:
         edges = [
-            (i, rule, tuple([ball_rows(x, here, shape) for x in kept]), own, dtype, position)
-            for i, rule, kept, _, dtype, position in entry.edges
+            edge._replace(saved=tuple([ball_rows(x, here, shape) for x in edge.saved]), shape=own)
+            for edge in entry.edges
         ]
-        return type(entry)(entry.op, edges)
+        return Entry(entry.op, edges)
     return tuple(
         [
             tuple([ball_rows(x, here, shape) for x in item]) if k % 3 == 2 else item

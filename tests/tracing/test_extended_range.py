@@ -58,17 +58,17 @@ def test_an_infinity_that_the_program_computed_gives_no_number() -> None:
 
 
 def test_programs_within_the_range_are_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    walks: list[type] = []
+    dtypes: list[Any] = []  # of the cotangent from which a walk starts
 
     def counted(walk: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args: walks.append(args[-1]) or walk(*args)
+        return lambda tape, seeds, inputs: dtypes.append(seeds[0][1].dtype) or walk(tape, seeds, inputs)
 
     plain = extended_range.walked
-    monkeypatch.setattr("refgrad.tracing.reverse.walked", lambda walk, *args: plain(counted(walk), *args))
+    monkeypatch.setattr("refgrad.tracing.pull_back.walked", lambda walk, *args: plain(counted(walk), *args))
     rg.grad(sigmoid)(-3.0)
-    assert walks == [list]
+    assert dtypes == [np.float64]
     rg.grad(sigmoid)(-700.0)
-    assert walks == [list, list, extended_range.Wide]
+    assert dtypes == [np.float64, np.float64, np.longdouble]
 
 
 def test_long_programs_are_walked_again_where_a_gradient_shows_a_loss(

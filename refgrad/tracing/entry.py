@@ -1,0 +1,85 @@
+"""One application of an op as reverse mode keeps it: what each operand's VJP rule needs, and the cotangents that the rules give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from refgrad.arrays import Array, Params
+from refgrad.op import Op, Rule, shape_of
+from refgrad.tracing.copies import Copies, as_they_are
+from refgrad.tracing.cotangents import accumulate, fit
+from refgrad.tracing.special_points import met
+
+
+class Edge(NamedTuple):
+    """The way from the result of an op back to one operand."""
+
+    place: int  # of the operand on the tape
+    rule: Rule
+    saved: tuple[Any, ...]  # what the rule needs beside y_bar
+    shape: tuple[int, ...]  # of the operand
+    dtype: Any  # of the operand
+    position: int  # of the operand among those of the op
+
+
+class Entry:
+    """One application of an op: an edge for each active operand. The edges of a variadic op share a rule that answers for all of them.
+
+    ordinary    whether the rules are those of the op's record: no operand is at a special point
+    """
+
+    __slots__ = ("edges", "op", "ordinary")
+
+    def __init__(self, op: Op, edges: list[Edge], ordinary: bool = True) -> None:
+        self.op = op
+        self.edges = edges
+        self.ordinary = ordinary
+
+    @classmethod
+    def of(
+        cls,
+        op: Op,
+        places: Sequence[int],
+        values: tuple[Any, ...],
+        params: Params,
+        active: tuple[bool, ...],
+        y: Array,
+        copies: Copies | None = None,
+    ) -> Entry:
+        """The entry of ``op`` applied to ``values`` with result ``y``; ``places`` are those of the operands.
+
+        ``copies`` makes copies of constants and parameters; without it the entry keeps these themselves.
+        """
+        exceptional = met(op, values, params, y)
+        edges: list[Edge] = []
+        saved: tuple[Any, ...] | None = None
+        variadic = op.signature.variadic
+        rules = op.signature.vjp * len(values) if variadic else op.signature.vjp
+        for position, (value, a, needs) in enumerate(zip(values, active, rules, strict=True)):
+            if not a or needs is None:
+                continue
+            if saved is None or not variadic:
+                saved = needs.collect(values, y, params, active)
+                if copies is not None:
+                    saved = as_they_are(needs, saved, active, copies)
+            rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
+            edges.append(Edge(places[position], rule, saved, shape_of(value), value.dtype, position))
+        return cls(op, edges, exceptional is None)
+
+    def cotangents(self, y_bar: Array) -> list[Array]:
+        """What each edge makes of the cotangent of the result: a cotangent of its operand's shape and dtype."""
+        if self.op.signature.variadic:
+            answers = self.edges[0].rule(y_bar, *self.edges[0].saved) if self.edges else ()
+            x_bars = [answers[edge.position] for edge in self.edges]
+        else:
+            x_bars = [edge.rule(y_bar, *edge.saved) for edge in self.edges]
+        return [
+            fit(x_bar, edge.shape, edge.dtype, self.op)
+            for edge, x_bar in zip(self.edges, x_bars, strict=True)
+        ]
+
+    def pull(self, y_bar: Array, bars: list[Any]) -> None:
+        """Add to the cotangents of the operands, in ``bars`` by place, what comes of that of the result."""
+        for edge, x_bar in zip(self.edges, self.cotangents(y_bar), strict=True):
+            accumulate(bars, edge.place, x_bar)
