@@ -14,8 +14,6 @@ from conformance.families import FAMILIES
 from conformance.families.graphs import ELEMENTWISE
 from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.bounds.rules import reference_slack
-from refgrad.graph import contributions
-from refgrad.op import apply
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
@@ -56,12 +54,14 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
             node, y_bar = case.graph.nodes[k], s.cotangents[k]
             if node.op is None or node.op.name not in ELEMENTWISE or y_bar is None:
                 continue
-            values = list(balls)
+            operands = [balls[j] for j in node.of]
             with np.errstate(all="ignore"):
-                values[k] = apply(node.op, tuple(balls[j] for j in node.of), node.params)
-                plain = [exact(b.value, unrounded) if type(b) is Ball else b for b in values]
-                bars = contributions(node, k, values, exact(y_bar, fmt))
-                widths = contributions(node, k, plain, exact(y_bar, unrounded))
+                y = node.applied(operands)
+                *plain, plain_y = [
+                    exact(b.value, unrounded) if type(b) is Ball else b for b in (*operands, y)
+                ]
+                bars = node.contributions(operands, y, exact(y_bar, fmt))
+                widths = node.contributions(plain, plain_y, exact(y_bar, unrounded))
                 for (_, _, x_bar), (_, _, width) in zip(bars, widths, strict=True):
                     value, radius = parts(x_bar)
                     counted = np.isfinite(value) & (value != 0)

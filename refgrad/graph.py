@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from refgrad.arguments import kind, outputs_of, result
+from refgrad.arrays import Array, Params
 from refgrad.errors import CaseFileError, DtypeError, GraphError
-from refgrad.node import Node, contributions
-from refgrad.op import Op, Params, apply, new_level, shape_of
+from refgrad.node import Node
+from refgrad.op import Op, apply, new_level, shape_of
 from refgrad.quiet import quietly
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.caught_refusals import run
 from refgrad.tracing.copies import kept
+from refgrad.tracing.cotangents import accumulate, summed
 from refgrad.tree import flatten, paths
 
-Array = Any
 SCHEMA = 1
+Values = Sequence[Any]  # of all nodes: arrays, None for pruned nodes
 
 
 class Symbol(TracedArray):
@@ -31,7 +33,7 @@ class Symbol(TracedArray):
 
     __slots__ = ("graph", "index", "value")
 
-    def __init__(self, graph: Graph, index: int, value: Array = None) -> None:
+    def __init__(self, graph: Graph, index: int, value: Array | None = None) -> None:
         self.graph = graph
         self.index = index
         self.value = value
@@ -95,8 +97,8 @@ class Graph:
         self.nodes: list[Node] = []
         self.outputs: tuple[int, ...] = ()
         self.level = new_level()
-        self.values: list[Array] | None = None  # of the last forward; None for pruned nodes
-        self.cotangents: list[Array] | None = None  # of the last backward
+        self.values: list[Any] | None = None  # of the last forward; None for pruned nodes
+        self.cotangents: list[Any] | None = None  # of the last backward
 
     # --- building ---
 
@@ -144,7 +146,7 @@ class Graph:
         results, _ = outputs_of(run(f, rebuild(symbols), {}), what)
         return graph.output(*[graph._symbol(_array(result(y, what))) for y in results])
 
-    def _append(self, node: Node, value: Array) -> Symbol:
+    def _append(self, node: Node, value: Array | None) -> Symbol:
         self.nodes.append(node)
         return Symbol(self, len(self.nodes) - 1, value)
 
@@ -204,17 +206,17 @@ class Graph:
             raise GraphError(f"inputs {sorted(missing)} have no value")
         return {inputs[name]: _array(x) for name, x in bound.items()}
 
-    def run(self, *args: Any, **named: Any) -> list[Array]:
+    def run(self, *args: Any, **named: Any) -> list[Any]:
         """Values of all inputs and of all nodes the outputs depend on, None for the others.
 
         The inputs are given by position, by name or as one dict.
         """
         bound = self._bind(args, named)
-        values: list[Array] = [bound.get(k) for k in range(len(self.nodes))]
+        values: list[Any] = [bound.get(k) for k in range(len(self.nodes))]
         for k in self.order():
             node = self.nodes[k]
             if node.op is not None:
-                values[k] = apply(node.op, tuple([values[j] for j in node.of]), node.params)
+                values[k] = node.applied([values[j] for j in node.of])
             elif not node.name:
                 values[k] = node.value
         return values
@@ -223,7 +225,7 @@ class Graph:
         """The outputs (a tuple where there are several), without keeping anything."""
         return self._results(self.run(*args, **named))
 
-    def _results(self, values: list[Array]) -> Any:
+    def _results(self, values: Values) -> Any:
         """The values of the outputs, as arrays of their own."""
         results = tuple([kept(values[k]) for k in self.outputs])
         return results[0] if len(results) == 1 else results
@@ -257,16 +259,15 @@ class Graph:
             cotangents = tuple(self.values[k].dtype.type(1) for k in self.outputs)
         if len(cotangents) != len(self.outputs):
             raise GraphError(f"the graph has {len(self.outputs)} outputs, got {len(cotangents)} cotangents")
-        bars: list[Array] = [None] * len(self.nodes)
+        seeds = []
         for k, y_bar in zip(self.outputs, [_array(y_bar) for y_bar in cotangents], strict=True):
             if np.shape(y_bar) != shape_of(self.values[k]):
                 raise GraphError(
                     f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}"
                 )
             y_bar = kept(y_bar) if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
-            bars[k] = y_bar if bars[k] is None else bars[k] + y_bar
-        quietly(self._pull_back, self.values, bars)
-        self.cotangents = bars
+            seeds.append((k, y_bar))
+        self.cotangents = bars = quietly(self.reverse_accumulation, self.values, seeds)
         zeros = {
             name: np.zeros(shape_of(self.values[k]), self.values[k].dtype)
             for name, k in self.inputs.items()
@@ -274,12 +275,46 @@ class Graph:
         }
         return {name: zeros[name] if bars[k] is None else kept(bars[k]) for name, k in self.inputs.items()}
 
-    def _pull_back(self, values: list[Array], bars: list[Array]) -> None:
-        for k in reversed(self.order()):
+    # --- accumulation: every derivative of a graph goes through these two ---
+
+    def forward_accumulation(self, values: Values, tangents: Mapping[str, Array]) -> list[Array | None]:
+        """The tangents of all nodes, None where no derivative arrives.
+
+        values      of all nodes, as ``run`` gives them
+        tangents    of the inputs by name, each of the shape of its input
+        """
+        dots: list[Array | None] = [None] * len(self.nodes)
+        for k in self.order():
             node = self.nodes[k]
-            if bars[k] is not None and node.op is not None:
-                for _, j, x_bar in contributions(node, k, values, bars[k]):
-                    bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
+            if node.op is None:
+                dots[k] = tangents[node.name] if node.name else None
+            else:
+                dots[k] = node.tangent([values[j] for j in node.of], values[k], [dots[j] for j in node.of])
+        return dots
+
+    def reverse_accumulation(
+        self,
+        values: Values,
+        cotangents: Iterable[tuple[int, Array]],
+        sent: list[Array] | None = None,
+    ) -> list[Array | None]:
+        """The cotangents of all nodes, None where no output depends on a node.
+
+        values        of all nodes, as ``run`` gives them
+        cotangents    of outputs: pairs of a node and a cotangent of its shape
+        sent          gathers what each node sends to each of its operands
+        """
+        bars: list[Any] = [None] * len(self.nodes)
+        for k, y_bar in cotangents:
+            accumulate(bars, k, y_bar)
+        for k in reversed(self.order()):
+            node, y_bar = self.nodes[k], summed(bars, k)
+            if y_bar is not None and node.op is not None:
+                for _, j, x_bar in node.contributions([values[j] for j in node.of], values[k], y_bar):
+                    accumulate(bars, j, x_bar)
+                    if sent is not None:
+                        sent.append(x_bar)
+        return bars
 
     # --- drawing: the room above this one puts its painter here ---
 
@@ -360,4 +395,4 @@ def _array(x: Any) -> Array:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
-__all__ = ["SCHEMA", "Graph", "Node", "Symbol", "contributions"]
+__all__ = ["SCHEMA", "Graph", "Node", "Symbol"]

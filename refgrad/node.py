@@ -1,28 +1,31 @@
-"""A node of a computational graph: an input, a constant or an op on earlier nodes; what it sends back, and how it is written."""
+"""A node of a computational graph: an input, a constant or an op on earlier nodes; its value, its derivatives, and how it is written."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Params
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
-from refgrad.op import REGISTRY, Op, Params, RuleInputs
+from refgrad.op import REGISTRY, Op, apply
 from refgrad.quiet import quietly
-from refgrad.tracing.cotangents import fit
-from refgrad.tracing.special_points import met
-
-Array = Any
+from refgrad.tracing.entry import Entry
+from refgrad.tracing.forward import push
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """An input (it has a name), a constant (it has a value), or an op applied to earlier nodes."""
+    """An input (it has a name), a constant (it has a value), or an op applied to earlier nodes.
+
+    The methods take the values of the operands in the order of ``of``, and ``y``, the value of the node. All may be traced.
+    """
 
     name: str = ""
-    value: Array = None
+    value: Any = None  # of a constant: an array or a Python number
     op: Op | None = None
     of: tuple[int, ...] = ()
     params: Params = field(default_factory=dict)
@@ -31,6 +34,32 @@ class Node:
         if self.op is not None:
             return self.op.name
         return self.name or "constant"
+
+    def applied(self, operands: Sequence[Any]) -> Any:
+        """The value of the node: its op on these operands."""
+        assert self.op is not None
+        return apply(self.op, tuple(operands), self.params)
+
+    def contributions(self, operands: Sequence[Any], y: Any, y_bar: Any) -> list[tuple[int, int, Any]]:
+        """What the node sends back for its cotangent y_bar: (position, operand's node, cotangent) of each operand with a derivative.
+
+        A cotangent has the shape and dtype of its operand. Python numbers and arrays of integers have none.
+        """
+        return quietly(self._contributions, tuple(operands), y, y_bar)
+
+    def _contributions(self, operands: tuple[Any, ...], y: Any, y_bar: Any) -> list[tuple[int, int, Any]]:
+        assert self.op is not None
+        active = tuple([hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands])
+        entry = Entry.of(self.op, self.of, operands, self.params, active, y)
+        x_bars = entry.cotangents(y_bar)
+        return [(edge.position, edge.place, x_bar) for edge, x_bar in zip(entry.edges, x_bars, strict=True)]
+
+    def tangent(self, operands: Sequence[Any], y: Any, tangents: Sequence[Any]) -> Any:
+        """The tangent of the node, of y's shape, from those of its operands (None for a constant); None where no derivative arrives."""
+        active = tuple([x_dot is not None for x_dot in tangents])
+        if self.op is None or not self.op.signature.differentiable or not any(active):
+            return None
+        return quietly(push, self.op, tuple(operands), self.params, active, list(tangents), y)
 
     def to_dict(self) -> dict[str, Any]:
         """The node as plain data, exactly."""
@@ -73,38 +102,3 @@ class Node:
         if not op.signature.variadic and len(of) != len(op.signature.operands):
             raise CaseFileError(f"op {name!r} takes operands {op.signature.operands}, got {len(of)}")
         return cls(op=op, of=of, params={**op.signature.defaults, **given})
-
-
-def contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
-    """What node k sends back to its operands: (position, operand's node, cotangent) for each operand with a derivative."""
-    return quietly(_contributions, node, k, values, y_bar)
-
-
-def _contributions(node: Node, k: int, values: list[Array], y_bar: Array) -> list[tuple[int, int, Array]]:
-    assert node.op is not None
-    sig = node.op.signature
-    operands, y = tuple([values[j] for j in node.of]), values[k]
-    active = tuple(
-        [hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands]
-    )  # Python numbers are constants
-    sent: list[tuple[int, int, Array]] = []
-    if not sig.differentiable:
-        return sent
-    exceptional = met(node.op, operands, node.params, y)
-
-    def pulled(needs: RuleInputs, position: int) -> Any:
-        rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
-        return rule(y_bar, *needs.collect(operands, y, node.params, active))
-
-    if sig.variadic:
-        assert sig.vjp[0] is not None
-        answers = pulled(sig.vjp[0], 0)
-    else:
-        answers = [
-            pulled(needs, position) if needs is not None and a else None
-            for position, (needs, a) in enumerate(zip(sig.vjp, active, strict=True))
-        ]
-    for position, (j, x, x_bar) in enumerate(zip(node.of, operands, answers, strict=True)):
-        if x_bar is not None:
-            sent.append((position, j, fit(x_bar, x.shape, x.dtype, node.op)))
-    return sent

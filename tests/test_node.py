@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refgrad.errors import CaseFileError
-from refgrad.node import Node, contributions
+from refgrad.node import Node
 from refgrad.op import REGISTRY, Op
 from refgrad.ops import arithmetic, reduction, selection, shape
 
@@ -65,11 +65,9 @@ X, Y = np.array([2.0, 3.0]), np.array([5.0, 7.0])
 
 
 def sent(node: Node, *values: Any, y_bar: Any) -> list[tuple[int, int, list[float]]]:
-    node_value = node.op(*values, **node.params)
-    return [
-        (position, j, x_bar.tolist())
-        for position, j, x_bar in contributions(node, len(values), [*values, node_value], np.asarray(y_bar))
-    ]
+    operands = [values[j] for j in node.of]
+    found = node.contributions(operands, node.applied(operands), np.asarray(y_bar))
+    return [(position, j, x_bar.tolist()) for position, j, x_bar in found]
 
 
 def test_each_operand_gets_its_share() -> None:

@@ -8,10 +8,9 @@ import numpy as np
 
 from refgrad.bounds import rounding
 from refgrad.bounds.formats import FORMATS
-from refgrad.graph import Graph, contributions
+from refgrad.graph import Graph
 from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Source
-from refgrad.tracing.forward import push
 
 Array = Any
 
@@ -75,8 +74,12 @@ def finish(
     cotangent = weights(source, np.shape(values[graph.outputs[0]]), dtype)
     if FORMATS[dtype].small_range:
         with np.errstate(all="ignore"):
-            cotangent = cotangent * _scale(_cotangents(graph, values, cotangent), dtype)
-            scale = _scale(_tangents(graph, values, tangents), dtype)
+            sent: list[Array] = []
+            seed = (graph.outputs[0], cotangent.astype(np.float64))
+            bars = graph.reverse_accumulation(values, [seed], sent)
+            cotangent = cotangent * _scale([*sent, *bars], dtype)
+            x_dots = {name: x_dot.astype(np.float64) for name, x_dot in tangents.items()}
+            scale = _scale(graph.forward_accumulation(values, x_dots), dtype)
             tangents = {name: x_dot * scale for name, x_dot in tangents.items()}
     return Case(
         family=family,
@@ -95,37 +98,3 @@ def _scale(slopes: list[Array], dtype: str) -> Array:
         (np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0
     )
     return carrier(dtype).type(2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE)[1]))
-
-
-def _cotangents(graph: Graph, values: list[Array], cotangent: Array) -> list[Array]:
-    """Of all nodes, and what each user sends alone."""
-    bars: list[Array] = [None] * len(graph.nodes)
-    bars[graph.outputs[0]] = cotangent.astype(np.float64)
-    sent = []
-    for k in reversed(graph.order()):
-        node = graph.nodes[k]
-        if bars[k] is not None and node.op is not None:
-            for _, j, x_bar in contributions(node, k, values, bars[k]):
-                sent.append(x_bar)
-                bars[j] = x_bar if bars[j] is None else bars[j] + x_bar
-    return [*sent, *bars]
-
-
-def _tangents(graph: Graph, values: list[Array], tangents: dict[str, Array]) -> list[Array]:
-    """Of all nodes."""
-    dots: list[Array] = [None] * len(graph.nodes)
-    for k in graph.order():
-        node = graph.nodes[k]
-        if node.op is None:
-            dots[k] = tangents[node.name].astype(np.float64) if node.name else None
-        elif node.op.signature.differentiable:
-            ours = [dots[j] for j in node.of]
-            dots[k] = push(
-                node.op,
-                tuple(values[j] for j in node.of),
-                node.params,
-                tuple(t is not None for t in ours),
-                ours,
-                values[k],
-            )
-    return dots

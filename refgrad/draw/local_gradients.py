@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.draw.numbers import MOST, SPACE, Lines, array_lines
-from refgrad.graph import Graph, contributions
+from refgrad.graph import Graph
 
 
 def sent_back(graph: Graph, k: int, y_bar: PlainArray | None = None) -> dict[int, PlainArray]:
@@ -18,7 +18,9 @@ def sent_back(graph: Graph, k: int, y_bar: PlainArray | None = None) -> dict[int
         y_bar = None if graph.cotangents is None else graph.cotangents[k]
     if graph.values is None or y_bar is None or graph.nodes[k].op is None:
         return {}
-    return {position: x_bar for position, _, x_bar in contributions(graph.nodes[k], k, graph.values, y_bar)}
+    node, values = graph.nodes[k], graph.values
+    sent = node.contributions([values[j] for j in node.of], values[k], y_bar)
+    return {position: x_bar for position, _, x_bar in sent}
 
 
 def local(graph: Graph, k: int, position: int) -> PlainArray | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.op import Op, Traced, reject_complex
-
-Array = Any
+from refgrad.ops import arithmetic
 
 
 def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
@@ -45,3 +45,10 @@ def accumulate(bars: list[Any], i: int, x_bar: Array) -> None:
         bars[i] = [old, x_bar]
     else:
         bars[i] = old + x_bar
+
+
+def summed(bars: list[Any], k: int) -> Any:
+    """The cotangent at place k, of several uses their sum, which takes its place; None where there is none."""
+    if type(bars[k]) is list:
+        bars[k] = arithmetic.fan_in(*bars[k])
+    return bars[k]

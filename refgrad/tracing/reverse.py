@@ -29,7 +29,7 @@ from refgrad.operands import REAL, admitted
 from refgrad.ops import arithmetic
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.copies import Copies, foreign_thread, outlived
-from refgrad.tracing.cotangents import accumulate
+from refgrad.tracing.cotangents import accumulate, summed
 from refgrad.tracing.entry import Entry
 
 Seeds = list[tuple[int, Any]]  # places of outputs, each with its cotangent
@@ -171,12 +171,8 @@ def walk(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
     for place, y_bar in seeds:
         accumulate(bars, place, y_bar)
     for k in range(last, -1, -1):
-        y_bar, entry = bars[k], tape[k]
-        if y_bar is None:
-            continue
-        if type(y_bar) is list:  # of several uses
-            y_bar = bars[k] = arithmetic.fan_in(*y_bar)
-        if entry is None:
+        entry, y_bar = tape[k], summed(bars, k)
+        if y_bar is None or entry is None:
             continue
         bars[k] = None  # nothing asks for it again
         if type(entry) is not tuple:

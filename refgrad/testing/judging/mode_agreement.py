@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.graph import Node, contributions
+from refgrad.graph import Node
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import largest
 from refgrad.testing.judging.compare import compare
@@ -16,7 +16,6 @@ from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import Ball, exact, parts
-from refgrad.tracing.forward import push
 from refgrad.tracing.special_points import patches
 
 Array = Any
@@ -68,10 +67,11 @@ def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
     y_bar = special_points.undefined_outputs(anchored.missing(k), np.asarray(case.cotangent))
     found: dict[int, Array] = {}
     assert node.op is not None
-    for position, j, x_bar in contributions(node, k, values, exact(y_bar, fmt)):
+    operands = tuple([values[j] for j in node.of])
+    for position, j, x_bar in node.contributions(operands, values[k], exact(y_bar, fmt)):
         value, radius = parts(x_bar)
         undefined = np.isnan(value)
-        for places, low, high in patches(node.op, tuple([values[i] for i in node.of]), node.params, position):
+        for places, low, high in patches(node.op, operands, node.params, position):
             undefined = undefined | places & (low > high)
         found[j] = np.where(undefined, np.nan, radius)
     radii = []
@@ -113,11 +113,9 @@ def _adjoint(
     node = anchored.graph.nodes[k]
     assert node.op is not None
     operands = _operands(anchored, node)
-    active = tuple([anchored.seen.tangents[j] is not None for j in node.of])
-    tangents = [
-        exact(anchored.seen.tangents[j], fmt) if a else None for j, a in zip(node.of, active, strict=True)
-    ]
-    expected = push(node.op, tuple(operands), node.params, active, tangents, anchored.recomputed_value(k))
+    x_dots = [anchored.seen.tangents[j] for j in node.of]
+    tangents = [None if x_dot is None else exact(x_dot, fmt) for x_dot in x_dots]
+    expected = node.tangent(operands, anchored.recomputed_value(k), tangents)
     if expected is None:
         return Comparison()
     wide, y_bar = fmt.wide, np.asarray(case.cotangent)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds.formats import Format, format_of
-from refgrad.graph import Node, contributions
-from refgrad.op import apply
+from refgrad.graph import Node
 from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
@@ -27,7 +26,6 @@ from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import Ball, exact, parts, remembering
-from refgrad.tracing.forward import push
 
 Array = Any
 VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
@@ -57,8 +55,7 @@ class Anchored(Judge):
         """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
         if k not in self.recomputed:
             node = self.graph.nodes[k]
-            assert node.op is not None
-            self.recomputed[k] = apply(node.op, tuple([self.balls[j] for j in node.of]), node.params)
+            self.recomputed[k] = node.applied([self.balls[j] for j in node.of])
         return self.recomputed[k]
 
     def missing(self, k: int) -> Array | None:
@@ -87,7 +84,7 @@ class Anchored(Judge):
                 # It may be the hull of a jump, which a derivative may be read from, but not a value.
                 balls = [self.balls[j] for j in node.of]
                 operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
-                expected = apply(node.op, tuple(operands), node.params)
+                expected = node.applied(operands)
             self.ask(
                 tally,
                 ("values", k),
@@ -139,11 +136,10 @@ class Anchored(Judge):
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
         """The expected tangent of node k, None where no derivative reaches it."""
-        active = tuple([tangents[j] is not None for j in node.of])
-        if not any(active) or node.op is None or not node.op.signature.differentiable:
+        x_dots = [tangents[j] for j in node.of]
+        if all(x_dot is None for x_dot in x_dots):
             return None
-        operands, y = tuple([self.balls[j] for j in node.of]), self.recomputed_value(k)
-        expected = push(node.op, operands, node.params, active, [tangents[j] for j in node.of], y)
+        expected = node.tangent([self.balls[j] for j in node.of], self.recomputed_value(k), x_dots)
         if expected is None:
             return None
         return special_points.without(expected, self.missing(k))
@@ -214,9 +210,9 @@ class Anchored(Judge):
 
     def _sends(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
         """What node k is to send back: (position, operand's node, cotangent)."""
-        node, values = self.graph.nodes[k], list(self.balls)
-        values[k] = self.recomputed_value(k)
-        return contributions(node, k, values, exact(y_bar, self.fmt))
+        node = self.graph.nodes[k]
+        operands = [self.balls[j] for j in node.of]
+        return node.contributions(operands, self.recomputed_value(k), exact(y_bar, self.fmt))
 
     def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Reach]:
         """The bounds of what a node sends to one operand by other formulas of its op."""

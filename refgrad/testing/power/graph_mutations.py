@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.graph import Node, contributions
-from refgrad.op import apply
+from refgrad.graph import Node
 from refgrad.ops import arithmetic
 from refgrad.testing.judging.judge import Place
 from refgrad.testing.judging.node_by_node import Anchored
 from refgrad.tracing.ball import Ball, exact
 from refgrad.tracing.cotangents import unbroadcast
-from refgrad.tracing.forward import push
 
 Array = Any
 Random = np.random.Generator
@@ -91,20 +89,18 @@ class Scene:
         assert self.source is not None
         node, judge = self.source, self.judge
         xs = self.operands() if operands is None else operands
-        y = judge.recomputed_value(self.node) if operands is None else apply(node.op, tuple(xs), node.params)  # type: ignore[arg-type]
+        y = judge.recomputed_value(self.node) if operands is None else node.applied(xs)
         if self.backward:
-            values = dict(enumerate([*xs, y]))
-            local = Node(op=node.op, of=tuple(range(len(xs))), params=node.params)
-            sent = contributions(local, len(xs), values, self.arriving() if y_bar is None else y_bar)  # type: ignore[arg-type]
+            sent = node.contributions(xs, y, self.arriving() if y_bar is None else y_bar)
             found = next((x_bar for position, _, x_bar in sent if position == self.position), None)
             return None if found is None else _ball(unbroadcast(found, self.base.shape), judge)
         tangents = [
-            None if t is None else exact(t, judge.fmt) for t in [judge.seen.tangents[j] for j in node.of]
+            None
+            if position == without or judge.seen.tangents[j] is None
+            else exact(judge.seen.tangents[j], judge.fmt)
+            for position, j in enumerate(node.of)
         ]
-        active = tuple([t is not None and position != without for position, t in enumerate(tangents)])
-        if not any(active):
-            return None
-        return _ball(push(node.op, tuple(xs), node.params, active, tangents, y), judge)  # type: ignore[arg-type]
+        return _ball(node.tangent(xs, y, tangents), judge)
 
 
 def _ball(x: Any, judge: Anchored) -> Any:
