@@ -31,58 +31,58 @@ Values = Sequence[Any]  # of all nodes: arrays, None for pruned nodes
 class Symbol(TracedArray):
     """A node of a graph under construction: use it like an array. It has a value only while code is being recorded."""
 
-    __slots__ = ("graph", "index", "value")
+    __slots__ = ("_graph", "_index", "_value")
 
     def __init__(self, graph: Graph, index: int, value: Array | None = None) -> None:
-        self.graph = graph
-        self.index = index
-        self.value = value
+        self._graph = graph
+        self._index = index
+        self._value = value
 
     @property
-    def level(self) -> int:  # type: ignore[override]
-        return self.graph.level
+    def _level(self) -> int:  # type: ignore[override]
+        return self._graph.level
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        if self.value is None:
+        if self._value is None:
             raise GraphError(
-                f"the shape of node {self.index} is known once data is bound; give it to g.input(name, shape=...) or record running code"
+                f"the shape of node {self._index} is known once data is bound; give it to g.input(name, shape=...) or record running code"
             )
-        return shape_of(self.value)
+        return shape_of(self._value)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        if self.value is None:
-            raise GraphError(f"the dtype of node {self.index} is known once data is bound")
-        return _array(self.value).dtype
+        if self._value is None:
+            raise GraphError(f"the dtype of node {self._index} is known once data is bound")
+        return _array(self._value).dtype
 
     def __bool__(self) -> bool:
-        if self.value is None:
+        if self._value is None:
             raise GraphError(
-                f"a branch on node {self.index}: its value is known once data is bound. Use np.where, or Graph.record"
+                f"a branch on node {self._index}: its value is known once data is bound. Use np.where, or Graph.record"
             )
-        return bool(self.value)
+        return bool(self._value)
 
     def __repr__(self) -> str:
-        return f"<node {self.index}: {self.graph.nodes[self.index]}>"
+        return f"<node {self._index}: {self._graph.nodes[self._index]}>"
 
     def become(self, other: Any) -> None:
-        self.index, self.value = other.index, other.value
+        self._index, self._value = other._index, other._value
 
     def twin(self) -> Symbol:
-        return Symbol(self.graph, self.index, self.value)
+        return Symbol(self._graph, self._index, self._value)
 
     def constant(self, y: Array) -> Symbol:
-        return self.graph.constant(y)
+        return self._graph.constant(y)
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        graph: Graph = top.graph
+        graph: Graph = top._graph
         symbols = [graph._symbol(x) for x in operands]
-        known = all(s.value is not None for s in symbols)
+        known = all(s._value is not None for s in symbols)
         with np.errstate(all="ignore"):  # values of inputs declared by shape alone are placeholders
-            y = apply(op, tuple([s.value for s in symbols]), params) if known else None
-        return graph._append(Node(op=op, of=tuple([s.index for s in symbols]), params=kept(params)), y)
+            y = apply(op, tuple([s._value for s in symbols]), params) if known else None
+        return graph._append(Node(op=op, of=tuple([s._index for s in symbols]), params=kept(params)), y)
 
 
 class Graph:
@@ -118,9 +118,9 @@ class Graph:
     def output(self, *symbols: Symbol) -> Graph:
         """Say which nodes are the results; returns the graph."""
         for s in symbols:
-            if not isinstance(s, Symbol) or s.graph is not self:
+            if not isinstance(s, Symbol) or s._graph is not self:
                 raise GraphError(f"an output is a node of this graph, got {s!r}")
-        self.outputs = tuple(s.index for s in symbols)
+        self.outputs = tuple(s._index for s in symbols)
         return self
 
     @classmethod
@@ -152,7 +152,7 @@ class Graph:
 
     def _symbol(self, x: Any) -> Symbol:
         if isinstance(x, Symbol):
-            if x.graph is not self:
+            if x._graph is not self:
                 raise GraphError(f"node {x!r} belongs to another graph")
             return x
         x = kept(x)

@@ -45,8 +45,8 @@ class Traced:
     """
 
     __slots__: tuple[str, ...] = ()
-    value: Any
-    level: int
+    _value: Any
+    _level: int
     shape: tuple[int, ...]
     dtype: Any
 
@@ -70,14 +70,14 @@ class Traced:
 
     def _levels(self) -> tuple[int, ...]:
         """The level of this array and of those below it."""
-        return (self.level, *(self.value._levels() if isinstance(self.value, Traced) else ()))
+        return (self._level, *(self._value._levels() if isinstance(self._value, Traced) else ()))
 
     def _sample(self) -> Any:
         """A plain array of this shape, dtype and layout: the values, where they may be looked at. None before data is bound to a graph."""
-        return self.value._sample() if isinstance(self.value, Traced) else self.value
+        return self._value._sample() if isinstance(self._value, Traced) else self._value
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec) if spec else str(self)
+        return format(self._value, spec) if spec else str(self)
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -177,8 +177,8 @@ def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
     for x in operands:
         if not isinstance(x, Traced):
             others = True
-        elif x.level > level:
-            top, level = x, x.level
+        elif x._level > level:
+            top, level = x, x._level
     if top is None:
         return op.forward(*operands, **params)
     if others:

@@ -57,7 +57,7 @@ def _vjp(
     leaves, rebuild = leaves_of(primals, names, who)
     tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
     outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
-    seeded = [y.index if _mine(y, tape) else None for y in outputs]
+    seeded = [y._index if _mine(y, tape) else None for y in outputs]
     values = [_value(y, _mine(y, tape), tape.level, who) for y in outputs]
     # What the pullback needs of arguments and results: the caller may change both in the meantime.
     like, xs_like = rebuild_result([_blank(v) for v in values]), [_blank(x) for x in leaves]
@@ -96,7 +96,7 @@ def _recorded(
     copies = tape.copies
     own = [(copies.new(live(x)),) * 2 if lasting else copies.borrowed(live(x)) for x in leaves]
     inputs = [tape.input(x) for x, _ in own]
-    places = [x.index for x in inputs]
+    places = [x._index for x in inputs]
     try:
         y = called(f, arguments(inputs), kwargs)
     finally:
@@ -136,9 +136,9 @@ def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str)
         y = called(f, rebuild(duals))
     _refuse_written(leaves, own, names, who)
     outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
-    mine = [isinstance(y, Dual) and y.level == level for y in outputs]
+    mine = [isinstance(y, Dual) and y._level == level for y in outputs]
     values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
-    tangents = handed([y.tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
+    tangents = handed([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
     y_dots = [_zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
     return rebuild_result(values), rebuild_result(y_dots)
 
@@ -177,7 +177,7 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
                 "Integers and booleans (np.argmax, x > 0) have no gradient."
             )
         bars = (
-            quietly(pull_back, tape, [(y.index, value.dtype.type(1))], places)
+            quietly(pull_back, tape, [(y._index, value.dtype.type(1))], places)
             if _mine(y, tape)
             else [None] * len(leaves)
         )
@@ -276,7 +276,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
 
 def _mine(y: Any, tape: Tape) -> bool:
-    return isinstance(y, Var) and y.tape is tape
+    return isinstance(y, Var) and y._tape is tape
 
 
 def _value(y: Any, mine: bool, level: int, who: str) -> Array:
@@ -286,11 +286,11 @@ def _value(y: Any, mine: bool, level: int, who: str) -> Array:
 
     Raises TracingError for an array of any other transformation.
     """
-    if isinstance(y, Traced) and not mine and live(y).level >= level:
+    if isinstance(y, Traced) and not mine and live(y)._level >= level:
         raise TracingError(
             f"{who}: f returned an array that another transformation traces. Its derivative belongs there: return what that one returns."
         )
-    return handed([result(y.value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
+    return handed([result(y._value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
 
 
 def _cotangents(bars: list[Any], leaves: Sequence[Array]) -> list[Array]:

@@ -62,7 +62,7 @@ V = np.array([0.7, -1.3, 2.1])
 
 def stripped(x: Array) -> Array:
     while isinstance(x, Traced):
-        x = x.value
+        x = x._value
     return x
 
 

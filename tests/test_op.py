@@ -171,7 +171,7 @@ def test_an_argument_given_twice_is_refused() -> None:
 def test_the_highest_level_interprets() -> None:
     class Probe(Traced):
         def __init__(self, level: int) -> None:
-            self.level = level
+            self._level = level
 
         @classmethod
         def interpret(cls, op: Op, operands: tuple[Any, ...], params: Any, top: Any) -> Any:

@@ -45,11 +45,11 @@ class Call:
                     f"{who}: argument {k} is being differentiated, but nondiff_argnums says that it has no derivative. "
                     "Leave it out of nondiff_argnums, or pass rg.stop_gradient of it."
                 )
-        self.top = max([x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x.level, default=None)
-        self.level = 0 if self.top is None else self.top.level
+        self.top = max([x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x._level, default=None)
+        self.level = 0 if self.top is None else self.top._level
         if type(self.top) in (Dual, Var):
-            self.active = [isinstance(x, Traced) and x.level == self.level for x in self.leaves]
-            self.values = [live(x).value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
+            self.active = [isinstance(x, Traced) and x._level == self.level for x in self.leaves]
+            self.values = [live(x)._value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
             self.given = [kept(x) if a else x for x, a in zip(self.values, self.active, strict=True)]
             self.primals = self.rebuild(self.given)
             self.lowered = tuple(placed(args, self.positions, self.primals))
@@ -61,7 +61,7 @@ class Call:
 
     def tangents(self) -> list[Array]:
         """The tangents that the active leaves carry, in forward mode."""
-        return [kept(x.tangent) for x in self._chosen(self.leaves)]
+        return [kept(x._tangent) for x in self._chosen(self.leaves)]
 
     def tangent_trees(self, x_dots: list[Array]) -> tuple[Any, ...]:
         """Tangents of all arguments, in their structures: zeros where there is none."""
@@ -188,9 +188,9 @@ class Call:
     def variables(self, pull: Pull) -> Any:
         """The result on the tape, and ``pull`` for the way back."""
         assert isinstance(self.top, Var)
-        tape = self.top.tape
+        tape = self.top._tape
         tape.check_thread()
-        tape.append(Applied(pull, [x.index for x in self._chosen(self.leaves)], self._zeros(self.outputs)))
+        tape.append(Applied(pull, [x._index for x in self._chosen(self.leaves)], self._zeros(self.outputs)))
         place = len(tape) - 1
 
         def output(y: Array) -> Var:
@@ -253,7 +253,7 @@ def _quietly(rule: Pull, y_bars: list[Any]) -> list[Any]:
 def _levels(tree: Any) -> list[int]:
     """Levels of traced leaves; of an argument of a linear function also of what it was multiplied by."""
     traced = [x for x in flatten(tree)[0] if isinstance(x, Traced)]
-    return [x.level for x in traced] + [k for x in traced if isinstance(x, Linear) for k in _levels(x.zero)]
+    return [x._level for x in traced] + [k for x in traced if isinstance(x, Linear) for k in _levels(x._zero)]
 
 
 def _as_array(x: Any) -> Array:

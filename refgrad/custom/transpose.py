@@ -35,64 +35,64 @@ class Linear(Var):
     It has no value to look at: a branch on it would be taken for zero.
     """
 
-    __slots__ = ("zero",)
+    __slots__ = ("_zero",)
 
     def __init__(self, zero: Array, tape: Tape, index: int) -> None:
-        self.zero = zero  # what the function comes to for an argument of zero, where each of its results has to be zero
-        self.tape = tape
-        self.index = index
+        self._zero = zero  # what the function comes to for an argument of zero, where each of its results has to be zero
+        self._tape = tape
+        self._index = index
 
     @property
-    def value(self) -> Array:
+    def _value(self) -> Array:
         raise NotLinearError("a look at the values (a branch, np.any, np.argmax, a printed number)")
 
     @property
     def scalar(self) -> bool:
-        return isinstance(self.zero, np.generic) or (isinstance(self.zero, TracedArray) and self.zero.scalar)
+        return isinstance(self._zero, np.generic) or (isinstance(self._zero, TracedArray) and self._zero.scalar)
 
     @property
     def scalar_type(self) -> type:
-        return self.zero.scalar_type if isinstance(self.zero, TracedArray) else self.dtype.type
+        return self._zero.scalar_type if isinstance(self._zero, TracedArray) else self.dtype.type
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return shape_of(self.zero)
+        return shape_of(self._zero)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.zero.dtype
+        return self._zero.dtype
 
     def _levels(self) -> tuple[int, ...]:
-        return (self.level, *(self.zero._levels() if isinstance(self.zero, Traced) else ()))
+        return (self._level, *(self._zero._levels() if isinstance(self._zero, Traced) else ()))
 
     def _sample(self) -> Any:
-        return self.zero._sample() if isinstance(self.zero, Traced) else self.zero
+        return self._zero._sample() if isinstance(self._zero, Traced) else self._zero
 
     def __repr__(self) -> str:
         return f"<argument of a linear function, shape {self.shape}>"
 
     def become(self, other: Any) -> None:
-        self.zero, self.index = other.zero, other.index
+        self._zero, self._index = other._zero, other._index
 
     def twin(self) -> Linear:
-        return Linear(self.zero, self.tape, self.index)
+        return Linear(self._zero, self._tape, self._index)
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        tape = top.tape
-        active = tuple([type(x) is Linear and x.tape is tape for x in operands])
+        tape = top._tape
+        active = tuple([type(x) is Linear and x._tape is tape for x in operands])
         if not linear(op, active):
             raise NotLinearError(f"np.{op.numpy[0].__name__}" if op.numpy else f"the op {op.name!r}")
-        zeros = tuple([x.zero if a else x for x, a in zip(operands, active, strict=True)])
+        zeros = tuple([x._zero if a else x for x, a in zip(operands, active, strict=True)])
         y = record(tape, op, operands, zeros, params, active, apply(op, zeros, params))
-        return Linear(y.value, tape, y.index) if type(y) is Var and y.tape is tape else y
+        return Linear(y._value, tape, y._index) if type(y) is Var and y._tape is tape else y
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return TracedArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if function in OF_SHAPES:
-            return function(*[x.zero if isinstance(x, Linear) else x for x in args], **kwargs)
+            return function(*[x._zero if isinstance(x, Linear) else x for x in args], **kwargs)
         return TracedArray.__array_function__(self, function, types, args, kwargs)
 
 
@@ -146,7 +146,7 @@ def transpose(
     Raises ArgumentError where f is not linear.
     """
     tape = Tape(new_level(), "the transpose of a rule")
-    places = [tape.input(x).index for x in zeros]
+    places = [tape.input(x)._index for x in zeros]
     try:
         outputs = f([Linear(x, tape, place) for x, place in zip(zeros, places, strict=True)])
     except NotLinearError as error:
@@ -158,14 +158,14 @@ def transpose(
         tape.end()
     indices = []
     for y in outputs:
-        mine = isinstance(y, Linear) and y.tape is tape
-        value = np.asarray(plain(y.zero if mine else y))
+        mine = isinstance(y, Linear) and y._tape is tape
+        value = np.asarray(plain(y._zero if mine else y))
         if np.any((value != 0) & np.isfinite(value)):
             raise ArgumentError(
                 f"{what} is not linear: for zeros it gives {value[(value != 0) & np.isfinite(value)][0]}, zero is expected. "
                 "Every term of a derivative has one of them as a factor."
             )
-        indices.append(y.index if mine else None)
+        indices.append(y._index if mine else None)
 
     def transposed(bars: list[Any]) -> list[Array]:
         seeds = [(k, bar) for k, bar in zip(indices, bars, strict=True) if k is not None]

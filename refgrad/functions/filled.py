@@ -24,7 +24,7 @@ def _constant(prototype: Array, y: Array) -> Array:
 
 def _plain(x: Array) -> Array:
     while isinstance(x, Traced):
-        x = x.value
+        x = x._value
     return x
 
 

@@ -44,7 +44,7 @@ def at_cusp(slope: Array, x: Array, y: Array) -> Array:
     Otherwise the derivative of what stands for the slope, 0/1, would count as that of x/y. Only an x that a transformation traces has
     further derivatives; over Balls the special points say the same.
     """
-    if not isinstance(x, Traced) or x.level == 0:
+    if not isinstance(x, Traced) or x._level == 0:
         return slope
     at = y == 0
     if isinstance(at, Traced) or not np.any(at):

@@ -108,7 +108,7 @@ class TracedArray(Attributes, metaclass=StandIn):
     @property
     def scalar_type(self) -> type:
         """The class of a scalar."""
-        value = self.value
+        value = self._value
         return value.scalar_type if isinstance(value, TracedArray) else self.dtype.type
 
     @property
@@ -132,13 +132,13 @@ class TracedArray(Attributes, metaclass=StandIn):
 
     def _key(self) -> int:
         """The hash of the number, for a look into a set."""
-        return self.value._key() if isinstance(self.value, TracedArray) else hash(self.value)
+        return self._value._key() if isinstance(self._value, TracedArray) else hash(self._value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.value!r})"
+        return f"{type(self).__name__}({self._value!r})"
 
     def __bool__(self) -> bool:
-        return bool(self.value)
+        return bool(self._value)
 
     # --- operators ---
     __add__, __radd__ = _both(arithmetic.add, operator.add)

@@ -84,11 +84,11 @@ class Attributes(Methods):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return self.value.shape
+        return self._value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype
+        return self._value.dtype
 
     @property
     def ndim(self) -> int:

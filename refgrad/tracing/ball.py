@@ -34,32 +34,47 @@ class Ball(TracedArray):
     results    what ops on this very Ball came to, where they are remembered (see ``remembering``); else None
     """
 
-    __slots__ = ("_carried", "_unknown", "fmt", "radius", "results", "value")
-    level = 0
-    results: dict[Any, Any] | None
+    __slots__ = ("_carried", "_fmt", "_radius", "_results", "_unknown", "_value")
+    _level = 0
+    _results: dict[Any, Any] | None
 
     def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
-        self.value = value
-        self.radius = radius
-        self.fmt = fmt
-        self.results = None
+        self._value = value
+        self._radius = radius
+        self._fmt = fmt
+        self._results = None
+
+    @property
+    def value(self) -> Array:
+        """The centre of the Ball, in the wide format."""
+        return self._value
+
+    @property
+    def radius(self) -> Array | None:
+        """The radius, of the centre's shape or one that broadcasts to it; None where the value is exact."""
+        return self._radius
+
+    @property
+    def fmt(self) -> Format:
+        """The judged format."""
+        return self._fmt
 
     def become(self, other: Any) -> None:
-        self.value, self.radius = other.value, other.radius
-        self._carried, self._unknown, self.results = other.carried(), other._unknown, other.results
+        self._value, self._radius = other._value, other._radius
+        self._carried, self._unknown, self._results = other.carried(), other._unknown, other._results
 
     def constant(self, y: Array) -> Ball:
-        return lift(y, self.fmt)
+        return lift(y, self._fmt)
 
     def twin(self) -> Ball:
-        ball = Ball(self.value, self.radius, self.fmt)
-        ball._carried, ball._unknown, ball.results = self.carried(), self._unknown, self.results
+        ball = Ball(self._value, self._radius, self._fmt)
+        ball._carried, ball._unknown, ball._results = self.carried(), self._unknown, self._results
         return ball
 
     @property
     def scalar_type(self) -> type:
         """That of the judged format: the value is in a wider one."""
-        return np.dtype(self.fmt.carrier).type
+        return np.dtype(self._fmt.carrier).type
 
     def _key(self) -> int:
         raise TracingError(
@@ -72,12 +87,12 @@ class Ball(TracedArray):
         try:
             return self._carried
         except AttributeError:
-            self._carried = radius = self.radius
+            self._carried = radius = self._radius
             self._unknown = None
-        if self.value.dtype.kind == "f" and not magnitudes.within(self.value, radius, self.fmt.max):
-            size = np.abs(self.value) if radius is None else np.abs(self.value) + radius
-            if np.count_nonzero(size <= self.fmt.max) < size.size:
-                beyond = (size > self.fmt.max) & np.isfinite(self.value)
+        if self._value.dtype.kind == "f" and not magnitudes.within(self._value, radius, self._fmt.max):
+            size = np.abs(self._value) if radius is None else np.abs(self._value) + radius
+            if np.count_nonzero(size <= self._fmt.max) < size.size:
+                beyond = (size > self._fmt.max) & np.isfinite(self._value)
                 if radius is None and not beyond.any():
                     return radius  # NaN or infinity, exactly
                 self._carried = np.where(beyond, np.inf, 0.0 if radius is None else radius)
@@ -87,14 +102,14 @@ class Ball(TracedArray):
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        if top.results is None:
-            return _interpreted(op, operands, params, top.fmt)
+        if top._results is None:
+            return _interpreted(op, operands, params, top._fmt)
         return _recalled(op, operands, params, top)
 
 
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
     balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
-    xs = tuple([_in_range(b.value, fmt) for b in balls] if fmt.ranged else [b.value for b in balls])
+    xs = tuple([_in_range(b._value, fmt) for b in balls] if fmt.ranged else [b._value for b in balls])
     formed = functools.partial(_formed, op, params, fmt)
     es = tuple([b.carried() for b in balls])
     with quiet():
@@ -163,7 +178,7 @@ def remembering(ball: Ball) -> Ball:
     Forward and reverse mode ask for the same values and the same slopes. All of it is kept as long as the Ball is; no in-place
     operator may follow.
     """
-    ball.results = {}
+    ball._results = {}
     return ball
 
 
@@ -176,22 +191,22 @@ def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> A
     for x in operands:
         kind = type(x)
         if kind is Ball:
-            if x.results is None:
-                return _interpreted(op, operands, params, top.fmt)
-            names.append(id(x.results))  # which a twin of x shares
+            if x._results is None:
+                return _interpreted(op, operands, params, top._fmt)
+            names.append(id(x._results))  # which a twin of x shares
         else:
             names.append((kind, repr(x)) if kind in _EQUALS else id(x))
     key = (*names, *params.items())
-    assert top.results is not None
+    assert top._results is not None
     try:
-        if key in top.results:
-            return top.results[key][0]
+        if key in top._results:
+            return top._results[key][0]
     except TypeError:  # a parameter without a hash
-        return _interpreted(op, operands, params, top.fmt)
-    result = _interpreted(op, operands, params, top.fmt)
+        return _interpreted(op, operands, params, top._fmt)
+    result = _interpreted(op, operands, params, top._fmt)
     if type(result) is Ball:
         remembering(result)
-    top.results[key] = result, operands  # which live on, so that nothing else gets their ids
+    top._results[key] = result, operands  # which live on, so that nothing else gets their ids
     return result
 
 
@@ -268,8 +283,8 @@ def _cut_off(x: Any) -> float:
 def parts(x: Any) -> tuple[Array, Array]:
     """Value and radius of a result; a plain array is exact."""
     if type(x) is Ball:
-        radius = np.zeros(x.shape) if x.radius is None else x.radius
-        return x.value, radius if np.shape(radius) == x.shape else np.broadcast_to(radius, x.shape)
+        radius = np.zeros(x.shape) if x._radius is None else x._radius
+        return x._value, radius if np.shape(radius) == x.shape else np.broadcast_to(radius, x.shape)
     x = np.asarray(x)
     return x, np.zeros(x.shape)
 

@@ -101,7 +101,7 @@ def holds_traced(x: Any) -> bool:
 def plain(x: Any) -> Any:
     """The NumPy array below all levels of tracing; sequences element by element."""
     while isinstance(x, Traced):
-        x = x.value
+        x = x._value
     if isinstance(x, (list, tuple)) and holds_traced(x):
         elements = [plain(e) for e in x]
         return type(x)(*elements) if hasattr(x, "_fields") else type(x)(elements)

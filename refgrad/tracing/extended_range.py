@@ -124,7 +124,7 @@ def _wide(x: Any) -> Any:
 def _may_be_lost(x: Any) -> bool:
     """Whether a gradient shows that the range did not suffice: a zero, a subnormal number, infinity or NaN in it."""
     while isinstance(x, Traced):
-        x = x.value
+        x = x._value
     if x is None:
         return False
     size = np.abs(x)
@@ -133,7 +133,7 @@ def _may_be_lost(x: Any) -> bool:
 
 def _over_balls(x: Any) -> bool:
     while isinstance(x, Traced):
-        if x.level == 0:
+        if x._level == 0:
             return True
-        x = x.value
+        x = x._value
     return False

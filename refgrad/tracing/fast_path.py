@@ -70,14 +70,14 @@ def _unary(op: Op, otherwise: Function) -> Function | None:
     def call(x: Any) -> Any:
         if type(x) is not Var:
             return otherwise(x)
-        value, tape = x.value, x.tape
+        value, tape = x._value, x._tape
         y = forward(value)
         if (
             y.dtype is value.dtype
             and (type(y) in _UNTRACED or ordinary(op, (value,), y))
             and tape.thread == get_ident()
         ):
-            tape.append((x.index, rule, select(value, None, y)))
+            tape.append((x._index, rule, select(value, None, y)))
             return Var(y, tape, len(tape) - 1)
         return record(tape, op, (x,), (value,), {}, (True,), y)
 
@@ -95,9 +95,9 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
 
     def call(x1: Any, x2: Any) -> Any:
         if type(x1) is Var:
-            tape, value1 = x1.tape, x1.value
-            if type(x2) is Var and x2.tape is tape:
-                value2 = x2.value
+            tape, value1 = x1._tape, x1._value
+            if type(x2) is Var and x2._tape is tape:
+                value2 = x2._value
                 y = forward(value1, value2)
                 if (
                     value1.shape == y.shape == value2.shape
@@ -106,7 +106,7 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
                     and tape.thread == get_ident()
                 ):
                     saved1, saved2 = select1(value1, value2, y), select2(value1, value2, y)
-                    tape.append((x1.index, rule1, saved1, x2.index, rule2, saved2))
+                    tape.append((x1._index, rule1, saved1, x2._index, rule2, saved2))
                     return Var(y, tape, len(tape) - 1)
                 return record(tape, op, (x1, x2), (value1, value2), {}, (True, True), y)
             if type(x2) in _UNTRACED:
@@ -119,11 +119,11 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
                 ):
                     if first_asks_x2 and type(x2) is _ARRAY:
                         x2 = tape.copies.of(x2)
-                    tape.append((x1.index, rule1, select1(value1, x2, y)))
+                    tape.append((x1._index, rule1, select1(value1, x2, y)))
                     return Var(y, tape, len(tape) - 1)
                 return record(tape, op, (x1, x2), (value1, x2), {}, (True, False), y)
         elif type(x2) is Var and type(x1) in _UNTRACED:
-            tape, value2 = x2.tape, x2.value
+            tape, value2 = x2._tape, x2._value
             y = forward(x1, value2)
             if (
                 value2.shape == y.shape
@@ -133,7 +133,7 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
             ):
                 if second_asks_x1 and type(x1) is _ARRAY:
                     x1 = tape.copies.of(x1)
-                tape.append((x2.index, rule2, select2(x1, value2, y)))
+                tape.append((x2._index, rule2, select2(x1, value2, y)))
                 return Var(y, tape, len(tape) - 1)
             return record(tape, op, (x1, x2), (x1, value2), {}, (False, True), y)
         return otherwise(x1, x2)

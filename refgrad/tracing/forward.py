@@ -40,36 +40,36 @@ def running() -> Iterator[int]:
 class Dual(TracedArray):
     """A value with its tangent, both arrays of the level below, of one shape."""
 
-    __slots__ = ("level", "tangent", "value")
+    __slots__ = ("_level", "_tangent", "_value")
 
     def __init__(self, value: Array, tangent: Array, level: int) -> None:
-        self.value = value
-        self.tangent = tangent
-        self.level = level
+        self._value = value
+        self._tangent = tangent
+        self._level = level
 
     @property
     def ended(self) -> str:
-        return "" if self.level in _RUNNING else "forward mode"
+        return "" if self._level in _RUNNING else "forward mode"
 
     def become(self, other: Any) -> None:
-        self.value, self.tangent = other.value, other.tangent
+        self._value, self._tangent = other._value, other._tangent
 
     def twin(self) -> Dual:
-        return Dual(self.value, self.tangent, self.level)
+        return Dual(self._value, self._tangent, self._level)
 
     def constant(self, y: Array) -> Dual:
-        return Dual(y, np.zeros(y.shape, y.dtype), self.level)
+        return Dual(y, np.zeros(y.shape, y.dtype), self._level)
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        level = top.level
+        level = top._level
         active: tuple[bool, ...]
         if len(operands) == 1:
-            active, values, tangents = (True,), (top.value,), [top.tangent]
+            active, values, tangents = (True,), (top._value,), [top._tangent]
         else:
-            active = tuple([type(x) is Dual and x.level == level for x in operands])
-            values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
-            tangents = [x.tangent if a else None for x, a in zip(operands, active, strict=True)]
+            active = tuple([type(x) is Dual and x._level == level for x in operands])
+            values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
+            tangents = [x._tangent if a else None for x, a in zip(operands, active, strict=True)]
         y = apply(op, values, params)
         if not op.signature.differentiable:
             return y

@@ -22,7 +22,7 @@ def pull_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     seeds     places of outputs on the tape, each with its cotangent
     inputs    places of inputs on the tape
     """
-    if seeds and all(isinstance(y_bar, Traced) and y_bar.level == 0 for _, y_bar in seeds):
+    if seeds and all(isinstance(y_bar, Traced) and y_bar._level == 0 for _, y_bar in seeds):
         shapes = {y_bar.shape for _, y_bar in seeds}
         blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None
         if blocks is not None:

@@ -93,36 +93,36 @@ class EndedTape(Tape):
 class Var(TracedArray):
     """A value with its place on a tape."""
 
-    __slots__ = ("index", "tape", "value")
+    __slots__ = ("_index", "_tape", "_value")
 
     def __init__(self, value: Array, tape: Tape, index: int) -> None:
-        self.value = value
-        self.tape = tape
-        self.index = index
+        self._value = value
+        self._tape = tape
+        self._index = index
 
     @property
-    def level(self) -> int:  # type: ignore[override]
-        return self.tape.level
+    def _level(self) -> int:  # type: ignore[override]
+        return self._tape.level
 
     @property
     def ended(self) -> str:
-        return self.tape.who if type(self.tape) is EndedTape else ""
+        return self._tape.who if type(self._tape) is EndedTape else ""
 
     def become(self, other: Any) -> None:
-        self.value, self.index = other.value, other.index
+        self._value, self._index = other._value, other._index
 
     def twin(self) -> Var:
-        return Var(self.value, self.tape, self.index)
+        return Var(self._value, self._tape, self._index)
 
     def constant(self, y: Array) -> Var:
-        self.tape.append(Entry(arithmetic.positive, []))
-        return Var(y, self.tape, len(self.tape) - 1)
+        self._tape.append(Entry(arithmetic.positive, []))
+        return Var(y, self._tape, len(self._tape) - 1)
 
     @classmethod
     def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        tape = top.tape
-        active = tuple([type(x) is Var and x.tape is tape for x in operands])
-        values = tuple([x.value if a else x for x, a in zip(operands, active, strict=True)])
+        tape = top._tape
+        active = tuple([type(x) is Var and x._tape is tape for x in operands])
+        values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
         y = apply(op, values, params)
         return record(tape, op, operands, values, params, active, y)
 
@@ -155,7 +155,7 @@ def record(
             )
     if taken(op) is not None:  # another formula of the op, which the fast path did not look for
         return apply(op, operands, params)
-    places = [x.index if a else -1 for x, a in zip(operands, active, strict=True)]
+    places = [x._index if a else -1 for x, a in zip(operands, active, strict=True)]
     entry = Entry.of(op, places, values, params, active, y, tape.copies)
     if not entry.edges:
         return y

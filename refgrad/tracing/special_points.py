@@ -35,7 +35,7 @@ NOTHING = (np.inf, -np.inf)
 def innermost(x: Any) -> Any:
     """What lies below all levels of nesting: a Ball, or a plain array or number."""
     while isinstance(x, Traced) and type(x) is not Ball:
-        x = x.value
+        x = x._value
     return x
 
 

@@ -39,7 +39,7 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
             wanted.update(edge.place for edge in entry.edges)
         else:
             wanted.update(entry[::3])
-        if any(getattr(x, "level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
+        if any(getattr(x, "_level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
             return None
         some[k] = entry
     return some

@@ -58,9 +58,9 @@ class Unavailable(Traced):
     @property
     def scalar(self) -> bool:
         """Whether NumPy has a scalar here, which cannot change: an element x[0] or a sum, but not a 0-d array."""
-        x = self.value
+        x = self._value
         while isinstance(x, Traced):
-            x = x.value
+            x = x._value
         return isinstance(x, np.generic)
 
     def _lost(self, what: str, instead: str) -> TracingError:

@@ -95,7 +95,7 @@ def store(x: Array, result: Array, what: str) -> None:
         raise ArgumentError(
             f"{what}: a result of shape {np.shape(result)} does not fit into an array of shape {x.shape}; NumPy asks for equal shapes"
         )
-    fits = type(result) is type(x) and result.level == x.level and x.shape and result.dtype == x.dtype
+    fits = type(result) is type(x) and result._level == x._level and x.shape and result.dtype == x.dtype
     if fits and _layout(result) == _layout(x):
         _write(x, result, what)
     else:  # into a copy of x: an array keeps its layout, by which NumPy decides what is a view of it
@@ -104,7 +104,7 @@ def store(x: Array, result: Array, what: str) -> None:
 
 def assign(x: Array, key: Any, value: Array, what: str) -> None:
     """``x[key] = value``, in the dtype of x, with NumPy's rules of broadcasting. Raises as ``store`` does."""
-    if getattr(value, "level", -1) > x.level:
+    if getattr(value, "_level", -1) > x._level:
         raise TracingError(
             f"{what} would write a result of an inner transformation into an array that belongs to an outer one, where its derivative "
             "would be lost. Return it from the inner function instead."

@@ -76,7 +76,7 @@ def _stale_view(monkeypatch: pytest.MonkeyPatch) -> None:
 def _silent_constant(monkeypatch: pytest.MonkeyPatch) -> None:
     def copy(self: Any) -> Any:
         while isinstance(self, Traced):
-            self = self.value
+            self = self._value
         return np.array(self)[()]
 
     monkeypatch.setattr(TracedArray, "copy", copy)

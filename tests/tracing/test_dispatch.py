@@ -65,7 +65,7 @@ def test_functions_of_values_alone_stay_plain() -> None:
 
 def test_plain_goes_below_every_level() -> None:
     def f(x: Array) -> Array:
-        assert isinstance(x.value, Traced)
+        assert isinstance(x._value, Traced)
         assert type(plain(x)) is np.ndarray
         assert np.array_equal(plain(x), X)
         assert plain([x, (x, 1)])[1][0] is plain(x)
