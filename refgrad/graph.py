@@ -66,17 +66,17 @@ class Symbol(TracedArray):
     def __repr__(self) -> str:
         return f"<node {self._index}: {self._graph.nodes[self._index]}>"
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         self._index, self._value = other._index, other._value
 
-    def twin(self) -> Symbol:
+    def _snapshot(self) -> Symbol:
         return Symbol(self._graph, self._index, self._value)
 
-    def constant(self, y: Array) -> Symbol:
+    def _constant(self, y: Array) -> Symbol:
         return self._graph.constant(y)
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         graph: Graph = top._graph
         symbols = [graph._symbol(x) for x in operands]
         known = all(s._value is not None for s in symbols)

@@ -54,17 +54,17 @@ class Traced:
         """The same numbers in another dtype."""
         raise NotImplementedError
 
-    def twin(self) -> Any:
+    def _snapshot(self) -> Any:
         """An array of the same content, which stays as it is when this one is written to."""
         raise NotImplementedError
 
     @property
-    def ended(self) -> str:
+    def _ended(self) -> str:
         """The transformation that traced it, by name, where that one has ended; empty while it runs."""
         return ""
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         """Apply ``op``; ``top`` is the operand of the highest level, which decides the interpreter."""
         raise NotImplementedError
 
@@ -187,7 +187,9 @@ def apply(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
                 operands = tuple([_admitted(op, x) for x in operands])
                 break
     formula = taken(op)
-    return type(top).interpret(op, operands, params, top) if formula is None else formula(*operands, **params)
+    return (
+        type(top)._interpret(op, operands, params, top) if formula is None else formula(*operands, **params)
+    )
 
 
 def _admitted(op: Op, x: Any) -> Any:

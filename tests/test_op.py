@@ -174,7 +174,7 @@ def test_the_highest_level_interprets() -> None:
             self._level = level
 
         @classmethod
-        def interpret(cls, op: Op, operands: tuple[Any, ...], params: Any, top: Any) -> Any:
+        def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Any, top: Any) -> Any:
             return op, operands, params, top
 
     inner, outer = Probe(new_level()), Probe(new_level())

@@ -45,7 +45,9 @@ class Call:
                     f"{who}: argument {k} is being differentiated, but nondiff_argnums says that it has no derivative. "
                     "Leave it out of nondiff_argnums, or pass rg.stop_gradient of it."
                 )
-        self.top = max([x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x._level, default=None)
+        self.top = max(
+            [x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x._level, default=None
+        )
         self.level = 0 if self.top is None else self.top._level
         if type(self.top) in (Dual, Var):
             self.active = [isinstance(x, Traced) and x._level == self.level for x in self.leaves]

@@ -47,12 +47,14 @@ class Linear(Var):
         raise NotLinearError("a look at the values (a branch, np.any, np.argmax, a printed number)")
 
     @property
-    def scalar(self) -> bool:
-        return isinstance(self._zero, np.generic) or (isinstance(self._zero, TracedArray) and self._zero.scalar)
+    def _scalar(self) -> bool:
+        return isinstance(self._zero, np.generic) or (
+            isinstance(self._zero, TracedArray) and self._zero._scalar
+        )
 
     @property
-    def scalar_type(self) -> type:
-        return self._zero.scalar_type if isinstance(self._zero, TracedArray) else self.dtype.type
+    def _scalar_type(self) -> type:
+        return self._zero._scalar_type if isinstance(self._zero, TracedArray) else self.dtype.type
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -71,14 +73,14 @@ class Linear(Var):
     def __repr__(self) -> str:
         return f"<argument of a linear function, shape {self.shape}>"
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         self._zero, self._index = other._zero, other._index
 
-    def twin(self) -> Linear:
+    def _snapshot(self) -> Linear:
         return Linear(self._zero, self._tape, self._index)
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         tape = top._tape
         active = tuple([type(x) is Linear and x._tape is tape for x in operands])
         if not linear(op, active):

@@ -56,12 +56,12 @@ def _in_place(symbol: str, op: Op) -> Function:
     """``x += a``: an array gets a new value, which all of its names and views see; of a NumPy scalar, the name is bound anew."""
 
     def call(self: TracedArray, other: Any) -> Any:
-        if self.scalar:
+        if self._scalar:
             return NotImplemented  # and Python goes on with x + a
         if op is linalg.matmul and type(other) in NUMBERS:
             self._sample() @ plain(other)  # NumPy's error: a product takes arrays
         result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
-        self.receive(result, f"in-place {symbol} on a traced array")
+        self._receive(result, f"in-place {symbol} on a traced array")
         return self
 
     return call
@@ -92,36 +92,36 @@ class StandIn(type):
 class TracedArray(Attributes, metaclass=StandIn):
     """What every traced array shares: its class as NumPy sees it, operators, indexing and NumPy's protocols."""
 
-    __slots__ = ("__weakref__", "shared")
-    shared: views.Shared
+    __slots__ = ("__weakref__", "_shared")
+    _shared: views.Shared
     __array_priority__ = 1000.0
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         """Take over the content of another array of the same transformation (see memory.py)."""
         raise NotImplementedError
 
-    def constant(self, y: Any) -> Any:
+    def _constant(self, y: Any) -> Any:
         """A plain array as one of the transformation that this array belongs to, with a derivative of zero."""
         raise NotImplementedError
 
     # --- what it is taken for ---
     @property
-    def scalar_type(self) -> type:
+    def _scalar_type(self) -> type:
         """The class of a scalar."""
         value = self._value
-        return value.scalar_type if isinstance(value, TracedArray) else self.dtype.type
+        return value._scalar_type if isinstance(value, TracedArray) else self.dtype.type
 
     @property
     def __class__(self) -> Any:
         """What ``isinstance`` is told: the class that NumPy has here. ``type(x)`` is the class of the traced array."""
-        return self.scalar_type if self.scalar else np.ndarray
+        return self._scalar_type if self._scalar else np.ndarray
 
     @__class__.setter
     def __class__(self, other: Any) -> None:
         raise TypeError("the class of a traced array cannot change")
 
     def __hash__(self) -> int:
-        if not self.scalar:
+        if not self._scalar:
             raise TypeError("unhashable type: 'numpy.ndarray'")
         if not caller_instruction.looks_for_member():
             raise self._lost(
@@ -190,19 +190,19 @@ class TracedArray(Attributes, metaclass=StandIn):
         return self._view(y, lambda x: indexing.getitem(x, key=key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.scalar:
+        if self._scalar:
             raise TypeError(f"{self.dtype.name!r} object does not support item assignment")
         views.assign(self, _index(key), operand(value), "x[...] = value on a traced array")
 
-    def receive(self, result: Any, what: str) -> None:
+    def _receive(self, result: Any, what: str) -> None:
         """Take over the result of an op, in all names and views of this array. ``what`` names the statement in messages."""
         views.store(self, result, what)
 
     def _view(self, y: Any, read: views.Read, *, writeable: bool = True) -> Any:
         """y, which ``read`` makes of this array; where NumPy has made a view, the two share memory from now on."""
-        if not isinstance(y, Traced) or y.scalar:  # type: ignore[attr-defined]
+        if not isinstance(y, Traced) or y._scalar:  # type: ignore[attr-defined]
             return y
-        if self.scalar:  # which has no memory to share
+        if self._scalar:  # which has no memory to share
             return y if writeable else views.freeze(y)
         return views.share(self, y, read, writeable=writeable)
 

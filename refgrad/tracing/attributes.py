@@ -113,7 +113,7 @@ class Attributes(Methods):
     @property
     def flags(self) -> Any:
         value = self._sample()
-        return value.flags if self.scalar else value.view().flags  # to set a flag there changes nothing here
+        return value.flags if self._scalar else value.view().flags  # to set a flag there changes nothing here
 
     @property
     def device(self) -> str:
@@ -139,7 +139,7 @@ class Attributes(Methods):
 
     @property
     def imag(self) -> Any:
-        if self.scalar:
+        if self._scalar:
             return self.dtype.type(0)
         zeros = np.zeros(self.shape, self.dtype)
         zeros.flags.writeable = False
@@ -151,7 +151,7 @@ class Attributes(Methods):
 
     @property
     def flat(self) -> Flat:
-        return Flat(self.reshape(1) if self.scalar else self)
+        return Flat(self.reshape(1) if self._scalar else self)
 
     @flat.setter
     def flat(self, value: Any) -> None:

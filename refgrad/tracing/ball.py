@@ -59,20 +59,20 @@ class Ball(TracedArray):
         """The judged format."""
         return self._fmt
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         self._value, self._radius = other._value, other._radius
-        self._carried, self._unknown, self._results = other.carried(), other._unknown, other._results
+        self._carried, self._unknown, self._results = other._reach(), other._unknown, other._results
 
-    def constant(self, y: Array) -> Ball:
+    def _constant(self, y: Array) -> Ball:
         return lift(y, self._fmt)
 
-    def twin(self) -> Ball:
+    def _snapshot(self) -> Ball:
         ball = Ball(self._value, self._radius, self._fmt)
-        ball._carried, ball._unknown, ball._results = self.carried(), self._unknown, self._results
+        ball._carried, ball._unknown, ball._results = self._reach(), self._unknown, self._results
         return ball
 
     @property
-    def scalar_type(self) -> type:
+    def _scalar_type(self) -> type:
         """That of the judged format: the value is in a wider one."""
         return np.dtype(self._fmt.carrier).type
 
@@ -82,7 +82,7 @@ class Ball(TracedArray):
             "Compare numbers with np.where or <, and use plain keys."
         )
 
-    def carried(self) -> Array:
+    def _reach(self) -> Array:
         """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
         try:
             return self._carried
@@ -101,7 +101,7 @@ class Ball(TracedArray):
         return self._carried
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         if top._results is None:
             return _interpreted(op, operands, params, top._fmt)
         return _recalled(op, operands, params, top)
@@ -111,7 +111,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
     xs = tuple([_in_range(b._value, fmt) for b in balls] if fmt.ranged else [b._value for b in balls])
     formed = functools.partial(_formed, op, params, fmt)
-    es = tuple([b.carried() for b in balls])
+    es = tuple([b._reach() for b in balls])
     with quiet():
         y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
     COUNT.rounded += radius is not None

@@ -38,7 +38,7 @@ def kept(x: Any) -> Any:
     if kind in _IMMUTABLE:
         return x
     if isinstance(x, Traced):
-        return x.twin()
+        return x._snapshot()
     if isinstance(x, np.ndarray):
         return np.array(x, subok=True)
     if not is_leaf(x):
@@ -169,8 +169,8 @@ def outlived(who: str) -> TracingError:
 
 def live(x: Any) -> Any:
     """x itself. Raises TracingError where it is a traced array whose transformation has ended."""
-    if isinstance(x, Traced) and x.ended:
-        raise outlived(x.ended)
+    if isinstance(x, Traced) and x._ended:
+        raise outlived(x._ended)
     return x
 
 

@@ -138,7 +138,7 @@ def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs
         return out if len(out) > 1 else out[0]
     results = ufunc(*inputs, **kwargs)
     for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
-        x.receive(y, f"np.{ufunc.__name__}(out=x)")
+        x._receive(y, f"np.{ufunc.__name__}(out=x)")
     return out if len(out) > 1 else out[0]
 
 
@@ -292,7 +292,7 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
 def _separate(y: Any, args: tuple[Any, ...]) -> Any:
     """A result of a function that makes new arrays, where refgrad's own code came to an argument or a view of one."""
     if isinstance(y, Traced):
-        return y.twin() if hasattr(y, "shared") or any(y is x for x in args) else y
+        return y._snapshot() if hasattr(y, "_shared") or any(y is x for x in args) else y
     if type(y) in (tuple, list):
         return type(y)([_separate(part, args) for part in y])
     return y

@@ -48,20 +48,20 @@ class Dual(TracedArray):
         self._level = level
 
     @property
-    def ended(self) -> str:
+    def _ended(self) -> str:
         return "" if self._level in _RUNNING else "forward mode"
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         self._value, self._tangent = other._value, other._tangent
 
-    def twin(self) -> Dual:
+    def _snapshot(self) -> Dual:
         return Dual(self._value, self._tangent, self._level)
 
-    def constant(self, y: Array) -> Dual:
+    def _constant(self, y: Array) -> Dual:
         return Dual(y, np.zeros(y.shape, y.dtype), self._level)
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         level = top._level
         active: tuple[bool, ...]
         if len(operands) == 1:

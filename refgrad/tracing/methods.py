@@ -69,7 +69,7 @@ class Methods(Unavailable):
 
         y = read(self)
         shared = np.may_share_memory(self._sample(), y._sample() if isinstance(y, Traced) else y)
-        if copy is False and not shared and not self.scalar and 0 not in self.shape:
+        if copy is False and not shared and not self._scalar and 0 not in self.shape:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         return self._view(y, read) if shared and not copy else y
 
@@ -120,7 +120,7 @@ class Methods(Unavailable):
             raise self._lost(
                 f"x.view({np.dtype(dtype)})", "It reads the bytes of x as other numbers. Use x.astype(dtype)."
             )
-        return self if self.scalar else self[...]
+        return self if self._scalar else self[...]
 
     def astype(
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
@@ -164,14 +164,14 @@ class Methods(Unavailable):
     def fill(self, value: Any) -> None:
         if np.ndim(value):
             self._sample().copy().fill(plain(value))  # NumPy's error
-        if not self.scalar:
+        if not self._scalar:
             self[...] = value
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         places = np.asarray(plain(indices)).ravel()
         places = places if places.size else places.astype(int)
         self._sample().copy().put(places, 0, mode)  # NumPy's errors
-        if self.scalar or not places.size or not np.size(values):
+        if self._scalar or not places.size or not np.size(values):
             return
         n = math.prod(self.shape)
         places = places % n if mode == "wrap" else np.clip(places, 0, n - 1) if mode == "clip" else places % n
@@ -230,7 +230,7 @@ class Methods(Unavailable):
         return np.divmod(other, self) if overrides(other) else (other // self, other % self)
 
     def __round__(self, ndigits: Any = None) -> Any:
-        if not self.scalar:
+        if not self._scalar:
             raise TypeError("type numpy.ndarray doesn't define __round__ method")
         if ndigits is None:
             raise self._lost("round(x), an int,", "np.round(x) keeps a float.")
@@ -255,7 +255,7 @@ class _Length:
     def __get__(self, x: Any, owner: type) -> Any:
         if x is None:
             return _counted
-        if x.scalar:
+        if x._scalar:
             if caller_instruction.mentions("len", "__len__", "hasattr"):
                 raise MissingError(x, "__len__")
             raise x._lost(
@@ -277,13 +277,13 @@ class _Iteration:
     def __get__(self, x: Any, owner: type) -> Any:
         if x is None:
             return _iterated
-        if x.scalar and caller_instruction.asks_for_attribute("__iter__"):
+        if x._scalar and caller_instruction.asks_for_attribute("__iter__"):
             raise MissingError(x, "__iter__")
         return lambda: _iterated(x)
 
 
 def _iterated(x: Any) -> Iterator[Any]:
-    if x.scalar:
+    if x._scalar:
         raise TypeError(f"'numpy.{x.__class__.__name__}' object is not iterable")
     if not x.shape:
         raise TypeError("iteration over a 0-d array")

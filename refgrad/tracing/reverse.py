@@ -105,21 +105,21 @@ class Var(TracedArray):
         return self._tape.level
 
     @property
-    def ended(self) -> str:
+    def _ended(self) -> str:
         return self._tape.who if type(self._tape) is EndedTape else ""
 
-    def become(self, other: Any) -> None:
+    def _become(self, other: Any) -> None:
         self._value, self._index = other._value, other._index
 
-    def twin(self) -> Var:
+    def _snapshot(self) -> Var:
         return Var(self._value, self._tape, self._index)
 
-    def constant(self, y: Array) -> Var:
+    def _constant(self, y: Array) -> Var:
         self._tape.append(Entry(arithmetic.positive, []))
         return Var(y, self._tape, len(self._tape) - 1)
 
     @classmethod
-    def interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         tape = top._tape
         active = tuple([type(x) is Var and x._tape is tape for x in operands])
         values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])

@@ -56,7 +56,7 @@ class Unavailable(Traced):
     __slots__ = ()
 
     @property
-    def scalar(self) -> bool:
+    def _scalar(self) -> bool:
         """Whether NumPy has a scalar here, which cannot change: an element x[0] or a sum, but not a 0-d array."""
         x = self._value
         while isinstance(x, Traced):
@@ -147,7 +147,7 @@ class Only:
     def __get__(self, x: Any, owner: type) -> Any:
         if x is None:
             return self.held
-        if x.scalar != self.of_scalars:
+        if x._scalar != self.of_scalars:
             raise MissingError(x, self.name)
         if isinstance(self.held, property) and caller_instruction.only_asks():
             return None

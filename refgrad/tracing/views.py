@@ -28,7 +28,7 @@ class Memory:
     __slots__ = ("_room", "content", "members")
 
     def __init__(self, owner: Array) -> None:
-        self.content = owner.twin()
+        self.content = owner._snapshot()
         self.members = [weakref.ref(owner)]
         self._room = 8
 
@@ -67,15 +67,15 @@ def share(x: Array, view: Array, read: Read | None, *, writeable: bool = True) -
         return view
     own = _shared(x)
     if own is None:
-        own = x.shared = Shared(Memory(x), (), True)
-    view.shared = Shared(own.memory, (*own.path, read), own.writeable and writeable)
+        own = x._shared = Shared(Memory(x), (), True)
+    view._shared = Shared(own.memory, (*own.path, read), own.writeable and writeable)
     own.memory.add(view)
     return view
 
 
 def freeze(x: Array) -> Array:
     """x, which nobody can write to from now on."""
-    x.shared = Shared(Memory(x), (), False)
+    x._shared = Shared(Memory(x), (), False)
     return x
 
 
@@ -129,7 +129,7 @@ def assign(x: Array, key: Any, value: Array, what: str) -> None:
 def _write(x: Array, new: Array, what: str) -> None:
     own = _shared(x)
     if own is None:
-        x.become(new)
+        x._become(new)
         return
     if not own.writeable:
         raise ArgumentError(
@@ -137,10 +137,10 @@ def _write(x: Array, new: Array, what: str) -> None:
         )
     memory, others = own.memory, own.memory.others(x)
     if not others and (not own.path or None in own.path):  # nobody else sees it any more
-        x.become(new)
-        del x.shared
+        x._become(new)
+        del x._shared
         return
-    if any(None in y.shared.path for y in (x, *others)):
+    if any(None in y._shared.path for y in (x, *others)):
         raise TracingError(
             f"{what} that shares memory with what a function with a derivative of its own (rg.custom_vjp) returned: the other one "
             "would not change as it does in NumPy. Write x = x + ... instead, or return a copy."
@@ -149,9 +149,9 @@ def _write(x: Array, new: Array, what: str) -> None:
         if not memory.content.shape:  # which has one place, and no index for it
             new = shape.reshape(new, shape=())
         new = indexing.setitem(memory.content, new, key=memory.places(own.path))
-    memory.content = new.twin()
+    memory.content = new._snapshot()
     for y in (x, *others):
-        y.become(_followed(new, y.shared.path))
+        y._become(_followed(new, y._shared.path))
 
 
 def _layout(x: Array) -> tuple[int, ...] | None:
@@ -161,7 +161,7 @@ def _layout(x: Array) -> tuple[int, ...] | None:
 
 
 def _shared(x: Array) -> Shared | None:
-    return getattr(x, "shared", None)
+    return getattr(x, "_shared", None)
 
 
 def _followed(x: Array, path: tuple[Read | None, ...]) -> Array:

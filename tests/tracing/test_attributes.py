@@ -1,4 +1,4 @@
-"""x.flat of a traced array reads and writes as NumPy's does."""
+"""Attributes of traced arrays: x.flat reads and writes as NumPy's does, and no name is public that NumPy lacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+from refgrad.custom.transpose import Linear
+from refgrad.graph import Symbol
+from refgrad.tracing import unavailable
+from refgrad.tracing.ball import Ball
+from refgrad.tracing.forward import Dual
+from refgrad.tracing.reverse import Var
 
 X = np.array([[0.57, -1.28, 2.11], [1.53, 0.72, -0.44]])
 KEYS: tuple[Any, ...] = (
@@ -91,3 +97,33 @@ def test_a_walk_through_all_elements() -> None:
         rg.grad(lambda x: np.asarray(x.flat))(X)
     with pytest.raises(ValueError, match="Error setting single item"):
         rg.grad(lambda x: setattr(x, "flat", []))(X)
+
+
+# --- names that NumPy does not have -----------------------------------------------------------------------------------------
+
+JUDGE_READS = {
+    Ball: {"value", "radius", "fmt"}
+}  # a Ball is the innermost level: it has no derivative to lose
+
+
+@pytest.mark.parametrize("kind", [Var, Dual, Symbol, Linear, Ball], ids=lambda kind: kind.__name__)
+def test_a_traced_array_has_no_public_name_that_numpy_lacks(kind: type) -> None:
+    public = {name for name in dir(kind) if not name.startswith("_")}
+    assert {"shape", "astype", "sum"} <= public
+    strangers = public - set(dir(np.ndarray)) - set(dir(np.float64)) - set(unavailable.METHODS)
+    assert strangers == JUDGE_READS.get(kind, set())
+
+
+UNWRAPPING = ["value", "tape", "index", "tangent", "level", "data_", "graph", "primal"]
+
+
+@pytest.mark.parametrize("name", UNWRAPPING)
+def test_code_that_unwraps_arrays_of_other_libraries_meets_the_traced_array(name: str) -> None:
+    def f(x: Any) -> Any:
+        assert not hasattr(x, name)
+        return np.sum(getattr(x, name, x) ** 2)
+
+    x = np.array([1.0, -2.0])
+    assert np.array_equal(rg.grad(f)(x), 2 * x)
+    assert np.array_equal(rg.jvp(f, (x,), (x,))[1], 2 * np.sum(x * x))
+    assert np.array_equal(rg.hessian(f)(x), 2 * np.eye(2))
