@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.containers import opened
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
@@ -15,7 +16,6 @@ from refgrad.operands import ordinary
 from refgrad.tracing.caught_refusals import run
 from refgrad.tree import Rebuild, flatten, paths
 
-Array = Any
 Argnums = int | Sequence[int]
 
 
@@ -25,7 +25,7 @@ def names_of(args: Sequence[Any], positions: Sequence[int] | None = None) -> lis
     return [p for k, x in zip(places, args, strict=True) for p in paths(x, f"argument {k}")]
 
 
-def array(x: Any, what: str) -> Array:
+def array(x: Any, what: str) -> Any:
     """x as an array, traced ones as they are. Raises DtypeError for a tensor or a masked array; ``what`` names x in the message."""
     if type(x) is np.ndarray or isinstance(x, (Traced, np.generic)):
         return x

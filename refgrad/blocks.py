@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from refgrad.arrays import Array, PlainArray
+
 BLOCK = 2**14  # elements at a time
 
 
@@ -41,6 +42,9 @@ def rows(x: Any, here: slice, shape: tuple[int, ...]) -> Any:
     return x[here] if len(own) == len(shape) and own[0] == shape[0] else x
 
 
+Radii = tuple[Array | None, ...]  # one for each operand, None where it is exact
+
+
 class Joined:
     """An array of some shape and its radius, put together from blocks of rows. The radius is None as long as each of theirs is."""
 
@@ -48,10 +52,10 @@ class Joined:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.value: Array = None
-        self.radius: Array = None
+        self.value: PlainArray | None = None
+        self.radius: PlainArray | None = None
 
-    def put(self, here: slice, value: Array, radius: Array) -> None:
+    def put(self, here: slice, value: Array, radius: Array | None) -> None:
         """The rows ``here``."""
         if self.value is None:
             self.value = np.empty(self.shape, value.dtype)
@@ -67,10 +71,10 @@ class Joined:
 
 
 def in_blocks(
-    compute: Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, Array]],
+    compute: Callable[[tuple[Array, ...], Radii], tuple[Array, Array | None]],
     xs: tuple[Array, ...],
-    es: tuple[Array, ...],
-) -> tuple[Array, Array]:
+    es: Radii,
+) -> tuple[Array, Array | None]:
     """``compute(xs, es)``, a value and a radius (or None), for a computation that is elementwise and broadcasts its operands."""
     shapes = {x.shape for x in xs if x.shape}
     shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
@@ -83,4 +87,5 @@ def in_blocks(
             here,
             *compute(tuple([rows(x, here, shape) for x in xs]), tuple([rows(x, here, shape) for x in es])),
         )
+    assert whole.value is not None
     return whole.value, whole.radius

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.errors import TENSOR, DtypeError, OperandError, is_tensor
-
-Array = Any
 
 NUMBERS = frozenset({
     float, int, bool, np.bool_, np.float16, np.float32, np.float64, np.longdouble,
@@ -43,7 +42,7 @@ def overrides(x: Any) -> bool:
     )
 
 
-def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Array:
+def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Any:
     """x as an ordinary array or number. ``what`` names it in messages.
 
     Raises ``error`` for masked arrays, matrices and other subclasses that compute in their own way, for complex numbers, objects, text,
@@ -54,7 +53,7 @@ def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Array
     if type(x) is int:
         return float(x)  # as NumPy reads a large integer beside an array of floating-point numbers
     if isinstance(x, np.ndarray):
-        y = ordinary(x, what, error)
+        y: Any = ordinary(x, what, error)
     elif isinstance(x, np.generic):
         y = x
     elif is_tensor(x):
@@ -81,7 +80,7 @@ _INSTEAD = {
 }  # fmt: skip
 
 
-def ordinary(x: Array, what: str, error: type[DtypeError]) -> Array:
+def ordinary(x: PlainArray, what: str, error: type[DtypeError]) -> PlainArray:
     """An array without its subclass, whose elements it shares. Raises ``error`` where the subclass computes in its own way."""
     kind = type(x)
     if isinstance(x, np.ma.MaskedArray):

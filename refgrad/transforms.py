@@ -26,6 +26,7 @@ from refgrad.arguments import (
     placed,
     result,
 )
+from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
@@ -36,7 +37,6 @@ from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
 from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
 
-Array = Any
 Function = Callable[..., Any]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arguments import fitting, kind, outline, outputs_of, placed, result
+from refgrad.arrays import Array
 from refgrad.custom.transpose import Linear, transpose
 from refgrad.errors import ArgumentError, TracingError
 from refgrad.op import Traced, shape_of
@@ -20,7 +21,6 @@ from refgrad.tracing.forward import Dual
 from refgrad.tracing.reverse import Var
 from refgrad.tree import flatten, leaves_as, paths, same_structure
 
-Array = Any
 Pull = Callable[[list[Any]], list[Any]]
 
 
@@ -130,7 +130,7 @@ class Call:
                 f"{self.who}: bwd returned {_counted(answer)}; a tuple of {len(self.others)} is expected, one cotangent for each argument"
                 f"{' (not for those in nondiff_argnums)' if self.nondiff else ''}, None for zeros"
             )
-        found: list[Array] = []
+        found: list[Array | None] = []
         for k, x, x_bar in zip(self.positions, self.primals, answer, strict=True):
             if x_bar is None:
                 found += [None] * len(flatten(x)[0])
@@ -258,7 +258,7 @@ def _levels(tree: Any) -> list[int]:
     return [x._level for x in traced] + [k for x in traced if isinstance(x, Linear) for k in _levels(x._zero)]
 
 
-def _as_array(x: Any) -> Array:
+def _as_array(x: Any) -> Any:
     return x if isinstance(x, (Traced, np.ndarray, np.generic)) else np.asarray(x)
 
 
@@ -266,7 +266,7 @@ def _real(x: Any) -> bool:
     return isinstance(x, float) or (isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f")
 
 
-def _no_tangent(x: Any) -> Array:
+def _no_tangent(x: Any) -> Array | None:
     """Zeros for an array or a number that is not differentiated, None for anything else."""
     if isinstance(x, (Traced, np.ndarray, np.generic, int, float)):
         x = _as_array(x)

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.op import Op, Params, RuleInputs, Traced, apply, new_level, shape_of
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.dispatch import plain
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var, record
-
-Array = Any
 
 
 class NotLinearError(ArgumentError):

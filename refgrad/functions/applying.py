@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.functions.choosing import take_along_axis
-from refgrad.functions.registry import axis_within, implements, operand
+from refgrad.functions.registry import axis_within, implements, moved, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import plain
 
-Array = Any
 Function = Callable[..., Any]
 
 
@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 def apply_along_axis(func1d: Function, axis: int, arr: Array, *args: Any, **kwargs: Any) -> Array:
     arr = operand(arr)
     place = axis_within(axis, arr.ndim)
-    rows = np.moveaxis(arr, place, -1)
+    rows = moved(arr, place, -1)
     lead = rows.shape[:-1]
     if 0 in lead:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")

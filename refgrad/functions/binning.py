@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.tracing.differentiable_arguments import plain
-
-Array = Any
 
 
 @implements(np.bincount)
@@ -65,6 +64,7 @@ def histogram(
 ) -> tuple[Array, Array]:
     edges = histogram_bin_edges(a, bins, range, weights)
     limits = (plain(a), plain(bins), plain(range))
+    counts: Array
     counts, steps = np.histogram(*limits)
     if weights is not None:
         weights, values = np.ravel(operand(weights)), np.ravel(plain(operand(a)))

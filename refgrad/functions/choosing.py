@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.functions.registry import axis_within, implements, lined_up, operand
+from refgrad.arrays import Array
+from refgrad.functions.registry import axis_within, implements, lined_up, moved, operand
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
 from refgrad.tracing.differentiable_arguments import plain
-
-Array = Any
 
 
 def _along(x: Array, axis: int, index: Any) -> Array:
@@ -58,7 +57,7 @@ def extract(condition: Any, arr: Array) -> Array:
 def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     if a.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    a = moved(a, (axis1, axis2), (-2, -1))
     rows, columns = _diagonal(a.shape[-2], a.shape[-1], offset)
     key = (..., rows, columns)
     return a._view(a[key], lambda x: x[key], writeable=False) if hasattr(a, "_view") else a[key]

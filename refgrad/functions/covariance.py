@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.functions.choosing import take_along_axis
 from refgrad.functions.registry import given, implements, operand, reduced
 from refgrad.functions.statistics import linear_method, restored, sorted_rows
 from refgrad.tracing.differentiable_arguments import plain
 
-Array = Any
 _NONE: Any = np._NoValue
 Axis = int | tuple[int, ...] | None
 
@@ -34,7 +34,7 @@ def cov(
         x = _variables(parts, rowvar, dtype, False)
     if x.shape[0] == 0:
         return np.array([]).reshape(0, 0)
-    w = None if fweights is None else np.asarray(fweights, float)
+    w: Array | None = None if fweights is None else np.asarray(fweights, float)
     if aweights is not None:
         w = operand(aweights).astype(float) if w is None else w * operand(aweights)
     total = x.shape[1] if w is None else np.sum(w)

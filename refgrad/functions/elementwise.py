@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import DtypeError, NoRuleError, TracingError
 from refgrad.op import Traced, apply
 from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements, operand
 
-Array = Any
 _NONE: Any = np._NoValue
 
 # Imported for their ops: `import refgrad` registers all of them.
@@ -23,7 +23,7 @@ FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric
 
 
 @implements(np.clip)
-def clip(a: Array, a_min: Array = None, a_max: Array = None, out: None = None, **renamed: Array) -> Array:
+def clip(a: Array, a_min: Any = None, a_max: Any = None, out: None = None, **renamed: Array) -> Array:
     """np.clip: a bound of None is no bound; NumPy 2.1 also calls the bounds min and max."""
     _no_out("clip", out)
     if renamed.keys() - {"min", "max"}:
@@ -77,7 +77,8 @@ def nan_to_num(
 def float_power(x1: Array, x2: Array) -> Array:
     """np.float_power: power in at least float64."""
     dtype = np.result_type(np.float64, *[x.dtype for x in (x1, x2) if hasattr(x, "dtype")])
-    return np.power(*[x.astype(dtype) if hasattr(x, "astype") else x for x in (x1, x2)])
+    base, exponent = [x.astype(dtype) if hasattr(x, "astype") else x for x in (x1, x2)]
+    return np.power(base, exponent)
 
 
 @implements(np.ldexp)
@@ -158,7 +159,7 @@ def where(condition: Array, x: Array = _NONE, y: Array = _NONE, /) -> Any:
 
 
 @implements(np.select)
-def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Array = 0) -> Array:
+def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
     """np.select: the choice whose condition is the first to hold."""
     for k, condition in enumerate(condlist):
         dtype = condition.dtype if isinstance(condition, Traced) else np.asarray(condition).dtype
@@ -210,7 +211,7 @@ def invert(x: Array) -> Array:
     return np.logical_not(_condition(x))
 
 
-def _given(new: Array, old: Array) -> Array:
+def _given(new: Any, old: Any) -> Any:
     """The bound that was given, under its new or its old name."""
     return new if new is not None and new is not np._NoValue else None if old is np._NoValue else old
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
 from refgrad.ops.dense_linalg import square
 from refgrad.tracing.differentiable_arguments import plain
-
-Array = Any
 
 
 @implements(np.linalg.cholesky)

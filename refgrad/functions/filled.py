@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
 from refgrad.tracing.array import TracedArray
-
-Array = Any
 
 
 def _constant(prototype: Array, y: Array) -> Array:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import axis_within, implements, operand
 from refgrad.ops import shape as ops
 from refgrad.tracing.differentiable_arguments import plain
-
-Array = Any
 
 
 @implements(np.concatenate)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.linalg._linalg import SlogdetResult
 
+from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.functions.registry import moved
 from refgrad.op import shape_of
 from refgrad.ops import contraction, dense_linalg, linalg, solving
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements, operand
-
-Array = Any
 
 # --- products --------------------------------------------------------------------------------------------------------
 
@@ -97,9 +97,7 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     x1, x2 = operand(x1), operand(x2)
     if shape_of(x1)[axis] != shape_of(x2)[axis]:
         raise ArgumentError(f"vecdot: shapes {shape_of(x1)} and {shape_of(x2)} differ along axis {axis}")
-    return contraction.einsum(
-        np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1), subscripts="...i,...i->..."
-    )
+    return contraction.einsum(moved(x1, axis, -1), moved(x2, axis, -1), subscripts="...i,...i->...")
 
 
 implements(np.linalg.vecdot)(vecdot)
@@ -179,12 +177,13 @@ def matrix_power(a: Array, n: int) -> Array:
         a, n = solving.inv(a), -n
     if n == 0:
         return np.zeros_like(plain(a)) + np.eye(shape_of(a)[-1], dtype=a.dtype)
-    y: Array = None
+    y: Array | None = None
     while n:
         if n & 1:
             y = a if y is None else linalg.matmul(y, a)
         n >>= 1
         a = linalg.matmul(a, a) if n else a
+    assert y is not None
     return y
 
 

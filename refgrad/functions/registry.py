@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import TracingError
 from refgrad.op import Traced
 from refgrad.tracing import dispatch
 
-Array = Any
 Function = Callable[..., Any]
 
 
@@ -42,11 +42,17 @@ def _without_out(composition: Function, place: int) -> Function:
     return call
 
 
-def operand(x: Any) -> Array:
+def operand(x: Any) -> Any:
     """An array, traced or not; a sequence that holds traced numbers is stacked."""
     if isinstance(x, (list, tuple)):
         return np.stack([operand(e) for e in x]) if _holds_traced(x) else np.asarray(x)
     return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
+
+
+def moved(x: Array, source: Any, destination: Any) -> Array:
+    """np.moveaxis, which NumPy's stubs declare for np.ndarray alone."""
+    move: Callable[..., Array] = np.moveaxis
+    return move(x, source, destination)
 
 
 def _holds_traced(x: Any) -> bool:

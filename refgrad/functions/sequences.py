@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
-from refgrad.functions.registry import axis_within, implements, operand, reduced
+from refgrad.functions.registry import axis_within, implements, moved, operand, reduced
 from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import plain
 
-Array = Any
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
 
 
@@ -105,7 +105,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 def _slope(f: Array, step: Any, axis: int, edge_order: int) -> Array:
     """Second-order differences inside, one-sided ones of the given order at both ends; ``step`` is a distance or the places."""
-    f = np.moveaxis(f, axis, -1)
+    f = moved(f, axis, -1)
     n = f.shape[-1]
     places = None if np.ndim(step) == 0 else operand(step)
     h = np.broadcast_to(operand(step) if places is None else np.diff(places), (n - 1,))

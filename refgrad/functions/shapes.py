@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import axes_within, axis_within, implements, lined_up, operand
 from refgrad.ops import shape as ops
 
-Array = Any
 Axis = int | tuple[int, ...] | None
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError
 from refgrad.functions.choosing import sort
-from refgrad.functions.registry import axis_within, given, implements, lined_up, operand, reduced
+from refgrad.functions.registry import axis_within, given, implements, lined_up, moved, operand, reduced
 from refgrad.ops import scan, variance
 from refgrad.ops.shape import axes_of, count, kept
 from refgrad.tracing.differentiable_arguments import plain
 
-Array = Any
 Axis = int | tuple[int, ...] | None
 _NONE = np._NoValue
 
@@ -259,7 +259,7 @@ def _extreme_without_nan(reduction: Any, identity: float) -> Any:
         initial: Any = _NONE,
         where: Any = _NONE,
     ) -> Array:
-        keepdims, absent = given(keepdims), ~_present(a, where)
+        keepdims, absent = given(keepdims), np.logical_not(_present(a, where))
         y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
         if initial is not _NONE:
             initial = operand(initial).astype(y.dtype)
@@ -363,7 +363,7 @@ def cross(
     a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Array:
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
-    a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
+    a, b = moved(operand(a), axisa, -1), moved(operand(b), axisb, -1)
     lengths = a.shape[-1], b.shape[-1]
     np.cross(np.zeros(lengths[0]), np.zeros(lengths[1]))  # raises or warns where NumPy does
     (a0, a1, a2), (b0, b1, b2) = [

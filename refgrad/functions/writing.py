@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.errors import TracingError
 from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
 from refgrad.ops.shape import axes_of
-
-Array = Any
 
 
 def writes(function: Any) -> Callable[[Any], Any]:

@@ -21,7 +21,6 @@ from refgrad.tracing.attributes import Attributes
 from refgrad.tracing.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.tracing.foreign_operands import met
 
-Array = Any
 Function = Callable[..., Any]
 
 

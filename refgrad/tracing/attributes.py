@@ -13,8 +13,6 @@ from refgrad.tracing.dispatch import plain
 from refgrad.tracing.methods import Methods
 from refgrad.tracing.unavailable import Only
 
-Array = Any
-
 
 class Flat:
     """``x.flat``: the elements of a traced array from the first to the last, to read, to write and to walk through."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array, PlainArray
 from refgrad.blocks import COUNT, in_blocks
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation
@@ -25,8 +26,6 @@ from refgrad.ops import ELEMENTWISE, SMOOTH
 from refgrad.quiet import quiet
 from refgrad.tracing.array import TracedArray
 
-Array = Any
-
 
 class Ball(TracedArray):
     """value in the wide format of ``fmt``; radius of the same shape, or None where the value is exact.
@@ -38,7 +37,7 @@ class Ball(TracedArray):
     _level = 0
     _results: dict[Any, Any] | None
 
-    def __init__(self, value: Array, radius: Array, fmt: Format) -> None:
+    def __init__(self, value: Array, radius: Array | None, fmt: Format) -> None:
         self._value = value
         self._radius = radius
         self._fmt = fmt
@@ -82,7 +81,7 @@ class Ball(TracedArray):
             "Compare numbers with np.where or <, and use plain keys."
         )
 
-    def _reach(self) -> Array:
+    def _reach(self) -> Array | None:
         """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
         try:
             return self._carried
@@ -123,7 +122,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     return Ball(y, radius, fmt)
 
 
-def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array]:
+def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array | None]:
     """Value and radius."""
     y = op.forward(*xs, **params)
     radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
@@ -142,7 +141,7 @@ def choosing_operations() -> int:
     return COUNT.choices
 
 
-def _without_promise(op: Op, y: Array, radius: Array, xs: Any, balls: Any, params: Params) -> Array:
+def _without_promise(op: Op, y: Array, radius: Array | None, xs: Any, balls: Any, params: Params) -> Array:
     """The radius, endless wherever the op hands NaN on: an operand about which nothing is known may be NaN in the run.
 
     A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN. What the rules say
@@ -224,7 +223,7 @@ _MANY = 64  # constants
 _KNOWN: dict[tuple[int, str, float], tuple[weakref.ref[Any], bytes, Ball]] = {}
 
 
-def _known(x: Array, fmt: Format) -> Ball:
+def _known(x: PlainArray, fmt: Format) -> Ball:
     """A constant array, lifted once for as long as it lives and has the same content: each use of it meets it again."""
     key, content = (id(x), fmt.name, fmt.u_acc), x.tobytes()
     found = _KNOWN.get(key)
@@ -262,7 +261,7 @@ def _constant(x: Any, fmt: Format) -> Ball:
         if fmt.native and (x.dtype == fmt.name or np.array_equal(x.astype(fmt.name), x)):
             return Ball(x.astype(fmt.wide), None, fmt)  # the usual case: numbers of the format
     x = x.astype(fmt.wide)
-    off = ~representable(x, fmt)
+    off = np.logical_not(representable(x, fmt))
     if not np.count_nonzero(off):
         return Ball(x, None, fmt)
     # Half formats may be reached by way of float32, which breaks a tie otherwise.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from refgrad.arrays import PlainArray
 
 _LEAST, _MOST = 2**16, 2**25  # bytes: below, the allocator keeps memory itself; above, pages are large
 _TOTAL = 2**25  # bytes that a thread keeps
@@ -27,7 +27,7 @@ class _Store(threading.local):
 _STORE = _Store()
 
 
-def copied(x: Array, lent: list[Any]) -> Array:
+def copied(x: PlainArray, lent: list[Any]) -> PlainArray:
     """A copy of x in the order of its elements in memory. Spare memory that it takes is noted in ``lent``. Not to be handed out."""
     flags = x.flags
     if not (_LEAST <= x.nbytes <= _MOST and (flags.c_contiguous or flags.f_contiguous)):
@@ -46,7 +46,7 @@ def copied(x: Array, lent: list[Any]) -> Array:
     return copy
 
 
-def unchanged(x: Array, copy: Array) -> bool:
+def unchanged(x: PlainArray, copy: PlainArray) -> bool:
     """Whether an array still has the bytes, the shape and the dtype of an earlier copy; False where that cannot be told."""
     if x.shape != copy.shape or x.dtype != copy.dtype:
         return False
@@ -69,13 +69,13 @@ class Sums:
 
     __slots__ = ("rest", "rows")
 
-    def __init__(self, x: Array) -> None:
+    def __init__(self, x: PlainArray) -> None:
         flat = (x if x.flags.c_contiguous else x.T).reshape(-1).view(np.uint8)
         whole = len(flat) // (8 * _ROW) * (8 * _ROW)
         self.rows = np.add.reduce(flat[:whole].view(np.uint64).reshape(-1, _ROW), axis=1)
         self.rest = flat[whole:].tobytes()
 
-    def of(self, x: Array) -> bool:
+    def of(self, x: PlainArray) -> bool:
         """Whether they are those of x."""
         now = Sums(x)
         return self.rest == now.rest and np.array_equal(self.rows, now.rows)

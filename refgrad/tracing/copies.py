@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.errors import TracingError
 from refgrad.op import RuleInputs, Traced
 from refgrad.tracing import buffer_pool
 from refgrad.tree import flatten, is_leaf
-
-Array = Any
 
 _IMMUTABLE = frozenset({
     int, float, bool, str, bytes, complex, slice, type(None), type(Ellipsis),
@@ -54,7 +53,7 @@ class Copies:
 
     def __init__(self) -> None:
         self.known: dict[
-            int, tuple[Any, Array]
+            int, tuple[Any, PlainArray]
         ] = {}  # by the id of an array: a weak reference, and its last copy
         self._lent: list[Any] = []
 
@@ -146,7 +145,7 @@ def handed(xs: list[Any], holders: int = 0) -> list[Any]:
     return results
 
 
-def _as_laid_out(x: Array, lent: list[Any]) -> Array:
+def _as_laid_out(x: PlainArray, lent: list[Any]) -> PlainArray:
     """A copy that takes no more memory than x spans: of an array that was broadcast, or of windows that overlap."""
     strides = x.strides
     if min(strides) < 0 or any(s % x.itemsize for s in strides):

@@ -19,7 +19,6 @@ from refgrad.op import Traced
 from refgrad.quiet import silence
 from refgrad.tracing.entry import Entry
 
-Array = Any
 Seeds = list[tuple[int, Any]]
 Walk = Callable[[list[Any], Seeds, list[int]], list[Any]]  # of a tape, seeds and inputs
 

@@ -16,7 +16,6 @@ from refgrad.op import Op, Traced, apply
 from refgrad.operands import NUMBERS, REAL, USUAL, overrides
 from refgrad.tracing.dispatch import operand, plain
 
-Array = Any
 _SCALAR_PRIORITY = -1_000_000.0  # NumPy's, of scalars and of objects that name none
 _REFLECTED = {  # the operator of the right operand, by that of the left one
     "lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne",

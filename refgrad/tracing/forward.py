@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.blocks import COUNT, slices
 from refgrad.op import Op, Params, apply, new_level, reject_complex, shape_of
 from refgrad.ops import ELEMENTWISE
@@ -19,10 +20,9 @@ from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
 from refgrad.tracing.copies import outlived
 from refgrad.tracing.special_points import met
-from refgrad.tracing.tape_rows import ball_rows, joined
+from refgrad.tracing.tape_rows import Balls, ball_rows, joined
 from refgrad.tracing.tied_tangents import between
 
-Array = Any
 _RUNNING: set[int] = set()  # levels whose function has not returned yet
 
 
@@ -81,7 +81,7 @@ class Dual(TracedArray):
 
 def pushed(
     op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
-) -> Array:
+) -> Array | None:
     """As push; of large Balls some rows at a time where that comes to the same, so that the terms of a tangent take no memory."""
     blocks = slices(y.shape) if type(y) is Ball and op in ELEMENTWISE and not op.signature.variadic else None
     if (
@@ -92,7 +92,8 @@ def pushed(
         or met(op, values, params, y) is not None
     ):
         return push(op, values, params, active, tangents, y)
-    whole, before, once = None, COUNT.rounded, 0
+    whole: Balls | None = None
+    before, once = COUNT.rounded, 0
     for here in blocks:
         xs, xs_dot, value = (
             [ball_rows(x, here, y.shape) for x in given] for given in (values, tangents, (y,))
@@ -106,7 +107,7 @@ def pushed(
 
 def push(
     op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
-) -> Array:
+) -> Array | None:
     """Tangent of y from the tangents of the active operands; None where no active operand has a derivative.
 
     Tangent shape equals value shape: a narrower tangent (an operand that was broadcast) is broadcast here, once for all ops.
@@ -117,9 +118,9 @@ def push(
         needs = sig.jvp[0]
         assert needs is not None
         xs_dot = tuple([t if a else _zeros(x) for x, t, a in zip(values, tangents, active, strict=True)])
-        y_dot = _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
-        return y_dot if exceptional is None else exceptional.pushed(y_dot, None, 0)
-    y_dot = None
+        whole = _fit(needs.rule(xs_dot, *needs.collect(values, y, params, active)), y, op)
+        return whole if exceptional is None else exceptional.pushed(whole, None, 0)
+    y_dot: Array | None = None
     for position, (needs, tangent, a) in enumerate(zip(sig.jvp, tangents, active, strict=True)):
         if a and needs is not None:
             part = needs.rule(tangent, *needs.collect(values, y, params, active))

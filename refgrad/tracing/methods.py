@@ -20,7 +20,6 @@ from refgrad.tracing import caller_instruction, views
 from refgrad.tracing.dispatch import call_function, plain
 from refgrad.tracing.unavailable import MissingError, Only, Unavailable
 
-Array = Any
 Function = Callable[..., Any]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.domain import Special
 from refgrad.formula import taken
 from refgrad.op import Op, Params, Rule, Traced
@@ -26,9 +27,8 @@ from refgrad.ops.undefined import rough, void
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 
-Array = Any
 # What is allowed at some places: (places, low, high); low > high stands for nothing.
-Patch = tuple[Array, Array, Array]
+Patch = tuple[PlainArray, PlainArray, PlainArray]
 NOTHING = (np.inf, -np.inf)
 
 
@@ -62,7 +62,8 @@ def _gathered(patch: Patch, shape: tuple[int, ...]) -> Patch:
         [k for k, n in enumerate(places.shape) if k < spread or (shape[k - spread] == 1 and n != 1)]
     )
     places = places.any(axis=along, keepdims=True).reshape(shape)
-    return places, *(np.broadcast_to(end, shape) for end in NOTHING)
+    low, high = (np.broadcast_to(end, shape) for end in NOTHING)
+    return places, low, high
 
 
 def _patches(op: Op, operands: tuple[Any, ...], params: Params) -> tuple[list[Patch], ...]:
@@ -101,7 +102,7 @@ class _Point:
     """
 
     special: Special
-    at: tuple[Array, ...]
+    at: tuple[PlainArray, ...]
     single: bool
     alike: bool
 
@@ -127,7 +128,7 @@ def _single(allowed: tuple[Any, Any] | None) -> bool:
     )
 
 
-def _places(point: _Point, xs: list[Array], params: Params) -> Array | None:
+def _places(point: _Point, xs: list[PlainArray], params: Params) -> PlainArray | None:
     """Where the operands are at a special point; None for nowhere."""
     at = point.at
     if len(at) != len(xs):
@@ -140,7 +141,7 @@ def _places(point: _Point, xs: list[Array], params: Params) -> Array | None:
     if not all(np.array_equal(np.asarray(params.get(k)), v) for k, v in point.special.params):
         return None
     if point.single:
-        places: Array = np.ones((), bool)
+        places: PlainArray = np.ones((), bool)
         for x, a in zip(xs, at, strict=True):
             places = places & _equal(x, a)
     elif point.alike and np.ndim(params.get("axis", ())) == 0:
@@ -153,7 +154,7 @@ def _places(point: _Point, xs: list[Array], params: Params) -> Array | None:
     return places if places.any() else None
 
 
-def _equal(x: Array, a: Array) -> Array:
+def _equal(x: PlainArray, a: PlainArray) -> PlainArray:
     return (x == a) | (np.isnan(x) & np.isnan(a))
 
 
@@ -164,7 +165,7 @@ def _equal(x: Array, a: Array) -> Array:
 class Met:
     """What is exceptional where an op was applied to Balls."""
 
-    missing: Array | None  # elements of the value that are NaN; None where there are none
+    missing: PlainArray | None  # elements of the value that are NaN; None where there are none
     patches: tuple[list[Patch], ...]  # special points by operand; see ``_patches`` for their shape
     operands: tuple[Any, ...]
     params: Params
@@ -216,11 +217,11 @@ class Met:
             np.expand_dims(y_bar, axis) if type(axis) is int and len(self.shape) == dimensions - 1 else None
         )
 
-    def _reached(self, places: Array) -> Array:
+    def _reached(self, places: PlainArray) -> PlainArray:
         """The elements of a reduced value that depend on some places of the operand."""
         axis = self.params.get("axis")
         if type(axis) is int:
-            reached: Array = places.any(axis=axis, keepdims=bool(self.params.get("keepdims", False)))
+            reached = np.any(places, axis=axis, keepdims=bool(self.params.get("keepdims", False)))
             if reached.shape == self.shape:
                 return reached
         return np.full(self.shape, places.any())
@@ -231,7 +232,7 @@ def met(op: Op, operands: tuple[Any, ...], params: Params, y: Any) -> Met | None
     ball = innermost(y)
     if type(ball) is not Ball:
         return None
-    missing: Array | None = None
+    missing: PlainArray | None = None
     if ball.value.dtype.kind == "f":
         missing = np.isnan(ball.value)
         missing = missing if np.count_nonzero(missing) else None
@@ -244,7 +245,7 @@ def ordinary(op: Op, operands: tuple[Any, ...], y: Any) -> bool:
     return met(op, operands, {}, y) is None and taken(op) is None
 
 
-def _nothing(low: Array, high: Array) -> Array:
+def _nothing(low: PlainArray, high: PlainArray) -> PlainArray:
     return (low > high) | (~np.isfinite(low) | ~np.isfinite(high)) & (low != high)
 
 
@@ -273,7 +274,7 @@ def _settled(given: Any, seed: Any, x: Any, patch: Patch) -> Any:
     return np.where(wider, spanned, given) if wider.any() else given
 
 
-def _rough(given: Any, x: Any, at: Array) -> Any:
+def _rough(given: Any, x: Any, at: PlainArray) -> Any:
     """What was given, without a derivative in the operand x at some places. Of an op that is not elementwise only places of x are known."""
     if not isinstance(x, Traced) or type(x) is Ball:
         return given  # nothing asks for that derivative

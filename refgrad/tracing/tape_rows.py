@@ -87,10 +87,11 @@ class Balls(Joined):
         self.fmt = fmt
 
     def ball(self) -> Ball:
+        assert self.value is not None
         return Ball(self.value, self.radius, self.fmt)
 
 
-def joined(whole: Balls | None, part: Ball | None, here: slice, shape: tuple[int, ...]) -> Balls | None:
+def joined(whole: Balls | None, part: Any, here: slice, shape: tuple[int, ...]) -> Balls | None:
     """``whole`` with the rows ``here``, made where there is none yet; where a part is None, all of them are."""
     if part is None:
         return None

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.formats import Format
 from refgrad.op import Op, Params
 from refgrad.ops.shape import axes_of, count
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, lift, parts
-
-Array = Any
 
 
 def between(op: Op, values: tuple[Any, ...], params: Params, tangents: list[Any], y: Any, y_dot: Any) -> Any:

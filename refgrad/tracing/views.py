@@ -16,10 +16,9 @@ import numpy as np
 from refgrad.errors import ArgumentError, TracingError
 from refgrad.ops import indexing, shape
 
-Array = Any
-Read = Callable[
-    [Array], Array
-]  # from the array that owns the memory, or from a view of it, to a view of that
+Member = Any  # an array that shares memory: a TracedArray, whose module imports this one
+# From the array that owns the memory, or from a view of it, to a view of that.
+Read = Callable[[Member], Member]
 
 
 class Memory:
@@ -27,23 +26,23 @@ class Memory:
 
     __slots__ = ("_room", "content", "members")
 
-    def __init__(self, owner: Array) -> None:
+    def __init__(self, owner: Member) -> None:
         self.content = owner._snapshot()
         self.members = [weakref.ref(owner)]
         self._room = 8
 
-    def add(self, view: Array) -> None:
+    def add(self, view: Member) -> None:
         """One array more that sees it."""
         if len(self.members) >= self._room:
             self.members = [m for m in self.members if m() is not None]
             self._room = max(8, 2 * len(self.members))
         self.members.append(weakref.ref(view))
 
-    def others(self, x: Array) -> list[Array]:
+    def others(self, x: Member) -> list[Member]:
         """The arrays besides x that see it and are still in use."""
         return [y for m in self.members if (y := m()) is not None and y is not x]
 
-    def places(self, path: tuple[Read | None, ...]) -> tuple[Array, ...]:
+    def places(self, path: tuple[Read | None, ...]) -> tuple[Member, ...]:
         """Where the elements of a view lie in the owner: an index array for each axis."""
         dims = self.content.shape
         numbers = np.arange(self.content.size).reshape(dims)
@@ -61,7 +60,7 @@ class Shared:
         self.writeable = writeable
 
 
-def share(x: Array, view: Array, read: Read | None, *, writeable: bool = True) -> Array:
+def share(x: Member, view: Member, read: Read | None, *, writeable: bool = True) -> Member:
     """``view``, which ``read`` made of x, as an array that shares the memory of x. Where no op read it, neither can be written to."""
     if view is x:
         return view
@@ -73,19 +72,19 @@ def share(x: Array, view: Array, read: Read | None, *, writeable: bool = True) -
     return view
 
 
-def freeze(x: Array) -> Array:
+def freeze(x: Member) -> Member:
     """x, which nobody can write to from now on."""
     x._shared = Shared(Memory(x), (), False)
     return x
 
 
-def same(x: Array, y: Array) -> bool:
+def same(x: Member, y: Member) -> bool:
     """Whether two arrays are known to share memory."""
     a, b = _shared(x), _shared(y)
     return a is not None and b is not None and a.memory is b.memory
 
 
-def store(x: Array, result: Array, what: str) -> None:
+def store(x: Member, result: Member, what: str) -> None:
     """Give x the value ``result``, for each array that shares its memory. ``what`` names the statement in messages.
 
     Raises ArgumentError where x cannot be written to or the shapes differ, TracingError where the result belongs to an inner
@@ -102,7 +101,7 @@ def store(x: Array, result: Array, what: str) -> None:
         assign(x, (), result, what)
 
 
-def assign(x: Array, key: Any, value: Array, what: str) -> None:
+def assign(x: Member, key: Any, value: Member, what: str) -> None:
     """``x[key] = value``, in the dtype of x, with NumPy's rules of broadcasting. Raises as ``store`` does."""
     if getattr(value, "_level", -1) > x._level:
         raise TracingError(
@@ -126,7 +125,7 @@ def assign(x: Array, key: Any, value: Array, what: str) -> None:
     _write(x, indexing.setitem(x, value, key=key), what)
 
 
-def _write(x: Array, new: Array, what: str) -> None:
+def _write(x: Member, new: Member, what: str) -> None:
     own = _shared(x)
     if own is None:
         x._become(new)
@@ -154,17 +153,17 @@ def _write(x: Array, new: Array, what: str) -> None:
         y._become(_followed(new, y._shared.path))
 
 
-def _layout(x: Array) -> tuple[int, ...] | None:
+def _layout(x: Member) -> tuple[int, ...] | None:
     """The strides of the array below all levels, where there is one."""
     below = x._sample()
     return None if below is None else below.strides
 
 
-def _shared(x: Array) -> Shared | None:
+def _shared(x: Member) -> Shared | None:
     return getattr(x, "_shared", None)
 
 
-def _followed(x: Array, path: tuple[Read | None, ...]) -> Array:
+def _followed(x: Member, path: tuple[Read | None, ...]) -> Member:
     for read in path:
         assert read is not None
         x = read(x)
