@@ -11,7 +11,8 @@ from refgrad.custom import custom_jvp, custom_vjp, stop_gradient
 from refgrad.draw import draw
 from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError
 from refgrad.graph import Graph
-from refgrad.transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from refgrad.jacobians import hessian, hvp, jacfwd, jacrev
+from refgrad.transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [

@@ -84,11 +84,22 @@ class Symbol(TracedArray):
 
 
 class Graph(Nodes):
-    """A computational graph.
+    """A computational graph: inputs, constants and ops on earlier nodes, some of which are outputs.
 
-    Explicitly: ``g = Graph(); a = g.input("a"); b = g.input("b"); g.output(2 * a + b)``, then bind data with
-    ``g.forward(a=..., b=...)`` and go back with ``g.backward()``. Implicitly: ``Graph.record(f, *args)`` runs f once.
-    A graph is also a function of its inputs that refgrad differentiates like any other: ``grad(g)(a, b)``.
+    Built step by step::
+
+        g = rg.Graph()
+        a, b = g.input("a"), g.input("b")
+        g.output(2 * a + b**2)
+        y = g.forward(a=3.0, b=4.0)    # 22.0
+        gradients = g.backward()       # {"a": 2.0, "b": 8.0}
+
+    or recorded from code that runs once: ``Graph.record(f, *args)``. A graph is also a function of its inputs that refgrad
+    differentiates like any other: ``rg.grad(g)(3.0, 4.0)``.
+
+    nodes, outputs    the nodes in topological order, and the numbers of those that are outputs
+    values            of all nodes in the last ``forward``, None for nodes that no output depends on
+    cotangents        of all nodes in the last ``backward``, None where no output depends on a node
     """
 
     def __init__(self) -> None:
@@ -100,7 +111,12 @@ class Graph(Nodes):
     # --- building ---
 
     def input(self, name: str, shape: tuple[int, ...] | None = None) -> Symbol:
-        """Declare an input. With a shape, code that asks for shapes works before data is bound."""
+        """A new input, which ``forward`` binds by this name; values of any real dtype are accepted.
+
+        With a ``shape``, code that asks for shapes works before data is bound.
+
+        Raises GraphError for an empty name, or one that the graph has already.
+        """
         if not name or not isinstance(name, str):
             raise GraphError(f"an input has a name, got {name!r}")
         if any(n.name == name for n in self.nodes):
@@ -108,12 +124,12 @@ class Graph(Nodes):
         return self._append(Node(name=name), None if shape is None else np.zeros(shape))
 
     def constant(self, value: Any) -> Symbol:
-        """A constant node."""
+        """A constant node: a number or an array of any shape, which is copied."""
         value = np.array(value)
         return self._append(Node(value=value), value)
 
     def output(self, *symbols: Symbol) -> Graph:
-        """Say which nodes are the results; returns the graph."""
+        """Say which nodes are the outputs; returns the graph. Raises GraphError for what is no node of this graph."""
         for s in symbols:
             if not isinstance(s, Symbol) or s._graph is not self:
                 raise GraphError(f"an output is a node of this graph, got {s!r}")
@@ -122,9 +138,18 @@ class Graph(Nodes):
 
     @classmethod
     def record(cls, f: Callable[..., Any], *args: Any) -> Graph:
-        """The graph of f as it runs on ``args``; inputs are named after f's parameters.
+        """The graph of f as it runs on ``args``, arrays of any shapes and real dtypes, or nested containers of them.
 
-        Branches and loops are recorded as they were taken for these arguments.
+        Inputs are named after f's parameters, entries of containers after their paths: ``params['w']``. Branches and loops are
+        recorded as they were taken for these arguments.
+
+        Raises DtypeError for an argument that holds no numbers, and what a transformation of f raises.
+
+        Example::
+
+            g = rg.Graph.record(lambda x, w: np.tanh(x @ w), x, w)
+            g.forward(x, w)
+            g.backward(np.ones(2))["w"]    # (3, 2), the shape of w
         """
         try:
             names = list(inspect.signature(f).parameters)
@@ -178,7 +203,9 @@ class Graph(Nodes):
     def run(self, *args: Any, **named: Any) -> list[Any]:
         """Values of all inputs and of all nodes the outputs depend on, None for the others.
 
-        The inputs are given by position, by name or as one dict.
+        The inputs are given by position, by name or as one dict, with values of any shapes that the ops accept. They may be traced.
+
+        Raises GraphError for inputs that are missing, unknown or given twice, and for a graph without output.
         """
         bound = self._bind(args, named)
         values: list[Any] = [bound.get(k) for k in range(len(self.nodes))]
@@ -191,7 +218,7 @@ class Graph(Nodes):
         return values
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """The outputs (a tuple where there are several), without keeping anything."""
+        """The outputs for inputs given as for ``run``, a tuple where there are several. Keeps nothing; the inputs may be traced."""
         return self._results(self.run(*args, **named))
 
     def _results(self, values: Values) -> Any:
@@ -200,16 +227,21 @@ class Graph(Nodes):
         return results[0] if len(results) == 1 else results
 
     def forward(self, *args: Any, **named: Any) -> Any:
-        """Run and keep the value of every node in ``values``; returns the outputs."""
+        """Run the graph and keep the value of every node in ``values``; the inputs are given as for ``run``.
+
+        Returns the outputs, a tuple where there are several. Raises GraphError as ``run``.
+        """
         values = self.run(*args, **named)
         self.values, self.cotangents = [None if x is None else kept(x) for x in values], None
         return self._results(values)
 
     def backward(self, *cotangents: Any) -> dict[str, Array]:
-        """Gradients of the inputs by name, for the last forward; one cotangent an output (default: ones for a single number).
+        """Gradients of the inputs by name, for the last ``forward``. Keeps the gradient of every node in ``cotangents``.
 
-        Keeps the gradient of every node in ``cotangents``. Raises GraphError before a forward and for cotangents that do not fit,
-        DtypeError where an output is no floating-point number.
+        ``cotangents`` are one for each output, of its shape; they may be left out where every output has shape (), and are then 1.
+        A gradient has the shape and dtype of its input, and is zero where no output depends on it.
+
+        Raises GraphError before a forward and for cotangents that do not fit, DtypeError where an output is no floating-point number.
         """
         if self.values is None:
             raise GraphError("backward needs values: call g.forward(...) first")

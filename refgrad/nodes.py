@@ -33,7 +33,7 @@ class Nodes:
         return {n.name: k for k, n in enumerate(self.nodes) if n.op is None and n.name}
 
     def order(self) -> list[int]:
-        """The nodes that the outputs depend on, operands before users. Branches that lead nowhere are left out."""
+        """The numbers of the nodes that the outputs depend on, operands before users. Raises GraphError without an output."""
         if not self.outputs:
             raise GraphError("the graph has no output yet: call g.output(node)")
         needed = set(self.outputs)
@@ -43,7 +43,7 @@ class Nodes:
         return sorted(needed)
 
     def pruned(self) -> Self:
-        """A new graph without the nodes that the outputs do not depend on (inputs all stay)."""
+        """A new graph without the nodes that no output depends on; inputs stay. Raises GraphError without an output."""
         keep = sorted(set(self.order()) | set(self.inputs.values()))
         place = {k: i for i, k in enumerate(keep)}
         graph = type(self)()

@@ -1,7 +1,12 @@
-"""Derivatives of ordinary NumPy functions: grad, value_and_grad, jvp, vjp, jacfwd, jacrev, hessian, hvp.
+"""Derivatives of ordinary NumPy functions: grad, value_and_grad, jvp and vjp. Whole Jacobians and Hessians: jacobians.py.
 
-Arguments and results may be nested containers of arrays (see tree.py). Signatures follow jax and torch.func. Any nesting of
-these functions gives derivatives of higher order: each takes a level above the ones it runs in.
+Arguments and results may be nested containers of arrays (see tree.py). Signatures follow jax and torch.func. Any nesting of these
+functions gives derivatives of higher order: each takes a level above the ones it runs in (Pearlmutter and Siskind, "Reverse-mode AD in
+a functional framework", TOPLAS 30 (2008), on why levels are needed).
+
+All of them raise ArgumentError for an f that is no function and for arguments that do not fit (structure, shape, argnums), DtypeError for
+an argument to be differentiated that holds no real floating-point numbers, NoRuleError where f calls a NumPy function without a rule, and
+TracingError where f does something that would lose a derivative.
 """
 
 from __future__ import annotations
@@ -14,7 +19,6 @@ import numpy as np
 from refgrad.arguments import (
     Argnums,
     argnums_of,
-    array,
     called,
     chosen,
     fitting,
@@ -41,18 +45,27 @@ Function = Callable[..., Any]
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Value of f and its pullback, which sends a cotangent of the value to a tuple of cotangents of the primals.
+    """The value of f at ``primals``, and the pullback y_bar -> J^T y_bar, where J is the Jacobian there. Reverse mode.
 
-    The pullback may be called any number of times; a cotangent has the structure, shape and dtype kind of the value.
+    The pullback takes a cotangent of the structure, shapes and dtypes of the value. It returns a tuple with one cotangent for each
+    primal, of its structure, shapes and dtypes. It may be called any number of times.
 
     Raises DtypeError for integer, boolean and complex primals, ArgumentError for a cotangent that does not fit.
+
+    Example::
+
+        y, pullback = rg.vjp(lambda x, w: x @ w, x, w)    # x (3,), w (3, 2), y (2,)
+        x_bar, w_bar = pullback(np.array([1.0, 0.5]))     # (3,), (3, 2)
+
+    Source: Griewank and Walther, "Evaluating Derivatives", 2nd ed., ch. 3.2.
     """
-    return _vjp(f, primals, names_of(primals), "vjp")
+    return vjp_named(f, primals, names_of(primals), "vjp")
 
 
-def _vjp(
+def vjp_named(
     f: Function, primals: Sequence[Any], names: Sequence[str], who: str
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """As vjp, for the transformation ``who``; messages call the leaves of the primals by ``names``."""
     function(f, who)
     leaves, rebuild = leaves_of(primals, names, who)
     tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
@@ -106,16 +119,24 @@ def _recorded(
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """Value of f and its derivative along ``tangents``, both with the structure of the value.
+    """The value y of f at ``primals``, and its derivative J x_dot along ``tangents``. Forward mode.
 
-    ``primals`` and ``tangents`` are tuples, with one entry for each argument of f.
+    ``primals`` and ``tangents`` are tuples, with one entry for each argument of f. A tangent has the structure and shape of its primal.
+    Both results have the structure, shapes and dtypes of the value.
 
-    Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer or complex primals.
+    Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer, boolean or complex primals.
+
+    Example::
+
+        y, y_dot = rg.jvp(np.sin, (x,), (x_dot,))    # y_dot = np.cos(x) * x_dot
+
+    Source: Griewank and Walther, "Evaluating Derivatives", 2nd ed., ch. 3.1.
     """
-    return _jvp(f, primals, tangents, "jvp")
+    return jvp_named(f, primals, tangents, "jvp")
 
 
-def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str) -> tuple[Any, Any]:
+def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str) -> tuple[Any, Any]:
+    """As jvp, for the transformation ``who``."""
     function(f, who)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentError(
@@ -139,16 +160,22 @@ def _jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str)
     mine = [isinstance(y, Dual) and y._level == level for y in outputs]
     values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
     tangents = handed([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
-    y_dots = [_zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
+    y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
     return rebuild_result(values), rebuild_result(y_dots)
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
-    """The function that returns (f(*args), gradient), for scalar f: a gradient has the structure, shape and dtype of its argument.
+    """The function (*args, **kwargs) -> (f(*args, **kwargs), gradient) for an f that returns one real number, of shape ().
 
-    ``argnums`` says which positional arguments to differentiate: an int, or a tuple of ints for a tuple of gradients.
+    ``argnums`` says which positional arguments to differentiate: an int, or a tuple of ints for a tuple of gradients. A gradient has the
+    structure, shapes and dtypes of its argument. One run of f and one walk back give all of them.
 
-    Raises ArgumentError unless f returns one real number, DtypeError for integer, boolean and complex arguments.
+    The returned function raises ArgumentError unless f returns a single number, DtypeError where that is no floating-point number, and
+    DtypeError for integer, boolean and complex arguments.
+
+    Example::
+
+        value, (x_bar, w_bar) = rg.value_and_grad(loss, argnums=(0, 1))(x, w)
     """
     return _value_and_grad(f, argnums, "value_and_grad")
 
@@ -189,90 +216,17 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:
-    """The gradient function of scalar f: ``grad(f)(*args)`` has the structure, shape and dtype of the argument. See value_and_grad."""
+    """The function (*args, **kwargs) -> gradient of f, for an f that returns one real number, of shape ().
+
+    The gradient has the structure, shapes and dtypes of the argument at ``argnums``; of several argnums it is a tuple. Errors are those of
+    value_and_grad.
+
+    Example::
+
+        rg.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))    # array([2., 4.])
+    """
     both = _value_and_grad(f, argnums, "grad")
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
-
-
-def jacrev(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by reverse mode, with one pullback for each element of the output: shape output.shape + argument.shape.
-
-    Where results or arguments are nested, the Jacobian has the structure of the result, with the argument's inside.
-    """
-    function(f, "jacrev")
-    argnums = argnums_of(argnums, "jacrev")
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        some, positions = chosen(args, argnums, "jacrev", kwargs)
-        names = names_of(some, positions)
-        value, pullback = _vjp(lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev")
-        outputs, rebuild = flatten(value)
-        blocks = []
-        for k, y in enumerate(outputs):
-            rows = [
-                pullback(rebuild([unit if j == k else _zeros(v) for j, v in enumerate(outputs)]))
-                for unit in _units(y)
-            ]
-            blocks.append(_stacked(rows, some, y, argnums))
-        return rebuild(blocks)
-
-    return call
-
-
-def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
-    """Jacobians by forward mode, with one tangent for each element of the argument; shapes and structure as jacrev."""
-    return _jacfwd(f, argnums, "jacfwd")
-
-
-def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
-    function(f, who)
-    argnums = argnums_of(argnums, who)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        some, positions = chosen(args, argnums, who, kwargs)
-        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
-        columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
-        value: Any = None
-        for k, x in enumerate(leaves):
-            columns.append([])
-            for unit in _units(x):
-                tangents = rebuild([unit if j == k else _zeros(v) for j, v in enumerate(leaves)])
-                value, y_dot = _jvp(
-                    lambda *xs: f(*placed(args, positions, xs), **kwargs), some, tangents, who
-                )
-                columns[k].append(flatten(y_dot)[0])
-        if value is None:
-            value = f(*args, **kwargs)
-        outputs, rebuild_result = flatten(value)
-        blocks = []
-        for m, y in enumerate(outputs):
-            jacobians = []
-            for x, column in zip(leaves, columns, strict=True):
-                flat = (
-                    np.stack([c[m] for c in column], axis=-1)
-                    if column
-                    else np.zeros((*np.shape(y), 0), x.dtype)
-                )
-                jacobians.append(_shaped(flat, np.shape(y) + x.shape))
-            block = rebuild(jacobians)
-            blocks.append(block[0] if isinstance(argnums, int) else block)
-        return rebuild_result(blocks)
-
-    return call
-
-
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
-    """Second derivatives of f, forward over reverse: shape output.shape + argument.shape + argument.shape."""
-    function(f, "hessian")
-    argnums = argnums_of(argnums, "hessian")
-    return _jacfwd(jacrev(f, argnums), argnums, "hessian")
-
-
-def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """Hessian of scalar f times ``tangents``, forward over reverse, without the Hessian: a tuple like ``primals``."""
-    function(f, "hvp")
-    count = len(primals) if isinstance(primals, (tuple, list)) else 1
-    return _jvp(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
 
 
 def _mine(y: Any, tape: Tape) -> bool:
@@ -294,7 +248,7 @@ def _value(y: Any, mine: bool, level: int, who: str) -> Array:
 
 
 def _cotangents(bars: list[Any], leaves: Sequence[Array]) -> list[Array]:
-    return [_zeros(x) if x_bar is None else x_bar for x_bar, x in zip(handed(bars), leaves, strict=True)]
+    return [zeros(x) if x_bar is None else x_bar for x_bar, x in zip(handed(bars), leaves, strict=True)]
 
 
 def _refuse_written(leaves: list[Array], seals: list[Any], names: Sequence[str], who: str) -> None:
@@ -312,29 +266,6 @@ def _blank(x: Array) -> Array:
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
-def _zeros(x: Array) -> Array:
+def zeros(x: Array) -> Array:
+    """Zeros of the shape and dtype of x."""
     return np.zeros(x.shape, x.dtype)
-
-
-def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
-    """A new array in another shape; a reshaped one would not own its data."""
-    return flat if flat.shape == shape else kept(np.reshape(flat, shape))
-
-
-def _units(x: Array) -> Any:
-    """The unit arrays of the shape of x, one at a time."""
-    for k in range(x.size):
-        unit = np.zeros(x.size, x.dtype)
-        unit[k] = 1
-        yield unit.reshape(x.shape)
-
-
-def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
-    leaves, rebuild = outputs_of(some, "jacrev")
-    flat_rows = [flatten(row)[0] for row in rows]
-    jacobians = []
-    for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):
-        flat = np.stack([row[k] for row in flat_rows]) if rows else np.zeros((0, *x.shape), x.dtype)
-        jacobians.append(_shaped(flat, y.shape + x.shape))
-    block = rebuild(jacobians)
-    return block[0] if isinstance(argnums, int) else block

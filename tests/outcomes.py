@@ -22,7 +22,7 @@ def below(y: Any) -> Any:
     """The result without its levels; of a tuple or list, of each element."""
     if isinstance(y, (tuple, list)):
         return type(y)(below(e) for e in y)
-    return below(y.value) if isinstance(y, Traced) else y
+    return below(y._value) if isinstance(y, Traced) else y
 
 
 def arrays_in(x: Any) -> list[np.ndarray]:

@@ -122,7 +122,7 @@ class custom_vjp(_Custom):  # noqa: N801 - the field's name
     ``bwd(scale, residuals, y_bar)``.
 
     Reverse mode calls bwd. Forward mode applies the transpose of bwd, which has to be linear in y_bar. Outer transformations differentiate
-    fwd and bwd. A call with plain arrays runs ``f`` itself.
+    fwd and bwd. A call with plain arrays runs ``f`` itself. The transpose: Radul and others, "You only linearize once", POPL 2023.
 
     Raises NoRuleError without a rule, ArgumentError for cotangents of the wrong number, structure or shape and, in forward mode, for a bwd
     that is not linear, TracingError for traced arrays that f or a rule reads from outside its arguments.
@@ -189,7 +189,7 @@ class custom_jvp(_Custom):  # noqa: N801 - the field's name
     ``f_jvp(scale, primals, tangents)``.
 
     Forward mode calls the rule. Reverse mode applies the transpose of the rule in its tangents. Outer transformations differentiate the
-    rule. A call with plain arrays runs ``f`` itself.
+    rule. A call with plain arrays runs ``f`` itself. The transpose: Radul and others, "You only linearize once", POPL 2023.
 
     Raises NoRuleError without a rule, ArgumentError for a tangent of the wrong structure or shape and, in reverse mode, for a rule
     that is not linear in its tangents, TracingError for traced arrays that f or the rule reads from outside its arguments.

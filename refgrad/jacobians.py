@@ -1,0 +1,167 @@
+"""Whole Jacobians and Hessians, put together from products with them: jacrev, jacfwd, hessian, hvp.
+
+Arguments, results and errors are those of transforms.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.arguments import (
+    Argnums,
+    argnums_of,
+    array,
+    chosen,
+    function,
+    leaves_of,
+    names_of,
+    outputs_of,
+    placed,
+)
+from refgrad.arrays import Array
+from refgrad.tracing.copies import kept
+from refgrad.transforms import Function, grad, jvp_named, vjp_named, zeros
+from refgrad.tree import flatten
+
+
+def jacrev(f: Function, argnums: Argnums = 0) -> Function:
+    """The function (*args, **kwargs) -> Jacobian of f, by reverse mode: one run of f, and one walk back for each element of the output.
+
+    A Jacobian has the shape output.shape + argument.shape and the dtype of the argument: J[i..., j...] is dy[i...]/dx[j...]. Where
+    results or arguments are nested, it has the structure of the result, with that of the argument inside. Of several ``argnums`` the inner
+    structure is a tuple.
+
+    An output of integers or booleans has a Jacobian of zeros. The returned function raises DtypeError for integer, boolean and complex
+    arguments.
+
+    Example::
+
+        rg.jacrev(lambda x: np.stack([x[0] * x[1], x[2]]))(x)    # x (3,), Jacobian (2, 3)
+    """
+    function(f, "jacrev")
+    argnums = argnums_of(argnums, "jacrev")
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        some, positions = chosen(args, argnums, "jacrev", kwargs)
+        names = names_of(some, positions)
+        value, pullback = vjp_named(
+            lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev"
+        )
+        outputs, rebuild = flatten(value)
+        blocks = []
+        for k, y in enumerate(outputs):
+            rows = [
+                pullback(rebuild([unit if j == k else zeros(v) for j, v in enumerate(outputs)]))
+                for unit in _units(y)
+            ]
+            blocks.append(_stacked(rows, some, y, argnums))
+        return rebuild(blocks)
+
+    return call
+
+
+def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
+    """The function (*args, **kwargs) -> Jacobian of f, by forward mode: one run of f for each element of the argument.
+
+    Shapes, structure and errors are those of jacrev; the dtype is that of the output. It is the cheaper one where the output has more
+    elements than the argument.
+    """
+    return _jacfwd(f, argnums, "jacfwd")
+
+
+def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
+    function(f, who)
+    argnums = argnums_of(argnums, who)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        some, positions = chosen(args, argnums, who, kwargs)
+        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
+        columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
+        value: Any = None
+        for k, x in enumerate(leaves):
+            columns.append([])
+            for unit in _units(x):
+                tangents = rebuild([unit if j == k else zeros(v) for j, v in enumerate(leaves)])
+                value, y_dot = jvp_named(
+                    lambda *xs: f(*placed(args, positions, xs), **kwargs), some, tangents, who
+                )
+                columns[k].append(flatten(y_dot)[0])
+        if value is None:
+            value = f(*args, **kwargs)
+        outputs, rebuild_result = flatten(value)
+        blocks = []
+        for m, y in enumerate(outputs):
+            jacobians = []
+            for x, column in zip(leaves, columns, strict=True):
+                flat = (
+                    np.stack([c[m] for c in column], axis=-1)
+                    if column
+                    else np.zeros((*np.shape(y), 0), x.dtype)
+                )
+                jacobians.append(_shaped(flat, np.shape(y) + x.shape))
+            block = rebuild(jacobians)
+            blocks.append(block[0] if isinstance(argnums, int) else block)
+        return rebuild_result(blocks)
+
+    return call
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    """The function (*args, **kwargs) -> second derivatives of f, forward over reverse: jacfwd of jacrev.
+
+    A Hessian has the shape output.shape + argument.shape + argument.shape. Of several ``argnums`` it is a tuple of tuples: [i][k] is the
+    derivative by argument i, then by argument k. Errors are those of jacrev.
+
+    Example::
+
+        rg.hessian(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))    # array([[ 6.,  0.], [ 0., 12.]])
+    """
+    function(f, "hessian")
+    argnums = argnums_of(argnums, "hessian")
+    return _jacfwd(jacrev(f, argnums), argnums, "hessian")
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian H of f at ``primals`` times ``tangents``, for an f that returns one real number. H itself is not formed.
+
+    ``primals`` and ``tangents`` are tuples, with one entry for each argument of f. The result is a tuple of the structure, shapes and
+    dtypes of ``primals``. It is the derivative of the gradient along ``tangents``, forward over reverse, and costs a small multiple of f.
+
+    Raises what jvp and grad raise.
+
+    Example::
+
+        (Hv,) = rg.hvp(lambda x: np.sum(x**3), (x,), (v,))    # 6 * x * v
+
+    Source: Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
+    """
+    function(f, "hvp")
+    count = len(primals) if isinstance(primals, (tuple, list)) else 1
+    return jvp_named(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
+
+
+def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
+    """A new array in another shape; a reshaped one would not own its data."""
+    return flat if flat.shape == shape else kept(np.reshape(flat, shape))
+
+
+def _units(x: Array) -> Iterator[Array]:
+    """The unit arrays of the shape of x, one at a time."""
+    for k in range(x.size):
+        unit = np.zeros(x.size, x.dtype)
+        unit[k] = 1
+        yield unit.reshape(x.shape)
+
+
+def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
+    leaves, rebuild = outputs_of(some, "jacrev")
+    flat_rows = [flatten(row)[0] for row in rows]
+    jacobians = []
+    for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):
+        flat = np.stack([row[k] for row in flat_rows]) if rows else np.zeros((0, *x.shape), x.dtype)
+        jacobians.append(_shaped(flat, y.shape + x.shape))
+    block = rebuild(jacobians)
+    return block[0] if isinstance(argnums, int) else block
