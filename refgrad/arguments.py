@@ -1,4 +1,4 @@
-"""What callers hand in, and what their functions return: named, checked, and refused with words."""
+"""Arguments of transformations and results of their functions: names of leaves for messages, checks, and the errors of misuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers that are structure of an argument tree: one level taken apart, and put together again with other entries.
+"""Containers of an argument tree: the entries of one container, and the same container with other entries.
 
 A rebuilt container has the type of the given one. A dataclass is rebuilt without its ``__init__`` and ``__post_init__``, so that a
 frozen one, one with slots or one that converts its fields can hold traced arrays.

@@ -1,4 +1,4 @@
-"""Every error refgrad raises on purpose: each names what was given, what was expected and what to do."""
+"""The errors that refgrad raises. Each message names what was given, what was expected and what to do."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from refgrad.op import Op, apply, new_level, shape_of
 from refgrad.quiet import quietly
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.caught_refusals import run
-from refgrad.tracing.copies import kept
+from refgrad.tracing.copies import snapshot
 from refgrad.tree import flatten, paths
 
 
@@ -80,7 +80,7 @@ class Symbol(TracedArray):
         known = all(s._value is not None for s in symbols)
         with np.errstate(all="ignore"):  # values of inputs declared by shape alone are placeholders
             y = apply(op, tuple([s._value for s in symbols]), params) if known else None
-        return graph._append(Node(op=op, of=tuple([s._index for s in symbols]), params=kept(params)), y)
+        return graph._append(Node(op=op, of=tuple([s._index for s in symbols]), params=snapshot(params)), y)
 
 
 class Graph(Nodes):
@@ -162,7 +162,7 @@ class Graph(Nodes):
             position, _, rest = path[1:].partition("]")
             name = names[int(position)] if int(position) < len(names) else f"x{position}"
             symbols.append(
-                graph._append(Node(name=name + rest), kept(_number(x, f"Graph.record: {name}{rest}")))
+                graph._append(Node(name=name + rest), snapshot(_number(x, f"Graph.record: {name}{rest}")))
             )
         what = "Graph.record: what f returned"
         results, _ = outputs_of(run(f, rebuild(symbols), {}), what)
@@ -177,7 +177,7 @@ class Graph(Nodes):
             if x._graph is not self:
                 raise GraphError(f"node {x!r} belongs to another graph")
             return x
-        x = kept(x)
+        x = snapshot(x)
         return self._append(Node(value=x), x)
 
     # --- running ---
@@ -223,7 +223,7 @@ class Graph(Nodes):
 
     def _results(self, values: Values) -> Any:
         """The values of the outputs, as arrays of their own."""
-        results = tuple([kept(values[k]) for k in self.outputs])
+        results = tuple([snapshot(values[k]) for k in self.outputs])
         return results[0] if len(results) == 1 else results
 
     def forward(self, *args: Any, **named: Any) -> Any:
@@ -232,7 +232,7 @@ class Graph(Nodes):
         Returns the outputs, a tuple where there are several. Raises GraphError as ``run``.
         """
         values = self.run(*args, **named)
-        self.values, self.cotangents = [None if x is None else kept(x) for x in values], None
+        self.values, self.cotangents = [None if x is None else snapshot(x) for x in values], None
         return self._results(values)
 
     def backward(self, *cotangents: Any) -> dict[str, Array]:
@@ -266,7 +266,9 @@ class Graph(Nodes):
                 raise GraphError(
                     f"the cotangent of output node {k} has shape {np.shape(y_bar)}, its value has {shape_of(self.values[k])}"
                 )
-            y_bar = kept(y_bar) if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
+            y_bar = (
+                snapshot(y_bar) if y_bar.dtype == self.values[k].dtype else y_bar.astype(self.values[k].dtype)
+            )
             seeds.append((k, y_bar))
         self.cotangents = bars = quietly(self.reverse_accumulation, self.values, seeds)
         zeros = {
@@ -274,7 +276,9 @@ class Graph(Nodes):
             for name, k in self.inputs.items()
             if bars[k] is None
         }
-        return {name: zeros[name] if bars[k] is None else kept(bars[k]) for name, k in self.inputs.items()}
+        return {
+            name: zeros[name] if bars[k] is None else snapshot(bars[k]) for name, k in self.inputs.items()
+        }
 
     # --- drawing: the room above this one puts its painter here ---
 

@@ -22,7 +22,7 @@ from refgrad.arguments import (
     placed,
 )
 from refgrad.arrays import Array
-from refgrad.tracing.copies import kept
+from refgrad.tracing.copies import snapshot
 from refgrad.transforms import Function, grad, jvp_named, vjp_named, zeros
 from refgrad.tree import flatten
 
@@ -145,7 +145,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
 def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
     """A new array in another shape; a reshaped one would not own its data."""
-    return flat if flat.shape == shape else kept(np.reshape(flat, shape))
+    return flat if flat.shape == shape else snapshot(np.reshape(flat, shape))
 
 
 def _units(x: Array) -> Iterator[Array]:

@@ -41,7 +41,8 @@ class Traced:
     """An array with something attached: a tangent, a place on a tape, an error radius, a node of a graph.
 
     ``value`` is what is below (a NumPy array or another traced array) and ``level`` says which of two traced arrays is
-    the inner one: each transformation takes a higher level than those it runs in. NumPy's protocols are in trace.py and dispatch.py.
+    the inner one: each transformation takes a higher level than those it runs in. tracing/array.py and tracing/dispatch.py hold
+    NumPy's protocols.
     """
 
     __slots__: tuple[str, ...] = ()

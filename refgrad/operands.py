@@ -1,4 +1,4 @@
-"""What an op takes beside traced arrays: real numbers and arrays of them. All else is converted as NumPy does, or refused by name."""
+"""Operands of ops beside traced arrays: real numbers and arrays of them. Others are converted as NumPy does, or raise OperandError."""
 
 from __future__ import annotations
 

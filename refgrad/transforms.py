@@ -35,7 +35,7 @@ from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
 from refgrad.tracing import fast_path  # noqa: F401 - it gives Var its operators
-from refgrad.tracing.copies import handed, kept, live, same
+from refgrad.tracing.copies import as_results, live, same, snapshot
 from refgrad.tracing.forward import Dual, running
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
@@ -149,17 +149,17 @@ def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who:
         )
     names = names_of(primals)
     leaves, rebuild = leaves_of(primals, names, who)
-    own, duals = [kept(live(x)) for x in leaves], []
+    own, duals = [snapshot(live(x)) for x in leaves], []
     with running() as level:
         for x, x_dot, name in zip(own, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
             x_dot = fitting(live(x_dot), x, f"{who}: the tangent of {name}")
-            duals.append(Dual(x, kept(x_dot), level))
+            duals.append(Dual(x, snapshot(x_dot), level))
         y = called(f, rebuild(duals))
     _refuse_written(leaves, own, names, who)
     outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
     mine = [isinstance(y, Dual) and y._level == level for y in outputs]
     values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
-    tangents = handed([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
+    tangents = as_results([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
     y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
     return rebuild_result(values), rebuild_result(y_dots)
 
@@ -244,11 +244,11 @@ def _value(y: Any, mine: bool, level: int, who: str) -> Array:
         raise TracingError(
             f"{who}: f returned an array that another transformation traces. Its derivative belongs there: return what that one returns."
         )
-    return handed([result(y._value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
+    return as_results([result(y._value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
 
 
 def _cotangents(bars: list[Any], leaves: Sequence[Array]) -> list[Array]:
-    return [zeros(x) if x_bar is None else x_bar for x_bar, x in zip(handed(bars), leaves, strict=True)]
+    return [zeros(x) if x_bar is None else x_bar for x_bar, x in zip(as_results(bars), leaves, strict=True)]
 
 
 def _refuse_written(leaves: list[Array], seals: list[Any], names: Sequence[str], who: str) -> None:

@@ -1,4 +1,4 @@
-"""Argument trees: nested containers of arrays, taken apart into leaves and put together again.
+"""Argument trees: nested containers of arrays, flattened into leaves and rebuilt from them.
 
 Containers are those of containers.py: tuples, lists, dicts and their subclasses, dataclasses and namespaces; None is an empty one.
 Inside a dataclass whole numbers, text, functions and the like are configuration: they are no leaves and stay where they are.

@@ -1,4 +1,4 @@
-"""Derivatives that a function carries of its own: stop_gradient, custom_vjp, custom_jvp."""
+"""User-defined derivatives: stop_gradient, custom_vjp, custom_jvp."""
 
 from refgrad.custom.functions import custom_jvp, custom_vjp
 from refgrad.custom.stop_gradient import stop_gradient

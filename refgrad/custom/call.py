@@ -1,4 +1,4 @@
-"""One call of a function with a derivative of its own: arguments taken apart, results of the rule checked and put on the level above."""
+"""One call of a function with a user-defined derivative: its arguments, the checks of what the rule returns, and the traced result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refgrad.errors import ArgumentError, TracingError
 from refgrad.op import Traced, shape_of
 from refgrad.quiet import quiet
 from refgrad.tracing import views
-from refgrad.tracing.copies import kept, live, same
+from refgrad.tracing.copies import live, same, snapshot
 from refgrad.tracing.cotangents import accumulate
 from refgrad.tracing.forward import Dual
 from refgrad.tracing.reverse import Var
@@ -52,7 +52,7 @@ class Call:
         if type(self.top) in (Dual, Var):
             self.active = [isinstance(x, Traced) and x._level == self.level for x in self.leaves]
             self.values = [live(x)._value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
-            self.given = [kept(x) if a else x for x, a in zip(self.values, self.active, strict=True)]
+            self.given = [snapshot(x) if a else x for x, a in zip(self.values, self.active, strict=True)]
             self.primals = self.rebuild(self.given)
             self.lowered = tuple(placed(args, self.positions, self.primals))
 
@@ -63,7 +63,7 @@ class Call:
 
     def tangents(self) -> list[Array]:
         """The tangents that the active leaves carry, in forward mode."""
-        return [kept(x._tangent) for x in self._chosen(self.leaves)]
+        return [snapshot(x._tangent) for x in self._chosen(self.leaves)]
 
     def tangent_trees(self, x_dots: list[Array]) -> tuple[Any, ...]:
         """Tangents of all arguments, in their structures: zeros where there is none."""
@@ -74,7 +74,7 @@ class Call:
     def cotangent_tree(self, y_bars: list[Array]) -> Any:
         """Cotangents of the result in its structure: zeros of float64 for integers."""
         given = iter(y_bars)
-        full = [kept(next(given)) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
+        full = [snapshot(next(given)) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
         return self.rebuild_result(full)
 
     # --- what the rule returns ---
@@ -92,7 +92,7 @@ class Call:
         leaves, self.rebuild_result = outputs_of(y, f"{self.who}: the value that {whose} returned")
         self.tree = y
         found = [result(x, f"{self.who}: the value that {whose} returned") for x in leaves]
-        self.outputs = [kept(x) for x in found]
+        self.outputs = [snapshot(x) for x in found]
         self.aliases = [
             [
                 x
@@ -116,7 +116,7 @@ class Call:
                 f"{self.who}: the rule returned a tangent of structure {outline(y_dot)}, its value has {outline(self.tree)}"
             )
         found = [
-            kept(fitting(t, y, f"{self.who}: the tangent that the rule returned"))
+            snapshot(fitting(t, y, f"{self.who}: the tangent that the rule returned"))
             for y, t in zip(self.outputs, leaves_as(y_dot, self.tree), strict=True)
             if y.dtype.kind == "f"
         ]
@@ -147,7 +147,7 @@ class Call:
                     found.append(None)
                     continue
                 x_bar = fitting(leaf, _as_array(value), f"{self.who}: the cotangent of {name} from bwd")
-                found.append(kept(x_bar))
+                found.append(snapshot(x_bar))
         self.refuse_strangers(found, "a cotangent from bwd", y_bars)
         return [
             np.zeros(shape_of(x), x.dtype) if x_bar is None else x_bar

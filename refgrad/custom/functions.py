@@ -1,4 +1,4 @@
-"""custom_vjp and custom_jvp: a function with a derivative of its own, in place of the one that its code has.
+"""custom_vjp and custom_jvp: a function with a user-defined derivative, which replaces the derivative of its code.
 
 The rule is NumPy code like any other: outer transformations differentiate it, and over Balls it carries its own rounding. One rule
 gives both modes, the second by transposition (see transpose.py). Names and signatures are those of JAX.
@@ -18,7 +18,7 @@ from refgrad.arguments import called, function
 from refgrad.custom.call import Call, Pull
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.quiet import quiet
-from refgrad.tracing.copies import kept
+from refgrad.tracing.copies import snapshot
 from refgrad.tracing.forward import Dual
 from refgrad.tracing.reverse import Var
 
@@ -150,11 +150,11 @@ class custom_vjp(_Custom):  # noqa: N801 - the field's name
         y, residuals = call.pair(called(self.fwd, call.lowered), "fwd", "(y, residuals)")
         call.refuse_strangers(residuals, "a residual of fwd")
         call.result(y, "fwd")
-        residuals, nondiff = kept(residuals), kept(call.nondiff)
+        residuals, nondiff = snapshot(residuals), snapshot(call.nondiff)
 
         def back(y_bars: list[Any]) -> list[Any]:
             assert self.bwd is not None
-            answer = called(self.bwd, (*nondiff, kept(residuals), call.cotangent_tree(y_bars)))
+            answer = called(self.bwd, (*nondiff, snapshot(residuals), call.cotangent_tree(y_bars)))
             return call.cotangents(answer, y_bars)
 
         return back

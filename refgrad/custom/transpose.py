@@ -1,11 +1,11 @@
-"""Transposition of linear functions: from the code of L to the code of its transpose.
+"""Transposition: the transpose of a linear function L, from the code of L.
 
 A derivative is linear, so one rule gives both modes. A JVP rule is x_dot -> L x_dot, and reverse mode needs y_bar -> L^T y_bar; a
-backward rule is y_bar -> L^T y_bar, and forward mode needs L x_dot. The transpose is what reverse mode computes of a linear function, and
-does not depend on the point, so zero is as good as any. Idea: Radul, Paszke, Frostig, Johnson and Maclaurin, "You only linearize once:
-tangents transpose to gradients", POPL 2023.
+backward rule is y_bar -> L^T y_bar, and forward mode needs L x_dot. Reverse mode of a linear function computes
+the transpose. It does not depend on the point, so the point is zero. Idea: Radul, Paszke, Frostig, Johnson and Maclaurin, "You only
+linearize once: tangents transpose to gradients", POPL 2023.
 
-Only what is linear has a transpose. Each op on the way is asked whether it is, and the result at zero has to be zero.
+Only a linear function has a transpose. Each op of the function is checked for linearity, and the result at zero has to be zero.
 """
 
 from __future__ import annotations

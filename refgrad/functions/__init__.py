@@ -1,4 +1,4 @@
-"""NumPy functions written as compositions of ops, by idea. Importing this package teaches all of them to traced arrays."""
+"""NumPy functions written as compositions of ops, grouped by subject. Importing this package registers all of them for traced arrays."""
 
 from __future__ import annotations
 

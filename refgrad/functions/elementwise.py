@@ -1,4 +1,4 @@
-"""Elementwise NumPy functions as compositions of ops. Importing this module teaches them to traced arrays."""
+"""Elementwise NumPy functions as compositions of ops. Importing this module registers them for traced arrays."""
 
 from __future__ import annotations
 

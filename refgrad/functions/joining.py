@@ -1,4 +1,4 @@
-"""Joining and splitting: concatenate, stack and their kin, split and its kin, pad."""
+"""Joining and splitting: concatenate, stack, block, split, pad and related functions."""
 
 from __future__ import annotations
 

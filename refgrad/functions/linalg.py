@@ -1,4 +1,4 @@
-"""NumPy's linear algebra as compositions of ops: what np.dot, np.linalg.norm, np.einsum ... mean on traced arrays."""
+"""NumPy's linear algebra as compositions of ops: np.dot, np.linalg.norm, np.einsum and others."""
 
 from __future__ import annotations
 

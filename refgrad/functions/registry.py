@@ -1,4 +1,4 @@
-"""What the front ends share: registration that refuses out=, operands, axes."""
+"""Helpers of all compositions: registration that refuses out=, conversion of operands, axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics and other sums: var, std, average, median, nansum and its kin, diff, trapezoid, cross, ptp."""
+"""Statistics and other sums: var, std, average, median, nansum and related functions, diff, trapezoid, cross, ptp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions without a derivative: NumPy's own, applied to the plain values below the tracing (see guard.py)."""
+"""Functions without a derivative: NumPy's own, applied to the plain values below the tracing (see tracing/differentiable_arguments.py)."""
 
 from __future__ import annotations
 

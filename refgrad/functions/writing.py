@@ -1,6 +1,6 @@
 """Functions that write into their first argument: copyto, put, place, putmask, fill_diagonal, put_along_axis.
 
-A traced array takes what is written (see memory.py). A plain array cannot hold a traced number, and the call is refused.
+A traced array gets a new value (see tracing/views.py). A plain array cannot hold a traced number, so the call raises TracingError.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Traced arrays: NumPy's own protocols lead from ordinary NumPy code to ops.
 
-``np.sin(x)`` arrives by ``__array_ufunc__``, ``np.sum(x)`` by ``__array_function__`` (see dispatch.py), ``x * 2`` and ``x.sum()`` by
-Python itself. What would lose a derivative in silence (float(x), x[0] = 1, out=) raises an error that says what to write instead.
+NumPy calls ``__array_ufunc__`` for ``np.sin(x)`` and ``__array_function__`` for ``np.sum(x)`` (see dispatch.py); Python calls the methods
+for ``x * 2`` and ``x.sum()``. An operation that would lose a derivative (float(x), np.asarray(x)) raises an error that says what to write
+instead.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _in_place(symbol: str, op: Op) -> Function:
 
     def call(self: TracedArray, other: Any) -> Any:
         if self._scalar:
-            return NotImplemented  # and Python goes on with x + a
+            return NotImplemented  # Python then evaluates x + a
         if op is linalg.matmul and type(other) in NUMBERS:
             self._sample() @ plain(other)  # NumPy's error: a product takes arrays
         result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
@@ -96,14 +97,14 @@ class TracedArray(Attributes, metaclass=StandIn):
     __array_priority__ = 1000.0
 
     def _become(self, other: Any) -> None:
-        """Take over the content of another array of the same transformation (see memory.py)."""
+        """Take over the content of another array of the same transformation (see views.py)."""
         raise NotImplementedError
 
     def _constant(self, y: Any) -> Any:
         """A plain array as one of the transformation that this array belongs to, with a derivative of zero."""
         raise NotImplementedError
 
-    # --- what it is taken for ---
+    # --- its class, as NumPy code sees it ---
     @property
     def _scalar_type(self) -> type:
         """The class of a scalar."""

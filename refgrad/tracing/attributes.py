@@ -1,4 +1,4 @@
-"""Attributes of NumPy's arrays and scalars on traced arrays: what they are made of, and how their memory lies."""
+"""Attributes of NumPy's arrays and scalars on traced arrays: shape, dtype, memory layout, parts and transposes."""
 
 from __future__ import annotations
 

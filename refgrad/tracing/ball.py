@@ -1,8 +1,8 @@
-"""The third interpreter: an array with a rigorous error radius, in a format wider than the one judged.
+"""Ball arithmetic, the third interpreter: an array with a rigorous error radius, in a format wider than the one judged.
 
-A Ball is what a run in the judged format may have come to: every such value lies within ``radius`` of ``value``. It is the
-innermost level, so forward and reverse mode run over Balls as over plain arrays, in any nesting, and gradients arrive
-with bounds. Idea: ball arithmetic (Arb; Higham, ch. 3).
+Every value that a run in the judged format may have lies within ``radius`` of ``value``. A Ball is the innermost level, so forward and
+reverse mode run over Balls as over plain arrays, in any nesting, and gradients have error bounds. Sources: Johansson, "Arb: efficient
+arbitrary-precision midpoint-radius interval arithmetic" (2017); Higham, "Accuracy and Stability of Numerical Algorithms", ch. 3.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Ball(TracedArray):
         )
 
     def _reach(self) -> Array | None:
-        """The radius with which the value goes on: endless where it overflows in the judged format, though not in the wide one."""
+        """The radius with which the value goes on: infinite where the value overflows in the judged format, though not in the wide one."""
         try:
             return self._carried
         except AttributeError:
@@ -142,7 +142,7 @@ def choosing_operations() -> int:
 
 
 def _without_promise(op: Op, y: Array, radius: Array | None, xs: Any, balls: Any, params: Params) -> Array:
-    """The radius, endless wherever the op hands NaN on: an operand about which nothing is known may be NaN in the run.
+    """The radius, infinite wherever the op propagates NaN: an operand about which nothing is known may be NaN in the run.
 
     A rule bounds what numbers can come to. The sign of whatever number lies in [-1, 1]; that of inf - inf is NaN. What the rules say
     of an infinite result is left to them: at a pole it is expected, whatever the radius.
@@ -172,7 +172,7 @@ def exact(x: Array, fmt: Format) -> Ball:
 
 
 def remembering(ball: Ball) -> Ball:
-    """The Ball, which from now on remembers the results of ops on it, as these do in turn: nothing is computed twice.
+    """The Ball, which from now on caches the results of ops on it, as the results do in turn.
 
     Forward and reverse mode ask for the same values and the same slopes. All of it is kept as long as the Ball is; no in-place
     operator may follow.
@@ -185,14 +185,14 @@ _EQUALS = (float, int, np.float64, np.longdouble)  # operands that are the same 
 
 
 def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> Any:
-    """The result of an op, computed at the first time, where all its Balls remember."""
+    """The result of an op, from the cache where all its Balls have one and the op was applied before."""
     names: list[Any] = [op]
     for x in operands:
         kind = type(x)
         if kind is Ball:
             if x._results is None:
                 return _interpreted(op, operands, params, top._fmt)
-            names.append(id(x._results))  # which a twin of x shares
+            names.append(id(x._results))  # which a snapshot of x shares
         else:
             names.append((kind, repr(x)) if kind in _EQUALS else id(x))
     key = (*names, *params.items())
@@ -205,7 +205,7 @@ def _recalled(op: Op, operands: tuple[Any, ...], params: Params, top: Ball) -> A
     result = _interpreted(op, operands, params, top._fmt)
     if type(result) is Ball:
         remembering(result)
-    top._results[key] = result, operands  # which live on, so that nothing else gets their ids
+    top._results[key] = result, operands  # they stay alive, so that no other object gets their ids
     return result
 
 
@@ -224,7 +224,7 @@ _KNOWN: dict[tuple[int, str, float], tuple[weakref.ref[Any], bytes, Ball]] = {}
 
 
 def _known(x: PlainArray, fmt: Format) -> Ball:
-    """A constant array, lifted once for as long as it lives and has the same content: each use of it meets it again."""
+    """A constant array as a Ball, cached as long as the array lives and has the same content."""
     key, content = (id(x), fmt.name, fmt.u_acc), x.tobytes()
     found = _KNOWN.get(key)
     if found is not None and found[0]() is x and found[1] == content:
@@ -249,7 +249,7 @@ _NUMBERS = (float, int)
 
 @functools.lru_cache(maxsize=1024, typed=True)
 def _number(x: float, name: str) -> Ball:
-    """Rules meet the same few numbers over and over, and how one is held depends on the name of the format alone."""
+    """A number as a Ball, cached: rules use the same few numbers, and the Ball depends on the name of the format alone."""
     return _constant(x, FORMATS[name])
 
 

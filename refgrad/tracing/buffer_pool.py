@@ -1,6 +1,6 @@
-"""Memory for copies, used again: to write to fresh pages for the first time costs ten times what the copying costs.
+"""A pool of memory for copies: the first write to fresh pages costs ten times as much as the copying.
 
-Each thread has its own store. An array is lent, and comes back when nobody else holds it: its reference count says so.
+Each thread has a pool of its own. An array is lent, and returns to the pool when its reference count shows no other owner.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a call of NumPy gives where refgrad's own code for it failed: NumPy's error, or an error that names function and arguments."""
+"""The error of a NumPy call in which refgrad's own code failed: NumPy's error, or one that names the function and its arguments."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the code that calls a method of a traced array is doing: its current instruction, as ``dis`` names it.
+"""The bytecode instruction that calls a method of a traced array, as ``dis`` names it.
 
-Python calls the same method for different purposes, and some lose no derivative: ``"%f" % x`` and ``math.sin(x)`` both ask for a float.
+Python calls one method for several purposes, some of which lose no derivative: ``"%f" % x`` and ``math.sin(x)`` both call ``__float__``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Refusals that a function catches: a transformation raises them all the same, for the function went on with a constant.
+"""Refusals that a function catches: the transformation raises them after the function, which went on with a constant.
 
-A TracingError is raised in the middle of somebody's function, and often inside NumPy. ``except ValueError``, ``contextlib.suppress`` or a
-default of somebody's own may swallow it. So each is noted with the runs whose derivative it concerns, and comes at their end.
+A TracingError is raised inside a user's function, and often inside NumPy. ``except ValueError`` or ``contextlib.suppress`` may catch it.
+So each TracingError is recorded for the runs whose derivative it concerns, and raised when they end.
 """
 
 from __future__ import annotations

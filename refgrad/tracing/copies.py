@@ -1,8 +1,8 @@
-"""Copies of what a transformation keeps and of what it hands out: no later write by the program or the caller reaches them.
+"""Copies of the arrays that a transformation keeps or returns: later writes by the program or the caller do not change them.
 
-Reverse mode needs the operands of an op as they were when it ran, and NumPy programs use buffers again. So arrays that come from outside
-are copied: constants that a rule names, arguments, cotangents, results. What ops compute is not copied, for nobody else holds it.
-A copy costs as much as one reading of the array. Guards (``writeable = False``) do not see a write through an older view.
+Reverse mode needs the operands of an op as they were when it ran, and NumPy programs reuse buffers. So arrays from outside are copied:
+constants that a rule names, arguments, cotangents, results. Results of ops are not copied, because nothing else refers to them. A copy
+costs as much as reading the array once. The flag ``writeable = False`` would not do: older views can still be written to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SMALL = 256  # bytes up to which a copy is smaller than the record of an earlie
 _SHORT = 4096  # bytes up to which it does not pay to look at layout and memory
 
 
-def kept(x: Any) -> Any:
+def snapshot(x: Any) -> Any:
     """``x`` as it is now: arrays copied, traced ones as objects of their own, those in containers as well.
 
     A copy is writable and owns its data. Numbers and whatever else is no array come back as they are.
@@ -42,7 +42,7 @@ def kept(x: Any) -> Any:
         return np.array(x, subok=True)
     if not is_leaf(x):
         leaves, rebuild = flatten(x)
-        return rebuild([kept(leaf) for leaf in leaves])
+        return rebuild([snapshot(leaf) for leaf in leaves])
     return x
 
 
@@ -58,7 +58,7 @@ class Copies:
         self._lent: list[Any] = []
 
     def of(self, x: Any) -> Any:
-        """As ``kept``; an array that has not changed since its last copy has that one.
+        """As ``snapshot``; an array that has not changed since its last copy has that one.
 
         A loop that uses one matrix a thousand times keeps it once.
         """
@@ -71,7 +71,7 @@ class Copies:
             if not is_leaf(x):
                 leaves, rebuild = flatten(x)
                 return rebuild([self.of(leaf) for leaf in leaves])
-            return kept(x)
+            return snapshot(x)
         if x.nbytes <= _SMALL:
             return x.copy()
         known = self.known.get(id(x))
@@ -82,9 +82,9 @@ class Copies:
         return copy
 
     def new(self, x: Any) -> Any:
-        """As ``kept``."""
+        """As ``snapshot``."""
         if type(x) is not np.ndarray:
-            return kept(x)
+            return snapshot(x)
         return x.copy("K") if x.nbytes <= _SHORT else _as_laid_out(x, self._lent)
 
     def borrowed(self, x: Any) -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ class Copies:
         return copy, copy
 
     def give_back(self) -> None:
-        """No copy is used any more."""
+        """Give the memory of all copies back to the pool; no copy is used any more."""
         self.known.clear()
         if self._lent:
             buffer_pool.give_back(self._lent)
@@ -128,7 +128,7 @@ def same(x: Any, seal: Any) -> bool:
     return type(x) is not np.ndarray or buffer_pool.unchanged(x, seal)
 
 
-def handed(xs: list[Any], holders: int = 0) -> list[Any]:
+def as_results(xs: list[Any], holders: int = 0) -> list[Any]:
     """The values of a list as results: arrays that are writable, own their data and belong to nobody else. The list is used up.
 
     An array that only so many ``holders`` besides the list have, which are about to end, is not copied.
@@ -140,7 +140,7 @@ def handed(xs: list[Any], holders: int = 0) -> list[Any]:
             results.append(x if alone and x.flags.owndata and x.flags.writeable else x.copy("K"))
             del x
         else:
-            results.append(kept(xs[k]))
+            results.append(snapshot(xs[k]))
     xs.clear()
     return results
 

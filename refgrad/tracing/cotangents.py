@@ -1,4 +1,4 @@
-"""Cotangents between rules and the walk back: brought to the shape and dtype of their operand, and added up where it has several uses."""
+"""Cotangents between rules and the walk back: reduced to the shape and dtype of their operand, and summed over its uses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a NumPy function means on traced arrays: NumPy's two protocols, looked up and led to ops.
+"""NumPy functions on traced arrays: the calls of NumPy's two protocols are dispatched to ops.
 
-``__array_ufunc__`` and ``__array_function__`` say which function met a traced array and with which arguments. It is an op, a method of
-one (``np.add.reduce``), a composition that ``implements`` registered, or it has no rule and is refused by name.
+``__array_ufunc__`` and ``__array_function__`` pass the function that was called and its arguments. The function is an op, a method of an op
+(``np.add.reduce``), a composition that ``implements`` registered, or it has no rule and raises NoRuleError.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import indexing, normalization, reduction, scan
 from refgrad.tracing.call_failures import UNNAMED, answered
 from refgrad.tracing.differentiable_arguments import Guard, guard_of, holds_traced
-from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - trace.py and others find it here
+from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - array.py and others import it from here
 
 Function = Callable[..., Any]
 
-FUNCTIONS: dict[
-    Function, Function
-] = {}  # NumPy functions written as compositions of ops; filled by functions.py
-GUARDS: dict[Function, Guard] = {}  # what their arguments may be; see guard.py
+# NumPy functions written as compositions of ops; refgrad/functions fills the table.
+FUNCTIONS: dict[Function, Function] = {}
+GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; see differentiable_arguments.py
 REDUCTIONS: dict[np.ufunc, Op] = {
     np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
     np.logaddexp: normalization.logsumexp,

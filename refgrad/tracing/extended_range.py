@@ -1,9 +1,10 @@
-"""A walk back through a tape in a wider range: cotangents pass through numbers that their dtype cannot hold.
+"""A second walk back with cotangents in long double, where the range of their dtype does not suffice.
 
-In ``1 / (1 + np.exp(-x))`` at -700 the cotangent of the denominator is -1e-609, and the gradient 1e-305. In float64 the first is 0, and
-so would be the second. So where a product underflows or overflows on the way back, the walk is done again with cotangents in long double,
-and the gradients are rounded once, at its end. What the tape has kept is what the program computed: where that is infinite already,
-nothing is gained. In long programs cotangents die out without any harm: there it is done again where a gradient shows a loss.
+In ``1 / (1 + np.exp(-x))`` at -700 the cotangent of the denominator is -1e-609, and the gradient 1e-305. In float64 the cotangent
+underflows to 0, and the gradient would be 0 too. So where a product underflows or overflows on the way back, the walk is repeated with
+cotangents in long double, and the gradients are rounded once, at its end. The tape holds the values that the program computed: where one
+of them is infinite, the second walk does not help. In long programs cotangents commonly decay to zero, so there the walk is repeated only
+where a gradient shows a loss.
 """
 
 from __future__ import annotations

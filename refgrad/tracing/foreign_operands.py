@@ -1,6 +1,6 @@
-"""An operator of a traced array meets an operand that is neither a number nor an ordinary array: who computes, and what.
+"""Operators of a traced array and an operand that is neither a number nor an ordinary array.
 
-NumPy leaves some operands to their own reflected operator, converts others to arrays, and makes arrays of objects out of the rest.
+NumPy calls the reflected operator of some operands, converts others to arrays, and makes object arrays of the rest.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Methods of NumPy's arrays and scalars on traced arrays. Those that would lose a derivative: unavailable.py; operators: trace.py.
+"""Methods of NumPy's arrays and scalars on traced arrays. Those that would lose a derivative: unavailable.py; operators: array.py.
 
-A method that NumPy also has as a function is that function. Written here is the rest: layouts, writing in place, Python's protocols.
+A method that NumPy also has as a function calls that function. This file writes the rest: layouts, writing in place, Python's protocols.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Function = Callable[..., Any]
 
 
 class Methods(Unavailable):
-    """Methods as on np.ndarray and np.float64. What only one of them has is missing from the other, for hasattr too."""
+    """Methods as on np.ndarray and np.float64. A method that only one of them has is missing from the other; ``hasattr`` says so."""
 
     __slots__ = ()
 

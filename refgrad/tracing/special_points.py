@@ -1,7 +1,7 @@
 """Special points of derivatives over Balls: there the record of an op says which derivatives are acceptable, or that there are none.
 
-Reverse and forward mode pass what a rule gives for one operand through here. Only Balls are concerned, at whatever level of nesting:
-they say what a correct run may come to. Over plain arrays each rule keeps its own convention. Three things are settled:
+Reverse and forward mode pass the result of each rule through here. It changes Balls alone, at any level of nesting, since a Ball encloses
+all correct results. Over plain arrays each rule keeps its own convention. There are three cases:
 
     a point with nothing allowed     NaN, which stands for "not defined"
     a point with a set               a Ball that spans the set, where the rule itself spans more

@@ -1,9 +1,10 @@
 """``type(x)`` in a differentiated function: the class that NumPy has there, as ``x.__class__`` and ``isinstance`` say it.
 
-``type(x)`` itself is the class of the traced array: ``type(x) is float`` and ``TABLE[type(x)]`` would take another branch than the plain
-program, in silence. So where the code of a function calls ``type``, the name is led to ``kind_of``, which differs from ``type`` for traced
-arrays alone. Lines, names and everything else stay. The function itself and what it reaches are looked at: functions and classes by their
-global names, in its closure and in the modules that it names, unless they belong to the standard library, to NumPy or to torch.
+``type(x)`` itself is the class of the traced array: ``type(x) is float`` and ``TABLE[type(x)]`` would take another branch than in the
+plain program, without an error. So where the code of a function calls ``type``, the call is redirected to ``kind_of``, which differs from
+``type`` for traced arrays alone. Line numbers and names do not change. This holds for the function itself and for what it reaches:
+functions and classes by their global names, in its closure and in the modules that it names, unless they belong to the standard library,
+to NumPy or to torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Attributes and methods of NumPy's arrays and scalars that would lose a derivative: each is refused with what to write instead.
 
-Converting a traced array to a number, a plain array or bytes makes a constant of it. ``"%f" % x`` does no harm: a text has no derivative.
+Converting a traced array to a number, a plain array or bytes makes a constant of it. ``"%f" % x`` is allowed: a text has no derivative.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ UNSUPPORTED: dict[str, str] = {  # methods that lose nothing, but have no meanin
 
 
 class Unavailable(Traced):
-    """What is refused. The tables above are attached below."""
+    """The refused methods and attributes; the end of this file adds those of the tables above."""
 
     __slots__ = ()
 

@@ -1,8 +1,8 @@
 """Views of traced arrays: which of them share memory, as NumPy's do, and what each becomes when one of them is written to.
 
-Traced arrays are values: an op makes new ones. Writing to an array gives it a new value instead, and every other array that shares its
-memory reads its own anew. So a program that writes in place is differentiated as if it had built new arrays, and names mean what they
-do in NumPy.
+Traced arrays are values: an op makes new ones. Writing to an array gives it a new value, and every other array that shares its memory is
+computed anew from that. So a program that writes in place is differentiated as if it had built new arrays, and its names refer to the same
+numbers as in NumPy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Read = Callable[[Member], Member]
 
 
 class Memory:
-    """What one array owns and others see: its content, and those arrays, the owner among them, as long as they are in use."""
+    """The memory of one array: its content, and weak references to the arrays that share it, the owner among them."""
 
     __slots__ = ("_room", "content", "members")
 
@@ -32,14 +32,14 @@ class Memory:
         self._room = 8
 
     def add(self, view: Member) -> None:
-        """One array more that sees it."""
+        """Add an array that shares it."""
         if len(self.members) >= self._room:
             self.members = [m for m in self.members if m() is not None]
             self._room = max(8, 2 * len(self.members))
         self.members.append(weakref.ref(view))
 
     def others(self, x: Member) -> list[Member]:
-        """The arrays besides x that see it and are still in use."""
+        """The arrays other than x that share it and are still in use."""
         return [y for m in self.members if (y := m()) is not None and y is not x]
 
     def places(self, path: tuple[Read | None, ...]) -> tuple[Member, ...]:
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Shared:
-    """How one array sees a memory."""
+    """The part of a memory that one array shows: how it is read from the owner, and whether it can be written to."""
 
     __slots__ = ("memory", "path", "writeable")
 

@@ -11,7 +11,7 @@ import pytest
 import refgrad as rg
 from refgrad.op import REGISTRY, Op
 from refgrad.tracing import copies as keeping
-from refgrad.tracing.copies import Copies, handed, kept
+from refgrad.tracing.copies import Copies, as_results, snapshot
 from refgrad.tree import flatten
 from tests.outcomes import arrays_in
 
@@ -28,7 +28,7 @@ def scribble(x: Array) -> None:
 def sample(op: Op, seed: int) -> tuple[list[Any], dict[str, Any]]:
     count = 3 if op.signature.variadic else len(op.signature.operands)
     operands, params = op.domain.sample(np.random.default_rng(seed), count)
-    return [np.array(x) if isinstance(x, np.ndarray) else x for x in operands], kept(params)
+    return [np.array(x) if isinstance(x, np.ndarray) else x for x in operands], snapshot(params)
 
 
 def real(x: Any) -> bool:
@@ -300,7 +300,7 @@ def test_a_traced_array_of_an_outer_transformation_is_kept_as_it_was() -> None:
 
 def test_kept_copies_arrays_in_structures() -> None:
     tree = {"a": [X, (X, 2.0, "text", None)], "b": np.float64(3.0)}
-    copy = kept(tree)
+    copy = snapshot(tree)
     assert not any(np.shares_memory(a, X) for a in arrays_in(copy))
     assert all(np.array_equal(a, X) for a in arrays_in(copy))
     assert flatten(copy)[0][2:] == [2.0, "text", 3.0]
@@ -322,7 +322,7 @@ def test_handed_copies_what_somebody_else_holds() -> None:
     first = xs[2]
     del y, first
     address = [a.ctypes.data for a in xs]
-    results = handed(xs)
+    results = as_results(xs)
     assert [a.ctypes.data for a in results[1:]] == address[1:]  # nobody else's, so not copied
     assert results[0] is not x
     assert np.array_equal(results[0], x)
@@ -333,5 +333,5 @@ def test_a_result_with_a_view_elsewhere_is_copied() -> None:
     x = np.ones(3)
     view, xs = x[1:], [x]
     del x
-    (result,) = handed(xs)
+    (result,) = as_results(xs)
     assert not np.shares_memory(result, view)
