@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from refgrad.arrays import Array, Params
@@ -21,6 +22,9 @@ class Edge(NamedTuple):
     shape: tuple[int, ...]  # of the operand
     dtype: Any  # of the operand
     position: int  # of the operand among those of the op
+
+
+_edge: Callable[[tuple[Any, ...]], Edge] = partial(tuple.__new__, Edge)  # Edge(...) in a third of the time
 
 
 class Entry:
@@ -61,25 +65,27 @@ class Entry:
                 continue
             if saved is None or not variadic:
                 saved = needs.collect(values, y, params, active)
-                if copies is not None:
+                if copies is not None and (params or not all(active)):
                     saved = as_they_are(needs, saved, active, copies)
             rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
-            edges.append(Edge(places[position], rule, saved, shape_of(value), value.dtype, position))
+            edges.append(_edge((places[position], rule, saved, shape_of(value), value.dtype, position)))
         return cls(op, edges, exceptional is None)
 
     def cotangents(self, y_bar: Array) -> list[Array]:
         """What each edge makes of the cotangent of the result: a cotangent of its operand's shape and dtype."""
-        if self.op.signature.variadic:
-            answers = self.edges[0].rule(y_bar, *self.edges[0].saved) if self.edges else ()
-            x_bars = [answers[edge.position] for edge in self.edges]
-        else:
-            x_bars = [edge.rule(y_bar, *edge.saved) for edge in self.edges]
         return [
-            fit(x_bar, edge.shape, edge.dtype, self.op)
-            for edge, x_bar in zip(self.edges, x_bars, strict=True)
+            fit(x_bar, shape, dtype, self.op)
+            for (_, _, _, shape, dtype, _), x_bar in zip(self.edges, self._answers(y_bar), strict=True)
         ]
 
     def pull(self, y_bar: Array, bars: list[Any]) -> None:
         """Add to the cotangents of the operands, in ``bars`` by place, what comes of that of the result."""
-        for edge, x_bar in zip(self.edges, self.cotangents(y_bar), strict=True):
-            accumulate(bars, edge.place, x_bar)
+        for (place, _, _, shape, dtype, _), x_bar in zip(self.edges, self._answers(y_bar), strict=True):
+            accumulate(bars, place, fit(x_bar, shape, dtype, self.op))
+
+    def _answers(self, y_bar: Array) -> list[Array]:
+        """What the rules give, one answer for each edge."""
+        if self.op.signature.variadic:
+            answers = self.edges[0].rule(y_bar, *self.edges[0].saved) if self.edges else ()
+            return [answers[edge.position] for edge in self.edges]
+        return [rule(y_bar, *saved) for _, rule, saved, _, _, _ in self.edges]

@@ -171,8 +171,13 @@ def walk(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:
     for place, y_bar in seeds:
         accumulate(bars, place, y_bar)
     for k in range(last, -1, -1):
-        entry, y_bar = tape[k], summed(bars, k)
-        if y_bar is None or entry is None:
+        y_bar = bars[k]
+        if y_bar is None:
+            continue
+        if type(y_bar) is list:
+            y_bar = summed(bars, k)
+        entry = tape[k]
+        if entry is None:
             continue
         bars[k] = None  # nothing asks for it again
         if type(entry) is not tuple:
