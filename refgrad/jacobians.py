@@ -21,7 +21,7 @@ from refgrad.arguments import (
     outputs_of,
     placed,
 )
-from refgrad.arrays import Array
+from refgrad.arrays import Array, Tree
 from refgrad.tracing.copies import snapshot
 from refgrad.transforms import Function, grad, jvp_named, vjp_named, zeros
 from refgrad.tree import flatten
@@ -124,7 +124,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return _jacfwd(jacrev(f, argnums), argnums, "hessian")
 
 
-def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
     """The Hessian H of f at ``primals`` times ``tangents``, for an f that returns one real number. H itself is not formed.
 
     ``primals`` and ``tangents`` are tuples, with one entry for each argument of f. The result is a tuple of the structure, shapes and

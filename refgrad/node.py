@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.arrays import Params
+from refgrad.arrays import Operand, Params
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError
 from refgrad.op import REGISTRY, Op, apply
@@ -35,7 +35,7 @@ class Node:
             return self.op.name
         return self.name or "constant"
 
-    def applied(self, operands: Sequence[Any]) -> Any:
+    def applied(self, operands: Sequence[Operand]) -> Any:
         """The value of the node: its op on these operands."""
         assert self.op is not None
         return apply(self.op, tuple(operands), self.params)

@@ -30,7 +30,7 @@ from refgrad.arguments import (
     placed,
     result,
 )
-from refgrad.arrays import Array
+from refgrad.arrays import Array, Tree
 from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
@@ -42,9 +42,10 @@ from refgrad.tracing.reverse import Tape, Var
 from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
 
 Function = Callable[..., Any]
+Pullback = Callable[[Tree], tuple[Tree, ...]]
 
 
-def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Function, *primals: Tree) -> tuple[Tree, Pullback]:
     """The value of f at ``primals``, and the pullback y_bar -> J^T y_bar, where J is the Jacobian there. Reverse mode.
 
     The pullback takes a cotangent of the structure, shapes and dtypes of the value. It returns a tuple with one cotangent for each
@@ -62,9 +63,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     return vjp_named(f, primals, names_of(primals), "vjp")
 
 
-def vjp_named(
-    f: Function, primals: Sequence[Any], names: Sequence[str], who: str
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp_named(f: Function, primals: Sequence[Tree], names: Sequence[str], who: str) -> tuple[Tree, Pullback]:
     """As vjp, for the transformation ``who``; messages call the leaves of the primals by ``names``."""
     function(f, who)
     leaves, rebuild = leaves_of(primals, names, who)
@@ -75,7 +74,7 @@ def vjp_named(
     # What the pullback needs of arguments and results: the caller may change both in the meantime.
     like, xs_like = rebuild_result([_blank(v) for v in values]), [_blank(x) for x in leaves]
 
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
+    def pullback(cotangent: Tree) -> tuple[Tree, ...]:
         if not same_structure(like, cotangent):
             raise ArgumentError(
                 f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(like)}"
@@ -118,7 +117,7 @@ def _recorded(
     return tape, places, y
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:
     """The value y of f at ``primals``, and its derivative J x_dot along ``tangents``. Forward mode.
 
     ``primals`` and ``tangents`` are tuples, with one entry for each argument of f. A tangent has the structure and shape of its primal.
@@ -184,7 +183,7 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
     function(f, who)
     argnums = argnums_of(argnums, who)
 
-    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def call(*args: Tree, **kwargs: Any) -> tuple[Array, Tree]:
         some, positions = chosen(args, argnums, who, kwargs)
         names = names_of(some, positions)
         leaves, rebuild = leaves_of(some, names, who)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from refgrad.arrays import Leaf, Tree
 from refgrad.containers import Opened, counterparts, is_dataclass, is_leaf, opened, setting
 from refgrad.errors import ArgumentError
 
-Rebuild = Callable[[list[Any]], Any]
+Rebuild = Callable[[list[Leaf]], Tree]
 Link = Any  # (link of the container, how a key is written, key) of an entry; a path where one is asked for
 
 
-def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
+def flatten(tree: Tree) -> tuple[list[Leaf], Rebuild]:
     """Leaves of a tree from left to right, and the function that puts new leaves in their places.
 
     Rebuilt containers have the types of the given ones. Leaves that occur twice are two leaves.
@@ -28,7 +29,7 @@ def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
         return [tree], lambda new: new[0]
     if type(tree) is tuple and all(map(is_leaf, tree)):  # the arguments of most functions
         return list(tree), tuple
-    leaves: list[Any] = []
+    leaves: list[Leaf] = []
     # In the order in which a tree is put together: True takes a new leaf, (x,) keeps x, (n, make) puts the last n together.
     steps: list[Any] = []
     for item, _, what in _walk(tree):
@@ -40,7 +41,7 @@ def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
         else:
             steps.append((item,))
 
-    def rebuild(new: list[Any]) -> Any:
+    def rebuild(new: list[Leaf]) -> Tree:
         return _assembled(steps, iter(new))
 
     return leaves, rebuild
@@ -103,14 +104,14 @@ def _path(link: Link) -> str:
     return "".join(reversed(names))
 
 
-def paths(tree: Any, prefix: str = "") -> list[str]:
+def paths(tree: Tree, prefix: str = "") -> list[str]:
     """The name of each leaf as it is written in Python, in the order of ``flatten``: "params.layers[0]['w']"."""
     if is_leaf(tree):
         return [prefix]
     return [_path(link) for _, link, what in _walk(tree, prefix) if what == "leaf"]
 
 
-def same_structure(like: Any, tree: Any, missing: bool = False) -> bool:
+def same_structure(like: Tree, tree: Tree, missing: bool = False) -> bool:
     """Whether two trees differ in leaves, in settings, or in the kinds of sequences and mappings alone.
 
     ``missing`` says whether None in ``tree`` may stand for a leaf or a container of ``like``.
@@ -118,7 +119,7 @@ def same_structure(like: Any, tree: Any, missing: bool = False) -> bool:
     return _matched(tree, like, missing) is not None
 
 
-def leaves_as(tree: Any, like: Any, missing: bool = False) -> list[Any]:
+def leaves_as(tree: Tree, like: Tree, missing: bool = False) -> list[Leaf]:
     """Leaves of ``tree`` in the order in which ``like``, a tree of the same structure, has its own: mappings are matched by key.
 
     With ``missing``, None in ``tree`` gives None for each leaf of ``like`` that it stands for.
@@ -129,7 +130,7 @@ def leaves_as(tree: Any, like: Any, missing: bool = False) -> list[Any]:
     return found
 
 
-def _matched(tree: Any, like: Any, missing: bool) -> list[Any] | None:
+def _matched(tree: Tree, like: Tree, missing: bool) -> list[Leaf] | None:
     if type(tree) is type(like) is tuple and all(map(is_leaf, like)) and all(map(is_leaf, tree)):
         return list(tree) if len(tree) == len(like) else None
     found: list[Any] = []

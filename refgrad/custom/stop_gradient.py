@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refgrad.arguments import kind
+from refgrad.arrays import Tree
 from refgrad.containers import setting
 from refgrad.errors import DtypeError
 from refgrad.op import Traced
@@ -14,7 +13,7 @@ from refgrad.ops import stop_gradient as stopping
 from refgrad.tree import flatten, paths
 
 
-def stop_gradient(x: Any) -> Any:
+def stop_gradient(x: Tree) -> Tree:
     """x itself, as a constant: its derivative is defined to be zero in every mode and of every order.
 
     ``x`` is an array of any shape, or nested containers of arrays; the result has the same structure, shapes and dtypes.

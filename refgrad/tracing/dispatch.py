@@ -27,9 +27,12 @@ Function = Callable[..., Any]
 FUNCTIONS: dict[Function, Function] = {}
 GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; see differentiable_arguments.py
 REDUCTIONS: dict[np.ufunc, Op] = {
-    np.add: reduction.sum, np.multiply: reduction.prod, np.maximum: reduction.max, np.minimum: reduction.min,
+    np.add: reduction.sum,
+    np.multiply: reduction.prod,
+    np.maximum: reduction.max,
+    np.minimum: reduction.min,
     np.logaddexp: normalization.logsumexp,
-}  # fmt: skip
+}
 SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
 VIEWS = frozenset({"flip"})  # ops that NumPy calls by a function of its own, and that make a view
 # Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
