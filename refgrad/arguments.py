@@ -75,7 +75,7 @@ def _advice(given: Any, found: Array | None) -> str:
     return f"Arrays in it would be constants: make its class a dataclass, or {apart}."
 
 
-def result(y: Any, what: str) -> Array:
+def result(y: Any, what: str) -> Any:
     """A leaf of what a function returned, as an array of real numbers. Raises DtypeError for None, text, complex numbers, tensors."""
     known = isinstance(y, (Traced, np.ndarray, np.generic, int, float, complex))
     if not known:

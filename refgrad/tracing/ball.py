@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.arrays import Array, PlainArray
+from refgrad.arrays import Array, Operand, PlainArray
 from refgrad.blocks import COUNT, in_blocks
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation
@@ -38,18 +38,18 @@ class Ball(TracedArray):
     _results: dict[Any, Any] | None
 
     def __init__(self, value: Array, radius: Array | None, fmt: Format) -> None:
-        self._value = value
-        self._radius = radius
+        self._value: Any = value
+        self._radius: Any = radius
         self._fmt = fmt
         self._results = None
 
     @property
-    def value(self) -> Array:
+    def value(self) -> PlainArray:
         """The centre of the Ball, in the wide format."""
         return self._value
 
     @property
-    def radius(self) -> Array | None:
+    def radius(self) -> PlainArray | None:
         """The radius, of the centre's shape or one that broadcasts to it; None where the value is exact."""
         return self._radius
 
@@ -163,7 +163,7 @@ def _in_range(x: Array, fmt: Format) -> Array:
     return np.where(beyond, x.dtype.type(np.nan), x) if beyond.any() else x
 
 
-def exact(x: Array, fmt: Format) -> Ball:
+def exact(x: Operand, fmt: Format) -> Ball:
     """An array given exactly: its elements are numbers of the judged format."""
     x = x if isinstance(x, np.generic) else np.asarray(x)  # a scalar stays one
     ball = Ball(x.astype(fmt.wide, copy=False), None, fmt)
@@ -279,7 +279,7 @@ def _cut_off(x: Any) -> float:
     return float(f"{digits[: 18 + (x < 0)]}e{exponent}")
 
 
-def parts(x: Any) -> tuple[Array, Array]:
+def parts(x: Any) -> tuple[PlainArray, PlainArray]:
     """Value and radius of a result; a plain array is exact."""
     if type(x) is Ball:
         radius = np.zeros(x.shape) if x._radius is None else x._radius

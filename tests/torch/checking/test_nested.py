@@ -78,7 +78,7 @@ def test_where_nobody_asked_only_a_wrong_number_is_wrong() -> None:
 
 def test_a_reference_that_has_no_second_derivative() -> None:
     def reference(x):
-        if isinstance(getattr(x, "value", None), Dual | Var):
+        if isinstance(getattr(x, "_value", None), Dual | Var):
             raise NoRuleError("once is enough")
         return x**3
 
