@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.tracing.entry import Edge, Entry
 from refgrad.tracing.tape_rows import ball_rows, elementwise_part, entry_rows, joined, saved
 
 FMT = FORMATS["float64"]
@@ -16,19 +15,9 @@ SHAPE = (4, 3)
 X = np.arange(12.0).reshape(SHAPE)
 
 
-@dataclass
-class Entry:
-    """An entry of the tape with an op, as reverse mode keeps it: (place, rule, kept, shape, dtype, position) an edge."""
-
-    op: object
-    edges: list = field(default_factory=list)
-    ordinary: bool = True
-
-
 def entry(name: str, *places: int, shape=SHAPE, kept=(X,), ordinary=True) -> Entry:
-    return Entry(
-        REGISTRY[name], [(k, None, tuple(kept), shape, "float64", i) for i, k in enumerate(places)], ordinary
-    )
+    edges = [Edge(k, np.sin, tuple(kept), shape, X.dtype, i) for i, k in enumerate(places)]
+    return Entry(REGISTRY[name], edges, ordinary)
 
 
 def test_what_leads_to_a_place_is_elementwise_or_there_is_no_part() -> None:
@@ -43,7 +32,7 @@ def test_what_leads_to_a_place_is_elementwise_or_there_is_no_part() -> None:
 def test_what_will_be_differentiated_once_more_is_no_part() -> None:
     higher = exact(X, FMT)
     assert elementwise_part([None, entry("sin", 0, kept=(higher,))], {1}, SHAPE) is not None
-    traced = type("Traced", (), {"level": 1})()
+    traced = type("Traced", (), {"_level": 1})()
     assert elementwise_part([None, entry("sin", 0, kept=(traced,))], {1}, SHAPE) is None
     assert elementwise_part([None, (0, None, (traced,))], {1}, SHAPE) is None
 
