@@ -47,7 +47,10 @@ class Formula:
 
 @functools.cache
 def _with_rules(formula: Formula, op: Any) -> Callable[..., Any]:
-    return replace(op, jvp=formula.jvp, vjp=formula.vjp, usual=())
+    # What the record says of its own rules need not hold for these.
+    return replace(
+        op, jvp=formula.jvp, vjp=formula.vjp, usual=(), branch_free=False, unit_slopes=False, slopes=()
+    )
 
 
 def _composed(function: Callable[..., Any], *operands: Any, **params: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
 from refgrad.op import Traced
@@ -23,8 +24,6 @@ from refgrad.ops import (
     piecewise_activations,
     smooth_activations,
 )
-
-Array = Any
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -321,7 +320,7 @@ def cast_through(x: Array, through: str) -> Array:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-def _array(x: Any) -> Array:
+def _array(x: Any) -> Any:
     if isinstance(x, Traced):
         return x
     refuse_tensor(x, "an argument of a function of refgrad.nn")
@@ -353,7 +352,7 @@ def _chosen(x: Array, labels: Array) -> Array:
     return np.reshape(flat[np.arange(labels.size), labels.ravel()], labels.shape)
 
 
-def _reduced(x: Array, reduction: str, who: str) -> Array:
+def _reduced(x: Array, reduction: str, who: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
     return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)

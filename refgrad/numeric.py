@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from refgrad.arrays import Array
 
 
 def complex_step(
@@ -33,7 +33,7 @@ def differences(
     tangents: Sequence[Any],
     step: float = 2.0**-5,
     rounds: int = 8,
-    noise: Array = 0.0,
+    noise: Array | float = 0.0,
 ) -> tuple[Array, Array]:
     """Derivative of f along tangents and an estimate of its error, both float64.
 

@@ -10,8 +10,7 @@ import pytest
 from refgrad import custom_vjp, jvp, nn, vjp
 from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds.formats import FORMATS
-from refgrad.op import Op
-from refgrad.ops import ELEMENTWISE
+from refgrad.op import REGISTRY, Op
 from refgrad.tracing import forward, pull_back, tape_rows
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 
@@ -20,7 +19,7 @@ FMT = FORMATS[
     "float32"
 ]  # radii of float64 are formed in another way where arrays are small: see test_magnitudes.py
 LENGTH = 2 * BLOCK + 100
-OPS = sorted({op.name: op for op in ELEMENTWISE}.values(), key=lambda op: op.name)
+OPS = [op for _, op in sorted(REGISTRY.items()) if op.elementwise]
 
 
 def test_blocks_cover_all_rows() -> None:

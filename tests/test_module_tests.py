@@ -12,9 +12,10 @@ TESTED_BY = {
     # A record of an op is asked everything by the registry's tests; what is said here of a family is asked of all its ops.
     **dict.fromkeys(
         (
-            "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/gated_activations",
-            "ops/gelu", "ops/hyperbolic", "ops/logic", "ops/piecewise_activations", "ops/power_derivatives", "ops/selection",
-            "ops/smooth_activations", "ops/stop_gradient", "ops/trigonometric", "ops/undefined", "ops/variance",
+            "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/extremes",
+            "ops/gated_activations", "ops/gelu", "ops/hyperbolic", "ops/logic", "ops/piecewise_activations", "ops/plane",
+            "ops/power_derivatives", "ops/products", "ops/selection", "ops/smooth_activations", "ops/stop_gradient",
+            "ops/trigonometric", "ops/undefined", "ops/variance",
         ),
         "ops/test_every_op",
     ),
@@ -26,6 +27,12 @@ TESTED_BY = {
         ("records/audit", "records/element", "records/header", "records/lifecycle", "records/result", "records/textbook_items"),
         "records/test_record",
     ),
+    # Registration is where the parts of a record meet.
+    **dict.fromkeys(("op/checks", "op/record", "op/registry", "op/signature", "bounds/figures"), "test_op"),
+    # The traits of a record, and its mistakes, are compared with what the op does.
+    **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
+    "ops/exact_slopes": "ops/test_slopes",
+    "ops/params_in_graphs": "conformance/test_families",
     "bounds/evaluation": "bounds/test_rules",
     "pytest_plugin": "test_pytest_report",
     "report/analysis/mode_groups": "report/analysis/test_coverage",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,11 @@ import numpy as np
 import pytest
 
 from refgrad import bounds, ops
+from refgrad.domain import POSITIVE_LINE, Domain, Interval, Special, between
 from refgrad.errors import NoRuleError, RegistrationError
-from refgrad.op import BY_FUNCTION, REGISTRY, Op, Traced, apply, new_level, register, shape_of
+from refgrad.formula import Formula
+from refgrad.op import BY_FUNCTION, BY_METHOD, REGISTRY, Op, Traced, apply, new_level, register, shape_of
+from refgrad.op.traits import ELEMENTWISE, InGraphs, Notation
 
 
 def op(forward: Any = lambda x, scale=1.0: scale * x, **fields: Any) -> Op:
@@ -27,6 +33,11 @@ def two(x1: Any, x2: Any) -> Any:
     return x1 + x2
 
 
+TWO = {
+    "forward": two,
+    "jvp": {"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot: x2_dot},
+    "vjp": {"x1": lambda y_bar: y_bar, "x2": lambda y_bar: y_bar},
+}
 REFUSED = {
     "a variadic op takes \\*xs alone": {"forward": lambda a, *xs: a},
     "give both jvp and vjp, or neither": {"vjp": None},
@@ -40,13 +51,86 @@ REFUSED = {
     },
     "a vjp rule asks for 'z_shape'": {"vjp": lambda y_bar, z_shape: y_bar},
     "a vjp rule asks for 'active'": {"vjp": lambda y_bar, active: y_bar},
-}
+    # functions
+    "the rounding rule takes one argument, an Evaluation .* got parameters \\('fmt', 'y'\\)": {
+        "rounding": lambda fmt, y: None
+    },
+    "no library's ULP figure of 'expp' is recorded. Is 'exp' meant\\? Give the figure as a number": {
+        "rounding": lambda run: run.fmt.ulp("expp")
+    },
+    "the twin takes \\('torch', 'x', 'scale'\\) like forward, got parameters \\('torch', 'x'\\)": {
+        "torch": lambda torch, x: x
+    },
+    "numpy lists functions, got 'exp'": {"numpy": ("exp",)},
+    "reduces names a NumPy ufunc of two operands, got <ufunc 'exp'>": {"reduces": np.exp},
+    "accumulates names a NumPy ufunc of two operands, got <built-in function sum>": {"accumulates": sum},
+    # domain
+    "the domain has 2 intervals for 1 operand \\('x',\\)": {"domain": Domain((POSITIVE_LINE, POSITIVE_LINE))},
+    "the domain has no interval": {"domain": Domain(())},
+    "the interval from 2.0 to 1.0; the lower end comes first": {"domain": between(2.0, 1.0)},
+    "from 0.0 to 1.0 leaves out 3.0, which does not lie inside": {"domain": Domain((Interval(0.0, 1.0, 3.0),))},
+    # special points
+    "special point 'pole': at gives 2 operands, expected 1": {"special": (Special((0.0, 1.0), 0.0, (None, None), "pole"),)},
+    "special point 'pole': allowed gives 2 intervals for 1 operands": {
+        "special": (Special((0.0,), 0.0, (None, None), "pole"),)
+    },
+    "unknown parameter \\['base'\\]; the op has \\('scale',\\)": {
+        "special": (Special((0.0,), 0.0, (None,), "pole", (("base", 2.0),)),)
+    },
+    "allowed is an interval \\(low, high\\), got \\(1.0,\\)": {"special": (Special((0.0,), 0.0, ((1.0,),), "kink"),)},
+    "reversed interval \\(1.0, 0.0\\)": {"special": (Special((0.0,), 0.0, ((1.0, 0.0),), "kink"),)},
+    # traits
+    "operands broadcast against each other, and there is one: \\('x',\\)": {"broadcasts": True},
+    "commutes speaks of the order of operands": {"commutes": True},
+    "core=2 .* needs broadcasts=True": {"core": 2},
+    "core=2 contradicts elementwise=True": {**TWO, "core": 2, "broadcasts": True, "elementwise": True},
+    "an elementwise op of several operands broadcasts them": {**TWO, "elementwise": True},
+    "singular is one of .* got 'raises'": {"singular": "raises"},
+    "singular='pole' speaks of matrices": {"singular": "pole", "elementwise": True},
+    "view says that the value shares the memory of its one operand": {**TWO, "view": True},
+    "a helper stands in rules alone, and numpy=": {"helper": True, "numpy": (np.sin,)},
+    "notation.with_number is for ops of two operands": {"notation": Notation(with_number=("{}", "{}"))},
+    "in_graphs names the pool 'many'; one of": {"in_graphs": InGraphs("many", 0)},
+    "in_graphs draws the op for a comparison with torch, and it has no twin": {"in_graphs": InGraphs(ELEMENTWISE, 0)},
+    "in_graphs has weight 0": {
+        "in_graphs": InGraphs(ELEMENTWISE, 0, weight=0), "torch": lambda torch, x, scale: scale * x
+    },
+    "picks speaks of derivatives, and the op has none": {"picks": True, "jvp": None, "vjp": None},
+    "branch_free contradicts picks": {"picks": True, "branch_free": True},
+    "branch_free contradicts the special point 'kink'": {
+        "branch_free": True, "special": (Special((0.0,), 0.0, ((0.0, 1.0),), "kink"),)
+    },
+    "slopes and unit_slopes both say": {"slopes": (lambda mp, x: 1,), "unit_slopes": True, "elementwise": True},
+    "slopes gives 2 functions for the operands \\('x',\\)": {"slopes": (lambda mp, x: 1, lambda mp, x: 1), "elementwise": True},
+    "a slope takes mpmath and the operands \\('x',\\), got parameters \\('x',\\)": {"slopes": (lambda x: 1,), "elementwise": True},
+    "the first parameter of the vjp rule for 'x' is 'y_bar', got \\['g'\\]": {
+        "usual": (Formula("short", jvp=lambda x_dot: x_dot, vjp=lambda g: g),)
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_record_that_contradicts_itself_is_refused(message: str) -> None:
     with pytest.raises(RegistrationError, match=message):
         op(**REFUSED[message])
+
+
+@pytest.mark.parametrize(
+    "word", [bounds.monotone, lambda name: bounds.smooth(name, np.cos, 1.0), bounds.corners]
+)
+def test_a_word_for_rounding_takes_a_figure_that_is_recorded(word: Any) -> None:
+    with pytest.raises(
+        RegistrationError, match=r"no library's ULP figure of 'arcsine' is recorded. Is 'arcsin' meant"
+    ):
+        word("arcsine")
+    assert callable(word("arcsin"))
+    assert callable(word(1.5))
+
+
+def test_figures_are_looked_up_in_every_table() -> None:
+    tables = [set(fmt.ulp_table) for fmt in bounds.FORMATS.values()]
+    assert tables
+    assert all(table == tables[0] for table in tables)
 
 
 def test_a_sound_record_is_accepted() -> None:
@@ -66,6 +150,18 @@ def test_a_numpy_function_leads_to_one_op_and_a_refusal_leaves_no_trace() -> Non
         register("probe", lambda x: x, jvp=None, vjp=None, rounding=bounds.same, numpy=(fresh, np.add))
     assert "probe" not in REGISTRY
     assert fresh not in BY_FUNCTION
+
+
+def test_a_method_of_a_ufunc_leads_to_one_op() -> None:
+    with pytest.raises(RegistrationError, match=r"op 'probe': np.add.reduce already leads to op 'sum'"):
+        register("probe", lambda x: x, jvp=None, vjp=None, rounding=bounds.same, reduces=np.add)
+    assert "probe" not in REGISTRY
+    assert BY_METHOD[np.add, "accumulate"].name == "cumsum"
+
+
+def test_the_home_of_a_record_is_the_module_that_registers_it() -> None:
+    assert REGISTRY["sum"].home == "refgrad.ops.reduction"
+    assert REGISTRY["exp"].home == "refgrad.ops.exponential"
 
 
 def test_the_registry_is_consistent() -> None:
@@ -185,3 +281,38 @@ def test_the_highest_level_interprets() -> None:
 
 def test_levels_rise() -> None:
     assert 0 < new_level() < new_level()
+
+
+# --- order -------------------------------------------------------------------------------------------------------------
+
+TABLES = """
+import importlib, pkgutil, sys
+import refgrad.ops
+names = [m.name for m in pkgutil.iter_modules(refgrad.ops.__path__)]
+import refgrad.op.registry as registry
+for table in (registry.REGISTRY, registry.BY_FUNCTION, registry.BY_METHOD):
+    table.clear()
+for name in [m for m in sys.modules if m.startswith("refgrad.ops.")]:
+    del sys.modules[name]
+for name in sorted(names, reverse={reverse}):
+    importlib.import_module("refgrad.ops." + name)
+print(sorted(registry.REGISTRY))
+print(sorted((f.__name__, op.name) for f, op in registry.BY_FUNCTION.items()))
+print(sorted((f.__name__, method, op.name) for (f, method), op in registry.BY_METHOD.items()))
+"""
+
+
+def test_files_may_register_in_any_order() -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", TABLES.format(reverse=reverse)],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for reverse in (False, True)
+    ]
+    assert printed[0] == printed[1]
+    assert len(printed[0].splitlines()) == 3

@@ -9,13 +9,12 @@ import numpy as np
 from refgrad.bounds import rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
+from refgrad.op import Op
 from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Source
 
 Array = Any
 
-# torch has no factorisation of half-precision matrices, and does not say which arithmetic those of a solver's library use.
-FACTORISED = frozenset({"det", "inv", "solve", "logabsdet"})
 # In formats of a small range cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
 # Nothing can be said about an overflow, and little about what infinities turn into.
 LARGEST_SLOPE = 2.0**11
@@ -24,6 +23,14 @@ LARGEST_SLOPE = 2.0**11
 def carrier(dtype: str) -> np.dtype[Any]:
     """The NumPy dtype that holds the numbers of a format exactly."""
     return np.dtype(FORMATS[dtype].carrier)
+
+
+def offered(op: Op, dtype: str) -> bool:
+    """Whether a framework computes the op in the format.
+
+    In half formats there is no factorisation of a matrix, and nobody says which arithmetic a solver's library uses.
+    """
+    return op.singular is None or FORMATS[dtype].factorised
 
 
 def rounded(x: Array, dtype: str) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,14 @@ import numpy as np
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
+from refgrad.op.traits import ELEMENTWISE, PARAMETRISED, REGULAR, SEVERAL
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import FACTORISED, finish, numbers
+from .arrays import finish, numbers, offered
 
 Array = Any
-Params = dict[str, Any]
 # Values beyond these are not built on: the next exp would leave the format, the next product underflow. A format of a small range has
 # room for one square.
 USUAL, IN_SMALL_RANGE = (1e-6, 1e3), (2.0**-7, 2.0**7)
@@ -30,75 +29,17 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
 STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
-def _axis(source: Source, x: Array) -> Params:
-    axes: list[Any] = [None, *range(-x.ndim, x.ndim)]
-    if x.ndim > 1:
-        axes.append((0, x.ndim - 1))
-    return {"axis": source.choice(axes), "keepdims": source.choice((False, True))}
+def pool(name: str) -> tuple[Op, ...]:
+    """The ops of a pool in their order, each as often as its record says."""
+    listed = sorted(
+        (op.in_graphs.place, op.name)
+        for op in REGISTRY.values()
+        if op.in_graphs is not None and op.in_graphs.pool == name
+    )
+    ops = [REGISTRY[name] for _, name in listed]
+    return tuple(op for op in ops for _ in range(op.in_graphs.weight if op.in_graphs is not None else 0))
 
 
-def _one_axis(source: Source, x: Array) -> Params:
-    if not x.ndim:
-        raise ValueError("an axis needs a dimension")
-    return {"axis": source.integer(-x.ndim, x.ndim - 1)}
-
-
-def _reshape(source: Source, x: Array) -> Params:
-    return {"shape": source.choice(((-1,), (*x.shape, 1), (1, *x.shape))) if x.size else (*x.shape, 1)}
-
-
-def _transpose(source: Source, x: Array) -> Params:
-    return {"axes": tuple(int(i) for i in source.rng.permutation(x.ndim))}
-
-
-def _key(source: Source, x: Array) -> Params:
-    n = x.shape[0] if x.ndim else 0
-    keys: list[Any] = [(Ellipsis,), (Ellipsis, None)]
-    if n:
-        keys += [
-            (slice(None, None, 2),),
-            (slice(1, None),),
-            (-1,),
-            (np.array([0, 0, n - 1]),),
-            (np.arange(n) % 2 == 0,),
-        ]
-    return {"key": source.choice(keys)}
-
-
-def _norm(source: Source, x: Array) -> Params:
-    return {"ord": source.choice((2, 1, 3)), **_axis(source, x)} if x.ndim == 1 else {"ord": 2, "axis": None}
-
-
-def _pad(source: Source, x: Array) -> Params:
-    if not x.ndim:
-        raise ValueError("padding needs a dimension")
-    return {"pad_width": ((source.integer(0, 2), 1),) * x.ndim, "constant_values": 0.0}
-
-
-def _labels(source: Source, x: Array) -> Params:
-    if x.ndim != 2 or 0 in x.shape:
-        raise ValueError("labels need rows of classes")
-    return {"labels": tuple(int(k) for k in source.rng.integers(0, x.shape[-1], x.shape[0]))}
-
-
-# Ops with parameters: how to draw them for an operand.
-PARAMS: dict[str, Callable[[Source, Array], Params]] = {
-    "sum": _axis, "mean": _axis, "prod": _axis, "max": _axis, "min": _axis, "var": _axis, "std": _axis, "logsumexp": _axis,
-    "cumsum": _one_axis, "sort": _one_axis, "cumprod": _one_axis, "softmax": _one_axis, "log_softmax": _one_axis,
-    "reshape": _reshape, "transpose": _transpose, "getitem": _key, "norm": _norm, "pad": _pad, "cross_entropy": _labels,
-    "flip": lambda source, x: {"axis": source.choice((None, *range(x.ndim)))},
-    "roll": lambda source, x: {"shift": source.integer(-2, 3), "axis": source.choice((None, *range(x.ndim)))},
-    "broadcast_to": lambda source, x: {"shape": (source.integer(1, 3), *x.shape)},
-}  # fmt: skip
-ELEMENTWISE = (
-    "add", "multiply", "subtract", "divide", "maximum", "minimum", "power", "arctan2", "hypot", "logaddexp", "remainder",
-    "negative", "square", "sqrt", "reciprocal", "abs", "exp", "expm1", "log", "log1p", "log2", "log10", "exp2", "sin", "cos", "tan",
-    "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc", "sigmoid", "softplus", "relu",
-    "leaky_relu", "elu", "silu", "log_sigmoid", "sign", "fmax", "fmin", "positive", "deg2rad", "rad2deg", "copysign",
-    "logaddexp2", "clip",
-)  # fmt: skip
-LINEAR = ("matmul", "outer", "concatenate", "fan_in", "det", "inv", "solve", "logabsdet")
-INVERTED = ("inv", "solve", "logabsdet")
 WORST_CONDITION = (
     1e4  # times float32's u still small: rounding cannot make such a matrix singular, where torch raises
 )
@@ -124,7 +65,7 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
             continue
         if not interval.contains(x):
             return False
-    return op.name not in INVERTED or _well_conditioned(operands[0])
+    return op.singular in (None, REGULAR) or _well_conditioned(operands[0])
 
 
 def _well_conditioned(x: Array) -> bool:
@@ -160,32 +101,28 @@ class _Builder:
         """One of the last ``reach`` nodes, the latest first: depth by default, sharing and fan-out by choice."""
         return len(self.values) - 1 - self.source.integer(0, min(reach, len(self.values)) - 1)
 
-    def grow(self, names: tuple[str, ...]) -> bool:
+    def grow(self, ops: tuple[Op, ...]) -> bool:
         """Add one node: the first op from a drawn place on that fits drawn operands."""
         start, of = (
-            self.source.integer(0, len(names) - 1),
+            self.source.integer(0, len(ops) - 1),
             (self.pick(3), self.pick(len(self.values)), self.pick(len(self.values))),
         )
-        for k in range(len(names)):
-            op = REGISTRY.get(names[(start + k) % len(names)])
-            if op is not None and op.torch is not None and self._add(op, of):
-                return True
-        return False
+        return any(self._add(ops[(start + k) % len(ops)], of) for k in range(len(ops)))
 
     def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
-        if op.name in FACTORISED and not FORMATS[self.dtype].factorised:
+        if not offered(op, self.dtype):
             return False
-        if op.name == "fan_in" and len({self.values[j].shape for j in of}) > 1:
+        one_shape = op.signature.variadic and op.elementwise and not op.broadcasts
+        if one_shape and len({self.values[j].shape for j in of}) > 1:
             return False
         nodes = of if op.signature.variadic else of[: len(op.signature.operands)]
         operands = tuple(self.values[j] for j in nodes)
         try:
             if not _admissible(op, operands):
                 return False
-            params = {
-                **op.signature.defaults,
-                **(PARAMS[op.name](self.source, operands[0]) if op.name in PARAMS else {}),
-            }
+            draw = op.in_graphs.params if op.in_graphs is not None else None
+            drawn = {} if draw is None else draw(self.source, operands[0])
+            params = {**op.signature.defaults, **drawn}
             y = np.asarray(apply(op, operands, params))
         except (ValueError, IndexError):  # shapes that do not fit this op
             return False
@@ -200,7 +137,8 @@ def graphs(source: Source, dtype: str) -> Case:
     """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output."""
     with quiet():
         builder = _Builder(source, dtype)
-        pools = (ELEMENTWISE, ELEMENTWISE, tuple(PARAMS), ELEMENTWISE, LINEAR)
+        elementwise = pool(ELEMENTWISE)
+        pools = (elementwise, elementwise, pool(PARAMETRISED), elementwise, pool(SEVERAL))
         for _ in range(12):
             more = source.integer(
                 0, 7
@@ -209,6 +147,6 @@ def graphs(source: Source, dtype: str) -> Case:
                 break
             builder.grow(source.choice(pools))
         while len(builder.graph.nodes) == len(builder.inputs):
-            builder.grow(ELEMENTWISE)
+            builder.grow(elementwise)
     builder.graph.outputs = (len(builder.graph.nodes) - 1,)
     return finish(source, "graphs", builder.graph, builder.inputs, dtype, builder.values)

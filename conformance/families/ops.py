@@ -7,6 +7,7 @@ from their record's sampler, salted the same way.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Collection
 from dataclasses import replace
@@ -18,10 +19,11 @@ from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name f
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
+from refgrad.op.traits import POLE, REFUSED, REGULAR
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import FACTORISED, carrier, finish, rounded
+from .arrays import carrier, finish, offered, rounded
 
 Array = Any
 Params = dict[str, Any]
@@ -40,29 +42,7 @@ NAMES = tuple(
         if op.torch is not None and op.signature.differentiable and not _casts(op)
     )
 )
-IN_HALF = tuple(name for name in NAMES if name not in FACTORISED)
-MATRICES = ("det", "logabsdet")  # of singular matrices, too
-INVERTED = ("inv", "solve")  # an exactly singular matrix raises here
 MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
-# Ops with a sampler that are elementwise all the same: their operands may be drawn from intervals, in any common shape.
-SAMPLED_ELEMENTWISE = (
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "clip",
-    "softplus",
-    "leaky_relu",
-    "elu",
-    "arctan2",
-    "relu6",
-    "hardtanh",
-    "hardsigmoid",
-    "hardswish",
-    "hardshrink",
-    "softshrink",
-    "kl_div",
-)
 KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed")
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
 _REGULAR = 0.01  # smallest determinant of a matrix to invert
@@ -141,7 +121,15 @@ def salted(source: Source, op: Op, operands: list[Array], kind: str, dtype: str)
 
 
 def _elementwise(op: Op) -> bool:
-    return op.name in SAMPLED_ELEMENTWISE or (op.domain.sampler is None and not op.signature.variadic)
+    """Whether operands may be drawn from the intervals of the domain, in any common shape."""
+    return op.elementwise and not op.signature.variadic and _real(op)
+
+
+@functools.cache
+def _real(op: Op) -> bool:
+    """Whether all operands are real numbers: a condition is not."""
+    operands, _ = op.domain.sample(np.random.default_rng(0), len(op.signature.operands))
+    return all(np.asarray(x).dtype.kind == "f" for x in operands)
 
 
 def _shape(source: Source) -> tuple[int, ...]:
@@ -208,17 +196,21 @@ def singular(source: Source, a: Array) -> Array:
 
 def draw(source: Source, op: Op, dtype: str) -> Drawn:
     """Operands and parameters for one op."""
-    kind = source.choice(("plain", "singular", "special", *MILD) if op.name in MATRICES else KINDS)
+    kind = source.choice(("plain", "singular", "special", *MILD) if op.singular in (REGULAR, POLE) else KINDS)
     if kind == "special":
         found = special(source, op, dtype)
         if found is not None:
             return found
     operands, params = ordinary(source, op)
-    if kind == "singular" and op.name in MATRICES and operands[0].ndim >= 2:
+    if kind == "singular" and operands[0].ndim >= 2:
         operands[0] = singular(source, operands[0])
-    elif kind not in ("plain", "special", "singular") and (op.name not in INVERTED or kind in MILD):
+    elif kind not in ("plain", "special", "singular") and (op.singular != REFUSED or kind in MILD):
         operands = salted(source, op, operands, kind, dtype)
-    if op.name in INVERTED and operands[0].size and not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR):
+    if (
+        op.singular == REFUSED
+        and operands[0].size
+        and not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR)
+    ):
         return draw_plain(source, op)
     return operands, {**op.signature.defaults, **params}
 
@@ -231,7 +223,7 @@ def draw_plain(source: Source, op: Op) -> Drawn:
 
 def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
     """The ops that are drawn in a format: all that torch has in it, or those of them that were asked for."""
-    names = NAMES if FORMATS[dtype].factorised else IN_HALF
+    names = tuple(name for name in NAMES if offered(REGISTRY[name], dtype))
     return tuple(name for name in names if name in among) if among else names
 
 

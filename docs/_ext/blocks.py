@@ -63,9 +63,9 @@ def execute(text: str, names: dict[str, Any], where: str, line: int = 1) -> tupl
 def registry_kept() -> Iterator[None]:
     """What a page registers (an op or a format of an example) is forgotten at its end."""
     from refgrad.bounds.formats import FORMATS
-    from refgrad.op import BY_FUNCTION, REGISTRY
+    from refgrad.op import BY_FUNCTION, BY_METHOD, REGISTRY
 
-    tables: tuple[dict[Any, Any], ...] = (REGISTRY, BY_FUNCTION, FORMATS)
+    tables: tuple[dict[Any, Any], ...] = (REGISTRY, BY_FUNCTION, BY_METHOD, FORMATS)
     before = [dict(table) for table in tables]
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -53,7 +52,7 @@ class Ops(SphinxDirective):
 
         files: dict[str, list[Any]] = {}
         for name in sorted(REGISTRY):
-            files.setdefault(_home(REGISTRY[name]), []).append(REGISTRY[name])
+            files.setdefault(REGISTRY[name].home, []).append(REGISTRY[name])
         lines: list[str] = []
         for module in sorted(files):
             title = (sys.modules[module].__doc__ or "").splitlines()[0]
@@ -72,18 +71,6 @@ class Ops(SphinxDirective):
                 )
             lines.append("")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
-
-
-def _home(op: Any) -> str:
-    """The module of an op's record: where its own functions were written."""
-    rules = op.jvp.values() if isinstance(op.jvp, Mapping) else [op.jvp]
-    for f in (op.torch, *rules, op.forward, op.rounding):
-        module = getattr(f, "__module__", None) or ""
-        if module.startswith("refgrad.ops."):
-            return str(module)
-    return next(
-        name for name, m in sys.modules.items() if name.startswith("refgrad.ops.") and op in vars(m).values()
-    )
 
 
 def docstring(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:

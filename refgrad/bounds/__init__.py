@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.bounds.products import above, bilinear, partial_overflow, shortened
 from refgrad.bounds.rules import (
@@ -40,6 +41,7 @@ __all__ = [
     "corners",
     "endless",
     "fan_in",
+    "figure",
     "format_of",
     "monotone",
     "moved",

@@ -17,6 +17,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
+from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 
@@ -199,6 +200,7 @@ def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] |
     ``name`` finds the function's error in ULP in the table of the format; a number states it. Images cost much in long double: there
     ``spread(x, y, e)`` bounds their distance from y (variation.py).
     """
+    figure(name)
 
     def rule(run: Evaluation) -> Radius:
         fmt, forward, y, xs, es, params = run
@@ -242,6 +244,7 @@ def smooth(
     name: str | float, slope: Callable[[Array], Array], curvature: float, cap: float = np.inf
 ) -> RoundingRule:
     """Rule of a function with |f''| <= curvature everywhere and range at most ``cap`` wide: |f'(x)| e + curvature e^2/2."""
+    figure(name)
 
     def rule(run: Evaluation) -> Radius:
         fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
@@ -259,6 +262,7 @@ def smooth(
 
 def corners(name: str | float) -> RoundingRule:
     """Rule of a function that is monotone in each operand on the box of their radii: its extremes lie at the corners."""
+    figure(name)
 
     def rule(run: Evaluation) -> Radius:
         fmt, forward, y, xs, es, params = run

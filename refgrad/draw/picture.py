@@ -17,17 +17,7 @@ from refgrad.draw.numbers import SPACE, Lines, array_lines, common_lines, number
 from refgrad.errors import GraphError
 from refgrad.graph import Graph, Node
 
-SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−x", "matmul": "@", "sum": "Σ", "prod": "Π",
-    "square": "x²", "sqrt": "√x", "reciprocal": "1/x", "abs": "|x|", "sigmoid": "σ", "maximum": "max", "minimum": "min",
-    "power": "xʸ",
-}  # fmt: skip
-WITH_NUMBER = {  # gates with a constant operand: the number is the first operand, the number is the second
-    "add": ("+{}", "+{}"), "subtract": ("{}−x", "−{}"), "multiply": ("×{}", "×{}"), "divide": ("{}/x", "÷{}"),
-    "power": ("{}ˣ", "x{}"), "maximum": ("max {}", "max {}"), "minimum": ("min {}", "min {}"),
-}  # fmt: skip
 RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-SYMMETRIC = {"add", "multiply", "maximum", "minimum", "fan_in"}  # ops whose operands can be exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +98,13 @@ def picture(
     return _Picture(graph, name, local, node, explain).result()
 
 
+def _with_number(text: str, value: str) -> str:
+    """The text of a gate with its number: as an exponent after ``^``, and with one sign where two meet."""
+    if "^{}" in text and set(value) <= set(map(chr, RAISED)):
+        text, value = text.replace("^{}", "{}"), value.translate(RAISED)
+    return text.format(value).replace("+−", "−").replace("−−", "+")
+
+
 class _Picture:
     def __init__(self, graph: Graph, name: str, local: bool, chosen: int | None, explain: bool) -> None:
         self.graph, self.name, self.local, self.chosen, self.explain = graph, name, local, chosen, explain
@@ -152,19 +149,15 @@ class _Picture:
         found = set()
         for k in self.order:
             op, of = nodes[k].op, nodes[k].of
-            if (
-                op is not None
-                and op.name in WITH_NUMBER
-                and len(of) == 2
-                and is_number(of[0]) != is_number(of[1])
-            ):
+            if op is not None and op.notation.with_number and is_number(of[0]) != is_number(of[1]):
                 found.add(of[0] if is_number(of[0]) else of[1])
 
-        def takes_number(k: int) -> bool:
+        def written(k: int) -> bool:
+            """Whether node k writes its one number into its gate."""
             op = nodes[k].op
-            return op is not None and op.name in WITH_NUMBER and not all(map(is_number, nodes[k].of))
+            return op is not None and bool(op.notation.with_number) and not all(map(is_number, nodes[k].of))
 
-        return {j for j in found if j not in self.graph.outputs and all(map(takes_number, self.users[j]))}
+        return {j for j in found if j not in self.graph.outputs and all(map(written, self.users[j]))}
 
     def _gate(self, k: int) -> Gate:
         n = self.graph.nodes[k]
@@ -182,20 +175,17 @@ class _Picture:
         text = self._symbol(n)
         return Gate(
             (text,), "op", f"node {k}: {n.op.name} of {of}{words}", (text, *given.items(), shape), k, marked=marked,
-            fixed=n.op.name not in SYMMETRIC,
+            fixed=not n.op.commutes,
         )  # fmt: skip
 
     def _symbol(self, n: Node) -> str:
         assert n.op is not None
+        notation = n.op.notation
         for position, j in enumerate(n.of):
-            if j in self.built_in:
-                text = number(self.graph.nodes[j].value)
-                if n.op.name == "power" and position == 1:
-                    text = text.translate(RAISED) if set(text) <= set(map(chr, RAISED)) else f"^{text}"
-                return WITH_NUMBER[n.op.name][position].format(text).replace("+−", "−").replace("−−", "+")
-        if n.op.name == "getitem" and isinstance(n.params["key"], int):
-            return f"[{n.params['key']}]"
-        return SYMBOLS.get(n.op.name, n.op.name)
+            if j in self.built_in and notation.with_number:
+                return _with_number(notation.with_number[position], number(self.graph.nodes[j].value))
+        of_params = notation.of_params(n.params) if notation.of_params is not None else None
+        return of_params or notation.symbol or n.op.name
 
     def _total(self, k: int) -> Lines:
         contributions = self.contributions[k]

@@ -12,7 +12,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import DtypeError, NoRuleError, TracingError
 from refgrad.op import Traced, apply
-from refgrad.ops import activation, exponential, hyperbolic, logic, selection, trigonometric
+from refgrad.ops import activation, exponential, extremes, hyperbolic, logic, selection, trigonometric
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements, operand
 
@@ -37,7 +37,7 @@ def clip(a: Array, a_min: Any = None, a_max: Any = None, out: None = None, **ren
         return np.minimum(a, high)
     if high is None:
         return np.maximum(a, low)
-    return selection.clip(a, low, high)
+    return extremes.clip(a, low, high)
 
 
 @implements(np.round, np.around)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds import magnitudes, variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED, NONZERO_LINE, SHAPES, Sample, Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.op.traits import ELEMENTWISE, InGraphs, Mistakes, Notation
+from refgrad.ops import branches, exact_slopes
 from refgrad.ops.compensated import in_float64
 from refgrad.ops.selection import masked
-
-Array = Any
-
 
 # --- smooth ------------------------------------------------------------------------------------------------------------
 
@@ -61,6 +60,7 @@ underflowing: Op = register(
     jvp=lambda x_dot: underflowing(x_dot),
     vjp=lambda y_bar: underflowing(y_bar),
     rounding=lambda run: bounds.zero(run.es[0]) + np.where((run.y == 0) & (bounds.zero(run.es[0]) == 0), 0.0, run.fmt.eta),
+    elementwise=True, unit_slopes=True, helper=True,
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _slope_rounding(run: Evaluation) -> Array:
     x, e = xs[0], bounds.zero(es[0])
     lean = np.minimum(magnitudes.size(_sigmoid(-x) - _sigmoid(x), y) + e / 2, 1.0)
     size = magnitudes.size(y, y)
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         carried = bounds.endless(np.minimum(size * lean * e + e * e / 16, 0.25), e)
     size = size + carried
@@ -94,6 +94,8 @@ slope: Op = register(
     jvp=lambda x_dot, x, y: -x_dot * (y * np.tanh(x / 2)),
     vjp=lambda y_bar, x, y: -(y_bar * y) * np.tanh(x / 2),
     rounding=_slope_rounding,
+    elementwise=True, branch_free=True, helper=True,
+    slopes=(lambda mp, x: -exact_slopes.sigmoid_slope(mp, x) * mp.tanh(x / 2),),
 )  # fmt: skip
 
 
@@ -121,6 +123,10 @@ sigmoid: Op = register(
         Special((800.0,), 1.0, ((0.0, 0.0),), "saturated"),
     ),
     usual=(_BY_COMPLEMENT,),
+    elementwise=True, branch_free=True,
+    notation=Notation("σ"),
+    in_graphs=InGraphs(ELEMENTWISE, 36),
+    slopes=(exact_slopes.sigmoid_slope,),
 )  # fmt: skip
 
 _sigmoid_of_kernels = _BY_COMPLEMENT.of(sigmoid)
@@ -148,6 +154,8 @@ sigmoid_quotient = register(
     jvp=lambda x_dot, x: x_dot * slope(x),
     vjp=lambda y_bar, x: y_bar * slope(x),
     rounding=_quotient_rounding,
+    elementwise=True, helper=True,
+    slopes=(exact_slopes.sigmoid_slope,),
 )  # fmt: skip
 
 
@@ -221,6 +229,9 @@ softplus = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 37),
+    slopes=(exact_slopes.sigmoid,),
 )  # fmt: skip
 
 
@@ -252,6 +263,9 @@ log_sigmoid = register(
             blind=True,
         ),
     ),
+    elementwise=True,
+    in_graphs=InGraphs(ELEMENTWISE, 42),
+    slopes=(lambda mp, x: exact_slopes.sigmoid(mp, -x),),
 )  # fmt: skip
 
 
@@ -265,6 +279,9 @@ relu = register(
     torch=lambda torch, x: torch.relu(x),
     domain=KINKED,
     special=(Special((0.0,), 0.0, ((0.0, 1.0),), "kink"),),
+    elementwise=True, unit_slopes=True,
+    mistakes=Mistakes(other_branch=branches.negated),
+    in_graphs=InGraphs(ELEMENTWISE, 38),
 )  # fmt: skip
 
 
@@ -298,6 +315,10 @@ leaky_relu = register(
         Special((0.0,), 0.0, ((0.1, 1.0),), "kink", (("slope", 0.1),)),
         Special((0.0,), 0.0, ((-0.5, 1.0),), "kink", (("slope", -0.5),)),
     ),
+    elementwise=True,
+    mistakes=Mistakes(other_branch=branches.negated),
+    in_graphs=InGraphs(ELEMENTWISE, 39),
+    slopes=(lambda mp, x: mp.mpf(1) if x > 0 else mp.mpf(0.01),),
 )  # fmt: skip
 
 
@@ -337,4 +358,8 @@ elu = register(
         Special((0.0,), 0.0, ((1.0, 1.0),), "once differentiable", (("alpha", 1.0),)),
         Special((0.0,), 0.0, ((1.0, 2.0),), "kink", (("alpha", 2.0),)),
     ),
+    elementwise=True,
+    mistakes=Mistakes(other_branch=branches.negated),
+    in_graphs=InGraphs(ELEMENTWISE, 40),
+    slopes=(lambda mp, x: mp.mpf(1) if x > 0 else mp.exp(x),),
 )  # fmt: skip

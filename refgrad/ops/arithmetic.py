@@ -12,7 +12,8 @@ from refgrad.bounds import magnitudes, splitting, variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.op import Op, register
-from refgrad.ops import power_derivatives
+from refgrad.op.traits import ELEMENTWISE, SEVERAL, InGraphs, Notation
+from refgrad.ops import exact_slopes, power_derivatives
 from refgrad.ops.power_derivatives import small
 from refgrad.quiet import unwarned
 
@@ -23,6 +24,9 @@ add = register(
     rounding=bounds.added,
     torch=lambda torch, x1, x2: torch.add(x1, x2),
     numpy=(np.add,), broadcasts=True,
+    elementwise=True, commutes=True, branch_free=True, unit_slopes=True,
+    notation=Notation("+", with_number=("+{}", "+{}")),
+    in_graphs=InGraphs(ELEMENTWISE, 0),
 )  # fmt: skip
 
 subtract = register(
@@ -32,6 +36,9 @@ subtract = register(
     rounding=bounds.added,
     torch=lambda torch, x1, x2: torch.sub(x1, x2),
     numpy=(np.subtract,), broadcasts=True,
+    elementwise=True, branch_free=True, unit_slopes=True,
+    notation=Notation("−", with_number=("{}−x", "−{}")),
+    in_graphs=InGraphs(ELEMENTWISE, 2),
 )  # fmt: skip
 
 multiply = register(
@@ -41,6 +48,10 @@ multiply = register(
     rounding=bounds.product,
     torch=lambda torch, x1, x2: torch.mul(x1, x2),
     numpy=(np.multiply,), broadcasts=True,
+    elementwise=True, commutes=True, branch_free=True,
+    notation=Notation("×", with_number=("×{}", "×{}")),
+    in_graphs=InGraphs(ELEMENTWISE, 1),
+    slopes=(lambda mp, _, x2: x2, lambda mp, x1, _: x1),
 )  # fmt: skip
 
 # y = x1/x2: dy = (dx1 - y dx2)/x2.
@@ -58,6 +69,10 @@ divide = register(
         Special((1e200, 1e200), 1.0, ((1e-200, 1e-200), (-1e-200, -1e-200)), "the square of x2 overflows"),
     ),
     broadcasts=True,
+    elementwise=True, branch_free=True,
+    notation=Notation("÷", with_number=("{}/x", "÷{}")),
+    in_graphs=InGraphs(ELEMENTWISE, 3),
+    slopes=(lambda mp, _, x2: 1 / x2, lambda mp, x1, x2: -x1 / x2 / x2),
 )  # fmt: skip
 
 negative = register(
@@ -67,6 +82,9 @@ negative = register(
     rounding=bounds.same,
     torch=lambda torch, x: torch.neg(x),
     numpy=(np.negative,),
+    elementwise=True, branch_free=True, unit_slopes=True,
+    notation=Notation("−x"),
+    in_graphs=InGraphs(ELEMENTWISE, 11),
 )  # fmt: skip
 
 positive = register(
@@ -76,6 +94,8 @@ positive = register(
     rounding=bounds.same,
     torch=lambda torch, x: torch.positive(x),
     numpy=(np.positive,),
+    elementwise=True, branch_free=True, unit_slopes=True,
+    in_graphs=InGraphs(ELEMENTWISE, 46),
 )  # fmt: skip
 
 
@@ -132,6 +152,10 @@ power = register(
         Special((-2.0, 2.0), 4.0, ((-4.0, -4.0), None), "a negative base has no real derivative in the exponent"),
     ),
     broadcasts=True,
+    elementwise=True, branch_free=True,
+    notation=Notation("xʸ", with_number=("{}ˣ", "x^{}")),
+    in_graphs=InGraphs(ELEMENTWISE, 6),
+    slopes=(lambda mp, x1, x2: x2 * x1 ** (x2 - 1), exact_slopes.power_exponent),
 )  # fmt: skip
 
 square = register(
@@ -141,6 +165,10 @@ square = register(
     rounding=lambda run: bounds.product(run._replace(forward=None, xs=run.xs * 2, es=run.es * 2)),
     torch=lambda torch, x: torch.square(x),
     numpy=(np.square,),
+    elementwise=True, branch_free=True,
+    notation=Notation("x²"),
+    in_graphs=InGraphs(ELEMENTWISE, 12),
+    slopes=(lambda mp, x: 2 * x,),
 )  # fmt: skip
 
 
@@ -159,6 +187,8 @@ one_minus_square = register(
     jvp=lambda x_dot, x: x_dot * (-2 * x),
     vjp=lambda y_bar, x: (y_bar * -2) * x,
     rounding=_one_minus_square_rounding,
+    elementwise=True, branch_free=True, helper=True,
+    slopes=(lambda mp, x: -2 * x,),
 )  # fmt: skip
 
 sqrt = register(
@@ -170,6 +200,10 @@ sqrt = register(
     numpy=(np.sqrt,),
     domain=POSITIVE,
     special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+    elementwise=True, branch_free=True,
+    notation=Notation("√x"),
+    in_graphs=InGraphs(ELEMENTWISE, 13),
+    slopes=(lambda mp, x: 1 / (2 * mp.sqrt(x)),),
 )  # fmt: skip
 
 
@@ -197,6 +231,8 @@ cbrt_slope: Op = register(
     vjp=lambda y_bar, x, y: -(y_bar * y / 1.5 / x),
     rounding=_cbrt_slope_rounding,
     domain=NONZERO,
+    elementwise=True, branch_free=True, helper=True,
+    slopes=(lambda mp, x: -mp.sign(x) * 2 / 9 * mp.cbrt(abs(x)) ** (-5),),
 )  # fmt: skip
 
 cbrt = register(
@@ -207,6 +243,8 @@ cbrt = register(
     numpy=(np.cbrt,),
     domain=NONZERO,
     special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, x: 1 / (3 * mp.cbrt(abs(x)) ** 2),),
 )  # fmt: skip
 
 # y = 1/x: dy = -y^2 dx.
@@ -219,6 +257,10 @@ reciprocal = register(
     numpy=(np.reciprocal,),
     domain=NONZERO,
     special=(Special((0.0,), np.inf, (None,), "pole"),),
+    elementwise=True, branch_free=True,
+    notation=Notation("1/x"),
+    in_graphs=InGraphs(ELEMENTWISE, 14),
+    slopes=(lambda mp, x: -1 / (x * x),),
 )  # fmt: skip
 
 
@@ -247,6 +289,9 @@ remainder = register(
     domain=Domain((REAL_LINE, POSITIVE_LINE), smooth=False),
     special=(Special((6.0, 3.0), 0.0, (None, None), "jump"),),
     broadcasts=True,
+    elementwise=True,
+    in_graphs=InGraphs(ELEMENTWISE, 10),
+    slopes=(lambda mp, *_: mp.mpf(1), lambda mp, x1, x2: -mp.floor(x1 / x2)),
 )  # fmt: skip
 
 
@@ -266,6 +311,7 @@ floor_divide = register(
     numpy=(np.floor_divide,),
     domain=Domain((REAL_LINE, POSITIVE_LINE), smooth=False),
     broadcasts=True,
+    elementwise=True,
 )  # fmt: skip
 
 
@@ -281,4 +327,6 @@ fan_in = register(
     rounding=bounds.fan_in,
     torch=lambda torch, *xs: functools.reduce(torch.add, xs),
     domain=Domain(sampler=lambda rng: (tuple(rng.standard_normal((3, 2, 3))), {})),
+    elementwise=True, commutes=True, branch_free=True, unit_slopes=True, sums=True,
+    in_graphs=InGraphs(SEVERAL, 2),
 )  # fmt: skip

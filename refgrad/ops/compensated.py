@@ -14,9 +14,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.quiet import quietly
 
-Array = Any
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds import splitting
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
 
-Array = Any
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPLIT = 32**3  # products from which those in long double are formed by float64 BLAS
 _PAIRWISE = 4096  # above so many products contract pair by pair (BLAS) instead of one loop over all labels
@@ -81,7 +81,7 @@ def _sizes(inputs: tuple[str, ...], xs: Any) -> dict[str, int]:
     return sizes
 
 
-def _einsum(*xs: Array, subscripts: str = "") -> Array:
+def _einsum(*xs: PlainArray, subscripts: str = "") -> Array:
     inputs, output = _labels(subscripts, xs)
     try:
         products = math.prod(_sizes(inputs, xs).values())
@@ -132,7 +132,7 @@ def _own(operand: tuple[str, Array], other: str, keep: str) -> tuple[str, Array]
     return left, x if left == term else np.einsum(f"{term}->{left}", x)
 
 
-def _arranged(term: str, x: Array, groups: tuple[list[str], ...], lengths: dict[str, int]) -> Array:
+def _arranged(term: str, x: Array, groups: tuple[list[str], ...], lengths: dict[str, int]) -> PlainArray:
     """x with the labels of the first group as axes of a stack, and one axis for each of the other two groups."""
     x = x.transpose([term.index(c) for group in groups for c in group])
     x = np.broadcast_to(
@@ -149,7 +149,7 @@ def _einsum_jvp(xs_dot: Any, xs: Any, active: tuple[bool, ...], subscripts: str)
     return functools.reduce(np.add, parts)
 
 
-def _einsum_vjp(y_bar: Array, xs: Any, active: tuple[bool, ...], subscripts: str) -> list[Array]:
+def _einsum_vjp(y_bar: Array, xs: Any, active: tuple[bool, ...], subscripts: str) -> list[Array | None]:
     inputs, output = _labels(subscripts, xs)
     return [_pull(i, y_bar, xs, inputs, output) if a else None for i, a in enumerate(active)]
 
@@ -238,4 +238,5 @@ einsum = register(
     torch=lambda torch, *xs, subscripts="": torch.einsum(subscripts, *xs),
     domain=sampled(_draw_einsum),
     broadcasts=True,
+    sums=True,
 )  # fmt: skip

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
 
-Array = Any
 
-
-def square(name: str, x: Array) -> Array:
+def square(name: str, x: PlainArray) -> PlainArray:
     """The operand as a stack of square matrices; the error names what came instead."""
     x = np.asarray(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
@@ -25,16 +24,16 @@ def square(name: str, x: Array) -> Array:
     return x
 
 
-def _own(x: Array) -> bool:
+def _own(x: PlainArray) -> bool:
     return bool(x.dtype == np.longdouble) and np.dtype(np.longdouble) != np.float64
 
 
-def _lapack(x: Array) -> Array:
+def _lapack(x: PlainArray) -> PlainArray:
     """float16 is computed in float32."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
-def lu(x: Array, complete: bool = False) -> tuple[Array, Array, Array, Array]:
+def lu(x: PlainArray, complete: bool = False) -> tuple[PlainArray, PlainArray, PlainArray, PlainArray]:
     """P A Q = L U: (L and U in one array, row order, column order, sign of both permutations), not to be written to.
 
     Partial pivoting, or complete: then zero pivots come last, and a zero pivot means a zero rest. A zero pivot leaves
@@ -52,14 +51,14 @@ _KEPT = 64  # elements
 @functools.lru_cache(maxsize=64)
 def _kept(
     data: bytes, dtype: Any, shape: tuple[int, ...], complete: bool
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[PlainArray, PlainArray, PlainArray, PlainArray]:
     factors = _eliminated(np.frombuffer(data, dtype).reshape(shape), complete)
     for array in factors:
         array.flags.writeable = False
     return factors
 
 
-def _eliminated(x: Array, complete: bool) -> tuple[Array, Array, Array, Array]:
+def _eliminated(x: PlainArray, complete: bool) -> tuple[PlainArray, PlainArray, PlainArray, PlainArray]:
     batch, n = x.shape[:-2], x.shape[-1]
     a = np.array(x).reshape(math.prod(batch), n, n)
     stack = np.arange(len(a))
@@ -85,7 +84,7 @@ def _eliminated(x: Array, complete: bool) -> tuple[Array, Array, Array, Array]:
     return a.reshape(x.shape), rows.reshape(*batch, n), columns.reshape(*batch, n), sign.reshape(batch)
 
 
-def _substitute(a: Array, b: Array, lower: bool) -> Array:
+def _substitute(a: PlainArray, b: PlainArray, lower: bool) -> PlainArray:
     """Solve with the unit lower or the upper triangle of ``a``; zero pivots divide (inf, nan)."""
     n, b = a.shape[-1], b.copy()
     for k in range(n) if lower else range(n - 1, -1, -1):
@@ -96,7 +95,7 @@ def _substitute(a: Array, b: Array, lower: bool) -> Array:
     return b
 
 
-def solve_or_nan(a: Array, b: Array) -> Array:
+def solve_or_nan(a: PlainArray, b: PlainArray) -> PlainArray:
     """x with a x = b for stacks of matrices (..., n, n) and (..., n, k); NaN for singular matrices."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     factors, rows, _, _ = lu(a)
@@ -111,12 +110,12 @@ def solve_or_nan(a: Array, b: Array) -> Array:
     return np.where(singular[..., None, None], np.nan, x).astype(x.dtype)
 
 
-def inverse_or_nan(a: Array) -> Array:
+def inverse_or_nan(a: PlainArray) -> PlainArray:
     """The inverse of each matrix; NaN for singular ones."""
     return solve_or_nan(a, np.eye(a.shape[-1], dtype=a.dtype))
 
 
-def solve(a: Array, b: Array) -> Array:
+def solve(a: PlainArray, b: PlainArray) -> PlainArray:
     """np.linalg.solve in every float format: b is a vector only if it has exactly one dimension.
 
     Raises numpy.linalg.LinAlgError for a singular matrix, ArgumentError for shapes that do not fit.
@@ -134,7 +133,7 @@ def solve(a: Array, b: Array) -> Array:
     return x[..., 0] if b.ndim == 1 else x
 
 
-def inv(a: Array) -> Array:
+def inv(a: PlainArray) -> PlainArray:
     """np.linalg.inv in every float format. Raises numpy.linalg.LinAlgError for a singular matrix."""
     a = square("inv", a)
     if not _own(a):
@@ -142,7 +141,7 @@ def inv(a: Array) -> Array:
     return _checked(inverse_or_nan(a), a)
 
 
-def _checked(x: Array, a: Array) -> Array:
+def _checked(x: PlainArray, a: PlainArray) -> PlainArray:
     if (
         np.any(np.isnan(x))
         and np.all(np.isfinite(a))
@@ -152,7 +151,7 @@ def _checked(x: Array, a: Array) -> Array:
     return x
 
 
-def det(a: Array) -> Array:
+def det(a: PlainArray) -> PlainArray:
     """Determinants; 1 for 0x0 matrices."""
     a = square("det", a)
     if a.shape[-1] == 1:  # exact, where NumPy goes through logarithms
@@ -163,7 +162,7 @@ def det(a: Array) -> Array:
     return (sign * np.prod(np.diagonal(factors, axis1=-2, axis2=-1), axis=-1))[()]
 
 
-def slogdet(a: Array) -> tuple[Array, Array]:
+def slogdet(a: PlainArray) -> tuple[PlainArray, PlainArray]:
     """Sign and logarithm of the absolute value of determinants: 0 and -inf for singular matrices."""
     a = square("slogdet", a)
     if not _own(a):
@@ -175,7 +174,7 @@ def slogdet(a: Array) -> tuple[Array, Array]:
         return (sign * np.prod(np.sign(d), axis=-1))[()], np.sum(np.log(np.abs(d)), axis=-1)[()]
 
 
-def cofactor(a: Array) -> Array:
+def cofactor(a: PlainArray) -> PlainArray:
     """Cofactor matrices C = det(A) A^-T, the gradient of the determinant, of singular matrices too.
 
     From P A Q = L U with complete pivoting: adj(A) = sign Q adj(U) L^-1 P. With U = [[U1, u], [0, d]],

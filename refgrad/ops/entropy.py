@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import (
     POSITIVE,
@@ -23,10 +23,9 @@ from refgrad.domain import (
 )
 from refgrad.op import Op, register
 from refgrad.ops.compensated import constant, in_float64
-from refgrad.ops.reduction import ghost
+from refgrad.ops.products import ghost
 from refgrad.quiet import unwarned
 
-Array = Any
 _PER_E = "0.36787944117144232159552377016146086744581113103176784"
 
 
@@ -46,7 +45,7 @@ def _product_rounding(name: str, pole: float) -> bounds.RoundingRule:
     def rule(run: Evaluation) -> Array:
         fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
         (x1, x2), e1, e2 = xs, bounds.zero(es[0]), bounds.zero(es[1])
-        carried: Array = 0.0
+        carried: Array | float = 0.0
         if bounds.some(es):
             with np.errstate(all="ignore"):
                 distance = np.abs(x2 - pole)
@@ -78,6 +77,7 @@ reordered: Op = register(
     jvp=lambda x_dot: reordered(x_dot),
     vjp=lambda y_bar: reordered(y_bar),
     rounding=_once_more,
+    elementwise=True, branch_free=True, unit_slopes=True, helper=True,
 )  # fmt: skip
 
 
@@ -106,6 +106,8 @@ xlogy = register(
         Special((1.0, 0.0), -np.inf, ((-np.inf, -np.inf), (np.inf, np.inf)), "pole"),
     ),
     broadcasts=True,
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, _, x2: mp.log(x2), lambda mp, x1, x2: x1 / x2),
 )  # fmt: skip
 
 xlog1py = register(
@@ -121,6 +123,8 @@ xlog1py = register(
         Special((1.0, 1e-300), 1e-300, ((1e-300, 1e-300), (1.0, 1.0)), "tiny"),
     ),
     broadcasts=True,
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, _, x2: mp.log1p(x2), lambda mp, x1, x2: x1 / (1 + x2)),
 )  # fmt: skip
 
 
@@ -134,7 +138,7 @@ def _entr_rounding(run: Evaluation) -> Array:
     """|log x + 1| e + e^2/(2 (x - e)), the curvature being 1/x; the logarithm's error and one product."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         with np.errstate(all="ignore"):
             far = np.abs(np.log(x) + 1) * e + e * e / (2 * (x - e))
@@ -155,7 +159,7 @@ def _entr_slope_rounding(run: Evaluation) -> Array:
     """The logarithm, which is no larger than the value and 1, and a difference. Carried: the logarithm of x/(x - e)."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         room = x - e
         carried = np.where(
@@ -171,6 +175,8 @@ entr_slope = register(
     vjp=lambda y_bar, x: -(y_bar / x),
     rounding=_entr_slope_rounding,
     domain=POSITIVE,
+    elementwise=True, branch_free=True, helper=True,
+    slopes=(lambda mp, x: -1 / x,),
 )  # fmt: skip
 
 # -x log(x), -inf below 0.
@@ -182,6 +188,8 @@ entr = register(
     torch=lambda torch, x: torch.special.entr(x),
     domain=POSITIVE,
     special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, x: -mp.log(x) - 1,),
 )  # fmt: skip
 
 
@@ -210,6 +218,8 @@ times_complement: Op = register(
     vjp=lambda y_bar, x: y_bar * _leaning(x),
     rounding=_times_complement_rounding,
     domain=between(0.0, 1.0),
+    elementwise=True, branch_free=True, helper=True,
+    slopes=(lambda mp, x: 1 - 2 * x,),
 )  # fmt: skip
 
 logit = register(
@@ -223,6 +233,8 @@ logit = register(
         Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),
         Special((1.0,), np.inf, ((np.inf, np.inf),), "pole"),
     ),
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, x: 1 / (x * (1 - x)),),
 )  # fmt: skip
 
 
@@ -280,4 +292,6 @@ kl_div = register(
         Special((0.0, 1.0), 0.0, ((-1.0, -1.0), (1.0, 1.0)), "certain"),
     ),
     broadcasts=True,
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, _, t: -t, lambda mp, x, t: mp.log(t) + 1 - x),
 )  # fmt: skip

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds import variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
+from refgrad.op.traits import ELEMENTWISE, InGraphs
+from refgrad.ops import exact_slopes
 from refgrad.ops.exponential_shares import share
-
-Array = Any
 
 
 def _log(number: int, like: Array) -> Array:
@@ -36,6 +37,9 @@ exp = register(
         Special((710.0,), np.inf, ((np.inf, np.inf),), "overflow"),
         Special((-800.0,), 0.0, ((0.0, 0.0),), "underflow"),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 16),
+    slopes=(lambda mp, x: mp.exp(x),),
 )  # fmt: skip
 
 exp2 = register(
@@ -45,6 +49,9 @@ exp2 = register(
     rounding=bounds.monotone("exp2"),
     torch=lambda torch, x: torch.exp2(x),
     numpy=(np.exp2,),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 22),
+    slopes=(lambda mp, x: mp.mpf(2) ** x * mp.log(2),),
 )  # fmt: skip
 
 expm1 = register(
@@ -63,6 +70,9 @@ expm1 = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 17),
+    slopes=(lambda mp, x: mp.exp(x),),
 )  # fmt: skip
 
 log = register(
@@ -74,6 +84,9 @@ log = register(
     numpy=(np.log,),
     domain=POSITIVE,
     special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 18),
+    slopes=(lambda mp, x: 1 / x,),
 )  # fmt: skip
 
 log2 = register(
@@ -85,6 +98,9 @@ log2 = register(
     numpy=(np.log2,),
     domain=POSITIVE,
     special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 20),
+    slopes=(lambda mp, x: 1 / (x * mp.log(2)),),
 )  # fmt: skip
 
 log10 = register(
@@ -103,6 +119,9 @@ log10 = register(
             vjp=lambda y_bar, x: y_bar / (x * _log(10, x)),
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 21),
+    slopes=(lambda mp, x: 1 / (x * mp.log(10)),),
 )  # fmt: skip
 
 log1p = register(
@@ -117,6 +136,9 @@ log1p = register(
         Special((-1.0,), -np.inf, ((np.inf, np.inf),), "pole"),
         Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 19),
+    slopes=(lambda mp, x: 1 / (1 + x),),
 )  # fmt: skip
 
 
@@ -153,6 +175,9 @@ logaddexp = register(
         Special((0.0, 800.0), 800.0, ((0.0, 0.0), (1.0, 1.0)), "one operand dominates"),
     ),
     broadcasts=True,
+    elementwise=True, commutes=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 9),
+    slopes=(lambda mp, x1, x2: exact_slopes.sigmoid(mp, x1 - x2), lambda mp, x1, x2: exact_slopes.sigmoid(mp, x2 - x1)),
 )  # fmt: skip
 
 logaddexp2 = register(
@@ -170,4 +195,10 @@ logaddexp2 = register(
     numpy=(np.logaddexp2,),
     special=(Special((0.0, -np.inf), 0.0, ((1.0, 1.0), (0.0, 0.0)), "one operand vanishes"),),
     broadcasts=True,
+    elementwise=True, commutes=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 50),
+    slopes=(
+        lambda mp, x1, x2: exact_slopes.sigmoid(mp, (x1 - x2) * mp.log(2)),
+        lambda mp, x1, x2: exact_slopes.sigmoid(mp, (x2 - x1) * mp.log(2)),
+    ),
 )  # fmt: skip

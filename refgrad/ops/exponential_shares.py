@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.op import Op, register
 from refgrad.ops.activation import sigmoid
 from refgrad.ops.compensated import in_float64, two_sum
-
-Array = Any
 
 
 def _natural(binary: bool, like: Array) -> Any:
@@ -59,7 +58,7 @@ def _share_rounding(run: Evaluation) -> Array:
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     d, e, moved, power = _moved(fmt, xs, es, params["binary"])
     other = sigmoid.forward(-d)
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if bounds.some(es):
         carried = bounds.endless(np.minimum(y * other * e + 0.0482 * e * e, 1.0), *es)
     size = np.abs(y) + carried
@@ -71,7 +70,7 @@ def _share_slope_rounding(run: Evaluation) -> Array:
     """z/(1 + z)^2, or the two quotients multiplied: the error of z counts with a factor of at most 1. |y''| <= 1/8."""
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     d, e, moved, power = _moved(fmt, xs, es, params["binary"])
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if bounds.some(es):
         carried = bounds.endless(np.minimum(y * np.tanh(np.abs(d) / 2) * e + e * e / 16, 0.25), *es)
     size = np.abs(y) + carried
@@ -97,6 +96,7 @@ share_slope: Op = register(
     },
     rounding=_share_slope_rounding,
     broadcasts=True,
+    elementwise=True, commutes=True, helper=True,
 )  # fmt: skip
 
 share: Op = register(
@@ -111,4 +111,5 @@ share: Op = register(
     },
     rounding=_share_rounding,
     broadcasts=True,
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip

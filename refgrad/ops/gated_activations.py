@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.op.traits import ELEMENTWISE, InGraphs
+from refgrad.ops import exact_slopes
 from refgrad.ops.activation import sigmoid, slope, softplus
 from refgrad.ops.compensated import in_float64, times_exp
 from refgrad.quiet import unwarned
-
-Array = Any
 
 
 def _distance(x: Array) -> Array:
@@ -28,7 +29,7 @@ def _distance(x: Array) -> Array:
     return np.minimum(np.abs(x), -4 * np.log(np.finfo(x.dtype).tiny))
 
 
-def sided(x: Array, left: Array, right: Array) -> Array:
+def sided(x: Array, left: Array | float, right: Array | float) -> Array:
     """left for negative x, -0 among them; right elsewhere."""
     return np.where(np.signbit(x), left, right)
 
@@ -48,7 +49,7 @@ def slope_rounding(
     def rule(run: Evaluation) -> Array:
         fmt, xs, es = run.fmt, run.xs, run.es
         x, e = xs[0], bounds.zero(es[0])
-        carried: Array = 0.0
+        carried: Array | float = 0.0
         if es[0] is not None:
             carried = bounds.endless(np.minimum(np.abs(above(x)) * e + curvature * e * e / 2, cap), e)
         weighted, plain = sizes(fmt, np.where(np.isfinite(x), x, 0.0))
@@ -91,6 +92,7 @@ silu_curve = register(
     jvp=lambda x_dot, x: x_dot * _silu_third(x),
     vjp=lambda y_bar, x: y_bar * _silu_third(x),
     rounding=slope_rounding(_silu_curve_sizes, lambda x: unwarned(_silu_third)(x), 0.5, 0.55),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -115,6 +117,7 @@ silu_slope = register(
     jvp=lambda x_dot, x: x_dot * silu_curve(x),
     vjp=lambda y_bar, x: y_bar * silu_curve(x),
     rounding=slope_rounding(_silu_slope_sizes, _silu_curve, 0.31, 1.2),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -131,6 +134,7 @@ factor_by_factor: Op = register(
     vjp={"x1": lambda y_bar, x2: factor_by_factor(y_bar, x2)},
     rounding=_factor_by_factor_rounding,
     broadcasts=True,
+    elementwise=True, branch_free=True, unit_slopes=True, helper=True,
 )  # fmt: skip
 
 
@@ -138,7 +142,7 @@ def _silu_rounding(run: Evaluation) -> Array:
     """x/(1 + z) or x sigmoid(x): |slope| <= 1.0999 and |curvature| <= 1/2; where z overflows (y near 0) kernels return 0."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     s = sigmoid.forward(xs[0])
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         carried = np.minimum(np.abs(s * (1 + xs[0] * (1 - s))) * es[0] + es[0] * es[0] / 4, 1.1 * es[0])
     steps = 2 * fmt.ulp("exp") * (1 - s) + 3
@@ -169,6 +173,9 @@ silu = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 41),
+    slopes=(exact_slopes.silu,),
 )  # fmt: skip
 
 
@@ -205,6 +212,7 @@ mish_gate_slope: Op = register(
         lambda fmt, x: ((5 * 2 * fmt.ulp("exp") + 12) * _mish_gate_slope(x), _mish_gate_slope(x)),
         lambda x: unwarned(_mish_gate_curve)(x), 0.28, 0.33,
     ),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -238,6 +246,7 @@ mish_curve = register(
     jvp=lambda x_dot, x: x_dot * _mish_third(x),
     vjp=lambda y_bar, x: y_bar * _mish_third(x),
     rounding=slope_rounding(_mish_curve_sizes, lambda x: unwarned(_mish_third)(x), 1.11, 0.71),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -263,6 +272,7 @@ mish_slope = register(
     jvp=lambda x_dot, x: x_dot * mish_curve(x),
     vjp=lambda y_bar, x: y_bar * mish_curve(x),
     rounding=slope_rounding(_mish_slope_sizes, _mish_curve, 0.59, 1.21),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -285,7 +295,7 @@ def _mish_rounding(run: Evaluation) -> Array:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], es[0]
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if e is not None:
         carried = bounds.endless(np.minimum(np.abs(_mish_slope(x)) * e + e * e / 3, 1.09 * e), e)
     steps = 2 * (fmt.ulp("exp") + fmt.ulp("log1p") + fmt.ulp("tanh")) + 1
@@ -317,4 +327,6 @@ mish = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    slopes=(exact_slopes.mish,),
 )  # fmt: skip

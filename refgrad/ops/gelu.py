@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special
 from refgrad.formula import Formula
 from refgrad.op import register
+from refgrad.ops import exact_slopes
 from refgrad.ops.activation import slope
 from refgrad.ops.compensated import constant, in_float64, times_exp, two_product, two_sum
 from refgrad.ops.gated_activations import sided, slope_rounding
 from refgrad.quiet import unwarned
-
-Array = Any
 
 _CUBIC = 0.044715
 _FAR = 30.0  # from here on the function is 0 or x, and its derivative 0 or 1, in every format
@@ -82,6 +82,7 @@ gelu_tanh_curve = register(
     jvp=lambda x_dot, x: x_dot * _gelu_tanh_third(x),
     vjp=lambda y_bar, x: y_bar * _gelu_tanh_third(x),
     rounding=slope_rounding(_gelu_tanh_curve_sizes, lambda x: unwarned(_gelu_tanh_third)(x), 1.61, 0.91),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -112,6 +113,7 @@ gelu_tanh_slope = register(
     jvp=lambda x_dot, x: x_dot * gelu_tanh_curve(x),
     vjp=lambda y_bar, x: y_bar * gelu_tanh_curve(x),
     rounding=slope_rounding(_gelu_tanh_slope_sizes, _gelu_tanh_curve, 0.78, 1.26),
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def _gelu_tanh_rounding(run: Evaluation) -> Array:
     near = np.clip(x, -_FAR, _FAR)
     inner = _scale(y) * np.abs(near + _CUBIC * near * near * near)
     t = np.tanh(inner)
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         carried = bounds.endless(1.13 * es[0], es[0])
     argument = 6 * fmt.u * inner + 2 * fmt.eta
@@ -176,4 +178,6 @@ gelu_tanh = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    slopes=(exact_slopes.gelu_tanh,),
 )  # fmt: skip

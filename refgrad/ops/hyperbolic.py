@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import PlainArray
 from refgrad.blocks import slices
 from refgrad.bounds import magnitudes, variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
+from refgrad.op.traits import ELEMENTWISE, InGraphs
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.quiet import unwarned
-
-Array = Any
 
 sinh = register(
     "sinh", np.sinh,
@@ -26,6 +26,9 @@ sinh = register(
     rounding=bounds.monotone("sinh"),
     torch=lambda torch, x: torch.sinh(x),
     numpy=(np.sinh,),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 29),
+    slopes=(lambda mp, x: mp.cosh(x),),
 )  # fmt: skip
 
 # Even and convex: where the ball holds 0, the minimum there is nearer to y than the farther end, so the ends still bound it.
@@ -36,10 +39,13 @@ cosh = register(
     rounding=bounds.monotone("cosh"),
     torch=lambda torch, x: torch.cosh(x),
     numpy=(np.cosh,),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 30),
+    slopes=(lambda mp, x: mp.sinh(x),),
 )  # fmt: skip
 
 
-def _over_wide_cosh_square(t: Array, x: Array) -> Array:
+def _over_wide_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
     """t/cosh(x)^2 in the next wider format, in which the square of what is wanted is in range."""
     c = np.cosh(x, dtype=np.float32 if x.itemsize == 2 else np.float64)
     c *= c
@@ -47,7 +53,7 @@ def _over_wide_cosh_square(t: Array, x: Array) -> Array:
 
 
 @unwarned  # far out the hyperbolic cosine overflows
-def _over_cosh_square(t: Array, x: Array) -> Array:
+def _over_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
     """t/cosh(x)^2 by two divisions: the square overflows where its reciprocal is a subnormal number yet.
 
     NumPy's cosh is off by up to 2.4 ULP in float32, and its error counts twice: narrow formats are computed in the next wider one.
@@ -66,7 +72,7 @@ def _over_cosh_square(t: Array, x: Array) -> Array:
     return y
 
 
-def _slope(forward: Any, x: Array) -> Array:
+def _slope(forward: Any, x: PlainArray) -> PlainArray:
     """1/cosh(x)^2, in float64 where a radius needs no more digits and float64 holds it."""
     if magnitudes.shorter(x):
         near = forward(np.ones(x.shape), x.astype(np.float64))
@@ -75,7 +81,7 @@ def _slope(forward: Any, x: Array) -> Array:
     return forward(np.ones_like(x), x)
 
 
-def _over_cosh_square_rounding(run: Evaluation) -> Array:
+def _over_cosh_square_rounding(run: Evaluation) -> PlainArray:
     """The product of t and 4z/(1 + z)^2 with z = exp(-2|x|).
 
     The error of z enters with a factor of at most 1; the sum twice, a square and a quotient round. The logarithm of the quotient has
@@ -84,7 +90,7 @@ def _over_cosh_square_rounding(run: Evaluation) -> Array:
     fmt, forward, xs, es = run.fmt, run.forward, run.xs, run.es
     t, x = xs
     s = _slope(forward, x)
-    carried: Array = 0.0
+    carried: PlainArray | float = 0.0
     size = magnitudes.size(s, s)
     if es[1] is not None:
         steepest = 2 * np.tanh(magnitudes.size(x, x) * (1 + 2.0**-51) + es[1])
@@ -101,6 +107,7 @@ over_cosh_square: Op = register(
     vjp={"t": lambda y_bar, x: over_cosh_square(y_bar, x), "x": lambda y_bar, x, y: ((y_bar * y) * np.tanh(x)) * -2},
     rounding=_over_cosh_square_rounding,
     broadcasts=True,
+    elementwise=True, branch_free=True, helper=True,
 )  # fmt: skip
 
 tanh = register(
@@ -122,6 +129,9 @@ tanh = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 31),
+    slopes=(lambda mp, x: 1 / mp.cosh(x) ** 2,),
 )  # fmt: skip
 
 # hypot(x, 1) does not overflow where x^2 + 1 does. Its reciprocal is multiplied, as kernels do: they round x^2, the sum (together one
@@ -134,6 +144,9 @@ arcsinh = register(
     torch=lambda torch, x: torch.arcsinh(x),
     numpy=(np.arcsinh,),
     special=(Special((1e200,), 461.2101657793691, ((1e-200, 1e-200),), "the square overflows"),),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 32),
+    slopes=(lambda mp, x: 1 / mp.sqrt(1 + x * x),),
 )  # fmt: skip
 
 # The product of two roots does not overflow, and near 1 no digit of x - 1 is lost.
@@ -157,6 +170,9 @@ arccosh = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 33),
+    slopes=(lambda mp, x: 1 / mp.sqrt((x - 1) * (x + 1)),),
 )  # fmt: skip
 
 arctanh = register(
@@ -176,4 +192,7 @@ arctanh = register(
             blind=True,
         ),
     ),
+    elementwise=True, branch_free=True,
+    in_graphs=InGraphs(ELEMENTWISE, 34),
+    slopes=(lambda mp, x: 1 / ((1 - x) * (1 + x)),),
 )  # fmt: skip

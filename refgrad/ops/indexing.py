@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
-from refgrad.ops import samplers
-
-Array = Any
+from refgrad.op.traits import PARAMETRISED, InGraphs, Notation
+from refgrad.ops import params_in_graphs, samplers
 
 
 def clean(key: Any) -> Any:
@@ -97,6 +98,12 @@ def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:
     return x[tuple(parts)]
 
 
+def _in_brackets(params: Mapping[str, Any]) -> str | None:
+    """An integer index as Python writes it."""
+    key = params["key"]
+    return f"[{key}]" if isinstance(key, int) else None
+
+
 getitem = register(
     "getitem", _getitem,
     jvp=lambda x_dot, key: x_dot[key],
@@ -104,6 +111,9 @@ getitem = register(
     rounding=bounds.moved,
     torch=lambda torch, x, key=(): _torch_getitem(torch, x, key),
     domain=sampled(samplers.getitem),
+    view=True, branch_free=True,
+    notation=Notation(of_params=_in_brackets),
+    in_graphs=InGraphs(PARAMETRISED, 15, params=params_in_graphs.key),
 )  # fmt: skip
 
 put_add: Op = register(
@@ -112,6 +122,7 @@ put_add: Op = register(
     vjp=lambda y_bar, key: y_bar[key],
     rounding=_put_add_rounding,
     domain=sampled(samplers.put_add),
+    branch_free=True, helper=True,
 )  # fmt: skip
 
 
@@ -145,4 +156,5 @@ setitem: Op = register(
     },
     rounding=bounds.moved,
     domain=sampled(samplers.setitem),
+    branch_free=True, helper=True,
 )  # fmt: skip

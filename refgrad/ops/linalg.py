@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds import splitting
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
+from refgrad.op.traits import PARAMETRISED, SEVERAL, InGraphs, Notation
+from refgrad.ops import params_in_graphs
 from refgrad.ops.undefined import at_cusp
-
-Array = Any
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
 
 
-def _matmul(x1: Array, x2: Array) -> Array:
+def _matmul(x1: PlainArray, x2: PlainArray) -> Array:
     try:
         return splitting.matmul(x1, x2)
     except ValueError as e:
@@ -83,13 +84,16 @@ matmul = register(
     numpy=(np.matmul,),
     domain=sampled(_draw_matmul),
     broadcasts=True,
+    core=2, sums=True,
+    notation=Notation("@"),
+    in_graphs=InGraphs(SEVERAL, 0),
 )  # fmt: skip
 
 
 # --- tensordot -------------------------------------------------------------------------------------------------------
 
 
-def _tensordot(x1: Array, x2: Array, axes: Any = 2) -> Array:
+def _tensordot(x1: PlainArray, x2: PlainArray, axes: Any = 2) -> Array:
     try:
         return splitting.tensordot(x1, x2, axes)
     except (ValueError, IndexError) as e:
@@ -175,6 +179,7 @@ tensordot = register(
     torch=lambda torch, x1, x2, axes=2: torch.tensordot(x1, x2, dims=_torch_dims(axes)),
     numpy=(np.tensordot,),
     domain=sampled(_draw_tensordot),
+    sums=True,
 )  # fmt: skip
 
 
@@ -225,7 +230,14 @@ def _workable(y: Array, power: float = 1.0) -> Array:
 
 
 # Whether y^power keeps well inside the range in which we compute, which need not be the one that is judged: no radius counts.
-workable = register("workable", _workable, jvp=None, vjp=None, rounding=lambda run: None)
+workable = register(
+    "workable",
+    _workable,
+    jvp=None,
+    vjp=None,
+    rounding=lambda run: None,
+    helper=True,
+)
 
 
 def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[Array, Array]:
@@ -353,4 +365,6 @@ norm = register(
         Special(([1e-200, 1e-200],), 1.414213562373095e-200, (([_HALF, _HALF], [_HALF, _HALF]),), "squares underflow"),
         Special((np.zeros(0),), 0.0, ((np.zeros(0), np.zeros(0)),), "an empty sum"),
     ),
+    sums=True,
+    in_graphs=InGraphs(PARAMETRISED, 16, params=params_in_graphs.norm),
 )  # fmt: skip

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
 from refgrad.formula import Formula
 from refgrad.op import register
-
-Array = Any
+from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
+from refgrad.ops import params_in_graphs
 
 
 def _shift(x: Array, axis: Any) -> Array:
@@ -59,7 +60,7 @@ def _count(x: Array, axis: Any) -> int:
     return int(np.prod([x.shape[a] for a in axes]))
 
 
-def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array, Array]:
+def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array, Array | float]:
     """What the kernels share: t = x - max, log s, the relative error of the computed s, and log sum w exp(e) carried.
 
     s = sum exp(t): each t is rounded (relative error u|t| of its exponential), exp has its ULP error, the sum n - 1
@@ -100,7 +101,7 @@ _AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
 )  # fmt: skip
 
 
-def _tamed(x: Array, axis: Any) -> Array:
+def _tamed(x: Array, axis: Any) -> PlainArray:
     """The same weights from finite elements and -inf: elements +inf share alike, and a row of -inf is one of zeros."""
     top = x == np.inf
     row = np.any(top, axis=axis, keepdims=True)
@@ -128,6 +129,7 @@ logsumexp_weights = register(
     vjp=lambda y_bar, y, axis: y * (y_bar - np.sum(y_bar * y, axis=axis, keepdims=True)),
     rounding=_weights_rounding,
     domain=sampled(lambda rng: _draw_weights(rng)),
+    helper=True,
 )  # fmt: skip
 
 
@@ -158,6 +160,8 @@ logsumexp = register(
             blind=True,
         ),
     ),
+    sums=True, reduces=np.logaddexp,
+    in_graphs=InGraphs(PARAMETRISED, 7, params=params_in_graphs.axes),
 )  # fmt: skip
 
 
@@ -208,12 +212,15 @@ softmax = register(
         Special(([1e4, 0.0],), [1.0, 0.0], _ZEROS, "exp overflows without the shift"),
         Special(([1e4, 1e4],), [0.5, 0.5], _ZEROS, "equal huge logits"),
     ),
+    sums=True,
+    mistakes=Mistakes(incomplete=Formula("without the sum", jvp=lambda x_dot, y: y * x_dot, vjp=lambda y_bar, y: y * y_bar)),
+    in_graphs=InGraphs(PARAMETRISED, 11, params=params_in_graphs.one_axis),
 )  # fmt: skip
 
 # --- log_softmax -----------------------------------------------------------------------------------------------------
 
 
-def _log_softmax(x: Array, axis: int = -1) -> Array:
+def _log_softmax(x: Array, axis: int = -1) -> PlainArray:
     x = np.asarray(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         t = x - (np.max(x, axis=axis, keepdims=True, initial=-np.inf) if x.size else 0)
@@ -251,6 +258,9 @@ log_softmax = register(
         Special(([-np.inf, -np.inf],), [np.nan, np.nan], (None,), "0/0"),
         Special(([1e4, 1e4],), [-np.log(2), -np.log(2)], _ZEROS, "equal huge logits"),
     ),
+    sums=True,
+    mistakes=Mistakes(incomplete=Formula("without the sum", jvp=lambda x_dot: x_dot, vjp=lambda y_bar: y_bar)),
+    in_graphs=InGraphs(PARAMETRISED, 12, params=params_in_graphs.one_axis),
 )  # fmt: skip
 
 # --- cross entropy ---------------------------------------------------------------------------------------------------
@@ -286,10 +296,15 @@ def _cross_entropy(x: Array, labels: Any = (), axis: int = -1) -> Array:
     return (-np.sum(chosen) / x.dtype.type(max(np.size(labels), 1)))[()]
 
 
-def _cross_entropy_slope(y_bar: Array, x: Array, labels: Any, axis: int) -> Array:
+def _cross_entropy_slope(y_bar: Array | float, x: Array, labels: Any, axis: int) -> Array:
     """(softmax - one-hot)/N, formed as exp(log_softmax) s - one-hot s, so that -inf logits stay out of it."""
     scale = y_bar / np.size(labels)
     return np.exp(log_softmax(x, axis=axis)) * scale - np.where(_chosen(x.shape, labels, axis), scale, 0.0)
+
+
+def _label_weights(x: Array, labels: Any, axis: int) -> Array:
+    """softmax/N: the slope without the one-hot."""
+    return np.exp(log_softmax(x, axis=axis)) / np.size(labels)
 
 
 def _cross_entropy_rounding(run: Evaluation) -> Any:
@@ -332,4 +347,14 @@ cross_entropy = register(
     torch=_torch_cross_entropy,
     domain=sampled(_draw_cross_entropy),
     special=(Special(([0.0, -np.inf],), 0.0, _ZEROS, "a weight of 0", (("labels", np.array(0)),)),),
+    sums=True,
+    mistakes=Mistakes(
+        terms=lambda _, labels, **__: np.size(labels),
+        incomplete=Formula(
+            "without the one-hot",
+            jvp=lambda x_dot, x, labels, axis: np.sum(_label_weights(x, labels, axis) * x_dot),
+            vjp=lambda y_bar, x, labels, axis: _label_weights(x, labels, axis) * y_bar,
+        ),
+    ),
+    in_graphs=InGraphs(PARAMETRISED, 18, params=params_in_graphs.labels),
 )  # fmt: skip

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import SHAPES, Domain, Interval, Sample, Special, sampled
 from refgrad.op import register
-from refgrad.ops.reduction import ghost
+from refgrad.ops import exact_slopes
+from refgrad.ops.products import ghost
 from refgrad.ops.selection import above, masked
-
-Array = Any
 
 
 def _away(*kinks: float) -> Any:
@@ -45,6 +45,7 @@ relu6 = register(
     torch=lambda torch, x: torch.nn.functional.relu6(x),
     domain=Domain((Interval(hole=6.0),), _away(0.0, 6.0), smooth=False),
     special=(Special((0.0,), 0.0, ((0.0, 1.0),), "kink"), Special((6.0,), 6.0, ((0.0, 1.0),), "kink")),
+    elementwise=True, unit_slopes=True,
 )  # fmt: skip
 
 hardtanh = register(
@@ -55,6 +56,7 @@ hardtanh = register(
     torch=lambda torch, x: torch.nn.functional.hardtanh(x),
     domain=Domain((Interval(hole=1.0),), _away(-1.0, 1.0), smooth=False),
     special=(Special((-1.0,), -1.0, ((0.0, 1.0),), "kink"), Special((1.0,), 1.0, ((0.0, 1.0),), "kink")),
+    elementwise=True, unit_slopes=True,
 )  # fmt: skip
 
 
@@ -78,6 +80,8 @@ hardsigmoid = register(
         Special((-3.0,), 0.0, ((0.0, 1 / 6),), "kink"),
         Special((3.0,), 1.0, ((0.0, 1 / 6),), "kink"),
     ),
+    elementwise=True,
+    slopes=(lambda mp, x: exact_slopes.stepped(mp, x, -3, 3, mp.mpf(1) / 6),),
 )  # fmt: skip
 
 
@@ -118,6 +122,8 @@ hardswish = register(
         Special((3.0,), 3.0, ((1.0, 1.5),), "kink"),
         Special((-np.inf,), 0.0, ((0.0, 0.0),), "constant below -3"),
     ),
+    elementwise=True,
+    slopes=(exact_slopes.hardswish,),
 )  # fmt: skip
 
 
@@ -153,6 +159,7 @@ hardshrink = register(
         Special((0.5,), 0.0, ((0.0, 1.0),), "jump: the slope of either piece", (("threshold", 0.5),)),
         Special((0.0,), 0.0, ((1.0, 1.0),), "threshold 0: the identity", (("threshold", 0.0),)),
     ),
+    elementwise=True, unit_slopes=True,
 )  # fmt: skip
 
 
@@ -183,4 +190,5 @@ softshrink = register(
         Special((-0.5,), 0.0, ((0.0, 1.0),), "kink", (("threshold", 0.5),)),
         Special((0.0,), 0.0, ((1.0, 1.0),), "threshold 0: the identity", (("threshold", 0.0),)),
     ),
+    elementwise=True, unit_slopes=True,
 )  # fmt: skip

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, Domain
 from refgrad.op import Op, register
 from refgrad.ops.compensated import in_float64, two_sum
-
-Array = Any
 
 
 def small(exponent: Any) -> int:
@@ -45,7 +44,7 @@ def _factor(x2: Array, log: Array, k: int, m: int) -> Array:
     """The sum over j; without a logarithm the product, which is sharp beside its zeros."""
     if m == 0:
         return _falling(x2, k)
-    total: Array = 0.0
+    total: Any = 0.0
     for j in range(min(k, m) + 1):
         q = np.polyval(_polynomial(k, j), x2) if j else _falling(x2, k)
         total = total + math.comb(m, j) * q * log ** (m - j)
@@ -139,7 +138,7 @@ def _factor_ball(fmt: Any, x1: Array, x2: Array, e1: Array, e2: Array, k: int, m
     e_log = np.where(np.asarray(e1) == 0, 0.0, e_log) + 2 * fmt.ulp("log") * fmt.u * np.abs(log) + fmt.eta
 
     def size_of(a: Array, b: Array) -> Array:
-        total: Array = 0.0
+        total: Any = 0.0
         for j in range(min(k, m) + 1):
             total = total + math.comb(m, j) * np.polyval(_polynomial(k, j, size=True), a) * b ** (m - j)
         return total
@@ -164,5 +163,6 @@ def slope_of(power_rounding: bounds.RoundingRule) -> Op:
         rounding=slope_rounding(power_rounding),
         domain=Domain((POSITIVE_LINE, REAL_LINE)),
         broadcasts=True,
+        elementwise=True, branch_free=True, helper=True,
     )  # fmt: skip
     return derivative

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, prod, max, min, with NumPy's axis, keepdims, where and initial."""
+"""Reductions: sum, mean, max, min, with NumPy's axis, keepdims, where and initial."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.ops import samplers
-from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, kept, spread
-
-Array = Any
+from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes, Notation
+from refgrad.ops import branches, params_in_graphs, samplers
+from refgrad.ops.shape import Axis, axes_of, count, kept, spread
 
 
 def masked(x: Array, where: Any, other: float = 0.0) -> Array:
@@ -41,7 +41,8 @@ def dims(x: Any, axis: Axis) -> tuple[int, ...]:
     return axes_of(axis, x.ndim)
 
 
-def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
+def torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
+    """x where the mask where= holds, ``other`` elsewhere."""
     if where is True:
         return x
     # An array even where it is a single boolean: of NumPy's own ones torch 2.6 knows nothing.
@@ -51,23 +52,9 @@ def _torch_masked(torch: Any, x: Any, where: Any, other: float) -> Any:
 
 def torch_sum(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
     """torch.sum with NumPy's parameters."""
-    y = _torch_masked(torch, x, where, 0.0)
+    y = torch_masked(torch, x, where, 0.0)
     y = torch.sum(y, dims(x, axis), keepdim=keepdims) if dims(x, axis) else y.clone()
     return y if initial is None else y + initial
-
-
-def _torch_prod(torch: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
-    """torch.prod takes one axis. Several are laid out as one: in stages, a first product that overflows would meet a zero of the next."""
-    y, taken = _torch_masked(torch, x, where, 1.0), dims(x, axis)
-    if axis is None and not keepdims:
-        y = torch.prod(y)
-    elif len(taken) == 1:
-        y = torch.prod(y, taken[0], keepdim=keepdims)
-    elif taken:
-        kept = [d for d in range(x.ndim) if d not in taken]
-        y = torch.prod(y.permute(*kept, *taken).flatten(len(kept)), -1)
-        y = y.reshape([1 if d in taken else n for d, n in enumerate(x.shape)]) if keepdims else y
-    return y if initial is None else y * initial
 
 
 def torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
@@ -81,7 +68,7 @@ def torch_mean(torch: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> An
 def _torch_extreme(
     torch: Any, reduce: Any, choose: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
 ) -> Any:
-    y = x if where is True else _torch_masked(torch, x, where, initial)
+    y = x if where is True else torch_masked(torch, x, where, initial)
     y = reduce(y, dims(x, axis), keepdim=keepdims) if dims(x, axis) else y.clone()
     return y if initial is None else choose(y, torch.full_like(y, initial))
 
@@ -104,6 +91,9 @@ sum = register(
     numpy=(np.sum,),
     domain=sampled(lambda rng: samplers.masked_reduction(rng, 0.0)),
     special=(Special((np.zeros(0),), 0.0, ((0.0, 0.0),), "empty"),),
+    sums=True, reduces=np.add,
+    notation=Notation("Σ"),
+    in_graphs=InGraphs(PARAMETRISED, 0, params=params_in_graphs.axes),
 )  # fmt: skip
 
 
@@ -137,126 +127,9 @@ mean: Op = register(
     numpy=(np.mean,),
     domain=sampled(lambda rng: samplers.mean(rng)),
     special=(Special((np.zeros(0),), np.nan, (None,), "0/0"),),
-)  # fmt: skip
-
-
-# --- products ---------------------------------------------------------------------------------------------------------
-
-
-def _prod(
-    x: Array, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True
-) -> Array:
-    if where is True and initial is None:
-        return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
-    return np.prod(x, axis=axis, keepdims=keepdims, initial=1 if initial is None else initial, where=where)
-
-
-def _prod_rounding(run: Evaluation) -> Any:
-    """The bound of a product; ``initial``, a constant that may be rounded, is one more factor."""
-    fmt, forward, y, xs, es, params = run
-    initial = params["initial"]
-    bare, scale = {**params, "initial": None}, 1.0 if initial is None else abs(initial)
-    bare_y = y if initial is None else forward(xs[0], **bare)
-    radius = bounds.multiplied(fmt, bare_y, xs, es, lambda x: _sum(x, **bare), lambda x: forward(x, **bare))
-    return radius if scale == 1.0 else scale * radius + 2 * fmt.u * (np.abs(y) + scale * radius) + fmt.eta
-
-
-def _others(x: Array) -> Array:
-    """Along the last axis the product of all other elements, by a tree of products.
-
-    No division, so right at zeros, in every order of derivative.
-    """
-    n = x.shape[-1]
-    if n <= 2:
-        return x[..., ::-1] if n == 2 else np.ones(x.shape, x.dtype)
-    m = n // 2
-    a, b, rest = x[..., :m], x[..., m : 2 * m], x[..., 2 * m :]
-    outside = _others(concatenate(a * b, rest, axis=-1) if n % 2 else a * b)
-    return concatenate(
-        outside[..., :m] * b, outside[..., :m] * a, *([outside[..., m:]] if n % 2 else []), axis=-1
-    )
-
-
-def _exclusive(x: Array, axis: Axis, initial: Any, where: Any) -> Array:
-    """d prod(x)/dx: for each element the product of the others that it is multiplied with."""
-    factors = masked(x, where, 1.0)
-    axes = axes_of(axis, len(x.shape))
-    order = tuple([k for k in range(len(x.shape)) if k not in axes]) + axes
-    moved = np.transpose(factors, order)
-    rows = moved.shape[: len(x.shape) - len(axes)]
-    flat = _others(np.reshape(moved, (*rows, count(x.shape, axis))))
-    others = np.transpose(np.reshape(flat, moved.shape), inverse(order))
-    others = divided_out(others, factors, axis=axis)
-    return masked(others if initial is None else others * initial, where)
-
-
-def _ghost(x: Array, roundings: int = 1) -> Array:
-    return np.zeros_like(x)
-
-
-def _ghost_rounding(run: Evaluation) -> Any:
-    fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
-    with np.errstate(invalid="ignore"):
-        return np.where(
-            np.isfinite(xs[0]), params["roundings"] * fmt.u * (np.abs(xs[0]) + bounds.zero(es[0])), 0.0
-        )
-
-
-# Zero, known only up to the rounding of two terms of size |x| that cancel.
-ghost = register("ghost", _ghost, jvp=None, vjp=None, rounding=_ghost_rounding)
-
-
-def _loosened(x1: Array, axis: Axis) -> Array:
-    """As it passes through the derivative of (x1 x2)/x2: the product, the sum over its n quotients, four roundings more."""
-    return x1 + ghost(x1, roundings=2 * count(x1.shape, axis) + 2)
-
-
-def _left_of_quotient(x1: Array, x2: Array, axis: Axis) -> Array:
-    """The derivative in x2 of (x1 x2)/x2: x1/x2 - (x1 x2)/x2^2. Each term has passed through up to 2n and n products and sums."""
-    return ghost(x1 / np.where(x2 == 0, 1.0, x2), roundings=3 * count(x2.shape, axis) + 6)
-
-
-def _divided_out_rounding(run: Evaluation) -> Any:
-    fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
-    e, size, e2 = bounds.zero(es[0]), np.abs(xs[1]), bounds.zero(es[1])
-    over = {"axis": params["axis"], "keepdims": True}
-    factors = np.where(size + e2 == 0, 1.0, size)
-    lost, unsafe = bounds.product_underflow(
-        fmt, factors, e2, count(np.shape(y), params["axis"]), lambda x: np.multiply.reduce(x, **over)
-    )
-    lost = np.where(
-        (y != 0) | (e > 0), lost / np.minimum(np.where(factors > 0, factors, 1.0), 1.0) + fmt.eta, 0.0
-    )
-    return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + 2 * fmt.u * (np.abs(y) + e) + lost)
-
-
-# The product x1 of the other factors, as kernels compute it: where no factor is zero (x1 x2)/x2, two roundings more and what the whole
-# product lost by underflow, divided by x2; elsewhere as a product of two partial products, which may underflow alone. The derivative
-# in x2 is zero, which comes as the difference of two equal terms.
-divided_out = register(
-    "divided_out", lambda x1, x2, axis=None: +x1,
-    jvp={"x1": lambda x1_dot, axis: _loosened(x1_dot, axis), "x2": lambda x2_dot, x1, x2, axis: x2_dot * _left_of_quotient(x1, x2, axis)},
-    vjp={"x1": lambda y_bar, axis: _loosened(y_bar, axis), "x2": lambda y_bar, x1, x2, axis: y_bar * _left_of_quotient(x1, x2, axis)},
-    rounding=_divided_out_rounding,
-    domain=sampled(samplers.factored),
-)  # fmt: skip
-
-
-prod = register(
-    "prod", _prod,
-    jvp=lambda x_dot, x, axis, keepdims, initial, where: np.add.reduce(
-        x_dot * _exclusive(x, axis, initial, where), axis=axis, keepdims=keepdims
-    ),
-    vjp=lambda y_bar, x, axis, keepdims, initial, where: spread(y_bar, x.shape, axis, keepdims) * _exclusive(x, axis, initial, where),
-    rounding=_prod_rounding,
-    torch=lambda torch, x, axis=None, keepdims=False, initial=None, where=True: _torch_prod(torch, x, axis, keepdims, initial, where),
-    numpy=(np.prod,),
-    domain=sampled(lambda rng: samplers.masked_reduction(rng, 1.0)),
-    special=(
-        Special((np.array([2.0, 0.0, 3.0]),), 0.0, (([0.0, 6.0, 0.0], [0.0, 6.0, 0.0]),), "one zero"),
-        Special((np.array([2.0, 0.0, 0.0]),), 0.0, (([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),), "two zeros"),
-        Special((np.zeros(0),), 1.0, ((0.0, 0.0),), "empty"),
-    ),
+    sums=True,
+    mistakes=Mistakes(terms=lambda shape, axis, **_: count(shape, axis)),
+    in_graphs=InGraphs(PARAMETRISED, 1, params=params_in_graphs.axes),
 )  # fmt: skip
 
 
@@ -326,7 +199,14 @@ def _equal_shares_rounding(run: Evaluation) -> Any:
 
 
 # The share of each element in the extreme y over an axis: refgrad's convention gives ties equal ones.
-equal_shares = register("equal_shares", _equal_shares, jvp=None, vjp=None, rounding=_equal_shares_rounding)
+equal_shares = register(
+    "equal_shares",
+    _equal_shares,
+    jvp=None,
+    vjp=None,
+    rounding=_equal_shares_rounding,
+    helper=True,
+)
 
 
 def _pick_jvp(x_dot: Array, x: Array, y: Array, axis: Axis, keepdims: Any, initial: Any, where: Any) -> Array:
@@ -354,6 +234,9 @@ max = register(
         Special((np.array([2.0, 5.0, 5.0, 1.0]),), 5.0, (([0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]),), "any convex weights on the ties"),
         Special((np.array([1.0, np.nan, 2.0]),), np.nan, (None,), "NaN"),
     ),
+    reduces=np.maximum,
+    mistakes=Mistakes(other_branch=branches.mirrored),
+    in_graphs=InGraphs(PARAMETRISED, 3, params=params_in_graphs.axes),
 )  # fmt: skip
 
 min = register(
@@ -370,4 +253,7 @@ min = register(
     special=(
         Special((np.array([1.0, 3.0, 1.0, 1.0]),), 1.0, (([0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1.0]),), "any convex weights on the ties"),
     ),
+    reduces=np.minimum,
+    mistakes=Mistakes(other_branch=branches.mirrored),
+    in_graphs=InGraphs(PARAMETRISED, 4, params=params_in_graphs.axes),
 )  # fmt: skip

@@ -7,41 +7,41 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.ops import samplers
-from refgrad.ops.reduction import ghost
+from refgrad.op.traits import PARAMETRISED, InGraphs
+from refgrad.ops import params_in_graphs, samplers
+from refgrad.ops.products import ghost
 from refgrad.ops.shape import concatenate
-
-Array = Any
 
 
 def _places(ndim: int, axis: int, places: slice) -> tuple[slice, ...]:
     return (slice(None),) * (axis % ndim) + (places,)
 
 
-def _before(x: Array, axis: int, first: float) -> Array:
+def _before(x: PlainArray, axis: int, first: float) -> PlainArray:
     """The element before each one along the axis, and ``first`` before the first."""
     if x.shape[axis] == 0:
         return x
     return concatenate(_edge(x, axis, first), x[_places(len(x.shape), axis, slice(None, -1))], axis=axis)
 
 
-def _after(x: Array, axis: int, last: float) -> Array:
+def _after(x: PlainArray, axis: int, last: float) -> PlainArray:
     """The element after each one along the axis, and ``last`` after the last."""
     if x.shape[axis] == 0:
         return x
     return concatenate(x[_places(len(x.shape), axis, slice(1, None))], _edge(x, axis, last), axis=axis)
 
 
-def _edge(x: Array, axis: int, value: float) -> Array:
+def _edge(x: PlainArray, axis: int, value: float) -> PlainArray:
     dims = list(x.shape)
     dims[axis] = 1
     return np.full(tuple(dims), value, x.dtype)
 
 
-def _along(x: Array, axis: int | None) -> tuple[Array, int]:
+def _along(x: PlainArray, axis: int | None) -> tuple[PlainArray, int]:
     """NumPy's axis=None is the flattened array."""
     return (np.reshape(x, (-1,)), 0) if axis is None else (x, axis)
 
@@ -49,11 +49,11 @@ def _along(x: Array, axis: int | None) -> tuple[Array, int]:
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
-def _cumsum(x: Array, axis: int | None = None) -> Array:
+def _cumsum(x: Any, axis: int | None = None) -> PlainArray:
     return np.cumsum(x) if axis is None else np.add.accumulate(x, axis)
 
 
-def _sums_after(y_bar: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
+def _sums_after(y_bar: PlainArray, x_shape: tuple[int, ...], axis: int | None) -> PlainArray:
     y_bar, along = _along(y_bar, axis)
     x_bar = _summed_on(y_bar, along, reverse=True)
     return np.reshape(x_bar, x_shape) if axis is None else x_bar
@@ -67,13 +67,15 @@ cumsum = register(
     torch=lambda torch, x, axis=None: torch.cumsum(x.reshape(-1) if axis is None else x, 0 if axis is None else axis),
     numpy=(np.cumsum,),
     domain=sampled(samplers.scan),
+    sums=True, accumulates=np.add,
+    in_graphs=InGraphs(PARAMETRISED, 8, params=params_in_graphs.one_axis),
 )  # fmt: skip
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _recurrence(x1: Array, x2: Array, axis: int = -1, reverse: bool = False) -> Array:
+def _recurrence(x1: PlainArray, x2: PlainArray, axis: int = -1, reverse: bool = False) -> PlainArray:
     """y_k = x1_k y_(k-1) + x2_k from y_(-1) = 0; with ``reverse`` from the other end."""
     a, b = np.moveaxis(x1, axis, 0), np.moveaxis(x2, axis, 0)
     y = np.empty(b.shape, np.result_type(a, b))
@@ -99,17 +101,21 @@ def _recurrence_rounding(run: Evaluation) -> Any:
     return np.where((most > fmt.max) & (np.abs(y) - radius < fmt.max), np.inf, radius)
 
 
-def _recurrence_x1_jvp(x1_dot: Array, x1: Array, y: Array, axis: int, reverse: bool) -> Array:
+def _recurrence_x1_jvp(
+    x1_dot: PlainArray, x1: PlainArray, y: PlainArray, axis: int, reverse: bool
+) -> PlainArray:
     previous = _after(y, axis, 0.0) if reverse else _before(y, axis, 0.0)
     return linear_recurrence(x1, x1_dot * previous, axis=axis, reverse=reverse)
 
 
-def _recurrence_x1_vjp(y_bar: Array, x1: Array, y: Array, axis: int, reverse: bool) -> Array:
+def _recurrence_x1_vjp(
+    y_bar: PlainArray, x1: PlainArray, y: PlainArray, axis: int, reverse: bool
+) -> PlainArray:
     previous = _after(y, axis, 0.0) if reverse else _before(y, axis, 0.0)
     return _recurrence_x2_vjp(y_bar, x1, axis, reverse) * previous
 
 
-def _recurrence_x2_vjp(y_bar: Array, x1: Array, axis: int, reverse: bool) -> Array:
+def _recurrence_x2_vjp(y_bar: PlainArray, x1: PlainArray, axis: int, reverse: bool) -> PlainArray:
     following = _before(x1, axis, 0.0) if reverse else _after(x1, axis, 0.0)
     return linear_recurrence(following, y_bar, axis=axis, reverse=not reverse)
 
@@ -127,10 +133,11 @@ linear_recurrence: Op = register(
     },
     rounding=_recurrence_rounding,
     domain=sampled(samplers.recurrence),
+    helper=True,
 )  # fmt: skip
 
 
-def _cumprod(x: Array, axis: int | None = None) -> Array:
+def _cumprod(x: Any, axis: int | None = None) -> PlainArray:
     return np.cumprod(x) if axis is None else np.multiply.accumulate(x, axis)
 
 
@@ -167,23 +174,27 @@ def _as_quotients_rounding(run: Evaluation) -> Any:
     return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + extra)
 
 
-def _summed_on(x: Array, axis: int, reverse: bool) -> Array:
+def _summed_on(x: PlainArray, axis: int, reverse: bool) -> PlainArray:
     return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
 
 
-def _size(x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+def _size(x2: PlainArray, x3: PlainArray, axis: int, reverse: bool) -> PlainArray:
     """What cancels where a kernel differentiates its quotients by a factor: two terms of this size for each, or (forward) for each pair."""
     safe = np.where(x2 == 0, 1.0, x2)
     terms = _summed_on(np.abs(x3 * np.cumprod(x2, axis)), axis, True) if reverse else x3
     return ghost(terms / (safe * safe), roundings=3 * x2.shape[axis] + 6)
 
 
-def _as_quotients_x2_jvp(x2_dot: Array, x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+def _as_quotients_x2_jvp(
+    x2_dot: PlainArray, x2: PlainArray, x3: PlainArray, axis: int, reverse: bool
+) -> PlainArray:
     left = x2_dot * _size(x2, x3, axis, reverse)
     return left if reverse else np.cumprod(x2, axis) * np.cumsum(left, axis)
 
 
-def _as_quotients_x2_vjp(y_bar: Array, x2: Array, x3: Array, axis: int, reverse: bool) -> Array:
+def _as_quotients_x2_vjp(
+    y_bar: PlainArray, x2: PlainArray, x3: PlainArray, axis: int, reverse: bool
+) -> PlainArray:
     return (y_bar if reverse else _summed_on(y_bar * np.cumprod(x2, axis), axis, True)) * _size(
         x2, x3, axis, reverse
     )
@@ -198,18 +209,19 @@ as_quotients = register(
     vjp={"x1": lambda y_bar: y_bar, "x2": _as_quotients_x2_vjp},
     rounding=_as_quotients_rounding,
     domain=sampled(samplers.quotients),
+    helper=True,
 )  # fmt: skip
 
 
 # dy_k = x_k dy_(k-1) + y_(k-1) dx_k: no division, so right at zeros.
-def _cumprod_jvp(x_dot: Array, x: Array, y: Array, axis: int | None) -> Array:
+def _cumprod_jvp(x_dot: PlainArray, x: PlainArray, y: PlainArray, axis: int | None) -> PlainArray:
     (x_dot, along), (x, _) = _along(x_dot, axis), _along(x, axis)
     y_dot = linear_recurrence(x, x_dot * _before(y, along, 1.0), axis=along)
     return as_quotients(y_dot, x, x_dot, axis=along)
 
 
 # x_bar_i = y_(i-1) r_i with r_i = y_bar_i + x_(i+1) r_(i+1).
-def _cumprod_vjp(y_bar: Array, x: Array, y: Array, axis: int | None) -> Array:
+def _cumprod_vjp(y_bar: PlainArray, x: PlainArray, y: PlainArray, axis: int | None) -> PlainArray:
     dims = x.shape
     x, along = _along(x, axis)
     x_bar = _before(y, along, 1.0) * linear_recurrence(_after(x, along, 0.0), y_bar, axis=along, reverse=True)
@@ -230,4 +242,6 @@ cumprod = register(
         Special((np.array([2.0, 0.0, 0.0, 4.0]),), [2.0, 0.0, 0.0, 0.0], (([1.0, 2.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]),), "two zeros"),
         Special((np.zeros(0),), np.zeros(0), ((0.0, 0.0),), "empty"),
     ),
+    accumulates=np.multiply,
+    in_graphs=InGraphs(PARAMETRISED, 10, params=params_in_graphs.one_axis),
 )  # fmt: skip

@@ -1,74 +1,60 @@
-"""Selection: absolute value, comparisons, where, maximum and minimum, rounding to integers.
+"""Selection: absolute value, comparisons, where, rounding to integers.
 
-Conventions at kinks: abs'(0) = 0, tied operands of maximum and minimum get half each. Masks in rules come from sign,
-heaviside and above, whose rounding rules know that at an exact tie a framework may pick either side.
+Convention at the kink: abs'(0) = 0. Masks in rules come from sign, heaviside and above, whose rounding rules know that at an exact tie a
+framework may pick either side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.domain import BROADCASTING, KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
+from refgrad.domain import KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
 from refgrad.formula import Formula
 from refgrad.op import register
-
-Array = Any
-
-
-def _lattices(*shapes: tuple[tuple[int, ...], ...]) -> Callable[[np.random.Generator], Sample]:
-    """Operands without near ties: each on a lattice of its own, of moderate size."""
-
-    def sampler(rng: np.random.Generator) -> Sample:
-        chosen = shapes[int(rng.integers(len(shapes)))]
-        count = len(chosen)
-        return tuple(
-            [
-                0.2 * (count * rng.integers(-4, 4, s) + k) + rng.uniform(0.0, 0.1, s)
-                for k, s in enumerate(chosen)
-            ]
-        ), {}
-
-    return sampler
-
-
-_APART = Domain(sampler=_lattices(*BROADCASTING), smooth=False)
-
+from refgrad.op.traits import ELEMENTWISE, InGraphs, Mistakes, Notation
+from refgrad.ops import branches
 
 # --- comparisons ---------------------------------------------------------------------------------------------------
 
 less = register(
     "less", np.less, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.lt(x1, x2), numpy=(np.less,), broadcasts=True,
+    elementwise=True,
 )  # fmt: skip
 
 less_equal = register(
     "less_equal", np.less_equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.le(x1, x2), numpy=(np.less_equal,), broadcasts=True,
+    elementwise=True,
 )  # fmt: skip
 
 greater = register(
     "greater", np.greater, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.gt(x1, x2), numpy=(np.greater,), broadcasts=True,
+    elementwise=True,
 )  # fmt: skip
 
 greater_equal = register(
     "greater_equal", np.greater_equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.ge(x1, x2), numpy=(np.greater_equal,), broadcasts=True,
+    elementwise=True,
 )  # fmt: skip
 
 equal = register(
     "equal", np.equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.eq(x1, x2), numpy=(np.equal,), broadcasts=True,
+    elementwise=True, commutes=True,
 )  # fmt: skip
 
 not_equal = register(
     "not_equal", np.not_equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.ne(x1, x2), numpy=(np.not_equal,), broadcasts=True,
+    elementwise=True, commutes=True,
 )  # fmt: skip
 
 
@@ -92,6 +78,8 @@ sign = register(
     "sign", np.sign, jvp=None, vjp=None, rounding=_sign_rounding,
     torch=lambda torch, x: torch.sign(x), numpy=(np.sign,), domain=KINKED,
     special=(Special((0.0,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+    elementwise=True,
+    in_graphs=InGraphs(ELEMENTWISE, 43),
 )  # fmt: skip
 
 
@@ -117,10 +105,11 @@ heaviside = register(
     domain=Domain((NONZERO_LINE, REAL_LINE), smooth=False),
     special=(Special((0.0, 0.5), 0.5, (None, (1.0, 1.0)), "jump in x1, the identity in x2"),),
     broadcasts=True,
+    elementwise=True, unit_slopes=True,
 )  # fmt: skip
 
 
-def _above(x1: Array, x2: Array) -> Array:
+def _above(x1: Any, x2: Any) -> Array:
     """1 where x1 > x2, 0 where x1 < x2, 1/2 at a tie (of infinities too), NaN where either is NaN."""
     dtype = np.result_type(x1, x2)
     half = np.asarray(np.greater(x1, x2).astype(dtype) + np.greater_equal(x1, x2).astype(dtype)) / dtype.type(
@@ -146,6 +135,8 @@ above = register(
     rounding=_above_rounding,
     domain=Domain(smooth=False),
     broadcasts=True,
+    elementwise=True,
+    helper=True,
 )
 
 
@@ -158,24 +149,28 @@ floor = register(
     "floor", np.floor, jvp=None, vjp=None, rounding=bounds.steps,
     torch=lambda torch, x: torch.floor(x), numpy=(np.floor,), domain=Domain(smooth=False),
     special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+    elementwise=True,
 )  # fmt: skip
 
 ceil = register(
     "ceil", np.ceil, jvp=None, vjp=None, rounding=bounds.steps,
     torch=lambda torch, x: torch.ceil(x), numpy=(np.ceil,), domain=Domain(smooth=False),
     special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+    elementwise=True,
 )  # fmt: skip
 
 trunc = register(
     "trunc", np.trunc, jvp=None, vjp=None, rounding=bounds.steps,
     torch=lambda torch, x: torch.trunc(x), numpy=(np.trunc, np.fix), domain=Domain(smooth=False),
     special=(Special((1.0,), 1.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+    elementwise=True,
 )  # fmt: skip
 
 rint = register(
     "rint", np.rint, jvp=None, vjp=None, rounding=bounds.steps,
     torch=lambda torch, x: torch.round(x), numpy=(np.rint,), domain=Domain(smooth=False),
     special=(Special((0.5,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
+    elementwise=True,
 )  # fmt: skip
 
 
@@ -190,6 +185,10 @@ abs = register(
     numpy=(np.absolute, np.fabs),
     domain=KINKED,
     special=(Special((0.0,), 0.0, ((-1.0, 1.0),), "kink"),),
+    elementwise=True, unit_slopes=True,
+    mistakes=Mistakes(other_branch=branches.negated),
+    notation=Notation("|x|"),
+    in_graphs=InGraphs(ELEMENTWISE, 15),
 )  # fmt: skip
 
 
@@ -219,6 +218,8 @@ copysign = register(
             vjp={"x1": lambda y_bar, x1, y: y_bar * (y / x1)},
         ),
     ),
+    elementwise=True, unit_slopes=True,
+    in_graphs=InGraphs(ELEMENTWISE, 49),
 )  # fmt: skip
 
 
@@ -271,121 +272,6 @@ where = register(
     numpy=(np.where,),
     domain=Domain(sampler=_sample_where),
     broadcasts=True,
-)  # fmt: skip
-
-
-# --- maximum and minimum -------------------------------------------------------------------------------------------------
-
-_TIE = (Special((2.0, 2.0), 2.0, ((0.0, 1.0), (0.0, 1.0)), "tie: shares t and 1 - t"),)
-_ONE_NAN = Special((np.nan, 2.0), 2.0, ((0.0, 0.0), (1.0, 1.0)), "NaN is passed over")
-
-maximum = register(
-    "maximum", np.maximum,
-    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x2, x1))},
-    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
-    torch=lambda torch, x1, x2: torch.maximum(x1, x2),
-    numpy=(np.maximum,),
-    domain=_APART,
-    special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
-    broadcasts=True,
-    picks=True,
-)  # fmt: skip
-
-minimum = register(
-    "minimum", np.minimum,
-    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x2, x1)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x1, x2))},
-    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
-    torch=lambda torch, x1, x2: torch.minimum(x1, x2),
-    numpy=(np.minimum,),
-    domain=_APART,
-    special=(*_TIE, Special((np.nan, 2.0), np.nan, (None, None), "NaN")),
-    broadcasts=True,
-    picks=True,
-)  # fmt: skip
-
-
-def _extreme(y: Array, forward: Any, xs: Any, es: Any) -> Array:
-    """Exact and monotone in every operand: the ends of the box bound the result."""
-    if not bounds.some(es):
-        return None
-    ends = [forward(*[x + side * bounds.zero(e) for x, e in zip(xs, es, strict=True)]) for side in (-1, 1)]
-    return np.maximum(*[np.where(y == end, 0.0, np.abs(y - end)) for end in ends])
-
-
-def _larger(x1: Array, x2: Array) -> Array:
-    """The share of x1 in fmax: NaN loses against a number."""
-    return np.where(np.isnan(x2), 1.0, np.where(np.isnan(x1), 0.0, above(x1, x2)))
-
-
-def _smaller(x1: Array, x2: Array) -> Array:
-    """The share of x1 in fmin: NaN loses against a number."""
-    return np.where(np.isnan(x2), 1.0, np.where(np.isnan(x1), 0.0, above(x2, x1)))
-
-
-fmax = register(
-    "fmax", np.fmax,
-    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _larger(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _larger(x2, x1))},
-    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _larger(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _larger(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
-    torch=lambda torch, x1, x2: torch.fmax(x1, x2),
-    numpy=(np.fmax,),
-    domain=_APART,
-    special=(*_TIE, _ONE_NAN),
-    broadcasts=True,
-    picks=True,
-)  # fmt: skip
-
-fmin = register(
-    "fmin", np.fmin,
-    jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _smaller(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _smaller(x2, x1))},
-    vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _smaller(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _smaller(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
-    torch=lambda torch, x1, x2: torch.fmin(x1, x2),
-    numpy=(np.fmin,),
-    domain=_APART,
-    special=(*_TIE, _ONE_NAN),
-    broadcasts=True,
-    picks=True,
-)  # fmt: skip
-
-
-def _clip(x: Array, low: Array, high: Array) -> Array:
-    return np.minimum(np.maximum(x, low), high)
-
-
-def _inside(x: Array, low: Array, high: Array) -> Array:
-    """The share of x in clip; at a bound it is shared with the bound, as in maximum and minimum."""
-    return above(x, low) * above(high, np.maximum(x, low))
-
-
-_BETWEEN = _lattices(
-    ((), (), ()), ((3,), (3,), (3,)), ((2, 3), (), (3,)), ((3,), (2, 1), ()), ((0,), (0,), ())
-)
-
-
-# min(max(x, low), high): high wins where the bounds cross.
-clip = register(
-    "clip", _clip,
-    jvp={
-        "x": lambda x_dot, x, low, high: masked(x_dot, _inside(x, low, high)),
-        "low": lambda low_dot, x, low, high: masked(low_dot, above(low, x) * above(high, np.maximum(x, low))),
-        "high": lambda high_dot, x, low, high: masked(high_dot, above(np.maximum(x, low), high)),
-    },
-    vjp={
-        "x": lambda y_bar, x, low, high: masked(y_bar, _inside(x, low, high)),
-        "low": lambda y_bar, x, low, high: masked(y_bar, above(low, x) * above(high, np.maximum(x, low))),
-        "high": lambda y_bar, x, low, high: masked(y_bar, above(np.maximum(x, low), high)),
-    },
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
-    torch=lambda torch, x, low, high: torch.clamp(x, min=low, max=high),
-    domain=Domain(sampler=_BETWEEN, smooth=False),
-    special=(
-        Special((0.0, 0.0, 1.0), 0.0, ((0.0, 1.0), (0.0, 1.0), (0.0, 0.0)), "at the lower bound"),
-        Special((1.0, 0.0, 1.0), 1.0, ((0.0, 1.0), (0.0, 0.0), (0.0, 1.0)), "at the upper bound"),
-        Special((0.0, 2.0, 1.0), 1.0, ((0.0, 0.0), (0.0, 0.0), (1.0, 1.0)), "crossed bounds: the upper one wins"),
-    ),
-    broadcasts=True,
-    picks=True,
+    elementwise=True, unit_slopes=True,
+    mistakes=Mistakes(other_branch=branches.flipped),
 )  # fmt: skip

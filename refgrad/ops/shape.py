@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
-from refgrad.ops import samplers
+from refgrad.op.traits import PARAMETRISED, SEVERAL, InGraphs
+from refgrad.ops import params_in_graphs, samplers
 
-Array = Any
 Axis = int | tuple[int, ...] | None
 _FLOAT, _INT = np.dtype(float), np.dtype(int)
 
@@ -92,6 +93,8 @@ reshape = register(
     rounding=bounds.moved,
     torch=lambda torch, x, shape=(-1,): torch.reshape(x, _tuple(shape)),
     domain=sampled(samplers.reshape),
+    view=True, branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 13, params=params_in_graphs.reshape),
 )  # fmt: skip
 
 
@@ -106,6 +109,8 @@ transpose = register(
     rounding=bounds.moved,
     torch=lambda torch, x, axes=None: torch.permute(x, tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)),
     domain=sampled(samplers.transpose),
+    view=True, branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 14, params=params_in_graphs.transpose),
 )  # fmt: skip
 
 
@@ -120,6 +125,8 @@ broadcast_to = register(
     rounding=bounds.moved,
     torch=lambda torch, x, shape=(): torch.broadcast_to(x, _tuple(shape)),
     domain=sampled(samplers.broadcast_to),
+    view=True, branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 21, params=params_in_graphs.broadcast_to),
 )  # fmt: skip
 
 
@@ -150,6 +157,7 @@ astype = register(
     rounding=_astype_rounding,
     torch=lambda torch, x, dtype=_FLOAT: x.to(getattr(torch, np.dtype(dtype).name)),
     domain=sampled(samplers.astype),
+    branch_free=True,
 )  # fmt: skip
 
 
@@ -166,7 +174,7 @@ to_integer = register(
 )  # fmt: skip
 
 
-def cast(x: Array, dtype: Any) -> Array:
+def cast(x: Any, dtype: Any) -> Array:
     """``x.astype(dtype)``: differentiable between floating-point types, a step function towards integers and booleans.
 
     Raises OperandError for a dtype of anything else, in which a derivative would be lost.
@@ -192,6 +200,8 @@ flip = register(
     torch=lambda torch, x, axis=None: torch.flip(x, axes_of(axis, x.ndim)),
     numpy=(np.flip,),
     domain=sampled(samplers.flip),
+    view=True, branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 19, params=params_in_graphs.flip),
 )  # fmt: skip
 
 
@@ -211,6 +221,8 @@ roll = register(
     torch=lambda torch, x, shift=0, axis=None: _torch_roll(torch, x, shift, axis),
     numpy=(np.roll,),
     domain=sampled(samplers.roll),
+    branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 20, params=params_in_graphs.roll),
 )  # fmt: skip
 
 
@@ -255,6 +267,8 @@ pad: Op = register(
     rounding=_pad_rounding,
     torch=lambda torch, x, pad_width=0, constant_values=0.0: _torch_pad(torch, x, pad_width, constant_values),
     domain=sampled(samplers.pad),
+    branch_free=True,
+    in_graphs=InGraphs(PARAMETRISED, 17, params=params_in_graphs.pad),
 )  # fmt: skip
 
 
@@ -267,9 +281,10 @@ def _concatenate(*xs: Array, axis: int = 0) -> Array:
 
 def _pieces(
     y_bar: Array, shapes: tuple[tuple[int, ...], ...], axis: int, active: tuple[bool, ...]
-) -> list[Array]:
+) -> list[Array | None]:
     lead = (slice(None),) * (axis % y_bar.ndim)
-    pieces, start = [], 0
+    pieces: list[Array | None] = []
+    start = 0
     for shape, a in zip(shapes, active, strict=True):
         stop = start + shape[axis]
         pieces.append(y_bar[(*lead, slice(start, stop))] if a else None)
@@ -284,4 +299,6 @@ concatenate: Op = register(
     rounding=bounds.moved,
     torch=lambda torch, *xs, axis=0: torch.cat(xs, axis),
     domain=sampled(samplers.concatenate),
+    branch_free=True,
+    in_graphs=InGraphs(SEVERAL, 1, weight=2),
 )  # fmt: skip

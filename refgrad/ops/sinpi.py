@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.ops.compensated import PI, constant, in_float64, two_product
-
-Array = Any
 
 
 def sine_and_cosine(x: Array) -> tuple[Array, Array]:

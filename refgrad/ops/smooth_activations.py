@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from math import factorial
-from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED, Special
 from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.quiet import unwarned
-
-Array = Any
-
 
 # --- softsign ----------------------------------------------------------------------------------------------------------
 
@@ -35,6 +32,8 @@ softsign = register(
     domain=KINKED,
     special=(Special((0.0,), 0.0, ((1.0, 1.0),), "smooth once"), Special((1e200,), 1.0, ((0.0, 0.0),), "saturated")),
     usual=(Formula("the composition x/(1 + |x|): its derivative is a difference that cancels far out", lambda x: x / (1 + np.abs(x))),),
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, x: 1 / (1 + abs(x)) ** 2,),
 )  # fmt: skip
 
 
@@ -58,13 +57,15 @@ tanhshrink = register(
     rounding=lambda fmt, *rest: _tanhshrink_rounding(fmt, *rest),
     torch=lambda torch, x: torch.nn.functional.tanhshrink(x),
     usual=(Formula("the composition x - tanh(x): its derivative 1 - (1 - tanh^2) cancels near 0", lambda x: x - np.tanh(x)),),
+    elementwise=True, branch_free=True,
+    slopes=(lambda mp, x: mp.tanh(x) ** 2,),
 )  # fmt: skip
 
 
 def _tanhshrink_rounding(run: Evaluation) -> Array:
     """The error of tanh, in absolute terms, and one difference: near 0 nothing is left but the error of tanh."""
     fmt, forward, y, xs, es = run.fmt, run.forward, run.y, run.xs, run.es
-    carried: Array = 0.0
+    carried: Array | float = 0.0
     if es[0] is not None:
         carried = np.maximum(np.abs(forward(xs[0] + es[0]) - y), np.abs(y - forward(xs[0] - es[0])))
     inner = 2 * fmt.ulp("tanh") * fmt.u * np.tanh(np.abs(xs[0])) + 2 * fmt.eta

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
+from refgrad.op.traits import POLE, REFUSED, REGULAR, SEVERAL, InGraphs
 from refgrad.ops import dense_linalg
-
-Array = Any
 
 # --- how far A + E lies, and what that does ----------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ def _factor_size(a: Array, gamma: float) -> Array:
     Where two pivot candidates are closer than rounding (their ratio is the largest multiplier of the column), a kernel may
     take either and meets other factors: multipliers are at most 1, so that sum_k |u_kj| then stands for every row.
     """
-    factors, rows, _, _ = dense_linalg.lu(a)
+    factors, rows, _, _ = dense_linalg.lu(np.asarray(a))
     factors = np.abs(factors)
     low, upper = np.tril(factors, -1), np.triu(factors)
     column = np.sum(upper, axis=-2)
@@ -95,7 +95,7 @@ def _symmetric(a: Array) -> list[Array]:
     )  # it does not return from NaN
     sigma = np.where(np.all(np.isfinite(scaled), axis=(-2, -1))[..., None], sigma, np.nan)
     sigma = (sigma + n * 2.0**-50 * sigma[..., :1]).astype(a.dtype) * top[..., None]
-    s = [np.ones(a.shape[:-2], a.dtype)] + [np.zeros(a.shape[:-2], a.dtype)] * n
+    s: list[Array] = [np.ones(a.shape[:-2], a.dtype), *[np.zeros(a.shape[:-2], a.dtype)] * n]
     for k in range(n):
         s = [s[0]] + [s[j] + s[j - 1] * sigma[..., k] for j in range(1, n + 1)]
     return s
@@ -165,6 +165,8 @@ det = register(
         Special((np.diag([1.0, 2.0, 0.0]),), 0.0, ((np.diag([0.0, 0.0, 2.0]), np.diag([0.0, 0.0, 2.0])),), "rank n - 1"),
         Special((np.diag([1.0, 0.0, 0.0]),), 0.0, ((np.zeros((3, 3)), np.zeros((3, 3))),), "rank n - 2"),
     ),
+    singular=REGULAR,
+    in_graphs=InGraphs(SEVERAL, 3),
 )  # fmt: skip
 
 # --- cofactors: the determinant's derivative, an op of its own so that the determinant has every order ----------------
@@ -215,7 +217,7 @@ def _cofactor_rounding(run: Evaluation) -> Any:
     size = np.abs(dense_linalg.det(a))[..., None, None]
     delta = _relative_det(g)[..., None, None]
     moved = size * np.swapaxes(_amplified(g, g @ inverse), -1, -2) * (1 + delta) + np.abs(y) * delta
-    singular = np.isnan(inverse).any(axis=(-2, -1)) & np.isfinite(a).all(axis=(-2, -1))
+    singular: Any = np.isnan(inverse).any(axis=(-2, -1)) & np.isfinite(a).all(axis=(-2, -1))
     if singular.any():
         stable = 10 * n * fmt.u * np.sqrt(np.sum(a * a, axis=(-2, -1), keepdims=True)) / n + (
             0.0 if es[0] is None else es[0]
@@ -231,6 +233,7 @@ cofactor: Op = register(
     vjp=_cofactor_vjp,
     rounding=_cofactor_rounding,
     domain=sampled(_pivots(1)),
+    helper=True,
 )  # fmt: skip
 
 # --- logarithm of the determinant ------------------------------------------------------------------------------------
@@ -266,6 +269,8 @@ logabsdet = register(
     torch=lambda torch, a: torch.linalg.slogdet(a)[1],
     domain=sampled(_pivots(0)),
     special=(Special((np.diag([1.0, 0.0]),), -np.inf, (None,), "log of 0"),),
+    singular=POLE,
+    in_graphs=InGraphs(SEVERAL, 6),
 )  # fmt: skip
 
 # --- inverse ---------------------------------------------------------------------------------------------------------
@@ -289,6 +294,8 @@ inv: Op = register(
     torch=lambda torch, a: torch.linalg.inv(a),
     numpy=(np.linalg.inv,),
     domain=sampled(_pivots(1)),
+    singular=REFUSED,
+    in_graphs=InGraphs(SEVERAL, 4),
 )  # fmt: skip
 
 # --- linear systems --------------------------------------------------------------------------------------------------
@@ -357,4 +364,6 @@ solve: Op = register(
     numpy=(np.linalg.solve,),
     domain=sampled(_draw_system),
     broadcasts=True,
+    singular=REFUSED,
+    in_graphs=InGraphs(SEVERAL, 5),
 )  # fmt: skip

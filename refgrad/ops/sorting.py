@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.ops import samplers
+from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
+from refgrad.ops import branches, params_in_graphs, samplers
 
-Array = Any
 
-
-def _order(x: Array, axis: int) -> Array:
+def _order(x: PlainArray, axis: int) -> PlainArray:
     return np.argsort(x, axis, kind="stable")
 
 
-def _sort(x: Array, axis: int = -1) -> Array:
+def _sort(x: PlainArray, axis: int = -1) -> PlainArray:
     return np.sort(x, axis)
 
 
@@ -31,17 +31,19 @@ def _sort_rounding(run: Evaluation) -> Any:
     return np.maximum(forward(xs[0] + es[0], **params) - y, y - forward(xs[0] - es[0], **params))
 
 
-def _in_order(x1: Array, x2: Array, axis: int = -1) -> Array:
+def _in_order(x1: PlainArray, x2: PlainArray, axis: int = -1) -> PlainArray:
     """x1 in the order that sorts x2."""
     return np.take_along_axis(x1, _order(x2, axis), axis)
 
 
-def _out_of_order(x1: Array, x2: Array, axis: int = -1) -> Array:
+def _out_of_order(x1: PlainArray, x2: PlainArray, axis: int = -1) -> PlainArray:
     """The inverse: x1, in the order of sorted x2, back where the elements of x2 are."""
     return np.take_along_axis(x1, _order(_order(x2, axis), axis), axis)
 
 
-def _hulls(fmt: Any, v: Array, e: Array, x2: Array, e2: Array, axis: int) -> tuple[Array, Array]:
+def _hulls(
+    fmt: Any, v: PlainArray, e: PlainArray, x2: PlainArray, e2: PlainArray, axis: int
+) -> tuple[PlainArray, PlainArray]:
     """v and e in sorted order, with the hull of its run wherever the order of x2 is open.
 
     A run ends where everything before is certainly smaller than everything after; inside, any order may be met.
@@ -90,6 +92,8 @@ sort = register(
     torch=lambda torch, x, axis=-1: torch.sort(x, dim=axis, stable=True).values,
     domain=sampled(samplers.sort, smooth=False),
     special=(Special((np.array([2.0, 2.0, 1.0]),), [1.0, 2.0, 2.0], ((1.0, 1.0),), "ties"),),
+    mistakes=Mistakes(other_branch=branches.mirrored),
+    in_graphs=InGraphs(PARAMETRISED, 9, params=params_in_graphs.one_axis),
 )  # fmt: skip
 
 # The order of x2 is constant wherever the derivative exists: no rule for x2.
@@ -99,6 +103,7 @@ in_order: Op = register(
     vjp={"x1": lambda y_bar, x2, axis: out_of_order(y_bar, x2, axis=axis)},
     rounding=_in_order_rounding,
     domain=sampled(samplers.ordered, smooth=False),
+    helper=True,
 )  # fmt: skip
 
 out_of_order: Op = register(
@@ -107,4 +112,5 @@ out_of_order: Op = register(
     vjp={"x1": lambda y_bar, x2, axis: in_order(y_bar, x2, axis=axis)},
     rounding=_out_of_order_rounding,
     domain=sampled(samplers.ordered, smooth=False),
+    helper=True,
 )  # fmt: skip

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.op import register
-
-Array = Any
 
 
 def _stop_gradient(x: Array) -> Array:

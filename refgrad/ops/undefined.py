@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.op import Op, Traced
-
-Array = Any
+from refgrad.ops.shape import sum_to
 
 
 def _void_rounding(run: Evaluation) -> Any:
@@ -32,9 +32,8 @@ void: Op = Op(
 rough = Op(
     "rough", lambda x, at=False: np.zeros(np.broadcast_shapes(np.shape(x), np.shape(at)), x.dtype),
     jvp=lambda x_dot, at: np.where(at, x_dot * np.nan, 0.0),
-    vjp=lambda y_bar, at: np.where(at, y_bar * np.nan, 0.0),
+    vjp=lambda y_bar, x_shape, at: sum_to(np.where(at, y_bar * np.nan, 0.0), x_shape),
     rounding=lambda run: None,
-    broadcasts=True,
 )  # fmt: skip
 
 

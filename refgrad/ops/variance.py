@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
+from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import register
-from refgrad.ops import samplers
+from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
+from refgrad.ops import params_in_graphs, samplers
 from refgrad.ops.reduction import dims, expanded, masked, mean, number, torch_mean, torch_sum
-from refgrad.ops.shape import Axis, spread
+from refgrad.ops.shape import Axis, count, spread
 from refgrad.ops.undefined import at_cusp
-
-Array = Any
 
 
 def _var(x: Array, axis: Axis = None, ddof: Any = 0, keepdims: bool = False, where: Any = True) -> Array:
@@ -41,6 +41,7 @@ def _var_radius(
     fmt: Any, y: Array, xs: Any, es: Any, axis: Axis, ddof: Any, keepdims: bool, where: Any
 ) -> Any:
     """Each deviation carries the error of the mean. One-pass kernels (Welford; Chan, Golub and LeVeque, 1983) stay within the same."""
+    e: Array
     x, e = xs[0], np.broadcast_to(bounds.zero(es[0]), np.shape(xs[0]))
     n, left = number(np.shape(x), axis, True, where), _freedom(np.shape(x), axis, ddof, where)
     centre = mean(x, axis=axis, keepdims=True, where=where)
@@ -113,6 +114,9 @@ var = register(
         Special((np.array([3.0, 3.0, 3.0]),), 0.0, ((0.0, 0.0),), "constant"),
         Special((np.array([3.0]),), np.nan, (None,), "0/0", (("ddof", 1),)),
     ),
+    sums=True,
+    mistakes=Mistakes(terms=lambda shape, axis, **_: count(shape, axis)),
+    in_graphs=InGraphs(PARAMETRISED, 5, params=params_in_graphs.axes),
 )  # fmt: skip
 
 
@@ -170,4 +174,6 @@ std = register(
             vjp=_sent_by_variance,
         ),
     ),
+    sums=True,
+    in_graphs=InGraphs(PARAMETRISED, 6, params=params_in_graphs.axes),
 )  # fmt: skip

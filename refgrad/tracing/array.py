@@ -28,7 +28,7 @@ Function = Callable[..., Any]
 def _binary(op: Op, python: Function, swapped: bool = False) -> Function:
     """The operator ``python`` on a traced array; if swapped, the reflected one."""
     defaults = op.signature.defaults
-    usual = frozenset({np.ndarray}) if op is linalg.matmul else USUAL  # no number has a matrix product
+    usual = frozenset({np.ndarray}) if op.core else USUAL  # no number has a matrix product
 
     def call(self: TracedArray, other: Any) -> Any:
         if isinstance(other, Traced) or type(other) in usual:
@@ -58,7 +58,7 @@ def _in_place(symbol: str, op: Op) -> Function:
     def call(self: TracedArray, other: Any) -> Any:
         if self._scalar:
             return NotImplemented  # Python then evaluates x + a
-        if op is linalg.matmul and type(other) in NUMBERS:
+        if op.core and type(other) in NUMBERS:
             self._sample() @ plain(other)  # NumPy's error: a product takes arrays
         result = apply(op, (self, operand(other, op.name)), op.signature.defaults)
         self._receive(result, f"in-place {symbol} on a traced array")

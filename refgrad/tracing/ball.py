@@ -22,7 +22,6 @@ from refgrad.bounds.profiles import DOUBLE
 from refgrad.bounds.rounding import nearest, representable
 from refgrad.errors import TracingError
 from refgrad.op import Op, Params, apply
-from refgrad.ops import ELEMENTWISE, SMOOTH
 from refgrad.quiet import quiet
 from refgrad.tracing.array import TracedArray
 
@@ -112,9 +111,9 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     formed = functools.partial(_formed, op, params, fmt)
     es = tuple([b._reach() for b in balls])
     with quiet():
-        y, radius = in_blocks(formed, xs, es) if op in ELEMENTWISE else formed(xs, es)
+        y, radius = in_blocks(formed, xs, es) if op.elementwise else formed(xs, es)
     COUNT.rounded += radius is not None
-    COUNT.choices += op not in SMOOTH
+    COUNT.choices += not op.branch_free
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if [b for b in balls if b._unknown is not None]:

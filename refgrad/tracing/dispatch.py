@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import NoRuleError, OperandError, TracingError
-from refgrad.op import BY_FUNCTION, Op, Traced, apply, refuse_traced
+from refgrad.op import BY_FUNCTION, BY_METHOD, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
-from refgrad.ops import indexing, normalization, reduction, scan
+from refgrad.ops import indexing
 from refgrad.tracing.call_failures import UNNAMED, answered
 from refgrad.tracing.differentiable_arguments import Guard, guard_of, holds_traced
 from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - array.py and others import it from here
@@ -26,15 +26,6 @@ Function = Callable[..., Any]
 # NumPy functions written as compositions of ops; refgrad/functions fills the table.
 FUNCTIONS: dict[Function, Function] = {}
 GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; see differentiable_arguments.py
-REDUCTIONS: dict[np.ufunc, Op] = {
-    np.add: reduction.sum,
-    np.multiply: reduction.prod,
-    np.maximum: reduction.max,
-    np.minimum: reduction.min,
-    np.logaddexp: normalization.logsumexp,
-}
-SCANS: dict[np.ufunc, Op] = {np.add: scan.cumsum, np.multiply: scan.cumprod}
-VIEWS = frozenset({"flip"})  # ops that NumPy calls by a function of its own, and that make a view
 # Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
 VIEWING = frozenset({
     np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
@@ -99,14 +90,14 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         )
     if method == "__call__":
         return _elementwise(ufunc, inputs, kwargs)
-    if method == "reduce" and ufunc in REDUCTIONS:
+    if method == "reduce" and (ufunc, method) in BY_METHOD:
         kwargs = {"axis": 0, **kwargs}
         if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
             kwargs["axis"] = None
-        return _function(REDUCTIONS[ufunc], inputs, kwargs)
-    if method == "accumulate" and ufunc in SCANS:
+        return _function(BY_METHOD[ufunc, method], inputs, kwargs)
+    if method == "accumulate" and (ufunc, method) in BY_METHOD:
         return _function(
-            SCANS[ufunc],
+            BY_METHOD[ufunc, method],
             inputs,
             {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))},
         )
@@ -302,7 +293,7 @@ def _separate(y: Any, args: tuple[Any, ...]) -> Any:
 
 def _seen(op: Op, x: Any, y: Any, params: dict[str, Any]) -> Any:
     """The result of an op, which may be a view of its operand."""
-    if op.name in VIEWS and hasattr(x, "_view"):
+    if op.view and hasattr(x, "_view"):
         return x._view(y, lambda base: op(base, **params))
     return y
 

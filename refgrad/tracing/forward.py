@@ -14,7 +14,6 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.blocks import COUNT, slices
 from refgrad.op import Op, Params, apply, new_level, reject_complex, shape_of
-from refgrad.ops import ELEMENTWISE
 from refgrad.quiet import quietly
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
@@ -83,7 +82,7 @@ def pushed(
     op: Op, values: tuple[Any, ...], params: Params, active: tuple[bool, ...], tangents: list[Any], y: Array
 ) -> Array | None:
     """As push; of large Balls some rows at a time where that comes to the same, so that the terms of a tangent take no memory."""
-    blocks = slices(y.shape) if type(y) is Ball and op in ELEMENTWISE and not op.signature.variadic else None
+    blocks = slices(y.shape) if type(y) is Ball and op.elementwise and not op.signature.variadic else None
     if (
         blocks is None
         or op.picks

@@ -11,7 +11,7 @@ from typing import Any
 from refgrad.blocks import Joined, rows
 from refgrad.bounds.formats import Format
 from refgrad.op import apply
-from refgrad.ops import ELEMENTWISE, indexing
+from refgrad.ops import indexing
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
 from refgrad.tracing.entry import Entry
@@ -32,7 +32,7 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
             if (
                 not isinstance(entry, Entry)
                 or not entry.ordinary
-                or entry.op not in ELEMENTWISE
+                or not entry.op.elementwise
                 or any(edge.shape != shape for edge in entry.edges)
             ):
                 return None

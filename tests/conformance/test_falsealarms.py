@@ -14,7 +14,7 @@ from conformance import falsealarms
 from conformance.families.arrays import LARGEST_SLOPE, finish
 from refgrad.bounds.formats import computed_on
 from refgrad.graph import Graph
-from refgrad.op import REGISTRY, Signature
+from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
 
@@ -34,7 +34,7 @@ def test_a_wrong_rule_is_an_alarm_with_its_case(
     op = REGISTRY["matmul"]
     right = op.jvp["x1"]
     object.__setattr__(op, "jvp", {**op.jvp, "x1": lambda x1_dot, x2: 1.5 * (x1_dot @ x2)})
-    object.__setattr__(op, "signature", Signature.of(op))
+    op.__post_init__()
     try:
         code = falsealarms.main(
             [
@@ -52,7 +52,7 @@ def test_a_wrong_rule_is_an_alarm_with_its_case(
         )
     finally:
         object.__setattr__(op, "jvp", {**op.jvp, "x1": right})
-        object.__setattr__(op, "signature", Signature.of(op))
+        op.__post_init__()
     assert code == 1
     assert "ALARM matmul float32" in capsys.readouterr().out
     assert (

@@ -17,7 +17,7 @@ PLANT = """
 import sys
 import numpy as np
 import refgrad
-from refgrad.op import REGISTRY, Op, Signature
+from refgrad.op import REGISTRY
 from refgrad.cli import main
 
 def plant(name, **rules):
@@ -25,7 +25,7 @@ def plant(name, **rules):
     for field, rule in rules.items():
         given = getattr(op, field)
         object.__setattr__(op, field, {**given, **rule} if isinstance(given, dict) else rule)
-    object.__setattr__(op, "signature", Signature.of(op))
+    op.__post_init__()
 
 %s
 sys.exit(main(["conformance", "--family", %r, "--dtype", "float64", "--examples", "50",

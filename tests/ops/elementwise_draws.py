@@ -4,9 +4,9 @@ import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
-from refgrad.ops import ELEMENTWISE
 
-OPS = [op for op in REGISTRY.values() if op in ELEMENTWISE and not op.signature.variadic]
+# Where operands differ in shape they broadcast; the sum of a fan-in takes any number of operands of one shape.
+OPS = [op for _, op in sorted(REGISTRY.items()) if op.elementwise and not op.signature.variadic]
 DIFFERENTIABLE = [op for op in OPS if op.signature.differentiable]
 STEPS = [op for op in OPS if not op.signature.differentiable]
 FLOAT64 = FORMATS["float64"]

@@ -45,10 +45,14 @@ def test_slopes_keep_their_digits(op, order):
 
 
 def test_every_differentiable_elementwise_op_has_its_slope() -> None:
-    assert {op.name for op in exact.ops()} == exact.SLOPES.keys()
-    assert all(len(exact.SLOPES[op.name]) == len(op.signature.operands) for op in exact.ops())
-    assert REGISTRY.keys() >= exact.SELECTING | exact.DERIVATIVES | exact.TIMES.keys()
-    assert {op.name for op in exact.ops()} >= {*exact.TIMES.values()}
+    """Helpers may be measured as derivatives of the ops that they stand in; where every slope is 0, 1 or -1 nothing is to measure."""
+    silent = [
+        op.name
+        for op in REGISTRY.values()
+        if op.elementwise and op.signature.differentiable and not (op.slopes or op.unit_slopes or op.helper)
+    ]
+    assert len(exact.ops()) > 50
+    assert not silent, f"give slopes, or unit_slopes, in the records of {silent}"
 
 
 def test_exceptions_are_of_ops_that_there_are() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from refgrad.arrays import Array
 from refgrad.bounds.formats import Format
-from refgrad.numeric import Array
 from refgrad.op import Params
 
 Operands = tuple[Array, ...]

@@ -198,7 +198,7 @@ class _Elimination:
     def of(cls, asked: Asked) -> _Elimination:
         x = asked.xs[0]
         n = x.shape[-1]
-        singular = np.isnan(dense_linalg.inverse_or_nan(x.value)).any(axis=(-2, -1))
+        singular: Any = np.isnan(dense_linalg.inverse_or_nan(x.value)).any(axis=(-2, -1))
         regular = exact(np.where(singular[..., None, None], np.eye(n), x.value), asked.fmt)
         size = np.linalg.svd(np.asarray(regular.value, float), compute_uv=False)
         inverse, condition = 1 / size[..., -1], size[..., 0] / size[..., -1]

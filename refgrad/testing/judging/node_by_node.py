@@ -203,7 +203,7 @@ class Anchored(Judge):
                         self.ask(
                             tally, ("parts", (k, position)), j, name, x_bar, what, again=again, usual=usual
                         )
-                        name, x_bar = "fan_in", exact(part, self.fmt)
+                        name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
                         again = usual = None  # a sum with one infinity is infinite in any order
                     sent.setdefault(j, []).append((name, x_bar, again, usual))
         return self.answer(tally)

@@ -9,13 +9,15 @@ saved tensors overwritten, sums in too narrow a format.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node
+from refgrad.op import Op
+from refgrad.op.traits import NO_MISTAKES, Mistakes
 from refgrad.ops import arithmetic
 from refgrad.testing.judging.judge import Place
 from refgrad.testing.judging.node_by_node import Anchored
@@ -70,7 +72,7 @@ class Scene:
     @property
     def op(self) -> str:
         """The name of that op."""
-        return str(self.source) if self.source is not None else "fan_in"
+        return str(self.source) if self.source is not None else arithmetic.fan_in.name
 
     def operands(self) -> list[Any]:
         """The values of the operands of the op."""
@@ -81,13 +83,22 @@ class Scene:
         """The cotangent that arrives at the op."""
         return exact(self.judge.seen.cotangents[self.node], self.judge.fmt)
 
-    def derived(self, operands: list[Any] | None = None, y_bar: Any = None, without: int = -1) -> Any:
-        """What the op's rule makes of other operands, of another incoming cotangent, or with one operand held constant.
+    @property
+    def mistakes(self) -> Mistakes:
+        """What the record of the op says of errors that its kernels have had."""
+        op = self.source.op if self.source is not None else None
+        return NO_MISTAKES if op is None else op.mistakes
 
-        None where nothing comes out of it.
+    def derived(
+        self, operands: list[Any] | None = None, y_bar: Any = None, without: int = -1, op: Op | None = None
+    ) -> Any:
+        """The result of the op's rule for other operands, for another incoming cotangent, or with one operand held constant.
+
+        ``op`` takes the place of the op, with other rules. None where nothing comes out of it.
         """
         assert self.source is not None
-        node, judge = self.source, self.judge
+        judge = self.judge
+        node = self.source if op is None else replace(self.source, op=op)
         xs = self.operands() if operands is None else operands
         y = judge.recomputed_value(self.node) if operands is None else node.applied(xs)
         if self.backward:
@@ -198,8 +209,10 @@ def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
     if not scene.backward or source is None or source.op is None or not source.op.broadcasts:
         return None
     shape, y_shape = scene.base.shape, np.shape(scene.judge.seen.cotangents[scene.node])
-    if source.op.name == "matmul":  # the last two axes are the product's own
-        shape, y_shape = (shape[:-2], y_shape[:-2]) if len(shape) > 1 and len(y_shape) > 1 else ((), ())
+    core = source.op.core
+    if core:  # the last axes do not broadcast
+        enough = len(shape) >= core and len(y_shape) >= core
+        shape, y_shape = (shape[:-core], y_shape[:-core]) if enough else ((), ())
     lead = len(y_shape) - len(shape)
     axes = [k for k, n in enumerate(y_shape) if n > 1 and (k < lead or shape[k - lead] == 1)]
     if not axes:
@@ -215,90 +228,31 @@ def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
     return wrong
 
 
-MEANS = ("mean", "var", "cross_entropy")
-
-
 def _forgotten_mean(scene: Scene, _rng: Random) -> Wrong | None:
     """A sum that was never divided by the number of its terms."""
-    if scene.op not in MEANS or scene.source is None:
+    source, terms = scene.source, scene.mistakes.terms
+    if terms is None or source is None:
         return None
-    x, y = np.size(scene.judge.seen.values[scene.source.of[0]]), np.size(scene.judge.seen.values[scene.node])
-    n = np.size(scene.source.params["labels"]) if scene.op == "cross_entropy" else x // max(y, 1)
+    x = scene.judge.seen.values[source.of[0]]
+    n = terms(np.shape(x), **source.params) if np.size(x) else 0
     return changed(lambda a: a * n) if n > 1 else None
 
 
-def _missing_softmax_term(scene: Scene, _rng: Random) -> Wrong | None:
-    """The second term of the derivative of softmax or log_softmax, or the one-hot of cross entropy, is left out."""
-    if scene.op not in ("softmax", "log_softmax", "cross_entropy") or scene.part == "values":
+def _missing_term(scene: Scene, _rng: Random) -> Wrong | None:
+    """A term of the derivative is left out: the sum of softmax and log_softmax, the one-hot of cross entropy."""
+    source, incomplete = scene.source, scene.mistakes.incomplete
+    if incomplete is None or source is None or source.op is None or scene.part == "values":
         return None
-
-    def wrong(s: Scene) -> Any:
-        assert s.source is not None
-        y, (x,) = s.judge.recomputed_value(s.node), s.operands()
-        v = s.arriving() if s.backward else exact(s.judge.seen.tangents[s.source.of[0]], s.judge.fmt)
-        if s.op == "log_softmax":
-            return v
-        if s.op == "softmax":
-            return y * v
-        from refgrad.ops.normalization import log_softmax
-
-        weights = np.exp(log_softmax(x, axis=s.source.params["axis"])) / np.size(s.source.params["labels"])
-        return weights * v if s.backward else np.sum(weights * v)
-
-    return wrong
-
-
-def _negated(xs: list[Any], rng: Random) -> list[Any] | None:
-    """One element on the other side of zero."""
-    value = np.array(xs[0].value)
-    value.flat[int(rng.integers(value.size))] *= -1
-    return [Ball(value, None, xs[0].fmt), *xs[1:]]
-
-
-def _mirrored(xs: list[Any], _rng: Random) -> list[Any] | None:
-    """All elements negated: the smallest takes the place of the largest."""
-    return [Ball(-xs[0].value, None, xs[0].fmt), *xs[1:]]
-
-
-def _exchanged(xs: list[Any], rng: Random) -> list[Any] | None:
-    """The two operands exchanged at one element."""
-    a, b = (np.array(x) for x in np.broadcast_arrays(xs[0].value, xs[1].value))
-    k = int(rng.integers(a.size))
-    a.flat[k], b.flat[k] = b.flat[k], a.flat[k]
-    return [Ball(a, None, xs[0].fmt), Ball(b, None, xs[0].fmt)]
-
-
-def _clipped(xs: list[Any], rng: Random) -> list[Any] | None:
-    """One element moved from inside the bounds to beyond the upper one, or from outside to between them."""
-    x, low, high = (np.array(a) for a in np.broadcast_arrays(*[b.value for b in xs]))
-    k = int(rng.integers(x.size))
-    inside = low.flat[k] < x.flat[k] < high.flat[k]
-    x.flat[k] = high.flat[k] + 1 if inside else (low.flat[k] + high.flat[k]) / 2
-    return [Ball(a, None, xs[0].fmt) for a in (x, low, high)]
-
-
-def _flipped(xs: list[Any], rng: Random) -> list[Any] | None:
-    """One condition taken the other way."""
-    condition = getattr(xs[0], "value", xs[0])
-    if condition.dtype.kind != "b":
-        return None
-    condition = np.array(condition)
-    k = int(rng.integers(condition.size))
-    condition.flat[k] = not condition.flat[k]
-    return [condition, *xs[1:]]
-
-
-# How the operands of an op with branches are brought to the other side of one.
-BRANCHES: dict[str, Callable[[list[Any], Random], list[Any] | None]] = {
-    **dict.fromkeys(("relu", "leaky_relu", "elu", "abs"), _negated), **dict.fromkeys(("max", "min", "sort"), _mirrored),
-    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _exchanged), "clip": _clipped, "where": _flipped,
-}  # fmt: skip
+    op = incomplete.of(source.op)
+    assert isinstance(op, Op)  # a formula with rules of its own
+    return lambda s: s.derived(op=op)
 
 
 def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
     """The derivative of the other branch, at one element of a mask (at all, for the place of a largest or smallest element)."""
+    other_branch = scene.mistakes.other_branch
     if (
-        scene.op not in BRANCHES
+        other_branch is None
         or scene.part == "values"
         or scene.source is None
         or not np.size(scene.judge.seen.values[scene.node])
@@ -307,10 +261,23 @@ def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
     seed = int(rng.integers(2**32))
 
     def wrong(s: Scene) -> Any:
-        xs = BRANCHES[s.op](s.operands(), np.random.default_rng(seed))
-        return None if xs is None else s.derived(operands=xs)
+        given = s.operands()
+        arrays = [_array(x) for x in given]
+        moved = other_branch(arrays, np.random.default_rng(seed))
+        if moved is None:
+            return None
+        return s.derived(
+            operands=[
+                x if new is old else new if new.dtype.kind == "b" else Ball(new, None, s.judge.fmt)
+                for x, old, new in zip(given, arrays, moved, strict=True)
+            ]
+        )
 
     return wrong
+
+
+def _array(x: Any) -> Array:
+    return x.value if isinstance(x, Ball) else np.asarray(x)
 
 
 def _stale(scene: Scene, rng: Random) -> Wrong | None:
@@ -345,16 +312,11 @@ def _misread(scene: Scene, _rng: Random) -> Wrong | None:
     return wrong
 
 
-SUMS = (
-    "fan_in", "sum", "mean", "var", "std", "norm", "cumsum", "matmul", "tensordot", "einsum",
-    "logsumexp", "softmax", "log_softmax", "cross_entropy",
-)  # fmt: skip
-
-
 def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
     """A sum kept in the next narrower format."""
     source = scene.source
-    summed = scene.op in SUMS or (scene.backward and source is not None and source.op is not None and source.op.broadcasts
+    op = arithmetic.fan_in if source is None else source.op
+    summed = (op is not None and op.sums) or (scene.backward and source is not None and source.op is not None and source.op.broadcasts
                                   and np.size(scene.judge.seen.cotangents[scene.node]) > scene.base.value.size)  # fmt: skip
     narrower = FORMATS[FORMATS[scene.judge.case.dtype].narrower]
 
@@ -367,7 +329,7 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
 
 CATALOGUE: dict[str, Draw] = {
     "sign": times(-1.0), "factor 2": times(2.0), "dropped path": _dropped_path, "missing broadcast sum": _missing_sum,
-    "transpose": _transpose, "roll": _roll, "forgotten 1/n": _forgotten_mean, "missing softmax term": _missing_softmax_term,
+    "transpose": _transpose, "roll": _roll, "forgotten 1/n": _forgotten_mean, "missing softmax term": _missing_term,
     "one wrong element": _one_element, "uninitialised element": _garbage, "wrong branch": _wrong_branch, "stale saved tensor": _stale,
     "misread memory order": _misread, "narrow accumulation": _narrow_sum,
     "relative 1e-2": times(1.01), "relative 1e-3": times(1.001), "relative 1e-4": times(1.0001), "relative 1e-6": times(1.000001),
