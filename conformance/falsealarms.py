@@ -18,20 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
+from refgrad import backends
 from refgrad.bounds.formats import computed_on
+from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
+from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.source import Seeded
-from refgrad.testing.deviations.file import load
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
+from refgrad.testing.deviations.file import all_of
 from refgrad.testing.judging.verdict import IMPRECISE
-from refgrad.testing.runs.deviation_evidence import Torch, standing
+from refgrad.testing.runs.deviation_evidence import standing
 from refgrad.testing.runs.item import examine
-from refgrad.testing.runs.judgement import MODES
 
 from .families import FAMILIES
 
 KINDS = {
-    "anchored": tuple(m for m in MODES if m not in (WHOLE_FORWARD, WHOLE_REVERSE)),
-    "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
+    "anchored": tuple(m for m in MODES if m not in (FORWARD_END_TO_END, REVERSE_END_TO_END)),
+    "end to end": (REVERSE_END_TO_END, FORWARD_END_TO_END),
 }
 _BLOCK = 100
 ORDINARY = tuple(
@@ -75,24 +76,20 @@ class Block:
     families: tuple[str, ...]
     seed: int
     programs: range
+    backend: str = "torch"
 
     def run(self) -> Count:
         """Examine them: program k is of family k modulo their number."""
-        import torch
-
-        from refgrad.torch.devices import KERNELS, VERSION, plain_arithmetic
-        from refgrad.torch.observe import observe
-
-        torch.set_num_threads(1)
+        backend = backends.load(self.backend)
+        backend.settle()
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
-        plain_arithmetic()
-        entries = load(Path(__file__).with_name("deviations.toml"))
-        deviations, count = standing(entries, Torch(VERSION, KERNELS), observe), Count()
+        entries = all_of(Path(__file__).with_name("deviations.toml"), (), backend.name)
+        deviations, count = standing(entries, backend.build, backend.judged), Count()
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):
                 case = FAMILIES[family](Seeded([self.seed, k]), self.dtype)
-                verdicts = examine(case, observe, deviations)
+                verdicts = examine(case, backend.judged, deviations)
             count.programs += 1
             for v in verdicts:
                 kind = "end to end" if v.mode in KINDS["end to end"] else "anchored"
@@ -136,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--programs", type=int, default=20_000, help="for each dtype (default: 20,000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", default="torch", help="the backend to judge (default: torch)")
     parser.add_argument(
         "--family",
         action="append",
@@ -150,9 +148,10 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     dtypes, families = args.dtype or tuple(computed_on()), tuple(args.family or ORDINARY)
     blocks = [
-        Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)))
-        for dtype in dtypes for start in range(0, args.programs, _BLOCK)
-    ]  # fmt: skip
+        Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)), args.backend)
+        for dtype in dtypes
+        for start in range(0, args.programs, _BLOCK)
+    ]
     counts, start = {dtype: Count() for dtype in dtypes}, time.monotonic()
     with (
         multiprocessing.get_context("spawn").Pool(args.workers) if args.workers > 1 else nullcontext() as pool

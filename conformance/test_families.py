@@ -1,72 +1,106 @@
-"""What must hold: in every mode, torch's numbers lie within the derived bounds of the derivative."""
+"""What must hold: in every mode, the backend's numbers lie within the derived bounds of the derivative."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from refgrad import backends
+from refgrad.backends import Backend
 from refgrad.records import News
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation
-from refgrad.testing.deviations.expected_refusals import held
-from refgrad.testing.deviations.expected_refusals import load as load_support
+from refgrad.testing.deviations.expected_refusals import Support, list_of
+from refgrad.testing.deviations.expected_refusals import load as load_refusals
 from refgrad.testing.deviations.file import all_of
+from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs import deviation_evidence
-from refgrad.testing.runs.item import write
+from refgrad.testing.runs.in_flight import Running
+from refgrad.testing.runs.item import Item, write
+from refgrad.testing.runs.results import ResultsFile
+from refgrad.testing.runs.scripts import script_of
 
-from .families import FAMILIES, family
+from .families import FAMILIES, NAMES, family
 
 __all__ = ["FAMILIES"]  # of which the plugin makes items
 
-try:
-    from refgrad.torch.case_script import script
-    from refgrad.torch.devices import KERNELS, VERSION
-    from refgrad.torch.environment import settle
-    from refgrad.torch.observe import observe as asked
-except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
-    raise pytest.UsageError(f"the conformance suite needs torch: {error}") from error
+HERE = Path(__file__).parent
 
 
-TORCH = deviation_evidence.Torch(VERSION, KERNELS)
-SUPPORT = load_support(Path(__file__).with_name("unsupported.toml"), VERSION)
-observe = held(asked, SUPPORT)
+@dataclass(frozen=True)
+class Judged:
+    """The backend of this process, with the list of refusals that are expected of it."""
+
+    backend: Backend
+    support: Support | None
+
+    def observe(self, case: Case) -> Observation:
+        """What the backend answers about a case."""
+        return self.backend.judged(case, self.support)
+
+    def news(self) -> Iterator[News]:
+        """Answers where the list expects a refusal."""
+        return self.support.lines() if self.support is not None else iter(())
 
 
 @functools.cache
-def entries(*files: str) -> list[Deviation]:
-    """The recorded disagreements: the suite's own, and those of a user's files."""
-    return all_of(Path(__file__).with_name("deviations.toml"), files)
+def judged(name: str) -> Judged:
+    """The backend of a name, with the settings made that the bounds assume."""
+    try:
+        backend = backends.load(name)
+    except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
+        raise pytest.UsageError(f"the backend {name} cannot be loaded: {error}") from error
+    backend.settle()
+    path = list_of(HERE, backend.name)
+    return Judged(backend, load_refusals(path, backend.build.release) if path else None)
 
 
 @functools.cache
-def standing(*files: str) -> list[Deviation]:
-    """Those that may excuse something under this torch."""
-    return deviation_evidence.standing(entries(*files), TORCH, observe)
+def entries(backend: str, *files: str) -> list[Deviation]:
+    """The recorded disagreements of a backend: the suite's own, and those of a user's files."""
+    return all_of(HERE / "deviations.toml", files, judged(backend).backend.name)
+
+
+@functools.cache
+def standing(backend: str, *files: str) -> list[Deviation]:
+    """Those that may excuse something under this build of the backend."""
+    framework = judged(backend)
+    return deviation_evidence.standing(entries(backend, *files), framework.backend.build, framework.observe)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item for each recorded disagreement."""
     if "deviation" in metafunc.fixturenames:
-        found = entries(*_files(metafunc.config))
+        found = entries(*_recorded(metafunc.config))
         metafunc.parametrize("deviation", found, ids=[d.id for d in found])
 
 
-def _files(config: pytest.Config) -> tuple[str, ...]:
-    return tuple(config.getoption("--refgrad-deviations") or ())
+def _recorded(config: pytest.Config) -> tuple[str, ...]:
+    """The backend's name, then the user's files of deviations."""
+    return (config.getoption("--refgrad-backend"), *(config.getoption("--refgrad-deviations") or ()))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _torch_settings() -> None:
-    settle()
+@pytest.fixture(scope="session")
+def framework(pytestconfig: pytest.Config) -> Judged:
+    """The backend that is judged."""
+    return judged(pytestconfig.getoption("--refgrad-backend"))
 
 
 @pytest.fixture(scope="session")
 def among(pytestconfig: pytest.Config) -> frozenset[str]:
     """The ops that were asked for; all where it is empty."""
     return frozenset(pytestconfig.getoption("--refgrad-op") or ())
+
+
+@pytest.fixture(scope="session")
+def single_ops(among: frozenset[str], framework: Judged) -> frozenset[str]:
+    """The ops that the family of single ops draws from; all where it is empty."""
+    there = frozenset(NAMES) & frozenset(framework.backend.ops)
+    return among or (there if len(there) < len(NAMES) else frozenset())
 
 
 @pytest.fixture(scope="session")
@@ -77,41 +111,43 @@ def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
 
 @pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
-    """The recorded disagreements that may excuse something under this torch."""
-    return standing(*_files(pytestconfig))
+    """The recorded disagreements that may excuse something under this build."""
+    return standing(*_recorded(pytestconfig))
 
 
 def test_family(
-    conformance_item: Any,
-    among: frozenset[str],
+    conformance_item: Item,
+    framework: Judged,
+    single_ops: frozenset[str],
     deviations: list[Deviation],
-    refgrad_results: Any,
-    refgrad_running: Any,
+    refgrad_results: ResultsFile,
+    refgrad_running: Running,
 ) -> None:
     """All cases of the item agree."""
-    draw = family(conformance_item.family, among)
+    draw, script = family(conformance_item.family, single_ops), script_of(framework.backend)
     try:
-        conformance_item.run(draw, observe, refgrad_results, deviations, refgrad_running, script)
+        conformance_item.run(draw, framework.observe, refgrad_results, deviations, refgrad_running, script)
     finally:
-        refgrad_results.write(*SUPPORT.lines())
+        refgrad_results.write(*framework.news())
 
 
 def test_deviation_still_occurs(
     deviation: Deviation,
+    framework: Judged,
     among: frozenset[str],
     wanted: frozenset[str],
     deviations: list[Deviation],
-    refgrad_results: Any,
+    refgrad_results: ResultsFile,
 ) -> None:
     """A recorded disagreement is there to be seen where the record says so; where it says nothing, what is seen is news."""
     if among and not among & deviation.ops:
         pytest.skip(f"of {', '.join(sorted(deviation.ops))}, which were not asked for")
     if wanted and deviation.families and not wanted & deviation.families:
         pytest.skip(f"of the family {', '.join(sorted(deviation.families))}, which was not asked for")
-    case = Case.load(deviation.case)
-    verdicts = deviation_evidence.judged(deviation, TORCH, observe, deviations)
-    write(refgrad_results, case, verdicts, script)
-    found = deviation_evidence.outcome(deviation, TORCH, verdicts)
+    case, build = Case.load(deviation.case), framework.backend.build
+    verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
+    write(refgrad_results, case, verdicts, script_of(framework.backend))
+    found = deviation_evidence.outcome(deviation, build, verdicts)
     if found.kind:
         refgrad_results.write(News(found.kind, deviation.id, found.text))
     if found.failure:

@@ -21,10 +21,16 @@ def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytes
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
     refgrad_results.write(
         Audit(
-            f"mutant {mutant.id}", dtype, planted=1, equivalent=0, caught=int(bool(found)), check="mutants",
-            right=1, refused=int(bool(refused)),
+            f"mutant {mutant.id}",
+            dtype,
+            planted=1,
+            equivalent=0,
+            caught=int(bool(found)),
+            check="mutants",
+            right=1,
+            refused=int(bool(refused)),
         )
-    )  # fmt: skip
+    )
     if refused:
         pytest.fail(f"mutant {mutant.id} ({mutant.op}, {dtype}): the right formula is refused: {refused[0]}")
     if not found:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from refgrad import backends
 from refgrad.bounds.formats import computed_on
 from refgrad.errors import GradientMismatch
-from refgrad.torch.environment import settle
+from refgrad.pytest_plugin import COUNT
 
 from .textbook import ITEMS, Item
 from .textbook.judge import examine
@@ -25,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def _torch_settings() -> None:
-    settle()
+    backends.load("torch").settle()  # the programs of the items are torch's
 
 
 def test_item(
@@ -39,6 +40,7 @@ def test_item(
         item, option("--refgrad-dtype") or list(computed_on()), option("--refgrad-device") or ["cpu"]
     )
     refgrad_results.write(*result_lines(item, outcome, ITEMS.index(item)))
+    request.node.user_properties.append((COUNT, {"judged": 1}))
     wrong, undecided = outcome.failures()
     if wrong:
         raise GradientMismatch(f"{item.id}: {wrong[0]}")

@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _said(f"{error}. {needed}", USAGE)
     except KeyboardInterrupt:
         return _said("interrupted", PROVED_NOTHING)
-    except BrokenPipeError:  # `refgrad ops | head`: the reader has what it wanted
+    except BrokenPipeError:  # such as `refgrad ops | head`
         console.discard_output()
         return DISAGREE
 
 
 def _said(what: object, code: int) -> int:
-    """Say on standard error why there is no verdict; what it quotes may come from any file."""
+    """Print an error to standard error, without control characters, and return the exit code."""
     print(f"refgrad: {console.printable_line(what)}", file=sys.stderr)
     return code
 
@@ -47,7 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands")
 
     suite = commands.add_parser(
-        "conformance", help="judge torch's gradients on generated cases, write an HTML report"
+        "conformance", help="judge a framework's gradients on generated cases, write an HTML report"
+    )
+    suite.add_argument(
+        "--backend",
+        default="torch",
+        metavar="NAME",
+        help="the framework to judge: a name, or module:attribute of a backend of your own (default: torch)",
     )
     suite.add_argument(
         "--family",
@@ -71,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device",
         action="append",
         metavar="NAME",
-        help="cpu, cuda (repeatable; default: cpu, and cuda where torch sees one)",
+        help="cpu, cuda (repeatable; default: those that the backend sees)",
     )
     suite.add_argument(
         "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
@@ -129,9 +135,15 @@ def _parser() -> argparse.ArgumentParser:
     repro.add_argument(
         "--id", default="", help="of a results file, the case whose id begins so; a sole case needs none"
     )
+    repro.add_argument(
+        "--backend",
+        default="",
+        metavar="NAME",
+        help="the framework to judge (default: that of the results file, or torch)",
+    )
     repro.add_argument("--device", help="judge on this device instead of the case's own")
     repro.add_argument(
-        "--script", action="store_true", help="print a script that shows the disagreement with torch alone"
+        "--script", action="store_true", help="print a script that shows the failure with the framework alone"
     )
     repro.set_defaults(run=_repro)
 
@@ -168,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     accept.set_defaults(run=_accept)
 
     deviations = commands.add_parser(
-        "deviations", help="the recorded disagreements and their releases of torch"
+        "deviations", help="the recorded disagreements and the releases in which they were seen"
     )
     deviations.add_argument("--file", metavar="FILE", help="a deviations file (default: the built-in one)")
     deviations.add_argument(
@@ -184,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _outputs(command: argparse.ArgumentParser) -> None:
-    """What both commands that end in a report may leave beside it."""
+    """The options of commands that write a report."""
     command.add_argument(
         "--baseline",
         action="append",
@@ -230,7 +242,7 @@ def _count(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    """Generators of random numbers take no negative seed, and results hold a whole number of 64 bits."""
+    """A seed from 0 to 2^63 - 1: NumPy takes no negative one, and results files hold integers of 64 bits."""
     if not (text.isdecimal() and len(text) < 20 and int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^63 - 1, got {text[:20]!r}")
     return int(text)
@@ -268,8 +280,14 @@ def _repro(args: argparse.Namespace) -> int:
     from refgrad.suite.repro import repro
     from refgrad.suite.scope import location
 
-    unsupported = location()[1] / "unsupported.toml"
-    return repro(args.case, args.device, name=args.id, script=args.script, unsupported=unsupported)
+    return repro(
+        args.case,
+        args.device,
+        name=args.id,
+        script=args.script,
+        backend=args.backend,
+        expected=location()[1],
+    )
 
 
 def _accept(args: argparse.Namespace) -> int:

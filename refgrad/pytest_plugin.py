@@ -1,8 +1,9 @@
-"""pytest's way into refgrad. Inert, and cheap to load, until one of its options is given."""
+"""pytest plugin; imports nothing heavy until one of its options is used."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
     from refgrad.testing.runs.in_flight import Running
     from refgrad.testing.runs.results import ResultsFile
 
-BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
-
-COUNT = "refgrad: cases"  # the property of a test report that holds the counts of its cases
+# Properties of a test report. They travel to the process that shows the progress.
+COUNT = "refgrad: cases"  # the counts of the test's cases
+UNWRITTEN = "refgrad: unwritten"  # why verdicts could not be recorded
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One option for everybody's tests; the others are the conformance suite's, normally set by ``refgrad conformance``."""
+    """--refgrad-report for any project's tests; the other options are set by ``refgrad conformance``."""
     group = parser.getgroup("refgrad", "refgrad: conformance of gradients")
     group.addoption(
         "--refgrad-report",
@@ -32,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         default=None,
         help="append verdicts to this JSON-lines file (switches refgrad on)",
+    )
+    group.addoption(
+        "--refgrad-backend", metavar="NAME", default="torch", help="the backend to judge (default: torch)"
     )
     group.addoption(
         "--refgrad-family", action="append", default=None, help="a family to run (repeatable; default: all)"
@@ -63,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# With one of these pytest runs no test, and the report of the last run stays what it is.
+# Options with which pytest runs no test; the report of the last run is kept.
 NO_TESTS = (
     "help",
     "version",
@@ -77,7 +81,7 @@ NO_TESTS = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the results file where asked for."""
+    """Register the recorder or the report where an option asks for one."""
     folder = config.getoption("--refgrad-report")
     if folder == "":
         raise pytest.UsageError("--refgrad-report: the name of a folder is expected, and got an empty one")
@@ -96,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Lives in every worker: parametrizes items and gives them the results file."""
+    """Runs in every worker: parametrizes the items, and writes their outcomes to the results file."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
         self.config = config
@@ -115,7 +119,7 @@ class Recorder:
 
     @property
     def running(self) -> Running:
-        """The file that holds the case at hand, opened on first use in this process."""
+        """The file with the current case of this process, opened on first use."""
         if self._running is None:
             from refgrad.testing.runs.in_flight import Running
 
@@ -128,26 +132,21 @@ class Recorder:
         """One item a (family, dtype, device, block of cases)."""
         if "conformance_item" not in metafunc.fixturenames:
             return
-        from refgrad.bounds.formats import DTYPES, judged_on
-        from refgrad.testing.runs.item import Item
+        from refgrad.bounds.formats import DTYPES
+        from refgrad.testing.runs.plan import items
 
-        option = self.config.getoption
-        families = metafunc.module.FAMILIES
-        items, total = [], int(option("--refgrad-examples"))
-        for start in range(0, total, BLOCK):
-            for family in [f for f in option("--refgrad-family") or families if f in families]:
-                for device in option("--refgrad-device") or ["cpu"]:
-                    for dtype in option("--refgrad-dtype") or DTYPES:
-                        if not judged_on(device, dtype):
-                            continue
-                        size = min(BLOCK, total - start)
-                        items.append(
-                            Item(family, dtype, device, start // BLOCK, size, int(option("--refgrad-seed")))
-                        )
-        metafunc.parametrize("conformance_item", items, ids=[i.name for i in items])
+        option, families = self.config.getoption, metafunc.module.FAMILIES
+        found = items(
+            [f for f in option("--refgrad-family") or families if f in families],
+            option("--refgrad-device") or ["cpu"],
+            option("--refgrad-dtype") or DTYPES,
+            int(option("--refgrad-examples")),
+            int(option("--refgrad-seed")),
+        )
+        metafunc.parametrize("conformance_item", found, ids=[i.name for i in found])
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep this shard's items, in an order that depends on their names alone."""
+        """Deselect the items of other shards."""
         shard = self.config.getoption("--refgrad-shard")
         if shard:
             from refgrad.records.shards import Shard
@@ -157,35 +156,37 @@ class Recorder:
             items[:] = [item for item in items if item.name in kept]
 
     @pytest.fixture
-    def refgrad_results(self) -> Any:
+    def refgrad_results(self) -> ResultsFile:
         """The results file of this run."""
         return self.results
 
     @pytest.fixture
-    def refgrad_running(self) -> Any:
-        """The file that holds the case at hand."""
+    def refgrad_running(self) -> Running:
+        """The file with the current case of this process."""
         return self.running
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Record that an item has come to its end, and why it failed where that was no verdict."""
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Record the end of an item, and a crash where it failed for another reason than a verdict."""
         report = yield
         from refgrad.errors import GradientMismatch, ResultsWriteError
         from refgrad.records import Crash, FinishedItem
 
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, ResultsWriteError):  # nothing more can be recorded, so nothing more is judged
+        if isinstance(error, ResultsWriteError):  # without a results file there is nothing to run for
             item.session.shouldstop = str(error)
+            report.user_properties.append((UNWRITTEN, str(error)))
             return report
         records: list[Record] = []
         if report.failed and not isinstance(error, GradientMismatch):
             reason = f"{type(error).__name__}: {error}"
             records.append(Crash(_worker(self.config), item.name, reason))
-        if report.when == "call" or report.skipped:  # what is skipped has come to its end, too
+        if report.when == "call" or report.skipped:  # a skipped item has ended, too
             count = _count(item)
             records.append(FinishedItem(item.name, round(report.duration, 3), **count))
-            # This travels to the process that shows the progress.
-            report.user_properties.append((COUNT, count))
+            report.user_properties += [(COUNT, count)] if count else []
         try:
             self.results.write(*records)
         except ResultsWriteError as full:
@@ -193,13 +194,13 @@ class Recorder:
         return report
 
     def pytest_unconfigure(self) -> None:
-        """A process that ends well leaves no case behind."""
+        """Remove the files of the current case."""
         if self._running is not None:
             self._running.close()
 
 
 def _count(item: pytest.Item) -> dict[str, Any]:
-    """What became of the cases of a conformance item; nothing of another item, and of one that broke off."""
+    """The counts of a conformance item that finished; empty for other tests."""
     call = getattr(item, "callspec", None)
     count = getattr(call.params.get("conformance_item"), "count", None) if call else None
     return dataclasses.asdict(count) if count else {}

@@ -28,8 +28,8 @@ from refgrad.report.analysis.verdict import verdict
 from refgrad.testing.checks import check_report
 from refgrad.testing.judging.verdict import DISAGREE
 from refgrad.testing.power import array_mutations
-from refgrad.testing.runs.folder_lock import alone
-from refgrad.testing.runs.in_flight import died
+from refgrad.testing.runs.folder_lock import locked
+from refgrad.testing.runs.in_flight import worker_died
 from refgrad.testing.runs.results import ResultsFile, now, result_of_check
 
 EXPECTED = "expected by the test"
@@ -56,7 +56,7 @@ class UserReport:
         self.planting = array_mutations.Planting()
         self.lock = ExitStack()
         if self.main:
-            self.lock.enter_context(alone(self.path.parent))
+            self.lock.enter_context(locked(self.path.parent))
         try:
             self.results = ResultsFile(self.path, fresh=self.main)
             if self.main:
@@ -153,7 +153,7 @@ class UserReport:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """In the main process, record a test in which a worker died."""
-        if self.main and died(report):
+        if self.main and worker_died(report):
             self.results.write(Crash("", report.nodeid, str(report.longrepr)))
 
     @pytest.hookimpl(tryfirst=True)

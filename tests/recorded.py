@@ -5,22 +5,22 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from refgrad import backends
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
-from refgrad.testing.runs.deviation_evidence import Torch, judged, seen_again, standing
-from refgrad.torch.devices import KERNELS, VERSION
+from refgrad.testing.runs.deviation_evidence import judged, seen_again, standing
 from refgrad.torch.observe import observe
 
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 ENTRIES = load(CONFORMANCE / "deviations.toml")
-TORCH = Torch(VERSION, KERNELS)
-STANDING = standing(ENTRIES, TORCH, observe)
+BUILD = backends.load("torch").build
+STANDING = standing(ENTRIES, BUILD, observe)
 
 
 @functools.cache
 def shows(entry: Deviation) -> bool:
     """Whether the evidence of an entry disagrees in the installed torch."""
-    return seen_again(entry, judged(entry, TORCH, observe))
+    return seen_again(entry, judged(entry, BUILD, observe))
 
 
 def there(name: str) -> bool:

@@ -38,12 +38,11 @@ TESTED_BY = {
     "report/analysis/mode_groups": "report/analysis/test_coverage",
     "testing/judging/judge": "testing/judging/test_node_by_node",
     "testing/judging/mode_agreement": "testing/judging/test_modes",
-    "testing/judging/mode_names": "testing/judging/test_modes",
-    "testing/judging/observation": "testing/judging/test_node_by_node",
     "testing/runs/judgement": "testing/judging/test_node_by_node",
+    "testing/runs/scripts": "backends/test_contract",
     "torch/checking/point": "torch/checking/test_evaluation",
     "torch/further_modes": "testing/judging/test_modes",
-    "torch/script_questions": "torch/test_case_script",
+    "torch/script_calls": "torch/test_case_script",
     "tracing/unavailable": "tracing/test_methods",
 }  # fmt: skip
 

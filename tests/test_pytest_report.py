@@ -15,7 +15,7 @@ import pytest
 from refgrad.report.ci.github import commands
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.storage.load import load
-from refgrad.testing.runs.folder_lock import alone
+from refgrad.testing.runs.folder_lock import locked
 
 TESTS = """
 import os
@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_had_is_wrong_use_in_one_line(tmp_path: Path) ->
 
 
 def test_two_sessions_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
-    with alone(tmp_path / "gradients"):
+    with locked(tmp_path / "gradients"):
         done = run(tmp_path, TESTS, "--refgrad-report", "gradients")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "another run writes its results there" in done.stderr

@@ -28,7 +28,7 @@ ABOUT_400 = 420  # lines
 # lower floors and from its own room. Lazy imports and imports for type checkers count.
 FLOORS = (
     {"arrays"},
-    {"errors", "quiet", "console", "numeric", "domain", "blocks"},
+    {"errors", "quiet", "console", "numeric", "domain", "blocks", "modes"},
     {"containers", "encode", "formula", "operands", "bounds"},
     {"op", "tree", "records"},
     {"ops"},
@@ -40,6 +40,7 @@ FLOORS = (
     {"testing.cases", "draw"},
     {""},  # refgrad itself, with the public names
     {"testing.judging"},
+    {"backends"},
     {"testing.power", "testing.deviations"},
     {"testing.checks"},
     {"testing.runs"},
@@ -53,7 +54,7 @@ FLOORS = (
     {"cli"},
 )
 ROOMS = set().union(*FLOORS)
-CORE = set().union(*FLOORS[:10]) - {"records"} | {
+CORE = set().union(*FLOORS[:10]) - {"records", "modes"} | {
     "",
     "draw",
 }  # these import NumPy, the standard library and each other
@@ -64,8 +65,7 @@ OUTSIDE = {  # room or module: what else it may import, at the top of a file and
     "testing": (set(), {"hypothesis", "packaging"}),
     "torch": ({"torch"}, {"torch"}),
     "report": (set(), {"jinja2"}),
-    "cli": (set(), {"torch"}),
-    "suite": (set(), {"torch", "pytest", "hypothesis", "xdist"}),
+    "suite": (set(), {"pytest", "hypothesis", "xdist"}),
     "pytest_plugin": ({"pytest"}, {"pytest"}),
     "suite.progress": ({"pytest"}, {"pytest"}),
     "pytest_report": ({"pytest"}, {"pytest"}),
@@ -146,14 +146,22 @@ def test_modules_import_only_what_their_room_may() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_torch_is_imported_by_its_rooms_alone() -> None:
+def test_a_framework_is_imported_by_its_room_alone() -> None:
+    """The judge, the suite and the reports reach it by the registry of backends. The programs of the textbook are written in torch."""
     wrong = []
     for i in all_imports():
-        if i.target.partition(".")[0] == "torch" and not i.typing_only:
-            at_home = room(i.importer) == "torch" or i.importer.startswith("conformance")
-            if not at_home and not (i.lazy and room(i.importer) in {"cli", "suite"}):
-                wrong.append(str(i))
+        of_torch = i.target == "torch" or i.target.startswith(("torch.", "refgrad.torch"))
+        at_home = i.importer.startswith(("refgrad.torch", "conformance.textbook"))
+        if of_torch and not at_home:
+            wrong.append(str(i))
+    assert any(i.importer.startswith("refgrad.torch") and i.target == "torch" for i in all_imports())
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_registry_names_backends_that_exist() -> None:
+    from refgrad.backends.registry import BUILT_IN
+
+    assert {where.partition(":")[0] for where in BUILT_IN.values()} <= modules()
 
 
 def test_forward_and_reverse_never_import_each_other() -> None:

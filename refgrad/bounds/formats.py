@@ -106,7 +106,10 @@ class Format:
         u_acc = UNIT_ROUNDOFF[self.accumulator]
         truncated = profile.truncating and self.u > u_acc
         return replace(
-            self, ulp_table=profile.ulp[self.accumulator], u_acc=2.0 * u_acc if truncated else u_acc
+            self,
+            ulp_table=profile.ulp[self.accumulator],
+            u_acc=2.0 * u_acc if truncated else u_acc,
+            eta=self.least_normal if profile.flushing else self.eta,
         )
 
     def ulp(self, name: str) -> float:
@@ -310,8 +313,8 @@ def judged(dtype: str) -> Format:
 
 
 @functools.cache
-def format_of(dtype: str, device: str = "cpu") -> Format:
-    """The format of a dtype under the rounding profile of a device ("cpu", "cuda", "cuda:1").
+def format_of(dtype: str, device: str = "cpu", profile: Profile | None = None) -> Format:
+    """The format of a dtype under the rounding profile of a backend on a device ("cpu", "cuda", "cuda:1"); None: under torch's.
 
     Raises DtypeError for a dtype that is not judged, and for one that the device does not compute in.
     """
@@ -321,4 +324,4 @@ def format_of(dtype: str, device: str = "cpu") -> Format:
             f"{dtype} is an arithmetic of {' and '.join(fmt.devices).upper()} devices, and device {device!r} was asked for: "
             f"use {fmt.storage} there"
         )
-    return fmt.under(profile_of(device))
+    return fmt.under(profile_of(device) if profile is None else profile)

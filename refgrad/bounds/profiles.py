@@ -15,18 +15,25 @@ SINGLE, DOUBLE = "float32", "float64"  # the formats in which kernels compute fu
 Figures = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Profile:
     """What kernels promise.
 
     name        of the profile
     ulp         by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
     truncating  whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
+    flushing    whether results below the smallest normal number may become zero
+    fused       whether intermediates may be kept in another precision than the values that the backend reports; such a backend is judged
+                from end to end, because its reported values are not those that the next op received
+    source      where the figures are documented, or how they were measured
     """
 
     name: str
     ulp: Mapping[str, Figures]
     truncating: bool = False
+    flushing: bool = False
+    fused: bool = False
+    source: str = ""
 
 
 # CPUs: what the libraries document that kernels call.

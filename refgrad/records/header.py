@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from refgrad.errors import ArgumentError
+from refgrad.modes import current
 from refgrad.records import fields
 from refgrad.records.fields import Json, cut
 from refgrad.records.record import Record
@@ -38,11 +39,21 @@ class Header(Record):
     missing: tuple[tuple[str, str], ...] = ()
     examples: str = ""  # of each family, dtype and device
     workers: str = ""
+    backend: str = "torch"  # what was judged; older files do not name it
+    calls: Mapping[str, str] = field(
+        default_factory=dict
+    )  # mode -> what the backend calls it, where that is another name
+
+    @property
+    def release(self) -> str:
+        """The version of the backend; empty where the file does not tell it."""
+        return self.environment.get(self.backend, "")
 
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data, with the number of the schema."""
         return {
             "type": self.TYPE, "schema": SCHEMA, "refgrad": self.refgrad, "started": self.started, "command": self.command,
+            "backend": self.backend, "calls": self.calls,
             "seed": self.seed, "profile": self.profile, "families": self.families, "dtypes": self.dtypes, "devices": self.devices,
             "modes": self.modes, "examples": self.examples, "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
             "deviations": [{"id": name, "reason": reason, "link": link} for name, reason, link in self.deviations],
@@ -62,7 +73,7 @@ class Header(Record):
             fields.texts(data, "families"),
             fields.texts(data, "dtypes"),
             fields.texts(data, "devices"),
-            fields.texts(data, "modes"),
+            tuple(map(current, fields.texts(data, "modes"))),
             dict(_table({k: v for k, v in around.items() if k != "devices"})),
             dict(_table(fields.obj(around, "devices"))),
             tuple(
@@ -74,6 +85,8 @@ class Header(Record):
             tuple(_table(fields.obj(data, "missing"))),
             cut(str(data.get("examples", "")), 1000),
             cut(str(data.get("workers", "")), 1000),
+            fields.text(data, "backend", "torch"),
+            dict(_table(fields.obj(data, "calls"))),
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from refgrad.modes import current
 from refgrad.records import fields
 from refgrad.records.case import CaseRecord
 from refgrad.records.element import Element
@@ -80,6 +81,11 @@ def _tally(op: str, row: Any) -> Tally:
     return fields.count(data, "nodes"), fields.count(data, "elements"), fields.number(data, "ratio")
 
 
+def _mode(data: Json, key: str) -> str:
+    """The name of a mode; a former name is replaced."""
+    return current(fields.word(data, key))
+
+
 @dataclass(frozen=True, slots=True)
 class Result(Record):
     """The verdict on one case in one mode.
@@ -114,7 +120,7 @@ class Result(Record):
     family: str = field(metadata=column(fields.word))
     dtype: str = field(metadata=column(fields.word))
     device: str = field(metadata=column(fields.word))
-    mode: str = field(metadata=column(fields.word))
+    mode: str = field(metadata=column(_mode))
     status: str = field(metadata=column(_read_status))
     reason: str = field(default="", metadata=column(fields.word, ""))
     elements: int = field(default=0, metadata=column(fields.count))

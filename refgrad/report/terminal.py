@@ -127,9 +127,9 @@ def _known(run: Run) -> list[str]:
 def _news(run: Run) -> list[str]:
     """The names of news by kind."""
     lines = []
-    torch = one_line(run.header.environment.get("torch", ""))
+    framework = one_line(f"{run.header.backend} {run.header.release}")
     for kind, names in by_kind(run.news).items():
-        text = f"news      {one_line(kind)}, torch {torch}: {', '.join(map(one_line, names))}"
+        text = f"news      {one_line(kind)}, {framework}: {', '.join(map(one_line, names))}"
         lines += _wrapped(text, **_HANGING)
     return [*lines, ""] if lines else []
 

@@ -1,1 +1,1 @@
-"""The conformance suite as commands: what a run judges, how it is run and shown, and what is done with its failures."""
+"""The commands around the conformance suite: scope of a run, runner, progress, reproduction, accepted failures."""

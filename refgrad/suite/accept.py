@@ -12,13 +12,12 @@ from typing import Any
 from refgrad import console, report
 from refgrad.encode import number
 from refgrad.errors import ArgumentError
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
 from refgrad.records import ERROR, Result, Run
 from refgrad.report.storage.files import write_atomically
 from refgrad.testing.deviations.file import load
 from refgrad.testing.deviations.narrowing import first_line
-from refgrad.testing.deviations.releases import numbers
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
+from refgrad.testing.deviations.releases import DEFAULT, numbers
 
 Group = tuple[str, str, str]  # the op; "error", "note" or nothing; what was raised or said
 
@@ -26,7 +25,7 @@ Group = tuple[str, str, str]  # the op; "error", "note" or nothing; what was rai
 def accept(
     paths: Sequence[str], reason: str, to: str, ops: Sequence[str] = (), ids: Sequence[str] = ()
 ) -> int:
-    """Write an entry for each op and kind of failure. Each names the very cases and numbers, so that all else still fails.
+    """Write an entry for each op and kind of failure. An entry covers the recorded cases and numbers alone; every other failure stays one.
 
     ``ops`` and ``ids`` (beginnings of case ids) choose among the failures. Raises ArgumentError where there is nothing to accept.
     """
@@ -43,7 +42,7 @@ def accept(
         raise ArgumentError(
             "--reason is empty; say why these failures are accepted, for whoever reads the file"
         )
-    release = ".".join(map(str, numbers(run.header.environment.get("torch", ""))))
+    release = ".".join(map(str, numbers(run.header.release)))
     folder, blocks = file.parent / file.stem, []
     folder.mkdir(parents=True, exist_ok=True)
     for (op, sort, words), results in sorted(groups.items()):
@@ -54,7 +53,9 @@ def accept(
         write_atomically(
             folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n"
         )
-        blocks.append(_block(name, op, sort, words, results, reason, release, folder.name))
+        blocks.append(
+            _block(name, op, sort, words, results, reason, release, folder.name, run.header.backend)
+        )
         cases = f"{len({r.id for r in results})} cases, {len(results)} results"
         print(console.printable(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
     before = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -70,9 +71,9 @@ def accept(
 
 
 def _chosen(run: Run, ops: Sequence[str], ids: Sequence[str]) -> list[Result]:
-    """The failures that are meant. What an end-to-end verdict repeats of a node-by-node one is accepted with that."""
+    """The selected failures, without end-to-end results of cases that also fail node by node in that direction."""
     failed = {(r.id, r.mode) for r in run.results if r.failed}
-    base = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}
+    base = {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}
     return [
         r
         for r in run.results
@@ -97,7 +98,7 @@ def _groups(results: Iterable[Result]) -> dict[Group, list[Result]]:
 
 
 def _numbers(results: Iterable[Result]) -> dict[str, Any]:
-    """By case and mode, how many elements are wrong, and the worst of them."""
+    """By case and mode, the count of wrong elements and the worst of them, as plain data."""
     found: dict[str, Any] = defaultdict(dict)
     for r in results:
         elements = [[e.what, list(e.element), number(e.got)] for e in r.worst_elements]
@@ -114,17 +115,26 @@ def _block(
     reason: str,
     release: str,
     folder: str,
+    backend: str,
 ) -> str:
-    """An entry as TOML, whose strings and lists of strings are JSON's."""
+    """An entry as TOML. TOML reads strings and lists of strings as JSON writes them."""
     ops = {part for r in results for e in r.worst_elements for part in e.op.split(" or ")} | {
         *op.split(" or ")
     }
     where = {f"{key}s": sorted({getattr(r, key) for r in results}) for key in ("mode", "dtype", "device")}
     entry: dict[str, Any] = {
-        "id": name, "ops": sorted(ops - {""}), **where, "families": sorted({r.family for r in results}), **({sort: words} if sort else {}),
-        "numbers": f"{folder}/{name}.numbers.json", "seen": [release, release], "reason": reason, "link": f"{folder}/{name}.json",
+        "id": name,
+        "ops": sorted(ops - {""}),
+        **where,
+        "families": sorted({r.family for r in results}),
+        **({sort: words} if sort else {}),
+        "numbers": f"{folder}/{name}.numbers.json",
+        "seen": [release, release],
+        "reason": reason,
+        "link": f"{folder}/{name}.json",
         "case": f"{folder}/{name}.json",
-    }  # fmt: skip
+        **({"backend": backend} if backend != DEFAULT else {}),
+    }
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
     return "\n".join(["[[deviation]]", *lines]) + "\n"
 
@@ -134,7 +144,7 @@ def _plain(op: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, or with a number behind it the first one that is not taken."""
+    """The name, with the smallest number appended that makes it unique where it is taken."""
     k = 1
     while (found := name if k == 1 else f"{name}-{k}") in taken:
         k += 1

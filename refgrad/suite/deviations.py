@@ -1,4 +1,4 @@
-"""The command ``refgrad deviations``: the recorded disagreements, and their releases brought up to date from a run."""
+"""The command ``refgrad deviations``: lists the recorded disagreements, and updates their releases from the results of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refgrad.testing.runs.deviation_evidence import NO_LONGER, STILL_THERE
 
 
 def deviations(file: str | None, update: str | None) -> int:
-    """List the entries of a file, the suite's own unless one is named, or write into it what a run has seen of them."""
+    """List the entries of a file (default: the suite's own), or record in it which of them a run has observed."""
     path = Path(file) if file else location()[1] / "deviations.toml"
     entries = load(path)
     if update is None:
@@ -24,28 +24,28 @@ def deviations(file: str | None, update: str | None) -> int:
             print(f"{d.id:<40} {', '.join(sorted(d.ops)):<20} {d.releases}")
         return 0
     run = report.load(update)
-    torch = run.header.environment.get("torch", "")
+    backend, release = run.header.backend, run.header.release
     try:
-        numbers(torch)
+        numbers(release)
     except ArgumentError as error:
-        raise ArgumentError(f"{update}: the results are not of one release of torch: {error}") from error
+        raise ArgumentError(f"{update}: the results are not of one release of {backend}: {error}") from error
     seen = {n.name: n.kind == STILL_THERE for n in run.news if n.kind in (STILL_THERE, NO_LONGER)}
     text, changed = path.read_text(encoding="utf-8"), 0
     for d in entries:
-        if d.id not in seen:
+        if d.id not in seen or d.releases.backend != backend:
             continue
-        grown = d.releases.with_(torch, there=seen[d.id])
+        grown = d.releases.with_(release, there=seen[d.id])
         if grown != d.releases:
             text, changed = _written(text, d, grown), changed + 1
             print(f"{d.id}: {d.releases} -> {grown}")
     if changed:
         write_atomically(path, text)
-    print(f"{changed} of {len(entries)} entries changed in {path}, by what was seen in torch {torch}")
+    print(f"{changed} of {len(entries)} entries changed in {path}, by what was seen in {backend} {release}")
     return 0
 
 
 def _written(text: str, entry: Deviation, releases: Releases) -> str:
-    """The file with the releases of one entry; every other line is as it was."""
+    """The text of the file with the releases of one entry replaced."""
     lines = f'seen = ["{releases.first}", "{releases.last}"]\n'
     for name in ("mended", "absent"):
         release = getattr(releases, name)

@@ -1,54 +1,52 @@
-"""How far a run of the suite is: shown on the terminal, and recorded, so that what was not done has a name."""
+"""Progress of a run: shown on the terminal. The plan is recorded, so that a report can name the items that did not run."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from refgrad.errors import ResultsWriteError
-from refgrad.pytest_plugin import BLOCK, COUNT
+from refgrad.pytest_plugin import COUNT, UNWRITTEN
 from refgrad.records import Plan
-from refgrad.testing.runs.in_flight import died
+from refgrad.testing.runs.in_flight import worker_died
 from refgrad.testing.runs.results import ResultsFile
 
-_FAMILY = "test_family["  # how the name of an item of generated cases begins
 _BAR = 24  # characters
-_DEATHS = 6  # of workers in a row, none over a test: then the next would die as well
+_DEATHS = 6  # workers that die in a row before their first test; then the run ends
 
 
 class Progress:
-    """Shows how far the run is: a bar on a terminal, a line every tenth otherwise."""
+    """A pytest plugin that shows a progress bar on a terminal, and otherwise a line for every tenth of the cases.
 
-    def __init__(self, examples: int, results: ResultsFile) -> None:
-        self.examples = examples  # of each family, dtype and device
-        self.total, self.done, self.failed, self.shown = (
-            0,
-            0,
-            0,
-            -1,
-        )  # cases planned; of items that have ended; items
+    ``cases`` says of each test of the run how many cases it judges; a test that it does not name judges none.
+    """
+
+    def __init__(self, cases: Mapping[str, int], results: ResultsFile) -> None:
+        self.cases = cases
+        self.total = 0  # cases planned
+        self.done = 0  # cases of the items that have ended
+        self.failed = 0  # items
+        self.shown = -1  # the last tenth of the total that was shown
         self.judged = 0  # cases with a verdict
         self.start = self.begun = time.monotonic()  # the command; the first case
         self.sizes: dict[str, int] = {}  # items that have not come to their end -> cases
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
         self.unwritten = ""  # why the plan or verdicts could not be recorded
-        self.deaths = 0  # of workers since the last word of a test
+        self.deaths = 0  # of workers since the last report of a test
 
-    def pytest_collection_finish(self, session: Any) -> None:
-        """Record what is to be done, so that what was not done has a name."""
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Record the plan (without worker processes)."""
         self._plan([item.name for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """The same, as the first worker says it."""
+        """Record the plan, as the first worker collects it."""
         self._plan([_name(nodeid) for nodeid in ids])
 
     def _plan(self, names: list[str]) -> None:
@@ -56,23 +54,23 @@ class Progress:
             self.planned = True
             try:
                 self.results.write(Plan(tuple(sorted(names))))
-            except ResultsWriteError as error:  # nothing can be recorded, so nothing is judged
+            except ResultsWriteError as error:  # without a results file there is nothing to run for
                 self.unwritten = str(error)
                 pytest.exit(self.unwritten)
-            self.sizes = {name: _size(name, self.examples) for name in names}
+            self.sizes = {name: self.cases.get(name, 0) for name in names}
             self.total = sum(self.sizes.values())
             self.begun = time.monotonic()
             self._show()
 
-    def pytest_collectreport(self, report: Any) -> None:
-        """A suite that cannot be collected has judged nothing: keep the reason. Every worker says it."""
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep the reason of a failed collection, once for all workers."""
         found = (str(report.nodeid), str(report.longrepr)[-2000:])
         if report.failed and found not in self.lost:
             self.lost.append(found)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, error: object) -> None:
-        """Workers that die before they have a test say of none what became of it, and are replaced again and again: end that."""
+        """End the run after _DEATHS workers have died in a row before their first test: pytest-xdist would go on replacing them."""
         self.deaths += bool(error)
         if self.deaths == _DEATHS:
             last = (str(error).strip().splitlines() or [""])[-1]
@@ -80,18 +78,17 @@ class Progress:
             self.lost.append(("workers", why))
             pytest.exit(why)
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Count the cases of a finished item (pytest calls this in the main process)."""
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the cases of a finished item. pytest calls this in the main process."""
         self.deaths = 0
         if report.when == "call" or report.failed:
             size = self.sizes.pop(_name(report.nodeid), 0)
             self.done += size
-            self.judged += _judged(report, size)
+            self.judged += _judged(report)
             self.failed += int(report.failed)
-            if died(report):
+            if worker_died(report):
                 self.lost.append((_name(report.nodeid), str(report.longrepr)))
-            found = re.search(r"ResultsWriteError: (.*)", str(report.longrepr)) if report.failed else None
-            self.unwritten = found[1] if found else self.unwritten
+            self.unwritten = str(dict(report.user_properties).get(UNWRITTEN, self.unwritten))
             self._show()
 
     def _show(self) -> None:
@@ -99,7 +96,7 @@ class Progress:
             return
         tenth = 10 * self.done // self.total
         if _is_terminal():
-            room = shutil.get_terminal_size().columns - 1  # a line that is full would be two
+            room = shutil.get_terminal_size().columns - 1  # a full line wraps on some terminals
             text = self._said()
             bar = f"[{'#' * (_BAR * self.done // self.total):.<{_BAR}}] "
             line = bar + text if len(bar) + len(text) <= room else text[:room]
@@ -109,7 +106,7 @@ class Progress:
         self.shown = tenth
 
     def _said(self) -> str:
-        """Count, time, estimate: what matters most comes first, for a narrow terminal shows the beginning."""
+        """Count, failures, estimate, time. A narrow terminal cuts the end off."""
         now = time.monotonic()
         parts = [f"{self.judged:,} of {self.total:,} cases judged"]
         if self.failed:
@@ -125,33 +122,24 @@ class Progress:
 
 
 def _is_terminal() -> bool:
-    """Whether a line can be written over: a dumb terminal would keep every one."""
+    """Whether standard error is a terminal that can overwrite a line."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def span(seconds: float) -> str:
-    """A time as one says it: 45 s, 12 min, 2 h 05 min."""
+    """A duration as text: 45 s, 12 min, 2 h 05 min."""
     minutes = round(seconds / 60)
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _size(name: str, examples: int) -> int:
-    """The cases of an item: a block of a family, one of the textbook; what else the suite does is no case."""
-    block = re.fullmatch(re.escape(_FAMILY) + r".*-(\d+)\]", name)
-    if block:
-        return max(0, min(BLOCK, examples - BLOCK * int(block[1])))
-    return int(name.startswith("test_item["))
-
-
-def _judged(report: Any, size: int) -> int:
-    """Of the cases of an item, those that have a verdict. An item of a family says so itself; one that broke off does not."""
-    counts = dict(report.user_properties).get(COUNT, {})
-    broken = report.when != "call" or _name(report.nodeid).startswith(_FAMILY)
-    return int(counts.get("judged", 0 if broken else size))
+def _judged(report: pytest.TestReport) -> int:
+    """The cases of an item that have a verdict; 0 where the item reports no counts because it did not finish."""
+    counts = dict(report.user_properties).get(COUNT)
+    return int(counts.get("judged", 0)) if isinstance(counts, Mapping) else 0
 
 
 def _name(nodeid: str) -> str:
-    """The item's own name, without the file it stands in."""
+    """The name of a test without its file."""
     return nodeid.partition("::")[2] or nodeid

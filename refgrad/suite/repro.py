@@ -1,15 +1,15 @@
-"""The command ``refgrad repro``: a case judged again, by itself."""
+"""The command ``refgrad repro``: judges one case again."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
 
-from refgrad import console
+from refgrad import backends, console
 from refgrad.errors import ArgumentError, CaseFileError, DtypeError
+from refgrad.modes import VALUE
 from refgrad.report.storage.load import holds_results, load
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.node_by_node import VALUE
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNSUPPORTED
 
@@ -17,47 +17,54 @@ _LISTED = 6  # ids that a message names
 
 
 def repro(
-    path: str, device: str | None, *, name: str = "", script: bool = False, unsupported: str | Path = ""
+    path: str,
+    device: str | None,
+    *,
+    name: str = "",
+    script: bool = False,
+    backend: str = "",
+    expected: Path | None = None,
 ) -> int:
     """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
 
     ``path`` is a case file, or a results file and ``name`` the beginning of the id of a case in it.
 
-    With ``script``, the program that shows the first failure is printed instead. ``unsupported`` is the file that lists what torch is
-    expected to refuse; without it, every refusal is accepted.
+    With ``script``, the program that shows the first failure is printed instead. ``backend`` names the framework to ask; unless it is
+    given, that of the results file, or torch. ``expected`` is the folder of the lists of expected refusals; without it, every refusal is
+    accepted.
     """
-    from refgrad.testing.deviations.expected_refusals import held
-    from refgrad.testing.deviations.expected_refusals import load as listed
+    from refgrad.testing.deviations.expected_refusals import list_of
+    from refgrad.testing.deviations.expected_refusals import load as load_refusals
     from refgrad.testing.judging.node_by_node_text import trace
     from refgrad.testing.runs.item import examine
-    from refgrad.torch.case_script import script as standalone
-    from refgrad.torch.devices import VERSION, plain_arithmetic, supported
-    from refgrad.torch.observe import observe
+    from refgrad.testing.runs.scripts import script_of
 
     case = find(path, name)
+    framework = backends.load(backend or _recorded(path))
     if device:
         case = case.on(device)
-    if not supported(case.device, case.dtype):
+    if not framework.computes(case.dtype, case.device):
         raise DtypeError(
             f"{path}: its dtype is {case.dtype!r}, in which device {case.device!r} does not compute"
         )
     size = len(case.graph.order())
-    if not script:  # said first: the case may be one that ends the process
+    if not script:  # printed first: the case may crash the process
         about = f"case {case.id}: family {case.family}, {case.dtype} on {case.device}, {size} nodes"
         print(console.printable_line(about), flush=True)
-    plain_arithmetic()
-    asked = held(observe, listed(unsupported, VERSION)) if unsupported else observe
+    framework.settle()
+    refusals = list_of(expected, framework.name) if expected else None
+    support = load_refusals(refusals, framework.build.release) if refusals else None
     seen: list[Observation] = []
 
     def once(case: Case) -> Observation:
-        seen.append(asked(case))
+        seen.append(framework.judged(case, support))
         return seen[0]
 
     verdicts = examine(case, once)
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
-        text = next((t for v in failing if (t := standalone(case, v))), "")
+        text = next((t for v in failing if (t := script_of(framework)(case, v))), "")
         print(text, end="")
         if not text:
             found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
@@ -74,8 +81,22 @@ def repro(
             f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
             for e in v.wrong
         ]
-    print("\n".join(map(console.printable, lines)))  # names and parameters in a case come from anywhere
+    print("\n".join(map(console.printable, lines)))  # a case file may hold control characters
     return code
+
+
+def _recorded(path: str) -> str:
+    """The backend that a results file names, torch for a case file.
+
+    Raises ArgumentError where no installed backend has that name: what a file names is never imported as a module.
+    """
+    name = load(path).header.backend if holds_results(path) else "torch"
+    if name not in backends.known():
+        raise ArgumentError(
+            f"{path}: the backend that was judged is {name!r}, and known are {', '.join(backends.known())}; name it with --backend "
+            "module:attribute"
+        )
+    return name
 
 
 def find(path: str, name: str = "") -> Case:

@@ -10,35 +10,39 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refgrad import __version__
+from refgrad import __version__, backends
+from refgrad.backends import Backend
 from refgrad.errors import ResultsWriteError
 from refgrad.records import Crash, End, Header, Record
 from refgrad.suite.scope import TEXTBOOK, Scope, location, scope
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.runs import in_flight
-from refgrad.testing.runs.folder_lock import alone
-from refgrad.testing.runs.results import ResultsFile, died_over, now, unfinished
+from refgrad.testing.runs.folder_lock import locked
+from refgrad.testing.runs.plan import name_of_test
+from refgrad.testing.runs.results import ResultsFile, crash_records, now, running_record
 
 if TYPE_CHECKING:
     from refgrad.suite.progress import Progress
 
 GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
+_PLUGINS = ("refgrad.pytest_plugin", "no:terminal", "no:cacheprovider", "no:faulthandler")
 PROVED_NOTHING = 3  # the exit code of a run without a verdict
 
 
 def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``."""
     from refgrad import report
-    from refgrad.torch import devices
 
-    wanted = scope(args, devices)
-    entries = all_of(location()[1] / "deviations.toml", args.deviations)
+    backend = backends.load(args.backend)
+    wanted = scope(args, backend)
+    entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
     out = Path(args.out)
     path = out / "results.jsonl"
     outputs = report.Outputs.wanted(
@@ -49,20 +53,33 @@ def run(args: argparse.Namespace) -> int:
         args.gitlab,
         args.github,
         fail_on=args.fail_on,
-    )  # before the results of the run before are put aside: they may be the baseline
+    )  # read before the previous results are renamed, because they may be the baseline
     header = Header(
-        refgrad=__version__, started=now(), command=("refgrad", *sys.argv[1:]), seed=str(wanted.seed), profile=wanted.profile,
-        families=tuple(wanted.families), dtypes=tuple(wanted.dtypes), devices=tuple(wanted.devices), modes=tuple(wanted.modes),
-        examples=str(wanted.examples), workers=str(wanted.workers), shard=str(wanted.shard or ""), missing=tuple(wanted.missing.items()),
+        refgrad=__version__,
+        started=now(),
+        command=("refgrad", *sys.argv[1:]),
+        seed=str(wanted.seed),
+        profile=wanted.profile,
+        families=tuple(wanted.families),
+        dtypes=tuple(wanted.dtypes),
+        devices=tuple(wanted.devices),
+        modes=tuple(wanted.modes),
+        examples=str(wanted.examples),
+        workers=str(wanted.workers),
+        shard=str(wanted.shard or ""),
+        missing=tuple(wanted.missing.items()),
         deviations=tuple((d.id, d.reason, d.link) for d in entries),
-        environment=environment(devices), present={name: devices.describe(name) for name in sorted({"cpu", "cuda", *wanted.devices})},
-    )  # fmt: skip
+        environment=environment(backend),
+        backend=backend.name,
+        calls=backend.calls(),
+        present={name: backend.describe(name) for name in sorted({*backend.known_devices, *wanted.devices})},
+    )
     arguments = _pytest_arguments(path, wanted)
     arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
     arguments += [f"--refgrad-deviations={Path(path).resolve()}" for path in args.deviations]
-    with alone(out):
+    with locked(out):
         try:
-            _judge(path, header, arguments, wanted.examples)
+            _judge(path, header, arguments, wanted)
             return report.publish(report.load(path), outputs)
         except KeyboardInterrupt:
             where = (
@@ -74,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
             return PROVED_NOTHING
 
 
-def _judge(path: Path, header: Header, arguments: list[str], examples: int) -> None:
-    """Run the suite into a new results file. However pytest ends, the file is a report: whole, or partial."""
+def _judge(path: Path, header: Header, arguments: list[str], wanted: Scope) -> None:
+    """Run the suite into a new results file. If pytest ends early, the file has no end line and is read as a partial run."""
     import pytest
 
     from refgrad.suite.progress import Progress
@@ -84,15 +101,15 @@ def _judge(path: Path, header: Header, arguments: list[str], examples: int) -> N
     try:
         results.write(header)
         start = time.monotonic()
-        progress = Progress(examples, results)
+        progress = Progress(wanted.cases, results)
         with _ended_by_the_system(), _no_options_of_others():
             try:
                 status = int(pytest.main(arguments, plugins=[progress]))
-            except KeyboardInterrupt:  # once more, while pytest took its leave of the workers
+            except KeyboardInterrupt:  # a second Ctrl-C, while pytest stops the workers
                 status = int(pytest.ExitCode.INTERRUPTED)
         progress.finish()
-        _conclude(results, progress, status, round(time.monotonic() - start, 1))
-    except ResultsWriteError as error:  # what is there is a partial run, and is shown as one
+        _conclude(results, progress, wanted.backend, status, round(time.monotonic() - start, 1))
+    except ResultsWriteError as error:  # the results so far are reported as a partial run
         if not path.exists() or not path.stat().st_size:
             raise
         print(f"refgrad: {error}", file=sys.stderr)
@@ -100,17 +117,19 @@ def _judge(path: Path, header: Header, arguments: list[str], examples: int) -> N
         results.close()
 
 
-def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: float) -> None:
-    """Record the cases that processes died over, and the end; a run that was interrupted has none."""
+def _conclude(
+    results: ResultsFile, progress: Progress, backend: Backend, status: int, seconds: float
+) -> None:
+    """Record the cases during which processes died, and the end line; an interrupted run has none."""
     import pytest
 
     from refgrad import report
 
     died = {name for name, _ in progress.lost}
     records: list[Record] = []
-    for case in in_flight.left(results.path):
-        over = case.overdue or f"test_family[{case.item}]" in died
-        records += died_over(case) if over else [unfinished(case)]
+    for case in in_flight.unfinished_cases(results.path):
+        over = case.overdue or name_of_test(case.item) in died
+        records += crash_records(case, backend.address) if over else [running_record(case)]
     records += [Crash("", name, why) for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         reason = f"pytest ended with exit code {status}; what it said stands on standard error"
@@ -126,9 +145,9 @@ def _conclude(results: ResultsFile, progress: Progress, status: int, seconds: fl
 
 @contextlib.contextmanager
 def _no_options_of_others() -> Iterator[None]:
-    """What else is installed, and what a project tells its own pytest, must not change a run, let alone leave a part of it out.
+    """Keep installed pytest plugins and a project's PYTEST_ADDOPTS out of the run: they could change it or deselect items.
 
-    Ours may be registered as an entry point or not. Its tests shorten a run by REFGRAD_PYTEST_ADDOPTS.
+    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS takes the place of PYTEST_ADDOPTS; the tests use it to shorten runs.
     """
     ours = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -148,12 +167,12 @@ def _no_options_of_others() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ended_by_the_system() -> Iterator[None]:
-    """SIGTERM, by which a CI system ends what it no longer wants, is taken like Ctrl-C: what is there is reported.
+    """Treat SIGTERM, by which CI systems cancel jobs, like Ctrl-C: the results so far are reported.
 
-    So is the end of the terminal, SIGHUP, unless the run was told not to care (nohup).
+    The same holds for SIGHUP (the terminal was closed), unless the signal is ignored (nohup).
     """
 
-    def interrupt(_number: int, _frame: Any) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -173,57 +192,64 @@ def _ended_by_the_system() -> Iterator[None]:
 
 def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
     _, folder = location()
-    options: dict[str, list[Any]] = {
-        "family": wanted.families, "op": wanted.ops, "dtype": wanted.dtypes, "device": wanted.devices,
-        "examples": [wanted.examples], "seed": [wanted.seed], "shard": [wanted.shard] if wanted.shard else [], "results": [path.resolve()],
-    }  # fmt: skip
+    options: dict[str, Sequence[object]] = {
+        "backend": [wanted.backend.address],
+        "family": wanted.families,
+        "op": wanted.ops,
+        "dtype": wanted.dtypes,
+        "device": wanted.devices,
+        "examples": [wanted.examples],
+        "seed": [wanted.seed],
+        "shard": [wanted.shard] if wanted.shard else [],
+        "results": [path.resolve()],
+    }
     arguments = [
         *[str(folder / name) for name in _parts(wanted.families)],
-        "-p", "refgrad.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull,
-        f"--confcutdir={folder}",  # the suite may lie in an environment inside somebody's project, and that has a conftest.py
-        "-W", "ignore",  # whatever python -W and PYTHONWARNINGS say: a warning is no verdict
-        f"--rootdir={folder}", "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
+        *[f"-p{name}" for name in _PLUGINS],
+        f"-c{os.devnull}",
+        "-Wignore",  # overrides python -W and PYTHONWARNINGS: a warning must not become a failure
+        f"--confcutdir={folder}",  # an environment may lie inside a project whose conftest.py is not meant
+        f"--rootdir={folder}",
+        "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         *[f"--refgrad-{name}={value}" for name, values in options.items() for value in values],
-    ]  # fmt: skip
-    if wanted.workers:  # even a single one: should it die, the run does not
+    ]
+    if wanted.workers:  # also for one worker: a crash of it does not end the run
         sole = any(d != "cpu" for d in wanted.devices)  # one process at a time owns a GPU
-        arguments += [
-            "-p",
-            "xdist.plugin",
-            "-n",
-            str(1 if sole else wanted.workers),
-            "--max-worker-restart=100",
-        ]
+        arguments += ["-p", "xdist.plugin", "-n", str(1 if sole else wanted.workers)]
+        arguments += ["--max-worker-restart=100"]
     return arguments
 
 
 def _parts(wanted: list[str]) -> tuple[str, ...]:
-    """The files of the suite that these families need. The items of the textbook come first: one of them is long."""
+    """The test files that these families need. The textbook comes first, because one of its items takes long."""
     return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
 
 
-def environment(devices: Any) -> dict[str, str]:
-    """What a reader needs to know about the machine, the versions and what else the numbers depend on."""
+def environment(backend: Backend) -> dict[str, str]:
+    """Versions, libraries and hardware on which the numbers depend, for the header of the results file."""
     import hypothesis
 
-    from refgrad.torch.environment import environment as of_torch
-
     return {
-        "python": platform.python_version(), "numpy": np.__version__, "numpy BLAS": _numpy_blas(), "torch": devices.VERSION,
-        **of_torch(), "hypothesis": hypothesis.__version__,
-        "platform": f"{platform.system()}-{platform.machine()}", "processor": _processor(),
-    }  # fmt: skip
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numpy BLAS": _numpy_blas(),
+        backend.name: backend.build.release,
+        **backend.environment(),
+        "hypothesis": hypothesis.__version__,
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "processor": _processor(),
+    }
 
 
 def _numpy_blas() -> str:
-    """The BLAS that NumPy was built with: the reference's own matrix products run in it."""
+    """The BLAS that NumPy was built with; the matrix products of the reference run in it."""
     built = np.show_config(mode="dicts") or {}
     blas = built.get("Build Dependencies", {}).get("blas", {})
     return " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or "not told"
 
 
 def _processor() -> str:
-    """The name of the processor, where the system tells it."""
+    """The name of the processor from /proc/cpuinfo, or what Python reports."""
     path = Path("/proc/cpuinfo")
     told = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""What a run of the suite judges: families, ops, dtypes, devices, how many cases. What cannot be had is said before anything runs."""
+"""The scope of a run: backend, families, ops, dtypes, devices, number of cases. Options that cannot be met are errors before the run."""
 
 from __future__ import annotations
 
@@ -14,50 +14,75 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refgrad.backends import Backend
 from refgrad.bounds.formats import DTYPES, judged
-from refgrad.errors import ArgumentError, DeviceMissingError, DtypeError, RefgradError
+from refgrad.errors import ArgumentError, DtypeError, RefgradError
+from refgrad.modes import MODES
 from refgrad.records.shards import Shard
+from refgrad.testing.runs.plan import items, name_of_test
 
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family whose items are written down, not generated
+TEXTBOOK_BACKENDS = ("torch",)  # for which its programs are written
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A run, as it was asked for and as it can be had."""
+    """What a run judges.
 
+    backend   of whom
+    families  of cases; the textbook's among them where its items are judged
+    ops       to which the family of single ops is confined; empty: all that the backend has
+    missing   the devices that were required and are not there, with the reason
+    examples  cases of each family, dtype and device
+    """
+
+    backend: Backend
     families: list[str]
-    ops: list[str]  # those that the family of single ops is confined to; empty: all
+    ops: list[str]
     dtypes: list[str]
     devices: list[str]
-    missing: dict[str, str]  # devices that were required and are not there, with the reason
+    missing: dict[str, str]
     profile: str
-    examples: int  # cases of each family, dtype and device
+    examples: int
     seed: int
     shard: Shard | None
     workers: int
 
     @property
+    def cases(self) -> dict[str, int]:
+        """The number of cases by name of test; tests that judge no cases are left out."""
+        generated = items(
+            [f for f in self.families if f != TEXTBOOK], self.devices, self.dtypes, self.examples, self.seed
+        )
+        written = _textbook().ITEMS if TEXTBOOK in self.families else ()
+        return {name_of_test(i.name): i.examples for i in generated} | {
+            f"test_item[{i.id}]": 1 for i in written
+        }
+
+    @property
     def modes(self) -> list[str]:
-        """What is compared in these families, in the order of a report."""
-        from refgrad.testing.runs.judgement import MODES
+        """The modes in which these families are judged, in the order of a report."""
+        asked = self.backend.modes
+        generated = [m.name for m in MODES if m.name in asked or (m.repeats in asked and not m.further)]
+        return [
+            *(generated if set(self.families) - {TEXTBOOK} else ()),
+            *(_textbook().MODES if TEXTBOOK in self.families else ()),
+        ]
 
-        generated = MODES if set(self.families) - {TEXTBOOK} else ()
-        return [*generated, *(_textbook().MODES if TEXTBOOK in self.families else ())]
 
-
-def scope(args: argparse.Namespace, backend: Any) -> Scope:
-    """What the options of ``refgrad conformance`` ask for.
+def scope(args: argparse.Namespace, backend: Backend) -> Scope:
+    """What the options of ``refgrad conformance`` mean for a backend.
 
     Raises ArgumentError for names that mean nothing and for options that exclude each other, DtypeError and DeviceMissingError for
     what is not there.
     """
     ops = list(dict.fromkeys(args.op or ()))
-    wanted = _wanted(args.family, ops)
+    wanted = _wanted(args.family, ops, backend)
     shard = Shard.read(args.shard) if args.shard else None
-    missing = _missing(backend, args.require_device or ())
-    devices = args.device or _present(backend)
+    missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
+    devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     dtypes = _dtypes(backend, args.dtype, wanted, ops, devices)
     profile = args.profile or _profile(os.environ)
@@ -71,8 +96,18 @@ def scope(args: argparse.Namespace, backend: Any) -> Scope:
         seed = secrets.randbelow(2**31) if profile == "nightly" else 0
     workers = min(_cores(), 8) if args.workers is None else args.workers
     return Scope(
-        wanted, ops, dtypes, devices, missing, profile, args.examples or PROFILES[profile], seed, shard, workers
-    )  # fmt: skip
+        backend=backend,
+        families=wanted,
+        ops=ops,
+        dtypes=dtypes,
+        devices=devices,
+        missing=missing,
+        profile=profile,
+        examples=args.examples or PROFILES[profile],
+        seed=seed,
+        shard=shard,
+        workers=workers,
+    )
 
 
 def location() -> tuple[str, Path]:
@@ -101,9 +136,13 @@ def _textbook() -> Any:
     return importlib.import_module(f"{location()[0]}.textbook")
 
 
-def _wanted(asked: Sequence[str] | None, ops: Sequence[str]) -> list[str]:
-    """The families; with ops chosen, the one of single ops."""
-    known = [*_generated().FAMILIES, TEXTBOOK]
+def _wanted(asked: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
+    """The families to judge; where ops are selected, the family of single ops."""
+    known = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
+    if TEXTBOOK in (asked or ()) and TEXTBOOK not in known:
+        raise ArgumentError(
+            f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: leave it out"
+        )
     wanted = list(dict.fromkeys(asked or ([SINGLE] if ops else known)))
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
@@ -115,6 +154,8 @@ def _wanted(asked: Sequence[str] | None, ops: Sequence[str]) -> list[str]:
                 f"no op named {name!r} is drawn by the family {SINGLE}{f'; did you mean {like}?' if like else '.'} "
                 "`refgrad ops` lists them: it takes a derivative and a counterpart in torch"
             )
+        if name not in backend.ops:
+            raise ArgumentError(f"{backend.name} has no counterpart of the op {name!r}: leave it out")
     if ops and wanted != [SINGLE]:
         others = sorted(set(wanted) - {SINGLE})
         raise ArgumentError(
@@ -124,15 +165,15 @@ def _wanted(asked: Sequence[str] | None, ops: Sequence[str]) -> list[str]:
 
 
 def _dtypes(
-    backend: Any, asked: Sequence[str] | None, wanted: list[str], ops: list[str], devices: list[str]
+    backend: Backend, asked: Sequence[str] | None, wanted: list[str], ops: list[str], devices: list[str]
 ) -> list[str]:
-    """The dtypes in which one of the devices computes, and in which there is something to judge."""
-    items = [d for item in _textbook().ITEMS for d in item.dtypes] if wanted == [TEXTBOOK] else []
+    """The dtypes in which one of the devices computes, and for which one of the ops is drawn."""
+    written = [d for item in _textbook().ITEMS for d in item.dtypes] if wanted == [TEXTBOOK] else []
     for dtype in asked or ():
         judged(dtype)
     there = []
-    for dtype in dict.fromkeys(asked or items or DTYPES):
-        computing = [name for name in devices if backend.supported(name, dtype)]
+    for dtype in dict.fromkeys(asked or written or DTYPES):
+        computing = [name for name in devices if backend.computes(dtype, name)]
         if computing:
             there.append(dtype)
         elif asked:
@@ -141,39 +182,20 @@ def _dtypes(
             )
     having = [d for d in there if _generated().names_in(d, ops)]
     if not having:
-        raise DtypeError(f"torch has none of the ops {ops} in {' or '.join(there)}")
-    if items and not {*items} & {*having}:
+        raise DtypeError(f"{backend.name} has none of the ops {ops} in {' or '.join(there)}")
+    if written and not {*written} & {*having}:
         raise ArgumentError(
-            f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(items))}, not for {having}"
+            f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(written))}, not for {having}"
         )
     return having
 
 
-def _present(backend: Any) -> list[str]:
-    try:
-        backend.device("cuda")
-    except DeviceMissingError:
-        return ["cpu"]
-    return ["cpu", "cuda"]
-
-
-def _missing(backend: Any, required: Sequence[str]) -> dict[str, str]:
-    """Of the devices that a run may not do without, those that are not there, with the reason."""
-    missing = {}
-    for name in required:
-        try:
-            backend.device(name)
-        except DeviceMissingError as error:
-            missing[name] = str(error)
-    return missing
-
-
 def _profile(environ: Mapping[str, str]) -> str:
-    """The profile where none is named. HYPOTHESIS_PROFILE counts as far as it is one of ours: a project may have its own."""
+    """The default profile: HYPOTHESIS_PROFILE where it names a profile of refgrad, else ci."""
     wanted = environ.get("HYPOTHESIS_PROFILE", "")
     return wanted if wanted in PROFILES else "ci"
 
 
 def _cores() -> int:
-    """The cores that this process may use: a container has fewer than its machine."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

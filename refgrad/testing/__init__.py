@@ -5,6 +5,7 @@ The judge knows no framework. It compares observed arrays with reference values 
 
 from __future__ import annotations
 
+from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded, Source
 from refgrad.testing.checks.check import check_jvp, check_vjp
@@ -16,7 +17,7 @@ from refgrad.testing.judging.observation import NoAnswer, Observation
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.testing.power.audit import Audit
 from refgrad.testing.runs.item import examine
-from refgrad.testing.runs.judgement import MODES, judge
+from refgrad.testing.runs.judgement import judge
 
 __all__ = [
     "MODES",

@@ -18,10 +18,8 @@ import torch
 from torch import Tensor
 
 from refgrad.bounds.formats import format_of
+from refgrad.modes import FORWARD, PLAIN_REVERSE, REVERSE, REVERSE_END_TO_END, TRANSPOSED_REVERSE, VALUE
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.end_to_end import WHOLE_REVERSE
-from refgrad.testing.judging.modes import PLAIN, PUSHED
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.torch.devices import device, short_operands
@@ -29,7 +27,7 @@ from refgrad.torch.environment import THREADS
 from refgrad.torch.foreign_code import file_of, functions_of, kernels, module_of
 from refgrad.torch.program import Program, tensor
 from refgrad.torch.recording import HELPERS, Recording, UnwritableError, constant
-from refgrad.torch.script_questions import ASK, asked
+from refgrad.torch.script_calls import CALLS, calls_of
 
 MOST = 10  # elements in one script
 
@@ -87,7 +85,7 @@ def _modes(case: Case, verdict: Verdict) -> list[str]:
         VALUE,
         REVERSE,
         FORWARD,
-        *([m for m in ASK if m not in (VALUE, REVERSE, FORWARD, PLAIN)] if case.order > 1 else []),
+        *([m for m in CALLS if m not in (VALUE, REVERSE, FORWARD, PLAIN_REVERSE)] if case.order > 1 else []),
     ]
 
 
@@ -135,7 +133,7 @@ def written(case: Case, verdict: Verdict, told: Recording | None = None) -> str:
     node = place[1] if place is not None and place[0] == "cotangents" else wrong[0].node if wrong else -1
     index = next((k for k, n in enumerate(active) if case.graph.inputs[n] == node), 0)
     what = wrong[0].what if wrong else note
-    ask = asked(verdict.mode, what).format(place=-1 if verdict.mode == PUSHED else index)
+    ask = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
     lines = [
         *_beginning(case, verdict.mode, "disagrees", told),
         *_data(case, program, names, active, ask),
@@ -160,7 +158,7 @@ def _raising(case: Case, mode: str, told: Recording) -> str:
         raise
     except Exception:  # noqa: BLE001 - the one that the script is to show: its call is the last line
         returned = ["return None, None"]
-    ask = asked(PLAIN if mode in (REVERSE, WHOLE_REVERSE) else mode).format(place=0)
+    ask = calls_of(PLAIN_REVERSE if mode in (REVERSE, REVERSE_END_TO_END) else mode).format(place=0)
     body = "".join(f"    {line}\n" if line else "\n" for line in ask.splitlines())
     lines = [
         *_beginning(case, mode, "raises", told),

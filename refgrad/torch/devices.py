@@ -1,4 +1,4 @@
-"""The devices that torch has on this machine, and the settings of its arithmetic that bounds assume."""
+"""The devices of torch on this machine, and the settings of its arithmetic that the bounds assume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that C
 
 
 def device(name: str) -> torch.device:
-    """The torch device of that name. Raises DeviceMissingError where this machine lacks it."""
+    """The torch device of this name. Raises DeviceMissingError where torch sees none."""
     kind = name.partition(":")[0]
     try:
         found = torch.device(name)

@@ -1,4 +1,4 @@
-"""What torch's numbers depend on beside its release: commit, BLAS, threads, instruction sets; and the settings of a run."""
+"""The settings of torch for a run, and the libraries and instruction sets on which its numbers depend."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def settle() -> None:
-    """Set torch as every process of a run has it: the threads, and the arithmetic that the bounds cover."""
+    """Make the settings of a process that judges: threads, and the arithmetic that the bounds cover."""
     torch.set_num_threads(THREADS)
     plain_arithmetic()
 
 
 def environment() -> dict[str, str]:
-    """What stands in the header of a run, beside the versions."""
+    """Entries for the header of a run."""
     return {
         "torch commit": str(torch.version.git_version or "unknown"),
         "torch BLAS": _blas(torch.__config__.show()),
@@ -31,7 +31,7 @@ def environment() -> dict[str, str]:
 
 
 def _blas(build: str) -> str:
-    """BLAS and LAPACK in torch's own account of its build, with the release where it is told."""
+    """BLAS and LAPACK from torch's build configuration, with the release of MKL."""
     named = dict(re.findall(r"\b(BLAS_INFO|LAPACK_INFO)=([^,\s]*)", build))
     release = (
         re.search(r"Math Kernel Library Version (\S+)", build)
@@ -43,7 +43,7 @@ def _blas(build: str) -> str:
 
 
 def _accelerator() -> str:
-    """What the build was made for."""
+    """The accelerator for which torch was built."""
     if torch.version.cuda:
         return f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version() or 'none'}"
     hip = getattr(torch.version, "hip", None)

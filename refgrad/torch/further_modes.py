@@ -1,8 +1,8 @@
-"""Ask torch for one derivative in all the ways it has, and for second derivatives in every order of its modes.
+"""torch's further modes: one derivative asked in all the ways that torch has, and second derivatives in every order of its modes.
 
-With f the program, y_bar its cotangent and x_dot its tangent, the first derivative comes four ways: plain backward, backward
-that records itself (create_graph), torch.func.vjp and torch.func.jvp. The second derivative along x_dot, the gradient of
-<x_dot, x_bar>, comes three ways; double backward also gives the gradient in y_bar, which is the tangent again.
+With f the program, y_bar its cotangent and x_dot its tangent, the first derivative comes four ways: backward, backward that records
+itself (create_graph), torch.func.vjp and torch.func.jvp. The second derivative along x_dot, the gradient of <x_dot, x_bar>, comes three
+ways; double backward also gives the gradient in y_bar, which is the tangent again.
 """
 
 from __future__ import annotations
@@ -14,30 +14,36 @@ import torch
 from torch import Tensor
 
 from refgrad.bounds.formats import format_of
-from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.modes import (
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    JVP_OF_VJP,
-    PLAIN,
-    PUSHED,
-    REPEAT,
-    REVERSE_OF_REVERSE,
-    VJP_OF_JVP,
-    Modes,
+from refgrad.modes import (
+    AGREEMENT,
+    FORWARD,
+    FORWARD_END_TO_END,
+    FORWARD_OVER_REVERSE,
+    FUNCTIONAL_FORWARD,
+    FUNCTIONAL_REVERSE,
+    PLAIN_REVERSE,
+    RECORDED_REVERSE,
+    REPEATED_REVERSE,
+    REVERSE,
+    REVERSE_END_TO_END,
+    REVERSE_OVER_FORWARD,
+    REVERSE_OVER_REVERSE,
+    TRANSPOSED_REVERSE,
+    VALUE,
 )
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import ModeAnswers
 from refgrad.torch.devices import device
 from refgrad.torch.program import Program, as_array, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
 
 Array = Any
-Ask = Callable[["_Question"], "Answer"]
+Call = Callable[["_Program"], "Answer"]
 Answer = tuple[Tensor | None, ...]
 
 
-class _Question:
+class _Program:
     """The program as a function of its floating-point inputs, with its cotangent and tangents."""
 
     def __init__(self, case: Case) -> None:
@@ -57,34 +63,34 @@ class _Question:
         return y
 
 
-def _plain(q: _Question) -> Answer:
+def _plain_reverse(q: _Program) -> Answer:
     xs = q.leaves()
     return tuple(torch.autograd.grad(q.f(*xs), xs, q.y_bar, allow_unused=True))
 
 
-def _create_graph(q: _Question) -> Answer:
+def _recorded_reverse(q: _Program) -> Answer:
     xs = q.leaves()
     return tuple(torch.autograd.grad(q.f(*xs), xs, q.y_bar, create_graph=True, allow_unused=True))
 
 
-def _func_vjp(q: _Question) -> Answer:
+def _functional_reverse(q: _Program) -> Answer:
     _, pullback = torch.func.vjp(q.f, *[x.detach() for x in q.leaves()])
     return tuple(pullback(q.y_bar))
 
 
-def _func_jvp(q: _Question) -> Answer:
+def _functional_forward(q: _Program) -> Answer:
     with torch.no_grad():
         _, y_dot = torch.func.jvp(q.f, tuple(x.detach() for x in q.leaves()), q.x_dot)
     return (y_dot,)
 
 
-def _pairing(x_bars: Answer, q: _Question) -> tuple[list[Tensor], list[Tensor]]:
+def _pairing(x_bars: Answer, q: _Program) -> tuple[list[Tensor], list[Tensor]]:
     """The gradients that can be differentiated further, with the tangents that weigh them."""
     chosen = [(g, t) for g, t in zip(x_bars, q.x_dot, strict=True) if g is not None and g.requires_grad]
     return [g for g, _ in chosen], [t for _, t in chosen]
 
 
-def _reverse_of_reverse(q: _Question) -> Answer:
+def _reverse_over_reverse(q: _Program) -> Answer:
     """The gradient of <x_dot, x_bar> in the inputs, and last in y_bar."""
     xs, y_bar = q.leaves(), q.y_bar.detach().requires_grad_()
     x_bars = torch.autograd.grad(q.f(*xs), xs, y_bar, create_graph=True, allow_unused=True)
@@ -94,7 +100,7 @@ def _reverse_of_reverse(q: _Question) -> Answer:
     return tuple(torch.autograd.grad(gradients, (*xs, y_bar), weights, allow_unused=True))
 
 
-def _jvp_of_vjp(q: _Question) -> Answer:
+def _forward_over_reverse(q: _Program) -> Answer:
     def gradients(*xs: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch.func.vjp(q.f, *xs)[1](q.y_bar))
 
@@ -102,7 +108,7 @@ def _jvp_of_vjp(q: _Question) -> Answer:
     return tuple(second)
 
 
-def _vjp_of_jvp(q: _Question) -> Answer:
+def _reverse_over_forward(q: _Program) -> Answer:
     def tangent(*xs: Tensor) -> Tensor:
         y_dot: Tensor = torch.func.jvp(q.f, xs, q.x_dot)[1]
         return y_dot
@@ -111,39 +117,55 @@ def _vjp_of_jvp(q: _Question) -> Answer:
     return tuple(pullback(q.y_bar))
 
 
-_FIRST: dict[str, Ask] = {
-    PLAIN: _plain,
-    CREATE_GRAPH: _create_graph,
-    FUNC_VJP: _func_vjp,
-    FUNC_JVP: _func_jvp,
+# What torch calls the modes.
+CALLS = {
+    VALUE: VALUE,
+    REVERSE: "backward",
+    FORWARD: "forward-mode AD (dual tensors)",
+    REVERSE_END_TO_END: "backward",
+    FORWARD_END_TO_END: "forward-mode AD (dual tensors)",
+    RECORDED_REVERSE: "backward with create_graph=True",
+    FUNCTIONAL_REVERSE: "func.vjp",
+    FUNCTIONAL_FORWARD: "func.jvp",
+    TRANSPOSED_REVERSE: "double backward, in the cotangent",
+    AGREEMENT: AGREEMENT,
+    REVERSE_OVER_REVERSE: "double backward",
+    FORWARD_OVER_REVERSE: "func.jvp of func.vjp",
+    REVERSE_OVER_FORWARD: "func.vjp of func.jvp",
+    REPEATED_REVERSE: "backward, twice",
 }
-_SECOND: dict[str, Ask] = {
-    REVERSE_OF_REVERSE: _reverse_of_reverse,
-    JVP_OF_VJP: _jvp_of_vjp,
-    VJP_OF_JVP: _vjp_of_jvp,
+
+_OF_MODES: dict[str, Call] = {
+    PLAIN_REVERSE: _plain_reverse,
+    RECORDED_REVERSE: _recorded_reverse,
+    FUNCTIONAL_REVERSE: _functional_reverse,
+    FUNCTIONAL_FORWARD: _functional_forward,
+    REVERSE_OVER_REVERSE: _reverse_over_reverse,
+    FORWARD_OVER_REVERSE: _forward_over_reverse,
+    REVERSE_OVER_FORWARD: _reverse_over_forward,
 }
 
 
-def observe_modes(case: Case) -> Modes:
-    """Every way asked once, plain backward twice (a second answer that differs is a finding of its own)."""
-    q = _Question(case)
-    seen = Modes(q.names)
-    for name, ask in {**_FIRST, **_SECOND}.items():
-        answer = _asked(q, ask, seen, name)
-        if name == REVERSE_OF_REVERSE and answer is not None:
-            seen.answers[PUSHED], answer = answer[-1:], answer[:-1]
+def observe_modes(case: Case) -> ModeAnswers:
+    """The answers in every further mode; plain reverse mode is asked twice (a second answer that differs is a finding of its own)."""
+    q = _Program(case)
+    seen = ModeAnswers(q.names)
+    for name, call in _OF_MODES.items():
+        answer = _answered(q, call, seen, name)
+        if name == REVERSE_OVER_REVERSE and answer is not None:
+            seen.answers[TRANSPOSED_REVERSE], answer = answer[-1:], answer[:-1]
         if answer is not None:
             seen.answers[name] = answer
-    if PLAIN in seen.answers:
-        seen.again = _asked(q, _plain, seen, REPEAT)
+    if PLAIN_REVERSE in seen.answers:
+        seen.again = _answered(q, _plain_reverse, seen, REPEATED_REVERSE)
     return seen
 
 
-def _asked(q: _Question, ask: Ask, seen: Modes, mode: str) -> list[Array] | None:
+def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[Array] | None:
     """The arrays of one answer. Whatever torch raises instead is kept as the reason why there is none."""
     q.program.at = -1
     try:
-        return [as_array(t) for t in ask(q)]
+        return [as_array(t) for t in call(q)]
     except Exception as error:  # noqa: BLE001 - of one mode: the others are asked all the same
         seen.unavailable[mode] = no_answer(error, raising_node(q.program))
         return None

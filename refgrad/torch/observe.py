@@ -1,4 +1,4 @@
-"""Ask torch about a case: the values, gradients and tangents of all nodes of its graph."""
+"""Observes a case in torch: the values, gradients and tangents of all nodes of its graph."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from refgrad.bounds.formats import format_of
+from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 from refgrad.testing.judging.observation import Observation
 from refgrad.torch.devices import device, plain_arithmetic
 from refgrad.torch.forward_mode import dual_level
@@ -25,8 +25,8 @@ from refgrad.torch.refusal import no_answer
 def observe(case: Case) -> Observation:
     """Run the graph in torch and differentiate it in both modes.
 
-    Reverse mode is asked once, for the gradients of all intermediate values. An exception leaves a mode without an answer, and the
-    other modes as they are: it is kept with the node that raised it, as a refusal or not (refgrad.torch.refusal).
+    Reverse mode is called once, for the gradients of all intermediate values. An exception leaves its mode without an answer. It is kept
+    with the node that raised it, and with whether it is a refusal (refgrad.torch.refusal). The other modes are observed all the same.
     """
     where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
     if where.type != "cpu":
@@ -37,7 +37,7 @@ def observe(case: Case) -> Observation:
     try:
         values = program.run(program.leaves)
         _keep(seen, "values", values)
-    except Exception as error:  # noqa: BLE001 - whatever a framework raises is its answer
+    except Exception as error:  # noqa: BLE001 - every exception of a framework is recorded
         seen.unavailable[VALUE] = no_answer(error, program.at)
         return seen
     for part, mode, ask in (("cotangents", REVERSE, _reverse), ("tangents", FORWARD, _forward)):

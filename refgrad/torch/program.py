@@ -23,7 +23,7 @@ LACKING = frozenset(
 
 
 class Program:
-    """The case's graph as a torch program. ``at`` is the node that a run stands at, -1 when it has come to its end."""
+    """The case's graph as a torch program. ``at`` is the current node of a run, -1 after its end."""
 
     def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
         self.graph, self.where, self.dtype = case.graph, where, dtype
@@ -42,7 +42,7 @@ class Program:
                 leaf.requires_grad_()
 
     def run(self, leaves: dict[str, Tensor]) -> list[Tensor | None]:
-        """Values of all nodes. Every use of a value that has several gets a tensor of its own (``uses``), to hear what it sends back."""
+        """Values of all nodes. Each use of a value with several users is a tensor of its own (``uses``), whose gradient can be observed."""
         self.uses: dict[tuple[int, int], Tensor] = {}
         values: list[Tensor | None] = [None] * len(self.graph.nodes)
         for k in self.order:

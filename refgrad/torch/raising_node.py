@@ -1,10 +1,9 @@
-"""Which node of a program raised: the one that a run stood at, or the one whose own backward raises."""
+"""Finds the node of a program that raised: the current node of a run, or the node whose own backward raises."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from torch import Tensor
 
 from refgrad.torch.program import Program
 
@@ -21,7 +20,7 @@ def raising_node(program: Program) -> int:
     if len(computed) == 1:  # whatever raises, in whichever mode, it is that op
         return computed[0]
     values = program.run(program.leaves)
-    bars: dict[int, Any] = {program.graph.outputs[0]: program.cotangent}
+    bars: dict[int, Tensor] = {program.graph.outputs[0]: program.cotangent}
     for k in reversed(computed):
         if k not in bars:
             continue
@@ -34,21 +33,20 @@ def raising_node(program: Program) -> int:
     return -1
 
 
-def _sent(program: Program, k: int, values: list[Any], y_bar: Any) -> list[tuple[int, Any]]:
+def _sent(program: Program, k: int, values: list[Tensor | None], y_bar: Tensor) -> list[tuple[int, Tensor]]:
     """What node k sends to its operands, by the backward of this op alone."""
     node = program.graph.nodes[k]
     assert node.op is not None
     assert node.op.torch is not None
     operands = [values[j] for j in node.of]
-    active = []
+    active: dict[int, Tensor] = {}  # by position, the operands that have a gradient
     for position, x in enumerate(operands):
-        if isinstance(x, torch.Tensor):
-            operands[position] = x.detach()
+        if isinstance(x, Tensor):
+            operands[position] = leaf = x.detach()
             if x.requires_grad:
-                operands[position].requires_grad_()
-                active.append(position)
+                active[position] = leaf.requires_grad_()
     y = node.op.torch(torch, *operands, **node.params)
     if not active or not y.requires_grad:
         return []
-    x_bars = torch.autograd.grad(y, [operands[i] for i in active], y_bar, allow_unused=True)
+    x_bars = torch.autograd.grad(y, list(active.values()), y_bar, allow_unused=True)
     return [(node.of[i], x_bar) for i, x_bar in zip(active, x_bars, strict=True) if x_bar is not None]

@@ -1,4 +1,4 @@
-"""Whether an exception of torch is a refusal: torch's own words for "I have no such derivative or kernel"."""
+"""Tells refusals of torch (messages that it has no such derivative or kernel) from other exceptions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from refgrad.testing.judging.observation import NoAnswer
 
 LONGEST = 4000  # characters of a traceback that are kept
 _ANY = "(RuntimeError|NotImplementedError)"
-# Each is said on purpose, by the dispatcher, autograd's formulas, functorch or autograd.Function; the class belongs to the words.
-# What a kernel says of its arguments, or a device of its state, is not among them.
+# Messages of the dispatcher, autograd's formulas, functorch and autograd.Function, each with its class of exception. Messages of kernels
+# about their arguments, and of devices about their state, are no refusals.
 WORDS = (
     r"NotImplementedError: Trying to use forward AD with .+ that does not support it",
     rf"{_ANY}: (the )?derivative for '?[\w:.]+'? is not implemented",
@@ -39,15 +39,15 @@ def described(error: BaseException) -> str:
 
 
 def refuses(error: BaseException) -> bool:
-    """Whether torch says, in its words for that, that it has no such derivative or kernel."""
+    """Whether an exception is one of torch's messages that it has no such derivative or kernel."""
     return _REFUSAL.match(described(error)) is not None
 
 
 def fails_inside_torch(error: BaseException) -> bool:
-    """Whether an assertion failed in torch's own code: torch has met a state that it holds to be impossible.
+    """Whether an assertion failed in torch's own code.
 
-    It happens at combinations of transforms that torch does not refuse and cannot do, such as forward mode through vmap of a Function
-    that has a generated rule for vmap and no jvp.
+    This happens for combinations of transforms that torch neither refuses nor supports, such as forward mode through vmap of a Function
+    with a generated rule for vmap and no jvp.
     """
     if "INTERNAL ASSERT FAILED" in str(error):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF
+from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF, format_of
 from refgrad.bounds.profiles import CPU, CUDA, DOUBLE, SINGLE, Profile, profile_of
 
 PROFILES = (CPU, CUDA)
@@ -41,3 +41,17 @@ def test_truncated_sums_cost_narrow_formats_twice_the_unit_roundoff(name: str) -
     assert fmt.under(CPU).u_acc == own
     assert fmt.under(CUDA).u_acc == (2 * own if fmt.u > own else own)
     assert fmt.under(CUDA).ulp_table is CUDA.ulp[fmt.accumulator]
+
+
+@pytest.mark.parametrize("dtype", [name for name, fmt in FORMATS.items() if fmt.computed and not fmt.devices])
+def test_a_backend_that_flushes_to_zero_may_lose_every_subnormal(dtype: str) -> None:
+    flushed = format_of(dtype, "cpu", Profile("made", CPU.ulp, flushing=True))
+    assert flushed.eta == FORMATS[dtype].least_normal > format_of(dtype).eta
+
+
+def test_the_profile_of_a_backend_takes_the_place_of_torch_s() -> None:
+    made = Profile("made", {SINGLE: {"exp": 7.0}, DOUBLE: {"exp": 3.0}})
+    assert format_of("float32", "cpu", made).ulp("exp") == 7
+    assert format_of("float64", "cpu", made).ulp("exp") == 3
+    assert format_of("float32", "cuda", made).ulp("exp") == 7
+    assert format_of("float32", "cuda") == format_of("float32", "cuda", CUDA)

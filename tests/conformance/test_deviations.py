@@ -13,13 +13,12 @@ pytest.importorskip("torch")
 
 from conformance.families.arrays import rounded
 from refgrad.graph import Graph, Node
+from refgrad.modes import AGREEMENT, FORWARD, RECORDED_REVERSE, REPEATED_REVERSE, REVERSE, VALUE
 from refgrad.op import REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
 from refgrad.testing.deviations.element_setting import Setting
-from refgrad.testing.judging.modes import AGREEMENT, CREATE_GRAPH, REPEAT
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE
 from refgrad.torch.devices import plain_arithmetic
@@ -62,8 +61,8 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
     elif mode == REVERSE:
         arrays = [x for x in seen.cotangents[:k] if x is not None]
     else:
-        asked = CREATE_GRAPH if mode == AGREEMENT else mode
-        answers = seen.modes.again if mode == REPEAT else seen.modes.answers.get(asked, ())
+        asked = RECORDED_REVERSE if mode == AGREEMENT else mode
+        answers = seen.modes.again if mode == REPEATED_REVERSE else seen.modes.answers.get(asked, ())
         arrays = [np.zeros(seen.values[j].shape) if x is None else x for j, x in enumerate(answers or ())]
         if asked in seen.modes.answers:  # a gradient that is left out stands for zeros
             seen.modes.answers[asked] = arrays

@@ -34,9 +34,9 @@ def test_cases_and_elements_are_counted(run: Run) -> None:
 
 
 def test_cases_that_travelled_are_found_by_id(run: Run) -> None:
-    assert set(run.asked) == {"a" * 16, "f" * 16}
-    assert run.asked["f" * 16].case == make.case("sin")
-    assert run.asked["a" * 16].case == make.case("tanh")
+    assert set(run.case_records) == {"a" * 16, "f" * 16}
+    assert run.case_records["f" * 16].case == make.case("sin")
+    assert run.case_records["a" * 16].case == make.case("tanh")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def run(make, save):
         *[make.wrong(f"b{k}", op="exp", mode=mode) for k, mode in enumerate(("reverse", "forward"))],
         make.wrong("c", op="exp or log"),
         make.result("d", status="error", reason="RuntimeError: illegal memory access", first_wrong={"node": 2, "op": "sigmoid"}),
-        make.wrong("e", op="mish", mode="double backward"),
+        make.wrong("e", op="mish", mode="reverse over reverse"),
         make.wrong("f", **whole),
         {"type": "end", "exit": 1, "finished": "", "seconds": 1},
     ]  # fmt: skip
@@ -35,7 +35,7 @@ EXPECTED = [
     ("disagree at tanh", "3 of 3 cases, 2 modes, 3 dtypes, cpu"),
     ("disagree at exp", "3 of 3 cases, 2 modes, float32, cpu"),
     ("error at sigmoid", "1 of 1 case, reverse, float32, cpu"),
-    ("disagree at mish", "1 of 1 case, double backward, float32, cpu"),
+    ("disagree at mish", "1 of 1 case, reverse over reverse, float32, cpu"),
     ("disagree: end to end, right node by node", "1 of 1 case, reverse end to end, float32, cpu"),
 ]
 

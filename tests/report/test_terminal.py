@@ -12,7 +12,7 @@ def test_the_table_fits_eighty_columns(make, save):
 
 
 def test_modes_of_one_group_share_a_row_and_a_project_s_own_mode_keeps_its_name(make, save):
-    modes = ("reverse", "func.vjp", "forward end to end", "backward of mine")
+    modes = ("reverse", "functional reverse", "forward end to end", "backward of mine")
     lines = [make.result(f"{k:016x}", mode=mode, elements=123_456_789) for k, mode in enumerate(modes)]
     text = table(load(save([make.header(), *lines])))
     rows = [line[16:34].strip() for line in text.splitlines()[1:4]]

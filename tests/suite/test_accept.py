@@ -12,13 +12,14 @@ import pytest
 pytest.importorskip("torch")
 
 from refgrad import report
+from refgrad.backends import Build
 from refgrad.cli import main
 from refgrad.graph import Graph
 from refgrad.records import End, Header
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.file import all_of, load
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.runs.deviation_evidence import Torch, judged, outcome, standing
+from refgrad.testing.runs.deviation_evidence import judged, outcome, standing
 from refgrad.testing.runs.item import examine
 from refgrad.testing.runs.results import ResultsFile, results_of
 from refgrad.torch.devices import VERSION
@@ -62,7 +63,7 @@ def results(path: Path, *asked: tuple[Case, Framework]) -> str:
 
 
 def failed(asked: Case, framework: Framework, entries: Path) -> list[str]:
-    found = standing(all_of(SUITE, [str(entries)]), Torch(VERSION), framework)
+    found = standing(all_of(SUITE, [str(entries)]), Build("torch", VERSION), framework)
     return [v.mode for v in examine(asked, framework, found) if v.failed]
 
 
@@ -86,10 +87,10 @@ def test_what_is_mended_is_news_and_excuses_nothing(tmp_path: Path) -> None:
     assert main(["accept", path, "--reason", "why", "--to", str(to)]) == 0
     [entry] = load(to, local=True)
     for framework, kind in ((broken(1), ""), (broken(), "mended")):
-        verdicts = judged(entry, Torch(VERSION), framework)
+        verdicts = judged(entry, Build("torch", VERSION), framework)
         assert (
-            outcome(entry, Torch(VERSION), verdicts).kind,
-            outcome(entry, Torch(VERSION), verdicts).failure,
+            outcome(entry, Build("torch", VERSION), verdicts).kind,
+            outcome(entry, Build("torch", VERSION), verdicts).failure,
         ) == (
             kind,
             "",

@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 
-from refgrad.pytest_plugin import COUNT
+from refgrad.pytest_plugin import COUNT, UNWRITTEN
 from refgrad.suite import progress
-from refgrad.suite.progress import Progress, _size, span
+from refgrad.suite.progress import Progress, span
 from refgrad.testing.runs.results import ResultsFile
 
-ITEMS = [
-    *[f"test_family[ops-float64-cpu-{k}]" for k in range(3)],
-    "test_item[D3-relu]",
-    "test_mutant[a-float32]",
-]
+CASES = {f"test_family[ops-float64-cpu-{k}]": size for k, size in enumerate((50, 50, 20))} | {
+    "test_item[D3-relu]": 1
+}
+ITEMS = [*CASES, "test_mutant[a-float32]"]
 
 
 def a_report(name: str, when: str, failed: bool = False, judged: int | None = None) -> SimpleNamespace:
-    """The report of a test as pytest hands it on; an item of a family says how many cases it judged."""
+    """The report of a test as pytest hands it on; an item that came to its end says how many cases it judged."""
     properties = [] if judged is None else [(COUNT, {"judged": judged, "unjudged": 10})]
     return SimpleNamespace(
         nodeid=f"f.py::{name}",
@@ -48,13 +47,13 @@ def bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         for name, value in {"TERM": "xterm", "COLUMNS": "80", **around}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "stderr", stream)
-        shown = Progress(120, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+        shown = Progress(CASES, ResultsFile(tmp_path / "results.jsonl", fresh=True))
         shown.pytest_collection_finish(SimpleNamespace(items=[SimpleNamespace(name=n) for n in ITEMS]))
         for k, name in enumerate(ITEMS):
             for when in ("setup", "call", "teardown"):
                 failed = k in failing and when == "call"
-                counts = when == "call" and "family" in name
-                report = a_report(name, when, failed, min(judged, _size(name, 120)) if counts else None)
+                counts = when == "call" and name in CASES
+                report = a_report(name, when, failed, min(judged, CASES[name]) if counts else None)
                 shown.pytest_runtest_logreport(report)
         shown.finish()
         return shown
@@ -78,13 +77,26 @@ def test_the_bar_says_how_many_cases_were_really_judged(bar: Any) -> None:
 
 
 def test_an_item_that_broke_off_has_judged_nothing(tmp_path: Path) -> None:
-    shown = Progress(50, ResultsFile(tmp_path / "results.jsonl", fresh=True))
     names = ["test_family[ops-float64-cpu-0]", "test_item[D3-relu]", "test_item[D3-matrix]"]
+    cases = dict(zip(names, (50, 1, 1), strict=True))
+    shown = Progress(cases, ResultsFile(tmp_path / "results.jsonl", fresh=True))
     shown.pytest_collection_finish(SimpleNamespace(items=[SimpleNamespace(name=n) for n in names]))
     shown.pytest_runtest_logreport(a_report(names[0], "call", failed=True))
     shown.pytest_runtest_logreport(a_report(names[1], "???", failed=True))
-    shown.pytest_runtest_logreport(a_report(names[2], "call", failed=True))  # a verdict that disagrees
+    shown.pytest_runtest_logreport(
+        a_report(names[2], "call", failed=True, judged=1)
+    )  # a verdict that disagrees
     assert (shown.done, shown.judged) == (52, 1)
+
+
+def test_why_verdicts_could_not_be_recorded_travels_with_the_report(tmp_path: Path) -> None:
+    shown = Progress({}, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+    full = a_report("test_family[ops-float64-cpu-0]", "call", failed=True)
+    full.user_properties.append((UNWRITTEN, "results.jsonl: cannot be written: the disk is full"))
+    shown.pytest_runtest_logreport(full)
+    assert shown.unwritten == "results.jsonl: cannot be written: the disk is full"
+    shown.pytest_runtest_logreport(a_report("test_item[D3-relu]", "call"))
+    assert shown.unwritten
 
 
 def test_without_a_terminal_there_are_lines(bar: Any) -> None:
@@ -118,7 +130,7 @@ def test_a_closed_standard_error_is_no_fault(bar: Any) -> None:
 
 
 def test_what_a_worker_died_over_and_what_cannot_be_collected_is_kept(tmp_path: Path) -> None:
-    shown = Progress(10, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+    shown = Progress({}, ResultsFile(tmp_path / "results.jsonl", fresh=True))
     words, dead = a_report("a", "call", failed=True), a_report("b", "???", failed=True)
     for report in (words, dead):
         shown.pytest_runtest_logreport(report)
@@ -128,7 +140,7 @@ def test_what_a_worker_died_over_and_what_cannot_be_collected_is_kept(tmp_path: 
 
 
 def test_workers_that_die_one_after_the_other_without_a_test_end_the_run(tmp_path: Path) -> None:
-    shown = Progress(10, ResultsFile(tmp_path / "results.jsonl", fresh=True))
+    shown = Progress({}, ResultsFile(tmp_path / "results.jsonl", fresh=True))
     dead = a_report("b", "???", failed=True)
     for _ in range(50):  # each over a test of its own: all of them are to be named
         shown.pytest_testnodedown("Not properly terminated")

@@ -15,7 +15,7 @@ import pytest
 
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.load import load
-from refgrad.testing.runs.folder_lock import alone
+from refgrad.testing.runs.folder_lock import locked
 from tests.suite.faulty_runs import command, run
 
 pytest.importorskip("torch")
@@ -138,7 +138,7 @@ def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) ->
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "results.jsonl").write_text("the other's\n")
-    with alone(tmp_path / "reports"):
+    with locked(tmp_path / "reports"):
         done = small(tmp_path, "--workers", "0")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("refgrad: reports: another run writes its results there")

@@ -185,7 +185,7 @@ class Raising(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(
-    "mode", ["reverse", "reverse end to end", "create_graph backward", "double backward"]
+    "mode", ["reverse", "reverse end to end", "recorded reverse", "reverse over reverse"]
 )
 def test_an_exception_is_shown_by_the_question_that_raises_it(
     mode: str, monkeypatch: pytest.MonkeyPatch

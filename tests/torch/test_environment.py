@@ -43,10 +43,10 @@ def test_blas_is_read_from_the_account_of_the_build(build: str, blas: str) -> No
 
 
 def test_the_header_of_a_run_names_what_numbers_depend_on() -> None:
+    from refgrad import backends
     from refgrad.suite.runner import environment as of_run
-    from refgrad.torch import observe
 
-    found = of_run(observe)
+    found = of_run(backends.load("torch"))
     assert found.keys() >= {
         "torch",
         "torch commit",

@@ -11,8 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.graph import Graph, Node  # noqa: E402
+from refgrad.modes import (  # noqa: E402
+    FUNCTIONAL_FORWARD,
+    FUNCTIONAL_REVERSE,
+    RECORDED_REVERSE,
+    REPEATED_REVERSE,
+    REVERSE_OVER_REVERSE,
+)
 from refgrad.testing import Case, judge  # noqa: E402
-from refgrad.testing.judging.modes import CREATE_GRAPH, FUNC_JVP, FUNC_VJP, REPEAT, REVERSE_OF_REVERSE  # noqa: E402
 from refgrad.torch.observe import observe  # noqa: E402
 
 CLASSES = (RuntimeError, IndexError, TypeError, AssertionError, KeyError, ZeroDivisionError, MemoryError)
@@ -141,10 +147,11 @@ def test_one_way_of_asking_that_raises_leaves_the_others(error: Any) -> None:
     case = single(twin)
     found = {v.mode: v for v in judge(case, observe(case))}
     broken = {mode for mode, v in found.items() if v.status == "error"}
-    assert broken == {FUNC_VJP, FUNC_JVP, "jvp of vjp", "vjp of jvp"}
+    assert broken == {FUNCTIONAL_REVERSE, FUNCTIONAL_FORWARD, "forward over reverse", "reverse over forward"}
     assert {found[mode].first_wrong for mode in broken} == {(1, "tanh")}
     assert {
-        found[m].status for m in ("value", "reverse", "forward", CREATE_GRAPH, REVERSE_OF_REVERSE, REPEAT)
+        found[m].status
+        for m in ("value", "reverse", "forward", RECORDED_REVERSE, REVERSE_OVER_REVERSE, REPEATED_REVERSE)
     } <= {"agree", "imprecise"}
 
 
@@ -162,5 +169,5 @@ def test_a_second_run_that_raises_is_an_error_of_the_second_run() -> None:
     observe(case)
     fails, runs[:] = len(runs), []
     found = {v.mode: v for v in judge(case, observe(case))}
-    assert {mode for mode, v in found.items() if v.status == "error"} == {REPEAT}
-    assert "the second time" in found[REPEAT].reason
+    assert {mode for mode, v in found.items() if v.status == "error"} == {REPEATED_REVERSE}
+    assert "the second time" in found[REPEATED_REVERSE].reason

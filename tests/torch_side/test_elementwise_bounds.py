@@ -7,6 +7,7 @@ excuses stands in conformance/deviations.toml, element by element, and in unsupp
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import mark
 from refgrad.testing.deviations.element_setting import Setting
-from refgrad.testing.deviations.expected_refusals import held, load
+from refgrad.testing.deviations.expected_refusals import load
 from refgrad.testing.judging.verdict import AGREE, IMPRECISE, UNDECIDED, UNSUPPORTED
 from refgrad.torch.devices import VERSION
 from refgrad.torch.observe import observe
@@ -89,7 +90,7 @@ def case_of(op, params, dtype):
 def judged(case, differentiable):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        seen = (held(observe, SUPPORT) if differentiable else observe)(case)
+        seen = replace(observe(case), support=SUPPORT if differentiable else None)
         verdicts = judge(case, seen, end_to_end=False)
         mark(verdicts, STANDING, Setting(case, seen))
     return verdicts

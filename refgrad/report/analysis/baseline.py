@@ -41,7 +41,7 @@ class BaselineComparison:
 
     started: str
     refgrad: str
-    torch: str
+    framework: str
     shared: int
     cases: int
     differences: tuple[Difference, ...]
@@ -85,7 +85,7 @@ def compare_with_baseline(run: Run, baseline: Run) -> BaselineComparison:
     return BaselineComparison(
         started=head.started,
         refgrad=head.refgrad,
-        torch=head.environment.get("torch", ""),
+        framework=f"{head.backend} {head.release}" if head.release else "",
         shared=len(before.keys() & now.keys()),
         cases=len(now),
         differences=tuple(found),
@@ -95,7 +95,10 @@ def compare_with_baseline(run: Run, baseline: Run) -> BaselineComparison:
 
 def _differing_options(before: Header, now: Header) -> tuple[str, ...]:
     """The options that determine the drawn cases and differ between the runs, in words."""
-    pairs = [(what, getattr(before, what), getattr(now, what)) for what in ("seed", "refgrad", "profile")]
+    pairs = [
+        (what, getattr(before, what), getattr(now, what))
+        for what in ("seed", "refgrad", "profile", "backend")
+    ]
     return tuple(f"{what} was {one_line(a)!r} and is {one_line(b)!r}" for what, a, b in pairs if a != b)
 
 

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
 from refgrad.records import FAILURES, IMPRECISE, Result
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
 
 OR = " or "  # separates the ops of which one is at fault
 # By end-to-end mode, the node-by-node mode of the same direction.
-END_TO_END = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}
+END_TO_END = {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}
 
 
 class Blame:

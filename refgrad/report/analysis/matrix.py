@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from refgrad.modes import FORWARD, GROUPS, REVERSE
 from refgrad.records import Result
-from refgrad.report.analysis.mode_groups import GROUPS, group_of, order
+from refgrad.report.analysis.mode_groups import group_of, order
 from refgrad.report.analysis.text import brief
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
 
 DIRECT = (REVERSE, "value", FORWARD)  # the node-by-node modes; their rows appear even where they agree
 _GROUPS = sorted(GROUPS, key=lambda group: DIRECT.index(group) if group in DIRECT else len(DIRECT))

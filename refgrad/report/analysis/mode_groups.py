@@ -3,27 +3,8 @@
 from __future__ import annotations
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.modes import (  # fmt: skip
-    AGREEMENT,
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    JVP_OF_VJP,
-    PUSHED,
-    REPEAT,
-    REVERSE_OF_REVERSE,
-    VJP_OF_JVP,
-)
+from refgrad.modes import GROUPS
 
-GROUPS = {
-    "value": ("value",),
-    "reverse": ("reverse", CREATE_GRAPH, FUNC_VJP),
-    "forward": ("forward", FUNC_JVP),
-    "end to end": (WHOLE_REVERSE, WHOLE_FORWARD),
-    "second order": (REVERSE_OF_REVERSE, PUSHED, JVP_OF_VJP, VJP_OF_JVP),
-    "consistency": (AGREEMENT, REPEAT),
-}
 _GROUP_OF = {mode: group for group, modes in GROUPS.items() for mode in modes}
 _MODES = list(_GROUP_OF)
 _DTYPES = list(FORMATS)

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from refgrad.modes import FORWARD as JVP
+from refgrad.modes import (
+    FORWARD_END_TO_END,
+    FUNCTIONAL_FORWARD,
+    FUNCTIONAL_REVERSE,
+    RECORDED_REVERSE,
+    REVERSE_END_TO_END,
+)
+from refgrad.modes import REVERSE as VJP
 from refgrad.records import Json, Result
 from refgrad.records.observed import Numbers
 from refgrad.report.analysis.text import cut, one_line, several
@@ -12,19 +21,15 @@ from refgrad.report.page.box_numbers import LABELS, compared_texts
 from refgrad.report.page.replay import Replay, replay
 from refgrad.report.page.window import Window, window
 from refgrad.testing.cases.neighbourhood import nearest
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.modes import CREATE_GRAPH, FUNC_JVP, FUNC_VJP
-from refgrad.testing.judging.node_by_node import FORWARD as JVP
-from refgrad.testing.judging.node_by_node import REVERSE as VJP
 
 MOST_SHOWN = 12  # nodes; of a larger graph the neighbourhood of the first wrong node is drawn
 MOST_DRAWN = 100  # nodes; up to this size the whole graph is drawn as well, without numbers
 MOST_READ = 10_000  # nodes; a larger graph has no figure
 MOST_LISTED = 120  # nodes in the list
-FRAMEWORK, EXPECTED = "torch", "expected"  # the columns of numbers in a box
+FRAMEWORK, EXPECTED = "got", "expected"  # the columns of numbers in a box
 # The modes whose gradients, or tangents, a drawing shows at every node.
-BACKWARD = (VJP, WHOLE_REVERSE, CREATE_GRAPH, FUNC_VJP)
-FORWARD = (JVP, WHOLE_FORWARD, FUNC_JVP)
+BACKWARD = (VJP, REVERSE_END_TO_END, RECORDED_REVERSE, FUNCTIONAL_REVERSE)
+FORWARD = (JVP, FORWARD_END_TO_END, FUNCTIONAL_FORWARD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ from refgrad.records import (
 )
 from refgrad.report.storage.expected import apply_expected
 from refgrad.report.storage.merge import merge
-from refgrad.testing.runs.in_flight import Left, left
-from refgrad.testing.runs.results import unfinished
+from refgrad.testing.runs.in_flight import UnfinishedCase, unfinished_cases
+from refgrad.testing.runs.results import running_record
 
 _GZIP = b"\x1f\x8b"
 
@@ -80,7 +80,7 @@ def load(path: str | Path) -> Run:
         raise CaseFileError(f"{path}: not a results file of refgrad: {what}")
     parts[-1].torn |= torn
     if parts[-1].end is None:
-        parts[-1].add_unfinished(left(path))
+        parts[-1].add_unfinished(unfinished_cases(path))
     runs = [part.run(str(path)) for part in parts]
     try:
         return runs[0] if len(runs) == 1 else merge(runs)
@@ -129,11 +129,11 @@ class _RunReader:
         else:
             raise CaseFileError(f"a record of type {_short(kind)}; one of {', '.join(TYPES)} is expected")
 
-    def add_unfinished(self, cases: Iterable[Left]) -> None:
+    def add_unfinished(self, cases: Iterable[UnfinishedCase]) -> None:
         """Add the cases that were being judged when the run was killed. They are stored in files next to the results."""
         known = {line for line, _ in self.found}
         for case in cases:
-            record = unfinished(case)
+            record = running_record(case)
             line = encoded(record).strip()
             if line not in known:
                 self.found.append((line, record))

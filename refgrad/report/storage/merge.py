@@ -81,7 +81,7 @@ def _end(run: Run, parts: Sequence[Run]) -> End | None:
 
 
 def _check_same_run(runs: Sequence[Run]) -> None:
-    for what in ("refgrad", "seed", "profile"):
+    for what in ("refgrad", "seed", "profile", "backend"):
         found = {str(getattr(run.header, what)): run for run in reversed(runs)}
         if len(found) > 1:
             values = " and ".join(map(repr, reversed(found)))
@@ -133,11 +133,11 @@ def _absent(runs: Sequence[Run]) -> list[str]:
 
 
 def _requested(head: Header) -> tuple[str, ...]:
-    """What runs that were divided together have in common, in words. Builds of one release of torch count as equal."""
+    """What runs that were divided together have in common, in words. Builds of one release of a backend count as equal."""
     examples = f"{head.examples} examples" if head.examples else ""
-    torch = head.environment.get("torch", "").partition("+")[0]
+    release = head.release.partition("+")[0]
     lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
-    return (*lists, examples, f"torch {torch}" if torch else "")
+    return (*lists, examples, f"{head.backend} {release}" if release else "")
 
 
 def _code_beyond_results(run: Run) -> int:

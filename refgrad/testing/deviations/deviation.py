@@ -1,4 +1,4 @@
-"""Known disagreements: what was seen, where, why, and the evidence. They are shown in every report and do not fail the gate.
+"""Known disagreements: where each was seen, why, and its evidence. A report shows them; they do not fail a run.
 
 An entry covers disagreements of its ops, modes, dtypes and devices, and of these only such wrong elements as it describes (see
 ``narrowing.py``). In which releases of torch it excuses anything, ``evidence.py`` decides.
@@ -10,17 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from refgrad.modes import FORWARD_END_TO_END, REPEATS, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.deviations.narrowing import Narrowing
 from refgrad.testing.deviations.releases import Releases
 from refgrad.testing.judging.attribution import attribute
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.modes import BASE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Comparison, Verdict
-
-_ANCHORED = {WHOLE_FORWARD: FORWARD, WHOLE_REVERSE: REVERSE, **BASE}
 
 
 def _always() -> bool:
@@ -33,7 +29,7 @@ class Deviation:
 
     kernels   what torch calls the CPU's vector unit (AVX2, AVX512) where it was seen; empty: it does not depend on that
     families  empty: all
-    narrow    which wrong elements, notes or errors it speaks of
+    narrow    which wrong elements, notes or errors it covers
     local     an entry of a user's own file: where its evidence agrees, it is mended, whatever its record says
     stands    whether the disagreement is there in the torch at hand
     """
@@ -54,16 +50,16 @@ class Deviation:
     stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     def concerns(self, mode: str, case: Case) -> bool:
-        """Whether the entry speaks of this mode, and of the dtype, device and family of this case."""
+        """Whether the entry covers this mode and the dtype, device and family of this case."""
         here = mode in self.modes and case.dtype in self.dtypes and case.device in self.devices
         return here and (not self.families or case.family in self.families)
 
     def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:
-        """Whether the entry speaks of a disagreement of these ops in this mode; of which elements, ``narrow`` tells."""
+        """Whether the entry covers a disagreement of these ops in this mode; ``narrow`` decides for which elements."""
         return set(ops) <= self.ops and self.concerns(v.mode, setting.case) and self.narrow.admits(v, setting)
 
     def raised(self, v: Verdict, setting: Setting) -> bool:
-        """Whether an error is what the entry records."""
+        """Whether the entry covers an error."""
         graph = setting.case.graph
         blamed = (
             {v.first_wrong[1]}
@@ -109,7 +105,7 @@ def _covering(
     deviations: Sequence[Deviation],
     setting: Setting,
 ) -> list[str]:
-    """The entries that cover all that is wrong at one node, where these ops may be to blame; empty where something is left over."""
+    """The entries that together cover all wrong elements at one node, of which these ops may be the cause; empty where one is uncovered."""
     node, op, found = at
     entries = [d for d in deviations if d.may_cover(v, ops, setting)]
     if found.note or found.outside is None:  # a dtype, a shape, a gradient that is missing
@@ -125,9 +121,9 @@ def _covering(
 
 
 def _repeated(verdicts: dict[str, Verdict]) -> None:
-    """Verdicts that repeat what a node-by-node verdict says, on the same numbers or on numbers made from them."""
+    """Mark verdicts that repeat a known disagreement of node-by-node judgement, on the same numbers or on numbers computed from them."""
     found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
-    for mode, base in _ANCHORED.items():
+    for mode, base in REPEATS.items():
         v = verdicts.get(mode)
         first = verdicts.get(base)
         if v is not None and v.status == ERROR and first is not None and first.status == ERROR:
@@ -137,5 +133,7 @@ def _repeated(verdicts: dict[str, Verdict]) -> None:
         v.known = found.get(base, "")
         steps = [verdicts[m] for m in (VALUE, base) if m in verdicts]
         right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
-        if mode in (WHOLE_FORWARD, WHOLE_REVERSE) and right:  # each step is right, or known: so is the whole
+        if (
+            mode in (FORWARD_END_TO_END, REVERSE_END_TO_END) and right
+        ):  # each step is right, or known: so is the whole
             v.known = v.known or found.get(VALUE, "")

@@ -1,4 +1,4 @@
-"""Where a wrong element lies: the node whose op is to blame, and the operands that the element was made from."""
+"""The setting of a wrong element: the nodes whose op may have caused it, and the operands from which it was computed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
@@ -18,7 +19,7 @@ Array = Any
 
 @dataclass(frozen=True)
 class Site:
-    """A node that may have made a wrong element: as its value or tangent, or (``position``) as the gradient of one of its operands."""
+    """A node that may have caused a wrong element: in its value or tangent, or in the gradient of the operand at ``position``."""
 
     k: int
     node: Node
@@ -27,13 +28,18 @@ class Site:
 
 @dataclass(frozen=True)
 class Setting:
-    """A case, and what the framework said about it."""
+    """A case, and what the framework answered."""
 
     case: Case
     seen: Observation
 
+    @property
+    def fmt(self) -> Format:
+        """The format in which the case was judged."""
+        return format_of(self.case.dtype, self.case.device, self.seen.profile)
+
     def sites(self, e: Element, ops: Sequence[str]) -> list[Site]:
-        """The nodes of these ops that may have made an element; more than one where several users share a value."""
+        """The nodes of these ops that may have caused an element; several where a value has several users."""
         graph = self.case.graph
         part: str
         key: Any
@@ -54,7 +60,7 @@ class Setting:
         return [s for s in found if s.node.op is not None and s.node.op.name in ops]
 
     def operands(self, site: Site) -> tuple[Array, ...]:
-        """What the framework's own operands of a node are."""
+        """The framework's own operands of a node."""
         return tuple([np.asarray(self.seen.values[j]) for j in site.node.of])
 
     def magnitude(self, e: Element, ops: Sequence[str]) -> float:

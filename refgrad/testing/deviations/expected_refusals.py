@@ -1,9 +1,9 @@
-"""What a framework is expected to refuse: by op, mode, dtype, kind of device and release, as a list beside the deviations.
+"""The expected refusals of a framework, by op, mode, dtype, kind of device and release: a list beside the deviations.
 
-A refusal is a claim like any other. One that the list names is `unsupported`; one that it does not name is an error, for support has
-been lost. An answer where the list names a refusal is news, and no failure.
+A refusal that the list names is `unsupported`. One that it does not name is an error, because support has been lost. An answer where
+the list names a refusal is news and no failure.
 
-A release that nobody has recorded is held to the one before it, a kind of device that nobody has recorded to the cpu.
+An unrecorded release is compared with the recorded one before it, an unrecorded kind of device with the cpu.
 """
 
 from __future__ import annotations
@@ -11,28 +11,26 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from refgrad.errors import ArgumentError, DeviationsFileError
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, current
 from refgrad.records import News
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.releases import numbers
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
-from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.unanswered import NOT_ASKED
+from refgrad.testing.judging.observation import NOT_ASKED
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Verdict
 
-LOST = "lost support"  # with these words the reason of such an error begins
-_NODE_BY_NODE = {WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD}  # one refusal, told twice
+LOST = "lost support"  # the reason of such an error begins with these words
+_NODE_BY_NODE = {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}  # the same refusal in both
 _FIELDS = {"op": str, "modes": list, "dtypes": list, "device": str, "releases": list}
 
 
 class Refusal(NamedTuple):
-    """That a framework has no such derivative or kernel."""
+    """A derivative or kernel that a framework does not have."""
 
     op: str
     mode: str
@@ -75,13 +73,13 @@ class Support:
         return self._before(kind) in self.refusals.get(place, ())
 
     def _before(self, kind: str) -> str | None:
-        """The recorded release that speaks for this version: its own, else the last one before it, else the first."""
+        """The recorded release to compare with: the version's own, else the last one before it, else the first."""
         ours = _order(release(self.version))
         known = sorted(self.recorded.get(kind, ()), key=_order)
         return next((r for r in reversed(known) if _order(r) <= ours), known[0] if known else None)
 
     def hold(self, case: Case, verdicts: Iterable[Verdict]) -> None:
-        """Hold the verdicts on one case against the list: a refusal that it does not name becomes an error."""
+        """Compare the refusals among the verdicts on one case with the list; one that it does not name becomes an error."""
         ops = [node.op.name for node in case.graph.nodes if node.op is not None]
         for v in verdicts:
             if v.status == UNSUPPORTED and v.reason != NOT_ASKED.words:
@@ -106,20 +104,17 @@ class Support:
             self.news.setdefault(refusal, text)
 
     def lines(self) -> Iterator[News]:
-        """The news that no line has told yet, as lines of a results file."""
+        """The news since the last call, as lines of a results file."""
         for refusal, text in self.news.items():
             if text:
                 yield News("support", f"{refusal.op} {refusal.mode} {refusal.dtype}", text)
         self.news.update(dict.fromkeys(self.news, ""))
 
 
-def held(observe: Callable[[Case], Observation], support: Support) -> Callable[[Case], Observation]:
-    """The same way to ask a framework, with its refusals held against a list."""
-
-    def asked(case: Case) -> Observation:
-        return replace(observe(case), support=support)
-
-    return asked
+def list_of(folder: Path, backend: str) -> Path | None:
+    """The list of a backend in the folder of the suite; None where it has none, so that every refusal is accepted."""
+    path = folder / ("unsupported.toml" if backend == "torch" else f"unsupported.{backend}.toml")
+    return path if path.exists() else None
 
 
 def load(path: str | Path, version: str) -> Support:
@@ -143,7 +138,7 @@ def load(path: str | Path, version: str) -> Support:
         wrong = _wrong(entry)
         if wrong:
             raise DeviationsFileError(f"{path}: entry {k}: {wrong}")
-        for mode in entry["modes"]:
+        for mode in map(current, entry["modes"]):
             for dtype in entry["dtypes"]:
                 place = Refusal(entry["op"], mode, dtype, entry["device"])
                 refusals[place] = refusals.get(place, frozenset()) | _releases(path, entry["releases"])
@@ -169,7 +164,7 @@ def _wrong(entry: Any) -> str:
 
 
 def updated(support: Support, device: str, seen: Iterable[Refusal]) -> Support:
-    """The list with what this version refuses on a kind of device, in the place of what it said of this release there before."""
+    """The list with the refusals of this version on a kind of device in place of those recorded for this release before."""
     now = release(support.version)
     found = set(seen)
     refusals = {}
@@ -184,7 +179,7 @@ def updated(support: Support, device: str, seen: Iterable[Refusal]) -> Support:
 
 
 def written(support: Support, head: str, modes: Iterable[str], dtypes: Iterable[str]) -> str:
-    """The list as TOML under a comment, modes and dtypes in a given order: one entry for what is refused alike."""
+    """The list as TOML under the comment ``head``. Refusals that differ in modes and dtypes alone share an entry, in the given order."""
     alike: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for op, device in sorted({(p.op, p.device) for p in support.refusals}):
         for mode in modes:

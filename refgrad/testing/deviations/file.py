@@ -1,4 +1,4 @@
-"""Reading a deviations file: TOML, one [[deviation]] an entry. What is wrong with an entry is named, with what was expected."""
+"""Reads deviations files: TOML, one [[deviation]] per entry. Errors name the entry, the field and what was expected."""
 
 from __future__ import annotations
 
@@ -10,19 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from refgrad.errors import ArgumentError, DeviationsFileError
+from refgrad.modes import current, current_in_text
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.narrowing import KINDS, Narrowing, Numbers
 from refgrad.testing.deviations.operand_conditions import PLACES
-from refgrad.testing.deviations.releases import Releases
+from refgrad.testing.deviations.releases import DEFAULT, Releases
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
 
 REQUIRED = {
-    "id": str, "ops": list, "modes": list, "dtypes": list, "devices": list, "seen": list, "reason": str, "link": str, "case": str,
-}  # fmt: skip
+    "id": str,
+    "ops": list,
+    "modes": list,
+    "dtypes": list,
+    "devices": list,
+    "seen": list,
+    "reason": str,
+    "link": str,
+    "case": str,
+}
 OPTIONAL = {
-    "mended": str, "absent": str, "kernels": list, "families": list, "got": list, "expected": list, "operand": list, "where": str,
-    "formula": str, "note": str, "error": str, "numbers": str,
-}  # fmt: skip
+    "mended": str,
+    "absent": str,
+    "kernels": list,
+    "families": list,
+    "got": list,
+    "expected": list,
+    "operand": list,
+    "where": str,
+    "formula": str,
+    "note": str,
+    "error": str,
+    "numbers": str,
+    "backend": str,
+}
 VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula": tuple(FORMULAS)}
 
 
@@ -43,8 +63,11 @@ def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
     return found
 
 
-def all_of(own: Path, others: Sequence[str]) -> list[Deviation]:
-    """The suite's own entries and those of a user's files. Raises DeviationsFileError, also where two have one id."""
+def all_of(own: Path, others: Sequence[str], backend: str = DEFAULT) -> list[Deviation]:
+    """The suite's own entries about a backend, and those of a user's files.
+
+    Raises DeviationsFileError, also where two entries have one id.
+    """
     found = load(own)
     for path in others:
         more = load(path, local=True)
@@ -54,7 +77,7 @@ def all_of(own: Path, others: Sequence[str]) -> list[Deviation]:
                 f"{path}: entries {twice} stand in another deviations file already; give them other ids"
             )
         found += more
-    return found
+    return [d for d in found if d.releases.backend == backend]
 
 
 def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
@@ -80,7 +103,9 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
     try:
-        releases = Releases.read(entry["seen"], entry.get("mended", ""), entry.get("absent", ""))
+        releases = Releases.read(
+            entry["seen"], entry.get("mended", ""), entry.get("absent", ""), entry.get("backend", DEFAULT)
+        )
     except ArgumentError as error:
         raise DeviationsFileError(f"{where}: {error}") from error
     case = path.parent / entry["case"]
@@ -98,21 +123,33 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
             "name their kind (got, expected), the operands (operand, where), the formula behind them, or the very numbers"
         )
     return Deviation(
-        entry["id"], frozenset(entry["ops"]), frozenset(entry["modes"]), frozenset(entry["dtypes"]), frozenset(entry["devices"]),
-        releases, entry["reason"], entry["link"], case, kernels, families, narrow, local,
-    )  # fmt: skip
+        id=entry["id"],
+        ops=frozenset(entry["ops"]),
+        modes=frozenset(map(current, entry["modes"])),
+        dtypes=frozenset(entry["dtypes"]),
+        devices=frozenset(entry["devices"]),
+        releases=releases,
+        reason=entry["reason"],
+        link=entry["link"],
+        case=case,
+        kernels=kernels,
+        families=families,
+        narrow=narrow,
+        local=local,
+    )
 
 
 def _numbers(path: Path, where: str) -> Numbers:
-    """The cases that an entry speaks of, with the numbers that came there."""
+    """The recorded cases of an entry, with the wrong numbers of each mode."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return {
             str(case): {
-                str(mode): {
+                current(str(mode)): {
                     "count": int(found["count"]),
                     "elements": [
-                        (str(w), tuple(map(int, at)), float(got)) for w, at, got in found["elements"]
+                        (current_in_text(str(w)), tuple(map(int, at)), float(got))
+                        for w, at, got in found["elements"]
                     ],
                 }
                 for mode, found in modes.items()

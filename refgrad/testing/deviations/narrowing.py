@@ -1,4 +1,4 @@
-"""Which wrong numbers a known disagreement speaks of: an ordinary wrong number of the same op, mode and dtype is not one of them."""
+"""The conditions by which a known disagreement covers some wrong numbers of an op, mode and dtype, and not all of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.bounds.formats import Format, format_of
+from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
+from refgrad.modes import AGREEMENT, FORWARD, FUNCTIONAL_FORWARD, SECOND, TRANSPOSED_REVERSE, VALUE
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
 from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, Asked, Given, within
-from refgrad.testing.judging.modes import AGREEMENT, FUNC_JVP, PUSHED, SECOND
-from refgrad.testing.judging.node_by_node import FORWARD, VALUE
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.tracing.ball import exact, parts
 
@@ -28,12 +27,12 @@ Numbers = Mapping[
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Conditions that every wrong element has to meet; an empty one asks nothing.
+    """Conditions that every wrong element has to meet. An empty one is always met.
 
     got       what the framework gives instead: nan, inf, zero, number
     expected  what it should give
     operand   least and greatest magnitude of an elementwise op's first operand, or of that whose gradient it is
-    where     a condition on all operands, by its name in ``places.PLACES``
+    where     a condition on all operands, by its name in ``operand_conditions.PLACES``
     formula   what the framework computes instead, by its name in ``wrong_formulas.FORMULAS``
     note      what is wrong apart from numbers, as a part of the sentence that says so
     error     what is raised: the first line of it, in which * stands for anything
@@ -51,14 +50,14 @@ class Narrowing:
 
     @property
     def narrow(self) -> bool:
-        """Whether something is asked that an ordinary wrong number at ordinary operands does not meet."""
+        """Whether the conditions exclude an ordinary wrong number at ordinary operands."""
         kinds = any(names and "number" not in names for names in (self.got, self.expected))
         return kinds or bool(
             self.operand or self.where or self.formula or self.note or self.error or self.numbers is not None
         )
 
     def admits(self, v: Verdict, setting: Setting) -> bool:
-        """Whether it may be a recorded one: with ``numbers``, a case of theirs with as many wrong elements and the worst as recorded."""
+        """Whether a verdict meets ``numbers``: a recorded case with the recorded count of wrong elements and the recorded worst ones."""
         if self.numbers is None:
             return True
         there = self.numbers.get(setting.case.id, {}).get(v.mode)
@@ -67,11 +66,11 @@ class Narrowing:
         return all(any(_same(e, *r) for r in there["elements"]) for e in v.wrong)
 
     def noted(self, note: str) -> bool:
-        """Whether it speaks of something that is wrong apart from numbers."""
+        """Whether a note (a wrong dtype or shape, a missing gradient) meets the condition."""
         return bool(self.note) and self.note in note
 
     def raised(self, v: Verdict, setting: Setting) -> bool:
-        """Whether an error is the recorded one."""
+        """Whether an error meets the conditions."""
         there = self.numbers is None or v.mode in self.numbers.get(setting.case.id, {})
         words = ".*".join(map(re.escape, self.error.split("*")))
         if not (there and self.error and re.fullmatch(words, first_line(v.reason))):
@@ -80,11 +79,11 @@ class Narrowing:
             return not self.where
         case, k = setting.case, v.first_wrong[0]
         site = Site(k, case.graph.nodes[k], None)
-        met = PLACES[self.where](setting.operands(site), site.node.params, format_of(case.dtype, case.device))
+        met = PLACES[self.where](setting.operands(site), site.node.params, setting.fmt)
         return bool(np.any(met))
 
     def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
-        """Whether a wrong element is of this kind."""
+        """Whether a wrong element meets the conditions."""
         if self.note or self.error:
             return False
         if self.got and kind(e.got) not in self.got:
@@ -95,7 +94,7 @@ class Narrowing:
             return False
         if not self.where and not self.formula:
             return True
-        sites, fmt = setting.sites(e, ops), format_of(setting.case.dtype, setting.case.device)
+        sites, fmt = setting.sites(e, ops), setting.fmt
         if self.where and not any(
             setting.meets(e, s, np.asarray(PLACES[self.where](setting.operands(s), s.node.params, fmt)))
             for s in sites
@@ -104,7 +103,7 @@ class Narrowing:
         return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))
 
     def _computed(self, e: Element, mode: str, site: Site, setting: Setting, fmt: Format) -> bool:
-        """Whether the number is what the formula gives."""
+        """Whether the number equals the result of the formula, up to rounding."""
         formula = FORMULAS[self.formula]
         if mode == AGREEMENT:
             return abs(e.got - e.expected) <= _apart(
@@ -112,7 +111,11 @@ class Narrowing:
             )
         given = formula(_asked(site, setting, fmt, second=mode in SECOND))
         key: int | str = (
-            VALUE if mode == VALUE else TANGENT if mode in (FORWARD, FUNC_JVP, PUSHED) else site.position or 0
+            VALUE
+            if mode == VALUE
+            else TANGENT
+            if mode in (FORWARD, FUNCTIONAL_FORWARD, TRANSPOSED_REVERSE)
+            else site.position or 0
         )
         return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in given.get(key, ()))
 
@@ -160,10 +163,10 @@ def _same(e: Element, what: str, element: Sequence[int], got: float) -> bool:
 
 
 def first_line(text: str) -> str:
-    """What an error says first."""
+    """The first line of an error message."""
     return text.splitlines()[0].strip() if text.strip() else ""
 
 
 def kind(x: float) -> str:
-    """What a wrong element is, in a word."""
+    """The kind of a number: one of KINDS."""
     return "nan" if math.isnan(x) else "inf" if math.isinf(x) else "zero" if x == 0 else "number"

@@ -1,4 +1,4 @@
-"""Places that a recorded disagreement is confined to: conditions on the operands of an op, by name. True where an element is meant."""
+"""Conditions on the operands of an op, by name, that confine a recorded disagreement to some elements. True: the element is covered."""
 
 from __future__ import annotations
 

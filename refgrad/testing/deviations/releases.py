@@ -1,19 +1,20 @@
-"""The releases of torch in which a disagreement was seen, and those around them that are known to be without it."""
+"""The releases of a backend in which a disagreement was seen, and those around them that are known to be without it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refgrad.errors import ArgumentError
 
+DEFAULT = "torch"  # the backend of an entry that names none
 ABSENT, SEEN, MENDED, UNRECORDED = "absent", "seen", "mended", "unrecorded"
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The first and the last release in which it was seen; of those without it the first one after and the last one before.
+    """The first and the last release in which a disagreement was seen, and the nearest releases known to be without it.
 
-    ``mended`` and ``absent`` are empty where no such release is known.
+    ``mended`` and ``absent`` are empty where no such release is known. ``backend`` names the framework whose releases they are.
 
     Releases are compared by their numbers alone, so "2.14.0a0+git1f2e3d4" counts as 2.14.
     """
@@ -22,17 +23,18 @@ class Releases:
     last: str
     mended: str = ""
     absent: str = ""
+    backend: str = DEFAULT
 
     @classmethod
-    def read(cls, seen: list[str], mended: str = "", absent: str = "") -> Releases:
-        """Raises ArgumentError where these are no releases, or stand in no order."""
+    def read(cls, seen: list[str], mended: str = "", absent: str = "", backend: str = DEFAULT) -> Releases:
+        """The record of these releases. Raises ArgumentError where one is no version, or where they are not in order."""
         if len(seen) != 2:
             raise ArgumentError(
-                f'seen is [first, last] release of torch, such as ["2.6", "2.13"]; got {seen}'
+                f'seen is [first, last] release of {backend}, such as ["2.6", "2.13"]; got {seen}'
             )
-        found = cls(seen[0], seen[1], mended, absent)
+        found = cls(seen[0], seen[1], mended, absent, backend)
         if numbers(found.last) < numbers(found.first):
-            raise ArgumentError(f"seen is [first, last] release of torch, in that order; got {seen}")
+            raise ArgumentError(f"seen is [first, last] release of {backend}, in that order; got {seen}")
         if mended and numbers(mended) <= numbers(found.last):
             raise ArgumentError(
                 f"mended is a release after the last one of seen, {found.last}; got {mended!r}"
@@ -43,42 +45,48 @@ class Releases:
             )
         return found
 
-    def state(self, torch: str) -> str:
-        """What the record says of a release of torch: ABSENT, SEEN, MENDED, or UNRECORDED where it says nothing."""
-        v = numbers(torch)
+    def state(self, release: str) -> str:
+        """What the record says of a release: ABSENT, SEEN, MENDED, or UNRECORDED where it says nothing."""
+        v = numbers(release)
         if numbers(self.first) <= v <= numbers(self.last):
             return SEEN
         if self.absent and v <= numbers(self.absent):
             return ABSENT
         return MENDED if self.mended and v >= numbers(self.mended) else UNRECORDED
 
-    def with_(self, torch: str, *, there: bool) -> Releases:
-        """The record with one release more, in which it was there or was not."""
-        v, name = numbers(torch), ".".join(map(str, numbers(torch)))
+    def with_(self, release: str, *, there: bool) -> Releases:
+        """The record, extended by one release in which the disagreement was seen (``there``) or was not."""
+        v, name = numbers(release), ".".join(map(str, numbers(release)))
         if there:
             first = name if v < numbers(self.first) else self.first
             last = name if v > numbers(self.last) else self.last
             overtaken = self.mended and numbers(self.mended) <= numbers(last)
             known = self.absent and numbers(self.absent) < numbers(first)
-            return Releases(first, last, "" if overtaken else self.mended, self.absent if known else "")
+            return replace(
+                self,
+                first=first,
+                last=last,
+                mended="" if overtaken else self.mended,
+                absent=self.absent if known else "",
+            )
         if v > numbers(self.last) and (not self.mended or v < numbers(self.mended)):
-            return Releases(self.first, self.last, name, self.absent)
+            return replace(self, mended=name)
         if v < numbers(self.first) and (not self.absent or v > numbers(self.absent)):
-            return Releases(self.first, self.last, self.mended, name)
+            return replace(self, absent=name)
         return self
 
     def __str__(self) -> str:
-        span = f"torch {self.first}" + (f" to {self.last}" if self.last != self.first else "")
+        span = f"{self.backend} {self.first}" + (f" to {self.last}" if self.last != self.first else "")
         before = f", not in {self.absent}" if self.absent else ""
         return span + before + (f", mended in {self.mended}" if self.mended else "")
 
 
 def numbers(release: str) -> tuple[int, int, int]:
-    """Major, minor and micro number of a release. Raises ArgumentError for what is no version."""
+    """Major, minor and micro number of a release. Raises ArgumentError where the text is no version."""
     from packaging.version import InvalidVersion, Version  # which comes with the suite
 
     try:
         v = Version(release)
     except (InvalidVersion, TypeError) as error:
-        raise ArgumentError(f'a release of torch such as "2.13.0" is expected; got {release!r}') from error
+        raise ArgumentError(f'a release such as "2.13.0" is expected; got {release!r}') from error
     return v.major, v.minor, v.micro

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.judging.tally import place
 from refgrad.testing.judging.verdict import DISAGREE, Verdict
 
-CAUSES = {WHOLE_REVERSE: (REVERSE, VALUE), WHOLE_FORWARD: (FORWARD, VALUE)}
+CAUSES = {REVERSE_END_TO_END: (REVERSE, VALUE), FORWARD_END_TO_END: (FORWARD, VALUE)}
 NO_OP = (-1, "")  # first wrong node and op of a disagreement that no single node shows
 
 

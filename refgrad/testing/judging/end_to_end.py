@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 
 from refgrad.formula import by_each
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, apart
 from refgrad.testing.judging.judge import Judge
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import exact, remembering
 from refgrad.transforms import jvp, vjp
 
 Array = Any
-WHOLE_REVERSE, WHOLE_FORWARD = "reverse end to end", "forward end to end"
 
 
 class Whole(Judge):
@@ -39,7 +38,7 @@ class Whole(Judge):
 
     def reverse(self) -> Verdict:
         """The gradient of every input. Where none is given, none may be due."""
-        tally = self.tally(WHOLE_REVERSE)
+        tally = self.tally(REVERSE_END_TO_END)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
         _, pullback = vjp(self.graph, *self.inputs)
@@ -49,19 +48,19 @@ class Whole(Judge):
             if self.seen.cotangents[k] is not None or _some(x_bar):
                 what = f"gradient of input {name!r}"
                 usual = functools.partial(self._bounds, self._gradient, name, x_bar)
-                self.ask(tally, ("cotangents", k), k, self._name, x_bar, what, usual=usual)
+                self.ask(tally, Place("cotangents", k), k, self._name, x_bar, what, usual=usual)
         return self.answer(tally)
 
     def forward(self) -> Verdict:
         """The tangent of the output. Where none is given, none may be due."""
-        tally = self.tally(WHOLE_FORWARD)
+        tally = self.tally(FORWARD_END_TO_END)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
         if self.seen.tangents[k] is not None or _some(y_dot):
             usual = functools.partial(self._bounds, self._tangent, "", y_dot)
-            self.ask(tally, ("tangents", k), k, self._name, y_dot, "tangent of the output", usual=usual)
+            self.ask(tally, Place("tangents", k), k, self._name, y_dot, "tangent of the output", usual=usual)
         return self.answer(tally)
 
     def _bounds(self, derivative: Callable[[], dict[str, Any]], name: str, expected: Any) -> list[Reach]:
@@ -95,4 +94,4 @@ def whole(case: Case, seen: Observation) -> list[Verdict]:
     return [judge.reverse(), judge.forward()]
 
 
-__all__ = ["WHOLE_FORWARD", "WHOLE_REVERSE", "Whole", "whole"]
+__all__ = ["Whole", "whole"]

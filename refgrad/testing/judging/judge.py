@@ -18,15 +18,11 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
 from refgrad.testing.judging.compare import Pair, compare, compare_all
 from refgrad.testing.judging.infinite_derivatives import Again, undecidable, without
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import Observation, Part, Place
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Comparison, Verdict
 
 Array = Any
-Place = tuple[
-    str, Any
-]  # a part of an observation, and the node (or, in "parts", the user's node and operand position)
-
 Usual = Callable[[], list[Reach]]
 
 _OPEN = Comparison()  # of a question that is not answered yet
@@ -56,7 +52,7 @@ class Judge:
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
-        self.fmt: Format = format_of(case.dtype, case.device) if fmt is None else fmt
+        self.fmt: Format = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
         self.asked: dict[Place, Question] = {}
         self._open: list[Place] = []  # asked, not yet answered
 
@@ -108,7 +104,7 @@ class Judge:
         tally.add(question.node, question.op, self._compared(seen, [place])[0], question.users)
         return tally.verdict()
 
-    def _magnitude(self, part: str, node: int, element: tuple[int, ...]) -> float:
+    def _magnitude(self, part: Part, node: int, element: tuple[int, ...]) -> float:
         """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
         of = self.graph.nodes[node].of
         k = node if part in ("cotangents", "parts") else of[0]
@@ -123,7 +119,7 @@ class Judge:
         for place, note in zip(places, notes, strict=True):
             if not note:
                 question = self.asked[place]
-                pairs.append((getattr(seen, place[0])[place[1]], question.expected, question.what))
+                pairs.append((seen.at(place), question.expected, question.what))
         nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
         found = iter(compare_all(pairs, self.fmt, nan=nan))
         return [
@@ -135,7 +131,7 @@ class Judge:
         """What the comparison found, but for those wrong elements that an infinite derivative leaves open or another formula explains."""
         if not found.wrong:
             return found
-        question, got = self.asked[place], getattr(seen, place[0])[place[1]]
+        question, got = self.asked[place], seen.at(place)
         expected, changed = question.expected, False
         if question.again is not None and any(math.isinf(e.expected) for e in found.wrong):
             free = undecidable(got, expected, question.again)
@@ -151,16 +147,14 @@ class Judge:
 
     def _note(self, seen: Observation, place: Place) -> str:
         """What is wrong with the array at a place apart from its numbers, in words."""
-        part, key = place
-        if getattr(seen, part)[key] is None:
+        if seen.at(place) is None:
             return f"{self.asked[place].what}: the framework gave none, one is due"
-        return self._strange(seen, part, key)
+        return self._strange(seen, place)
 
-    def _strange(self, seen: Observation, part: str, key: Any) -> str:
+    def _strange(self, seen: Observation, place: Place) -> str:
         """A dtype or device other than asked for, in words."""
-        if part not in seen.dtypes:
-            return ""
-        dtype, device = seen.dtypes[part][key], seen.devices[part][key]
+        part, key = place
+        dtype, device = seen.dtype_at(place), seen.device_at(place)
         if dtype is not None and dtype != self.fmt.storage:
             return f"{part[:-1]} of node {key} has dtype {dtype}, expected {self.fmt.storage}"
         if device is not None and device != self.case.device:

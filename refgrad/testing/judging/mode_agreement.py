@@ -1,4 +1,4 @@
-"""Whether a framework's modes agree with each other: at a kink or tie, whatever it picks, it has to pick in all of them."""
+"""Compares the modes of a framework with each other: at a kink or tie it has to choose the same derivative in all of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from refgrad.graph import Node
+from refgrad.modes import AGREEMENT, FURTHER, GRADIENTS, PLAIN_REVERSE, giving
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import largest
 from refgrad.testing.judging.compare import compare
-from refgrad.testing.judging.mode_names import AGREEMENT, CREATE_GRAPH, FUNC_VJP, PLAIN, Modes, or_zeros
 from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import ModeAnswers, or_zeros
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Comparison, Verdict
@@ -21,8 +22,8 @@ from refgrad.tracing.special_points import patches
 Array = Any
 
 
-def judge_agreement(anchored: Anchored, modes: Modes) -> Verdict:
-    """Reverse modes element by element against plain backward; forward against reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
+def judge_agreement(anchored: Anchored, answers: ModeAnswers) -> Verdict:
+    """Reverse modes element by element against plain reverse mode; forward against reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
 
     The bound is the rounding of both, at ties that of the members chosen: no set of choices enters.
     """
@@ -31,33 +32,33 @@ def judge_agreement(anchored: Anchored, modes: Modes) -> Verdict:
         Tally(AGREEMENT, anchored.case.dtype, anchored.case.device),
         str(anchored.graph.nodes[anchored.graph.outputs[0]]),
     )
-    if PLAIN not in modes.answers:
-        return unanswered(tally, anchored.graph, modes.why(PLAIN))
+    if PLAIN_REVERSE not in answers.answers:
+        return unanswered(tally, anchored.graph, answers.why(PLAIN_REVERSE))
     plain = [
         or_zeros(x_bar, case.inputs[name])
-        for name, x_bar in zip(modes.names, modes.answers[PLAIN], strict=True)
+        for name, x_bar in zip(answers.names, answers.answers[PLAIN_REVERSE], strict=True)
     ]
-    radii = _sharp_radii(anchored, modes.names, plain)
-    for mode in (CREATE_GRAPH, FUNC_VJP):
+    radii = _sharp_radii(anchored, answers.names, plain)
+    for mode in [m for m in giving(GRADIENTS) if m in FURTHER]:
         for name, x_bar, first, radius in zip(
-            modes.names, modes.answers.get(mode, ()), plain, radii, strict=False
+            answers.names, answers.answers.get(mode, ()), plain, radii, strict=False
         ):
-            what = f"{mode} against plain backward, gradient of {name!r}"
+            what = f"{mode} against {PLAIN_REVERSE}, gradient of {name!r}"
             centre = np.where(np.isfinite(radius), first, np.nan).astype(anchored.fmt.wide)
             expected, came = Ball(centre, 2 * radius, anchored.fmt), or_zeros(x_bar, case.inputs[name])
             found = compare(came, expected, anchored.fmt, what)
             if found.wrong:
-                reach = largest([2 * bounds[name] for bounds in _usual_radii(anchored, modes.names, plain)])
+                reach = largest([2 * bounds[name] for bounds in _usual_radii(anchored, answers.names, plain)])
                 found = compare(came, expected, anchored.fmt, what, reach=reach)
             tally.add(case.graph.inputs[name], op, found)
     y_dot = anchored.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):
-        tally.add(case.graph.outputs[0], op, _adjoint(anchored, modes.names, plain, radii, y_dot))
+        tally.add(case.graph.outputs[0], op, _adjoint(anchored, answers.names, plain, radii, y_dot))
     return tally.verdict()
 
 
 def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> list[Array]:
-    """How far two correct evaluations of the member that plain backward chose may lie apart from it; NaN where nothing is defined."""
+    """How far two correct evaluations of the member that plain reverse mode chose may lie apart from it; NaN where nothing is defined."""
     case, fmt, graph = anchored.case, anchored.sharp, anchored.graph
     k = graph.outputs[0]
     node = graph.nodes[k]

@@ -1,44 +1,39 @@
-"""A framework's further modes: one derivative asked in several ways, and second derivatives in every order of its modes.
+"""Verdicts on the further modes of a framework: the first derivative asked in other ways, and second derivatives.
 
-Each way is judged against the reference like the plain one. Where mathematics leaves a choice (a kink, a tie) the ways are
-compared with each other too: whatever the framework picks, it has to pick in all of them. Two runs of one way that differ in any
-bit are a finding of their own, apart from accuracy.
+Each mode is judged against the reference. Where mathematics leaves a choice (a kink, a tie) the modes are also compared with each
+other: a framework has to choose alike in all of them. Two runs of one mode that differ in any bit are a finding of their own, apart
+from accuracy.
 
-The question is put for graphs of one op: there the framework's first derivative needs no intermediates.
+These modes are asked of graphs of one op: there a first derivative needs no intermediates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from refgrad.graph import Node
+from refgrad.modes import (
+    AGREEMENT,
+    MODES,
+    PLAIN_REVERSE,
+    REPEATED_REVERSE,
+    REVERSE_OVER_REVERSE,
+    SECOND,
+    TANGENT,
+    TRANSPOSED_REVERSE,
+    giving,
+)
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas
 from refgrad.testing.judging.alternative_formulas import largest, widened
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.mode_agreement import judge_agreement
-from refgrad.testing.judging.mode_names import (
-    AGREEMENT,
-    BASE,
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    FURTHER,
-    JVP_OF_VJP,
-    PLAIN,
-    PUSHED,
-    REPEAT,
-    REVERSE_OF_REVERSE,
-    SECOND,
-    VJP_OF_JVP,
-    Modes,
-    or_zeros,
-)
 from refgrad.testing.judging.node_by_node import Anchored
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import ModeAnswers, Observation, or_zeros
 from refgrad.testing.judging.second_order import second_derivatives, usual_bounds, without_second
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
@@ -49,47 +44,60 @@ from refgrad.transforms import vjp
 Array = Any
 
 
-def judge_modes(case: Case, seen: Observation, modes: Modes) -> list[Verdict]:
-    """A verdict for each further mode."""
+def judge_modes(case: Case, seen: Observation, answers: ModeAnswers) -> list[Verdict]:
+    """A verdict for each further mode, in their order."""
     anchored = Anchored(case, seen)
-    verdicts = [_first(anchored, modes, mode) for mode in (CREATE_GRAPH, FUNC_VJP, FUNC_JVP, PUSHED)]
-    return [*verdicts, judge_agreement(anchored, modes), *_second(anchored, modes), _repeat(anchored, modes)]
+    second = _second(anchored, answers)
+    verdicts = []
+    for mode in MODES:
+        if not mode.further:
+            continue
+        if mode.name in _COMPARISONS:
+            verdicts.append(_COMPARISONS[mode.name](anchored, answers))
+        else:
+            verdicts.append(
+                second[mode.name] if mode.name in second else _first(anchored, answers, mode.name)
+            )
+    return verdicts
+
+
+def further_judge(mode: str) -> type[Anchored]:
+    """Who judges the first derivatives of a further mode."""
+    return Transposed if mode == TRANSPOSED_REVERSE else Anchored
 
 
 def _tally(anchored: Anchored, mode: str) -> Tally:
     return Tally(mode, anchored.case.dtype, anchored.case.device)
 
 
-def _first(anchored: Anchored, modes: Modes, mode: str) -> Verdict:
+def _first(anchored: Anchored, answers: ModeAnswers, mode: str) -> Verdict:
     """The verdict on reverse or forward mode with this mode's answer in the place of the first one."""
-    if mode not in modes.answers:
-        ways = (mode, REVERSE_OF_REVERSE) if mode == PUSHED else (mode,)
-        return unanswered(_tally(anchored, mode), anchored.graph, modes.why(*ways))
-    seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
-    if mode in (FUNC_JVP, PUSHED):
-        extreme = mode == PUSHED and any(
-            without_second(anchored, name).any() for name in modes.names
-        )  # by way of a second derivative
-        if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
-            return _tally(anchored, mode).verdict()
-        judge = Transposed if mode == PUSHED else Anchored
-        verdict = judge(case, answered(anchored, modes, mode)).forward()
-    else:
-        verdict = Anchored(case, answered(anchored, modes, mode)).reverse()
-    return _renamed(verdict, mode)
+    if mode not in answers.answers:
+        asked = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
+        return unanswered(_tally(anchored, mode), anchored.graph, answers.why(*asked))
+    seen, case, answer = anchored.seen, anchored.case, answers.answers[mode]
+    judge = further_judge(mode)(case, answered(anchored, answers, mode))
+    if mode not in giving(TANGENT):
+        return _renamed(judge.reverse(), mode)
+    extreme = mode == TRANSPOSED_REVERSE and any(
+        without_second(anchored, name).any() for name in answers.names
+    )  # by way of a second derivative
+    if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
+        return _tally(anchored, mode).verdict()
+    return _renamed(judge.forward(), mode)
 
 
-def answered(anchored: Anchored, modes: Modes, mode: str) -> Observation:
-    """The observation with this mode's answer in the place of the first way's tangent or gradients."""
-    seen, case, answer = anchored.seen, anchored.case, modes.answers[mode]
+def answered(anchored: Anchored, answers: ModeAnswers, mode: str) -> Observation:
+    """The observation with this mode's answer in the place of the tangent or the gradients of forward or reverse mode."""
+    seen, case, answer = anchored.seen, anchored.case, answers.answers[mode]
     output = case.graph.outputs[0]
-    if mode in (FUNC_JVP, PUSHED):
+    if mode in giving(TANGENT):
         tangents = [*seen.tangents]
         tangents[output] = answer[0]
         return replace(seen, tangents=tangents, unavailable={})
     cotangents = [*seen.cotangents]
     cotangents[output] = np.asarray(case.cotangent, float)
-    for name, x_bar in zip(modes.names, answer, strict=True):
+    for name, x_bar in zip(answers.names, answer, strict=True):
         k = case.graph.inputs[name]
         cotangents[k] = (
             seen.cotangents[k]
@@ -138,40 +146,43 @@ def _renamed(verdict: Verdict, mode: str) -> Verdict:
 # --- second derivatives -------------------------------------------------------------------------------------------------
 
 
-def _second(anchored: Anchored, modes: Modes) -> list[Verdict]:
+def _second(anchored: Anchored, answers: ModeAnswers) -> dict[str, Verdict]:
+    """By mode, the verdicts on second derivatives."""
     case, graph = anchored.case, anchored.graph
     expected = (
-        second_derivatives(anchored, modes.names) if any(mode in modes.answers for mode in SECOND) else None
+        second_derivatives(anchored, answers.names)
+        if any(mode in answers.answers for mode in SECOND)
+        else None
     )
-    op, verdicts = str(graph.nodes[graph.outputs[0]]), []
+    op, verdicts = str(graph.nodes[graph.outputs[0]]), {}
     for mode in SECOND:
         tally = _tally(anchored, mode)
-        if mode not in modes.answers or expected is None:
-            verdicts.append(unanswered(tally, graph, modes.why(mode)))
+        if mode not in answers.answers or expected is None:
+            verdicts[mode] = unanswered(tally, graph, answers.why(mode))
             continue
         for position, (name, got, ball) in enumerate(
-            zip(modes.names, modes.answers[mode], expected, strict=True)
+            zip(answers.names, answers.answers[mode], expected, strict=True)
         ):
             what, came = f"second derivative in {name!r}", or_zeros(got, case.inputs[name])
             found = compare(came, ball, anchored.fmt, what)
             if found.wrong:
-                reaches = usual_bounds(anchored, modes.names, position)
+                reaches = usual_bounds(anchored, answers.names, position)
                 reach = largest([r.bound for r in reaches])
                 found = compare(came, widened(ball, came, reaches), anchored.fmt, what, reach=reach)
             tally.add(graph.inputs[name], op, found)
-        verdicts.append(tally.verdict())
+        verdicts[mode] = tally.verdict()
     return verdicts
 
 
 # --- two runs -----------------------------------------------------------------------------------------------------------
 
 
-def _repeat(anchored: Anchored, modes: Modes) -> Verdict:
-    """Two runs of plain backward, bit by bit."""
-    tally, op = _tally(anchored, REPEAT), str(anchored.graph.nodes[anchored.graph.outputs[0]])
-    if modes.again is None:
-        return unanswered(tally, anchored.graph, modes.why(PLAIN, REPEAT))
-    for name, first, second in zip(modes.names, modes.answers[PLAIN], modes.again, strict=True):
+def _repeat(anchored: Anchored, answers: ModeAnswers) -> Verdict:
+    """Two runs of reverse mode, bit by bit."""
+    tally, op = _tally(anchored, REPEATED_REVERSE), str(anchored.graph.nodes[anchored.graph.outputs[0]])
+    if answers.again is None:
+        return unanswered(tally, anchored.graph, answers.why(PLAIN_REVERSE, REPEATED_REVERSE))
+    for name, first, second in zip(answers.names, answers.answers[PLAIN_REVERSE], answers.again, strict=True):
         if first is None or second is None:
             continue
         c = compare(second, exact(first, anchored.fmt), anchored.fmt, f"second run, gradient of {name!r}")
@@ -182,7 +193,7 @@ def _repeat(anchored: Anchored, modes: Modes) -> Verdict:
     return tally.verdict()
 
 
-__all__ = [
-    "AGREEMENT", "BASE", "CREATE_GRAPH", "FUNC_JVP", "FUNC_VJP", "FURTHER", "JVP_OF_VJP", "PLAIN", "PUSHED", "REPEAT",
-    "REVERSE_OF_REVERSE", "SECOND", "VJP_OF_JVP", "Modes", "judge_modes",
-]  # fmt: skip
+_COMPARISONS: dict[str, Callable[[Anchored, ModeAnswers], Verdict]] = {
+    AGREEMENT: judge_agreement,
+    REPEATED_REVERSE: _repeat,
+}

@@ -15,27 +15,27 @@ import numpy as np
 
 from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
+from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
 from refgrad.testing.judging.infinite_derivatives import Again, in_numbers
 from refgrad.testing.judging.judge import Judge, Usual
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import Ball, exact, parts, remembering
 
 Array = Any
-VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
 class Anchored(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
-        fmt = format_of(case.dtype, case.device) if fmt is None else fmt
+        fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
         self.sharp = replace(self.fmt, kinks=False)
@@ -87,7 +87,7 @@ class Anchored(Judge):
                 expected = node.applied(operands)
             self.ask(
                 tally,
-                ("values", k),
+                Place("values", k),
                 k,
                 node.op.name,
                 expected,
@@ -131,7 +131,9 @@ class Anchored(Judge):
             if expected is not None:
                 what = f"tangent of {node.op.name} (node {k})"
                 usual = self._usual(node, functools.partial(anchor._tangent_bounds, node, tangents))
-                self.ask(tally, ("tangents", k), k, node.op.name, expected, what, again=again, usual=usual)
+                self.ask(
+                    tally, Place("tangents", k), k, node.op.name, expected, what, again=again, usual=usual
+                )
         return self.answer(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
@@ -177,7 +179,7 @@ class Anchored(Judge):
                 blamed = list(dict.fromkeys(users))
                 self.ask(
                     tally,
-                    ("cotangents", k),
+                    Place("cotangents", k),
                     k,
                     " or ".join(blamed),
                     _sum(x_bars),
@@ -201,7 +203,14 @@ class Anchored(Judge):
                     if part is not None:
                         what = f"what {name} (node {k}, operand {position}) sends to node {j}"
                         self.ask(
-                            tally, ("parts", (k, position)), j, name, x_bar, what, again=again, usual=usual
+                            tally,
+                            Place("parts", (k, position)),
+                            j,
+                            name,
+                            x_bar,
+                            what,
+                            again=again,
+                            usual=usual,
                         )
                         name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
                         again = usual = None  # a sum with one infinity is infinite in any order

@@ -9,9 +9,9 @@ import numpy as np
 
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.judge import Place, Question
+from refgrad.testing.judging.judge import Question
 from refgrad.testing.judging.node_by_node import Anchored
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import NODE_PARTS, Observation, Place
 from refgrad.tracing.ball import parts
 
 Array = Any
@@ -45,12 +45,14 @@ def trace(case: Case, seen: Observation) -> list[str]:
 
 def _places(anchored: Anchored, k: int, node: Node) -> Iterator[Place]:
     seen = anchored.seen
-    for part in _NAMES:
-        if getattr(seen, part)[k] is not None or (part, k) in anchored.asked:
-            yield part, k
+    for part in NODE_PARTS:
+        place = Place(part, k)
+        if seen.at(place) is not None or place in anchored.asked:
+            yield place
     for position in range(len(node.of)):
-        if ("parts", (k, position)) in anchored.asked:
-            yield "parts", (k, position)
+        place = Place("parts", (k, position))
+        if place in anchored.asked:
+            yield place
 
 
 def _name(place: Place) -> str:
@@ -70,7 +72,7 @@ def _shape(x: Array) -> str:
 
 
 def _sample(seen: Observation, place: Place) -> str:
-    x = np.asarray(getattr(seen, place[0])[place[1]])
+    x = np.asarray(seen.at(place))
     shown = ", ".join(f"{v:.6g}" for v in x.ravel()[:4].tolist())
     return shown + (", ..." if x.size > 4 else "")
 
@@ -82,7 +84,7 @@ def _judged(question: Question, seen: Observation, place: Place) -> str:
         return found.note
     worst = found.wrong[0] if found.wrong else found.worst
     if worst is None:
-        got = getattr(seen, place[0])[place[1]]
+        got = seen.at(place)
         if got is None or not np.size(got):
             return "nothing to compare"
         value, radius = parts(question.expected)

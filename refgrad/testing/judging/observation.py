@@ -1,16 +1,44 @@
-"""What a framework said about a case."""
+"""What a framework answered about a case: arrays, and for each mode without an answer the reason."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from refgrad.bounds.profiles import Profile
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.verdict import Verdict
 
 Array = Any
+Answer = Sequence[Array]  # an array, or None for zeros, for each floating-point input; or one for the tangent
+
+NodePart = Literal["values", "cotangents", "tangents"]
+Part = Literal["values", "cotangents", "tangents", "parts"]
+NODE_PARTS: tuple[NodePart, ...] = ("values", "tangents", "cotangents")
+
+
+class Place(NamedTuple):
+    """Where an array stands in an observation.
+
+    part  which list or table of the observation
+    key   the node; in "parts" the user's node and the position of the operand
+    """
+
+    part: Part
+    key: Any
+
+    @property
+    def node(self) -> int:
+        """The node; in "parts" the user's."""
+        return int(self.key[0] if self.part == "parts" else self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why a mode of a framework gave nothing.
+    """Why a framework gave no answer in a mode.
 
     words    the framework's own: of an exception its class and the first line of its message
     refused  whether they say, in words kept for that purpose, that the framework has no such derivative or kernel; what else an
@@ -25,6 +53,36 @@ class NoAnswer:
     details: str = ""
 
 
+NOT_ASKED = NoAnswer("not asked")
+
+
+@dataclass
+class ModeAnswers:
+    """What a framework answered in the further modes: an array (or None for zeros) for each floating-point input; one for the tangents.
+
+    names        the floating-point inputs, in the order of the arrays
+    answers      by mode (refgrad.modes)
+    again        a second answer in ``PLAIN_REVERSE``
+    unavailable  by mode, why there is no answer; under REPEATED_REVERSE, why there was none the second time
+    """
+
+    names: list[str]
+    answers: dict[str, Answer] = field(default_factory=dict)
+    again: Answer | None = None
+    unavailable: dict[str, NoAnswer] = field(default_factory=dict)
+
+    def why(self, *modes: str) -> NoAnswer:
+        """Why there is no answer: of the first of these modes that has a reason."""
+        return next((self.unavailable[mode] for mode in modes if mode in self.unavailable), NOT_ASKED)
+
+
+class ExpectedRefusals(Protocol):
+    """A list of what a framework is expected to refuse (testing/deviations/expected_refusals.py)."""
+
+    def hold(self, case: Case, verdicts: Iterable[Verdict]) -> None:
+        """Compare the refusals among the verdicts on one case with the list; one that it does not name becomes an error."""
+
+
 @dataclass
 class Observation:
     """One entry a node of the graph; None where the framework has none. Arrays are float64 copies, exact.
@@ -33,11 +91,13 @@ class Observation:
     cotangents  gradients of <cotangent, output> with respect to every node, from one call of the framework
     tangents    forward-mode tangents of every node, for the case's input tangents
     dtypes      by part ("values", "cotangents", "tangents"), the framework's dtype names
+    devices     by part, the kind of device that holds each array
     parts       where a value has several users: what each sent back to it, by (user's node, operand position)
     unavailable by mode ("value", "reverse", "forward"), why the framework gave nothing; without values nothing is judged
     primals     values of the run that gave the tangents, where a kernel rounded otherwise there (a matrix product, say); else None
-    modes       for a case of order 2, the framework's further modes (testing/judging/modes.py)
-    support     the list of expected refusals (testing/deviations/expected_refusals.py); None: every refusal is accepted
+    modes       for a case of order 2, the answers in the further modes
+    profile     what the framework promises of its rounding on the case's device; None: what torch promises there
+    support     the list of expected refusals; None: every refusal is accepted
     """
 
     values: list[Array]
@@ -48,5 +108,40 @@ class Observation:
     parts: dict[tuple[int, int], Array] = field(default_factory=dict)
     unavailable: dict[str, NoAnswer] = field(default_factory=dict)
     primals: list[Array] | None = None
-    modes: Any = None
-    support: Any = None
+    modes: ModeAnswers | None = None
+    profile: Profile | None = None
+    support: ExpectedRefusals | None = None
+
+    def at(self, place: Place) -> Array:
+        """The array at a place; None where the framework gave none."""
+        part, key = place
+        return self.parts.get(key) if part == "parts" else self.by_node(part)[key]
+
+    def by_node(self, part: NodePart) -> list[Array]:
+        """The arrays of a part, one entry a node."""
+        return {"values": self.values, "cotangents": self.cotangents, "tangents": self.tangents}[part]
+
+    def with_array(self, place: Place, array: Array) -> Observation:
+        """This observation with another array at a place."""
+        part, key = place
+        if part == "parts":
+            return replace(self, parts={**self.parts, key: array})
+        arrays = [*self.by_node(part)]
+        arrays[key] = array
+        changed: dict[str, Any] = {part: arrays}
+        return replace(self, **changed)
+
+    def dtype_at(self, place: Place) -> str | None:
+        """The framework's name of the dtype at a place; None where it gave none, or no array."""
+        part, key = place
+        return self.dtypes[part][key] if part in self.dtypes else None
+
+    def device_at(self, place: Place) -> str | None:
+        """The kind of device that holds the array at a place; None where the framework did not tell, or gave no array."""
+        part, key = place
+        return self.devices[part][key] if part in self.devices else None
+
+
+def or_zeros(x_bar: Array, x: Array) -> Array:
+    """A gradient, zeros where the framework gave None."""
+    return np.zeros(np.shape(x)) if x_bar is None else x_bar

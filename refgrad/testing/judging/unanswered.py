@@ -1,4 +1,4 @@
-"""The verdict on a question that a framework did not answer: unsupported where it refused in words, an error where it broke."""
+"""The verdict on a mode without an answer: `unsupported` where the framework refused, `error` where it raised otherwise."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from refgrad.testing.judging.observation import NoAnswer
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Verdict
 
-NOT_ASKED = NoAnswer("not asked")
-
 
 def unanswered(tally: Tally, graph: Graph, why: NoAnswer) -> Verdict:
-    """The verdict of a mode that gave nothing. It names the op where the node is known."""
+    """The verdict of a mode without an answer. It names the op where the node is known."""
     v = tally.result
     v.status, v.reason = UNSUPPORTED if why.refused else ERROR, why.words
     where = "no single op raises it"

@@ -32,9 +32,9 @@ from refgrad.records import Crash, Record
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts
 from refgrad.testing.judging.end_to_end import Whole
-from refgrad.testing.judging.judge import Judge, Place
+from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.node_by_node import Anchored
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, Wrong
 from refgrad.tracing.ball import Ball, exact, nearest, parts
@@ -71,7 +71,7 @@ class Audit:
             for mutation, draw in CATALOGUE.items():
                 for index in rng.permutation(len(sound)):
                     place = sound[index]
-                    scene = Scene(anchored, place, exact(_at(anchored.seen, place), anchored.fmt))
+                    scene = Scene(anchored, place, exact(anchored.seen.at(place), anchored.fmt))
                     wrong = draw(scene, rng)
                     made = None if wrong is None else wrong(scene)
                     if wrong is not None and made is not None:
@@ -96,8 +96,8 @@ class Audit:
         whole: Whole | None,
         reference: _Reference,
     ) -> None:
-        seen = _with(anchored.seen, place, array)
-        same = bool(np.array_equal(array, _at(anchored.seen, place), equal_nan=True))
+        seen = anchored.seen.with_array(place, array)
+        same = bool(np.array_equal(array, anchored.seen.at(place), equal_nan=True))
         judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if whole else SINGLE_OPS, anchored)]
         if whole and _is_whole(whole, place) and _agreed(whole, place):
             judges.append((END_TO_END, whole))
@@ -173,14 +173,14 @@ def places(anchored: Anchored) -> Iterator[Place]:
     for k in anchored.order:
         node = graph.nodes[k]
         if node.op is not None and _plantable(seen.values[k]):
-            yield "values", k
+            yield Place("values", k)
         if node.op is not None and _plantable(seen.tangents[k]):
-            yield "tangents", k
+            yield Place("tangents", k)
         if (node.op is not None or node.name) and k not in graph.outputs and _plantable(seen.cotangents[k]):
-            yield "cotangents", k
-    for place, part in seen.parts.items():
+            yield Place("cotangents", k)
+    for use, part in seen.parts.items():
         if _plantable(part):
-            yield "parts", place
+            yield Place("parts", use)
 
 
 def _plantable(x: Array) -> bool:
@@ -201,15 +201,3 @@ def _is_whole(whole: Whole, place: Place) -> bool:
         if part == "cotangents"
         else part == "tangents" and k in whole.graph.outputs
     )
-
-
-def _at(seen: Observation, place: Place) -> Array:
-    return getattr(seen, place[0])[place[1]]
-
-
-def _with(seen: Observation, place: Place, array: Array) -> Observation:
-    """The observation with another array at one place."""
-    part, key = place
-    arrays = getattr(seen, part).copy()
-    arrays[key] = array
-    return replace(seen, **{part: arrays})

@@ -19,8 +19,8 @@ from refgrad.graph import Node
 from refgrad.op import Op
 from refgrad.op.traits import NO_MISTAKES, Mistakes
 from refgrad.ops import arithmetic
-from refgrad.testing.judging.judge import Place
 from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import Place
 from refgrad.tracing.ball import Ball, exact
 from refgrad.tracing.cotangents import unbroadcast
 

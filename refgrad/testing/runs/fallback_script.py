@@ -1,4 +1,4 @@
-"""The script of a failure that cannot be written in the framework's own calls: it holds the case, and refgrad judges it again."""
+"""A script for a failure that cannot be shown with the framework alone: it contains the case and runs ``refgrad repro``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ CASE = {case}
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "case.json")
     path.write_text(CASE, encoding="utf-8")
-    raise SystemExit(main(["repro", str(path)]))
+    raise SystemExit(main(["repro", str(path){options}]))
 """
 
 
-def fallback(case_id: str, content: str, about: str, why: str, imports: Sequence[str] = ()) -> str:
+def fallback(
+    case_id: str, content: str, about: str, why: str, imports: Sequence[str] = (), backend: str = "torch"
+) -> str:
     """The script of a case, which is given as JSON text.
 
     ``about`` names mode, dtype and device, ``why`` says what is missing from a script without refgrad; ``imports`` are modules that took
-    part in the run.
+    part in the run; ``backend`` is the name of the framework to ask.
     """
     lines = [
         f"refgrad case {_plain(case_id)}: {_plain(about)}.",
@@ -33,16 +35,18 @@ def fallback(case_id: str, content: str, about: str, why: str, imports: Sequence
     lines += ["Code of these modules took part in the run; they have to be importable."] if imports else []
     loaded = "".join(f"import {name}\n" for name in imports)
     return "".join(f"# {line}\n" for line in lines) + _BODY.format(
-        imports=f"{loaded}\n" if loaded else "", case=_quoted(content)
+        imports=f"{loaded}\n" if loaded else "",
+        case=_quoted(content),
+        options="" if backend == "torch" else f', "--backend", {backend!a}',
     )
 
 
 def _plain(text: str) -> str:
-    """A text in one line that ends no comment."""
+    """The text with all whitespace, line ends included, replaced by single spaces."""
     return " ".join(text.split())
 
 
 def _quoted(text: str) -> str:
-    """A string as Python source, in lines that can be read."""
+    """A string as Python source, split into lines of 100 characters."""
     pieces = [text[k : k + 100] for k in range(0, len(text), 100)] or [""]
     return "(\n" + "".join(f"    {piece!a}\n" for piece in pieces) + ")"

@@ -1,4 +1,4 @@
-"""One run at a time writes to a folder: of two that share one, neither would have its results."""
+"""A lock on the output folder, so that two runs do not write to the same results file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refgrad.errors import ArgumentError, ResultsWriteError
 
 
 @contextlib.contextmanager
-def alone(folder: str | Path) -> Iterator[None]:
+def locked(folder: str | Path) -> Iterator[None]:
     """Hold a folder, and make it where it is not there. The system gives it back when the process ends, however it ends.
 
     Raises ArgumentError for a folder that is a file and for one that another run holds, ResultsWriteError where it cannot be made.

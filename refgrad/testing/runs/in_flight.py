@@ -28,12 +28,12 @@ GRACE = 10.0  # seconds; between two cases a process draws the next one, and on 
 
 
 class CaseTimeout(BaseException):
-    """A case has used up its time. Not an Exception: nothing on the way may take it for one of its own."""
+    """A case exceeded its time limit. Derived from BaseException, so that no ``except Exception`` on the way catches it."""
 
 
 @dataclass(frozen=True)
-class Left:
-    """A case without a verdict, and the last words of the process that judged it (the traceback of a crash or a hang)."""
+class UnfinishedCase:
+    """A case without a verdict, and the traceback that faulthandler left when its process crashed or hung."""
 
     worker: str
     item: str
@@ -44,7 +44,7 @@ class Left:
 
 
 def folder(results: str | Path) -> Path:
-    """Where the processes of a run keep the cases they judge."""
+    """The folder for the cases that the processes of a run are judging."""
     results = Path(results)
     return results.with_name(results.name + ".running")
 
@@ -73,7 +73,7 @@ class Running:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """While an item runs: one whose cases do not move on ends its process. Nothing is watched between items."""
+        """Enable the watchdog while an item runs: a process whose case does not end is ended. Between items it is off."""
         try:
             yield
         finally:
@@ -105,11 +105,11 @@ class Running:
             yield
 
     def judged(self) -> None:
-        """The verdict is written: forget the case."""
+        """Remove the case, whose verdict is written."""
         os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
-        """A process that ends well leaves nothing behind."""
+        """Remove the files of a process that ends regularly."""
         faulthandler.disable()
         if self._listened and sys.__stderr__ is not None:
             faulthandler.enable(file=sys.__stderr__)
@@ -140,13 +140,13 @@ def _time_is_up(_number: int, _frame: FrameType | None) -> None:
     raise CaseTimeout
 
 
-def died(report: Any) -> bool:
-    """Whether a test report says that a worker died over its test: only then xdist, which writes it, knows no phase."""
+def worker_died(report: Any) -> bool:
+    """Whether a test report says that its worker died: xdist writes such reports with the phase "???"."""
     return bool(report.failed) and report.when == "???"
 
 
-def left(results: str | Path) -> list[Left]:
-    """The cases without a verdict that the processes of a run have left behind."""
+def unfinished_cases(results: str | Path) -> list[UnfinishedCase]:
+    """The cases without a verdict in the folder of a run."""
     found = []
     for path in sorted(folder(results).glob("*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # half a file names no case
@@ -157,22 +157,22 @@ def left(results: str | Path) -> list[Left]:
     return found
 
 
-def _left(data: dict[str, Any], trace: Path) -> Left:
+def _left(data: dict[str, Any], trace: Path) -> UnfinishedCase:
     text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
     overdue = text.startswith("Timeout")
-    return Left(
+    return UnfinishedCase(
         str(data["worker"]), str(data["item"]), str(data["id"]), dict(data["case"]), text[:4000], overdue
     )
 
 
 def clear(results: str | Path) -> None:
-    """Forget what the processes of a run have left behind."""
+    """Delete the folder of a run."""
     shutil.rmtree(folder(results), ignore_errors=True)
 
 
 def put_aside(results: str | Path, elsewhere: str | Path) -> None:
-    """Results are about to be renamed: what their killed run has left behind goes with them, beside the new name."""
+    """Rename the folder with the results file, so that the unfinished cases of a killed run stay beside its results."""
     clear(elsewhere)
-    if left(results):
+    if unfinished_cases(results):
         folder(results).replace(folder(elsewhere))
     clear(results)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 
+from refgrad.modes import VALUE
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.attribution import attribute
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE, Whole
-from refgrad.testing.judging.modes import FURTHER, judge_modes
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.judging.end_to_end import Whole, whole
+from refgrad.testing.judging.modes import judge_modes
+from refgrad.testing.judging.node_by_node import Anchored
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.power.audit import Audit
-
-MODES = (VALUE, REVERSE, FORWARD, WHOLE_REVERSE, WHOLE_FORWARD, *FURTHER)
 
 
 def judge(
@@ -25,7 +24,8 @@ def judge(
     Then, for a case of order 1, both modes from end to end, where a disagreement names the op that is found wrong node by node; for
     one of order 2 the framework's further modes. With an audit, errors are planted in the observation, and the audit counts what these
     judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is. Where the framework gave no values, that
-    is the only verdict. Refusals are held against the list of those expected, where the observation has one.
+    is the only verdict. Of a fused backend (Profile) only the verdicts from end to end are given. Refusals
+    are compared with the list of those expected, where the observation has one.
     """
     verdicts = _judged(case, seen, audit, end_to_end)
     if seen.support is not None:
@@ -38,6 +38,8 @@ def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
         anchored = Anchored(case, seen)
         if VALUE in seen.unavailable:
             return [anchored.value()]
+        if seen.profile is not None and seen.profile.fused:
+            return whole(case, seen)
         verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
         if not end_to_end:
             return verdicts

@@ -9,30 +9,36 @@ import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.bounds.profiles import DOUBLE
+from refgrad.modes import (
+    AGREEMENT,
+    FORWARD,
+    FORWARD_END_TO_END,
+    FURTHER,
+    GRADIENTS,
+    REVERSE,
+    REVERSE_END_TO_END,
+    giving,
+)
+from refgrad.modes import TANGENT as TANGENTS
+from refgrad.modes import VALUE as VALUE_MODE
 from refgrad.quiet import quiet
 from refgrad.records.observed import ANSWER, GRADIENT, SENT, TANGENT, VALUE, Numbers, Observed
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.neighbourhood import nearest
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE, Whole
-from refgrad.testing.judging.judge import Judge, Place
-from refgrad.testing.judging.modes import (
-    AGREEMENT,
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    PUSHED,
-    Transposed,
-    answered,
-)
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, Anchored
-from refgrad.testing.judging.node_by_node import VALUE as VALUE_MODE
-from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.end_to_end import Whole
+from refgrad.testing.judging.judge import Judge
+from refgrad.testing.judging.modes import answered, further_judge
+from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.observation import NodePart, Observation, Place
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import parts
 
 MOST_NODES, MOST_ELEMENTS, OF_LARGE = 40, 16, 4  # nodes; elements of an array; elements of a larger array
-_GRADIENTS = (REVERSE, WHOLE_REVERSE, CREATE_GRAPH, FUNC_VJP, AGREEMENT)
-_TANGENTS = (FORWARD, WHOLE_FORWARD, FUNC_JVP, PUSHED)
+_GRADIENTS = (
+    *giving(GRADIENTS),
+    AGREEMENT,
+)  # the modes beside whose numbers the gradients of all nodes are shown
+_TANGENTS = giving(TANGENTS)
 
 
 def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
@@ -48,7 +54,7 @@ def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
     middle = suspects[0] if suspects else case.graph.outputs[0]
     shown = nearest([n.of for n in case.graph.nodes], middle)[:MOST_NODES]
     digits = 17 if FORMATS[case.dtype].accumulator == DOUBLE else 10
-    told = {"values": VALUE}
+    told: dict[NodePart, str] = {"values": VALUE}
     told |= {"cotangents": GRADIENT} if verdict.mode in _GRADIENTS else {}
     told |= {"tangents": TANGENT} if verdict.mode in _TANGENTS else {}
     nodes = {k: _numbers(case, judges, k, told, digits) for k in sorted(shown)}
@@ -63,30 +69,24 @@ def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verd
     """Who was asked about this mode, and the verdict node by node; of two that were asked about one array, the last one counts."""
     anchored = Anchored(case, seen)
     verdict = anchored.value()
-    if (
-        mode in (CREATE_GRAPH, FUNC_VJP, FUNC_JVP, PUSHED)
-        and seen.modes is not None
-        and mode in seen.modes.answers
-    ):
-        further = (Transposed if mode == PUSHED else Anchored)(case, answered(anchored, seen.modes, mode))
-        return [anchored, further], further.reverse() if mode in (
-            CREATE_GRAPH,
-            FUNC_VJP,
-        ) else further.forward()
+    first_derivative = mode in FURTHER and mode in (*giving(GRADIENTS), *giving(TANGENTS))
+    if first_derivative and seen.modes is not None and mode in seen.modes.answers:
+        further = further_judge(mode)(case, answered(anchored, seen.modes, mode))
+        return [anchored, further], further.reverse() if mode in giving(GRADIENTS) else further.forward()
     if mode in _GRADIENTS:
         verdict = anchored.reverse()
     elif mode in _TANGENTS:
         verdict = anchored.forward()
-    if mode not in (WHOLE_REVERSE, WHOLE_FORWARD):
+    if mode not in (REVERSE_END_TO_END, FORWARD_END_TO_END):
         return [anchored], verdict if mode in (VALUE_MODE, REVERSE, FORWARD) else None
     whole = Whole(case, seen)
-    whole.reverse() if mode == WHOLE_REVERSE else whole.forward()
+    whole.reverse() if mode == REVERSE_END_TO_END else whole.forward()
     return [anchored, whole], verdict
 
 
 def _suspects(case: Case, verdict: Verdict) -> tuple[int, ...]:
     """The nodes that may be to blame for the first wrong array; of a gradient, those that sent it."""
-    if verdict.first_wrong is None or verdict.mode in (WHOLE_REVERSE, WHOLE_FORWARD):
+    if verdict.first_wrong is None or verdict.mode in (REVERSE_END_TO_END, FORWARD_END_TO_END):
         return ()
     place = verdict.evidence.place if verdict.evidence is not None else None
     blamed = verdict.first_wrong[1].split(" or ")
@@ -122,11 +122,11 @@ def _answer(seen: Observation, verdict: Verdict, k: int, digits: int) -> tuple[N
 
 
 def _numbers(
-    case: Case, judges: list[Judge], k: int, told: dict[str, str], digits: int
+    case: Case, judges: list[Judge], k: int, told: dict[NodePart, str], digits: int
 ) -> tuple[Numbers, ...]:
-    found = [_array(judges, (part, k), name, digits) for part, name in told.items()]
+    found = [_array(judges, Place(part, k), name, digits) for part, name in told.items()]
     for position, j in enumerate(case.graph.nodes[k].of if GRADIENT in told.values() else ()):
-        sent = _array(judges, ("parts", (k, position)), SENT, digits)
+        sent = _array(judges, Place("parts", (k, position)), SENT, digits)
         if sent is not None and sent.wrong:
             found.append(replace(sent, to=j))
     return tuple(n for n in found if n is not None)
@@ -136,8 +136,7 @@ def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers
     """The array at a place as the last judge that was asked about it saw it; None where there is nothing to show."""
     judge = next((j for j in reversed(judges) if place in j.asked), judges[-1])
     question = judge.asked.get(place)
-    told = getattr(judge.seen, place[0])
-    got: Any = told.get(place[1]) if isinstance(told, dict) else told[place[1]]
+    got: Any = judge.seen.at(place)
     wanted: Any = None if question is None else np.asarray(parts(question.expected)[0])
     shape: tuple[int, ...] = np.shape(got if wanted is None else wanted)
     if got is None and wanted is None:
@@ -151,8 +150,13 @@ def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers
     wrong = question is not None and bool(question.found.wrong or question.found.note)
     given = None if got is None or np.shape(got) != shape else got
     return Numbers(
-        name, shape, () if len(at) == size else tuple(at), _chosen(given, at, digits), _chosen(wanted, at, digits), wrong
-    )  # fmt: skip
+        name,
+        shape,
+        () if len(at) == size else tuple(at),
+        _chosen(given, at, digits),
+        _chosen(wanted, at, digits),
+        wrong,
+    )
 
 
 def _chosen(x: Any, at: list[int], digits: int) -> tuple[float, ...]:

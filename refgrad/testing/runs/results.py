@@ -26,7 +26,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.fallback_script import fallback
-from refgrad.testing.runs.in_flight import Left
+from refgrad.testing.runs.in_flight import UnfinishedCase
 from refgrad.testing.runs.observed_numbers import observed
 
 
@@ -154,14 +154,28 @@ def results_of(
 def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> Result:
     """One verdict as a record, for whatever was judged under that name."""
     return Result(
-        id=name, family=family, dtype=dtype, device=device, mode=verdict.mode,
-        status=KNOWN if verdict.known and verdict.status in FAILURES else verdict.status, reason=verdict.reason,
-        elements=verdict.elements, skipped=verdict.skipped, loose=verdict.loose, blind=verdict.blind, imprecise=verdict.imprecise,
-        digits=verdict.digits, worst=verdict.worst, sensitivity=verdict.sensitivity,
+        id=name,
+        family=family,
+        dtype=dtype,
+        device=device,
+        mode=verdict.mode,
+        status=KNOWN if verdict.known and verdict.status in FAILURES else verdict.status,
+        reason=verdict.reason,
+        elements=verdict.elements,
+        skipped=verdict.skipped,
+        loose=verdict.loose,
+        blind=verdict.blind,
+        imprecise=verdict.imprecise,
+        digits=verdict.digits,
+        worst=verdict.worst,
+        sensitivity=verdict.sensitivity,
         ops={op: (int(nodes), int(elements), worst) for op, (nodes, elements, worst) in verdict.ops.items()},
-        first_wrong=verdict.first_wrong, message=verdict.message, worst_elements=tuple(verdict.wrong), known=verdict.known,
+        first_wrong=verdict.first_wrong,
+        message=verdict.message,
+        worst_elements=tuple(verdict.wrong),
+        known=verdict.known,
         wrong=sum(c.count for _, _, c in verdict.against),
-    )  # fmt: skip
+    )
 
 
 def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Result:
@@ -178,21 +192,21 @@ def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Resu
     )
 
 
-def died_over(case: Left) -> list[Record]:
+def crash_records(case: UnfinishedCase, backend: str = "torch") -> list[Record]:
     """The case over which a process died or hung, to reproduce it, and its result: an error."""
     trace = case.trace.strip()
     what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
     reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
     family, dtype, device = (str(case.case.get(key, "")) for key in ("family", "dtype", "device"))
     record = CaseRecord.of(case.id, case.case)
-    why = "the process that asked torch hung" if case.overdue else "the process that asked torch died"
-    script = fallback(case.id, record.content, f"value, {dtype} on {device}", why)
+    why = f"the process that asked {backend} {'hung' if case.overdue else 'died'}"
+    script = fallback(case.id, record.content, f"value, {dtype} on {device}", why, backend=backend)
     return [
         record,
         Result(case.id, family, dtype, device, "value", ERROR, reason=reason, message=trace, script=script),
     ]
 
 
-def unfinished(case: Left) -> Running:
+def running_record(case: UnfinishedCase) -> Running:
     """A case that was being judged when the run was ended: nothing is held against it."""
     return Running(case.worker, case.item, case.id, case.case)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from refgrad.errors import GradientMismatch
+from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import StopDrawing
 from refgrad.testing.judging.verdict import ERROR, Verdict
-from refgrad.testing.runs.judgement import MODES
 
 ATTEMPTS = 250  # cases judged while one fault shrinks
 SECONDS = 20.0  # for all faults of an item, so that an item of a framework that is wrong everywhere comes to its end

@@ -108,3 +108,13 @@ def test_without_a_case_in_common_it_is_said_why(make, save):
         "0 cases of 1 were judged in both runs, for they were made otherwise: seed was '0' and is '1'"
     )
     assert "otherwise" not in compare_with_baseline(runs[0], runs[0]).sentence
+
+
+def test_a_baseline_with_former_names_of_modes_is_the_same(make, run):
+    before = run("old", make.wrong("a" * 16, mode="func.vjp"), make.result("b" * 16, mode="jvp of vjp"))
+    now = run(
+        "new",
+        make.wrong("a" * 16, mode="functional reverse"),
+        make.result("b" * 16, mode="forward over reverse"),
+    )
+    assert kinds(compare_with_baseline(now, before)) == {"a": "same"}

@@ -30,7 +30,7 @@ def test_the_heat_map_keeps_the_worst_ratio_and_adds_the_elements(run, make):
 
 
 def test_modes_of_a_group_share_a_column_that_keeps_the_worst(run, make):
-    modes = {"func.vjp": 0.3, "reverse": 0.2, "double backward": 0.6, "mine": 0.1}
+    modes = {"functional reverse": 0.3, "reverse": 0.2, "reverse over reverse": 0.6, "mine": 0.1}
     heat = heat_map(
         run(*[make.result(f"{k:016x}", mode=mode, ops={"exp": [1, 10, ratio]}) for k, (mode, ratio) in enumerate(modes.items())])
     )  # fmt: skip
@@ -164,13 +164,15 @@ def test_what_shrinking_made_is_not_counted_again(run, make):
 
 def test_modes_of_a_group_are_counted_together_or_apart(run, make):
     found = run(
-        make.result("a" * 16, mode="reverse"), make.result("a" * 16, mode="func.vjp"), make.result("a" * 16)
+        make.result("a" * 16, mode="reverse"),
+        make.result("a" * 16, mode="functional reverse"),
+        make.result("a" * 16),
     )
     [together] = coverage_rows(found)
     assert (together.mode, together.cases, together.of("agree")) == ("reverse", 1, 3)
     assert [(s.mode, s.of("agree")) for s in coverage_rows(found, per_mode=True)] == [
         ("reverse", 2),
-        ("func.vjp", 1),
+        ("functional reverse", 1),
     ]
 
 

@@ -22,7 +22,7 @@ def end_to_end(make, case_id, op=None, **changes):
 
 
 def test_one_wrong_op_is_one_finding_in_all_its_modes_dtypes_and_devices(found, make):
-    modes = ("reverse", "forward", "create_graph backward", "double backward", "agreement of modes")
+    modes = ("reverse", "forward", "recorded reverse", "reverse over reverse", "agreement of modes")
     lines = [
         make.wrong(f"{k:016x}", dtype=dtype, mode=mode, device=device)
         for k, dtype in enumerate(("float64", "float32", "bfloat16"))
@@ -97,7 +97,7 @@ def test_either_of_two_ops_stays_open_where_none_was_found_alone(found, make):
 def test_the_case_to_look_at_is_of_plain_reverse_mode_then_small(found, make):
     [f] = found(
         make.wrong("a" * 16, nodes=3, mode="forward"),
-        make.wrong("b" * 16, nodes=3, mode="func.vjp"),
+        make.wrong("b" * 16, nodes=3, mode="functional reverse"),
         make.wrong("c" * 16, nodes=9, elements=1),
         make.wrong("d" * 16, nodes=4, elements=50),
         make.wrong("e" * 16, nodes=4, elements=7),
@@ -126,8 +126,8 @@ def test_the_most_certain_and_most_severe_come_first(found, make):
         [wrong_by(make, "op3", 1.0001, id=f"e{k}") for k in range(9)],
         [wrong_by(make, "op4", 3.0), *mostly_right],
         [make.wrong("f", op="either or other")],
-        [wrong_by(make, "op5", 3.0, mode="func.vjp")],
-        [wrong_by(make, "op6", 3.0, mode="double backward")],
+        [wrong_by(make, "op5", 3.0, mode="functional reverse")],
+        [wrong_by(make, "op6", 3.0, mode="reverse over reverse")],
         [wrong_by(make, "op7", 3.0, mode="agreement of modes")],
         [end_to_end(make, "h", "")],
     ]

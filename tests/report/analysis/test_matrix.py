@@ -67,17 +67,24 @@ def test_a_result_in_which_another_op_is_the_first_wrong_one_speaks_for_an_op_on
 
 
 def test_plain_reverse_mode_is_the_first_row_and_further_modes_appear_where_they_fail(matrix, make):
-    failing = ("double backward", "reverse", "forward")
-    agreeing = ("value", "func.vjp")
+    failing = ("reverse over reverse", "reverse", "forward")
+    agreeing = ("value", "functional reverse")
     m = matrix(
         *[make.wrong("a" * 16, mode=mode) for mode in failing],
         *[make.result("a" * 16, mode=mode) for mode in agreeing],
     )
-    assert [mode for mode, _ in m.rows] == ["reverse", "value", "forward", "double backward"]
+    assert [mode for mode, _ in m.rows] == ["reverse", "value", "forward", "reverse over reverse"]
 
 
 def test_modes_of_a_group_share_a_row_where_room_is_short(matrix, make):
-    modes = ("reverse", "func.vjp", "create_graph backward", "jvp of vjp", "vjp of jvp", "mine")
+    modes = (
+        "reverse",
+        "functional reverse",
+        "recorded reverse",
+        "forward over reverse",
+        "reverse over forward",
+        "mine",
+    )
     m = matrix(*[make.wrong("a" * 16, mode=mode) for mode in modes]).grouped
     assert [(mode, str(cells[0])) for mode, cells in m.rows] == [
         ("reverse", "✗ 3/3"),

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+from refgrad.modes import NAMES as MODES
 from refgrad.report import render
 from refgrad.report.page.figure import BACKWARD, FORWARD, figure
 from refgrad.report.storage.load import load
 from refgrad.testing.cases.case import Case
-from refgrad.testing.runs.judgement import MODES
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_asks_for_the_tangent_shows_it_at_every_node(failing, mode):
 
 
 def test_further_modes_show_values_alone(failing):
-    assert figure(failing("double backward")).kinds == ("value",)
+    assert figure(failing("reverse over reverse")).kinds == ("value",)
 
 
 def test_without_directions_the_values_are_left(failing):
@@ -119,7 +119,7 @@ def test_what_the_framework_said_stands_beside_what_was_expected(failing):
     assert texts[:4] == [
         ("badge", "✗ first wrong"),
         ("name", "2 sin(0)"),
-        ("head", "torch"),
+        ("head", "got"),
         ("head", "expected"),
     ]
     wrong = texts.index(("label", "ẋ"))

@@ -230,3 +230,25 @@ def test_a_results_file_is_told_by_its_beginning(tmp_path, data, holds):
     (tmp_path / "file").write_bytes(data)
     assert holds_results(tmp_path / "file") == holds
     assert not holds_results(tmp_path / "absent")
+
+
+def test_a_file_of_before_backends_is_torch_s_and_its_modes_have_their_names_of_today(make, save):
+    modes = ["reverse", "func.vjp", "double backward", "jvp of vjp", "backward of mine"]
+    run = load(
+        save([make.header(modes=modes), *[make.result(f"{k:016}", mode=m) for k, m in enumerate(modes)]])
+    )
+    now = [
+        "reverse",
+        "functional reverse",
+        "reverse over reverse",
+        "forward over reverse",
+        "backward of mine",
+    ]
+    assert [*run.header.modes] == [r.mode for r in sorted(run.results, key=lambda r: r.id)] == now
+    assert (run.header.backend, run.header.release, run.header.calls) == ("torch", "2.13.0", {})
+
+
+def test_the_backend_and_its_version_are_read(make, save):
+    around = make.header()["environment"] | {"jax": "0.12"}
+    run = load(save([make.header(backend="jax", calls={"forward": "jvp"}, environment=around)]))
+    assert (run.header.backend, run.header.release, run.header.calls) == ("jax", "0.12", {"forward": "jvp"})

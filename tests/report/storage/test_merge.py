@@ -201,3 +201,8 @@ def test_what_does_not_belong_together_is_refused(make, save, changes, message):
 def test_nothing_cannot_be_merged():
     with pytest.raises(ArgumentError, match="at least one results file"):
         merge([])
+
+
+def test_runs_of_two_backends_are_no_parts_of_one(make, shard):
+    with pytest.raises(ArgumentError, match=r"backend is 'torch' and 'jax'|backend is 'jax' and 'torch'"):
+        merge([shard(1, 2), shard(2, 2, backend="jax")])

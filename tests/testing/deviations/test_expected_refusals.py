@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,13 @@ from refgrad.testing import Case
 from refgrad.testing.deviations.expected_refusals import (
     Refusal,
     Support,
-    held,
+    list_of,
     load,
     release,
     updated,
     written,
 )
-from refgrad.testing.judging.observation import NoAnswer, Observation
-from refgrad.testing.judging.unanswered import NOT_ASKED
+from refgrad.testing.judging.observation import NOT_ASKED, NoAnswer, Observation
 from refgrad.testing.judging.verdict import AGREE, ERROR, UNDECIDED, UNSUPPORTED, Verdict
 
 TANH = Refusal("tanh", "reverse", "float64", "cpu")
@@ -144,7 +144,7 @@ def test_the_judge_holds_what_an_adapter_refused() -> None:
 
     free = {v.mode: v.status for v in judge(case(), observe(case()))}
     assert free["forward"] == free["forward end to end"] == UNSUPPORTED
-    seen = held(observe, support())(case())
+    seen = replace(observe(case()), support=support())
     found = {v.mode: v.status for v in judge(case(), seen)}
     assert found["reverse"] == found["reverse end to end"] == UNSUPPORTED
     assert found["forward"] == found["forward end to end"] == ERROR
@@ -182,7 +182,7 @@ def test_an_update_speaks_of_its_release_and_device_alone() -> None:
         (LIST.replace('op = "tanh"\n', ""), "entry 0: expected the fields ['op', 'modes'"),
         (LIST.replace('["float64"]', '"float64"'), "dtypes is a non-empty list of strings"),
         (LIST.replace('["reverse"]', "[]"), "modes is a non-empty list of strings"),
-        (LIST.replace('["2.13"]', '["new"]'), "a release of torch such as"),
+        (LIST.replace('["2.13"]', '["new"]'), "a release such as"),
     ],
 )
 def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -192,3 +192,20 @@ def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> N
         load(path, "2.13.0")
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_former_names_of_modes_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "unsupported.toml"
+    path.write_text(LIST.replace('["reverse"]', '["func.vjp", "reverse over reverse"]'))
+    assert {place.mode for place in load(path, "2.13.0").refusals} == {
+        "functional reverse",
+        "reverse over reverse",
+    }
+
+
+def test_every_backend_has_a_list_of_its_own(tmp_path: Path) -> None:
+    assert list_of(tmp_path, "torch") is list_of(tmp_path, "toy") is None
+    for name in ("unsupported.toml", "unsupported.toy.toml"):
+        (tmp_path / name).write_text(LIST)
+    assert list_of(tmp_path, "torch") == tmp_path / "unsupported.toml"
+    assert list_of(tmp_path, "toy") == tmp_path / "unsupported.toy.toml"

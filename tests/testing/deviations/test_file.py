@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from refgrad.errors import DeviationsFileError
-from refgrad.testing.deviations.file import load
+from refgrad.testing.deviations.file import all_of, load
 
 ENTRY = """
 [[deviation]]
@@ -58,3 +59,38 @@ def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> N
 
 def test_the_suite_s_own_file_loads() -> None:
     assert load(Path(__file__).parents[3] / "conformance" / "deviations.toml")
+
+
+def test_former_names_of_modes_are_read(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    elements = [["func.vjp against plain backward, gradient of 'a'", [0], 1.5]]
+    numbers = {
+        "0" * 16: {
+            "agreement of modes": {"count": 1, "elements": elements},
+            "jvp of vjp": {"count": 0, "elements": []},
+        }
+    }
+    (tmp_path / "numbers.json").write_text(json.dumps(numbers))
+    path = tmp_path / "deviations.toml"
+    path.write_text(
+        ENTRY.replace('["forward"]', '["func.vjp", "forward", "forward over reverse"]')
+        + 'numbers = "numbers.json"'
+    )
+    [entry] = load(path)
+    assert entry.modes == {"functional reverse", "forward", "forward over reverse"}
+    assert entry.narrow.numbers is not None
+    found = entry.narrow.numbers["0" * 16]
+    assert {*found} == {"agreement of modes", "forward over reverse"}
+    [[what, at, got]] = found["agreement of modes"]["elements"]
+    assert (what, at, got) == ("functional reverse against plain reverse, gradient of 'a'", (0,), 1.5)
+
+
+def test_entries_belong_to_a_backend(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    own, mine = tmp_path / "own.toml", tmp_path / "mine.toml"
+    own.write_text(ENTRY)
+    mine.write_text(ENTRY.replace('"one"', '"two"') + 'backend = "toy"')
+    assert [d.id for d in all_of(own, [str(mine)])] == ["one"]
+    [entry] = all_of(own, [str(mine)], "toy")
+    assert entry.id == "two"
+    assert str(entry.releases) == "toy 2.6 to 2.12"

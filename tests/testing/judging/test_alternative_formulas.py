@@ -13,12 +13,12 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.errors import RegistrationError
 from refgrad.formula import Formula
 from refgrad.graph import Graph, Node
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.op import REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, widened
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE, Anchored
+from refgrad.testing.judging.node_by_node import Anchored
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
 from refgrad.tracing.ball import exact, nearest, parts
@@ -102,7 +102,7 @@ def scaled(case, factor, places=(0,)):
 
 
 def from_end_to_end(case, seen):
-    return {v.mode: v.status for v in judge(case, seen) if v.mode in (WHOLE_REVERSE, WHOLE_FORWARD)}
+    return {v.mode: v.status for v in judge(case, seen) if v.mode in (REVERSE_END_TO_END, FORWARD_END_TO_END)}
 
 
 @pytest.mark.parametrize("name", sorted(AT))

@@ -7,8 +7,9 @@ import pytest
 
 from refgrad import jvp, vjp
 from refgrad.graph import Graph
+from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.testing import Case, Observation
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE, whole
+from refgrad.testing.judging.end_to_end import whole
 from refgrad.testing.judging.observation import NoAnswer
 
 X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
@@ -39,8 +40,8 @@ def statuses(seen: Observation, graph: Graph = GRAPH) -> dict[str, str]:
 
 def test_right_numbers_agree_and_all_are_compared() -> None:
     reverse, forward = whole(case(), observed())
-    assert (reverse.mode, reverse.status, reverse.elements) == (WHOLE_REVERSE, "agree", 6)
-    assert (forward.mode, forward.status, forward.elements) == (WHOLE_FORWARD, "agree", 1)
+    assert (reverse.mode, reverse.status, reverse.elements) == (REVERSE_END_TO_END, "agree", 6)
+    assert (forward.mode, forward.status, forward.elements) == (FORWARD_END_TO_END, "agree", 1)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_right_numbers_agree_and_all_are_compared() -> None:
 def test_a_wrong_gradient_is_a_disagreement_of_reverse_mode_alone(change) -> None:
     seen = observed()
     seen.cotangents[0] = change(seen.cotangents[0])
-    assert statuses(seen) == {WHOLE_REVERSE: "disagree", WHOLE_FORWARD: "agree"}
+    assert statuses(seen) == {REVERSE_END_TO_END: "disagree", FORWARD_END_TO_END: "agree"}
 
 
 @pytest.mark.parametrize("change", [lambda y: -y, lambda y: y * (1 + 1e-12), lambda y: None])
@@ -65,10 +66,10 @@ def test_where_no_gradient_is_due_none_has_to_come() -> None:
     graph = Graph.record(lambda x, w: np.sin(x) @ np.sign(w), X, W)
     seen = observed(graph)
     seen.cotangents[graph.inputs["w"]] = None
-    assert statuses(seen, graph)[WHOLE_REVERSE] == "agree"
+    assert statuses(seen, graph)[REVERSE_END_TO_END] == "agree"
 
 
 def test_a_mode_that_was_refused_is_unsupported() -> None:
     seen = observed()
     seen.unavailable["forward"] = NoAnswer("no forward mode")
-    assert statuses(seen) == {WHOLE_REVERSE: "agree", WHOLE_FORWARD: "unsupported"}
+    assert statuses(seen) == {REVERSE_END_TO_END: "agree", FORWARD_END_TO_END: "unsupported"}

@@ -8,22 +8,21 @@ import pytest
 pytest.importorskip("torch")
 
 from refgrad.graph import Graph, Node
+from refgrad.modes import (
+    AGREEMENT,
+    FUNCTIONAL_FORWARD,
+    FUNCTIONAL_REVERSE,
+    FURTHER,
+    PLAIN_REVERSE,
+    RECORDED_REVERSE,
+    REPEATED_REVERSE,
+    REVERSE_OVER_REVERSE,
+    SECOND,
+    TRANSPOSED_REVERSE,
+)
 from refgrad.op import REGISTRY
 from refgrad.testing import Case, Observation, judge
-from refgrad.testing.judging.modes import (
-    AGREEMENT,
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    FURTHER,
-    JVP_OF_VJP,
-    PLAIN,
-    PUSHED,
-    REPEAT,
-    REVERSE_OF_REVERSE,
-    VJP_OF_JVP,
-    judge_modes,
-)
+from refgrad.testing.judging.modes import judge_modes
 from refgrad.torch.further_modes import observe_modes
 from refgrad.torch.observe import observe
 
@@ -62,10 +61,11 @@ def test_torch_agrees_in_every_mode() -> None:
 @pytest.mark.parametrize(
     ("planted", "where"),
     [
-        (CREATE_GRAPH, {CREATE_GRAPH, AGREEMENT}), (FUNC_VJP, {FUNC_VJP, AGREEMENT}), (FUNC_JVP, {FUNC_JVP}), (PUSHED, {PUSHED}),
-        (REVERSE_OF_REVERSE, {REVERSE_OF_REVERSE}), (JVP_OF_VJP, {JVP_OF_VJP}), (VJP_OF_JVP, {VJP_OF_JVP}),
+        (RECORDED_REVERSE, {RECORDED_REVERSE, AGREEMENT}),
+        (FUNCTIONAL_REVERSE, {FUNCTIONAL_REVERSE, AGREEMENT}),
+        *[(mode, {mode}) for mode in (FUNCTIONAL_FORWARD, TRANSPOSED_REVERSE, *SECOND)],
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     "change",
     [
@@ -83,8 +83,8 @@ def test_a_wrong_answer_is_found_in_its_mode(planted: str, where: set[str], chan
 
 def test_a_missing_second_derivative_counts_as_zero() -> None:
     seen = observe(CURVED)
-    seen.modes.answers[REVERSE_OF_REVERSE] = [None]
-    assert statuses(CURVED, seen)[REVERSE_OF_REVERSE] == "disagree"
+    seen.modes.answers[REVERSE_OVER_REVERSE] = [None]
+    assert statuses(CURVED, seen)[REVERSE_OVER_REVERSE] == "disagree"
     straight = asked("negative", [0.3, 1.0])
     assert "disagree" not in statuses(straight, observe(straight)).values()
 
@@ -92,9 +92,13 @@ def test_a_missing_second_derivative_counts_as_zero() -> None:
 def test_two_runs_that_differ_in_the_last_bit_are_a_finding_of_their_own() -> None:
     seen = observe(CURVED)
     seen.modes.again = [np.nextafter(a, np.inf) for a in seen.modes.again]
-    assert {mode for mode, status in statuses(CURVED, seen).items() if status == "disagree"} == {REPEAT}
+    assert {mode for mode, status in statuses(CURVED, seen).items() if status == "disagree"} == {
+        REPEATED_REVERSE
+    }
     seen.modes.again = [np.full_like(a, np.nan) for a in seen.modes.again]
-    assert {mode for mode, status in statuses(CURVED, seen).items() if status == "disagree"} == {REPEAT}
+    assert {mode for mode, status in statuses(CURVED, seen).items() if status == "disagree"} == {
+        REPEATED_REVERSE
+    }
 
 
 def test_at_a_tie_any_member_will_do_but_the_same_in_all_modes() -> None:
@@ -102,10 +106,10 @@ def test_at_a_tie_any_member_will_do_but_the_same_in_all_modes() -> None:
     seen = observe(tie)
     assert "disagree" not in statuses(tie, seen).values()
     first = [np.asarray(1.25), np.asarray(0.0)]  # all to the first operand: acceptable alone
-    seen.modes.answers[CREATE_GRAPH] = first
+    seen.modes.answers[RECORDED_REVERSE] = first
     assert {mode for mode, status in statuses(tie, seen).items() if status == "disagree"} == {AGREEMENT}
     seen = observe(tie)
-    seen.modes.answers |= {PLAIN: first, CREATE_GRAPH: first, FUNC_VJP: first}
+    seen.modes.answers |= {PLAIN_REVERSE: first, RECORDED_REVERSE: first, FUNCTIONAL_REVERSE: first}
     seen.modes.again = first
     found = statuses(asked("maximum", 2.0, 2.0), seen)
     assert found[AGREEMENT] == "agree"  # the tangents given are equal, so that forward mode cannot tell
@@ -119,7 +123,7 @@ def test_shares_at_a_tie_that_do_not_add_up_to_one_are_found_in_reverse_and_in_f
         seen, output = observe(tie), tie.graph.outputs[0]
         top = [(x == 3.0) | (x == 2.0) for x in tie.inputs.values()]
         wrong = [np.where(t, 1.25 * share, 0.0) for t in top]
-        seen.modes.answers |= {PLAIN: wrong, CREATE_GRAPH: wrong, FUNC_VJP: wrong}
+        seen.modes.answers |= {PLAIN_REVERSE: wrong, RECORDED_REVERSE: wrong, FUNCTIONAL_REVERSE: wrong}
         seen.modes.again = wrong
         assert statuses(tie, seen)[AGREEMENT] == "disagree"
         tangents = [np.where(t, 0.75, 0.0) for t in top]
@@ -175,8 +179,8 @@ def test_a_value_that_should_be_nan_is_one() -> None:
 def test_a_mode_that_fails_is_unsupported_with_its_words() -> None:
     case = asked("heaviside", 1.0, 0.5)
     verdicts = {v.mode: v for v in judge(case, observe(case))}
-    assert verdicts[REVERSE_OF_REVERSE].status == "unsupported"
-    assert "heaviside" in verdicts[FUNC_VJP].reason
+    assert verdicts[REVERSE_OVER_REVERSE].status == "unsupported"
+    assert "heaviside" in verdicts[FUNCTIONAL_REVERSE].reason
 
 
 def test_a_transpose_of_a_transpose_may_round_before_it_adds() -> None:
@@ -188,9 +192,9 @@ def test_a_transpose_of_a_transpose_may_round_before_it_adds() -> None:
         "ops", graph, {"a": np.ones(3, np.float32)}, {"a": tangent}, np.float32(1.0), "bfloat16", order=2
     )
     seen, modes = observe(case), observe_modes(case)
-    assert modes.answers[PUSHED][0] != 0
-    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == PUSHED]
+    assert modes.answers[TRANSPOSED_REVERSE][0] != 0
+    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == TRANSPOSED_REVERSE]
     assert not verdict.wrong, verdict.message
-    modes.answers[PUSHED] = [np.asarray(0.25)]
-    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == PUSHED]
+    modes.answers[TRANSPOSED_REVERSE] = [np.asarray(0.25)]
+    (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == TRANSPOSED_REVERSE]
     assert verdict.wrong

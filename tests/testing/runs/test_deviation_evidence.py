@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refgrad.backends import Build
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation
@@ -15,7 +16,7 @@ from refgrad.testing.deviations.releases import Releases
 from refgrad.testing.judging.observation import NoAnswer, Observation
 from refgrad.testing.judging.verdict import DISAGREE
 from refgrad.testing.runs import deviation_evidence
-from refgrad.testing.runs.deviation_evidence import NO_LONGER, RECORDED, STILL_THERE, Torch
+from refgrad.testing.runs.deviation_evidence import NO_LONGER, RECORDED, STILL_THERE
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ WRONG, RIGHT = 0.5, 0.0
 def test_what_a_run_says_of_an_entry(
     entry: Deviation, torch: str, error: float, excused: bool, news: str, fails: bool
 ) -> None:
-    here, framework = Torch(torch), Framework(error)
+    here, framework = Build("torch", torch), Framework(error)
     verdicts = deviation_evidence.judged(
         entry, here, framework, deviation_evidence.standing([entry], here, framework)
     )
@@ -80,7 +81,7 @@ def test_what_a_run_says_of_an_entry(
 
 def test_of_a_release_before_the_fault_came_a_run_says_nothing(entry: Deviation) -> None:
     entry = dataclasses.replace(entry, releases=Releases("2.14.1", "2.14.1", absent="2.13"))
-    here = Torch("2.13.0+cpu")
+    here = Build("torch", "2.13.0+cpu")
     assert deviation_evidence.standing([entry], here, Framework(WRONG)) == []
     for error, fails in ((RIGHT, False), (WRONG, True)):
         verdicts = deviation_evidence.judged(entry, here, Framework(error))
@@ -92,7 +93,7 @@ def test_of_a_release_before_the_fault_came_a_run_says_nothing(entry: Deviation)
 def test_evidence_that_is_wrong_in_another_way_fails_and_says_nothing_of_the_record(
     entry: Deviation, torch: str
 ) -> None:
-    here = Torch(torch)
+    here = Build("torch", torch)
     elsewhere = dataclasses.replace(entry, ops=frozenset({"cos"}))
     verdicts = deviation_evidence.judged(elsewhere, here, Framework(WRONG))
     assert any(v.failed for v in verdicts)
@@ -103,7 +104,7 @@ def test_evidence_is_judged_once_and_only_where_it_decides(entry: Deviation) -> 
     for torch, asked in (("2.13", 0), ("2.15.0.dev1", 1)):
         framework = Framework(WRONG)
         recorded = dataclasses.replace(entry, releases=Releases("2.6", "2.13"))
-        [standing] = deviation_evidence.standing([recorded], Torch(torch), framework)
+        [standing] = deviation_evidence.standing([recorded], Build("torch", torch), framework)
         assert framework.asked == 0
         assert standing.stands()
         assert standing.stands()
@@ -111,11 +112,11 @@ def test_evidence_is_judged_once_and_only_where_it_decides(entry: Deviation) -> 
 
 
 def test_an_entry_recorded_as_mended_excuses_nothing(entry: Deviation) -> None:
-    assert deviation_evidence.standing([entry], Torch("2.14.1"), Framework(WRONG)) == []
+    assert deviation_evidence.standing([entry], Build("torch", "2.14.1"), Framework(WRONG)) == []
 
 
 def test_of_other_kernels_nothing_is_recorded(entry: Deviation) -> None:
     entry = dataclasses.replace(entry, kernels=frozenset({"AVX2"}))
-    assert deviation_evidence.state(entry, Torch("2.13", "AVX2")) == "seen"
-    assert deviation_evidence.state(entry, Torch("2.13", "DEFAULT")) == "unrecorded"
-    assert deviation_evidence.state(entry, Torch("2.14.1", "DEFAULT")) == "mended"
+    assert deviation_evidence.state(entry, Build("torch", "2.13", "AVX2")) == "seen"
+    assert deviation_evidence.state(entry, Build("torch", "2.13", "DEFAULT")) == "unrecorded"
+    assert deviation_evidence.state(entry, Build("torch", "2.14.1", "DEFAULT")) == "mended"

@@ -16,7 +16,15 @@ import pytest
 from refgrad.errors import ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
-from refgrad.testing.runs.in_flight import CaseTimeout, Running, clear, died, folder, left, put_aside
+from refgrad.testing.runs.in_flight import (
+    CaseTimeout,
+    Running,
+    clear,
+    folder,
+    put_aside,
+    unfinished_cases,
+    worker_died,
+)
 
 
 def a_case(x: float = 1.0) -> Case:
@@ -32,18 +40,18 @@ def results(tmp_path: Path) -> Path:
 def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
     running = Running(results, "gw7")
     with running.over("an item", a_case()):
-        [found] = left(results)
+        [found] = unfinished_cases(results)
     assert (found.worker, found.item, found.id) == ("gw7", "an item", a_case().id)
     assert Case.from_dict(found.case).id == a_case().id
-    assert left(results) == [found]  # judged, but not written yet
+    assert unfinished_cases(results) == [found]  # judged, but not written yet
     running.judged()
-    assert left(results) == []
+    assert unfinished_cases(results) == []
     with running.over("an item", a_case(3.0)):
-        assert left(results)[0].id == a_case(3.0).id
+        assert unfinished_cases(results)[0].id == a_case(3.0).id
     running.close()
-    assert len(left(results)) == 1
+    assert len(unfinished_cases(results)) == 1
     clear(results)
-    assert left(results) == []
+    assert unfinished_cases(results) == []
 
 
 def test_a_process_that_ends_well_leaves_nothing(results: Path) -> None:
@@ -64,7 +72,7 @@ def test_half_a_file_names_no_case(results: Path) -> None:
     [path] = results.parent.rglob("*.json")
     for text in (path.read_text()[:90], "[]", '{"item": 3}', "null", ""):
         path.write_text(text)
-        assert left(results) == []
+        assert unfinished_cases(results) == []
     running.close()
 
 
@@ -94,19 +102,19 @@ def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None
     running = Running(results)
     with running.over("an item", a_case()):
         pass
-    before = left(results)
+    before = unfinished_cases(results)
     put_aside(results, results.with_name("elsewhere.jsonl"))
-    assert left(results) == []
-    assert left(results.with_name("elsewhere.jsonl")) == before
+    assert unfinished_cases(results) == []
+    assert unfinished_cases(results.with_name("elsewhere.jsonl")) == before
     put_aside(results, results.with_name("elsewhere.jsonl"))  # of a run that left nothing
-    assert left(results.with_name("elsewhere.jsonl")) == []
+    assert unfinished_cases(results.with_name("elsewhere.jsonl")) == []
     running.close()  # of a worker that has outlived its run
 
 
 def test_only_a_report_without_a_phase_is_of_a_worker_that_died() -> None:
-    assert died(SimpleNamespace(failed=True, when="???"))
-    assert not died(SimpleNamespace(failed=True, when="call"))
-    assert not died(SimpleNamespace(failed=False, when="???"))
+    assert worker_died(SimpleNamespace(failed=True, when="???"))
+    assert not worker_died(SimpleNamespace(failed=True, when="call"))
+    assert not worker_died(SimpleNamespace(failed=False, when="???"))
 
 
 def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Path) -> None:
@@ -130,7 +138,7 @@ def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Pat
         check=False,
     )
     assert done.returncode == 1
-    [found] = left(results)
+    [found] = unfinished_cases(results)
     assert found.overdue
     assert "in hangs" in found.trace
     assert found.id == a_case().id

@@ -117,8 +117,10 @@ def test_end_to_end_alone_accuses_no_node() -> None:
 def test_second_derivatives_stand_at_their_inputs() -> None:
     case = case_of(np.sin, X, order=2)
     seen = observe(case)
-    seen.modes.answers["jvp of vjp"] = [seen.modes.answers["jvp of vjp"][0] + np.array([0.0, 1.0])]
-    found = excerpts(case, seen)["jvp of vjp"]
+    seen.modes.answers["forward over reverse"] = [
+        seen.modes.answers["forward over reverse"][0] + np.array([0.0, 1.0])
+    ]
+    found = excerpts(case, seen)["forward over reverse"]
     answer = array(found, 0, "answer")
     assert answer.wrong
     assert answer.at == (1,)
@@ -129,8 +131,8 @@ def test_second_derivatives_stand_at_their_inputs() -> None:
 def test_a_further_way_to_the_gradient_shows_its_own_numbers() -> None:
     case = case_of(np.sin, X, order=2)
     seen = observe(case)
-    seen.modes.answers["func.vjp"] = [seen.modes.answers["func.vjp"][0] * 2]
-    found = excerpts(case, seen)["func.vjp"]
+    seen.modes.answers["functional reverse"] = [seen.modes.answers["functional reverse"][0] * 2]
+    found = excerpts(case, seen)["functional reverse"]
     gradient = array(found, 0, "gradient")
     assert gradient.got == pytest.approx(2 * np.array(gradient.expected))
 

@@ -19,8 +19,8 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Verdict
-from refgrad.testing.runs.in_flight import Left
-from refgrad.testing.runs.results import ResultsFile, died_over, previous, result_of, results_of
+from refgrad.testing.runs.in_flight import UnfinishedCase
+from refgrad.testing.runs.results import ResultsFile, crash_records, previous, result_of, results_of
 
 
 def said(text: str) -> News:
@@ -189,8 +189,10 @@ def test_elements_where_nothing_is_defined_are_counted_in_the_result() -> None:
 
 
 def test_a_case_over_which_a_process_died_makes_the_line_of_any_other_process() -> None:
-    left = Left("gw0", "an item", CASE.id, json.loads(CASE.content), "Fatal Python error: Aborted\n", False)
-    case, result = died_over(left)
+    left = UnfinishedCase(
+        "gw0", "an item", CASE.id, json.loads(CASE.content), "Fatal Python error: Aborted\n", False
+    )
+    case, result = crash_records(left)
     assert encoded(case) == encoded(CaseRecord(CASE.id, CASE.content))
     assert isinstance(result, Result)
     assert (result.id, result.status, result.dtype) == (CASE.id, "error", "float64")

@@ -1,21 +1,24 @@
-"""How each mode is asked, as text of a script: the same questions that observe.py and modes.py put."""
+"""The calls of each mode as text of a script; observe.py and further_modes.py make the same calls."""
 
 from __future__ import annotations
 
-from refgrad.testing.judging.end_to_end import WHOLE_FORWARD, WHOLE_REVERSE
-from refgrad.testing.judging.modes import (
+from refgrad.modes import (
     AGREEMENT,
-    CREATE_GRAPH,
-    FUNC_JVP,
-    FUNC_VJP,
-    JVP_OF_VJP,
-    PLAIN,
-    PUSHED,
-    REPEAT,
-    REVERSE_OF_REVERSE,
-    VJP_OF_JVP,
+    FORWARD,
+    FORWARD_END_TO_END,
+    FORWARD_OVER_REVERSE,
+    FUNCTIONAL_FORWARD,
+    FUNCTIONAL_REVERSE,
+    PLAIN_REVERSE,
+    RECORDED_REVERSE,
+    REPEATED_REVERSE,
+    REVERSE,
+    REVERSE_END_TO_END,
+    REVERSE_OVER_FORWARD,
+    REVERSE_OVER_REVERSE,
+    TRANSPOSED_REVERSE,
+    VALUE,
 )
-from refgrad.testing.judging.node_by_node import FORWARD, REVERSE, VALUE
 
 _FORWARD = """\
 with torch.no_grad(), torch.autograd.forward_ad.dual_level():
@@ -30,34 +33,38 @@ pairs = [(g, t) for g, t in zip(x_bars, x_dots) if g is not None and g.requires_
 got = torch.autograd.grad([g for g, _ in pairs], [*xs, y_bar], [t for _, t in pairs], allow_unused=True)[{place}]
 """
 # {place}: which input.
-ASK = {
+CALLS = {
     VALUE: "_, got = program(*xs)\n",
     REVERSE: "y, seen = program(*xs)\n(got,) = torch.autograd.grad(y, [seen], y_bar, allow_unused=True)\n",
-    PLAIN: "got = torch.autograd.grad(f(*xs), xs, y_bar, allow_unused=True)[{place}]\n",
+    PLAIN_REVERSE: "got = torch.autograd.grad(f(*xs), xs, y_bar, allow_unused=True)[{place}]\n",
     FORWARD: _FORWARD,
-    CREATE_GRAPH: "got = torch.autograd.grad(f(*xs), xs, y_bar, create_graph=True, allow_unused=True)[{place}]\n",
-    FUNC_VJP: "_, pullback = torch.func.vjp(f, *[x.detach() for x in xs])\ngot = pullback(y_bar)[{place}]\n",
-    FUNC_JVP: "with torch.no_grad():\n    _, got = torch.func.jvp(f, tuple(x.detach() for x in xs), tuple(x_dots))\n",
-    PUSHED: _DOUBLE,
-    REVERSE_OF_REVERSE: _DOUBLE,
-    JVP_OF_VJP: (
+    RECORDED_REVERSE: "got = torch.autograd.grad(f(*xs), xs, y_bar, create_graph=True, allow_unused=True)[{place}]\n",
+    FUNCTIONAL_REVERSE: "_, pullback = torch.func.vjp(f, *[x.detach() for x in xs])\ngot = pullback(y_bar)[{place}]\n",
+    FUNCTIONAL_FORWARD: "with torch.no_grad():\n    _, got = torch.func.jvp(f, tuple(x.detach() for x in xs), tuple(x_dots))\n",
+    TRANSPOSED_REVERSE: _DOUBLE,
+    REVERSE_OVER_REVERSE: _DOUBLE,
+    FORWARD_OVER_REVERSE: (
         "def gradients(*xs):\n    return tuple(torch.func.vjp(f, *xs)[1](y_bar))\n\n\n"
         "got = torch.func.jvp(gradients, tuple(x.detach() for x in xs), tuple(x_dots))[1][{place}]\n"
     ),
-    VJP_OF_JVP: (
+    REVERSE_OVER_FORWARD: (
         "def tangent(*xs):\n    return torch.func.jvp(f, xs, tuple(x_dots))[1]\n\n\n"
         "got = torch.func.vjp(tangent, *[x.detach() for x in xs])[1](y_bar)[{place}]\n"
     ),
-}  # fmt: skip
+}
 _PAIRING = _FORWARD + "got = (y_bar.double() * got.double()).sum()\n"
 
 
-def asked(mode: str, what: str = "") -> str:
+def calls_of(mode: str, what: str = "") -> str:
     """The text that asks a mode. Raises KeyError where there is no such mode.
 
     ``what`` names what was found wrong; for the agreement of modes it says which of them is asked.
     """
     if mode == AGREEMENT:
-        named = [m for m in (CREATE_GRAPH, FUNC_VJP) if what.startswith(m)]
-        return ASK[named[0]] if named else _PAIRING
-    return ASK[{WHOLE_REVERSE: REVERSE, WHOLE_FORWARD: FORWARD, REPEAT: PLAIN}.get(mode, mode)]
+        named = [m for m in (RECORDED_REVERSE, FUNCTIONAL_REVERSE) if what.startswith(m)]
+        return CALLS[named[0]] if named else _PAIRING
+    return CALLS[
+        {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD, REPEATED_REVERSE: PLAIN_REVERSE}.get(
+            mode, mode
+        )
+    ]

@@ -1,0 +1,75 @@
+"""The backends by name: those of refgrad, those of installed packages (entry points), and those registered in this process.
+
+A backend is imported when it is loaded, and its framework with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from importlib import metadata
+
+from refgrad.backends.contract import Backend
+from refgrad.errors import ArgumentError
+
+ENTRY_POINTS = "refgrad.backends"  # the group in which a package names its backends
+BUILT_IN = {"torch": "refgrad.torch.backend:TorchBackend"}
+
+_REGISTERED: dict[str, Callable[[], Backend]] = {}
+
+
+def register(name: str, make: Callable[[], Backend]) -> None:
+    """Make a backend known by a name in this process, in place of another of that name. ``make`` is called at the first ``load``."""
+    _REGISTERED[name] = make
+    load.cache_clear()
+
+
+def known() -> tuple[str, ...]:
+    """The names by which ``load`` finds a backend, sorted. Whether its framework is installed is not asked."""
+    return tuple(sorted({*BUILT_IN, *_REGISTERED, *_of_packages()}))
+
+
+@functools.cache
+def load(name: str) -> Backend:
+    """The backend of a name; the same one each time.
+
+    A name that is not known may be "module:attribute", where the attribute is a Backend or a function without arguments that makes one.
+
+    Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed.
+    """
+    if name in _REGISTERED:
+        return _checked(name, _REGISTERED[name])
+    where = BUILT_IN.get(name) or _of_packages().get(name) or (name if ":" in name else "")
+    if not where:
+        raise ArgumentError(
+            f"no backend named {name!r}; known: {', '.join(known())}. A backend of your own is named module:attribute, or is listed by its "
+            f"package under the entry points {ENTRY_POINTS!r}"
+        )
+    module, _, attribute = where.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise  # something that the backend needs
+        raise ArgumentError(
+            f"backend {name!r}: there is no module {module!r}; known backends: {', '.join(known())}"
+        ) from error
+    except AttributeError as error:
+        raise ArgumentError(f"backend {name!r}: module {module!r} has no attribute {attribute!r}") from error
+    return _checked(name, found)
+
+
+def _checked(name: str, found: object) -> Backend:
+    backend = found if isinstance(found, Backend) else found() if callable(found) else found
+    if not isinstance(backend, Backend):
+        raise ArgumentError(
+            f"backend {name!r}: a refgrad.backends.Backend is expected, got {type(backend).__name__}"
+        )
+    backend.address = name
+    return backend
+
+
+def _of_packages() -> dict[str, str]:
+    """The backends that installed packages name: name -> module:attribute."""
+    return {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINTS)}

@@ -1,0 +1,30 @@
+"""The items of generated cases that a run consists of, by the names of their tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from refgrad.bounds.formats import judged_on
+from refgrad.testing.runs.item import Item
+
+BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
+
+
+def items(
+    families: Iterable[str], devices: Iterable[str], dtypes: Iterable[str], examples: int, seed: int
+) -> list[Item]:
+    """One item a family, device, dtype and block of at most BLOCK cases, for those pairs of device and dtype that exist."""
+    families, devices, dtypes = list(families), list(devices), list(dtypes)
+    return [
+        Item(family, dtype, device, start // BLOCK, min(BLOCK, examples - start), seed)
+        for start in range(0, examples, BLOCK)
+        for family in families
+        for device in devices
+        for dtype in dtypes
+        if judged_on(device, dtype)
+    ]
+
+
+def name_of_test(item: str) -> str:
+    """The name of the test that runs an item of this name."""
+    return f"test_family[{item}]"

@@ -1,0 +1,24 @@
+"""The script of a failing case: the backend's own, or one that holds the case and asks refgrad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from refgrad.backends import Backend
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.verdict import ERROR, Verdict
+from refgrad.testing.runs.fallback_script import fallback
+
+
+def script_of(backend: Backend) -> Callable[[Case, Verdict], str]:
+    """Writes the script of a failure on a backend; an empty one where the verdict is no failure that a script could show."""
+
+    def script(case: Case, verdict: Verdict) -> str:
+        text = backend.script(case, verdict)
+        if text or (verdict.status != ERROR and verdict.evidence is None):
+            return text
+        about = f"{verdict.mode}, {case.dtype} on {case.device}"
+        why = f"the backend {backend.name} writes none"
+        return fallback(case.id, case.content, about, why, backend=backend.address or backend.name)
+
+    return script

@@ -1,0 +1,69 @@
+"""torch as a backend: the first implementation of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from refgrad.backends import Backend, Build
+from refgrad.errors import DeviceMissingError
+from refgrad.op import REGISTRY
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import Verdict
+from refgrad.torch import devices
+from refgrad.torch.case_script import script
+from refgrad.torch.environment import environment, settle
+from refgrad.torch.forward_mode import compile_once
+from refgrad.torch.further_modes import CALLS
+from refgrad.torch.observe import observe
+
+
+class TorchBackend(Backend):
+    """The torch of this process."""
+
+    name = "torch"
+    known_devices = ("cpu", "cuda")
+    modes = CALLS
+
+    @property
+    def build(self) -> Build:
+        """Its version, and the vector unit of its CPU kernels."""
+        return Build(self.name, devices.VERSION, devices.KERNELS)
+
+    @property
+    def ops(self) -> Collection[str]:
+        """The ops whose record has a counterpart in torch."""
+        return frozenset(name for name, op in REGISTRY.items() if op.torch is not None)
+
+    def missing(self, device: str) -> str:
+        """Why torch has no such device."""
+        try:
+            devices.device(device)
+        except DeviceMissingError as error:
+            return str(error)
+        return ""
+
+    def describe(self, device: str) -> str:
+        """The name of a GPU, or the cores and the vector unit of the CPU."""
+        return devices.describe(device)
+
+    def computes(self, dtype: str, device: str) -> bool:
+        """Whether a matrix product runs in the dtype. Raises DeviceMissingError where there is no such device."""
+        return devices.supported(device, dtype)
+
+    def settle(self) -> None:
+        """One thread; no reduced-precision reductions and no TF32. Forward mode is compiled here, and not within a case's time limit."""
+        settle()
+        compile_once()
+
+    def observe(self, case: Case) -> Observation:
+        """Values, gradients and tangents of all nodes; of a case of order 2 also the further modes."""
+        return observe(case)
+
+    def script(self, case: Case, verdict: Verdict) -> str:
+        """The failure as a program that needs torch alone, or one that asks refgrad where that cannot be written."""
+        return script(case, verdict)
+
+    def environment(self) -> Mapping[str, str]:
+        """Commit, BLAS, accelerator, vector unit, threads."""
+        return environment()
