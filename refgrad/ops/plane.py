@@ -81,14 +81,17 @@ def _hypot_rounding(run: Evaluation) -> Array:
 
 def _share(t: Array, x1: Array, x2: Array) -> Array:
     h = np.hypot(x1, x2)
-    return t * x1 / np.where(h == 0, 1.0, h)
+    safe, p = np.where(h == 0, 1.0, h), t * x1
+    overflowed = np.isinf(p) & np.isfinite(t)  # the quotient may be finite all the same
+    return np.where(overflowed, t * (x1 / safe), p / safe)
 
 
 def _share_rounding(run: Evaluation) -> Array:
-    """The product, the length and their quotient, of which nothing is known where the length may be 0."""
+    """The product, the length and their quotient. Nothing is known where the length may be 0 or the product may overflow."""
     t, x1, x2 = run.xs
     p, h = t * x1, np.hypot(x1, x2)
     e_p = bounds.product(run._replace(forward=None, y=p, xs=(t, x1), es=run.es[:2]))
+    e_p = np.where(np.abs(p) + e_p > run.fmt.max, np.inf, e_p)
     e_h = _hypot_rounding(run._replace(forward=None, y=h, xs=(x1, x2), es=run.es[1:]))
     return bounds.quotient(run._replace(forward=None, xs=(p, h), es=(e_p, e_h)))
 
