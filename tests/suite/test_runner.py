@@ -149,7 +149,7 @@ def test_no_file_of_a_run_is_written_over_another_of_it(tmp_path: Path) -> None:
     for more in (["--junit", "reports/results.jsonl"], ["--gitlab", "reports/report.html"], ["--junit", "x", "--gitlab", "x"]):  # fmt: skip
         done = small(tmp_path, "--workers", "0", *more)
         assert done.returncode == 2
-        assert f"{more[-1]}: is read or written under this name already" in done.stderr
+        assert f"{more[-1]}: an input or another output has this name" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
