@@ -41,7 +41,7 @@ def bounded(case: Case) -> list[tuple[Array, Array]]:
 
 
 def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
-    """Anchored: bound over gradient for what each elementwise op of the graphs sends back.
+    """NodeByNode: bound over gradient for what each elementwise op of the graphs sends back.
 
     At a tie or a kink the derivative is a set, and the radius its half width: no bound of rounding, so counted apart. What is left of
     the radius where nothing rounds is such a set.
@@ -75,7 +75,7 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
     every = np.concatenate(list(ops.values()))
     widest = sorted(((float(np.median(v)), name) for name, v in ops.items() if v.size), reverse=True)[:6]
     print(
-        f"  anchored, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements, "
+        f"  node_judge, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements, "
         f"{sets} more are sets), widest {', '.join(f'{name} {middle:.1f}' for middle, name in widest)}"
     )
 
@@ -137,14 +137,14 @@ def throughput(dtype: str, count: int, rounds: int = 5) -> None:
             cases = _timed(seconds, "to draw", lambda: draw(dtype, count))
             seen = _timed(seconds, "to ask torch", lambda cases=cases: [observe(c) for c in cases])
             pairs = list(zip(cases, seen, strict=True))
-            _timed(seconds, "anchored", lambda pairs=pairs: [judge(*p, end_to_end=False) for p in pairs])
+            _timed(seconds, "node by node", lambda pairs=pairs: [judge(*p, end_to_end=False) for p in pairs])
             _timed(seconds, "all five", lambda pairs=pairs: [judge(*p) for p in pairs])
             stages.append(seconds)
     best = {name: min(s[name] for s in stages) / count for name in stages[0]}
     ready = best["to draw"] + best["to ask torch"]
     print(f"  a case takes {', '.join(f'{1e3 * t:.2f} ms {name}' for name, t in best.items())}")
     for name, modes in (
-        ("anchored", "value, reverse, forward"),
+        ("node by node", "value, reverse, forward"),
         ("all five", "those, and both derivatives end to end"),
     ):
         print(

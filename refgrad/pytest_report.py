@@ -53,7 +53,7 @@ class UserReport:
             str
         ] = []  # ids of the current test's disagreements, until its outcome is known
         self.uncollected: set[str] = set()
-        self.planting = array_mutations.Planting()
+        self.planting = array_mutations.MutationCounts()
         self.lock = ExitStack()
         if self.main:
             self.lock.enter_context(locked(self.path.parent))
@@ -94,12 +94,12 @@ class UserReport:
         """Record checks and plant errors while a test runs."""
         self.item, self.checks, self.disagreements = item, 0, []
         check_report.LISTENERS.append(self.record_check)
-        array_mutations.ACTIVE.append(self.planting)
+        array_mutations.LISTENERS.append(self.planting)
         try:
             return (yield)
         finally:
             check_report.LISTENERS.remove(self.record_check)
-            array_mutations.ACTIVE.remove(self.planting)
+            array_mutations.LISTENERS.remove(self.planting)
             self.item = None
 
     @pytest.hookimpl(wrapper=True)

@@ -23,7 +23,7 @@ def part(what, got, expected, bound, dtype="float64", question=None, index=0, se
     found = compare(np.asarray(got, float), Ball(expected, bound, fmt), fmt, what, hidden=Hidden())
     made = ArrayVerdict(
         what, elements=found.elements, loose=found.loose, blind=found.blind, skipped=found.skipped, imprecise=found.imprecise,
-        count=found.count, wrong=found.wrong or found.lost, worst=found.worst, notes=[found.note] if found.note else [],
+        count=found.count, wrong=found.wrong or found.least_precise, worst=found.worst, notes=[found.note] if found.note else [],
     )  # fmt: skip
     if found.wrong or found.note:
         made.status = DISAGREE

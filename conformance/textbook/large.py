@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
 from refgrad.testing.judging.compare import compare
-from refgrad.testing.judging.sharpness import Kept
+from refgrad.testing.judging.sharpness import Sharpness
 from refgrad.testing.judging.verdict import Comparison, Element
 from refgrad.tracing.ball import Ball, parts
 
@@ -25,7 +25,7 @@ class Limits:
         self.size = np.abs(self.value)
         self.loose = int((self.bound > 0.1 * self.size).sum())
         self.blind = int((self.bound >= self.size).sum()) if self.loose else 0
-        self.kept = Kept(self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy(), fmt)
+        self.kept = Sharpness(self.bound.ravel()[::SAMPLED].copy(), self.size.ravel()[::SAMPLED].copy(), fmt)
 
     def compare(self, got: ArrayLike, what: str) -> Comparison:
         """Hold an array against the limits; what each element would have betrayed is kept of a sample."""
@@ -48,4 +48,6 @@ class Limits:
             tuple(map(int, k)),
             what,
         )
-        return Comparison(got.size, self.loose, self.blind, 0, worst.ratio, lambda: worst, kept=self.kept)
+        return Comparison(
+            got.size, self.loose, self.blind, 0, worst.ratio, lambda: worst, sharpness=self.kept
+        )

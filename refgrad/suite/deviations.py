@@ -34,7 +34,7 @@ def deviations(file: str | None, update: str | None) -> int:
     for d in entries:
         if d.id not in seen or d.releases.backend != backend:
             continue
-        grown = d.releases.with_(release, there=seen[d.id])
+        grown = d.releases.extended(release, there=seen[d.id])
         if grown != d.releases:
             text, changed = _written(text, d, grown), changed + 1
             print(f"{d.id}: {d.releases} -> {grown}")

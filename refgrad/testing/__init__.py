@@ -11,8 +11,8 @@ from refgrad.testing.cases.source import Seeded, Source
 from refgrad.testing.checks.check import check_jvp, check_vjp
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.compare import compare
-from refgrad.testing.judging.end_to_end import Whole, whole
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import NoAnswer, Observation
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.testing.power.audit import Audit
@@ -21,21 +21,21 @@ from refgrad.testing.runs.judgement import judge
 
 __all__ = [
     "MODES",
-    "Anchored",
     "Audit",
     "Case",
     "Element",
+    "EndToEnd",
     "NoAnswer",
+    "NodeByNode",
     "Observation",
     "Report",
     "Seeded",
     "Source",
     "Verdict",
-    "Whole",
     "check_jvp",
     "check_vjp",
     "compare",
     "examine",
     "judge",
-    "whole",
+    "judge_end_to_end",
 ]

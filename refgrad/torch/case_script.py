@@ -60,7 +60,7 @@ def script(case: Case, verdict: Verdict) -> str:
     if verdict.status != ERROR and verdict.evidence is None:
         return ""
     about = f"{verdict.mode}, {case.dtype} on {case.device}"
-    if not verdict.again:
+    if not verdict.repeatable:
         return fallback(case.id, case.content, about, "torch gave no answer in the time that a case has")
     told: Recording | None = None
     why = "torch does not raise when it is asked again" if verdict.status == ERROR else ""

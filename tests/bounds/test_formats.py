@@ -10,7 +10,7 @@ from refgrad.bounds.profiles import CPU_ULP, CUDA_ULP
 from refgrad.errors import DtypeError, RegistrationError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 
 
@@ -140,7 +140,7 @@ def verdicts(dtype: str, seed: int, error: float = 1.0) -> list[str]:
     seen = Observation(
         values=values, cotangents=cotangents, tangents=tangents, dtypes={"values": ["float32"] * n}, devices={"values": ["cuda"] * n},
     )  # fmt: skip
-    judge = Anchored(case, seen)
+    judge = NodeByNode(case, seen)
     return [judge.value().status, judge.reverse().status, judge.forward().status]
 
 

@@ -220,7 +220,7 @@ def test_what_hangs_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("torch was asked again")
 
     monkeypatch.setattr("refgrad.torch.case_script.Program", asked)
-    text = script(one_op("tanh", 0), Verdict("value", ERROR, reason="time limit", again=False))
+    text = script(one_op("tanh", 0), Verdict("value", ERROR, reason="time limit", repeatable=False))
     assert "torch gave no answer in the time that a case has" in text
     assert "from refgrad.cli import main" in text
 

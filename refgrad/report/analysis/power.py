@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from refgrad.bounds.formats import FORMATS
 from refgrad.records import Audit, Run
 from refgrad.report.analysis.text import count, percent
-from refgrad.testing.power.thresholds import fewest, required, short
+from refgrad.testing.power.thresholds import falls_short, minimum_sample, required
 
 REACHED, BELOW, CHANCE, FEW, OPEN = "reached", "below", "below, within chance", "too few planted to judge", ""
 # A check that detects none of so many errors has a power below one half, beyond what chance explains.
-AT_LEAST_HALF = fewest(0.5)
+AT_LEAST_HALF = minimum_sample(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Power:
         a = self.audit
         if self.required is None:
             return OPEN
-        if a.detectable < fewest(self.required):
+        if a.detectable < minimum_sample(self.required):
             return FEW
-        if short(a.caught, a.detectable, self.required):
+        if falls_short(a.caught, a.detectable, self.required):
             return BELOW
         return REACHED if a.caught >= self.required * a.detectable else CHANCE
 

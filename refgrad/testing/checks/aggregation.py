@@ -111,9 +111,9 @@ class Aggregation:
         wrong = bool(found.wrong or found.note)
         if wrong and question not in part.wrong_in:
             part.wrong_in.append(question)
-        if found.counted:
+        if found.already_counted:
             return
-        found.counted = True
+        found.already_counted = True
         part.elements += found.elements
         s.given += 0 if self.supplementary else found.elements
         part.loose += found.loose
@@ -121,17 +121,17 @@ class Aggregation:
         part.imprecise += found.imprecise
         part.count += found.count
         self._add_sharpness(s, found)
-        if found.nearest is not None and found.ratio > s.ratio:
+        if found.make_worst is not None and found.ratio > s.ratio:
             s.ratio, part.worst = found.ratio, found.worst
         if found.note and found.note not in part.notes:
             part.notes.append(found.note)
         part.wrong = part.wrong or list(found.wrong)
-        s.lost += found.lost
+        s.lost += found.least_precise
         if (wrong and not _is_disagreement(part)) or (found.imprecise and part.evidence is None):
             part.evidence = self._evidence(question, seeds, index, got(), expected, more(), keep=wrong)
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
-        found.outside = (
+        found.every_wrong = (
             None  # frees the arrays; no deviation is recorded that could match elements of a check
         )
 
@@ -170,9 +170,9 @@ class Aggregation:
             self.failure = status, reason
 
     def _add_sharpness(self, s: _ArrayTotals, found: Comparison) -> None:
-        if found.kept is None:
+        if found.sharpness is None:
             return
-        sight = found.kept.sight()
+        sight = found.sharpness.detectability()
         if found.blind:
             s.part.blind += sight.covered if self.choices else sight.blind
         s.seen += 0 if self.supplementary else sight.seen

@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
-from refgrad.testing.judging.imprecision import share
+from refgrad.testing.judging.imprecision import typical_and_largest
 
 BITS = 30.0
 _LEAST_RATIO = 8.0  # of distance to window, for an element that counts
@@ -51,7 +51,7 @@ class Difference:
         with quiet():
             bound = np.broadcast_to(np.asarray(bound, fmt.wide), expected.shape)
             size, error = np.abs(expected), np.abs(got - expected)
-            typical, largest = share(bound, size) if hidden else (1.0, 0.0)
+            typical, largest = typical_and_largest(bound, size) if hidden else (1.0, 0.0)
             window = np.maximum(bound, typical * largest) if typical < 1 else bound
             wrong = out_of_bounds(got, expected, window, fmt)
             severity = np.where(wrong, np.nan_to_num(error / np.maximum(bound, fmt.eta), nan=np.inf), -1.0)

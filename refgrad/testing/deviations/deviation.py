@@ -83,15 +83,15 @@ def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Sett
     for v in verdicts:
         if v.status == ERROR:
             v.known = next((d.id for d in deviations if d.raised(v, setting)), "")
-        elif v.status == DISAGREE and v.accused:
+        elif v.status == DISAGREE and v.suspects:
             found = [
                 _covering(v, ops, at, deviations, setting)
-                for ops, at in zip(v.accused, v.against, strict=True)
+                for ops, at in zip(v.suspects, v.wrong_nodes, strict=True)
             ]
             if all(found):
                 v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
-            elif v.accuse is not None:
-                v.accuse(
+            elif v.name_first_wrong is not None:
+                v.name_first_wrong(
                     next(k for k, names in enumerate(found) if not names)
                 )  # what is known does not fail the run
     attribute(verdicts)  # from end to end, by what the verdicts node by node name now
@@ -108,10 +108,10 @@ def _covering(
     """The entries that together cover all wrong elements at one node, of which these ops may be the cause; empty where one is uncovered."""
     node, op, found = at
     entries = [d for d in deviations if d.may_cover(v, ops, setting)]
-    if found.note or found.outside is None:  # a dtype, a shape, a gradient that is missing
+    if found.note or found.every_wrong is None:  # a dtype, a shape, a gradient that is missing
         return [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
     names = []
-    for e in found.outside() if entries else ():
+    for e in found.every_wrong() if entries else ():
         e.node, e.op, e.place = node, op, found.place
         name = next((d.id for d in entries if d.narrow.meets(e, v.mode, ops, setting) and d.stands()), "")
         if not name:

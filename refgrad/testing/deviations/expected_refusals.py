@@ -78,7 +78,7 @@ class Support:
         known = sorted(self.recorded.get(kind, ()), key=_order)
         return next((r for r in reversed(known) if _order(r) <= ours), known[0] if known else None)
 
-    def hold(self, case: Case, verdicts: Iterable[Verdict]) -> None:
+    def check(self, case: Case, verdicts: Iterable[Verdict]) -> None:
         """Compare the refusals among the verdicts on one case with the list; one that it does not name becomes an error."""
         ops = [node.op.name for node in case.graph.nodes if node.op is not None]
         for v in verdicts:

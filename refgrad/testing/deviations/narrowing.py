@@ -15,7 +15,7 @@ from refgrad.bounds.rules import reference_slack
 from refgrad.modes import AGREEMENT, FORWARD, FUNCTIONAL_FORWARD, SECOND, TRANSPOSED_REVERSE, VALUE
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
-from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, Asked, Given, within
+from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, Inputs, Outcomes, within
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.tracing.ball import exact, parts
 
@@ -61,7 +61,7 @@ class Narrowing:
         if self.numbers is None:
             return True
         there = self.numbers.get(setting.case.id, {}).get(v.mode)
-        if there is None or there["count"] != sum(c.count for _, _, c in v.against):
+        if there is None or there["count"] != sum(c.count for _, _, c in v.wrong_nodes):
             return False
         return all(any(_same(e, *r) for r in there["elements"]) for e in v.wrong)
 
@@ -107,9 +107,9 @@ class Narrowing:
         formula = FORMULAS[self.formula]
         if mode == AGREEMENT:
             return abs(e.got - e.expected) <= _apart(
-                formula(_asked(site, setting, fmt, second=False)), e, site, setting
+                formula(_inputs(site, setting, fmt, second=False)), e, site, setting
             )
-        given = formula(_asked(site, setting, fmt, second=mode in SECOND))
+        given = formula(_inputs(site, setting, fmt, second=mode in SECOND))
         key: int | str = (
             VALUE
             if mode == VALUE
@@ -120,7 +120,7 @@ class Narrowing:
         return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in given.get(key, ()))
 
 
-def _asked(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Asked:
+def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Inputs:
     case, seen, of = setting.case, setting.seen, site.node.of
 
     def ball(x: Any) -> Any:
@@ -129,7 +129,7 @@ def _asked(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Asked:
     xs = tuple(ball(seen.values[j]) for j in of)
     if second:
         names = [case.graph.nodes[j].name for j in of]
-        return Asked(
+        return Inputs(
             True,
             xs,
             site.node.params,
@@ -138,10 +138,10 @@ def _asked(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Asked:
             fmt,
         )
     y_bar = seen.cotangents[site.k]
-    return Asked(False, xs, site.node.params, ball(y_bar), tuple(ball(seen.tangents[j]) for j in of), fmt)
+    return Inputs(False, xs, site.node.params, ball(y_bar), tuple(ball(seen.tangents[j]) for j in of), fmt)
 
 
-def _apart(given: Given, e: Element, site: Site, setting: Setting) -> float:
+def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> float:
     """How far two modes may lie apart that both compute the formula: element by element, or in the sum over all of them."""
     radii = {k: np.asarray(parts(balls[0])[1], float) for k, balls in given.items()}
     if e.element:

@@ -54,7 +54,7 @@ class Releases:
             return ABSENT
         return MENDED if self.mended and v >= numbers(self.mended) else UNRECORDED
 
-    def with_(self, release: str, *, there: bool) -> Releases:
+    def extended(self, release: str, *, there: bool) -> Releases:
         """The record, extended by one release in which the disagreement was seen (``there``) or was not."""
         v, name = numbers(release), ".".join(map(str, numbers(release)))
         if there:

@@ -21,11 +21,11 @@ from refgrad.transforms import jvp, vjp
 
 Array = Any
 VALUE, TANGENT = "value", "tangent"
-Given = dict[int | str, list[Any]]  # the Balls of which one is what the framework computes
+Outcomes = dict[int | str, list[Any]]  # the Balls of which one is what the framework computes
 
 
 @dataclass(frozen=True)
-class Asked:
+class Inputs:
     """One node, and what arrives there: Balls, None where there is none."""
 
     second: bool  # a derivative of the derivative
@@ -36,46 +36,46 @@ class Asked:
     fmt: Format
 
 
-def _composed(f: Callable[..., Any]) -> Callable[[Asked], Given]:
+def _composed(f: Callable[..., Any]) -> Callable[[Inputs], Outcomes]:
     """The framework has no formula for the op: it differentiates this composition of others."""
 
-    def given(asked: Asked) -> Given:
-        if asked.second:
-            return _second(lambda y_bar, *xs: vjp(f, *xs)[1](y_bar), asked)
-        found: Given = {VALUE: [f(*asked.xs)]}
-        if asked.y_bar is not None:
-            found |= {k: [x_bar] for k, x_bar in enumerate(vjp(f, *asked.xs)[1](asked.y_bar))}
-        if all(t is not None for t in asked.xs_dot):
-            found[TANGENT] = [jvp(f, asked.xs, asked.xs_dot)[1]]
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second:
+            return _second(lambda y_bar, *xs: vjp(f, *xs)[1](y_bar), inputs)
+        found: Outcomes = {VALUE: [f(*inputs.xs)]}
+        if inputs.y_bar is not None:
+            found |= {k: [x_bar] for k, x_bar in enumerate(vjp(f, *inputs.xs)[1](inputs.y_bar))}
+        if all(t is not None for t in inputs.xs_dot):
+            found[TANGENT] = [jvp(f, inputs.xs, inputs.xs_dot)[1]]
         return found
 
-    return given
+    return evaluate
 
 
-def _second(gradient: Callable[..., tuple[Any, ...]], asked: Asked) -> Given:
+def _second(gradient: Callable[..., tuple[Any, ...]], inputs: Inputs) -> Outcomes:
     """The derivative of a gradient along the tangents, forward over reverse and reverse over reverse."""
 
     def of(*xs: Any) -> tuple[Any, ...]:
-        return gradient(asked.y_bar, *xs)
+        return gradient(inputs.y_bar, *xs)
 
-    forward, reverse = jvp(of, asked.xs, asked.xs_dot)[1], vjp(of, *asked.xs)[1](asked.xs_dot)
+    forward, reverse = jvp(of, inputs.xs, inputs.xs_dot)[1], vjp(of, *inputs.xs)[1](inputs.xs_dot)
     return {k: list(pair) for k, pair in enumerate(zip(forward, reverse, strict=True))}
 
 
-def _slope(g: Callable[[Any], Any]) -> Callable[[Asked], Given]:
+def _slope(g: Callable[[Any], Any]) -> Callable[[Inputs], Outcomes]:
     """The framework multiplies by this slope of an op of one operand."""
 
-    def given(asked: Asked) -> Given:
-        if asked.second:
-            return _second(lambda y_bar, x: (y_bar * g(x),), asked)
-        found: Given = {}
-        if asked.y_bar is not None:
-            found[0] = [asked.y_bar * g(asked.xs[0])]
-        if asked.xs_dot[0] is not None:
-            found[TANGENT] = [asked.xs_dot[0] * g(asked.xs[0])]
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second:
+            return _second(lambda y_bar, x: (y_bar * g(x),), inputs)
+        found: Outcomes = {}
+        if inputs.y_bar is not None:
+            found[0] = [inputs.y_bar * g(inputs.xs[0])]
+        if inputs.xs_dot[0] is not None:
+            found[TANGENT] = [inputs.xs_dot[0] * g(inputs.xs[0])]
         return found
 
-    return given
+    return evaluate
 
 
 def _softsign(x: Any) -> Any:
@@ -90,9 +90,9 @@ def _sinc_slope(x: Any) -> Any:
     return (np.pi * x * np.cos(np.pi * x) - np.sin(np.pi * x)) / (np.pi * x * x)
 
 
-def _exp_minus_one(asked: Asked) -> Given:
+def _exp_minus_one(inputs: Inputs) -> Outcomes:
     """elu: below 0, the exponential minus one."""
-    return {VALUE: [asked.params["alpha"] * (np.exp(asked.xs[0]) - 1)]}
+    return {VALUE: [inputs.params["alpha"] * (np.exp(inputs.xs[0]) - 1)]}
 
 
 def _stored_products(a: Any, b: Any) -> Any:
@@ -102,80 +102,80 @@ def _stored_products(a: Any, b: Any) -> Any:
     return np.sum(a[:, None] * b, axis=-2) if a.ndim == 1 else np.matmul(a, b)
 
 
-def _interpolated(asked: Asked) -> Given:
+def _interpolated(inputs: Inputs) -> Outcomes:
     """Tangents of a selection: that of the second operand, plus the share of the first times their difference."""
-    first, second = asked.xs_dot
+    first, second = inputs.xs_dot
     if first is None or second is None:
         return {}
-    a, b = (np.asarray(parts(x)[0]) for x in asked.xs)
+    a, b = (np.asarray(parts(x)[0]) for x in inputs.xs)
     nothing = 0 * (first + second)
     return {TANGENT: [second + (first - second) + nothing * (a == b), (first - second) * 0 + second]}
 
 
-def _sixth(asked: Asked) -> Given:
+def _sixth(inputs: Inputs) -> Outcomes:
     """hardsigmoid: the slope of the middle piece is a sixth rounded to float32."""
     sixth = float(np.float32(1 / 6))
-    found: Given = {}
-    if asked.y_bar is not None:
-        found[0] = [asked.y_bar * sixth]
-    if asked.xs_dot[0] is not None:
-        found[TANGENT] = [asked.xs_dot[0] * sixth]
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * sixth]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [inputs.xs_dot[0] * sixth]
     return found
 
 
-def _floor_step(asked: Asked) -> Given:
+def _floor_step(inputs: Inputs) -> Outcomes:
     """remainder: the gradient in the divisor is a floor division, off by one step in either direction."""
-    a, b = asked.xs
+    a, b = inputs.xs
     q = np.floor(parts(a)[0] / parts(b)[0])
-    found: Given = {}
-    if asked.y_bar is not None:
-        found[1] = [-asked.y_bar * (q + step) for step in (-1.0, 1.0)]
-    if all(t is not None for t in asked.xs_dot):
-        found[TANGENT] = [asked.xs_dot[0] - asked.xs_dot[1] * (q + step) for step in (-1.0, 1.0)]
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[1] = [-inputs.y_bar * (q + step) for step in (-1.0, 1.0)]
+    if all(t is not None for t in inputs.xs_dot):
+        found[TANGENT] = [inputs.xs_dot[0] - inputs.xs_dot[1] * (q + step) for step in (-1.0, 1.0)]
     return found
 
 
-def _factors_held(
-    tangent: Callable[..., Any], reach: Callable[[Asked], Array] | None = None
-) -> Callable[[Asked], Given]:
+def _fixed_factors(
+    tangent: Callable[..., Any], reach: Callable[[Inputs], Array] | None = None
+) -> Callable[[Inputs], Outcomes]:
     """Reverse over forward mode with the factors of the matrix, as forward mode used them, taken for constants.
 
-    ``tangent(held, xs, xs_dot)``: the tangent of the value from the matrix that is held and the operands that are not.
+    ``tangent(fixed, xs, xs_dot)``: the tangent of the value from the matrix that is held and the operands that are not.
     """
 
-    def given(asked: Asked) -> Given:
-        held = asked.xs[0]
-        x_bars = vjp(lambda *xs: tangent(held, xs, asked.xs_dot), *asked.xs)[1](asked.y_bar)
+    def evaluate(inputs: Inputs) -> Outcomes:
+        fixed = inputs.xs[0]
+        x_bars = vjp(lambda *xs: tangent(fixed, xs, inputs.xs_dot), *inputs.xs)[1](inputs.y_bar)
         if reach is not None:
             value, radius = parts(x_bars[0])
-            x_bars = (Ball(value, radius + reach(asked)[..., None, None], asked.fmt), *x_bars[1:])
+            x_bars = (Ball(value, radius + reach(inputs)[..., None, None], inputs.fmt), *x_bars[1:])
         return {k: [x_bar] for k, x_bar in enumerate(x_bars)}
 
-    return given
+    return evaluate
 
 
-def _solve_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
+def _solve_tangent(fixed: Any, xs: Any, xs_dot: Any) -> Any:
     a, b = xs
     lone = len(np.shape(parts(xs_dot[1])[0])) == 1  # a vector; all else is matrices
     solution = np.linalg.solve(a, b)
     columns = solution[..., None] if lone else solution
     change = (xs_dot[1][..., None] if lone else xs_dot[1]) - np.matmul(xs_dot[0], columns)
-    found = np.linalg.solve(held, change)
+    found = np.linalg.solve(fixed, change)
     return found[..., 0] if lone else found
 
 
-def _relative_change(held: Any, x_dot: Any) -> Any:
+def _relative_change(fixed: Any, x_dot: Any) -> Any:
     """The tangent of the determinant by the determinant: the trace of the quotient; undefined where the matrix is singular."""
-    y, y_dot = jvp(np.linalg.det, (held,), (x_dot,))
+    y, y_dot = jvp(np.linalg.det, (fixed,), (x_dot,))
     return y_dot / y
 
 
-def _det_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
-    return np.linalg.det(xs[0]) * _relative_change(held, xs_dot[0])
+def _det_tangent(fixed: Any, xs: Any, xs_dot: Any) -> Any:
+    return np.linalg.det(xs[0]) * _relative_change(fixed, xs_dot[0])
 
 
-def _logabsdet_tangent(held: Any, xs: Any, xs_dot: Any) -> Any:
-    return 0 * np.sum(xs[0], axis=(-2, -1)) + _relative_change(held, xs_dot[0])
+def _logabsdet_tangent(fixed: Any, xs: Any, xs_dot: Any) -> Any:
+    return 0 * np.sum(xs[0], axis=(-2, -1)) + _relative_change(fixed, xs_dot[0])
 
 
 @dataclass(frozen=True)
@@ -195,35 +195,35 @@ class _Elimination:
     gap: Array
 
     @classmethod
-    def of(cls, asked: Asked) -> _Elimination:
-        x = asked.xs[0]
+    def of(cls, inputs: Inputs) -> _Elimination:
+        x = inputs.xs[0]
         n = x.shape[-1]
         singular: Any = np.isnan(dense_linalg.inverse_or_nan(x.value)).any(axis=(-2, -1))
-        regular = exact(np.where(singular[..., None, None], np.eye(n), x.value), asked.fmt)
+        regular = exact(np.where(singular[..., None, None], np.eye(n), x.value), inputs.fmt)
         size = np.linalg.svd(np.asarray(regular.value, float), compute_uv=False)
         inverse, condition = 1 / size[..., -1], size[..., 0] / size[..., -1]
-        noise = n**3 * asked.fmt.u * condition * np.prod(size, axis=-1) * inverse
+        noise = n**3 * inputs.fmt.u * condition * np.prod(size, axis=-1) * inverse
         gap = np.min((size[..., :-1] - size[..., 1:]) / size[..., :1], axis=-1, initial=1.0)
         return cls(regular, singular, inverse, noise, gap)
 
-    def second(self, asked: Asked) -> Array:
+    def second(self, inputs: Inputs) -> Array:
         """The same of the derivative along the tangent."""
-        change = np.linalg.norm(np.asarray(asked.xs_dot[0].value, float), axis=(-2, -1))
+        change = np.linalg.norm(np.asarray(inputs.xs_dot[0].value, float), axis=(-2, -1))
         with quiet():  # no gap, no bound
             noise = self.noise / self.gap
         return (
             2
             * noise
             * self.inverse
-            * np.abs(np.asarray(asked.y_bar.value, float))
+            * np.abs(np.asarray(inputs.y_bar.value, float))
             * change
-            * asked.xs[0].shape[-1]
+            * inputs.xs[0].shape[-1]
         )
 
 
-def _det_by_inverse(asked: Asked) -> Given:
+def _det_by_inverse(inputs: Inputs) -> Outcomes:
     """The gradient of det as that number times the inverse; undefined where a matrix has none."""
-    of, y_bar, x_dot = _Elimination.of(asked), asked.y_bar, asked.xs_dot[0]
+    of, y_bar, x_dot = _Elimination.of(inputs), inputs.y_bar, inputs.xs_dot[0]
     stack = (*of.singular.shape, 1, 1)
 
     def gradient(y_bar: Any, x: Any) -> tuple[Any, ...]:
@@ -231,13 +231,13 @@ def _det_by_inverse(asked: Asked) -> Given:
 
     def judged(ball: Any, radius: Array, lost: Array) -> Any:
         value, own = parts(ball)
-        return Ball(np.where(lost, np.nan, value), own + radius, asked.fmt)
+        return Ball(np.where(lost, np.nan, value), own + radius, inputs.fmt)
 
     lost = of.singular.reshape(stack)
-    if asked.second:
-        both = _second(gradient, replace(asked, xs=(of.regular,)))[0]
-        return {0: [judged(ball, of.second(asked).reshape(stack), lost) for ball in both]}
-    found: Given = {}
+    if inputs.second:
+        both = _second(gradient, replace(inputs, xs=(of.regular,)))[0]
+        return {0: [judged(ball, of.second(inputs).reshape(stack), lost) for ball in both]}
+    found: Outcomes = {}
     if y_bar is not None:
         reach = of.noise * np.abs(np.asarray(y_bar.value, float))
         found[0] = [judged(gradient(y_bar, of.regular)[0], reach.reshape(stack), lost)]
@@ -248,7 +248,7 @@ def _det_by_inverse(asked: Asked) -> Given:
     return found
 
 
-FORMULAS: dict[str, Callable[[Asked], Given]] = {
+FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "softsign by composition": _composed(_softsign),
     "tanhshrink by composition": _composed(_tanhshrink),
     "sinc slope that cancels": _slope(_sinc_slope),
@@ -258,11 +258,11 @@ FORMULAS: dict[str, Callable[[Asked], Given]] = {
     "a sixth in float32": _sixth,
     "floor off by one": _floor_step,
     "det by inverse": _det_by_inverse,
-    "solve with factors held": _factors_held(_solve_tangent),
-    "det with factors held": _factors_held(
-        _det_tangent, lambda asked: replace(_Elimination.of(asked), gap=np.asarray(1.0)).second(asked)
+    "solve with factors held": _fixed_factors(_solve_tangent),
+    "det with factors held": _fixed_factors(
+        _det_tangent, lambda inputs: replace(_Elimination.of(inputs), gap=np.asarray(1.0)).second(inputs)
     ),
-    "logabsdet with factors held": _factors_held(_logabsdet_tangent),
+    "logabsdet with factors held": _fixed_factors(_logabsdet_tangent),
 }
 
 
@@ -277,4 +277,4 @@ def within(got: float, ball: Any, element: tuple[int, ...], slack: float) -> boo
     return bool(got == v or abs(got - v) <= r)
 
 
-__all__ = ["FORMULAS", "Asked", "Ball", "Given", "within"]
+__all__ = ["FORMULAS", "Ball", "Inputs", "Outcomes", "within"]

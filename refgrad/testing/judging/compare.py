@@ -17,12 +17,12 @@ from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
 from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import Hidden, explained, with_digits
-from refgrad.testing.judging.sharpness import Condensed, Kept
+from refgrad.testing.judging.sharpness import SampledSharpness, Sharpness
 from refgrad.testing.judging.verdict import Comparison, Element
 from refgrad.tracing.ball import parts
 
 Array = Any
-Pair = tuple[Array, Any, str]  # what came, what was expected, what it is called
+Pair = tuple[Array, Any, str]  # what observed, what was expected, what it is called
 Listed = list[tuple[float, Element]]  # with how bad each is
 _LISTED = 10
 _BLOCK = 2**14  # elements at a time
@@ -67,29 +67,31 @@ def compare_all(
     flat: list[tuple[Array, Array, Array]] = []
     for got, expected, what in pairs:
         value, radius = parts(expected)
-        came = np.asarray(got)
-        if came.shape != value.shape:
-            found.append(Comparison(note=f"{what} has shape {came.shape}, expected {value.shape}"))
+        observed = np.asarray(got)
+        if observed.shape != value.shape:
+            found.append(Comparison(note=f"{what} has shape {observed.shape}, expected {value.shape}"))
             continue
         found.append(Comparison())
-        if came.size > LARGE:
-            _Blocks((came.ravel(), value.ravel(), np.ravel(radius)), fmt, nan, hidden, reach).tell(
+        if observed.size > LARGE:
+            _InBlocks((observed.ravel(), value.ravel(), np.ravel(radius)), fmt, nan, hidden, reach).enter(
                 found[-1], what, value.shape
             )
-        elif came.size:
+        elif observed.size:
             judged.append((found[-1], what, value.shape))
-            flat.append((came.ravel(), value.ravel(), np.asarray(radius).ravel()))  # a radius may be a number
+            flat.append(
+                (observed.ravel(), value.ravel(), np.asarray(radius).ravel())
+            )  # a radius may be a number
     if flat:
-        line = _Line(flat, fmt, nan, hidden, reach)
+        line = _Concatenated(flat, fmt, nan, hidden, reach)
         start = 0
         for comparison, what, shape in judged:
             stop = start + math.prod(shape)
-            line.tell(comparison, what, shape, start, stop)
+            line.enter(comparison, what, shape, start, stop)
             start = stop
     return found
 
 
-class _Line:
+class _Concatenated:
     """Arrays end to end, compared element by element; ``first`` is the place of the first one in its array."""
 
     def __init__(
@@ -121,44 +123,50 @@ class _Line:
                     self.got, self.value, self.bound, self.size, fmt, nan
                 )
                 if hidden is not None:
-                    strange = _strange(self.got, self.value, self.bound, self.size, fmt) & self.undefined
-                    self.wrong, self.undefined = self.wrong | strange, self.undefined & ~strange
-                    self.counted = self.counted | strange
+                    unexpected = (
+                        _unexpected_exceptional(self.got, self.value, self.bound, self.size, fmt)
+                        & self.undefined
+                    )
+                    self.wrong, self.undefined = self.wrong | unexpected, self.undefined & ~unexpected
+                    self.counted = self.counted | unexpected
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
             self.ratio = self.error / self.bound  # no bound, and an error: infinite
             self.ratio[self.error == 0] = 0
             self.ratio[np.isnan(self.ratio)] = np.inf  # no number, and a bound without end
-            self.wide = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
-        self.any_wide, self.any_wrong = bool(np.count_nonzero(self.wide)), bool(np.count_nonzero(self.wrong))
+            self.loose = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
+        self.any_loose, self.any_wrong = (
+            bool(np.count_nonzero(self.loose)),
+            bool(np.count_nonzero(self.wrong)),
+        )
 
-    def tell(self, c: Comparison, what: str, shape: tuple[int, ...], start: int, stop: int) -> None:
+    def enter(self, c: Comparison, what: str, shape: tuple[int, ...], start: int, stop: int) -> None:
         """Enter what was found of the array that lies from ``start`` to ``stop``."""
         here = slice(start, stop)
-        c.kept = Kept(*self.count(c, here), self.fmt)
+        c.sharpness = Sharpness(*self.count(c, here), self.fmt)
         if c.elements:
             nearest = self.nearest(here)
             c.ratio = float(self.ratio[start + nearest])
-            c.nearest = lambda: self.element(nearest, start, shape, what)
+            c.make_worst = lambda: self.element(nearest, start, shape, what)
         if self.any_wrong and np.count_nonzero(self.wrong[here]):
-            wrong, excused = self.parted(here)
+            wrong, excused = self.wrong_and_excused(here)
             if excused.any():
                 c.correct = self.correct(here)
-                c.lost = [e for _, e in self.lost(c, excused, what, shape, start)]
+                c.least_precise = [e for _, e in self.lost(c, excused, what, shape, start)]
             c.wrong = [e for _, e in self.worst(c, wrong, what, shape, start)]
-            c.outside = lambda: [self.element(int(k), start, shape, what) for k in np.flatnonzero(wrong)]
+            c.every_wrong = lambda: [self.element(int(k), start, shape, what) for k in np.flatnonzero(wrong)]
 
     def count(self, c: Comparison, here: slice) -> tuple[Array, Array]:
         """Enter how many elements there are of each kind; bounds and magnitudes of those that count."""
-        bound, size, wide = self.bound[here], self.size[here], self.wide[here]
+        bound, size, loose_here = self.bound[here], self.size[here], self.loose[here]
         if self.counted is not None:
             counted = self.counted[here]
             c.skipped += int(np.count_nonzero(self.undefined[here]))
-            bound, size, wide = bound[counted], size[counted], wide[counted]
+            bound, size, loose_here = bound[counted], size[counted], loose_here[counted]
         c.elements += bound.size
-        if self.any_wide:
-            loose = int(np.count_nonzero(wide))
+        if self.any_loose:
+            loose = int(np.count_nonzero(loose_here))
             c.loose += loose
-            c.blind += int(np.count_nonzero(wide & (bound >= size))) if loose else 0
+            c.blind += int(np.count_nonzero(loose_here & (bound >= size))) if loose else 0
         return bound, size
 
     def nearest(self, here: slice) -> int:
@@ -166,7 +174,7 @@ class _Line:
         ratio = self.ratio[here]
         return int((ratio if self.counted is None else np.where(self.counted[here], ratio, -1.0)).argmax())
 
-    def parted(self, here: slice, usual: tuple[float, float] | None = None) -> tuple[Array, Array]:
+    def wrong_and_excused(self, here: slice, usual: tuple[float, float] | None = None) -> tuple[Array, Array]:
         """Which elements are wrong, and which are out of bounds alone. ``usual`` as for precision.explained."""
         wrong = self.wrong[here]
         excused = np.zeros(wrong.shape, bool)
@@ -196,11 +204,11 @@ class _Line:
         """How many elements have a correct bit."""
         return int(np.count_nonzero(2 * self.error[here] < self.size[here]))
 
-    def _listed(self, grave: Array, some: Array, what: str, shape: tuple[int, ...], start: int) -> Listed:
+    def _listed(self, severity: Array, some: Array, what: str, shape: tuple[int, ...], start: int) -> Listed:
         """The gravest of some elements; of equal ones, the first."""
-        order = np.argsort(np.where(some, -grave, 1.0), kind="stable")
+        order = np.argsort(np.where(some, -severity, 1.0), kind="stable")
         listed = order[: min(_LISTED, np.count_nonzero(some))]
-        return [(float(grave[k]), self.element(int(k), start, shape, what)) for k in listed]
+        return [(float(severity[k]), self.element(int(k), start, shape, what)) for k in listed]
 
     def element(self, k: int, start: int, shape: tuple[int, ...], what: str) -> Element:
         """Element k of the array that begins at ``start``."""
@@ -214,7 +222,7 @@ class _Line:
         )  # fmt: skip
 
 
-class _Blocks:
+class _InBlocks:
     """A large array, compared some elements at a time.
 
     Imprecise is judged by the whole array: where anything is out of bounds, its blocks are compared once more.
@@ -231,18 +239,18 @@ class _Blocks:
         self.arrays, self.fmt, self.nan, self.hidden = arrays, fmt, nan, hidden
         self.reach = None if reach is None else np.ravel(reach)
 
-    def lines(self) -> Iterator[_Line]:
+    def lines(self) -> Iterator[_Concatenated]:
         size = self.arrays[0].size
         for start in range(0, size, _BLOCK):
             here = slice(start, start + _BLOCK)
             got, value, radius = self.arrays
             reach = self.reach if self.reach is None or self.reach.size < size else self.reach[here]
             block = got[here], value[here], radius[here]
-            yield _Line([block], self.fmt, self.nan, self.hidden, reach, start)
+            yield _Concatenated([block], self.fmt, self.nan, self.hidden, reach, start)
 
-    def tell(self, c: Comparison, what: str, shape: tuple[int, ...]) -> None:
+    def enter(self, c: Comparison, what: str, shape: tuple[int, ...]) -> None:
         """Enter what was found."""
-        size, wrong, kept = self.arrays[0].size, False, Condensed(self.arrays[0].size, self.fmt)
+        size, wrong, kept = self.arrays[0].size, False, SampledSharpness(self.arrays[0].size, self.fmt)
         nearest: Element | None = None
         for line in self.lines():
             elements = c.elements
@@ -253,11 +261,13 @@ class _Blocks:
                 if nearest is None or line.ratio[k] > c.ratio:
                     c.ratio, nearest = float(line.ratio[k]), line.element(k, 0, shape, what)
         kept.close()
-        c.kept = kept
+        c.sharpness = kept
         if nearest is not None:
-            c.nearest = lambda: nearest
+            c.make_worst = lambda: nearest
         if wrong:
-            self._out_of_bounds(c, what, shape, kept.share() if c.elements == size else self._share())
+            self._out_of_bounds(
+                c, what, shape, kept.typical_and_largest() if c.elements == size else self._share()
+            )
 
     def _out_of_bounds(
         self, c: Comparison, what: str, shape: tuple[int, ...], usual: tuple[float, float]
@@ -266,32 +276,32 @@ class _Blocks:
         worst: Listed = []
         lost: Listed = []
         for line in self.lines():
-            wrong, excused = line.parted(_ALL, usual)
-            worst = _gravest(worst + line.worst(c, wrong, what, shape, 0))
-            lost = _gravest(lost + line.lost(c, excused, what, shape, 0))
+            wrong, excused = line.wrong_and_excused(_ALL, usual)
+            worst = _most_severe(worst + line.worst(c, wrong, what, shape, 0))
+            lost = _most_severe(lost + line.lost(c, excused, what, shape, 0))
             c.correct += line.correct(_ALL)
         c.correct = c.correct if c.imprecise else 0
-        c.wrong, c.lost = [e for _, e in worst], [e for _, e in lost]
-        c.outside = lambda: [
+        c.wrong, c.least_precise = [e for _, e in worst], [e for _, e in lost]
+        c.every_wrong = lambda: [
             line.element(int(k), 0, shape, what)
             for line in self.lines()
-            for k in np.flatnonzero(line.parted(_ALL, usual)[0])
+            for k in np.flatnonzero(line.wrong_and_excused(_ALL, usual)[0])
         ]
 
     def _share(self) -> tuple[float, float]:
-        """As precision.share, of all elements."""
-        whole = Condensed(self.arrays[0].size, self.fmt)
+        """As imprecision.typical_and_largest, of all elements."""
+        whole = SampledSharpness(self.arrays[0].size, self.fmt)
         for line in self.lines():
             usual = np.isfinite(line.size) & np.isfinite(line.bound)
             whole.add(line.bound[usual], line.size[usual])
         whole.close()
-        return whole.share()
+        return whole.typical_and_largest()
 
 
 _ALL = slice(None)
 
 
-def _gravest(listed: Listed) -> Listed:
+def _most_severe(listed: Listed) -> Listed:
     """Those that are to be listed; of equal ones, the first."""
     return sorted(listed, key=lambda pair: -pair[0])[:_LISTED]
 
@@ -320,7 +330,7 @@ def _exceptional(
     return counted, wrong, ~counted & ~(defined & endless)
 
 
-def _strange(got: Array, value: Array, bound: Array, size: Array, fmt: Format) -> Array:
+def _unexpected_exceptional(got: Array, value: Array, bound: Array, size: Array, fmt: Format) -> Array:
     """NaN or infinity where the reference has a number of the format's range, though perhaps a bound without end; no overflow."""
     overflow = np.isfinite(bound) & np.isinf(got) & (size + bound >= fmt.max)
     return ~np.isfinite(got) & np.isfinite(value) & (size < fmt.max) & ~overflow

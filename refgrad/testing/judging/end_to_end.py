@@ -25,7 +25,7 @@ from refgrad.transforms import jvp, vjp
 Array = Any
 
 
-class Whole(Judge):
+class EndToEnd(Judge):
     """Judges the gradients of the inputs and the tangent of the output; ``reverse()`` and ``forward()`` each give a verdict."""
 
     def __init__(self, case: Case, seen: Observation) -> None:
@@ -47,9 +47,11 @@ class Whole(Judge):
         ):
             if self.seen.cotangents[k] is not None or _some(x_bar):
                 what = f"gradient of input {name!r}"
-                usual = functools.partial(self._bounds, self._gradient, name, x_bar)
-                self.ask(tally, Place("cotangents", k), k, self._name, x_bar, what, usual=usual)
-        return self.answer(tally)
+                alternatives = functools.partial(self._bounds, self._gradient, name, x_bar)
+                self.expect(
+                    tally, Place("cotangents", k), k, self._name, x_bar, what, alternatives=alternatives
+                )
+        return self.verdict(tally)
 
     def forward(self) -> Verdict:
         """The tangent of the output. Where none is given, none may be due."""
@@ -59,9 +61,17 @@ class Whole(Judge):
         k = self.graph.outputs[0]
         _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
         if self.seen.tangents[k] is not None or _some(y_dot):
-            usual = functools.partial(self._bounds, self._tangent, "", y_dot)
-            self.ask(tally, Place("tangents", k), k, self._name, y_dot, "tangent of the output", usual=usual)
-        return self.answer(tally)
+            alternatives = functools.partial(self._bounds, self._tangent, "", y_dot)
+            self.expect(
+                tally,
+                Place("tangents", k),
+                k,
+                self._name,
+                y_dot,
+                "tangent of the output",
+                alternatives=alternatives,
+            )
+        return self.verdict(tally)
 
     def _bounds(self, derivative: Callable[[], dict[str, Any]], name: str, expected: Any) -> list[Reach]:
         """How far a derivative may lie from what is expected where kernels use the formulas that records name: all first ones, ..."""
@@ -88,10 +98,10 @@ def _some(derivative: Any) -> bool:
     return bool(np.any(np.asarray(getattr(derivative, "value", derivative)) != 0))
 
 
-def whole(case: Case, seen: Observation) -> list[Verdict]:
+def judge_end_to_end(case: Case, seen: Observation) -> list[Verdict]:
     """Verdicts of reverse and forward mode from end to end."""
-    judge = Whole(case, seen)
+    judge = EndToEnd(case, seen)
     return [judge.reverse(), judge.forward()]
 
 
-__all__ = ["Whole", "whole"]
+__all__ = ["EndToEnd", "judge_end_to_end"]

@@ -67,7 +67,7 @@ class Hidden:
     largest: float = 0.0
 
 
-def share(bound: Array, size: Array) -> tuple[float, float]:
+def typical_and_largest(bound: Array, size: Array) -> tuple[float, float]:
     """Of one array: the relative share that the typical element loses by rounding, and the magnitude of the largest element; 0 for none."""
     usual = np.isfinite(size) & (size > 0) & np.isfinite(bound)
     if not np.count_nonzero(usual):
@@ -88,7 +88,7 @@ def explained(
     error, bound, size   of each element: |got - expected|, how large the error may be, |expected|; arrays of one shape
     usual                their share, where they are a part of an array alone
     """
-    typical, largest = usual or share(bound, size)
+    typical, largest = usual or typical_and_largest(bound, size)
     typical = min(typical, hidden.typical)
     loss = hidden.loss if hidden.loss < 0.5 else 0.0
     if typical >= 1 or max(typical, loss) == 0:

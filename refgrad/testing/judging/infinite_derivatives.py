@@ -5,7 +5,7 @@ second NaN, and so is the first where 1 - y² rounds to 0. So where infinity is 
 and adds may say NaN; and either infinity, where the derivative it multiplies by may have either sign.
 
 A derivative is linear in what arrives. Asked again with s and with -s in place of an infinity, it differs by 2s times the slope, and
-the two bounds tell three cases apart. Infinite again: infinity is due from elsewhere, from a pole or from rules that never looked at
+the two bounds tell three cases apart. Infinite with_numbers: infinity is due from elsewhere, from a pole or from rules that never looked at
 what arrived, so it has to be met. Without any bound: the number is copied, as infinity has to be, too. Finite, with a bound: the
 program rounds on the way, so its steps are free. A finite answer is wrong in all three.
 """
@@ -22,7 +22,9 @@ from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 
 Array = Any
-Again = Callable[[float], Any]  # the expected derivative, by the sign of the number in place of infinity
+WithNumbers = Callable[
+    [float], Any
+]  # the expected derivative, by the sign of the number in place of infinity
 
 
 def in_numbers(arriving: Array, sign: float, fmt: Format) -> Array:
@@ -30,12 +32,12 @@ def in_numbers(arriving: Array, sign: float, fmt: Format) -> Array:
     return np.where(np.isinf(arriving), np.copysign(2 - 2 * fmt.u, sign * arriving), arriving)
 
 
-def undecidable(got: Array, expected: Any, again: Again) -> Array:
+def undecidable(got: Array, expected: Any, with_numbers: WithNumbers) -> Array:
     """Where ``got`` is not finite, infinity is expected, and neither decides anything: a mask of their shape."""
     value, _ = parts(expected)
     if np.shape(got) != value.shape:
         return np.zeros(value.shape, bool)
-    (above, above_radius), (below, below_radius) = parts(again(1.0)), parts(again(-1.0))
+    (above, above_radius), (below, below_radius) = parts(with_numbers(1.0)), parts(with_numbers(-1.0))
     with quiet():
         slope, bound = np.abs(above - below), above_radius + below_radius
         free = np.isinf(value) & np.isfinite(slope) & (bound > 0)

@@ -42,8 +42,8 @@ class Scales:
     def learn(self, key: tuple[str, int], found: Comparison, seeds: Sequence[Array | None]) -> None:
         """Take the first answer as the ordinary one. A value has no seeds: its scale is its own largest element."""
         size = _size(*seeds) if seeds else 1.0
-        if size and key not in self.found and found.kept is not None:
-            typical, most = found.kept.share()
+        if size and key not in self.found and found.sharpness is not None:
+            typical, most = found.sharpness.typical_and_largest()
             if most:
                 self.found[key] = typical, most / size
 

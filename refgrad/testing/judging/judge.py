@@ -1,6 +1,6 @@
 """What a judge asks: of every array of an observation, whether it is what was expected.
 
-Each question is kept, so that it can be put again to another observation: that is how the audit finds out what this very
+Each expectation is kept, so that it can be put with_numbers to another observation: that is how the audit finds out what this very
 comparison would have caught.
 """
 
@@ -17,23 +17,23 @@ from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
 from refgrad.testing.judging.compare import Pair, compare, compare_all
-from refgrad.testing.judging.infinite_derivatives import Again, undecidable, without
+from refgrad.testing.judging.infinite_derivatives import WithNumbers, undecidable, without
 from refgrad.testing.judging.observation import Observation, Part, Place
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Comparison, Verdict
 
 Array = Any
-Usual = Callable[[], list[Reach]]
+AlternativeBounds = Callable[[], list[Reach]]
 
-_OPEN = Comparison()  # of a question that is not answered yet
+_NOT_COMPARED = Comparison()  # of a question that is not answered yet
 
 
 @dataclass(slots=True)
-class Question:
+class Expectation:
     """One array as it was judged: what was expected there, who is to blame for it, what the comparison found.
 
-    again   what would be expected with numbers in place of the infinities that arrived; None where none can have
-    usual   bounds of the other formulas that the op's record names; asked for where an element is out of its own
+    with_numbers   what would be expected with numbers in place of the infinities that arrived; None where none can have
+    alternatives   bounds of the other formulas that the op's record names; asked for where an element is out of its own
     """
 
     mode: str
@@ -42,9 +42,9 @@ class Question:
     expected: Any
     what: str
     users: list[str] | None
-    again: Again | None
+    with_numbers: WithNumbers | None
     found: Comparison
-    usual: Usual | None = None
+    alternatives: AlternativeBounds | None = None
 
 
 class Judge:
@@ -53,14 +53,14 @@ class Judge:
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
         self.fmt: Format = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
-        self.asked: dict[Place, Question] = {}
-        self._open: list[Place] = []  # asked, not yet answered
+        self.expectations: dict[Place, Expectation] = {}
+        self._pending: list[Place] = []  # asked, not yet answered
 
     def tally(self, mode: str) -> Tally:
         """A verdict of this case, still empty."""
         return Tally(mode, self.case.dtype, self.case.device)
 
-    def ask(
+    def expect(
         self,
         tally: Tally,
         place: Place,
@@ -69,39 +69,41 @@ class Judge:
         expected: Any,
         what: str,
         users: list[str] | None = None,
-        again: Again | None = None,
-        usual: Usual | None = None,
+        with_numbers: WithNumbers | None = None,
+        alternatives: AlternativeBounds | None = None,
     ) -> None:
-        """Whether the array at a place is what is expected there; ``answer`` compares and counts it.
+        """Whether the array at a place is what is expected there; ``verdict`` compares and counts it.
 
-        ``usual`` gives the bounds of other formulas that the op's record names; None where it names none.
+        ``alternatives`` gives the bounds of other formulas that the op's record names; None where it names none.
         """
         mode = tally.result.mode
-        self.asked[place] = Question(mode, node, op, expected, what, users, again, _OPEN, usual)
-        self._open.append(place)
+        self.expectations[place] = Expectation(
+            mode, node, op, expected, what, users, with_numbers, _NOT_COMPARED, alternatives
+        )
+        self._pending.append(place)
 
-    def answer(self, tally: Tally) -> Verdict:
+    def verdict(self, tally: Tally) -> Verdict:
         """The verdict on everything asked since the last one, compared at once and counted in the order in which it was asked."""
-        places, self._open = self._open, []
+        places, self._pending = self._pending, []
         for place, found in zip(places, self._compared(self.seen, places), strict=True):
-            question = self.asked[place]
-            question.found, found.place = found, place
+            expectation = self.expectations[place]
+            expectation.found, found.place = found, place
             for e in found.wrong:
-                e.operand, e.place = self._magnitude(place[0], question.node, e.element), place
-            tally.add(question.node, question.op, found, question.users)
+                e.operand, e.place = self._magnitude(place[0], expectation.node, e.element), place
+            tally.add(expectation.node, expectation.op, found, expectation.users)
         return tally.verdict()
 
-    def again(self, place: Place, seen: Observation) -> Verdict:
+    def rejudge(self, place: Place, seen: Observation) -> Verdict:
         """The verdict on the array at a place of another observation, by what was expected of this one.
 
         Everything else being taken from this observation, it is the verdict on a framework that is wrong at this place
         and right in all that it makes of it. A place that this judge never looked at is one where nothing was compared.
         """
-        question = self.asked.get(place)
-        if question is None:
+        expectation = self.expectations.get(place)
+        if expectation is None:
             return self.tally("").verdict()
-        tally = self.tally(question.mode)
-        tally.add(question.node, question.op, self._compared(seen, [place])[0], question.users)
+        tally = self.tally(expectation.mode)
+        tally.add(expectation.node, expectation.op, self._compared(seen, [place])[0], expectation.users)
         return tally.verdict()
 
     def _magnitude(self, part: Part, node: int, element: tuple[int, ...]) -> float:
@@ -118,8 +120,8 @@ class Judge:
         pairs: list[Pair] = []
         for place, note in zip(places, notes, strict=True):
             if not note:
-                question = self.asked[place]
-                pairs.append((seen.at(place), question.expected, question.what))
+                expectation = self.expectations[place]
+                pairs.append((seen.at(place), expectation.expected, expectation.what))
         nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
         found = iter(compare_all(pairs, self.fmt, nan=nan))
         return [
@@ -131,27 +133,27 @@ class Judge:
         """What the comparison found, but for those wrong elements that an infinite derivative leaves open or another formula explains."""
         if not found.wrong:
             return found
-        question, got = self.asked[place], seen.at(place)
-        expected, changed = question.expected, False
-        if question.again is not None and any(math.isinf(e.expected) for e in found.wrong):
-            free = undecidable(got, expected, question.again)
+        expectation, got = self.expectations[place], seen.at(place)
+        expected, changed = expectation.expected, False
+        if expectation.with_numbers is not None and any(math.isinf(e.expected) for e in found.wrong):
+            free = undecidable(got, expected, expectation.with_numbers)
             changed = bool(free.any())
             expected = without(expected, free, self.fmt) if changed else expected
-        reaches = [] if question.usual is None else question.usual()
+        reaches = [] if expectation.alternatives is None else expectation.alternatives()
         reach = largest([r.bound for r in reaches])
         if reach is None and not changed:
             return found
         expected = widened(expected, got, reaches)
         nan = place[0] == "values"
-        return compare(got, expected, self.fmt, question.what, nan=nan, reach=reach)
+        return compare(got, expected, self.fmt, expectation.what, nan=nan, reach=reach)
 
     def _note(self, seen: Observation, place: Place) -> str:
         """What is wrong with the array at a place apart from its numbers, in words."""
         if seen.at(place) is None:
-            return f"{self.asked[place].what}: the framework gave none, one is due"
-        return self._strange(seen, place)
+            return f"{self.expectations[place].what}: the framework gave none, one is due"
+        return self._wrong_dtype_or_device(seen, place)
 
-    def _strange(self, seen: Observation, place: Place) -> str:
+    def _wrong_dtype_or_device(self, seen: Observation, place: Place) -> str:
         """A dtype or device other than asked for, in words."""
         part, key = place
         dtype, device = seen.dtype_at(place), seen.device_at(place)

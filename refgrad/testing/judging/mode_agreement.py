@@ -11,7 +11,7 @@ from refgrad.modes import AGREEMENT, FURTHER, GRADIENTS, PLAIN_REVERSE, giving
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import largest
 from refgrad.testing.judging.compare import compare
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import ModeAnswers, or_zeros
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
@@ -22,50 +22,53 @@ from refgrad.tracing.special_points import patches
 Array = Any
 
 
-def judge_agreement(anchored: Anchored, answers: ModeAnswers) -> Verdict:
+def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
     """Reverse modes element by element against plain reverse mode; forward against reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
 
     The bound is the rounding of both, at ties that of the members chosen: no set of choices enters.
     """
     case, tally, op = (
-        anchored.case,
-        Tally(AGREEMENT, anchored.case.dtype, anchored.case.device),
-        str(anchored.graph.nodes[anchored.graph.outputs[0]]),
+        node_judge.case,
+        Tally(AGREEMENT, node_judge.case.dtype, node_judge.case.device),
+        str(node_judge.graph.nodes[node_judge.graph.outputs[0]]),
     )
     if PLAIN_REVERSE not in answers.answers:
-        return unanswered(tally, anchored.graph, answers.why(PLAIN_REVERSE))
+        return unanswered(tally, node_judge.graph, answers.why(PLAIN_REVERSE))
     plain = [
         or_zeros(x_bar, case.inputs[name])
         for name, x_bar in zip(answers.names, answers.answers[PLAIN_REVERSE], strict=True)
     ]
-    radii = _sharp_radii(anchored, answers.names, plain)
+    radii = _sharp_radii(node_judge, answers.names, plain)
     for mode in [m for m in giving(GRADIENTS) if m in FURTHER]:
         for name, x_bar, first, radius in zip(
             answers.names, answers.answers.get(mode, ()), plain, radii, strict=False
         ):
             what = f"{mode} against {PLAIN_REVERSE}, gradient of {name!r}"
-            centre = np.where(np.isfinite(radius), first, np.nan).astype(anchored.fmt.wide)
-            expected, came = Ball(centre, 2 * radius, anchored.fmt), or_zeros(x_bar, case.inputs[name])
-            found = compare(came, expected, anchored.fmt, what)
+            centre = np.where(np.isfinite(radius), first, np.nan).astype(node_judge.fmt.wide)
+            expected, came = Ball(centre, 2 * radius, node_judge.fmt), or_zeros(x_bar, case.inputs[name])
+            found = compare(came, expected, node_judge.fmt, what)
             if found.wrong:
-                reach = largest([2 * bounds[name] for bounds in _usual_radii(anchored, answers.names, plain)])
-                found = compare(came, expected, anchored.fmt, what, reach=reach)
+                reach = largest(
+                    [2 * bounds[name] for bounds in _alternative_radii(node_judge, answers.names, plain)]
+                )
+                found = compare(came, expected, node_judge.fmt, what, reach=reach)
             tally.add(case.graph.inputs[name], op, found)
-    y_dot = anchored.seen.tangents[case.graph.outputs[0]]
+    y_dot = node_judge.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):
-        tally.add(case.graph.outputs[0], op, _adjoint(anchored, answers.names, plain, radii, y_dot))
+        tally.add(case.graph.outputs[0], op, _adjoint(node_judge, answers.names, plain, radii, y_dot))
     return tally.verdict()
 
 
-def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> list[Array]:
+def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[Array]) -> list[Array]:
     """How far two correct evaluations of the member that plain reverse mode chose may lie apart from it; NaN where nothing is defined."""
-    case, fmt, graph = anchored.case, anchored.sharp, anchored.graph
+    case, fmt, graph = node_judge.case, node_judge.fmt_without_kinks, node_judge.graph
     k = graph.outputs[0]
     node = graph.nodes[k]
     values = [
-        None if b is None else Ball(b.value, None, fmt) if isinstance(b, Ball) else b for b in anchored.balls
+        None if b is None else Ball(b.value, None, fmt) if isinstance(b, Ball) else b
+        for b in node_judge.balls
     ]
-    y_bar = special_points.undefined_outputs(anchored.missing(k), np.asarray(case.cotangent))
+    y_bar = special_points.undefined_outputs(node_judge.missing(k), np.asarray(case.cotangent))
     found: dict[int, Array] = {}
     assert node.op is not None
     operands = tuple([values[j] for j in node.of])
@@ -84,15 +87,17 @@ def _sharp_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
     return radii
 
 
-def _usual_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> list[dict[str, Array]]:
+def _alternative_radii(
+    node_judge: NodeByNode, names: list[str], plain: list[Array]
+) -> list[dict[str, Array]]:
     """The same by input name, for each other formula that the op's record names."""
-    fmt, node = anchored.sharp, anchored.graph.nodes[anchored.graph.outputs[0]]
-    operands = _operands(anchored, node)
-    y_bar = exact(np.asarray(anchored.case.cotangent, float), fmt)
+    fmt, node = node_judge.fmt_without_kinks, node_judge.graph.nodes[node_judge.graph.outputs[0]]
+    operands = _operands(node_judge, node)
+    y_bar = exact(np.asarray(node_judge.case.cotangent, float), fmt)
     found: list[dict[str, Array]] = [{} for _ in alternative_formulas.functions(node)]
     for name, x_bar in zip(names, plain, strict=True):
         for position, j in enumerate(node.of):
-            if j == anchored.graph.inputs[name]:
+            if j == node_judge.graph.inputs[name]:
                 for radii, reach in zip(
                     found, alternative_formulas.of_sent(node, operands, y_bar, position), strict=True
                 ):
@@ -100,23 +105,23 @@ def _usual_radii(anchored: Anchored, names: list[str], plain: list[Array]) -> li
     return found
 
 
-def _operands(anchored: Anchored, node: Node) -> list[Any]:
+def _operands(node_judge: NodeByNode, node: Node) -> list[Any]:
     """The operands of a node, exact, with no jump read from either side."""
-    balls = [anchored.balls[j] for j in node.of]
-    return [Ball(b.value, None, anchored.sharp) if isinstance(b, Ball) else b for b in balls]
+    balls = [node_judge.balls[j] for j in node.of]
+    return [Ball(b.value, None, node_judge.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls]
 
 
 def _adjoint(
-    anchored: Anchored, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array
+    node_judge: NodeByNode, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array
 ) -> Comparison:
     """<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode; nothing is compared where one is not finite."""
-    case, fmt, k = anchored.case, anchored.sharp, anchored.graph.outputs[0]
-    node = anchored.graph.nodes[k]
+    case, fmt, k = node_judge.case, node_judge.fmt_without_kinks, node_judge.graph.outputs[0]
+    node = node_judge.graph.nodes[k]
     assert node.op is not None
-    operands = _operands(anchored, node)
-    x_dots = [anchored.seen.tangents[j] for j in node.of]
+    operands = _operands(node_judge, node)
+    x_dots = [node_judge.seen.tangents[j] for j in node.of]
     tangents = [None if x_dot is None else exact(x_dot, fmt) for x_dot in x_dots]
-    expected = node.tangent(operands, anchored.recomputed_value(k), tangents)
+    expected = node.tangent(operands, node_judge.recomputed_value(k), tangents)
     if expected is None:
         return Comparison()
     wide, y_bar = fmt.wide, np.asarray(case.cotangent)
@@ -141,7 +146,7 @@ def _adjoint(
     found = compare(came, expected, fmt, what)
     if found.wrong:
         moving = alternative_formulas.of_tangent(node, operands, tangents)
-        usual = _usual_radii(anchored, names, plain)
+        usual = _alternative_radii(node_judge, names, plain)
         wider = [
             reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
         ]

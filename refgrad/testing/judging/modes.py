@@ -32,9 +32,9 @@ from refgrad.testing.judging import alternative_formulas
 from refgrad.testing.judging.alternative_formulas import largest, widened
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.mode_agreement import judge_agreement
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import ModeAnswers, Observation, or_zeros
-from refgrad.testing.judging.second_order import second_derivatives, usual_bounds, without_second
+from refgrad.testing.judging.second_order import alternative_bounds, second_derivatives, without_second
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
@@ -46,50 +46,50 @@ Array = Any
 
 def judge_modes(case: Case, seen: Observation, answers: ModeAnswers) -> list[Verdict]:
     """A verdict for each further mode, in their order."""
-    anchored = Anchored(case, seen)
-    second = _second(anchored, answers)
+    node_judge = NodeByNode(case, seen)
+    second = _second(node_judge, answers)
     verdicts = []
     for mode in MODES:
         if not mode.further:
             continue
         if mode.name in _COMPARISONS:
-            verdicts.append(_COMPARISONS[mode.name](anchored, answers))
+            verdicts.append(_COMPARISONS[mode.name](node_judge, answers))
         else:
             verdicts.append(
-                second[mode.name] if mode.name in second else _first(anchored, answers, mode.name)
+                second[mode.name] if mode.name in second else _first(node_judge, answers, mode.name)
             )
     return verdicts
 
 
-def further_judge(mode: str) -> type[Anchored]:
+def further_judge(mode: str) -> type[NodeByNode]:
     """Who judges the first derivatives of a further mode."""
-    return Transposed if mode == TRANSPOSED_REVERSE else Anchored
+    return Transposed if mode == TRANSPOSED_REVERSE else NodeByNode
 
 
-def _tally(anchored: Anchored, mode: str) -> Tally:
-    return Tally(mode, anchored.case.dtype, anchored.case.device)
+def _tally(node_judge: NodeByNode, mode: str) -> Tally:
+    return Tally(mode, node_judge.case.dtype, node_judge.case.device)
 
 
-def _first(anchored: Anchored, answers: ModeAnswers, mode: str) -> Verdict:
+def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
     """The verdict on reverse or forward mode with this mode's answer in the place of the first one."""
     if mode not in answers.answers:
         asked = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
-        return unanswered(_tally(anchored, mode), anchored.graph, answers.why(*asked))
-    seen, case, answer = anchored.seen, anchored.case, answers.answers[mode]
-    judge = further_judge(mode)(case, answered(anchored, answers, mode))
+        return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*asked))
+    seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
+    judge = further_judge(mode)(case, answered(node_judge, answers, mode))
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
     extreme = mode == TRANSPOSED_REVERSE and any(
-        without_second(anchored, name).any() for name in answers.names
+        without_second(node_judge, name).any() for name in answers.names
     )  # by way of a second derivative
     if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
-        return _tally(anchored, mode).verdict()
+        return _tally(node_judge, mode).verdict()
     return _renamed(judge.forward(), mode)
 
 
-def answered(anchored: Anchored, answers: ModeAnswers, mode: str) -> Observation:
+def answered(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Observation:
     """The observation with this mode's answer in the place of the tangent or the gradients of forward or reverse mode."""
-    seen, case, answer = anchored.seen, anchored.case, answers.answers[mode]
+    seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
     output = case.graph.outputs[0]
     if mode in giving(TANGENT):
         tangents = [*seen.tangents]
@@ -107,7 +107,7 @@ def answered(anchored: Anchored, answers: ModeAnswers, mode: str) -> Observation
     return replace(seen, cotangents=cotangents, parts={}, unavailable={})
 
 
-class Transposed(Anchored):
+class Transposed(NodeByNode):
     """Judges a tangent that came as the gradient, in the cotangent, of the gradient.
 
     It is the transpose of a transpose: sums and products are those of forward mode in another order (a mean divides before it
@@ -146,17 +146,17 @@ def _renamed(verdict: Verdict, mode: str) -> Verdict:
 # --- second derivatives -------------------------------------------------------------------------------------------------
 
 
-def _second(anchored: Anchored, answers: ModeAnswers) -> dict[str, Verdict]:
+def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
     """By mode, the verdicts on second derivatives."""
-    case, graph = anchored.case, anchored.graph
+    case, graph = node_judge.case, node_judge.graph
     expected = (
-        second_derivatives(anchored, answers.names)
+        second_derivatives(node_judge, answers.names)
         if any(mode in answers.answers for mode in SECOND)
         else None
     )
     op, verdicts = str(graph.nodes[graph.outputs[0]]), {}
     for mode in SECOND:
-        tally = _tally(anchored, mode)
+        tally = _tally(node_judge, mode)
         if mode not in answers.answers or expected is None:
             verdicts[mode] = unanswered(tally, graph, answers.why(mode))
             continue
@@ -164,11 +164,11 @@ def _second(anchored: Anchored, answers: ModeAnswers) -> dict[str, Verdict]:
             zip(answers.names, answers.answers[mode], expected, strict=True)
         ):
             what, came = f"second derivative in {name!r}", or_zeros(got, case.inputs[name])
-            found = compare(came, ball, anchored.fmt, what)
+            found = compare(came, ball, node_judge.fmt, what)
             if found.wrong:
-                reaches = usual_bounds(anchored, answers.names, position)
+                reaches = alternative_bounds(node_judge, answers.names, position)
                 reach = largest([r.bound for r in reaches])
-                found = compare(came, widened(ball, came, reaches), anchored.fmt, what, reach=reach)
+                found = compare(came, widened(ball, came, reaches), node_judge.fmt, what, reach=reach)
             tally.add(graph.inputs[name], op, found)
         verdicts[mode] = tally.verdict()
     return verdicts
@@ -177,23 +177,23 @@ def _second(anchored: Anchored, answers: ModeAnswers) -> dict[str, Verdict]:
 # --- two runs -----------------------------------------------------------------------------------------------------------
 
 
-def _repeat(anchored: Anchored, answers: ModeAnswers) -> Verdict:
+def _repeat(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
     """Two runs of reverse mode, bit by bit."""
-    tally, op = _tally(anchored, REPEATED_REVERSE), str(anchored.graph.nodes[anchored.graph.outputs[0]])
+    tally, op = _tally(node_judge, REPEATED_REVERSE), str(node_judge.graph.nodes[node_judge.graph.outputs[0]])
     if answers.again is None:
-        return unanswered(tally, anchored.graph, answers.why(PLAIN_REVERSE, REPEATED_REVERSE))
+        return unanswered(tally, node_judge.graph, answers.why(PLAIN_REVERSE, REPEATED_REVERSE))
     for name, first, second in zip(answers.names, answers.answers[PLAIN_REVERSE], answers.again, strict=True):
         if first is None or second is None:
             continue
-        c = compare(second, exact(first, anchored.fmt), anchored.fmt, f"second run, gradient of {name!r}")
+        c = compare(second, exact(first, node_judge.fmt), node_judge.fmt, f"second run, gradient of {name!r}")
         differ = np.isnan(first) != np.isnan(second)
         if np.any(differ):
             c.note = f"second run, gradient of {name!r}: NaN in one of two runs, at {np.argwhere(differ)[0].tolist()}"
-        tally.add(anchored.case.graph.inputs[name], op, c)
+        tally.add(node_judge.case.graph.inputs[name], op, c)
     return tally.verdict()
 
 
-_COMPARISONS: dict[str, Callable[[Anchored, ModeAnswers], Verdict]] = {
+_COMPARISONS: dict[str, Callable[[NodeByNode, ModeAnswers], Verdict]] = {
     AGREEMENT: judge_agreement,
     REPEATED_REVERSE: _repeat,
 }

@@ -20,8 +20,8 @@ from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
-from refgrad.testing.judging.infinite_derivatives import Again, in_numbers
-from refgrad.testing.judging.judge import Judge, Usual
+from refgrad.testing.judging.infinite_derivatives import WithNumbers, in_numbers
+from refgrad.testing.judging.judge import AlternativeBounds, Judge
 from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
@@ -31,14 +31,14 @@ from refgrad.tracing.ball import Ball, exact, parts, remembering
 Array = Any
 
 
-class Anchored(Judge):
+class NodeByNode(Judge):
     """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
-        self.sharp = replace(self.fmt, kinks=False)
+        self.fmt_without_kinks = replace(self.fmt, kinks=False)
         self.balls: list[Any] = [None] * len(
             self.graph.nodes
         )  # the framework's own value of every node, taken as exact
@@ -71,10 +71,10 @@ class Anchored(Judge):
         tally = self.tally(VALUE)
         if VALUE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[VALUE])
-        self._ask_values(tally, "value")
-        return self.answer(tally)
+        self._expect_values(tally, "value")
+        return self.verdict(tally)
 
-    def _ask_values(self, tally: Tally, what: str) -> None:
+    def _expect_values(self, tally: Tally, what: str) -> None:
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None or self.balls[k] is None:
@@ -83,16 +83,18 @@ class Anchored(Judge):
             if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
                 # It may be the hull of a jump, which a derivative may be read from, but not a value.
                 balls = [self.balls[j] for j in node.of]
-                operands = [exact(b.value, self.sharp) if isinstance(b, Ball) else b for b in balls]
+                operands = [
+                    exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls
+                ]
                 expected = node.applied(operands)
-            self.ask(
+            self.expect(
                 tally,
                 Place("values", k),
                 k,
                 node.op.name,
                 expected,
                 f"{what} of {node.op.name} (node {k})",
-                usual=self._usual(node, functools.partial(self._value_bounds, node)),
+                alternatives=self._alternatives(node, functools.partial(self._value_bounds, node)),
             )
 
     def _operands(self, node: Node) -> list[Any]:
@@ -103,7 +105,7 @@ class Anchored(Judge):
         return alternative_formulas.of_value(node, self._operands(node))
 
     @staticmethod
-    def _usual(node: Node, bounds: Usual) -> Usual | None:
+    def _alternatives(node: Node, bounds: AlternativeBounds) -> AlternativeBounds | None:
         """The bounds of other formulas of a node's op; None where its record names none."""
         return bounds if node.op is not None and node.op.usual else None
 
@@ -113,28 +115,39 @@ class Anchored(Judge):
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
-        anchor = self
+        tangent_judge = self
         if self.seen.primals is not None:  # the tangents belong to these values
-            anchor = type(self)(
+            tangent_judge = type(self)(
                 self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
             )
-            anchor._ask_values(tally, "forward mode's value")
-            anchor.answer(tally)
+            tangent_judge._expect_values(tally, "forward mode's value")
+            tangent_judge.verdict(tally)
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            expected = anchor._tangent(k, node, tangents)
-            again: Again | None = functools.partial(anchor._tangent_again, k, node, tangents)
+            expected = tangent_judge._tangent(k, node, tangents)
+            with_numbers: WithNumbers | None = functools.partial(
+                tangent_judge._tangent_with_numbers, k, node, tangents
+            )
             if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
-                expected, again = exact(np.zeros(self.balls[k].shape), self.fmt), None
+                expected, with_numbers = exact(np.zeros(self.balls[k].shape), self.fmt), None
             if expected is not None:
                 what = f"tangent of {node.op.name} (node {k})"
-                usual = self._usual(node, functools.partial(anchor._tangent_bounds, node, tangents))
-                self.ask(
-                    tally, Place("tangents", k), k, node.op.name, expected, what, again=again, usual=usual
+                alternatives = self._alternatives(
+                    node, functools.partial(tangent_judge._tangent_bounds, node, tangents)
                 )
-        return self.answer(tally)
+                self.expect(
+                    tally,
+                    Place("tangents", k),
+                    k,
+                    node.op.name,
+                    expected,
+                    what,
+                    with_numbers=with_numbers,
+                    alternatives=alternatives,
+                )
+        return self.verdict(tally)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
         """The expected tangent of node k, None where no derivative reaches it."""
@@ -150,7 +163,7 @@ class Anchored(Judge):
         """The bounds of the tangent by other formulas of the op."""
         return alternative_formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
 
-    def _tangent_again(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
+    def _tangent_with_numbers(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
         """The expected tangent of node k with numbers for infinite ones."""
         numbers = list(tangents)
         for j in node.of:
@@ -167,8 +180,8 @@ class Anchored(Judge):
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
         sent: dict[
-            int, list[tuple[str, Any, Again | None, Usual | None]]
-        ] = {}  # by node: (op to blame, Ball, see Question.again and Question.usual)
+            int, list[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]]
+        ] = {}  # by node: (op to blame, Ball, see Expectation.with_numbers and Expectation.alternatives)
         due: set[int] = (
             set()
         )  # nodes that a derivative reaches: the framework may not leave their gradient out
@@ -177,7 +190,7 @@ class Anchored(Judge):
             if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
                 users, x_bars, _, bounds = zip(*sent[k], strict=True)
                 blamed = list(dict.fromkeys(users))
-                self.ask(
+                self.expect(
                     tally,
                     Place("cotangents", k),
                     k,
@@ -185,39 +198,43 @@ class Anchored(Judge):
                     _sum(x_bars),
                     self._gradient_of(node, k),
                     blamed,
-                    functools.partial(_sum_again, sent[k]),
+                    functools.partial(_sum_with_numbers, sent[k]),
                     functools.partial(_sum_bounds, sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
-                arrived = self._sends(k, y_bar)
+                arrived = self._sent(k, y_bar)
                 due.update(j for _, j, _ in arrived)
                 for position, j, x_bar in [
                     *arrived,
                     *self._nothing(node, k, {position for position, *_ in arrived}),
                 ]:
                     name, part = node.op.name, self.seen.parts.get((k, position))
-                    again: Again | None = functools.partial(self._sends_again, k, y_bar, position, x_bar)
-                    usual = self._usual(node, functools.partial(self._sent_bounds, node, y_bar, position))
+                    with_numbers: WithNumbers | None = functools.partial(
+                        self._sent_with_numbers, k, y_bar, position, x_bar
+                    )
+                    alternatives = self._alternatives(
+                        node, functools.partial(self._sent_bounds, node, y_bar, position)
+                    )
                     if part is not None:
                         what = f"what {name} (node {k}, operand {position}) sends to node {j}"
-                        self.ask(
+                        self.expect(
                             tally,
                             Place("parts", (k, position)),
                             j,
                             name,
                             x_bar,
                             what,
-                            again=again,
-                            usual=usual,
+                            with_numbers=with_numbers,
+                            alternatives=alternatives,
                         )
                         name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
-                        again = usual = None  # a sum with one infinity is infinite in any order
-                    sent.setdefault(j, []).append((name, x_bar, again, usual))
-        return self.answer(tally)
+                        with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
+                    sent.setdefault(j, []).append((name, x_bar, with_numbers, alternatives))
+        return self.verdict(tally)
 
-    def _sends(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
+    def _sent(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
         """What node k is to send back: (position, operand's node, cotangent)."""
         node = self.graph.nodes[k]
         operands = [self.balls[j] for j in node.of]
@@ -227,11 +244,11 @@ class Anchored(Judge):
         """The bounds of what a node sends to one operand by other formulas of its op."""
         return alternative_formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
 
-    def _sends_again(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
+    def _sent_with_numbers(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
         """What node k is to send to one operand (x_bar) with numbers for the infinite elements of y_bar."""
         if not np.isinf(y_bar).any():
             return x_bar
-        sent = {i: again for i, _, again in self._sends(k, in_numbers(y_bar, sign, self.fmt))}
+        sent = {i: with_numbers for i, _, with_numbers in self._sent(k, in_numbers(y_bar, sign, self.fmt))}
         return sent.get(position, x_bar)
 
     def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
@@ -265,9 +282,9 @@ def _sum(x_bars: Sequence[Any]) -> Any:
     return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
 
 
-def _sum_bounds(sent: Sequence[tuple[str, Any, Again | None, Usual | None]]) -> list[Reach]:
+def _sum_bounds(sent: Sequence[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]]) -> list[Reach]:
     """The bounds of that sum where users send what other formulas of their ops give: all first ones, all second ones, ..."""
-    each = [[] if usual is None else usual() for *_, usual in sent]
+    each = [[] if alternatives is None else alternatives() for *_, alternatives in sent]
     found = []
     for n in range(max(map(len, each))):
         some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
@@ -279,5 +296,9 @@ def _sum_bounds(sent: Sequence[tuple[str, Any, Again | None, Usual | None]]) -> 
     return found
 
 
-def _sum_again(sent: Sequence[tuple[str, Any, Again | None, Usual | None]], sign: float) -> Any:
-    return _sum([again(sign) if again is not None else x_bar for _, x_bar, again, _ in sent])
+def _sum_with_numbers(
+    sent: Sequence[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]], sign: float
+) -> Any:
+    return _sum(
+        [with_numbers(sign) if with_numbers is not None else x_bar for _, x_bar, with_numbers, _ in sent]
+    )

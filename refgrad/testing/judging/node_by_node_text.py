@@ -9,8 +9,8 @@ import numpy as np
 
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.judge import Question
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.judge import Expectation
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import NODE_PARTS, Observation, Place
 from refgrad.tracing.ball import parts
 
@@ -21,37 +21,43 @@ WRONG, FIRST = "WRONG", "FIRST WRONG"
 
 def trace(case: Case, seen: Observation) -> list[str]:
     """Lines for a terminal. Every array is shown by the element that lies nearest to its bound, or furthest beyond it."""
-    anchored = Anchored(case, seen)
-    verdicts = [anchored.value(), anchored.forward(), anchored.reverse()]
+    node_judge = NodeByNode(case, seen)
+    verdicts = [node_judge.value(), node_judge.forward(), node_judge.reverse()]
     first = {v.evidence.place for v in verdicts if v.evidence is not None}
     lines = []
-    for k in anchored.order:
+    for k in node_judge.order:
         node = case.graph.nodes[k]
         lines.append(f"node {k}  {_described(node)}  {_shape(seen.values[k])}")
-        for place in _places(anchored, k, node):
-            question = anchored.asked.get(place)
-            if question is None:
+        for place in _places(node_judge, k, node):
+            expectation = node_judge.expectations.get(place)
+            if expectation is None:
                 given = node.op is None or (place[0] == "cotangents" and k in case.graph.outputs)
                 lines.append(
                     f"  {_name(place):<9} {_sample(seen, place)}  {'given' if given else 'not judged'}"
                 )
                 continue
-            mark = FIRST if place in first else WRONG if question.found.wrong or question.found.note else ""
+            mark = (
+                FIRST
+                if place in first
+                else WRONG
+                if expectation.found.wrong or expectation.found.note
+                else ""
+            )
             lines.append(
-                f"  {_name(place):<9} {_judged(question, seen, place)}" + (f"  <- {mark}" if mark else "")
+                f"  {_name(place):<9} {_judged(expectation, seen, place)}" + (f"  <- {mark}" if mark else "")
             )
     return lines
 
 
-def _places(anchored: Anchored, k: int, node: Node) -> Iterator[Place]:
-    seen = anchored.seen
+def _places(node_judge: NodeByNode, k: int, node: Node) -> Iterator[Place]:
+    seen = node_judge.seen
     for part in NODE_PARTS:
         place = Place(part, k)
-        if seen.at(place) is not None or place in anchored.asked:
+        if seen.at(place) is not None or place in node_judge.expectations:
             yield place
     for position in range(len(node.of)):
         place = Place("parts", (k, position))
-        if place in anchored.asked:
+        if place in node_judge.expectations:
             yield place
 
 
@@ -77,9 +83,9 @@ def _sample(seen: Observation, place: Place) -> str:
     return shown + (", ..." if x.size > 4 else "")
 
 
-def _judged(question: Question, seen: Observation, place: Place) -> str:
+def _judged(expectation: Expectation, seen: Observation, place: Place) -> str:
     """got, expected and bound of the worst element; the note where the disagreement is not about numbers."""
-    found = question.found
+    found = expectation.found
     if found.note:
         return found.note
     worst = found.wrong[0] if found.wrong else found.worst
@@ -87,7 +93,7 @@ def _judged(question: Question, seen: Observation, place: Place) -> str:
         got = seen.at(place)
         if got is None or not np.size(got):
             return "nothing to compare"
-        value, radius = parts(question.expected)
+        value, radius = parts(expectation.expected)
         return f"got {_first(got)}, expected {_first(value)} ± {_first(radius)}: nothing to decide"
     at = list(worst.element) if worst.element else ""
     return f"{at}{' ' if at else ''}got {worst.got!r}, expected {worst.expected!r} ± {worst.bound:.3g} ({worst.ratio:.3g} bounds)"

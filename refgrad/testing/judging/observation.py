@@ -79,7 +79,7 @@ class ModeAnswers:
 class ExpectedRefusals(Protocol):
     """A list of what a framework is expected to refuse (testing/deviations/expected_refusals.py)."""
 
-    def hold(self, case: Case, verdicts: Iterable[Verdict]) -> None:
+    def check(self, case: Case, verdicts: Iterable[Verdict]) -> None:
         """Compare the refusals among the verdicts on one case with the list; one that it does not name becomes an error."""
 
 

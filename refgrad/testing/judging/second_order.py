@@ -11,7 +11,7 @@ from refgrad.bounds.formats import Format
 from refgrad.op import Op
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach, largest
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.tracing.special_points import patches
 from refgrad.transforms import jvp, vjp
@@ -19,20 +19,20 @@ from refgrad.transforms import jvp, vjp
 Array = Any
 
 
-def second_derivatives(anchored: Anchored, names: list[str]) -> list[Ball]:
+def second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
     """The derivative of x_bar along x_dot, in all three nestings of our own modes: the widest bound of the three.
 
     Each nesting is a way to compute it that a framework may take. Nothing is defined at special points without an ordinary derivative.
     """
-    case, graph, fmt = anchored.case, anchored.graph, anchored.fmt
-    missing = {name: without_second(anchored, name) for name in names}
+    case, graph, fmt = node_judge.case, node_judge.graph, node_judge.fmt
+    missing = {name: without_second(node_judge, name) for name in names}
     if all(m.all() for m in missing.values()):
         return [Ball(np.full(m.shape, np.nan, fmt.wide), np.zeros(m.shape), fmt) for m in missing.values()]
 
     def f(*args: Any) -> Any:
         return graph(**{**case.inputs, **dict(zip(names, args, strict=True))})
 
-    nestings = _nestings(anchored, names, f)
+    nestings = _nestings(node_judge, names, f)
     found = []
     for position, name in enumerate(names):
         pairs = [parts(answer[position]) for answer in nestings]
@@ -44,10 +44,10 @@ def second_derivatives(anchored: Anchored, names: list[str]) -> list[Ball]:
     return found
 
 
-def _nestings(anchored: Anchored, names: list[str], f: Callable[..., Any]) -> list[Any]:
+def _nestings(node_judge: NodeByNode, names: list[str], f: Callable[..., Any]) -> list[Any]:
     """The second derivatives of f, a function of the inputs of these names, in all three nestings."""
-    case, fmt = anchored.case, anchored.fmt
-    missing = anchored.missing(case.graph.outputs[0])
+    case, fmt = node_judge.case, node_judge.fmt
+    missing = node_judge.missing(case.graph.outputs[0])
     y_bar = exact(special_points.undefined_outputs(missing, np.asarray(case.cotangent, float)), fmt)
     xs, x_dots = ([exact(arrays[name], fmt) for name in names] for arrays in (case.inputs, case.tangents))
 
@@ -64,9 +64,9 @@ def _nestings(anchored: Anchored, names: list[str], f: Callable[..., Any]) -> li
     ]
 
 
-def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Reach]:
+def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) -> list[Reach]:
     """The bounds of the second derivative in the input at ``position`` by each other formula that the op's record names."""
-    graph, case = anchored.graph, anchored.case
+    graph, case = node_judge.graph, node_judge.case
     node = graph.nodes[graph.outputs[0]]
     found = []
     for formula, blind in alternative_formulas.functions(node):
@@ -76,25 +76,25 @@ def usual_bounds(anchored: Anchored, names: list[str], position: int) -> list[Re
             given = {k: bound[name] for name, k in graph.inputs.items()}
             return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
 
-        reaches = [parts(answer[position])[1] for answer in _nestings(anchored, names, f)]
+        reaches = [parts(answer[position])[1] for answer in _nestings(node_judge, names, f)]
         widest = largest(reaches)
         assert widest is not None
         found.append(Reach(widest, blind))
     return found
 
 
-def without_second(anchored: Anchored, name: str) -> Array:
+def without_second(node_judge: NodeByNode, name: str) -> Array:
     """Where an operand meets a point without an ordinary first derivative, elementwise; for other ops all or nothing.
 
     Nothing is asked either where a finite operand lies beyond the fourth root of the range: a second derivative multiplies up to four
     factors of an operand's size, in an order that a framework may choose. The same for infinite ones, unless the record has such points.
     """
-    node = anchored.graph.nodes[anchored.graph.outputs[0]]
+    node = node_judge.graph.nodes[node_judge.graph.outputs[0]]
     assert node.op is not None
-    operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
-    if not all(_moderate(node.op, x.value, anchored.fmt) for x in operands if isinstance(x, Ball)):
+    operands, shape = tuple([node_judge.balls[j] for j in node.of]), np.shape(node_judge.case.inputs[name])
+    if not all(_moderate(node.op, x.value, node_judge.fmt) for x in operands if isinstance(x, Ball)):
         return np.ones(shape, bool)
-    operands, shape = tuple([anchored.balls[j] for j in node.of]), np.shape(anchored.case.inputs[name])
+    operands, shape = tuple([node_judge.balls[j] for j in node.of]), np.shape(node_judge.case.inputs[name])
     missing = np.full(
         shape, len(operands) == 1 and special_points.in_a_set(node.op, operands[0].value, node.params)
     )

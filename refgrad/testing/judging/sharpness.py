@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
-from refgrad.testing.judging.imprecision import share
+from refgrad.testing.judging.imprecision import typical_and_largest
 
 Array = Any
 _LEFT = 2**12 - 1  # order statistics of a large array; odd, so that its median is one of them
@@ -25,7 +25,7 @@ def noise(fmt: Format) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Detectability:
     """What the bounds of one array let see.
 
     covered    elements with a bound, above zero, as large as they are
@@ -40,7 +40,7 @@ class Sight:
     smallest: float | None
 
 
-class Kept:
+class Sharpness:
     """Bounds and expected magnitudes of the elements compared: arrays of one dimension and size."""
 
     __slots__ = ("bound", "fmt", "size")
@@ -48,11 +48,11 @@ class Kept:
     def __init__(self, bound: Array, size: Array, fmt: Format) -> None:
         self.bound, self.size, self.fmt = bound, size, fmt
 
-    def share(self) -> tuple[float, float]:
-        """As precision.share."""
-        return share(self.bound, self.size)
+    def typical_and_largest(self) -> tuple[float, float]:
+        """As imprecision.typical_and_largest."""
+        return typical_and_largest(self.bound, self.size)
 
-    def sight(self) -> Sight:
+    def detectability(self) -> Detectability:
         """What was to be seen."""
         bound, size = self.bound, self.size
         hidden = bound >= size
@@ -60,16 +60,16 @@ class Kept:
         blind = int(np.count_nonzero(hidden & (size > noise(self.fmt) * bound))) if covered else 0
         some = (size > 0) & (bound < size)
         seen = int(np.count_nonzero(some))
-        return Sight(covered, blind, seen, float(np.min(bound[some] / size[some])) if seen else None)
+        return Detectability(covered, blind, seen, float(np.min(bound[some] / size[some])) if seen else None)
 
-    def shares(self) -> tuple[Array, float]:
+    def relative_bounds(self) -> tuple[Array, float]:
         """bound/size of the elements that are not zero, and of how many elements each of them is one."""
         some = self.size > 0
         return self.bound[some] / self.size[some], 1.0
 
 
-class Condensed:
-    """As Kept, of ``count`` elements at most, which are given some at a time; ``close`` after the last of them."""
+class SampledSharpness:
+    """As Sharpness, of ``count`` elements at most, which are given some at a time; ``close`` after the last of them."""
 
     __slots__ = ("_buffer", "_endless", "_filled", "_left", "_share", "_sight", "fmt")
 
@@ -77,14 +77,14 @@ class Condensed:
         self.fmt = fmt
         self._buffer: Array = np.empty(count)
         self._filled = self._endless = 0
-        self._sight = Sight(0, 0, 0, None)
+        self._sight = Detectability(0, 0, 0, None)
         self._share = 0.0, 0.0
         self._left: tuple[Array, float] = np.empty(0), 1.0
 
     def add(self, bound: Array, size: Array) -> None:
         """Some more elements."""
-        own, before = Kept(bound, size, self.fmt), self._sight
-        sight, (shares, _) = own.sight(), own.shares()
+        own, before = Sharpness(bound, size, self.fmt), self._sight
+        sight, (shares, _) = own.detectability(), own.relative_bounds()
         if shares.dtype != self._buffer.dtype:
             wider = np.empty(self._buffer.size, np.result_type(shares, self._buffer))
             wider[: self._filled] = self._buffer[: self._filled]
@@ -93,7 +93,7 @@ class Condensed:
         self._filled += shares.size
         self._endless += int(np.count_nonzero(~np.isfinite(bound) & (size > 0)))
         least = [x for x in (before.smallest, sight.smallest) if x is not None]
-        self._sight = Sight(
+        self._sight = Detectability(
             before.covered + sight.covered,
             before.blind + sight.blind,
             before.seen + sight.seen,
@@ -120,22 +120,22 @@ class Condensed:
             self._left = shares.copy(), 1.0
         self._buffer = None
 
-    def share(self) -> tuple[float, float]:
-        """As precision.share."""
+    def typical_and_largest(self) -> tuple[float, float]:
+        """As imprecision.typical_and_largest."""
         return self._share
 
-    def sight(self) -> Sight:
+    def detectability(self) -> Detectability:
         """What was to be seen."""
         return self._sight
 
-    def shares(self) -> tuple[Array, float]:
-        """As those of Kept; the order statistics that are left, each of which stands for many."""
+    def relative_bounds(self) -> tuple[Array, float]:
+        """As those of Sharpness; the order statistics that are left, each of which stands for many."""
         return self._left
 
 
-def median(kept: list[Kept | Condensed]) -> float | None:
+def median(kept: list[Sharpness | SampledSharpness]) -> float | None:
     """The median of bound/size over the elements of several arrays that are not zero; None where there are none."""
-    found = [k.shares() for k in kept]
+    found = [k.relative_bounds() for k in kept]
     shares = np.concatenate([x for x, _ in found]) if found else np.empty(0)
     if not len(shares):
         return None
@@ -147,4 +147,4 @@ def median(kept: list[Kept | Condensed]) -> float | None:
     return float(shares[order][int(np.searchsorted(weights, weights[-1] / 2, side="right"))])
 
 
-__all__ = ["Condensed", "Kept", "Sight", "median", "noise"]
+__all__ = ["Detectability", "SampledSharpness", "Sharpness", "median", "noise"]

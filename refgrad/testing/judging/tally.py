@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refgrad.testing.judging.sharpness import Condensed, Kept, median
+from refgrad.testing.judging.sharpness import SampledSharpness, Sharpness, median
 from refgrad.testing.judging.verdict import (
     AGREE,
     DISAGREE,
@@ -31,17 +31,17 @@ class Tally:
     def __init__(self, mode: str, dtype: str, device: str) -> None:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
-        self.lost: list[Element] = []
-        self.kept: list[Kept | Condensed] = []
+        self.least_precise: list[Element] = []
+        self.sharpness: list[Sharpness | SampledSharpness] = []
         self.notes: list[tuple[int, str, str]] = []
-        self.accused: list[tuple[int, list[str], Comparison]] = []
+        self.wrong_nodes: list[tuple[int, list[str], Comparison]] = []
         self.worst: tuple[Comparison, int, str] | None = None  # with node and op
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
         """Count one array. ``users`` are the ops that may be to blame (reverse mode: all that sent a part)."""
         v = self.result
-        blamed = users or [op]
-        for name in blamed:
+        suspects = users or [op]
+        for name in suspects:
             row = v.ops.setdefault(name, [0, 0, 0.0])
             row[0] += 1
             row[1] += c.elements
@@ -51,18 +51,18 @@ class Tally:
         v.blind += c.blind
         v.skipped += c.skipped
         v.imprecise += c.imprecise
-        if c.kept is not None:
-            self.kept.append(c.kept)
-        for e in (*c.wrong, *c.lost):
+        if c.sharpness is not None:
+            self.sharpness.append(c.sharpness)
+        for e in (*c.wrong, *c.least_precise):
             e.node, e.op = node, op
-        self.lost += c.lost
-        if c.nearest is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
+        self.least_precise += c.least_precise
+        if c.make_worst is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
             self.worst = c, node, op
         if c.note:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
-            self.accused.append((node, blamed, c))
-            v.against.append((node, op, c))
+            self.wrong_nodes.append((node, suspects, c))
+            v.wrong_nodes.append((node, op, c))
             v.wrong.extend(c.wrong)
 
     def unsupported(self, reason: str) -> Verdict:
@@ -79,13 +79,13 @@ class Tally:
             v.worst = c.worst
             assert v.worst is not None
             v.worst.node, v.worst.op = node, op
-        if self.accused:
+        if self.wrong_nodes:
             v.status = DISAGREE
-            v.accused = [users for _, users, _ in self.accused]
+            v.suspects = [users for _, users, _ in self.wrong_nodes]
             v.wrong.sort(key=lambda e: -e.ratio if e.ratio == e.ratio else -np.inf)
             v.wrong = v.wrong[:_LISTED]
-            v.accuse = self._accuse
-            self._accuse(0)
+            v.name_first_wrong = self._name_first_wrong
+            self._name_first_wrong(0)
         elif v.imprecise:
             self._imprecise()
         elif v.elements == 0:
@@ -99,7 +99,7 @@ class Tally:
 
     def _imprecise(self) -> None:
         v = self.result
-        v.wrong = sorted(self.lost, key=digits)[:_LISTED]
+        v.wrong = sorted(self.least_precise, key=digits)[:_LISTED]
         e = v.wrong[0]
         v.status, v.digits, v.first_wrong = IMPRECISE, digits(e), (e.node, e.op)
         index = f"[{', '.join(map(str, e.element))}]" if e.element else ""
@@ -110,19 +110,19 @@ class Tally:
 
     def _sensitivity(self) -> float | None:
         """The relative error that would just have been caught: the median over the elements that are not zero."""
-        return median(self.kept)
+        return median(self.sharpness)
 
-    def _accuse(self, k: int) -> None:
+    def _name_first_wrong(self, k: int) -> None:
         """Name the k-th wrong node as the first one: nodes before it may be known to be wrong."""
-        node, blamed, self.result.evidence = self.accused[k]
-        self.result.first_wrong = (node, self._culprit(blamed))
+        node, suspects, self.result.evidence = self.wrong_nodes[k]
+        self.result.first_wrong = (node, self._culprit(suspects))
         self.result.message = self._message()
 
-    def _culprit(self, blamed: list[str]) -> str:
+    def _culprit(self, suspects: list[str]) -> str:
         """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
-        alone = {users[0] for _, users, _ in self.accused if len(users) == 1}
-        sure = [op for op in blamed if op in alone]
-        return sure[0] if sure else " or ".join(blamed)
+        alone = {users[0] for _, users, _ in self.wrong_nodes if len(users) == 1}
+        sure = [op for op in suspects if op in alone]
+        return sure[0] if sure else " or ".join(suspects)
 
     def _message(self) -> str:
         v = self.result

@@ -26,7 +26,7 @@ import numpy as np
 from refgrad.bounds.formats import Format, without_rounding
 from refgrad.quiet import quiet
 from refgrad.testing.judging.compare import compare
-from refgrad.testing.judging.imprecision import share
+from refgrad.testing.judging.imprecision import typical_and_largest
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import jvp, vjp
@@ -134,7 +134,7 @@ def _input(x: Array, got: Any, expected: Any, chosen: Any, fmt: Format, loss: fl
         rounding = np.abs(value - centre) + (radius - span) + 4 * fmt.store(np.abs(centre), span)
         rounding = np.where(np.isfinite(x_bar) & ~np.isnan(rounding), rounding + own, np.inf)
         is_open = np.isfinite(rounding) & (span > fmt.u * radius) & (span > 64 * fmt.eta)
-        typical, largest = share(rounding, np.abs(centre) + span)
+        typical, largest = typical_and_largest(rounding, np.abs(centre) + span)
         usual = max(typical if typical < 1 else 0.0, loss) * largest
     return _Input(np.asarray(x, float), x_bar.astype(fmt.wide), radius, rounding, is_open, usual)
 

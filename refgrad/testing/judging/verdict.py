@@ -40,20 +40,22 @@ class Comparison:
     blind: int = 0  # bound at or above the expected magnitude: only gross errors could be seen
     skipped: int = 0  # nothing is defined there, or the bound is infinite
     ratio: float = 0.0  # the largest error, in units of its bound
-    nearest: Callable[[], Element] | None = None  # makes the element of that error; few are ever looked at
+    make_worst: Callable[[], Element] | None = None  # makes the element of that error; few are ever looked at
     wrong: list[Element] = field(default_factory=list)
     imprecise: int = (
         0  # elements out of bounds that rounding explains all the same; they are not among the wrong ones
     )
     correct: int = 0  # elements with a correct bit, counted where some are imprecise
-    lost: list[Element] = field(default_factory=list)  # of those the first few, fewest correct digits first
-    kept: Any = None  # of the elements compared, how sharp their bounds were, see kept.py
-    outside: Callable[[], list[Element]] | None = field(
+    least_precise: list[Element] = field(
+        default_factory=list
+    )  # of those the first few, fewest correct digits first
+    sharpness: Any = None  # of the elements compared, how sharp their bounds were, see kept.py
+    every_wrong: Callable[[], list[Element]] | None = field(
         default=None, repr=False, compare=False
     )  # makes all elements out of bounds, of which ``wrong`` lists the worst
     count: int = 0  # of the elements out of bounds
     note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
-    counted: bool = (
+    already_counted: bool = (
         False  # whether a check has counted it: an equal answer to another question is no new evidence
     )
     place: Any = None  # which array of an observation this is: (part, node), see questions.py
@@ -61,7 +63,7 @@ class Comparison:
     @property
     def worst(self) -> Element | None:
         """The element with the largest error, None where none was compared."""
-        return None if self.nearest is None else self.nearest()
+        return None if self.make_worst is None else self.make_worst()
 
 
 @dataclass(slots=True)
@@ -87,20 +89,20 @@ class Verdict:
     ops: dict[str, list[float]] = field(default_factory=dict)  # op -> [nodes, elements, worst ratio]
     sensitivity: float | None = None
     message: str = ""
-    accused: list[list[str]] = field(
+    suspects: list[list[str]] = field(
         default_factory=list
     )  # for every wrong node, the ops that may be to blame
-    against: list[tuple[int, str, Comparison]] = field(
+    wrong_nodes: list[tuple[int, str, Comparison]] = field(
         default_factory=list
     )  # beside it, node, op and what was found there
     known: str = ""  # the entry of deviations.toml that records this disagreement
     evidence: Comparison | None = None  # of a disagreement, the first array found wrong
     seen: Any = None  # of a disagreement, the observation that was judged
     parts: list[Any] = field(default_factory=list)  # of a check, an ArrayVerdict for each input or output
-    again: bool = True  # whether the framework may be asked again: not where it gave no answer in time
-    accuse: Callable[[int], None] | None = field(
+    repeatable: bool = True  # whether the framework may be asked again: not where it gave no answer in time
+    name_first_wrong: Callable[[int], None] | None = field(
         default=None, repr=False, compare=False
-    )  # names the k-th of ``accused`` as the first wrong node
+    )  # names the k-th of ``suspects`` as the first wrong node
 
     @property
     def failed(self) -> bool:

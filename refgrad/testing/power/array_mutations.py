@@ -42,7 +42,7 @@ CATALOGUE: dict[str, Callable[[Array], Array]] = {
 }
 
 
-class Planting:
+class MutationCounts:
     """Counts by (mutation, dtype): planted, equivalent, caught, imprecise."""
 
     def __init__(self) -> None:
@@ -71,11 +71,11 @@ class Planting:
             yield Audit(mutation, dtype, planted, equivalent, caught, CHECKS, imprecise=imprecise)
 
 
-ACTIVE: list[Planting] = []  # who listens; empty unless a report is being made
+LISTENERS: list[MutationCounts] = []  # who listens; empty unless a report is being made
 
 
 def planted(got: Array, expected: Any, fmt: Format, found: Comparison) -> Comparison:
     """The comparison as it is, after errors were planted in it where somebody asked for it."""
-    for listener in ACTIVE:
+    for listener in LISTENERS:
         listener.plant(got, expected, fmt, found)
     return found

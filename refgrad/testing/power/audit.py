@@ -4,7 +4,7 @@ A run that found nothing is worth what it would have found. So for a sample of i
 catalogue (mutations.py) is put into what the framework said, and the very questions that judged the case are put again.
 
 **Planted** is one wrong array at one place: in the value, gradient, part or tangent of one node that had been found right. All
-else is left as the framework gave it, and only the question about that place is asked, because a framework with that one
+else is left as the framework gave it, and only the expectation about that place is asked, because a framework with that one
 wrong kernel would be consistent in everything downstream. What is planted is rounded to the judged format, like anything a
 kernel returns.
 
@@ -13,7 +13,7 @@ number; or the mutation makes no difference in exact arithmetic. The second is d
 is applied to the expected array, computed in the wide format with the rounding of that wide format alone as its radius. It
 makes no difference if each element then rounds to the same number of the judged format as the right one does, or differs
 from it by no more than the two radii (which hold what the wide format leaves open, and the whole set of derivatives at a
-kink). Elements where nothing is defined do not count. A caught array needs no such question: it lies outside what a correct
+kink). Elements where nothing is defined do not count. A caught array needs no such expectation: it lies outside what a correct
 kernel may give.
 
 **Caught** is one that makes the verdict a disagreement. One that makes it imprecise is counted apart: it was seen, and passes.
@@ -31,9 +31,9 @@ from refgrad.bounds.formats import Format
 from refgrad.records import Crash, Record
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts
-from refgrad.testing.judging.end_to_end import Whole
+from refgrad.testing.judging.end_to_end import EndToEnd
 from refgrad.testing.judging.judge import Judge
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, Wrong
@@ -50,69 +50,69 @@ class Audit:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
         self.broken: list[tuple[str, str]] = []  # cases whose audit ended in an exception: (id, what it said)
 
-    def plant(self, anchored: Anchored, whole: Whole | None = None) -> None:
+    def plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None = None) -> None:
         """Plant every kind of error that this case has room for, each at a place drawn from the case's own id.
 
-        Node by node, and from end to end where the case was judged so; without ``whole`` it is one of a single op.
+        Node by node, and from end to end where the case was judged so; without ``end_to_end_judge`` it is one of a single op.
 
         An exception here says nothing against the case, which has been judged; it is kept, and fails the run by itself.
         """
         try:
-            self._plant(anchored, whole)
+            self._plant(node_judge, end_to_end_judge)
         except Exception as error:  # noqa: BLE001 - see above: a mutation may lead any op anywhere
-            self.broken.append((anchored.case.id, f"{type(error).__name__}: {error}"))
+            self.broken.append((node_judge.case.id, f"{type(error).__name__}: {error}"))
 
-    def _plant(self, anchored: Anchored, whole: Whole | None) -> None:
-        case = anchored.case
+    def _plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None) -> None:
+        case = node_judge.case
         rng = np.random.default_rng(int(case.id, 16))
-        reference = _Reference(anchored)
-        sound = [place for place in places(anchored) if _agreed(anchored, place)]
+        reference = _Reference(node_judge)
+        sound = [place for place in places(node_judge) if _agreed(node_judge, place)]
         with np.errstate(all="ignore"):
             for mutation, draw in CATALOGUE.items():
                 for index in rng.permutation(len(sound)):
                     place = sound[index]
-                    scene = Scene(anchored, place, exact(anchored.seen.at(place), anchored.fmt))
+                    scene = Scene(node_judge, place, exact(node_judge.seen.at(place), node_judge.fmt))
                     wrong = draw(scene, rng)
                     made = None if wrong is None else wrong(scene)
                     if wrong is not None and made is not None:
-                        self._put(
+                        self._plant_at(
                             mutation,
                             place,
-                            nearest(parts(made)[0], anchored.fmt),
+                            nearest(parts(made)[0], node_judge.fmt),
                             wrong,
-                            anchored,
-                            whole,
+                            node_judge,
+                            end_to_end_judge,
                             reference,
                         )
                         break
 
-    def _put(
+    def _plant_at(
         self,
         mutation: str,
         place: Place,
         array: Array,
         wrong: Wrong,
-        anchored: Anchored,
-        whole: Whole | None,
+        node_judge: NodeByNode,
+        end_to_end_judge: EndToEnd | None,
         reference: _Reference,
     ) -> None:
-        seen = anchored.seen.with_array(place, array)
-        same = bool(np.array_equal(array, anchored.seen.at(place), equal_nan=True))
-        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if whole else SINGLE_OPS, anchored)]
-        if whole and _is_whole(whole, place) and _agreed(whole, place):
-            judges.append((END_TO_END, whole))
-        harmless: bool | None = True if same else None
+        seen = node_judge.seen.with_array(place, array)
+        same = bool(np.array_equal(array, node_judge.seen.at(place), equal_nan=True))
+        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if end_to_end_judge else SINGLE_OPS, node_judge)]
+        if end_to_end_judge and _is_end_to_end(end_to_end_judge, place) and _agreed(end_to_end_judge, place):
+            judges.append((END_TO_END, end_to_end_judge))
+        equivalent: bool | None = True if same else None
         for check, judge in judges:
             count = self.counts.setdefault((check, mutation, judge.case.dtype), [0, 0, 0, 0])
             count[0] += 1
-            status = AGREE if same else judge.again(place, seen).status
+            status = AGREE if same else judge.rejudge(place, seen).status
             if status == DISAGREE:
                 count[2] += 1
                 continue
             count[3] += status == IMPRECISE
-            if harmless is None:
-                harmless = reference.harmless(place, wrong)
-            count[1] += harmless
+            if equivalent is None:
+                equivalent = reference.equivalent(place, wrong)
+            count[1] += equivalent
 
     def records(self) -> Iterator[Record]:
         """The counts as records of a results file, and a crash for each audit that broke off."""
@@ -126,23 +126,25 @@ class Audit:
 class _Reference:
     """The same case judged with no rounding but that of the wide format: what exact arithmetic says, as nearly as can be known."""
 
-    def __init__(self, anchored: Anchored) -> None:
-        self.anchored = anchored
-        self.judge: Anchored | None = None
+    def __init__(self, node_judge: NodeByNode) -> None:
+        self.node_judge = node_judge
+        self.judge: NodeByNode | None = None
 
-    def harmless(self, place: Place, wrong: Wrong) -> bool:
+    def equivalent(self, place: Place, wrong: Wrong) -> bool:
         """Whether the error makes no difference in exact arithmetic."""
         if self.judge is None:
-            self.judge = Anchored(self.anchored.case, self.anchored.seen, unrounded(self.anchored.fmt))
+            self.judge = NodeByNode(
+                self.node_judge.case, self.node_judge.seen, unrounded(self.node_judge.fmt)
+            )
             for mode in (self.judge.value, self.judge.reverse, self.judge.forward):
                 mode()
-        question, fmt = self.judge.asked.get(place), self.anchored.fmt
-        if question is None:
+        expectation, fmt = self.judge.expectations.get(place), self.node_judge.fmt
+        if expectation is None:
             return False
         right = (
-            question.expected
-            if isinstance(question.expected, Ball)
-            else exact(question.expected, self.judge.fmt)
+            expectation.expected
+            if isinstance(expectation.expected, Ball)
+            else exact(expectation.expected, self.judge.fmt)
         )
         made = wrong(Scene(self.judge, place, right))
         if made is None:
@@ -167,10 +169,10 @@ def unrounded(fmt: Format) -> Format:
     return replace(fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1)
 
 
-def places(anchored: Anchored) -> Iterator[Place]:
+def places(node_judge: NodeByNode) -> Iterator[Place]:
     """Every array of the observation that a judge ought to have looked at, whether it did or not."""
-    seen, graph = anchored.seen, anchored.graph
-    for k in anchored.order:
+    seen, graph = node_judge.seen, node_judge.graph
+    for k in node_judge.order:
         node = graph.nodes[k]
         if node.op is not None and _plantable(seen.values[k]):
             yield Place("values", k)
@@ -189,15 +191,15 @@ def _plantable(x: Array) -> bool:
 
 def _agreed(judge: Judge, place: Place) -> bool:
     """Whether nothing was found wrong there before: what is caught must be what was planted."""
-    question = judge.asked.get(place)
-    return question is None or not (question.found.wrong or question.found.note)
+    expectation = judge.expectations.get(place)
+    return expectation is None or not (expectation.found.wrong or expectation.found.note)
 
 
-def _is_whole(whole: Whole, place: Place) -> bool:
+def _is_end_to_end(end_to_end_judge: EndToEnd, place: Place) -> bool:
     """Whether the end-to-end check ought to look there: gradients of inputs, tangents of outputs."""
     part, k = place
     return (
-        k in whole.graph.inputs.values()
+        k in end_to_end_judge.graph.inputs.values()
         if part == "cotangents"
-        else part == "tangents" and k in whole.graph.outputs
+        else part == "tangents" and k in end_to_end_judge.graph.outputs
     )

@@ -19,7 +19,7 @@ from refgrad.graph import Node
 from refgrad.op import Op
 from refgrad.op.traits import NO_MISTAKES, Mistakes
 from refgrad.ops import arithmetic
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Place
 from refgrad.tracing.ball import Ball, exact
 from refgrad.tracing.cotangents import unbroadcast
@@ -32,7 +32,7 @@ Random = np.random.Generator
 class Scene:
     """An array at a place, as a judge sees it: ``base`` is what an error is applied to, ``judge`` knows everything around it."""
 
-    judge: Anchored
+    judge: NodeByNode
     place: Place
     base: Ball
     node: int = field(
@@ -114,7 +114,7 @@ class Scene:
         return _ball(node.tangent(xs, y, tangents), judge)
 
 
-def _ball(x: Any, judge: Anchored) -> Any:
+def _ball(x: Any, judge: NodeByNode) -> Any:
     return None if x is None else x if isinstance(x, Ball) else exact(x, judge.fmt)
 
 

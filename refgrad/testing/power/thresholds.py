@@ -31,12 +31,12 @@ def required(check: str, mutation: str, dtype: str) -> float | None:
     return REQUIRED.get(mutation, {}).get(dtype) if check == NODE_BY_NODE else None
 
 
-def fewest(share: float) -> int:
+def minimum_sample(share: float) -> int:
     """How many planted errors it takes before a required share can be judged at all: fewer could go unseen by chance."""
     return math.ceil(math.log(CHANCE) / math.log1p(-share))
 
 
-def short(caught: int, planted: int, share: float) -> bool:
+def falls_short(caught: int, planted: int, share: float) -> bool:
     """Whether the caught are too few for the required share, chance set aside.
 
     The probability of catching so few with that share is at most exp(-n KL(caught/n, share)) (Chernoff's bound); below CHANCE it

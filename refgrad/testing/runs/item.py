@@ -228,7 +228,7 @@ class _Block:
 
 def _overdue(running: Running | None) -> Verdict:
     seconds = running.limit if running else None
-    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", again=False)
+    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
 
 
 def write(

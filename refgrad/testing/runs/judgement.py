@@ -8,9 +8,9 @@ from refgrad.modes import VALUE
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.attribution import attribute
-from refgrad.testing.judging.end_to_end import Whole, whole
+from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
 from refgrad.testing.judging.modes import judge_modes
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.power.audit import Audit
@@ -29,48 +29,48 @@ def judge(
     """
     verdicts = _judged(case, seen, audit, end_to_end)
     if seen.support is not None:
-        seen.support.hold(case, verdicts)
+        seen.support.check(case, verdicts)
     return verdicts
 
 
 def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool) -> list[Verdict]:
     with quiet():
-        anchored = Anchored(case, seen)
+        node_judge = NodeByNode(case, seen)
         if VALUE in seen.unavailable:
-            return [anchored.value()]
+            return [node_judge.value()]
         if seen.profile is not None and seen.profile.fused:
-            return whole(case, seen)
-        verdicts = [anchored.value(), anchored.reverse(), anchored.forward()]
+            return judge_end_to_end(case, seen)
+        verdicts = [node_judge.value(), node_judge.reverse(), node_judge.forward()]
         if not end_to_end:
             return verdicts
         if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
             if audit is not None:
-                audit.plant(anchored)
+                audit.plant(node_judge)
             return [*verdicts, *judge_modes(case, seen, seen.modes)]
-        whole_case = Whole(case, seen)
+        end_to_end_judge = EndToEnd(case, seen)
         verdicts += [
-            _followed(whole_case.reverse(), verdicts[1]),
-            _followed(whole_case.forward(), verdicts[2]),
+            _imprecise_end_to_end(end_to_end_judge.reverse(), verdicts[1]),
+            _imprecise_end_to_end(end_to_end_judge.forward(), verdicts[2]),
         ]
         attribute(verdicts)
         if audit is not None:
-            audit.plant(anchored, whole_case)
+            audit.plant(node_judge, end_to_end_judge)
         return verdicts
 
 
-def _followed(whole: Verdict, by_node: Verdict) -> Verdict:
+def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:
     """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits.
 
     How far lost digits reach from end to end depends on the program: a difference further on may leave none of them. NaN, infinity and
     a missing or misshapen array are nothing of that kind, and stay a disagreement.
     """
-    lost = whole.status == DISAGREE and by_node.status == IMPRECISE
-    if not lost or any(c.note for _, _, c in whole.against) or not all(map(_finite, whole.wrong)):
-        return whole
-    whole.status, whole.first_wrong = IMPRECISE, by_node.first_wrong
-    whole.imprecise = sum(c.count for _, _, c in whole.against)
-    whole.digits = min(map(digits, whole.wrong))
-    return whole
+    lost = verdict.status == DISAGREE and by_node.status == IMPRECISE
+    if not lost or any(c.note for _, _, c in verdict.wrong_nodes) or not all(map(_finite, verdict.wrong)):
+        return verdict
+    verdict.status, verdict.first_wrong = IMPRECISE, by_node.first_wrong
+    verdict.imprecise = sum(c.count for _, _, c in verdict.wrong_nodes)
+    verdict.digits = min(map(digits, verdict.wrong))
+    return verdict
 
 
 def _finite(e: Element) -> bool:

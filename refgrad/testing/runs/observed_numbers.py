@@ -25,10 +25,10 @@ from refgrad.quiet import quiet
 from refgrad.records.observed import ANSWER, GRADIENT, SENT, TANGENT, VALUE, Numbers, Observed
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.neighbourhood import nearest
-from refgrad.testing.judging.end_to_end import Whole
+from refgrad.testing.judging.end_to_end import EndToEnd
 from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.modes import answered, further_judge
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import NodePart, Observation, Place
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import parts
@@ -67,21 +67,21 @@ def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
 
 def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verdict | None]:
     """Who was asked about this mode, and the verdict node by node; of two that were asked about one array, the last one counts."""
-    anchored = Anchored(case, seen)
-    verdict = anchored.value()
+    node_judge = NodeByNode(case, seen)
+    verdict = node_judge.value()
     first_derivative = mode in FURTHER and mode in (*giving(GRADIENTS), *giving(TANGENTS))
     if first_derivative and seen.modes is not None and mode in seen.modes.answers:
-        further = further_judge(mode)(case, answered(anchored, seen.modes, mode))
-        return [anchored, further], further.reverse() if mode in giving(GRADIENTS) else further.forward()
+        further = further_judge(mode)(case, answered(node_judge, seen.modes, mode))
+        return [node_judge, further], further.reverse() if mode in giving(GRADIENTS) else further.forward()
     if mode in _GRADIENTS:
-        verdict = anchored.reverse()
+        verdict = node_judge.reverse()
     elif mode in _TANGENTS:
-        verdict = anchored.forward()
+        verdict = node_judge.forward()
     if mode not in (REVERSE_END_TO_END, FORWARD_END_TO_END):
-        return [anchored], verdict if mode in (VALUE_MODE, REVERSE, FORWARD) else None
-    whole = Whole(case, seen)
-    whole.reverse() if mode == REVERSE_END_TO_END else whole.forward()
-    return [anchored, whole], verdict
+        return [node_judge], verdict if mode in (VALUE_MODE, REVERSE, FORWARD) else None
+    end_to_end_judge = EndToEnd(case, seen)
+    end_to_end_judge.reverse() if mode == REVERSE_END_TO_END else end_to_end_judge.forward()
+    return [node_judge, end_to_end_judge], verdict
 
 
 def _suspects(case: Case, verdict: Verdict) -> tuple[int, ...]:
@@ -134,20 +134,20 @@ def _numbers(
 
 def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers | None:
     """The array at a place as the last judge that was asked about it saw it; None where there is nothing to show."""
-    judge = next((j for j in reversed(judges) if place in j.asked), judges[-1])
-    question = judge.asked.get(place)
+    judge = next((j for j in reversed(judges) if place in j.expectations), judges[-1])
+    expectation = judge.expectations.get(place)
     got: Any = judge.seen.at(place)
-    wanted: Any = None if question is None else np.asarray(parts(question.expected)[0])
+    wanted: Any = None if expectation is None else np.asarray(parts(expectation.expected)[0])
     shape: tuple[int, ...] = np.shape(got if wanted is None else wanted)
     if got is None and wanted is None:
         return None
     size = int(np.prod(shape, dtype=int))
     at = list(range(size))
     if size > MOST_ELEMENTS:
-        found = Comparison() if question is None else question.found
+        found = Comparison() if expectation is None else expectation.found
         worst = found.wrong[:OF_LARGE] or ([] if found.worst is None else [found.worst])
         at = sorted({int(np.ravel_multi_index(e.element, shape)) for e in worst}) or at[:1]
-    wrong = question is not None and bool(question.found.wrong or question.found.note)
+    wrong = expectation is not None and bool(expectation.found.wrong or expectation.found.note)
     given = None if got is None or np.shape(got) != shape else got
     return Numbers(
         name,

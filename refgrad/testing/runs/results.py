@@ -174,7 +174,7 @@ def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict)
         message=verdict.message,
         worst_elements=tuple(verdict.wrong),
         known=verdict.known,
-        wrong=sum(c.count for _, _, c in verdict.against),
+        wrong=sum(c.count for _, _, c in verdict.wrong_nodes),
     )
 
 

@@ -253,9 +253,9 @@ class _Check:
         reach   bounds of alternative formulas
         """
         found = self._compared(answer, ball, what, reach=reach)
-        if not found.wrong or found.kept is None:
+        if not found.wrong or found.sharpness is None:
             return found
-        loss, (typical, _) = self._loss(draw, many), found.kept.share()
+        loss, (typical, _) = self._loss(draw, many), found.sharpness.typical_and_largest()
         usual = loss if typical >= 1 else math.inf
         return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)), reach)
 

@@ -150,7 +150,7 @@ def test_evidence_of_a_wrong_large_array_is_kept(gathering) -> None:
     gathering.add("g", compared, ASK, (), 0, lambda: 2 * value, ball)
     evidence = gathering.verdict().parts[0].evidence
     assert type(evidence) is Evidence
-    assert compared.outside is None  # it would keep the arrays
+    assert compared.every_wrong is None  # it would keep the arrays
 
 
 def test_made_up_inputs_decide_nothing(gathering) -> None:
@@ -164,6 +164,6 @@ def test_made_up_inputs_decide_nothing(gathering) -> None:
 
 def test_an_array_without_a_correct_bit_is_wrong_though_rounding_explains_each_element(gathering) -> None:
     lost = [Element(0.0, 1e-9, 1e-16, 1e7, 1e7, (0,), "g")]
-    gathering.add("g", Comparison(elements=1, imprecise=1, lost=lost), ASK)
+    gathering.add("g", Comparison(elements=1, imprecise=1, least_precise=lost), ASK)
     part = gathering.verdict().parts[0]
     assert (part.status, part.reason) == (DISAGREE, "no element has a correct bit")

@@ -91,7 +91,10 @@ def test_everything_else_still_fails(v: Verdict, where: Setting) -> None:
 def test_a_missing_gradient_is_no_wrong_number() -> None:
     def missing() -> Verdict:
         v = wrong()
-        v.against[0][2].note, v.against[0][2].outside = "tangent: the framework gave none, one is due", None
+        v.wrong_nodes[0][2].note, v.wrong_nodes[0][2].every_wrong = (
+            "tangent: the framework gave none, one is due",
+            None,
+        )
         return v
 
     for narrow, known in (({}, ""), ({"note": "gave none"}, "one"), ({"note": "has dtype"}, "")):
@@ -101,9 +104,9 @@ def test_a_missing_gradient_is_no_wrong_number() -> None:
 
 
 def test_end_to_end_is_known_only_where_the_nodes_are() -> None:
-    whole = wrong("forward end to end", ["tanh"])
-    mark([wrong(), whole], [deviation()], setting())
-    assert whole.known == "one"
+    end_to_end = wrong("forward end to end", ["tanh"])
+    mark([wrong(), end_to_end], [deviation()], setting())
+    assert end_to_end.known == "one"
     alone = wrong("forward end to end", ["maximum"])
     mark([alone], [deviation()], setting())
     assert alone.failed
@@ -113,9 +116,9 @@ def test_end_to_end_is_known_only_where_the_nodes_are() -> None:
 def test_end_to_end_repeats_a_known_value_where_every_step_after_it_is_right(forward: str) -> None:
     value = dataclasses.replace(deviation(), modes=frozenset({"value"}))
     after = Verdict("forward") if forward == "agree" else wrong("forward")
-    whole = wrong("forward end to end")
-    mark([wrong("value"), after, whole], [value], setting())
-    assert whole.known == ("one" if forward == "agree" else "")
+    end_to_end = wrong("forward end to end")
+    mark([wrong("value"), after, end_to_end], [value], setting())
+    assert end_to_end.known == ("one" if forward == "agree" else "")
 
 
 @pytest.mark.parametrize(("at", "known"), [(0, "one"), (2, "one"), (1, "")])
@@ -202,9 +205,9 @@ def test_what_fails_beside_a_known_disagreement_is_named_in_its_place() -> None:
     for node, op in ((1, "maximum"), (2, "exp"), (3, "tanh")):
         got = one if op != "exp" else np.array([2.0])
         tally.add(node, op, compare(got, two, FORMATS["float64"], f"tangent of {op}"))
-    whole = Tally("forward end to end", "float64", "cpu")
-    whole.add(4, "mean", compare(one, two, FORMATS["float64"], "tangent of the output"))
-    verdicts = [tally.verdict(), whole.verdict()]
+    end_to_end = Tally("forward end to end", "float64", "cpu")
+    end_to_end.add(4, "mean", compare(one, two, FORMATS["float64"], "tangent of the output"))
+    verdicts = [tally.verdict(), end_to_end.verdict()]
     assert verdicts[0].first_wrong == (1, "maximum")
     mark(verdicts, [deviation()], setting())
     for v in verdicts:
@@ -243,10 +246,10 @@ def test_a_star_in_a_recorded_error_stands_for_anything(v: Verdict, known: str) 
 def test_an_error_from_end_to_end_is_known_by_the_same_words_node_by_node() -> None:
     words = "RuntimeError: shape [3] is not [2]"
     for told, known in ((words, "one"), ("KeyError: 1", "")):
-        whole = raised(told, "forward end to end")
-        mark([raised(words), whole], [deviation(error=SHAPES)], setting())
-        assert whole.known == known
-        assert whole.failed is not bool(known)
+        end_to_end = raised(told, "forward end to end")
+        mark([raised(words), end_to_end], [deviation(error=SHAPES)], setting())
+        assert end_to_end.known == known
+        assert end_to_end.failed is not bool(known)
 
 
 def test_a_recorded_error_may_be_confined_to_places() -> None:

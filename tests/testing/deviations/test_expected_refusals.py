@@ -77,7 +77,7 @@ def test_a_device_that_nobody_has_recorded_is_held_to_the_cpu() -> None:
 
 def test_an_expected_refusal_stays_unsupported_told_twice_or_once() -> None:
     verdicts = [refused(), refused("reverse end to end")]
-    support().hold(case(), verdicts)
+    support().check(case(), verdicts)
     assert [v.status for v in verdicts] == [UNSUPPORTED] * 2
 
 
@@ -93,7 +93,7 @@ def test_an_expected_refusal_stays_unsupported_told_twice_or_once() -> None:
     ],
 )
 def test_any_other_refusal_is_lost_support_and_fails(v: Verdict, dtype: str, version: str) -> None:
-    support(version).hold(case(dtype), [v])
+    support(version).check(case(dtype), [v])
     assert v.status == ERROR
     assert v.failed
     assert v.reason == "lost support: RuntimeError: derivative not there"
@@ -103,7 +103,7 @@ def test_any_other_refusal_is_lost_support_and_fails(v: Verdict, dtype: str, ver
 
 def test_what_nobody_asked_is_no_refusal() -> None:
     v = Verdict("forward", UNSUPPORTED, reason=NOT_ASKED.words)
-    support().hold(case(), [v])
+    support().check(case(), [v])
     assert v.status == UNSUPPORTED
 
 
@@ -111,26 +111,26 @@ def test_an_answer_where_none_was_expected_is_told_once_and_fails_nothing() -> N
     ours = support()
     for status in (AGREE, AGREE, UNDECIDED, ERROR):
         v = Verdict("reverse", status)
-        ours.hold(case(), [v, Verdict("forward", AGREE)])
+        ours.check(case(), [v, Verdict("forward", AGREE)])
         assert v.status == status
     (line,) = ours.lines()
     assert (line.kind, line.name) == ("support", "tanh reverse float64")
     assert line.text.startswith("2.13.0+cpu answers where 2.13 refused")
-    ours.hold(case(), [Verdict("reverse", AGREE)])
+    ours.check(case(), [Verdict("reverse", AGREE)])
     assert not list(ours.lines())
 
 
 @pytest.mark.parametrize("status", [UNDECIDED, ERROR])
 def test_only_an_answer_is_news(status: str) -> None:
     ours = support()
-    ours.hold(case(), [Verdict("reverse", status)])
+    ours.check(case(), [Verdict("reverse", status)])
     assert not list(ours.lines())
 
 
 def test_an_answer_of_a_program_of_many_ops_is_no_news() -> None:
     ours, x = support(), np.ones(2)
     many = Case("graphs", Graph.record(lambda x: np.tanh(np.tanh(x)), x), {"x": x}, {"x": x}, x, "float64")
-    ours.hold(many, [Verdict("reverse", AGREE)])
+    ours.check(many, [Verdict("reverse", AGREE)])
     assert not list(ours.lines())
 
 

@@ -68,7 +68,7 @@ def test_only_a_condition_that_an_ordinary_number_does_not_meet_is_narrow() -> N
 def test_recorded_numbers_admit_the_same_case_with_the_same_elements(setting: Setting) -> None:
     def verdict(*elements: Element, count: int) -> Verdict:
         found = Comparison(wrong=list(elements), count=count)
-        return Verdict("value", "disagree", wrong=list(elements), against=[(1, "sin", found)])
+        return Verdict("value", "disagree", wrong=list(elements), wrong_nodes=[(1, "sin", found)])
 
     numbers = {
         setting.case.id: {

@@ -27,8 +27,8 @@ def test_releases_before_a_fault_came_are_recorded_as_without_it() -> None:
         ABSENT, ABSENT, UNRECORDED, SEEN,
     ]  # fmt: skip
     assert str(new) == "torch 2.14.1, not in 2.13"
-    assert new.with_("2.14.0", there=False) == Releases("2.14.1", "2.14.1", "", "2.14.0")
-    assert new.with_("2.13.0", there=True) == Releases("2.13.0", "2.14.1")
+    assert new.extended("2.14.0", there=False) == Releases("2.14.1", "2.14.1", "", "2.14.0")
+    assert new.extended("2.13.0", there=True) == Releases("2.13.0", "2.14.1")
     with pytest.raises(ArgumentError, match="absent is a release before"):
         Releases.read(["2.6", "2.13"], absent="2.6")
 
@@ -50,7 +50,7 @@ def test_of_what_is_to_come_nothing_is_recorded() -> None:
     ],
 )
 def test_a_record_grows_by_one_release(torch: str, there: bool, grown: Releases) -> None:
-    assert RECORD.with_(torch, there=there) == grown
+    assert RECORD.extended(torch, there=there) == grown
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,21 @@ import pytest
 
 from refgrad import grad
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, VALUE, Asked, within
+from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, VALUE, Inputs, within
 from refgrad.tracing.ball import Ball, exact, parts
 from tests.recorded import ENTRIES
 
 FMT = FORMATS["float64"]
 
 
-def asked(*xs, y_bar=None, xs_dot=None, params=None, second=False) -> Asked:
+def asked(*xs, y_bar=None, xs_dot=None, params=None, second=False) -> Inputs:
     """A node of these operands."""
 
     def ball(x):
         return None if x is None else exact(np.asarray(x, float), FMT)
 
     dots = [None] * len(xs) if xs_dot is None else xs_dot
-    return Asked(second, tuple(map(ball, xs)), params or {}, ball(y_bar), tuple(map(ball, dots)), FMT)
+    return Inputs(second, tuple(map(ball, xs)), params or {}, ball(y_bar), tuple(map(ball, dots)), FMT)
 
 
 def value(ball) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_products_with_a_vector_are_rounded_before_they_are_summed() -> None:
     a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 6.0])
     half = FORMATS["bfloat16"]
     balls = [
-        Asked(False, (exact(x, half), exact(y, half)), {}, None, (None, None), half)
+        Inputs(False, (exact(x, half), exact(y, half)), {}, None, (None, None), half)
         for x, y in ((a, b), (b, a))
     ]
     for one, due in zip(balls, (a @ b, b @ a), strict=True):

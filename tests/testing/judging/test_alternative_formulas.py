@@ -18,7 +18,7 @@ from refgrad.op import REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, widened
-from refgrad.testing.judging.node_by_node import Anchored
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
 from refgrad.tracing.ball import exact, nearest, parts
@@ -59,14 +59,14 @@ def right(case):
     """What a framework says that rounds each result once."""
     values = [case.inputs["x"].astype(float), None]
     blank = Observation(values, [None] * 2, [None] * 2, {}, {})
-    anchored = Anchored(case, replace(blank, values=[values[0], np.zeros_like(values[0])]))
-    y = nearest(parts(anchored.recomputed_value(1))[0], anchored.fmt)
+    node_judge = NodeByNode(case, replace(blank, values=[values[0], np.zeros_like(values[0])]))
+    y = nearest(parts(node_judge.recomputed_value(1))[0], node_judge.fmt)
     tangents, cotangents = [case.tangents["x"].astype(float), y], [None, case.cotangent.astype(float)]
     seen = Observation([values[0], y], cotangents, tangents, {}, {})
-    anchored = Anchored(case, seen)
-    ((_, _, x_bar),) = anchored._sends(1, cotangents[1])
-    y_dot = anchored._tangent(1, case.graph.nodes[1], [exact(tangents[0], anchored.fmt), None])
-    rounded = [nearest(parts(a)[0], anchored.fmt) for a in (x_bar, y_dot)]
+    node_judge = NodeByNode(case, seen)
+    ((_, _, x_bar),) = node_judge._sent(1, cotangents[1])
+    y_dot = node_judge._tangent(1, case.graph.nodes[1], [exact(tangents[0], node_judge.fmt), None])
+    rounded = [nearest(parts(a)[0], node_judge.fmt) for a in (x_bar, y_dot)]
     return replace(seen, cotangents=[rounded[0], cotangents[1]], tangents=[tangents[0], rounded[1]])
 
 

@@ -31,9 +31,9 @@ def test_the_reverse_mode_node_by_node_names_the_op() -> None:
         seen.cotangents[k] = 2 * seen.cotangents[k]
     verdicts = judged(seen)
     assert verdicts["reverse"].first_wrong == (1, "exp")
-    whole = verdicts["reverse end to end"]
-    assert (whole.status, whole.first_wrong) == (DISAGREE, (1, "exp"))
-    assert whole.message.startswith(
+    end_to_end = verdicts["reverse end to end"]
+    assert (end_to_end.status, end_to_end.first_wrong) == (DISAGREE, (1, "exp"))
+    assert end_to_end.message.startswith(
         "reverse end to end: first wrong at op exp (node 1), float64 on cpu: gradient of input 'x'["
     )
     assert verdicts["forward end to end"].status == AGREE
@@ -68,9 +68,16 @@ def test_without_a_wrong_node_no_op_is_named() -> None:
     said = (
         "reverse end to end: first wrong at op mean (node 0), float64 on cpu: gradient of input 'x': got 1.0"
     )
-    whole = Verdict("reverse end to end", DISAGREE, first_wrong=(0, "mean"), message=said)
+    end_to_end = Verdict("reverse end to end", DISAGREE, first_wrong=(0, "mean"), message=said)
     attribute(
-        [Verdict("value"), Verdict("reverse"), Verdict("forward", DISAGREE, first_wrong=(1, "sin")), whole]
+        [
+            Verdict("value"),
+            Verdict("reverse"),
+            Verdict("forward", DISAGREE, first_wrong=(1, "sin")),
+            end_to_end,
+        ]
     )
-    assert whole.first_wrong == NO_OP
-    assert whole.message == said.replace("first wrong at op mean (node 0)", "no single node is found wrong")
+    assert end_to_end.first_wrong == NO_OP
+    assert end_to_end.message == said.replace(
+        "first wrong at op mean (node 0)", "no single node is found wrong"
+    )

@@ -98,8 +98,8 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
         together = compare_all(chosen, FMT)
         for c, (got, expected, what) in zip(together, chosen, strict=True):
             alone = compare(got, expected, FMT, what)
-            bounds, sizes = (c.kept.bound, c.kept.size) if c.kept else ((), ())
-            unlike = {"kept": None, "nearest": None}  # and NaN, which in Python 3.13 equals no NaN
+            bounds, sizes = (c.sharpness.bound, c.sharpness.size) if c.sharpness else ((), ())
+            unlike = {"sharpness": None, "make_worst": None}  # and NaN, which in Python 3.13 equals no NaN
             assert repr(replace(c, **unlike)) == repr(replace(alone, **unlike))
             assert len(bounds) == len(sizes) == c.elements
 
@@ -156,15 +156,15 @@ def test_blocks_come_to_what_the_whole_comes_to(
         with monkeypatch.context() as patched:
             patched.setattr(comparing, "LARGE", got.size)
             whole = compare(got, expected, fmt, "x", hidden=hidden, reach=reach, nan=kind == "exceptional")
-        unlike = {"kept": None, "nearest": None, "outside": None}
+        unlike = {"sharpness": None, "make_worst": None, "every_wrong": None}
         assert repr(replace(blocks, **unlike)) == repr(replace(whole, **unlike))
         assert repr(blocks.worst) == repr(whole.worst)
-        assert (blocks.outside is None) == (whole.outside is None)
-        if whole.outside is not None:
-            assert repr(blocks.outside()) == repr(whole.outside())
-        assert blocks.kept.share() == whole.kept.share()
-        assert blocks.kept.sight() == whole.kept.sight()
-        assert median([blocks.kept]) == median([whole.kept])
+        assert (blocks.every_wrong is None) == (whole.every_wrong is None)
+        if whole.every_wrong is not None:
+            assert repr(blocks.every_wrong()) == repr(whole.every_wrong())
+        assert blocks.sharpness.typical_and_largest() == whole.sharpness.typical_and_largest()
+        assert blocks.sharpness.detectability() == whole.sharpness.detectability()
+        assert median([blocks.sharpness]) == median([whole.sharpness])
         found.append(whole)
     assert any(c.imprecise for c in found) == (kind != "right")
     assert any(c.wrong for c in found) == (kind != "right")

@@ -9,7 +9,7 @@ from refgrad import jvp, vjp
 from refgrad.graph import Graph
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.testing import Case, Observation
-from refgrad.testing.judging.end_to_end import whole
+from refgrad.testing.judging.end_to_end import judge_end_to_end
 from refgrad.testing.judging.observation import NoAnswer
 
 X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
@@ -35,11 +35,11 @@ def observed(graph: Graph = GRAPH) -> Observation:
 
 
 def statuses(seen: Observation, graph: Graph = GRAPH) -> dict[str, str]:
-    return {v.mode: v.status for v in whole(case(graph), seen)}
+    return {v.mode: v.status for v in judge_end_to_end(case(graph), seen)}
 
 
 def test_right_numbers_agree_and_all_are_compared() -> None:
-    reverse, forward = whole(case(), observed())
+    reverse, forward = judge_end_to_end(case(), observed())
     assert (reverse.mode, reverse.status, reverse.elements) == (REVERSE_END_TO_END, "agree", 6)
     assert (forward.mode, forward.status, forward.elements) == (FORWARD_END_TO_END, "agree", 1)
 
@@ -57,7 +57,7 @@ def test_a_wrong_gradient_is_a_disagreement_of_reverse_mode_alone(change) -> Non
 def test_a_wrong_tangent_is_a_disagreement_of_forward_mode_alone(change) -> None:
     seen = observed()
     seen.tangents[OUTPUT] = change(seen.tangents[OUTPUT])
-    verdicts = whole(case(), seen)
+    verdicts = judge_end_to_end(case(), seen)
     assert [v.status for v in verdicts] == ["agree", "disagree"]
     assert verdicts[1].first_wrong == (OUTPUT, "matmul")
 

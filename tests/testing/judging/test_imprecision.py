@@ -12,7 +12,7 @@ from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden, explained
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, Comparison, digits
-from refgrad.testing.runs.judgement import _followed
+from refgrad.testing.runs.judgement import _imprecise_end_to_end
 from refgrad.tracing.ball import Ball, exact, nearest, parts
 
 FMT = FORMATS["float32"]
@@ -102,7 +102,7 @@ def test_an_element_below_the_scale_is_known_by_no_digit() -> None:
 def test_within_the_bound_of_a_named_formula_a_number_needs_a_correct_bit_or_is_0() -> None:
     expected = Ball(np.full(4, 1e-8), np.full(4, 1e-15), FMT)
     c = compare(np.array([0.7e-8, 0.0, 2e-8, -1e-8]), expected, FMT, "gradient", reach=np.full(4, 1e-7))
-    assert sorted(e.element for e in c.lost) == [(0,), (1,)]
+    assert sorted(e.element for e in c.least_precise) == [(0,), (1,)]
     assert sorted(e.element for e in c.wrong) == [(2,), (3,)]
 
 
@@ -150,7 +150,7 @@ def test_check_jvp_does_likewise() -> None:
 def test_a_bound_of_another_formula_explains_what_lies_within_it() -> None:
     expected = Ball(np.array([1.0, 1.0]), np.array([1e-7, 1e-7]), FMT)
     c = compare(np.array([1.001, 1.5]), expected, FMT, "gradient", reach=np.array([0.01, np.inf]))
-    assert (c.imprecise, [e.element for e in c.lost]) == (1, [(0,)])
+    assert (c.imprecise, [e.element for e in c.least_precise]) == (1, [(0,)])
     assert [e.element for e in c.wrong] == [(1,)]  # a bound without end explains nothing
 
 
@@ -164,13 +164,13 @@ def test_a_bound_of_another_formula_explains_what_lies_within_it() -> None:
     ],
 )
 def test_lost_digits_of_a_node_excuse_numbers_from_end_to_end_and_nothing_else(got, note, due) -> None:
-    whole, by_node = Tally("reverse end to end", "float32", "cpu"), Tally("reverse", "float32", "cpu")
+    end_to_end, by_node = Tally("reverse end to end", "float32", "cpu"), Tally("reverse", "float32", "cpu")
     expected = Ball(np.array([1.0]), np.array([1e-7]), FMT)
-    whole.add(0, "mean", compare(np.array([got]), expected, FMT, "gradient"))
+    end_to_end.add(0, "mean", compare(np.array([got]), expected, FMT, "gradient"))
     if note:
-        whole.add(1, "mean", Comparison(note=note))
+        end_to_end.add(1, "mean", Comparison(note=note))
     by_node.add(0, "sinc", compare(np.array([1.1]), expected, FMT, "gradient", reach=np.array([0.2])))
-    verdict = _followed(whole.verdict(), by_node.verdict())
+    verdict = _imprecise_end_to_end(end_to_end.verdict(), by_node.verdict())
     assert verdict.status == due
 
 

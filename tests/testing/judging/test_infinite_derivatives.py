@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from refgrad import nn
 from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.graph import Graph
-from refgrad.testing import Anchored, Case, Observation
+from refgrad.testing import Case, NodeByNode, Observation
 from refgrad.testing.judging.infinite_derivatives import in_numbers, undecidable, without
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.torch.observe import observe
@@ -33,7 +33,7 @@ def told(
     part, before, after = (seen.tangents, 0, k) if mode == "forward" else (seen.cotangents, k, 0)
     part[before], part[after] = seed, np.array(answer)
     seen.parts.clear()
-    return getattr(Anchored(case, seen), mode)()
+    return getattr(NodeByNode(case, seen), mode)()
 
 
 both_modes = pytest.mark.parametrize("mode", ["forward", "reverse"])
@@ -117,7 +117,7 @@ def twice() -> tuple[Case, Observation]:
 
 
 def wrong_gradients(case: Case, seen: Observation) -> list[str]:
-    return [e.what for e in Anchored(case, seen).reverse().wrong if e.what.startswith("gradient of input")]
+    return [e.what for e in NodeByNode(case, seen).reverse().wrong if e.what.startswith("gradient of input")]
 
 
 def test_the_sum_of_known_parts_has_one_infinity_and_is_infinite() -> None:

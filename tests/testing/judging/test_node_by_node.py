@@ -9,8 +9,8 @@ pytest.importorskip("torch")
 
 from refgrad import nn
 from refgrad.graph import Graph
-from refgrad.testing import Anchored, Case, Observation, judge
-from refgrad.testing.judging.end_to_end import whole
+from refgrad.testing import Case, NodeByNode, Observation, judge
+from refgrad.testing.judging.end_to_end import judge_end_to_end
 from refgrad.testing.judging.observation import NoAnswer
 from refgrad.torch.observe import observe
 
@@ -71,7 +71,7 @@ def planted(part: str, node: int, change) -> Observation:
 )
 def test_a_wrong_number_is_found_where_it_is(mode: str, part: str, node: int, op: str, change) -> None:
     case = example()
-    v = getattr(Anchored(case, planted(part, node, change)), mode)()
+    v = getattr(NodeByNode(case, planted(part, node, change)), mode)()
     assert v.status == "disagree"
     assert v.first_wrong == (node, op)
     assert v.wrong[0].ratio > 1
@@ -81,26 +81,26 @@ def test_a_wrong_number_is_found_where_it_is(mode: str, part: str, node: int, op
 @pytest.mark.parametrize(("part", "mode", "node"), [("cotangents", "reverse", 0), ("tangents", "forward", 5)])
 def test_the_end_to_end_check_sees_it_too(part: str, mode: str, node: int) -> None:
     case = example()
-    verdicts = {v.mode: v for v in whole(case, planted(part, node, lambda a: a * (1 + 1e-12)))}
+    verdicts = {v.mode: v for v in judge_end_to_end(case, planted(part, node, lambda a: a * (1 + 1e-12)))}
     assert verdicts[f"{mode} end to end"].status == "disagree"
 
 
 def test_a_missing_gradient_is_a_disagreement() -> None:
     case, seen = example(), observe(example())
     seen.cotangents[2] = None
-    v = Anchored(case, seen).reverse()
+    v = NodeByNode(case, seen).reverse()
     assert v.status == "disagree"
-    assert any(e == ["multiply"] for e in v.accused)
+    assert any(e == ["multiply"] for e in v.suspects)
 
 
 def test_a_wrong_dtype_or_device_is_a_disagreement_though_the_numbers_are_right() -> None:
     case = example()
     seen = observe(case)
     seen.dtypes["cotangents"][0] = "float32"
-    assert "has dtype float32, expected float64" in Anchored(case, seen).reverse().message
+    assert "has dtype float32, expected float64" in NodeByNode(case, seen).reverse().message
     seen = observe(case)
     seen.devices["tangents"][5] = "cuda"
-    assert "is on device cuda, expected cpu" in Anchored(case, seen).forward().message
+    assert "is on device cuda, expected cpu" in NodeByNode(case, seen).forward().message
 
 
 def test_nothing_compared_is_never_agreement() -> None:
@@ -113,15 +113,15 @@ def test_the_user_that_sends_a_wrong_part_is_to_blame() -> None:
     case, seen = example(), observe(example())
     place = next(place for place in seen.parts if case.graph.nodes[place[0]].op.name == "sin")
     seen.parts[place] = -seen.parts[place]
-    v = Anchored(case, seen).reverse()
+    v = NodeByNode(case, seen).reverse()
     assert v.first_wrong == (0, "sin")
-    assert v.accused == [["sin"], ["fan_in"]]  # the sum does not match its parts either
+    assert v.suspects == [["sin"], ["fan_in"]]  # the sum does not match its parts either
 
 
 def test_what_the_framework_cannot_do_is_unsupported() -> None:
     case, seen = example(), observe(example())
     seen.unavailable["forward"] = NoAnswer("RuntimeError: no forward AD formula", node=2)
-    v = Anchored(case, seen).forward()
+    v = NodeByNode(case, seen).forward()
     assert (v.status, v.reason) == ("unsupported", "RuntimeError: no forward AD formula")
     assert v.first_wrong == (2, "sin")
     assert (v.elements, v.worst, v.failed) == (0, None, False)
@@ -151,9 +151,9 @@ def test_ties_and_kinks_are_judged_by_sets() -> None:
     graph = Graph.record(lambda x: np.maximum(np.abs(x), x) + np.max(x), x)
     case = Case("graphs", graph, {"x": x}, {"x": np.ones(4)}, np.array([1.0, 2.0, -1.0, 0.5]), "float64")
     seen = observe(case)
-    by_node, whole = judge(case, seen)[:3], judge(case, seen)[3:]
+    by_node, end_to_end = judge(case, seen)[:3], judge(case, seen)[3:]
     assert [v.status for v in by_node] == ["agree"] * 3
-    assert [(v.status, v.reason) for v in whole] == [("undecided", "blind bound"), ("agree", "")]
+    assert [(v.status, v.reason) for v in end_to_end] == [("undecided", "blind bound"), ("agree", "")]
     # torch gives each of two tied maxima half. Anything between nothing and all of it is admissible, element by element.
     tie = next(k for k, node in enumerate(graph.nodes) if str(node) == "max")
     sent = seen.parts[tie, 0]
@@ -166,7 +166,7 @@ def test_ties_and_kinks_are_judged_by_sets() -> None:
         again = observe(case)
         again.parts[tie, 0] = change
         again.cotangents[0] = again.cotangents[0] + (change - sent)
-        assert Anchored(case, again).reverse().status == status, change
+        assert NodeByNode(case, again).reverse().status == status, change
 
 
 def test_layouts_do_not_change_the_answer() -> None:
@@ -192,7 +192,7 @@ def test_a_gradient_is_judged_where_only_a_step_hands_it_on() -> None:
         seen = observe(case)
         arrays = getattr(seen, part)
         arrays[key] = arrays[key] + np.array([0.0, 0.5, 0.0])
-        assert getattr(Anchored(case, seen), mode)().status == "disagree", (part, key)
+        assert getattr(NodeByNode(case, seen), mode)().status == "disagree", (part, key)
 
 
 def test_the_tangent_of_logsumexp_is_judged_beside_a_logit_of_minus_infinity() -> None:
@@ -206,9 +206,9 @@ def test_the_tangent_of_logsumexp_is_judged_beside_a_logit_of_minus_infinity() -
         "float64",
     )
     seen = observe(case)
-    assert Anchored(case, seen).forward().status == "agree"
+    assert NodeByNode(case, seen).forward().status == "agree"
     seen.tangents[case.graph.outputs[0]] = seen.tangents[case.graph.outputs[0]] * 1.001
-    assert Anchored(case, seen).forward().status == "disagree"
+    assert NodeByNode(case, seen).forward().status == "disagree"
 
 
 def test_tangents_belong_to_the_values_of_their_own_run() -> None:
@@ -220,8 +220,8 @@ def test_tangents_belong_to_the_values_of_their_own_run() -> None:
     assert seen.primals is None  # both runs round alike here
     z = np.nextafter(seen.values[2], 2)
     seen.tangents[3] = np.asarray(seen.tangents[2] * np.cos(z))  # near pi/2 a neighbour has another cosine
-    assert Anchored(case, seen).forward().status == "disagree"
+    assert NodeByNode(case, seen).forward().status == "disagree"
     seen.primals = [*seen.values[:2], z, np.sin(z)]
-    assert Anchored(case, seen).forward().status == "agree"
+    assert NodeByNode(case, seen).forward().status == "agree"
     seen.primals[2:] = [z * (1 + 1e-12), np.sin(z * (1 + 1e-12))]  # which is no rounding
-    assert "forward mode's value of matmul (node 2)" in Anchored(case, seen).forward().message
+    assert "forward mode's value of matmul (node 2)" in NodeByNode(case, seen).forward().message

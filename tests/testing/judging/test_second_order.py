@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from refgrad.graph import Graph
 from refgrad.numeric import differences
 from refgrad.op import REGISTRY
-from refgrad.testing import Anchored, Case
+from refgrad.testing import Case, NodeByNode
 from refgrad.testing.judging.second_order import second_derivatives, without_second
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import parts
@@ -18,7 +18,7 @@ from refgrad.tracing.ball import parts
 X, X_DOT, Y_BAR = np.array([0.5, -1.0, 2.0]), np.array([1.0, 0.5, -2.0]), np.array([1.0, -3.0, 0.25])
 
 
-def anchored(name: str, *xs: np.ndarray, y_bar: np.ndarray = Y_BAR, **params: object) -> Anchored:
+def node_judge(name: str, *xs: np.ndarray, y_bar: np.ndarray = Y_BAR, **params: object) -> NodeByNode:
     op = REGISTRY[name]
     graph = Graph.record(lambda *a: op(*a, **params), *xs)
     inputs = dict(zip(graph.inputs, xs, strict=True))
@@ -31,11 +31,11 @@ def anchored(name: str, *xs: np.ndarray, y_bar: np.ndarray = Y_BAR, **params: ob
         "float64",
         order=2,
     )
-    return Anchored(case, observe(case))
+    return NodeByNode(case, observe(case))
 
 
 def test_the_second_derivative_is_that_of_the_gradient_along_the_tangents() -> None:
-    judge = anchored("sin", X)
+    judge = node_judge("sin", X)
     [ball] = second_derivatives(judge, list(judge.graph.inputs))
     expected, error = differences(lambda x: Y_BAR * np.cos(x), (X,), (X_DOT,))
     value, radius = parts(ball)
@@ -45,13 +45,13 @@ def test_the_second_derivative_is_that_of_the_gradient_along_the_tangents() -> N
 
 def test_mixed_derivatives_of_two_operands() -> None:
     w = np.array([1.0, 3.0, -2.0])
-    judge = anchored("multiply", X, w)
+    judge = node_judge("multiply", X, w)
     found = [parts(ball)[0].tolist() for ball in second_derivatives(judge, list(judge.graph.inputs))]
     assert found == [(Y_BAR * X_DOT).tolist()] * 2
 
 
 def test_at_a_cusp_nothing_is_defined_and_beside_it_something_is() -> None:
-    judge = anchored("hypot", np.array([0.0, -1.0, 2.0]), np.array([0.0, 0.5, 0.0]))
+    judge = node_judge("hypot", np.array([0.0, -1.0, 2.0]), np.array([0.0, 0.5, 0.0]))
     names = list(judge.graph.inputs)
     for name, ball in zip(names, second_derivatives(judge, names), strict=True):
         assert without_second(judge, name).tolist() == [True, False, False]
@@ -60,5 +60,5 @@ def test_at_a_cusp_nothing_is_defined_and_beside_it_something_is() -> None:
 
 @pytest.mark.parametrize(("x", "asked"), [(1e70, True), (1e80, False), (1e-80, False), (0.0, True)])
 def test_beyond_the_fourth_root_of_the_range_nothing_is_asked(x: float, asked: bool) -> None:
-    judge = anchored("square", np.array([x, 1.0, 2.0]))
+    judge = node_judge("square", np.array([x, 1.0, 2.0]))
     assert without_second(judge, *judge.graph.inputs).tolist() == [not asked] * 3

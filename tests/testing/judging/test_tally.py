@@ -41,13 +41,13 @@ def test_the_first_wrong_array_is_named_and_the_worst_elements_come_first() -> N
     t.add(2, "exp", compared([9.0, 2.0]))
     v = t.verdict()
     assert (v.status, v.first_wrong) == (DISAGREE, (3, "sin"))
-    assert v.accused == [["sin"], ["exp"]]
+    assert v.suspects == [["sin"], ["exp"]]
     assert [e.got for e in v.wrong] == [9.0, 1.5, 2.01]
     assert v.message.startswith(
         "reverse: first wrong at op sin (node 3), float64 on cpu: value of sin[0]: got 1.5, expected 1.0 ± "
     )
-    assert v.accuse is not None
-    v.accuse(1)  # where the first is a known one
+    assert v.name_first_wrong is not None
+    v.name_first_wrong(1)  # where the first is a known one
     assert v.first_wrong == (2, "exp")
     assert "got 9.0" in v.message
 

@@ -46,7 +46,7 @@ def test_the_worst_element_is_made_when_it_is_asked_for() -> None:
         made.append(1)
         return Element(1.0, 1.0, 0.0, 0.0, 0.0, ())
 
-    c = Comparison(nearest=make)
+    c = Comparison(make_worst=make)
     assert not made
     assert c.worst is not None
     assert made == [1]

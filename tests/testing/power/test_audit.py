@@ -18,8 +18,9 @@ from refgrad.cli import main
 from refgrad.graph import Graph
 from refgrad.records import Crash
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE
-from refgrad.testing import Anchored, Audit, Case, judge
+from refgrad.testing import Audit, Case, NodeByNode, judge
 from refgrad.testing.cases.source import Seeded
+from refgrad.testing.judging.observation import Place
 from refgrad.testing.power import audit as auditing
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, changed
 from refgrad.torch.observe import observe
@@ -39,19 +40,19 @@ def example(x: Any, f: Any, y_bar: Any, dtype: str = "float64") -> Case:
     )
 
 
-def judged(case: Case) -> Anchored:
-    anchored = Anchored(case, observe(case))
-    assert not any(v.failed for v in (anchored.value(), anchored.reverse(), anchored.forward()))
-    return anchored
+def judged(case: Case) -> NodeByNode:
+    node_judge = NodeByNode(case, observe(case))
+    assert not any(v.failed for v in (node_judge.value(), node_judge.reverse(), node_judge.forward()))
+    return node_judge
 
 
-def harmless(case: Case, place: Any, mutation: str, seed: int = 0) -> bool:
+def equivalent(case: Case, place: Any, mutation: str, seed: int = 0) -> bool:
     """Whether the audit calls a mutation at a place equivalent."""
-    anchored = judged(case)
-    scene = Scene(anchored, place, exact(auditing._at(anchored.seen, place), anchored.fmt))
+    node_judge = judged(case)
+    scene = Scene(node_judge, place, exact(node_judge.seen.at(place), node_judge.fmt))
     wrong = CATALOGUE[mutation](scene, np.random.default_rng(seed))
     assert wrong is not None
-    return auditing._Reference(anchored).harmless(place, wrong)
+    return auditing._Reference(node_judge).equivalent(place, wrong)
 
 
 def counts(cases: int = 40, dtype: str = "float64") -> Audit:
@@ -86,11 +87,11 @@ def test_the_same_cases_give_the_same_audit(planted: Audit) -> None:
 def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
     monkeypatch: pytest.MonkeyPatch, planted: Audit
 ) -> None:
-    from refgrad.testing.judging import judge as questions
+    from refgrad.testing.judging import judge as judge_module
     from refgrad.testing.judging.verdict import Comparison
 
     monkeypatch.setattr(
-        questions,
+        judge_module,
         "compare_all",
         lambda pairs, fmt, nan=False: [Comparison(elements=np.size(got)) for got, *_ in pairs],
     )
@@ -102,21 +103,23 @@ def test_a_blind_comparison_catches_nothing_and_nothing_else_becomes_equivalent(
 
 
 def test_a_judge_that_passes_nodes_over_misses_what_is_planted_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = Anchored.ask
+    expect = NodeByNode.expect
 
     def forgetful(self: Any, tally: Any, place: Any, *rest: Any, **more: Any) -> None:
         if place[0] != "cotangents":
-            ask(self, tally, place, *rest, **more)
+            expect(self, tally, place, *rest, **more)
 
-    monkeypatch.setattr(Anchored, "ask", forgetful)
+    monkeypatch.setattr(NodeByNode, "expect", forgetful)
     x = np.array([0.5, -1.0, 2.0])
     case = example(x, lambda x: np.exp(np.sin(x)), np.ones(3))
-    anchored = Anchored(case, observe(case))
-    for mode in (anchored.value, anchored.reverse, anchored.forward):
+    node_judge = NodeByNode(case, observe(case))
+    for mode in (node_judge.value, node_judge.reverse, node_judge.forward):
         mode()
-    assert ("cotangents", 0) in set(auditing.places(anchored))
+    assert ("cotangents", 0) in set(auditing.places(node_judge))
     assert (
-        anchored.again(("cotangents", 0), auditing._with(anchored.seen, ("cotangents", 0), -x)).status
+        node_judge.rejudge(
+            Place("cotangents", 0), node_judge.seen.with_array(Place("cotangents", 0), -x)
+        ).status
         == "undecided"
     )
 
@@ -132,7 +135,7 @@ def test_a_judge_that_passes_nodes_over_misses_what_is_planted_there(monkeypatch
     ],
 )  # fmt: skip
 def test_what_makes_no_difference_is_equivalent(mutation: str, f: Any, x: Any, y_bar: Any) -> None:
-    assert harmless(example(x, f, y_bar), ("cotangents", 0), mutation)
+    assert equivalent(example(x, f, y_bar), ("cotangents", 0), mutation)
 
 
 @pytest.mark.parametrize(
@@ -142,16 +145,16 @@ def test_what_makes_no_difference_is_equivalent(mutation: str, f: Any, x: Any, y
 def test_a_difference_that_the_bound_hides_is_not_equivalent(mutation: str, dtype: str) -> None:
     """What softmax sends back to equal logits is a difference of nearly equal numbers: it may lie below its bound and is still not 0."""
     case = example([1.0, 1.0, 1.0], nn.softmax, [1.0, 1.0, 1.0 + 2**-23], dtype)
-    assert not harmless(case, ("cotangents", 0), mutation)
+    assert not equivalent(case, ("cotangents", 0), mutation)
 
 
 def test_one_lost_digit_of_the_wide_format_is_no_error_and_a_lost_digit_of_the_narrow_one_is() -> None:
     case = example([0.7], np.exp, [1.0], "float32")
-    anchored = judged(case)
-    reference = auditing._Reference(anchored)
+    node_judge = judged(case)
+    reference = auditing._Reference(node_judge)
     for change, expected in ((2.0**-52, True), (2.0**-22, False)):
         assert (
-            reference.harmless(("cotangents", 0), changed(lambda x, factor=1 + change: x * factor))
+            reference.equivalent(("cotangents", 0), changed(lambda x, factor=1 + change: x * factor))
             is expected
         )
 
@@ -160,12 +163,12 @@ def test_errors_are_what_their_names_say() -> None:
     x = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
     case = Case("graphs", Graph.record(lambda x, b: np.mean(np.maximum(x * b, 0.0)), x, x[0]), {"x": x, "b": x[0]},
                 {"x": np.ones((2, 3)), "b": np.ones(3)}, np.float64(6.0), "float64")  # fmt: skip
-    anchored = judged(case)
+    node_judge = judged(case)
     nodes = {str(n): k for k, n in enumerate(case.graph.nodes)}
     sent = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])  # of the mean through the mask
 
     def wrong(mutation: str, place: Any) -> Any:
-        scene = Scene(anchored, place, exact(auditing._at(anchored.seen, place), anchored.fmt))
+        scene = Scene(node_judge, place, exact(node_judge.seen.at(place), node_judge.fmt))
         found = CATALOGUE[mutation](scene, np.random.default_rng(0))
         return None if found is None else np.asarray(found(scene).value, float)
 
@@ -177,7 +180,7 @@ def test_errors_are_what_their_names_say() -> None:
     flipped = wrong("wrong branch", ("cotangents", nodes["multiply"]))
     assert np.sum(flipped != sent) == 1
     mean = ("tangents", nodes["mean"])  # linear: nothing is saved
-    assert np.array_equal(wrong("stale saved tensor", mean), auditing._at(anchored.seen, mean))
+    assert np.array_equal(wrong("stale saved tensor", mean), node_judge.seen.at(mean))
     assert wrong("transpose", ("cotangents", nodes["x"])) is None
 
 
@@ -185,9 +188,9 @@ def test_a_known_disagreement_is_no_place_to_plant() -> None:
     case = example([0.5, 1.0], np.sin, [1.0, 2.0])
     seen = observe(case)
     seen.cotangents[0] = -seen.cotangents[0]
-    anchored = Anchored(case, seen)
-    anchored.reverse()
-    assert not auditing._agreed(anchored, ("cotangents", 0))
+    node_judge = NodeByNode(case, seen)
+    node_judge.reverse()
+    assert not auditing._agreed(node_judge, ("cotangents", 0))
 
 
 def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,14 +249,14 @@ def test_a_run_with_a_blind_judge_is_vacuous(
     The recorded disagreements, which would be missed first, are taken out.
     """
     from refgrad.testing.deviations import file
-    from refgrad.testing.judging import judge as questions
+    from refgrad.testing.judging import judge as judge_module
 
     read_anew("conformance.test_families")
     monkeypatch.setattr(file, "load", lambda path: [])
 
-    compare_all = questions.compare_all
+    compare_all = judge_module.compare_all
     monkeypatch.setattr(
-        questions,
+        judge_module,
         "compare_all",
         lambda pairs, fmt, nan=False: compare_all(
             [(getattr(expected, "value", expected), expected, *rest) for _, expected, *rest in pairs], fmt
@@ -272,12 +275,12 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
     read_anew: Callable[[str], None],
 ) -> None:
     from refgrad.testing.deviations import file
-    from refgrad.testing.judging import judge as questions
+    from refgrad.testing.judging import judge as judge_module
 
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
     read_anew("conformance.test_families")
     monkeypatch.setattr(file, "load", lambda path: [])
-    compare_all = questions.compare_all
+    compare_all = judge_module.compare_all
 
     def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:
         halves = compare_all([(got / 2, *rest) for got, *rest in pairs], fmt)
@@ -285,7 +288,7 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
             whole if half.wrong else half for whole, half in zip(compare_all(pairs, fmt), halves, strict=True)
         ]
 
-    monkeypatch.setattr(questions, "compare_all", half_blind)
+    monkeypatch.setattr(judge_module, "compare_all", half_blind)
     code, _ = run(tmp_path)
     assert code == 3
     assert "factor 2 in float64: 0 of" in capsys.readouterr().out.replace("\n", " ")

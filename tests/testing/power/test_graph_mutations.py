@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 from refgrad import nn
 from refgrad.graph import Graph
-from refgrad.testing import Anchored, Case
+from refgrad.testing import Case, NodeByNode
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, changed
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import Ball, exact, parts
@@ -23,7 +23,7 @@ def scene(f, x, place, y_bar=None, dtype="float64") -> Scene:
     y = np.asarray(graph.forward(x))
     arriving = np.arange(1.0, y.size + 1).reshape(y.shape) if y_bar is None else np.asarray(y_bar, float)
     case = Case("graphs", graph, {"x": x}, {"x": np.ones_like(x)}, arriving, dtype)
-    judge = Anchored(case, observe(case))
+    judge = NodeByNode(case, observe(case))
     judge.value()
     part, key = place
     return Scene(judge, place, exact(np.asarray(getattr(judge.seen, part)[key]), judge.fmt))

@@ -10,7 +10,7 @@ from refgrad.graph import Node
 from refgrad.records.audit import NODE_BY_NODE
 from refgrad.testing import Audit, Case, judge
 from refgrad.testing.cases.source import Seeded
-from refgrad.testing.power.thresholds import CHANCE, REQUIRED, fewest, required, short
+from refgrad.testing.power.thresholds import CHANCE, REQUIRED, falls_short, minimum_sample, required
 
 
 def at_most(caught: int, planted: int, share: float) -> float:
@@ -24,30 +24,30 @@ def at_most(caught: int, planted: int, share: float) -> float:
 @pytest.mark.parametrize("planted", [1, 5, 40, 300])
 def test_what_chance_allows_is_never_called_short(share: float, planted: int) -> None:
     for caught in range(planted + 1):
-        if short(caught, planted, share):
+        if falls_short(caught, planted, share):
             assert at_most(caught, planted, share) < CHANCE
 
 
 @pytest.mark.parametrize("share", [0.6, 0.95, 0.99])
 def test_the_fewest_are_the_fewest_that_can_be_called_short(share: float) -> None:
-    n = fewest(share)
-    assert short(0, n, share)
-    assert not short(0, n - 1, share)
+    n = minimum_sample(share)
+    assert falls_short(0, n, share)
+    assert not falls_short(0, n - 1, share)
 
 
 def test_a_large_run_is_held_to_the_share_itself() -> None:
-    assert short(97_900, 100_000, 0.99)
-    assert short(98_700, 100_000, 0.99)
-    assert not short(98_990, 100_000, 0.99)
-    assert not short(99_000, 100_000, 0.99)
-    assert not short(0, 0, 0.99)
+    assert falls_short(97_900, 100_000, 0.99)
+    assert falls_short(98_700, 100_000, 0.99)
+    assert not falls_short(98_990, 100_000, 0.99)
+    assert not falls_short(99_000, 100_000, 0.99)
+    assert not falls_short(0, 0, 0.99)
 
 
 def test_runs_with_the_required_share_pass() -> None:
     rng = np.random.default_rng(0)
     for n in (20, 200, 5000):
-        assert not any(short(int(k), n, 0.99) for k in rng.binomial(n, 0.99, 2000))
-        assert n < 200 or all(short(int(k), n, 0.99) for k in rng.binomial(n, 0.80, 2000))
+        assert not any(falls_short(int(k), n, 0.99) for k in rng.binomial(n, 0.99, 2000))
+        assert n < 200 or all(falls_short(int(k), n, 0.99) for k in rng.binomial(n, 0.80, 2000))
 
 
 def test_every_required_share_belongs_to_an_error_that_exists() -> None:
@@ -106,7 +106,7 @@ def test_tf32_holds_its_required_shares_even_among_products_alone() -> None:
         share = required(NODE_BY_NODE, mutation, "tf32")
         if share is not None:
             judged += 1
-            assert not short(caught, planted - equivalent, share), mutation
+            assert not falls_short(caught, planted - equivalent, share), mutation
             assert caught >= 0.9 * (planted - equivalent), mutation
     assert judged >= 8
 
