@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Element
-
-Array = Any
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Setting:
             ]
         return [s for s in found if s.node.op is not None and s.node.op.name in ops]
 
-    def operands(self, site: Site) -> tuple[Array, ...]:
+    def operands(self, site: Site) -> tuple[PlainArray, ...]:
         """The framework's own operands of a node."""
         return tuple([np.asarray(self.seen.values[j]) for j in site.node.of])
 
@@ -73,7 +72,7 @@ class Setting:
                 return abs(float(x[e.element]))
         return float("nan")
 
-    def meets(self, e: Element, site: Site, places: Array) -> bool:
+    def meets(self, e: Element, site: Site, places: PlainArray) -> bool:
         """Whether an element was made at one of these places of the broadcast operands.
 
         ``places`` has the shape of the value, or of a stack of matrices. An element of an operand that was broadcast meets all that it was

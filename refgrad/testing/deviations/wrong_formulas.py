@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.op import Params
 from refgrad.ops import dense_linalg
@@ -19,7 +20,6 @@ from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import jvp, vjp
 
-Array = Any
 VALUE, TANGENT = "value", "tangent"
 Outcomes = dict[int | str, list[Any]]  # the Balls of which one is what the framework computes
 
@@ -136,7 +136,7 @@ def _floor_step(inputs: Inputs) -> Outcomes:
 
 
 def _fixed_factors(
-    tangent: Callable[..., Any], reach: Callable[[Inputs], Array] | None = None
+    tangent: Callable[..., Any], reach: Callable[[Inputs], PlainArray] | None = None
 ) -> Callable[[Inputs], Outcomes]:
     """Reverse over forward mode with the factors of the matrix, as forward mode used them, taken for constants.
 
@@ -189,10 +189,10 @@ class _Elimination:
     """
 
     regular: Any
-    singular: Array
-    inverse: Array
-    noise: Array
-    gap: Array
+    singular: PlainArray
+    inverse: PlainArray
+    noise: PlainArray
+    gap: PlainArray
 
     @classmethod
     def of(cls, inputs: Inputs) -> _Elimination:
@@ -206,7 +206,7 @@ class _Elimination:
         gap = np.min((size[..., :-1] - size[..., 1:]) / size[..., :1], axis=-1, initial=1.0)
         return cls(regular, singular, inverse, noise, gap)
 
-    def second(self, inputs: Inputs) -> Array:
+    def second(self, inputs: Inputs) -> PlainArray:
         """The same of the derivative along the tangent."""
         change = np.linalg.norm(np.asarray(inputs.xs_dot[0].value, float), axis=(-2, -1))
         with quiet():  # no gap, no bound
@@ -229,7 +229,7 @@ def _det_by_inverse(inputs: Inputs) -> Outcomes:
     def gradient(y_bar: Any, x: Any) -> tuple[Any, ...]:
         return (np.reshape(y_bar * np.linalg.det(x), stack) * np.swapaxes(np.linalg.inv(x), -2, -1),)
 
-    def judged(ball: Any, radius: Array, lost: Array) -> Any:
+    def judged(ball: Any, radius: PlainArray, lost: PlainArray) -> Any:
         value, own = parts(ball)
         return Ball(np.where(lost, np.nan, value), own + radius, inputs.fmt)
 

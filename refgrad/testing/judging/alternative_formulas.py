@@ -1,8 +1,8 @@
-"""How far a node's results may lie off where a kernel uses another formula that the op's record names.
+"""Error bounds of the other formulas that the record of an op names, for one node.
 
-Each function returns, for each such formula, the bound of its rounding: an array of the result's shape. An error within it makes a
-result imprecise and not wrong. A bound that is not finite explains nothing. Of elements of which a formula leaves no bit nothing is said
-where its record has it so (``blind``).
+Each function returns one bound per formula: an array of the result's shape. A result whose error lies within such a bound is imprecise
+and not wrong. A bound that is not finite explains nothing. Where a formula loses every bit of an element and its record says so
+(``blind``), the element is not judged.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.graph import Node
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import jvp, vjp
 
-Array = Any
 Function = Callable[..., Any]
 
 
 class Reach(NamedTuple):
-    """The bound of a formula, and whether it holds where it leaves no bit."""
+    """The error bound of a formula, and whether the bound applies even where the formula loses every bit (``blind``)."""
 
-    bound: Array
+    bound: PlainArray
     blind: bool
 
 
 def functions(node: Node) -> list[tuple[Function, bool]]:
-    """The formulas of a node's op, as functions of its operands, each with its ``blind``."""
+    """The other formulas of a node's op as functions of its operands, each with its ``blind`` flag."""
     op = node.op
     return [] if op is None else [(functools.partial(f.of(op), **node.params), f.blind) for f in op.usual]
 
 
 def of_value(node: Node, operands: Sequence[Any]) -> list[Reach]:
-    """Bounds of the value."""
+    """The bounds of the value, one per formula."""
     return [Reach(_reach(f(*operands)), blind) for f, blind in functions(node)]
 
 
 def of_sent(node: Node, operands: Sequence[Any], y_bar: Any, position: int) -> list[Reach]:
-    """Bounds of the cotangent that the node sends to the operand at ``position``."""
+    """The bounds of the cotangent that the node sends to the operand at ``position``, one per formula."""
     return [
         Reach(_reach(vjp(_confined(f, operands, [position]), operands[position])[1](y_bar)[0]), blind)
         for f, blind in functions(node)
@@ -49,7 +49,7 @@ def of_sent(node: Node, operands: Sequence[Any], y_bar: Any, position: int) -> l
 
 
 def of_tangent(node: Node, operands: Sequence[Any], tangents: Sequence[Any]) -> list[Reach]:
-    """Bounds of the tangent; ``tangents`` has one entry for each operand, None for a constant."""
+    """The bounds of the tangent, one per formula. ``tangents`` has one entry for each operand, None for a constant."""
     active = [k for k, t in enumerate(tangents) if t is not None]
     primals, moving = tuple([operands[k] for k in active]), tuple([tangents[k] for k in active])
     return [
@@ -59,7 +59,7 @@ def of_tangent(node: Node, operands: Sequence[Any], tangents: Sequence[Any]) -> 
 
 
 def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], y_bar: Any) -> list[Reach]:
-    """Bounds of the tangent where it comes as the gradient, in the cotangent, of the gradient."""
+    """The bounds of a tangent that is computed as the gradient of the gradient with respect to the cotangent."""
     active = [k for k, t in enumerate(tangents) if t is not None]
     primals, moving = [operands[k] for k in active], tuple([tangents[k] for k in active])
 
@@ -69,34 +69,37 @@ def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], 
     return [Reach(_reach(vjp(gradient(f), y_bar)[1](moving)[0]), blind) for f, blind in functions(node)]
 
 
-def widened(expected: Any, got: Array, reaches: Sequence[Reach], *, zeros: bool = False) -> Any:
-    """What is expected, with the bound of a ``blind`` formula wherever that leaves no bit and got is out of bounds.
+def widened(
+    expected: Ball | PlainArray, got: PlainArray, reaches: Sequence[Reach], *, zeros: bool = False
+) -> Any:
+    """The expected values with wider bounds: that of a ``blind`` formula wherever it loses every bit and ``got`` is out of bounds.
 
-    A zero, which is what a cancellation leaves in the end, is imprecise where it is among other numbers, so that it keeps its bound;
-    with ``zeros`` it does not.
+    An element that cancels to zero keeps its own bound, because a zero among other numbers is imprecise. With ``zeros`` its bound is
+    widened, too.
     """
     blind = [r.bound for r in reaches if r.blind]
     if not blind:
         return expected
+    assert isinstance(expected, Ball)  # an op with other formulas rounds
     value, radius = parts(expected)
     with quiet():
-        free = functools.reduce(np.fmax, blind)  # endless where the formula may come to anything
+        free = functools.reduce(np.fmax, blind)  # infinite where the formula may give any number
         out = (np.abs(got - value) > radius) & (zeros | (got != 0))
         return Ball(
             value, np.where(out & (2 * free >= np.abs(value)), np.fmax(radius, free), radius), expected.fmt
         )
 
 
-def largest(reaches: Sequence[Array]) -> Array | None:
-    """The widest of the bounds that are finite, element by element; None where there is none."""
+def largest(reaches: Sequence[PlainArray]) -> PlainArray | None:
+    """The elementwise maximum of the finite bounds; None where no bound is given."""
     if not reaches:
         return None
     with quiet():
         return functools.reduce(np.fmax, [np.where(np.isfinite(r), r, np.nan) for r in reaches])
 
 
-def apart(found: Any, expected: Any) -> Array:
-    """How far a run by other formulas may lie from what is expected: its bound, and the distance of both centres."""
+def apart(found: Any, expected: Ball | PlainArray) -> PlainArray:
+    """The largest distance of a run by other formulas from the expected values: its radius plus the distance of the centres."""
     centre, radius = parts(found)
     value, _ = parts(expected)
     with quiet():
@@ -104,7 +107,7 @@ def apart(found: Any, expected: Any) -> Array:
 
 
 def _confined(f: Function, operands: Sequence[Any], active: Sequence[int]) -> Function:
-    """f as a function of some of its operands."""
+    """f as a function of the operands at ``active``; the others stay constant."""
 
     def call(*xs: Any) -> Any:
         full = list(operands)
@@ -115,7 +118,7 @@ def _confined(f: Function, operands: Sequence[Any], active: Sequence[int]) -> Fu
     return call
 
 
-def _reach(x: Any) -> Array:
+def _reach(x: Any) -> PlainArray:
     return parts(x)[1] if isinstance(x, Ball) else np.zeros(np.shape(x))
 
 

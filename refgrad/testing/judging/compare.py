@@ -1,7 +1,7 @@
-"""Compare arrays with Balls: every element within its bound, nothing passed over in silence.
+"""Compares observed arrays with reference values and their error bounds. Every element is compared or counted as skipped.
 
-Small arrays are laid end to end and compared in one pass: a case has a dozen of them, and a pass costs the same for all as for one. A large
-one is compared some elements at a time, and of these only counts and the worst elements are kept.
+Small arrays are concatenated and compared in one pass: a case has about a dozen of them, and one pass costs about the same for all of them
+as for one. A large array is compared in blocks, of which only counts and the worst elements are kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds import magnitudes
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
@@ -19,36 +20,37 @@ from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import Hidden, explained, with_digits
 from refgrad.testing.judging.sharpness import SampledSharpness, Sharpness
 from refgrad.testing.judging.verdict import Comparison, Element
-from refgrad.tracing.ball import parts
+from refgrad.tracing.ball import Ball, parts
 
-Array = Any
-Pair = tuple[Array, Any, str]  # what observed, what was expected, what it is called
-Listed = list[tuple[float, Element]]  # with how bad each is
+Pair = tuple[PlainArray, Any, str]  # the observed array, the expected one, its name in messages
+Listed = list[tuple[float, Element]]  # each with its severity
 _LISTED = 10
-_BLOCK = 2**14  # elements at a time
+_BLOCK = 2**14  # elements of a block
 LARGE = 4 * _BLOCK  # elements above which an array is compared in blocks
 
 
 def compare(
-    got: Array,
-    expected: Any,
+    got: PlainArray,
+    expected: Ball | PlainArray,
     fmt: Format,
     what: str = "",
     *,
     nan: bool = False,
     hidden: Hidden | None = None,
-    reach: Array | None = None,
+    reach: PlainArray | None = None,
 ) -> Comparison:
-    """Judge ``got`` (the framework's numbers, exact in float64) against ``expected`` (a Ball, or an exact array).
+    """Compare ``got`` (the framework's numbers, exact in float64) with ``expected`` (a Ball, or an exact array) of the same shape.
 
-    A finite expected value must be met within its radius; beyond the format's range an overflow may stand for it. An infinite
-    one must be met exactly. Where the reference is NaN nothing is defined, and nothing is counted; with ``nan`` (values: NaN is what the
-    function gives there) another number is wrong.
+    A number must lie within the radius of a finite expected value. Beyond the range of ``fmt`` an infinity of the same sign may stand for
+    it. An infinite expected value must be met exactly. Where the reference is NaN nothing is defined, and the element is skipped. With
+    ``nan`` (for values, where NaN is the result of the function) any number there is wrong.
 
-    An element out of its bound is imprecise instead of wrong where the rounding of another formula explains it (precision.py): with
-    ``hidden``, that of any formula for the whole array; with ``reach``, that of a formula whose bound is reach, of the shape of got.
+    An element out of bounds is imprecise and not wrong where the rounding of another formula explains it (imprecision.py): with ``hidden``
+    that of any formula for the array, with ``reach`` that of a formula with these error bounds (an array of the shape of ``got``).
 
-    With ``hidden``, NaN or infinity is wrong wherever the reference is finite, even where its bound is endless.
+    With ``hidden``, NaN or infinity is wrong wherever the reference is finite, even where its bound is infinite.
+
+    A shape other than expected gives a Comparison with a note and no elements.
     """
     return compare_all([(got, expected, what)], fmt, nan=nan, hidden=hidden, reach=reach)[0]
 
@@ -59,12 +61,12 @@ def compare_all(
     *,
     nan: bool = False,
     hidden: Hidden | None = None,
-    reach: Array | None = None,
+    reach: PlainArray | None = None,
 ) -> list[Comparison]:
-    """``compare`` for several arrays at once; ``reach`` is for one alone."""
+    """``compare`` for several arrays in one pass, with one Comparison per array. ``reach`` requires a single array."""
     found: list[Comparison] = []
     judged: list[tuple[Comparison, str, tuple[int, ...]]] = []
-    flat: list[tuple[Array, Array, Array]] = []
+    flat: list[tuple[PlainArray, PlainArray, PlainArray]] = []
     for got, expected, what in pairs:
         value, radius = parts(expected)
         observed = np.asarray(got)
@@ -92,15 +94,15 @@ def compare_all(
 
 
 class _Concatenated:
-    """Arrays end to end, compared element by element; ``first`` is the place of the first one in its array."""
+    """Concatenated arrays, compared element by element. ``first`` is the flat index of the first element in its own array."""
 
     def __init__(
         self,
-        flat: list[tuple[Array, Array, Array]],
+        flat: list[tuple[PlainArray, PlainArray, PlainArray]],
         fmt: Format,
         nan: bool,
         hidden: Hidden | None,
-        reach: Array | None,
+        reach: PlainArray | None,
         first: int = 0,
     ) -> None:
         self.hidden, self.first = hidden, first
@@ -109,14 +111,16 @@ class _Concatenated:
         self.fmt = fmt
         self.got, self.value = got.astype(fmt.wide, copy=False), value.astype(fmt.wide, copy=False)
         self.bound = radius * reference_slack(fmt)
-        self.counted: Array = None  # which elements count; None for all
+        self.counted: PlainArray | None = None  # mask of the compared elements; None for all
         with quiet():
-            # Large arrays in float64: what that rounds is far below reference_slack (bounds/magnitudes.py).
+            # Large arrays are compared in float64, whose rounding is far below reference_slack (bounds/magnitudes.py).
             self.size, self.error = (
                 magnitudes.size(self.value, self.value),
                 magnitudes.size(self.got - self.value, self.value),
             )
-            if math.isfinite(np.add.reduce(self.error + self.bound)):  # the usual case: numbers everywhere
+            if math.isfinite(
+                np.add.reduce(self.error + self.bound)
+            ):  # the common case: all numbers are finite
                 self.wrong = self.error > self.bound
             else:
                 self.counted, self.wrong, self.undefined = _exceptional(
@@ -130,9 +134,9 @@ class _Concatenated:
                     self.wrong, self.undefined = self.wrong | unexpected, self.undefined & ~unexpected
                     self.counted = self.counted | unexpected
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
-            self.ratio = self.error / self.bound  # no bound, and an error: infinite
+            self.ratio = self.error / self.bound  # an error with a bound of zero gives infinity
             self.ratio[self.error == 0] = 0
-            self.ratio[np.isnan(self.ratio)] = np.inf  # no number, and a bound without end
+            self.ratio[np.isnan(self.ratio)] = np.inf  # NaN, or infinity over an infinite bound
             self.loose = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
         self.any_loose, self.any_wrong = (
             bool(np.count_nonzero(self.loose)),
@@ -140,7 +144,7 @@ class _Concatenated:
         )
 
     def enter(self, c: Comparison, what: str, shape: tuple[int, ...], start: int, stop: int) -> None:
-        """Enter what was found of the array that lies from ``start`` to ``stop``."""
+        """Write the findings about the elements from ``start`` to ``stop`` into a Comparison."""
         here = slice(start, stop)
         c.sharpness = Sharpness(*self.count(c, here), self.fmt)
         if c.elements:
@@ -155,8 +159,8 @@ class _Concatenated:
             c.wrong = [e for _, e in self.worst(c, wrong, what, shape, start)]
             c.every_wrong = lambda: [self.element(int(k), start, shape, what) for k in np.flatnonzero(wrong)]
 
-    def count(self, c: Comparison, here: slice) -> tuple[Array, Array]:
-        """Enter how many elements there are of each kind; bounds and magnitudes of those that count."""
+    def count(self, c: Comparison, here: slice) -> tuple[PlainArray, PlainArray]:
+        """Add the numbers of elements of each kind; return bounds and magnitudes of the compared elements."""
         bound, size, loose_here = self.bound[here], self.size[here], self.loose[here]
         if self.counted is not None:
             counted = self.counted[here]
@@ -170,12 +174,14 @@ class _Concatenated:
         return bound, size
 
     def nearest(self, here: slice) -> int:
-        """The place, counted from ``here``, of the largest error in units of its bound."""
+        """The index, relative to ``here``, of the largest error in units of its bound."""
         ratio = self.ratio[here]
         return int((ratio if self.counted is None else np.where(self.counted[here], ratio, -1.0)).argmax())
 
-    def wrong_and_excused(self, here: slice, usual: tuple[float, float] | None = None) -> tuple[Array, Array]:
-        """Which elements are wrong, and which are out of bounds alone. ``usual`` as for precision.explained."""
+    def wrong_and_excused(
+        self, here: slice, usual: tuple[float, float] | None = None
+    ) -> tuple[PlainArray, PlainArray]:
+        """Masks of the wrong elements and of those that are out of bounds but imprecise. ``usual`` as for imprecision.explained."""
         wrong = self.wrong[here]
         excused = np.zeros(wrong.shape, bool)
         found = self.got[here], self.error[here], self.bound[here], self.size[here]
@@ -186,14 +192,18 @@ class _Concatenated:
         excused &= wrong
         return wrong & ~excused, excused
 
-    def worst(self, c: Comparison, wrong: Array, what: str, shape: tuple[int, ...], start: int) -> Listed:
-        """Count the wrong elements; those furthest out of their bounds."""
+    def worst(
+        self, c: Comparison, wrong: PlainArray, what: str, shape: tuple[int, ...], start: int
+    ) -> Listed:
+        """Count the wrong elements; return those with the largest ratio of error to bound."""
         c.count += int(np.count_nonzero(wrong))
         ratio = self.ratio[start : start + wrong.size]
         return self._listed(np.where(np.isnan(ratio), np.inf, ratio), wrong, what, shape, start)
 
-    def lost(self, c: Comparison, excused: Array, what: str, shape: tuple[int, ...], start: int) -> Listed:
-        """Count elements as imprecise; those with the fewest correct digits."""
+    def lost(
+        self, c: Comparison, excused: PlainArray, what: str, shape: tuple[int, ...], start: int
+    ) -> Listed:
+        """Count the imprecise elements; return those with the fewest correct digits."""
         here = slice(start, start + excused.size)
         c.imprecise += int(np.count_nonzero(excused))
         with quiet():
@@ -201,40 +211,47 @@ class _Concatenated:
         return self._listed(np.nan_to_num(relative, nan=np.inf), excused, what, shape, start)
 
     def correct(self, here: slice) -> int:
-        """How many elements have a correct bit."""
+        """The number of elements with at least one correct bit."""
         return int(np.count_nonzero(2 * self.error[here] < self.size[here]))
 
-    def _listed(self, severity: Array, some: Array, what: str, shape: tuple[int, ...], start: int) -> Listed:
-        """The gravest of some elements; of equal ones, the first."""
+    def _listed(
+        self, severity: PlainArray, some: PlainArray, what: str, shape: tuple[int, ...], start: int
+    ) -> Listed:
+        """The most severe of the elements in the mask ``some``; of equally severe ones, the first."""
         order = np.argsort(np.where(some, -severity, 1.0), kind="stable")
         listed = order[: min(_LISTED, np.count_nonzero(some))]
         return [(float(severity[k]), self.element(int(k), start, shape, what)) for k in listed]
 
     def element(self, k: int, start: int, shape: tuple[int, ...], what: str) -> Element:
-        """Element k of the array that begins at ``start``."""
+        """Element k of the array that starts at ``start``."""
         at = start + k
         error, size = self.error[at], self.size[at]
-        with quiet():  # infinity over infinity
+        with quiet():  # infinity divided by infinity
             ulp = error / (2 * self.fmt.u * max(size, self.fmt.eta / self.fmt.u))
         return Element(
-            float(self.got[at]), float(self.value[at]), float(self.bound[at]), float(self.ratio[at]), float(ulp),
-            _place(self.first + k, shape), what,
-        )  # fmt: skip
+            float(self.got[at]),
+            float(self.value[at]),
+            float(self.bound[at]),
+            float(self.ratio[at]),
+            float(ulp),
+            _place(self.first + k, shape),
+            what,
+        )
 
 
 class _InBlocks:
-    """A large array, compared some elements at a time.
+    """A large array, compared in blocks.
 
-    Imprecise is judged by the whole array: where anything is out of bounds, its blocks are compared once more.
+    Whether an element is imprecise depends on the whole array. So the blocks are compared a second time where any element is out of bounds.
     """
 
     def __init__(
         self,
-        arrays: tuple[Array, Array, Array],
+        arrays: tuple[PlainArray, PlainArray, PlainArray],
         fmt: Format,
         nan: bool,
         hidden: Hidden | None,
-        reach: Array | None,
+        reach: PlainArray | None,
     ) -> None:
         self.arrays, self.fmt, self.nan, self.hidden = arrays, fmt, nan, hidden
         self.reach = None if reach is None else np.ravel(reach)
@@ -249,7 +266,7 @@ class _InBlocks:
             yield _Concatenated([block], self.fmt, self.nan, self.hidden, reach, start)
 
     def enter(self, c: Comparison, what: str, shape: tuple[int, ...]) -> None:
-        """Enter what was found."""
+        """Write the findings into a Comparison."""
         size, wrong, kept = self.arrays[0].size, False, SampledSharpness(self.arrays[0].size, self.fmt)
         nearest: Element | None = None
         for line in self.lines():
@@ -272,7 +289,7 @@ class _InBlocks:
     def _out_of_bounds(
         self, c: Comparison, what: str, shape: tuple[int, ...], usual: tuple[float, float]
     ) -> None:
-        """Enter which elements are wrong, and which are imprecise alone."""
+        """Write the wrong and the imprecise elements into a Comparison."""
         worst: Listed = []
         lost: Listed = []
         for line in self.lines():
@@ -289,20 +306,20 @@ class _InBlocks:
         ]
 
     def _share(self) -> tuple[float, float]:
-        """As imprecision.typical_and_largest, of all elements."""
-        whole = SampledSharpness(self.arrays[0].size, self.fmt)
+        """``imprecision.typical_and_largest`` of all elements."""
+        collected = SampledSharpness(self.arrays[0].size, self.fmt)
         for line in self.lines():
             usual = np.isfinite(line.size) & np.isfinite(line.bound)
-            whole.add(line.bound[usual], line.size[usual])
-        whole.close()
-        return whole.typical_and_largest()
+            collected.add(line.bound[usual], line.size[usual])
+        collected.close()
+        return collected.typical_and_largest()
 
 
 _ALL = slice(None)
 
 
 def _most_severe(listed: Listed) -> Listed:
-    """Those that are to be listed; of equal ones, the first."""
+    """The elements to list, most severe first; of equally severe ones, the first."""
     return sorted(listed, key=lambda pair: -pair[0])[:_LISTED]
 
 
@@ -316,21 +333,23 @@ def _place(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _exceptional(
-    got: Array, value: Array, bound: Array, size: Array, fmt: Format, nan: bool
-) -> tuple[Array, Array, Array]:
-    """Which elements count, which are wrong, and which define nothing, where NaN, infinities or endless bounds are about."""
-    finite, endless = np.isfinite(value), np.isinf(value)
+    got: PlainArray, value: PlainArray, bound: PlainArray, size: PlainArray, fmt: Format, nan: bool
+) -> tuple[PlainArray, PlainArray, PlainArray]:
+    """Masks of the compared, the wrong and the undefined elements, for arrays with NaN, infinities or infinite bounds."""
+    finite, infinite = np.isfinite(value), np.isinf(value)
     defined = ~np.isnan(value) & ~np.isnan(bound) & ~(np.isinf(bound) & finite)
     overflow = finite & np.isinf(got) & (size + bound >= fmt.max) & (np.sign(got) == np.sign(value))
     counted = defined & finite & ~overflow
     within = np.abs(got - value) <= bound
-    wrong = (counted & ~within) | (defined & endless & (got != value))
+    wrong = (counted & ~within) | (defined & infinite & (got != value))
     if nan:
         wrong = wrong | (np.isnan(value) & ~np.isinf(bound) & ~np.isnan(got))
-    return counted, wrong, ~counted & ~(defined & endless)
+    return counted, wrong, ~counted & ~(defined & infinite)
 
 
-def _unexpected_exceptional(got: Array, value: Array, bound: Array, size: Array, fmt: Format) -> Array:
-    """NaN or infinity where the reference has a number of the format's range, though perhaps a bound without end; no overflow."""
+def _unexpected_exceptional(
+    got: PlainArray, value: PlainArray, bound: PlainArray, size: PlainArray, fmt: Format
+) -> PlainArray:
+    """A mask of NaN and infinities, overflow excepted, where the reference is a number within the range; its bound may be infinite."""
     overflow = np.isfinite(bound) & np.isinf(got) & (size + bound >= fmt.max)
     return ~np.isfinite(got) & np.isfinite(value) & (size < fmt.max) & ~overflow

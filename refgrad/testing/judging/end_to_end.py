@@ -1,6 +1,6 @@
-"""End-to-end judging: the reference's own forward and reverse mode over Balls, from inputs to gradients.
+"""End-to-end judgement: the reference's forward and reverse mode over Balls, from the inputs to the gradients.
 
-For code whose intermediates are hidden, and the check that the two engines themselves (not single rules) give torch's numbers.
+It judges code whose intermediate values are hidden. It also tests the differentiation engines, where node-by-node judgement tests rules.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.formula import by_each
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
 from refgrad.testing.cases.case import Case
@@ -19,25 +20,25 @@ from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
-from refgrad.tracing.ball import exact, remembering
+from refgrad.tracing.ball import Ball, exact, remembering
 from refgrad.transforms import jvp, vjp
-
-Array = Any
 
 
 class EndToEnd(Judge):
-    """Judges the gradients of the inputs and the tangent of the output; ``reverse()`` and ``forward()`` each give a verdict."""
+    """Judges the gradients of the inputs and the tangent of the output. ``reverse()`` and ``forward()`` return a verdict each."""
 
     def __init__(self, case: Case, seen: Observation) -> None:
         super().__init__(case, seen)
-        self._others: dict[str, list[tuple[dict[str, Any], bool]]] = {}  # derivatives by other formulas
+        self._others: dict[
+            str, list[tuple[dict[str, Any], bool]]
+        ] = {}  # derivatives by other formulas, and whether each is blind
         self.inputs = tuple([remembering(x) for x in self._exact(case.inputs)])
 
     def _exact(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
         return tuple([exact(arrays[name], self.fmt) for name in self.graph.inputs])
 
     def reverse(self) -> Verdict:
-        """The gradient of every input. Where none is given, none may be due."""
+        """The verdict on the gradient of every input. A missing gradient is right where the reference has zeros."""
         tally = self.tally(REVERSE_END_TO_END)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
@@ -54,7 +55,7 @@ class EndToEnd(Judge):
         return self.verdict(tally)
 
     def forward(self) -> Verdict:
-        """The tangent of the output. Where none is given, none may be due."""
+        """The verdict on the tangent of the output. A missing tangent is right where the reference has zeros."""
         tally = self.tally(FORWARD_END_TO_END)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
@@ -73,8 +74,10 @@ class EndToEnd(Judge):
             )
         return self.verdict(tally)
 
-    def _bounds(self, derivative: Callable[[], dict[str, Any]], name: str, expected: Any) -> list[Reach]:
-        """How far a derivative may lie from what is expected where kernels use the formulas that records name: all first ones, ..."""
+    def _bounds(
+        self, derivative: Callable[[], dict[str, Any]], name: str, expected: Ball | PlainArray
+    ) -> list[Reach]:
+        """The error bounds of a derivative by other formulas: by the first formula of every record, by the second, and so on."""
         key = derivative.__name__
         if key not in self._others:
             self._others[key] = by_each(derivative)
@@ -89,17 +92,17 @@ class EndToEnd(Judge):
 
     @property
     def _name(self) -> str:
-        """The op of the output: what an end-to-end disagreement is filed under."""
+        """The op of the output, which an end-to-end disagreement names at first."""
         return str(self.graph.nodes[self.graph.outputs[0]])
 
 
 def _some(derivative: Any) -> bool:
-    """Whether a derivative is anything but zeros."""
+    """Whether a derivative has an element that is not zero."""
     return bool(np.any(np.asarray(getattr(derivative, "value", derivative)) != 0))
 
 
 def judge_end_to_end(case: Case, seen: Observation) -> list[Verdict]:
-    """Verdicts of reverse and forward mode from end to end."""
+    """The end-to-end verdicts on reverse and forward mode."""
     judge = EndToEnd(case, seen)
     return [judge.reverse(), judge.forward()]
 

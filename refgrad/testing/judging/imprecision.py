@@ -1,65 +1,63 @@
-"""Imprecise or wrong: which elements out of bounds the rounding of another right formula explains.
+"""Imprecise or wrong: decides which elements out of bounds the rounding of another correct formula explains.
 
-A bound is that of one formula. A right kernel that uses another one may leave it where its own intermediate results are large and
-its result is small: s(1 - s) for the slope of the sigmoid loses, far out, the digits that exp(-x)/(1 + exp(-x))^2 keeps. Such a
-number has fewer correct digits than the format allows, and is no wrong derivative.
+An error bound belongs to one formula. A correct kernel that uses another formula may exceed it where its intermediate results are large and
+its result is small. For example, s(1 - s) for the slope of the sigmoid loses digits at large x that exp(-x)/(1 + exp(-x))^2 keeps. Such a
+number has fewer correct digits than the format allows, but it is no wrong derivative.
 
 **The formula is named** in the record of the op (``usual``). Then the error has to lie within the bound of that formula, and the number
-needs a correct bit: what is off by half of its own size or more (a doubled or negated element) is wrong, unless it is 0, which is
-what a cancellation leaves in the end, or unless the record's own bound leaves no bit either.
+needs a correct bit: an error of half of the expected magnitude or more (a doubled or negated element) is wrong. Two cases are excepted:
+the number is 0, the result of complete cancellation, or the bound of the record itself leaves no correct bit.
 
-**The formula is hidden**, as in a kernel of which nothing is known but what it returns. Intermediate results for a whole gradient are about
-as large as the largest elements of that gradient, so rounding errors are about as large as those of the largest elements. These are
-known without the formula: the typical element loses the relative share r = median of bound/|expected|, so rounding moves the largest
-element by r max|expected|. The median is over the elements that are not zero; a single ill-conditioned one does not move it. Where half
-of the elements are blind (r >= 1), rounding could explain anything, and explains nothing here.
+**The formula is hidden**, as in a kernel that shows only its results. The intermediate results for a gradient are about as large as the
+largest elements of the gradient, so rounding errors are about as large as those of the largest elements. These are known without the
+formula: the typical element has the relative bound r = median of bound/|expected|, so rounding changes the largest element by r
+max|expected|. The median is taken over the nonzero elements; a single ill-conditioned one does not change it. Where half of the elements
+are blind (r >= 1), rounding could explain any error, so it is not accepted as an explanation.
 
-A formula of m rounded operations, on intermediate results no larger than the largest elements, errs by at most m u of these. How many a
-hidden one has is not known. It computes what the reference computes, so it is granted as many operations as the reference takes for the
-value and the derivative together, or as many as the framework was seen to run, if these are more. So r is at least m u: (x - 1)(x + 1) has
-three roundings where x^2 - 1 may have one.
+A formula of m rounded operations, on intermediate results no larger than the largest elements, has an error of at most m u times these.
+The m of a hidden formula is not known. It is taken as the number of operations of the reference for value and derivative together, or as
+the number that the framework was seen to run if that is larger. So r is at least m u. For example, (x - 1)(x + 1) has three roundings
+where x^2 - 1 may have one.
 
-A cotangent with a few elements shows a few elements of a gradient, and these may be small ones. The formula computes them from the same
-intermediate results as before, so the scale is that of an ordinary gradient of the same array, by cotangents as large. The share r is the
-smaller of the two: where few terms are summed, less is lost.
+A cotangent with few nonzero elements gives few elements of a gradient, and these may be small. The formula computes them from the same
+intermediate results, so the scale is that of an ordinary gradient of the same array, for cotangents of the same size. The ratio r is the
+smaller of the two, because a sum of fewer terms loses less.
 
-An error planted into a whole array moves its largest elements as well, and a gross one by more than r: it stays wrong. What is off by half
-of the largest element, or more, has no correct bit beside it: no rounding explains that.
+An error planted into all elements of an array changes its largest elements, too, and a gross one by more than r: it stays wrong. An error
+of half of the largest element or more is wrong, because no rounding explains it.
 
-A single number says nothing of what it was computed from. There an element is imprecise where a run on slightly other numbers gives it: all
-inputs and cotangents within one rounding of their own. (Such a formula is backward stable; Higham, ch. 1.) So it is where a formula starts
-from the rounded value of an elementwise function, y(1 - y) for the slope of a sigmoid. As for a formula with a name, the number needs a
-correct bit, or is 0.
+A single number gives no scale of its intermediate results. It is imprecise where a run on perturbed data gives it: all inputs and
+cotangents changed by at most one rounding. (Such a formula is backward stable; Higham, ch. 1.) An example is a formula that starts from
+the rounded value of an elementwise function, as y(1 - y) for the slope of a sigmoid. As for a named formula, the number needs a correct
+bit, or is 0.
 
-Node by node the scale is not granted. There every op is known, its formulas can be named, and with the scale a few errors of structure in
-small elements (a forgotten term of a softmax in bfloat16) passed for lost digits.
+Node-by-node judgement does not use the scale. There every op is known, and its record can name its formulas. With the scale some structural
+errors in small elements (a forgotten term of a softmax in bfloat16) would count as imprecise.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.quiet import quiet
 
-Array = Any
 
-
-def with_digits(got: Array, error: Array, bound: Array, size: Array) -> Array:
-    """Which elements have a correct bit, or nothing left (0), or a bound that leaves none: a mask of their shape."""
+def with_digits(got: PlainArray, error: PlainArray, bound: PlainArray, size: PlainArray) -> PlainArray:
+    """A mask of the elements that have a correct bit, or are 0, or whose bound leaves no correct bit."""
     return (2 * error < size) | (got == 0) | (bound >= size)
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What is known of the formula of a kernel, where it is not the formula itself.
+    """What is known about the hidden formula of a kernel.
 
     loss      m u, where operations could be counted
-    typical   the relative share that the typical element of an ordinary gradient of the same array loses
-    largest   the magnitude of the largest element of such a gradient, by cotangents as large as those of this one
+    typical   the typical relative bound of an ordinary gradient of the same array
+    largest   the magnitude of the largest element of such a gradient, for cotangents of the same size
     """
 
     loss: float = 0.0
@@ -67,8 +65,8 @@ class Hidden:
     largest: float = 0.0
 
 
-def typical_and_largest(bound: Array, size: Array) -> tuple[float, float]:
-    """Of one array: the relative share that the typical element loses by rounding, and the magnitude of the largest element; 0 for none."""
+def typical_and_largest(bound: PlainArray, size: PlainArray) -> tuple[float, float]:
+    """The median of bound/size and the largest size, over the nonzero elements with finite bounds; zeros where there are none."""
     usual = np.isfinite(size) & (size > 0) & np.isfinite(bound)
     if not np.count_nonzero(usual):
         return 0.0, 0.0
@@ -77,16 +75,16 @@ def typical_and_largest(bound: Array, size: Array) -> tuple[float, float]:
 
 
 def explained(
-    error: Array,
-    bound: Array,
-    size: Array,
+    error: PlainArray,
+    bound: PlainArray,
+    size: PlainArray,
     hidden: Hidden = Hidden(),
     usual: tuple[float, float] | None = None,
-) -> Array:
-    """Which elements of one array are out of bounds by no more than the rounding of some formula: a mask of their shape.
+) -> PlainArray:
+    """A mask of the elements of one array that are out of bounds by no more than the rounding of some formula.
 
-    error, bound, size   of each element: |got - expected|, how large the error may be, |expected|; arrays of one shape
-    usual                their share, where they are a part of an array alone
+    error, bound, size   of each element: |got - expected|, the error bound, |expected|; arrays of one shape
+    usual                ``typical_and_largest`` of the whole array, where the elements are a part of it
     """
     typical, largest = usual or typical_and_largest(bound, size)
     typical = min(typical, hidden.typical)

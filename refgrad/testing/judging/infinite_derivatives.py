@@ -1,13 +1,14 @@
-"""Infinite derivatives that arrive at a node: what a program makes of them may depend on the order of its steps.
+"""Infinite derivatives that arrive at a node: the result of a program may depend on the order of its operations.
 
-x_dot (1 - y²) and x_dot - x_dot y² are one function and as exact as each other. Where x_dot is infinite the first is infinite, the
-second NaN, and so is the first where 1 - y² rounds to 0. So where infinity is due because infinity arrived, a program that multiplies
-and adds may say NaN; and either infinity, where the derivative it multiplies by may have either sign.
+x_dot (1 - y²) and x_dot - x_dot y² are the same function, computed with the same accuracy. For an infinite x_dot the first is infinite
+and the second is NaN. The first is NaN as well where 1 - y² rounds to 0. So where the expected derivative is infinite because an infinity
+arrived, a program that multiplies and adds may give NaN. It may give either infinity where the factor may have either sign.
 
-A derivative is linear in what arrives. Asked again with s and with -s in place of an infinity, it differs by 2s times the slope, and
-the two bounds tell three cases apart. Infinite with_numbers: infinity is due from elsewhere, from a pole or from rules that never looked at
-what arrived, so it has to be met. Without any bound: the number is copied, as infinity has to be, too. Finite, with a bound: the
-program rounds on the way, so its steps are free. A finite answer is wrong in all three.
+A derivative is linear in the arriving derivative. With the numbers s and -s in place of an infinity, the two expected results differ by
+2s times the slope. Three cases are told apart. If a result is infinite, the infinity has another source (a pole, or a rule that does not
+read the arriving derivative), and it has to be met. If the radius is zero, the number is copied, and so is an infinity. If the results
+are finite with a nonzero radius, the program rounds, and the order of its operations is free. A finite answer is wrong in all three
+cases.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 
-Array = Any
 WithNumbers = Callable[
     [float], Any
-]  # the expected derivative, by the sign of the number in place of infinity
+]  # from the sign of the number in place of infinity to the expected derivative
 
 
-def in_numbers(arriving: Array, sign: float, fmt: Format) -> Array:
-    """What arrives, with a number of the format for infinity: one with all its digits, so that no product with it is exact by chance."""
+def in_numbers(arriving: PlainArray, sign: float, fmt: Format) -> PlainArray:
+    """The arriving derivative with a number for each infinity. It uses all digits of ``fmt``, so that products with it round."""
     return np.where(np.isinf(arriving), np.copysign(2 - 2 * fmt.u, sign * arriving), arriving)
 
 
-def undecidable(got: Array, expected: Any, with_numbers: WithNumbers) -> Array:
-    """Where ``got`` is not finite, infinity is expected, and neither decides anything: a mask of their shape."""
+def undecidable(got: PlainArray, expected: Ball | PlainArray, with_numbers: WithNumbers) -> PlainArray:
+    """A mask of the elements where infinity is expected, ``got`` is not finite, and the order of operations decides between them."""
     value, _ = parts(expected)
     if np.shape(got) != value.shape:
         return np.zeros(value.shape, bool)
@@ -44,7 +45,7 @@ def undecidable(got: Array, expected: Any, with_numbers: WithNumbers) -> Array:
         return free & (np.isnan(got) | (got == -value) & (slope <= bound))
 
 
-def without(expected: Any, places: Array, fmt: Format) -> Any:
-    """What is expected, with nothing defined at some places."""
+def without(expected: Ball | PlainArray, places: PlainArray, fmt: Format) -> Any:
+    """The expected values, undefined (NaN) where the mask ``places`` is true."""
     value, radius = parts(expected)
     return Ball(np.where(places, np.nan, value), radius, fmt)

@@ -1,7 +1,7 @@
-"""What a judge asks: of every array of an observation, whether it is what was expected.
+"""Judge: compares the arrays of an observation with their expected values.
 
-Each expectation is kept, so that it can be put with_numbers to another observation: that is how the audit finds out what this very
-comparison would have caught.
+Each expectation is stored, so that another observation can be compared with it. The audit of planted errors uses this to measure what the
+same comparison would have caught.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
@@ -21,25 +21,27 @@ from refgrad.testing.judging.infinite_derivatives import WithNumbers, undecidabl
 from refgrad.testing.judging.observation import Observation, Part, Place
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Comparison, Verdict
+from refgrad.tracing.ball import Ball
 
-Array = Any
 AlternativeBounds = Callable[[], list[Reach]]
 
-_NOT_COMPARED = Comparison()  # of a question that is not answered yet
+_NOT_COMPARED = Comparison()  # the finding of a pending expectation
 
 
 @dataclass(slots=True)
 class Expectation:
-    """One array as it was judged: what was expected there, who is to blame for it, what the comparison found.
+    """One judged array: its expected value, the node and op that made it, and the finding of the comparison.
 
-    with_numbers   what would be expected with numbers in place of the infinities that arrived; None where none can have
-    alternatives   bounds of the other formulas that the op's record names; asked for where an element is out of its own
+    what           the name of the array in messages
+    users          in reverse mode the ops that may be to blame; None: ``op`` alone
+    with_numbers   gives the expected array for finite numbers in place of arriving infinities; None where no infinity can arrive
+    alternatives   gives the bounds of the other formulas that the record of the op names; called where an element is out of bounds
     """
 
     mode: str
     node: int
     op: str
-    expected: Any
+    expected: Ball | PlainArray
     what: str
     users: list[str] | None
     with_numbers: WithNumbers | None
@@ -48,16 +50,16 @@ class Expectation:
 
 
 class Judge:
-    """Judges the arrays of one observation of one case. ``fmt`` is the format whose rounding is granted: the case's own dtype."""
+    """Judges the arrays of one observation of one case. ``fmt`` is the format whose rounding is allowed, by default the case's."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
         self.fmt: Format = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
         self.expectations: dict[Place, Expectation] = {}
-        self._pending: list[Place] = []  # asked, not yet answered
+        self._pending: list[Place] = []  # the places whose expectations are not compared yet
 
     def tally(self, mode: str) -> Tally:
-        """A verdict of this case, still empty."""
+        """An empty tally for a verdict on this case."""
         return Tally(mode, self.case.dtype, self.case.device)
 
     def expect(
@@ -66,16 +68,13 @@ class Judge:
         place: Place,
         node: int,
         op: str,
-        expected: Any,
+        expected: Ball | PlainArray,
         what: str,
         users: list[str] | None = None,
         with_numbers: WithNumbers | None = None,
         alternatives: AlternativeBounds | None = None,
     ) -> None:
-        """Whether the array at a place is what is expected there; ``verdict`` compares and counts it.
-
-        ``alternatives`` gives the bounds of other formulas that the op's record names; None where it names none.
-        """
+        """Add an expectation for the array at a place; ``verdict`` compares it. The arguments are the fields of Expectation."""
         mode = tally.result.mode
         self.expectations[place] = Expectation(
             mode, node, op, expected, what, users, with_numbers, _NOT_COMPARED, alternatives
@@ -83,7 +82,7 @@ class Judge:
         self._pending.append(place)
 
     def verdict(self, tally: Tally) -> Verdict:
-        """The verdict on everything asked since the last one, compared at once and counted in the order in which it was asked."""
+        """The verdict on the pending expectations, which are compared in one pass and counted in the order in which they were added."""
         places, self._pending = self._pending, []
         for place, found in zip(places, self._compared(self.seen, places), strict=True):
             expectation = self.expectations[place]
@@ -94,10 +93,10 @@ class Judge:
         return tally.verdict()
 
     def rejudge(self, place: Place, seen: Observation) -> Verdict:
-        """The verdict on the array at a place of another observation, by what was expected of this one.
+        """The verdict on the array at a place of another observation, by the expectation of this one.
 
-        Everything else being taken from this observation, it is the verdict on a framework that is wrong at this place
-        and right in all that it makes of it. A place that this judge never looked at is one where nothing was compared.
+        All other arrays are those of this observation. So it is the verdict on a framework that is wrong at this place alone. A place
+        without an expectation gives a verdict that compared nothing.
         """
         expectation = self.expectations.get(place)
         if expectation is None:
@@ -107,7 +106,7 @@ class Judge:
         return tally.verdict()
 
     def _magnitude(self, part: Part, node: int, element: tuple[int, ...]) -> float:
-        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        """The magnitude of the element of the first operand, or of the operand whose gradient it is; NaN where the shapes differ."""
         of = self.graph.nodes[node].of
         k = node if part in ("cotangents", "parts") else of[0]
         x = self.seen.values[k]
@@ -115,14 +114,14 @@ class Judge:
         return abs(float(x[element])) if there else np.nan
 
     def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
-        """What was expected at some places, all of values or none, against an observation."""
+        """Compare an observation with the expectations at some places. Either all places are values or none is."""
         notes = [self._note(seen, place) for place in places]
         pairs: list[Pair] = []
         for place, note in zip(places, notes, strict=True):
             if not note:
                 expectation = self.expectations[place]
                 pairs.append((seen.at(place), expectation.expected, expectation.what))
-        nan = bool(places) and places[0][0] == "values"  # NaN is what the function gives there
+        nan = bool(places) and places[0][0] == "values"  # NaN is the expected result there
         found = iter(compare_all(pairs, self.fmt, nan=nan))
         return [
             Comparison(note=note) if note else self._reconsidered(seen, place, next(found))
@@ -130,7 +129,7 @@ class Judge:
         ]
 
     def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
-        """What the comparison found, but for those wrong elements that an infinite derivative leaves open or another formula explains."""
+        """The finding without the wrong elements that an infinite derivative leaves undecided or another formula explains."""
         if not found.wrong:
             return found
         expectation, got = self.expectations[place], seen.at(place)
@@ -148,13 +147,13 @@ class Judge:
         return compare(got, expected, self.fmt, expectation.what, nan=nan, reach=reach)
 
     def _note(self, seen: Observation, place: Place) -> str:
-        """What is wrong with the array at a place apart from its numbers, in words."""
+        """What is wrong with the array at a place apart from its numbers, for a message; empty where nothing is."""
         if seen.at(place) is None:
             return f"{self.expectations[place].what}: the framework gave none, one is due"
         return self._wrong_dtype_or_device(seen, place)
 
     def _wrong_dtype_or_device(self, seen: Observation, place: Place) -> str:
-        """A dtype or device other than asked for, in words."""
+        """A dtype or device other than that of the case, for a message; empty where both are right."""
         part, key = place
         dtype, device = seen.dtype_at(place), seen.device_at(place)
         if dtype is not None and dtype != self.fmt.storage:

@@ -1,4 +1,4 @@
-"""Compares the modes of a framework with each other: at a kink or tie it has to choose the same derivative in all of them."""
+"""Compares the modes of a framework with each other. At a kink or tie it has to choose the same derivative in all modes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.graph import Node
 from refgrad.modes import AGREEMENT, FURTHER, GRADIENTS, PLAIN_REVERSE, giving
 from refgrad.testing.judging import alternative_formulas, special_points
@@ -19,13 +20,11 @@ from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.tracing.special_points import patches
 
-Array = Any
-
 
 def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
-    """Reverse modes element by element against plain reverse mode; forward against reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
+    """Compare reverse modes with plain reverse mode, element by element, and forward with reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
 
-    The bound is the rounding of both, at ties that of the members chosen: no set of choices enters.
+    The bound is the rounding of both modes. At ties it is the rounding of the chosen derivatives, without the set of possible choices.
     """
     case, tally, op = (
         node_judge.case,
@@ -45,13 +44,13 @@ def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
         ):
             what = f"{mode} against {PLAIN_REVERSE}, gradient of {name!r}"
             centre = np.where(np.isfinite(radius), first, np.nan).astype(node_judge.fmt.wide)
-            expected, came = Ball(centre, 2 * radius, node_judge.fmt), or_zeros(x_bar, case.inputs[name])
-            found = compare(came, expected, node_judge.fmt, what)
+            expected, observed = Ball(centre, 2 * radius, node_judge.fmt), or_zeros(x_bar, case.inputs[name])
+            found = compare(observed, expected, node_judge.fmt, what)
             if found.wrong:
                 reach = largest(
                     [2 * bounds[name] for bounds in _alternative_radii(node_judge, answers.names, plain)]
                 )
-                found = compare(came, expected, node_judge.fmt, what, reach=reach)
+                found = compare(observed, expected, node_judge.fmt, what, reach=reach)
             tally.add(case.graph.inputs[name], op, found)
     y_dot = node_judge.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):
@@ -59,8 +58,8 @@ def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
     return tally.verdict()
 
 
-def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[Array]) -> list[Array]:
-    """How far two correct evaluations of the member that plain reverse mode chose may lie apart from it; NaN where nothing is defined."""
+def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[PlainArray]) -> list[PlainArray]:
+    """The error bound of the derivative that plain reverse mode chose, one array for each input; NaN where the derivative is undefined."""
     case, fmt, graph = node_judge.case, node_judge.fmt_without_kinks, node_judge.graph
     k = graph.outputs[0]
     node = graph.nodes[k]
@@ -69,7 +68,7 @@ def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[Array]) -
         for b in node_judge.balls
     ]
     y_bar = special_points.undefined_outputs(node_judge.missing(k), np.asarray(case.cotangent))
-    found: dict[int, Array] = {}
+    found: dict[int, PlainArray] = {}
     assert node.op is not None
     operands = tuple([values[j] for j in node.of])
     for position, j, x_bar in node.contributions(operands, values[k], exact(y_bar, fmt)):
@@ -83,18 +82,18 @@ def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[Array]) -
         radius = found.get(graph.inputs[name], np.zeros(np.shape(x_bar)))
         radii.append(
             radius + 2 * fmt.store(x_bar)
-        )  # a member of a set: its product with the cotangent rounds
+        )  # a choice of the framework is multiplied by the cotangent, which rounds
     return radii
 
 
 def _alternative_radii(
-    node_judge: NodeByNode, names: list[str], plain: list[Array]
-) -> list[dict[str, Array]]:
-    """The same by input name, for each other formula that the op's record names."""
+    node_judge: NodeByNode, names: list[str], plain: list[PlainArray]
+) -> list[dict[str, PlainArray]]:
+    """The error bounds by input name, for each other formula that the record of the op names."""
     fmt, node = node_judge.fmt_without_kinks, node_judge.graph.nodes[node_judge.graph.outputs[0]]
     operands = _operands(node_judge, node)
     y_bar = exact(np.asarray(node_judge.case.cotangent, float), fmt)
-    found: list[dict[str, Array]] = [{} for _ in alternative_formulas.functions(node)]
+    found: list[dict[str, PlainArray]] = [{} for _ in alternative_formulas.functions(node)]
     for name, x_bar in zip(names, plain, strict=True):
         for position, j in enumerate(node.of):
             if j == node_judge.graph.inputs[name]:
@@ -106,15 +105,19 @@ def _alternative_radii(
 
 
 def _operands(node_judge: NodeByNode, node: Node) -> list[Any]:
-    """The operands of a node, exact, with no jump read from either side."""
+    """The operands of a node as exact Balls of the format without kinks, in which a jump is not widened to both sides."""
     balls = [node_judge.balls[j] for j in node.of]
     return [Ball(b.value, None, node_judge.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls]
 
 
 def _adjoint(
-    node_judge: NodeByNode, names: list[str], plain: list[Array], radii: list[Array], y_dot: Array
+    node_judge: NodeByNode,
+    names: list[str],
+    plain: list[PlainArray],
+    radii: list[PlainArray],
+    y_dot: PlainArray,
 ) -> Comparison:
-    """<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode; nothing is compared where one is not finite."""
+    """Compare <y_bar, y_dot> of forward mode with <x_bar, x_dot> of reverse mode; skipped where one is not finite."""
     case, fmt, k = node_judge.case, node_judge.fmt_without_kinks, node_judge.graph.outputs[0]
     node = node_judge.graph.nodes[k]
     assert node.op is not None
@@ -130,8 +133,8 @@ def _adjoint(
         for name, x_bar in zip(names, plain, strict=True):
             reverse = reverse + np.sum(x_bar.astype(wide) * case.tangents[name])
 
-    def reach(tangent: Array, bounds: list[Array]) -> Array:
-        """How far the two pairings may lie apart, by the bounds of the tangent and of the gradients."""
+    def reach(tangent: PlainArray, bounds: list[PlainArray]) -> PlainArray:
+        """The largest difference of the two pairings, from the bounds of the tangent and of the gradients."""
         with np.errstate(invalid="ignore", over="ignore"):
             total = np.sum(np.abs(y_bar) * (tangent + 2 * fmt.store(y_dot)), dtype=wide)
             for name, radius in zip(names, bounds, strict=True):
@@ -142,13 +145,13 @@ def _adjoint(
     if not (np.isfinite(forward) and np.isfinite(reverse) and np.isfinite(own)):
         return Comparison(skipped=1)
     what = "<y_bar, y_dot> of forward mode against <x_bar, x_dot> of reverse mode"
-    came, expected = np.asarray(forward, float), Ball(reverse, own, fmt)
-    found = compare(came, expected, fmt, what)
+    observed, expected = np.asarray(forward, float), Ball(reverse, own, fmt)
+    found = compare(observed, expected, fmt, what)
     if found.wrong:
         moving = alternative_formulas.of_tangent(node, operands, tangents)
         usual = _alternative_radii(node_judge, names, plain)
         wider = [
             reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
         ]
-        found = compare(came, expected, fmt, what, reach=largest(wider))
+        found = compare(observed, expected, fmt, what, reach=largest(wider))
     return found

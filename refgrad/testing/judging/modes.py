@@ -1,10 +1,10 @@
-"""Verdicts on the further modes of a framework: the first derivative asked in other ways, and second derivatives.
+"""Verdicts on the further modes of a framework: first derivatives computed in other ways, and second derivatives.
 
-Each mode is judged against the reference. Where mathematics leaves a choice (a kink, a tie) the modes are also compared with each
-other: a framework has to choose alike in all of them. Two runs of one mode that differ in any bit are a finding of their own, apart
-from accuracy.
+Each mode is compared with the reference. Where mathematics leaves a choice (a kink, a tie) the modes are also compared with each other: a
+framework has to choose the same derivative in all of them. Two runs of one mode that differ in any bit are a disagreement, however small
+the difference.
 
-These modes are asked of graphs of one op: there a first derivative needs no intermediates.
+These modes are judged on graphs of one op, where a first derivative needs no intermediate values.
 """
 
 from __future__ import annotations
@@ -41,11 +41,9 @@ from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
-Array = Any
-
 
 def judge_modes(case: Case, seen: Observation, answers: ModeAnswers) -> list[Verdict]:
-    """A verdict for each further mode, in their order."""
+    """A verdict for each further mode, in the order of ``refgrad.modes.MODES``."""
     node_judge = NodeByNode(case, seen)
     second = _second(node_judge, answers)
     verdicts = []
@@ -62,8 +60,8 @@ def judge_modes(case: Case, seen: Observation, answers: ModeAnswers) -> list[Ver
 
 
 def further_judge(mode: str) -> type[NodeByNode]:
-    """Who judges the first derivatives of a further mode."""
-    return Transposed if mode == TRANSPOSED_REVERSE else NodeByNode
+    """The class of the judge of first derivatives in a further mode."""
+    return TransposedReverse if mode == TRANSPOSED_REVERSE else NodeByNode
 
 
 def _tally(node_judge: NodeByNode, mode: str) -> Tally:
@@ -71,7 +69,7 @@ def _tally(node_judge: NodeByNode, mode: str) -> Tally:
 
 
 def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
-    """The verdict on reverse or forward mode with this mode's answer in the place of the first one."""
+    """The verdict on a first derivative in this mode: that on reverse or forward mode with the answer of this mode in place of theirs."""
     if mode not in answers.answers:
         asked = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
         return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*asked))
@@ -81,14 +79,14 @@ def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
         return _renamed(judge.reverse(), mode)
     extreme = mode == TRANSPOSED_REVERSE and any(
         without_second(node_judge, name).any() for name in answers.names
-    )  # by way of a second derivative
+    )  # where this mode computes a second derivative on the way
     if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
         return _tally(node_judge, mode).verdict()
     return _renamed(judge.forward(), mode)
 
 
 def answered(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Observation:
-    """The observation with this mode's answer in the place of the tangent or the gradients of forward or reverse mode."""
+    """The observation with the answer of this mode in place of the tangent or gradients of forward or reverse mode."""
     seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
     output = case.graph.outputs[0]
     if mode in giving(TANGENT):
@@ -107,11 +105,11 @@ def answered(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Observa
     return replace(seen, cotangents=cotangents, parts={}, unavailable={})
 
 
-class Transposed(NodeByNode):
-    """Judges a tangent that came as the gradient, in the cotangent, of the gradient.
+class TransposedReverse(NodeByNode):
+    """Judges a tangent that was computed as the gradient of the gradient with respect to the cotangent.
 
-    It is the transpose of a transpose: sums and products are those of forward mode in another order (a mean divides before it
-    adds), so the wider bound of the two orders holds.
+    This is the transpose of a transpose: its sums and products are those of forward mode in another order (a mean divides before it adds).
+    So the wider bound of the two orders applies.
     """
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
@@ -147,7 +145,7 @@ def _renamed(verdict: Verdict, mode: str) -> Verdict:
 
 
 def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
-    """By mode, the verdicts on second derivatives."""
+    """The verdicts on second derivatives, by mode."""
     case, graph = node_judge.case, node_judge.graph
     expected = (
         second_derivatives(node_judge, answers.names)
@@ -178,7 +176,7 @@ def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
 
 
 def _repeat(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
-    """Two runs of reverse mode, bit by bit."""
+    """The verdict on two runs of reverse mode, compared bit by bit."""
     tally, op = _tally(node_judge, REPEATED_REVERSE), str(node_judge.graph.nodes[node_judge.graph.outputs[0]])
     if answers.again is None:
         return unanswered(tally, node_judge.graph, answers.why(PLAIN_REVERSE, REPEATED_REVERSE))

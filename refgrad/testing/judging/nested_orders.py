@@ -1,9 +1,9 @@
-"""Second derivatives of a reference over Balls, as they are due in each order of nesting its two modes.
+"""Second derivatives of a reference over Balls, for each order of nesting forward and reverse mode.
 
 With y = f(x), cotangents y_bar and tangents x_dot, the derivatives of the pairing <y_bar, J x_dot> are the gradient in x (the second
-gradient), J x_dot (the gradient in y_bar) and J^T y_bar (the gradient in x_dot). Every order of nesting asks for some of them.
-A framework may compute each of them in any order that gives it, so the bound is the widest of all. It is seldom much wider than that of a
-single order, which takes a third of the time: ``alone`` gives that one.
+gradient), J x_dot (the gradient in y_bar) and J^T y_bar (the gradient in x_dot). Each order of nesting gives some of them. A framework
+may compute each of them in any order that gives it, so the bound is the largest of all orders. It is seldom much larger than that of a
+single order (``alone``), which takes a third of the time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from refgrad.bounds.formats import Format
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import jvp, vjp
 
-Array = Any
 Function = Callable[..., tuple[Any, ...]]
 
 
 class Nested:
-    """The first and second derivatives of ``f`` at ``xs`` along one set of seeds. Each is computed when it is first asked for.
+    """The first and second derivatives of ``f`` at ``xs`` along one set of seeds. Each is computed on first use.
 
-    The properties have the widest bounds; ``alone`` has those of a single order.
+    The properties have the largest bounds of all orders; ``alone`` has those of a single order.
 
     f             function of Balls; its result is a tuple of floating-point arrays
     xs            Balls, the inputs
@@ -51,14 +50,19 @@ class Nested:
         self.x_dots, self.x_dots_again = tuple(x_dots), tuple(x_dots_again)
 
     def anew(self) -> Nested:
-        """The same, with nothing computed yet."""
+        """A copy without cached results."""
         return Nested(
-            self.f, self.fmt, self.xs,
-            y_bars=self.y_bars, x_dots=self.x_dots, y_bar_dots=self.y_bar_dots, x_dots_again=self.x_dots_again,
-        )  # fmt: skip
+            self.f,
+            self.fmt,
+            self.xs,
+            y_bars=self.y_bars,
+            x_dots=self.x_dots,
+            y_bar_dots=self.y_bar_dots,
+            x_dots_again=self.x_dots_again,
+        )
 
     def alone(self, order: str) -> list[Ball]:
-        """What is due in the order of this name, evaluated in this order alone."""
+        """The derivatives that the order of this name gives, with the bounds of this order alone."""
         found: dict[str, Callable[[], Sequence[Any]]] = {
             "reverse over reverse": lambda: self._reverse_over_reverse,
             "reverse over forward": lambda: self._reverse_over_forward,
@@ -139,7 +143,7 @@ class Nested:
 
 
 def widest(answers: Sequence[Sequence[Any]], fmt: Format) -> list[Ball]:
-    """For each array the value of the first answer that has one, elementwise, with the largest radius of all answers."""
+    """For each array, elementwise, the first value that is not NaN with the largest radius of all answers."""
     found = []
     for same in zip(*answers, strict=True):
         value, radius = parts(same[0])
@@ -150,6 +154,6 @@ def widest(answers: Sequence[Sequence[Any]], fmt: Format) -> list[Ball]:
 
 
 def stacked(balls: Sequence[Ball], fmt: Format) -> Ball:
-    """Balls of one shape along a new first axis."""
+    """Balls of one shape, stacked along a new first axis."""
     values, radii = zip(*map(parts, balls), strict=True)
     return Ball(np.stack(values), np.stack(radii), fmt)

@@ -1,7 +1,7 @@
-"""Anchored judging: every node on its own, from the framework's own operand values and its own incoming gradients.
+"""Node-by-node judgement: every node is judged from the framework's own operand values and incoming gradients.
 
-The bound then covers one op and one accumulation. Nothing grows with depth, the framework's own values decide each branch, and
-the first wrong node is known by name.
+So a bound covers the rounding of one op and one accumulation, and does not grow with depth. The framework's own values decide each branch.
+The first wrong node is known by name.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
 from refgrad.modes import FORWARD, REVERSE, VALUE
@@ -28,11 +29,18 @@ from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import Ball, exact, parts, remembering
 
-Array = Any
+
+class _Contribution(NamedTuple):
+    """What one user sends to a value: the op, the expected cotangent, and the fields of Expectation of these names."""
+
+    op: str
+    x_bar: Any
+    with_numbers: WithNumbers | None
+    alternatives: AlternativeBounds | None
 
 
 class NodeByNode(Judge):
-    """Judges one case against one observation; ``value()``, ``reverse()`` and ``forward()`` each give a verdict."""
+    """Judges one observation of one case. ``value()``, ``reverse()`` and ``forward()`` return a verdict each."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
@@ -46,20 +54,20 @@ class NodeByNode(Judge):
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])
         self.recomputed: dict[int, Any] = {}
-        self._missing: dict[int, Array | None] = {}
+        self._missing: dict[int, PlainArray | None] = {}
 
-    def _exact(self, x: Array) -> Any:
+    def _exact(self, x: PlainArray) -> Any:
         return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
 
     def recomputed_value(self, k: int) -> Any:
-        """The value of node k from its operands, with the rounding of one op: what a rule may know as y."""
+        """The value of node k, recomputed from its operands with the rounding of one op; derivative rules use it as y."""
         if k not in self.recomputed:
             node = self.graph.nodes[k]
             self.recomputed[k] = node.applied([self.balls[j] for j in node.of])
         return self.recomputed[k]
 
-    def missing(self, k: int) -> Array | None:
-        """Which elements of the value of node k have no derivative; None where all have one."""
+    def missing(self, k: int) -> PlainArray | None:
+        """A mask of the elements of the value of node k that have no derivative; None where all have one."""
         if k not in self._missing:
             self._missing[k] = special_points.without_derivative(
                 self.recomputed_value(k), self.seen.values[k]
@@ -67,7 +75,7 @@ class NodeByNode(Judge):
         return self._missing[k]
 
     def value(self) -> Verdict:
-        """Forward values: each op redone from the framework's own operands."""
+        """The verdict on the values: each op is recomputed from the framework's own operands."""
         tally = self.tally(VALUE)
         if VALUE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[VALUE])
@@ -81,7 +89,7 @@ class NodeByNode(Judge):
                 continue
             expected = self.recomputed_value(k)
             if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
-                # It may be the hull of a jump, which a derivative may be read from, but not a value.
+                # The Ball may be the hull of both sides of a jump. That is valid for derivatives, not for values.
                 balls = [self.balls[j] for j in node.of]
                 operands = [
                     exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls
@@ -101,22 +109,22 @@ class NodeByNode(Judge):
         return [self.balls[j] for j in node.of]
 
     def _value_bounds(self, node: Node) -> list[Reach]:
-        """The bounds of the value by other formulas of the op."""
+        """The bounds of the value by the other formulas of the op."""
         return alternative_formulas.of_value(node, self._operands(node))
 
     @staticmethod
     def _alternatives(node: Node, bounds: AlternativeBounds) -> AlternativeBounds | None:
-        """The bounds of other formulas of a node's op; None where its record names none."""
+        """``bounds`` where the record of the op names other formulas, else None."""
         return bounds if node.op is not None and node.op.usual else None
 
     def forward(self) -> Verdict:
-        """Tangents: each op's JVP from the framework's own operand values and tangents."""
+        """The verdict on the tangents: the JVP of each op from the framework's own operand values and tangents."""
         tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
         tangent_judge = self
-        if self.seen.primals is not None:  # the tangents belong to these values
+        if self.seen.primals is not None:  # the tangents were computed from these values
             tangent_judge = type(self)(
                 self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
             )
@@ -130,7 +138,7 @@ class NodeByNode(Judge):
             with_numbers: WithNumbers | None = functools.partial(
                 tangent_judge._tangent_with_numbers, k, node, tangents
             )
-            if expected is None and tangents[k] is not None:  # a step: a tangent there is zero
+            if expected is None and tangents[k] is not None:  # a piecewise constant op: its tangent is zero
                 expected, with_numbers = exact(np.zeros(self.balls[k].shape), self.fmt), None
             if expected is not None:
                 what = f"tangent of {node.op.name} (node {k})"
@@ -160,11 +168,11 @@ class NodeByNode(Judge):
         return special_points.without(expected, self.missing(k))
 
     def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Reach]:
-        """The bounds of the tangent by other formulas of the op."""
+        """The bounds of the tangent by the other formulas of the op."""
         return alternative_formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
 
     def _tangent_with_numbers(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
-        """The expected tangent of node k with numbers for infinite ones."""
+        """The expected tangent of node k with finite numbers in place of infinite tangents of its operands."""
         numbers = list(tangents)
         for j in node.of:
             if tangents[j] is not None:
@@ -172,43 +180,42 @@ class NodeByNode(Judge):
         return self._tangent(k, node, numbers)
 
     def reverse(self) -> Verdict:
-        """Gradients of every node: what each user sends back, by its VJP from the framework's own gradients, and their sum.
+        """The verdict on the gradients: the VJP of each user from the framework's own gradients, and the sum over the users of a value.
 
-        Where a value has several users and the framework told what each sent, each is judged on its own, so that one op is to blame.
+        Where a value has several users and the observation has the contribution of each, each is judged by itself, so that a disagreement
+        names one op.
         """
         tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
-        sent: dict[
-            int, list[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]]
-        ] = {}  # by node: (op to blame, Ball, see Expectation.with_numbers and Expectation.alternatives)
-        due: set[int] = (
-            set()
-        )  # nodes that a derivative reaches: the framework may not leave their gradient out
+        sent: dict[int, list[_Contribution]] = {}  # by node
+        required: set[int] = set()  # nodes that a derivative reaches: a missing gradient is wrong
         for k in reversed(self.order):
             node = self.graph.nodes[k]
-            if k in sent and (self.seen.cotangents[k] is not None or (k in due and self._differentiable(k))):
+            if k in sent and (
+                self.seen.cotangents[k] is not None or (k in required and self._differentiable(k))
+            ):
                 users, x_bars, _, bounds = zip(*sent[k], strict=True)
-                blamed = list(dict.fromkeys(users))
+                suspects = list(dict.fromkeys(users))
                 self.expect(
                     tally,
                     Place("cotangents", k),
                     k,
-                    " or ".join(blamed),
+                    " or ".join(suspects),
                     _sum(x_bars),
                     self._gradient_of(node, k),
-                    blamed,
+                    suspects,
                     functools.partial(_sum_with_numbers, sent[k]),
                     functools.partial(_sum_bounds, sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
-                arrived = self._sent(k, y_bar)
-                due.update(j for _, j, _ in arrived)
+                contributions = self._sent(k, y_bar)
+                required.update(j for _, j, _ in contributions)
                 for position, j, x_bar in [
-                    *arrived,
-                    *self._nothing(node, k, {position for position, *_ in arrived}),
+                    *contributions,
+                    *self._zeros(node, k, {position for position, *_ in contributions}),
                 ]:
                     name, part = node.op.name, self.seen.parts.get((k, position))
                     with_numbers: WithNumbers | None = functools.partial(
@@ -231,39 +238,47 @@ class NodeByNode(Judge):
                         )
                         name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
                         with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
-                    sent.setdefault(j, []).append((name, x_bar, with_numbers, alternatives))
+                    sent.setdefault(j, []).append(_Contribution(name, x_bar, with_numbers, alternatives))
         return self.verdict(tally)
 
-    def _sent(self, k: int, y_bar: Array) -> list[tuple[int, int, Any]]:
-        """What node k is to send back: (position, operand's node, cotangent)."""
+    def _sent(self, k: int, y_bar: PlainArray) -> list[tuple[int, int, Any]]:
+        """The expected contributions of node k to its operands: (position, node of the operand, cotangent)."""
         node = self.graph.nodes[k]
         operands = [self.balls[j] for j in node.of]
         return node.contributions(operands, self.recomputed_value(k), exact(y_bar, self.fmt))
 
-    def _sent_bounds(self, node: Node, y_bar: Array, position: int) -> list[Reach]:
-        """The bounds of what a node sends to one operand by other formulas of its op."""
+    def _sent_bounds(self, node: Node, y_bar: PlainArray, position: int) -> list[Reach]:
+        """The bounds of a contribution of a node to one operand by the other formulas of its op."""
         return alternative_formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
 
-    def _sent_with_numbers(self, k: int, y_bar: Array, position: int, x_bar: Any, sign: float) -> Any:
-        """What node k is to send to one operand (x_bar) with numbers for the infinite elements of y_bar."""
+    def _sent_with_numbers(
+        self, k: int, y_bar: PlainArray, position: int, x_bar: Ball | PlainArray, sign: float
+    ) -> Any:
+        """The expected contribution of node k to one operand (x_bar) with finite numbers in place of the infinite elements of y_bar."""
         if not np.isinf(y_bar).any():
             return x_bar
         sent = {i: with_numbers for i, _, with_numbers in self._sent(k, in_numbers(y_bar, sign, self.fmt))}
         return sent.get(position, x_bar)
 
-    def _nothing(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
-        """Zeros, from operands of which the op has no derivative but zero (a step's), where the framework sent something all the same."""
+    def _zeros(self, node: Node, k: int, sending: set[int]) -> list[tuple[int, int, Any]]:
+        """Zero contributions to operands with a zero derivative (of a piecewise constant op), where the framework gave a contribution."""
         if len(sending) == len(node.of):
             return []
-        told = [(i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)]
-        alone = [
-            (i, j) for i, j in told if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None
+        constant = [
+            (i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)
         ]
-        heard = [(i, j) for i, j in told if self.seen.parts.get((k, i)) is not None]
-        return [(i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*alone, *heard]]
+        only_gradient = [
+            (i, j)
+            for i, j in constant
+            if (k, i) not in self.seen.parts and self.seen.cotangents[j] is not None
+        ]
+        contributed = [(i, j) for i, j in constant if self.seen.parts.get((k, i)) is not None]
+        return [
+            (i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*only_gradient, *contributed]
+        ]
 
     def _differentiable(self, k: int) -> bool:
-        """Whether a gradient is due: a constant has none, nor has what is computed from constants alone."""
+        """Whether node k has to have a gradient: constants and nodes computed from constants alone have none."""
         node = self.graph.nodes[k]
         if node.op is None:
             return bool(node.name) and self.seen.values[k].dtype.kind == "f"
@@ -278,12 +293,12 @@ class NodeByNode(Judge):
 
 
 def _sum(x_bars: Sequence[Any]) -> Any:
-    """What arrives at a value from all its users."""
+    """The sum of the contributions of all users of a value."""
     return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
 
 
-def _sum_bounds(sent: Sequence[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]]) -> list[Reach]:
-    """The bounds of that sum where users send what other formulas of their ops give: all first ones, all second ones, ..."""
+def _sum_bounds(sent: Sequence[_Contribution]) -> list[Reach]:
+    """The bounds of that sum by the other formulas of the users' ops: by all first formulas, by all second ones, and so on."""
     each = [[] if alternatives is None else alternatives() for *_, alternatives in sent]
     found = []
     for n in range(max(map(len, each))):
@@ -296,9 +311,7 @@ def _sum_bounds(sent: Sequence[tuple[str, Any, WithNumbers | None, AlternativeBo
     return found
 
 
-def _sum_with_numbers(
-    sent: Sequence[tuple[str, Any, WithNumbers | None, AlternativeBounds | None]], sign: float
-) -> Any:
+def _sum_with_numbers(sent: Sequence[_Contribution], sign: float) -> Any:
     return _sum(
         [with_numbers(sign) if with_numbers is not None else x_bar for _, x_bar, with_numbers, _ in sent]
     )

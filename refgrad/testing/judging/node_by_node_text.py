@@ -1,12 +1,12 @@
-"""One case node by node, in text: what the framework gave, what was expected of that node alone, and which is the first wrong one."""
+"""Prints one case node by node: observed and expected numbers of each node, and the first wrong node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.judge import Expectation
@@ -14,13 +14,12 @@ from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import NODE_PARTS, Observation, Place
 from refgrad.tracing.ball import parts
 
-Array = Any
 _NAMES = {"values": "value", "tangents": "tangent", "cotangents": "gradient"}
 WRONG, FIRST = "WRONG", "FIRST WRONG"
 
 
 def trace(case: Case, seen: Observation) -> list[str]:
-    """Lines for a terminal. Every array is shown by the element that lies nearest to its bound, or furthest beyond it."""
+    """Lines for a terminal. Each array is shown by the element with the largest ratio of error to bound."""
     node_judge = NodeByNode(case, seen)
     verdicts = [node_judge.value(), node_judge.forward(), node_judge.reverse()]
     first = {v.evidence.place for v in verdicts if v.evidence is not None}
@@ -73,7 +72,7 @@ def _described(node: Node) -> str:
     return f"{node.op.name} of {', '.join(map(str, node.of))}" + (f"  ({params})" if params else "")
 
 
-def _shape(x: Array) -> str:
+def _shape(x: PlainArray) -> str:
     return "" if x is None else f"{x.dtype.name if x.dtype.kind != 'f' else ''}{list(x.shape)}"
 
 
@@ -84,7 +83,7 @@ def _sample(seen: Observation, place: Place) -> str:
 
 
 def _judged(expectation: Expectation, seen: Observation, place: Place) -> str:
-    """got, expected and bound of the worst element; the note where the disagreement is not about numbers."""
+    """The observed value, expected value and bound of the worst element, or the note of a disagreement that is not about numbers."""
     found = expectation.found
     if found.note:
         return found.note
@@ -99,6 +98,6 @@ def _judged(expectation: Expectation, seen: Observation, place: Place) -> str:
     return f"{at}{' ' if at else ''}got {worst.got!r}, expected {worst.expected!r} ± {worst.bound:.3g} ({worst.ratio:.3g} bounds)"
 
 
-def _first(x: Array) -> str:
+def _first(x: PlainArray) -> str:
     x = np.asarray(x, float).ravel()
     return f"{x[0]:.6g}" + (", ..." if x.size > 1 else "") if x.size else "nothing"

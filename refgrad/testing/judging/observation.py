@@ -1,4 +1,4 @@
-"""What a framework answered about a case: arrays, and for each mode without an answer the reason."""
+"""Observation: the arrays that a framework computed for a case, and the reason for each mode without an answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refgrad.bounds.profiles import Profile
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.verdict import Verdict
 
-Array = Any
+Array = Any  # a plain array, or None where the framework gave none
 Answer = Sequence[Array]  # an array, or None for zeros, for each floating-point input; or one for the tangent
 
 NodePart = Literal["values", "cotangents", "tangents"]
@@ -21,7 +21,7 @@ NODE_PARTS: tuple[NodePart, ...] = ("values", "tangents", "cotangents")
 
 
 class Place(NamedTuple):
-    """Where an array stands in an observation.
+    """The position of an array in an observation.
 
     part  which list or table of the observation
     key   the node; in "parts" the user's node and the position of the operand
@@ -40,11 +40,11 @@ class Place(NamedTuple):
 class NoAnswer:
     """Why a framework gave no answer in a mode.
 
-    words    the framework's own: of an exception its class and the first line of its message
-    refused  whether they say, in words kept for that purpose, that the framework has no such derivative or kernel; what else an
-             adapter meets (an exception of a kernel, say) is no refusal, and the verdict on it an error
-    node     at which node of the graph, -1 where that could not be told
-    details  for the message: the end of the traceback
+    words    the words of the framework: the class of an exception and the first line of its message
+    refused  whether the words state that the framework has no such derivative or kernel; any other failure (an exception of a kernel)
+             is no refusal, and its verdict is an error
+    node     the node of the graph that failed, -1 where it is not known
+    details  the end of the traceback, for the message
     """
 
     words: str
@@ -58,12 +58,12 @@ NOT_ASKED = NoAnswer("not asked")
 
 @dataclass
 class ModeAnswers:
-    """What a framework answered in the further modes: an array (or None for zeros) for each floating-point input; one for the tangents.
+    """The answers of a framework in the further modes: an array (or None for zeros) for each floating-point input, or one tangent.
 
     names        the floating-point inputs, in the order of the arrays
     answers      by mode (refgrad.modes)
-    again        a second answer in ``PLAIN_REVERSE``
-    unavailable  by mode, why there is no answer; under REPEATED_REVERSE, why there was none the second time
+    again        the answer of a second run in ``PLAIN_REVERSE``
+    unavailable  by mode, why there is no answer; under REPEATED_REVERSE, why the second run gave none
     """
 
     names: list[str]
@@ -72,7 +72,7 @@ class ModeAnswers:
     unavailable: dict[str, NoAnswer] = field(default_factory=dict)
 
     def why(self, *modes: str) -> NoAnswer:
-        """Why there is no answer: of the first of these modes that has a reason."""
+        """The reason of the first of these modes that has one; NOT_ASKED where none has."""
         return next((self.unavailable[mode] for mode in modes if mode in self.unavailable), NOT_ASKED)
 
 
@@ -85,16 +85,16 @@ class ExpectedRefusals(Protocol):
 
 @dataclass
 class Observation:
-    """One entry a node of the graph; None where the framework has none. Arrays are float64 copies, exact.
+    """The arrays of a framework: one entry for each node of the graph, None where the framework gave none. Arrays are exact float64 copies.
 
     values      forward values
     cotangents  gradients of <cotangent, output> with respect to every node, from one call of the framework
     tangents    forward-mode tangents of every node, for the case's input tangents
     dtypes      by part ("values", "cotangents", "tangents"), the framework's dtype names
     devices     by part, the kind of device that holds each array
-    parts       where a value has several users: what each sent back to it, by (user's node, operand position)
-    unavailable by mode ("value", "reverse", "forward"), why the framework gave nothing; without values nothing is judged
-    primals     values of the run that gave the tangents, where a kernel rounded otherwise there (a matrix product, say); else None
+    parts       where a value has several users: the contribution of each to its gradient, by (user's node, operand position)
+    unavailable by mode ("value", "reverse", "forward"), why there is no answer; without values nothing is judged
+    primals     values of the run that gave the tangents, where its kernels rounded differently (a matrix product, for example); else None
     modes       for a case of order 2, the answers in the further modes
     profile     what the framework promises of its rounding on the case's device; None: what torch promises there
     support     the list of expected refusals; None: every refusal is accepted
@@ -137,7 +137,7 @@ class Observation:
         return self.dtypes[part][key] if part in self.dtypes else None
 
     def device_at(self, place: Place) -> str | None:
-        """The kind of device that holds the array at a place; None where the framework did not tell, or gave no array."""
+        """The kind of device that holds the array at a place; None where it is not known, or where there is no array."""
         part, key = place
         return self.devices[part][key] if part in self.devices else None
 

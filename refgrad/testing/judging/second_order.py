@@ -1,4 +1,4 @@
-"""Second derivatives of one op in the reference: all nestings of its two modes, and where none is asked for."""
+"""Second derivatives of one op in the reference, in all nestings of its two modes, and the elements that have none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.op import Op
 from refgrad.testing.judging import alternative_formulas, special_points
@@ -16,13 +17,11 @@ from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.tracing.special_points import patches
 from refgrad.transforms import jvp, vjp
 
-Array = Any
-
 
 def second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
-    """The derivative of x_bar along x_dot, in all three nestings of our own modes: the widest bound of the three.
+    """The derivative of x_bar along x_dot for the inputs of these names, with the largest bound of the reference's three nestings.
 
-    Each nesting is a way to compute it that a framework may take. Nothing is defined at special points without an ordinary derivative.
+    A framework may use any of the nestings. The result is NaN (undefined) at special points without an ordinary derivative.
     """
     case, graph, fmt = node_judge.case, node_judge.graph, node_judge.fmt
     missing = {name: without_second(node_judge, name) for name in names}
@@ -65,7 +64,7 @@ def _nestings(node_judge: NodeByNode, names: list[str], f: Callable[..., Any]) -
 
 
 def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) -> list[Reach]:
-    """The bounds of the second derivative in the input at ``position`` by each other formula that the op's record names."""
+    """The bounds of the second derivative in the input at ``position``, one for each other formula that the record of the op names."""
     graph, case = node_judge.graph, node_judge.case
     node = graph.nodes[graph.outputs[0]]
     found = []
@@ -83,11 +82,12 @@ def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) 
     return found
 
 
-def without_second(node_judge: NodeByNode, name: str) -> Array:
-    """Where an operand meets a point without an ordinary first derivative, elementwise; for other ops all or nothing.
+def without_second(node_judge: NodeByNode, name: str) -> PlainArray:
+    """A mask of the elements of an input whose second derivative is not judged.
 
-    Nothing is asked either where a finite operand lies beyond the fourth root of the range: a second derivative multiplies up to four
-    factors of an operand's size, in an order that a framework may choose. The same for infinite ones, unless the record has such points.
+    These are points without an ordinary first derivative: elementwise for an elementwise op, all elements or none for other ops. Operands
+    beyond the fourth root of the range are not judged either, because a second derivative multiplies up to four factors of the size of an
+    operand, in an order that a framework may choose. Infinite operands are judged only where the record of the op has such special points.
     """
     node = node_judge.graph.nodes[node_judge.graph.outputs[0]]
     assert node.op is not None
@@ -106,9 +106,9 @@ def without_second(node_judge: NodeByNode, name: str) -> Array:
     return missing
 
 
-def _moderate(op: Op, x: Array, fmt: Format) -> bool:
+def _moderate(op: Op, x: PlainArray, fmt: Format) -> bool:
     size = np.abs(x[x != 0]) if np.ndim(x) else np.abs(np.atleast_1d(x)[np.atleast_1d(x) != 0])
     limit = fmt.max**0.25
-    endless = any(np.any(np.isinf(np.asarray(a, float))) for s in op.special for a in s.at)
-    fine = (size < limit) & (size > 1 / limit) | np.isinf(size) & endless
+    infinite_points = any(np.any(np.isinf(np.asarray(a, float))) for s in op.special for a in s.at)
+    fine = (size < limit) & (size > 1 / limit) | np.isinf(size) & infinite_points
     return bool(np.all(fine))

@@ -1,37 +1,36 @@
-"""What a comparison keeps of its bounds: how sharp they were, without the arrays where these are large.
+"""Statistics of the error bounds of a comparison relative to the expected magnitudes, without the arrays where these are large.
 
-A check compares the same array many times. Of a small array bounds and expected magnitudes are kept as they are; of a large one what is
-ever asked of them, and some of its order statistics in place of all.
+A check compares the same array many times. Of a small array the bounds and expected magnitudes are stored. Of a large array only the
+statistics are stored, and a sample of the order statistics of bound/size.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.testing.judging.imprecision import typical_and_largest
 
-Array = Any
-_LEFT = 2**12 - 1  # order statistics of a large array; odd, so that its median is one of them
+_LEFT = 2**12 - 1  # sampled order statistics of a large array; odd, so that the median is one of them
 
 
 def noise(fmt: Format) -> float:
-    """The reference's own error, in units of the bound."""
+    """The rounding of the reference itself, in units of the unit roundoff of ``fmt``."""
     return float(np.finfo(fmt.wide).eps) / 2 / fmt.u
 
 
 @dataclass(frozen=True, slots=True)
 class Detectability:
-    """What the bounds of one array let see.
+    """Which errors the bounds of one array can detect.
 
-    covered    elements with a bound, above zero, as large as they are
-    blind      those of them that are not zero by the reference's own error
-    seen       elements that are not zero, with a bound below them
-    smallest   the least share bound/size of these, None where there are none
+    covered    number of elements with a nonzero bound no smaller than their magnitude
+    blind      those of them that are nonzero beyond the rounding of the reference itself
+    seen       number of nonzero elements with a bound below their magnitude
+    smallest   the least bound/size of these; None where there are none
     """
 
     covered: int
@@ -41,19 +40,19 @@ class Detectability:
 
 
 class Sharpness:
-    """Bounds and expected magnitudes of the elements compared: arrays of one dimension and size."""
+    """Bounds and expected magnitudes of the compared elements: one-dimensional arrays of equal length."""
 
     __slots__ = ("bound", "fmt", "size")
 
-    def __init__(self, bound: Array, size: Array, fmt: Format) -> None:
+    def __init__(self, bound: PlainArray, size: PlainArray, fmt: Format) -> None:
         self.bound, self.size, self.fmt = bound, size, fmt
 
     def typical_and_largest(self) -> tuple[float, float]:
-        """As imprecision.typical_and_largest."""
+        """``imprecision.typical_and_largest`` of the elements."""
         return typical_and_largest(self.bound, self.size)
 
     def detectability(self) -> Detectability:
-        """What was to be seen."""
+        """Which errors were detectable."""
         bound, size = self.bound, self.size
         hidden = bound >= size
         covered = int(np.count_nonzero(hidden & (bound > 0)))
@@ -62,27 +61,27 @@ class Sharpness:
         seen = int(np.count_nonzero(some))
         return Detectability(covered, blind, seen, float(np.min(bound[some] / size[some])) if seen else None)
 
-    def relative_bounds(self) -> tuple[Array, float]:
-        """bound/size of the elements that are not zero, and of how many elements each of them is one."""
+    def relative_bounds(self) -> tuple[PlainArray, float]:
+        """bound/size of the nonzero elements, and the number of elements that each entry stands for."""
         some = self.size > 0
         return self.bound[some] / self.size[some], 1.0
 
 
 class SampledSharpness:
-    """As Sharpness, of ``count`` elements at most, which are given some at a time; ``close`` after the last of them."""
+    """Like Sharpness, for at most ``count`` elements that are added in blocks. Call ``close`` after the last block."""
 
     __slots__ = ("_buffer", "_endless", "_filled", "_left", "_share", "_sight", "fmt")
 
     def __init__(self, count: int, fmt: Format) -> None:
         self.fmt = fmt
-        self._buffer: Array = np.empty(count)
+        self._buffer: PlainArray = np.empty(count)
         self._filled = self._endless = 0
         self._sight = Detectability(0, 0, 0, None)
         self._share = 0.0, 0.0
-        self._left: tuple[Array, float] = np.empty(0), 1.0
+        self._left: tuple[PlainArray, float] = np.empty(0), 1.0
 
-    def add(self, bound: Array, size: Array) -> None:
-        """Some more elements."""
+    def add(self, bound: PlainArray, size: PlainArray) -> None:
+        """Add a block of elements."""
         own, before = Sharpness(bound, size, self.fmt), self._sight
         sight, (shares, _) = own.detectability(), own.relative_bounds()
         if shares.dtype != self._buffer.dtype:
@@ -103,9 +102,9 @@ class SampledSharpness:
         self._share = 0.0, max(self._share[1], float(top))
 
     def close(self) -> None:
-        """Keep what is asked for, and let the arrays go."""
+        """Compute the statistics and release the buffer."""
         shares, count = self._buffer[: self._filled], self._filled
-        shares.sort()  # those without an end are the last
+        shares.sort()  # infinite ratios are sorted to the end
         usual = shares[: count - self._endless]
         if usual.size:
             with quiet():
@@ -118,24 +117,24 @@ class SampledSharpness:
             self._left = shares[places], count / _LEFT
         else:
             self._left = shares.copy(), 1.0
-        self._buffer = None
+        self._buffer = np.empty(0)
 
     def typical_and_largest(self) -> tuple[float, float]:
-        """As imprecision.typical_and_largest."""
+        """``imprecision.typical_and_largest`` of the elements."""
         return self._share
 
     def detectability(self) -> Detectability:
-        """What was to be seen."""
+        """Which errors were detectable."""
         return self._sight
 
-    def relative_bounds(self) -> tuple[Array, float]:
-        """As those of Sharpness; the order statistics that are left, each of which stands for many."""
+    def relative_bounds(self) -> tuple[PlainArray, float]:
+        """The sampled order statistics of bound/size, and the number of elements that each of them stands for."""
         return self._left
 
 
-def median(kept: list[Sharpness | SampledSharpness]) -> float | None:
-    """The median of bound/size over the elements of several arrays that are not zero; None where there are none."""
-    found = [k.relative_bounds() for k in kept]
+def median(collected: list[Sharpness | SampledSharpness]) -> float | None:
+    """The median of bound/size over the nonzero elements of several arrays; None where there are none."""
+    found = [k.relative_bounds() for k in collected]
     shares = np.concatenate([x for x, _ in found]) if found else np.empty(0)
     if not len(shares):
         return None

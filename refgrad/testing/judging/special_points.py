@@ -1,4 +1,4 @@
-"""Elements without a derivative: those whose value is NaN, or overflowed, whatever the op."""
+"""Elements without a derivative: those whose value is NaN or overflows, for any op."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.op import Op, Params
 from refgrad.tracing.ball import Ball, parts
 
-Array = Any
 
+def without_derivative(y: Any, got: PlainArray) -> PlainArray | None:
+    """A mask of the elements of a value that have no derivative; None where every element has one.
 
-def without_derivative(y: Any, got: Array) -> Array | None:
-    """Which elements of a value have no derivative: NaN, and finite ones (y) that the framework's format could not hold (got).
-
-    None where every element has one.
+    These are NaN, and elements that are finite in the reference (``y``) and overflow in the framework (``got``).
     """
     value = np.asarray(getattr(y, "value", y))
     if value.dtype.kind != "f":
         return None
     finite = np.isfinite(value)
-    held = np.isfinite(got) if np.shape(got) == value.shape else np.ones(value.shape, bool)
-    if np.count_nonzero(finite) == np.count_nonzero(held) == value.size:
-        return None  # the usual case
-    missing = np.isnan(value) | (finite & ~held)
+    in_range = np.isfinite(got) if np.shape(got) == value.shape else np.ones(value.shape, bool)
+    if np.count_nonzero(finite) == np.count_nonzero(in_range) == value.size:
+        return None  # the common case
+    missing = np.isnan(value) | (finite & ~in_range)
     return missing if missing.any() else None
 
 
-def undefined_outputs(missing: Array | None, y_bar: Array) -> Array:
-    """The cotangent, with NaN where the value has no derivative: what depends on such an element is not defined."""
+def undefined_outputs(missing: PlainArray | None, y_bar: PlainArray) -> PlainArray:
+    """The cotangent with NaN where the value has no derivative, so that everything that depends on such an element is undefined."""
     return y_bar if missing is None else np.where(missing, np.nan, y_bar)
 
 
-def without(expected: Any, missing: Array | None) -> Any:
-    """A tangent, with nothing defined where the value has no derivative."""
+def without(expected: Ball, missing: PlainArray | None) -> Any:
+    """The tangent, undefined (NaN) where the value has no derivative."""
     if missing is None:
         return expected
     value, radius = parts(expected)
     return Ball(np.where(missing, np.nan, value), radius, expected.fmt)
 
 
-def in_a_set(op: Op, x: Array, params: Params) -> bool:
-    """Whether a vector has an element to which a special point of its op allows a set, whatever stands beside it (a zero in a p-norm)."""
+def in_a_set(op: Op, x: PlainArray, params: Params) -> bool:
+    """Whether a vector has an element at a special point that allows a set of derivatives for any other elements (a zero in a p-norm)."""
     for s in op.special:
         at, allowed = np.asarray(s.at[0], float), s.allowed[0]
         if (

@@ -1,4 +1,4 @@
-"""From the comparisons of single arrays to the verdict of a case."""
+"""Tally: combines the comparisons of single arrays into the verdict on a case."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LISTED = 10
 
 
 def place(node: int, op: str) -> str:
-    """What a message says of the first wrong node: nothing where there is no graph."""
+    """The first wrong node in the words of a message; empty where there is no graph (node -1)."""
     return f"first wrong at op {op} (node {node}), " if node >= 0 else ""
 
 
 class Tally:
-    """Gathers comparisons, in the order in which a wrong one would be the first, into one verdict."""
+    """Combines comparisons into one verdict. They are added in the order in which a wrong one would be the first wrong node."""
 
     def __init__(self, mode: str, dtype: str, device: str) -> None:
         self.result = Verdict(mode)
@@ -38,7 +38,7 @@ class Tally:
         self.worst: tuple[Comparison, int, str] | None = None  # with node and op
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
-        """Count one array. ``users`` are the ops that may be to blame (reverse mode: all that sent a part)."""
+        """Add the comparison of one array. ``users`` are the ops that may be to blame (in reverse mode all that contributed to the sum)."""
         v = self.result
         suspects = users or [op]
         for name in suspects:
@@ -66,12 +66,12 @@ class Tally:
             v.wrong.extend(c.wrong)
 
     def unsupported(self, reason: str) -> Verdict:
-        """Nothing could be compared, and the framework said why."""
+        """The verdict where nothing could be compared, for a reason that the framework gave."""
         self.result.status, self.result.reason = UNSUPPORTED, reason
         return self.result
 
     def verdict(self) -> Verdict:
-        """The verdict on everything added."""
+        """The verdict on all comparisons added so far."""
         v = self.result
         v.sensitivity = self._sensitivity()
         if self.worst is not None:
@@ -109,17 +109,17 @@ class Tally:
         )
 
     def _sensitivity(self) -> float | None:
-        """The relative error that would just have been caught: the median over the elements that are not zero."""
+        """The smallest relative error that would have been caught: the median over the nonzero elements."""
         return median(self.sharpness)
 
     def _name_first_wrong(self, k: int) -> None:
-        """Name the k-th wrong node as the first one: nodes before it may be known to be wrong."""
+        """Name the k-th wrong node as the first one, where the nodes before it are known disagreements."""
         node, suspects, self.result.evidence = self.wrong_nodes[k]
         self.result.first_wrong = (node, self._culprit(suspects))
         self.result.message = self._message()
 
     def _culprit(self, suspects: list[str]) -> str:
-        """Where several users could be to blame, one that is the only suspect at another wrong node is named."""
+        """The op to name: among several suspects, one that is the only suspect at another wrong node."""
         alone = {users[0] for _, users, _ in self.wrong_nodes if len(users) == 1}
         sure = [op for op in suspects if op in alone]
         return sure[0] if sure else " or ".join(suspects)

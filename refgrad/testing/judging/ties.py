@@ -1,18 +1,20 @@
-"""Ties: where several elements share a subgradient, what they get together is judged as well as what each gets.
+"""Ties: judges the sum of the gradient over elements that share a subgradient, beside the single elements.
 
-At a tie (of max, min, sort, pooling) each element may get any share in [0, 1], but the shares add up to one. If both get the whole, or none
-does, each is a member of its set, and together they are no subgradient. Which elements are tied with each other, no bound says.
+At a tie (of max, min, sort, pooling) the derivative of each element lies in [0, 1], and the derivatives sum to one. If every tied element
+gets one, or every one gets zero, each is a member of its set, but together they are no subgradient. Elementwise bounds do not tell which
+elements are tied with each other.
 
-But equal numbers that move alike stay equal. So move all elements of one value by one amount, v, and ask forward mode for the derivative
-along v. Where every choice at every tie gives the same number, it is <y_bar, y_dot>, and any right gradient has <x_bar, v> equal to it.
+Equal numbers that move by the same amount stay equal. So all elements of one value are moved by one amount, v, and forward mode gives the
+derivative along v. Where every choice at every tie gives the same number, it is <y_bar, y_dot>, and <x_bar, v> of any correct gradient
+equals it.
 
-The bound holds for every choice. Forward mode's Ball encloses the derivative along v under all of them. Of the gradient only rounding is
-charged, as the difference of two radii: one of the format, in which a run may round and choose, and one of the format without rounding, in
-which it may only choose. The first charges each rounding at the size that the sets allow, so that the difference is enough for any choice.
-A choice is itself a number that rounds, and so does its product: that is added. Beyond the bound a sum is imprecise, and not wrong, where
-each element may have lost what rounding does to the largest of its gradient (precision.py) and a bit of the sum is correct.
+The bound is valid for every choice. The Ball of forward mode encloses the derivative along v for all of them. For the gradient only
+rounding is allowed, as the difference of two radii: that in the format, which covers rounding and choice, and that in the format without
+rounding, which covers choice alone. The first uses the largest magnitude in each set, so the difference is sufficient for any choice. The
+rounding of the chosen derivative itself, and of its product, is added. A sum out of bounds is imprecise and not wrong where each element
+may have lost what rounding does to the largest element of its gradient (imprecision.py), and a bit of the sum is correct.
 
-Where v leaves a kink (a clamp at its bound, a relu at 0) forward mode's Ball is as wide as the sets, and nothing is said.
+Where moving by v leaves a kink (a clamp at its bound, a relu at 0) the Ball of forward mode is as wide as the sets, and nothing is judged.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, without_rounding
 from refgrad.quiet import quiet
 from refgrad.testing.judging.compare import compare
@@ -31,18 +34,17 @@ from refgrad.testing.judging.verdict import Comparison
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import jvp, vjp
 
-Array = Any
 Function = Callable[..., Any]
-_BUCKETS = 12  # how many groups of values are moved at first, one group at a time
-_PASSES = 36  # of forward mode at most
+_BUCKETS = 12  # number of groups of values at the start; one group is moved at a time
+_PASSES = 36  # largest number of runs of forward mode
 
 
 @dataclass(frozen=True, slots=True)
 class Tied:
-    """What was found of tied elements together.
+    """The finding about a group of tied elements.
 
-    inputs   positions of the inputs that they are elements of
-    found    one number compared: the sum of the gradient over them
+    inputs   positions of the inputs that contain the elements
+    found    the comparison of one number, the sum of the gradient over the group
     """
 
     inputs: tuple[int, ...]
@@ -51,34 +53,34 @@ class Tied:
 
 @dataclass(slots=True)
 class _Input:
-    """One input: what came, and of each element what is allowed, what rounding may do, and whether a set is a part of it."""
+    """One input and its gradient; for each element the radius, the bound of rounding alone, and whether a set is allowed."""
 
-    x: Array
-    got: Array
-    radius: Array
-    rounding: Array
-    open: Array
-    usual: float  # what rounding does to the largest element, see precision.py
+    x: PlainArray
+    got: PlainArray
+    radius: PlainArray
+    rounding: PlainArray
+    open: PlainArray
+    usual: float  # the rounding error of the largest element, see imprecision.py
 
 
 def judge_ties(
     f: Function,
-    xs: Sequence[Array],
-    y_bars: Sequence[Array | None],
+    xs: Sequence[PlainArray],
+    y_bars: Sequence[PlainArray | None],
     expected: Sequence[Any],
     got: Sequence[Any],
     fmt: Format,
     rng: np.random.Generator,
     loss: float = 0.0,
 ) -> list[Tied]:
-    """Judge what tied elements got together; an empty list where there are none, which costs next to nothing.
+    """Judge the sums of the gradient over tied elements; an empty list, at almost no cost, where there are none.
 
     f         the reference as a function of the differentiated inputs alone; an array, or a tuple of floating-point arrays
     xs        these inputs, arrays of numbers of the judged format
     y_bars    a cotangent for each output, None for an output without one
-    expected  the gradient that the reference gave for them over Balls of ``fmt``
-    got       the gradient that came: arrays, or Balls where it rounds by itself; None stands for zeros
-    loss      what is known of a hidden formula, see precision.Hidden
+    expected  their gradient by the reference, over Balls of ``fmt``
+    got       the observed gradient: arrays, or Balls where its own error is known; None stands for zeros
+    loss      what is known about a hidden formula, see imprecision.Hidden
     """
     if not any(_may_be_open(x_bar, fmt) for x_bar in expected):
         return []
@@ -88,12 +90,16 @@ def judge_ties(
 
 
 def has_choices(
-    f: Function, xs: Sequence[Array], y_bars: Sequence[Array | None], expected: Sequence[Any], fmt: Format
+    f: Function,
+    xs: Sequence[PlainArray],
+    y_bars: Sequence[PlainArray | None],
+    expected: Sequence[Any],
+    fmt: Format,
 ) -> bool:
-    """Whether a gradient is a matter of choice somewhere at these inputs, for the arguments of judge_ties.
+    """Whether a set of derivatives is allowed for some element of the gradient. The arguments are those of judge_ties.
 
-    Cotangents that are nowhere zero show each choice, so the answer holds for all others. Constants that the format cannot hold leave a
-    radius without any rounding, too: a choice is what rounding adds little to.
+    Cotangents without zeros show every set, so the answer is valid for all other cotangents. Constants that the format cannot represent
+    leave a radius without rounding as well. A set is told from them by its radius, to which rounding adds little.
     """
     if not any(_may_be_open(x_bar, fmt) for x_bar in expected):
         return False
@@ -106,9 +112,9 @@ def has_choices(
 
 
 def _choices(
-    f: Function, xs: Sequence[Array], y_bars: Sequence[Array | None], fmt: Format
-) -> tuple[list[Array], list[Any]]:
-    """The cotangents of all outputs, and the gradient without rounding: its radii are those of the sets alone."""
+    f: Function, xs: Sequence[PlainArray], y_bars: Sequence[PlainArray | None], fmt: Format
+) -> tuple[list[PlainArray], list[Any]]:
+    """The cotangents of all outputs, and the gradient without rounding, whose radii are those of the sets alone."""
     bare = without_rounding(fmt)
     value, pullback = vjp(lambda *balls: _tuple(f(*balls)), *[exact(x, bare) for x in xs])
     seeds = [
@@ -118,17 +124,19 @@ def _choices(
     return seeds, list(pullback(tuple(exact(y_bar, bare) for y_bar in seeds)))
 
 
-def _may_be_open(expected: Any, fmt: Format) -> bool:
-    """Whether some radius is more than rounding usually makes of it: half of the digits are lost."""
+def _may_be_open(expected: Ball | PlainArray, fmt: Format) -> bool:
+    """Whether some radius is larger than rounding usually makes it: half of the digits."""
     value, radius = parts(expected)
     with quiet():
         return bool(np.any((radius > np.sqrt(fmt.u) * np.abs(value)) & np.isfinite(radius)))
 
 
-def _input(x: Array, got: Any, expected: Any, chosen: Any, fmt: Format, loss: float) -> _Input:
+def _input(
+    x: PlainArray, got: Any, expected: Ball | PlainArray, chosen: Any, fmt: Format, loss: float
+) -> _Input:
     (value, radius), (centre, span) = parts(expected), parts(chosen)
     x_bar, own = parts(np.zeros(value.shape) if got is None else got)
-    if x_bar.shape != value.shape:  # which is a disagreement of its own
+    if x_bar.shape != value.shape:  # a wrong shape is a disagreement that is found elsewhere
         x_bar, own = np.full(value.shape, np.nan), np.zeros(value.shape)
     with quiet():
         rounding = np.abs(value - centre) + (radius - span) + 4 * fmt.store(np.abs(centre), span)
@@ -144,10 +152,15 @@ def _tuple(y: Any) -> tuple[Any, ...]:
 
 
 class _Search:
-    """Moves the values of open elements, some at a time, until forward mode has a sharp answer or ``_PASSES`` are over."""
+    """Moves groups of values of elements with sets, until forward mode has a sharp answer for each or ``_PASSES`` runs are used."""
 
     def __init__(
-        self, f: Function, inputs: list[_Input], seeds: list[Array], fmt: Format, rng: np.random.Generator
+        self,
+        f: Function,
+        inputs: list[_Input],
+        seeds: list[PlainArray],
+        fmt: Format,
+        rng: np.random.Generator,
     ) -> None:
         self.f, self.inputs, self.seeds, self.fmt, self.rng = f, inputs, seeds, fmt, rng
         self.left = _PASSES
@@ -166,15 +179,15 @@ class _Search:
                 waiting += [bucket[:half], bucket[half:]]
         return found
 
-    def _signs(self, bucket: Array) -> tuple[bool, ...]:
-        """Whether opposite numbers are to move alike or oppositely: both, where there are such numbers."""
+    def _signs(self, bucket: PlainArray) -> tuple[bool, ...]:
+        """Whether numbers of opposite sign move in the same or in opposite directions: both, where there are negative numbers."""
         low = min(
             (float(i.x[np.isin(np.abs(i.x), bucket)].min(initial=np.inf)) for i in self.inputs), default=0.0
         )
         return (False, True) if low < 0 else (False,)
 
-    def _moved(self, bucket: Array, odd: bool) -> Tied | None:
-        """What the elements of these sizes got together; None where that is open."""
+    def _moved(self, bucket: PlainArray, odd: bool) -> Tied | None:
+        """The comparison for the elements of these magnitudes; None where the bound is not sharp enough."""
         self.left -= 1
         fmt, wide = self.fmt, self.fmt.wide
         weights = np.ones(1) if bucket.size == 1 else self.rng.uniform(1, 2, bucket.size)
@@ -196,19 +209,19 @@ class _Search:
             )
             fields = [(v, i.got, i.rounding, i.radius) for v, i in zip(vs, self.inputs, strict=True)]
             v, x_bar, rounding, alone = _flat(fields, wide)
-            due, came, step = np.sum(y_bar * value), np.sum(v * x_bar), np.abs(v)
+            expected, observed, step = np.sum(y_bar * value), np.sum(v * x_bar), np.abs(v)
             sums = np.sum(np.abs(y_bar * value)) + np.sum(np.abs(v * x_bar))
             bound = np.sum(np.abs(y_bar) * radius) + np.sum(step * rounding)
             bound = bound + (y_bar.size + v.size) * np.finfo(wide).eps * sums
-            if not (np.isfinite(due) and 2 * bound < np.sum(step * alone)):
-                return None  # hardly more is said than of each alone
+            if not (np.isfinite(expected) and 2 * bound < np.sum(step * alone)):
+                return None  # hardly sharper than the elementwise bounds
             usual = sum(float(np.sum(np.abs(v))) * i.usual for v, i in zip(vs, self.inputs, strict=True))
         what = _words(bucket, odd, moved)
-        return Tied(moved, compare(came, Ball(due, bound, fmt), fmt, what, reach=bound + usual))
+        return Tied(moved, compare(observed, Ball(expected, bound, fmt), fmt, what, reach=bound + usual))
 
 
-def _flat(fields: list[tuple[Array, ...]], wide: Any) -> list[Array]:
-    """Arrays end to end, field by field, in the wide format, without the places where the first field is zero."""
+def _flat(fields: Sequence[tuple[PlainArray, ...]], wide: Any) -> list[PlainArray]:
+    """Concatenated arrays, field by field, in the wide format, without the elements where the first field is zero."""
     found = []
     for arrays in zip(*fields, strict=True):
         there = [np.broadcast_to(a, f[0].shape)[f[0] != 0] for a, f in zip(arrays, fields, strict=True)]
@@ -216,8 +229,8 @@ def _flat(fields: list[tuple[Array, ...]], wide: Any) -> list[Array]:
     return found
 
 
-def _words(bucket: Array, odd: bool, moved: tuple[int, ...]) -> str:
-    """What is compared, as a message names it."""
+def _words(bucket: PlainArray, odd: bool, moved: tuple[int, ...]) -> str:
+    """The name of the compared number in messages."""
     sizes = ", ".join(f"{x:.6g}" for x in np.sort(bucket)[:3]) + (", ..." if bucket.size > 3 else "")
     names = " and ".join(f"input {k}" for k in moved)
     weighted = "" if bucket.size == 1 else ", weighted by value"

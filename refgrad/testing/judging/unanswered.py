@@ -1,4 +1,4 @@
-"""The verdict on a mode without an answer: `unsupported` where the framework refused, `error` where it raised otherwise."""
+"""The verdict on a mode without an answer: `unsupported` where the framework refused, `error` where it failed in another way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Verdict
 
 
 def unanswered(tally: Tally, graph: Graph, why: NoAnswer) -> Verdict:
-    """The verdict of a mode without an answer. It names the op where the node is known."""
+    """The verdict on a mode without an answer. It names the op where the failing node is known."""
     v = tally.result
     v.status, v.reason = UNSUPPORTED if why.refused else ERROR, why.words
     where = "no single op raises it"

@@ -1,4 +1,4 @@
-"""Verdicts: what a comparison found, element by element, and what may be said of a case."""
+"""Comparison of one array, and Verdict on one mode of a case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def digits(e: Element) -> float:
-    """How many decimal digits of an element are correct: 0 where the error is as large as the number."""
+    """The number of correct decimal digits of an element: 0 where the error is as large as the number, infinity where there is no error."""
     error, size = abs(e.got - e.expected), abs(e.expected)
     if error == 0:
         return math.inf
@@ -33,32 +33,42 @@ def digits(e: Element) -> float:
 
 @dataclass(slots=True)
 class Comparison:
-    """One array compared: counts, the worst element, the elements out of bounds (worst first)."""
+    """The comparison of one array: counts, the worst element, and the elements out of bounds, worst first.
 
-    elements: int = 0  # finite elements really compared
-    loose: int = 0  # of those, bound above a tenth of the expected magnitude
-    blind: int = 0  # bound at or above the expected magnitude: only gross errors could be seen
-    skipped: int = 0  # nothing is defined there, or the bound is infinite
-    ratio: float = 0.0  # the largest error, in units of its bound
-    make_worst: Callable[[], Element] | None = None  # makes the element of that error; few are ever looked at
+    elements         number of compared finite elements
+    loose            of those, elements with a bound above a tenth of the expected magnitude
+    blind            of those, elements with a bound of the expected magnitude or more: only gross errors are detected
+    skipped          number of elements whose derivative is undefined or whose bound is infinite
+    ratio            the largest error, in units of its bound
+    make_worst       makes the element of that error on request, because few are read
+    wrong            the worst of the wrong elements
+    imprecise        number of elements out of bounds that rounding explains; they are not among the wrong ones
+    correct          number of elements with a correct bit; counted only where some are imprecise
+    least_precise    the imprecise elements with the fewest correct digits, in that order
+    sharpness        how sharp the bounds of the compared elements were, see sharpness.py
+    every_wrong      makes all wrong elements, of which ``wrong`` lists the worst
+    count            number of wrong elements
+    note             a disagreement that is not about numbers: a wrong dtype, a wrong shape, a missing gradient
+    already_counted  whether a check has counted it: an equal answer to another question is no new evidence
+    place            which array of an observation this is (observation.Place); None outside of an observation
+    """
+
+    elements: int = 0
+    loose: int = 0
+    blind: int = 0
+    skipped: int = 0
+    ratio: float = 0.0
+    make_worst: Callable[[], Element] | None = None
     wrong: list[Element] = field(default_factory=list)
-    imprecise: int = (
-        0  # elements out of bounds that rounding explains all the same; they are not among the wrong ones
-    )
-    correct: int = 0  # elements with a correct bit, counted where some are imprecise
-    least_precise: list[Element] = field(
-        default_factory=list
-    )  # of those the first few, fewest correct digits first
-    sharpness: Any = None  # of the elements compared, how sharp their bounds were, see kept.py
-    every_wrong: Callable[[], list[Element]] | None = field(
-        default=None, repr=False, compare=False
-    )  # makes all elements out of bounds, of which ``wrong`` lists the worst
-    count: int = 0  # of the elements out of bounds
-    note: str = ""  # a disagreement that is not about numbers: dtype, shape, missing gradient
-    already_counted: bool = (
-        False  # whether a check has counted it: an equal answer to another question is no new evidence
-    )
-    place: Any = None  # which array of an observation this is: (part, node), see questions.py
+    imprecise: int = 0
+    correct: int = 0
+    least_precise: list[Element] = field(default_factory=list)
+    sharpness: Any = None
+    every_wrong: Callable[[], list[Element]] | None = field(default=None, repr=False, compare=False)
+    count: int = 0
+    note: str = ""
+    already_counted: bool = False
+    place: Any = None
 
     @property
     def worst(self) -> Element | None:
@@ -68,10 +78,26 @@ class Comparison:
 
 @dataclass(slots=True)
 class Verdict:
-    """What one comparison mode of one case came to.
+    """The result of judging one case in one mode.
 
-    ``elements`` counts the finite elements really compared: zero compared is never agreement. ``wrong`` lists the elements that make
-    it a disagreement; where there are none, those that make it imprecise.
+    elements          number of compared finite elements; a verdict without any never agrees
+    loose, blind      as in Comparison
+    skipped           number of elements whose derivative is undefined
+    imprecise         number of elements out of bounds that rounding explains
+    digits            correct decimal digits of the worst of these
+    worst             the element with the largest ratio of error to bound
+    wrong             the elements that make it a disagreement; where it is none, those that make it imprecise
+    first_wrong       node and op
+    ops               by op: number of nodes, number of elements, worst ratio
+    sensitivity       the smallest relative error that would have been caught, in the median over the nonzero elements
+    suspects          for every wrong node, the ops that may be to blame
+    wrong_nodes       for every wrong node, in the same order: node, op and comparison
+    known             the entry of deviations.toml that records this disagreement
+    evidence          of a disagreement, the comparison of the first wrong array
+    seen              of a disagreement, the judged observation
+    parts             of a check, an ArrayVerdict for each input or output
+    repeatable        whether the case may be run again; false where the framework gave no answer within the time limit
+    name_first_wrong  names the k-th of ``suspects`` as the first wrong node
     """
 
     mode: str
@@ -80,29 +106,23 @@ class Verdict:
     elements: int = 0
     loose: int = 0
     blind: int = 0
-    skipped: int = 0  # elements where nothing is defined
-    imprecise: int = 0  # beyond their bound, and explained by rounding
-    digits: float | None = None  # correct decimal digits that are left in the worst of these
+    skipped: int = 0
+    imprecise: int = 0
+    digits: float | None = None
     worst: Element | None = None
     wrong: list[Element] = field(default_factory=list)
     first_wrong: tuple[int, str] | None = None
-    ops: dict[str, list[float]] = field(default_factory=dict)  # op -> [nodes, elements, worst ratio]
+    ops: dict[str, list[float]] = field(default_factory=dict)
     sensitivity: float | None = None
     message: str = ""
-    suspects: list[list[str]] = field(
-        default_factory=list
-    )  # for every wrong node, the ops that may be to blame
-    wrong_nodes: list[tuple[int, str, Comparison]] = field(
-        default_factory=list
-    )  # beside it, node, op and what was found there
-    known: str = ""  # the entry of deviations.toml that records this disagreement
-    evidence: Comparison | None = None  # of a disagreement, the first array found wrong
-    seen: Any = None  # of a disagreement, the observation that was judged
-    parts: list[Any] = field(default_factory=list)  # of a check, an ArrayVerdict for each input or output
-    repeatable: bool = True  # whether the framework may be asked again: not where it gave no answer in time
-    name_first_wrong: Callable[[int], None] | None = field(
-        default=None, repr=False, compare=False
-    )  # names the k-th of ``suspects`` as the first wrong node
+    suspects: list[list[str]] = field(default_factory=list)
+    wrong_nodes: list[tuple[int, str, Comparison]] = field(default_factory=list)
+    known: str = ""
+    evidence: Comparison | None = None
+    seen: Any = None
+    parts: list[Any] = field(default_factory=list)
+    repeatable: bool = True
+    name_first_wrong: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def failed(self) -> bool:

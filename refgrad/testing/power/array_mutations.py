@@ -7,22 +7,21 @@ of arrays. They are planted where a listener asks for it, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.records import Audit
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.verdict import Comparison
-from refgrad.tracing.ball import nearest
+from refgrad.tracing.ball import Ball, nearest
 
-Array = Any
 CHECKS = "checks"  # under this name the counts stand in a results file
 
 
-def _one_element(x: Array) -> Array:
+def _one_element(x: PlainArray) -> PlainArray:
     """The largest finite element, doubled."""
     x = x.copy()
     k = int(np.argmax(np.where(np.isfinite(x), np.abs(x), -1.0)))
@@ -30,7 +29,7 @@ def _one_element(x: Array) -> Array:
     return x
 
 
-CATALOGUE: dict[str, Callable[[Array], Array]] = {
+CATALOGUE: dict[str, Callable[[PlainArray], PlainArray]] = {
     "sign": np.negative,
     "factor 2": lambda x: 2 * x,
     "one wrong element": _one_element,
@@ -48,7 +47,7 @@ class MutationCounts:
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], list[int]] = {}
 
-    def plant(self, got: Array, expected: Any, fmt: Format, found: Comparison) -> None:
+    def plant(self, got: PlainArray, expected: Ball | PlainArray, fmt: Format, found: Comparison) -> None:
         """Plant every kind in one array that was found right. What rounds to the same array is no error."""
         if found.wrong or found.note or not found.elements:
             return
@@ -74,7 +73,7 @@ class MutationCounts:
 LISTENERS: list[MutationCounts] = []  # who listens; empty unless a report is being made
 
 
-def planted(got: Array, expected: Any, fmt: Format, found: Comparison) -> Comparison:
+def planted(got: PlainArray, expected: Ball | PlainArray, fmt: Format, found: Comparison) -> Comparison:
     """The comparison as it is, after errors were planted in it where somebody asked for it."""
     for listener in LISTENERS:
         listener.plant(got, expected, fmt, found)

@@ -23,10 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.records import Crash, Record
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
@@ -39,7 +39,6 @@ from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, Wrong
 from refgrad.tracing.ball import Ball, exact, nearest, parts
 
-Array = Any
 EVERY = 4  # one case in so many is audited
 
 
@@ -90,7 +89,7 @@ class Audit:
         self,
         mutation: str,
         place: Place,
-        array: Array,
+        array: PlainArray,
         wrong: Wrong,
         node_judge: NodeByNode,
         end_to_end_judge: EndToEnd | None,
@@ -185,7 +184,7 @@ def places(node_judge: NodeByNode) -> Iterator[Place]:
             yield Place("parts", use)
 
 
-def _plantable(x: Array) -> bool:
+def _plantable(x: PlainArray) -> bool:
     return x is not None and x.dtype.kind == "f" and x.size > 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node
 from refgrad.op import Op
@@ -24,7 +25,6 @@ from refgrad.testing.judging.observation import Place
 from refgrad.tracing.ball import Ball, exact
 from refgrad.tracing.cotangents import unbroadcast
 
-Array = Any
 Random = np.random.Generator
 
 
@@ -125,7 +125,7 @@ Draw = Callable[[Scene, Random], "Wrong | None"]
 # --- errors of the array alone ------------------------------------------------------------------------------------------
 
 
-def changed(change: Callable[[Array], Array]) -> Wrong:
+def changed(change: Callable[[PlainArray], PlainArray]) -> Wrong:
     """An error that is a linear function of the right array: the radius goes the same way."""
 
     def wrong(scene: Scene) -> Ball:
@@ -144,7 +144,7 @@ def times(factor: float) -> Draw:
 def _one_element(scene: Scene, rng: Random) -> Wrong:
     k = int(rng.integers(scene.base.value.size))
 
-    def double(x: Array) -> Array:
+    def double(x: PlainArray) -> PlainArray:
         x = np.array(x)
         x.flat[k] *= 2
         return x
@@ -262,7 +262,7 @@ def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
 
     def wrong(s: Scene) -> Any:
         given = s.operands()
-        arrays = [_array(x) for x in given]
+        arrays: list[Array] = [_array(x) for x in given]
         moved = other_branch(arrays, np.random.default_rng(seed))
         if moved is None:
             return None
@@ -276,7 +276,7 @@ def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
     return wrong
 
 
-def _array(x: Any) -> Array:
+def _array(x: Any) -> PlainArray:
     return x.value if isinstance(x, Ball) else np.asarray(x)
 
 
@@ -316,11 +316,13 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
     """A sum kept in the next narrower format."""
     source = scene.source
     op = arithmetic.fan_in if source is None else source.op
-    summed = (op is not None and op.sums) or (scene.backward and source is not None and source.op is not None and source.op.broadcasts
-                                  and np.size(scene.judge.seen.cotangents[scene.node]) > scene.base.value.size)  # fmt: skip
+    broadcast = scene.backward and source is not None and source.op is not None and source.op.broadcasts
+    summed = (op is not None and op.sums) or (
+        broadcast and np.size(scene.judge.seen.cotangents[scene.node]) > scene.base.value.size
+    )
     narrower = FORMATS[FORMATS[scene.judge.case.dtype].narrower]
 
-    def narrow(x: Array) -> Array:
+    def narrow(x: PlainArray) -> PlainArray:
         mantissa, exponent = np.frexp(x)
         return np.ldexp(np.rint(np.ldexp(mantissa, narrower.bits)), exponent - narrower.bits)
 
@@ -328,9 +330,22 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
 
 
 CATALOGUE: dict[str, Draw] = {
-    "sign": times(-1.0), "factor 2": times(2.0), "dropped path": _dropped_path, "missing broadcast sum": _missing_sum,
-    "transpose": _transpose, "roll": _roll, "forgotten 1/n": _forgotten_mean, "missing softmax term": _missing_term,
-    "one wrong element": _one_element, "uninitialised element": _garbage, "wrong branch": _wrong_branch, "stale saved tensor": _stale,
-    "misread memory order": _misread, "narrow accumulation": _narrow_sum,
-    "relative 1e-2": times(1.01), "relative 1e-3": times(1.001), "relative 1e-4": times(1.0001), "relative 1e-6": times(1.000001),
-}  # fmt: skip
+    "sign": times(-1.0),
+    "factor 2": times(2.0),
+    "dropped path": _dropped_path,
+    "missing broadcast sum": _missing_sum,
+    "transpose": _transpose,
+    "roll": _roll,
+    "forgotten 1/n": _forgotten_mean,
+    "missing softmax term": _missing_term,
+    "one wrong element": _one_element,
+    "uninitialised element": _garbage,
+    "wrong branch": _wrong_branch,
+    "stale saved tensor": _stale,
+    "misread memory order": _misread,
+    "narrow accumulation": _narrow_sum,
+    "relative 1e-2": times(1.01),
+    "relative 1e-3": times(1.001),
+    "relative 1e-4": times(1.0001),
+    "relative 1e-6": times(1.000001),
+}
