@@ -31,7 +31,7 @@ from refgrad.testing.runs.item import examine
 from .families import FAMILIES
 
 KINDS = {
-    "anchored": tuple(m for m in MODES if m not in (FORWARD_END_TO_END, REVERSE_END_TO_END)),
+    "node by node": tuple(m for m in MODES if m not in (FORWARD_END_TO_END, REVERSE_END_TO_END)),
     "end to end": (REVERSE_END_TO_END, FORWARD_END_TO_END),
 }
 _BLOCK = 100
@@ -92,7 +92,7 @@ class Block:
                 verdicts = examine(case, backend.judged, deviations)
             count.programs += 1
             for v in verdicts:
-                kind = "end to end" if v.mode in KINDS["end to end"] else "anchored"
+                kind = "end to end" if v.mode in KINDS["end to end"] else "node by node"
                 count.found[kind, "known " + v.status if v.known else v.status] += 1
                 count.found[kind, "elements"] += v.elements
                 count.found[kind, "judged"] += v.elements - v.loose

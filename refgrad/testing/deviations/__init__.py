@@ -1,1 +1,1 @@
-"""Known disagreements and expected refusals: what was seen, in which releases, and which results an entry excuses."""
+"""Known disagreements and expected refusals: where each was seen, in which releases, and which results an entry covers."""

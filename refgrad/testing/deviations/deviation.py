@@ -1,7 +1,7 @@
-"""Known disagreements: where each was seen, why, and its evidence. A report shows them; they do not fail a run.
+"""Known disagreements: where each was seen, the reason, and its evidence. Reports show them, and they do not fail a run.
 
-An entry covers disagreements of its ops, modes, dtypes and devices, and of these only such wrong elements as it describes (see
-``narrowing.py``). In which releases of torch it excuses anything, ``evidence.py`` decides.
+An entry covers disagreements of its ops, modes, dtypes and devices, and of these only the wrong elements that it describes (see
+``narrowing.py``). ``testing/runs/deviation_evidence.py`` decides in which releases of the framework an entry applies.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ def _always() -> bool:
 class Deviation:
     """One entry of a deviations file.
 
-    kernels   what torch calls the CPU's vector unit (AVX2, AVX512) where it was seen; empty: it does not depend on that
-    families  empty: all
+    case      the file of the evidence
+    kernels   torch's names of the CPU's vector instructions (AVX2, AVX512) with which it was seen; empty: it does not depend on them
+    families  families of cases; empty: all
     narrow    which wrong elements, notes or errors it covers
-    local     an entry of a user's own file: where its evidence agrees, it is mended, whatever its record says
-    stands    whether the disagreement is there in the torch at hand
+    local     whether it is from a user's own file: there agreeing evidence means mended, whatever the record says
+    stands    whether the disagreement exists in the installed release
     """
 
     id: str
@@ -42,7 +43,7 @@ class Deviation:
     releases: Releases
     reason: str
     link: str
-    case: Path  # the evidence
+    case: Path
     kernels: frozenset[str] = frozenset()
     families: frozenset[str] = frozenset()
     narrow: Narrowing = field(default_factory=Narrowing)
@@ -55,7 +56,7 @@ class Deviation:
         return here and (not self.families or case.family in self.families)
 
     def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:
-        """Whether the entry covers a disagreement of these ops in this mode; ``narrow`` decides for which elements."""
+        """Whether the entry may cover a disagreement of these ops in this mode; ``narrow.meets`` decides for each element."""
         return set(ops) <= self.ops and self.concerns(v.mode, setting.case) and self.narrow.admits(v, setting)
 
     def raised(self, v: Verdict, setting: Setting) -> bool:
@@ -75,10 +76,10 @@ class Deviation:
 
 
 def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Setting) -> None:
-    """Mark the disagreements and errors that are known: every wrong node is covered by an entry that stands.
+    """Mark the known disagreements and errors among the verdicts on one case, in place.
 
-    A disagreement from end to end, or of a further mode that repeats the first derivative, is known where the node-by-node verdict
-    on the same case is.
+    A disagreement is known where valid entries cover every wrong node. An end-to-end disagreement, or one of a further mode that repeats
+    the first derivative, is known where the node-by-node verdict on the same case is.
     """
     for v in verdicts:
         if v.status == ERROR:
@@ -91,10 +92,9 @@ def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Sett
             if all(found):
                 v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
             elif v.name_first_wrong is not None:
-                v.name_first_wrong(
-                    next(k for k, names in enumerate(found) if not names)
-                )  # what is known does not fail the run
-    attribute(verdicts)  # from end to end, by what the verdicts node by node name now
+                # a known disagreement does not fail the run
+                v.name_first_wrong(next(k for k, names in enumerate(found) if not names))
+    attribute(verdicts)  # end-to-end verdicts, by the ops that the node-by-node verdicts name now
     _repeated({v.mode: v for v in verdicts})
 
 
@@ -105,10 +105,13 @@ def _covering(
     deviations: Sequence[Deviation],
     setting: Setting,
 ) -> list[str]:
-    """The entries that together cover all wrong elements at one node, of which these ops may be the cause; empty where one is uncovered."""
+    """The ids of the entries that together cover all wrong elements at one node; empty where an element is not covered.
+
+    ``ops`` are those that may be the cause.
+    """
     node, op, found = at
     entries = [d for d in deviations if d.may_cover(v, ops, setting)]
-    if found.note or found.every_wrong is None:  # a dtype, a shape, a gradient that is missing
+    if found.note or found.every_wrong is None:  # a wrong dtype or shape, or a missing gradient
         return [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
     names = []
     for e in found.every_wrong() if entries else ():
@@ -121,7 +124,7 @@ def _covering(
 
 
 def _repeated(verdicts: dict[str, Verdict]) -> None:
-    """Mark verdicts that repeat a known disagreement of node-by-node judgement, on the same numbers or on numbers computed from them."""
+    """Mark verdicts that repeat a known node-by-node disagreement, on the same numbers or on numbers computed from them."""
     found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
     for mode, base in REPEATS.items():
         v = verdicts.get(mode)
@@ -135,5 +138,5 @@ def _repeated(verdicts: dict[str, Verdict]) -> None:
         right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
         if (
             mode in (FORWARD_END_TO_END, REVERSE_END_TO_END) and right
-        ):  # each step is right, or known: so is the whole
+        ):  # every step is right or known, so the end-to-end result is, too
             v.known = v.known or found.get(VALUE, "")

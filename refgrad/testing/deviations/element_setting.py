@@ -1,4 +1,4 @@
-"""The setting of a wrong element: the nodes whose op may have caused it, and the operands from which it was computed."""
+"""The setting of a wrong element: the nodes whose op may be the cause, and their operands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refgrad.testing.judging.verdict import Element
 
 @dataclass(frozen=True)
 class Site:
-    """A node that may have caused a wrong element: in its value or tangent, or in the gradient of the operand at ``position``."""
+    """A node that may be the cause of a wrong element of its value or tangent, or of the gradient of the operand at ``position``."""
 
     k: int
     node: Node
@@ -27,7 +27,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Setting:
-    """A case, and what the framework answered."""
+    """A case and the observation of the framework."""
 
     case: Case
     seen: Observation
@@ -38,7 +38,7 @@ class Setting:
         return format_of(self.case.dtype, self.case.device, self.seen.profile)
 
     def sites(self, e: Element, ops: Sequence[str]) -> list[Site]:
-        """The nodes of these ops that may have caused an element; several where a value has several users."""
+        """The nodes of these ops that may be the cause of an element; several where a value has several users."""
         graph = self.case.graph
         part: str
         key: Any
@@ -59,11 +59,11 @@ class Setting:
         return [s for s in found if s.node.op is not None and s.node.op.name in ops]
 
     def operands(self, site: Site) -> tuple[PlainArray, ...]:
-        """The framework's own operands of a node."""
+        """The framework's own values of the operands of a node."""
         return tuple([np.asarray(self.seen.values[j]) for j in site.node.of])
 
     def magnitude(self, e: Element, ops: Sequence[str]) -> float:
-        """Of the first operand that an element of a value or tangent was made from, or whose gradient it is; NaN if of another shape."""
+        """The magnitude of the element of the first operand, or of the operand whose gradient it is; NaN where the shapes differ."""
         if not np.isnan(e.operand):
             return e.operand
         for site in self.sites(e, ops):
@@ -73,10 +73,10 @@ class Setting:
         return float("nan")
 
     def meets(self, e: Element, site: Site, places: PlainArray) -> bool:
-        """Whether an element was made at one of these places of the broadcast operands.
+        """Whether an element depends on one of these places of the broadcast operands.
 
-        ``places`` has the shape of the value, or of a stack of matrices. An element of an operand that was broadcast meets all that it was
-        stretched to; the element of a sum over everything meets all there is.
+        ``places`` is a mask of the shape of the value, or of a stack of matrices. An element of a broadcast operand depends on all places
+        to which it is broadcast. The element of a sum over all elements depends on all places.
         """
         if not places.ndim or not e.element:
             return bool(places.any())

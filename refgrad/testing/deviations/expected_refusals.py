@@ -1,9 +1,10 @@
-"""The expected refusals of a framework, by op, mode, dtype, kind of device and release: a list beside the deviations.
+"""The list of expected refusals of a framework, by op, mode, dtype, kind of device and release.
 
-A refusal that the list names is `unsupported`. One that it does not name is an error, because support has been lost. An answer where
-the list names a refusal is news and no failure.
+A refusal in the list is `unsupported`. A refusal that is not in the list is an error, because the framework lost support. An answer where
+the list expects a refusal is reported as news and does not fail the run.
 
-An unrecorded release is compared with the recorded one before it, an unrecorded kind of device with the cpu.
+A release that is not recorded is compared with the last recorded release before it. A kind of device that is not recorded is compared with
+the cpu.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from refgrad.testing.deviations.releases import numbers
 from refgrad.testing.judging.observation import NOT_ASKED
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Verdict
 
-LOST = "lost support"  # the reason of such an error begins with these words
-_NODE_BY_NODE = {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}  # the same refusal in both
+LOST = "lost support"  # the reason of an error by lost support begins with these words
+_NODE_BY_NODE = {REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}  # both modes refuse alike
 _FIELDS = {"op": str, "modes": list, "dtypes": list, "device": str, "releases": list}
 
 
 class Refusal(NamedTuple):
-    """A derivative or kernel that a framework does not have."""
+    """A derivative or kernel that a framework does not support."""
 
     op: str
     mode: str
@@ -53,11 +54,11 @@ def _order(name: str) -> tuple[int, ...]:
 
 @dataclass
 class Support:
-    """The refusals that are expected of one version of a framework; ``news`` gathers answers where none was expected.
+    """The expected refusals of one version of a framework; ``news`` collects answers where a refusal was expected.
 
     refusals  the releases in which each was seen
-    recorded  by kind of device, the releases in which everything was asked
-    version   of the framework that is being judged
+    recorded  by kind of device, the releases for which all ops, modes and dtypes were recorded
+    version   the version of the judged framework
     """
 
     refusals: dict[Refusal, Releases]
@@ -73,13 +74,13 @@ class Support:
         return self._before(kind) in self.refusals.get(place, ())
 
     def _before(self, kind: str) -> str | None:
-        """The recorded release to compare with: the version's own, else the last one before it, else the first."""
+        """The recorded release to compare with: that of the version, else the last one before it, else the first one."""
         ours = _order(release(self.version))
         known = sorted(self.recorded.get(kind, ()), key=_order)
         return next((r for r in reversed(known) if _order(r) <= ours), known[0] if known else None)
 
     def check(self, case: Case, verdicts: Iterable[Verdict]) -> None:
-        """Compare the refusals among the verdicts on one case with the list; one that it does not name becomes an error."""
+        """Compare the refusals among the verdicts on one case with the list; one that is not in the list becomes an error, in place."""
         ops = [node.op.name for node in case.graph.nodes if node.op is not None]
         for v in verdicts:
             if v.status == UNSUPPORTED and v.reason != NOT_ASKED.words:
@@ -112,7 +113,7 @@ class Support:
 
 
 def list_of(folder: Path, backend: str) -> Path | None:
-    """The list of a backend in the folder of the suite; None where it has none, so that every refusal is accepted."""
+    """The list of a backend in the folder of the suite; None where there is none, so that every refusal is accepted."""
     path = folder / ("unsupported.toml" if backend == "torch" else f"unsupported.{backend}.toml")
     return path if path.exists() else None
 
@@ -153,7 +154,7 @@ def _releases(path: Path, names: Iterable[Any]) -> Releases:
 
 
 def _wrong(entry: Any) -> str:
-    """What is wrong with an entry, in words."""
+    """What is wrong with an entry, for a message; empty where nothing is."""
     if not isinstance(entry, dict) or entry.keys() != _FIELDS.keys():
         return f"expected the fields {list(_FIELDS)}, got {sorted(entry) if isinstance(entry, dict) else entry!r}"
     for name, of in _FIELDS.items():
@@ -164,7 +165,7 @@ def _wrong(entry: Any) -> str:
 
 
 def updated(support: Support, device: str, seen: Iterable[Refusal]) -> Support:
-    """The list with the refusals of this version on a kind of device in place of those recorded for this release before."""
+    """The list in which ``seen`` replaces the refusals recorded for this release on a kind of device."""
     now = release(support.version)
     found = set(seen)
     refusals = {}
@@ -179,7 +180,7 @@ def updated(support: Support, device: str, seen: Iterable[Refusal]) -> Support:
 
 
 def written(support: Support, head: str, modes: Iterable[str], dtypes: Iterable[str]) -> str:
-    """The list as TOML under the comment ``head``. Refusals that differ in modes and dtypes alone share an entry, in the given order."""
+    """The list as TOML under the comment ``head``. Refusals that differ only in modes and dtypes share an entry, in the given order."""
     alike: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for op, device in sorted({(p.op, p.device) for p in support.refusals}):
         for mode in modes:

@@ -1,4 +1,4 @@
-"""Reads deviations files: TOML, one [[deviation]] per entry. Errors name the entry, the field and what was expected."""
+"""Reads deviations files: TOML with one [[deviation]] table for each entry. Errors name the entry, the field and what was expected."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula"
 
 
 def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
-    """The entries of a deviations file; ``local`` marks those of a user's own. Raises DeviationsFileError naming entry and field."""
+    """The entries of a deviations file; ``local`` marks those of a user's own file. Raises DeviationsFileError naming entry and field."""
     path = Path(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -64,9 +64,9 @@ def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
 
 
 def all_of(own: Path, others: Sequence[str], backend: str = DEFAULT) -> list[Deviation]:
-    """The suite's own entries about a backend, and those of a user's files.
+    """The entries for a backend: those of the suite (``own``) and of a user's files (``others``).
 
-    Raises DeviationsFileError, also where two entries have one id.
+    Raises DeviationsFileError where a file is wrong or two entries have the same id.
     """
     found = load(own)
     for path in others:
@@ -140,7 +140,7 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
 
 
 def _numbers(path: Path, where: str) -> Numbers:
-    """The recorded cases of an entry, with the wrong numbers of each mode."""
+    """The recorded cases of an entry with the wrong numbers of each mode."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return {

@@ -1,4 +1,4 @@
-"""The conditions by which a known disagreement covers some wrong numbers of an op, mode and dtype, and not all of them."""
+"""Narrowing: conditions under which a known disagreement covers a wrong number of its ops, modes and dtypes."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.tracing.ball import exact, parts
 
 KINDS = ("nan", "inf", "zero", "number")
-Numbers = Mapping[
-    str, Mapping[str, Mapping[str, Any]]
-]  # case -> mode -> "count", "elements" ([what, element, got] of the worst)
+# case -> mode -> "count", "elements" ([what, element, got] of the worst)
+Numbers = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Conditions that every wrong element has to meet. An empty one is always met.
+    """Conditions that every wrong element has to meet. An empty condition is always met.
 
-    got       what the framework gives instead: nan, inf, zero, number
-    expected  what it should give
-    operand   least and greatest magnitude of an elementwise op's first operand, or of that whose gradient it is
+    got       kinds of the observed number: nan, inf, zero, number
+    expected  kinds of the expected number
+    operand   least and greatest magnitude of the first operand of an elementwise op, or of the operand whose gradient it is
     where     a condition on all operands, by its name in ``operand_conditions.PLACES``
     formula   what the framework computes instead, by its name in ``wrong_formulas.FORMULAS``
-    note      what is wrong apart from numbers, as a part of the sentence that says so
-    error     what is raised: the first line of it, in which * stands for anything
-    numbers   the very cases and elements, with the numbers that came
+    note      a part of the note about what is wrong apart from numbers
+    error     the first line of an exception; * matches any text
+    numbers   recorded cases and elements with the observed numbers
     """
 
     got: frozenset[str] = frozenset()
@@ -103,7 +102,7 @@ class Narrowing:
         return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))
 
     def _computed(self, e: Element, mode: str, site: Site, setting: Setting, fmt: Format) -> bool:
-        """Whether the number equals the result of the formula, up to rounding."""
+        """Whether the observed number equals the result of the formula within its rounding bound."""
         formula = FORMULAS[self.formula]
         if mode == AGREEMENT:
             return abs(e.got - e.expected) <= _apart(
@@ -142,7 +141,7 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
 
 
 def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> float:
-    """How far two modes may lie apart that both compute the formula: element by element, or in the sum over all of them."""
+    """The largest difference of two modes that both compute the formula: of one element, or of the sum over all elements."""
     radii = {k: np.asarray(parts(balls[0])[1], float) for k, balls in given.items()}
     if e.element:
         radius = radii.get(site.position or 0)
@@ -156,7 +155,7 @@ def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> float:
 
 
 def _same(e: Element, what: str, element: Sequence[int], got: float) -> bool:
-    """Whether an element is a recorded one: at its place, and the same number but for rounding."""
+    """Whether an element is the recorded one: at the same place, and the same number within its bound."""
     if e.what != what or tuple(element) != e.element:
         return False
     return e.got == got or (math.isnan(e.got) and math.isnan(got)) or abs(e.got - got) <= e.bound

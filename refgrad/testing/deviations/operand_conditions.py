@@ -1,4 +1,4 @@
-"""Conditions on the operands of an op, by name, that confine a recorded disagreement to some elements. True: the element is covered."""
+"""Named conditions on the operands of an op that limit a recorded disagreement to some elements (true: the element is covered)."""
 
 from __future__ import annotations
 

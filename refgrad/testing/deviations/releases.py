@@ -1,4 +1,4 @@
-"""The releases of a backend in which a disagreement was seen, and those around them that are known to be without it."""
+"""The releases of a backend with a disagreement, and the releases before and after them that are known to be without it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Releases:
         return found
 
     def state(self, release: str) -> str:
-        """What the record says of a release: ABSENT, SEEN, MENDED, or UNRECORDED where it says nothing."""
+        """The recorded state of a release: ABSENT, SEEN or MENDED; UNRECORDED where it is not recorded."""
         v = numbers(release)
         if numbers(self.first) <= v <= numbers(self.last):
             return SEEN
@@ -55,7 +55,7 @@ class Releases:
         return MENDED if self.mended and v >= numbers(self.mended) else UNRECORDED
 
     def extended(self, release: str, *, there: bool) -> Releases:
-        """The record, extended by one release in which the disagreement was seen (``there``) or was not."""
+        """The record extended by one release with the disagreement (``there``) or without it."""
         v, name = numbers(release), ".".join(map(str, numbers(release)))
         if there:
             first = name if v < numbers(self.first) else self.first
@@ -83,7 +83,7 @@ class Releases:
 
 def numbers(release: str) -> tuple[int, int, int]:
     """Major, minor and micro number of a release. Raises ArgumentError where the text is no version."""
-    from packaging.version import InvalidVersion, Version  # which comes with the suite
+    from packaging.version import InvalidVersion, Version  # a dependency of the suite
 
     try:
         v = Version(release)

@@ -1,7 +1,7 @@
-"""What a framework computes instead, for recorded disagreements at ordinary operands: known formulas, evaluated over Balls.
+"""Formulas that frameworks compute in place of the correct one, for recorded disagreements at ordinary operands, evaluated over Balls.
 
-A wrong number is a known one only where it lies within the bound of the formula that is known to be behind it; any other wrong number
-of the same op fails. A formula gives the value and its tangent (by those names) or the gradients of operands (by their position).
+A wrong number is known only where it lies within the bound of the recorded formula. Any other wrong number of the same op fails. A
+formula gives the value and its tangent (by these names) or the gradients of operands (by their position).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import jvp, vjp
 
 VALUE, TANGENT = "value", "tangent"
-Outcomes = dict[int | str, list[Any]]  # the Balls of which one is what the framework computes
+Outcomes = dict[int | str, list[Any]]  # the framework computes one of these Balls
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """One node, and what arrives there: Balls, None where there is none."""
+    """The inputs of a formula at one node: operands, parameters, cotangent and tangents. They are Balls, None where there is none."""
 
-    second: bool  # a derivative of the derivative
+    second: bool  # whether a second derivative is computed
     xs: tuple[Any, ...]
     params: Params
     y_bar: Any
@@ -37,7 +37,7 @@ class Inputs:
 
 
 def _composed(f: Callable[..., Any]) -> Callable[[Inputs], Outcomes]:
-    """The framework has no formula for the op: it differentiates this composition of others."""
+    """The framework differentiates this composition of other ops in place of the op."""
 
     def evaluate(inputs: Inputs) -> Outcomes:
         if inputs.second:
@@ -63,7 +63,7 @@ def _second(gradient: Callable[..., tuple[Any, ...]], inputs: Inputs) -> Outcome
 
 
 def _slope(g: Callable[[Any], Any]) -> Callable[[Inputs], Outcomes]:
-    """The framework multiplies by this slope of an op of one operand."""
+    """The framework multiplies by this slope of a unary op."""
 
     def evaluate(inputs: Inputs) -> Outcomes:
         if inputs.second:
@@ -138,9 +138,9 @@ def _floor_step(inputs: Inputs) -> Outcomes:
 def _fixed_factors(
     tangent: Callable[..., Any], reach: Callable[[Inputs], PlainArray] | None = None
 ) -> Callable[[Inputs], Outcomes]:
-    """Reverse over forward mode with the factors of the matrix, as forward mode used them, taken for constants.
+    """Reverse over forward mode in which the factors of the matrix are constants.
 
-    ``tangent(fixed, xs, xs_dot)``: the tangent of the value from the matrix that is held and the operands that are not.
+    ``tangent(fixed, xs, xs_dot)``: the tangent of the value, from the constant matrix ``fixed`` and the variable operands ``xs``.
     """
 
     def evaluate(inputs: Inputs) -> Outcomes:
@@ -180,12 +180,12 @@ def _logabsdet_tangent(fixed: Any, xs: Any, xs_dot: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Elimination:
-    """Norms of the matrices of a det, and how far rounding may move det times the inverse: in the norm, not element by element.
+    """Norms of the matrices of a det, and a normwise bound of the rounding of det times the inverse.
 
-    The computed factors, or singular values, are those of a matrix within n^2 u, growth of the pivots included (Higham, ch. 9 and 14), and
-    n of them are multiplied. Elements that vanish by the structure of a matrix come as rounding noise. The vectors of two singular
-    values, and with them derivatives that pass through them, lose digits as these come near each other (``gap``, relative). Singular
-    matrices count as identities here.
+    The computed factors, or singular values, are those of a matrix within n^2 u, growth of the pivots included (Higham, ch. 9 and 14),
+    and n of them are multiplied. Elements that are zero by the structure of a matrix are computed as rounding noise. The vectors of two
+    singular values, and the derivatives that use them, lose digits as the values approach each other (``gap``, relative). Singular
+    matrices are replaced by identities here.
     """
 
     regular: Any
@@ -207,9 +207,9 @@ class _Elimination:
         return cls(regular, singular, inverse, noise, gap)
 
     def second(self, inputs: Inputs) -> PlainArray:
-        """The same of the derivative along the tangent."""
+        """The bound for the derivative along the tangent."""
         change = np.linalg.norm(np.asarray(inputs.xs_dot[0].value, float), axis=(-2, -1))
-        with quiet():  # no gap, no bound
+        with quiet():  # an infinite bound where there is no gap
             noise = self.noise / self.gap
         return (
             2
@@ -222,7 +222,7 @@ class _Elimination:
 
 
 def _det_by_inverse(inputs: Inputs) -> Outcomes:
-    """The gradient of det as that number times the inverse; undefined where a matrix has none."""
+    """The gradient of det as det times the inverse; undefined where a matrix has no inverse."""
     of, y_bar, x_dot = _Elimination.of(inputs), inputs.y_bar, inputs.xs_dot[0]
     stack = (*of.singular.shape, 1, 1)
 
@@ -267,7 +267,7 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
 
 
 def within(got: float, ball: Any, element: tuple[int, ...], slack: float) -> bool:
-    """Whether a wrong number is what a formula gives: within its bound, or anything where the formula has no bound."""
+    """Whether a wrong number is the result of a formula: within its bound, or any number where the formula has no bound."""
     value, radius = parts(ball)  # not rounded to float64, which may move the value by its own radius
     if len(element) != value.ndim or any(i >= n for i, n in zip(element, value.shape, strict=True)):
         return False

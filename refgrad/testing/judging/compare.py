@@ -80,9 +80,8 @@ def compare_all(
             )
         elif observed.size:
             judged.append((found[-1], what, value.shape))
-            flat.append(
-                (observed.ravel(), value.ravel(), np.asarray(radius).ravel())
-            )  # a radius may be a number
+            # a radius may be a number
+            flat.append((observed.ravel(), value.ravel(), np.asarray(radius).ravel()))
     if flat:
         line = _Concatenated(flat, fmt, nan, hidden, reach)
         start = 0

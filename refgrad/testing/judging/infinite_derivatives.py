@@ -23,9 +23,8 @@ from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 
-WithNumbers = Callable[
-    [float], Any
-]  # from the sign of the number in place of infinity to the expected derivative
+# From the sign of the number in place of infinity to the expected derivative.
+WithNumbers = Callable[[float], Any]
 
 
 def in_numbers(arriving: PlainArray, sign: float, fmt: Format) -> PlainArray:

@@ -80,9 +80,8 @@ def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[PlainArra
     radii = []
     for name, x_bar in zip(names, plain, strict=True):
         radius = found.get(graph.inputs[name], np.zeros(np.shape(x_bar)))
-        radii.append(
-            radius + 2 * fmt.store(x_bar)
-        )  # a choice of the framework is multiplied by the cotangent, which rounds
+        # a choice of the framework is multiplied by the cotangent, which rounds
+        radii.append(radius + 2 * fmt.store(x_bar))
     return radii
 
 

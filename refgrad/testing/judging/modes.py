@@ -71,15 +71,16 @@ def _tally(node_judge: NodeByNode, mode: str) -> Tally:
 def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
     """The verdict on a first derivative in this mode: that on reverse or forward mode with the answer of this mode in place of theirs."""
     if mode not in answers.answers:
-        asked = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
-        return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*asked))
+        tried = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
+        return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*tried))
     seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
     judge = further_judge(mode)(case, answered(node_judge, answers, mode))
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
+    # where this mode computes a second derivative on the way
     extreme = mode == TRANSPOSED_REVERSE and any(
         without_second(node_judge, name).any() for name in answers.names
-    )  # where this mode computes a second derivative on the way
+    )
     if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
         return _tally(node_judge, mode).verdict()
     return _renamed(judge.forward(), mode)
@@ -161,12 +162,12 @@ def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
         for position, (name, got, ball) in enumerate(
             zip(answers.names, answers.answers[mode], expected, strict=True)
         ):
-            what, came = f"second derivative in {name!r}", or_zeros(got, case.inputs[name])
-            found = compare(came, ball, node_judge.fmt, what)
+            what, observed = f"second derivative in {name!r}", or_zeros(got, case.inputs[name])
+            found = compare(observed, ball, node_judge.fmt, what)
             if found.wrong:
                 reaches = alternative_bounds(node_judge, answers.names, position)
                 reach = largest([r.bound for r in reaches])
-                found = compare(came, widened(ball, came, reaches), node_judge.fmt, what, reach=reach)
+                found = compare(observed, widened(ball, observed, reaches), node_judge.fmt, what, reach=reach)
             tally.add(graph.inputs[name], op, found)
         verdicts[mode] = tally.verdict()
     return verdicts

@@ -47,9 +47,8 @@ class NodeByNode(Judge):
         super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
         self.order = case.graph.order()
         self.fmt_without_kinks = replace(self.fmt, kinks=False)
-        self.balls: list[Any] = [None] * len(
-            self.graph.nodes
-        )  # the framework's own value of every node, taken as exact
+        # the framework's own value of every node, taken as exact
+        self.balls: list[Any] = [None] * len(self.graph.nodes)
         for k in self.order:
             if seen.values[k] is not None:
                 self.balls[k] = self._exact(seen.values[k])

@@ -1,1 +1,1 @@
-"""Power: errors planted in a run's own comparisons, and what share of them has to be caught."""
+"""Detection power: plants errors in the comparisons of a run and requires that a share of them is caught (mutation testing)."""

@@ -1,7 +1,7 @@
-"""Errors planted in the comparisons of single checks: what check_vjp, check_jvp and gradcheck would have caught.
+"""Plants errors in the comparisons of check_vjp, check_jvp and gradcheck, and counts those that are caught.
 
-A suite's audit (audit.py) knows the graph and plants errors of its structure. A check knows arrays alone, so these are errors
-of arrays. They are planted where a listener asks for it, and nowhere else.
+The audit of a suite (audit.py) knows the graph and plants structural errors. A check knows only arrays, so these errors change arrays. They
+are planted only while a report is made (``LISTENERS``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.tracing.ball import Ball, nearest
 
-CHECKS = "checks"  # under this name the counts stand in a results file
+CHECKS = "checks"  # the name of these counts in a results file
 
 
 def _one_element(x: PlainArray) -> PlainArray:
@@ -42,13 +42,13 @@ CATALOGUE: dict[str, Callable[[PlainArray], PlainArray]] = {
 
 
 class MutationCounts:
-    """Counts by (mutation, dtype): planted, equivalent, caught, imprecise."""
+    """Counts of planted errors by (mutation, dtype): planted, equivalent, caught, imprecise."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], list[int]] = {}
 
     def plant(self, got: PlainArray, expected: Ball | PlainArray, fmt: Format, found: Comparison) -> None:
-        """Plant every kind in one array that was found right. What rounds to the same array is no error."""
+        """Plant every mutation in one array that agreed. A mutation that rounds to the same array is equivalent and no error."""
         if found.wrong or found.note or not found.elements:
             return
         with np.errstate(all="ignore"):
@@ -65,16 +65,16 @@ class MutationCounts:
                 count[3] += bool(again.imprecise and not again.wrong)
 
     def records(self) -> Iterator[Audit]:
-        """The counts as records of a results file."""
+        """The counts as records for a results file."""
         for (mutation, dtype), (planted, equivalent, caught, imprecise) in sorted(self.counts.items()):
             yield Audit(mutation, dtype, planted, equivalent, caught, CHECKS, imprecise=imprecise)
 
 
-LISTENERS: list[MutationCounts] = []  # who listens; empty unless a report is being made
+LISTENERS: list[MutationCounts] = []  # the counts to update; empty unless a report is being made
 
 
 def planted(got: PlainArray, expected: Ball | PlainArray, fmt: Format, found: Comparison) -> Comparison:
-    """The comparison as it is, after errors were planted in it where somebody asked for it."""
+    """Plant errors in a comparison for every listener. Returns ``found`` unchanged."""
     for listener in LISTENERS:
         listener.plant(got, expected, fmt, found)
     return found

@@ -1,22 +1,22 @@
-"""The audit: errors planted in a run's own comparisons, and how many of them were caught.
+"""Audit: plants errors in the observations of a run, and counts how many of them its comparisons catch.
 
-A run that found nothing is worth what it would have found. So for a sample of its cases one wrong array of every kind in the
-catalogue (mutations.py) is put into what the framework said, and the very questions that judged the case are put again.
+A run without findings shows only that its comparisons found nothing. The audit measures what they would have found. For a sample of the
+cases it puts one wrong array of every kind in the catalogue (graph_mutations.py) into the observation, and compares it with the
+expectation of the judge.
 
-**Planted** is one wrong array at one place: in the value, gradient, part or tangent of one node that had been found right. All
-else is left as the framework gave it, and only the expectation about that place is asked, because a framework with that one
-wrong kernel would be consistent in everything downstream. What is planted is rounded to the judged format, like anything a
-kernel returns.
+**Planted** is one wrong array at one place: the value, gradient, contribution or tangent of one node that agreed before. All other arrays
+stay as the framework gave them, and only the expectation at that place is compared, because a framework with one wrong kernel computes
+everything downstream consistently. A planted array is rounded to the judged format, like any result of a kernel.
 
-**Equivalent** is a planted array that is no error, and it is left out of the share. Either it is the observed array, number by
-number; or the mutation makes no difference in exact arithmetic. The second is decided without the judge's bounds: the mutation
-is applied to the expected array, computed in the wide format with the rounding of that wide format alone as its radius. It
-makes no difference if each element then rounds to the same number of the judged format as the right one does, or differs
-from it by no more than the two radii (which hold what the wide format leaves open, and the whole set of derivatives at a
-kink). Elements where nothing is defined do not count. A caught array needs no such expectation: it lies outside what a correct
-kernel may give.
+**Equivalent** is a planted array that is no error. It is excluded from the share. Either it equals the observed array, or the mutation
+makes no difference in exact arithmetic. The second case is decided without the bounds of the judge. The mutation is applied to the
+expected array, computed in the wide format, whose radius covers the rounding of the wide format alone. It makes no difference if each
+element rounds to the same number of the judged format as the correct one, or differs from it by no more than the two radii. (These cover
+the rounding of the wide format, and the set of derivatives at a kink.) Undefined elements do not count. A caught array is never
+equivalent, because it lies outside the bounds of a correct kernel.
 
-**Caught** is one that makes the verdict a disagreement. One that makes it imprecise is counted apart: it was seen, and passes.
+**Caught** is a planted array that makes the verdict a disagreement. One that makes it imprecise is counted separately: it is seen, and
+passes.
 """
 
 from __future__ import annotations
@@ -39,37 +39,38 @@ from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, Wrong
 from refgrad.tracing.ball import Ball, exact, nearest, parts
 
-EVERY = 4  # one case in so many is audited
+EVERY = 4  # one of this many cases is audited
 
 
 class Audit:
-    """Plants errors and counts: (check, mutation, dtype) -> planted, equivalent, caught, imprecise. The same cases give the same counts."""
+    """Plants errors. Counts planted, equivalent, caught and imprecise by (check, mutation, dtype). Equal cases give equal counts."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
-        self.broken: list[tuple[str, str]] = []  # cases whose audit ended in an exception: (id, what it said)
+        self.broken: list[tuple[str, str]] = []  # cases whose audit raised an exception: (id, exception)
 
     def plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None = None) -> None:
-        """Plant every kind of error that this case has room for, each at a place drawn from the case's own id.
+        """Plant every kind of error that applies to this case, each at a place drawn with the id of the case as seed.
 
-        Node by node, and from end to end where the case was judged so; without ``end_to_end_judge`` it is one of a single op.
+        Caught errors are counted for node-by-node judgement, and for end-to-end judgement where ``end_to_end_judge`` is given. Without it
+        the case is one of a single op.
 
-        An exception here says nothing against the case, which has been judged; it is kept, and fails the run by itself.
+        An exception in the audit does not change the verdicts on the case. It is recorded in ``broken`` and fails the run.
         """
         try:
             self._plant(node_judge, end_to_end_judge)
-        except Exception as error:  # noqa: BLE001 - see above: a mutation may lead any op anywhere
+        except Exception as error:  # noqa: BLE001 - see above: a mutation may make any op raise any exception
             self.broken.append((node_judge.case.id, f"{type(error).__name__}: {error}"))
 
     def _plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None) -> None:
         case = node_judge.case
         rng = np.random.default_rng(int(case.id, 16))
         reference = _Reference(node_judge)
-        sound = [place for place in places(node_judge) if _agreed(node_judge, place)]
+        agreeing = [place for place in places(node_judge) if _agreed(node_judge, place)]
         with np.errstate(all="ignore"):
             for mutation, draw in CATALOGUE.items():
-                for index in rng.permutation(len(sound)):
-                    place = sound[index]
+                for index in rng.permutation(len(agreeing)):
+                    place = agreeing[index]
                     scene = Scene(node_judge, place, exact(node_judge.seen.at(place), node_judge.fmt))
                     wrong = draw(scene, rng)
                     made = None if wrong is None else wrong(scene)
@@ -114,7 +115,7 @@ class Audit:
             count[1] += equivalent
 
     def records(self) -> Iterator[Record]:
-        """The counts as records of a results file, and a crash for each audit that broke off."""
+        """The counts as records for a results file, and a crash for each audit that raised an exception."""
         for case, reason in self.broken:
             yield Crash("", f"audit of case {case}", reason)
         for (check, mutation, dtype), counted in sorted(self.counts.items()):
@@ -123,7 +124,7 @@ class Audit:
 
 
 class _Reference:
-    """The same case judged with no rounding but that of the wide format: what exact arithmetic says, as nearly as can be known."""
+    """The same case judged with the rounding of the wide format alone, as an approximation of exact arithmetic."""
 
     def __init__(self, node_judge: NodeByNode) -> None:
         self.node_judge = node_judge
@@ -150,26 +151,26 @@ class _Reference:
             return True
         (value, radius), (other, other_radius) = parts(right), parts(made)
         same = nearest(value, fmt) == nearest(other, fmt)
-        room = (
-            radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))
-        )  # this comparison rounds, too
+        # this comparison rounds, too
+        room = radius + other_radius + 4 * self.judge.fmt.u * (np.abs(value) + np.abs(other))
         near = np.isfinite(room) & (np.abs(other - value) <= room)
         return bool(np.all(np.isnan(value) | same | near))
 
 
 def unrounded(fmt: Format) -> Format:
-    """The format with the rounding of its wide format in place of its own."""
+    """The format with the rounding and range of its wide format in place of its own."""
     wide = np.finfo(fmt.wide)
     u = float(wide.eps) / 2
+    # limited to the range of float64
     largest, least = (
         float(min(wide.max, np.finfo(float).max)),
         max(float(wide.smallest_subnormal), 5e-324),
-    )  # as far as a float goes
+    )
     return replace(fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1)
 
 
 def places(node_judge: NodeByNode) -> Iterator[Place]:
-    """Every array of the observation that a judge ought to have looked at, whether it did or not."""
+    """The places of all arrays of the observation that a judge has to compare, from the graph and not from its expectations."""
     seen, graph = node_judge.seen, node_judge.graph
     for k in node_judge.order:
         node = graph.nodes[k]
@@ -189,13 +190,13 @@ def _plantable(x: PlainArray) -> bool:
 
 
 def _agreed(judge: Judge, place: Place) -> bool:
-    """Whether nothing was found wrong there before: what is caught must be what was planted."""
+    """Whether the observed array agreed, so that a disagreement is due to the planted error."""
     expectation = judge.expectations.get(place)
     return expectation is None or not (expectation.found.wrong or expectation.found.note)
 
 
 def _is_end_to_end(end_to_end_judge: EndToEnd, place: Place) -> bool:
-    """Whether the end-to-end check ought to look there: gradients of inputs, tangents of outputs."""
+    """Whether end-to-end judgement compares this place: the gradient of an input, or the tangent of an output."""
     part, k = place
     return (
         k in end_to_end_judge.graph.inputs.values()

@@ -1,9 +1,9 @@
-"""The catalogue of planted errors: what wrong kernels do, done on purpose to one array of an observation.
+"""The catalogue of planted errors: errors of real kernels, applied to one array of an observation.
 
-A mutation draws its details (which element, which axis) and returns a Wrong, a function of a Scene. What it returns is planted
-in the observation; put to the scene of the reference instead, the same function tells whether the error is one at all (audit.py).
-Every error here is one that has been reported of some kernel: signs, factors, forgotten sums and means, misread memory,
-saved tensors overwritten, sums in too narrow a format.
+A mutation draws its details (an element, an axis) and returns a Wrong, a function of a Scene. The result of this function on the scene of
+the observation is planted. Its result on the scene of the reference decides whether the mutation is an error at all (audit.py). Every
+kind of error has been reported of some kernel: wrong signs and factors, missing sums and means, misread memory, overwritten saved
+tensors, sums in too narrow a format.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ Random = np.random.Generator
 
 @dataclass
 class Scene:
-    """An array at a place, as a judge sees it: ``base`` is what an error is applied to, ``judge`` knows everything around it."""
+    """The array to change: ``place`` is its position, ``base`` its correct value, and ``judge`` has the case and observation around it."""
 
     judge: NodeByNode
     place: Place
     base: Ball
-    node: int = field(
-        init=False
-    )  # the node whose op made the array: in reverse mode the user that sent it, -1 where several did
+    # the node whose op made the array; in reverse mode the user that contributed it, -1 for several users
+    node: int = field(init=False)
     position: int = field(init=False)  # the operand of that node to which a cotangent belongs
 
     def __post_init__(self) -> None:
@@ -48,15 +47,15 @@ class Scene:
             self.node, self.position = users[0] if len(users) == 1 else (-1, -1)
 
     def users(self) -> list[tuple[int, int]]:
-        """Who sends a part to the node of a cotangent: (node, operand position)."""
+        """The users that contribute to the cotangent of this place: (node, operand position)."""
         key, graph, seen = self.place[1], self.judge.graph, self.judge.seen
         listed = [(k, i) for k in self.judge.order for i, j in enumerate(graph.nodes[k].of) if j == key]
-        heard = [place for place in listed if seen.parts.get(place) is not None]
-        return heard or [(k, i) for k, i in listed if seen.cotangents[k] is not None]
+        contributed = [place for place in listed if seen.parts.get(place) is not None]
+        return contributed or [(k, i) for k, i in listed if seen.cotangents[k] is not None]
 
     @property
     def part(self) -> str:
-        """values, cotangents, parts or tangents."""
+        """The part of the observation: values, cotangents, parts or tangents."""
         return self.place[0]
 
     @property
@@ -85,7 +84,7 @@ class Scene:
 
     @property
     def mistakes(self) -> Mistakes:
-        """What the record of the op says of errors that its kernels have had."""
+        """The errors that the record of the op names as known of its kernels."""
         op = self.source.op if self.source is not None else None
         return NO_MISTAKES if op is None else op.mistakes
 
@@ -94,7 +93,7 @@ class Scene:
     ) -> Any:
         """The result of the op's rule for other operands, for another incoming cotangent, or with one operand held constant.
 
-        ``op`` takes the place of the op, with other rules. None where nothing comes out of it.
+        ``op`` replaces the op by one with other rules. None where the rule gives no derivative.
         """
         assert self.source is not None
         judge = self.judge
@@ -118,7 +117,8 @@ def _ball(x: Any, judge: NodeByNode) -> Any:
     return None if x is None else x if isinstance(x, Ball) else exact(x, judge.fmt)
 
 
-Wrong = Callable[[Scene], Any]  # the wrong array as a Ball; None where this scene has no room for the error
+# Gives the wrong array as a Ball; None where the error does not apply to the scene.
+Wrong = Callable[[Scene], Any]
 Draw = Callable[[Scene, Random], "Wrong | None"]
 
 
@@ -126,7 +126,7 @@ Draw = Callable[[Scene, Random], "Wrong | None"]
 
 
 def changed(change: Callable[[PlainArray], PlainArray]) -> Wrong:
-    """An error that is a linear function of the right array: the radius goes the same way."""
+    """An error that is a linear function of the correct array; the radius changes in the same way."""
 
     def wrong(scene: Scene) -> Ball:
         radius = scene.base.radius
@@ -137,7 +137,7 @@ def changed(change: Callable[[PlainArray], PlainArray]) -> Wrong:
 
 
 def times(factor: float) -> Draw:
-    """Multiplied by a factor."""
+    """The array multiplied by a factor."""
     return lambda _scene, _rng: changed(lambda x: x * factor)
 
 
@@ -182,13 +182,13 @@ def _transpose(scene: Scene, _rng: Random) -> Wrong | None:
 
 
 def _dropped_path(scene: Scene, rng: Random) -> Wrong | None:
-    """One user's part is missing from a fan-in, one operand's from a tangent; where there is one path alone, nothing arrives."""
+    """The contribution of one user to a gradient, or of one operand to a tangent, is missing; zeros where there is only one."""
     if scene.part == "values":
         return None
     if scene.part == "cotangents" and scene.node < 0 and scene.users():
         users = scene.users()
-        gone = int(rng.integers(len(users)))
-        left = [u for k, u in enumerate(users) if k != gone]
+        dropped = int(rng.integers(len(users)))
+        left = [u for k, u in enumerate(users) if k != dropped]
         return lambda s: _ball(
             arithmetic.fan_in(*[exact(s.judge.seen.parts[u], s.judge.fmt) for u in left]), s.judge
         )
@@ -204,7 +204,7 @@ def _dropped_path(scene: Scene, rng: Random) -> Wrong | None:
 
 
 def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
-    """The gradient of a broadcast operand takes one slice for the sum over all: the first or the last."""
+    """The gradient of a broadcast operand is the first or last slice in place of the sum over all slices."""
     source = scene.source
     if not scene.backward or source is None or source.op is None or not source.op.broadcasts:
         return None
@@ -229,7 +229,7 @@ def _missing_sum(scene: Scene, rng: Random) -> Wrong | None:
 
 
 def _forgotten_mean(scene: Scene, _rng: Random) -> Wrong | None:
-    """A sum that was never divided by the number of its terms."""
+    """A mean that is not divided by the number of its terms."""
     source, terms = scene.source, scene.mistakes.terms
     if terms is None or source is None:
         return None
@@ -239,7 +239,7 @@ def _forgotten_mean(scene: Scene, _rng: Random) -> Wrong | None:
 
 
 def _missing_term(scene: Scene, _rng: Random) -> Wrong | None:
-    """A term of the derivative is left out: the sum of softmax and log_softmax, the one-hot of cross entropy."""
+    """A term of the derivative is missing: the sum of softmax and log_softmax, the one-hot term of cross entropy."""
     source, incomplete = scene.source, scene.mistakes.incomplete
     if incomplete is None or source is None or source.op is None or scene.part == "values":
         return None
@@ -249,7 +249,7 @@ def _missing_term(scene: Scene, _rng: Random) -> Wrong | None:
 
 
 def _wrong_branch(scene: Scene, rng: Random) -> Wrong | None:
-    """The derivative of the other branch, at one element of a mask (at all, for the place of a largest or smallest element)."""
+    """The derivative of the other branch at one element of a mask, or at all elements for the position of a maximum or minimum."""
     other_branch = scene.mistakes.other_branch
     if (
         other_branch is None
@@ -281,7 +281,7 @@ def _array(x: Any) -> PlainArray:
 
 
 def _stale(scene: Scene, rng: Random) -> Wrong | None:
-    """The derivative at other operand values: a saved tensor that was overwritten before it was used."""
+    """The derivative at other operand values, as from a saved tensor that was overwritten before it was used."""
     if scene.part == "values" or scene.source is None or scene.source.op is None:
         return None
     domain, seed = scene.source.op.domain, int(rng.integers(2**32))
@@ -298,7 +298,7 @@ def _stale(scene: Scene, rng: Random) -> Wrong | None:
 
 
 def _misread(scene: Scene, _rng: Random) -> Wrong | None:
-    """The incoming cotangent is not contiguous, and is read as if it were: columns for rows, every second element of a line."""
+    """The incoming cotangent is read as if it were contiguous: columns as rows, or every second element of a vector."""
     if not scene.backward or scene.source is None or np.size(scene.judge.seen.cotangents[scene.node]) < 2:
         return None
 
@@ -313,7 +313,7 @@ def _misread(scene: Scene, _rng: Random) -> Wrong | None:
 
 
 def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
-    """A sum kept in the next narrower format."""
+    """A sum that is accumulated in the next narrower format."""
     source = scene.source
     op = arithmetic.fan_in if source is None else source.op
     broadcast = scene.backward and source is not None and source.op is not None and source.op.broadcasts

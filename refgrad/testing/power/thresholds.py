@@ -1,4 +1,4 @@
-"""What share of the planted errors a run has to catch, and how a share is judged that a few hundred samples give."""
+"""The share of planted errors that a run has to catch, and a test of an observed share against it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from refgrad.bounds.formats import FORMATS, GROSS
 from refgrad.records.audit import NODE_BY_NODE
 
-# The kinds of planted errors of which a share is required, node by node, and the key of the share in the record of a format. Others
-# are counted and shown, and nothing is required of them.
+# The kinds of planted errors with a required share in node-by-node judgement, and the key of the share in the record of a format. Other
+# kinds are counted and reported without a requirement.
 _KEYS = {
     **dict.fromkeys(
         (
@@ -23,24 +23,24 @@ REQUIRED: dict[str, dict[str, float]] = {
     kind: {name: fmt.required[key] for name, fmt in FORMATS.items() if key in fmt.required}
     for kind, key in _KEYS.items()
 }
-CHANCE = 1e-6  # a run that has the required share is called short of it no more often than this, for each kind of error
+CHANCE = 1e-6  # probability of a false rejection of a run that has the required share, for each kind of error
 
 
 def required(check: str, mutation: str, dtype: str) -> float | None:
-    """The share of these errors that has to be caught; None where nothing is required."""
+    """The share of these errors that has to be caught; None where there is no requirement."""
     return REQUIRED.get(mutation, {}).get(dtype) if check == NODE_BY_NODE else None
 
 
 def minimum_sample(share: float) -> int:
-    """How many planted errors it takes before a required share can be judged at all: fewer could go unseen by chance."""
+    """The smallest number of planted errors with which a required share can be tested: fewer could all be missed by chance."""
     return math.ceil(math.log(CHANCE) / math.log1p(-share))
 
 
 def falls_short(caught: int, planted: int, share: float) -> bool:
-    """Whether the caught are too few for the required share, chance set aside.
+    """Whether significantly fewer errors were caught than the required share.
 
-    The probability of catching so few with that share is at most exp(-n KL(caught/n, share)) (Chernoff's bound); below CHANCE it
-    is no chance.
+    The probability of catching so few with that share is at most exp(-n KL(caught/n, share)) (Chernoff's bound). Below CHANCE the share is
+    rejected.
     """
     if planted == 0 or caught >= share * planted:
         return False

@@ -1,4 +1,4 @@
-"""Known disagreements: what an entry describes is marked, everything else still fails."""
+"""Known disagreements: what an entry describes is marked, and everything else still fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a wrong element lies: the nodes that may have made it, its operand, and whether it was made at a place."""
+"""The setting of a wrong element: the nodes that may be the cause, its operand, and the places that it depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of expected refusals: what it names is unsupported, what it does not name is lost support, what is answered is news."""
+"""The list of expected refusals: listed refusals are unsupported, others are lost support, and answers are news."""
 
 from __future__ import annotations
 

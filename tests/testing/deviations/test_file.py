@@ -1,4 +1,4 @@
-"""A deviations file: what is wrong with one is named, and the suite's own loads."""
+"""Deviations files: an error names the entry and field, and the file of the suite loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which wrong elements an entry speaks of: kinds, operands, formulas, notes, errors and recorded numbers."""
+"""Which wrong elements an entry covers: kinds, operands, formulas, notes, errors and recorded numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions on operands that confine a recorded disagreement: true at the elements that are meant, false beside them."""
+"""Conditions on operands that limit a recorded disagreement: true at the covered elements, false beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases: what is recorded of one, and how a record grows."""
+"""Releases: the recorded state of a release, and how a record is extended."""
 
 from __future__ import annotations
 

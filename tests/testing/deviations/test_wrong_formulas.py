@@ -1,4 +1,4 @@
-"""Formulas behind recorded disagreements: what they give, and how a wrong number is told from theirs."""
+"""Formulas of recorded disagreements: their results, and how a wrong number is compared with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other formulas that a record names: what lies within their bound is imprecise, in every mode; an ordinary wrong number is not."""
+"""Other formulas named by a record: an error within their bound is imprecise in every mode, and other wrong numbers stay wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disagreement from end to end names the op that is wrong, not the op of the output."""
+"""An end-to-end disagreement names the op that is wrong, not the op of the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compare: every element within its bound, nothing passed over in silence."""
+"""compare: every element is compared with its bound or counted as skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judging from inputs to gradients: agreement of both modes, wrong numbers, gradients that are missing or left out."""
+"""End-to-end judgement: agreement of both modes, wrong numbers, and missing gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imprecise or wrong: what the rounding of another right formula explains, and that gross errors stay wrong."""
+"""Imprecise or wrong: rounding of another correct formula is imprecise, and gross errors stay wrong."""
 
 from __future__ import annotations
 

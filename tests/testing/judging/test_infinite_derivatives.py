@@ -1,4 +1,4 @@
-"""Where infinity arrives, NaN may stand for the infinity that is due, and for nothing else."""
+"""Where an infinite derivative arrives, NaN is accepted for an expected infinity, and no other number is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scales: what an ordinary answer says of the answers to other cotangents."""
+"""Scales: an ordinary answer gives the scale of the answers to other cotangents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Further modes: what is planted in one way of asking is found in that way, and nowhere else."""
+"""Further modes: an error planted in one mode is found in that mode and in no other."""
 
 from __future__ import annotations
 

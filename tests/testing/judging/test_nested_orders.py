@@ -1,4 +1,4 @@
-"""What is due in each order of nesting, against closed forms; the bound is the widest that an order gives."""
+"""Second derivatives in each order of nesting, compared with closed forms; the bound is the largest of all orders."""
 
 from __future__ import annotations
 

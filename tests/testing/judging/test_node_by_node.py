@@ -1,4 +1,4 @@
-"""Anchored judging: wrong numbers planted at a node are found there, in every mode, and nowhere else."""
+"""Node-by-node judgement: wrong numbers planted at a node are found there, in every mode, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trace of a case: every node with what was judged of it, and the first wrong one marked."""
+"""The printed case: every node with its judgement, and a mark at the first wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An observation by places: every part is reached, changed in a copy, and tells its dtypes and devices where it has them."""
+"""An observation by places: every part can be read and replaced in a copy, and gives its dtypes and devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second derivatives in the reference: all nestings at once, and where none is asked for."""
+"""Second derivatives of the reference: the bound over all nestings, and the elements that are not judged."""
 
 from __future__ import annotations
 

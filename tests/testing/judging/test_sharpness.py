@@ -1,4 +1,4 @@
-"""What a comparison keeps: of a large array as much as of a small one is ever asked of it."""
+"""The statistics of bounds: those of a sampled large array equal or approximate those of all elements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements without a derivative: NaN and overflowed values, the cotangents there, and sets of a vector's record."""
+"""Elements without a derivative: NaN and overflowed values, their cotangents, and sets of derivatives in a vector."""
 
 from __future__ import annotations
 

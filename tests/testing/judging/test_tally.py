@@ -1,4 +1,4 @@
-"""From comparisons to a verdict: what is counted, which status follows, who is named."""
+"""Tally: counts, the status of the verdict, and the op that it names."""
 
 from __future__ import annotations
 

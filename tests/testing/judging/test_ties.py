@@ -1,4 +1,4 @@
-"""Tied elements are judged together: any right convention passes, in every format; shares that do not add up to one do not."""
+"""Tied elements are judged by their sum: every valid convention passes in every format, and derivatives that do not sum to one fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question without an answer: unsupported where the framework refused in words, an error where it broke."""
+"""A mode without an answer: unsupported where the framework refused, an error where it failed in another way."""
 
 from __future__ import annotations
 

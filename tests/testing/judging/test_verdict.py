@@ -1,4 +1,4 @@
-"""Verdicts: correct digits of an element, and what fails a run."""
+"""Verdicts: correct digits of an element, and which verdicts fail a run."""
 
 from __future__ import annotations
 

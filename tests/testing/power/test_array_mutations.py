@@ -1,4 +1,4 @@
-"""Errors planted in single comparisons: caught where they are errors, left out where they are none, silent unless asked for."""
+"""Errors planted in single comparisons: errors are caught, equivalent mutations are excluded, and only a listener causes planting."""
 
 from __future__ import annotations
 

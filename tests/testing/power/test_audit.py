@@ -1,4 +1,4 @@
-"""The audit: what is planted, what counts as no error, and that a blind judge is found out."""
+"""The audit: what is planted, what is equivalent, and that a blind judge is detected."""
 
 from __future__ import annotations
 

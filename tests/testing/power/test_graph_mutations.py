@@ -1,4 +1,4 @@
-"""The catalogue of planted errors: what each does to an array, and where it has no room."""
+"""The catalogue of planted errors: what each mutation does to an array, and where it does not apply."""
 
 from __future__ import annotations
 
