@@ -41,7 +41,7 @@ def bounded(case: Case) -> list[tuple[Array, Array]]:
 
 
 def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
-    """NodeByNode: bound over gradient for what each elementwise op of the graphs sends back.
+    """Node by node: bound over gradient for what each elementwise op of the graphs sends back.
 
     At a tie or a kink the derivative is a set, and the radius its half width: no bound of rounding, so counted apart. What is left of
     the radius where nothing rounds is such a set.
@@ -75,7 +75,7 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
     every = np.concatenate(list(ops.values()))
     widest = sorted(((float(np.median(v)), name) for name, v in ops.items() if v.size), reverse=True)[:6]
     print(
-        f"  node_judge, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements, "
+        f"  node by node, elementwise: median bound {np.median(every):.2f} u of the gradient ({every.size} elements, "
         f"{sets} more are sets), widest {', '.join(f'{name} {middle:.1f}' for middle, name in widest)}"
     )
 
