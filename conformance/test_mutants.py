@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from refgrad.records import Audit
+from refgrad.testing.runs.results import ResultsFile
 
 from .mutants import MUTANTS, Mutant
 from .mutants.judge import caught, refusals
@@ -15,7 +14,9 @@ from .mutants.judge import caught, refusals
 @pytest.mark.parametrize(
     ("mutant", "dtype"), [pytest.param(m, d, id=f"{m.id}-{d}") for m in MUTANTS for d in m.dtypes]
 )
-def test_mutant(mutant: Mutant, dtype: str, refgrad_results: Any, request: pytest.FixtureRequest) -> None:
+def test_mutant(
+    mutant: Mutant, dtype: str, refgrad_results: ResultsFile, request: pytest.FixtureRequest
+) -> None:
     """Planted once, in the format; the line of the audit says whether it was caught, and whether the right formula passed."""
     seed = int(request.config.getoption("--refgrad-seed"))
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from refgrad import backends
 from refgrad.bounds.formats import computed_on
 from refgrad.errors import GradientMismatch
 from refgrad.pytest_plugin import COUNT
+from refgrad.testing.runs.results import ResultsFile
 
 from .textbook import ITEMS, Item
 from .textbook.judge import examine
@@ -31,7 +30,7 @@ def _torch_settings() -> None:
 
 def test_item(
     item: Item,
-    refgrad_results: Any,
+    refgrad_results: ResultsFile,
     request: pytest.FixtureRequest,
 ) -> None:
     """Its lines are written whatever it came to; anything but agreement of all ways fails."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds import rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import Op
 from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Source
-
-Array = Any
 
 # In formats of a small range cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
 # Nothing can be said about an overflow, and little about what infinities turn into.
@@ -33,14 +33,14 @@ def offered(op: Op, dtype: str) -> bool:
     return op.singular is None or FORMATS[dtype].factorised
 
 
-def rounded(x: Array, dtype: str) -> Array:
+def rounded(x: Array, dtype: str) -> PlainArray:
     """x rounded to the judged format, in its carrier dtype."""
     fmt = FORMATS[dtype]
-    x = np.asarray(x, fmt.carrier)
-    return x if fmt.native else rounding.rounded(x, fmt)
+    carried = np.asarray(x, fmt.carrier)
+    return carried if fmt.native else rounding.rounded(carried, fmt)
 
 
-def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> Array:
+def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> PlainArray:
     """Elements of a style: normal (spread around 0), ties (small integers, so that equal elements meet), small, unit (inside the
     domain of arccos), positive."""
     rng = source.rng
@@ -58,7 +58,7 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
     return rounded(x, dtype)
 
 
-def weights(source: Source, shape: tuple[int, ...], dtype: str) -> Array:
+def weights(source: Source, shape: tuple[int, ...], dtype: str) -> PlainArray:
     """A random cotangent or tangent, readable and never all ones: multiples of 1/4 in every format."""
     return rounded(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
 
@@ -67,9 +67,9 @@ def finish(
     source: Source,
     family: str,
     graph: Graph,
-    inputs: dict[str, Array],
+    inputs: dict[str, PlainArray],
     dtype: str,
-    values: list[Array] | None = None,
+    values: list[PlainArray] | None = None,
 ) -> Case:
     """The case of a graph with data: draws cotangent, tangents and memory layouts.
 
@@ -99,9 +99,9 @@ def finish(
     )
 
 
-def _scale(slopes: list[Array], dtype: str) -> Array:
+def _scale(slopes: Sequence[Array | None], dtype: str) -> PlainArray:
     """The power of two, at most 1, that brings all of them below the largest slope of the dtype (exact: weights have few digits)."""
     largest = max(
         (np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0
     )
-    return carrier(dtype).type(2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE)[1]))
+    return np.asarray(2.0 ** -max(0, np.frexp(largest / LARGEST_SLOPE)[1]), carrier(dtype))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.rounding import rounded as nearest
 from refgrad.graph import Graph
@@ -16,7 +16,6 @@ from refgrad.testing.cases.source import Source
 
 from .arrays import finish, rounded
 
-Array = Any
 KINDS = ("ordinary", "ties", "near ties", "subnormal", "edges", "zeros", "beyond", "non-finite")
 LENGTHS = (1, 2, 3, 5, 8, 17, 33, 67)  # the vector body of a kernel and its scalar tail
 FORMS = ("cast", "all modes", "scaled", "two uses", "two casts")
@@ -28,7 +27,7 @@ def targets(dtype: str) -> tuple[str, ...]:
     return tuple(name for name, fmt in FORMATS.items() if not fmt.u_operand and fmt.storage != own)
 
 
-def numbers(source: Source, count: int, fmt: Format, kind: str) -> Array:
+def numbers(source: Source, count: int, fmt: Format, kind: str) -> PlainArray:
     """Numbers where a cast to the format is ordinary, or decided by a tie, by underflow or by the end of the range; in float64."""
     rng = source.rng
     signs = rng.choice((-1.0, 1.0), count)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
@@ -16,16 +15,22 @@ from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, offered
 
-Array = Any
 # Values beyond these are not built on: the next exp would leave the format, the next product underflow. A format of a small range has
 # room for one square.
 USUAL, IN_SMALL_RANGE = (1e-6, 1e3), (2.0**-7, 2.0**7)
 
 # Inputs of one graph broadcast against each other.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
-    ((), (), ()), ((3,), (), (1,)), ((2, 3), (3,), (2, 1)), ((2, 2), (2, 2), (2, 2)), ((2, 1, 3), (4, 1), ()), ((0, 3), (3,), (1, 1)),
-    ((17,), (17,), ()), ((4, 5), (5,), (4, 1)), ((3, 3), (3, 3), (3,)),
-)  # fmt: skip
+    ((), (), ()),
+    ((3,), (), (1,)),
+    ((2, 3), (3,), (2, 1)),
+    ((2, 2), (2, 2), (2, 2)),
+    ((2, 1, 3), (4, 1), ()),
+    ((0, 3), (3,), (1, 1)),
+    ((17,), (17,), ()),
+    ((4, 5), (5,), (4, 1)),
+    ((3, 3), (3, 3), (3,)),
+)
 STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
@@ -45,12 +50,12 @@ WORST_CONDITION = (
 )
 
 
-def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
+def _admissible(op: Op, operands: tuple[PlainArray, ...]) -> bool:
     """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not, nor is
     a point without any derivative (the angle of the origin)."""
     for s in op.special:
         if None in s.allowed and all(np.ndim(a) == 0 for a in s.at):
-            met: Array = True
+            met: PlainArray | np.bool = np.True_
             for x, a in zip(operands, s.at, strict=True):
                 met = met & (x == a)
             if np.count_nonzero(met):
@@ -68,14 +73,14 @@ def _admissible(op: Op, operands: tuple[Array, ...]) -> bool:
     return op.singular in (None, REGULAR) or _well_conditioned(operands[0])
 
 
-def _well_conditioned(x: Array) -> bool:
+def _well_conditioned(x: PlainArray) -> bool:
     """Whether these are square matrices that may be inverted."""
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         return False
     return not x.size or bool(np.all(np.linalg.cond(x) < WORST_CONDITION))
 
 
-def _extreme(y: Array, dtype: str) -> bool:
+def _extreme(y: PlainArray, dtype: str) -> bool:
     """Whether a number is infinite, NaN, too large, or too small without being zero."""
     size, zeros = np.abs(y), y.size - np.count_nonzero(y)
     smallest, largest = IN_SMALL_RANGE if FORMATS[dtype].small_range else USUAL
@@ -88,8 +93,8 @@ class _Builder:
 
     def __init__(self, source: Source, dtype: str) -> None:
         self.source, self.graph, self.dtype = source, Graph(), dtype
-        self.values: list[Array] = []
-        self.inputs: dict[str, Array] = {}
+        self.values: list[PlainArray] = []
+        self.inputs: dict[str, PlainArray] = {}
         shapes = source.choice(SHAPES)
         for k in range(source.integer(1, 3)):
             x = numbers(source, shapes[k], dtype, source.choice(STYLES))

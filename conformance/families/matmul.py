@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers
 
-Array = Any
 SIZES = (2, 1, 3, 5, 16, 4, 9, 0)
 BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-    ((2,), (2,)), ((2,), ()), ((), (3,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), ()),
-)  # fmt: skip
+    ((2,), (2,)),
+    ((2,), ()),
+    ((), (3,)),
+    ((2, 1), (3,)),
+    ((1,), (2,)),
+    ((0,), ()),
+)
 
 # Each form: the program, and its operands' shapes for sizes n, k, m.
-Form = tuple[Callable[..., Array], Callable[[int, int, int], tuple[tuple[int, ...], ...]]]
+Form = tuple[Callable[..., PlainArray], Callable[[int, int, int], tuple[tuple[int, ...], ...]]]
 FORMS: dict[str, Form] = {
     "matrix matrix": (lambda a, b: a @ b, lambda n, k, m: ((n, k), (k, m))),
     "vector vector": (lambda a, b: a @ b, lambda n, k, m: ((k,), (k,))),

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from refgrad import nn
-from refgrad.graph import Graph
+from refgrad.arrays import Array, PlainArray
+from refgrad.graph import Graph, Symbol
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, rounded
 
-Array = Any
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "identity": lambda x: x, "relu": nn.relu, "tanh": np.tanh, "sigmoid": nn.sigmoid, "softplus": nn.softplus,
-    "leaky_relu": nn.leaky_relu, "elu": nn.elu, "silu": nn.silu, "maxout": lambda x: nn.maxout(np.concatenate([x, -x], axis=-1), 2),
-}  # fmt: skip
+    "identity": lambda x: x,
+    "relu": nn.relu,
+    "tanh": np.tanh,
+    "sigmoid": nn.sigmoid,
+    "softplus": nn.softplus,
+    "leaky_relu": nn.leaky_relu,
+    "elu": nn.elu,
+    "silu": nn.silu,
+    "maxout": lambda x: nn.maxout(np.concatenate([x, -x], axis=-1), 2),
+}
 LOSSES = ("mean squared", "cross entropy", "hinge", "none")
 WIDTHS = (2, 1, 3, 4, 8)
 
@@ -29,7 +35,7 @@ def mlp(source: Source, dtype: str) -> Case:
     widths = [source.choice(WIDTHS) for _ in range(depth + 1)]
     activation, loss = source.choice(tuple(ACTIVATIONS)), source.choice(LOSSES)
     style = source.choice(("normal", "ties"))
-    inputs: dict[str, Array] = {"x": numbers(source, (batch, widths[0]), dtype, style)}
+    inputs: dict[str, PlainArray] = {"x": numbers(source, (batch, widths[0]), dtype, style)}
     for k in range(depth):
         scale = 1.0 if style == "ties" else 1.0 / np.sqrt(widths[k])
         inputs[f"w{k}"] = rounded(
@@ -39,7 +45,7 @@ def mlp(source: Source, dtype: str) -> Case:
     labels = source.rng.integers(0, widths[-1], batch)
     target = numbers(source, (batch, widths[-1]), dtype)
 
-    def network(p: dict[str, Array]) -> Array:
+    def network(p: Mapping[str, Array]) -> Array:
         h = p["x"]
         for k in range(depth):
             h = h @ p[f"w{k}"] + p[f"b{k}"]
@@ -55,5 +61,7 @@ def mlp(source: Source, dtype: str) -> Case:
 
     graph = Graph()
     symbols = {name: graph.input(name, x.shape) for name, x in inputs.items()}
-    graph.output(network(symbols))
+    y = network(symbols)
+    assert isinstance(y, Symbol), "code that runs on symbols returns one"
+    graph.output(y)
     return finish(source, "mlp", graph, inputs, dtype)

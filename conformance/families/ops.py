@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
+from refgrad.arrays import Operand, Params, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
@@ -25,9 +26,7 @@ from refgrad.testing.cases.source import Source
 
 from .arrays import carrier, finish, offered, rounded
 
-Array = Any
-Params = dict[str, Any]
-Drawn = tuple[list[Array], Params]
+Drawn = tuple[list[PlainArray], Params]
 
 
 def _casts(op: Op) -> bool:
@@ -75,7 +74,7 @@ def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
     return (0.0, 1.0, -1.0, 2.0, -0.0, 0.5)
 
 
-def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Array:
+def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> PlainArray:
     """A few numbers to place in the operand at ``position``."""
     interval = op.domain.interval(position)
     if kind == "edges":
@@ -105,7 +104,7 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Array
     return np.array([source.choice(signs) * x for x in chosen])
 
 
-def salted(source: Source, op: Op, operands: list[Array], kind: str, dtype: str) -> list[Array]:
+def salted(source: Source, op: Op, operands: list[PlainArray], kind: str, dtype: str) -> list[PlainArray]:
     """The operands with salts at a few places; ties fill whole operands with small integers."""
     rng, made = source.rng, []
     for position, x in enumerate(operands):
@@ -169,14 +168,15 @@ def special(source: Source, op: Op, dtype: str) -> Drawn | None:
     return operands, params
 
 
-def _held(a: Any, dtype: str) -> bool:
-    a = np.asarray(a, float)
+def _held(point: Operand, dtype: str) -> bool:
+    """Whether the format holds a point: what is finite stays so, and what is not zero stays so."""
+    a = np.asarray(point, float)
     with np.errstate(over="ignore"):
         there = rounded(a, dtype)
     return bool(np.all(np.isfinite(there) == np.isfinite(a)) and np.all((there == 0) == (a == 0)))
 
 
-def singular(source: Source, a: Array) -> Array:
+def singular(source: Source, a: PlainArray) -> PlainArray:
     """Matrices of lower rank: a row repeated, a row of zeros, rank one, all zeros; small integers, so that it is exact."""
     a = source.rng.integers(-2, 3, a.shape).astype(float)
     n = a.shape[-1]
@@ -232,7 +232,7 @@ def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     op = REGISTRY[source.choice(names_in(dtype, among))]
     operands, params = draw(source, op, dtype)
     graph = Graph()
-    inputs: dict[str, Array] = {}
+    inputs: dict[str, PlainArray] = {}
     for x in operands:
         if x.dtype.kind == "f":
             name = "abcdefgh"[len(inputs)] if len(inputs) < 8 else f"x{len(inputs)}"

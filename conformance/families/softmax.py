@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
@@ -14,12 +13,11 @@ from refgrad.testing.cases.source import Source
 
 from .arrays import finish, rounded
 
-Array = Any
 SHAPES = ((3,), (1,), (2, 3), (4, 1), (2, 3, 4), (1, 7), (3, 33))
 LOGITS = ("normal", "equal", "small", "large", "huge", "masked", "ties")
 
 
-def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Array:
+def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> PlainArray:
     """Logits of a kind; of masked ones a finite entry is left along every axis."""
     rng = source.rng
     x = rng.standard_normal(shape)

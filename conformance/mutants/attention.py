@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import Array
 
 from .record import Kind, Mutant, Way, as_stored, normal
 
-Array = Any
 FILL = -1e4  # what masked kernels write instead of -inf
 
 
@@ -72,7 +70,9 @@ def attention_vjp(
     y_bar: Array, q: Array, k: Array, v: Array, causal: bool = False
 ) -> tuple[Array, Array, Array]:
     scores = 0.5 * (q @ np.transpose(k))
-    p = nn.softmax(np.where(np.tri(*scores.shape) > 0, scores, -np.inf) if causal else scores)
+    p = nn.softmax(
+        np.where(np.tri(scores.shape[0], scores.shape[1]) > 0, scores, -np.inf) if causal else scores
+    )
     scores_bar = 0.5 * softmax_vjp(y_bar @ np.transpose(v), p)
     return scores_bar @ k, np.transpose(scores_bar) @ q, np.transpose(p) @ y_bar
 
@@ -100,30 +100,55 @@ def losses_vjp(y_bar: Array, x: Array, weight: Array, labels: Array) -> tuple[Ar
 
 MUTANTS = (
     Mutant(
-        "ax-1444", "https://github.com/NVIDIA/apex/pull/1444", "fused masked softmax", Kind.TIE,
-        forward=masked_softmax, right=masked_by_mask, wrong=masked_by_zeros, inputs=masks,
+        "ax-1444",
+        "https://github.com/NVIDIA/apex/pull/1444",
+        "fused masked softmax",
+        Kind.TIE,
+        forward=masked_softmax,
+        right=masked_by_mask,
+        wrong=masked_by_zeros,
+        inputs=masks,
     ),
     Mutant(
-        "ax-1587", "https://github.com/NVIDIA/apex/issues/1587", "fused softmax", Kind.ALIAS,
-        forward=lambda x: nn.softmax(x) + x, right=residual_own_buffer, wrong=residual_shared_buffer,
-        inputs=lambda rng: [normal(rng, (2, 3)), normal(rng, (4,))], way=Way.KERNEL,
+        "ax-1587",
+        "https://github.com/NVIDIA/apex/issues/1587",
+        "fused softmax",
+        Kind.ALIAS,
+        forward=lambda x: nn.softmax(x) + x,
+        right=residual_own_buffer,
+        wrong=residual_shared_buffer,
+        inputs=lambda rng: [normal(rng, (2, 3)), normal(rng, (4,))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "fa-355", "https://github.com/Dao-AILab/flash-attention/issues/355", "attention", Kind.STRIDE,
-        forward=attention, right=attention_strided, wrong=attention_as_stored,
-        inputs=lambda rng: [normal(rng, (3, 4), (5, 4), (5, 4)), normal(rng, (1, 4), (2, 4), (2, 4))], way=Way.KERNEL,
+        "fa-355",
+        "https://github.com/Dao-AILab/flash-attention/issues/355",
+        "attention",
+        Kind.STRIDE,
+        forward=attention,
+        right=attention_strided,
+        wrong=attention_as_stored,
+        inputs=lambda rng: [normal(rng, (3, 4), (5, 4), (5, 4)), normal(rng, (1, 4), (2, 4), (2, 4))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "lk-1298", "https://github.com/linkedin/Liger-Kernel/pull/1298", "linear and cross-entropy, no reduction", Kind.BROADCAST,
+        "lk-1298",
+        "https://github.com/linkedin/Liger-Kernel/pull/1298",
+        "linear and cross-entropy, no reduction",
+        Kind.BROADCAST,
         forward=losses,
         right=lambda y_bar, x, weight, labels: losses_vjp(y_bar[:, np.newaxis], x, weight, labels),
         wrong=lambda y_bar, x, weight, labels: losses_vjp(y_bar[0], x, weight, labels),
         inputs=lambda rng: [(*normal(rng, (n, 3), (4, 3)), rng.integers(0, 4, n)) for n in (5, 1)],
     ),
     Mutant(
-        "tr-4541", "https://github.com/triton-lang/triton/issues/4541", "fused attention, not causal", Kind.DROPPED,
-        forward=attention, right=attention_vjp,
+        "tr-4541",
+        "https://github.com/triton-lang/triton/issues/4541",
+        "fused attention, not causal",
+        Kind.DROPPED,
+        forward=attention,
+        right=attention_vjp,
         wrong=lambda y_bar, q, k, v: attention_vjp(y_bar, q, k, v, causal=True),
         inputs=lambda rng: [normal(rng, (4, 4), (4, 4), (4, 4)), normal(rng, (1, 4), (1, 4), (1, 4))],
     ),
-)  # fmt: skip
+)

@@ -7,15 +7,15 @@ repeats and dropping blanks (class 0) gives the target. The loss is -log of the 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import Array
 
 from .record import Kind, Mutant, normal
 
-Array = Any
 CLASSES = 3
 
 
@@ -37,7 +37,7 @@ def occupation(x: Array, paths: Array) -> Array:
     return np.sum(share[:, np.newaxis, np.newaxis] * np.eye(CLASSES)[paths], axis=0)
 
 
-def ctc(*targets: tuple[int, ...], steps: int = 3) -> Any:
+def ctc(*targets: tuple[int, ...], steps: int = 3) -> Callable[[Array], Array]:
     """The losses of a batch; 0 where no alignment exists (zero_infinity); steps beyond ``steps`` are padding."""
 
     def f(x: Array) -> Array:
@@ -49,7 +49,7 @@ def ctc(*targets: tuple[int, ...], steps: int = 3) -> Any:
     return f
 
 
-def ctc_vjp(*targets: tuple[int, ...], steps: int = 3) -> Any:
+def ctc_vjp(*targets: tuple[int, ...], steps: int = 3) -> Callable[[Array, Array], Array]:
     """Logits of a sample receive y_bar (softmax - occupation); padding and impossible samples nothing."""
 
     def backward(y_bar: Array, x: Array) -> Array:
@@ -99,28 +99,53 @@ def padding_filled(y_bar: Array, x: Array) -> Array:
 
 MUTANTS = (
     Mutant(
-        "pt-11750", "https://github.com/pytorch/pytorch/issues/11750", "ctc_loss", Kind.FACTOR,
-        forward=ctc(*TWO), right=ctc_vjp(*TWO), wrong=partly_scaled,
+        "pt-11750",
+        "https://github.com/pytorch/pytorch/issues/11750",
+        "ctc_loss",
+        Kind.FACTOR,
+        forward=ctc(*TWO),
+        right=ctc_vjp(*TWO),
+        wrong=partly_scaled,
         inputs=lambda rng: [normal(rng, (2, 3, CLASSES)) for _ in range(2)],
     ),
     Mutant(
-        "pt-25833", "https://github.com/pytorch/pytorch/issues/25833", "ctc_loss, weights after it", Kind.FACTOR,
-        forward=ctc(*TWO), right=ctc_vjp(*TWO), wrong=not_scaled,
+        "pt-25833",
+        "https://github.com/pytorch/pytorch/issues/25833",
+        "ctc_loss, weights after it",
+        Kind.FACTOR,
+        forward=ctc(*TWO),
+        right=ctc_vjp(*TWO),
+        wrong=not_scaled,
         inputs=lambda rng: [normal(rng, (2, 3, CLASSES)) for _ in range(2)],
     ),
     Mutant(
-        "pt-18215", "https://github.com/pytorch/pytorch/issues/18215", "ctc_loss, empty target", Kind.EMPTY,
-        forward=ctc((1,), ()), right=ctc_vjp((1,), ()), wrong=empty_counted_twice,
+        "pt-18215",
+        "https://github.com/pytorch/pytorch/issues/18215",
+        "ctc_loss, empty target",
+        Kind.EMPTY,
+        forward=ctc((1,), ()),
+        right=ctc_vjp((1,), ()),
+        wrong=empty_counted_twice,
         inputs=lambda rng: [normal(rng, (2, 3, CLASSES)) for _ in range(2)],
     ),
     Mutant(
-        "pt-176910", "https://github.com/pytorch/pytorch/issues/176910", "ctc_loss, zero_infinity", Kind.NAN,
-        forward=ctc((1,), (1, 1), steps=2), right=ctc_vjp((1,), (1, 1), steps=2), wrong=infinity_kept,
+        "pt-176910",
+        "https://github.com/pytorch/pytorch/issues/176910",
+        "ctc_loss, zero_infinity",
+        Kind.NAN,
+        forward=ctc((1,), (1, 1), steps=2),
+        right=ctc_vjp((1,), (1, 1), steps=2),
+        wrong=infinity_kept,
         inputs=lambda rng: [normal(rng, (2, 2, CLASSES)) for _ in range(2)],
     ),
     Mutant(
-        "tf-41280", "https://github.com/tensorflow/tensorflow/issues/41280", "ctc_loss, padded logits", Kind.DROPPED,
-        forward=ctc(*TWO, steps=2), right=ctc_vjp(*TWO, steps=2), wrong=padding_filled,
+        "tf-41280",
+        "https://github.com/tensorflow/tensorflow/issues/41280",
+        "ctc_loss, padded logits",
+        Kind.DROPPED,
+        forward=ctc(*TWO, steps=2),
+        right=ctc_vjp(*TWO, steps=2),
+        wrong=padding_filled,
         inputs=lambda rng: [normal(rng, (2, 4, CLASSES)), normal(rng, (2, 3, CLASSES))],
     ),
-)  # fmt: skip
+)

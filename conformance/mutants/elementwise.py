@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 import refgrad
 from refgrad import nn
+from refgrad.arrays import Array
 
 from .record import Kind, Mutant, Way, normal
 
-Array = Any
 BASE = -1.5  # a negative base, whose real logarithm does not exist
 
 
-def slope(f: Any) -> Any:
+def slope(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
     """The derivative of an elementwise function, as a function."""
     return lambda x: refgrad.jvp(f, (x,), (np.ones(x.shape),))[1]
 
@@ -26,7 +26,7 @@ def sinc_second(x: Array, at_zero: float) -> Array:
     return np.where(x == 0, at_zero, np.pi**2 * ((2 / t**3 - 1 / t) * np.sin(t) - 2 * np.cos(t) / t**2))
 
 
-def power_vjp(y_bar: Array, x: Array, y: Array, log: Any) -> tuple[Array, Array]:
+def power_vjp(y_bar: Array, x: Array, y: Array, log: Callable[[Array], Array]) -> tuple[Array, Array]:
     """d x^y = y x^(y-1) dx + x^y log(x) dy."""
     return y_bar * y * x ** (y - 1), y_bar * (x**y * log(x))
 
@@ -76,7 +76,10 @@ def real_log_of(x: float) -> float:
 
 MUTANTS = (
     Mutant(
-        "at-15", "https://github.com/BobMcDear/attorch/issues/15", "hardshrink", Kind.TIE,
+        "at-15",
+        "https://github.com/BobMcDear/attorch/issues/15",
+        "hardshrink",
+        Kind.TIE,
         forward=lambda x: np.where(np.abs(x) > 0.5, x, 0.0),
         right=lambda y_bar, x: y_bar * np.where(np.abs(x) > 0.5, 1.0, 0.0),
         wrong=lambda y_bar, x: y_bar * np.where(np.abs(x) >= 0.5, 1.0, 0.0),
@@ -84,28 +87,40 @@ MUTANTS = (
         note="the backward must take the branch that the forward took: the value at the edge of the band is 0",
     ),
     Mutant(
-        "hips-100", "https://github.com/HIPS/autograd/issues/100", "abs", Kind.NAN,
+        "hips-100",
+        "https://github.com/HIPS/autograd/issues/100",
+        "abs",
+        Kind.NAN,
         forward=np.abs,
         right=lambda y_bar, x: y_bar * np.sign(x),
         wrong=lambda y_bar, x: y_bar * (x / np.abs(x)),
         inputs=lambda rng: [(np.array([0.0, 1.0, -2.0]),), normal(rng, (2, 3))],
     ),
     Mutant(
-        "hips-afea209", "https://github.com/HIPS/autograd/commit/afea209", "nan_to_num", Kind.DROPPED,
+        "hips-afea209",
+        "https://github.com/HIPS/autograd/commit/afea209",
+        "nan_to_num",
+        Kind.DROPPED,
         forward=np.nan_to_num,
         right=lambda y_bar, x: np.where(np.isfinite(x), y_bar, 0.0),
         wrong=lambda y_bar, x: 0.0 * y_bar,
         inputs=lambda rng: [(np.array([1.0, np.nan]),), normal(rng, (5,))],
     ),
     Mutant(
-        "jax-3213", "https://github.com/jax-ml/jax/issues/3213", "sin(x) y", Kind.SIGN,
+        "jax-3213",
+        "https://github.com/jax-ml/jax/issues/3213",
+        "sin(x) y",
+        Kind.SIGN,
         forward=lambda x, y: np.sin(x) * y,
         right=lambda y_bar, x, y: (y_bar * np.cos(x) * y, y_bar * np.sin(x)),
         wrong=lambda y_bar, x, y: (y_bar * np.cos(x) * y, -y_bar * np.sin(x)),
         inputs=lambda rng: [normal(rng, (3,), (3,)), normal(rng, (), ())],
     ),
     Mutant(
-        "jax-37821", "https://github.com/jax-ml/jax/issues/37821", "maximum(x, 0) beside relu", Kind.TIE,
+        "jax-37821",
+        "https://github.com/jax-ml/jax/issues/37821",
+        "maximum(x, 0) beside relu",
+        Kind.TIE,
         forward=lambda x: 0.0 * x,
         right=lambda y_bar, x: y_bar * np.where(x > 0, 1.0, 0.0) - y_bar * np.where(x > 0, 1.0, 0.0),
         wrong=lambda y_bar, x: y_bar * (0.5 * (x > 0) + 0.5 * (x >= 0)) - y_bar * np.where(x > 0, 1.0, 0.0),
@@ -113,7 +128,10 @@ MUTANTS = (
         note="any slope in [0, 1] may be chosen, but one: maximum(x, 0) - relu(x) is the zero function",
     ),
     Mutant(
-        "jax-40387", "https://github.com/jax-ml/jax/issues/40387", "softplus, second derivative", Kind.RANGE,
+        "jax-40387",
+        "https://github.com/jax-ml/jax/issues/40387",
+        "softplus, second derivative",
+        Kind.RANGE,
         forward=lambda x: np.exp(nn.log_sigmoid(x)),
         right=lambda y_bar, x: y_bar * (nn.sigmoid(x) * nn.sigmoid(-x)),
         wrong=lambda y_bar, x: y_bar * (nn.sigmoid(x) * (1 - nn.sigmoid(x))),
@@ -122,28 +140,43 @@ MUTANTS = (
         note="the first derivative is the sigmoid; as exp(log sigmoid) its own derivative does not cancel",
     ),
     Mutant(
-        "jax-5054", "https://github.com/jax-ml/jax/issues/5054", "sinc, second derivative", Kind.SECOND,
+        "jax-5054",
+        "https://github.com/jax-ml/jax/issues/5054",
+        "sinc, second derivative",
+        Kind.SECOND,
         forward=slope(np.sinc),
         right=lambda y_bar, x: y_bar * sinc_second(x, -(np.pi**2) / 3),
         wrong=lambda y_bar, x: y_bar * sinc_second(x, 0.0),
         inputs=lambda rng: [(np.array([0.0, 0.5, -1.25]),), (rng.uniform(0.5, 3.0, 4),)],
     ),
     Mutant(
-        "mlx-628", "https://github.com/ml-explore/mlx/issues/628", "power", Kind.NAN,
+        "mlx-628",
+        "https://github.com/ml-explore/mlx/issues/628",
+        "power",
+        Kind.NAN,
         forward=np.power,
         right=lambda y_bar, x, y: power_vjp(y_bar, x, y, log_or_zero),
         wrong=lambda y_bar, x, y: power_vjp(y_bar, x, y, np.log),
-        inputs=lambda rng: [(np.array([0.0, 2.0]), np.array([1.0, 3.0])), (rng.uniform(0.5, 2, 4), rng.uniform(-2, 2, 4))],
+        inputs=lambda rng: [
+            (np.array([0.0, 2.0]), np.array([1.0, 3.0])),
+            (rng.uniform(0.5, 2, 4), rng.uniform(-2, 2, 4)),
+        ],
     ),
     Mutant(
-        "pt-27134", "https://github.com/pytorch/pytorch/issues/27134", "power, in the exponent", Kind.NAN,
+        "pt-27134",
+        "https://github.com/pytorch/pytorch/issues/27134",
+        "power, in the exponent",
+        Kind.NAN,
         forward=lambda y: np.power(np.array([0.0, 0.5, 3.0]), y),
         right=lambda y_bar, y: power_vjp(y_bar, np.array([0.0, 0.5, 3.0]), y, log_or_zero)[1],
         wrong=lambda y_bar, y: power_vjp(y_bar, np.array([0.0, 0.5, 3.0]), y, np.log)[1],
         inputs=lambda rng: [(np.array([1.5, 1.5, 2.0]),), (rng.uniform(1.0, 3.0, 3),)],
     ),
     Mutant(
-        "pt-56734", "https://github.com/pytorch/pytorch/issues/56734", "maximum, minimum", Kind.TIE,
+        "pt-56734",
+        "https://github.com/pytorch/pytorch/issues/56734",
+        "maximum, minimum",
+        Kind.TIE,
         forward=np.positive,
         right=lambda y_bar, x: 0.5 * y_bar + 0.5 * y_bar,
         wrong=lambda y_bar, x: y_bar + y_bar,
@@ -151,7 +184,10 @@ MUTANTS = (
         note="each of two tied operands may get any share, but shares sum to 1: maximum(x, x) is x",
     ),
     Mutant(
-        "pt-95111", "https://github.com/pytorch/pytorch/issues/95111", "power of a negative base, complex exponent", Kind.NAN,
+        "pt-95111",
+        "https://github.com/pytorch/pytorch/issues/95111",
+        "power of a negative base, complex exponent",
+        Kind.NAN,
         forward=complex_power,
         right=lambda y_bar, c, d: complex_power_vjp(y_bar, c, d, np.log(-BASE)),
         wrong=lambda y_bar, c, d: complex_power_vjp(y_bar, c, d, real_log_of(BASE)),
@@ -159,20 +195,33 @@ MUTANTS = (
         note="complex numbers as pairs of real ones",
     ),
     Mutant(
-        "tf-127226", "https://github.com/tensorflow/tensorflow/issues/127226", "sinc", Kind.NAN,
+        "tf-127226",
+        "https://github.com/tensorflow/tensorflow/issues/127226",
+        "sinc",
+        Kind.NAN,
         forward=np.sinc,
-        right=lambda y_bar, x: np.where(x == 0, 0.0, y_bar * (np.cos(np.pi * x) - np.sinc(x)) / np.where(x == 0, 1.0, x)),
+        right=lambda y_bar, x: np.where(
+            x == 0, 0.0, y_bar * (np.cos(np.pi * x) - np.sinc(x)) / np.where(x == 0, 1.0, x)
+        ),
         wrong=lambda y_bar, x: y_bar * (np.cos(np.pi * x) / x - np.sin(np.pi * x) / (np.pi * x * x)),
         inputs=lambda rng: [(np.array([0.0, 0.5, 2.25]),), (rng.uniform(0.5, 3.0, 4),)],
     ),
     Mutant(
-        "tf-50854", "https://github.com/tensorflow/tensorflow/issues/50854", "angle", Kind.NAN,
-        forward=angle, right=angle_vjp, wrong=angle_unguarded,
+        "tf-50854",
+        "https://github.com/tensorflow/tensorflow/issues/50854",
+        "angle",
+        Kind.NAN,
+        forward=angle,
+        right=angle_vjp,
+        wrong=angle_unguarded,
         inputs=lambda rng: [(np.array([0.0, 1.0]), np.array([0.0, 1.0])), normal(rng, (4,), (4,))],
         note="complex numbers as pairs of real ones; 0 at the origin by convention, which the forward's branch states",
     ),
     Mutant(
-        "tf-60736", "https://github.com/tensorflow/tensorflow/issues/60736", "sign, forward mode", Kind.FORWARD,
+        "tf-60736",
+        "https://github.com/tensorflow/tensorflow/issues/60736",
+        "sign, forward mode",
+        Kind.FORWARD,
         forward=np.sign,
         right=lambda args, tangents: 0.0 * tangents[0],
         wrong=lambda args, tangents: None,
@@ -180,10 +229,13 @@ MUTANTS = (
         way=Way.TANGENT,
     ),
     Mutant(
-        "tt-6533", "https://github.com/tenstorrent/tt-metal/issues/6533", "ldexp", Kind.DROPPED,
+        "tt-6533",
+        "https://github.com/tenstorrent/tt-metal/issues/6533",
+        "ldexp",
+        Kind.DROPPED,
         forward=lambda x, e: x * np.exp2(e),
         right=lambda y_bar, x, e: (y_bar * np.exp2(e), y_bar * x * np.exp2(e) * np.log(2.0)),
         wrong=lambda y_bar, x, e: (np.exp(e) * np.log(2.0), y_bar * x * np.exp2(e) * np.log(2.0)),
         inputs=lambda rng: [(np.array([1.0]), np.array([0.0])), normal(rng, (4,), (4,))],
     ),
-)  # fmt: skip
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.arrays import Array, Tree
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.checks.check import check_jvp, check_vjp
 from refgrad.testing.judging.compare import compare
@@ -68,7 +67,7 @@ def _kernel(mutant: Mutant, kernel: Backward, args: Args, dtype: str, seed: int)
     fmt, rng = FORMATS[dtype], np.random.default_rng(seed)
     active = [k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f"]
 
-    def f(*xs: Any) -> Any:
+    def f(*xs: Array) -> Tree:
         full = list(args)
         for k, x in zip(active, xs, strict=True):
             full[k] = x

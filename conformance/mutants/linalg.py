@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from refgrad.arrays import Array, PlainArray
 
 from .record import Kind, Mutant, Way, normal
 
-Array = Any
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
 
 
@@ -125,68 +124,124 @@ def distance_vjp(y_bar: Array, x: Array, y: Array) -> tuple[Array, Array]:
     return np.sum(part, axis=1), -np.sum(part, axis=0)
 
 
-def view_of_wider(x: Array) -> Array:
+def view_of_wider(x: Array) -> PlainArray:
     """x as the first of two layers of a wider array."""
     return np.stack([x, x + 1], axis=1)[:, 0, :]
 
 
-def first_of_memory(view: Array) -> Array:
+def first_of_memory(view: PlainArray) -> PlainArray:
     """As many elements as the view has, from where it begins in memory."""
+    assert view.base is not None
     return view.base.ravel()[: view.size].reshape(view.shape)
 
 
 MUTANTS = (
     Mutant(
-        "hips-549", "https://github.com/HIPS/autograd/issues/549", "linalg.det", Kind.TIE,
-        forward=np.linalg.det, right=det_vjp, wrong=det_inverse,
-        inputs=lambda rng: [(SINGULAR,), small_integers(rng, 2)], way=Way.KERNEL, raises=np.linalg.LinAlgError,
+        "hips-549",
+        "https://github.com/HIPS/autograd/issues/549",
+        "linalg.det",
+        Kind.TIE,
+        forward=np.linalg.det,
+        right=det_vjp,
+        wrong=det_inverse,
+        inputs=lambda rng: [(SINGULAR,), small_integers(rng, 2)],
+        way=Way.KERNEL,
+        raises=np.linalg.LinAlgError,
     ),
     Mutant(
-        "jax-2380", "https://github.com/jax-ml/jax/issues/2380", "linalg.det", Kind.TIE,
-        forward=np.linalg.det, right=det_vjp, wrong=det_eliminated,
-        inputs=lambda rng: [(SINGULAR,), small_integers(rng, 2)], way=Way.KERNEL,
+        "jax-2380",
+        "https://github.com/jax-ml/jax/issues/2380",
+        "linalg.det",
+        Kind.TIE,
+        forward=np.linalg.det,
+        right=det_vjp,
+        wrong=det_eliminated,
+        inputs=lambda rng: [(SINGULAR,), small_integers(rng, 2)],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "tf-119477", "https://github.com/tensorflow/tensorflow/issues/119477", "linalg.det", Kind.TIE,
-        forward=np.linalg.det, right=det_vjp, wrong=det_inverse,
-        inputs=lambda rng: [(np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 3.0]]),), small_integers(rng, 3)],
-        way=Way.KERNEL, raises=np.linalg.LinAlgError,
+        "tf-119477",
+        "https://github.com/tensorflow/tensorflow/issues/119477",
+        "linalg.det",
+        Kind.TIE,
+        forward=np.linalg.det,
+        right=det_vjp,
+        wrong=det_inverse,
+        inputs=lambda rng: [
+            (np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 3.0]]),),
+            small_integers(rng, 3),
+        ],
+        way=Way.KERNEL,
+        raises=np.linalg.LinAlgError,
     ),
     Mutant(
-        "pt-80761", "https://github.com/pytorch/pytorch/issues/80761", "linalg.det of one element", Kind.TIE,
-        forward=np.linalg.det, right=det_vjp,
+        "pt-80761",
+        "https://github.com/pytorch/pytorch/issues/80761",
+        "linalg.det of one element",
+        Kind.TIE,
+        forward=np.linalg.det,
+        right=det_vjp,
         wrong=lambda y_bar, x: y_bar * np.where(x == 0, 0, 1).astype(x.dtype),
-        inputs=lambda rng: [(np.zeros((1, 1)),), normal(rng, (1, 1))], way=Way.KERNEL,
+        inputs=lambda rng: [(np.zeros((1, 1)),), normal(rng, (1, 1))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "jax-8732", "https://github.com/jax-ml/jax/issues/8732", "svd", Kind.NAN,
-        forward=lambda x: np.sum(x * x), right=squares_vjp, wrong=squares_by_vectors, inputs=diagonals, way=Way.KERNEL,
+        "jax-8732",
+        "https://github.com/jax-ml/jax/issues/8732",
+        "svd",
+        Kind.NAN,
+        forward=lambda x: np.sum(x * x),
+        right=squares_vjp,
+        wrong=squares_by_vectors,
+        inputs=diagonals,
+        way=Way.KERNEL,
         note="a function of all singular values alike is smooth where they meet: the sum of their squares is the sum of x^2",
     ),
     Mutant(
-        "hips-25c1b84", "https://github.com/HIPS/autograd/commit/25c1b84", "trace", Kind.DROPPED,
+        "hips-25c1b84",
+        "https://github.com/HIPS/autograd/commit/25c1b84",
+        "trace",
+        Kind.DROPPED,
         forward=lambda x: np.trace(x, offset=1),
         right=lambda y_bar, x: y_bar * np.eye(x.shape[0], x.shape[1], k=1),
         wrong=lambda y_bar, x: y_bar * np.eye(x.shape[0]),
         inputs=lambda rng: [normal(rng, (2, 3)), normal(rng, (3, 3))],
     ),
     Mutant(
-        "pt-36493", "https://github.com/pytorch/pytorch/issues/36493", "cdist of order 1/2", Kind.NAN,
-        forward=half_distance, right=half_distance_vjp, wrong=half_distance_unguarded,
-        inputs=lambda rng: [(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [2.0, 4.0]])), normal(rng, (2, 3), (3, 3))],
+        "pt-36493",
+        "https://github.com/pytorch/pytorch/issues/36493",
+        "cdist of order 1/2",
+        Kind.NAN,
+        forward=half_distance,
+        right=half_distance_vjp,
+        wrong=half_distance_unguarded,
+        inputs=lambda rng: [
+            (np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [2.0, 4.0]])),
+            normal(rng, (2, 3), (3, 3)),
+        ],
     ),
     Mutant(
-        "pt-26076", "https://github.com/pytorch/pytorch/issues/26076", "cdist, one row", Kind.STRIDE,
+        "pt-26076",
+        "https://github.com/pytorch/pytorch/issues/26076",
+        "cdist, one row",
+        Kind.STRIDE,
         forward=distance_in_one_dimension,
         right=lambda y_bar, x, y: expanded_gradient(y_bar, x, y, np.broadcast_to(y_bar, (len(x), len(y)))),
-        wrong=lambda y_bar, x, y: expanded_gradient(y_bar, x, y, one_number_and_what_follows(y_bar, (len(x), len(y)))),
-        inputs=lambda rng: [normal(rng, (1, 1), (2, 1)), normal(rng, (1, 1), (1, 1))], way=Way.KERNEL,
+        wrong=lambda y_bar, x, y: expanded_gradient(
+            y_bar, x, y, one_number_and_what_follows(y_bar, (len(x), len(y)))
+        ),
+        inputs=lambda rng: [normal(rng, (1, 1), (2, 1)), normal(rng, (1, 1), (1, 1))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "pt-69997", "https://github.com/pytorch/pytorch/issues/69997", "cdist of views", Kind.STRIDE,
+        "pt-69997",
+        "https://github.com/pytorch/pytorch/issues/69997",
+        "cdist of views",
+        Kind.STRIDE,
         forward=distance,
         right=lambda y_bar, x, y: distance_vjp(y_bar, view_of_wider(x), y),
         wrong=lambda y_bar, x, y: distance_vjp(y_bar, first_of_memory(view_of_wider(x)), y),
-        inputs=lambda rng: [normal(rng, (3, 2), (2, 2)), normal(rng, (1, 2), (3, 2))], way=Way.KERNEL,
+        inputs=lambda rng: [normal(rng, (3, 2), (2, 2)), normal(rng, (1, 2), (3, 2))],
+        way=Way.KERNEL,
     ),
-)  # fmt: skip
+)

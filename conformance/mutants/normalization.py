@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import Array, PlainArray
 
 from ..families.arrays import rounded  # noqa: TID252 - the suite has another name in a wheel
 from .record import Kind, Mutant, Way, as_stored, normal
 
-Array = Any
 EPS = 2.0**-10
 
 
-def unit(x: Array, axis: Any = -1) -> tuple[Array, Array]:
+def unit(x: Array, axis: int | tuple[int, ...] = -1) -> tuple[Array, Array]:
     """Centred, of variance 1, and the reciprocal deviation."""
     centred = x - np.mean(x, axis=axis, keepdims=True)
     r = 1 / np.sqrt(np.mean(centred * centred, axis=axis, keepdims=True) + EPS)
     return centred * r, r
 
 
-def unit_vjp(y_bar: Array, x: Array, axis: Any = -1) -> Array:
+def unit_vjp(y_bar: Array, x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     """x_bar = r (y_bar - mean(y_bar) - x_hat mean(y_bar x_hat))."""
     hat, r = unit(x, axis)
     along = np.mean(y_bar * hat, axis=axis, keepdims=True)
@@ -76,7 +76,7 @@ def rows_in_float32(y_bar: Array, x: Array, weight: Array) -> tuple[Array, Array
 def rows_in_bfloat16(y_bar: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """The running sum is stored as bfloat16: it sticks where a term is below half a unit of its last place."""
     terms = np.broadcast_to(y_bar, x.shape) * rms(x)[0]
-    total = np.zeros_like(y_bar)
+    total: Array = np.zeros_like(y_bar)
     for term in terms:
         total = rounded(total + term, "bfloat16")
     return rows_in_float32(y_bar, x, weight)[0], total
@@ -129,7 +129,7 @@ def passes_overwritten(y_bar: Array, x: Array, gamma: Array, beta: Array) -> tup
 BATCH_AXES = (0, 2, 3, 4)
 
 
-def channels_last(x: Array) -> Array:
+def channels_last(x: PlainArray) -> PlainArray:
     """The same array, with the channels next to each other in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
 
@@ -146,7 +146,7 @@ def loud_batch_norm(x: Array) -> Array:
     return LOUD * (centred / np.sqrt(np.mean(centred * centred, axis=0) + EPS))
 
 
-def batch_norm_half(y_bar: Array, x: Array, accumulate: Any) -> Array:
+def batch_norm_half(y_bar: Array, x: Array, accumulate: type[np.floating[Any]]) -> Array:
     """The two sums over the batch in the format ``accumulate``, the rest in float32, the result stored as float16."""
     hat, r = unit(x.astype(np.float32), axis=0)
     incoming = (np.float16(LOUD) * y_bar).astype(np.float32)
@@ -176,53 +176,92 @@ def pre_norm_all_normed(y_bar: Array, x: Array, residual: Array, weight: Array) 
 
 MUTANTS = (
     Mutant(
-        "at-18", "https://github.com/BobMcDear/attorch/issues/18", "layer_norm, weight", Kind.DROPPED,
+        "at-18",
+        "https://github.com/BobMcDear/attorch/issues/18",
+        "layer_norm, weight",
+        Kind.DROPPED,
         forward=lambda x, weight: unit(x)[0] * weight,
         right=lambda y_bar, x, weight: layer_norm_vjp(y_bar, x, weight, len(x)),
         wrong=lambda y_bar, x, weight: layer_norm_vjp(y_bar, x, weight, len(x) // 2 * 2),
         inputs=lambda rng: [normal(rng, (7, 3), (3,)), normal(rng, (4, 3), (3,))],
     ),
     Mutant(
-        "lk-1305", "https://github.com/linkedin/Liger-Kernel/pull/1305", "rms_norm in place", Kind.ALIAS,
-        forward=lambda x, weight: rms(x)[0] * weight, right=rms_own_buffer, wrong=rms_in_place,
-        inputs=lambda rng: [normal(rng, (4, 3), (3,)), normal(rng, (1, 5), (5,))], way=Way.KERNEL,
+        "lk-1305",
+        "https://github.com/linkedin/Liger-Kernel/pull/1305",
+        "rms_norm in place",
+        Kind.ALIAS,
+        forward=lambda x, weight: rms(x)[0] * weight,
+        right=rms_own_buffer,
+        wrong=rms_in_place,
+        inputs=lambda rng: [normal(rng, (4, 3), (3,)), normal(rng, (1, 5), (5,))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "lk-950", "https://github.com/linkedin/Liger-Kernel/pull/950", "rms_norm, weight", Kind.PRECISION,
-        forward=summed_rows, right=rows_in_float32, wrong=rows_in_bfloat16,
-        inputs=lambda rng: [(rng.uniform(0.5, 2.0, (2048, 3)), rng.uniform(0.5, 2.0, 3)), normal(rng, (4, 3), (3,))],
-        way=Way.KERNEL, dtypes=("bfloat16",),
+        "lk-950",
+        "https://github.com/linkedin/Liger-Kernel/pull/950",
+        "rms_norm, weight",
+        Kind.PRECISION,
+        forward=summed_rows,
+        right=rows_in_float32,
+        wrong=rows_in_bfloat16,
+        inputs=lambda rng: [
+            (rng.uniform(0.5, 2.0, (2048, 3)), rng.uniform(0.5, 2.0, 3)),
+            normal(rng, (4, 3), (3,)),
+        ],
+        way=Way.KERNEL,
+        dtypes=("bfloat16",),
     ),
     Mutant(
-        "mb-547", "https://github.com/state-spaces/mamba/pull/547", "gated norm", Kind.BROADCAST,
+        "mb-547",
+        "https://github.com/state-spaces/mamba/pull/547",
+        "gated norm",
+        Kind.BROADCAST,
         forward=gated,
         right=lambda y_bar, x, z, weight: gated_vjp(y_bar, x, z, weight, 2),
         wrong=lambda y_bar, x, z, weight: gated_vjp(y_bar, x, z, weight, 1),
         inputs=lambda rng: [normal(rng, (2, 6), (2, 6), (6,)), normal(rng, (1, 4), (1, 4), (4,))],
     ),
     Mutant(
-        "mx-18499", "https://github.com/apache/mxnet/issues/18499", "batch_norm, three passes", Kind.ACCUMULATE,
-        forward=three_passes, right=passes_added, wrong=passes_overwritten,
+        "mx-18499",
+        "https://github.com/apache/mxnet/issues/18499",
+        "batch_norm, three passes",
+        Kind.ACCUMULATE,
+        forward=three_passes,
+        right=passes_added,
+        wrong=passes_overwritten,
         inputs=lambda rng: [normal(rng, (3, 4, 2), (2,), (2,)), normal(rng, (1, 4, 2), (2,), (2,))],
     ),
     Mutant(
-        "pt-107199", "https://github.com/pytorch/pytorch/issues/107199", "batch_norm, channels last", Kind.STRIDE,
+        "pt-107199",
+        "https://github.com/pytorch/pytorch/issues/107199",
+        "batch_norm, channels last",
+        Kind.STRIDE,
         forward=lambda x: unit(x, BATCH_AXES)[0],
         right=lambda y_bar, x: unit_vjp(channels_last(y_bar), x, BATCH_AXES),
         wrong=lambda y_bar, x: unit_vjp(as_stored(channels_last(y_bar)), x, BATCH_AXES),
-        inputs=lambda rng: [normal(rng, (2, 3, 1, 2, 2)), normal(rng, (3, 1, 2, 1, 2))], way=Way.KERNEL,
+        inputs=lambda rng: [normal(rng, (2, 3, 1, 2, 2)), normal(rng, (3, 1, 2, 1, 2))],
+        way=Way.KERNEL,
     ),
     Mutant(
-        "pt-195701", "https://github.com/pytorch/pytorch/issues/195701", "batch_norm, half precision", Kind.PRECISION,
+        "pt-195701",
+        "https://github.com/pytorch/pytorch/issues/195701",
+        "batch_norm, half precision",
+        Kind.PRECISION,
         forward=loud_batch_norm,
         right=lambda y_bar, x: batch_norm_half(y_bar, x, np.float32),
         wrong=lambda y_bar, x: batch_norm_half(y_bar, x, np.float16),
         inputs=lambda rng: [(9 * rng.standard_normal((512, 2)),), normal(rng, (8, 2))],
-        way=Way.KERNEL, dtypes=("float16",),
+        way=Way.KERNEL,
+        dtypes=("float16",),
     ),
     Mutant(
-        "qk-53", "https://github.com/Dao-AILab/quack/pull/53", "RMS pre-norm with residual", Kind.FACTOR,
-        forward=pre_norm, right=pre_norm_vjp, wrong=pre_norm_all_normed,
+        "qk-53",
+        "https://github.com/Dao-AILab/quack/pull/53",
+        "RMS pre-norm with residual",
+        Kind.FACTOR,
+        forward=pre_norm,
+        right=pre_norm_vjp,
+        wrong=pre_norm_all_normed,
         inputs=lambda rng: [normal(rng, (2, 3), (2, 3), (3,)), normal(rng, (1, 4), (1, 4), (4,))],
     ),
-)  # fmt: skip
+)

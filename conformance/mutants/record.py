@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from refgrad.arrays import Array
+
 Args = tuple[Any, ...]
 Backward = Callable[..., Any]
 Inputs = Callable[[np.random.Generator], list[Args]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
+from refgrad.arrays import Array, Operand
+
 from .record import Kind, Mutant, Way, normal
 
-Array = Any
 PIXELS = 5
 GROUPS = 2
 PLACES = np.array([-0.25, 0.75, 4.25, 5.5, -1.75])  # outside the image on either side, and within
@@ -48,7 +49,9 @@ def ramps(places: Array) -> Array:
     return np.clip(places[:, np.newaxis] - np.arange(PIXELS - 1), 0.0, 1.0)
 
 
-def bordered_vjp(y_bar: Array, image: Array, places: Array, beyond: Any) -> tuple[Array, Array]:
+def bordered_vjp(
+    y_bar: Array, image: Array, places: Array, beyond: Callable[[Array], Operand]
+) -> tuple[Array, Array]:
     """The slope at a place is the step from its left pixel to the next; ``beyond`` gives the pixel after the last."""
     steps_bar = np.sum(y_bar[:, np.newaxis] * ramps(places).astype(image.dtype), axis=0)
     none = np.zeros(1, image.dtype)
@@ -70,7 +73,7 @@ def windows(signal: Array, width: int) -> Array:
 
 
 def halves(x: Array, axis: int) -> list[Array]:
-    return np.split(x, GROUPS, axis=axis)
+    return list(np.split(x, GROUPS, axis=axis))
 
 
 def convolved(kernel: Array, signal: Array) -> Array:
@@ -89,14 +92,20 @@ def convolved_vjp(
 
 MUTANTS = (
     Mutant(
-        "pt-10051", "https://github.com/pytorch/pytorch/pull/10051", "grid_sample, reflection", Kind.SIGN,
+        "pt-10051",
+        "https://github.com/pytorch/pytorch/pull/10051",
+        "grid_sample, reflection",
+        Kind.SIGN,
         forward=lambda image: RIGHT @ image,
         right=lambda y_bar, image: RIGHT.T @ y_bar,
         wrong=lambda y_bar, image: BEFORE.T @ y_bar,
         inputs=lambda rng: [normal(rng, (PIXELS,)), normal(rng, (PIXELS, 2))],
     ),
     Mutant(
-        "pt-23925", "https://github.com/pytorch/pytorch/issues/23925", "grid_sample, border", Kind.TIE,
+        "pt-23925",
+        "https://github.com/pytorch/pytorch/issues/23925",
+        "grid_sample, border",
+        Kind.TIE,
         forward=bordered,
         right=lambda y_bar, image, places: bordered_vjp(y_bar, image, places, lambda image: image[-1]),
         wrong=lambda y_bar, image, places: bordered_vjp(y_bar, image, places, lambda image: 0.0),
@@ -108,10 +117,13 @@ MUTANTS = (
         note="at the border any slope between the interior's and 0 is acceptable",
     ),
     Mutant(
-        "pt-51430", "https://github.com/pytorch/pytorch/issues/51430", "conv1d, weight, two groups", Kind.FACTOR,
+        "pt-51430",
+        "https://github.com/pytorch/pytorch/issues/51430",
+        "conv1d, weight, two groups",
+        Kind.FACTOR,
         forward=convolved,
         right=lambda y_bar, kernel, signal: convolved_vjp(y_bar, kernel, signal, (0, 1)),
         wrong=lambda y_bar, kernel, signal: convolved_vjp(y_bar, kernel, signal, (0, 0)),
         inputs=lambda rng: [(*normal(rng, (4, 2, 3)), rng.integers(-4, 5, (2, 4, 6))) for _ in range(2)],
     ),
-)  # fmt: skip
+)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from refgrad.arrays import Array
 
 from .record import Kind, Mutant, Way, normal
 
-Array = Any
 BLOCK = 4
 
 
@@ -22,7 +21,7 @@ def cumprod(x: Array) -> Array:
 
 def prefixes(x: Array) -> list[Array]:
     """The product of what comes before each element of the last axis."""
-    found = [np.ones(x.shape[:-1], x.dtype)]
+    found: list[Array] = [np.ones(x.shape[:-1], x.dtype)]
     for k in range(x.shape[-1] - 1):
         found.append(found[-1] * x[..., k])
     return found
@@ -111,43 +110,79 @@ def half_integers(rng: np.random.Generator, *shape: int) -> Array:
 
 MUTANTS = (
     Mutant(
-        "bu-5141", "https://github.com/tracel-ai/burn/pull/5141", "cumprod", Kind.NAN,
-        forward=cumprod, right=cumprod_vjp, wrong=cumprod_divided,
+        "bu-5141",
+        "https://github.com/tracel-ai/burn/pull/5141",
+        "cumprod",
+        Kind.NAN,
+        forward=cumprod,
+        right=cumprod_vjp,
+        wrong=cumprod_divided,
         inputs=lambda rng: [(np.array([2.0, 0.0, 3.0, 4.0]),), (half_integers(rng, 5),)],
     ),
     Mutant(
-        "mlx-1167", "https://github.com/ml-explore/mlx/pull/1167", "cumprod along rows", Kind.NAN,
-        forward=cumprod, right=cumprod_vjp, wrong=cumprod_divided,
+        "mlx-1167",
+        "https://github.com/ml-explore/mlx/pull/1167",
+        "cumprod along rows",
+        Kind.NAN,
+        forward=cumprod,
+        right=cumprod_vjp,
+        wrong=cumprod_divided,
         inputs=lambda rng: [(np.array([[1.0, 2.0, 3.0], [0.0, -2.0, 5.0]]),), (half_integers(rng, 2, 3),)],
     ),
     Mutant(
-        "py-1911", "https://github.com/pymc-devs/pytensor/pull/1911", "cumprod, several zeros", Kind.NAN,
-        forward=cumprod, right=cumprod_vjp, wrong=cumprod_divided,
+        "py-1911",
+        "https://github.com/pymc-devs/pytensor/pull/1911",
+        "cumprod, several zeros",
+        Kind.NAN,
+        forward=cumprod,
+        right=cumprod_vjp,
+        wrong=cumprod_divided,
         inputs=lambda rng: [(np.array([0.0, 3.0, 0.0, 2.0]),), (half_integers(rng, 4),)],
     ),
     Mutant(
-        "tf-3862", "https://github.com/tensorflow/tensorflow/issues/3862", "cumprod, exclusive", Kind.NAN,
-        forward=exclusive, right=exclusive_vjp, wrong=exclusive_divided,
+        "tf-3862",
+        "https://github.com/tensorflow/tensorflow/issues/3862",
+        "cumprod, exclusive",
+        Kind.NAN,
+        forward=exclusive,
+        right=exclusive_vjp,
+        wrong=exclusive_divided,
         inputs=lambda rng: [(np.array([2.0, 0.0, 3.0, 4.0]),), (half_integers(rng, 4),)],
     ),
     Mutant(
-        "tf-119430", "https://github.com/tensorflow/tensorflow/issues/119430", "cumprod", Kind.TIE,
-        forward=cumprod, right=cumprod_vjp, wrong=cumprod_zero_for_nan,
-        inputs=lambda rng: [(np.array([0.0, 2.0, 3.0]),), (np.array([2.0, 0.0, 0.0, 3.0]),), (half_integers(rng, 4),)],
+        "tf-119430",
+        "https://github.com/tensorflow/tensorflow/issues/119430",
+        "cumprod",
+        Kind.TIE,
+        forward=cumprod,
+        right=cumprod_vjp,
+        wrong=cumprod_zero_for_nan,
+        inputs=lambda rng: [
+            (np.array([0.0, 2.0, 3.0]),),
+            (np.array([2.0, 0.0, 0.0, 3.0]),),
+            (half_integers(rng, 4),),
+        ],
     ),
     Mutant(
-        "pt-31782", "https://github.com/pytorch/pytorch/issues/31782", "cumprod of nothing", Kind.EMPTY,
+        "pt-31782",
+        "https://github.com/pytorch/pytorch/issues/31782",
+        "cumprod of nothing",
+        Kind.EMPTY,
         forward=empty_products,
         right=lambda y_bar, x, shift: (cumprod_vjp(np.broadcast_to(y_bar, x.shape), x), y_bar),
         wrong=empty_last_element,
         inputs=lambda rng: [(np.zeros((2, 0)), np.array(1.5)), (half_integers(rng, 2, 3), np.array(1.5))],
-        way=Way.KERNEL, raises=IndexError,
+        way=Way.KERNEL,
+        raises=IndexError,
     ),
     Mutant(
-        "mb-537", "https://github.com/state-spaces/mamba/pull/537", "decays of a state-space model", Kind.FACTOR,
+        "mb-537",
+        "https://github.com/state-spaces/mamba/pull/537",
+        "decays of a state-space model",
+        Kind.FACTOR,
         forward=decayed,
         right=lambda y_bar, a, x: decayed_vjp(y_bar, a, x, lower(len(a))),
         wrong=lambda y_bar, a, x: decayed_vjp(y_bar, a, x, to_the_end_of_the_block(len(a))),
         inputs=lambda rng: [normal(rng, (6,), (6,)), normal(rng, (1,), (1,))],
     ),
-)  # fmt: skip
+)

@@ -218,11 +218,14 @@ def _data(case: Case, program: Program, names: dict[str, str], active: list[str]
     where, dtype = device(case.device), program.dtype
     x_dots = ", ".join(constant(tensor(case.tangents[n], where, dtype), dtype) for n in active)
     return [
-        *[f"{names[n]} = {_laid_out(leaf, case.layouts.get(n, ''), n in active)}" for n, leaf in program.leaves.items()],
+        *[
+            f"{names[n]} = {_laid_out(leaf, case.layouts.get(n, ''), n in active)}"
+            for n, leaf in program.leaves.items()
+        ],
         f"xs = [{', '.join(names[n] for n in active)}]",
         *([f"x_dots = [{x_dots}]"] if "x_dots" in ask else []),
         *([f"y_bar = {constant(program.cotangent, dtype)}"] if "y_bar" in ask else []),
-    ]  # fmt: skip
+    ]
 
 
 def _program(names: dict[str, str], active: list[str], lines: list[str], ask: str) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence
 from refgrad.testing.checks.function_source import Source, UnwritableError, importable
@@ -32,7 +33,7 @@ from refgrad.torch import check_script_orders
 from refgrad.torch.checking.layouts import CHANNELS_LAST, EXPANDED, GAPS, OFFSET, PERMUTED, arranged
 from refgrad.torch.devices import short_operands
 
-Array = Any
+Strides = tuple[tuple[int, ...] | None, ...]  # of each array; none for what is no strided tensor
 
 _TOOLS = '''\
 def _tensor(numbers, shape, strides=None, offset=0, dtype=_DTYPE):
@@ -203,7 +204,7 @@ def _check(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
     )
 
 
-def _input(x: Any, strides: Any, offsets: Any, k: int, fmt: Format) -> str:
+def _input(x: Any, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format) -> str:
     """An input as an expression: a tensor, or what was given as it is."""
     tensor = not strides or (k < len(strides) and strides[k] is not None)
     if isinstance(x, np.ndarray) and (tensor or x.dtype.kind == "f"):
@@ -216,13 +217,14 @@ def _input(x: Any, strides: Any, offsets: Any, k: int, fmt: Format) -> str:
 
 def _seed(e: Evidence, fmt: Format, k: int) -> str:
     """The k-th seed as a call of the script's ``_tensor``."""
-    strides, offsets = e.seed_strides, e.seed_offsets
+    x, strides, offsets = e.seeds[k], e.seed_strides, e.seed_offsets
+    assert x is not None, "a seed that was not given is not written"
     if not strides:
         strides, offsets = _places(e.seeds, e.question.seed_layout)
-    return _tensor(e.seeds[k], strides, offsets, k, fmt)
+    return _tensor(x, strides, offsets, k, fmt)
 
 
-def _places(arrays: Sequence[Any], layout: str) -> tuple[Any, Any]:
+def _places(arrays: Sequence[Any], layout: str) -> tuple[Strides, tuple[int, ...]]:
     """Where arrays lie in a layout that has a name; nothing where it has none."""
     if layout not in {PERMUTED, GAPS, OFFSET, CHANNELS_LAST, EXPANDED}:
         return (), ()
@@ -230,12 +232,11 @@ def _places(arrays: Sequence[Any], layout: str) -> tuple[Any, Any]:
         arranged(torch.zeros(np.shape(x)), layout).tensor if isinstance(x, np.ndarray) else None
         for x in arrays
     ]
-    return [None if y is None else y.stride() for y in found], [
-        0 if y is None else y.storage_offset() for y in found
-    ]
+    strides = tuple(None if y is None else tuple(y.stride()) for y in found)
+    return strides, tuple(0 if y is None else int(y.storage_offset()) for y in found)
 
 
-def _tensor(x: Array, strides: Any, offsets: Any, k: int, fmt: Format) -> str:
+def _tensor(x: PlainArray, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format) -> str:
     """Element k of the inputs or the seeds as a call of the script's ``_tensor``: numbers of the judged dtype, integers or booleans."""
     x = np.asarray(x)
     kind = {"f": "f4" if fmt.bits <= 24 else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])

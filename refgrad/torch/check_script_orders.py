@@ -7,12 +7,9 @@ inputs), tangents of the cotangents, tangents of a second forward pass. None sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from refgrad.testing.checks.array_verdict import Evidence
 from refgrad.testing.checks.function_source import UnwritableError
-
-Array = Any
 
 _CALLED = """\
     def called(*xs):

@@ -9,17 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.arrays import PlainArray
 from refgrad.torch.checking.layouts import CONTIGUOUS, arranged
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, Point
+from refgrad.torch.checking.reference import Expected
 from refgrad.tracing.ball import parts
 
-Array = Any
 Place = tuple[tuple[int, ...] | None, int]  # strides and offset
 
 
 def circumstances(
-    point: Point, mode: str, request: Request, seeds: Sequence[Array | None], due: Sequence[Any], place: int
+    point: Point,
+    mode: str,
+    request: Request,
+    seeds: Sequence[PlainArray | None],
+    due: Sequence[Expected | None],
+    place: int,
 ) -> dict[str, Any]:
     """Fields of Evidence beside the numbers of the answer.
 
@@ -44,7 +50,7 @@ def circumstances(
         else [f"gradient of input {k}" for k in point.active]
     )
 
-    def again(other: tuple[Array | None, ...]) -> tuple[Array, Array]:
+    def again(other: tuple[PlainArray | None, ...]) -> tuple[PlainArray, PlainArray]:
         reference = point.reference
         answers = (
             reference.push_forward([other[k] for k in point.active])

@@ -8,11 +8,11 @@ ways; double backward also gives the gradient in y_bar, which is the tangent aga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import format_of
 from refgrad.modes import (
     AGREEMENT,
@@ -34,11 +34,10 @@ from refgrad.modes import (
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import ModeAnswers
 from refgrad.torch.devices import device
-from refgrad.torch.program import Program, as_array, tensor
+from refgrad.torch.program import Program, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
 
-Array = Any
 Call = Callable[["_Program"], "Answer"]
 Answer = tuple[Tensor | None, ...]
 
@@ -161,11 +160,11 @@ def observe_modes(case: Case) -> ModeAnswers:
     return seen
 
 
-def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[Array] | None:
+def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[PlainArray | None] | None:
     """The arrays of one answer. Whatever torch raises instead is kept as the reason why there is none."""
     q.program.at = -1
     try:
-        return [as_array(t) for t in call(q)]
+        return [as_array_or_none(t) for t in call(q)]
     except Exception as error:  # noqa: BLE001 - of one mode: the others are asked all the same
         seen.unavailable[mode] = no_answer(error, raising_node(q.program))
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import format_of
 from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.testing.cases.case import Case
@@ -17,7 +17,7 @@ from refgrad.testing.judging.observation import Observation
 from refgrad.torch.devices import device, plain_arithmetic
 from refgrad.torch.forward_mode import dual_level
 from refgrad.torch.further_modes import observe_modes
-from refgrad.torch.program import Array, Program, as_array, tensor
+from refgrad.torch.program import Program, as_array, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
 
@@ -32,7 +32,7 @@ def observe(case: Case) -> Observation:
     if where.type != "cpu":
         plain_arithmetic(case.dtype)
     program = Program(case, where, dtype)
-    nothing: list[Any] = [None] * len(case.graph.nodes)
+    nothing: list[None] = [None] * len(case.graph.nodes)
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     try:
         values = program.run(program.leaves)
@@ -47,7 +47,7 @@ def observe(case: Case) -> Observation:
         except Exception as error:  # noqa: BLE001 - see above
             seen.unavailable[mode] = no_answer(error, raising_node(program))
             _keep(seen, part, nothing)
-    primals = [as_array(v) for v in program.primals]
+    primals = [as_array_or_none(v) for v in program.primals]
     if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=False) if a is not None):
         seen.primals = primals
     if case.order > 1:
@@ -57,7 +57,7 @@ def observe(case: Case) -> Observation:
 
 def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
     """The numbers of a part, with their dtypes and devices."""
-    setattr(seen, part, [as_array(t) for t in tensors])
+    setattr(seen, part, [as_array_or_none(t) for t in tensors])
     seen.dtypes[part] = [_dtype(t) for t in tensors]
     seen.devices[part] = [_device(t) for t in tensors]
 
@@ -96,7 +96,7 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
         return [tangent for _, tangent in unpacked]
 
 
-def _differ(a: Array, b: Array) -> bool:
+def _differ(a: PlainArray, b: PlainArray) -> bool:
     """Whether two arrays of floating-point numbers are of different ones. Mostly they have the same bits."""
     return a.dtype.kind == "f" and a.tobytes() != b.tobytes() and not np.array_equal(a, b, equal_nan=True)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from refgrad.arrays import Operand, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.cases.case import Case
-
-Array = Any
 
 # The dtypes of torch that NumPy lacks.
 LACKING = frozenset(
@@ -63,11 +61,11 @@ class Program:
         return values
 
 
-def tensor(x: Array, where: torch.device, dtype: torch.dtype) -> Tensor:
+def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:
     """An array as a tensor: floating-point arrays in the dtype judged, integers and booleans as they are."""
-    x = np.array(x, order="C")  # a copy: torch takes neither read-only arrays nor negative strides
-    made = torch.from_numpy(x)
-    return made.to(where, dtype) if x.dtype.kind == "f" else made.to(where)
+    copied = np.array(x, order="C")  # torch takes neither read-only arrays nor negative strides
+    made = torch.from_numpy(copied)
+    return made.to(where, dtype) if copied.dtype.kind == "f" else made.to(where)
 
 
 def laid_out(t: Tensor, layout: str) -> Tensor:
@@ -82,13 +80,16 @@ def laid_out(t: Tensor, layout: str) -> Tensor:
     return t
 
 
-def as_array(t: Tensor | None) -> Array:
+def as_array_or_none(t: Tensor | None) -> PlainArray | None:
+    """As ``as_array``; None where there is no tensor."""
+    return None if t is None else as_array(t)
+
+
+def as_array(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
-    if t is None:
-        return None
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
     if t.dtype in LACKING:
         t = t.detach().double()
-    x = t.numpy(force=True)
+    x: PlainArray = t.numpy(force=True)
     return x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x

@@ -17,8 +17,16 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from refgrad.torch.foreign_code import Callee, callee, foreign
 
-_SHORT = {"torch.Tensor.__getitem__": "[]", "torch.Tensor.add": "+", "torch.Tensor.sub": "-", "torch.Tensor.mul": "*",
-          "torch.Tensor.div": "/", "torch.Tensor.__truediv__": "/", "torch.Tensor.pow": "**", "torch.Tensor.__pow__": "**"}  # fmt: skip
+_SHORT = {
+    "torch.Tensor.__getitem__": "[]",
+    "torch.Tensor.add": "+",
+    "torch.Tensor.sub": "-",
+    "torch.Tensor.mul": "*",
+    "torch.Tensor.div": "/",
+    "torch.Tensor.__truediv__": "/",
+    "torch.Tensor.pow": "**",
+    "torch.Tensor.__pow__": "**",
+}
 
 
 _OPERATORS_IN_PLACE = frozenset(

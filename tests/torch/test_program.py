@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from refgrad.graph import Graph  # noqa: E402
 from refgrad.testing import Case  # noqa: E402
-from refgrad.torch.program import Program, as_array, laid_out, tensor  # noqa: E402
+from refgrad.torch.program import Program, as_array, as_array_or_none, laid_out, tensor  # noqa: E402
 
 CPU = torch.device("cpu")
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
@@ -81,5 +81,5 @@ def test_integers_stay_and_odd_memory_is_copied() -> None:
     backwards = X[:, ::-1]
     backwards.flags.writeable = False
     assert np.array_equal(as_array(tensor(backwards, CPU, torch.float64)), backwards)
-    assert as_array(None) is None
+    assert as_array_or_none(None) is None
     assert np.array_equal(as_array(torch._efficientzerotensor((2,), dtype=torch.float32)), [0, 0])

@@ -29,7 +29,7 @@ from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Orde
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
 from refgrad.torch.checking.subject import Subject
-from refgrad.torch.program import as_array
+from refgrad.torch.program import as_array, as_array_or_none
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import Ball
 
@@ -138,7 +138,7 @@ class _Check:
     def _judge(
         self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
     ) -> None:
-        seeds = tuple(None if t is None else as_array(t) for s in many for group in s.groups() for t in group)
+        seeds = tuple(as_array_or_none(t) for s in many for group in s.groups() for t in group)
         # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
         # derivatives by the alternative formulas that the records of the reference's ops name.
         wide = cache(lambda: self.order.due(nested, True))
@@ -296,7 +296,7 @@ class _Check:
 
 
 def _array(answer: Answer) -> PlainArray | None:
-    return None if answer.got is None else as_array(answer.got)
+    return as_array_or_none(answer.got)
 
 
 def _size(answer: Answer, many: tuple[Seeds, ...]) -> float:

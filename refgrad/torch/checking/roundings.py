@@ -12,15 +12,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from refgrad.torch.forward_mode import dual_level
 
-_MOVES = frozenset(
-    {"view", "_unsafe_view", "reshape", "expand", "transpose", "t", "permute", "squeeze", "unsqueeze", "slice", "select", "clone",
-     "detach", "alias", "as_strided", "copy_", "cat", "stack", "empty", "zeros", "ones", "full", "fill_", "zeros_like", "ones_like",
-     "empty_like", "index", "gather", "where", "neg", "abs", "sign", "unbind", "split", "flip", "roll", "lift_fresh"}
-)  # fmt: skip
+# Operations of torch that compute no new floating-point number.
+_VIEWS = {"view", "_unsafe_view", "reshape", "expand", "transpose", "t", "permute", "squeeze", "unsqueeze"}
+_SLICES = {"slice", "select", "unbind", "split", "detach", "alias", "as_strided"}
+_COPIES = {"clone", "copy_", "cat", "stack", "index", "gather", "where", "flip", "roll", "lift_fresh"}
+_FILLS = {"empty", "zeros", "ones", "full", "fill_", "zeros_like", "ones_like", "empty_like"}
+_SIGNS = {"neg", "abs", "sign"}
+_EXACT = frozenset(_VIEWS | _SLICES | _COPIES | _FILLS | _SIGNS)
 
 
 class _Counting(TorchDispatchMode):
-    """Counts the operations that compute new floating-point numbers; operations that only move elements do not count."""
+    """Counts the operations that compute new floating-point numbers. Operations that move elements or change signs do not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +31,7 @@ class _Counting(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
         some = found if isinstance(found, (tuple, list)) else (found,)
-        if func.overloadpacket.__name__ not in _MOVES and any(
+        if func.overloadpacket.__name__ not in _EXACT and any(
             isinstance(x, Tensor) and x.is_floating_point() for x in some
         ):
             self.count += 1
