@@ -1,4 +1,4 @@
-"""The only rooms that import torch: observing graphs, and judging torch callables against a NumPy reference."""
+"""PyTorch as a backend, gradcheck and gradgradcheck. Only this package and its subpackages import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch as a backend: the first implementation of the contract."""
+"""PyTorch as an implementation of the contract of a backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from refgrad.torch.observe import observe
 
 
 class TorchBackend(Backend):
-    """The torch of this process."""
+    """The release of torch that is installed in this process."""
 
     name = "torch"
     known_devices = ("cpu", "cuda")
@@ -27,7 +27,7 @@ class TorchBackend(Backend):
 
     @property
     def build(self) -> Build:
-        """Its version, and the vector unit of its CPU kernels."""
+        """The version of torch, and the vector unit of its CPU kernels."""
         return Build(self.name, devices.VERSION, devices.KERNELS)
 
     @property
@@ -36,7 +36,7 @@ class TorchBackend(Backend):
         return frozenset(name for name, op in REGISTRY.items() if op.torch is not None)
 
     def missing(self, device: str) -> str:
-        """Why torch has no such device."""
+        """The reason why torch has no such device; empty where it has one."""
         try:
             devices.device(device)
         except DeviceMissingError as error:
@@ -52,18 +52,21 @@ class TorchBackend(Backend):
         return devices.supported(device, dtype)
 
     def settle(self) -> None:
-        """One thread; no reduced-precision reductions and no TF32. Forward mode is compiled here, and not within a case's time limit."""
+        """Select one thread, and switch off reduced-precision reductions and TF32.
+
+        Forward mode is compiled here, so that its compilation does not count towards a case's time limit.
+        """
         settle()
         compile_once()
 
     def observe(self, case: Case) -> Observation:
-        """Values, gradients and tangents of all nodes; of a case of order 2 also the further modes."""
+        """Values, gradients and tangents of all nodes; for a case of order 2 also the answers of the further modes."""
         return observe(case)
 
     def script(self, case: Case, verdict: Verdict) -> str:
-        """The failure as a program that needs torch alone, or one that asks refgrad where that cannot be written."""
+        """The failure as a program that needs torch alone; where that cannot be written, a program that runs refgrad."""
         return script(case, verdict)
 
     def environment(self) -> Mapping[str, str]:
-        """Commit, BLAS, accelerator, vector unit, threads."""
+        """The commit, BLAS, accelerator, vector unit and threads of torch."""
         return environment()

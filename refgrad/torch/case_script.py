@@ -1,7 +1,8 @@
-"""A failing case as a script that needs torch alone: the program as torch was told it, exact inputs, got, expected, bound.
+"""Writes a failing case as a script that needs torch alone.
 
-It exits with 1 while torch gives what it gave, or raises what it raised, and with 0 once that is gone. A failure of which no such script
-can be written has one that holds the case and asks refgrad.
+The script contains the recorded calls of torch, the exact inputs, and the observed value, expected value and bound of each wrong element.
+It exits with 1 while the failure is there, and with 0 once it is gone. Where no such script can be written, the script holds the case and
+runs refgrad.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import keyword
 import math
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from refgrad.bounds.formats import format_of
 from refgrad.modes import FORWARD, PLAIN_REVERSE, REVERSE, REVERSE_END_TO_END, TRANSPOSED_REVERSE, VALUE
 from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.torch.devices import device, short_operands
@@ -44,7 +45,7 @@ raise SystemExit(int(wrong))
 """
 _RAISING = """\
 try:
-{ask}except Exception as error:
+{calls}except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}")
     raise SystemExit(1) from None
 print("nothing was raised")
@@ -53,32 +54,36 @@ raise SystemExit(0)
 
 
 def script(case: Case, verdict: Verdict) -> str:
-    """The script of a failure; empty where the verdict is none.
+    """The script of a failure; empty where the verdict is no failure.
 
-    It has been run when it is returned, and did exit with 1.
+    The script ran once before it is returned, and exited with 1.
     """
     if verdict.status != ERROR and verdict.evidence is None:
         return ""
     about = f"{verdict.mode}, {case.dtype} on {case.device}"
     if not verdict.repeatable:
         return fallback(case.id, case.content, about, "torch gave no answer in the time that a case has")
-    told: Recording | None = None
+    recording: Recording | None = None
     why = "torch does not raise when it is asked again" if verdict.status == ERROR else ""
     for mode in _modes(case, verdict):
-        told = Recording(_dtype(case))
+        recording = Recording(_dtype(case))
         try:
-            text = _raising(case, mode, told) if verdict.status == ERROR else written(case, verdict, told)
-        except Exception as error:  # noqa: BLE001 - whatever is in the way, the script that asks refgrad says it
+            text = (
+                _raising(case, mode, recording)
+                if verdict.status == ERROR
+                else written(case, verdict, recording)
+            )
+        except Exception as error:  # noqa: BLE001 - the script that runs refgrad names the reason
             why = f"{type(error).__name__}: {error}"
             continue
         if _exit_code(text) == 1:
             return text
         why = why or "the calls of torch that were recorded do not show it"
-    return fallback(case.id, case.content, about, why, _took_part(case, told))
+    return fallback(case.id, case.content, about, why, _third_party_modules(case, recording))
 
 
 def _modes(case: Case, verdict: Verdict) -> list[str]:
-    """Which modes may show it: of an error that no mode is to blame for, the one that raises is looked for."""
+    """The modes in which the failure may occur. An error in no particular mode may occur in each of them."""
     if verdict.status != ERROR or verdict.mode != VALUE:
         return [verdict.mode]
     return [
@@ -90,7 +95,7 @@ def _modes(case: Case, verdict: Verdict) -> list[str]:
 
 
 def _exit_code(text: str) -> int | None:
-    """What the script exits with when it is run here; None where something else happens."""
+    """The exit code of the script when it runs in this process; None where it raises anything but SystemExit."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
@@ -102,10 +107,10 @@ def _exit_code(text: str) -> int | None:
     return 0
 
 
-def _took_part(case: Case, told: Recording | None) -> list[str]:
+def _third_party_modules(case: Case, recording: Recording | None) -> list[str]:
     """The modules outside torch and refgrad that took part in the run."""
     registered = [name for file in kernels(device(case.device).type) if (name := module_of(file))]
-    return sorted({*registered, *(told.strangers if told else ())} - {"", "__main__"})
+    return sorted({*registered, *(recording.foreign_modules if recording else ())} - {"", "__main__"})
 
 
 def _dtype(case: Case) -> torch.dtype:
@@ -113,83 +118,89 @@ def _dtype(case: Case) -> torch.dtype:
     return found
 
 
-def written(case: Case, verdict: Verdict, told: Recording | None = None) -> str:
-    """The script of a disagreement, as it is written and not yet run. Raises UnwritableError, and what torch raises."""
-    evidence, told = verdict.evidence, told or Recording(_dtype(case))
+def written(case: Case, verdict: Verdict, recording: Recording | None = None) -> str:
+    """The script of a disagreement, before its first run. Raises UnwritableError, and what torch raises."""
+    evidence, recording = verdict.evidence, recording or Recording(_dtype(case))
     assert evidence is not None
     place, wrong, note = evidence.place, evidence.wrong[:MOST], evidence.note
-    where, dtype = device(case.device), told.dtype
+    where, dtype = device(case.device), recording.dtype
     program = Program(case, where, dtype)
-    names, active = _named(case, program, told)
-    with told:
+    names, active = _named(case, program, recording)
+    with recording:
         values = program.run(program.leaves)
-    output, looked_at = values[case.graph.outputs[0]], _looked_at(case, program, values, place)
-    if output is None or looked_at is None:
+    output, judged = values[case.graph.outputs[0]], _judged_tensor(case, program, values, place)
+    if output is None or judged is None:
         raise UnwritableError("the program has no such tensor")
-    unknown = functions_of(output) - told.applied
+    unknown = functions_of(output) - recording.applied
     if unknown:
         raise UnwritableError(f"{', '.join(sorted(unknown))} cannot be imported by a script")
-    returned = f"return {told.of(output)}, {told.of(looked_at)}"
+    returned = f"return {recording.of(output)}, {recording.of(judged)}"
     node = place[1] if place is not None and place[0] == "cotangents" else wrong[0].node if wrong else -1
     index = next((k for k, n in enumerate(active) if case.graph.inputs[n] == node), 0)
     what = wrong[0].what if wrong else note
-    ask = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
+    calls = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
     lines = [
-        *_beginning(case, verdict.mode, "disagrees", told),
-        *_data(case, program, names, active, ask),
-        *_program(names, active, [*told.lines, returned], ask),
-        ask,
+        *_beginning(case, verdict.mode, "disagrees", recording),
+        *_data(case, program, names, active, calls),
+        *_program(names, active, [*recording.lines, returned], calls),
+        calls,
         *([f"# {' '.join(note.split())}"] if note else []),
         _CHECK.format(what=ascii(what), elements=_elements(wrong)),
     ]
     return "\n".join(lines)
 
 
-def _raising(case: Case, mode: str, told: Recording) -> str:
-    """The script of an exception: the program up to the call that raises, or the question that does."""
-    where, dtype = device(case.device), told.dtype
+def _raising(case: Case, mode: str, recording: Recording) -> str:
+    """The script of an exception: the program up to the call that raises, or the derivative that raises."""
+    where, dtype = device(case.device), recording.dtype
     program = Program(case, where, dtype)
-    names, active = _named(case, program, told)
+    names, active = _named(case, program, recording)
     try:
-        with told:
+        with recording:
             output = program.run(program.leaves)[case.graph.outputs[0]]
-        returned = ["return None, None" if output is None else f"return {told.of(output)}, {told.of(output)}"]
+        returned = [
+            "return None, None"
+            if output is None
+            else f"return {recording.of(output)}, {recording.of(output)}"
+        ]
     except UnwritableError:
         raise
-    except Exception:  # noqa: BLE001 - the one that the script is to show: its call is the last line
+    except Exception:  # noqa: BLE001 - the script shows this exception: its call is the last line
         returned = ["return None, None"]
-    ask = calls_of(PLAIN_REVERSE if mode in (REVERSE, REVERSE_END_TO_END) else mode).format(place=0)
-    body = "".join(f"    {line}\n" if line else "\n" for line in ask.splitlines())
+    calls = calls_of(PLAIN_REVERSE if mode in (REVERSE, REVERSE_END_TO_END) else mode).format(place=0)
+    body = "".join(f"    {line}\n" if line else "\n" for line in calls.splitlines())
     lines = [
-        *_beginning(case, mode, "raises", told),
-        *_data(case, program, names, active, ask),
-        *_program(names, active, [*told.lines, *returned], ask),
-        _RAISING.format(ask=body),
+        *_beginning(case, mode, "raises", recording),
+        *_data(case, program, names, active, calls),
+        *_program(names, active, [*recording.lines, *returned], calls),
+        _RAISING.format(calls=body),
     ]
     return "\n".join(lines)
 
 
-def _named(case: Case, program: Program, told: Recording) -> tuple[dict[str, str], list[str]]:
+def _named(case: Case, program: Program, recording: Recording) -> tuple[dict[str, str], list[str]]:
     """A Python name for each input, and the inputs that carry gradients."""
     names = _identifiers(case)
     for name, leaf in program.leaves.items():
-        told.name(leaf, names[name])
+        recording.name(leaf, names[name])
     return names, [n for n, leaf in program.leaves.items() if leaf.is_floating_point()]
 
 
-def _beginning(case: Case, mode: str, what: str, told: Recording) -> list[str]:
-    """Comment, imports, settings."""
+def _beginning(case: Case, mode: str, what: str, recording: Recording) -> list[str]:
+    """The comment, imports and settings at the beginning of the script."""
     where = device(case.device)
     registered = kernels(where.type)
     alone = (
-        "Needs torch alone" if not (told.imports or registered) else "Needs torch and what is imported below"
+        "Needs torch alone"
+        if not (recording.imports or registered)
+        else "Needs torch and what is imported below"
     )
     lines = [
         f"# refgrad case {case.id}: {mode}, {case.dtype} on {where.type}. {alone}; exits with 1 while torch {what}."
     ]
     lines += [
         f"# {module} ({file_of(module)}) is called in the place of functions of torch."
-        for module in sorted(set(told.imports.values()))
+        for module in sorted(set(recording.imports.values()))
     ]
     for file, ops in registered.items():
         shown = ", ".join(ops[:6]) + (", ..." if len(ops) > 6 else "")
@@ -200,10 +211,10 @@ def _beginning(case: Case, mode: str, what: str, told: Recording) -> list[str]:
         lines += [] if module_of(file) else ["# Import it first: by what name cannot be told."]
     lines += ["from math import inf, nan\n", "import torch"]
     lines += [f"import {name}" for name in sorted({module_of(f) for f in registered} - {""})]
-    lines += [f"from {module} import {name}" for name, module in sorted(told.imports.items())]
+    lines += [f"from {module} import {name}" for name, module in sorted(recording.imports.items())]
     lines.append(f"\ntorch.set_num_threads({THREADS})")
     lines += [line.format(short_operands(case.dtype)) for line in _ARITHMETIC] if where.type == "cuda" else []
-    return [*lines, f"device, dtype = {where.type!r}, {told.dtype}\n\n", HELPERS + "\n"]
+    return [*lines, f"device, dtype = {where.type!r}, {recording.dtype}\n\n", HELPERS + "\n"]
 
 
 _ARITHMETIC = (
@@ -213,8 +224,8 @@ _ARITHMETIC = (
 )
 
 
-def _data(case: Case, program: Program, names: dict[str, str], active: list[str], ask: str) -> list[str]:
-    """The inputs, and the tangents and the cotangent where they are asked for."""
+def _data(case: Case, program: Program, names: dict[str, str], active: list[str], calls: str) -> list[str]:
+    """The inputs, and the tangents and the cotangent where the calls use them."""
     where, dtype = device(case.device), program.dtype
     x_dots = ", ".join(constant(tensor(case.tangents[n], where, dtype), dtype) for n in active)
     return [
@@ -223,35 +234,38 @@ def _data(case: Case, program: Program, names: dict[str, str], active: list[str]
             for n, leaf in program.leaves.items()
         ],
         f"xs = [{', '.join(names[n] for n in active)}]",
-        *([f"x_dots = [{x_dots}]"] if "x_dots" in ask else []),
-        *([f"y_bar = {constant(program.cotangent, dtype)}"] if "y_bar" in ask else []),
+        *([f"x_dots = [{x_dots}]"] if "x_dots" in calls else []),
+        *([f"y_bar = {constant(program.cotangent, dtype)}"] if "y_bar" in calls else []),
     ]
 
 
-def _program(names: dict[str, str], active: list[str], lines: list[str], ask: str) -> list[str]:
-    """The program as a function, and as one that returns the output alone."""
+def _program(names: dict[str, str], active: list[str], lines: list[str], calls: str) -> list[str]:
+    """The program as a function; where the calls use it, also as a function that returns the output alone."""
     text = [
         f"\n\ndef program({', '.join(names[n] for n in active)}):",
         *[f"    {line}" for line in lines],
         "\n",
     ]
     return text + (
-        ["def f(*xs):", "    return program(*xs)[0]\n\n"] if "f(*xs)" in ask or "(f, " in ask else []
+        ["def f(*xs):", "    return program(*xs)[0]\n\n"] if "f(*xs)" in calls or "(f, " in calls else []
     )
 
 
-def _looked_at(case: Case, program: Program, values: list[Tensor | None], place: Any) -> Tensor | None:
+def _judged_tensor(
+    case: Case, program: Program, values: list[Tensor | None], place: Place | None
+) -> Tensor | None:
+    """The tensor at a place of the observation; the output where there is no place."""
     if place is None:
         return values[case.graph.outputs[0]]
     part, key = place
     if part == "parts":
         return program.uses.get(key)
-    name = case.graph.nodes[key].name  # of an input that nothing uses, too
+    name = case.graph.nodes[key].name  # also for an input without users
     return program.leaves[name] if name else values[key]
 
 
 def _identifiers(case: Case) -> dict[str, str]:
-    """A Python name for each input: its own where it is one that the script does not use."""
+    """A Python name for each input: its own, unless it is no identifier or the script uses it."""
     taken = {
         "torch",
         "tensor",
@@ -284,7 +298,7 @@ def _identifiers(case: Case) -> dict[str, str]:
 
 
 def _laid_out(leaf: Tensor, layout: str, active: bool) -> str:
-    """The expression of an input, as it lies in memory."""
+    """The expression of an input in its memory layout."""
     text = constant(leaf, leaf.dtype)
     if layout == "transposed" and leaf.ndim >= 2:
         text += ".transpose(0, -1).contiguous().transpose(0, -1)"

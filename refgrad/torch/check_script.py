@@ -1,7 +1,7 @@
-"""A wrong answer as a program that needs torch and NumPy alone.
+"""Writes a wrong answer as a program that needs torch and NumPy alone.
 
-It holds the function, its inputs as they lay in memory, the question, and what is expected. It exits with 1 while the answer is out of its
-bounds, with 0 once it is not.
+The program contains the function, its inputs in their memory layouts, the question and the expected elements. It exits with 1 while the
+answer is outside its bounds, and with 0 once it is not.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ _main()
 
 
 def rerun(fn: Callable[..., Any], title: str, device: str = "cpu") -> Callable[[str, str, ArrayVerdict], str]:
-    """What ``Report.script`` needs: a function of a dtype, a mode and a part that writes the script of the part's evidence.
+    """The function that ``Report.script`` holds: from a dtype, a mode and a part, the script of the part's evidence.
 
-    fn, title, device   what was checked, what the check is called, where it ran
+    fn, title, device   the function that was checked, the name of the check, the device on which it ran
     """
     return lambda dtype, mode, part: script(fn, title, device, dtype, mode, part)
 
@@ -101,7 +101,7 @@ def script(fn: Callable[..., Any], title: str, device: str, dtype: str, mode: st
 def written(
     fn: Callable[..., Any], title: str, device: str, dtype: str, mode: str, part: ArrayVerdict
 ) -> str:
-    """The script as it is written, not yet run. Raises UnwritableError."""
+    """The script, before its first run. Raises UnwritableError."""
     e, fmt = part.evidence, format_of(dtype, device)
     assert e is not None
     if e.expected is None:
@@ -138,7 +138,7 @@ def written(
 
 
 def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
-    """The expression that calls the function, from its source or, where that cannot be had, from its module."""
+    """The expression that calls the function, and comments: from its source, or from its module where the source is not available."""
     try:
         return source.expression(fn), []
     except UnwritableError as error:
@@ -152,6 +152,7 @@ def _called(fn: Callable[..., Any], source: Source) -> tuple[str, list[str]]:
 
 
 def _settings(dtype: str) -> list[str]:
+    """The lines that switch off the arithmetic that the bounds do not cover."""
     return [
         f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {short_operands(dtype)}",
         "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
@@ -160,7 +161,7 @@ def _settings(dtype: str) -> list[str]:
 
 
 def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
-    """The lines after the inputs: what requires a gradient, the call, the question."""
+    """The lines after the inputs: the inputs that require a gradient, the call, the question."""
     q = e.question
     floats = [k for k, x in enumerate(e.inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     active = list(q.active) or floats
@@ -194,18 +195,22 @@ def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
 
 
 def _check(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
-    """The worst elements with what is expected there, and the comparison."""
+    """The worst elements with their expected values and bounds, and the comparison."""
     expected = np.asarray(e.expected, fmt.wide)
-    due = bool(np.any(expected != 0))
+    required = bool(np.any(expected != 0))  # a missing array stands for zeros
     rows = expected_rows(part, e, fmt)
     floating = np.asarray(e.expected).dtype.kind == "f"
     return _CHECK.format(
-        rows=rows, what=ascii(part.what), shape=tuple(expected.shape), missing=int(due), floating=floating
+        rows=rows,
+        what=ascii(part.what),
+        shape=tuple(expected.shape),
+        missing=int(required),
+        floating=floating,
     )
 
 
 def _input(x: Any, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format) -> str:
-    """An input as an expression: a tensor, or what was given as it is."""
+    """An input as an expression: a tensor, or an object of any other type as it is."""
     tensor = not strides or (k < len(strides) and strides[k] is not None)
     if isinstance(x, np.ndarray) and (tensor or x.dtype.kind == "f"):
         return _tensor(x, strides, offsets, k, fmt)
@@ -225,7 +230,7 @@ def _seed(e: Evidence, fmt: Format, k: int) -> str:
 
 
 def _places(arrays: Sequence[Any], layout: str) -> tuple[Strides, tuple[int, ...]]:
-    """Where arrays lie in a layout that has a name; nothing where it has none."""
+    """The strides and offsets of arrays in a layout that has a name; empty for any other layout."""
     if layout not in {PERMUTED, GAPS, OFFSET, CHANNELS_LAST, EXPANDED}:
         return (), ()
     found = [
@@ -240,8 +245,8 @@ def _tensor(x: PlainArray, strides: Strides, offsets: tuple[int, ...], k: int, f
     """Element k of the inputs or the seeds as a call of the script's ``_tensor``: numbers of the judged dtype, integers or booleans."""
     x = np.asarray(x)
     kind = {"f": "f4" if fmt.bits <= 24 else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])
-    lies = strides[k] if k < len(strides) else None
-    where = "" if lies is None else f", {tuple(map(int, lies))}, {int(offsets[k]) if k < len(offsets) else 0}"
+    own = strides[k] if k < len(strides) else None
+    where = "" if own is None else f", {tuple(map(int, own))}, {int(offsets[k]) if k < len(offsets) else 0}"
     dtype = "" if x.dtype.kind == "f" else f", dtype=torch.{x.dtype.name}"
     return f"_tensor({numbers(x, kind)}, {x.shape}{where}{dtype})"
 
@@ -251,8 +256,8 @@ def _constant(x: Any) -> str | None:
     if isinstance(x, Tensor):
         if x.is_complex() or x.layout != torch.strided:
             raise UnwritableError(f"a tensor of dtype {x.dtype} and layout {x.layout} cannot be written")
-        there = x.detach().cpu()
-        elements = (there.double() if x.is_floating_point() else there).numpy()
+        on_cpu = x.detach().cpu()
+        elements = (on_cpu.double() if x.is_floating_point() else on_cpu).numpy()
         device = "" if x.device.type == "cpu" else f", device={str(x.device)!r}"
         text = f"torch.tensor({array(elements)}, dtype={x.dtype}{device})"
         return f"{text}.requires_grad_()" if x.requires_grad else text

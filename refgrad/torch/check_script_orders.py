@@ -1,7 +1,7 @@
-"""How the script of a second derivative asks for it, in each order of nesting.
+"""The calls by which a script computes a second derivative, in each order of nesting.
 
-The seeds of the evidence are four groups in a row: cotangents (of the outputs that have a gradient), tangents (of the differentiated
-inputs), tangents of the cotangents, tangents of a second forward pass. None stands for one that was not given.
+The seeds of the evidence are four groups in a row: cotangents of the outputs that have a gradient, tangents of the differentiated inputs,
+tangents of the cotangents, tangents of a second forward pass. None stands for a seed that was not given.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
     """The lines that follow the inputs.
 
     what    the name of the array, which says whether it belongs to a cotangent, a tangent or an input
-    tensor  gives the expression of the seed at a place
-    Raises UnwritableError where the seeds are not as the order has them.
+    tensor  gives the expression of the seed at a position
+
+    Raises UnwritableError where the number of seeds is not that of the order.
     """
     active = list(e.question.active)
     outputs = (len(e.seeds) - 2 * len(active)) // 2
@@ -124,5 +125,5 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
 
 
 def helpers(mode: str) -> str:
-    """What the question of this order calls."""
+    """The functions that the calls of this order use."""
     return _GRAD if mode.startswith("reverse") else ""

@@ -1,4 +1,4 @@
-"""How a question was put, for the evidence of a wrong answer: where everything lay in memory, what else was due, how to ask again."""
+"""The memory layout of a question's arrays, its other expected arrays and their recomputation, for the evidence of a wrong answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refgrad.torch.checking.point import FORWARD, Point
 from refgrad.torch.checking.reference import Expected
 from refgrad.tracing.ball import parts
 
-Place = tuple[tuple[int, ...] | None, int]  # strides and offset
+Layout = tuple[tuple[int, ...] | None, int]  # strides and offset
 
 
 def circumstances(
@@ -24,33 +24,36 @@ def circumstances(
     mode: str,
     request: Request,
     seeds: Sequence[PlainArray | None],
-    due: Sequence[Expected | None],
+    expected: Sequence[Expected | None],
     place: int,
 ) -> dict[str, Any]:
-    """Fields of Evidence beside the numbers of the answer.
+    """The fields of Evidence beside the numbers of the answer.
 
-    mode, ask, seeds   the question: "value", "reverse" or "forward"
-    due, place         what is due of all arrays, and which of them the evidence is of; of a value nothing more
+    mode               of the question: "value", "reverse" or "forward"
+    request, seeds     the question, with its cotangents or tangents
+    expected, place    all expected arrays, and the position of the one that the evidence is about; empty for a value
     """
-    inputs = [_lies(x, layout) for x, layout in zip(point.arguments, request.layouts, strict=True)]
+    inputs = [_memory_of(x, layout) for x, layout in zip(point.arguments, request.layouts, strict=True)]
     layout = request.question.seed_layout or CONTIGUOUS
-    given = [_lies(None if s is None else torch.empty(np.shape(s), device="meta"), layout) for s in seeds]
+    given = [
+        _memory_of(None if s is None else torch.empty(np.shape(s), device="meta"), layout) for s in seeds
+    ]
     found: dict[str, Any] = {
         "strides": tuple(strides for strides, _ in inputs),
         "offsets": tuple(offset for _, offset in inputs),
         "seed_strides": tuple(strides for strides, _ in given),
         "seed_offsets": tuple(offset for _, offset in given),
     }
-    if not due:
+    if not expected:
         return found
     tangents = mode == FORWARD
     names = (
-        [f"tangent of output {k}" for k in range(len(due))]
+        [f"tangent of output {k}" for k in range(len(expected))]
         if tangents
         else [f"gradient of input {k}" for k in point.active]
     )
 
-    def again(other: tuple[PlainArray | None, ...]) -> tuple[PlainArray, PlainArray]:
+    def recompute(other: tuple[PlainArray | None, ...]) -> tuple[PlainArray, PlainArray]:
         reference = point.reference
         answers = (
             reference.push_forward([other[k] for k in point.active])
@@ -64,15 +67,15 @@ def circumstances(
         **found,
         "others": tuple(
             (name, parts(x)[0])
-            for k, (name, x) in enumerate(zip(names, due, strict=True))
+            for k, (name, x) in enumerate(zip(names, expected, strict=True))
             if k != place and x is not None
         ),
-        "recompute": again,
+        "recompute": recompute,
     }
 
 
-def _lies(x: Any, layout: str) -> Place:
-    """Where a tensor lies when it is laid out so; no strides where it is none."""
+def _memory_of(x: object, layout: str) -> Layout:
+    """The strides and the offset of a tensor in a layout; no strides for anything but a strided tensor."""
     if not isinstance(x, Tensor) or x.layout != torch.strided:
         return None, 0
     y = arranged(x, layout).tensor

@@ -1,4 +1,4 @@
-"""The devices of torch on this machine, and the settings of its arithmetic that the bounds assume."""
+"""The devices that torch finds on this machine, and the settings of its arithmetic that the bounds assume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KERNELS = str(torch.backends.cpu.get_cpu_capability())  # the vector unit that C
 
 
 def device(name: str) -> torch.device:
-    """The torch device of this name. Raises DeviceMissingError where torch sees none."""
+    """The torch device of this name. Raises DeviceMissingError where torch finds none."""
     kind = name.partition(":")[0]
     try:
         found = torch.device(name)
@@ -32,10 +32,10 @@ def device(name: str) -> torch.device:
         raise DeviceMissingError(
             f"device {name!r} was asked for, but torch {torch.__version__} sees none on this machine"
         )
-    there = module.device_count() if hasattr(module, "device_count") else None
-    if found.index is not None and there is not None and found.index >= there:
+    count = module.device_count() if hasattr(module, "device_count") else None
+    if found.index is not None and count is not None and found.index >= count:
         raise DeviceMissingError(
-            f"device {name!r} was asked for, but torch sees {there} of {kind!r}, counted from 0, on this machine"
+            f"device {name!r} was asked for, but torch sees {count} of {kind!r}, counted from 0, on this machine"
         )
     return found
 
@@ -52,7 +52,7 @@ def supported(name: str, dtype: str) -> bool:
 
 
 def describe(name: str) -> str:
-    """The device in words, for the report."""
+    """A description of the device, for the report."""
     try:
         found = device(name)
     except DeviceMissingError:
@@ -64,12 +64,15 @@ def describe(name: str) -> str:
 
 
 def short_operands(dtype: str) -> bool:
-    """Whether matrix products of the dtype shorten their operands: what torch's setting allow_tf32 permits."""
+    """Whether matrix products of the dtype shorten their operands, as torch's setting allow_tf32 permits."""
     return dtype in FORMATS and FORMATS[dtype].u_operand > 0
 
 
 def plain_arithmetic(dtype: str = "") -> None:
-    """Switch off what the bounds do not cover: reduced-precision reductions on CUDA, and short operands unless the dtype has them."""
+    """Switch off the arithmetic that the bounds do not cover.
+
+    These are reduced-precision reductions on CUDA, and short operands unless the dtype has them.
+    """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = short_operands(dtype)
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -14,13 +14,13 @@ _LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def settle() -> None:
-    """Make the settings of a process that judges: threads, and the arithmetic that the bounds cover."""
+    """Set the number of threads, and the arithmetic that the bounds cover, in a process that judges."""
     torch.set_num_threads(THREADS)
     plain_arithmetic()
 
 
 def environment() -> dict[str, str]:
-    """Entries for the header of a run."""
+    """What the numbers of torch depend on, by name, for the header of a run."""
     return {
         "torch commit": str(torch.version.git_version or "unknown"),
         "torch BLAS": _blas(torch.__config__.show()),
@@ -51,4 +51,5 @@ def _accelerator() -> str:
 
 
 def _limits() -> str:
+    """The environment variables that limit the threads of BLAS libraries."""
     return ", ".join(f"{name} {os.environ.get(name, 'not set')}" for name in _LIMITS)

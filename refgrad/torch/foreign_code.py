@@ -1,4 +1,4 @@
-"""Code that is not torch's and takes part in a run: Python functions in the place of torch's, kernels registered from Python."""
+"""Finds third-party code in a run: Python functions that replace those of torch, and kernels registered from Python."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-OURS = {
+_KNOWN_PACKAGES = {
     "torch",
     "refgrad",
     "conformance",
     "numpy",
     *sys.stdlib_module_names,
-}  # packages whose functions are not foreign
+}  # packages whose functions are not third-party code
 _REGISTERED = re.compile(r"^(\w+): registered at (.+\.py|/dev/null):\d+ ::", re.MULTILINE)
 _NOT_KERNELS = {
     "Meta",
     "CompositeExplicitAutograd",
     "BackendSelect",
-}  # of which torch registers hundreds itself
+}  # torch itself registers hundreds with these keys
 
 
 @dataclass(frozen=True)
 class Callee:
-    """How a script reaches a function: what to import from which module, and the expression that is called."""
+    """A call of a function in a script: what to import from which module, the expression that is called, and its arguments."""
 
     module: str
     name: str  # to import from the module
@@ -42,13 +42,13 @@ class Callee:
 
 def foreign(frame: FrameType) -> bool:
     """Whether a frame runs code that belongs neither to torch nor to refgrad."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] not in OURS
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _KNOWN_PACKAGES
 
 
 def callee(frame: FrameType) -> Callee | None:
-    """How to make the call that a frame has just begun; None where the function cannot be imported, or no tensor is passed.
+    """The call that a frame has just begun; None where the function cannot be imported, or no tensor is passed.
 
-    The ``forward`` of a torch.autograd.Function is called by ``apply``, without its context.
+    A torch.autograd.Function is called by ``apply``, which passes ``forward`` no context.
     """
     code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
     args, kwargs = _arguments(frame)
@@ -69,31 +69,31 @@ def callee(frame: FrameType) -> Callee | None:
 
 
 def _arguments(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    code, known = frame.f_code, frame.f_locals
+    """The positional and the keyword arguments of a frame at its beginning."""
+    code, bound = frame.f_code, frame.f_locals
     names = code.co_varnames
-    plain, only = (
-        names[: code.co_argcount],
-        names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount],
-    )
+    plain = names[: code.co_argcount]
+    only = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     rest = code.co_argcount + code.co_kwonlyargcount
-    args = [known[n] for n in plain]
-    kwargs = {n: known[n] for n in only}
+    args = [bound[n] for n in plain]
+    kwargs = {n: bound[n] for n in only}
     if code.co_flags & inspect.CO_VARARGS:
-        args += known[names[rest]]
+        args += bound[names[rest]]
         rest += 1
     if code.co_flags & inspect.CO_VARKEYWORDS:
-        kwargs |= known[names[rest]]
+        kwargs |= bound[names[rest]]
     return tuple(args), kwargs
 
 
-def _walk(module: str, qualname: str) -> Any:
-    found: Any = sys.modules.get(module)
+def _walk(module: str, qualname: str) -> object:
+    """The object of a qualified name in a loaded module; None where there is none."""
+    found: object = sys.modules.get(module)
     for name in qualname.split("."):
         found = getattr(found, name, None)
     return found
 
 
-def _is(function: Any, code: CodeType) -> bool:
+def _is(function: object, code: CodeType) -> bool:
     return getattr(function, "__code__", None) is code
 
 
@@ -104,14 +104,14 @@ def file_of(module: str) -> str:
 
 def functions_of(t: Tensor | None) -> set[str]:
     """The torch.autograd.Functions, written in Python, that a tensor was computed by."""
-    waiting, met, found = [getattr(t, "grad_fn", None)], set(), set()
+    waiting, visited, found = [getattr(t, "grad_fn", None)], set(), set()
     while waiting:
         node = waiting.pop()
-        if node is None or node in met:
+        if node is None or node in visited:
             continue
-        met.add(node)
+        visited.add(node)
         cls = getattr(node, "_forward_cls", None)
-        if cls is not None and cls.__module__.partition(".")[0] not in OURS:
+        if cls is not None and cls.__module__.partition(".")[0] not in _KNOWN_PACKAGES:
             found.add(f"{cls.__module__}.{cls.__qualname__}")
         waiting += [following for following, _ in node.next_functions]
     return found
@@ -139,9 +139,11 @@ def _kernels(device: str, _count: int) -> dict[str, list[str]]:
             continue
         op = name.replace("/", "::")
         for at, file in _REGISTERED.findall(torch._C._dispatch_dump(op)):
-            told = file if file.endswith(".py") else _holder(entry)  # older releases of torch record no file
-            if at == key and not told.startswith(home):
-                found.setdefault(told, []).append(op)
+            source = (
+                file if file.endswith(".py") else _holder(entry)
+            )  # older releases of torch record no file
+            if at == key and not source.startswith(home):
+                found.setdefault(source, []).append(op)
     return found
 
 
@@ -150,9 +152,9 @@ def _holder(entry: str) -> str:
     modules = [
         (name, vars(m))
         for name, m in list(sys.modules.items())
-        if name.partition(".")[0] not in OURS - {"torch"}
+        if name.partition(".")[0] not in _KNOWN_PACKAGES - {"torch"}
     ]
-    for own in (False, True):  # a library may have been hung up in torch, too, so that it lives
+    for own in (False, True):  # a module of torch may hold a reference to a foreign library, too
         for name, held in modules:
             libraries = [x for x in list(held.values()) if type(x) is torch.library.Library]
             if (name.partition(".")[0] == "torch") == own and any(entry in x._op_impls for x in libraries):

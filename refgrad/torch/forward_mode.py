@@ -1,4 +1,7 @@
-"""torch's forward mode. Its first use compiles decompositions with torch.jit, which warns that it is deprecated; the warning is ignored."""
+"""Forward mode of torch, without the warning of its first use.
+
+The first use compiles decompositions with torch.jit, which warns that it is deprecated.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,28 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
 
+Outputs = TypeVar("Outputs")  # a tensor, or a tuple of tensors
 
-def dual_level() -> AbstractContextManager[Any]:
+
+def dual_level() -> AbstractContextManager[object]:
     """A level for dual tensors, entered without the warning of the first use: a project's tests may turn warnings into errors."""
     compile_once()
-    level: AbstractContextManager[Any] = forward_ad.dual_level()
+    level: AbstractContextManager[object] = forward_ad.dual_level()
     return level
 
 
-def func_jvp(f: Callable[..., Any], xs: Sequence[Any], x_dots: Sequence[Any]) -> tuple[Any, Any]:
+def func_jvp(
+    f: Callable[..., Outputs], xs: Sequence[Tensor], x_dots: Sequence[Tensor]
+) -> tuple[Outputs, Outputs]:
     """torch.func.jvp: value and tangent of f. It may be nested."""
     compile_once()
-    found: tuple[Any, Any] = torch.func.jvp(f, tuple(xs), tuple(x_dots))
+    found: tuple[Outputs, Outputs] = torch.func.jvp(f, tuple(xs), tuple(x_dots))
     return found
 
 

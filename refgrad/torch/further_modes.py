@@ -1,8 +1,8 @@
-"""torch's further modes: one derivative asked in all the ways that torch has, and second derivatives in every order of its modes.
+"""The further modes of torch: every way of computing a first derivative, and second derivatives in every order of the modes.
 
-With f the program, y_bar its cotangent and x_dot its tangent, the first derivative comes four ways: backward, backward that records
-itself (create_graph), torch.func.vjp and torch.func.jvp. The second derivative along x_dot, the gradient of <x_dot, x_bar>, comes three
-ways; double backward also gives the gradient in y_bar, which is the tangent again.
+Let f be the program, y_bar its cotangent and x_dot its tangent. torch computes the first derivative in four ways: backward, backward
+that records its own graph (create_graph), torch.func.vjp and torch.func.jvp. It computes the second derivative along x_dot, which is
+the gradient of <x_dot, x_bar>, in three ways. Double backward also gives the gradient with respect to y_bar, which equals the tangent.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def _functional_forward(q: _Program) -> Answer:
 
 
 def _pairing(x_bars: Answer, q: _Program) -> tuple[list[Tensor], list[Tensor]]:
-    """The gradients that can be differentiated further, with the tangents that weigh them."""
+    """The gradients that can be differentiated again, with the tangents that weigh them."""
     chosen = [(g, t) for g, t in zip(x_bars, q.x_dot, strict=True) if g is not None and g.requires_grad]
     return [g for g, _ in chosen], [t for _, t in chosen]
 
 
 def _reverse_over_reverse(q: _Program) -> Answer:
-    """The gradient of <x_dot, x_bar> in the inputs, and last in y_bar."""
+    """The gradient of <x_dot, x_bar> with respect to the inputs, and last with respect to y_bar."""
     xs, y_bar = q.leaves(), q.y_bar.detach().requires_grad_()
     x_bars = torch.autograd.grad(q.f(*xs), xs, y_bar, create_graph=True, allow_unused=True)
     gradients, weights = _pairing(x_bars, q)
@@ -146,7 +146,10 @@ _OF_MODES: dict[str, Call] = {
 
 
 def observe_modes(case: Case) -> ModeAnswers:
-    """The answers in every further mode; plain reverse mode is asked twice (a second answer that differs is a finding of its own)."""
+    """The answers in every further mode.
+
+    Plain reverse mode is evaluated twice: the judge compares the two answers.
+    """
     q = _Program(case)
     seen = ModeAnswers(q.names)
     for name, call in _OF_MODES.items():
@@ -161,10 +164,10 @@ def observe_modes(case: Case) -> ModeAnswers:
 
 
 def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[PlainArray | None] | None:
-    """The arrays of one answer. Whatever torch raises instead is kept as the reason why there is none."""
+    """The arrays of one answer. An exception of torch is recorded as the reason why the mode has none."""
     q.program.at = -1
     try:
         return [as_array_or_none(t) for t in call(q)]
-    except Exception as error:  # noqa: BLE001 - of one mode: the others are asked all the same
+    except Exception as error:  # noqa: BLE001 - the other modes are evaluated all the same
         seen.unavailable[mode] = no_answer(error, raising_node(q.program))
         return None

@@ -1,4 +1,4 @@
-"""gradcheck: the gradient of a torch callable, in the dtypes that are shipped, against the derivative of a NumPy reference."""
+"""gradcheck: compares the gradient of a torch callable, in each dtype, with the derivative of a NumPy reference."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def gradcheck(
 
     func             any torch callable or ``torch.autograd.Function.apply``; one tensor, or a tuple of tensors, as result
     inputs           a tensor or a tuple; floating-point tensors with requires_grad are differentiated (all floating-point ones where none
-                     says so), cast to each dtype in turn, in the memory layout that they have; everything else is passed as it is
+                     has it), cast to each dtype in turn, in their own memory layout; everything else is passed unchanged
     reference        the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
-    dtypes           which formats to judge, names or torch dtypes: each is asked for its own gradients, within bounds of its own rounding
-    repeats          how many random cotangents of the whole significand, at least 1; other kinds are tried beside them
-    strict           whether an imprecise gradient is refused, too
+    dtypes           the formats to judge, as names or torch dtypes; the gradients in each are compared within bounds of its own rounding
+    repeats          the number of random cotangents that use the whole significand, at least 1; other kinds of cotangents are used, too
+    strict           whether an imprecise gradient is a failure, too
     allow_undecided  whether a gradient that could not be judged passes
-    keywords         those of torch.autograd.gradcheck; the report says which of them mean nothing here
+    keywords         those of torch.autograd.gradcheck; the report names those without an effect here
 
-    The bound is what rounding can do to a run of the reference's formula in that dtype, in any order of summation. A gradient that another
-    right formula explains is ``imprecise``: it has fewer correct digits than the dtype allows.
+    The bound holds for every evaluation of the reference's formula in that dtype, in any order of summation. A gradient outside it that
+    another correct formula explains is ``imprecise``: it has fewer correct digits than the dtype allows.
 
     Returns a truthy Report; raises GradientMismatch (an AssertionError) naming the input, element, got, expected and bound,
     GradientUndecided (an AssertionError) where a gradient could not be judged, ArgumentError without a reference and for arguments of the
-    wrong kind, DtypeError for complex or missing floating-point inputs. What func raises in each dtype comes through, with a note on how
-    it was called.
+    wrong kind, DtypeError for complex or missing floating-point inputs. An exception that func raises in every dtype propagates, with a
+    note on how func was called.
     """
     if reference is None:
         raise ArgumentError(
@@ -61,21 +61,21 @@ def gradcheck(
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     usage(GRADCHECK, func, reference, dtypes, repeats)
     names = [dtype_name(dtype) for dtype in dtypes]
-    asked = read(keywords, GRADCHECK)
+    keyword_settings = read(keywords, GRADCHECK)
     active = tuple(active_of(arguments, GRADCHECK))
     settings = Settings(
         repeats=repeats,
         seed=seed,
-        reverse=asked.reverse,
-        forward=check_forward and asked.forward,
-        fast=asked.fast,
-        undefined=asked.undefined,
-        nondet_tol=asked.nondet_tol,
+        reverse=keyword_settings.reverse,
+        forward=check_forward and keyword_settings.forward,
+        fast=keyword_settings.fast,
+        undefined=keyword_settings.undefined,
+        nondet_tol=keyword_settings.nondet_tol,
     )
     report = Report(
         f"gradcheck({title(func)})",
         source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
-        notes=list(asked.notes),
+        notes=list(keyword_settings.notes),
     )
     raised: list[Exception | None] = []
     for dtype in names:
@@ -86,11 +86,15 @@ def gradcheck(
         report.verdicts += [(dtype, v) for v in first]
         raised.append(check.raised)
         notes = check.notes
-        del check  # with all that its questions shared
-        if not {v.status for v in first} & {DISAGREE, ERROR, UNDECIDED}:  # else the rest says nothing
+        del check  # frees the arrays that its questions share
+        if not {v.status for v in first} & {
+            DISAGREE,
+            ERROR,
+            UNDECIDED,
+        }:  # a wrong first derivative makes the others wrong, too
             subject = Subject(func, reference, arguments, active, dtype)
-            report.verdicts += [(dtype, v) for v in _batched(subject, asked, seed)]
-            notes = [*notes, *_double_backward(subject, asked, seed), *subject.notes]
+            report.verdicts += [(dtype, v) for v in _batched(subject, keyword_settings, seed)]
+            notes = [*notes, *_double_backward(subject, keyword_settings, seed), *subject.notes]
         report.notes += [note for note in notes if note not in report.notes]
     if raise_exception and all(raised) and not any(v.elements for _, v in report.verdicts):
         error = raised[0]
@@ -108,18 +112,20 @@ def gradcheck(
         raise
 
 
-def _batched(subject: Subject, asked: Keywords, seed: int) -> list[Verdict]:
-    """Several cotangents or tangents at once, where the caller asks for that."""
-    orders = [BATCHED_REVERSE] * asked.batched + [BATCHED_FORWARD] * asked.batched_forward
-    return verdicts(subject, orders, seed=seed, nondet_tol=asked.nondet_tol) if orders else []
+def _batched(subject: Subject, keyword_settings: Keywords, seed: int) -> list[Verdict]:
+    """The verdicts for several cotangents or tangents at once, where the keywords select them."""
+    orders = [BATCHED_REVERSE] * keyword_settings.batched + [
+        BATCHED_FORWARD
+    ] * keyword_settings.batched_forward
+    return verdicts(subject, orders, seed=seed, nondet_tol=keyword_settings.nondet_tol) if orders else []
 
 
-def _double_backward(subject: Subject, asked: Keywords, seed: int) -> list[str]:
-    """A note where the second derivative is wrong. A gradient that is right is not wrong for that."""
-    if asked.fast or not asked.reverse:
+def _double_backward(subject: Subject, keyword_settings: Keywords, seed: int) -> list[str]:
+    """A note where the second derivative is wrong. The verdict on the gradient does not depend on it."""
+    if keyword_settings.fast or not keyword_settings.reverse:
         return []
     orders = [REVERSE_OVER_REVERSE]
-    (second,) = verdicts(subject, orders, seed=seed, nondet_tol=asked.nondet_tol, demanded=False)
+    (second,) = verdicts(subject, orders, seed=seed, nondet_tol=keyword_settings.nondet_tol, demanded=False)
     if second.status != DISAGREE:
         return []
     note = (

@@ -39,18 +39,18 @@ def gradgradcheck(
 
     func          any torch callable or ``torch.autograd.Function.apply``; one tensor, or a tuple of tensors, as result
     inputs        a tensor or a tuple; floating-point tensors with requires_grad are differentiated (all floating-point ones where none
-                  says so), cast to each dtype in turn; everything else is passed as it is
+                  has it), cast to each dtype in turn; everything else is passed unchanged
     grad_outputs  the cotangents, a tensor or a tuple with one entry for each output, None for an output that is not used; random ones
                   of the whole significand where it is not given
     reference     the same function in NumPy, called with arrays in place of tensors
-    dtypes        which formats to judge: names or torch dtypes
-    repeats       how many random seeds, at least 1: contiguous, permuted and expanded in memory in turn, and the inputs likewise
-    orders        which orders of nesting: "reverse over reverse" (double backward), "forward over reverse", "reverse over forward",
+    dtypes        the formats to judge, as names or torch dtypes
+    repeats       the number of random seeds, at least 1. Seeds and inputs are contiguous, permuted and expanded in memory in turn
+    orders        the orders of nesting: "reverse over reverse" (double backward), "forward over reverse", "reverse over forward",
                   "forward over forward" (nested torch.func.jvp); all of them unless given
-    keywords      those of torch.autograd.gradgradcheck; the report says which of them mean nothing here
+    keywords      those of torch.autograd.gradgradcheck; the report names those without an effect here
 
-    Each order is a mode of its own in the report. One that torch does not offer for this function is ``unsupported``, in torch's words.
-    First derivatives are not judged as such: that is what gradcheck does.
+    Each order is a mode of its own in the report. An order that torch does not offer for this function is ``unsupported``, with torch's
+    message. gradcheck judges first derivatives; this check does not.
 
     Returns a truthy Report. Raises GradientMismatch for a wrong second derivative, and where func fails in one order; GradientUndecided
     where nothing could be judged, unless ``allow_undecided``; ArgumentError and DtypeError for arguments of the wrong kind.
@@ -92,7 +92,7 @@ def gradgradcheck(
 
 
 def _orders(given: Sequence[str] | None, settings: Keywords) -> list[Order]:
-    """The orders to ask in, by their names or all of them, without those that torch's keywords leave out."""
+    """The orders to judge, by their names or all of them, without those that torch's keywords leave out. Raises ArgumentError."""
     if given is not None and (isinstance(given, str) or not given or not set(given) <= set(ORDERS)):
         raise ArgumentError(f"orders is {given!r}; a tuple of names is expected, some of {list(ORDERS)}")
     out = [] if settings.forward_over_reverse else [FORWARD_OVER_REVERSE.name]
@@ -103,7 +103,8 @@ def _orders(given: Sequence[str] | None, settings: Keywords) -> list[Order]:
     return [*chosen, *([BATCHED_REVERSE_OVER_REVERSE] if settings.batched else [])]
 
 
-def _cotangents(given: Any) -> tuple[Tensor | None, ...]:
+def _cotangents(given: object) -> tuple[Tensor | None, ...]:
+    """grad_outputs as a tuple with an entry for each output. Raises ArgumentError for anything but floating-point tensors and None."""
     entries = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     for k, y_bar in enumerate(entries):
         if y_bar is not None and not (isinstance(y_bar, Tensor) and y_bar.is_floating_point()):

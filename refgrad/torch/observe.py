@@ -25,8 +25,9 @@ from refgrad.torch.refusal import no_answer
 def observe(case: Case) -> Observation:
     """Run the graph in torch and differentiate it in both modes.
 
-    Reverse mode is called once, for the gradients of all intermediate values. An exception leaves its mode without an answer. It is kept
-    with the node that raised it, and with whether it is a refusal (refgrad.torch.refusal). The other modes are observed all the same.
+    Reverse mode runs once, for the gradients of all intermediate values. A mode that raises has no answer: its exception is recorded with
+    the node that raised it, and with whether it is a refusal (refgrad.torch.refusal). The other modes are observed all the same.
+    Raises DeviceMissingError where torch finds no such device.
     """
     where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
     if where.type != "cpu":
@@ -56,23 +57,23 @@ def observe(case: Case) -> Observation:
 
 
 def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
-    """The numbers of a part, with their dtypes and devices."""
+    """Record the arrays of a part, with the dtypes and devices of their tensors."""
     setattr(seen, part, [as_array_or_none(t) for t in tensors])
     seen.dtypes[part] = [_dtype(t) for t in tensors]
     seen.devices[part] = [_device(t) for t in tensors]
 
 
 def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
-    asked = [k for k, v in enumerate(values) if v is not None and v.requires_grad]
+    active = [k for k, v in enumerate(values) if v is not None and v.requires_grad]
     output = values[case.graph.outputs[0]]
     if output is None or not output.requires_grad:
         return [None] * len(values)
-    tensors = [values[k] for k in asked] + list(program.uses.values())
+    tensors = [values[k] for k in active] + list(program.uses.values())
     gradients = torch.autograd.grad(output, tensors, grad_outputs=program.cotangent, allow_unused=True)
     found: list[Tensor | None] = [None] * len(values)
-    for k, g in zip(asked, gradients[: len(asked)], strict=True):
+    for k, g in zip(active, gradients[: len(active)], strict=True):
         found[k] = g
-    program.parts = dict(zip(program.uses, gradients[len(asked) :], strict=True))
+    program.parts = dict(zip(program.uses, gradients[len(active) :], strict=True))
     return found
 
 
@@ -97,7 +98,7 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
 
 
 def _differ(a: PlainArray, b: PlainArray) -> bool:
-    """Whether two arrays of floating-point numbers are of different ones. Mostly they have the same bits."""
+    """Whether two floating-point arrays differ in an element. NaN equals NaN; arrays with equal bits are not compared further."""
     return a.dtype.kind == "f" and a.tobytes() != b.tobytes() and not np.array_equal(a, b, equal_nan=True)
 
 

@@ -55,7 +55,7 @@ class Program:
                     if self.fan_out[j] > 1 and x is not None and x.requires_grad:
                         operands[position] = self.uses[k, position] = x.view_as(x)
                 y = node.op.torch(torch, *operands, **node.params)
-                # An op that returns its operand itself (positive) would share that node's gradient: give it a node of its own.
+                # An op that returns its operand itself (positive) would share its gradient; a view has its own.
                 values[k] = y.view_as(y) if any(y is x for x in operands) else y
         self.at = -1
         return values

@@ -1,4 +1,4 @@
-"""Finds the node of a program that raised: the current node of a run, or the node whose own backward raises."""
+"""Finds the node of a program that raised: the current node of a run, or the node whose backward raises."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from refgrad.torch.program import Program
 def raising_node(program: Program) -> int:
     """The node at which a program's last run raised, or whose backward did; -1 where no node raises by itself.
 
-    Reverse mode is repeated one node at a time, from the output on: each op is run by itself on the values that it had, and gets the
-    gradient that its users sent.
+    Reverse mode is repeated one node at a time, beginning at the output. Each op runs by itself on the values of its operands, and
+    receives the sum of its users' gradients.
     """
     if program.at >= 0:
         return program.at
     computed = [k for k in program.order if program.graph.nodes[k].op is not None]
-    if len(computed) == 1:  # whatever raises, in whichever mode, it is that op
+    if len(computed) == 1:  # in every mode it is this op that raises
         return computed[0]
     values = program.run(program.leaves)
     bars: dict[int, Tensor] = {program.graph.outputs[0]: program.cotangent}
@@ -26,7 +26,7 @@ def raising_node(program: Program) -> int:
             continue
         try:
             sent = _sent(program, k, values, bars[k])
-        except Exception:  # noqa: BLE001 - this is the node
+        except Exception:  # noqa: BLE001 - the backward of this node raises
             return k
         for j, x_bar in sent:
             bars[j] = x_bar if j not in bars else bars[j] + x_bar
@@ -34,7 +34,7 @@ def raising_node(program: Program) -> int:
 
 
 def _sent(program: Program, k: int, values: list[Tensor | None], y_bar: Tensor) -> list[tuple[int, Tensor]]:
-    """What node k sends to its operands, by the backward of this op alone."""
+    """The gradients that node k sends to its operands, from the backward of this op alone."""
     node = program.graph.nodes[k]
     assert node.op is not None
     assert node.op.torch is not None

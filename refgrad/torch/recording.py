@@ -1,12 +1,13 @@
-"""A run of torch as Python text: every call that torch receives, with its arguments as they were.
+"""Records a run of torch as Python text: every call that torch receives, with the values of its arguments.
 
-What is recorded is what torch was told, not what some source says: helpers and parameters are resolved, NumPy is gone, and
-the text run again gives the same bits.
+The text contains calls of torch alone: helper functions and parameters are resolved, and NumPy arrays are constants. Running it again
+gives the same bits.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Self
 
@@ -49,14 +50,14 @@ _OPERATORS_IN_PLACE = frozenset(
 
 
 class UnwritableError(Exception):
-    """A call cannot be written as text: an argument that is neither a tensor met before nor a plain value."""
+    """A call cannot be written as text: an argument is neither a recorded tensor nor a plain value."""
 
 
 class Recording(TorchFunctionMode):
-    """While this mode is on, calls are executed as ever, and written down as assignments.
+    """While this mode is on, calls run as usual and are recorded as assignments.
 
-    A Python function of somebody else that is called in the place of one of torch's is written down as a call of that function, by
-    what has to be imported (``imports``), where it can be; otherwise as what it tells torch. A call that raises is the last line.
+    A call of a third-party Python function is recorded as a call of that function, with the import that it needs (``imports``). Where
+    that cannot be written, the calls of torch that the function makes are recorded instead. A call that raises is the last line.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -64,28 +65,28 @@ class Recording(TorchFunctionMode):
         self.dtype = dtype  # of the script's tensors, unless a line says otherwise
         self.lines: list[str] = []
         self.imports: dict[str, str] = {}  # by name, the module it is imported from
-        self.applied: set[str] = (
+        self.applied: set[str] = set()  # third-party torch.autograd.Functions that the text calls by name
+        self.foreign_modules: set[str] = (
             set()
-        )  # the torch.autograd.Functions of somebody else that are called by their name
-        self.strangers: set[str] = set()  # modules of which functions were called, imported here or not
+        )  # third-party modules whose functions were called, imported or not
         self._names: dict[int, str] = {}
-        self._kept: list[Any] = []  # an id is a name only as long as its tensor lives
+        self._named_tensors: list[Tensor] = []  # keeps the tensors alive, because _names has them by id
         self._count = 0
         self._busy = False  # inside a call of torch
-        self._call_of: tuple[FrameType, str] | None = None  # a foreign call that is under way
+        self._call_of: tuple[FrameType, str] | None = None  # a third-party call that has not returned
 
     def __enter__(self) -> Self:
         super().__enter__()
         self._profile = sys.getprofile()
-        sys.setprofile(self._followed)
+        sys.setprofile(self._profile_event)
         return self
 
     def __exit__(self, *error: object) -> None:
         sys.setprofile(self._profile)
         super().__exit__(*error)
 
-    def _followed(self, frame: FrameType, event: str, value: Any) -> None:
-        """What Python tells of every call and return: foreign functions are found here."""
+    def _profile_event(self, frame: FrameType, event: str, value: object) -> None:
+        """Receives every call and return of Python functions, and finds calls of third-party functions."""
         if self._call_of is not None:
             if event == "return" and frame is self._call_of[0]:
                 expression, self._call_of = self._call_of[1], None
@@ -96,14 +97,14 @@ class Recording(TorchFunctionMode):
             return
         if event != "call" or self._busy or not foreign(frame):
             return
-        self.strangers.add(str(frame.f_globals.get("__name__", "")))
+        self.foreign_modules.add(str(frame.f_globals.get("__name__", "")))
         called = callee(frame)
         text = None if called is None else self._foreign(called)
         if text is not None:
             self._call_of = frame, text
 
     def _foreign(self, called: Callee) -> str | None:
-        """A foreign call as text; None where an argument cannot be written, or another module's function has its name."""
+        """A third-party call as text; None where an argument cannot be written, or another module's function has its name."""
         if self.imports.get(called.name, called.module) != called.module:
             return None
         try:
@@ -116,17 +117,17 @@ class Recording(TorchFunctionMode):
         return f"{called.expression}({', '.join(texts)})"
 
     def name(self, t: Tensor, name: str) -> None:
-        """Give a tensor a name that the text may use."""
+        """Give a tensor the name by which the text refers to it."""
         self._names[id(t)] = name
-        self._kept.append(t)
+        self._named_tensors.append(t)
 
     def of(self, t: Tensor) -> str:
-        """The name of a tensor; one never met before is written out as a constant."""
+        """The name of a tensor. A tensor that no call has returned is written as a constant."""
         if id(t) not in self._names:
             self._assign(t, constant(t, self.dtype))
         return self._names[id(t)]
 
-    def _assign(self, t: Any, expression: str) -> None:
+    def _assign(self, t: object, expression: str) -> None:
         name = f"v{self._count}"
         self._count += 1
         self.lines.append(f"{name} = {expression}")
@@ -160,7 +161,8 @@ class Recording(TorchFunctionMode):
             self.lines.append(self._call(func, args, kwargs))
         return out
 
-    def _call(self, func: Any, args: Any, kwargs: Any) -> str:
+    def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """A call of torch as text. Raises UnwritableError."""
         if getattr(func, "__name__", "") == "__get__":
             return f"{self._text(args[0])}.{func.__self__.__name__}"
         name = resolve_name(func)
@@ -182,7 +184,8 @@ class Recording(TorchFunctionMode):
             return f"{texts[0]}.{method}({', '.join([*texts[1:], *named])})"
         return f"{name}({', '.join([*texts, *named])})"
 
-    def _key(self, key: Any) -> str:
+    def _key(self, key: object) -> str:
+        """An index as text. Raises UnwritableError."""
         if isinstance(key, (tuple, list)) and any(
             isinstance(k, slice) or k is None or k is Ellipsis for k in key
         ):
@@ -194,7 +197,8 @@ class Recording(TorchFunctionMode):
             return f"{start}:{stop}" + (f":{step}" if step else "")
         return self._text(key)
 
-    def _text(self, value: Any) -> str:
+    def _text(self, value: object) -> str:
+        """An argument as text. Raises UnwritableError."""
         if isinstance(value, Tensor):
             return self.of(value)
         if value is Ellipsis:
@@ -208,20 +212,19 @@ class Recording(TorchFunctionMode):
         if isinstance(value, tuple):  # torch.Size, too
             return f"({', '.join(map(self._text, value))}{',' if len(value) == 1 else ''})"
         if value is None or isinstance(value, (bool, int, float, str, torch.dtype)):
-            return repr(
-                value
-            )  # of a float, the shortest text that reads back as the same number; nan and inf are names in the script
+            return repr(value)  # a float reads back as the same number; nan and inf are names in the script
         raise UnwritableError(f"an argument of type {type(value).__name__}")
 
 
-def _writes(func: Any, kwargs: Any) -> bool:
-    """Whether a call changes a tensor in place. What it returns has a name already, or is nothing: the call is a line of its own."""
+def _writes(func: Callable[..., object], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call changes a tensor in place. It is a line of its own, because it returns a tensor with a name, or None."""
     name = getattr(func, "__name__", "")
     in_place = name.endswith("_") and not name.endswith("__")
     return in_place or name == "__setitem__" or name in _OPERATORS_IN_PLACE or kwargs.get("out") is not None
 
 
-def _leaves(value: Any) -> list[Any]:
+def _leaves(value: object) -> list[object]:
+    """The objects in nested dicts, lists and tuples."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -230,7 +233,7 @@ def _leaves(value: Any) -> list[Any]:
 
 
 def constant(t: Tensor, dtype: torch.dtype) -> str:
-    """A tensor as an expression with its exact elements; ``tensor`` is the script's function, with this default dtype."""
+    """A tensor as an expression with its exact elements. The expression calls ``tensor`` of HELPERS, whose default dtype is given."""
     numbers = t.detach().cpu()
     if t.is_floating_point():
         shape = "".join(f", {n}" for n in t.shape)
@@ -239,7 +242,7 @@ def constant(t: Tensor, dtype: torch.dtype) -> str:
     return f"torch.tensor({numbers.reshape(-1).tolist()!r}, dtype={t.dtype}, device=device).reshape({tuple(t.shape)!r})"
 
 
-# The function that a script makes its tensors with: from float64, which holds the numbers of every format exactly.
+# A script makes its tensors with this function. float64 holds the numbers of every format exactly.
 HELPERS = """\
 def tensor(numbers, *shape, dtype=dtype):
     return torch.tensor(numbers, dtype=torch.float64).reshape(shape).to(device, dtype)

@@ -1,4 +1,4 @@
-"""Tells refusals of torch (messages that it has no such derivative or kernel) from other exceptions."""
+"""Distinguishes refusals of torch, messages that it has no such derivative or kernel, from other exceptions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def fails_inside_torch(error: BaseException) -> bool:
 
 
 def no_answer(error: BaseException, node: int = -1) -> NoAnswer:
-    """An exception in the place of an answer, at a node of the graph."""
+    """The record of an exception that torch raised instead of an answer, at a node of the graph; -1: no single node."""
     refused = refuses(error)
     details = "" if refused else "".join(traceback.format_exception(error, limit=-3)).rstrip()[:LONGEST]
     return NoAnswer(described(error), refused, node, details)

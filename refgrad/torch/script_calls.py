@@ -1,4 +1,4 @@
-"""The calls of each mode as text of a script; observe.py and further_modes.py make the same calls."""
+"""The calls of torch in each mode, as text of a script. observe.py and further_modes.py make the same calls."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _PAIRING = _FORWARD + "got = (y_bar.double() * got.double()).sum()\n"
 
 
 def calls_of(mode: str, what: str = "") -> str:
-    """The text that asks a mode. Raises KeyError where there is no such mode.
+    """The calls of a mode as text. Raises KeyError for an unknown mode.
 
-    ``what`` names what was found wrong; for the agreement of modes it says which of them is asked.
+    ``what`` names the array that is wrong. For the agreement of modes, it names the mode whose calls are written.
     """
     if mode == AGREEMENT:
         named = [m for m in (RECORDED_REVERSE, FUNCTIONAL_REVERSE) if what.startswith(m)]

@@ -68,11 +68,11 @@ def _reverse_over_reverse_batched(f: Function, xs: Sequence[Tensor], many: Seque
 def _stacked_reference(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:
     """The reference values for several sets of seeds, stacked along a new first axis."""
 
-    def due(many: Sequence[Nested], every: bool) -> list[Ball]:
+    def expected(many: Sequence[Nested], every: bool) -> list[Ball]:
         found = [single(order, names)([nested], every) for nested in many]
         return [stacked(same, many[0].fmt) for same in zip(*found, strict=True)]
 
-    return due
+    return expected
 
 
 def _batched(name: str, evaluate: Callable[..., Answers], names: str, varied: str) -> Order:

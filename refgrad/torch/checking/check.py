@@ -160,18 +160,18 @@ class Check:
             return self._raised(raised, request, self.reverse, first=first)
         self._values(point, answer, request)
         answer.outputs = ()  # frees the tensors that func saved for its backward
-        due = point.due(REVERSE, request, seeds)
-        ties = point.tied(request, seeds, due, answer.found)
+        expected = point.expected_arrays(REVERSE, request, seeds)
+        ties = point.tied(request, seeds, expected, answer.found)
         self.reverse.choices = self.forward.choices = self.reverse.choices or bool(point.choices)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
-        for k, x_bar in zip(self.active, due, strict=True):
+        for k, x_bar in zip(self.active, expected, strict=True):
             if k not in question.active:
                 continue
             assert x_bar is not None, "every active input has an expected gradient"
             what, got = f"gradient of input {k}", found.get(k)
             compared = point.compared(REVERSE, got, x_bar, what, k, request, seeds, plant=first)
-            more = partial(circumstances, point, REVERSE, request, seeds, due, self.active.index(k))
+            more = partial(circumstances, point, REVERSE, request, seeds, expected, self.active.index(k))
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
@@ -213,7 +213,7 @@ class Check:
         try:
             point = self._point(arguments, self.point)
             seeds = point.seeds(REVERSE, request)
-            point.due(REVERSE, request, seeds)
+            point.expected_arrays(REVERSE, request, seeds)
         except Exception as error:  # noqa: BLE001 - a reference may raise anything at these inputs; the note reports it
             self._note(f"not judged with inputs {description}: the reference raised {described(error)}")
             return
@@ -274,16 +274,16 @@ class Check:
         floating = [y.is_floating_point() for y in answer.outputs]
         answer.outputs = ()
         try:
-            due = point.due(FORWARD, request, seeds)
+            expected = point.expected_arrays(FORWARD, request, seeds)
         except ArgumentError as error:  # the reference has a derivative of its own that is not linear
             self.forward.failed(UNSUPPORTED, f"the reference has no forward mode: {described(error)}")
             return False
-        for k, y_dot in enumerate(due):
+        for k, y_dot in enumerate(expected):
             if y_dot is None or not floating[k]:
                 continue
             what, got = f"tangent of output {k}", answer.found[k]
             compared = point.compared(FORWARD, got, y_dot, what, k, request, seeds, plant=first)
-            more = partial(circumstances, point, FORWARD, request, seeds, due, k)
+            more = partial(circumstances, point, FORWARD, request, seeds, expected, k)
             self.forward.add(what, compared, request.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
             self.forward.add(

@@ -39,7 +39,7 @@ class Answer:
     """The answer of torch.
 
     found     gradients in reverse mode, tangents in forward mode
-    again     the answer to the same question, asked a second time, where it differs
+    again     the answer of a second evaluation of the same question, where it differs
     written   names of the tensors into which func wrote
     """
 

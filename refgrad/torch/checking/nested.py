@@ -85,9 +85,9 @@ def verdicts(
     for check in checks:
         check.ordinary = [draw for draw in all_draws if draw.complete]
     for turn, draw in enumerate(all_draws):
-        due = cache(subject.derivatives)  # the orders share the reference's derivatives
+        derivatives = cache(subject.derivatives)  # the orders share the reference's derivatives
         for check in checks:
-            check.evaluate(draw, due, first=turn == 0)
+            check.evaluate(draw, derivatives, first=turn == 0)
     return [check.verdict() for check in checks]
 
 
@@ -109,7 +109,7 @@ class _Check:
     ordinary: list[Draw] = field(default_factory=list)
     most: list[tuple[tuple[Seeds, ...], list[float]]] | None = None
 
-    def evaluate(self, draw: Draw, due: Callable[[Seeds], Nested], *, first: bool) -> None:
+    def evaluate(self, draw: Draw, derivatives: Callable[[Seeds], Nested], *, first: bool) -> None:
         """Evaluate one question, the first one twice, and add the answers."""
         if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
@@ -125,7 +125,7 @@ class _Check:
             self.aggregation.failed(UNSUPPORTED, lost[0])
             return
         try:
-            self._judge(found, [due(s) for s in many], draw, many, question)
+            self._judge(found, [derivatives(s) for s in many], draw, many, question)
         except Exception as error:
             if self.demanded:
                 raise
@@ -141,9 +141,9 @@ class _Check:
         seeds = tuple(as_array_or_none(t) for s in many for group in s.groups() for t in group)
         # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
         # derivatives by the alternative formulas that the records of the reference's ops name.
-        wide = cache(lambda: self.order.due(nested, True))
-        named = cache(lambda: by_each(lambda: self.order.due([n.anew() for n in nested], True)))
-        for k, (answer, ball) in enumerate(zip(found, self.order.due(nested, False), strict=True)):
+        wide = cache(lambda: self.order.expected(nested, True))
+        named = cache(lambda: by_each(lambda: self.order.expected([n.anew() for n in nested], True)))
+        for k, (answer, ball) in enumerate(zip(found, self.order.expected(nested, False), strict=True)):
             if answer is None:
                 continue
             what, index = self._named(answer)
@@ -269,7 +269,7 @@ class _Check:
             self.most = []
             for draw in self.ordinary:
                 some = self._batch(draw)
-                balls = self.order.due([self.subject.derivatives(s) for s in some], False)
+                balls = self.order.expected([self.subject.derivatives(s) for s in some], False)
                 self.most.append((some, [_greatest(ball) for ball in balls]))
         units = [(size, sizes[k]) for some, sizes in self.most if (size := _size(answer, some))]
         return _size(answer, many) * max((most / size for size, most in units), default=0.0)

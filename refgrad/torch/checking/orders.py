@@ -100,7 +100,7 @@ class Order:
     """One order of nesting.
 
     evaluate   computes the answers in torch from a function, its inputs (without a graph) and ``batch`` Seeds
-    due        the reference value of each answer, from the reference's derivatives for the same Seeds. The second argument selects the
+    expected   the reference value of each answer, from the reference's derivatives for the same Seeds. The second argument selects the
                bound: True for the widest over all orders that give the array, False for that of this order
     batch      number of Seeds
     varied     the group in which the Seeds of a batch differ
@@ -108,7 +108,7 @@ class Order:
 
     name: str
     evaluate: Callable[[Function, Sequence[Tensor], Sequence[Seeds]], Answers]
-    due: Callable[[Sequence[Nested], bool], list[Ball]]
+    expected: Callable[[Sequence[Nested], bool], list[Ball]]
     batch: int = 1
     varied: str = ""
 
@@ -168,12 +168,12 @@ def answers(
     what: str,
     found: Sequence[Tensor | None],
     like: Sequence[Tensor],
-    asked: Sequence[Tensor | None] | None = None,
+    seeds: Sequence[Tensor | None] | None = None,
     why: str = "",
 ) -> Answers:
-    """One answer for each input or output; None for those without a seed in ``asked``."""
+    """One answer for each input or output; None for those without a seed in ``seeds``."""
     return [
-        None if asked is not None and asked[k] is None else Answer(what, k, got, x, why)
+        None if seeds is not None and seeds[k] is None else Answer(what, k, got, x, why)
         for k, (got, x) in enumerate(zip(found, like, strict=True))
     ]
 
@@ -357,13 +357,13 @@ def _loses_outer_tangents() -> bool:
 def single(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:
     """The reference values for one set of seeds: of one order, or of ``names``, joined by +, with the widest bounds."""
 
-    def due(many: Sequence[Nested], every: bool) -> list[Ball]:
+    def expected(many: Sequence[Nested], every: bool) -> list[Ball]:
         (nested,) = many
         if not every:
             return nested.alone(order)
         return [ball for name in names.split("+") for ball in getattr(nested, name)]
 
-    return due
+    return expected
 
 
 def _order(name: str, evaluate: Callable[..., Answers], names: str) -> Order:

@@ -67,7 +67,7 @@ class Point:
         self.dtype: torch.dtype = getattr(torch, fmt.storage)
         self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
         self._draws: dict[tuple[str, str, int], list[PlainArray]] = {}  # the draws that several requests use
-        self._due: dict[tuple[Any, ...], list[Expected | None]] = {}
+        self._expected: dict[tuple[Any, ...], list[Expected | None]] = {}
         self._known: dict[tuple[Any, ...], tuple[bytes, Comparison]] = {}
         self.scales = scales or Scales()
         self._perturbed_reference: Reference | None = None
@@ -96,17 +96,17 @@ class Point:
     def release(self, mode: str) -> None:
         """Free the data that the questions of a mode share. No further question of the mode may follow."""
         self._draws = {key: x for key, x in self._draws.items() if key[0] != mode}
-        self._due = {key: x for key, x in self._due.items() if key[0] != mode}
+        self._expected = {key: x for key, x in self._expected.items() if key[0] != mode}
         self.reference.release()
 
-    def due(self, mode: str, request: Request, seeds: Seeds) -> list[Expected | None]:
+    def expected_arrays(self, mode: str, request: Request, seeds: Seeds) -> list[Expected | None]:
         """The expected gradients of the active inputs, or tangents of the outputs; for zero seeds, zero where a gradient is finite."""
         key = (mode, request.question.draw, request.draw, request.seeded)
-        ordinary = self._due.get((mode, WHOLE, 0, request.seeded))
+        ordinary = self._expected.get((mode, WHOLE, 0, request.seeded))
         if request.question.draw == ZERO and ordinary is not None:
             return [None if x is None else _zero_where_finite(x) for x in ordinary]
-        if key in self._due:
-            return self._due[key]
+        if key in self._expected:
+            return self._expected[key]
         derivatives: Sequence[Expected | None] = (
             self.reference.pull_back(seeds)
             if mode == REVERSE
@@ -114,14 +114,15 @@ class Point:
         )
         found = list(derivatives)
         if request.question.draw == WHOLE and request.draw == 0:  # requests with other layouts share it
-            self._due[key] = found
+            self._expected[key] = found
         return found
 
     def restrict_to_finite(self, request: Request, answer: Answer) -> None:
         """Exclude elements with an infinite bound or a non-finite answer from judgement, for supplementary inputs."""
         key = (REVERSE, request.question.draw, request.draw, request.seeded)
-        self._due[key] = [
-            x if x is None else _bounded(x, got) for x, got in zip(self._due[key], answer.found, strict=True)
+        self._expected[key] = [
+            x if x is None else _bounded(x, got)
+            for x, got in zip(self._expected[key], answer.found, strict=True)
         ]
         self.reference.expected = [
             _bounded(x, got) for x, got in zip(self.reference.expected, answer.outputs, strict=True)
@@ -162,7 +163,11 @@ class Point:
         return planted(values, expected, self.fmt, found) if plant else found
 
     def tied(
-        self, request: Request, seeds: Seeds, due: Sequence[Expected | None], found: Sequence[Tensor | None]
+        self,
+        request: Request,
+        seeds: Seeds,
+        expected: Sequence[Expected | None],
+        found: Sequence[Tensor | None],
     ) -> list[Tied]:
         """The judgement of tied elements of the active inputs, as sums over ties. Equal answers are judged once."""
         if (
@@ -176,7 +181,7 @@ class Point:
             [seeds[k] for k in self.reference.differentiable],
         )
         if self.choices is None and request.question.draw == WHOLE:
-            self.choices = has_choices(self.reference.smooth, xs, y_bars, due, self.fmt)
+            self.choices = has_choices(self.reference.smooth, xs, y_bars, expected, self.fmt)
         if not self.choices:
             return []
         key = (request.question.draw, request.draw, request.seeded)
@@ -186,7 +191,7 @@ class Point:
         self._tied[key] = bits
         values = [None if g is None else numbers(g) for g in found]
         loss = self.fmt.u * self.reference.rounded[REVERSE]
-        return judge_ties(self.reference.smooth, xs, y_bars, due, values, self.fmt, self.rng, loss)
+        return judge_ties(self.reference.smooth, xs, y_bars, expected, values, self.fmt, self.rng, loss)
 
     def _judged(
         self,
@@ -262,17 +267,17 @@ class Point:
 
 def integers(got: Tensor, expected: Expected, what: str) -> Comparison:
     """The comparison of integers or booleans, which must be equal."""
-    values, due = as_array(got), np.asarray(getattr(expected, "value", expected))
-    if values.shape != due.shape:
-        return Comparison(note=f"{what} has shape {values.shape}, expected {due.shape}")
-    off = np.flatnonzero(values.ravel() != due.ravel())
+    values, right = as_array(got), np.asarray(getattr(expected, "value", expected))
+    if values.shape != right.shape:
+        return Comparison(note=f"{what} has shape {values.shape}, expected {right.shape}")
+    off = np.flatnonzero(values.ravel() != right.ravel())
     if not off.size:
-        return Comparison(elements=int(due.size))
-    at = np.unravel_index(off[0], due.shape)
+        return Comparison(elements=int(right.size))
+    at = np.unravel_index(off[0], right.shape)
     place = "[" + ", ".join(str(int(i)) for i in at) + "]" if at else ""
     return Comparison(
-        elements=int(due.size),
-        note=f"{what}{place}: got {values[at].item()!r}, expected {due[at].item()!r}; {off.size} of {due.size} differ",
+        elements=int(right.size),
+        note=f"{what}{place}: got {values[at].item()!r}, expected {right[at].item()!r}; {off.size} of {right.size} differ",
     )
 
 

@@ -107,8 +107,8 @@ class Reference:
         before = rounded_operations()
         _, found = jvp(self.smooth, xs, seeds)
         self.rounded["forward"] = rounded_operations() - before
-        due = list(found)
-        return [None if k in self.others else due.pop(0) for k in range(self.count)]
+        remaining = iter(found)
+        return [None if k in self.others else next(remaining) for k in range(self.count)]
 
     def perturbed(self) -> Reference:
         """The reference for active arguments with an error of one rounding."""

@@ -242,15 +242,15 @@ def test_what_torch_cannot_nest_is_no_error_of_a_function_made_of_its_operations
 
 @pytest.mark.parametrize("missing", ["radius", "value"])
 def test_the_other_orders_are_asked_where_one_alone_is_not_enough(missing: str) -> None:
-    def due(many, every):
-        balls = REVERSE_OVER_REVERSE.due(many, every)
+    def expected(many, every):
+        balls = REVERSE_OVER_REVERSE.expected(many, every)
         if every:
             return balls
         if missing == "radius":
             return [Ball(x.value * (1 + 1e-12), np.zeros(x.shape), x.fmt) for x in balls]
         return [Ball(np.where(X.numpy() > 0, np.nan, x.value), x.radius, x.fmt) for x in balls]
 
-    verdict, _ = judged(BackwardOnly.apply, order=replace(REVERSE_OVER_REVERSE, due=due))
+    verdict, _ = judged(BackwardOnly.apply, order=replace(REVERSE_OVER_REVERSE, expected=expected))
     assert (verdict.status, verdict.elements, verdict.skipped) == ("agree", 2 * X.numel(), 0)
 
 
