@@ -25,7 +25,7 @@ from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.judging.verdict import IMPRECISE
-from refgrad.testing.runs.deviation_evidence import standing
+from refgrad.testing.runs.deviation_evidence import applicable
 from refgrad.testing.runs.item import examine
 
 from .families import FAMILIES
@@ -84,7 +84,7 @@ class Block:
         backend.settle()
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
         entries = all_of(Path(__file__).with_name("deviations.toml"), (), backend.name)
-        deviations, count = standing(entries, backend.build, backend.judged), Count()
+        deviations, count = applicable(entries, backend.build, backend.judged), Count()
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):

@@ -19,7 +19,7 @@ from refgrad.testing.deviations.expected_refusals import load as load_refusals
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs import deviation_evidence
-from refgrad.testing.runs.in_flight import Running
+from refgrad.testing.runs.in_flight import CurrentCase
 from refgrad.testing.runs.item import Item, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
@@ -66,10 +66,10 @@ def entries(backend: str, *files: str) -> list[Deviation]:
 
 
 @functools.cache
-def standing(backend: str, *files: str) -> list[Deviation]:
+def applicable(backend: str, *files: str) -> list[Deviation]:
     """Those that may excuse something under this build of the backend."""
     framework = judged(backend)
-    return deviation_evidence.standing(entries(backend, *files), framework.backend.build, framework.observe)
+    return deviation_evidence.applicable(entries(backend, *files), framework.backend.build, framework.observe)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -112,7 +112,7 @@ def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
 @pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
     """The recorded disagreements that may excuse something under this build."""
-    return standing(*_recorded(pytestconfig))
+    return applicable(*_recorded(pytestconfig))
 
 
 def test_family(
@@ -121,12 +121,12 @@ def test_family(
     single_ops: frozenset[str],
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
-    refgrad_running: Running,
+    refgrad_current: CurrentCase,
 ) -> None:
     """All cases of the item agree."""
     draw, script = family(conformance_item.family, single_ops), script_of(framework.backend)
     try:
-        conformance_item.run(draw, framework.observe, refgrad_results, deviations, refgrad_running, script)
+        conformance_item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
     finally:
         refgrad_results.write(*framework.news())
 

@@ -11,7 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from refgrad.records import Record
-    from refgrad.testing.runs.in_flight import Running
+    from refgrad.testing.runs.in_flight import CurrentCase
     from refgrad.testing.runs.results import ResultsFile
 
 # Properties of a test report. They travel to the process that shows the progress.
@@ -106,7 +106,7 @@ class Recorder:
         self.config = config
         self.path = path
         self._file: ResultsFile | None = None
-        self._running: Running | None = None
+        self._current: CurrentCase | None = None
 
     @property
     def results(self) -> ResultsFile:
@@ -118,15 +118,15 @@ class Recorder:
         return self._file
 
     @property
-    def running(self) -> Running:
+    def current(self) -> CurrentCase:
         """The file with the current case of this process, opened on first use."""
-        if self._running is None:
-            from refgrad.testing.runs.in_flight import Running
+        if self._current is None:
+            from refgrad.testing.runs.in_flight import CurrentCase
 
-            self._running = Running(
+            self._current = CurrentCase(
                 self.path, _worker(self.config), self.config.getoption("--refgrad-time-limit")
             )
-        return self._running
+        return self._current
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One item a (family, dtype, device, block of cases)."""
@@ -161,9 +161,9 @@ class Recorder:
         return self.results
 
     @pytest.fixture
-    def refgrad_running(self) -> Running:
+    def refgrad_current(self) -> CurrentCase:
         """The file with the current case of this process."""
-        return self.running
+        return self.current
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -195,8 +195,8 @@ class Recorder:
 
     def pytest_unconfigure(self) -> None:
         """Remove the files of the current case."""
-        if self._running is not None:
-            self._running.close()
+        if self._current is not None:
+            self._current.close()
 
 
 def _count(item: pytest.Item) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from refgrad import backends
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
-from refgrad.testing.runs.deviation_evidence import judged, seen_again, standing
+from refgrad.testing.runs.deviation_evidence import applicable, judged, seen_again
 from refgrad.torch.observe import observe
 
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 ENTRIES = load(CONFORMANCE / "deviations.toml")
 BUILD = backends.load("torch").build
-STANDING = standing(ENTRIES, BUILD, observe)
+STANDING = applicable(ENTRIES, BUILD, observe)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from refgrad.records import End, Header
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.file import all_of, load
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.runs.deviation_evidence import judged, outcome, standing
+from refgrad.testing.runs.deviation_evidence import applicable, judged, outcome
 from refgrad.testing.runs.item import examine
 from refgrad.testing.runs.results import ResultsFile, results_of
 from refgrad.torch.devices import VERSION
@@ -63,7 +63,7 @@ def results(path: Path, *asked: tuple[Case, Framework]) -> str:
 
 
 def failed(asked: Case, framework: Framework, entries: Path) -> list[str]:
-    found = standing(all_of(SUITE, [str(entries)]), Build("torch", VERSION), framework)
+    found = applicable(all_of(SUITE, [str(entries)]), Build("torch", VERSION), framework)
     return [v.mode for v in examine(asked, framework, found) if v.failed]
 
 

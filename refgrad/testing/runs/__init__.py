@@ -1,1 +1,1 @@
-"""Runs: items of the suite judged case by case, recorded as they come, locked, resumed and shrunk."""
+"""Runs the items of the suite: judges their cases, records the verdicts, shrinks failing cases, and locks the output folder."""

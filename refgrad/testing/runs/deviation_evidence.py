@@ -18,22 +18,22 @@ STILL_THERE, NO_LONGER, RECORDED = "still there", "mended", "mended (recorded)"
 
 
 def state(entry: Deviation, build: Build) -> str:
-    """What an entry records about a build (releases.py); UNRECORDED where it was seen on kernels for another vector unit."""
+    """The state that an entry records for a build (releases.py); UNRECORDED where its kernels are for another vector unit."""
     found = UNRECORDED if entry.local else entry.releases.state(build.release)
     elsewhere = entry.kernels and build.kernels not in entry.kernels
     return UNRECORDED if found == SEEN and elsewhere else found
 
 
-def standing(entries: Iterable[Deviation], build: Build, observe: Observe) -> list[Deviation]:
+def applicable(entries: Iterable[Deviation], build: Build, observe: Observe) -> list[Deviation]:
     """The entries that may excuse a failure under a build.
 
-    Where it is recorded as mended or absent, an entry excuses nothing. Where nothing is recorded the evidence decides: it is judged
-    once, when the entry is first needed.
+    An entry that is recorded as mended or absent excuses nothing. For a build without a record, the evidence decides. It is judged once,
+    when the entry is first needed.
     """
-    return [_standing(d, build, observe) for d in entries if state(d, build) not in (ABSENT, MENDED)]
+    return [_with_evidence(d, build, observe) for d in entries if state(d, build) not in (ABSENT, MENDED)]
 
 
-def _standing(entry: Deviation, build: Build, observe: Observe) -> Deviation:
+def _with_evidence(entry: Deviation, build: Build, observe: Observe) -> Deviation:
     if state(entry, build) == SEEN:
         return entry
 
@@ -74,9 +74,7 @@ def outcome(entry: Deviation, build: Build, verdicts: Sequence[Verdict]) -> Outc
     if recorded == MENDED:
         release = entry.releases.mended
         return Outcome(RECORDED, f"recorded as mended in {build.backend} {release}: {entry.reason}")
-    if not there and any(
-        v.failed for v in verdicts
-    ):  # wrong in another way: that fails, and says nothing of the record
+    if not there and any(v.failed for v in verdicts):  # another failure: the record does not apply
         return Outcome()
     found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
     if recorded == UNRECORDED:
@@ -84,8 +82,10 @@ def outcome(entry: Deviation, build: Build, verdicts: Sequence[Verdict]) -> Outc
             if entry.local and entry.releases.state(build.release) == SEEN:
                 return Outcome()
             return Outcome(STILL_THERE, f"still there in {build}, which nobody has recorded")
-        said = "agrees" if all(v.status == AGREE for v in verdicts) else f"shows it no longer ({found})"
-        return Outcome(NO_LONGER, f"mended in {build}, where the evidence {said}: {entry.reason}")
+        found_there = (
+            "agrees" if all(v.status == AGREE for v in verdicts) else f"shows it no longer ({found})"
+        )
+        return Outcome(NO_LONGER, f"mended in {build}, where the evidence {found_there}: {entry.reason}")
     if there:
         return Outcome()
     failure = (

@@ -1,4 +1,4 @@
-"""A script for a failure that cannot be shown with the framework alone: it contains the case and runs ``refgrad repro``."""
+"""Writes a script for a failure that needs refgrad: the script contains the case and runs ``refgrad repro``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ with tempfile.TemporaryDirectory() as folder:
 def fallback(
     case_id: str, content: str, about: str, why: str, imports: Sequence[str] = (), backend: str = "torch"
 ) -> str:
-    """The script of a case, which is given as JSON text.
+    """The script of a case.
 
-    ``about`` names mode, dtype and device, ``why`` says what is missing from a script without refgrad; ``imports`` are modules that took
-    part in the run; ``backend`` is the name of the framework to ask.
+    case_id, content  the id of the case, and the case as JSON text
+    about             the mode, dtype and device
+    why               the reason why there is no script without refgrad
+    imports           third-party modules whose code took part in the run
+    backend           the name of the framework to judge
     """
     lines = [
         f"refgrad case {_plain(case_id)}: {_plain(about)}.",

@@ -13,9 +13,9 @@ from refgrad.errors import ArgumentError, ResultsWriteError
 
 @contextlib.contextmanager
 def locked(folder: str | Path) -> Iterator[None]:
-    """Hold a folder, and make it where it is not there. The system gives it back when the process ends, however it ends.
+    """Lock a folder, and create it if it does not exist. The operating system releases the lock when the process ends.
 
-    Raises ArgumentError for a folder that is a file and for one that another run holds, ResultsWriteError where it cannot be made.
+    Raises ArgumentError where the path is a file or another run holds the lock, ResultsWriteError where the folder cannot be created.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -24,7 +24,7 @@ def locked(folder: str | Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsWriteError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    if sys.platform == "win32":  # no such lock
+    if sys.platform == "win32":  # Windows has no such lock
         yield
         return
     import fcntl
@@ -39,7 +39,7 @@ def locked(folder: str | Path) -> Iterator[None]:
         except BlockingIOError:
             why = "another run writes its results there; wait for its end, or name another folder"
             raise ArgumentError(f"{folder}: {why}") from None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system has no locks
             pass
         yield
     finally:

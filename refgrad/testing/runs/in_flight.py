@@ -1,7 +1,7 @@
-"""The case that a process is judging right now, on disk: when the process dies or hangs, this says over what.
+"""Keeps the case that a process is judging in a file, so that it can be recovered when the process dies or hangs.
 
-Beside ``results.jsonl`` stands a folder ``results.jsonl.running`` with a file a process. It holds the case from the moment before
-the framework is asked until its verdict is written; what is left in it after the process has ended is a case without a verdict.
+The folder ``results.jsonl.running`` beside ``results.jsonl`` has a file for each process. The file holds the case from the moment before
+the framework runs it until its verdict is written. A file that is not empty after its process has ended holds a case without a verdict.
 """
 
 from __future__ import annotations
@@ -19,16 +19,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from refgrad.errors import ResultsWriteError
 from refgrad.testing.cases.case import Case
 
-GRACE = 10.0  # seconds; between two cases a process draws the next one, and on a busy machine that takes a while, whatever the limit
+GRACE = 10.0  # seconds, at least, until a process past the limit ends: it may be drawing the next case on a busy machine
+
+
+class TestReport(Protocol):
+    """What is read of a test report of pytest."""
+
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def when(self) -> str | None: ...
 
 
 class CaseTimeout(BaseException):
-    """A case exceeded its time limit. Derived from BaseException, so that no ``except Exception`` on the way catches it."""
+    """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,12 @@ def folder(results: str | Path) -> Path:
     return results.with_name(results.name + ".running")
 
 
-class Running:
-    """The file of one process. ``limit`` is the time a case may take, in seconds; None for any.
+class CurrentCase:
+    """The file of one process. ``limit`` is the time limit of a case in seconds; None for no limit.
 
-    A case past its limit is interrupted (CaseTimeout). One that does not answer for as long again, or for GRACE where that is longer,
-    because it hangs in compiled code, ends its process; the file and the traceback stay behind. Raises ResultsWriteError where there is
-    no room for them.
+    A case that exceeds its limit is interrupted (CaseTimeout). A case that hangs in compiled code cannot be interrupted: after the limit
+    once more, or GRACE where that is longer, its process ends, and the file and the traceback remain. Raises ResultsWriteError where the
+    files cannot be written.
     """
 
     def __init__(self, results: str | Path, worker: str = "main", limit: float | None = None) -> None:
@@ -67,13 +76,13 @@ class Running:
             self._trace = self._trace_path.open("w", encoding="utf-8")
         except OSError as error:
             raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
-        self._until = 0.0  # when a process that does not move on will be ended
-        self._listened = faulthandler.is_enabled()
+        self._until = 0.0  # the time at which a process that hangs will end
+        self._was_enabled = faulthandler.is_enabled()
         faulthandler.enable(file=self._trace)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Enable the watchdog while an item runs: a process whose case does not end is ended. Between items it is off."""
+        """Enable the watchdog while an item runs. It ends a process whose case does not end."""
         try:
             yield
         finally:
@@ -81,8 +90,8 @@ class Running:
             self._until = 0.0
 
     @contextlib.contextmanager
-    def over(self, item: str, case: Case) -> Iterator[None]:
-        """While a case is judged. Raises CaseTimeout when its time is up, ResultsWriteError on a full disk."""
+    def judging(self, item: str, case: Case) -> Iterator[None]:
+        """Hold a case in the file while it is judged. Raises CaseTimeout past the time limit, ResultsWriteError on a full disk."""
         head = json.dumps({"worker": self.worker, "item": item, "id": case.id})
         data = f'{head[:-1]}, "case": {case.content}}}\n'.encode()
         try:
@@ -98,24 +107,24 @@ class Running:
             yield
             return
         now, patience = time.monotonic(), self.limit + max(self.limit, GRACE)
-        if self._until - now < patience:  # not for every case: it starts a thread
+        if self._until - now < patience:  # not for every case, because it starts a thread
             faulthandler.dump_traceback_later(self.limit + patience, exit=True, file=self._trace)
             self._until = now + self.limit + patience
         with _alarm(self.limit):
             yield
 
-    def judged(self) -> None:
-        """Remove the case, whose verdict is written."""
+    def finished(self) -> None:
+        """Remove the case from the file, after its verdict has been written."""
         os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
-        """Remove the files of a process that ends regularly."""
+        """Remove the files, when the process ends normally."""
         faulthandler.disable()
-        if self._listened and sys.__stderr__ is not None:
+        if self._was_enabled and sys.__stderr__ is not None:
             faulthandler.enable(file=sys.__stderr__)
         self._trace.close()
         os.close(self._descriptor)
-        with contextlib.suppress(FileNotFoundError):  # a new run has begun in this folder
+        with contextlib.suppress(FileNotFoundError):  # a new run has removed the folder
             if not self._path.stat().st_size:
                 self._path.unlink()
                 self._trace_path.unlink()
@@ -123,7 +132,7 @@ class Running:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise CaseTimeout after so many seconds, where the system can and this is the main thread."""
+    """Raise CaseTimeout after a number of seconds, in the main thread of a system with interval timers; elsewhere do nothing."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -140,8 +149,8 @@ def _time_is_up(_number: int, _frame: FrameType | None) -> None:
     raise CaseTimeout
 
 
-def worker_died(report: Any) -> bool:
-    """Whether a test report says that its worker died: xdist writes such reports with the phase "???"."""
+def worker_died(report: TestReport) -> bool:
+    """Whether a test report is about the death of a worker: xdist gives such reports the phase "???"."""
     return bool(report.failed) and report.when == "???"
 
 
@@ -149,15 +158,17 @@ def unfinished_cases(results: str | Path) -> list[UnfinishedCase]:
     """The cases without a verdict in the folder of a run."""
     found = []
     for path in sorted(folder(results).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # half a file names no case
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # an incomplete file names no case
             line = path.read_text(encoding="utf-8").partition("\n")[0]
             data = json.loads(line) if line else None
             if data:
-                found.append(_left(data, path.with_suffix(".trace")))
+                found.append(_unfinished(data, path.with_suffix(".trace")))
     return found
 
 
-def _left(data: dict[str, Any], trace: Path) -> UnfinishedCase:
+def _unfinished(data: dict[str, Any], trace: Path) -> UnfinishedCase:
     text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
     overdue = text.startswith("Timeout")
     return UnfinishedCase(
@@ -170,8 +181,8 @@ def clear(results: str | Path) -> None:
     shutil.rmtree(folder(results), ignore_errors=True)
 
 
-def put_aside(results: str | Path, elsewhere: str | Path) -> None:
-    """Rename the folder with the results file, so that the unfinished cases of a killed run stay beside its results."""
+def move(results: str | Path, elsewhere: str | Path) -> None:
+    """Move the folder along with the results file, so that the unfinished cases of a killed run stay beside its results."""
     clear(elsewhere)
     if unfinished_cases(results):
         folder(results).replace(folder(elsewhere))

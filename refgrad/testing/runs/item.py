@@ -1,4 +1,4 @@
-"""One conformance item: many cases of a family in one dtype on one device, judged and recorded as they come; then failing ones shrink."""
+"""Runs one conformance item: judges and records many cases of a family in one dtype on one device, then shrinks failing ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import ERROR, Verdict
 from refgrad.testing.power.audit import EVERY, Audit
-from refgrad.testing.runs.in_flight import CaseTimeout, Running
+from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase
 from refgrad.testing.runs.judgement import judge
 from refgrad.testing.runs.results import ResultsFile, results_of
 from refgrad.testing.runs.shrinking import Budget, Draw, Failure, Shrinker
 
-DRAWN_FOR_ONE = (
-    2  # how often Hypothesis may draw for each case wanted: of its draws, about one in eight is a repetition
+DRAWS_PER_CASE = (
+    2  # at most, for each case of an item: about one in eight draws of Hypothesis is a repetition
 )
 
 Observe = Callable[[Case], Observation]
@@ -33,9 +33,9 @@ Script = Callable[[Case, Verdict], str]
 def examine(
     case: Case, observe: Observe, deviations: Sequence[Deviation] = (), audit: Audit | None = None
 ) -> list[Verdict]:
-    """Ask the framework and judge; with an audit, also plant errors.
+    """Run a case in the framework and judge it; with an audit, also plant errors.
 
-    Whatever goes wrong inside is a verdict ``error``, never a lost case.
+    An exception becomes a verdict ``error``.
     """
     try:
         seen = observe(case)
@@ -51,12 +51,12 @@ def examine(
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What became of the cases of one item.
+    """The numbers of cases and faults of one item.
 
-    drawn      cases drawn, those included that were drawn before
-    judged     different cases with a verdict
-    unjudged   cases that were asked for and have none
-    shrunk     faults (an op in a mode) of which the smallest case was looked for
+    drawn      cases drawn, repetitions included
+    judged     distinct cases with a verdict
+    unjudged   requested cases without a verdict
+    shrunk     faults (an op in a mode) whose smallest case was searched for
     unshrunk   faults for which no time was left; the cases that show them are recorded as they were drawn
     why        why cases were not judged and faults not shrunk; empty where there are none
     """
@@ -71,7 +71,7 @@ class Count:
 
 @dataclass
 class Item:
-    """What one pytest item runs."""
+    """The cases that one pytest item judges, and their number after the run."""
 
     family: str
     dtype: str
@@ -79,11 +79,11 @@ class Item:
     block: int
     examples: int
     seed: int
-    count: Count | None = None  # of a ``run`` that came to its end
+    count: Count | None = None  # after a complete ``run``
 
     @property
     def name(self) -> str:
-        """What the item is called, on every machine and with any number of workers."""
+        """The name of the item. It does not depend on the machine or on the number of workers."""
         return f"{self.family}-{self.dtype}-{self.device}-{self.block}"
 
     def run(
@@ -92,28 +92,28 @@ class Item:
         observe: Observe,
         results: ResultsFile,
         deviations: Sequence[Deviation] = (),
-        running: Running | None = None,
+        current: CurrentCase | None = None,
         script: Script | None = None,
         budget: Budget | None = None,
     ) -> Count:
-        """Examine ``examples`` cases, whatever fails among them; returns what became of them and keeps it in ``count``.
+        """Judge ``examples`` cases, failing ones included; returns their numbers and keeps them in ``count``.
 
-        Every verdict is written as soon as it is known. Then the failing cases are shrunk, one for each fault, within a budget; the
-        smallest ones are written and marked as shrunk. A case past its time is an error that is not shrunk. Every so many cases are
-        audited, and the counts are written at the end.
+        Every verdict is written as soon as it is known. Then one failing case for each fault is shrunk, within a budget; the smallest cases
+        are written and marked as shrunk. A case past its time limit is an error and is not shrunk. One case in EVERY is audited, and the
+        counts are written at the end.
 
         Raises GradientMismatch with the first failing verdict, ResultsWriteError where a verdict cannot be written.
         """
         from refgrad.testing.cases.strategies import each
 
         def draw(body: Callable[[Case], None], shrink: bool = True) -> None:
-            most, seed = DRAWN_FOR_ONE * self.examples, self.seed * 1_000_003 + self.block
+            most, seed = DRAWS_PER_CASE * self.examples, self.seed * 1_000_003 + self.block
             each(draw_case, self.dtype, most, seed, lambda case: body(case.on(self.device)), shrink)
 
-        block = _Block(self.name, self.examples, observe, results, deviations, running, script)
+        block = _Block(self.name, self.examples, observe, results, deviations, current, script)
         unwritten: ResultsWriteError | None = None
         try:
-            with running.watched() if running else nullcontext():
+            with current.watched() if current else nullcontext():
                 draw(block.take, shrink=False)
                 failing = [v for failure in block.failures.values() for v in failure.failed]
                 shrunk, unshrunk = block.shrink(draw, budget or Budget())
@@ -125,14 +125,14 @@ class Item:
         if unwritten is not None:
             raise unwritten
         self.count = block.count(shrunk, unshrunk)
-        if failing or block.overdue:
-            first = (failing or block.overdue)[0]
+        if failing or block.timed_out:
+            first = (failing or block.timed_out)[0]
             raise GradientMismatch(first.message or first.reason, report=first)
         return self.count
 
 
 class _Unwritten(BaseException):
-    """A verdict cannot be written. No Exception: Hypothesis would take it for a failure of the case, and draw on."""
+    """A verdict cannot be written. It is a BaseException, because Hypothesis would treat an Exception as a failure of the case."""
 
     def __init__(self, error: ResultsWriteError) -> None:
         super().__init__(str(error))
@@ -140,7 +140,7 @@ class _Unwritten(BaseException):
 
 
 class _Block:
-    """The cases of one item while it runs: what was judged, what fails."""
+    """The cases of one item while it runs: those judged, and those that fail."""
 
     def __init__(
         self,
@@ -149,71 +149,71 @@ class _Block:
         observe: Observe,
         results: ResultsFile,
         deviations: Sequence[Deviation],
-        running: Running | None,
+        current: CurrentCase | None,
         script: Script | None,
     ) -> None:
         self.name, self.wanted, self.observe, self.results = name, wanted, observe, results
-        self.deviations, self.running, self.script = deviations, running, script
+        self.deviations, self.current, self.script = deviations, current, script
         self.audit = Audit()
         self.drawn = 0
-        self.sound: set[str] = set()  # ids of the cases without a failure to shrink
+        self.passed: set[str] = set()  # ids of the cases without a failure to shrink
         self.failures: dict[str, Failure] = {}  # by the id of the case
-        self.overdue: list[Verdict] = []  # of the cases past their time
+        self.timed_out: list[Verdict] = []  # of the cases past their time limit
         self.judged = 0
 
     def take(self, case: Case) -> None:
-        """Judge a case that was drawn, and record it. Hypothesis repeats itself now and then."""
+        """Judge a drawn case and record it, unless it is a repetition."""
         self.drawn += 1
-        if case.id in self.sound or case.id in self.failures:
+        if case.id in self.passed or case.id in self.failures:
             return
-        # The very first case, which Hypothesis makes as simple as can be, is not among those audited.
-        verdicts, late = self._examined(case, self.audit if self.seen % EVERY == 1 else None)
+        # The first case is not audited, because Hypothesis makes it as simple as possible.
+        verdicts, timed_out = self._examined(case, self.audit if self.seen % EVERY == 1 else None)
         failure = Failure(case, verdicts)
         self._write(failure)
-        self.overdue += verdicts if late else []
-        if failure.failed and not late:
+        self.timed_out += verdicts if timed_out else []
+        if failure.failed and not timed_out:
             self.failures[case.id] = failure
         else:
-            self.sound.add(case.id)
+            self.passed.add(case.id)
         if self.seen == self.wanted:
             raise StopDrawing
 
     @property
     def seen(self) -> int:
-        """Different cases so far."""
-        return len(self.sound) + len(self.failures)
+        """The number of distinct cases so far."""
+        return len(self.passed) + len(self.failures)
 
     def shrink(self, draw: Draw, budget: Budget) -> tuple[int, int]:
-        """Record the smallest failing case of every fault; how many faults were shrunk, and for how many no time was left."""
-        drawn, self.judged = set(self.failures), self.seen - len(self.overdue)
-        shrinker = Shrinker(draw, lambda case: self._examined(case)[0], self.failures, self.sound, budget)
+        """Record the smallest failing case of every fault. Returns the number of faults shrunk, and of those for which no time was left."""
+        drawn, self.judged = set(self.failures), self.seen - len(self.timed_out)
+        shrinker = Shrinker(draw, lambda case: self._examined(case)[0], self.failures, self.passed, budget)
         small, shrunk, unshrunk = shrinker.run()
-        if self.running:
-            self.running.judged()
+        if self.current:
+            self.current.finished()
         for failure in small:
             if failure.case.id not in drawn:
                 self._write(failure, shrunk=True)
         return shrunk, unshrunk
 
     def count(self, shrunk: int, unshrunk: int) -> Count:
-        """What became of the cases."""
-        short = self.wanted - self.judged - len(self.overdue)
-        limit = self.running.limit if self.running else None
+        """The numbers of cases and faults."""
+        short = self.wanted - self.judged - len(self.timed_out)
+        limit = self.current.limit if self.current else None
         why = [
-            f"{len(self.overdue)} without a verdict after {limit} s" if self.overdue else "",
+            f"{len(self.timed_out)} without a verdict after {limit} s" if self.timed_out else "",
             f"{short} not there: {self.drawn} draws gave no more different cases" if short else "",
             f"{unshrunk} faults not shrunk: the time for it was used up" if unshrunk else "",
         ]
-        unjudged = len(self.overdue) + short
+        unjudged = len(self.timed_out) + short
         return Count(self.drawn, self.judged, unjudged, shrunk, unshrunk, "; ".join(filter(None, why)))
 
     def _examined(self, case: Case, audit: Audit | None = None) -> tuple[list[Verdict], bool]:
-        """The verdicts on a case, and whether its time ran out."""
+        """The verdicts on a case, and whether it exceeded its time limit."""
         try:
-            with self.running.over(self.name, case) if self.running else nullcontext():
+            with self.current.judging(self.name, case) if self.current else nullcontext():
                 return examine(case, self.observe, self.deviations, audit), False
         except CaseTimeout:
-            return [_overdue(self.running)], True
+            return [_timeout(self.current)], True
         except ResultsWriteError as error:
             raise _Unwritten(error) from error
 
@@ -222,12 +222,12 @@ class _Block:
             write(self.results, failure.case, failure.verdicts, self.script, shrunk=shrunk)
         except ResultsWriteError as error:
             raise _Unwritten(error) from error
-        if self.running:
-            self.running.judged()
+        if self.current:
+            self.current.finished()
 
 
-def _overdue(running: Running | None) -> Verdict:
-    seconds = running.limit if running else None
+def _timeout(current: CurrentCase | None) -> Verdict:
+    seconds = current.limit if current else None
     return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
 
 
@@ -238,8 +238,8 @@ def write(
     script: Script | None = None,
     shrunk: bool = False,
 ) -> None:
-    """Record the verdicts of one case, all at once; ``script`` writes the program of a disagreement without refgrad.
+    """Record the verdicts of one case in one write.
 
-    ``shrunk`` says that the case was not drawn but made while shrinking.
+    ``script`` writes the program that shows a failure; ``shrunk`` marks a case that shrinking has made.
     """
     results.write(*results_of(case, verdicts, functools.partial(script, case) if script else None, shrunk))

@@ -1,4 +1,4 @@
-"""All verdicts on one observation: node by node, end to end, and in the framework's further modes."""
+"""Judges one observation: node by node, from end to end, and in the framework's further modes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def judge(
 ) -> list[Verdict]:
     """All verdicts on one observation: value, reverse and forward mode node by node.
 
-    Then, for a case of order 1, both modes from end to end, where a disagreement names the op that is found wrong node by node; for
-    one of order 2 the framework's further modes. With an audit, errors are planted in the observation, and the audit counts what these
-    judges would have caught. Without ``end_to_end`` the verdicts node by node are all there is. Where the framework gave no values, that
-    is the only verdict. Of a fused backend (Profile) only the verdicts from end to end are given. Refusals
-    are compared with the list of those expected, where the observation has one.
+    A case of order 1 also has a verdict from end to end for both modes; where it is a disagreement, it names the op that is wrong node by
+    node. A case of order 2 has verdicts on the framework's further modes instead. With an audit, errors are planted in the observation,
+    and the audit counts those that these judges detect. Without ``end_to_end`` there are only the verdicts node by node. Where the
+    framework gave no values, there is a single verdict. A fused backend (Profile) has only verdicts from end to end. Refusals are compared
+    with the list of expected ones, where the observation has one.
     """
     verdicts = _judged(case, seen, audit, end_to_end)
     if seen.support is not None:
@@ -61,8 +61,8 @@ def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
 def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:
     """The verdict from end to end: imprecise where it disagrees and the judgement node by node found no error but lost digits.
 
-    How far lost digits reach from end to end depends on the program: a difference further on may leave none of them. NaN, infinity and
-    a missing or misshapen array are nothing of that kind, and stay a disagreement.
+    The effect of lost digits from end to end depends on the program: a later subtraction may cancel all correct digits. NaN, infinity, a
+    missing array and a wrong shape are no loss of digits, and remain a disagreement.
     """
     lost = verdict.status == DISAGREE and by_node.status == IMPRECISE
     if not lost or any(c.note for _, _, c in verdict.wrong_nodes) or not all(map(_finite, verdict.wrong)):

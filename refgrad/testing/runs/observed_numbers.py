@@ -1,12 +1,12 @@
-"""What travels of an observation with a failing result: the framework's numbers around the first wrong node, beside those expected."""
+"""Selects the numbers that are recorded with a failing result: those around the first wrong node, with their expected values."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.bounds.profiles import DOUBLE
 from refgrad.modes import (
@@ -34,39 +34,37 @@ from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import parts
 
 MOST_NODES, MOST_ELEMENTS, OF_LARGE = 40, 16, 4  # nodes; elements of an array; elements of a larger array
-_GRADIENTS = (
-    *giving(GRADIENTS),
-    AGREEMENT,
-)  # the modes beside whose numbers the gradients of all nodes are shown
+# The results of these modes contain the gradients of all nodes.
+_GRADIENTS = (*giving(GRADIENTS), AGREEMENT)
 _TANGENTS = giving(TANGENTS)
 
 
 def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
     """The excerpt for one verdict on one observation.
 
-    Every node is expected to do right by what it was given: its own operands, and the gradient or the tangents that reached
-    it. So the numbers of a node differ where that node is wrong, and not where it passes a wrong number on.
+    The expected numbers of a node follow from the observed operands, gradients and tangents that reached it. So the numbers of a node
+    differ where that node is wrong, and not where it passes a wrong number on.
     """
     with quiet():
         judges, by_node = _judges(case, seen, verdict.mode)
-    blamed = by_node if by_node is not None and by_node.evidence is not None else verdict
-    suspects = _suspects(case, blamed)
-    middle = suspects[0] if suspects else case.graph.outputs[0]
-    shown = nearest([n.of for n in case.graph.nodes], middle)[:MOST_NODES]
+    with_place = by_node if by_node is not None and by_node.evidence is not None else verdict
+    suspects = _suspects(case, with_place)
+    centre = suspects[0] if suspects else case.graph.outputs[0]
+    shown = nearest([n.of for n in case.graph.nodes], centre)[:MOST_NODES]
     digits = 17 if FORMATS[case.dtype].accumulator == DOUBLE else 10
-    told: dict[NodePart, str] = {"values": VALUE}
-    told |= {"cotangents": GRADIENT} if verdict.mode in _GRADIENTS else {}
-    told |= {"tangents": TANGENT} if verdict.mode in _TANGENTS else {}
-    nodes = {k: _numbers(case, judges, k, told, digits) for k in sorted(shown)}
-    asked = verdict.evidence is not None and verdict.evidence.place is not None
-    if not asked:  # of this mode alone, at no place of the observation
+    names: dict[NodePart, str] = {"values": VALUE}
+    names |= {"cotangents": GRADIENT} if verdict.mode in _GRADIENTS else {}
+    names |= {"tangents": TANGENT} if verdict.mode in _TANGENTS else {}
+    nodes = {k: _numbers(case, judges, k, names, digits) for k in sorted(shown)}
+    has_place = verdict.evidence is not None and verdict.evidence.place is not None
+    if not has_place:  # the array belongs to this mode alone, not to the observation
         for k in sorted({e.node for e in verdict.wrong} & nodes.keys()):
             nodes[k] += _answer(seen, verdict, k, digits)
     return Observed(nodes, suspects)
 
 
 def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verdict | None]:
-    """Who was asked about this mode, and the verdict node by node; of two that were asked about one array, the last one counts."""
+    """The judges of this mode, and the verdict node by node. Where two of them judged one array, the last one counts."""
     node_judge = NodeByNode(case, seen)
     verdict = node_judge.value()
     first_derivative = mode in FURTHER and mode in (*giving(GRADIENTS), *giving(TANGENTS))
@@ -85,12 +83,12 @@ def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verd
 
 
 def _suspects(case: Case, verdict: Verdict) -> tuple[int, ...]:
-    """The nodes that may be to blame for the first wrong array; of a gradient, those that sent it."""
+    """The nodes that may have computed the first wrong array; for a gradient, the nodes that sent it."""
     if verdict.first_wrong is None or verdict.mode in (REVERSE_END_TO_END, FORWARD_END_TO_END):
         return ()
     place = verdict.evidence.place if verdict.evidence is not None else None
-    blamed = verdict.first_wrong[1].split(" or ")
-    named = [k for k in case.graph.order() if str(case.graph.nodes[k]) in blamed]
+    ops = verdict.first_wrong[1].split(" or ")
+    named = [k for k in case.graph.order() if str(case.graph.nodes[k]) in ops]
     if place is None:
         return tuple(named) if len(named) == 1 else ()
     part, key = place
@@ -101,10 +99,12 @@ def _suspects(case: Case, verdict: Verdict) -> tuple[int, ...]:
 
 
 def _answer(seen: Observation, verdict: Verdict, k: int, digits: int) -> tuple[Numbers, ...]:
-    """The wrong elements of what a mode answered for node k."""
+    """The wrong elements of the answer of a mode for node k."""
     wrong = [e for e in verdict.wrong if e.node == k]
     shape = np.shape(seen.values[k])
-    if any(len(e.element) != len(shape) for e in wrong):  # a number about the whole, such as <y_bar, y_dot>
+    if any(
+        len(e.element) != len(shape) for e in wrong
+    ):  # a number that belongs to no element, such as <y_bar, y_dot>
         return ()
     at = {int(np.ravel_multi_index(e.element, shape)): e for e in wrong}
     got, expected = (np.array([getattr(at[i], name) for i in sorted(at)]) for name in ("got", "expected"))
@@ -122,10 +122,10 @@ def _answer(seen: Observation, verdict: Verdict, k: int, digits: int) -> tuple[N
 
 
 def _numbers(
-    case: Case, judges: list[Judge], k: int, told: dict[NodePart, str], digits: int
+    case: Case, judges: list[Judge], k: int, names: dict[NodePart, str], digits: int
 ) -> tuple[Numbers, ...]:
-    found = [_array(judges, Place(part, k), name, digits) for part, name in told.items()]
-    for position, j in enumerate(case.graph.nodes[k].of if GRADIENT in told.values() else ()):
+    found = [_array(judges, Place(part, k), name, digits) for part, name in names.items()]
+    for position, j in enumerate(case.graph.nodes[k].of if GRADIENT in names.values() else ()):
         sent = _array(judges, Place("parts", (k, position)), SENT, digits)
         if sent is not None and sent.wrong:
             found.append(replace(sent, to=j))
@@ -133,14 +133,15 @@ def _numbers(
 
 
 def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers | None:
-    """The array at a place as the last judge that was asked about it saw it; None where there is nothing to show."""
+    """The array at a place, as the last judge that judged it observed it; None where it is neither observed nor expected."""
     judge = next((j for j in reversed(judges) if place in j.expectations), judges[-1])
     expectation = judge.expectations.get(place)
-    got: Any = judge.seen.at(place)
-    wanted: Any = None if expectation is None else np.asarray(parts(expectation.expected)[0])
-    shape: tuple[int, ...] = np.shape(got if wanted is None else wanted)
-    if got is None and wanted is None:
+    got: PlainArray | None = judge.seen.at(place)
+    expected: PlainArray | None = None if expectation is None else np.asarray(parts(expectation.expected)[0])
+    shown = got if expected is None else expected
+    if shown is None:
         return None
+    shape: tuple[int, ...] = np.shape(shown)
     size = int(np.prod(shape, dtype=int))
     at = list(range(size))
     if size > MOST_ELEMENTS:
@@ -154,10 +155,10 @@ def _array(judges: list[Judge], place: Place, name: str, digits: int) -> Numbers
         shape,
         () if len(at) == size else tuple(at),
         _chosen(given, at, digits),
-        _chosen(wanted, at, digits),
+        _chosen(expected, at, digits),
         wrong,
     )
 
 
-def _chosen(x: Any, at: list[int], digits: int) -> tuple[float, ...]:
+def _chosen(x: PlainArray | None, at: list[int], digits: int) -> tuple[float, ...]:
     return () if x is None else tuple(float(f"{float(v):.{digits}g}") for v in np.ravel(x)[at])

@@ -1,4 +1,4 @@
-"""The items of generated cases that a run consists of, by the names of their tests."""
+"""The items of generated cases of a run, and the names of their tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from refgrad.bounds.formats import judged_on
 from refgrad.testing.runs.item import Item
 
-BLOCK = 50  # cases in one item: small enough that workers share the load evenly and progress is seen
+BLOCK = 50  # cases in one item: few enough that workers share the load evenly
 
 
 def items(
     families: Iterable[str], devices: Iterable[str], dtypes: Iterable[str], examples: int, seed: int
 ) -> list[Item]:
-    """One item a family, device, dtype and block of at most BLOCK cases, for those pairs of device and dtype that exist."""
+    """One item for each family, device, dtype and block of at most BLOCK cases, for pairs of device and dtype that are judged."""
     families, devices, dtypes = list(families), list(devices), list(dtypes)
     return [
         Item(family, dtype, device, start // BLOCK, min(BLOCK, examples - start), seed)

@@ -1,4 +1,4 @@
-"""Results as JSON lines: every line is written the moment it is known, in one piece, so a killed run keeps what it had."""
+"""Results as JSON lines. Each line is written in one piece as soon as it is known, so that a killed run keeps its results."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from refgrad.testing.runs.observed_numbers import observed
 class ResultsFile:
     """An append-only file of JSON lines that several processes may write to at once.
 
-    Lines given together go out together or not at all: writers take turns by a lock, what a killed writer left of a line is taken
-    off again, and so is what did not fit the disk. So the file consists of whole lines, whatever happens.
+    A lock serializes the writers. The lines of one call of ``write`` are written completely or not at all: an incomplete line of a killed
+    writer, and lines that exceed the disk, are removed. So the file always consists of complete lines.
 
-    ``fresh`` begins a new file; an older one of that name is kept beside it (``results.previous.jsonl``), with the cases that were being
-    judged when its run was killed.
+    ``fresh`` begins a new file. An older file of that name is kept beside it (``results.previous.jsonl``), with the unfinished cases of
+    its run.
     """
 
     def __init__(self, path: str | Path, *, fresh: bool = False) -> None:
@@ -46,33 +46,33 @@ class ResultsFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
-                self._put_aside()
+                self._keep_previous()
             self._descriptor = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if fresh else 0), 0o644
             )
         except OSError as error:
             raise ResultsWriteError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
-    def _put_aside(self) -> None:
+    def _keep_previous(self) -> None:
         if self.path.exists() and self.path.stat().st_size:
-            in_flight.put_aside(self.path, previous(self.path))
+            in_flight.move(self.path, previous(self.path))
             self.path.replace(previous(self.path))
         in_flight.clear(self.path)
 
     def write(self, *records: Record) -> None:
-        """Append a line for each record; a case that this process has written before makes none.
+        """Append a line for each record, except for cases that this process has written before.
 
-        Raises ResultsWriteError where they do not fit; the file is then as it was before.
+        Raises ResultsWriteError where the lines cannot be written; the file is then unchanged.
         """
         cases = {r.id for r in records if isinstance(r, CaseRecord)}
         data = b"".join(
             encoded(r) for r in records if not (isinstance(r, CaseRecord) and r.id in self._cases)
         )
-        with _turn(self._descriptor):
-            end = self._mended()
+        with _exclusive(self._descriptor):
+            end = self._complete_lines()
             try:
                 written = os.write(self._descriptor, data)
-                while written < len(data):  # the disk has become full: the next write says so
+                while written < len(data):  # the disk is full: the next write raises
                     written += os.write(self._descriptor, data[written:])
             except OSError as error:
                 with contextlib.suppress(OSError):
@@ -82,8 +82,8 @@ class ResultsFile:
                 ) from error
         self._cases |= cases
 
-    def _mended(self) -> int:
-        """The length of the file, without what a writer that was killed left of its last line."""
+    def _complete_lines(self) -> int:
+        """The length of the file, after an incomplete last line has been removed."""
         size = end = os.fstat(self._descriptor).st_size
         if sys.platform == "win32":
             return size
@@ -103,14 +103,14 @@ class ResultsFile:
 
 
 def previous(path: Path) -> Path:
-    """Where the results of the run before are kept."""
+    """The file that keeps the results of the previous run."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 @contextlib.contextmanager
-def _turn(descriptor: int) -> Iterator[None]:
-    """Wait for the other writers. The system gives the lock back when a process ends, however it ends."""
-    if sys.platform == "win32":  # no such lock: single appending writes have to do
+def _exclusive(descriptor: int) -> Iterator[None]:
+    """Hold the lock of the writers. The operating system releases it when a process ends."""
+    if sys.platform == "win32":  # Windows has no such lock: each write is a single append
         yield
         return
     import fcntl
@@ -133,10 +133,10 @@ def results_of(
     script: Callable[[Verdict], str] | None = None,
     shrunk: bool = False,
 ) -> list[Record]:
-    """The verdicts on one case as records, before them the case where one of them is not agreement.
+    """The verdicts on one case as records; the case comes first, unless all verdicts agree.
 
-    ``script`` writes the program that shows a failure without refgrad; ``shrunk`` says that the case was made while shrinking. With a
-    failure travels what the framework said around the first wrong node.
+    ``script`` writes the program that shows a failure; ``shrunk`` marks a case that shrinking has made. A failure contains the observed
+    numbers around the first wrong node.
     """
     results: list[Record] = [
         replace(
@@ -152,7 +152,7 @@ def results_of(
 
 
 def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> Result:
-    """One verdict as a record, for whatever was judged under that name."""
+    """One verdict as a record, under the name of a case or a check."""
     return Result(
         id=name,
         family=family,
@@ -179,7 +179,7 @@ def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict)
 
 
 def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Result:
-    """One verdict of a check by itself, which has no case: ``title`` stands where the name of an op would."""
+    """One verdict of a check, which has no case: ``title`` takes the place of the name of an op."""
     result = result_of(name, "", dtype, "", verdict)
     rows = result.ops.values()
     return replace(
@@ -193,7 +193,7 @@ def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Resu
 
 
 def crash_records(case: UnfinishedCase, backend: str = "torch") -> list[Record]:
-    """The case over which a process died or hung, to reproduce it, and its result: an error."""
+    """The case during which a process died or hung, and its result: an error."""
     trace = case.trace.strip()
     what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
     reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
@@ -208,5 +208,5 @@ def crash_records(case: UnfinishedCase, backend: str = "torch") -> list[Record]:
 
 
 def running_record(case: UnfinishedCase) -> Running:
-    """A case that was being judged when the run was ended: nothing is held against it."""
+    """The record of a case that was being judged when the run ended. It is no failure."""
     return Running(case.worker, case.item, case.id, case.case)

@@ -1,4 +1,4 @@
-"""The script of a failing case: the backend's own, or one that holds the case and asks refgrad."""
+"""The script of a failing case: that of the backend, or one that holds the case and runs refgrad."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refgrad.testing.runs.fallback_script import fallback
 
 
 def script_of(backend: Backend) -> Callable[[Case, Verdict], str]:
-    """Writes the script of a failure on a backend; an empty one where the verdict is no failure that a script could show."""
+    """A function that writes the script of a failure on a backend; empty where the verdict is no failure that a script can show."""
 
     def script(case: Case, verdict: Verdict) -> str:
         text = backend.script(case, verdict)

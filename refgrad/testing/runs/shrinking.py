@@ -1,4 +1,4 @@
-"""Failing cases made small: one for each fault, that is for each first wrong op in each mode."""
+"""Shrinks failing cases: one for each fault, that is for each first wrong op in each mode."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from refgrad.testing.cases.source import StopDrawing
 from refgrad.testing.judging.verdict import ERROR, Verdict
 
 ATTEMPTS = 250  # cases judged while one fault shrinks
-SECONDS = 20.0  # for all faults of an item, so that an item of a framework that is wrong everywhere comes to its end
+SECONDS = 20.0  # for all faults of an item, which bounds the time of an item with many faults
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a case must go on showing while it shrinks; otherwise one fault would shrink to a case of another.
+    """What a case has to show at every step of shrinking, so that the smallest case shows the same fault.
 
     op      the first wrong op; empty where none is known
     mode    the mode in which it is wrong
@@ -65,7 +65,7 @@ class Failure:
 
 @dataclass
 class Budget:
-    """How much an item may spend on shrinking: ``attempts`` cases for each fault, ``seconds`` in all."""
+    """The budget of an item for shrinking: ``attempts`` cases for each fault, ``seconds`` for all."""
 
     attempts: int = ATTEMPTS
     seconds: float = SECONDS
@@ -73,14 +73,14 @@ class Budget:
     _end: float | None = None
 
     def begin(self) -> bool:
-        """Start with the next fault; False where the time is used up."""
+        """Begin with the next fault. Returns False where the time is used up."""
         self._spent = 0
         if self._end is None:
             self._end = time.monotonic() + self.seconds
         return time.monotonic() < self._end
 
     def take(self) -> None:
-        """One case more. Raises StopDrawing where there is none left."""
+        """Count one more case. Raises StopDrawing where the budget is used up."""
         assert self._end is not None
         self._spent += 1
         if self._spent > self.attempts or time.monotonic() >= self._end:
@@ -99,23 +99,24 @@ class Shrinker:
 
     draw       draws the item's cases again from the same seed, and smaller ones after an exception
     examine    judges a case
-    failures   by case id, what is known to fail; ``sound`` ids do not fail
+    failures   by case id, the cases that are known to fail
+    passed     the ids of cases that are known not to fail
     """
 
     draw: Draw
     examine: Examine
     failures: dict[str, Failure]
-    sound: set[str]
+    passed: set[str]
     budget: Budget = field(default_factory=Budget)
 
     def run(self) -> tuple[list[Failure], int, int]:
-        """The smallest failures found, the number of faults they show, and of those that the budget left as they were drawn.
+        """The smallest failures found, the number of faults that they show, and the number of faults that the budget did not cover.
 
-        A case that was made small for one mode of an op serves the other modes in which it shows this op.
+        A case that shrank for one mode of an op is used for the other modes in which it shows this op.
         """
-        small: list[tuple[str, Failure]] = []  # with the op for which it was made small
+        small: list[tuple[str, Failure]] = []  # with the op for which it shrank
         shrunk = unshrunk = 0
-        for fault in _in_turn(self.failures.values()):
+        for fault in _by_turns(self.failures.values()):
             if not any(op == fault.op and fault in failure.faults for op, failure in small):
                 if not self.budget.begin():
                     unshrunk += 1
@@ -125,13 +126,16 @@ class Shrinker:
         return list({failure.case.id: failure for _, failure in small}.values()), shrunk, unshrunk
 
     def _shrink(self, fault: Fault) -> Failure:
-        """Begin with the smallest of the drawn cases with this fault. The others count as sound, or the first would be the beginning."""
+        """Shrink the smallest of the drawn cases with this fault.
+
+        The other drawn cases count as passed, because Hypothesis begins at the first failure.
+        """
         drawn = {name: failure for name, failure in self.failures.items() if fault in failure.faults}
         start = min(drawn.values(), key=lambda failure: failure.size)
         shown = [start]
 
         def body(case: Case) -> None:
-            if case.id not in self.sound and case.id not in self.failures:
+            if case.id not in self.passed and case.id not in self.failures:
                 self.budget.take()
                 self._judge(case)
             failure = self.failures.get(case.id)
@@ -141,7 +145,7 @@ class Shrinker:
 
         with contextlib.suppress(GradientMismatch):
             self.draw(body)
-        # Of cases of one size the last that Hypothesis tried: its numbers are the simplest.
+        # Of cases of one size, the last one that Hypothesis tried has the simplest numbers.
         return min(reversed(shown), key=lambda failure: failure.size)
 
     def _judge(self, case: Case) -> None:
@@ -149,10 +153,10 @@ class Shrinker:
         if failure.failed:
             self.failures[case.id] = failure
         else:
-            self.sound.add(case.id)
+            self.passed.add(case.id)
 
 
-def _in_turn(failures: Iterable[Failure]) -> list[Fault]:
+def _by_turns(failures: Iterable[Failure]) -> list[Fault]:
     """All faults: the first mode of every op, then the second of every op, so that a small budget names every op."""
     by_op: dict[tuple[str, str], dict[Fault, None]] = {}
     for failure in failures:

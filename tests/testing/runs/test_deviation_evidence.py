@@ -68,7 +68,7 @@ def test_what_a_run_says_of_an_entry(
 ) -> None:
     here, framework = Build("torch", torch), Framework(error)
     verdicts = deviation_evidence.judged(
-        entry, here, framework, deviation_evidence.standing([entry], here, framework)
+        entry, here, framework, deviation_evidence.applicable([entry], here, framework)
     )
     found = deviation_evidence.outcome(entry, here, verdicts)
     assert (found.kind, bool(found.failure)) == (news, fails)
@@ -82,7 +82,7 @@ def test_what_a_run_says_of_an_entry(
 def test_of_a_release_before_the_fault_came_a_run_says_nothing(entry: Deviation) -> None:
     entry = dataclasses.replace(entry, releases=Releases("2.14.1", "2.14.1", absent="2.13"))
     here = Build("torch", "2.13.0+cpu")
-    assert deviation_evidence.standing([entry], here, Framework(WRONG)) == []
+    assert deviation_evidence.applicable([entry], here, Framework(WRONG)) == []
     for error, fails in ((RIGHT, False), (WRONG, True)):
         verdicts = deviation_evidence.judged(entry, here, Framework(error))
         assert any(v.failed for v in verdicts) == fails
@@ -104,7 +104,7 @@ def test_evidence_is_judged_once_and_only_where_it_decides(entry: Deviation) -> 
     for torch, asked in (("2.13", 0), ("2.15.0.dev1", 1)):
         framework = Framework(WRONG)
         recorded = dataclasses.replace(entry, releases=Releases("2.6", "2.13"))
-        [standing] = deviation_evidence.standing([recorded], Build("torch", torch), framework)
+        [standing] = deviation_evidence.applicable([recorded], Build("torch", torch), framework)
         assert framework.asked == 0
         assert standing.stands()
         assert standing.stands()
@@ -112,7 +112,7 @@ def test_evidence_is_judged_once_and_only_where_it_decides(entry: Deviation) -> 
 
 
 def test_an_entry_recorded_as_mended_excuses_nothing(entry: Deviation) -> None:
-    assert deviation_evidence.standing([entry], Build("torch", "2.14.1"), Framework(WRONG)) == []
+    assert deviation_evidence.applicable([entry], Build("torch", "2.14.1"), Framework(WRONG)) == []
 
 
 def test_of_other_kernels_nothing_is_recorded(entry: Deviation) -> None:

@@ -18,10 +18,10 @@ from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.runs.in_flight import (
     CaseTimeout,
-    Running,
+    CurrentCase,
     clear,
     folder,
-    put_aside,
+    move,
     unfinished_cases,
     worker_died,
 )
@@ -38,15 +38,15 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
-    running = Running(results, "gw7")
-    with running.over("an item", a_case()):
+    running = CurrentCase(results, "gw7")
+    with running.judging("an item", a_case()):
         [found] = unfinished_cases(results)
     assert (found.worker, found.item, found.id) == ("gw7", "an item", a_case().id)
     assert Case.from_dict(found.case).id == a_case().id
     assert unfinished_cases(results) == [found]  # judged, but not written yet
-    running.judged()
+    running.finished()
     assert unfinished_cases(results) == []
-    with running.over("an item", a_case(3.0)):
+    with running.judging("an item", a_case(3.0)):
         assert unfinished_cases(results)[0].id == a_case(3.0).id
     running.close()
     assert len(unfinished_cases(results)) == 1
@@ -55,19 +55,19 @@ def test_a_case_is_left_until_it_is_judged(results: Path) -> None:
 
 
 def test_a_process_that_ends_well_leaves_nothing(results: Path) -> None:
-    Running(results).close()
+    CurrentCase(results).close()
     assert not [p for p in results.parent.rglob("*") if p.is_file()]
 
 
 def test_without_room_for_the_case_nothing_is_judged(results: Path) -> None:
     folder(results).write_text("a file where the folder has to be")
     with pytest.raises(ResultsWriteError, match=r"results\.jsonl\.running.*: cannot be written: "):
-        Running(results)
+        CurrentCase(results)
 
 
 def test_half_a_file_names_no_case(results: Path) -> None:
-    running = Running(results)
-    with running.over("an item", a_case()):
+    running = CurrentCase(results)
+    with running.judging("an item", a_case()):
         pass
     [path] = results.parent.rglob("*.json")
     for text in (path.read_text()[:90], "[]", '{"item": 3}', "null", ""):
@@ -78,35 +78,35 @@ def test_half_a_file_names_no_case(results: Path) -> None:
 
 def test_time_runs_out_and_the_handler_is_put_back(results: Path) -> None:
     before = signal.getsignal(signal.SIGALRM)
-    running = Running(results, limit=0.2)
-    with pytest.raises(CaseTimeout), running.watched(), running.over("an item", a_case()):
+    running = CurrentCase(results, limit=0.2)
+    with pytest.raises(CaseTimeout), running.watched(), running.judging("an item", a_case()):
         time.sleep(20)
     assert signal.getsignal(signal.SIGALRM) is before
-    with running.watched(), running.over("an item", a_case()):
+    with running.watched(), running.judging("an item", a_case()):
         pass
     time.sleep(0.8)  # past every limit: nothing is armed any more
     running.close()
 
 
 def test_a_short_limit_ends_cases_and_not_the_process_between_them(results: Path) -> None:
-    running = Running(results, limit=0.01)
+    running = CurrentCase(results, limit=0.01)
     with running.watched():
         for _ in range(2):
-            with pytest.raises(CaseTimeout), running.over("an item", a_case()):
+            with pytest.raises(CaseTimeout), running.judging("an item", a_case()):
                 time.sleep(20)
             time.sleep(0.3)  # many times the limit
     running.close()
 
 
 def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None:
-    running = Running(results)
-    with running.over("an item", a_case()):
+    running = CurrentCase(results)
+    with running.judging("an item", a_case()):
         pass
     before = unfinished_cases(results)
-    put_aside(results, results.with_name("elsewhere.jsonl"))
+    move(results, results.with_name("elsewhere.jsonl"))
     assert unfinished_cases(results) == []
     assert unfinished_cases(results.with_name("elsewhere.jsonl")) == before
-    put_aside(results, results.with_name("elsewhere.jsonl"))  # of a run that left nothing
+    move(results, results.with_name("elsewhere.jsonl"))  # of a run that left nothing
     assert unfinished_cases(results.with_name("elsewhere.jsonl")) == []
     running.close()  # of a worker that has outlived its run
 
@@ -122,11 +122,11 @@ def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Pat
         import signal, time
         import tests.testing.runs.test_in_flight as t
         from refgrad.testing.runs import in_flight as running
-        from refgrad.testing.runs.in_flight import Running
+        from refgrad.testing.runs.in_flight import CurrentCase
         running.GRACE = 0.3
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        one = Running({str(results)!r}, limit=0.3)
-        with one.watched(), one.over("an item", t.a_case()):
+        one = CurrentCase({str(results)!r}, limit=0.3)
+        with one.watched(), one.judging("an item", t.a_case()):
             def hangs(): time.sleep(60)
             hangs()
     """)
