@@ -1,4 +1,4 @@
-"""The command ``refgrad``: conformance, gradcheck of one case, reports, the table of ops."""
+"""The command ``refgrad``: the conformance suite, single cases, reports, deviations, the table of ops."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
+    """Run the command. Returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
     console.use_substitutes()
     parser = _parser()
     args = parser.parse_args(argv)
     try:
         return console.flush(int(args.run(args)))
     except (DeviceMissingError, ResultsWriteError) as error:
-        return _said(error, PROVED_NOTHING)
+        return _report_error(error, PROVED_NOTHING)
     except RefgradError as error:
-        return _said(error, USAGE)
+        return _report_error(error, USAGE)
     except ModuleNotFoundError as error:
         needed = 'The suite needs torch, pytest, hypothesis and jinja2: pip install "refgrad[conformance]"'
-        return _said(f"{error}. {needed}", USAGE)
+        return _report_error(f"{error}. {needed}", USAGE)
     except KeyboardInterrupt:
-        return _said("interrupted", PROVED_NOTHING)
+        return _report_error("interrupted", PROVED_NOTHING)
     except BrokenPipeError:  # such as `refgrad ops | head`
         console.discard_output()
         return DISAGREE
 
 
-def _said(what: object, code: int) -> int:
+def _report_error(error: object, code: int) -> int:
     """Print an error to standard error, without control characters, and return the exit code."""
-    print(f"refgrad: {console.printable_line(what)}", file=sys.stderr)
+    print(f"refgrad: {console.printable_line(error)}", file=sys.stderr)
     return code
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from refgrad.testing.runs.in_flight import CurrentCase
     from refgrad.testing.runs.results import ResultsFile
 
-# Properties of a test report. They travel to the process that shows the progress.
+# Properties of a test report. pytest-xdist sends them to the process that shows the progress.
 COUNT = "refgrad: cases"  # the counts of the test's cases
 UNWRITTEN = "refgrad: unwritten"  # why verdicts could not be recorded
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--refgrad-report for any project's tests; the other options are set by ``refgrad conformance``."""
+    """Add --refgrad-report, for the tests of any project, and the options that ``refgrad conformance`` sets."""
     group = parser.getgroup("refgrad", "refgrad: conformance of gradients")
     group.addoption(
         "--refgrad-report",
@@ -67,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# Options with which pytest runs no test; the report of the last run is kept.
+# With these options pytest runs no test, and the report of the last run is kept.
 NO_TESTS = (
     "help",
     "version",
@@ -81,7 +81,7 @@ NO_TESTS = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the recorder or the report where an option asks for one."""
+    """Register the recorder or the report that an option selects."""
     folder = config.getoption("--refgrad-report")
     if folder == "":
         raise pytest.UsageError("--refgrad-report: the name of a folder is expected, and got an empty one")
@@ -100,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Runs in every worker: parametrizes the items, and writes their outcomes to the results file."""
+    """A plugin of every worker: parametrizes the items, and writes their outcomes to the results file."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
         self.config = config
@@ -129,7 +129,7 @@ class Recorder:
         return self._current
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One item a (family, dtype, device, block of cases)."""
+        """Create one item for each family, dtype, device and block of cases."""
         if "conformance_item" not in metafunc.fixturenames:
             return
         from refgrad.bounds.formats import DTYPES
@@ -169,13 +169,13 @@ class Recorder:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Record the end of an item, and a crash where it failed for another reason than a verdict."""
+        """Record the end of an item; where anything but a verdict made it fail, record a crash, too."""
         report = yield
         from refgrad.errors import GradientMismatch, ResultsWriteError
         from refgrad.records import Crash, FinishedItem
 
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, ResultsWriteError):  # without a results file there is nothing to run for
+        if isinstance(error, ResultsWriteError):  # a run without a results file has no purpose
             item.session.shouldstop = str(error)
             report.user_properties.append((UNWRITTEN, str(error)))
             return report
@@ -183,7 +183,7 @@ class Recorder:
         if report.failed and not isinstance(error, GradientMismatch):
             reason = f"{type(error).__name__}: {error}"
             records.append(Crash(_worker(self.config), item.name, reason))
-        if report.when == "call" or report.skipped:  # a skipped item has ended, too
+        if report.when == "call" or report.skipped:  # a skipped item has ended as well
             count = _count(item)
             records.append(FinishedItem(item.name, round(report.duration, 3), **count))
             report.user_properties += [(COUNT, count)] if count else []

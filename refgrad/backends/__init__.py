@@ -1,4 +1,4 @@
-"""Backends: the contract between a framework and the judge, and the registry of those that are known by name."""
+"""Backends: the contract between a framework and the judge, and the registry of backends by name."""
 
 from __future__ import annotations
 

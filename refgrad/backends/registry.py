@@ -1,6 +1,6 @@
-"""The backends by name: those of refgrad, those of installed packages (entry points), and those registered in this process.
+"""Finds backends by name: those of refgrad, of installed packages (entry points), and those registered in this process.
 
-A backend is imported when it is loaded, and its framework with it.
+``load`` imports a backend and its framework.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from importlib import metadata
 from refgrad.backends.contract import Backend
 from refgrad.errors import ArgumentError
 
-ENTRY_POINTS = "refgrad.backends"  # the group in which a package names its backends
+ENTRY_POINTS = "refgrad.backends"  # the group of entry points by which a package provides backends
 BUILT_IN = {"torch": "refgrad.torch.backend:TorchBackend"}
 
 _REGISTERED: dict[str, Callable[[], Backend]] = {}
 
 
 def register(name: str, make: Callable[[], Backend]) -> None:
-    """Make a backend known by a name in this process, in place of another of that name. ``make`` is called at the first ``load``."""
+    """Register a backend under a name in this process; it replaces another one of that name. The first ``load`` calls ``make``."""
     _REGISTERED[name] = make
     load.cache_clear()
 
 
 def known() -> tuple[str, ...]:
-    """The names by which ``load`` finds a backend, sorted. Whether its framework is installed is not asked."""
+    """The names of all backends, sorted, whether or not their frameworks are installed."""
     return tuple(sorted({*BUILT_IN, *_REGISTERED, *_of_packages()}))
 
 
 @functools.cache
 def load(name: str) -> Backend:
-    """The backend of a name; the same one each time.
+    """The backend of a name; repeated calls return the same object.
 
-    A name that is not known may be "module:attribute", where the attribute is a Backend or a function without arguments that makes one.
+    Any other name has the form "module:attribute", where the attribute is a Backend, or a callable without arguments that returns one.
 
     Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed.
     """
@@ -51,7 +51,7 @@ def load(name: str) -> Backend:
         found = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name != module:
-            raise  # something that the backend needs
+            raise  # a module that the backend needs is missing
         raise ArgumentError(
             f"backend {name!r}: there is no module {module!r}; known backends: {', '.join(known())}"
         ) from error
@@ -71,5 +71,5 @@ def _checked(name: str, found: object) -> Backend:
 
 
 def _of_packages() -> dict[str, str]:
-    """The backends that installed packages name: name -> module:attribute."""
+    """The backends of installed packages, by name, as module:attribute."""
     return {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINTS)}

@@ -1,4 +1,4 @@
-"""The command ``refgrad accept``: failures of a run become entries of a deviations file, with their evidence."""
+"""The command ``refgrad accept``: records failures of a run as entries of a deviations file, with their evidence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from refgrad import console, report
 from refgrad.encode import number
@@ -19,15 +18,16 @@ from refgrad.testing.deviations.file import load
 from refgrad.testing.deviations.narrowing import first_line
 from refgrad.testing.deviations.releases import DEFAULT, numbers
 
-Group = tuple[str, str, str]  # the op; "error", "note" or nothing; what was raised or said
+Group = tuple[str, str, str]  # the op; "error", "note" or ""; the message of the error, or the note
+Numbers = dict[str, dict[str, dict[str, object]]]  # by case and mode
 
 
 def accept(
     paths: Sequence[str], reason: str, to: str, ops: Sequence[str] = (), ids: Sequence[str] = ()
 ) -> int:
-    """Write an entry for each op and kind of failure. An entry covers the recorded cases and numbers alone; every other failure stays one.
+    """Write an entry for each op and kind of failure. An entry excuses the recorded cases and numbers, and no other failure.
 
-    ``ops`` and ``ids`` (beginnings of case ids) choose among the failures. Raises ArgumentError where there is nothing to accept.
+    ``ops`` and ``ids`` (beginnings of case ids) select failures. Returns the exit code. Raises ArgumentError where no failure is selected.
     """
     run = report.merge([report.load(path) for path in paths])
     file = Path(to)
@@ -45,19 +45,17 @@ def accept(
     release = ".".join(map(str, numbers(run.header.release)))
     folder, blocks = file.parent / file.stem, []
     folder.mkdir(parents=True, exist_ok=True)
-    for (op, sort, words), results in sorted(groups.items()):
-        name = _free(f"{_plain(op)}{f'-{sort}' if sort else ''}", known)
+    for (op, kind, text), results in sorted(groups.items()):
+        name = _free(f"{_plain(op)}{f'-{kind}' if kind else ''}", known)
         known.add(name)
         smallest = min(results, key=lambda r: (len(r.nodes), r.elements, r.order))
         write_atomically(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
         write_atomically(
             folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n"
         )
-        blocks.append(
-            _block(name, op, sort, words, results, reason, release, folder.name, run.header.backend)
-        )
+        blocks.append(_block(name, op, kind, text, results, reason, release, folder.name, run.header.backend))
         cases = f"{len({r.id for r in results})} cases, {len(results)} results"
-        print(console.printable(f"{name}: {words or 'wrong numbers'} of {op}; {cases}"))
+        print(console.printable(f"{name}: {text or 'wrong numbers'} of {op}; {cases}"))
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     write_atomically(
         file, before + ("\n" if before and not before.endswith("\n\n") else "") + "\n".join(blocks)
@@ -97,9 +95,9 @@ def _groups(results: Iterable[Result]) -> dict[Group, list[Result]]:
     return dict(found)
 
 
-def _numbers(results: Iterable[Result]) -> dict[str, Any]:
+def _numbers(results: Iterable[Result]) -> Numbers:
     """By case and mode, the count of wrong elements and the worst of them, as plain data."""
-    found: dict[str, Any] = defaultdict(dict)
+    found: Numbers = defaultdict(dict)
     for r in results:
         elements = [[e.what, list(e.element), number(e.got)] for e in r.worst_elements]
         found[r.id][r.mode] = {"count": r.wrong, "elements": elements}
@@ -109,8 +107,8 @@ def _numbers(results: Iterable[Result]) -> dict[str, Any]:
 def _block(
     name: str,
     op: str,
-    sort: str,
-    words: str,
+    kind: str,
+    text: str,
     results: Sequence[Result],
     reason: str,
     release: str,
@@ -122,12 +120,12 @@ def _block(
         *op.split(" or ")
     }
     where = {f"{key}s": sorted({getattr(r, key) for r in results}) for key in ("mode", "dtype", "device")}
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "id": name,
         "ops": sorted(ops - {""}),
         **where,
         "families": sorted({r.family for r in results}),
-        **({sort: words} if sort else {}),
+        **({kind: text} if kind else {}),
         "numbers": f"{folder}/{name}.numbers.json",
         "seen": [release, release],
         "reason": reason,

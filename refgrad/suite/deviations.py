@@ -1,4 +1,4 @@
-"""The command ``refgrad deviations``: lists the recorded disagreements, and updates their releases from the results of a run."""
+"""The command ``refgrad deviations``: lists the recorded disagreements, and updates their releases from a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from refgrad.testing.runs.deviation_evidence import NO_LONGER, STILL_THERE
 
 
 def deviations(file: str | None, update: str | None) -> int:
-    """List the entries of a file (default: the suite's own), or record in it which of them a run has observed."""
+    """List the entries of a file (default: the built-in one), or record in it which of them a run has observed.
+
+    Returns the exit code. Raises ArgumentError where the results are not of one release.
+    """
     path = Path(file) if file else location()[1] / "deviations.toml"
     entries = load(path)
     if update is None:

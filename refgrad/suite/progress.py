@@ -1,4 +1,4 @@
-"""Progress of a run: shown on the terminal. The plan is recorded, so that a report can name the items that did not run."""
+"""Shows the progress of a run, and records its plan, so that a report can name the items that did not run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from refgrad.testing.runs.in_flight import worker_died
 from refgrad.testing.runs.results import ResultsFile
 
 _BAR = 24  # characters
-_DEATHS = 6  # workers that die in a row before their first test; then the run ends
+_DEATHS = 6  # the run ends after so many workers in a row have died before their first test
 
 
 class Progress:
     """A pytest plugin that shows a progress bar on a terminal, and otherwise a line for every tenth of the cases.
 
-    ``cases`` says of each test of the run how many cases it judges; a test that it does not name judges none.
+    ``cases`` maps the names of tests to the number of cases that each judges. A test without an entry judges none.
     """
 
     def __init__(self, cases: Mapping[str, int], results: ResultsFile) -> None:
@@ -34,19 +34,19 @@ class Progress:
         self.shown = -1  # the last tenth of the total that was shown
         self.judged = 0  # cases with a verdict
         self.start = self.begun = time.monotonic()  # the command; the first case
-        self.sizes: dict[str, int] = {}  # items that have not come to their end -> cases
+        self.sizes: dict[str, int] = {}  # the number of cases of each unfinished item
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, False
         self.unwritten = ""  # why the plan or verdicts could not be recorded
-        self.deaths = 0  # of workers since the last report of a test
+        self.deaths = 0  # workers that have died since the last report of a test
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the plan (without worker processes)."""
+        """Record the plan of a run without worker processes."""
         self._plan([item.name for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Record the plan, as the first worker collects it."""
+        """Record the plan that the first worker has collected."""
         self._plan([_name(nodeid) for nodeid in ids])
 
     def _plan(self, names: list[str]) -> None:
@@ -54,7 +54,7 @@ class Progress:
             self.planned = True
             try:
                 self.results.write(Plan(tuple(sorted(names))))
-            except ResultsWriteError as error:  # without a results file there is nothing to run for
+            except ResultsWriteError as error:  # a run without a results file has no purpose
                 self.unwritten = str(error)
                 pytest.exit(self.unwritten)
             self.sizes = {name: self.cases.get(name, 0) for name in names}
@@ -63,14 +63,14 @@ class Progress:
             self._show()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep the reason of a failed collection, once for all workers."""
+        """Keep the reason of a failed collection; equal reasons of several workers count once."""
         found = (str(report.nodeid), str(report.longrepr)[-2000:])
         if report.failed and found not in self.lost:
             self.lost.append(found)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, error: object) -> None:
-        """End the run after _DEATHS workers have died in a row before their first test: pytest-xdist would go on replacing them."""
+        """End the run after _DEATHS workers in a row have died before their first test. pytest-xdist itself replaces them without end."""
         self.deaths += bool(error)
         if self.deaths == _DEATHS:
             last = (str(error).strip().splitlines() or [""])[-1]
@@ -97,16 +97,16 @@ class Progress:
         tenth = 10 * self.done // self.total
         if _is_terminal():
             room = shutil.get_terminal_size().columns - 1  # a full line wraps on some terminals
-            text = self._said()
+            text = self._text()
             bar = f"[{'#' * (_BAR * self.done // self.total):.<{_BAR}}] "
             line = bar + text if len(bar) + len(text) <= room else text[:room]
             print(f"\r{line:<{room}}", end="", file=sys.stderr, flush=True)
         elif tenth > self.shown:
-            print(self._said(), file=sys.stderr, flush=True)
+            print(self._text(), file=sys.stderr, flush=True)
         self.shown = tenth
 
-    def _said(self) -> str:
-        """Count, failures, estimate, time. A narrow terminal cuts the end off."""
+    def _text(self) -> str:
+        """The counts, failures, estimate and time, most important first: a narrow terminal shows the beginning."""
         now = time.monotonic()
         parts = [f"{self.judged:,} of {self.total:,} cases judged"]
         if self.failed:

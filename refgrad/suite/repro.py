@@ -1,4 +1,4 @@
-"""The command ``refgrad repro``: judges one case again."""
+"""The command ``refgrad repro``: judges one recorded case again."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def repro(
     backend: str = "",
     expected: Path | None = None,
 ) -> int:
-    """The command ``refgrad repro``: one case, node by node, then every verdict and every wrong element.
+    """Judge one case; print it node by node, then every verdict and every wrong element. Returns the exit code.
 
     ``path`` is a case file, or a results file and ``name`` the beginning of the id of a case in it.
 
-    With ``script``, the program that shows the first failure is printed instead. ``backend`` names the framework to ask; unless it is
-    given, that of the results file, or torch. ``expected`` is the folder of the lists of expected refusals; without it, every refusal is
-    accepted.
+    With ``script``, the script of the first failure is printed instead. ``backend`` names the framework to judge; by default it is that of
+    the results file, or torch. ``expected`` is the folder of the lists of expected refusals; without it, every refusal is accepted.
+
+    Raises CaseFileError, ArgumentError, DtypeError and DeviceMissingError.
     """
     from refgrad.testing.deviations.expected_refusals import list_of
     from refgrad.testing.deviations.expected_refusals import load as load_refusals
@@ -56,11 +57,11 @@ def repro(
     support = load_refusals(refusals, framework.build.release) if refusals else None
     seen: list[Observation] = []
 
-    def once(case: Case) -> Observation:
+    def observe(case: Case) -> Observation:
         seen.append(framework.judged(case, support))
         return seen[0]
 
-    verdicts = examine(case, once)
+    verdicts = examine(case, observe)
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
@@ -70,8 +71,8 @@ def repro(
             found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
             raise ArgumentError(f"{path}: there is no failure to write a script of ({found})")
         return code
-    untold = any(v.mode == VALUE and v.status in (ERROR, UNSUPPORTED) for v in verdicts)
-    lines = [] if untold else trace(case, seen[0])
+    no_values = any(v.mode == VALUE and v.status in (ERROR, UNSUPPORTED) for v in verdicts)
+    lines = [] if no_values else trace(case, seen[0])
     for v in verdicts:
         reason = f", {v.reason}" if v.reason else ""
         lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")
@@ -86,9 +87,9 @@ def repro(
 
 
 def _recorded(path: str) -> str:
-    """The backend that a results file names, torch for a case file.
+    """The backend that a results file names; torch for a case file.
 
-    Raises ArgumentError where no installed backend has that name: what a file names is never imported as a module.
+    Raises ArgumentError where no known backend has that name. A module that a file names is never imported.
     """
     name = load(path).header.backend if holds_results(path) else "torch"
     if name not in backends.known():
@@ -100,7 +101,7 @@ def _recorded(path: str) -> str:
 
 
 def find(path: str, name: str = "") -> Case:
-    """The case in a case file, or the one in a results file whose id begins with ``name``; a sole case needs none.
+    """The case in a case file, or the case in a results file whose id begins with ``name``.
 
     Raises CaseFileError where the file cannot be read, ArgumentError where it does not hold exactly one such case.
     """
@@ -110,21 +111,21 @@ def find(path: str, name: str = "") -> Case:
             raise ArgumentError(f"{path}: holds case {case.id}, and none whose id begins with {name!r}")
         return case
     run = load(path)
-    asked = run.case_records
-    found = sorted(key for key in asked if key.startswith(name))
+    recorded = run.case_records
+    found = sorted(key for key in recorded if key.startswith(name))
     if len(found) == 1:
         try:
-            return Case.from_dict(asked[found[0]].case)
+            return Case.from_dict(recorded[found[0]].case)
         except CaseFileError as error:
             raise CaseFileError(f"{path}: case {found[0]}: {error}") from error
-    if not asked:
+    if not recorded:
         raise ArgumentError(f"{path}: holds no case: only those are kept of which a result does not agree")
-    again = next((r.again for r in run.results if name and r.id.startswith(name) and r.again), "")
-    if again:
-        raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {again}")
-    among = found or sorted(asked)
+    command = next((r.again for r in run.results if name and r.id.startswith(name) and r.again), "")
+    if command:
+        raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {command}")
+    among = found or sorted(recorded)
     listed = ", ".join(among[:_LISTED]) + (" ..." if len(among) > _LISTED else "")
     of = f" whose id begins with {name!r}" if name else ""
     if found:
         raise ArgumentError(f"{path}: holds {len(found)} cases{of}; give --id one of: {listed}")
-    raise ArgumentError(f"{path}: holds no case{of}; its {len(asked)} cases are: {listed}")
+    raise ArgumentError(f"{path}: holds no case{of}; its {len(recorded)} cases are: {listed}")

@@ -1,4 +1,4 @@
-"""Runs the conformance suite: starts pytest with workers, shows progress, renders the report."""
+"""Runs the conformance suite: starts pytest with workers, shows the progress, writes the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PROVED_NOTHING = 3  # the exit code of a run without a verdict
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command ``refgrad conformance``."""
+    """The command ``refgrad conformance``. Returns the exit code: 0 agree, 1 disagree or error, 3 the run proved nothing."""
     from refgrad import report
 
     backend = backends.load(args.backend)
@@ -102,7 +102,7 @@ def _judge(path: Path, header: Header, arguments: list[str], wanted: Scope) -> N
         results.write(header)
         start = time.monotonic()
         progress = Progress(wanted.cases, results)
-        with _ended_by_the_system(), _no_options_of_others():
+        with _signals_interrupt(), _no_other_plugins():
             try:
                 status = int(pytest.main(arguments, plugins=[progress]))
             except KeyboardInterrupt:  # a second Ctrl-C, while pytest stops the workers
@@ -120,7 +120,7 @@ def _judge(path: Path, header: Header, arguments: list[str], wanted: Scope) -> N
 def _conclude(
     results: ResultsFile, progress: Progress, backend: Backend, status: int, seconds: float
 ) -> None:
-    """Record the cases during which processes died, and the end line; an interrupted run has none."""
+    """Record the cases during which processes died, and the end line. An interrupted run has no end line."""
     import pytest
 
     from refgrad import report
@@ -128,8 +128,8 @@ def _conclude(
     died = {name for name, _ in progress.lost}
     records: list[Record] = []
     for case in in_flight.unfinished_cases(results.path):
-        over = case.overdue or name_of_test(case.item) in died
-        records += crash_records(case, backend.address) if over else [running_record(case)]
+        failed = case.overdue or name_of_test(case.item) in died
+        records += crash_records(case, backend.address) if failed else [running_record(case)]
     records += [Crash("", name, why) for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
         reason = f"pytest ended with exit code {status}; what it said stands on standard error"
@@ -144,17 +144,17 @@ def _conclude(
 
 
 @contextlib.contextmanager
-def _no_options_of_others() -> Iterator[None]:
-    """Keep installed pytest plugins and a project's PYTEST_ADDOPTS out of the run: they could change it or deselect items.
+def _no_other_plugins() -> Iterator[None]:
+    """Exclude installed pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
 
-    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS takes the place of PYTEST_ADDOPTS; the tests use it to shorten runs.
+    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS replaces PYTEST_ADDOPTS; the tests use it to shorten runs.
     """
-    ours = {
+    settings = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
     }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
@@ -166,10 +166,10 @@ def _no_options_of_others() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ended_by_the_system() -> Iterator[None]:
-    """Treat SIGTERM, by which CI systems cancel jobs, like Ctrl-C: the results so far are reported.
+def _signals_interrupt() -> Iterator[None]:
+    """Treat SIGTERM, by which CI systems cancel jobs, as Ctrl-C: the results so far are reported.
 
-    The same holds for SIGHUP (the terminal was closed), unless the signal is ignored (nohup).
+    The same applies to SIGHUP (the terminal was closed), unless the signal is ignored (nohup).
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -191,6 +191,7 @@ def _ended_by_the_system() -> Iterator[None]:
 
 
 def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
+    """The command line of pytest for a run whose results file is ``path``."""
     _, folder = location()
     options: dict[str, Sequence[object]] = {
         "backend": [wanted.backend.address],
@@ -207,21 +208,21 @@ def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
         *[str(folder / name) for name in _parts(wanted.families)],
         *[f"-p{name}" for name in _PLUGINS],
         f"-c{os.devnull}",
-        "-Wignore",  # overrides python -W and PYTHONWARNINGS: a warning must not become a failure
-        f"--confcutdir={folder}",  # an environment may lie inside a project whose conftest.py is not meant
+        "-Wignore",  # overrides python -W and PYTHONWARNINGS, which could turn warnings into failures
+        f"--confcutdir={folder}",  # an environment may be inside a project whose conftest.py must not apply
         f"--rootdir={folder}",
         "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
         *[f"--refgrad-{name}={value}" for name, values in options.items() for value in values],
     ]
-    if wanted.workers:  # also for one worker: a crash of it does not end the run
-        sole = any(d != "cpu" for d in wanted.devices)  # one process at a time owns a GPU
+    if wanted.workers:  # also for one worker, so that its crash does not end the run
+        sole = any(d != "cpu" for d in wanted.devices)  # one process at a time uses a GPU
         arguments += ["-p", "xdist.plugin", "-n", str(1 if sole else wanted.workers)]
         arguments += ["--max-worker-restart=100"]
     return arguments
 
 
 def _parts(wanted: list[str]) -> tuple[str, ...]:
-    """The test files that these families need. The textbook comes first, because one of its items takes long."""
+    """The test files of these families. The textbook comes first, because one of its items takes long."""
     return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
 
 
@@ -242,15 +243,15 @@ def environment(backend: Backend) -> dict[str, str]:
 
 
 def _numpy_blas() -> str:
-    """The BLAS that NumPy was built with; the matrix products of the reference run in it."""
+    """The BLAS of NumPy, which computes the matrix products of the reference."""
     built = np.show_config(mode="dicts") or {}
     blas = built.get("Build Dependencies", {}).get("blas", {})
     return " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or "not told"
 
 
 def _processor() -> str:
-    """The name of the processor from /proc/cpuinfo, or what Python reports."""
+    """The name of the processor from /proc/cpuinfo; on other systems, the one that Python reports."""
     path = Path("/proc/cpuinfo")
-    told = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

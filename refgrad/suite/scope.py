@@ -1,4 +1,4 @@
-"""The scope of a run: backend, families, ops, dtypes, devices, number of cases. Options that cannot be met are errors before the run."""
+"""The scope of a run: backend, families, ops, dtypes, devices, number of cases. Invalid options are errors before the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from refgrad.backends import Backend
 from refgrad.bounds.formats import DTYPES, judged
@@ -22,8 +22,8 @@ from refgrad.records.shards import Shard
 from refgrad.testing.runs.plan import items, name_of_test
 
 SINGLE = "ops"  # the family of single ops
-TEXTBOOK = "textbook"  # the family whose items are written down, not generated
-TEXTBOOK_BACKENDS = ("torch",)  # for which its programs are written
+TEXTBOOK = "textbook"  # the family of fixed items, which are not generated
+TEXTBOOK_BACKENDS = ("torch",)  # the backends for which its programs are written
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
 
@@ -31,11 +31,11 @@ PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 class Scope:
     """What a run judges.
 
-    backend   of whom
-    families  of cases; the textbook's among them where its items are judged
-    ops       to which the family of single ops is confined; empty: all that the backend has
-    missing   the devices that were required and are not there, with the reason
-    examples  cases of each family, dtype and device
+    backend   the framework
+    families  the families of cases; TEXTBOOK is one of them
+    ops       the ops of the family of single ops; empty: all that the backend implements
+    missing   the required devices that are missing, with the reason
+    examples  the number of cases of each family, dtype and device
     """
 
     backend: Backend
@@ -52,7 +52,7 @@ class Scope:
 
     @property
     def cases(self) -> dict[str, int]:
-        """The number of cases by name of test; tests that judge no cases are left out."""
+        """The number of cases of each test, by name; tests that judge no cases are left out."""
         generated = items(
             [f for f in self.families if f != TEXTBOOK], self.devices, self.dtypes, self.examples, self.seed
         )
@@ -64,8 +64,8 @@ class Scope:
     @property
     def modes(self) -> list[str]:
         """The modes in which these families are judged, in the order of a report."""
-        asked = self.backend.modes
-        generated = [m.name for m in MODES if m.name in asked or (m.repeats in asked and not m.further)]
+        offered = self.backend.modes
+        generated = [m.name for m in MODES if m.name in offered or (m.repeats in offered and not m.further)]
         return [
             *(generated if set(self.families) - {TEXTBOOK} else ()),
             *(_textbook().MODES if TEXTBOOK in self.families else ()),
@@ -73,18 +73,18 @@ class Scope:
 
 
 def scope(args: argparse.Namespace, backend: Backend) -> Scope:
-    """What the options of ``refgrad conformance`` mean for a backend.
+    """The scope that the options of ``refgrad conformance`` select for a backend.
 
-    Raises ArgumentError for names that mean nothing and for options that exclude each other, DtypeError and DeviceMissingError for
-    what is not there.
+    Raises ArgumentError for unknown names and for options that exclude each other, DtypeError for a dtype in which no device computes,
+    DeviceMissingError for a missing device.
     """
     ops = list(dict.fromkeys(args.op or ()))
-    wanted = _wanted(args.family, ops, backend)
+    families = _families(args.family, ops, backend)
     shard = Shard.read(args.shard) if args.shard else None
     missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
     devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
-    dtypes = _dtypes(backend, args.dtype, wanted, ops, devices)
+    dtypes = _dtypes(backend, args.dtype, families, ops, devices)
     profile = args.profile or _profile(os.environ)
     seed = args.seed
     if seed is None and profile == "nightly" and shard is not None:
@@ -97,7 +97,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
     workers = min(_cores(), 8) if args.workers is None else args.workers
     return Scope(
         backend=backend,
-        families=wanted,
+        families=families,
         ops=ops,
         dtypes=dtypes,
         devices=devices,
@@ -113,7 +113,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
 def location() -> tuple[str, Path]:
     """Package name and folder of the suite: refgrad._suite in an installed wheel, conformance beside refgrad in a checkout."""
     if importlib.util.find_spec("refgrad._suite") is not None:
-        import refgrad._suite as suite  # type: ignore[import-not-found]  # there in a wheel only
+        import refgrad._suite as suite  # type: ignore[import-not-found]  # exists in a wheel only
 
         return "refgrad._suite", Path(suite.__path__[0])
     beside = Path(__file__).resolve().parents[2] / "conformance"
@@ -126,24 +126,24 @@ def location() -> tuple[str, Path]:
     )
 
 
-def _generated() -> Any:
+def _generated() -> ModuleType:
     """The package with the families of generated cases."""
     return importlib.import_module(f"{location()[0]}.families")
 
 
-def _textbook() -> Any:
+def _textbook() -> ModuleType:
     """The package with the items of the textbook."""
     return importlib.import_module(f"{location()[0]}.textbook")
 
 
-def _wanted(asked: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
+def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
     """The families to judge; where ops are selected, the family of single ops."""
     known = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
-    if TEXTBOOK in (asked or ()) and TEXTBOOK not in known:
+    if TEXTBOOK in (requested or ()) and TEXTBOOK not in known:
         raise ArgumentError(
             f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: leave it out"
         )
-    wanted = list(dict.fromkeys(asked or ([SINGLE] if ops else known)))
+    wanted = list(dict.fromkeys(requested or ([SINGLE] if ops else known)))
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
     names = _generated().NAMES
@@ -165,33 +165,33 @@ def _wanted(asked: Sequence[str] | None, ops: Sequence[str], backend: Backend) -
 
 
 def _dtypes(
-    backend: Backend, asked: Sequence[str] | None, wanted: list[str], ops: list[str], devices: list[str]
+    backend: Backend, requested: Sequence[str] | None, families: list[str], ops: list[str], devices: list[str]
 ) -> list[str]:
     """The dtypes in which one of the devices computes, and for which one of the ops is drawn."""
-    written = [d for item in _textbook().ITEMS for d in item.dtypes] if wanted == [TEXTBOOK] else []
-    for dtype in asked or ():
+    written = [d for item in _textbook().ITEMS for d in item.dtypes] if families == [TEXTBOOK] else []
+    for dtype in requested or ():
         judged(dtype)
-    there = []
-    for dtype in dict.fromkeys(asked or written or DTYPES):
+    computed = []
+    for dtype in dict.fromkeys(requested or written or DTYPES):
         computing = [name for name in devices if backend.computes(dtype, name)]
         if computing:
-            there.append(dtype)
-        elif asked:
+            computed.append(dtype)
+        elif requested:
             raise DtypeError(
                 f"dtype {dtype!r} was asked for, but none of the devices {devices} computes in it"
             )
-    having = [d for d in there if _generated().names_in(d, ops)]
-    if not having:
-        raise DtypeError(f"{backend.name} has none of the ops {ops} in {' or '.join(there)}")
-    if written and not {*written} & {*having}:
+    dtypes = [d for d in computed if _generated().names_in(d, ops)]
+    if not dtypes:
+        raise DtypeError(f"{backend.name} has none of the ops {ops} in {' or '.join(computed)}")
+    if written and not {*written} & {*dtypes}:
         raise ArgumentError(
-            f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(written))}, not for {having}"
+            f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(written))}, not for {dtypes}"
         )
-    return having
+    return dtypes
 
 
 def _profile(environ: Mapping[str, str]) -> str:
-    """The default profile: HYPOTHESIS_PROFILE where it names a profile of refgrad, else ci."""
+    """The default profile: that of HYPOTHESIS_PROFILE where it is one of refgrad's, else ci."""
     wanted = environ.get("HYPOTHESIS_PROFILE", "")
     return wanted if wanted in PROFILES else "ci"
 
