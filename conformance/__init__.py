@@ -1,1 +1,1 @@
-"""The conformance suite: families say what to generate, mutants what must be caught, test_*.py what must hold."""
+"""The conformance suite: families generate cases, mutants are wrong formulas that the judge must detect, test_*.py are the tests."""

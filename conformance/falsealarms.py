@@ -1,7 +1,7 @@
-"""Correct programs by the thousand: nothing may be flagged. ``python -m conformance.falsealarms --programs 20000 --seed 7``.
+"""Measures false alarms: judges thousands of programs. ``python -m conformance.falsealarms --programs 20000 --seed 7``.
 
-Programs come from seeds alone, without Hypothesis: program k of seed s is the same on every machine. Each is judged node by node
-and from end to end. Exit code 1: an alarm, whose case is written for ``refgrad repro``; 3: nothing was compared.
+Programs depend on seeds alone, without Hypothesis: program k of seed s is the same on every machine. Each is judged node by node and from
+end to end. Exit code 1: there is an alarm, and its case is written for ``refgrad repro``; 3: nothing was compared.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ KINDS = {
     "end to end": (REVERSE_END_TO_END, FORWARD_END_TO_END),
 }
 _BLOCK = 100
-ORDINARY = tuple(
-    name for name in FAMILIES if name != "ops"
-)  # ops looks for trouble: what it flags are findings
+# The family ops draws extreme points, at which frameworks are wrong: its disagreements are findings.
+ORDINARY = tuple(name for name in FAMILIES if name != "ops")
 
 
 @dataclass
 class Alarm:
-    """A disagreement that nobody has recorded, or an error."""
+    """A disagreement without a recorded deviation, or an error."""
 
     family: str
     dtype: str
@@ -53,7 +52,7 @@ class Alarm:
 
 @dataclass
 class Count:
-    """What the programs of one dtype came to. Keys are (kind, what)."""
+    """The counts of the programs of one dtype. Keys are (kind, what)."""
 
     programs: int = 0
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -61,6 +60,7 @@ class Count:
     alarms: list[Alarm] = field(default_factory=list)
 
     def add(self, other: Count) -> None:
+        """Add the counts of another block."""
         self.programs += other.programs
         self.found += other.found
         self.alarms += other.alarms
@@ -70,7 +70,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Block:
-    """Some programs of one dtype."""
+    """A block of programs of one dtype."""
 
     dtype: str
     families: tuple[str, ...]
@@ -79,7 +79,7 @@ class Block:
     backend: str = "torch"
 
     def run(self) -> Count:
-        """Examine them: program k is of family k modulo their number."""
+        """Judge the programs. Program k belongs to family k modulo the number of families."""
         backend = backends.load(self.backend)
         backend.settle()
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
@@ -108,7 +108,7 @@ class Block:
 
 
 def show(dtype: str, count: Count) -> None:
-    """The table of one dtype."""
+    """Print the table of one dtype."""
     print(f"{dtype}: {count.programs:,} programs, {len(count.alarms)} alarms")
     for kind in KINDS:
         found = {what: n for (k, what), n in count.found.items() if k == kind}
@@ -127,7 +127,7 @@ def show(dtype: str, count: Count) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.falsealarms", description=__doc__.split(":")[0]
     )
@@ -171,6 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _keep(folder: Path, alarm: Alarm) -> None:
+    """Write the case of an alarm to a file, and print the alarm."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{alarm.dtype}-{alarm.family}-{alarm.program}.json"
     path.write_text(alarm.case, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What a backend refuses, asked of every op in every mode and dtype: ``python -m conformance.support --update``.
+"""Lists what a backend refuses, for every op in every mode and dtype: ``python -m conformance.support --update``.
 
-Without ``--update`` it says what differs from the list, with exit code 1 where something does. What raises without the
-framework's words for a refusal is none: the run calls it an error.
+Without ``--update`` it prints the differences from the list; the exit code is 1 where there are any. An exception without the framework's
+message of a refusal is an error, and not part of the list.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from refgrad.testing.runs.judgement import judge
 from .families import family, names_in
 
 LIST = Path(__file__).with_name("unsupported.toml")
-DRAWS = 12  # cases of each op and dtype: a refusal lies in the op, and rarely in its arguments
+DRAWS = 12  # cases of each op and dtype: a refusal depends on the op, and rarely on its arguments
 HEAD = """\
 The derivatives and kernels that {backend} is expected to refuse. An answer is expected in all other cases.
 `python -m conformance.support --update` writes it, under each release in [recorded].
@@ -42,7 +42,7 @@ refgrad/testing/deviations/expected_refusals.py reads it."""
 
 
 def cases(backend: Backend, device: str, draws: int = DRAWS) -> Iterator[Case]:
-    """Single ops of a backend in every dtype that the device computes in, the same ones each time."""
+    """Single ops of a backend in every dtype in which the device computes. Repeated calls give the same cases."""
     for dtype in DTYPES:
         if judged_on(device, dtype) and backend.computes(dtype, device):
             for op in names_in(dtype):
@@ -53,11 +53,11 @@ def cases(backend: Backend, device: str, draws: int = DRAWS) -> Iterator[Case]:
 
 
 def refusals(backend: Backend, case: Case) -> set[Refusal]:
-    """What a backend refuses of one case, in its own words for that."""
+    """The refusals of a backend for one case."""
     seen = backend.judged(case)
     reasons = [*seen.unavailable.values(), *(seen.modes.unavailable.values() if seen.modes else ())]
     if not any(why.refused for why in reasons):
-        return set()  # nothing to judge for
+        return set()  # without a refusal there is nothing to judge
     refused = [v for v in judge(case, seen) if v.status == UNSUPPORTED and v.reason != NOT_ASKED.words]
     kind = case.device.partition(":")[0]
     return {Refusal(v.first_wrong[1] if v.first_wrong else "", v.mode, case.dtype, kind) for v in refused}
@@ -69,7 +69,7 @@ def text(support: Support, backend: str = "torch") -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m conformance.support", description=__doc__.split(":")[0])
     parser.add_argument("--update", action="store_true", help="write what was found into the list")
     parser.add_argument("--backend", default="torch", help="the backend to ask (default: torch)")

@@ -1,4 +1,4 @@
-"""What must hold: in every mode, the backend's numbers lie within the derived bounds of the derivative."""
+"""Tests that in every mode the backend's numbers lie within the derived bounds of the derivative."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from refgrad.testing.runs.scripts import script_of
 
 from .families import FAMILIES, NAMES, family
 
-__all__ = ["FAMILIES"]  # of which the plugin makes items
+__all__ = ["FAMILIES"]  # the plugin creates items of these families
 
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The backend of this process, with the list of refusals that are expected of it."""
+    """The backend of this process, with the list of its expected refusals."""
 
     backend: Backend
     support: Support | None
 
     def observe(self, case: Case) -> Observation:
-        """What the backend answers about a case."""
+        """The observation of a case."""
         return self.backend.judged(case, self.support)
 
     def news(self) -> Iterator[News]:
@@ -49,10 +49,10 @@ class Judged:
 
 @functools.cache
 def judged(name: str) -> Judged:
-    """The backend of a name, with the settings made that the bounds assume."""
+    """The backend of a name, after the settings that the bounds assume."""
     try:
         backend = backends.load(name)
-    except ImportError as error:  # pragma: no cover - said plainly by the command before it gets here
+    except ImportError as error:  # pragma: no cover - the command reports it earlier
         raise pytest.UsageError(f"the backend {name} cannot be loaded: {error}") from error
     backend.settle()
     path = list_of(HERE, backend.name)
@@ -67,13 +67,13 @@ def entries(backend: str, *files: str) -> list[Deviation]:
 
 @functools.cache
 def applicable(backend: str, *files: str) -> list[Deviation]:
-    """Those that may excuse something under this build of the backend."""
+    """The recorded disagreements that may excuse a failure under this build of the backend."""
     framework = judged(backend)
     return deviation_evidence.applicable(entries(backend, *files), framework.backend.build, framework.observe)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item for each recorded disagreement."""
+    """Create one item for each recorded disagreement."""
     if "deviation" in metafunc.fixturenames:
         found = entries(*_recorded(metafunc.config))
         metafunc.parametrize("deviation", found, ids=[d.id for d in found])
@@ -92,26 +92,26 @@ def framework(pytestconfig: pytest.Config) -> Judged:
 
 @pytest.fixture(scope="session")
 def among(pytestconfig: pytest.Config) -> frozenset[str]:
-    """The ops that were asked for; all where it is empty."""
+    """The requested ops; empty for all."""
     return frozenset(pytestconfig.getoption("--refgrad-op") or ())
 
 
 @pytest.fixture(scope="session")
 def single_ops(among: frozenset[str], framework: Judged) -> frozenset[str]:
-    """The ops that the family of single ops draws from; all where it is empty."""
-    there = frozenset(NAMES) & frozenset(framework.backend.ops)
-    return among or (there if len(there) < len(NAMES) else frozenset())
+    """The ops from which the family of single ops draws; empty for all."""
+    offered = frozenset(NAMES) & frozenset(framework.backend.ops)
+    return among or (offered if len(offered) < len(NAMES) else frozenset())
 
 
 @pytest.fixture(scope="session")
 def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
-    """The families that were asked for; all where it is empty."""
+    """The requested families; empty for all."""
     return frozenset(pytestconfig.getoption("--refgrad-family") or ())
 
 
 @pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
-    """The recorded disagreements that may excuse something under this build."""
+    """The recorded disagreements that may excuse a failure under this build."""
     return applicable(*_recorded(pytestconfig))
 
 
@@ -139,7 +139,7 @@ def test_deviation_still_occurs(
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
 ) -> None:
-    """A recorded disagreement is there to be seen where the record says so; where it says nothing, what is seen is news."""
+    """A recorded disagreement occurs where the record says so. Where the record says nothing, the outcome is news."""
     if among and not among & deviation.ops:
         pytest.skip(f"of {', '.join(sorted(deviation.ops))}, which were not asked for")
     if wanted and deviation.families and not wanted & deviation.families:

@@ -1,4 +1,4 @@
-"""What must hold: of every formula that was really shipped wrong, the judge accepts the right form and catches the wrong one."""
+"""Tests that for every formula that a framework has shipped wrong, the judge accepts the right form and detects the wrong one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .mutants.judge import caught, refusals
 def test_mutant(
     mutant: Mutant, dtype: str, refgrad_results: ResultsFile, request: pytest.FixtureRequest
 ) -> None:
-    """Planted once, in the format; the line of the audit says whether it was caught, and whether the right formula passed."""
+    """Judge both formulas in the format. The line of the audit records whether the wrong one was detected and the right one accepted."""
     seed = int(request.config.getoption("--refgrad-seed"))
     refused, found = refusals(mutant, dtype, seed), caught(mutant, dtype, seed)
     refgrad_results.write(

@@ -1,4 +1,4 @@
-"""What must hold: every item of the lectures comes to the same in the reference's two modes, as a formula, and in torch."""
+"""Tests that every item of the lectures has the same result in the reference's two modes, as a formula, and in torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .textbook.result_lines import result_lines
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test an item that is for a format asked for."""
+    """Create one test for each item of a requested format."""
     if "item" in metafunc.fixturenames:
         dtypes = metafunc.config.getoption("--refgrad-dtype") or list(computed_on())
         chosen = [i for i in ITEMS if set(i.dtypes) & set(dtypes)]
@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def _torch_settings() -> None:
-    backends.load("torch").settle()  # the programs of the items are torch's
+    backends.load("torch").settle()  # the programs of the items use torch
 
 
 def test_item(
@@ -33,7 +33,7 @@ def test_item(
     refgrad_results: ResultsFile,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Its lines are written whatever it came to; anything but agreement of all ways fails."""
+    """Record the lines of the item in every case; anything but agreement of all ways fails."""
     option = request.config.getoption
     outcome = examine(
         item, option("--refgrad-dtype") or list(computed_on()), option("--refgrad-device") or ["cpu"]
@@ -43,5 +43,5 @@ def test_item(
     wrong, undecided = outcome.failures()
     if wrong:
         raise GradientMismatch(f"{item.id}: {wrong[0]}")
-    if undecided:  # no line of a result says that this is a failure: of an item every way has to be decided
+    if undecided:  # no line of a result records this failure: every way of an item has to be decided
         pytest.fail(f"{item.id}: {undecided[0]}")

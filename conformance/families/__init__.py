@@ -1,4 +1,4 @@
-"""Families of cases. Each is a function of a Source and a dtype that returns a Case."""
+"""Families of cases. A family is a function of a Source and a dtype that returns a Case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
 
 
 def family(name: str, among: Collection[str] = ()) -> Callable[[Source, str], Case]:
-    """A family by name; ``ops`` draws those ``among`` its names alone, where some are given."""
+    """A family by name. With ``among``, the family ``ops`` draws only these ops. Raises KeyError for an unknown name."""
     return functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
 
 

@@ -1,4 +1,4 @@
-"""Numbers for cases: structure is drawn (and shrinks), bulk numbers come from a generator seeded by a drawn integer."""
+"""Numbers for cases. Structure is drawn and shrinks; elements of arrays come from a generator seeded by a drawn integer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from refgrad.op import Op
 from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Source
 
-# In formats of a small range cotangents and tangents of a case are scaled by a power of two until none passes this size at any node.
-# Nothing can be said about an overflow, and little about what infinities turn into.
+# In formats of a small range, a power of two scales the cotangents and tangents of a case until none exceeds this size at any node.
+# An overflow cannot be judged, and infinities leave little to judge.
 LARGEST_SLOPE = 2.0**11
 
 
@@ -28,7 +28,7 @@ def carrier(dtype: str) -> np.dtype[Any]:
 def offered(op: Op, dtype: str) -> bool:
     """Whether a framework computes the op in the format.
 
-    In half formats there is no factorisation of a matrix, and nobody says which arithmetic a solver's library uses.
+    Frameworks factorise no matrix in half formats, and the arithmetic of a solver's library is not documented.
     """
     return op.singular is None or FORMATS[dtype].factorised
 
@@ -41,8 +41,11 @@ def rounded(x: Array, dtype: str) -> PlainArray:
 
 
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> PlainArray:
-    """Elements of a style: normal (spread around 0), ties (small integers, so that equal elements meet), small, unit (inside the
-    domain of arccos), positive."""
+    """Elements of a style, rounded to the format.
+
+    Styles are normal (standard normal), ties (small integers, so that elements are equal), small, unit (inside the domain of arccos) and
+    positive.
+    """
     rng = source.rng
     if style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
@@ -59,7 +62,7 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
 
 
 def weights(source: Source, shape: tuple[int, ...], dtype: str) -> PlainArray:
-    """A random cotangent or tangent, readable and never all ones: multiples of 1/4 in every format."""
+    """A random cotangent or tangent: multiples of 1/4, which are exact in every format and easy to read."""
     return rounded(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
 
 
@@ -73,7 +76,7 @@ def finish(
 ) -> Case:
     """The case of a graph with data: draws cotangent, tangents and memory layouts.
 
-    ``values`` are those of all nodes in float64, where they are known.
+    ``values`` are those of all nodes in float64; they are computed where they are not given.
     """
     if values is None:
         values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
@@ -100,7 +103,7 @@ def finish(
 
 
 def _scale(slopes: Sequence[Array | None], dtype: str) -> PlainArray:
-    """The power of two, at most 1, that brings all of them below the largest slope of the dtype (exact: weights have few digits)."""
+    """The power of two, at most 1, that scales all arrays below LARGEST_SLOPE; a scalar. It is exact, because weights have few digits."""
     largest = max(
         (np.max(np.abs(s), initial=0, where=np.isfinite(s)) for s in slopes if s is not None), default=0.0
     )

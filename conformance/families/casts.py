@@ -22,28 +22,30 @@ FORMS = ("cast", "all modes", "scaled", "two uses", "two casts")
 
 
 def targets(dtype: str) -> tuple[str, ...]:
-    """The formats that a dtype is cast through: all that have numbers of their own, but for the one that it is stored in."""
+    """The formats through which a dtype is cast: all formats with their own numbers, except for its storage format."""
     own = FORMATS[dtype].storage
     return tuple(name for name, fmt in FORMATS.items() if not fmt.u_operand and fmt.storage != own)
 
 
 def numbers(source: Source, count: int, fmt: Format, kind: str) -> PlainArray:
-    """Numbers where a cast to the format is ordinary, or decided by a tie, by underflow or by the end of the range; in float64."""
+    """Numbers in float64 whose cast to the format is ordinary, or depends on a tie, on underflow or on the end of the range."""
     rng = source.rng
     signs = rng.choice((-1.0, 1.0), count)
     exponents = rng.integers(-3, 4, count) if kind == "ordinary" else rng.integers(*_exponents(fmt), count)
-    places = rng.integers(2 ** (fmt.bits - 1), 2**fmt.bits, count).astype(
-        float
-    )  # significands of the format, as integers
+    significands = rng.integers(2 ** (fmt.bits - 1), 2**fmt.bits, count).astype(float)  # as integers
     scale = np.ldexp(1.0, exponents - fmt.bits)
     if kind == "ordinary":
         return rng.standard_normal(count) * np.ldexp(1.0, exponents)
     if kind == "ties":
-        return signs * (places + 0.5) * scale
+        return signs * (significands + 0.5) * scale
     if kind == "near ties":
         return (
             signs
-            * (places + 0.5 + rng.choice((-1.0, 1.0), count) * np.ldexp(1.0, -rng.integers(2, 12, count)))
+            * (
+                significands
+                + 0.5
+                + rng.choice((-1.0, 1.0), count) * np.ldexp(1.0, -rng.integers(2, 12, count))
+            )
             * scale
         )
     if kind == "subnormal":
@@ -62,7 +64,7 @@ def numbers(source: Source, count: int, fmt: Format, kind: str) -> PlainArray:
 
 
 def _exponents(fmt: Format) -> tuple[int, int]:
-    """Those of the normal numbers of a format, within reach of every format that is cast."""
+    """The range of exponents of a format's normal numbers, as far as every format has them."""
     low, high = np.frexp(fmt.least_normal)[1], np.frexp(fmt.max)[1]
     return max(int(low), -12), min(int(high), 12)
 
@@ -93,9 +95,9 @@ def casts(source: Source, dtype: str) -> Case:
 
 
 def _in_all_modes(case: Case, fmt: Format) -> Case:
-    """The case in the further modes too, with a cotangent and tangents that the cast does not round.
+    """The case with order 2, and with a cotangent and tangents that the cast does not round.
 
-    The modes are compared by the adjoint identity, which holds of the derivative, and not of derivatives that are rounded.
+    The modes are compared by the adjoint identity, which holds for the derivative but not for rounded derivatives.
     """
     tangents = {name: nearest(x_dot, fmt) for name, x_dot in case.tangents.items()}
     return replace(case, cotangent=nearest(case.cotangent, fmt), tangents=tangents, order=2)

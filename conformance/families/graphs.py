@@ -1,4 +1,4 @@
-"""Random directed acyclic graphs: fan-out, sharing, broadcasting, reductions, 0-d and empty arrays, ties, odd memory layouts."""
+"""Random directed acyclic graphs: fan-out, sharing, broadcasting, reductions, 0-d and empty arrays, ties, memory layouts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, offered
 
-# Values beyond these are not built on: the next exp would leave the format, the next product underflow. A format of a small range has
-# room for one square.
+# No op is applied to values beyond these: the next exp would overflow, the next product underflow. A format of a small range admits
+# one square.
 USUAL, IN_SMALL_RANGE = (1e-6, 1e3), (2.0**-7, 2.0**7)
 
 # Inputs of one graph broadcast against each other.
@@ -35,7 +35,7 @@ STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
 def pool(name: str) -> tuple[Op, ...]:
-    """The ops of a pool in their order, each as often as its record says."""
+    """The ops of a pool in order, each with the multiplicity of its record."""
     listed = sorted(
         (op.in_graphs.place, op.name)
         for op in REGISTRY.values()
@@ -45,20 +45,21 @@ def pool(name: str) -> tuple[Op, ...]:
     return tuple(op for op in ops for _ in range(op.in_graphs.weight if op.in_graphs is not None else 0))
 
 
-WORST_CONDITION = (
-    1e4  # times float32's u still small: rounding cannot make such a matrix singular, where torch raises
-)
+# Rounding in float32 cannot make a matrix of this condition singular. torch raises for singular matrices.
+WORST_CONDITION = 1e4
 
 
 def _admissible(op: Op, operands: tuple[PlainArray, ...]) -> bool:
-    """Whether the op may be applied here: inside its domain. Kinks are welcome (their derivatives are sets), poles are not, nor is
-    a point without any derivative (the angle of the origin)."""
+    """Whether the operands lie in the domain of the op.
+
+    Kinks do, because their derivatives are sets. Poles and points without a derivative, such as the angle of the origin, do not.
+    """
     for s in op.special:
         if None in s.allowed and all(np.ndim(a) == 0 for a in s.at):
-            met: PlainArray | np.bool = np.True_
+            matches: PlainArray | np.bool = np.True_
             for x, a in zip(operands, s.at, strict=True):
-                met = met & (x == a)
-            if np.count_nonzero(met):
+                matches = matches & (x == a)
+            if np.count_nonzero(matches):
                 return False
     for k, x in enumerate(operands):
         interval = op.domain.interval(k)
@@ -74,7 +75,7 @@ def _admissible(op: Op, operands: tuple[PlainArray, ...]) -> bool:
 
 
 def _well_conditioned(x: PlainArray) -> bool:
-    """Whether these are square matrices that may be inverted."""
+    """Whether x holds square matrices whose condition numbers are below WORST_CONDITION."""
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         return False
     return not x.size or bool(np.all(np.linalg.cond(x) < WORST_CONDITION))
@@ -89,7 +90,7 @@ def _extreme(y: PlainArray, dtype: str) -> bool:
 
 
 class _Builder:
-    """A graph that grows node by node, with the values at hand."""
+    """A graph under construction, with the values of its nodes."""
 
     def __init__(self, source: Source, dtype: str) -> None:
         self.source, self.graph, self.dtype = source, Graph(), dtype
@@ -103,11 +104,11 @@ class _Builder:
             self.values.append(x.astype(np.float64))
 
     def pick(self, reach: int) -> int:
-        """One of the last ``reach`` nodes, the latest first: depth by default, sharing and fan-out by choice."""
+        """One of the last ``reach`` nodes. The default, which shrinking prefers, is the latest; others give sharing and fan-out."""
         return len(self.values) - 1 - self.source.integer(0, min(reach, len(self.values)) - 1)
 
     def grow(self, ops: tuple[Op, ...]) -> bool:
-        """Add one node: the first op from a drawn place on that fits drawn operands."""
+        """Add one node: the first op, from a drawn position on, that fits the drawn operands. Returns False where none fits."""
         start, of = (
             self.source.integer(0, len(ops) - 1),
             (self.pick(3), self.pick(len(self.values)), self.pick(len(self.values))),
@@ -115,6 +116,7 @@ class _Builder:
         return any(self._add(ops[(start + k) % len(ops)], of) for k in range(len(ops)))
 
     def _add(self, op: Op, of: tuple[int, int, int]) -> bool:
+        """Add a node of this op where it fits the operands."""
         if not offered(op, self.dtype):
             return False
         one_shape = op.signature.variadic and op.elementwise and not op.broadcasts
@@ -145,9 +147,7 @@ def graphs(source: Source, dtype: str) -> Case:
         elementwise = pool(ELEMENTWISE)
         pools = (elementwise, elementwise, pool(PARAMETRISED), elementwise, pool(SEVERAL))
         for _ in range(12):
-            more = source.integer(
-                0, 7
-            )  # a question before every step, so that shrinking can take out any of them
+            more = source.integer(0, 7)  # a draw before every step, so that shrinking can remove any step
             if not more and len(builder.graph.nodes) > len(builder.inputs):
                 break
             builder.grow(source.choice(pools))

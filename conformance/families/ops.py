@@ -1,8 +1,8 @@
-"""Single ops where ops go wrong: special points, edges of domains, extreme magnitudes, ties, singular matrices, NaN and inf.
+"""Single ops at special points, edges of domains, extreme magnitudes, ties, singular matrices, NaN and inf.
 
-Every differentiable op with a torch twin is drawn. Elementwise ones run over 1 to 67 elements with a few salted places among
-ordinary ones, so that both the vector body and the scalar tail of a kernel meet them. The others take operands and parameters
-from their record's sampler, salted the same way.
+Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements, a few of which are replaced by such
+numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other ops come from the
+sampler of their record, with replacements of the same kind.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ NAMES = tuple(
         if op.torch is not None and op.signature.differentiable and not _casts(op)
     )
 )
-MILD = ("edges", "zeros", "ties", "tiny")  # what a factorisation promises something about
+MILD = ("edges", "zeros", "ties", "tiny")  # factorisations have error bounds for these
 KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-finite", "mixed")
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
 _REGULAR = 0.01  # smallest determinant of a matrix to invert
-_LONGEST = 12  # tangents and second derivatives of larger matrices cost time and show nothing new
+_LONGEST = 12  # larger matrices cost time and find no further errors
 
 
 def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
-    """Numbers of a kind, each of them in the format; simpler ones first."""
+    """Numbers of a kind in the format, the simpler ones first."""
     fmt = FORMATS[dtype]
     big, small, least, u = fmt.max, fmt.least_normal, fmt.least, fmt.u
     if kind == "tiny":
@@ -75,7 +75,7 @@ def magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
 
 
 def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> PlainArray:
-    """A few numbers to place in the operand at ``position``."""
+    """One or two numbers to place in the operand at ``position``; float64 of shape (1,) or (2,)."""
     interval = op.domain.interval(position)
     if kind == "edges":
         ends = [
@@ -105,7 +105,7 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Plain
 
 
 def salted(source: Source, op: Op, operands: list[PlainArray], kind: str, dtype: str) -> list[PlainArray]:
-    """The operands with salts at a few places; ties fill whole operands with small integers."""
+    """The operands with such numbers at up to three places; for ties, whole operands of small integers."""
     rng, made = source.rng, []
     for position, x in enumerate(operands):
         x = np.array(x)
@@ -120,7 +120,7 @@ def salted(source: Source, op: Op, operands: list[PlainArray], kind: str, dtype:
 
 
 def _elementwise(op: Op) -> bool:
-    """Whether operands may be drawn from the intervals of the domain, in any common shape."""
+    """Whether operands can be drawn from the intervals of the domain, in any common shape."""
     return op.elementwise and not op.signature.variadic and _real(op)
 
 
@@ -150,8 +150,8 @@ def ordinary(source: Source, op: Op) -> Drawn:
 
 
 def special(source: Source, op: Op, dtype: str) -> Drawn | None:
-    """A special point of the record, alone or among ordinary elements; None where the format does not hold it."""
-    points = [s for s in op.special if all(_held(a, dtype) for a in s.at)]
+    """A special point of the record, alone or among ordinary elements; None where the format has none of them."""
+    points = [s for s in op.special if all(_representable(a, dtype) for a in s.at)]
     if not points:
         return None
     point = source.choice(points)
@@ -168,16 +168,16 @@ def special(source: Source, op: Op, dtype: str) -> Drawn | None:
     return operands, params
 
 
-def _held(point: Operand, dtype: str) -> bool:
-    """Whether the format holds a point: what is finite stays so, and what is not zero stays so."""
+def _representable(point: Operand, dtype: str) -> bool:
+    """Whether rounding to the format keeps finite numbers finite, and numbers other than zero different from zero."""
     a = np.asarray(point, float)
     with np.errstate(over="ignore"):
-        there = rounded(a, dtype)
-    return bool(np.all(np.isfinite(there) == np.isfinite(a)) and np.all((there == 0) == (a == 0)))
+        stored = rounded(a, dtype)
+    return bool(np.all(np.isfinite(stored) == np.isfinite(a)) and np.all((stored == 0) == (a == 0)))
 
 
 def singular(source: Source, a: PlainArray) -> PlainArray:
-    """Matrices of lower rank: a row repeated, a row of zeros, rank one, all zeros; small integers, so that it is exact."""
+    """Matrices of lower rank: a repeated row, a row of zeros, rank one, all zeros. Their elements are small integers, so they are exact."""
     a = source.rng.integers(-2, 3, a.shape).astype(float)
     n = a.shape[-1]
     form = source.choice(("repeated row", "zero row", "rank one", "zeros", "diagonal"))
@@ -216,19 +216,19 @@ def draw(source: Source, op: Op, dtype: str) -> Drawn:
 
 
 def draw_plain(source: Source, op: Op) -> Drawn:
-    """Operands and parameters as the record draws them, nothing more."""
+    """Operands and parameters as the record draws them."""
     operands, params = op.domain.sample(source.rng, len(op.signature.operands))
     return [np.asarray(x) for x in operands], {**op.signature.defaults, **params}
 
 
 def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
-    """The ops that are drawn in a format: all that torch has in it, or those of them that were asked for."""
+    """The ops that are drawn in a format: all that frameworks compute in it, or those of them in ``among``."""
     names = tuple(name for name in NAMES if offered(REGISTRY[name], dtype))
     return tuple(name for name in names if name in among) if among else names
 
 
 def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
-    """One op on drawn operands: floating-point ones are inputs, the others constants of the graph."""
+    """One op on drawn operands. Floating-point operands are inputs, the others constants of the graph."""
     op = REGISTRY[source.choice(names_in(dtype, among))]
     operands, params = draw(source, op, dtype)
     graph = Graph()
@@ -244,8 +244,6 @@ def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     graph.nodes.append(Node(op=op, of=tuple(range(len(operands))), params=params))
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # NumPy warns of empty means by other ways than errstate
+        warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
         case = finish(source, "ops", graph, inputs, dtype)
     return replace(case, order=2)

@@ -18,7 +18,7 @@ LOGITS = ("normal", "equal", "small", "large", "huge", "masked", "ties")
 
 
 def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> PlainArray:
-    """Logits of a kind; of masked ones a finite entry is left along every axis."""
+    """Logits of a kind in the format; masked ones keep a finite entry along every axis."""
     rng = source.rng
     x = rng.standard_normal(shape)
     if kind == "equal":
@@ -39,7 +39,7 @@ def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Pla
 
 
 def softmax(source: Source, dtype: str) -> Case:
-    """One of the four functions on logits, and what commonly stands beside it: a scale before, weights after."""
+    """One of the four functions on logits, also with a scale before or weights after it."""
     shape = source.choice(SHAPES)
     kind = source.choice(LOGITS)
     x = logits(source, shape, dtype, kind)

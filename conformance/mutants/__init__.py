@@ -1,7 +1,7 @@
-"""Wrong backward formulas that were really shipped, each beside the right one, by their public reports.
+"""Wrong backward formulas that frameworks have shipped, each with the right formula and the public report.
 
-``MUTANTS`` are executable: in every run the judge must accept the right formula and catch the wrong one. ``WAITING`` are
-those that are not, with the reason. Together they are the whole catalogue.
+In every run the judge must accept the right formula of each of ``MUTANTS`` and detect the wrong one. ``WAITING`` are the reports that
+cannot be executed, with the reason.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def masked_by_mask(y_bar: Array, x: Array, mask: Array) -> tuple[Array, None]:
 
 
 def masked_by_zeros(y_bar: Array, x: Array, mask: Array) -> tuple[Array, None]:
-    """Takes an output of 0 for the mask: a row filled as a whole has a uniform output, and not one 0."""
+    """Treats an output of 0 as the mask. A fully masked row has a uniform output without any 0."""
     y = filled(x, mask)
     return np.where(y == 0, 0.0, softmax_vjp(y_bar, y)), None
 
@@ -54,7 +54,7 @@ def residual_own_buffer(y_bar: Array, x: Array) -> Array:
 
 
 def residual_shared_buffer(y_bar: Array, x: Array) -> Array:
-    """The kernel's result lands in the upstream gradient, which the residual branch reads afterwards."""
+    """The kernel writes its result into the upstream gradient, which the residual branch reads afterwards."""
     y_bar[...] = softmax_vjp(y_bar, nn.softmax(x))
     return y_bar + y_bar
 
@@ -93,7 +93,7 @@ def losses(x: Array, weight: Array, labels: Array) -> Array:
 
 
 def losses_vjp(y_bar: Array, x: Array, weight: Array, labels: Array) -> tuple[Array, Array, None]:
-    """Logits receive (softmax - one-hot), scaled by ``y_bar``: a row each, or one number for all."""
+    """Logits receive (softmax - one-hot), scaled by ``y_bar``: one number for each row, or one for all rows."""
     logits_bar = y_bar * (nn.softmax(x @ np.transpose(weight)) - np.eye(len(weight))[labels])
     return logits_bar @ weight, np.transpose(logits_bar) @ x, None
 

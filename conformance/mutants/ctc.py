@@ -32,7 +32,7 @@ def scores(x: Array, paths: Array) -> Array:
 
 
 def occupation(x: Array, paths: Array) -> Array:
-    """How much of the probability passes each class at each step, (steps, classes)."""
+    """The probability that the alignment is in each class at each step, (steps, classes)."""
     share = nn.softmax(scores(x, paths))
     return np.sum(share[:, np.newaxis, np.newaxis] * np.eye(CLASSES)[paths], axis=0)
 
@@ -50,7 +50,7 @@ def ctc(*targets: tuple[int, ...], steps: int = 3) -> Callable[[Array], Array]:
 
 
 def ctc_vjp(*targets: tuple[int, ...], steps: int = 3) -> Callable[[Array, Array], Array]:
-    """Logits of a sample receive y_bar (softmax - occupation); padding and impossible samples nothing."""
+    """Logits of a sample receive y_bar (softmax - occupation); padding and impossible samples receive 0."""
 
     def backward(y_bar: Array, x: Array) -> Array:
         rows = []
@@ -67,7 +67,7 @@ TWO = ((1,), (1, 2))
 
 
 def partly_scaled(y_bar: Array, x: Array) -> Array:
-    """The upstream gradient reaches one of the two terms."""
+    """The upstream gradient multiplies one of the two terms only."""
     return np.stack(
         [nn.softmax(x[n]) - y_bar[n] * occupation(x[n], alignments(t, 3)) for n, t in enumerate(TWO)]
     )
@@ -78,13 +78,13 @@ def not_scaled(y_bar: Array, x: Array) -> Array:
 
 
 def empty_counted_twice(y_bar: Array, x: Array) -> Array:
-    """The last two states of an empty target are one and the same: their sum is twice the probability."""
+    """The last two states of an empty target coincide, so their sum is twice the probability."""
     first = y_bar[0] * (nn.softmax(x[0]) - occupation(x[0], alignments((1,), 3)))
     return np.stack([first, y_bar[1] * (nn.softmax(x[1]) - 0.5 * occupation(x[1], alignments((), 3)))])
 
 
 def infinity_kept(y_bar: Array, x: Array) -> Array:
-    """The impossible sample: each state has log-probability -inf, and so has their sum."""
+    """Each state of an impossible sample has log-probability -inf, and so has their sum."""
     first = y_bar[0] * (nn.softmax(x[0]) - occupation(x[0], alignments((1,), 2)))
     with np.errstate(invalid="ignore"):
         impossible = np.exp(np.full((2, CLASSES), -np.inf) - np.full((), -np.inf))
@@ -92,7 +92,7 @@ def infinity_kept(y_bar: Array, x: Array) -> Array:
 
 
 def padding_filled(y_bar: Array, x: Array) -> Array:
-    """softmax - occupation everywhere: beyond the length the occupation is 0, and the softmax stays."""
+    """softmax - occupation everywhere. Beyond the length of the sample the occupation is 0, and the softmax remains."""
     right = ctc_vjp(*TWO, steps=2)(y_bar, x)[:, :2]
     return np.concatenate([right, y_bar[:, np.newaxis, np.newaxis] * nn.softmax(x[:, 2:])], axis=1)
 

@@ -1,4 +1,4 @@
-"""Mutants of elementwise functions: kinks, 0 * inf, lost factors, and what lies at the edge of a format."""
+"""Mutants of elementwise functions: kinks, 0 * inf, lost factors, and numbers at the ends of a format's range."""
 
 from __future__ import annotations
 

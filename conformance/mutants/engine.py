@@ -1,4 +1,4 @@
-"""Mutants of the machinery around formulas: accumulation, buffers that are used again, tapes, forward mode."""
+"""Mutants of automatic differentiation itself: accumulation, reused buffers, tapes, forward mode."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fan_out(x: Array) -> Array:
 
 
 def two_replays(y_bar: Array, x1: Array, x2: Array, copy: bool) -> tuple[Array, Array]:
-    """A recorded kernel writes each result into one and the same buffer; the caller is handed the buffer, or a copy."""
+    """A recorded kernel writes each result into the same buffer. The caller receives the buffer, or a copy."""
     buffer = np.empty_like(x1)
     found = []
     for k, x in enumerate((x1, x2)):
@@ -37,7 +37,7 @@ def soft_margin(x: Array) -> Array:
 
 
 def one_leaf(y_bar: Array, a: Array, b: Array) -> tuple[Array, Array]:
-    """Two constants of one value became one node, which receives the gradients of both."""
+    """Two constants of equal value are one node, which receives the gradients of both."""
     return (y_bar + y_bar, y_bar + y_bar) if a == b else (y_bar, y_bar)
 
 

@@ -1,4 +1,4 @@
-"""Mutants of indexing, embeddings, scatters and broadcasts: duplicates, ties, overlaps, sums that are forgotten."""
+"""Mutants of indexing, embeddings, scatters and broadcasts: duplicates, ties, overlaps, missing sums."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def rows_added(y_bar: Array, x: Array, index: Array) -> tuple[Array, None]:
 
 
 def rows_assigned(y_bar: Array, x: Array, index: Array) -> tuple[Array, None]:
-    """Of two gradients for one row the last stays."""
+    """Of two gradients for one row, only the last remains."""
     x_bar = np.zeros_like(x)
     x_bar[index] = y_bar
     return x_bar, None
@@ -84,7 +84,7 @@ def gather_assigned(y_bar: Array, x: Array, index: PlainArray) -> tuple[Array, N
 
 
 def within(n: int, index: Array) -> Array:
-    """Which of n rows the index names, as a column."""
+    """Whether the index contains each of n rows, as a column."""
     found = np.zeros((n, 1), bool)
     found[index] = True
     return found
@@ -100,7 +100,7 @@ def filled_vjp(y_bar: Array, x: Array, value: Array, index: Array) -> tuple[Arra
 
 
 def filled_twice(y_bar: Array, x: Array, value: Array, index: Array) -> tuple[Array, Array, None]:
-    """Adds up the rows that the index names, each as often as it is named."""
+    """The sum of the rows in the index, each with its multiplicity."""
     return np.where(within(len(x), index), 0.0, y_bar), np.sum(y_bar[index]), None
 
 
@@ -114,7 +114,7 @@ def scatter_max(x: Array, source: Array, index: Array) -> Array:
 def scatter_max_vjp(
     y_bar: Array, x: Array, source: Array, index: Array, least: int
 ) -> tuple[Array, Array, None]:
-    """Winners of a place share its gradient. ``least`` is what a place without winners counts as."""
+    """The maxima of a position share its gradient. ``least`` is the number of maxima of a position without any."""
     y = scatter_max(x, source, index)
     won = source == y[index]
     winners = np.zeros(len(x), x.dtype)
@@ -132,7 +132,7 @@ def as_storage(y_bar: Array, x: Array) -> Array:
 
 
 def as_storage_expanded(y_bar: Array, x: Array) -> Array:
-    """The input was x, expanded to three rows that share memory. Each row is handed the gradient of the whole memory."""
+    """The input is x, expanded to three rows that share memory. Each row receives the gradient of the whole memory."""
     return np.sum(np.broadcast_to(y_bar, (3, *y_bar.shape)), axis=0)
 
 

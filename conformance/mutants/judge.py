@@ -1,4 +1,4 @@
-"""Puts a formula of a mutant before the judge: the same comparison as everything else, nothing chosen by hand."""
+"""Judges the formulas of a mutant by the same comparison and bounds as all other derivatives."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..families.arrays import rounded  # noqa: TID252 - the suite has another na
 from .record import Args, Backward, Mutant, Way
 
 RAISED = "raised"
-REPEATS = 3  # random cotangents a case
+REPEATS = 3  # random cotangents for each case
 
 
 def cases(mutant: Mutant, dtype: str, seed: int) -> list[Args]:
-    """The mutant's arguments as numbers of the format; the exposing ones come first."""
+    """The mutant's arguments, rounded to the format; the exposing ones come first."""
     drawn = mutant.inputs(np.random.default_rng(seed))
     return [
         tuple(rounded(x, dtype) if np.asarray(x).dtype.kind == "f" else x for x in args) for args in drawn
@@ -29,8 +29,8 @@ def cases(mutant: Mutant, dtype: str, seed: int) -> list[Args]:
 
 
 def verdict(mutant: Mutant, backward: Backward, args: Args, dtype: str, seed: int) -> Verdict:
-    """What the judge says of one formula at one set of arguments."""
-    with np.errstate(all="ignore"):  # many a wrong formula divides by zero
+    """The verdict on one formula at one set of arguments."""
+    with np.errstate(all="ignore"):  # many wrong formulas divide by zero
         if mutant.way is Way.KERNEL:
             return _kernel(mutant, backward, args, dtype, seed)
         check = check_vjp if mutant.way is Way.FORMULA else check_jvp
@@ -41,7 +41,7 @@ def verdict(mutant: Mutant, backward: Backward, args: Args, dtype: str, seed: in
 
 
 def refusals(mutant: Mutant, dtype: str, seed: int) -> list[str]:
-    """Why the right formula was not accepted, by case; empty where all cases agree."""
+    """The reasons why the right formula was not accepted, one for each such case; empty where all cases agree."""
     found = []
     for k, args in enumerate(cases(mutant, dtype, seed)):
         v = verdict(mutant, mutant.right, args, dtype, seed)
@@ -51,19 +51,22 @@ def refusals(mutant: Mutant, dtype: str, seed: int) -> list[str]:
 
 
 def caught(mutant: Mutant, dtype: str, seed: int) -> str:
-    """What the wrong formula came to at the exposing inputs: the judge's sentence, or "" where it passed."""
+    """The message of the disagreement of the wrong formula at the exposing inputs; "" where the judge accepted it.
+
+    Raises what the wrong formula raises, unless the record expects it.
+    """
     args = cases(mutant, dtype, seed)[0]
     try:
         v = verdict(mutant, mutant.wrong, args, dtype, seed)
     except Exception as error:
         if mutant.raises is None or not isinstance(error, mutant.raises):
-            raise  # a slip of ours, not the mutant's
+            raise  # an error of the suite, not of the mutant
         return f"{RAISED} {type(error).__name__}: {error}"
     return v.message if v.status == DISAGREE else ""
 
 
 def _kernel(mutant: Mutant, kernel: Backward, args: Args, dtype: str, seed: int) -> Verdict:
-    """Run the emulation in the format itself, on buffers of its own, and compare with the derivative of forward."""
+    """Run the emulation in the format, on copies of the arguments, and compare it with the derivative of forward."""
     fmt, rng = FORMATS[dtype], np.random.default_rng(seed)
     active = [k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f"]
 

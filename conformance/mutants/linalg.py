@@ -31,7 +31,7 @@ def det_inverse(y_bar: Array, x: Array) -> Array:
 
 
 def det_eliminated(y_bar: Array, x: Array) -> Array:
-    """Solves x^T z = det(x) by elimination, and does not look at the pivots."""
+    """Solves x^T z = det(x) by elimination, without a test of the pivots."""
     n = len(x)
     rows = np.concatenate(
         [x.T, y_bar * (x[0, 0] * x[1, 1] - x[0, 1] * x[1, 0]) * np.eye(n, dtype=x.dtype)], axis=1
@@ -45,7 +45,7 @@ def det_eliminated(y_bar: Array, x: Array) -> Array:
 
 
 def small_integers(rng: np.random.Generator, n: int) -> tuple[Array, ...]:
-    """A matrix of integers with an integer determinant other than 0: its inverse rounds little, its cofactors not at all."""
+    """A matrix of integers with a determinant other than 0. Its cofactors are exact, and the rounding error of its inverse is small."""
     x = rng.integers(-3, 4, (n, n)).astype(float)
     return (x + 8 * np.eye(n),)
 
@@ -59,7 +59,7 @@ def squares_vjp(y_bar: Array, x: Array) -> Array:
 
 
 def squares_by_vectors(y_bar: Array, x: Array) -> Array:
-    """The full rule, with the part of the singular vectors: their cotangents are 0, divided by s_j^2 - s_i^2."""
+    """The full rule, with the term of the singular vectors: their cotangents, which are 0, divided by s_j^2 - s_i^2."""
     u, s, vt = np.linalg.svd(x)
     gaps = np.square(s)[np.newaxis, :] - np.square(s)[:, np.newaxis] + np.eye(len(s), dtype=x.dtype)
     turn = np.zeros_like(x) / gaps
@@ -67,7 +67,7 @@ def squares_by_vectors(y_bar: Array, x: Array) -> Array:
 
 
 def diagonals(rng: np.random.Generator) -> list[tuple[Array, ...]]:
-    """Diagonal up to a permutation: their singular vectors do not round."""
+    """Diagonal up to a permutation, so that the singular vectors are exact."""
     return [(np.diag([1.0, 1.0, 2.0]),), (np.diag([3.0, 1.0, 2.0]),), (np.diag([1.5, -4.0])[::-1].copy(),)]
 
 
@@ -79,7 +79,7 @@ def gaps(x: Array, y: Array) -> Array:
 
 
 def half_distance(x: Array, y: Array) -> Array:
-    """Of order 1/2; equal coordinates contribute slope 0, by convention."""
+    """The distance of order 1/2. Equal coordinates contribute slope 0, by convention."""
     same = gaps(x, y) == 0
     return np.square(np.sum(np.where(same, 0.0, np.sqrt(np.where(same, 1.0, np.abs(gaps(x, y))))), axis=-1))
 
@@ -109,7 +109,7 @@ def expanded_gradient(y_bar: Array, x: Array, y: Array, incoming: Array) -> tupl
 
 
 def one_number_and_what_follows(y_bar: Array, shape: tuple[int, ...]) -> Array:
-    """The gradient of a sum is one number with strides of 0. Read with strides of 1, its neighbours in memory come along: here 0."""
+    """The gradient of a sum is one number with strides of 0. With strides of 1, its neighbours in memory are read, too: here 0."""
     memory = np.zeros(shape, y_bar.dtype)
     memory.flat[0] = y_bar
     return memory
@@ -130,7 +130,7 @@ def view_of_wider(x: Array) -> PlainArray:
 
 
 def first_of_memory(view: PlainArray) -> PlainArray:
-    """As many elements as the view has, from where it begins in memory."""
+    """Consecutive elements of memory from the beginning of the view, as many as the view has."""
     assert view.base is not None
     return view.base.ravel()[: view.size].reshape(view.shape)
 

@@ -16,7 +16,7 @@ EPS = 2.0**-10
 
 
 def unit(x: Array, axis: int | tuple[int, ...] = -1) -> tuple[Array, Array]:
-    """Centred, of variance 1, and the reciprocal deviation."""
+    """x centred and scaled to variance 1, and the reciprocal standard deviation."""
     centred = x - np.mean(x, axis=axis, keepdims=True)
     r = 1 / np.sqrt(np.mean(centred * centred, axis=axis, keepdims=True) + EPS)
     return centred * r, r
@@ -30,7 +30,7 @@ def unit_vjp(y_bar: Array, x: Array, axis: int | tuple[int, ...] = -1) -> Array:
 
 
 def rms(x: Array) -> tuple[Array, Array]:
-    """Of mean square 1 along the last axis, and the reciprocal root."""
+    """x scaled to mean square 1 along the last axis, and the reciprocal root of its mean square."""
     r = 1 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + EPS)
     return x * r, r
 
@@ -74,7 +74,7 @@ def rows_in_float32(y_bar: Array, x: Array, weight: Array) -> tuple[Array, Array
 
 
 def rows_in_bfloat16(y_bar: Array, x: Array, weight: Array) -> tuple[Array, Array]:
-    """The running sum is stored as bfloat16: it sticks where a term is below half a unit of its last place."""
+    """The running sum is stored as bfloat16. It does not change where a term is below half a unit of its last place."""
     terms = np.broadcast_to(y_bar, x.shape) * rms(x)[0]
     total: Array = np.zeros_like(y_bar)
     for term in terms:
@@ -107,7 +107,7 @@ def gated_vjp(y_bar: Array, x: Array, z: Array, weight: Array, groups: int) -> t
 
 
 def three_passes(x: Array, gamma: Array, beta: Array) -> Array:
-    """One layer on three batches: what adding up the gradients of three passes amounts to."""
+    """One layer on three batches, whose gradient is the sum of the gradients of three passes."""
     return unit(x, axis=1)[0] * gamma + beta
 
 
@@ -120,7 +120,7 @@ def passes_added(y_bar: Array, x: Array, gamma: Array, beta: Array) -> tuple[Arr
 
 
 def passes_overwritten(y_bar: Array, x: Array, gamma: Array, beta: Array) -> tuple[Array, Array, Array]:
-    """The last pass remains; beta's gradient is never written."""
+    """Only the gradient of the last pass remains, and that of beta is never written."""
     return unit_vjp(y_bar * gamma, x, axis=1), np.sum((y_bar * unit(x, axis=1)[0])[-1], axis=0), 0.0 * beta
 
 

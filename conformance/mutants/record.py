@@ -1,4 +1,4 @@
-"""The record of one mutant: a backward formula that was really shipped wrong, beside the right one, and what exposes it."""
+"""The record of a mutant: a backward formula that a framework has shipped wrong, the right formula, and inputs that expose the error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOTH = ("float64", "float32")
 
 
 class Kind(StrEnum):
-    """What sort of slip it was."""
+    """The kind of error."""
 
     TIE = "wrong at tie or kink"
     DROPPED = "dropped term"
@@ -40,9 +40,9 @@ class Kind(StrEnum):
 class Way(StrEnum):
     """How a mutant is judged.
 
-    FORMULA  a NumPy formula ``(y_bar, *args) -> cotangents`` over Balls, by check_vjp: the slip is in the mathematics
+    FORMULA  a NumPy formula ``(y_bar, *args) -> cotangents`` over Balls, by check_vjp: the error is in the mathematics
     TANGENT  a NumPy formula ``(args, tangents) -> tangent`` over Balls, by check_jvp
-    KERNEL   a NumPy emulation of a kernel, run in the judged format itself: the slip is in rounding, memory or aliasing
+    KERNEL   a NumPy emulation of a kernel, which runs in the judged format: the error is in rounding, memory or aliasing
     """
 
     FORMULA = "formula"
@@ -52,13 +52,13 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One formula that was shipped wrong.
+    """A formula that a framework has shipped wrong.
 
     link      the public report
-    forward   NumPy code; the judge differentiates it. Where a function has a whole set of derivatives at the exposing
-              point, it is written in the form that is smooth there (note says how)
-    inputs    draws arguments: the exposing ones first, then ordinary ones. Integer and boolean arrays are not differentiated
-    raises    what the wrong formula raises at the exposing inputs, where it does
+    forward   NumPy code, which the judge differentiates. Where a function has a set of derivatives at the exposing point, it is written
+              in a form that is smooth there (see note)
+    inputs    draws arguments: exposing ones first, then ordinary ones. Integer and boolean arrays are not differentiated
+    raises    the exception of the wrong formula at the exposing inputs, where it raises one
     """
 
     id: str
@@ -77,7 +77,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A report of the catalogue that is not executable here, and what it waits for."""
+    """A report that cannot be executed here, with the reason."""
 
     id: str
     link: str
@@ -91,5 +91,5 @@ def normal(rng: np.random.Generator, *shapes: tuple[int, ...]) -> Args:
 
 
 def as_stored(x: Array) -> Array:
-    """The elements of x in the order in which they lie in memory, read as if x were contiguous: what a kernel that ignores strides sees."""
+    """The elements of x in the order of memory, read as if x were contiguous: what a kernel reads that ignores strides."""
     return np.ravel(x, order="K").reshape(x.shape)

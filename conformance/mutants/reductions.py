@@ -16,7 +16,7 @@ TIES = 70_000  # more than float16 counts to
 
 
 def others(x: Array) -> Array:
-    """For each element of a vector the product of the others."""
+    """For each element of a vector, the product of the others."""
     return np.stack([np.prod(x[[j for j in range(len(x)) if j != k]]) for k in range(len(x))])
 
 
@@ -28,7 +28,7 @@ def without_two(y_bar: Array, x: Array) -> Array:
 
 
 def second_lost(y_bar: Array, x: Array) -> Array:
-    """Where two factors are zero the first derivative is zero, and was taken for a constant."""
+    """Where two factors are zero, the first derivative is zero, and is treated as a constant."""
     return 0.0 * y_bar if np.sum(np.where(x == 0, 1, 0)) >= 2 else without_two(y_bar, x)
 
 
@@ -82,7 +82,7 @@ def complex_norm_vjp(y_bar: Array, re: Array, im: Array, sign: float) -> tuple[A
 
 
 def equal_shares(y_bar: Array, c: Array, number: np.floating[Any]) -> Array:
-    """All elements are the maximum: each gets y_bar/number, and all come from the one c."""
+    """All elements are the maximum, and copies of c. Each receives y_bar/number."""
     shares = np.full(TIES, y_bar / number, c.dtype)
     return np.add.reduce(shares, dtype=np.float32).astype(c.dtype)
 

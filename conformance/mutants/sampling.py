@@ -16,13 +16,13 @@ PLACES = np.array([-0.25, 0.75, 4.25, 5.5, -1.75])  # outside the image on eithe
 
 
 def reflected(places: Array) -> Array:
-    """Places folded back into [0, PIXELS - 1]."""
+    """Positions, reflected into [0, PIXELS - 1]."""
     last = PIXELS - 1
     return last - np.abs(np.mod(places, 2 * last) - last)
 
 
 def weights(places: Array, fraction: Array) -> Array:
-    """A row a place: 1 - fraction for the pixel to the left, fraction for the one to the right."""
+    """A row for each position: 1 - fraction for the pixel to the left, fraction for the one to the right."""
     left = np.minimum(np.floor(places).astype(int), PIXELS - 2)
     rows = np.arange(len(places))
     found = np.zeros((len(places), PIXELS))
@@ -52,7 +52,7 @@ def ramps(places: Array) -> Array:
 def bordered_vjp(
     y_bar: Array, image: Array, places: Array, beyond: Callable[[Array], Operand]
 ) -> tuple[Array, Array]:
-    """The slope at a place is the step from its left pixel to the next; ``beyond`` gives the pixel after the last."""
+    """The slope at a position is the step from its left pixel to the next; ``beyond`` gives the pixel after the last."""
     steps_bar = np.sum(y_bar[:, np.newaxis] * ramps(places).astype(image.dtype), axis=0)
     none = np.zeros(1, image.dtype)
     first = np.concatenate([np.sum(y_bar)[np.newaxis], np.zeros(PIXELS - 1, image.dtype)])
@@ -67,7 +67,7 @@ def bordered_vjp(
 
 
 def windows(signal: Array, width: int) -> Array:
-    """(batch, channels, places, width)."""
+    """All windows of a signal, (batch, channels, positions, width)."""
     places = signal.shape[2] - width + 1
     return np.stack([signal[:, :, k : k + places] for k in range(width)], axis=-1)
 
@@ -84,7 +84,7 @@ def convolved(kernel: Array, signal: Array) -> Array:
 def convolved_vjp(
     y_bar: Array, kernel: Array, signal: Array, channels: tuple[int, ...]
 ) -> tuple[Array, None]:
-    """Each group of outputs meets the group of input channels that ``channels`` names."""
+    """The gradient in which each group of outputs uses the group of input channels given by ``channels``."""
     inputs = halves(windows(signal * 1.0, kernel.shape[2]), 1)
     parts = zip(halves(y_bar, 1), channels, strict=True)
     return np.concatenate([np.einsum("not,nctk->ock", g, inputs[c]) for g, c in parts], axis=0), None

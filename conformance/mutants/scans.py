@@ -20,7 +20,7 @@ def cumprod(x: Array) -> Array:
 
 
 def prefixes(x: Array) -> list[Array]:
-    """The product of what comes before each element of the last axis."""
+    """For each element of the last axis, the product of the elements before it."""
     found: list[Array] = [np.ones(x.shape[:-1], x.dtype)]
     for k in range(x.shape[-1] - 1):
         found.append(found[-1] * x[..., k])
@@ -43,12 +43,12 @@ def cumprod_divided(y_bar: Array, x: Array) -> Array:
 
 
 def cumprod_zero_for_nan(y_bar: Array, x: Array) -> Array:
-    """0/0 read as 0: the gradient of a zero factor is lost."""
+    """0/0 is replaced by 0, so the gradient of a zero factor is lost."""
     return np.where(x == 0, 0.0, reverse_cumsum(y_bar * cumprod(x)) / np.where(x == 0, 1.0, x))
 
 
 def exclusive(x: Array) -> Array:
-    """The product of what comes before each element."""
+    """For each element, the product of the elements before it."""
     return np.concatenate([np.ones(1), np.cumprod(x[:-1])])
 
 
@@ -62,12 +62,12 @@ def exclusive_divided(y_bar: Array, x: Array) -> Array:
 
 
 def empty_products(x: Array, shift: Array) -> Array:
-    """The sum of cumulative products that may be none at all, beside a number that is there to be compared."""
+    """The sum of cumulative products, which may be empty, plus a number, so that there is an element to compare."""
     return shift + np.sum(cumprod(x))
 
 
 def empty_last_element(y_bar: Array, x: Array, shift: Array) -> tuple[Array, Array]:
-    """Begins at the last element, which an empty axis lacks."""
+    """Begins at the last element; an empty axis has none."""
     tail = np.broadcast_to(y_bar, x.shape)[..., -1]
     return (cumprod_vjp(np.broadcast_to(y_bar, x.shape), x) if tail.size else x), y_bar
 
@@ -76,7 +76,7 @@ def empty_last_element(y_bar: Array, x: Array, shift: Array) -> tuple[Array, Arr
 
 
 def decays(a: Array, reach: Array) -> Array:
-    """exp(A[i] - A[j]) for A the cumulative sum, where ``reach`` says; 0 elsewhere."""
+    """exp(A[i] - A[j]) for A the cumulative sum, where ``reach`` is true; 0 elsewhere."""
     total = np.cumsum(a)
     gap = total[:, np.newaxis] - total[np.newaxis, :]
     return np.where(reach, np.exp(np.where(reach, gap, 0.0)), 0.0)
@@ -87,7 +87,7 @@ def lower(n: int) -> Array:
 
 
 def to_the_end_of_the_block(n: int) -> Array:
-    """Row i reads columns up to the end of its block of BLOCK: the tail beyond the diagonal is not zeroed."""
+    """Row i uses the columns up to the end of its block of BLOCK: the part beyond the diagonal is not set to zero."""
     i, j = np.arange(n)[:, np.newaxis], np.arange(n)
     return j < (i // BLOCK + 1) * BLOCK
 
@@ -97,7 +97,7 @@ def decayed(a: Array, x: Array) -> Array:
 
 
 def decayed_vjp(y_bar: Array, a: Array, x: Array, reach: Array) -> tuple[Array, Array]:
-    """With P[i, j] = y_bar[i] L[i, j] x[j]: A receives row sums minus column sums, a the sum of what comes after."""
+    """With P[i, j] = y_bar[i] L[i, j] x[j]: A receives row sums minus column sums, and a the sum of the later elements of that."""
     p = y_bar[:, np.newaxis] * decays(a, reach) * x[np.newaxis, :]
     return reverse_cumsum(np.sum(p, axis=1) - np.sum(p, axis=0)), np.transpose(
         decays(a, lower(len(a)))
