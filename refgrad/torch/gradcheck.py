@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
+from refgrad.arrays import Tree
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
@@ -21,17 +24,17 @@ from refgrad.torch.devices import plain_arithmetic
 
 def gradcheck(
     func: Callable[..., Any],
-    inputs: Any,
+    inputs: object,
     *,
-    reference: Callable[..., Any] | None = None,
-    dtypes: Sequence[Any] = ("float64", "float32"),
+    reference: Callable[..., Tree] | None = None,
+    dtypes: Sequence[str | torch.dtype] = ("float64", "float32"),
     repeats: int = 3,
     seed: int = 0,
     check_forward: bool = True,
     raise_exception: bool = True,
     strict: bool = False,
     allow_undecided: bool = False,
-    **keywords: Any,
+    **keywords: object,
 ) -> Report:
     """Check the value and the gradients of ``func`` against the derivative of ``reference``, in each dtype, without tolerances.
 

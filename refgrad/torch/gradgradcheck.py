@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from refgrad.arguments import kind
+from refgrad.arrays import Tree
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.torch.check_script import rerun
@@ -22,18 +24,18 @@ from refgrad.torch.devices import plain_arithmetic
 
 def gradgradcheck(
     func: Callable[..., Any],
-    inputs: Any,
-    grad_outputs: Any = None,
+    inputs: object,
+    grad_outputs: object = None,
     *,
-    reference: Callable[..., Any] | None = None,
-    dtypes: Sequence[Any] = ("float64", "float32"),
+    reference: Callable[..., Tree] | None = None,
+    dtypes: Sequence[str | torch.dtype] = ("float64", "float32"),
     repeats: int = 3,
     seed: int = 0,
     orders: Sequence[str] | None = None,
     raise_exception: bool = True,
     strict: bool = False,
     allow_undecided: bool = False,
-    **keywords: Any,
+    **keywords: object,
 ) -> Report:
     """Check the second derivatives of ``func`` against those of ``reference``, in each order of nesting that torch offers.
 

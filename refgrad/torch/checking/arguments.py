@@ -14,7 +14,7 @@ from refgrad.errors import ArgumentError, DtypeError
 from refgrad.tree import flatten, is_leaf
 
 
-def usage(who: str, func: Any, reference: Any, dtypes: Any, repeats: int) -> None:
+def usage(who: str, func: object, reference: object, dtypes: object, repeats: int) -> None:
     """Raise ArgumentError for arguments of the wrong kind. ``dtype_name`` validates the single dtypes."""
     if isinstance(func, type) and issubclass(func, torch.autograd.Function):
         raise ArgumentError(
@@ -65,7 +65,7 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
     return [k for k in floating if arguments[k].requires_grad] or floating
 
 
-def title(func: Any) -> str:
+def title(func: object) -> str:
     """The name of a callable; for SomeFunction.apply the name of the Function."""
     owner = getattr(func, "__self__", None)
     return str(owner.__name__ if isinstance(owner, type) else getattr(func, "__qualname__", repr(func)))

@@ -6,7 +6,6 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -72,7 +71,7 @@ class Keywords:
     notes: list[str] = field(default_factory=list)
 
 
-def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
+def read(keywords: Mapping[str, object], who: str = GRADCHECK) -> Keywords:
     """The settings that torch's keywords select, for ``gradcheck`` or for ``gradgradcheck``.
 
     Raises ArgumentError for an unknown keyword, for a value of the wrong kind, for ``masked=True``, and where nothing is left to check.
@@ -85,11 +84,13 @@ def read(keywords: Mapping[str, Any], who: str = GRADCHECK) -> Keywords:
             f"{who}: masked=True is for sparse tensors whose gradient has the sparsity of the input; refgrad judges dense tensors. Pass "
             "x.to_dense(), and leave masked out"
         )
+    nondet_tol = keywords.get("nondet_tol", 0.0)
+    assert isinstance(nondet_tol, (int, float)), "_check_value accepts numbers alone"
     settings = Keywords(
         batched=bool(keywords.get("check_batched_grad", False)),
         batched_forward=bool(keywords.get("check_batched_forward_grad", False)),
         undefined=bool(keywords.get("check_undefined_grad", True)),
-        nondet_tol=float(keywords.get("nondet_tol", 0.0)),
+        nondet_tol=float(nondet_tol),
         fast=bool(keywords.get("fast_mode", False)),
         forward=bool(keywords.get("check_forward_ad", True)),
         reverse=bool(keywords.get("check_backward_ad", True)),
@@ -113,7 +114,7 @@ def _check_name(name: str, who: str) -> None:
     raise ArgumentError(f"{who} has no keyword {name}; {advice}")
 
 
-def _check_value(name: str, value: Any, who: str) -> None:
+def _check_value(name: str, value: object, who: str) -> None:
     if KEYWORDS[name].number:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
             given = repr(value) if isinstance(value, (int, float)) else kind(value)
@@ -122,7 +123,7 @@ def _check_value(name: str, value: Any, who: str) -> None:
         raise ArgumentError(f"{who}: {name} is {kind(value)}; True or False is expected")
 
 
-def _notes_on_ignored(keywords: Mapping[str, Any]) -> list[str]:
+def _notes_on_ignored(keywords: Mapping[str, object]) -> list[str]:
     given: dict[str, list[str]] = {}  # by meaning: atol and rtol share one
     for name in keywords:
         if KEYWORDS[name].meaning.startswith(("means nothing", "is always done")):
@@ -137,7 +138,7 @@ def _notes_on_ignored(keywords: Mapping[str, Any]) -> list[str]:
 _STORED = {fmt.storage: name for name, fmt in FORMATS.items() if not fmt.computed}
 
 
-def dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: object) -> str:
     """The name of a judged format, given as a torch dtype or as a name. Raises DtypeError for other values."""
     name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
     name = _STORED.get(name, name) if isinstance(name, str) else name
