@@ -110,7 +110,8 @@ def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> No
     assert done.returncode == 3
     said = " ".join(done.stdout.split())
     assert "Partial: it has no end line" in said
-    assert f"being judged when the run ended: {case}" in said
+    _, _, named = said.partition("being judged when the run ended: ")
+    assert case in named  # the other worker's case may stand before it
     assert "test_family[softmax-float64-cpu-" in said
     assert case in (tmp_path / "out" / "report.html").read_text()
 
