@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.pairs import interleaved, show
 from conformance.families import FAMILIES
-from conformance.families.graphs import ELEMENTWISE
 from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.bounds.rules import reference_slack
 from refgrad.testing import judge
@@ -47,12 +46,13 @@ def elementwise(dtype: str, cases: list[Case], seen: list[Observation]) -> None:
     the radius where nothing rounds is such a set.
     """
     fmt, found, sets = FORMATS[dtype], dict[str, list[Array]](), 0
-    unrounded = replace(fmt, u=0.0, u_acc=0.0)
+    tiny = 2.0**-60  # of the rounding; some rules divide by u, so it is not 0
+    unrounded = replace(fmt, u=tiny * fmt.u, u_acc=tiny * fmt.u_acc)
     for case, s in zip(cases, seen, strict=True):
         balls = [None if x is None else exact(x, fmt) if x.dtype.kind == "f" else x for x in s.values]
         for k in case.graph.order():
             node, y_bar = case.graph.nodes[k], s.cotangents[k]
-            if node.op is None or node.op.name not in ELEMENTWISE or y_bar is None:
+            if node.op is None or not node.op.elementwise or y_bar is None:
                 continue
             operands = [balls[j] for j in node.of]
             with np.errstate(all="ignore"):
