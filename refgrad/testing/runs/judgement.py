@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from refgrad.modes import VALUE
 from refgrad.quiet import quiet
@@ -14,6 +16,19 @@ from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.power.audit import Audit
+
+
+class Observed(NamedTuple):
+    """A case with what the framework computed for it; with an audit, errors are planted in the observation as well."""
+
+    case: Case
+    seen: Observation
+    audit: Audit | None = None
+
+
+def judge_together(sweep: Sequence[Observed], *, end_to_end: bool = True) -> list[list[Verdict]]:
+    """The verdicts on several observations, in their order: those of ``judge`` on each."""
+    return [judge(case, seen, audit, end_to_end=end_to_end) for case, seen, audit in sweep]
 
 
 def judge(
