@@ -110,6 +110,12 @@ def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
 
 
 @pytest.fixture(scope="session")
+def devices(pytestconfig: pytest.Config) -> frozenset[str]:
+    """The devices that are judged."""
+    return frozenset(pytestconfig.getoption("--refgrad-device") or ("cpu",))
+
+
+@pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
     """The recorded disagreements that may excuse a failure under this build."""
     return applicable(*_recorded(pytestconfig))
@@ -136,6 +142,7 @@ def test_deviation_still_occurs(
     framework: Judged,
     among: frozenset[str],
     wanted: frozenset[str],
+    devices: frozenset[str],
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
 ) -> None:
@@ -145,6 +152,8 @@ def test_deviation_still_occurs(
     if wanted and deviation.families and not wanted & deviation.families:
         pytest.skip(f"of the family {', '.join(sorted(deviation.families))}, which was not asked for")
     case, build = Case.load(deviation.case), framework.backend.build
+    if case.device != "cpu" and case.device not in devices:
+        pytest.skip(f"its evidence is on {case.device}, which is not judged in this run")
     verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
     write(refgrad_results, case, verdicts, script_of(framework.backend))
     found = deviation_evidence.outcome(deviation, build, verdicts)

@@ -35,6 +35,8 @@ class Format:
     name         of the format, as ``--dtype`` and results files spell it
     u            unit roundoff of storage
     u_acc        unit roundoff in which kernels accumulate
+    u_scan       unit roundoff in which kernels keep running sums; None: u_acc
+    u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
     eta          half the smallest subnormal (the smallest subnormal of float64, whose half is no number)
     max          largest number
     wide         NumPy dtype of the reference run
@@ -65,6 +67,8 @@ class Format:
     kinks: bool = True
     ranged: bool = False
     u_operand: float = 0.0
+    u_scan: float | None = None
+    u_reciprocal: float = 0.0
     ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     least_normal: float = 0.0
     infinity: bool = True
@@ -109,6 +113,8 @@ class Format:
             self,
             ulp_table=profile.ulp[self.accumulator],
             u_acc=2.0 * u_acc if truncated else u_acc,
+            u_scan=self.u if profile.scanning else None,
+            u_reciprocal=u_acc if profile.reciprocal else 0.0,
             eta=self.least_normal if profile.flushing else self.eta,
         )
 
@@ -296,7 +302,17 @@ def without_rounding(fmt: Format) -> Format:
     Its unit roundoff is a number all the same, for rules divide by it; the smallest number stays. Its name is "exact", which is no dtype.
     """
     bits = int(np.finfo(fmt.wide).nmant) + 1
-    return replace(fmt, name="exact", u=2.0**-500, u_acc=2.0**-500, eta=5e-324, bits=bits, u_operand=0.0)
+    return replace(
+        fmt,
+        name="exact",
+        u=2.0**-500,
+        u_acc=2.0**-500,
+        eta=5e-324,
+        bits=bits,
+        u_operand=0.0,
+        u_scan=None,
+        u_reciprocal=0.0,
+    )
 
 
 def judged(dtype: str) -> Format:

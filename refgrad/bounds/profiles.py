@@ -23,6 +23,8 @@ class Profile:
     ulp         by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
     truncating  whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing    whether results below the smallest normal number may become zero
+    scanning    whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
+    reciprocal  whether a quotient by a number may be computed as the product with its rounded reciprocal
     fused       whether intermediates may be kept in another precision than the values that the backend reports; such a backend is judged
                 from end to end, because its reported values are not those that the next op received
     source      where the figures are documented, or how they were measured
@@ -32,6 +34,8 @@ class Profile:
     ulp: Mapping[str, Figures]
     truncating: bool = False
     flushing: bool = False
+    scanning: bool = False
+    reciprocal: bool = False
     fused: bool = False
     source: str = ""
 
@@ -91,7 +95,9 @@ CUDA_ULP: Mapping[str, Figures] = MappingProxyType(
 CPU = Profile("cpu", CPU_ULP)
 # Tensor cores truncate partial sums where other units round: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor
 # cores", PeerJ Computer Science 7, 2021.
-CUDA = Profile("cuda", CUDA_ULP, truncating=True)
+# Seen on an H200 under torch 2.11 (docs/findings/arithmetic-on-cuda.md): running sums of half formats are rounded to the half format at
+# each step, and the gradient of a mean is multiplied by the rounded 1/n.
+CUDA = Profile("cuda", CUDA_ULP, truncating=True, scanning=True, reciprocal=True)
 
 _BY_KIND = {"cuda": CUDA}
 

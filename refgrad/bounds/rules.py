@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from refgrad.arrays import Array
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.figures import figure
-from refgrad.bounds.formats import Format
+from refgrad.bounds.formats import SMALLEST_NUMBER, Format
+from refgrad.bounds.profiles import DOUBLE, SINGLE
 from refgrad.quiet import quiet
 
 
@@ -158,7 +160,11 @@ def product(run: Evaluation) -> Radius:
 
 
 def quotient(run: Evaluation) -> Radius:
-    """Rule of division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1."""
+    """Rule of division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1.
+
+    Where kernels multiply by the reciprocal of a number, it is rounded as well: by u_reciprocal relative to it, and by half the smallest
+    number of its format where it is subnormal.
+    """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
     carried: Radius = 0.0
@@ -172,8 +178,27 @@ def quotient(run: Evaluation) -> Radius:
             carried = zero(e1) / safe + (0.0 if e2 is None else top * (e2 / safe))
             carried = magnitudes.with_lost(carried, y, (e1, size2), (top, e2))
             carried = carried if usual else np.where(sure, carried, np.inf)
+        if fmt.u_reciprocal and es[1] is None and not np.ndim(xs[1]):
+            carried = carried + _by_reciprocal(fmt, y, carried, xs[1])
         # A quotient by 0 is infinite, and so is its radius.
         return _rounded(fmt, y, carried, [_scaling(size2, e2)])
+
+
+class _Reciprocals(NamedTuple):
+    """Reciprocals in a format: those of numbers above ``largest`` are subnormal, and ``eta`` is half the smallest subnormal."""
+
+    largest: float
+    eta: float
+
+
+RECIPROCALS = {SINGLE: _Reciprocals(2.0**126, 2.0**-150), DOUBLE: _Reciprocals(2.0**1022, SMALLEST_NUMBER)}
+
+
+def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array) -> Radius:
+    """What rounding the reciprocal of a number adds to a quotient: nothing for a power of two within the range."""
+    size, kept = np.abs(divisor), RECIPROCALS[fmt.accumulator]
+    subnormal = np.where(size > kept.largest, kept.eta * size, 0.0)
+    return np.where(power_of_two(divisor), 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
 
 
 def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array, Array] | None]) -> Radius:
@@ -316,6 +341,12 @@ def summed(run: Evaluation) -> Radius:
         radius = radius + fmt.store(y, radius)
     beyond = total > fmt.max
     return np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius) if np.any(beyond) else radius
+
+
+def running(run: Evaluation) -> Radius:
+    """Rule of running sums: that of sums, with each partial sum rounded to the format in which kernels keep it."""
+    u_scan = run.fmt.u_scan
+    return summed(run if u_scan is None else run._replace(fmt=replace(run.fmt, u_acc=u_scan)))
 
 
 def product_underflow(

@@ -63,7 +63,7 @@ cumsum = register(
     "cumsum", _cumsum,
     jvp=lambda x_dot, axis: np.cumsum(x_dot, axis),
     vjp=lambda y_bar, x_shape, axis: _sums_after(y_bar, x_shape, axis),
-    rounding=bounds.summed,
+    rounding=bounds.running,
     torch=lambda torch, x, axis=None: torch.cumsum(x.reshape(-1) if axis is None else x, 0 if axis is None else axis),
     numpy=(np.cumsum,),
     domain=sampled(samplers.scan),

@@ -49,6 +49,13 @@ def test_a_backend_that_flushes_to_zero_may_lose_every_subnormal(dtype: str) -> 
     assert flushed.eta == FORMATS[dtype].least_normal > format_of(dtype).eta
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_cuda_keeps_running_sums_in_storage_and_multiplies_by_reciprocals(dtype: str) -> None:
+    cpu, cuda = format_of(dtype, "cpu"), format_of(dtype, "cuda")
+    assert (cpu.u_scan, cpu.u_reciprocal) == (None, 0.0)
+    assert (cuda.u_scan, cuda.u_reciprocal) == (cuda.u, UNIT_ROUNDOFF[cuda.accumulator])
+
+
 def test_the_profile_of_a_backend_takes_the_place_of_torch_s() -> None:
     made = Profile("made", {SINGLE: {"exp": 7.0}, DOUBLE: {"exp": 3.0}})
     assert format_of("float32", "cpu", made).ulp("exp") == 7

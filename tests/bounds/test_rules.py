@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from refgrad import bounds
 from refgrad.bounds.evaluation import Evaluation
-from refgrad.bounds.formats import FORMATS, computed_on
+from refgrad.bounds.formats import FORMATS, Format, computed_on, format_of
+from refgrad.bounds.rounding import rounded
 from refgrad.bounds.rules import reference_slack
 
 Array = Any
@@ -219,3 +220,56 @@ def test_bfloat16_is_float32_cut_short() -> None:
 @pytest.mark.parametrize("name", computed_on())
 def test_the_references_own_rounding_is_a_small_part(name: str) -> None:
     assert 1.0 < reference_slack(FORMATS[name]) < 1.01 or np.finfo(np.longdouble).nmant == 52
+
+
+# --- what a profile admits ---------------------------------------------------------------------------------------------
+
+
+def _in_format(x: Array, fmt: Format) -> Array:
+    return rounded(np.asarray(x, np.float32), fmt).astype(float)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("seed", range(5))
+def test_running_sums_that_are_stored_at_each_step_are_inside_where_a_profile_says_so(
+    dtype: str, seed: int
+) -> None:
+    fmt = format_of(dtype, "cuda")
+    x = _in_format(np.random.default_rng(seed).standard_normal(40), fmt)
+    stored = [x[0]]
+    for term in x[1:]:
+        stored.append(float(_in_format(stored[-1] + term, fmt)))
+    run = Evaluation(fmt, np.cumsum, np.cumsum(x), (x,), (None,), {"axis": 0})
+    error = np.abs(np.array(stored) - np.cumsum(x))
+    assert np.all(error <= bounds.running(run))
+    rounded_once = bounds.running(run._replace(fmt=format_of(dtype, "cpu")))
+    assert np.any(error > rounded_once)  # the profile of a CPU would not admit it
+
+
+@pytest.mark.parametrize(
+    "fmt", [format_of("float32", "cuda"), format_of("bfloat16", "cuda")], ids=lambda f: f.name
+)
+def test_a_product_with_the_rounded_reciprocal_is_inside_where_a_profile_says_so(fmt: Format) -> None:
+    x = _in_format(np.random.default_rng(1).standard_normal(4000), fmt)
+    worst = 0.0
+    for n in (3.0, 7.0, 10.0, 49.0, 3.0 * 2.0**126):
+        reciprocal = float(np.float32(1 / n))
+        product = np.asarray(
+            np.float32(x) * np.float32(reciprocal), np.float32
+        )  # kernels multiply in float32
+        came = product.astype(float) if fmt.name == "float32" else _in_format(product, fmt)
+        run = Evaluation(fmt, np.true_divide, x / n, (x, np.asarray(n)), (None, None), {})
+        error = np.abs(came - x / n)
+        assert np.all(error <= bounds.quotient(run))
+        plain = bounds.quotient(run._replace(fmt=format_of(fmt.name, "cpu")))
+        worst = max(worst, float(np.max(error / plain)))
+    # A division rounds less, so the profile of a CPU would not admit it. In a half format the rounding to storage is the larger part.
+    assert worst > 1 or fmt.u > fmt.u_acc
+
+
+def test_a_reciprocal_that_is_a_power_of_two_rounds_nothing() -> None:
+    fmt = format_of("float32", "cuda")
+    run = Evaluation(
+        fmt, np.true_divide, np.asarray(0.375), (np.asarray(3.0), np.asarray(8.0)), (None, None), {}
+    )
+    assert bounds.quotient(run) == bounds.quotient(run._replace(fmt=format_of("float32", "cpu")))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.modes import FORWARD_END_TO_END, REPEATS, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.element_setting import Setting
@@ -51,8 +52,14 @@ class Deviation:
     stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     def concerns(self, mode: str, case: Case) -> bool:
-        """Whether the entry covers this mode and the dtype, device and family of this case."""
-        here = mode in self.modes and case.dtype in self.dtypes and case.device in self.devices
+        """Whether the entry covers this mode and the dtype, device and family of this case.
+
+        An entry for the dtype in which a format is stored covers the format: tf32 is float32 but for matrix products. An entry for a kind
+        of device ("cuda") covers each device of the kind ("cuda:1").
+        """
+        dtype = case.dtype in self.dtypes or FORMATS[case.dtype].storage in self.dtypes
+        device = case.device in self.devices or case.device.partition(":")[0] in self.devices
+        here = mode in self.modes and dtype and device
         return here and (not self.families or case.family in self.families)
 
     def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:

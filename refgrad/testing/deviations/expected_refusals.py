@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from refgrad.bounds.formats import FORMATS, judged_on
 from refgrad.errors import ArgumentError, DeviationsFileError
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, current
 from refgrad.records import News
@@ -67,9 +68,10 @@ class Support:
     news: dict[Refusal, str] = field(default_factory=dict)
 
     def expects(self, op: str, mode: str, dtype: str, device: str) -> bool:
-        """Whether the framework is expected to refuse this."""
+        """Whether the framework is expected to refuse this. A format that no CPU computes in is compared with the dtype that stores it."""
         kind = device.partition(":")[0]
         kind = kind if kind in self.recorded else "cpu"
+        dtype = dtype if judged_on(kind, dtype) else FORMATS[dtype].storage
         place = Refusal(op, _NODE_BY_NODE.get(mode, mode), dtype, kind)
         return self._before(kind) in self.refusals.get(place, ())
 

@@ -123,6 +123,14 @@ def _sixth(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _hardsigmoid_by_sixth(x: Any) -> Any:
+    return np.clip(x + 3.0, 0.0, 6.0) * float(np.float32(1 / 6))
+
+
+def _hardswish_by_sixth(x: Any) -> Any:
+    return x * np.clip(x + 3.0, 0.0, 6.0) * float(np.float32(1 / 6))
+
+
 def _floor_step(inputs: Inputs) -> Outcomes:
     """remainder: the gradient in the divisor is a floor division, off by one step in either direction."""
     a, b = inputs.xs
@@ -256,6 +264,8 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "stored products": _composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,
+    "hardsigmoid by a sixth in float32": _composed(_hardsigmoid_by_sixth),
+    "hardswish by a sixth in float32": _composed(_hardswish_by_sixth),
     "floor off by one": _floor_step,
     "det by inverse": _det_by_inverse,
     "solve with factors held": _fixed_factors(_solve_tangent),

@@ -88,6 +88,19 @@ def test_everything_else_still_fails(v: Verdict, where: Setting) -> None:
     assert v.failed
 
 
+def test_a_format_is_covered_by_the_dtype_that_stores_it_and_a_device_by_its_kind() -> None:
+    single = dataclasses.replace(deviation(), dtypes=frozenset({"float32"}), devices=frozenset({"cuda"}))
+    for where, known in (
+        (setting(dtype="tf32", device="cuda"), "one"),
+        (setting(dtype="float32", device="cuda:1"), "one"),
+        (setting(dtype="bfloat16", device="cuda"), ""),
+        (setting(dtype="float32"), ""),
+    ):
+        v = wrong()
+        mark([v], [single], where)
+        assert v.known == known
+
+
 def test_a_missing_gradient_is_no_wrong_number() -> None:
     def missing() -> Verdict:
         v = wrong()

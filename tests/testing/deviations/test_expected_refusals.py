@@ -75,6 +75,15 @@ def test_a_device_that_nobody_has_recorded_is_held_to_the_cpu() -> None:
     assert not known.expects("tanh", "reverse", "float64", "cuda:1")
 
 
+def test_a_format_that_no_cpu_computes_in_is_held_to_the_dtype_that_stores_it() -> None:
+    single = Refusal("tanh", "forward", "float32", "cpu")
+    known = Support({single: frozenset({"2.13"})}, {"cpu": frozenset({"2.13"})}, "2.13.0")
+    assert known.expects("tanh", "forward", "tf32", "cuda")
+    assert not known.expects("tanh", "forward", "bfloat16", "cuda")
+    own = Support(known.refusals, {**known.recorded, "cuda": frozenset({"2.13"})}, "2.13.0")
+    assert not own.expects("tanh", "forward", "tf32", "cuda")  # CUDA is recorded: its own list counts
+
+
 def test_an_expected_refusal_stays_unsupported_told_twice_or_once() -> None:
     verdicts = [refused(), refused("reverse end to end")]
     support().check(case(), verdicts)
