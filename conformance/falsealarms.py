@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from refgrad import backends
-from refgrad.bounds.formats import computed_on
+from refgrad.bounds.formats import DTYPES, computed_on
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.source import Seeded
@@ -77,6 +77,7 @@ class Block:
     seed: int
     programs: range
     backend: str = "torch"
+    device: str = "cpu"
 
     def run(self) -> Count:
         """Judge the programs. Program k belongs to family k modulo the number of families."""
@@ -88,7 +89,7 @@ class Block:
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):
-                case = FAMILIES[family](Seeded([self.seed, k]), self.dtype)
+                case = FAMILIES[family](Seeded([self.seed, k]), self.dtype).on(self.device)
                 verdicts = examine(case, backend.judged, deviations)
             count.programs += 1
             for v in verdicts:
@@ -141,14 +142,22 @@ def main(arguments: list[str] | None = None) -> int:
         help="repeatable; default: those whose programs are ordinary, in turn",
     )
     parser.add_argument(
-        "--dtype", action="append", choices=tuple(computed_on()), help="repeatable; default: all"
+        "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the device has"
     )
+    parser.add_argument("--device", default="cpu", help="the device to judge (default: cpu)")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
     args = parser.parse_args(arguments)
-    dtypes, families = args.dtype or tuple(computed_on()), tuple(args.family or ORDINARY)
+    dtypes, families = args.dtype or tuple(computed_on(args.device)), tuple(args.family or ORDINARY)
     blocks = [
-        Block(dtype, families, args.seed, range(start, min(start + _BLOCK, args.programs)), args.backend)
+        Block(
+            dtype,
+            families,
+            args.seed,
+            range(start, min(start + _BLOCK, args.programs)),
+            args.backend,
+            args.device,
+        )
         for dtype in dtypes
         for start in range(0, args.programs, _BLOCK)
     ]
