@@ -20,6 +20,7 @@ import numpy as np
 
 from refgrad import backends
 from refgrad.bounds.formats import DTYPES, computed_on
+from refgrad.errors import DeviceMissingError
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.source import Seeded
@@ -148,6 +149,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
     args = parser.parse_args(arguments)
+    try:
+        backends.load(args.backend).require(args.device)
+    except DeviceMissingError as error:
+        print(f"falsealarms: {error}", file=sys.stderr)
+        return 3
     dtypes, families = args.dtype or tuple(computed_on(args.device)), tuple(args.family or ORDINARY)
     blocks = [
         Block(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
-from refgrad.bounds.products import above, bilinear, partial_overflow, shortened
+from refgrad.bounds.products import above, bilinear, partial_overflow, shortened, shortened_subnormals
 from refgrad.bounds.rules import (
     added,
     compared,
@@ -57,6 +57,7 @@ __all__ = [
     "running",
     "same",
     "shortened",
+    "shortened_subnormals",
     "smooth",
     "some",
     "steps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,25 @@ def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
     return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
 
 
+def shortened_subnormals(
+    fmt: Format, forward: Any, operands: Sequence[Array], params: Any, terms: int
+) -> Radius:
+    """What shortening adds to a sum of products where operands are subnormal: there they lose digits of a fixed size.
+
+    A shortened format keeps the exponents. Its subnormal numbers are multiples of u_operand times the smallest normal number, and a
+    subnormal operand is off by at most that.
+    """
+    radius: Radius = 0.0
+    if not fmt.u_operand:
+        return radius
+    for i, x in enumerate(operands):
+        subnormal = (x > 0) & (x < fmt.least_normal)
+        if np.any(subnormal):
+            lost = np.where(subnormal, fmt.u_operand * fmt.least_normal, 0.0)
+            radius = radius + above(fmt, forward, (*operands[:i], lost, *operands[i + 1 :]), params, terms)
+    return radius * (1 + fmt.u_operand) ** (len(operands) - 1)
+
+
 def bilinear(run: Evaluation, terms: int) -> Radius:
     """Rule of a sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
     fmt, forward, y, xs, es, params = run
@@ -76,5 +96,6 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
         )
         radius = np.where((left > 0) | (right > 0), np.nan, radius)
     radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
+    radius = radius + shortened_subnormals(fmt, forward, (a, b), params, terms)
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
     return partial_overflow(fmt, forward, y, radius, size, (a, b), params)

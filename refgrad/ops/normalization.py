@@ -212,6 +212,13 @@ softmax = register(
         Special(([1e4, 0.0],), [1.0, 0.0], _ZEROS, "exp overflows without the shift"),
         Special(([1e4, 1e4],), [0.5, 0.5], _ZEROS, "equal huge logits"),
     ),
+    usual=(
+        Formula(
+            "the difference y dx - y sum(y dx) of two products: each loses digits of its own where y is subnormal, and it may cancel",
+            jvp=lambda x_dot, y, axis: y * x_dot - y * np.sum(y * x_dot, axis=axis, keepdims=True),
+            vjp=lambda y_bar, y, axis: y * y_bar - y * np.sum(y_bar * y, axis=axis, keepdims=True),
+        ),
+    ),
     sums=True,
     mistakes=Mistakes(incomplete=Formula("without the sum", jvp=lambda x_dot, y: y * x_dot, vjp=lambda y_bar, y: y * y_bar)),
     in_graphs=InGraphs(PARAMETRISED, 11, params=params_in_graphs.one_axis),

@@ -62,6 +62,17 @@ def test_short_operands_widen_a_product_by_their_unit_roundoffs() -> None:
     assert np.any(off > radius_of(SINGLE, a, b))
 
 
+def test_shortening_takes_digits_of_a_fixed_size_from_subnormal_operands() -> None:
+    tf32 = format_of("tf32", "cuda")
+    unit = tf32.u_operand * tf32.least_normal  # subnormal numbers of a shortened format are multiples of it
+    rng = np.random.default_rng(0)
+    a, b = rounded(rng.uniform(0, 1, (4, 4)) * tf32.least_normal, SINGLE), np.ones((4, 1))
+    off = np.abs(np.floor(a / unit) * unit @ b - a @ b)  # truncated; exact in float64
+    assert np.all(off <= radius_of(tf32, a, b))
+    relative_alone = (bounds.shortened(tf32, 4) + 4 * tf32.u_acc) * (a @ b) + 4 * tf32.eta
+    assert np.any(off > relative_alone)
+
+
 def test_infinity_times_zero_is_not_defined() -> None:
     assert np.isnan(radius_of(SINGLE, INFINITE, np.zeros((1, 1))))
     assert not np.isnan(radius_of(SINGLE, INFINITE, np.ones((1, 1))))
