@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from refgrad.records.audit import Audit
-from refgrad.records.case import CaseRecord
+from refgrad.records.case import CaseOutline, CaseRecord
 from refgrad.records.element import Element
 from refgrad.records.fields import Json
 from refgrad.records.header import SCHEMA, Header
 from refgrad.records.lifecycle import Crash, End, Expected, FinishedItem, News, Plan, Running, Torn
 from refgrad.records.observed import Numbers, Observed
 from refgrad.records.record import Record, encoded, strict
-from refgrad.records.result import Result, severity
-from refgrad.records.run import TEXTBOOK, Run
+from refgrad.records.result import TEXTBOOK, Result, severity
 from refgrad.records.statuses import (
     AGREE,
     DISAGREE,
@@ -41,7 +40,8 @@ TYPES: Mapping[str, Callable[[Json], Record]] = {
 
 __all__ = [
     "AGREE", "DISAGREE", "ERROR", "FAILURES", "IMPRECISE", "KNOWN", "SCHEMA", "STATUSES", "TEXTBOOK", "TYPES", "UNDECIDED", "UNSUPPORTED",
-    "Audit", "CaseRecord", "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Measured", "News", "Numbers",
-    "Observed", "Plan", "PrintedNumber", "Record", "Result", "Run", "Running", "TextTable", "TextbookItem", "Torn", "encoded", "severity",
+    "Audit", "CaseOutline", "CaseRecord",
+    "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Measured", "News", "Numbers",
+    "Observed", "Plan", "PrintedNumber", "Record", "Result", "Running", "TextTable", "TextbookItem", "Torn", "encoded", "severity",
     "strict",
 ]  # fmt: skip

@@ -5,13 +5,47 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from refgrad.records import fields
 from refgrad.records.fields import Json
 from refgrad.records.record import Record
 
 _PARSED = 1024  # parsed cases kept in memory; as text a case takes a tenth of the memory
+
+
+class CaseOutline(NamedTuple):
+    """What a report keeps of a case: the number of nodes of its graph, and the first two distinct ops in it.
+
+    A case itself may have the size of its arrays. Both are empty where the case holds no graph.
+    """
+
+    nodes: int
+    ops: tuple[str, ...]
+
+    @classmethod
+    def of(cls, case: Json) -> CaseOutline:
+        """The outline of a case given as plain data. Equal outlines are one object."""
+        graph = case.get("graph")
+        nodes = graph.get("nodes") if isinstance(graph, dict) else None
+        if not isinstance(nodes, list):
+            return _outline(0, ())
+        named = dict.fromkeys(
+            fields.cut(str(n["op"]), 1000) for n in nodes if isinstance(n, dict) and "op" in n
+        )
+        return _outline(len(nodes), tuple(sorted(named)[:2]))
+
+    @classmethod
+    def read(cls, data: Json) -> tuple[str, CaseOutline]:
+        """The id and the outline of the case that a line holds. Raises CaseFileError where the line holds none."""
+        if not isinstance(data.get("case"), dict):
+            raise fields.wrong("case", data.get("case"), "an object")
+        return fields.text(data, "id"), cls.of(data["case"])
+
+
+@functools.lru_cache(_PARSED)
+def _outline(nodes: int, ops: tuple[str, ...]) -> CaseOutline:
+    return CaseOutline(nodes, ops)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from refgrad.encode import number
+from refgrad.errors import CaseFileError
 from refgrad.records.fields import Json
 
 
@@ -69,11 +70,44 @@ class Record:
 
 
 _COLUMNS: dict[type[Record], tuple[tuple[str, Column], ...]] = {}
+_REQUIRED = object()  # the default of a field that has none, or whose line may not leave it out
+Reader = tuple[str, Callable[..., object], tuple[object, ...], object]  # field, how it is read, limits, default
+_READERS: dict[type[Record], tuple[Reader, ...]] = {}
+
+
+def _readers(kind: type[Record]) -> tuple[Reader, ...]:
+    """The readers of a type of line, collected once."""
+    if kind not in _READERS:
+        defaults = {f.name: f.default for f in dataclasses.fields(kind)}
+        _READERS[kind] = tuple(
+            (name, col.read, col.limits, defaults[name] if _may_be_left_out(name, col, defaults[name]) else _REQUIRED)
+            for name, col in _columns(kind)
+        )
+    return _READERS[kind]
+
+
+def _may_be_left_out(name: str, col: Column, default: object) -> bool:
+    """Whether a line without this field, and one with its default, are read as the default."""
+    if default is dataclasses.MISSING:
+        return False
+    lines: tuple[Json, ...] = ({},) if isinstance(default, tuple) else ({}, {name: default})
+    try:
+        return all(col.read(line, name, *col.limits) is default for line in lines)
+    except CaseFileError:
+        return False
 
 
 def read_columns(kind: type[Record], data: Json) -> dict[str, Any]:
-    """The fields that a line of this kind declares, by name. Raises CaseFileError naming the first one that cannot be read."""
-    return {name: col.read(data, name, *col.limits) for name, col in _columns(kind)}
+    """The fields that a line of this kind declares, by name. Fields with their default value may be missing.
+
+    Raises CaseFileError naming the first one that cannot be read.
+    """
+    # Most fields of most lines have their default. JSON makes one object of each "", 0, null and false, so identity finds them.
+    return {
+        name: read(data, name, *limits)
+        for name, read, limits, default in _readers(kind)
+        if data.get(name, default) is not default or default is _REQUIRED
+    }
 
 
 def encoded(record: Record) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from refgrad.modes import current
 from refgrad.records import fields
-from refgrad.records.case import CaseRecord
+from refgrad.records.case import CaseOutline, CaseRecord
 from refgrad.records.element import Element
 from refgrad.records.fields import Json, cut
 from refgrad.records.observed import Observed
@@ -18,6 +18,7 @@ from refgrad.records.record import Record, column, read_columns
 from refgrad.records.statuses import DISAGREE, FAILURES, KNOWN, STATUSES
 
 Tally = tuple[int, int, float]  # of an op: nodes judged, elements compared, worst error in units of its bound
+TEXTBOOK = "textbook"  # the family that has a section of its own in reports
 MOST_MESSAGE, MOST_SCRIPT = 10_000, 1_000_000  # characters
 
 
@@ -90,7 +91,7 @@ def _mode(data: Json, key: str) -> str:
 class Result(Record):
     """The verdict on one case in one mode.
 
-    The case stands in a line of its own; ``case_record`` is set when a file is loaded.
+    The case stands in a line of its own. ``outline`` is set when a file is loaded, ``case_record`` when a result is read in full.
 
     status           one of STATUSES
     reason           why there is no verdict, or what kind of disagreement it is
@@ -146,6 +147,7 @@ class Result(Record):
     observed: Observed | None = field(
         default=None, metadata=column(_read_observed, write=_write_part, omit_empty=True)
     )
+    outline: CaseOutline | None = None
     case_record: CaseRecord | None = None
 
     @property
@@ -166,13 +168,16 @@ class Result(Record):
         return nodes if isinstance(nodes, list) else []
 
     @property
+    def size(self) -> int:
+        """Number of nodes of the case's graph; 0 where the file does not hold the case."""
+        return 0 if self.outline is None else self.outline.nodes
+
+    @property
     def op(self) -> str:
         """The op to report: the first wrong one, else the only one, else that of the worst element; "" where none is known."""
         if self.first_wrong is not None:
             return self.first_wrong[1]
-        used = {cut(str(n["op"]), 1000) for n in self.nodes if isinstance(n, dict) and "op" in n} or set(
-            self.ops
-        )
+        used = self.outline.ops if self.outline is not None and self.outline.ops else self.ops
         if len(used) == 1:
             return next(iter(used))
         return self.worst.op if self.worst is not None else ""
@@ -198,10 +203,25 @@ class Result(Record):
             self.message,
         )
 
+    @property
+    def lean(self) -> Self:
+        """The result without what only the display of a single case needs: its case, script, observation and further elements."""
+        if not (self.script or self.observed or self.case_record or len(self.worst_elements) > 1):
+            return self
+        return replace(
+            self, script="", observed=None, case_record=None, worst_elements=self.worst_elements[:1]
+        )
+
+    def with_case(self, record: CaseRecord | None) -> Self:
+        """The result with its case; as it is where there is none."""
+        if record is None:
+            return self
+        return replace(self, case_record=record, outline=CaseOutline.of(record.case))
+
     @classmethod
     def read(cls, data: Json) -> Self:
         """The result that a line holds; a failure that a deviation records is KNOWN. Raises CaseFileError where the line holds none."""
         found = read_columns(cls, data)
-        if found["known"] and found["status"] in FAILURES:
+        if found.get("known") and found["status"] in FAILURES:
             found["status"] = KNOWN
         return cls(**found)

@@ -5,8 +5,8 @@ Reports are made from results files only. Equal results make equal bytes.
 
 from __future__ import annotations
 
-from refgrad.records import Run
 from refgrad.report.analysis.baseline import BaselineComparison, compare_with_baseline
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.page.html import render, write
 from refgrad.report.publish import Outputs, publish

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from refgrad.console import print_text
 from refgrad.errors import ArgumentError
-from refgrad.records import Run
 from refgrad.report.analysis.baseline import compare_with_baseline
 from refgrad.report.analysis.policy import counted_failures, fail_on_values
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.verdict import FAIL, exit_code
 from refgrad.report.ci.github import commands, summary
 from refgrad.report.ci.gitlab import gitlab

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.baseline import SAME, BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
@@ -16,6 +16,7 @@ from refgrad.report.analysis.imprecise import imprecise, sentence
 from refgrad.report.analysis.matrix import Matrix
 from refgrad.report.analysis.news import by_kind
 from refgrad.report.analysis.power import totals, weakest
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import NARROW, brief, cut, one_line, percent, several
 from refgrad.report.analysis.verdict import FAIL, PASS, verdict
 from refgrad.report.page.textbook import FLAGGED, textbook
@@ -187,7 +188,7 @@ def _detail(f: Finding) -> list[str]:
     r = f.smallest
     text = one_line(r.text)
     lines = _wrapped(text, WIDTH - 4, max_lines=3, placeholder=" ...") if text else []
-    size = f" ({several(len(r.nodes), 'node')})" if r.nodes else ""
+    size = f" ({several(r.size, 'node')})" if r.size else ""
     lines.append(
         cut(f"smallest: {one_line(r.family)} case {one_line(r.id)}, {one_line(r.mode)}{size}", WIDTH - 4)
     )

@@ -12,7 +12,9 @@ from refgrad import console, report
 from refgrad.encode import number
 from refgrad.errors import ArgumentError
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
-from refgrad.records import ERROR, Result, Run
+from refgrad.records import ERROR, Result
+from refgrad.report.analysis.run import Run
+from refgrad.report.storage.details import in_full
 from refgrad.report.storage.files import write_atomically
 from refgrad.testing.deviations.file import load
 from refgrad.testing.deviations.narrowing import first_line
@@ -32,11 +34,11 @@ def accept(
     run = report.merge([report.load(path) for path in paths])
     file = Path(to)
     known = {d.id for d in load(file)} if file.exists() else set()
-    groups = _groups(_chosen(run, ops, ids))
+    groups = _groups(in_full(run, _chosen(run, ops, ids)))
     if not groups:
         what = " of these ops or ids" if ops or ids else ""
         raise ArgumentError(
-            f"{', '.join(paths)}: there is no failure{what} to accept, of {len(run.results)} results; nothing was written"
+            f"{', '.join(paths)}: there is no failure{what} to accept, of {run.tally.results} results; nothing was written"
         )
     if not reason.strip():
         raise ArgumentError(
@@ -48,7 +50,7 @@ def accept(
     for (op, kind, text), results in sorted(groups.items()):
         name = _free(f"{_plain(op)}{f'-{kind}' if kind else ''}", known)
         known.add(name)
-        smallest = min(results, key=lambda r: (len(r.nodes), r.elements, r.order))
+        smallest = min(results, key=lambda r: (r.size, r.elements, r.order))
         write_atomically(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
         write_atomically(
             folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n"
@@ -76,7 +78,7 @@ def _chosen(run: Run, ops: Sequence[str], ids: Sequence[str]) -> list[Result]:
         r
         for r in run.results
         if r.failed
-        and r.case
+        and r.outline is not None
         and (not ops or {*r.op.split(" or ")} & {*ops})
         and (not ids or any(r.id.startswith(i) for i in ids))
         and (r.id, base.get(r.mode, "")) not in failed

@@ -8,6 +8,8 @@ from pathlib import Path
 from refgrad import backends, console
 from refgrad.errors import ArgumentError, CaseFileError, DtypeError
 from refgrad.modes import VALUE
+from refgrad.records import CaseRecord
+from refgrad.report.storage.details import each_case, each_result
 from refgrad.report.storage.load import holds_results, load
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
@@ -111,16 +113,22 @@ def find(path: str, name: str = "") -> Case:
             raise ArgumentError(f"{path}: holds case {case.id}, and none whose id begins with {name!r}")
         return case
     run = load(path)
-    recorded = run.case_records
+    recorded: set[str] = set()
+    kept: dict[
+        str, CaseRecord
+    ] = {}  # the last case that matches: no other is needed where it is the only one
+    for record in each_case(run):
+        recorded.add(record.id)
+        kept = {record.id: record} if record.id.startswith(name) else kept
     found = sorted(key for key in recorded if key.startswith(name))
     if len(found) == 1:
         try:
-            return Case.from_dict(recorded[found[0]].case)
+            return Case.from_dict(kept[found[0]].case)
         except CaseFileError as error:
             raise CaseFileError(f"{path}: case {found[0]}: {error}") from error
     if not recorded:
         raise ArgumentError(f"{path}: holds no case: only those are kept of which a result does not agree")
-    command = next((r.again for r in run.results if name and r.id.startswith(name) and r.again), "")
+    command = next((r.again for r in each_result(run) if name and r.id.startswith(name) and r.again), "")
     if command:
         raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {command}")
     among = found or sorted(recorded)

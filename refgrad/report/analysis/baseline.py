@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+import functools
+from collections import Counter
 from dataclasses import dataclass
 
-from refgrad.records import AGREE, Header, Result, Run
+from refgrad.records import AGREE, FAILURES, Header
+from refgrad.report.analysis.case_tally import Entries
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, one_line, several
 
 NEW, FIXED, CHANGED, SAME, GONE = "new", "fixed", "changed", "same", "not judged again"
@@ -73,12 +75,11 @@ def compare_with_baseline(run: Run, baseline: Run) -> BaselineComparison:
     same modes at the same ops. It is ``changed`` where it fails differently, or where it was decided before and is not now. A case that
     failed and is not part of this run is ``not judged again``.
     """
-    # Shrunk cases depend on which other cases failed, so they are not comparable.
-    before, now = (_cases(r for r in results if not r.shrunk) for results in (baseline.results, run.results))
+    before, now = baseline.tally.cases, run.tally.cases
     found = [
         d
-        for name in sorted(before.keys() | now.keys())
-        if (d := _difference(before.get(name, []), now.get(name, [])))
+        for case in sorted({*before.ids, *now.ids})
+        if (d := _difference(case, _drawn(before.entries(case)), _drawn(now.entries(case))))
     ]
     found.sort(key=lambda d: (KINDS.index(d.kind), d.family, d.dtype, d.device, d.id))
     head = baseline.header
@@ -86,8 +87,8 @@ def compare_with_baseline(run: Run, baseline: Run) -> BaselineComparison:
         started=head.started,
         refgrad=head.refgrad,
         framework=f"{head.backend} {head.release}" if head.release else "",
-        shared=len(before.keys() & now.keys()),
-        cases=len(now),
+        shared=sum(bool(_drawn(entries) and _drawn(before.entries(case))) for case, entries in now.items()),
+        cases=sum(number for entries, number in now.by_entries().items() if _drawn(entries)),
         differences=tuple(found),
         other=_differing_options(head, run.header),
     )
@@ -102,46 +103,49 @@ def _differing_options(before: Header, now: Header) -> tuple[str, ...]:
     return tuple(f"{what} was {one_line(a)!r} and is {one_line(b)!r}" for what, a, b in pairs if a != b)
 
 
-def _cases(results: Iterable[Result]) -> dict[str, list[Result]]:
-    found: dict[str, list[Result]] = defaultdict(list)
-    for r in results:
-        found[r.id].append(r)
-    return found
+@functools.lru_cache(4096)
+def _drawn(entries: Entries) -> Entries:
+    """The results of a case as drawn. Shrunk cases depend on which other cases failed, so they are not comparable."""
+    return tuple(e for e in entries if not e.shrunk)
 
 
-def _difference(before: list[Result], now: list[Result]) -> Difference | None:
-    failed, fails = _failures(before), _failures(now)
-    if fails:
-        kind = NEW if not failed else SAME if failed == fails else CHANGED
-    elif failed:
-        again = {r.mode: r.status for r in now}
-        modes = {mode for mode, _, _ in failed}
-        kind = GONE if not now else FIXED if all(again.get(mode) == AGREE for mode in modes) else CHANGED
-    elif before and now and _decided(before) - _decided(now):
-        kind = CHANGED
-    else:
+def _difference(case: str, before: Entries, now: Entries) -> Difference | None:
+    kind = _kind(before, now)
+    if not kind:
         return None
-    r = (now or before)[0]
-    lost = {r.mode for r in before} & _decided(before) - _decided(now) if before and now else set()
+    failed, fails = _failures(before), _failures(now)
+    first = (now or before)[0]
+    lost = {e.mode for e in before} & _decided(before) - _decided(now) if before and now else set()
     modes = {mode for mode, _, _ in failed | fails} or lost
     return Difference(
-        kind, r.id, r.family, r.dtype, r.device, _described(before, modes), _described(now, modes)
+        kind, case, first.family, first.dtype, first.device, _described(before, modes), _described(now, modes)
     )
 
 
-def _failures(results: list[Result]) -> set[tuple[str, str, str]]:
-    return {(r.mode, r.status, r.op) for r in results if r.failed}
+@functools.lru_cache(4096)
+def _kind(before: Entries, now: Entries) -> str:
+    """The kind of difference between the results of one case; "" where there is none."""
+    failed, fails = _failures(before), _failures(now)
+    if fails:
+        return NEW if not failed else SAME if failed == fails else CHANGED
+    if failed:
+        again = {e.mode: e.status for e in now}
+        modes = {mode for mode, _, _ in failed}
+        return GONE if not now else FIXED if all(again.get(mode) == AGREE for mode in modes) else CHANGED
+    return CHANGED if before and now and _decided(before) - _decided(now) else ""
 
 
-def _decided(results: list[Result]) -> set[str]:
-    return {r.mode for r in results if r.status == AGREE}
+def _failures(entries: Entries) -> set[tuple[str, str, str]]:
+    return {(e.mode, e.status, e.op) for e in entries if e.status in FAILURES}
 
 
-def _described(results: list[Result], modes: set[str]) -> str:
+def _decided(entries: Entries) -> set[str]:
+    return {e.mode for e in entries if e.status == AGREE}
+
+
+def _described(entries: Entries, modes: set[str]) -> str:
     """The modes with their status and the op at fault: "reverse: disagree at tanh"."""
-    if not results:
+    if not entries:
         return "not judged"
-    described = {
-        (r.mode, r.status, f" at {r.op}" if r.failed and r.op else "") for r in results if r.mode in modes
-    }
+    described = {(e.mode, e.status, f" at {e.op}" if e.op else "") for e in entries if e.mode in modes}
     return "; ".join(f"{mode}: {status}{op}" for mode, status, op in sorted(described)) or "not judged"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, STATUSES, UNDECIDED, UNSUPPORTED, Result, Run
+from refgrad.records import AGREE, DISAGREE, IMPRECISE, STATUSES, TEXTBOOK
 from refgrad.report.analysis.mode_groups import group_of, order
-from refgrad.report.analysis.text import pattern, short
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.tally import Cell, Place, median
+from refgrad.report.analysis.text import short
 
 _REASONS = 40
 
@@ -74,72 +75,85 @@ def coverage_rows(run: Run, *, per_mode: bool = False) -> tuple[CoverageRow, ...
 
     The textbook is left out. It has a section of its own, and its training runs would dominate every count of elements.
     """
-    groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    for r in run.programs:
-        if r.shrunk:
-            continue  # its case was made from one that is counted
-        groups[r.device, r.dtype, r.mode if per_mode else group_of(r.mode)].append(r)
-    return tuple(_coverage_row(*key, groups[key]) for key in sorted(groups, key=lambda key: order(*key)))
+    groups: dict[tuple[str, str, str], list[tuple[Place, Cell]]] = defaultdict(list)
+    for at, cell in run.tally.programs:
+        if not at.shrunk:  # a shrunk case was made from one that is counted
+            groups[at.device, at.dtype, at.mode if per_mode else group_of(at.mode)].append((at, cell))
+    cases: Counter[tuple[str, str, str]] = Counter()
+    for entries, number in run.tally.cases.by_entries().items():
+        rows = {
+            (e.device, e.dtype, e.mode if per_mode else group_of(e.mode))
+            for e in entries
+            if not e.shrunk and e.family != TEXTBOOK
+        }
+        cases.update(dict.fromkeys(rows, number))
+    return tuple(
+        _coverage_row(*key, groups[key], cases[key]) for key in sorted(groups, key=lambda key: order(*key))
+    )
 
 
-def _coverage_row(device: str, dtype: str, mode: str, results: list[Result]) -> CoverageRow:
-    tally = Counter(r.status for r in results)
-    seen = sorted(r.sensitivity for r in results if r.sensitivity is not None)
-    ratios = [r.worst.ratio for r in results if r.worst is not None and r.status == AGREE]
+def _coverage_row(
+    device: str, dtype: str, mode: str, found: list[tuple[Place, Cell]], cases: int
+) -> CoverageRow:
+    tally: Counter[str] = Counter()
+    for at, cell in found:
+        tally[at.status] += cell.results
+    cells = [cell for _, cell in found]
+    seen = median(cells)
+    ratios = [cell.worst for at, cell in found if at.status == AGREE and cell.worst is not None]
     return CoverageRow(
         device=device,
         dtype=dtype,
         mode=mode,
-        cases=len({r.id for r in results}),
+        cases=cases,
         statuses=tuple(tally[s] for s in STATUSES),
-        elements=sum(r.elements for r in results),
-        loose=sum(r.loose for r in results),
-        blind=sum(r.blind for r in results),
-        sensitivity=short(seen[len(seen) // 2], 2) if seen else "–",
-        worst=short(max(ratios), 2) if ratios else "–",
+        elements=sum(cell.elements for cell in cells),
+        loose=sum(cell.loose for cell in cells),
+        blind=sum(cell.blind for cell in cells),
+        sensitivity=short(seen, 2),
+        worst=short(max(ratios, default=None), 2),
     )
 
 
 def unjudged(run: Run) -> Unjudged:
     """Results without a verdict by reason, and the devices, dtypes, modes and families without any verdict."""
-    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
-    for r in run.results:
-        if r.status in {UNDECIDED, UNSUPPORTED, ERROR}:
-            groups[r.status, pattern(r.text) or "no reason given"].append(r)
-    ranked = sorted(groups, key=lambda key: (-len(groups[key]), key))
-    reasons = tuple(_reason(*key, groups[key]) for key in ranked[:_REASONS])
-    judged = [r for r in run.results if r.status in {AGREE, IMPRECISE, DISAGREE}]
+    found = run.tally.reasons
+    results = {key: sum(where.values()) for key, where in found.items()}
+    ranked = sorted(found, key=lambda key: (-results[key], key))
+    cells = [cell for _, cell in run.tally.programs]
     return Unjudged(
-        reasons=reasons,
+        reasons=tuple(_reason(*key, found[key]) for key in ranked[:_REASONS]),
         more=max(0, len(ranked) - _REASONS),
-        absent=tuple(_absent(run, judged)),
-        elements=sum(r.elements for r in run.programs),
-        loose=sum(r.loose for r in run.programs),
-        blind=sum(r.blind for r in run.programs),
+        absent=tuple(_absent(run)),
+        elements=sum(cell.elements for cell in cells),
+        loose=sum(cell.loose for cell in cells),
+        blind=sum(cell.blind for cell in cells),
     )
 
 
-def _reason(status: str, reason: str, results: list[Result]) -> Reason:
-    return Reason(
-        status,
-        reason,
-        len(results),
-        _listed(r.op for r in results),
-        _listed(f"{r.dtype} {r.mode}" for r in results),
-    )
+def _reason(status: str, reason: str, found: Counter[tuple[str, str, str]]) -> Reason:
+    ops: Counter[str] = Counter()
+    where: Counter[str] = Counter()
+    for (op, dtype, mode), results in found.items():
+        ops[op] += results
+        where[f"{dtype} {mode}"] += results
+    return Reason(status, reason, sum(found.values()), _listed(ops), _listed(where))
 
 
-def _listed(names: Iterable[str]) -> str:
-    tally = Counter(n for n in names if n)
-    ranked = sorted(tally, key=lambda n: (-tally[n], n))
+def _listed(tally: Counter[str]) -> str:
+    ranked = sorted(filter(None, tally), key=lambda n: (-tally[n], n))
     return ", ".join(ranked[:6]) + (f" and {len(ranked) - 6} more" if len(ranked) > 6 else "")
 
 
-def _absent(run: Run, judged: list[Result]) -> list[tuple[str, str]]:
+def _absent(run: Run) -> list[tuple[str, str]]:
     """The requested, or existing, devices, dtypes, modes and families that have no verdict, each with its reason."""
     head = run.header
-    found = {key: {getattr(r, key) for r in run.results} for key in ("device", "dtype", "mode", "family")}
-    decided = {key: {getattr(r, key) for r in judged} for key in ("device", "dtype", "mode", "family")}
+    keys = ("device", "dtype", "mode", "family")
+    found = {key: {getattr(at, key) for at in run.tally.cells} for key in keys}
+    decided = {
+        key: {getattr(at, key) for at in run.tally.cells if at.status in {AGREE, IMPRECISE, DISAGREE}}
+        for key in keys
+    }
     absent = [
         (f"device {d}", why if why.startswith("not ") else f"{why}; not asked for")
         for d, why in head.present.items()

@@ -22,13 +22,15 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, Result, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, FAILURES, IMPRECISE, KNOWN, Result
 from refgrad.report.analysis.blame import END_TO_END, OR, Blame
+from refgrad.report.analysis.case_tally import Entries
 from refgrad.report.analysis.matrix import DIRECT, Matrix, matrix, mode_rank
 from refgrad.report.analysis.mode_groups import group_of, order
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, cut, one_line, pattern, several
 from refgrad.testing.judging.verdict import digits
 
@@ -177,14 +179,14 @@ def _findings(key: _ByIdentity) -> tuple[Finding, ...]:
     for r in failing:
         op = blame.op(r)
         groups[r.status, op, "" if op else _reason_without_op(r), r.where].append(r)
-    correct = _correct_results(run, blame, {op for _, op, _, _ in groups})
+    correct = _correct_results(run, failing, blame, {op for _, op, _, _ in groups})
     found = []
     for (status, op, reason, where), results in groups.items():
         results.sort(key=lambda r: (not blame.certain(r), *_size(r), r.order))
-        counts, cases = correct[op]
+        right = correct[op]
         counted = _counted(results)
-        of = len(cases | {r.id for r in counted})
-        found.append(Finding(status, op, reason, where, tuple(results), matrix(counted, counts), of))
+        of = right.others + len(right.failing | {r.id for r in counted})
+        found.append(Finding(status, op, reason, where, tuple(results), matrix(counted, right.results), of))
     return tuple(sorted(found, key=_rank))
 
 
@@ -200,25 +202,53 @@ def _reason_without_op(r: Result) -> str:
     )
 
 
-def _correct_results(run: Run, blame: Blame, ops: set[str]) -> dict[str, tuple[Counter[Position], set[str]]]:
-    """By op, the number of judged results by mode, device and dtype in which the op takes part and is not wrong, and their cases.
+@dataclass(slots=True)
+class _Correct:
+    """The judged results in which an op takes part and is not wrong.
+
+    results   by mode, device and dtype
+    failing   the cases of these results that have a failing result as well
+    others    number of the other cases
+    """
+
+    results: Counter[Position] = field(default_factory=Counter)
+    failing: set[str] = field(default_factory=set)
+    others: int = 0
+
+
+def _correct_results(run: Run, failing: Sequence[Result], blame: Blame, ops: set[str]) -> dict[str, _Correct]:
+    """By op, its correct results.
 
     The ops of an end-to-end result's case are taken from the node-by-node results of that case.
     """
-    contained: dict[str, set[str]] = defaultdict(set)  # case -> ops
-    for r in run.results:
-        if r.mode not in END_TO_END and not ops.isdisjoint(r.ops):
-            contained[r.id] |= ops.intersection(r.ops)
-    found: dict[str, tuple[Counter[Position], set[str]]] = {op: (Counter(), set()) for op in ops}
-    for r in run.results:
-        if r.status not in JUDGED or r.shrunk:
-            continue
-        for op in contained.get(r.id, ()):
-            if not r.failed or (op != blame.op(r) and _found_correct(r, op)):
-                counts, cases = found[op]
-                counts[r.mode, r.device, r.dtype] += 1
-                cases.add(r.id)
+    cases, found = run.tally.cases, {op: _Correct() for op in ops}
+    failed = {r.id for r in failing}
+    for contained, entries, number in cases.by_ops(ops, without=failed):
+        correct = _correct_entries(entries)
+        for op in contained if correct else ():
+            found[op].others += number
+            for position, results in correct.items():
+                found[op].results[position] += number * results
+    for case in failed:
+        correct = _correct_entries(cases.entries(case))
+        for op in cases.judged(case, ops) if correct else ():
+            found[op].failing.add(case)
+            found[op].results.update(correct)
+    for r in failing:
+        for op in cases.judged(r.id, ops) if r.status in JUDGED and not r.shrunk else ():
+            if op != blame.op(r) and _found_correct(r, op):
+                found[op].failing.add(r.id)
+                found[op].results[r.mode, r.device, r.dtype] += 1
     return found
+
+
+def _correct_entries(entries: Entries) -> Counter[Position]:
+    """The judged results of a case that do not fail, by mode, device and dtype."""
+    return Counter(
+        (e.mode, e.device, e.dtype)
+        for e in entries
+        if e.status in JUDGED and e.status not in FAILURES and not e.shrunk
+    )
 
 
 def _found_correct(r: Result, op: str) -> bool:
@@ -228,7 +258,7 @@ def _found_correct(r: Result, op: str) -> bool:
 
 def _size(r: Result) -> tuple[object, ...]:
     """A sort key: mode, number of nodes, number of elements; of equals the widest format, in which an error is clearest."""
-    return *mode_rank(r.mode), len(r.nodes) or math.inf, r.elements, order(r.device, r.dtype, r.mode)
+    return *mode_rank(r.mode), r.size or math.inf, r.elements, order(r.device, r.dtype, r.mode)
 
 
 def _rank(f: Finding) -> tuple[object, ...]:

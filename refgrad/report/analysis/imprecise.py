@@ -9,10 +9,11 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from refgrad.records import IMPRECISE, Result, Run, severity
+from refgrad.records import IMPRECISE, Result, severity
 from refgrad.report.analysis.blame import Blame
 from refgrad.report.analysis.matrix import mode_rank
 from refgrad.report.analysis.mode_groups import order
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import short
 
 
@@ -90,4 +91,4 @@ def _digits_or_infinity(row: Imprecise) -> float:
 
 
 def _worst_first(r: Result) -> tuple[object, ...]:
-    return (math.inf if r.digits is None else r.digits, len(r.nodes) or math.inf, r.elements, r.order)
+    return (math.inf if r.digits is None else r.digits, r.size or math.inf, r.elements, r.order)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from refgrad.records import FinishedItem, Run
+from refgrad.records import FinishedItem
 from refgrad.report.analysis.findings import JUDGED
+from refgrad.report.analysis.run import Run
 
 MOST = 20  # slowest items listed
 
@@ -38,6 +39,9 @@ def _seconds(item: FinishedItem) -> float:
 
 def judged_cases(run: Run) -> tuple[int, int]:
     """The number of distinct cases judged in at least one mode, and the number of distinct cases due. Shrunk cases are not counted."""
-    due = {r.id for r in run.results if not r.shrunk}
-    judged = {r.id for r in run.results if not r.shrunk and r.status in JUDGED}
-    return len(judged), len(due) + sum(i.unjudged for i in run.items)
+    due = judged = 0
+    for entries, cases in run.tally.cases.by_entries().items():
+        statuses = {e.status for e in entries if not e.shrunk}
+        due += cases if statuses else 0
+        judged += cases if statuses & JUDGED else 0
+    return judged, due + sum(i.unjudged for i in run.items)

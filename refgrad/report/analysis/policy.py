@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from refgrad.errors import ArgumentError
-from refgrad.records import IMPRECISE, Result, Run
+from refgrad.records import IMPRECISE, Result
+from refgrad.report.analysis.run import Run
 
 NEW = "new"
 CHOICES = (NEW, IMPRECISE)

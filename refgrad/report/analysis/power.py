@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.records import Audit, Run
+from refgrad.records import Audit
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, percent
 from refgrad.testing.power.thresholds import falls_short, minimum_sample, required
 

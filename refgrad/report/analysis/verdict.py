@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result, Run
+from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
 from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.tally import Tally, median
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
@@ -40,7 +42,7 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     """
     if run.crashes or failing(run):
         return FAIL
-    if run.truncated or run.elements == 0 or insufficient_power(run) or _incomplete(run):
+    if run.truncated or run.tally.elements == 0 or insufficient_power(run) or _incomplete(run):
         return NOTHING
     if run.end is not None:
         implied = exit_code(replace(run, end=None, counted_failures=None), complete=True)
@@ -75,7 +77,7 @@ def _sentence(run: Run, code: int) -> str:
         found = findings(
             run
             if run.counted_failures is None
-            else replace(run, results=tuple(failed), counted_failures=None)
+            else replace(run, results=tuple(failed), tally=Tally.of(failed), counted_failures=None)
         )
         parts = []
         for status in dict.fromkeys(f.status for f in found):  # in the order of the findings
@@ -94,7 +96,7 @@ def _sentence(run: Run, code: int) -> str:
             parts.append(f"{several(len(run.crashes), 'test item')} crashed")
         text = "; ".join(parts)
         return text[0].upper() + text[1:] + "."
-    if run.elements == 0:
+    if run.tally.elements == 0:
         return "Nothing was proved: no element was compared."
     if run.partial:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
@@ -206,10 +208,10 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     judged, due = judged_cases(run)
     proof = [
         ("cases judged", count(judged) if judged == due else f"{count(judged)} of {count(due)}"),
-        ("results", count(len(run.results))),
+        ("results", count(run.tally.results)),
     ]
-    programs = sum(r.elements for r in run.programs)
-    in_textbook = run.elements - programs
+    programs = sum(cell.elements for _, cell in run.tally.programs)
+    in_textbook = run.tally.elements - programs
     where = (
         ""
         if not in_textbook
@@ -226,7 +228,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     right, refused = sum(a.right for a in run.audits), sum(a.refused for a in run.audits)
     if right:  # the control: a check that refuses everything would detect every planted error as well
         proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))
-    seen = sorted(r.sensitivity for r in run.results if r.sensitivity is not None)
-    if seen:
-        proof.append(("typical smallest error seen", short(seen[len(seen) // 2], 2)))
+    seen = median(run.tally.cells.values())
+    if seen is not None:
+        proof.append(("typical smallest error seen", short(seen, 2)))
     return proof

@@ -8,11 +8,12 @@ from __future__ import annotations
 import html
 import re
 
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise, sentence
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import brief, cut, one_line
 from refgrad.report.analysis.verdict import PASS, verdict
 

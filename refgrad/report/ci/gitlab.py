@@ -11,8 +11,9 @@ import json
 import re
 from typing import Any
 
-from refgrad.records import DISAGREE, Run
+from refgrad.records import DISAGREE
 from refgrad.report.analysis.findings import findings
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import cut, one_line
 from refgrad.report.analysis.verdict import PASS, verdict
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from xml.etree import ElementTree as ET
 
-from refgrad.records import AGREE, ERROR, IMPRECISE, KNOWN, FinishedItem, Result, Run
+from refgrad.records import AGREE, ERROR, FAILURES, IMPRECISE, KNOWN, FinishedItem
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.tally import Cell, Place
 from refgrad.report.analysis.text import count, cut, one_line, plain, several
 from refgrad.report.analysis.verdict import PASS, verdict
 
@@ -34,10 +36,10 @@ def junit(run: Run) -> str:
         classname = "refgrad." + suite.replace(" ", ".")
         return ET.SubElement(suites[suite], "testcase", classname=classname, name=cut(name, 200))
 
-    for (family, dtype, device, mode), results in sorted(_groups(run).items()):
+    for (family, dtype, device, mode), found_here in sorted(_groups(run).items()):
         element = case(_suite(family, dtype, device), one_line(mode))
-        counts = _status_counts(results)
-        if not any(r.status in (AGREE, IMPRECISE, KNOWN) for r in results):
+        counts = _status_counts(found_here)
+        if not any(at.status in (AGREE, IMPRECISE, KNOWN) for at, _ in found_here):
             ET.SubElement(element, "skipped", message=counts)
         else:
             ET.SubElement(element, "system-out").text = counts
@@ -78,11 +80,11 @@ def junit(run: Run) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _ILLEGAL.sub(" ", text) + "\n"
 
 
-def _groups(run: Run) -> dict[tuple[str, str, str, str], list[Result]]:
-    groups: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
-    for r in run.results:
-        if not r.failed:
-            groups[r.family, r.dtype, r.device, r.mode].append(r)
+def _groups(run: Run) -> dict[tuple[str, str, str, str], list[tuple[Place, Cell]]]:
+    groups: dict[tuple[str, str, str, str], list[tuple[Place, Cell]]] = defaultdict(list)
+    for at, cell in run.tally.cells.items():
+        if at.status not in FAILURES:
+            groups[at.family, at.dtype, at.device, at.mode].append((at, cell))
     return groups
 
 
@@ -106,13 +108,12 @@ def _case_counts(item: FinishedItem) -> str:
     return f"{several(item.judged, 'case')} judged, {count(item.unjudged)} not; {several(item.shrunk, 'failure')} shrunk"
 
 
-def _status_counts(results: list[Result]) -> str:
-    tally = {
-        status: sum(r.status == status for r in results)
-        for status in dict.fromkeys(r.status for r in results)
-    }
+def _status_counts(found: list[tuple[Place, Cell]]) -> str:
+    tally: Counter[str] = Counter()
+    for at, cell in found:
+        tally[at.status] += cell.results
     parts = [f"{several(n, 'case')} {status}" for status, n in sorted(tally.items())]
-    return f"{', '.join(parts)}; {several(sum(r.elements for r in results), 'element')} compared"
+    return f"{', '.join(parts)}; {several(sum(cell.elements for _, cell in found), 'element')} compared"
 
 
 def _count(element: ET.Element) -> None:

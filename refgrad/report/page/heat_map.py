@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
-from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Run, severity
+from refgrad.records import DISAGREE, Result
 from refgrad.report.analysis.blame import END_TO_END, OR, Blame
 from refgrad.report.analysis.mode_groups import group_of, order
+from refgrad.report.analysis.op_tally import OpErrors, OpTally
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import short
 
 SYMBOLS = {"wrong": "✗", "imprecise": "≈", "near": "▲", "mid": "●", "low": "○"}
@@ -67,45 +68,41 @@ class HeatMap:
 
 def heat_map(run: Run) -> HeatMap:
     """The heat map of a run. An op has a row where elements of it were compared, or where it is the first wrong op of a result."""
-    elements: dict[tuple[str, tuple[str, str, str]], int] = defaultdict(int)
-    worst: dict[tuple[str, tuple[str, str, str]], float] = defaultdict(float)
-    blame, explained = Blame(run.results), set()
+    errors = OpTally()
+    errors.update(run.tally.ops)
+    blame = Blame(run.results)
     for r in run.results:
-        column = (r.device, r.dtype, group_of(r.mode))
-        at_fault = set(blame.op(r).split(OR)) - {""} if r.status == DISAGREE else set()
-        # The errors of an end-to-end result are recorded under the op of the output.
-        suspects = r.ops if r.mode in END_TO_END else r.op.split(OR)
-        cleared = set(suspects) - at_fault if r.status == DISAGREE else set()
-        for op, (_, compared, ratio) in r.ops.items():
-            elements[op, column] += compared
-            if ratio <= 1 or (r.status not in (KNOWN, IMPRECISE) and op not in cleared):
-                worst[op, column] = max(worst[op, column], severity(ratio))
-            elif r.status == IMPRECISE:
-                explained.add((op, column))
-        for op in at_fault:
-            elements[op, column] += 0
-            if worst[op, column] <= 1:
-                # Wrong without a wrong number of this op, such as a shape or a missing gradient.
-                worst[op, column] = math.nan
-    columns = tuple(sorted({column for _, column in elements}, key=lambda column: order(*column)))
+        if r.status == DISAGREE:
+            _add_disagreement(errors, r, set(blame.op(r).split(OR)) - {""})
+    columns = tuple(sorted(errors.columns, key=lambda column: order(*column)))
     rows = []
-    for op in sorted({op for op, _ in elements}, key=lambda name: (name.lower(), name)):
-        cells = tuple(
-            _cell(worst[op, c], elements[op, c], (op, c) in explained)
-            if (op, c) in elements and (elements[op, c] or not worst[op, c] <= 1)
-            else None
-            for c in columns
-        )
-        if not any(cells):
-            continue
-        rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))
+    for op in sorted(
+        {op for ops in errors.columns.values() for op in ops}, key=lambda name: (name.lower(), name)
+    ):
+        cells = tuple(_cell(errors.columns[c].get(op)) for c in columns)
+        if any(cells):
+            rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))
     devices = tuple((name, len(list(group))) for name, group in groupby(columns, key=lambda c: c[0]))
     dtypes = tuple((name[1], len(list(group))) for name, group in groupby(columns, key=lambda c: c[:2]))
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-def _cell(ratio: float, compared: int, explained: bool) -> Cell:
+def _add_disagreement(errors: OpTally, r: Result, at_fault: set[str]) -> None:
+    """Add a disagreement to the ops at fault. The errors of an end-to-end result are recorded under the op of the output."""
+    suspects = r.ops if r.mode in END_TO_END else r.op.split(OR)
+    errors.add(r, cleared=frozenset(suspects) - at_fault)
+    for op in at_fault:
+        found = errors.at((r.device, r.dtype, group_of(r.mode)), op)
+        if found.worst <= 1:  # wrong without a wrong number of this op, such as a shape or a missing gradient
+            found.worst = math.nan
+
+
+def _cell(found: OpErrors | None) -> Cell | None:
+    """The cell of an op in a column; None where nothing was compared and nothing is wrong."""
+    if found is None or (not found.elements and found.worst <= 1):
+        return None
+    ratio = found.worst
     level = "low" if ratio <= 0.1 else "mid" if ratio <= 0.5 else "near" if ratio <= 1 else "wrong"
-    if explained and level != "wrong":
-        return Cell("imprecise", "", compared)
-    return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), compared)
+    if found.explained and level != "wrong":
+        return Cell("imprecise", "", found.elements)
+    return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), found.elements)

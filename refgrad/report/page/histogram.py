@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refgrad.records import Run
+from refgrad.report.analysis.error_bins import RATIOS, ULPS
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import brief, short
 
 WIDTH, HEIGHT, TOP, BOTTOM = 560, 224, 38, 38
-_RATIOS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 1e2, 1e4)
-_ULPS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 1024.0, 2.0**20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +42,24 @@ class Histogram:
 
 def histograms(run: Run) -> tuple[Histogram, ...]:
     """The histograms of a run. A result counts once, by its worst element."""
-    worst = [r.worst for r in run.results if r.worst is not None]
-    ratio = _histogram(
-        "bound", "Worst error in units of its bound", "bound", [e.ratio for e in worst], _RATIOS, limit=1.0
+    cells = list(run.tally.cells.values())
+    ratios, ulps = (
+        [sum(bins) for bins in zip(*kind, strict=True)]
+        for kind in ([c.ratios for c in cells], [c.ulps for c in cells])
     )
-    ulp = _histogram(
-        "ulp", "The same errors in ULP", "ULP", [e.ulp for e in worst if not _unknown(e.ulp, e.ratio)], _ULPS
-    )
-    return ratio, ulp
-
-
-def _unknown(ulp: float, ratio: float) -> bool:
-    """Whether the error in ULP is missing: NaN beside a finite ratio."""
-    return math.isnan(ulp) and math.isfinite(ratio)
+    ratio = _histogram("bound", "Worst error in units of its bound", "bound", ratios, RATIOS, limit=1.0)
+    return ratio, _histogram("ulp", "The same errors in ULP", "ULP", ulps, ULPS)
 
 
 def _histogram(
     name: str,
     title: str,
     unit: str,
-    values: Iterable[float],
+    found: Sequence[int],
     edges: tuple[float, ...],
     limit: float | None = None,
 ) -> Histogram:
-    numbers = [0] * (len(edges) + 2)
-    for v in values:
-        numbers[_bin(v, edges)] += 1
+    numbers = found or [0] * (len(edges) + 2)
     labels = ["0", *[f"≤ {_edge(e)}" for e in edges[1:]], f"> {_edge(edges[-1])}", "nan, ∞"]
     step = WIDTH / len(numbers)
     tallest = max(1, *numbers)
@@ -90,12 +80,6 @@ def _histogram(
         bars.append(bar)
     place = None if limit is None else round((edges.index(limit) + 1) * step, 1)
     return Histogram(name, title, unit, tuple(bars), sum(numbers), place)
-
-
-def _bin(v: float, edges: tuple[float, ...]) -> int:
-    if not math.isfinite(v):
-        return len(edges) + 1
-    return bisect.bisect_left(edges, abs(v))
 
 
 def _edge(e: float) -> str:

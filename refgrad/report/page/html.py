@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from refgrad.draw.svg import STYLE
 from refgrad.errors import RefgradError
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED, Run
+from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis import text as words
 from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
@@ -22,12 +22,14 @@ from refgrad.report.analysis.findings import Finding, findings, term
 from refgrad.report.analysis.imprecise import imprecise
 from refgrad.report.analysis.items import items
 from refgrad.report.analysis.power import power_tables
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.verdict import verdict
 from refgrad.report.page.failing_case import FailingCase, failing_case
 from refgrad.report.page.heat_map import LEGEND, heat_map
 from refgrad.report.page.histogram import histograms
 from refgrad.report.page.table_rows import payload
 from refgrad.report.page.textbook import tally, textbook
+from refgrad.report.storage.details import in_full
 from refgrad.report.storage.files import RESULTS, write_atomically
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def render(run: Run, comparison: BaselineComparison | None = None) -> str:
     environment = _environment()
     style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
     found = findings(run)
-    in_detail, items_of_textbook = detailed(found), textbook(run)
+    in_detail, items_of_textbook = detailed(run, found), textbook(run)
     return environment.get_template("page.html.j2").render(
         style=style,
         code=code,
@@ -105,13 +107,14 @@ def write(run: Run, path: str | Path, comparison: BaselineComparison | None = No
     write_atomically(path, render(run, comparison))
 
 
-def detailed(found: Sequence[Finding]) -> tuple[DetailedFinding, ...]:
+def detailed(run: Run, found: Sequence[Finding]) -> tuple[DetailedFinding, ...]:
     """The first findings with their details, as many as the limits on number and size allow."""
     in_detail: list[DetailedFinding] = []
     anchors: set[str] = set()
     room = MOST_CHARACTERS
-    for f in found[:MOST_DETAILED]:
-        case = failing_case(f.smallest)
+    first = found[:MOST_DETAILED]
+    for f, result in zip(first, in_full(run, [f.smallest for f in first]), strict=True):
+        case = failing_case(result)
         room -= case.size
         if room < 0 and in_detail:
             break

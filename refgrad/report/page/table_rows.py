@@ -10,17 +10,15 @@ import base64
 import json
 import math
 import zlib
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from refgrad.records import AGREE, STATUSES, Result, Run, severity
+from refgrad.records import STATUSES, Result
 from refgrad.report.analysis.blame import Blame
-from refgrad.report.analysis.text import cut, one_line, pattern
+from refgrad.report.analysis.row_tally import Group, Words, add_group, op_name, without_op, words
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.text import cut, one_line
 
-ALL = 6000  # results; up to so many have a row each
-SINGLE = 2000  # rows of single results in a larger run, for those that do not agree
 GROUPS = 12000  # groups; beyond, results of different ops share a row as well
 WORDS = ("status", "op", "family", "dtype", "device", "mode", "text")
 
@@ -29,7 +27,7 @@ WORDS = ("status", "op", "family", "dtype", "device", "mode", "text")
 class TableRow:
     """One row of the table: a result, or several similar ones. ``words`` are in the order of WORDS."""
 
-    words: tuple[str, ...]
+    words: Words
     results: int
     elements: int
     ratio: float | None
@@ -48,44 +46,33 @@ class Payload:
 
 def payload(run: Run) -> Payload:
     """The rows of the table, failures first."""
-    ranked = sorted(run.results, key=lambda r: (STATUSES.index(r.status), r.order))
-    limit = len(ranked) if len(ranked) <= ALL else SINGLE
     blame = Blame(run.results)
-    single_rows = [r for r in ranked if limit == len(ranked) or r.status != AGREE][:limit]
-    chosen = set(map(id, single_rows))
-    others = [r for r in ranked if id(r) not in chosen]
-    rows = [_single(r, blame.op(r) if r.failed else r.op) for r in single_rows]
-    grouped_rows = _grouped(others, lambda r: _name(blame.op(r) if r.failed else r.op))
-    if len(grouped_rows) > GROUPS:
-        grouped_rows = _grouped(others, lambda _: "")
-    rows += grouped_rows
-    return Payload(_pack(rows), len(rows), sum(line.results for line in grouped_rows))
 
+    def op(r: Result) -> str:
+        return blame.op(r) if r.failed else r.op
 
-def _name(op: str) -> str:
-    """An op as a query can name it."""
-    return one_line(op).replace('"', " ")
+    rows = run.tally.rows
+    single, others = rows.divided(r for r in run.results if r.failed)
+    groups: dict[Words, Group] = {}
+    for key, group in rows.groups.items():
+        add_group(groups, key, group)
+    for r in others:
+        add_group(groups, words(r, op(r)), Group.of(r))
+    if len(groups) > GROUPS:
+        groups = without_op(groups)
+    listed = [_single(r, op(r)) for r in single]
+    ranked = sorted(groups, key=lambda key: (STATUSES.index(key[0]), key))
+    listed += [_row(key, groups[key]) for key in ranked]
+    return Payload(_pack(listed), len(listed), sum(group.results for group in groups.values()))
 
 
 def _single(r: Result, op: str) -> TableRow:
-    words = (r.status, _name(op), r.family, r.dtype, r.device, r.mode, cut(one_line(r.text), 200))
-    return TableRow(words, 1, r.elements, *_error(r), r.id)
+    text = cut(one_line(r.text), 200)
+    return _row((r.status, op_name(op), r.family, r.dtype, r.device, r.mode, text), Group.of(r))
 
 
-def _error(r: Result) -> tuple[float | None, float | None]:
-    return (None, None) if r.worst is None else (r.worst.ratio, r.worst.ulp)
-
-
-def _grouped(results: list[Result], op: Callable[[Result], str]) -> list[TableRow]:
-    groups: dict[tuple[str, ...], list[Result]] = defaultdict(list)
-    for r in results:
-        groups[r.status, op(r), r.family, r.dtype, r.device, r.mode, pattern(r.text)].append(r)
-    rows = []
-    for words in sorted(groups, key=lambda w: (STATUSES.index(w[0]), w)):
-        group = groups[words]
-        worst = max(group, key=lambda r: -1.0 if r.worst is None else severity(r.worst.ratio))
-        rows.append(TableRow(words, len(group), sum(r.elements for r in group), *_error(worst), worst.id))
-    return rows
+def _row(key: Words, group: Group) -> TableRow:
+    return TableRow(key, group.results, group.elements, group.ratio, group.ulp, group.id)
 
 
 def _pack(rows: list[TableRow]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from refgrad.records import (
@@ -11,15 +11,13 @@ from refgrad.records import (
     DISAGREE,
     ERROR,
     STATUSES,
-    TEXTBOOK,
     UNDECIDED,
     Measured,
-    Result,
-    Run,
     TextbookItem,
-    severity,
 )
+from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import short
+from refgrad.report.analysis.way_tally import Way, worse
 from refgrad.report.page.replay import textbook_drawing
 
 FLAGGED = (
@@ -53,28 +51,28 @@ class Row:
 
 def textbook(run: Run) -> tuple[Row, ...]:
     """The textbook's items in a run, in the order of the lectures; none where the run did not include the textbook."""
-    found: dict[str, list[Result]] = defaultdict(list)
-    for r in run.results:
-        if r.family == TEXTBOOK:
-            found[r.id].append(r)
     measured: dict[str, list[Measured]] = defaultdict(list)
     for m in run.measured:
         measured[m.id].append(m)
-    return tuple(_row(item, found[item.id], measured[item.id]) for item in run.textbook_items)
+    return tuple(
+        _row(item, run.tally.textbook.items.get(item.id, {}), measured[item.id])
+        for item in run.textbook_items
+    )
 
 
-def _row(item: TextbookItem, results: list[Result], measured: list[Measured]) -> Row:
+def _row(item: TextbookItem, ways: Mapping[str, Way], measured: list[Measured]) -> Row:
     by_way: dict[str, list[str]] = defaultdict(list)
-    for r in results:
-        by_way[r.mode if r.mode in WAYS else ""].append(r.status)
-    worst = _worst(r.status for r in results) or UNDECIDED
-    ratios = [r.worst.ratio for r in results if r.worst is not None]
+    ratio: float | None = None
+    for mode, way in ways.items():
+        by_way[mode if mode in WAYS else ""].append(way.status)
+        ratio = worse(ratio, way.ratio)
+    worst = _worst(way.status for way in ways.values()) or UNDECIDED
     return Row(
         item,
         FLAGGED if worst == AGREE and item.flags else worst,
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
-        short(max(ratios, key=severity), 2) if ratios else "–",
-        sum(r.elements for r in results),
+        short(ratio, 2),
+        sum(way.elements for way in ways.values()),
         textbook_drawing(item.figure) if item.figure else "",
         tuple(measured),
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import filecmp
 import gzip
-import io
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-from refgrad.records import Run
+from refgrad.report.analysis.run import Run
 
 RESULTS = "results.jsonl.gz"  # in the folder of the page: the results that the page shows
 PREVIOUS = "results.previous.jsonl.gz"
+_AT_ONCE = 1000  # lines in one piece
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
@@ -26,17 +32,23 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             file.write(data)
         return
     path = path.resolve()
+    with temporary(path) as (file, name):
+        file.write(data)
+        file.close()
+        name.replace(path)
+
+
+@contextlib.contextmanager
+def temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file beside ``path``, open for writing, and its name. It is removed at the end, unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            Path(name).chmod(0o644)  # mkstemp makes files that only their owner can read
+            yield file, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def is_special_file(path: Path) -> bool:
@@ -44,17 +56,17 @@ def is_special_file(path: Path) -> bool:
     return path.parent in (Path("/dev"), Path("/dev/fd")) or (path.exists() and not path.is_file())
 
 
-def compressed_results(run: Run) -> bytes:
-    """The results of a run, or of the runs that were merged into it, as gzip. Equal results give equal bytes.
+def compress_results(run: Run, out: BinaryIO) -> None:
+    """Write the results of a run, or of the runs that were merged into it, as gzip. Equal results give equal bytes.
 
     ``load`` reads them and merges them again.
     """
-    out = io.BytesIO()
     # gzip.compress would write a time into the header on some systems.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as stream:
-        for part in run.parts or (run,):
-            stream.write(part.lines)
-    return out.getvalue()
+        for lines in run.files:
+            rest = iter(lines)
+            while some := list(islice(rest, _AT_ONCE)):
+                stream.write(b"\n".join(some) + b"\n")
 
 
 def write_results(run: Run, folder: Path) -> Path:
@@ -62,11 +74,17 @@ def write_results(run: Run, folder: Path) -> Path:
 
     Different results under that name are kept as ``results.previous.jsonl.gz``.
     """
-    path, content = folder / RESULTS, compressed_results(run)
-    if path.exists():
-        older = path.read_bytes()
-        if older == content:
-            return path
-        write_atomically(folder / PREVIOUS, older)
-    write_atomically(path, content)
-    return path
+    path = (folder / RESULTS).resolve()
+    with temporary(path) as (file, name):
+        compress_results(run, file)
+        file.close()
+        if path.exists():
+            if filecmp.cmp(path, name, shallow=False):
+                return folder / RESULTS
+            previous = (folder / PREVIOUS).resolve()
+            with temporary(previous) as (copy, copy_name), path.open("rb") as older:
+                shutil.copyfileobj(older, copy)
+                copy.close()
+                copy_name.replace(previous)
+        name.replace(path)
+    return folder / RESULTS

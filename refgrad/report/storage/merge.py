@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from refgrad.errors import ArgumentError
-from refgrad.records import Audit, End, Header, Run
+from refgrad.records import Audit, End, Header
 from refgrad.records.shards import Shard
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.tally import Tally
 from refgrad.report.analysis.verdict import exit_code
 
 
@@ -29,13 +31,19 @@ def merge(runs: Sequence[Run]) -> Run:
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     for a in (a for run in runs for a in run.audits):
         audits[a.key] = a + audits[a.key] if a.key in audits else a
+    tally = Tally()
+    for run in runs:
+        tally.update(run.tally)
     run = Run(
-        _header([run.header for run in runs]),
-        tuple(sorted((r for run in runs for r in run.results), key=lambda r: r.order)),
-        tuple(sorted(audits.values(), key=lambda a: a.key)),
-        tuple(sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))),
-        None,
-        any(run.truncated for run in runs),
+        header=_header([run.header for run in runs]),
+        results=tuple(sorted((r for run in runs for r in run.results), key=lambda r: r.order)),
+        tally=tally,
+        audits=tuple(sorted(audits.values(), key=lambda a: a.key)),
+        crashes=tuple(
+            sorted((c for run in runs for c in run.crashes), key=lambda c: (c.item, c.worker, c.reason))
+        ),
+        end=None,
+        truncated=any(run.truncated for run in runs),
         textbook_items=tuple(
             sorted((x for run in runs for x in run.textbook_items), key=lambda x: (x.place, x.id))
         ),
@@ -53,10 +61,17 @@ def merge(runs: Sequence[Run]) -> Run:
 
 def _parts(runs: Sequence[Run]) -> list[Run]:
     """The distinct unmerged runs, in an order that does not depend on that of ``runs``."""
+    parts = [part for run in runs for part in run.parts or (run,)]
+    if len(parts) == 1:
+        return parts
     found: dict[bytes | int, Run] = {}
-    for part in (part for run in runs for part in run.parts or (run,)):
-        found.setdefault(part.lines or id(part), part)
+    for part in parts:
+        found.setdefault(_digest(part) or id(part), part)
     return sorted(found.values(), key=_sort_key)
+
+
+def _digest(run: Run) -> bytes:
+    return b"" if run.lines is None else run.lines.digest
 
 
 def _sort_key(run: Run) -> tuple[tuple[str, ...] | Shard | str | bytes, ...]:
@@ -67,7 +82,7 @@ def _sort_key(run: Run) -> tuple[tuple[str, ...] | Shard | str | bytes, ...]:
         h.families,
         h.dtypes,
         h.started,
-        run.lines,
+        _digest(run),
     )
 
 

@@ -1,23 +1,41 @@
-"""The records of one results file, or of several that were merged."""
+"""One results file as a report needs it, or several that were merged."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from refgrad.records.audit import Audit
-from refgrad.records.case import CaseRecord
-from refgrad.records.header import Header
-from refgrad.records.lifecycle import Crash, End, FinishedItem, News, Running
-from refgrad.records.result import Result
-from refgrad.records.textbook_items import Measured, TextbookItem
+from refgrad.records import (
+    Audit,
+    Crash,
+    End,
+    FinishedItem,
+    Header,
+    Measured,
+    News,
+    Result,
+    Running,
+    TextbookItem,
+)
+from refgrad.report.analysis.tally import Tally
 
-TEXTBOOK = "textbook"  # the family that has a section of its own in reports
+
+class Lines(Protocol):
+    """The lines of a results file in an order that does not depend on workers, without newlines. ``digest`` is a hash of them."""
+
+    @property
+    def digest(self) -> bytes: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """The records of one results file, sorted: the order of lines does not matter.
 
+    results            the results that fail, are imprecise or are known, without their cases and scripts; all others are only counted
+    tally              the counts of all results
     truncated          whether the last line is incomplete
     items              test items that finished
     news               distinct ones, whoever wrote them
@@ -25,13 +43,14 @@ class Run:
     planned            number of planned items
     unfinished         planned items that did not finish
     absent             shards of the run that are missing
-    lines              the records as bytes of a results file, in an order that does not depend on workers
+    lines              the lines of the file; None for a merged run, whose parts have them
     parts              the runs that were merged into this one
     source             the file's name
     """
 
     header: Header
-    results: tuple[Result, ...]
+    results: tuple[Result, ...] = ()
+    tally: Tally = field(default_factory=Tally, repr=False)
     audits: tuple[Audit, ...] = ()
     crashes: tuple[Crash, ...] = ()
     end: End | None = None
@@ -45,7 +64,7 @@ class Run:
     planned: int = 0
     unfinished: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
-    lines: bytes = field(default=b"", repr=False, compare=False)
+    lines: Lines | None = field(default=None, repr=False, compare=False)
     parts: tuple[Run, ...] = field(default=(), repr=False, compare=False)
     source: str = field(default="", repr=False, compare=False)
 
@@ -55,22 +74,6 @@ class Run:
         return self.end is None or self.truncated or bool(self.unfinished or self.absent)
 
     @property
-    def elements(self) -> int:
-        """Number of compared elements, over all results."""
-        return sum(r.elements for r in self.results)
-
-    @property
-    def programs(self) -> tuple[Result, ...]:
-        """The results of generated cases: all but the textbook's, whose training runs would dominate every count of elements."""
-        return tuple(r for r in self.results if r.family != TEXTBOOK)
-
-    @property
-    def case_records(self) -> dict[str, CaseRecord]:
-        """The cases in the file, by id: those of results that do not agree, and those in progress when the run was interrupted."""
-        running = {r.id: CaseRecord.of(r.id, r.case) for r in self.running if r.case}
-        return running | {r.id: r.case_record for r in self.results if r.case_record is not None}
-
-    @property
-    def cases(self) -> int:
-        """Number of distinct cases."""
-        return len({r.id for r in self.results})
+    def files(self) -> Iterable[Lines]:
+        """The lines of each file that the run was read from."""
+        return [part.lines for part in self.parts or (self,) if part.lines is not None]
