@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from refgrad.records import AGREE, TEXTBOOK
 
@@ -50,7 +50,9 @@ class Source:
             elif kind not in ("plan", "end"):
                 self.once.append(line)
         self.blocks = dict(blocks)
-        self.case = next(json.loads(b[0])["case"] for b in self.blocks.values() if b[0].startswith(b'{"type":"case"'))
+        self.case = next(
+            json.loads(b[0])["case"] for b in self.blocks.values() if b[0].startswith(b'{"type":"case"')
+        )
 
     def repeated(self, results: int, failures: int) -> Iterator[list[bytes]]:
         """Blocks of lines, one for each case, with so many results and so many disagreements among them."""
@@ -81,9 +83,19 @@ class Source:
             if r["status"] == AGREE and r["worst"] and r["ops"]:
                 node = {"node": max(0, r["worst"]["node"]), "op": r["worst"]["op"]}
                 worst = r["worst"] | {"ratio": 1e4, "ulp": 5e3}
-                r |= {"status": "disagree", "worst": worst, "worst_elements": [worst] * 3, "first_wrong": node, "wrong": 3}
-                r["message"] = f"{r['mode']}: first wrong at op {node['op']} (node {node['node']}), got {worst['got']}"
-                r["script"] = "import torch\n\nx = torch.tensor([0.5], requires_grad=True)\n" + "print(x.exp())\n" * 60
+                r |= {
+                    "status": "disagree",
+                    "worst": worst,
+                    "worst_elements": [worst] * 3,
+                    "first_wrong": node,
+                    "wrong": 3,
+                }
+                r["message"] = (
+                    f"{r['mode']}: first wrong at op {node['op']} (node {node['node']}), got {worst['got']}"
+                )
+                r["script"] = (
+                    "import torch\n\nx = torch.tensor([0.5], requires_grad=True)\n" + "print(x.exp())\n" * 60
+                )
                 held = {"type": "case", "id": case, "case": self.case}
                 changed = [json.dumps(d, separators=(",", ":")).encode() for d in (held, r)]
                 return [changed[0], *lines[:k], changed[1], *lines[k + 1 :]], 1
@@ -94,23 +106,32 @@ def write(source: Source, folder: Path, results: int, failures: int, shards: int
     """Write results files: one, or one for each shard. Returns their paths."""
     names = [folder / f"{results}-{k}.jsonl{'.gz' if packed else ''}" for k in range(1, shards + 1)]
     with ExitStack() as stack:
-        files = [stack.enter_context(gzip.open(p, "wb", 4) if packed else p.open("wb")) for p in names]
+        files = [stack.enter_context(_opened(p, packed)) for p in names]
         for k, file in enumerate(files, 1):
             head = source.header | ({"shard": f"{k}/{shards}"} if shards > 1 else {})
             file.write(json.dumps(head).encode() + b"\n")
         files[0].write(b"".join(line + b"\n" for line in source.once))
         for k, block in enumerate(source.repeated(results, failures)):
             files[k % shards].write(b"".join(line + b"\n" for line in block))
-        end = {"type": "end", "exit": 1 if failures else 0, "finished": "2026-11-21T05:02:00Z", "seconds": 5000.0}
+        end = {
+            "type": "end",
+            "exit": 1 if failures else 0,
+            "finished": "2026-11-21T05:02:00Z",
+            "seconds": 5000.0,
+        }
         for file in files:
             file.write(json.dumps(end).encode() + b"\n")
     return names
 
 
+def _opened(path: Path, packed: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "wb", 4)) if packed else path.open("wb")
+
+
 def measured(command: Sequence[str]) -> tuple[int, float, float, float]:
     """Run a command. Returns exit code, wall time and CPU time in seconds, and peak memory in MB."""
     begin = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - itself
     _, status, used = os.wait4(child.pid, 0)
     wall = time.monotonic() - begin
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -127,7 +148,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="names of measurements; all without")
     args = parser.parse_args()
     source = Source(args.run)
-    print(f"{'what':<28} {'results':>9} {'MB':>6} {'wall s':>7} {'CPU s':>7} {'peak MB':>8} {'page kB':>8}  exit")
+    print(
+        f"{'what':<28} {'results':>9} {'MB':>6} {'wall s':>7} {'CPU s':>7} {'peak MB':>8} {'page kB':>8}  exit"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for results in args.results:
@@ -143,7 +166,10 @@ def main() -> None:
                 )
                 size = sum(p.stat().st_size for p in paths) / 1e6
                 page = (out / "report.html").stat().st_size / 1e3
-                print(f"{what:<28} {results:>9} {size:>6.0f} {wall:>7.1f} {cpu:>7.1f} {peak:>8.0f} {page:>8.0f}  {code}", flush=True)
+                print(
+                    f"{what:<28} {results:>9} {size:>6.0f} {wall:>7.1f} {cpu:>7.1f} {peak:>8.0f} {page:>8.0f}  {code}",
+                    flush=True,
+                )
                 for path in (*paths, *out.glob("*")):
                     path.unlink()
 
@@ -154,7 +180,12 @@ _WAYS: list[tuple[str, int, bool, list[str]]] = [
     ("four shards", 4, False, []),
     ("four shards, gz", 4, True, []),
     ("baseline", 1, False, ["--baseline", "{first}"]),
-    ("CI formats", 1, False, ["--junit", "{folder}/junit.xml", "--gitlab", "{folder}/gitlab.json", "--github"]),
+    (
+        "CI formats",
+        1,
+        False,
+        ["--junit", "{folder}/junit.xml", "--gitlab", "{folder}/gitlab.json", "--github"],
+    ),
 ]
 
 if __name__ == "__main__":

@@ -36,6 +36,12 @@ TESTED_BY = {
     "bounds/evaluation": "bounds/test_rules",
     "pytest_plugin": "test_pytest_report",
     "report/analysis/mode_groups": "report/analysis/test_coverage",
+    # What is counted while a file is read is compared with the table or the drawing that shows it.
+    "report/analysis/error_bins": "report/page/test_histogram",
+    "report/analysis/op_tally": "report/page/test_heat_map",
+    "report/analysis/row_tally": "report/page/test_table_rows",
+    "report/analysis/way_tally": "report/page/test_textbook",
+    **dict.fromkeys(("report/storage/line_json", "report/storage/run_reader"), "report/storage/test_load"),
     "testing/judging/judge": "testing/judging/test_node_by_node",
     "testing/judging/mode_agreement": "testing/judging/test_modes",
     "testing/runs/judgement": "testing/judging/test_node_by_node",

@@ -71,7 +71,9 @@ class Record:
 
 _COLUMNS: dict[type[Record], tuple[tuple[str, Column], ...]] = {}
 _REQUIRED = object()  # the default of a field that has none, or whose line may not leave it out
-Reader = tuple[str, Callable[..., object], tuple[object, ...], object]  # field, how it is read, limits, default
+Reader = tuple[
+    str, Callable[..., object], tuple[object, ...], object
+]  # field, how it is read, limits, default
 _READERS: dict[type[Record], tuple[Reader, ...]] = {}
 
 
@@ -80,7 +82,12 @@ def _readers(kind: type[Record]) -> tuple[Reader, ...]:
     if kind not in _READERS:
         defaults = {f.name: f.default for f in dataclasses.fields(kind)}
         _READERS[kind] = tuple(
-            (name, col.read, col.limits, defaults[name] if _may_be_left_out(name, col, defaults[name]) else _REQUIRED)
+            (
+                name,
+                col.read,
+                col.limits,
+                defaults[name] if _may_be_left_out(name, col, defaults[name]) else _REQUIRED,
+            )
             for name, col in _columns(kind)
         )
     return _READERS[kind]

@@ -3,6 +3,7 @@
 By hand: python tests/report/conftest.py 100000 results.jsonl
 """
 
+import io
 import json
 import random
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from refgrad.report.analysis.run import Run
+from refgrad.report.storage.files import compress_results
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e\"'&amp;{{ 7*7 }}"
 NAMES = (
@@ -166,6 +170,13 @@ def _drawn(
         name, **place, elements=elements, loose=elements // 40, worst=worst, sensitivity=draw.lognormvariate(-15, 1),
         ops={op: [1, elements, ratio], other: [2, 3 * elements, ratio / 2]},
     )  # fmt: skip
+
+
+def compressed_results(run: Run) -> bytes:
+    """The results of a run as gzip."""
+    out = io.BytesIO()
+    compress_results(run, out)
+    return out.getvalue()
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def address(tmp_path_factory, synthetic):
     with results.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in synthetic(100_000, modes=("reverse",)))
     run = load(results)
-    assert len(run.results) == 100_000
+    assert run.tally.results == 100_000
     write(run, folder / "report.html", compare_with_baseline(run, run))
     assert (folder / "report.html").stat().st_size < 1_000_000
     return (folder / "report.html").as_uri()

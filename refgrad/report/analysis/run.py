@@ -25,6 +25,9 @@ class Lines(Protocol):
     """The lines of a results file in an order that does not depend on workers, without newlines. ``digest`` is a hash of them."""
 
     @property
+    def first(self) -> bytes: ...
+
+    @property
     def digest(self) -> bytes: ...
 
     def __iter__(self) -> Iterator[bytes]: ...
@@ -50,7 +53,7 @@ class Run:
 
     header: Header
     results: tuple[Result, ...] = ()
-    tally: Tally = field(default_factory=Tally, repr=False)
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
     audits: tuple[Audit, ...] = ()
     crashes: tuple[Crash, ...] = ()
     end: End | None = None

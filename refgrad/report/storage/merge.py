@@ -82,6 +82,7 @@ def _sort_key(run: Run) -> tuple[tuple[str, ...] | Shard | str | bytes, ...]:
         h.families,
         h.dtypes,
         h.started,
+        b"" if run.lines is None else run.lines.first,
         _digest(run),
     )
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from refgrad.records import Run
-from refgrad.records.run import TEXTBOOK
+from refgrad.records import TEXTBOOK
+from refgrad.report.analysis.run import Run
 from refgrad.report.storage.load import load
 from tests.report import conftest as make
 
@@ -28,15 +28,15 @@ def run(tmp_path) -> Run:
 
 
 def test_cases_and_elements_are_counted(run: Run) -> None:
-    assert run.cases == 2
-    assert run.elements == 5 + 7 + 24
-    assert [r.id[0] for r in run.programs] == ["a", "a"]
+    assert len(run.tally.cases) == 2
+    assert run.tally.elements == 5 + 7 + 24
+    assert sorted(at.mode for at, _ in run.tally.programs) == ["forward", "reverse"]
 
 
-def test_cases_that_travelled_are_found_by_id(run: Run) -> None:
-    assert set(run.case_records) == {"a" * 16, "f" * 16}
-    assert run.case_records["f" * 16].case == make.case("sin")
-    assert run.case_records["a" * 16].case == make.case("tanh")
+def test_only_results_that_do_not_agree_are_held(run: Run) -> None:
+    [held] = run.results
+    assert (held.id, held.size, held.case_record, held.script) == ("a" * 16, 3, None, "")
+    assert run.tally.results == 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from refgrad.report.page.failing_case import MOST_CASE, MOST_SCRIPT, anchor, failing_case
+from refgrad.report.storage.details import in_full
 from refgrad.report.storage.load import load
 
 
@@ -16,7 +17,8 @@ def shown(make, save):
     """The failing case of a results line with changes."""
 
     def of(name: str = "a" * 16, **changes):
-        [result] = load(save([make.header(), make.wrong(name, **changes)])).results
+        run = load(save([make.header(), make.wrong(name, **changes)]))
+        [result] = in_full(run, run.results)
         return failing_case(result)
 
     return of

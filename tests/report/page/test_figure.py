@@ -5,6 +5,7 @@ import refgrad as rg
 from refgrad.modes import NAMES as MODES
 from refgrad.report import render
 from refgrad.report.page.figure import BACKWARD, FORWARD, figure
+from refgrad.report.storage.details import in_full
 from refgrad.report.storage.load import load
 from refgrad.testing.cases.case import Case
 
@@ -27,7 +28,8 @@ def failing(make, save):
         first = first_wrong or {"node": 2, "op": "sin"}
         told = {} if observed is None else {"observed": observed}
         line = make.wrong("a" * 16, mode=mode, case=data | changes, first_wrong=first, **told)
-        [result] = load(save([make.header(), line])).results
+        run = load(save([make.header(), line]))
+        [result] = in_full(run, run.results)
         return result
 
     return build
@@ -150,7 +152,8 @@ def chain(make):
 
 @pytest.mark.parametrize("n", [29, 100, 1000])
 def test_a_large_graph_opens_around_the_first_wrong_node(make, save, chain, n):
-    found = figure(load(save([make.header(), chain(n)])).results[0])
+    run = load(save([make.header(), chain(n)]))
+    found = figure(in_full(run, run.results)[0])
     shown = len(found.around.shown)
     assert shown == 7
     first, *boxes, last = found.part.boxes

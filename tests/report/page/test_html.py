@@ -11,6 +11,7 @@ import pytest
 from refgrad.errors import RefgradError
 from refgrad.report import render, write
 from refgrad.report.page.table_rows import payload
+from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -198,9 +199,9 @@ def test_the_table_holds_every_result_of_a_small_run(make, save):
     compressed_results = payload(run)
     data = unpacked(compressed_results.text)
     assert compressed_results.grouped == 0
-    assert sorted(data["id"]) == sorted(r.id for r in run.results)
+    assert sorted(data["id"]) == sorted(r.id for r in each_result(run))
     assert next(data["words"]["status"][k] for k in data["index"]["status"]) == "disagree"
-    assert sum(data["elements"]) == run.elements
+    assert sum(data["elements"]) == run.tally.elements
 
 
 def test_a_large_run_stays_small_and_loses_no_count(make, save):
@@ -208,8 +209,8 @@ def test_a_large_run_stays_small_and_loses_no_count(make, save):
     text = render(run)
     data = unpacked(payload(run).text)
     assert len(text.encode()) < 450_000
-    assert sum(data["results"]) == len(run.results) == 36_000
-    assert sum(data["elements"]) == run.elements
+    assert sum(data["results"]) == run.tally.results == 36_000
+    assert sum(data["elements"]) == run.tally.elements
     failed = {r.id for r in run.results if r.failed}
     assert failed <= set(data["id"])
 

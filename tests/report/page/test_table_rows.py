@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+from refgrad.report.analysis import row_tally
 from refgrad.report.page import table_rows
 from refgrad.report.page.table_rows import WORDS, payload
 from refgrad.report.storage.load import load
@@ -46,7 +47,7 @@ def test_failures_come_first_and_every_result_has_its_row(run) -> None:
 
 
 def test_in_a_large_run_what_agrees_is_put_together(run, monkeypatch) -> None:
-    monkeypatch.setattr(table_rows, "ALL", 3)
+    monkeypatch.setattr(row_tally, "ALL", 3)
     made = payload(run)
     rows = unpacked(made)
     assert (made.rows, made.grouped) == (2, 3)
@@ -57,7 +58,7 @@ def test_in_a_large_run_what_agrees_is_put_together(run, monkeypatch) -> None:
 
 
 def test_where_there_are_too_many_groups_ops_are_put_together_too(make, save, monkeypatch) -> None:
-    monkeypatch.setattr(table_rows, "ALL", 1)
+    monkeypatch.setattr(row_tally, "ALL", 1)
     monkeypatch.setattr(table_rows, "GROUPS", 2)
     lines = [
         make.result(

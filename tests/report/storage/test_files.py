@@ -9,12 +9,12 @@ import pytest
 from refgrad.report.storage.files import (
     PREVIOUS,
     RESULTS,
-    compressed_results,
     is_special_file,
     write_atomically,
     write_results,
 )
 from refgrad.report.storage.load import load
+from tests.report.conftest import compressed_results
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 import pytest
 
 from refgrad.errors import ArgumentError
-from refgrad.report import exit_code, render
-from refgrad.report.storage.files import compressed_results
+from refgrad.report import exit_code, render, table
+from refgrad.report.ci.junit import junit
 from refgrad.report.storage.load import load
 from refgrad.report.storage.merge import merge
+from tests.report.conftest import compressed_results
 
 END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 10.0}
 AUDIT = {"type": "audit", "mutation": "sign", "dtype": "float64", "planted": 3, "equivalent": 1, "caught": 2}
@@ -40,8 +41,8 @@ def test_parts_are_the_whole_in_any_order(make, save):
 
 
 def everything(run):
-    """What a run is, to the last byte: a comparison by == would take no notice of its parts."""
-    return repr(run), run.lines, [part.lines for part in run.parts], compressed_results(run)
+    """What a run is, to the last byte: a comparison by == would take no notice of its parts and its counts."""
+    return repr(run), [list(lines) for lines in run.files], compressed_results(run), table(run), junit(run)
 
 
 def test_neither_order_nor_steps_nor_repetition_matter(make, shard):
