@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -220,6 +221,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         else " in the textbook"
     )
     proof.append((f"elements compared{where}", count(programs or in_textbook)))
+    proof += _rates(run, judged, programs or in_textbook)
     if run.audits:
         caught, detectable = totals(run.audits)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
@@ -232,3 +234,14 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     if seen is not None:
         proof.append(("typical smallest error seen", short(seen, 2)))
     return proof
+
+
+def _rates(run: Run, cases: int, elements: int) -> list[tuple[str, str]]:
+    """The cases judged and the elements compared per second of the run; of a merged run, per second of all its parts together."""
+    seconds = math.nan if run.end is None else run.end.seconds
+    if not (math.isfinite(seconds) and seconds > 0):
+        return []
+    return [
+        ("cases per second", short(cases / seconds)),
+        ("elements per second", count(round(elements / seconds))),
+    ]

@@ -118,3 +118,11 @@ def test_numbers_of_the_textbook_do_not_swell_the_count_of_elements(make, save):
     assert proof["elements compared (200M more in the textbook)"] == "24"
     alone = dict(verdict(load(save([make.header(), lesson, END]))).proof)
     assert "elements compared in the textbook" in alone
+
+
+def test_rates_are_those_of_a_run_that_says_how_long_it_took(run, make):
+    lines = [make.result("a" * 16, elements=3000), make.result("b" * 16, elements=1000), audit(7)]
+    proof = dict(verdict(run(*lines, END | {"seconds": 4})).proof)
+    assert (proof["cases per second"], proof["elements per second"]) == ("0.5", "1\u202f000")
+    for end in ([END | {"seconds": 0}], [END | {"seconds": "nan"}], []):
+        assert "cases per second" not in dict(verdict(run(*lines, *end)).proof)
