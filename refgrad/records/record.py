@@ -119,7 +119,15 @@ def read_columns(kind: type[Record], data: Json) -> dict[str, Any]:
 
 def encoded(record: Record) -> bytes:
     """A record as a line of a results file, with the newline."""
-    return (json.dumps(strict(record.to_dict()), allow_nan=False, separators=(",", ":")) + "\n").encode()
+    data = record.to_dict()
+    try:
+        text = _STRICT.encode(data)
+    except (TypeError, ValueError):  # a number that is not finite, or a mapping or a key of another kind
+        text = _STRICT.encode(strict(data))
+    return (text + "\n").encode()
+
+
+_STRICT = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 def strict(x: Any) -> Any:

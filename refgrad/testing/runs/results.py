@@ -17,6 +17,7 @@ from refgrad.records import (
     FAILURES,
     KNOWN,
     CaseRecord,
+    Observed,
     Record,
     Result,
     Running,
@@ -27,7 +28,7 @@ from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.testing.runs.in_flight import UnfinishedCase
-from refgrad.testing.runs.observed_numbers import observed
+from refgrad.testing.runs.observed_numbers import observed as observed_numbers
 
 
 class ResultsFile:
@@ -85,7 +86,7 @@ class ResultsFile:
     def _complete_lines(self) -> int:
         """The length of the file, after an incomplete last line has been removed."""
         size = end = os.fstat(self._descriptor).st_size
-        if sys.platform == "win32":
+        if sys.platform == "win32" or not size or os.pread(self._descriptor, 1, size - 1) == b"\n":
             return size
         tail = b""
         while end and not tail.endswith(b"\n"):
@@ -139,10 +140,14 @@ def results_of(
     numbers around the first wrong node.
     """
     results: list[Record] = [
-        replace(
-            result_of(case.id, case.family, case.dtype, case.device, v),
+        result_of(
+            case.id,
+            case.family,
+            case.dtype,
+            case.device,
+            v,
             script=script(v) if script and v.status in FAILURES else "",
-            observed=observed(case, v.seen, v) if v.failed and v.seen is not None else None,
+            observed=observed_numbers(case, v.seen, v) if v.failed and v.seen is not None else None,
             shrunk=shrunk,
         )
         for v in verdicts
@@ -151,7 +156,17 @@ def results_of(
     return results if agreed else [CaseRecord(case.id, case.content), *results]
 
 
-def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict) -> Result:
+def result_of(
+    name: str,
+    family: str,
+    dtype: str,
+    device: str,
+    verdict: Verdict,
+    *,
+    script: str = "",
+    observed: Observed | None = None,
+    shrunk: bool = False,
+) -> Result:
     """One verdict as a record, under the name of a case or a check."""
     return Result(
         id=name,
@@ -175,6 +190,9 @@ def result_of(name: str, family: str, dtype: str, device: str, verdict: Verdict)
         worst_elements=tuple(verdict.wrong),
         known=verdict.known,
         wrong=sum(c.count for _, _, c in verdict.wrong_nodes),
+        script=script,
+        observed=observed,
+        shrunk=shrunk,
     )
 
 
