@@ -14,6 +14,7 @@ import pytest
 
 from refgrad.report.ci.github import commands
 from refgrad.report.ci.gitlab import gitlab
+from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 from refgrad.testing.runs.folder_lock import locked
 
@@ -105,10 +106,10 @@ def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str
     assert not found.partial
     assert repr(load(tmp_path / "gradients" / "results.jsonl.gz")) == repr(found)
     assert found.planned == 6
-    assert sorted(r.status for r in found.results) == ["agree"] * 8 + ["known"]
-    assert {r.op for r in found.results} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}
-    assert {r.family for r in found.results} == {"test_kernels.py"}
-    assert found.elements > 200
+    assert found.tally.statuses == {"agree": 8, "known": 1}
+    assert {r.op for r in each_result(found)} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}
+    assert {at.family for at in found.tally.cells} == {"test_kernels.py"}
+    assert found.tally.elements > 200
     assert len(found.audits) == 8  # kinds of errors
     assert {a.planted for a in found.audits} == {82}
     assert all(a.caught == a.planted - a.equivalent for a in found.audits)
@@ -116,12 +117,11 @@ def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str
     assert "exit 0: Every gradient that was judged agrees" in done.stdout
     page = (tmp_path / "gradients" / "report.html").read_text()
     assert "expected by the test" in page
-    ids = {r.id for r in found.results}
+    ids = set(found.tally.cases.ids)
     again = run(tmp_path, TESTS, "--refgrad-report", "gradients")
     assert again.returncode == 0
-    assert {
-        r.id for r in load(tmp_path / "gradients" / "results.jsonl").results
-    } == ids  # ids do not depend on workers
+    # ids do not depend on workers
+    assert set(load(tmp_path / "gradients" / "results.jsonl").tally.cases.ids) == ids
 
 
 def test_a_wrong_gradient_is_a_finding_with_its_test(tmp_path: Path) -> None:
@@ -147,9 +147,7 @@ def test_a_crashed_worker_loses_nothing_that_was_judged(tmp_path: Path) -> None:
     done = run(tmp_path, TESTS + CRASH, "--refgrad-report", "gradients", "-n", "2")
     assert done.returncode == 1, done.stdout
     found = load(tmp_path / "gradients" / "results.jsonl")
-    assert sorted(r.status for r in found.results) == ["agree"] * 9 + [
-        "known"
-    ]  # the check before the crash, too
+    assert found.tally.statuses == {"agree": 9, "known": 1}  # the check before the crash, too
     [crash] = found.crashes
     assert crash.item == "test_kernels.py::test_crash"
     assert "crashed while running" in crash.reason
@@ -161,7 +159,7 @@ def test_a_session_that_dies_whole_leaves_what_it_had(tmp_path: Path) -> None:
     done = run(tmp_path, TESTS + CRASH, "--refgrad-report", "gradients")
     assert done.returncode < 0
     found = load(tmp_path / "gradients" / "results.jsonl")
-    assert len(found.results) == 10
+    assert found.tally.results == 10
     assert found.partial
     assert found.unfinished == ("test_kernels.py::test_crash",)
 
@@ -277,5 +275,5 @@ def test_tanh():
     done = run(tmp_path, text, "--refgrad-report", "gradients", "-W", "ignore")
     assert done.returncode == 0, done.stdout + done.stderr
     found = load(tmp_path / "gradients" / "results.jsonl")
-    assert {(r.dtype, r.device) for r in found.results} == {("float64", "cpu"), ("float32", "cpu")}
+    assert {(at.dtype, at.device) for at in found.tally.cells} == {("float64", "cpu"), ("float32", "cpu")}
     assert {a.dtype for a in found.audits} == {"float64", "float32"}

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from refgrad.report.analysis.items import judged_cases
+from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 from refgrad.testing.runs.folder_lock import locked
 from tests.suite.faulty_runs import command, run
@@ -132,7 +133,7 @@ def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) ->
     found = load(tmp_path / "reports" / "results.jsonl")
     assert found.planned == 1
     assert found.header.families == ("softmax",)
-    assert len(found.results) == len({(r.id, r.mode) for r in found.results}) > 0
+    assert found.tally.results == len({(r.id, r.mode) for r in each_result(found)}) > 0
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 
 pytest.importorskip("torch")
@@ -52,8 +53,8 @@ def test_single_ops_are_chosen_by_name(tmp_path: Path) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = load(tmp_path / "results.jsonl")
-    assert {op for r in found.results for op in r.ops} == {"det", "inv"}
-    assert {r.dtype for r in found.results} == {"float64", "float32"}
+    assert {op for r in each_result(found) for op in r.ops} == {"det", "inv"}
+    assert {at.dtype for at in found.tally.cells} == {"float64", "float32"}
     assert sum(a.caught for a in found.audits if a.check == "single ops") > 25
     assert not found.partial
 
@@ -112,4 +113,4 @@ def test_shards_of_the_nightly_profile_share_a_seed_or_are_refused(
     assert main(["report", *parts, "--out", str(tmp_path / "whole")]) == 0
     whole = load(tmp_path / "whole" / "results.jsonl.gz")
     assert (whole.header.seed, whole.header.shard, whole.absent) == ("7", "", ())
-    assert {r.dtype for r in whole.results} == {"float64", "float32", "bfloat16", "float16"}
+    assert {at.dtype for at in whole.tally.cells} == {"float64", "float32", "bfloat16", "float16"}

@@ -145,9 +145,17 @@ class Tally:
         self.textbook.update(other.textbook)
 
     @property
+    def statuses(self) -> Counter[str]:
+        """Number of results by status."""
+        found: Counter[str] = Counter()
+        for place, cell in self.cells.items():
+            found[place.status] += cell.results
+        return found
+
+    @property
     def results(self) -> int:
         """Number of results."""
-        return sum(cell.results for cell in self.cells.values())
+        return self.statuses.total()
 
     @property
     def elements(self) -> int:
