@@ -80,3 +80,8 @@ class Run:
     def files(self) -> Iterable[Lines]:
         """The lines of each file that the run was read from."""
         return [part.lines for part in self.parts or (self,) if part.lines is not None]
+
+    @property
+    def cases(self) -> int:
+        """Number of distinct cases."""
+        return len(self.tally.cases)

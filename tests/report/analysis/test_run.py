@@ -28,7 +28,7 @@ def run(tmp_path) -> Run:
 
 
 def test_cases_and_elements_are_counted(run: Run) -> None:
-    assert len(run.tally.cases) == 2
+    assert run.cases == 2
     assert run.tally.elements == 5 + 7 + 24
     assert sorted(at.mode for at, _ in run.tally.programs) == ["forward", "reverse"]
 

@@ -13,7 +13,7 @@ from refgrad.report.storage.merge import merge
 
 def test_a_run_is_read_whole(make, save):
     run = load(save(make.synthetic(30)))
-    assert len(run.tally.cases) == 30
+    assert run.cases == 30
     assert run.tally.results == 90
     assert len(run.audits) == 8
     assert not run.partial
