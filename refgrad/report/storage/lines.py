@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
+from refgrad.errors import CaseFileError
 from refgrad.records import CaseRecord, News, Torn, encoded
 
 CHUNK = 32 << 20  # bytes of lines that are sorted in memory
@@ -47,7 +48,16 @@ class SortedLines:
             self._store()
 
     def _store(self) -> None:
-        """Move the lines in memory to the temporary file."""
+        """Move the lines in memory to the temporary file. Raises CaseFileError where it cannot be written."""
+        try:
+            self._store_chunk()
+        except OSError as error:
+            raise CaseFileError(
+                f"the temporary file that sorts the lines cannot be written in {tempfile.gettempdir()}: {error.strerror or error}; "
+                "TMPDIR names another folder"
+            ) from error
+
+    def _store_chunk(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with this object
             weakref.finalize(self, self._file.close)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from refgrad.errors import CaseFileError
 from refgrad.report.storage import lines as module
 from refgrad.report.storage.lines import SortedLines
 
@@ -61,3 +62,13 @@ def test_the_digest_is_of_the_lines_and_not_of_their_order() -> None:
     torn.torn = True
     assert torn.digest != collected(given).digest
     assert list(torn)[-2:] == [b'{"type":"torn"}', END]
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "CHUNK", 1)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(CaseFileError, match=r"temporary file .* No space left on device; TMPDIR"):
+        collected(drawn(0))

@@ -1,11 +1,14 @@
 import gzip
 import json
 import math
+import tracemalloc
 
 import pytest
 
 from refgrad.errors import CaseFileError
 from refgrad.report import render
+from refgrad.report.analysis import row_tally
+from refgrad.report.storage import lines
 from refgrad.report.storage.details import each_case, each_result
 from refgrad.report.storage.load import holds_results, load
 from refgrad.report.storage.merge import merge
@@ -255,3 +258,20 @@ def test_the_backend_and_its_version_are_read(make, save):
     around = make.header()["environment"] | {"jax": "0.12"}
     run = load(save([make.header(backend="jax", calls={"forward": "jvp"}, environment=around)]))
     assert (run.header.backend, run.header.release, run.header.calls) == ("jax", "0.12", {"forward": "jvp"})
+
+
+def test_a_result_that_agrees_costs_little_memory(make, save, monkeypatch):
+    """The lines are in a file, and three results share a case. As objects they would take more than a kilobyte each."""
+    monkeypatch.setattr(lines, "CHUNK", 1 << 15)
+    monkeypatch.setattr(row_tally, "ALL", 300)
+    monkeypatch.setattr(row_tally, "SINGLE", 100)
+    held, results = [], []
+    for cases in (300, 1500):
+        path = save(make.synthetic(cases, failing=0))
+        tracemalloc.start()
+        run = load(path)
+        held.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        results.append(run.tally.results)
+    assert results == [900, 4500]
+    assert (held[1] - held[0]) / (results[1] - results[0]) < 300
