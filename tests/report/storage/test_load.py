@@ -1,3 +1,4 @@
+import gc
 import gzip
 import json
 import math
@@ -275,3 +276,21 @@ def test_a_result_that_agrees_costs_little_memory(make, save, monkeypatch):
         results.append(run.tally.results)
     assert results == [900, 4500]
     assert (held[1] - held[0]) / (results[1] - results[0]) < 300
+
+
+def test_the_collector_is_as_it_was(make, save):
+    whole, broken = (
+        save([make.header()]),
+        save([make.header(), "not JSON", make.result("a" * 16)], "broken.jsonl"),
+    )
+    assert gc.isenabled()
+    load(whole)
+    with pytest.raises(CaseFileError):
+        load(broken)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        load(whole)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
