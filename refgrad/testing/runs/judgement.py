@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from refgrad.modes import VALUE
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.deviation import Deviation, mark
+from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.attribution import attribute
 from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import DISAGREE, IMPRECISE, Element, Verdict, digits
-from refgrad.testing.power.audit import Audit
+from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE, Element, Verdict, digits
+from refgrad.testing.power.audit import EVERY, Audit
 
 
 class Observed(NamedTuple):
@@ -26,9 +29,54 @@ class Observed(NamedTuple):
     audit: Audit | None = None
 
 
+def sampled(case: Case) -> bool:
+    """Whether a case is one of the sample of a run, one case in EVERY: audited, and judged from end to end. The id of the case decides."""
+    return int(case.id, 16) % EVERY == 0
+
+
 def judge_together(sweep: Sequence[Observed], *, end_to_end: bool = True) -> list[list[Verdict]]:
     """The verdicts on several observations, in their order: those of ``judge`` on each."""
     return [judge(case, seen, audit, end_to_end=end_to_end) for case, seen, audit in sweep]
+
+
+def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] = ()) -> list[list[Verdict]]:
+    """The verdicts on several observations, in their order, with known disagreements marked.
+
+    An exception in judging one case becomes a verdict ``error`` on that case; the others are judged.
+    """
+    return [
+        _marked(observed, found, deviations) if isinstance(found, list) else [failed(found)]
+        for observed, found in zip(sweep, _judged_or_failed(sweep), strict=True)
+    ]
+
+
+def failed(error: Exception) -> Verdict:
+    """The verdict ``error`` on a case whose observation or judgement raised an exception."""
+    trace = "".join(traceback.format_exception(error, limit=-3))
+    return Verdict(VALUE, ERROR, reason=f"{type(error).__name__}: {error}", message=trace)
+
+
+def _judged_or_failed(sweep: Sequence[Observed]) -> list[list[Verdict] | Exception]:
+    """The verdicts on each observation, or the exception that judging it raised."""
+    if len(sweep) > 1:
+        try:
+            return list(judge_together(sweep))
+        except Exception:  # noqa: BLE001 - one case raised it: each is judged by itself, and the exception is recorded there
+            return [_judged_or_failed([observed])[0] for observed in sweep]
+    found: list[list[Verdict] | Exception] = []
+    for observed in sweep:
+        try:
+            found += judge_together([observed])
+        except Exception as error:  # noqa: BLE001 - any exception becomes the verdict on this case
+            found.append(error)
+    return found
+
+
+def _marked(observed: Observed, verdicts: list[Verdict], deviations: Sequence[Deviation]) -> list[Verdict]:
+    for v in verdicts:
+        v.seen = observed.seen if v.evidence is not None else None
+    mark(verdicts, deviations, Setting(observed.case, observed.seen))
+    return verdicts
 
 
 def judge(
