@@ -44,16 +44,28 @@ class NodeByNode(Judge):
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
-        super().__init__(case, seen, fmt if case.order == 1 else replace(fmt, ranged=True))
+        super().__init__(case, seen, fmt if case.order == 1 else _ranged(fmt))
         self.order = case.graph.order()
-        self.fmt_without_kinks = replace(self.fmt, kinks=False)
-        # the framework's own value of every node, taken as exact
-        self.balls: list[Any] = [None] * len(self.graph.nodes)
-        for k in self.order:
-            if seen.values[k] is not None:
-                self.balls[k] = self._exact(seen.values[k])
+        # by node; shared_evaluation.py fills all of them for nodes of several cases at once
         self.recomputed: dict[int, Any] = {}
-        self._missing: dict[int, PlainArray | None] = {}
+        self.values_without_kinks: dict[int, Any] = {}
+        self.without_derivative: dict[int, PlainArray | None] = {}
+        self.contributions: dict[int, list[tuple[int, int, Any]]] = {}
+        self.pushed: dict[int, Any] = {}
+
+    @functools.cached_property
+    def balls(self) -> list[Any]:
+        """The framework's own value of every node, taken as exact; None where it gave none."""
+        balls: list[Any] = [None] * len(self.graph.nodes)
+        for k in self.order:
+            if self.seen.values[k] is not None:
+                balls[k] = self._exact(self.seen.values[k])
+        return balls
+
+    @property
+    def fmt_without_kinks(self) -> Format:
+        """The judged format, in which a jump that is met exactly is not read from either side."""
+        return _without_kinks(self.fmt)
 
     def _exact(self, x: PlainArray) -> Any:
         return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
@@ -67,11 +79,11 @@ class NodeByNode(Judge):
 
     def missing(self, k: int) -> PlainArray | None:
         """A mask of the elements of the value of node k that have no derivative; None where all have one."""
-        if k not in self._missing:
-            self._missing[k] = special_points.without_derivative(
+        if k not in self.without_derivative:
+            self.without_derivative[k] = special_points.without_derivative(
                 self.recomputed_value(k), self.seen.values[k]
             )
-        return self._missing[k]
+        return self.without_derivative[k]
 
     def value(self) -> Verdict:
         """The verdict on the values: each op is recomputed from the framework's own operands."""
@@ -84,16 +96,9 @@ class NodeByNode(Judge):
     def _expect_values(self, tally: Tally, what: str) -> None:
         for k in self.order:
             node = self.graph.nodes[k]
-            if node.op is None or self.balls[k] is None:
+            if node.op is None or self.seen.values[k] is None:
                 continue
-            expected = self.recomputed_value(k)
-            if not node.op.domain.smooth and getattr(expected, "radius", None) is not None:
-                # The Ball may be the hull of both sides of a jump. That is valid for derivatives, not for values.
-                balls = [self.balls[j] for j in node.of]
-                operands = [
-                    exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls
-                ]
-                expected = node.applied(operands)
+            expected = self._value(k, node)
             self.expect(
                 tally,
                 Place("values", k),
@@ -103,6 +108,19 @@ class NodeByNode(Judge):
                 f"{what} of {node.op.name} (node {k})",
                 alternatives=self._alternatives(node, functools.partial(self._value_bounds, node)),
             )
+
+    def _value(self, k: int, node: Node) -> Any:
+        """The expected value of node k."""
+        expected = self.recomputed_value(k)
+        assert node.op is not None
+        if node.op.domain.smooth or getattr(expected, "radius", None) is None:
+            return expected
+        # The Ball may be the hull of both sides of a jump. That is valid for derivatives, not for values.
+        if k not in self.values_without_kinks:
+            balls = [self.balls[j] for j in node.of]
+            operands = [exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls]
+            self.values_without_kinks[k] = node.applied(operands)
+        return self.values_without_kinks[k]
 
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]
@@ -133,12 +151,14 @@ class NodeByNode(Judge):
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            expected = tangent_judge._tangent(k, node, tangents)
+            expected = tangent_judge.pushed.get(k)
+            if expected is None:
+                expected = tangent_judge._tangent(k, node, tangents)
             with_numbers: WithNumbers | None = functools.partial(
                 tangent_judge._tangent_with_numbers, k, node, tangents
             )
             if expected is None and tangents[k] is not None:  # a piecewise constant op: its tangent is zero
-                expected, with_numbers = exact(np.zeros(self.balls[k].shape), self.fmt), None
+                expected, with_numbers = exact(np.zeros(self.seen.values[k].shape), self.fmt), None
             if expected is not None:
                 what = f"tangent of {node.op.name} (node {k})"
                 alternatives = self._alternatives(
@@ -210,7 +230,9 @@ class NodeByNode(Judge):
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
-                contributions = self._sent(k, y_bar)
+                contributions = self.contributions.get(k)
+                if contributions is None:
+                    contributions = self._sent(k, y_bar)
                 required.update(j for _, j, _ in contributions)
                 for position, j, x_bar in [
                     *contributions,
@@ -264,7 +286,9 @@ class NodeByNode(Judge):
         if len(sending) == len(node.of):
             return []
         constant = [
-            (i, j) for i, j in enumerate(node.of) if i not in sending and isinstance(self.balls[j], Ball)
+            (i, j)
+            for i, j in enumerate(node.of)
+            if i not in sending and self.seen.values[j] is not None and self.seen.values[j].dtype.kind == "f"
         ]
         only_gradient = [
             (i, j)
@@ -273,7 +297,8 @@ class NodeByNode(Judge):
         ]
         contributed = [(i, j) for i, j in constant if self.seen.parts.get((k, i)) is not None]
         return [
-            (i, j, exact(np.zeros(self.balls[j].shape), self.fmt)) for i, j in [*only_gradient, *contributed]
+            (i, j, exact(np.zeros(self.seen.values[j].shape), self.fmt))
+            for i, j in [*only_gradient, *contributed]
         ]
 
     def _differentiable(self, k: int) -> bool:
@@ -289,6 +314,28 @@ class NodeByNode(Judge):
             if node.op is None
             else f"gradient of node {k} ({node.op.name})"
         )
+
+
+_RANGED: dict[int, tuple[Format, Format]] = {}
+_WITHOUT_KINKS: dict[int, tuple[Format, Format]] = {}
+
+
+def _ranged(fmt: Format) -> Format:
+    """The format in which what is computed from a result beyond the range is undefined."""
+    return _changed(_RANGED, fmt, ranged=True)
+
+
+def _without_kinks(fmt: Format) -> Format:
+    return _changed(_WITHOUT_KINKS, fmt, kinks=False)
+
+
+def _changed(known: dict[int, tuple[Format, Format]], fmt: Format, **fields: bool) -> Format:
+    """The format with other fields, made once for each format: results of equal formats are computed together (shared_evaluation.py)."""
+    found = known.get(id(fmt))
+    if found is None:
+        # the format stays alive, so that no other one gets its id
+        found = known[id(fmt)] = fmt, replace(fmt, **fields)
+    return found[1]
 
 
 def _sum(x_bars: Sequence[Any]) -> Any:

@@ -17,6 +17,7 @@ from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.shared_evaluation import evaluate_together
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.power.audit import EVERY, Audit
 
@@ -36,7 +37,23 @@ def sampled(case: Case) -> bool:
 
 def judge_together(sweep: Sequence[Observed], *, end_to_end: bool = True) -> list[list[Verdict]]:
     """The verdicts on several observations, in their order: those of ``judge`` on each."""
-    return [judge(case, seen, audit, end_to_end=end_to_end) for case, seen, audit in sweep]
+    with quiet():
+        judges = [NodeByNode(case, seen) for case, seen, _ in sweep]
+        if len(sweep) > 1:
+            evaluate_together(
+                [
+                    node_judge
+                    for node_judge, (_, seen, _) in zip(judges, sweep, strict=True)
+                    if VALUE not in seen.unavailable and not (seen.profile is not None and seen.profile.fused)
+                ]
+            )
+        found = []
+        for node_judge, (case, seen, audit) in zip(judges, sweep, strict=True):
+            verdicts = _judged(node_judge, case, seen, audit, end_to_end)
+            if seen.support is not None:
+                seen.support.check(case, verdicts)
+            found.append(verdicts)
+        return found
 
 
 def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] = ()) -> list[list[Verdict]]:
@@ -90,35 +107,32 @@ def judge(
     framework gave no values, there is a single verdict. A fused backend (Profile) has only verdicts from end to end. Refusals are compared
     with the list of expected ones, where the observation has one.
     """
-    verdicts = _judged(case, seen, audit, end_to_end)
-    if seen.support is not None:
-        seen.support.check(case, verdicts)
-    return verdicts
+    return judge_together([Observed(case, seen, audit)], end_to_end=end_to_end)[0]
 
 
-def _judged(case: Case, seen: Observation, audit: Audit | None, end_to_end: bool) -> list[Verdict]:
-    with quiet():
-        node_judge = NodeByNode(case, seen)
-        if VALUE in seen.unavailable:
-            return [node_judge.value()]
-        if seen.profile is not None and seen.profile.fused:
-            return judge_end_to_end(case, seen)
-        verdicts = [node_judge.value(), node_judge.reverse(), node_judge.forward()]
-        if not end_to_end:
-            return verdicts
-        if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
-            if audit is not None:
-                audit.plant(node_judge)
-            return [*verdicts, *judge_modes(case, seen, seen.modes)]
-        end_to_end_judge = EndToEnd(case, seen)
-        verdicts += [
-            _imprecise_end_to_end(end_to_end_judge.reverse(), verdicts[1]),
-            _imprecise_end_to_end(end_to_end_judge.forward(), verdicts[2]),
-        ]
-        attribute(verdicts)
-        if audit is not None:
-            audit.plant(node_judge, end_to_end_judge)
+def _judged(
+    node_judge: NodeByNode, case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
+) -> list[Verdict]:
+    if VALUE in seen.unavailable:
+        return [node_judge.value()]
+    if seen.profile is not None and seen.profile.fused:
+        return judge_end_to_end(case, seen)
+    verdicts = [node_judge.value(), node_judge.reverse(), node_judge.forward()]
+    if not end_to_end:
         return verdicts
+    if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
+        if audit is not None:
+            audit.plant(node_judge)
+        return [*verdicts, *judge_modes(case, seen, seen.modes)]
+    end_to_end_judge = EndToEnd(case, seen)
+    verdicts += [
+        _imprecise_end_to_end(end_to_end_judge.reverse(), verdicts[1]),
+        _imprecise_end_to_end(end_to_end_judge.forward(), verdicts[2]),
+    ]
+    attribute(verdicts)
+    if audit is not None:
+        audit.plant(node_judge, end_to_end_judge)
+    return verdicts
 
 
 def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:
