@@ -29,12 +29,13 @@ class EndToEnd(Judge):
 
     def __init__(self, case: Case, seen: Observation) -> None:
         super().__init__(case, seen)
-        self._others: dict[
+        self.others: dict[
             str, list[tuple[dict[str, Any], bool]]
         ] = {}  # derivatives by other formulas, and whether each is blind
-        self.inputs = tuple([remembering(x) for x in self._exact(case.inputs)])
+        self.inputs = tuple([remembering(x) for x in self.exactly(case.inputs)])
 
-    def _exact(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
+    def exactly(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
+        """The arrays of the inputs as exact Balls, in the order of the inputs."""
         return tuple([exact(arrays[name], self.fmt) for name in self.graph.inputs])
 
     def reverse(self) -> Verdict:
@@ -48,7 +49,7 @@ class EndToEnd(Judge):
         ):
             if self.seen.cotangents[k] is not None or _some(x_bar):
                 what = f"gradient of input {name!r}"
-                alternatives = functools.partial(self._bounds, self._gradient, name, x_bar)
+                alternatives = functools.partial(_bounds, _gradient, name, x_bar)
                 self.expect(
                     tally, Place("cotangents", k), k, self._name, x_bar, what, alternatives=alternatives
                 )
@@ -60,9 +61,9 @@ class EndToEnd(Judge):
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
-        _, y_dot = jvp(self.graph, self.inputs, self._exact(self.case.tangents))
+        _, y_dot = jvp(self.graph, self.inputs, self.exactly(self.case.tangents))
         if self.seen.tangents[k] is not None or _some(y_dot):
-            alternatives = functools.partial(self._bounds, self._tangent, "", y_dot)
+            alternatives = functools.partial(_bounds, _tangent, "", y_dot)
             self.expect(
                 tally,
                 Place("tangents", k),
@@ -74,26 +75,30 @@ class EndToEnd(Judge):
             )
         return self.verdict(tally)
 
-    def _bounds(
-        self, derivative: Callable[[], dict[str, Any]], name: str, expected: Ball | PlainArray
-    ) -> list[Reach]:
-        """The error bounds of a derivative by other formulas: by the first formula of every record, by the second, and so on."""
-        key = derivative.__name__
-        if key not in self._others:
-            self._others[key] = by_each(derivative)
-        return [Reach(apart(found[name], expected), blind) for found, blind in self._others[key]]
-
-    def _gradient(self) -> dict[str, Any]:
-        _, pullback = vjp(self.graph, *self._exact(self.case.inputs))
-        return dict(zip(self.graph.inputs, pullback(exact(self.case.cotangent, self.fmt)), strict=True))
-
-    def _tangent(self) -> dict[str, Any]:
-        return {"": jvp(self.graph, self._exact(self.case.inputs), self._exact(self.case.tangents))[1]}
-
     @property
     def _name(self) -> str:
         """The op of the output, which an end-to-end disagreement names at first."""
         return str(self.graph.nodes[self.graph.outputs[0]])
+
+
+def _bounds(
+    derivative: Callable[[EndToEnd], dict[str, Any]], name: str, expected: Ball | PlainArray, judge: Judge
+) -> list[Reach]:
+    """The error bounds of a derivative by other formulas: by the first formula of every record, by the second, and so on."""
+    assert isinstance(judge, EndToEnd)
+    key = derivative.__name__
+    if key not in judge.others:
+        judge.others[key] = by_each(functools.partial(derivative, judge))
+    return [Reach(apart(found[name], expected), blind) for found, blind in judge.others[key]]
+
+
+def _gradient(judge: EndToEnd) -> dict[str, Any]:
+    _, pullback = vjp(judge.graph, *judge.exactly(judge.case.inputs))
+    return dict(zip(judge.graph.inputs, pullback(exact(judge.case.cotangent, judge.fmt)), strict=True))
+
+
+def _tangent(judge: EndToEnd) -> dict[str, Any]:
+    return {"": jvp(judge.graph, judge.exactly(judge.case.inputs), judge.exactly(judge.case.tangents))[1]}
 
 
 def _some(derivative: Any) -> bool:

@@ -6,31 +6,44 @@ same comparison would have caught.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refgrad.arrays import PlainArray
+from refgrad.bounds import magnitudes
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
 from refgrad.testing.judging.compare import Pair, compare, compare_all
-from refgrad.testing.judging.infinite_derivatives import WithNumbers, undecidable, without
+from refgrad.testing.judging.concatenated import Concatenated, Segment
+from refgrad.testing.judging.infinite_derivatives import undecidable, without
 from refgrad.testing.judging.observation import Observation, Part, Place
+from refgrad.testing.judging.sharpness import RelativeBounds
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Comparison, Verdict
-from refgrad.tracing.ball import Ball
-
-AlternativeBounds = Callable[[], list[Reach]]
-
-_NOT_COMPARED = Comparison()  # the finding of a pending expectation
+from refgrad.tracing.ball import Ball, parts
 
 
-@dataclass(slots=True)
+def _not_compared() -> Comparison:
+    """The finding of a pending expectation."""
+    return Comparison()
+
+
+AlternativeBounds = Callable[["Judge"], list[Reach]]
+WithNumbersOf = Callable[["Judge", float], Any]
+
+
+@dataclass(slots=True, eq=False)
 class Expectation:
     """One judged array: its expected value, the node and op that made it, and the finding of the comparison.
+
+    Functions receive the judge that holds the expectation. They do not refer to it, so that judges are released without a search for
+    cycles of references.
 
     what           the name of the array in messages
     users          in reverse mode the ops that may be to blame; None: ``op`` alone
@@ -44,9 +57,28 @@ class Expectation:
     expected: Ball | PlainArray
     what: str
     users: list[str] | None
-    with_numbers: WithNumbers | None
-    found: Comparison
+    with_numbers: WithNumbersOf | None
     alternatives: AlternativeBounds | None = None
+    _found: Comparison | Callable[[], Comparison] = _not_compared
+
+    @property
+    def found(self) -> Comparison:
+        """The finding of the comparison."""
+        if not isinstance(self._found, Comparison):
+            self._found = self._found()
+        return self._found
+
+    @found.setter
+    def found(self, found: Comparison | Callable[[], Comparison]) -> None:
+        self._found = found
+
+
+@dataclass(slots=True)
+class Draft:
+    """A verdict whose comparisons are not made yet: the tally, and the places to compare by the judge that holds their expectations."""
+
+    tally: Tally
+    places: list[tuple[Judge, list[Place]]]
 
 
 class Judge:
@@ -71,26 +103,33 @@ class Judge:
         expected: Ball | PlainArray,
         what: str,
         users: list[str] | None = None,
-        with_numbers: WithNumbers | None = None,
+        with_numbers: WithNumbersOf | None = None,
         alternatives: AlternativeBounds | None = None,
     ) -> None:
         """Add an expectation for the array at a place; ``verdict`` compares it. The arguments are the fields of Expectation."""
         mode = tally.result.mode
         self.expectations[place] = Expectation(
-            mode, node, op, expected, what, users, with_numbers, _NOT_COMPARED, alternatives
+            mode, node, op, expected, what, users, with_numbers, alternatives
         )
         self._pending.append(place)
 
-    def verdict(self, tally: Tally) -> Verdict:
-        """The verdict on the pending expectations, which are compared in one pass and counted in the order in which they were added."""
+    def draft(self, tally: Tally, earlier: Draft | None = None) -> Draft:
+        """A verdict on the pending expectations, and on those of an ``earlier`` draft before them."""
         places, self._pending = self._pending, []
+        return Draft(tally, [*([] if earlier is None else earlier.places), (self, places)])
+
+    def verdict(self, tally: Tally) -> Verdict:
+        """The verdict on the pending expectations, counted in the order in which they were added."""
+        return settle([self.draft(tally)])[0]
+
+    def compare(self, tally: Tally, places: list[Place]) -> None:
+        """Compare the arrays at some places in one pass and add the findings to the tally."""
         for place, found in zip(places, self._compared(self.seen, places), strict=True):
             expectation = self.expectations[place]
             expectation.found, found.place = found, place
             for e in found.wrong:
                 e.operand, e.place = self._magnitude(place[0], expectation.node, e.element), place
             tally.add(expectation.node, expectation.op, found, expectation.users)
-        return tally.verdict()
 
     def rejudge(self, place: Place, seen: Observation) -> Verdict:
         """The verdict on the array at a place of another observation, by the expectation of this one.
@@ -115,7 +154,7 @@ class Judge:
 
     def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
         """Compare an observation with the expectations at some places. Either all places are values or none is."""
-        notes = [self._note(seen, place) for place in places]
+        notes = [self.note(seen, place) for place in places]
         pairs: list[Pair] = []
         for place, note in zip(places, notes, strict=True):
             if not note:
@@ -135,10 +174,10 @@ class Judge:
         expectation, got = self.expectations[place], seen.at(place)
         expected, changed = expectation.expected, False
         if expectation.with_numbers is not None and any(math.isinf(e.expected) for e in found.wrong):
-            free = undecidable(got, expected, expectation.with_numbers)
+            free = undecidable(got, expected, functools.partial(expectation.with_numbers, self))
             changed = bool(free.any())
             expected = without(expected, free, self.fmt) if changed else expected
-        reaches = [] if expectation.alternatives is None else expectation.alternatives()
+        reaches = [] if expectation.alternatives is None else expectation.alternatives(self)
         reach = largest([r.bound for r in reaches])
         if reach is None and not changed:
             return found
@@ -146,7 +185,7 @@ class Judge:
         nan = place[0] == "values"
         return compare(got, expected, self.fmt, expectation.what, nan=nan, reach=reach)
 
-    def _note(self, seen: Observation, place: Place) -> str:
+    def note(self, seen: Observation, place: Place) -> str:
         """What is wrong with the array at a place apart from its numbers, for a message; empty where nothing is."""
         if seen.at(place) is None:
             return f"{self.expectations[place].what}: the framework gave none, one is due"
@@ -161,3 +200,113 @@ class Judge:
         if device is not None and device != self.case.device:
             return f"{part[:-1]} of node {key} is on device {device}, expected {self.case.device}"
         return ""
+
+
+# --- many verdicts at once -----------------------------------------------------------------------------------------------
+
+
+def settle(drafts: Sequence[Draft]) -> list[Verdict]:
+    """The verdicts, in their order. Small arrays of all drafts are compared in one pass.
+
+    A draft with an element out of bounds, a large array, or an array of a wrong shape or dtype is compared by itself.
+    """
+    lines: dict[tuple[int, bool], _Line] = {}
+    for draft in drafts:
+        rows = _rows(draft)
+        if rows is not None and rows:
+            first, place = rows[0].judge, rows[0].place
+            key = id(first.fmt), place[0] == "values"
+            lines.setdefault(key, _Line(first.fmt, nan=key[1])).add(draft, rows)
+        else:
+            for judge, places in draft.places:
+                judge.compare(draft.tally, places)
+    for line in lines.values():
+        line.settle()
+    return [draft.tally.verdict() for draft in drafts]
+
+
+class _Row(NamedTuple):
+    """One array of a draft with its expectation."""
+
+    judge: Judge
+    place: Place
+    expectation: Expectation
+    got: PlainArray
+    value: PlainArray
+    radius: PlainArray
+
+
+def _rows(draft: Draft) -> list[_Row] | None:
+    """The arrays of a draft; None where they have to be compared by themselves."""
+    rows, total, values = [], 0, set()
+    for judge, places in draft.places:
+        seen = judge.seen
+        for place in places:
+            expectation = judge.expectations[place]
+            if judge.note(seen, place):
+                return None
+            got, (value, radius) = seen.at(place), parts(expectation.expected)
+            total += got.size
+            if got.shape != value.shape or total >= magnitudes.LARGE:
+                return None
+            values.add(place[0] == "values")
+            rows.append(_Row(judge, place, expectation, got, value, radius))
+    return rows if len(values) < 2 else None
+
+
+class _Line:
+    """The arrays of many drafts in one format, to be compared in one pass."""
+
+    def __init__(self, fmt: Format, nan: bool) -> None:
+        self.fmt, self.nan = fmt, nan
+        self.drafts: list[tuple[Draft, list[_Row]]] = []
+
+    def add(self, draft: Draft, rows: list[_Row]) -> None:
+        """Add a draft with its arrays."""
+        self.drafts.append((draft, rows))
+
+    def settle(self) -> None:
+        """Compare, and add the findings to the tallies."""
+        flat, starts, start = [], [], 0
+        for _, rows in self.drafts:
+            for row in rows:
+                if row.got.size:
+                    flat.append((row.got.ravel(), row.value.ravel(), row.radius.ravel()))
+                    starts.append(start)
+                    start += row.got.size
+        if not flat:
+            for draft, rows in self.drafts:
+                for row in rows:
+                    draft.tally.count(row.expectation.op, row.expectation.users, _EMPTY)
+            return
+        whole = Concatenated(flat, self.fmt, self.nan, None, None, as_they_are=True)
+        segments = iter(zip(starts, whole.segments(starts), strict=True))
+        shares, some = whole.relative_bounds()
+        for draft, rows in self.drafts:
+            found = [next(segments) if row.got.size else (0, _EMPTY) for row in rows]
+            if any(segment.wrong for _, segment in found):
+                for judge, places in draft.places:
+                    judge.compare(draft.tally, places)
+                continue
+            self._count(draft.tally, rows, found, whole)
+            inside = [at for at, row in zip(found, rows, strict=True) if row.got.size]
+            if inside:
+                here = slice(inside[0][0], inside[0][0] + sum([row.got.size for row in rows]))
+                draft.tally.sharpness.append(RelativeBounds(shares[here], some[here]))
+
+    def _count(
+        self, tally: Tally, rows: list[_Row], found: list[tuple[int, Segment]], whole: Concatenated
+    ) -> None:
+        for row, (start, segment) in zip(rows, found, strict=True):
+            expectation, shape = row.expectation, row.value.shape
+            tally.count(expectation.op, expectation.users, segment)
+            if row.got.size:
+                expectation.found = functools.partial(
+                    whole.comparison, expectation.what, shape, start, row.place
+                )
+                if segment.elements and (tally.worst is None or segment.ratio > tally.worst[0]):
+                    make = functools.partial(whole.worst_element, expectation.what, shape, start)
+                    tally.worst = segment.ratio, expectation.node, expectation.op, make
+
+
+_EMPTY = Segment(0, 0, 0, 0, 0.0, 0)

@@ -7,7 +7,7 @@ The first wrong node is known by name.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,9 +21,10 @@ from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
-from refgrad.testing.judging.infinite_derivatives import WithNumbers, in_numbers
-from refgrad.testing.judging.judge import AlternativeBounds, Judge
+from refgrad.testing.judging.infinite_derivatives import in_numbers
+from refgrad.testing.judging.judge import AlternativeBounds, Draft, Judge, WithNumbersOf, settle
 from refgrad.testing.judging.observation import Observation, Place
+from refgrad.testing.judging.shared_sums import Terms, total, totals
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
@@ -35,8 +36,22 @@ class _Contribution(NamedTuple):
 
     op: str
     x_bar: Any
-    with_numbers: WithNumbers | None
+    with_numbers: WithNumbersOf | None
     alternatives: AlternativeBounds | None
+
+
+def settle_node_by_node(drafts: Sequence[Draft | Verdict]) -> list[Verdict]:
+    """The verdicts on drafts of node-by-node judges, in their order."""
+    judges = {
+        id(j): j for d in drafts if isinstance(d, Draft) for j, _ in d.places if isinstance(j, NodeByNode)
+    }
+    sums = [(judge, place, terms) for judge in judges.values() for place, terms in judge.sums]
+    for (judge, place, _), expected in zip(sums, totals([terms for *_, terms in sums]), strict=True):
+        judge.expectations[place].expected = expected
+    for judge in judges.values():
+        judge.sums = []
+    settled = iter(settle([d for d in drafts if isinstance(d, Draft)]))
+    return [next(settled) if isinstance(d, Draft) else d for d in drafts]
 
 
 class NodeByNode(Judge):
@@ -52,6 +67,10 @@ class NodeByNode(Judge):
         self.without_derivative: dict[int, PlainArray | None] = {}
         self.contributions: dict[int, list[tuple[int, int, Any]]] = {}
         self.pushed: dict[int, Any] = {}
+        self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
+        self._of_primals: NodeByNode | None = (
+            None  # judges the run that gave the tangents, where it had other values
+        )
 
     @functools.cached_property
     def balls(self) -> list[Any]:
@@ -87,11 +106,19 @@ class NodeByNode(Judge):
 
     def value(self) -> Verdict:
         """The verdict on the values: each op is recomputed from the framework's own operands."""
+        return self._now(self.draft_of_value())
+
+    def draft_of_value(self) -> Draft | Verdict:
+        """The verdict on the values; a draft where there is something to compare."""
         tally = self.tally(VALUE)
         if VALUE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[VALUE])
         self._expect_values(tally, "value")
-        return self.verdict(tally)
+        return self.draft(tally)
+
+    @staticmethod
+    def _now(draft: Draft | Verdict) -> Verdict:
+        return settle_node_by_node([draft])[0]
 
     def _expect_values(self, tally: Tally, what: str) -> None:
         for k in self.order:
@@ -106,7 +133,7 @@ class NodeByNode(Judge):
                 node.op.name,
                 expected,
                 f"{what} of {node.op.name} (node {k})",
-                alternatives=self._alternatives(node, functools.partial(self._value_bounds, node)),
+                alternatives=functools.partial(type(self)._value_bounds, k=k) if node.op.usual else None,
             )
 
     def _value(self, k: int, node: Node) -> Any:
@@ -125,28 +152,29 @@ class NodeByNode(Judge):
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]
 
-    def _value_bounds(self, node: Node) -> list[Reach]:
+    def _value_bounds(self, *, k: int) -> list[Reach]:
         """The bounds of the value by the other formulas of the op."""
+        node = self.graph.nodes[k]
         return alternative_formulas.of_value(node, self._operands(node))
-
-    @staticmethod
-    def _alternatives(node: Node, bounds: AlternativeBounds) -> AlternativeBounds | None:
-        """``bounds`` where the record of the op names other formulas, else None."""
-        return bounds if node.op is not None and node.op.usual else None
 
     def forward(self) -> Verdict:
         """The verdict on the tangents: the JVP of each op from the framework's own operand values and tangents."""
+        return self._now(self.draft_of_forward())
+
+    def draft_of_forward(self) -> Draft | Verdict:
+        """The verdict on the tangents; a draft where there is something to compare."""
         tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
-        tangents = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
-        tangent_judge = self
+        tangents: list[Any] = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
+        earlier = None
         if self.seen.primals is not None:  # the tangents were computed from these values
-            tangent_judge = type(self)(
+            self._of_primals = type(self)(
                 self.case, replace(self.seen, values=self.seen.primals, primals=None), self.fmt
             )
-            tangent_judge._expect_values(tally, "forward mode's value")
-            tangent_judge.verdict(tally)
+            self._of_primals._expect_values(tally, "forward mode's value")
+            earlier = self._of_primals.draft(tally)
+        tangent_judge = self._of_primals or self
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None:
@@ -154,27 +182,24 @@ class NodeByNode(Judge):
             expected = tangent_judge.pushed.get(k)
             if expected is None:
                 expected = tangent_judge._tangent(k, node, tangents)
-            with_numbers: WithNumbers | None = functools.partial(
-                tangent_judge._tangent_with_numbers, k, node, tangents
+            with_numbers: WithNumbersOf | None = functools.partial(
+                type(self)._tangent_with_numbers, k=k, tangents=tangents
             )
             if expected is None and tangents[k] is not None:  # a piecewise constant op: its tangent is zero
                 expected, with_numbers = exact(np.zeros(self.seen.values[k].shape), self.fmt), None
             if expected is not None:
-                what = f"tangent of {node.op.name} (node {k})"
-                alternatives = self._alternatives(
-                    node, functools.partial(tangent_judge._tangent_bounds, node, tangents)
-                )
+                alternatives = functools.partial(type(self)._tangent_bounds, k=k, tangents=tangents)
                 self.expect(
                     tally,
                     Place("tangents", k),
                     k,
                     node.op.name,
                     expected,
-                    what,
+                    f"tangent of {node.op.name} (node {k})",
                     with_numbers=with_numbers,
-                    alternatives=alternatives,
+                    alternatives=alternatives if node.op.usual else None,
                 )
-        return self.verdict(tally)
+        return self.draft(tally, earlier)
 
     def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
         """The expected tangent of node k, None where no derivative reaches it."""
@@ -186,17 +211,18 @@ class NodeByNode(Judge):
             return None
         return special_points.without(expected, self.missing(k))
 
-    def _tangent_bounds(self, node: Node, tangents: list[Any]) -> list[Reach]:
+    def _tangent_bounds(self, *, k: int, tangents: list[Any]) -> list[Reach]:
         """The bounds of the tangent by the other formulas of the op."""
-        return alternative_formulas.of_tangent(node, self._operands(node), [tangents[j] for j in node.of])
+        node, judge = self.graph.nodes[k], self._of_primals or self
+        return alternative_formulas.of_tangent(node, judge._operands(node), [tangents[j] for j in node.of])
 
-    def _tangent_with_numbers(self, k: int, node: Node, tangents: list[Any], sign: float) -> Any:
+    def _tangent_with_numbers(self, sign: float, *, k: int, tangents: list[Any]) -> Any:
         """The expected tangent of node k with finite numbers in place of infinite tangents of its operands."""
-        numbers = list(tangents)
+        numbers, node = list(tangents), self.graph.nodes[k]
         for j in node.of:
             if tangents[j] is not None:
                 numbers[j] = exact(in_numbers(tangents[j].value, sign, self.fmt), self.fmt)
-        return self._tangent(k, node, numbers)
+        return (self._of_primals or self)._tangent(k, node, numbers)
 
     def reverse(self) -> Verdict:
         """The verdict on the gradients: the VJP of each user from the framework's own gradients, and the sum over the users of a value.
@@ -204,6 +230,10 @@ class NodeByNode(Judge):
         Where a value has several users and the observation has the contribution of each, each is judged by itself, so that a disagreement
         names one op.
         """
+        return self._now(self.draft_of_reverse())
+
+    def draft_of_reverse(self) -> Draft | Verdict:
+        """The verdict on the gradients; a draft where there is something to compare."""
         tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
@@ -216,16 +246,19 @@ class NodeByNode(Judge):
             ):
                 users, x_bars, _, bounds = zip(*sent[k], strict=True)
                 suspects = list(dict.fromkeys(users))
+                place = Place("cotangents", k)
+                if len(x_bars) > 1:
+                    self.sums.append((place, x_bars))
                 self.expect(
                     tally,
-                    Place("cotangents", k),
+                    place,
                     k,
                     " or ".join(suspects),
-                    _sum(x_bars),
+                    x_bars[0],
                     self._gradient_of(node, k),
                     suspects,
-                    functools.partial(_sum_with_numbers, sent[k]),
-                    functools.partial(_sum_bounds, sent[k]) if any(bounds) else None,
+                    functools.partial(_sum_with_numbers, sent=sent[k]),
+                    functools.partial(_sum_bounds, sent=sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
@@ -239,12 +272,14 @@ class NodeByNode(Judge):
                     *self._zeros(node, k, {position for position, *_ in contributions}),
                 ]:
                     name, part = node.op.name, self.seen.parts.get((k, position))
-                    with_numbers: WithNumbers | None = functools.partial(
-                        self._sent_with_numbers, k, y_bar, position, x_bar
+                    with_numbers: WithNumbersOf | None = functools.partial(
+                        type(self)._sent_with_numbers, k=k, y_bar=y_bar, position=position, x_bar=x_bar
                     )
-                    alternatives = self._alternatives(
-                        node, functools.partial(self._sent_bounds, node, y_bar, position)
-                    )
+                    alternatives: AlternativeBounds | None = None
+                    if node.op.usual:
+                        alternatives = functools.partial(
+                            type(self)._sent_bounds, k=k, y_bar=y_bar, position=position
+                        )
                     if part is not None:
                         what = f"what {name} (node {k}, operand {position}) sends to node {j}"
                         self.expect(
@@ -260,7 +295,7 @@ class NodeByNode(Judge):
                         name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
                         with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
                     sent.setdefault(j, []).append(_Contribution(name, x_bar, with_numbers, alternatives))
-        return self.verdict(tally)
+        return self.draft(tally)
 
     def _sent(self, k: int, y_bar: PlainArray) -> list[tuple[int, int, Any]]:
         """The expected contributions of node k to its operands: (position, node of the operand, cotangent)."""
@@ -268,12 +303,13 @@ class NodeByNode(Judge):
         operands = [self.balls[j] for j in node.of]
         return node.contributions(operands, self.recomputed_value(k), exact(y_bar, self.fmt))
 
-    def _sent_bounds(self, node: Node, y_bar: PlainArray, position: int) -> list[Reach]:
+    def _sent_bounds(self, *, k: int, y_bar: PlainArray, position: int) -> list[Reach]:
         """The bounds of a contribution of a node to one operand by the other formulas of its op."""
+        node = self.graph.nodes[k]
         return alternative_formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
 
     def _sent_with_numbers(
-        self, k: int, y_bar: PlainArray, position: int, x_bar: Ball | PlainArray, sign: float
+        self, sign: float, *, k: int, y_bar: PlainArray, position: int, x_bar: Ball | PlainArray
     ) -> Any:
         """The expected contribution of node k to one operand (x_bar) with finite numbers in place of the infinite elements of y_bar."""
         if not np.isinf(y_bar).any():
@@ -316,36 +352,30 @@ class NodeByNode(Judge):
         )
 
 
-_RANGED: dict[int, tuple[Format, Format]] = {}
-_WITHOUT_KINKS: dict[int, tuple[Format, Format]] = {}
+_DERIVED: dict[tuple[int, str], tuple[Format, Format]] = {}
+
+
+def _derived(fmt: Format, name: str, change: Callable[[Format], Format]) -> Format:
+    """A format made from another one, once for each: results of one format are computed together (shared_evaluation.py)."""
+    found = _DERIVED.get((id(fmt), name))
+    if found is None:
+        # the first format stays alive, so that no other one gets its id
+        found = _DERIVED[id(fmt), name] = fmt, change(fmt)
+    return found[1]
 
 
 def _ranged(fmt: Format) -> Format:
     """The format in which what is computed from a result beyond the range is undefined."""
-    return _changed(_RANGED, fmt, ranged=True)
+    return _derived(fmt, "ranged", lambda fmt: replace(fmt, ranged=True))
 
 
 def _without_kinks(fmt: Format) -> Format:
-    return _changed(_WITHOUT_KINKS, fmt, kinks=False)
+    return _derived(fmt, "without kinks", lambda fmt: replace(fmt, kinks=False))
 
 
-def _changed(known: dict[int, tuple[Format, Format]], fmt: Format, **fields: bool) -> Format:
-    """The format with other fields, made once for each format: results of equal formats are computed together (shared_evaluation.py)."""
-    found = known.get(id(fmt))
-    if found is None:
-        # the format stays alive, so that no other one gets its id
-        found = known[id(fmt)] = fmt, replace(fmt, **fields)
-    return found[1]
-
-
-def _sum(x_bars: Sequence[Any]) -> Any:
-    """The sum of the contributions of all users of a value."""
-    return arithmetic.fan_in(*x_bars) if len(x_bars) > 1 else x_bars[0]
-
-
-def _sum_bounds(sent: Sequence[_Contribution]) -> list[Reach]:
+def _sum_bounds(judge: Judge, *, sent: Sequence[_Contribution]) -> list[Reach]:
     """The bounds of that sum by the other formulas of the users' ops: by all first formulas, by all second ones, and so on."""
-    each = [[] if alternatives is None else alternatives() for *_, alternatives in sent]
+    each = [[] if alternatives is None else alternatives(judge) for *_, alternatives in sent]
     found = []
     for n in range(max(map(len, each))):
         some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
@@ -353,11 +383,14 @@ def _sum_bounds(sent: Sequence[_Contribution]) -> list[Reach]:
             x if r is None else Ball(x.value, r.bound, x.fmt)
             for (_, x, *_), r in zip(sent, some, strict=True)
         ]
-        found.append(Reach(parts(_sum(balls))[1], all(r is None or r.blind for r in some)))
+        found.append(Reach(parts(total(balls))[1], all(r is None or r.blind for r in some)))
     return found
 
 
-def _sum_with_numbers(sent: Sequence[_Contribution], sign: float) -> Any:
-    return _sum(
-        [with_numbers(sign) if with_numbers is not None else x_bar for _, x_bar, with_numbers, _ in sent]
+def _sum_with_numbers(judge: Judge, sign: float, *, sent: Sequence[_Contribution]) -> Any:
+    return total(
+        [
+            with_numbers(judge, sign) if with_numbers is not None else x_bar
+            for _, x_bar, with_numbers, _ in sent
+        ]
     )

@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.blocks import BLOCK
-from refgrad.bounds import magnitudes
-from refgrad.bounds.formats import Format
 from refgrad.graph import Node
 from refgrad.testing.judging import special_points
 from refgrad.testing.judging.node_by_node import NodeByNode
+from refgrad.testing.judging.shared_sums import limited, most_elements
 from refgrad.tracing.ball import Ball, exact, remembering
 from refgrad.tracing.cotangents import unbroadcast
 
@@ -65,13 +63,8 @@ def evaluate_together(judges: Sequence[NodeByNode]) -> None:
         for question in _questions(judge):
             groups.setdefault(question.key, []).append(question)
     for questions in groups.values():
-        for some in _limited(questions):
-            _Group(some).evaluate()
-
-
-def most_elements(fmt: Format) -> int:
-    """The number of elements from which arrays are not evaluated together: radii of larger ones may be computed in another format."""
-    return BLOCK if fmt.wide == np.float64 else magnitudes.LARGE
+        for places in limited([q.size for q in questions], most_elements(questions[0].judge.fmt)):
+            _Group([questions[k] for k in places]).evaluate()
 
 
 def _questions(judge: NodeByNode) -> Iterator[_Question]:
@@ -102,20 +95,6 @@ def _questions(judge: NodeByNode) -> Iterator[_Question]:
         ):
             continue
         yield _Question(judge, k, node, shape, size, xs, x_dots, y_bar)
-
-
-def _limited(questions: list[_Question]) -> Iterator[list[_Question]]:
-    """The questions in groups that have fewer elements together than ``most_elements``."""
-    most = most_elements(questions[0].judge.fmt)
-    some: list[_Question] = []
-    total = 0
-    for question in questions:
-        if some and total + question.size >= most:
-            yield some
-            some, total = [], 0
-        some.append(question)
-        total += question.size
-    yield some
 
 
 class _Group:
@@ -233,4 +212,4 @@ def _summed(x_bar: Any, shape: tuple[int, ...]) -> Any:
     return x_bar if x_bar.shape == shape else unbroadcast(x_bar, shape)
 
 
-__all__ = ["evaluate_together", "most_elements"]
+__all__ = ["evaluate_together"]

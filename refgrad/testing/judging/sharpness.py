@@ -132,10 +132,25 @@ class SampledSharpness:
         return self._left
 
 
-def median(collected: list[Sharpness | SampledSharpness]) -> float | None:
+class RelativeBounds:
+    """bound/size of the nonzero elements of several arrays; ``some`` is a mask of these elements, None for all."""
+
+    __slots__ = ("shares", "some")
+
+    def __init__(self, shares: PlainArray, some: PlainArray | None) -> None:
+        self.shares, self.some = shares, some
+
+    def relative_bounds(self) -> tuple[PlainArray, float]:
+        """As for Sharpness."""
+        return self.shares if self.some is None else self.shares[self.some], 1.0
+
+
+def median(collected: list[Sharpness | SampledSharpness | RelativeBounds]) -> float | None:
     """The median of bound/size over the nonzero elements of several arrays; None where there are none."""
     found = [k.relative_bounds() for k in collected]
-    shares = np.concatenate([x for x, _ in found]) if found else np.empty(0)
+    shares = (
+        found[0][0] if len(found) == 1 else np.concatenate([x for x, _ in found]) if found else np.empty(0)
+    )
     if not len(shares):
         return None
     if all(weight == 1 for _, weight in found):
@@ -146,4 +161,4 @@ def median(collected: list[Sharpness | SampledSharpness]) -> float | None:
     return float(shares[order][int(np.searchsorted(weights, weights[-1] / 2, side="right"))])
 
 
-__all__ = ["Detectability", "SampledSharpness", "Sharpness", "median", "noise"]
+__all__ = ["Detectability", "RelativeBounds", "SampledSharpness", "Sharpness", "median", "noise"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from refgrad.testing.judging.sharpness import SampledSharpness, Sharpness, median
+from refgrad.testing.judging.concatenated import Segment
+from refgrad.testing.judging.sharpness import RelativeBounds, SampledSharpness, Sharpness, median
 from refgrad.testing.judging.verdict import (
     AGREE,
     DISAGREE,
@@ -32,10 +35,12 @@ class Tally:
         self.result = Verdict(mode)
         self.dtype, self.device = dtype, device
         self.least_precise: list[Element] = []
-        self.sharpness: list[Sharpness | SampledSharpness] = []
+        self.sharpness: list[Sharpness | SampledSharpness | RelativeBounds] = []
         self.notes: list[tuple[int, str, str]] = []
         self.wrong_nodes: list[tuple[int, list[str], Comparison]] = []
-        self.worst: tuple[Comparison, int, str] | None = None  # with node and op
+        self.worst: tuple[float, int, str, Callable[[], Element]] | None = (
+            None  # ratio, node, op, and what makes the element
+        )
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
         """Add the comparison of one array. ``users`` are the ops that may be to blame (in reverse mode all that contributed to the sum)."""
@@ -56,14 +61,27 @@ class Tally:
         for e in (*c.wrong, *c.least_precise):
             e.node, e.op = node, op
         self.least_precise += c.least_precise
-        if c.make_worst is not None and (self.worst is None or c.ratio > self.worst[0].ratio):
-            self.worst = c, node, op
+        if c.make_worst is not None and (self.worst is None or c.ratio > self.worst[0]):
+            self.worst = c.ratio, node, op, c.make_worst
         if c.note:
             self.notes.append((node, op, c.note))
         if c.wrong or c.note:
             self.wrong_nodes.append((node, suspects, c))
             v.wrong_nodes.append((node, op, c))
             v.wrong.extend(c.wrong)
+
+    def count(self, op: str, users: list[str] | None, found: Segment) -> None:
+        """Add the counts of one array without an element out of bounds."""
+        v = self.result
+        for name in users or (op,):
+            row = v.ops.setdefault(name, [0, 0, 0.0])
+            row[0] += 1
+            row[1] += found.elements
+            row[2] = max(row[2], found.ratio)
+        v.elements += found.elements
+        v.loose += found.loose
+        v.blind += found.blind
+        v.skipped += found.skipped
 
     def unsupported(self, reason: str) -> Verdict:
         """The verdict where nothing could be compared, for a reason that the framework gave."""
@@ -75,9 +93,8 @@ class Tally:
         v = self.result
         v.sensitivity = self._sensitivity()
         if self.worst is not None:
-            c, node, op = self.worst
-            v.worst = c.worst
-            assert v.worst is not None
+            _, node, op, make = self.worst
+            v.worst = make()
             v.worst.node, v.worst.op = node, op
         if self.wrong_nodes:
             v.status = DISAGREE

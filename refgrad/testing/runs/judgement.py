@@ -15,10 +15,10 @@ from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.attribution import attribute
 from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
 from refgrad.testing.judging.modes import judge_modes
-from refgrad.testing.judging.node_by_node import NodeByNode
+from refgrad.testing.judging.node_by_node import NodeByNode, settle_node_by_node
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.shared_evaluation import evaluate_together
-from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE, Element, Verdict, digits
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, Element, Verdict, digits
 from refgrad.testing.power.audit import EVERY, Audit
 
 
@@ -35,25 +35,30 @@ def sampled(case: Case) -> bool:
     return int(case.id, 16) % EVERY == 0
 
 
-def judge_together(sweep: Sequence[Observed], *, end_to_end: bool = True) -> list[list[Verdict]]:
-    """The verdicts on several observations, in their order: those of ``judge`` on each."""
+def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None) -> list[list[Verdict]]:
+    """The verdicts on several observations, in their order: those of ``judge`` on each.
+
+    ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited, and those with
+    a verdict node by node other than agreement; the others have none, because the judgement node by node compares all of their arrays.
+    """
     with quiet():
-        judges = [NodeByNode(case, seen) for case, seen, _ in sweep]
-        if len(sweep) > 1:
-            evaluate_together(
-                [
-                    node_judge
-                    for node_judge, (_, seen, _) in zip(judges, sweep, strict=True)
-                    if VALUE not in seen.unavailable and not (seen.profile is not None and seen.profile.fused)
-                ]
-            )
-        found = []
-        for node_judge, (case, seen, audit) in zip(judges, sweep, strict=True):
-            verdicts = _judged(node_judge, case, seen, audit, end_to_end)
-            if seen.support is not None:
-                seen.support.check(case, verdicts)
-            found.append(verdicts)
-        return found
+        judgements = [_Judgement(*observed) for observed in sweep]
+        by_node = [j.node_judge for j in judgements if j.by_node]
+        if len(by_node) > 1:
+            evaluate_together(by_node)
+        drafts = [
+            d for j in by_node for d in (j.draft_of_value(), j.draft_of_reverse(), j.draft_of_forward())
+        ]
+        settled = settle_node_by_node(drafts)
+        for k, judgement in enumerate([j for j in judgements if j.by_node]):
+            judgement.verdicts = settled[3 * k : 3 * k + 3]
+        for judgement in judgements:
+            judgement.complete(end_to_end)
+        for (
+            judgement
+        ) in judgements:  # after all judging: where that raises an exception, it is repeated case by case
+            judgement.plant()
+        return [judgement.verdicts for judgement in judgements]
 
 
 def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] = ()) -> list[list[Verdict]]:
@@ -110,29 +115,56 @@ def judge(
     return judge_together([Observed(case, seen, audit)], end_to_end=end_to_end)[0]
 
 
-def _judged(
-    node_judge: NodeByNode, case: Case, seen: Observation, audit: Audit | None, end_to_end: bool
-) -> list[Verdict]:
-    if VALUE in seen.unavailable:
-        return [node_judge.value()]
-    if seen.profile is not None and seen.profile.fused:
-        return judge_end_to_end(case, seen)
-    verdicts = [node_judge.value(), node_judge.reverse(), node_judge.forward()]
-    if not end_to_end:
-        return verdicts
-    if seen.modes is not None and case.graph.nodes[case.graph.outputs[0]].op is not None:
-        if audit is not None:
-            audit.plant(node_judge)
-        return [*verdicts, *judge_modes(case, seen, seen.modes)]
-    end_to_end_judge = EndToEnd(case, seen)
-    verdicts += [
-        _imprecise_end_to_end(end_to_end_judge.reverse(), verdicts[1]),
-        _imprecise_end_to_end(end_to_end_judge.forward(), verdicts[2]),
-    ]
-    attribute(verdicts)
-    if audit is not None:
-        audit.plant(node_judge, end_to_end_judge)
-    return verdicts
+class _Judgement:
+    """The judgement of one observation. ``by_node`` says whether it is judged node by node; ``complete`` adds all other verdicts."""
+
+    def __init__(self, case: Case, seen: Observation, audit: Audit | None) -> None:
+        self.case, self.seen, self.audit = case, seen, audit
+        self.node_judge = NodeByNode(case, seen)
+        self.fused = seen.profile is not None and seen.profile.fused
+        self.by_node = VALUE not in seen.unavailable and not self.fused
+        self.verdicts: list[Verdict] = []
+        self.end_to_end_judge: EndToEnd | None = None
+
+    def complete(self, end_to_end: bool | None) -> None:
+        """Add the verdicts from end to end or in further modes, and compare refusals with the list of expected ones."""
+        case, seen = self.case, self.seen
+        if VALUE in seen.unavailable:
+            self.verdicts = [self.node_judge.value()]
+        elif self.fused:
+            self.verdicts = judge_end_to_end(case, seen)
+        elif self.further:
+            assert seen.modes is not None
+            self.verdicts += judge_modes(case, seen, seen.modes) if end_to_end is not False else []
+        elif self._wanted() if end_to_end is None else end_to_end:
+            self._judge_end_to_end()
+        if seen.support is not None:
+            seen.support.check(case, self.verdicts)
+
+    @property
+    def further(self) -> bool:
+        """Whether the case is judged in the framework's further modes."""
+        return (
+            self.seen.modes is not None and self.case.graph.nodes[self.case.graph.outputs[0]].op is not None
+        )
+
+    def _wanted(self) -> bool:
+        """Whether the case is judged from end to end in a run."""
+        return self.audit is not None or any(v.status != AGREE for v in self.verdicts) or sampled(self.case)
+
+    def _judge_end_to_end(self) -> None:
+        judge, (_, reverse, forward) = EndToEnd(self.case, self.seen), self.verdicts
+        self.verdicts += [
+            _imprecise_end_to_end(judge.reverse(), reverse),
+            _imprecise_end_to_end(judge.forward(), forward),
+        ]
+        attribute(self.verdicts)
+        self.end_to_end_judge = judge
+
+    def plant(self) -> None:
+        """Plant errors, where the case is audited and has the verdicts to judge them by."""
+        if self.audit is not None and self.by_node and (self.further or self.end_to_end_judge is not None):
+            self.audit.plant(self.node_judge, None if self.further else self.end_to_end_judge)
 
 
 def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:
