@@ -129,7 +129,7 @@ class Concatenated:
             c.blind += int(np.count_nonzero(loose_here & (bound >= size))) if loose else 0
         return bound, size
 
-    def segments(self, starts: list[int]) -> list[Segment]:
+    def segments(self, starts: PlainArray) -> list[Segment]:
         """The counts of the arrays that start at these places, the first of them at 0. None of them is empty."""
         size = self.error.size
         sizes = np.diff([*starts, size])

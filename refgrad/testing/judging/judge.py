@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds import magnitudes
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
 from refgrad.testing.judging.compare import Pair, compare, compare_all
-from refgrad.testing.judging.concatenated import Concatenated, Segment
 from refgrad.testing.judging.infinite_derivatives import undecidable, without
 from refgrad.testing.judging.observation import Observation, Part, Place
-from refgrad.testing.judging.sharpness import RelativeBounds
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.verdict import Comparison, Verdict
-from refgrad.tracing.ball import Ball, parts
+from refgrad.tracing.ball import Ball
 
 
 def _not_compared() -> Comparison:
@@ -120,7 +117,9 @@ class Judge:
 
     def verdict(self, tally: Tally) -> Verdict:
         """The verdict on the pending expectations, counted in the order in which they were added."""
-        return settle([self.draft(tally)])[0]
+        places, self._pending = self._pending, []
+        self.compare(tally, places)
+        return tally.verdict()
 
     def compare(self, tally: Tally, places: list[Place]) -> None:
         """Compare the arrays at some places in one pass and add the findings to the tally."""
@@ -200,113 +199,3 @@ class Judge:
         if device is not None and device != self.case.device:
             return f"{part[:-1]} of node {key} is on device {device}, expected {self.case.device}"
         return ""
-
-
-# --- many verdicts at once -----------------------------------------------------------------------------------------------
-
-
-def settle(drafts: Sequence[Draft]) -> list[Verdict]:
-    """The verdicts, in their order. Small arrays of all drafts are compared in one pass.
-
-    A draft with an element out of bounds, a large array, or an array of a wrong shape or dtype is compared by itself.
-    """
-    lines: dict[tuple[int, bool], _Line] = {}
-    for draft in drafts:
-        rows = _rows(draft)
-        if rows is not None and rows:
-            first, place = rows[0].judge, rows[0].place
-            key = id(first.fmt), place[0] == "values"
-            lines.setdefault(key, _Line(first.fmt, nan=key[1])).add(draft, rows)
-        else:
-            for judge, places in draft.places:
-                judge.compare(draft.tally, places)
-    for line in lines.values():
-        line.settle()
-    return [draft.tally.verdict() for draft in drafts]
-
-
-class _Row(NamedTuple):
-    """One array of a draft with its expectation."""
-
-    judge: Judge
-    place: Place
-    expectation: Expectation
-    got: PlainArray
-    value: PlainArray
-    radius: PlainArray
-
-
-def _rows(draft: Draft) -> list[_Row] | None:
-    """The arrays of a draft; None where they have to be compared by themselves."""
-    rows, total, values = [], 0, set()
-    for judge, places in draft.places:
-        seen = judge.seen
-        for place in places:
-            expectation = judge.expectations[place]
-            if judge.note(seen, place):
-                return None
-            got, (value, radius) = seen.at(place), parts(expectation.expected)
-            total += got.size
-            if got.shape != value.shape or total >= magnitudes.LARGE:
-                return None
-            values.add(place[0] == "values")
-            rows.append(_Row(judge, place, expectation, got, value, radius))
-    return rows if len(values) < 2 else None
-
-
-class _Line:
-    """The arrays of many drafts in one format, to be compared in one pass."""
-
-    def __init__(self, fmt: Format, nan: bool) -> None:
-        self.fmt, self.nan = fmt, nan
-        self.drafts: list[tuple[Draft, list[_Row]]] = []
-
-    def add(self, draft: Draft, rows: list[_Row]) -> None:
-        """Add a draft with its arrays."""
-        self.drafts.append((draft, rows))
-
-    def settle(self) -> None:
-        """Compare, and add the findings to the tallies."""
-        flat, starts, start = [], [], 0
-        for _, rows in self.drafts:
-            for row in rows:
-                if row.got.size:
-                    flat.append((row.got.ravel(), row.value.ravel(), row.radius.ravel()))
-                    starts.append(start)
-                    start += row.got.size
-        if not flat:
-            for draft, rows in self.drafts:
-                for row in rows:
-                    draft.tally.count(row.expectation.op, row.expectation.users, _EMPTY)
-            return
-        whole = Concatenated(flat, self.fmt, self.nan, None, None, as_they_are=True)
-        segments = iter(zip(starts, whole.segments(starts), strict=True))
-        shares, some = whole.relative_bounds()
-        for draft, rows in self.drafts:
-            found = [next(segments) if row.got.size else (0, _EMPTY) for row in rows]
-            if any(segment.wrong for _, segment in found):
-                for judge, places in draft.places:
-                    judge.compare(draft.tally, places)
-                continue
-            self._count(draft.tally, rows, found, whole)
-            inside = [at for at, row in zip(found, rows, strict=True) if row.got.size]
-            if inside:
-                here = slice(inside[0][0], inside[0][0] + sum([row.got.size for row in rows]))
-                draft.tally.sharpness.append(RelativeBounds(shares[here], some[here]))
-
-    def _count(
-        self, tally: Tally, rows: list[_Row], found: list[tuple[int, Segment]], whole: Concatenated
-    ) -> None:
-        for row, (start, segment) in zip(rows, found, strict=True):
-            expectation, shape = row.expectation, row.value.shape
-            tally.count(expectation.op, expectation.users, segment)
-            if row.got.size:
-                expectation.found = functools.partial(
-                    whole.comparison, expectation.what, shape, start, row.place
-                )
-                if segment.elements and (tally.worst is None or segment.ratio > tally.worst[0]):
-                    make = functools.partial(whole.worst_element, expectation.what, shape, start)
-                    tally.worst = segment.ratio, expectation.node, expectation.op, make
-
-
-_EMPTY = Segment(0, 0, 0, 0, 0.0, 0)

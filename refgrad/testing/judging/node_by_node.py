@@ -22,8 +22,9 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
 from refgrad.testing.judging.infinite_derivatives import in_numbers
-from refgrad.testing.judging.judge import AlternativeBounds, Draft, Judge, WithNumbersOf, settle
+from refgrad.testing.judging.judge import AlternativeBounds, Draft, Judge, WithNumbersOf
 from refgrad.testing.judging.observation import Observation, Place
+from refgrad.testing.judging.settlement import settle
 from refgrad.testing.judging.shared_sums import Terms, total, totals
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered

@@ -133,16 +133,16 @@ class SampledSharpness:
 
 
 class RelativeBounds:
-    """bound/size of the nonzero elements of several arrays; ``some`` is a mask of these elements, None for all."""
+    """bound/size of the compared elements of several arrays; ``some`` is a mask of the nonzero ones."""
 
     __slots__ = ("shares", "some")
 
-    def __init__(self, shares: PlainArray, some: PlainArray | None) -> None:
+    def __init__(self, shares: PlainArray, some: PlainArray) -> None:
         self.shares, self.some = shares, some
 
     def relative_bounds(self) -> tuple[PlainArray, float]:
         """As for Sharpness."""
-        return self.shares if self.some is None else self.shares[self.some], 1.0
+        return self.shares[self.some], 1.0
 
 
 def median(collected: list[Sharpness | SampledSharpness | RelativeBounds]) -> float | None:

@@ -1,0 +1,145 @@
+"""Makes verdicts of drafts: compares the arrays of many judgements in one pass, and counts what agrees.
+
+A draft with an element out of bounds, a large array, or an array of a wrong shape, dtype or device is compared by its own judge, in full.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from refgrad.arrays import PlainArray
+from refgrad.bounds import magnitudes
+from refgrad.bounds.formats import Format
+from refgrad.testing.judging.concatenated import Concatenated, Segment
+from refgrad.testing.judging.judge import Draft, Expectation, Judge
+from refgrad.testing.judging.observation import NODE_PARTS, Place
+from refgrad.testing.judging.sharpness import RelativeBounds
+from refgrad.testing.judging.verdict import Comparison, Element, Verdict
+from refgrad.tracing.ball import Ball, parts
+
+# An array of a draft: its place, its expectation, and the observed array, the expected one and the radius, each with one axis.
+_Row = tuple[Place, Expectation, PlainArray, PlainArray, PlainArray]
+
+_ZEROS = np.zeros(magnitudes.LARGE)
+_EMPTY = Segment(0, 0, 0, 0, 0.0, 0)
+
+
+def settle(drafts: Sequence[Draft]) -> list[Verdict]:
+    """The verdicts, in their order."""
+    lines: dict[tuple[int, bool], _Line] = {}
+    for draft in drafts:
+        rows = _rows(draft)
+        if rows:
+            fmt, nan = draft.places[-1][0].fmt, rows[0][0][0] == "values"
+            key = id(fmt), nan
+            if key not in lines:
+                lines[key] = _Line(fmt, nan)
+            lines[key].drafts.append((draft, rows))
+        else:
+            _alone(draft)
+    for line in lines.values():
+        line.settle()
+    return [draft.tally.verdict() for draft in drafts]
+
+
+def _alone(draft: Draft) -> None:
+    for judge, places in draft.places:
+        judge.compare(draft.tally, places)
+
+
+def _rows(draft: Draft) -> list[_Row]:
+    """The arrays of a draft; empty where they have to be compared by themselves."""
+    rows: list[_Row] = []
+    if len(draft.places) > 1:  # values of another run beside tangents
+        return rows
+    (judge, places), total = draft.places[0], 0
+    seen, expectations = judge.seen, judge.expectations
+    arrays = {"values": seen.values, "cotangents": seen.cotangents, "tangents": seen.tangents}
+    if not _as_expected(judge):
+        return []
+    for place in places:
+        part, key = place
+        expectation = expectations[place]
+        got = seen.parts.get(key) if part == "parts" else arrays[part][key]
+        if got is None:
+            return []
+        expected, size = expectation.expected, got.size
+        total += size
+        if got.shape != expected.shape or total >= magnitudes.LARGE:
+            return []
+        value, radius = parts(expected) if type(expected) is not Ball else (expected.value, expected.radius)
+        if radius is None:
+            radius = _ZEROS[:size]
+        elif np.shape(radius) != value.shape:
+            radius = np.broadcast_to(radius, value.shape).ravel()
+        else:
+            radius = radius.ravel()
+        rows.append((place, expectation, got.ravel(), value.ravel(), radius))
+    return rows
+
+
+def _as_expected(judge: Judge) -> bool:
+    """Whether every array of the observation has the dtype of the case and is on its device, as far as that is known."""
+    seen, dtypes, devices = judge.seen, {None, judge.fmt.storage}, {None, judge.case.device}
+    return all(
+        dtypes.issuperset(seen.dtypes.get(part, ())) and devices.issuperset(seen.devices.get(part, ()))
+        for part in NODE_PARTS
+    )
+
+
+class _Line:
+    """The arrays of many drafts in one format, to be compared in one pass. With ``nan`` they are values."""
+
+    def __init__(self, fmt: Format, nan: bool) -> None:
+        self.fmt, self.nan = fmt, nan
+        self.drafts: list[tuple[Draft, list[_Row]]] = []
+
+    def settle(self) -> None:
+        """Compare, and add the findings to the tallies."""
+        flat = [row[2:] for _, rows in self.drafts for row in rows if row[2].size]
+        if not flat:
+            for draft, rows in self.drafts:
+                for _, expectation, *_ in rows:
+                    draft.tally.count(expectation.op, expectation.users, _EMPTY)
+            return
+        starts = np.cumsum([0, *[got.size for got, _, _ in flat[:-1]]])
+        whole = Concatenated(flat, self.fmt, self.nan, None, None, as_they_are=True)
+        segments = iter(zip(starts.tolist(), whole.segments(starts), strict=True))
+        shares, some = whole.relative_bounds()
+        for draft, rows in self.drafts:
+            found = [next(segments) if row[2].size else (0, _EMPTY) for row in rows]
+            if any(segment.wrong for _, segment in found):
+                _alone(draft)
+                continue
+            _count(draft, rows, found, whole)
+            first = next((start for start, segment in found if segment is not _EMPTY), 0)
+            here = slice(first, first + sum([row[2].size for row in rows]))
+            draft.tally.sharpness.append(RelativeBounds(shares[here], some[here]))
+
+
+def _count(draft: Draft, rows: list[_Row], found: list[tuple[int, Segment]], whole: Concatenated) -> None:
+    """Count arrays without an element out of bounds."""
+    tally = draft.tally
+    worst = -1.0
+    for (place, expectation, got, _, _), (start, segment) in zip(rows, found, strict=True):
+        tally.count(expectation.op, expectation.users, segment)
+        if got.size:
+            of = whole, start, expectation, place
+            expectation.found = functools.partial(_comparison, *of)
+            if segment.elements and segment.ratio > worst:
+                worst = segment.ratio
+                tally.worst = worst, expectation.node, expectation.op, functools.partial(_worst, *of)
+
+
+def _comparison(whole: Concatenated, start: int, expectation: Expectation, place: Place) -> Comparison:
+    return whole.comparison(expectation.what, expectation.expected.shape, start, place)
+
+
+def _worst(whole: Concatenated, start: int, expectation: Expectation, _: Place) -> Element:
+    return whole.worst_element(expectation.what, expectation.expected.shape, start)
+
+
+__all__ = ["settle"]
