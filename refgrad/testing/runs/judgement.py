@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from refgrad.modes import VALUE
@@ -41,7 +43,7 @@ def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None)
     ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited, and those with
     a verdict node by node other than agreement; the others have none, because the judgement node by node compares all of their arrays.
     """
-    with quiet():
+    with quiet(), _without_collector() if len(sweep) > 1 else nullcontext():
         judgements = [_Judgement(*observed) for observed in sweep]
         by_node = [j.node_judge for j in judgements if j.by_node]
         if len(by_node) > 1:
@@ -113,6 +115,21 @@ def judge(
     with the list of expected ones, where the observation has one.
     """
     return judge_together([Observed(case, seen, audit)], end_to_end=end_to_end)[0]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No search for cycles of references meanwhile.
+
+    A sweep holds many objects for a short time. They are in no cycle, and each search would walk through all modules that are loaded.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Judgement:
