@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from refgrad.arrays import PlainArray
@@ -36,6 +38,12 @@ STYLES = ("normal", "ties", "positive", "unit", "small")
 
 def pool(name: str) -> tuple[Op, ...]:
     """The ops of a pool in order, each with the multiplicity of its record."""
+    return _pool(name, len(REGISTRY))
+
+
+@functools.cache
+def _pool(name: str, _registered: int) -> tuple[Op, ...]:
+    """As ``pool``, for a registry of so many ops: they are only added."""
     listed = sorted(
         (op.in_graphs.place, op.name)
         for op in REGISTRY.values()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array, Operand, PlainArray
-from refgrad.blocks import COUNT, in_blocks
+from refgrad.blocks import BLOCK, COUNT, in_blocks
 from refgrad.bounds import magnitudes
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import DTYPES, FORMATS, Format
@@ -106,18 +106,26 @@ class Ball(TracedArray):
 
 
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
-    balls = [x if type(x) is Ball else lift(x, fmt) for x in operands]
-    xs = tuple([_in_range(b._value, fmt) for b in balls] if fmt.ranged else [b._value for b in balls])
-    formed = functools.partial(_formed, op, params, fmt)
-    es = tuple([b._reach() for b in balls])
+    xs, es, unknown, elements = [], [], False, 1
+    balls: list[Any] = [x if type(x) is Ball else lift(x, fmt) for x in operands]
+    for b in balls:
+        x = b._value
+        xs.append(_in_range(x, fmt) if fmt.ranged else x)
+        es.append(b._reach())
+        unknown = unknown or b._unknown is not None
+        elements *= x.size
+    given, radii = tuple(xs), tuple(es)
     with quiet():
-        y, radius = in_blocks(formed, xs, es) if op.elementwise else formed(xs, es)
+        if op.elementwise and elements >= BLOCK:
+            y, radius = in_blocks(functools.partial(_formed, op, params, fmt), given, radii)
+        else:
+            y, radius = _formed(op, params, fmt, given, radii)
     COUNT.rounded += radius is not None
     COUNT.choices += not op.branch_free
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
-    if [b for b in balls if b._unknown is not None]:
-        radius = _without_promise(op, y, radius, xs, balls, params)
+    if unknown:
+        radius = _without_promise(op, y, radius, given, balls, params)
     return Ball(y, radius, fmt)
 
 
@@ -125,6 +133,8 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
     """Value and radius."""
     y = op.forward(*xs, **params)
     radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
+    if radius is None:
+        return y, None
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
     return y, magnitudes.radius(radius)

@@ -8,7 +8,8 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.op import Op, Traced, reject_complex
-from refgrad.ops import arithmetic
+from refgrad.ops import arithmetic, reduction
+from refgrad.ops import shape as layout
 
 
 def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
@@ -29,6 +30,9 @@ def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:
         x_bar = np.broadcast_to(x_bar, full)
     lead = len(full) - len(shape)
     axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(shape) if n == 1 and full[lead + k] != 1)
+    if isinstance(x_bar, Traced):  # the ops themselves: nobody else sees the sum, so it shares no memory
+        x_bar = reduction.sum(x_bar, axis=axes, keepdims=True) if axes else x_bar
+        return layout.reshape(x_bar, shape=shape) if lead else x_bar
     if axes:
         x_bar = np.add.reduce(x_bar, axis=axes, keepdims=True)
     return np.reshape(x_bar, shape) if lead else x_bar
