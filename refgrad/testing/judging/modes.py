@@ -131,8 +131,8 @@ class TransposedReverse(NodeByNode):
         value, radius = parts(expected)
         return Ball(value, np.fmax(radius, parts(again)[1]), self.fmt)
 
-    def _tangent_bounds(self, *, k: int, tangents: list[Any]) -> list[alternative_formulas.Reach]:
-        node = self.graph.nodes[k]
+    def _tangent_bounds(self, *, k: int) -> list[alternative_formulas.Reach]:
+        node, tangents = self.graph.nodes[k], self.tangents
         moving, y_bar = [tangents[j] for j in node.of], exact(self.case.cotangent, self.fmt)
         return alternative_formulas.of_transposed(node, self._operands(node), moving, y_bar)
 

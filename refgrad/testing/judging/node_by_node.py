@@ -33,7 +33,10 @@ from refgrad.tracing.ball import Ball, exact, parts, remembering
 
 
 class _Contribution(NamedTuple):
-    """What one user sends to a value: the op, the expected cotangent, and the fields of Expectation of these names."""
+    """What one user sends to a value: the op, the cotangent, and the fields of Expectation of these names.
+
+    x_bar    the expected cotangent, a Ball; the observed one, a plain array, where it is judged by itself
+    """
 
     op: str
     x_bar: Any
@@ -47,7 +50,8 @@ def settle_node_by_node(drafts: Sequence[Draft | Verdict]) -> list[Verdict]:
         id(j): j for d in drafts if isinstance(d, Draft) for j, _ in d.places if isinstance(j, NodeByNode)
     }
     sums = [(judge, place, terms) for judge in judges.values() for place, terms in judge.sums]
-    for (judge, place, _), expected in zip(sums, totals([terms for *_, terms in sums]), strict=True):
+    added = totals([(judge.fmt, terms) for judge, _, terms in sums])
+    for (judge, place, _), expected in zip(sums, added, strict=True):
         judge.expectations[place].expected = expected
     for judge in judges.values():
         judge.sums = []
@@ -81,6 +85,11 @@ class NodeByNode(Judge):
             if self.seen.values[k] is not None:
                 balls[k] = self._exact(self.seen.values[k])
         return balls
+
+    @functools.cached_property
+    def tangents(self) -> list[Any]:
+        """The framework's own tangent of every node, taken as exact; None where it gave none."""
+        return [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
 
     @property
     def fmt_without_kinks(self) -> Format:
@@ -167,7 +176,6 @@ class NodeByNode(Judge):
         tally = self.tally(FORWARD)
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
-        tangents: list[Any] = [None if t is None else exact(t, self.fmt) for t in self.seen.tangents]
         earlier = None
         if self.seen.primals is not None:  # the tangents were computed from these values
             self._of_primals = type(self)(
@@ -182,14 +190,14 @@ class NodeByNode(Judge):
                 continue
             expected = tangent_judge.pushed.get(k)
             if expected is None:
-                expected = tangent_judge._tangent(k, node, tangents)
-            with_numbers: WithNumbersOf | None = functools.partial(
-                type(self)._tangent_with_numbers, k=k, tangents=tangents
-            )
-            if expected is None and tangents[k] is not None:  # a piecewise constant op: its tangent is zero
+                expected = tangent_judge._tangent(k, node, self.tangents)
+            with_numbers: WithNumbersOf | None = functools.partial(type(self)._tangent_with_numbers, k=k)
+            if (
+                expected is None and self.seen.tangents[k] is not None
+            ):  # a piecewise constant op: its tangent is zero
                 expected, with_numbers = exact(np.zeros(self.seen.values[k].shape), self.fmt), None
             if expected is not None:
-                alternatives = functools.partial(type(self)._tangent_bounds, k=k, tangents=tangents)
+                alternatives = functools.partial(type(self)._tangent_bounds, k=k)
                 self.expect(
                     tally,
                     Place("tangents", k),
@@ -212,14 +220,15 @@ class NodeByNode(Judge):
             return None
         return special_points.without(expected, self.missing(k))
 
-    def _tangent_bounds(self, *, k: int, tangents: list[Any]) -> list[Reach]:
+    def _tangent_bounds(self, *, k: int) -> list[Reach]:
         """The bounds of the tangent by the other formulas of the op."""
-        node, judge = self.graph.nodes[k], self._of_primals or self
+        node, judge, tangents = self.graph.nodes[k], self._of_primals or self, self.tangents
         return alternative_formulas.of_tangent(node, judge._operands(node), [tangents[j] for j in node.of])
 
-    def _tangent_with_numbers(self, sign: float, *, k: int, tangents: list[Any]) -> Any:
+    def _tangent_with_numbers(self, sign: float, *, k: int) -> Any:
         """The expected tangent of node k with finite numbers in place of infinite tangents of its operands."""
-        numbers, node = list(tangents), self.graph.nodes[k]
+        tangents, node = self.tangents, self.graph.nodes[k]
+        numbers = list(tangents)
         for j in node.of:
             if tangents[j] is not None:
                 numbers[j] = exact(in_numbers(tangents[j].value, sign, self.fmt), self.fmt)
@@ -250,6 +259,8 @@ class NodeByNode(Judge):
                 place = Place("cotangents", k)
                 if len(x_bars) > 1:
                     self.sums.append((place, x_bars))
+                elif type(x_bars[0]) is np.ndarray:
+                    x_bars = (exact(x_bars[0], self.fmt),)
                 self.expect(
                     tally,
                     place,
@@ -293,7 +304,7 @@ class NodeByNode(Judge):
                             with_numbers=with_numbers,
                             alternatives=alternatives,
                         )
-                        name, x_bar = arithmetic.fan_in.name, exact(part, self.fmt)
+                        name, x_bar = arithmetic.fan_in.name, part
                         with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
                     sent.setdefault(j, []).append(_Contribution(name, x_bar, with_numbers, alternatives))
         return self.draft(tally)
@@ -381,17 +392,18 @@ def _sum_bounds(judge: Judge, *, sent: Sequence[_Contribution]) -> list[Reach]:
     for n in range(max(map(len, each))):
         some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
         balls = [
-            x if r is None else Ball(x.value, r.bound, x.fmt)
+            x if r is None else Ball(parts(x)[0], r.bound, judge.fmt)
             for (_, x, *_), r in zip(sent, some, strict=True)
         ]
-        found.append(Reach(parts(total(balls))[1], all(r is None or r.blind for r in some)))
+        found.append(Reach(parts(total(judge.fmt, balls))[1], all(r is None or r.blind for r in some)))
     return found
 
 
 def _sum_with_numbers(judge: Judge, sign: float, *, sent: Sequence[_Contribution]) -> Any:
     return total(
+        judge.fmt,
         [
             with_numbers(judge, sign) if with_numbers is not None else x_bar
             for _, x_bar, with_numbers, _ in sent
-        ]
+        ],
     )

@@ -11,9 +11,9 @@ from refgrad.blocks import BLOCK
 from refgrad.bounds import magnitudes
 from refgrad.bounds.formats import Format
 from refgrad.ops import arithmetic
-from refgrad.tracing.ball import Ball
+from refgrad.tracing.ball import Ball, exact
 
-Terms = Sequence[Any]  # the contributions to one value, arrays of one shape
+Terms = Sequence[Any]  # the contributions to one value, Balls or plain arrays of one shape
 
 
 def most_elements(fmt: Format) -> int:
@@ -33,51 +33,58 @@ def limited(sizes: Sequence[int], most: int) -> Iterator[range]:
         yield range(start, len(sizes))
 
 
-def total(terms: Terms) -> Any:
-    """The sum of the contributions of all users of a value."""
-    return arithmetic.fan_in(*terms) if len(terms) > 1 else terms[0]
+def total(fmt: Format, terms: Terms) -> Any:
+    """The sum of the contributions of all users of a value. Plain arrays are exact."""
+    balls = [exact(x, fmt) if type(x) is np.ndarray else x for x in terms]
+    return arithmetic.fan_in(*balls) if len(balls) > 1 else balls[0]
 
 
-def totals(sums: Sequence[Terms]) -> list[Any]:
-    """The sum of the terms of each entry. Entries of several small Balls are computed together."""
+def totals(sums: Sequence[tuple[Format, Terms]]) -> list[Any]:
+    """The sum of the terms of each entry in its format. Entries of several small arrays are computed together."""
     found: list[Any] = [None] * len(sums)
     groups: dict[Hashable, list[int]] = {}
-    for k, terms in enumerate(sums):
-        key = _key(terms) if len(terms) > 1 and len(sums) > 1 else None
+    for k, (fmt, terms) in enumerate(sums):
+        key = _key(fmt, terms) if len(terms) > 1 and len(sums) > 1 else None
         if key is None:
-            found[k] = total(terms)
+            found[k] = total(fmt, terms)
         else:
             groups.setdefault(key, []).append(k)
     for group in groups.values():
-        sizes = [sums[k][0].value.size for k in group]
-        for places in limited(sizes, most_elements(sums[group[0]][0].fmt)):
+        fmt = sums[group[0]][0]
+        for places in limited([sums[k][1][0].size for k in group], most_elements(fmt)):
             some = [group[i] for i in places]
-            for k, y in zip(some, _added([sums[k] for k in some]), strict=True):
+            for k, y in zip(some, _added(fmt, [sums[k][1] for k in some]), strict=True):
                 found[k] = y
     return found
 
 
-def _key(terms: Terms) -> Hashable | None:
+def _key(fmt: Format, terms: Terms) -> Hashable | None:
     """Sums of equal keys can be computed together; None for one that cannot."""
-    if any(
-        type(x) is not Ball or (x.radius is not None and np.shape(x.radius) != x.value.shape) for x in terms
-    ):
+    if any(x.shape != terms[0].shape for x in terms):
         return None
-    radii = tuple([None if x.radius is None else x.radius.dtype for x in terms])
-    return id(terms[0].fmt), radii
+    radii: list[Any] = []
+    for x in terms:
+        if type(x) is np.ndarray:
+            radii.append(None)
+        elif type(x) is not Ball or (x.radius is not None and np.shape(x.radius) != x.value.shape):
+            return None
+        else:
+            radii.append(None if x.radius is None else x.radius.dtype)
+    return id(fmt), tuple(radii)
 
 
-def _added(sums: Sequence[Terms]) -> list[Any]:
-    fmt = sums[0][0].fmt
+def _added(fmt: Format, sums: Sequence[Terms]) -> list[Any]:
+    """The sums of equal keys."""
     joined = []
     for xs in zip(*sums, strict=True):
-        value = np.concatenate([x.value.ravel() for x in xs])
-        radius = None if xs[0].radius is None else np.concatenate([x.radius.ravel() for x in xs])
-        joined.append(Ball(value, radius, fmt))
+        value = np.concatenate([(x if type(x) is np.ndarray else x.value).ravel() for x in xs])
+        exactly = type(xs[0]) is np.ndarray or xs[0].radius is None
+        radius = None if exactly else np.concatenate([x.radius.ravel() for x in xs])
+        joined.append(Ball(value.astype(fmt.wide, copy=False), radius, fmt))
     y = arithmetic.fan_in(*joined)
     found, start = [], 0
     for terms in sums:
-        shape, stop = terms[0].value.shape, start + terms[0].value.size
+        shape, stop = terms[0].shape, start + terms[0].size
         radius = None if y.radius is None else y.radius[start:stop].reshape(shape)
         found.append(Ball(y.value[start:stop].reshape(shape), radius, fmt))
         start = stop
