@@ -42,9 +42,14 @@ from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
 
-def judge_modes(case: Case, seen: Observation, answers: ModeAnswers) -> list[Verdict]:
-    """A verdict for each further mode, in the order of ``refgrad.modes.MODES``."""
-    node_judge = NodeByNode(case, seen)
+def judge_modes(
+    case: Case, seen: Observation, answers: ModeAnswers, node_judge: NodeByNode | None = None
+) -> list[Verdict]:
+    """A verdict for each further mode, in the order of ``refgrad.modes.MODES``.
+
+    ``node_judge`` is the judge of this observation, where there is one: what it has computed is used.
+    """
+    node_judge = NodeByNode(case, seen) if node_judge is None else node_judge
     second = _second(node_judge, answers)
     verdicts = []
     for mode in MODES:
@@ -75,6 +80,7 @@ def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
         return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*tried))
     seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
     judge = further_judge(mode)(case, answered(node_judge, answers, mode))
+    judge.share(node_judge)
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
     # where this mode computes a second derivative on the way
@@ -113,10 +119,11 @@ class TransposedReverse(NodeByNode):
     So the wider bound of the two orders applies.
     """
 
-    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
+    def _tangent(self, k: int, node: Node, tangents: list[Any] | None = None) -> Any:
         expected = super()._tangent(k, node, tangents)
         if expected is None:
             return None
+        tangents = self.tangents if tangents is None else tangents
         inputs = self.graph.inputs
         xs = [self.balls[j] for j in inputs.values()]
         wanted = [i for i, j in enumerate(inputs.values()) if tangents[j] is not None]

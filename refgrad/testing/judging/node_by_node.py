@@ -7,9 +7,9 @@ The first wrong node is known by name.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,27 +21,17 @@ from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
+from refgrad.testing.judging.contributions import Contribution, sum_bounds, sum_with_numbers
+from refgrad.testing.judging.derived_formats import ranged, without_kinks
 from refgrad.testing.judging.infinite_derivatives import in_numbers
 from refgrad.testing.judging.judge import AlternativeBounds, Draft, Judge, WithNumbersOf
 from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.settlement import settle
-from refgrad.testing.judging.shared_sums import Terms, total, totals
+from refgrad.testing.judging.shared_sums import Terms, totals
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Verdict
-from refgrad.tracing.ball import Ball, exact, parts, remembering
-
-
-class _Contribution(NamedTuple):
-    """What one user sends to a value: the op, the cotangent, and the fields of Expectation of these names.
-
-    x_bar    the expected cotangent, a Ball; the observed one, a plain array, where it is judged by itself
-    """
-
-    op: str
-    x_bar: Any
-    with_numbers: WithNumbersOf | None
-    alternatives: AlternativeBounds | None
+from refgrad.tracing.ball import Ball, exact, remembering
 
 
 def settle_node_by_node(drafts: Sequence[Draft | Verdict]) -> list[Verdict]:
@@ -64,7 +54,7 @@ class NodeByNode(Judge):
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
-        super().__init__(case, seen, fmt if case.order == 1 else _ranged(fmt))
+        super().__init__(case, seen, fmt if case.order == 1 else ranged(fmt))
         self.order = case.graph.order()
         # by node; shared_evaluation.py fills all of them for nodes of several cases at once
         self.recomputed: dict[int, Any] = {}
@@ -76,6 +66,21 @@ class NodeByNode(Judge):
         self._of_primals: NodeByNode | None = (
             None  # judges the run that gave the tangents, where it had other values
         )
+
+    def share(self, other: NodeByNode) -> None:
+        """Take over from a judge of the same case what does not differ: results from equal values, cotangents and tangents of operands."""
+        mine, theirs = self.seen, other.seen
+        if mine.values is not theirs.values or self.fmt is not other.fmt:
+            return
+        self.balls = other.balls
+        self.recomputed, self.values_without_kinks = other.recomputed, other.values_without_kinks
+        self.without_derivative = other.without_derivative
+        for k in self.order:
+            of = self.graph.nodes[k].of
+            if k in other.contributions and _equal(mine.cotangents[k], theirs.cotangents[k]):
+                self.contributions[k] = other.contributions[k]
+            if k in other.pushed and all(_equal(mine.tangents[j], theirs.tangents[j]) for j in of):
+                self.pushed[k] = other.pushed[k]
 
     @functools.cached_property
     def balls(self) -> list[Any]:
@@ -94,7 +99,7 @@ class NodeByNode(Judge):
     @property
     def fmt_without_kinks(self) -> Format:
         """The judged format, in which a jump that is met exactly is not read from either side."""
-        return _without_kinks(self.fmt)
+        return without_kinks(self.fmt)
 
     def _exact(self, x: PlainArray) -> Any:
         return remembering(exact(x, self.fmt)) if x.dtype.kind == "f" else x
@@ -183,14 +188,15 @@ class NodeByNode(Judge):
             )
             self._of_primals._expect_values(tally, "forward mode's value")
             earlier = self._of_primals.draft(tally)
-        tangent_judge = self._of_primals or self
         for k in self.order:
             node = self.graph.nodes[k]
             if node.op is None:
                 continue
-            expected = tangent_judge.pushed.get(k)
-            if expected is None:
-                expected = tangent_judge._tangent(k, node, self.tangents)
+            expected = (
+                self._tangent(k, node)
+                if self._of_primals is None
+                else self._of_primals._tangent(k, node, self.tangents)
+            )
             with_numbers: WithNumbersOf | None = functools.partial(type(self)._tangent_with_numbers, k=k)
             if (
                 expected is None and self.seen.tangents[k] is not None
@@ -210,15 +216,19 @@ class NodeByNode(Judge):
                 )
         return self.draft(tally, earlier)
 
-    def _tangent(self, k: int, node: Node, tangents: list[Any]) -> Any:
-        """The expected tangent of node k, None where no derivative reaches it."""
+    def _tangent(self, k: int, node: Node, tangents: list[Any] | None = None) -> Any:
+        """The expected tangent of node k for these tangents (the observed ones by default); None where no derivative reaches it."""
+        if k in self.pushed and (tangents is None or tangents is self.tangents):
+            return self.pushed[k]
+        tangents = self.tangents if tangents is None else tangents
         x_dots = [tangents[j] for j in node.of]
-        if all(x_dot is None for x_dot in x_dots):
-            return None
-        expected = node.tangent([self.balls[j] for j in node.of], self.recomputed_value(k), x_dots)
-        if expected is None:
-            return None
-        return special_points.without(expected, self.missing(k))
+        expected = None
+        if any(x_dot is not None for x_dot in x_dots):
+            expected = node.tangent(self._operands(node), self.recomputed_value(k), x_dots)
+            expected = None if expected is None else special_points.without(expected, self.missing(k))
+        if tangents is self.tangents:
+            self.pushed[k] = expected
+        return expected
 
     def _tangent_bounds(self, *, k: int) -> list[Reach]:
         """The bounds of the tangent by the other formulas of the op."""
@@ -247,7 +257,7 @@ class NodeByNode(Judge):
         tally = self.tally(REVERSE)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
-        sent: dict[int, list[_Contribution]] = {}  # by node
+        sent: dict[int, list[Contribution]] = {}  # by node
         required: set[int] = set()  # nodes that a derivative reaches: a missing gradient is wrong
         for k in reversed(self.order):
             node = self.graph.nodes[k]
@@ -269,15 +279,15 @@ class NodeByNode(Judge):
                     x_bars[0],
                     self._gradient_of(node, k),
                     suspects,
-                    functools.partial(_sum_with_numbers, sent=sent[k]),
-                    functools.partial(_sum_bounds, sent=sent[k]) if any(bounds) else None,
+                    functools.partial(sum_with_numbers, sent=sent[k]),
+                    functools.partial(sum_bounds, sent=sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None:
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
-                contributions = self.contributions.get(k)
-                if contributions is None:
-                    contributions = self._sent(k, y_bar)
+                if k not in self.contributions:
+                    self.contributions[k] = self._sent(k, y_bar)
+                contributions = self.contributions[k]
                 required.update(j for _, j, _ in contributions)
                 for position, j, x_bar in [
                     *contributions,
@@ -306,7 +316,7 @@ class NodeByNode(Judge):
                         )
                         name, x_bar = arithmetic.fan_in.name, part
                         with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
-                    sent.setdefault(j, []).append(_Contribution(name, x_bar, with_numbers, alternatives))
+                    sent.setdefault(j, []).append(Contribution(name, x_bar, with_numbers, alternatives))
         return self.draft(tally)
 
     def _sent(self, k: int, y_bar: PlainArray) -> list[tuple[int, int, Any]]:
@@ -364,46 +374,8 @@ class NodeByNode(Judge):
         )
 
 
-_DERIVED: dict[tuple[int, str], tuple[Format, Format]] = {}
-
-
-def _derived(fmt: Format, name: str, change: Callable[[Format], Format]) -> Format:
-    """A format made from another one, once for each: results of one format are computed together (shared_evaluation.py)."""
-    found = _DERIVED.get((id(fmt), name))
-    if found is None:
-        # the first format stays alive, so that no other one gets its id
-        found = _DERIVED[id(fmt), name] = fmt, change(fmt)
-    return found[1]
-
-
-def _ranged(fmt: Format) -> Format:
-    """The format in which what is computed from a result beyond the range is undefined."""
-    return _derived(fmt, "ranged", lambda fmt: replace(fmt, ranged=True))
-
-
-def _without_kinks(fmt: Format) -> Format:
-    return _derived(fmt, "without kinks", lambda fmt: replace(fmt, kinks=False))
-
-
-def _sum_bounds(judge: Judge, *, sent: Sequence[_Contribution]) -> list[Reach]:
-    """The bounds of that sum by the other formulas of the users' ops: by all first formulas, by all second ones, and so on."""
-    each = [[] if alternatives is None else alternatives(judge) for *_, alternatives in sent]
-    found = []
-    for n in range(max(map(len, each))):
-        some = [reaches[min(n, len(reaches) - 1)] if reaches else None for reaches in each]
-        balls = [
-            x if r is None else Ball(parts(x)[0], r.bound, judge.fmt)
-            for (_, x, *_), r in zip(sent, some, strict=True)
-        ]
-        found.append(Reach(parts(total(judge.fmt, balls))[1], all(r is None or r.blind for r in some)))
-    return found
-
-
-def _sum_with_numbers(judge: Judge, sign: float, *, sent: Sequence[_Contribution]) -> Any:
-    return total(
-        judge.fmt,
-        [
-            with_numbers(judge, sign) if with_numbers is not None else x_bar
-            for _, x_bar, with_numbers, _ in sent
-        ],
-    )
+def _equal(a: PlainArray | None, b: PlainArray | None) -> bool:
+    """Whether two arrays have the same elements, of the same shape, bit by bit."""
+    if a is b:
+        return True
+    return a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()

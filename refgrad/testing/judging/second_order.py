@@ -13,7 +13,7 @@ from refgrad.op import Op
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach, largest
 from refgrad.testing.judging.node_by_node import NodeByNode
-from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts, remembering
 from refgrad.tracing.special_points import patches
 from refgrad.transforms import jvp, vjp
 
@@ -47,8 +47,12 @@ def _nestings(node_judge: NodeByNode, names: list[str], f: Callable[..., Any]) -
     """The second derivatives of f, a function of the inputs of these names, in all three nestings."""
     case, fmt = node_judge.case, node_judge.fmt
     missing = node_judge.missing(case.graph.outputs[0])
-    y_bar = exact(special_points.undefined_outputs(missing, np.asarray(case.cotangent, float)), fmt)
-    xs, x_dots = ([exact(arrays[name], fmt) for name in names] for arrays in (case.inputs, case.tangents))
+    y_bar = remembering(
+        exact(special_points.undefined_outputs(missing, np.asarray(case.cotangent, float)), fmt)
+    )
+    xs, x_dots = (
+        [remembering(exact(arrays[name], fmt)) for name in names] for arrays in (case.inputs, case.tangents)
+    )
 
     def gradient(*args: Any) -> Any:
         return vjp(f, *args)[1](y_bar)

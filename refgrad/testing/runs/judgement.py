@@ -152,7 +152,8 @@ class _Judgement:
             self.verdicts = judge_end_to_end(case, seen)
         elif self.further:
             assert seen.modes is not None
-            self.verdicts += judge_modes(case, seen, seen.modes) if end_to_end is not False else []
+            if end_to_end is not False:
+                self.verdicts += judge_modes(case, seen, seen.modes, self.node_judge)
         elif self._wanted() if end_to_end is None else end_to_end:
             self._judge_end_to_end()
         if seen.support is not None:
