@@ -1,0 +1,148 @@
+"""Judgement of several observations: the verdicts are those on each by itself, in every field."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from conformance.families import FAMILIES
+from refgrad.bounds.formats import DTYPES, judged_on
+from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
+from refgrad.records import ERROR
+from refgrad.testing import Case, judge
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import Comparison, Verdict
+from refgrad.testing.power.audit import EVERY, Audit
+from refgrad.testing.runs import judgement
+from refgrad.testing.runs.judgement import Observed, examine_together, judge_together, sampled
+from refgrad.torch.observe import observe
+
+END_TO_END = {REVERSE_END_TO_END, FORWARD_END_TO_END}
+ON_CPU = [dtype for dtype in DTYPES if judged_on("cpu", dtype)]
+
+
+def cases(family: str, dtype: str, count: int) -> list[Case]:
+    return [FAMILIES[family](Seeded([17, k]), dtype) for k in range(count)]
+
+
+def observed(family: str, dtype: str, count: int) -> list[Observed]:
+    return [Observed(case, observe(case)) for case in cases(family, dtype, count)]
+
+
+def plain(x: Any) -> Any:
+    """All fields of verdicts, comparisons and elements as text; what makes elements on request is called."""
+    if isinstance(x, Comparison):
+        made = (plain(x.worst), None if x.every_wrong is None else plain(x.every_wrong()))
+        return made, _fields(x, {"make_worst", "every_wrong", "sharpness"})
+    if isinstance(x, Verdict):
+        return _fields(x, {"name_first_wrong", "seen"})
+    if dataclasses.is_dataclass(x):
+        return _fields(x, set())
+    if isinstance(x, dict):
+        return {k: plain(v) for k, v in x.items()}
+    return [plain(v) for v in x] if isinstance(x, (list, tuple)) else repr(x)
+
+
+def _fields(x: Any, but: set[str]) -> dict[str, Any]:
+    return {f.name: plain(getattr(x, f.name)) for f in dataclasses.fields(x) if f.name not in but}
+
+
+@pytest.mark.parametrize("dtype", ON_CPU)
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_sweep_has_the_verdicts_of_single_cases(family: str, dtype: str) -> None:
+    sweep = observed(family, dtype, 12)
+    together = judge_together(sweep, end_to_end=True)
+    assert [plain(v) for v in together] == [plain(judge(case, seen)) for case, seen, _ in sweep]
+
+
+def wrong(seen: Observation, change: Callable[[np.ndarray], np.ndarray]) -> Observation:
+    """The observation with the last array of each part changed."""
+    for part in (seen.values, seen.cotangents, seen.tangents):
+        k = max((k for k, x in enumerate(part) if x is not None and x.dtype.kind == "f"), default=None)
+        if k is not None:
+            part[k] = change(np.array(part[k]))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: 2 * x + 1,
+        lambda x: x * np.nan,
+        lambda x: np.full_like(x, np.inf),
+    ],
+    ids=["gross", "nan", "infinite"],
+)
+def test_wrong_arrays_among_right_ones_have_the_verdicts_of_single_cases(change: Any) -> None:
+    drawn = cases("graphs", "float32", 24)
+    sweep = [
+        Observed(c, wrong(observe(c), change) if k % 3 == 0 else observe(c)) for k, c in enumerate(drawn)
+    ]
+    together = judge_together(sweep, end_to_end=True)
+    assert [plain(v) for v in together] == [plain(judge(case, seen)) for case, seen, _ in sweep]
+    failing = [any(v.failed for v in verdicts) for verdicts in together]
+    assert any(failing[::3])
+    assert not all(failing)
+
+
+def test_an_array_of_another_shape_among_right_ones_is_a_disagreement() -> None:
+    drawn = cases("graphs", "float32", 12)
+    sweep = [Observed(case, observe(case)) for case in drawn]
+    seen = next(seen for _, seen, _ in sweep if seen.tangents[-1] is not None)
+    seen.tangents[-1] = seen.tangents[-1][..., None]
+    together = judge_together(sweep, end_to_end=False)
+    assert [plain(v) for v in together] == [plain(judge(c, s, end_to_end=False)) for c, s, _ in sweep]
+    assert any("has shape" in v.message for verdicts in together for v in verdicts)
+
+
+def test_audits_of_a_sweep_are_those_of_single_cases() -> None:
+    sweep = observed("graphs", "bfloat16", 10)
+    one, many = Audit(), Audit()
+    for case, seen, _ in sweep:
+        judge(case, seen, one)
+    judge_together([Observed(case, seen, many) for case, seen, _ in sweep])
+    assert one.counts == many.counts
+    assert sum(planted for planted, *_ in many.counts.values())
+
+
+def test_runs_judge_a_sample_from_end_to_end_and_what_does_not_agree() -> None:
+    drawn = cases("graphs", "float64", 40)
+    bad = drawn[3]
+    sweep = [Observed(c, wrong(observe(c), lambda x: 2 * x + 1) if c is bad else observe(c)) for c in drawn]
+    for (case, _, _), verdicts in zip(sweep, judge_together(sweep), strict=True):
+        by_node = [v for v in verdicts if v.mode not in END_TO_END]
+        expected = sampled(case) or any(v.status != "agree" for v in by_node)
+        assert len(verdicts) == (5 if expected else 3), case.id
+    assert all(len(v) == 5 for v in judge_together([Observed(c, s, Audit()) for c, s, _ in sweep]))
+    assert all(len(v) == 3 for v in judge_together(sweep, end_to_end=False))
+    share = np.mean([sampled(case) for case in drawn])
+    assert 0.25 / EVERY < share < 4 / EVERY
+
+
+def test_an_exception_is_the_verdict_on_its_case_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = observed("graphs", "float64", 6)
+    audit = Audit()
+    sweep = [Observed(case, seen, audit) for case, seen, _ in sweep]
+    once = Audit()
+    for case, seen, _ in sweep:
+        judge(case, seen, once)
+    draft = judgement.NodeByNode.draft_of_forward
+
+    def fails(judge: Any) -> Any:
+        if judge.case is sweep[2].case:
+            raise ArithmeticError("planted")
+        return draft(judge)
+
+    monkeypatch.setattr(judgement.NodeByNode, "draft_of_forward", fails)
+    found = examine_together(sweep)
+    assert [v.status for v in found[2]] == [ERROR]
+    assert "planted" in found[2][0].reason
+    assert all(len(v) == 5 for k, v in enumerate(found) if k != 2)
+    assert sum(n for n, *_ in audit.counts.values()) < sum(n for n, *_ in once.counts.values())
