@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging.observation import Observation
+from refgrad.testing.runs.judgement import Observed, judge_together
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
@@ -129,26 +131,28 @@ def draw(dtype: str, count: int) -> list[Case]:
 
 
 def throughput(dtype: str, count: int, rounds: int = 5) -> None:
-    """Cases a second on one core, from nothing to verdicts: drawn, run in torch, judged. Processor time, the best of some rounds."""
+    """Cases a second on one core: drawn, run in torch, judged in one sweep. The best processor time of some rounds."""
+    judged: dict[str, tuple[bool | None, str]] = {
+        "node by node": (False, "value, reverse, forward"),
+        "as a run": (None, "those, and a sample from end to end"),
+        "all five": (True, "those, and both derivatives of every case from end to end"),
+    }
     stages: list[dict[str, float]] = []
     with np.errstate(all="ignore"):
         for _ in range(rounds):
             seconds = dict[str, float]()
             cases = _timed(seconds, "to draw", lambda: draw(dtype, count))
             seen = _timed(seconds, "to ask torch", lambda cases=cases: [observe(c) for c in cases])
-            pairs = list(zip(cases, seen, strict=True))
-            _timed(seconds, "node by node", lambda pairs=pairs: [judge(*p, end_to_end=False) for p in pairs])
-            _timed(seconds, "all five", lambda pairs=pairs: [judge(*p) for p in pairs])
+            sweep = [Observed(*pair) for pair in zip(cases, seen, strict=True)]
+            for name, (both, _) in judged.items():
+                _timed(seconds, name, functools.partial(judge_together, sweep, end_to_end=both))
             stages.append(seconds)
     best = {name: min(s[name] for s in stages) / count for name in stages[0]}
     ready = best["to draw"] + best["to ask torch"]
     print(f"  a case takes {', '.join(f'{1e3 * t:.2f} ms {name}' for name, t in best.items())}")
-    for name, modes in (
-        ("node by node", "value, reverse, forward"),
-        ("all five", "those, and both derivatives end to end"),
-    ):
+    for name, (_, modes) in judged.items():
         print(
-            f"  {name:<9} {1 / (ready + best[name]):6.0f} cases per second per core ({modes}; drawn and run in torch)"
+            f"  {name:<12} {1 / (ready + best[name]):6.0f} cases per second per core ({modes}; drawn and run in torch)"
         )
 
 
