@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import format_of
 from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.testing.cases.case import Case
@@ -48,9 +47,8 @@ def observe(case: Case) -> Observation:
         except Exception as error:  # noqa: BLE001 - see above
             seen.unavailable[mode] = no_answer(error, raising_node(program))
             _keep(seen, part, nothing)
-    primals = [as_array_or_none(v) for v in program.primals]
-    if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=False) if a is not None):
-        seen.primals = primals
+    if any(_differ(a, b) for a, b in zip(program.primals, values, strict=False)):
+        seen.primals = [as_array_or_none(v) for v in program.primals]
     if case.order > 1:
         seen.modes = observe_modes(case)
     return seen
@@ -58,9 +56,13 @@ def observe(case: Case) -> Observation:
 
 def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
     """Record the arrays of a part, with the dtypes and devices of their tensors."""
-    setattr(seen, part, [as_array_or_none(t) for t in tensors])
-    seen.dtypes[part] = [_dtype(t) for t in tensors]
-    seen.devices[part] = [_device(t) for t in tensors]
+    arrays, dtypes, devices = [], [], []
+    for t in tensors:
+        arrays.append(as_array_or_none(t))
+        dtypes.append(_dtype(t))
+        devices.append(_device(t))
+    setattr(seen, part, arrays)
+    seen.dtypes[part], seen.devices[part] = dtypes, devices
 
 
 def _reverse(case: Case, program: Program, values: list[Tensor | None]) -> list[Tensor | None]:
@@ -97,9 +99,11 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
         return [tangent for _, tangent in unpacked]
 
 
-def _differ(a: PlainArray, b: PlainArray) -> bool:
-    """Whether two floating-point arrays differ in an element. NaN equals NaN; arrays with equal bits are not compared further."""
-    return a.dtype.kind == "f" and a.tobytes() != b.tobytes() and not np.array_equal(a, b, equal_nan=True)
+def _differ(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two floating-point tensors differ in an element. NaN equals NaN."""
+    if a is None or b is None or not a.is_floating_point() or torch.equal(a, b):
+        return False
+    return not np.array_equal(as_array(a), as_array(b), equal_nan=True)
 
 
 def _dtype(t: Tensor | None) -> str | None:

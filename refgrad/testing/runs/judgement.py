@@ -20,7 +20,7 @@ from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode, settle_node_by_node
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.shared_evaluation import evaluate_together
-from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, Element, Verdict, digits
+from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE, UNDECIDED, Element, Verdict, digits
 from refgrad.testing.power.audit import EVERY, Audit
 
 
@@ -40,8 +40,8 @@ def sampled(case: Case) -> bool:
 def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None) -> list[list[Verdict]]:
     """The verdicts on several observations, in their order: those of ``judge`` on each.
 
-    ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited, and those with
-    a verdict node by node other than agreement; the others have none, because the judgement node by node compares all of their arrays.
+    ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited, and those where
+    a verdict node by node is a finding or undecided; the others have none, because the judgement node by node compares all their arrays.
     """
     with quiet(), _without_collector() if len(sweep) > 1 else nullcontext():
         judgements = [_Judgement(*observed) for observed in sweep]
@@ -168,7 +168,7 @@ class _Judgement:
 
     def _wanted(self) -> bool:
         """Whether the case is judged from end to end in a run."""
-        return self.audit is not None or any(v.status != AGREE for v in self.verdicts) or sampled(self.case)
+        return self.audit is not None or sampled(self.case) or any(map(_open, self.verdicts))
 
     def _judge_end_to_end(self) -> None:
         judge, (_, reverse, forward) = EndToEnd(self.case, self.seen), self.verdicts
@@ -198,6 +198,12 @@ def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:
     verdict.imprecise = sum(c.count for _, _, c in verdict.wrong_nodes)
     verdict.digits = min(map(digits, verdict.wrong))
     return verdict
+
+
+def _open(verdict: Verdict) -> bool:
+    """Whether a verdict is a finding, or compared arrays and decided nothing."""
+    undecided = verdict.status == UNDECIDED and verdict.elements + verdict.skipped > 0
+    return undecided or verdict.status in (DISAGREE, ERROR)
 
 
 def _finite(e: Element) -> bool:
