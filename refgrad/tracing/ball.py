@@ -111,7 +111,10 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     for b in balls:
         x = b._value
         xs.append(_in_range(x, fmt) if fmt.ranged else x)
-        es.append(b._reach())
+        try:
+            es.append(b._carried)
+        except AttributeError:  # it is an operand for the first time
+            es.append(b._reach())
         unknown = unknown or b._unknown is not None
         elements *= x.size
     given, radii = tuple(xs), tuple(es)
