@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("torch")
 
 from conformance.families import FAMILIES
-from refgrad.testing import NodeByNode
+from refgrad.graph import Graph, Node
+from refgrad.op import REGISTRY
+from refgrad.testing import Case, NodeByNode
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging import shared_evaluation
 from refgrad.testing.judging.shared_evaluation import evaluate_together
@@ -49,3 +51,27 @@ def test_elementwise_nodes_are_evaluated_together(monkeypatch: pytest.MonkeyPatc
     ops = [j.graph.nodes[k].op for j in together for k in j.order]
     assert sum(sizes) >= 0.9 * sum(op is not None and op.elementwise for op in ops)  # the others are large
     assert max(sizes) > 4
+
+
+def test_nodes_of_other_parameters_or_constants_are_no_equals() -> None:
+    def judge(slope: float, moving: bool) -> NodeByNode:
+        graph = Graph()
+        graph.outputs = (2,)
+        op = REGISTRY["multiply"] if moving else REGISTRY["leaky_relu"]
+        params = {} if moving else {"slope": slope}
+        graph.nodes += [
+            Node(name="a"),
+            Node(name="b"),
+            Node(op=op, of=(0, 1) if moving else (0,), params=params),
+        ]
+        x = {"a": np.array([-2.0, 3.0]), "b": np.array([0.5, -1.0]) if slope < 1 else np.array([2, 3])}
+        case = Case("graphs", graph, x, dict(x), np.array([1.0, 2.0]), "float64")
+        return NodeByNode(case, observe(case))
+
+    together = [judge(slope, moving) for slope in (0.1, 0.2, 2.0) for moving in (False, True)]
+    evaluate_together(together)
+    for one in together:
+        value, radius = parts(one.recomputed[2])
+        expected, bound = parts(NodeByNode(one.case, one.seen).recomputed_value(2))
+        np.testing.assert_array_equal(value, expected)
+        np.testing.assert_array_equal(radius, bound)
