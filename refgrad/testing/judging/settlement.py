@@ -17,7 +17,7 @@ from refgrad.testing.judging.concatenated import Concatenated, Segment
 from refgrad.testing.judging.judge import Draft, Expectation, Judge
 from refgrad.testing.judging.observation import NODE_PARTS, Place
 from refgrad.testing.judging.sharpness import RelativeBounds
-from refgrad.testing.judging.verdict import Comparison, Element, Verdict
+from refgrad.testing.judging.verdict import Verdict
 from refgrad.tracing.ball import Ball, parts
 
 # An array of a draft: its place, its expectation, and the observed array, the expected one and the radius, each with one axis.
@@ -127,19 +127,13 @@ def _count(draft: Draft, rows: list[_Row], found: list[tuple[int, Segment]], who
     for (place, expectation, got, _, _), (start, segment) in zip(rows, found, strict=True):
         tally.count(expectation.op, expectation.users, segment)
         if got.size:
-            of = whole, start, expectation, place
-            expectation.found = functools.partial(_comparison, *of)
+            # these do not refer to the expectation, which would be in a cycle
+            what, shape = expectation.what, expectation.expected.shape
+            expectation.found = functools.partial(whole.comparison, what, shape, start, place)
             if segment.elements and segment.ratio > worst:
                 worst = segment.ratio
-                tally.worst = worst, expectation.node, expectation.op, functools.partial(_worst, *of)
-
-
-def _comparison(whole: Concatenated, start: int, expectation: Expectation, place: Place) -> Comparison:
-    return whole.comparison(expectation.what, expectation.expected.shape, start, place)
-
-
-def _worst(whole: Concatenated, start: int, expectation: Expectation, _: Place) -> Element:
-    return whole.worst_element(expectation.what, expectation.expected.shape, start)
+                make = functools.partial(whole.worst_element, what, shape, start)
+                tally.worst = worst, expectation.node, expectation.op, make
 
 
 __all__ = ["settle"]
