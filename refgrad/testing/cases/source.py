@@ -1,4 +1,4 @@
-"""Sources of random choices for families: Hypothesis, which can shrink them, or a seeded generator, which is faster."""
+"""Sources of the choices of a family: a seeded generator, choices that were recorded, or Hypothesis."""
 
 from __future__ import annotations
 
@@ -28,10 +28,6 @@ class Source(Protocol):
         ...
 
 
-class StopDrawing(BaseException):
-    """Ends the drawing of cases. It is no Exception, because Hypothesis would treat that as a failure of the case."""
-
-
 class Seeded:
     """Choices from a seeded generator."""
 
@@ -59,8 +55,49 @@ class Seeded:
         return value
 
 
+class Replayed:
+    """Choices that were made before, as distances from the first option. A run continues with first options after the last of them.
+
+    A choice beyond the options becomes the last option, because an earlier choice may have changed what is offered. ``made`` lists the
+    choices as they were taken. ``seed`` is that of the bulk numbers.
+    """
+
+    def __init__(self, choices: Sequence[int], seed: int | Sequence[int]) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.made: list[int] = []
+        self._given = choices
+
+    def integer(self, low: int, high: int) -> int:
+        """The next choice, as an integer in [low, high]."""
+        return low + self._next(high - low + 1)
+
+    def choice(self, options: Sequence[T]) -> T:
+        """The next choice, as one of the options."""
+        return options[self._next(len(options))]
+
+    def _next(self, n: int) -> int:
+        if n < 1:
+            raise ValueError("there is nothing to choose from")
+        place = len(self.made)
+        taken = min(self._given[place], n - 1) if place < len(self._given) else 0
+        self.made.append(taken)
+        return taken
+
+
+class Recorded(Seeded):
+    """Choices from a seeded generator. ``made`` lists them as distances from the first option, so that Replayed can repeat them."""
+
+    def __init__(self, seed: int | Sequence[int]) -> None:
+        super().__init__(seed)
+        self.made: list[int] = []
+
+    def _below(self, n: int) -> int:
+        self.made.append(super()._below(n))
+        return self.made[-1]
+
+
 class Drawn:
-    """Choices drawn by Hypothesis, so that a failing case can be shrunk. Bulk numbers come from a generator with a drawn seed.
+    """Choices drawn by Hypothesis, for the strategies of ``refgrad.testing``. Bulk numbers come from a generator with a drawn seed.
 
     Every choice is drawn as booleans. Hypothesis' integer strategy sometimes takes constants from the loaded source files, so its numbers
     would differ between a worker and a single process.

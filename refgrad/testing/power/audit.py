@@ -49,6 +49,12 @@ class Audit:
         self.counts: dict[tuple[str, str, str], list[int]] = {}
         self.broken: list[tuple[str, str]] = []  # cases whose audit raised an exception: (id, exception)
 
+    def add(self, other: Audit) -> None:
+        """Add the counts of another audit."""
+        self.broken += other.broken
+        for key, counted in other.counts.items():
+            self.counts[key] = [n + m for n, m in zip(self.counts.get(key, [0] * 4), counted, strict=True)]
+
     def plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None = None) -> None:
         """Plant every kind of error that applies to this case, each at a place drawn with the id of the case as seed.
 

@@ -1,7 +1,7 @@
-"""Keeps the case that a process is judging in a file, so that it can be recovered when the process dies or hangs.
+"""Keeps the case that a framework is running in a file, so that it can be recovered when the process dies or hangs.
 
-The folder ``results.jsonl.running`` beside ``results.jsonl`` has a file for each process. The file holds the case from the moment before
-the framework runs it until its verdict is written. A file that is not empty after its process has ended holds a case without a verdict.
+The folder ``results.jsonl.running`` beside ``results.jsonl`` has a file for each process. The file holds a case while the framework runs
+it, and while it is judged by itself. A file that is not empty after its process has ended holds a case without a verdict.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class CurrentCase:
 
     @contextlib.contextmanager
     def judging(self, item: str, case: Case) -> Iterator[None]:
-        """Hold a case in the file while it is judged. Raises CaseTimeout past the time limit, ResultsWriteError on a full disk."""
+        """Hold a case in the file, and limit its time. Raises CaseTimeout past the limit, ResultsWriteError on a full disk."""
         head = json.dumps({"worker": self.worker, "item": item, "id": case.id})
         data = f'{head[:-1]}, "case": {case.content}}}\n'.encode()
         try:
@@ -103,18 +103,25 @@ class CurrentCase:
             raise ResultsWriteError(
                 f"{self._path}: cannot be written: {error.strerror or error}. What was judged before is in the results"
             ) from error
+        with self.limited():
+            yield
+
+    @contextlib.contextmanager
+    def limited(self, cases: int = 1) -> Iterator[None]:
+        """Limit the time of some cases together. Raises CaseTimeout past the limit."""
         if self.limit is None:
             yield
             return
-        now, patience = time.monotonic(), self.limit + max(self.limit, GRACE)
+        limit = cases * self.limit
+        now, patience = time.monotonic(), limit + max(self.limit, GRACE)
         if self._until - now < patience:  # not for every case, because it starts a thread
-            faulthandler.dump_traceback_later(self.limit + patience, exit=True, file=self._trace)
-            self._until = now + self.limit + patience
-        with _alarm(self.limit):
+            faulthandler.dump_traceback_later(limit + patience, exit=True, file=self._trace)
+            self._until = now + limit + patience
+        with _alarm(limit):
             yield
 
     def finished(self) -> None:
-        """Remove the case from the file, after its verdict has been written."""
+        """Remove the case from the file, after the framework has run it or its verdict has been written."""
         os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from refgrad.errors import GradientMismatch, ResultsWriteError
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.source import Source, StopDrawing
+from refgrad.testing.cases.sequence import CaseSequence, Family
 from refgrad.testing.deviations.deviation import Deviation, mark
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import ERROR, Verdict
 from refgrad.testing.power.audit import EVERY, Audit
 from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase
-from refgrad.testing.runs.judgement import judge
+from refgrad.testing.runs.judgement import Observed, judge, judge_together
 from refgrad.testing.runs.results import ResultsFile, results_of
-from refgrad.testing.runs.shrinking import Budget, Draw, Failure, Shrinker
+from refgrad.testing.runs.shrinking import Budget, Failure, Shrinker
 
-DRAWS_PER_CASE = (
-    2  # at most, for each case of an item: about one in eight draws of Hypothesis is a repetition
-)
+BLOCK = 50  # cases in one item: few enough that workers share the load evenly
+DRAWS_PER_CASE = 2  # at most, for each case of an item: some draws are repetitions
+SWEEP = 10  # cases that are observed before they are judged; a process that dies loses the observed ones
 
 Observe = Callable[[Case], Observation]
-Family = Callable[[Source, str], Case]
 Script = Callable[[Case, Verdict], str]
 
 
@@ -39,14 +38,25 @@ def examine(
     """
     try:
         seen = observe(case)
-        verdicts = judge(case, seen, audit)
-        for v in verdicts:
-            v.seen = seen if v.evidence is not None else None
-        mark(verdicts, deviations, Setting(case, seen))
-        return verdicts
+        return _marked(case, seen, judge(case, seen, audit), deviations)
     except Exception as error:
-        trace = traceback.format_exc(limit=-3)
-        return [Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)]
+        return [_error(error)]
+
+
+def _marked(
+    case: Case, seen: Observation, verdicts: list[Verdict], deviations: Sequence[Deviation]
+) -> list[Verdict]:
+    """The verdicts, with the names of the recorded disagreements that explain them."""
+    for v in verdicts:
+        v.seen = seen if v.evidence is not None else None
+    mark(verdicts, deviations, Setting(case, seen))
+    return verdicts
+
+
+def _error(error: Exception) -> Verdict:
+    """The verdict on a case that raised an exception."""
+    trace = traceback.format_exc(limit=-3)
+    return Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,11 @@ class Count:
 
 @dataclass
 class Item:
-    """The cases that one pytest item judges, and their number after the run."""
+    """The cases that one pytest item judges, and their number after the run.
+
+    Block b draws the cases of its family from number b · BLOCK · DRAWS_PER_CASE on. So every case depends on the family, the dtype, the
+    seed and its number alone, and a run with more examples has all cases of a run with fewer.
+    """
 
     family: str
     dtype: str
@@ -96,34 +110,28 @@ class Item:
         script: Script | None = None,
         budget: Budget | None = None,
     ) -> Count:
-        """Judge ``examples`` cases, failing ones included; returns their numbers and keeps them in ``count``.
+        """Judge ``examples`` distinct cases, failing ones included; returns their numbers and keeps them in ``count``.
 
-        Every verdict is written as soon as it is known. Then one failing case for each fault is shrunk, within a budget; the smallest cases
-        are written and marked as shrunk. A case past its time limit is an error and is not shrunk. One case in EVERY is audited, and the
-        counts are written at the end.
+        Cases are observed one by one and judged in sweeps. The verdicts of a sweep are written in the order of its cases. Then one
+        failing case for each fault is shrunk, within a budget; the smallest cases are written and marked as shrunk. A case past its time
+        limit is an error and is not shrunk. One case in EVERY is audited, and the counts are written at the end.
 
         Raises GradientMismatch with the first failing verdict, ResultsWriteError where a verdict cannot be written.
         """
-        from refgrad.testing.cases.strategies import each
-
-        def draw(body: Callable[[Case], None], shrink: bool = True) -> None:
-            most, seed = DRAWS_PER_CASE * self.examples, self.seed * 1_000_003 + self.block
-            each(draw_case, self.dtype, most, seed, lambda case: body(case.on(self.device)), shrink)
-
-        block = _Block(self.name, self.examples, observe, results, deviations, current, script)
-        unwritten: ResultsWriteError | None = None
+        sequence = CaseSequence(draw_case, self.family, self.dtype, self.device, self.seed)
+        block = _Block(self, sequence, observe, results, deviations, current, script)
+        unwritten = False
         try:
             with current.watched() if current else nullcontext():
-                draw(block.take, shrink=False)
+                block.run()
                 failing = [v for failure in block.failures.values() for v in failure.failed]
-                shrunk, unshrunk = block.shrink(draw, budget or Budget())
-        except _Unwritten as stop:
-            unwritten = stop.error
+                shrunk, unshrunk = block.shrink(budget or Budget())
+        except ResultsWriteError:
+            unwritten = True
+            raise
         finally:
-            if unwritten is None:
+            if not unwritten:
                 results.write(*block.audit.records())
-        if unwritten is not None:
-            raise unwritten
         self.count = block.count(shrunk, unshrunk)
         if failing or block.timed_out:
             first = (failing or block.timed_out)[0]
@@ -131,12 +139,16 @@ class Item:
         return self.count
 
 
-class _Unwritten(BaseException):
-    """A verdict cannot be written. It is a BaseException, because Hypothesis would treat an Exception as a failure of the case."""
+@dataclass
+class _Drawn:
+    """A drawn case: its number, its audit, and what became of it."""
 
-    def __init__(self, error: ResultsWriteError) -> None:
-        super().__init__(str(error))
-        self.error = error
+    number: int
+    case: Case
+    audited: bool
+    seen: Observation | None = None
+    verdicts: list[Verdict] | None = None  # after judging; without an observation, the reason
+    timed_out: bool = False
 
 
 class _Block:
@@ -144,56 +156,147 @@ class _Block:
 
     def __init__(
         self,
-        name: str,
-        wanted: int,
+        item: Item,
+        sequence: CaseSequence,
         observe: Observe,
         results: ResultsFile,
-        deviations: Sequence[Deviation],
-        current: CurrentCase | None,
-        script: Script | None,
+        deviations: Sequence[Deviation] = (),
+        current: CurrentCase | None = None,
+        script: Script | None = None,
     ) -> None:
-        self.name, self.wanted, self.observe, self.results = name, wanted, observe, results
+        self.name, self.wanted, self.first = item.name, item.examples, item.block * BLOCK * DRAWS_PER_CASE
+        self.sequence, self.observe, self.results = sequence, observe, results
         self.deviations, self.current, self.script = deviations, current, script
         self.audit = Audit()
-        self.drawn = 0
+        self.drawn = 0  # cases, repetitions included
         self.passed: set[str] = set()  # ids of the cases without a failure to shrink
         self.failures: dict[str, Failure] = {}  # by the id of the case
         self.timed_out: list[Verdict] = []  # of the cases past their time limit
         self.judged = 0
 
-    def take(self, case: Case) -> None:
-        """Judge a drawn case and record it, unless it is a repetition."""
-        self.drawn += 1
-        if case.id in self.passed or case.id in self.failures:
-            return
-        # The first case is not audited, because Hypothesis makes it as simple as possible.
-        verdicts, timed_out = self._examined(case, self.audit if self.seen % EVERY == 1 else None)
-        failure = Failure(case, verdicts)
-        self._write(failure)
-        self.timed_out += verdicts if timed_out else []
-        if failure.failed and not timed_out:
-            self.failures[case.id] = failure
-        else:
-            self.passed.add(case.id)
-        if self.seen == self.wanted:
-            raise StopDrawing
+    def run(self) -> None:
+        """Judge and record all cases of the item. An interrupt leaves its case in the file of ``current``."""
+        sweep: list[_Drawn] = []
+        try:
+            for drawn in self._distinct():
+                self._observe(drawn)
+                sweep.append(drawn)
+                if len(sweep) == SWEEP:
+                    observed, sweep = sweep, []
+                    self._conclude(observed)
+        finally:  # also after an interrupt, or where the family raises an exception
+            self._conclude(sweep)
 
-    @property
-    def seen(self) -> int:
-        """The number of distinct cases so far."""
-        return len(self.passed) + len(self.failures)
+    def _distinct(self) -> Iterator[_Drawn]:
+        """The cases of the item without repetitions."""
+        ids: set[str] = set()
+        for number in range(self.first, self.first + DRAWS_PER_CASE * self.wanted):
+            case = self.sequence.case(number)
+            self.drawn += 1
+            if case.id not in ids:
+                # The first case is not audited, because in the first block it is the simplest one.
+                audited = len(ids) % EVERY == 1
+                ids.add(case.id)
+                yield _Drawn(number, case, audited)
+                if len(ids) == self.wanted:
+                    return
 
-    def shrink(self, draw: Draw, budget: Budget) -> tuple[int, int]:
-        """Record the smallest failing case of every fault. Returns the number of faults shrunk, and of those for which no time was left."""
-        drawn, self.judged = set(self.failures), self.seen - len(self.timed_out)
-        shrinker = Shrinker(draw, lambda case: self._examined(case)[0], self.failures, self.passed, budget)
-        small, shrunk, unshrunk = shrinker.run()
+    def _observe(self, drawn: _Drawn) -> None:
+        """Run a case in the framework, within its time limit. An exception becomes a verdict."""
+        try:
+            with self._at_hand(drawn.case):
+                drawn.seen = self.observe(drawn.case)
+        except ResultsWriteError:
+            raise
+        except CaseTimeout:
+            drawn.verdicts, drawn.timed_out = [self._timeout()], True
+        except Exception as error:
+            drawn.verdicts = [_error(error)]
         if self.current:
             self.current.finished()
+
+    def _conclude(self, sweep: list[_Drawn]) -> None:
+        """Judge the observed cases of a sweep, and record the verdicts on all of them."""
+        observed = [drawn for drawn in sweep if drawn.seen is not None]
+        if observed:
+            self._judge(observed)
+        for drawn in sweep:
+            self._record(drawn)
+
+    def _judge(self, observed: list[_Drawn]) -> None:
+        """Judge cases together. Where an exception or the time limit prevents it, judge each by itself."""
+        audit = Audit()
+        sweep = [Observed(d.case, d.seen, audit if d.audited else None) for d in observed if d.seen]
+        try:
+            with self.current.limited(len(sweep)) if self.current else nullcontext():
+                verdicts = judge_together(sweep)
+        except (CaseTimeout, Exception):
+            for drawn in observed:
+                self._judge_alone(drawn)
+            return
+        self.audit.add(audit)
+        for drawn, found in zip(observed, verdicts, strict=True):
+            drawn.verdicts = self._explained(drawn, found)
+
+    def _judge_alone(self, drawn: _Drawn) -> None:
+        """Judge one observed case within its time limit."""
+        assert drawn.seen is not None
+        audit = Audit()
+        try:
+            with self._at_hand(drawn.case):
+                found = judge(drawn.case, drawn.seen, audit if drawn.audited else None)
+        except ResultsWriteError:
+            raise
+        except CaseTimeout:
+            drawn.verdicts, drawn.timed_out = [self._timeout()], True
+            return
+        except Exception as error:
+            drawn.verdicts = [_error(error)]
+            return
+        self.audit.add(audit)
+        drawn.verdicts = self._explained(drawn, found)
+
+    def _explained(self, drawn: _Drawn, found: list[Verdict]) -> list[Verdict]:
+        assert drawn.seen is not None
+        try:
+            return _marked(drawn.case, drawn.seen, found, self.deviations)
+        except Exception as error:
+            return [_error(error)]
+
+    def _record(self, drawn: _Drawn) -> None:
+        """Write the verdicts on a case, and note whether it fails."""
+        assert drawn.verdicts is not None
+        write(self.results, drawn.case, drawn.verdicts, self.script)
+        if drawn.timed_out:
+            self.timed_out += drawn.verdicts
+        else:
+            self.judged += 1
+        failed = any(v.failed for v in drawn.verdicts) and not drawn.timed_out
+        if failed:
+            choices = self.sequence.choices(drawn.number)
+            self.failures[drawn.case.id] = Failure(drawn.case, drawn.verdicts, choices)
+        else:
+            self.passed.add(drawn.case.id)
+
+    def shrink(self, budget: Budget) -> tuple[int, int]:
+        """Record the smallest failing case of every fault. Returns the number of faults shrunk, and of those for which no time was left."""
+        drawn = set(self.failures)
+        shrinker = Shrinker(self.sequence, self._examined, self.failures, self.passed, budget)
+        small, shrunk, unshrunk = shrinker.run()
         for failure in small:
             if failure.case.id not in drawn:
-                self._write(failure, shrunk=True)
+                write(self.results, failure.case, failure.verdicts, self.script, shrunk=True)
+        if self.current:
+            self.current.finished()
         return shrunk, unshrunk
+
+    def _examined(self, case: Case) -> list[Verdict]:
+        """The verdicts on a case of the shrinker."""
+        try:
+            with self._at_hand(case):
+                return examine(case, self.observe, self.deviations)
+        except CaseTimeout:
+            return [self._timeout()]
 
     def count(self, shrunk: int, unshrunk: int) -> Count:
         """The numbers of cases and faults."""
@@ -207,28 +310,13 @@ class _Block:
         unjudged = len(self.timed_out) + short
         return Count(self.drawn, self.judged, unjudged, shrunk, unshrunk, "; ".join(filter(None, why)))
 
-    def _examined(self, case: Case, audit: Audit | None = None) -> tuple[list[Verdict], bool]:
-        """The verdicts on a case, and whether it exceeded its time limit."""
-        try:
-            with self.current.judging(self.name, case) if self.current else nullcontext():
-                return examine(case, self.observe, self.deviations, audit), False
-        except CaseTimeout:
-            return [_timeout(self.current)], True
-        except ResultsWriteError as error:
-            raise _Unwritten(error) from error
+    def _at_hand(self, case: Case) -> AbstractContextManager[None]:
+        """Hold a case in the file of ``current``, and limit its time."""
+        return self.current.judging(self.name, case) if self.current else nullcontext()
 
-    def _write(self, failure: Failure, shrunk: bool = False) -> None:
-        try:
-            write(self.results, failure.case, failure.verdicts, self.script, shrunk=shrunk)
-        except ResultsWriteError as error:
-            raise _Unwritten(error) from error
-        if self.current:
-            self.current.finished()
-
-
-def _timeout(current: CurrentCase | None) -> Verdict:
-    seconds = current.limit if current else None
-    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
+    def _timeout(self) -> Verdict:
+        seconds = self.current.limit if self.current else None
+        return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
 
 
 def write(

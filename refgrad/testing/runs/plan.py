@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from refgrad.bounds.formats import judged_on
-from refgrad.testing.runs.item import Item
-
-BLOCK = 50  # cases in one item: few enough that workers share the load evenly
+from refgrad.testing.runs.item import BLOCK, Item
 
 
 def items(

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from refgrad.errors import GradientMismatch
 from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.source import StopDrawing
+from refgrad.testing.cases.reduction import Rank, Reduction
+from refgrad.testing.cases.sequence import CaseSequence, Choices
 from refgrad.testing.judging.verdict import ERROR, Verdict
 
 ATTEMPTS = 250  # cases judged while one fault shrinks
@@ -42,10 +42,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A case with failing verdicts."""
+    """A case with failing verdicts, and the choices that draw it."""
 
     case: Case
     verdicts: list[Verdict]
+    choices: Choices
 
     @property
     def failed(self) -> list[Verdict]:
@@ -58,14 +59,19 @@ class Failure:
         return dict.fromkeys(Fault.of(v) for v in self.failed)
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Rank:
         """Nodes of the graph, elements of its inputs."""
-        return len(self.case.graph.nodes), sum(x.size for x in self.case.inputs.values())
+        return size(self.case)
+
+
+def size(case: Case) -> Rank:
+    """Nodes of the graph, elements of its inputs."""
+    return len(case.graph.nodes), sum(x.size for x in case.inputs.values())
 
 
 @dataclass
 class Budget:
-    """The budget of an item for shrinking: ``attempts`` cases for each fault, ``seconds`` for all."""
+    """The budget of an item for shrinking: ``attempts`` judged cases for each fault, ``seconds`` for all."""
 
     attempts: int = ATTEMPTS
     seconds: float = SECONDS
@@ -80,16 +86,23 @@ class Budget:
         return time.monotonic() < self._end
 
     def take(self) -> None:
-        """Count one more case. Raises StopDrawing where the budget is used up."""
-        assert self._end is not None
+        """Count one more judged case. Raises BudgetSpent where there may be no more."""
         self._spent += 1
-        if self._spent > self.attempts or time.monotonic() >= self._end:
-            raise StopDrawing
+        if self._spent > self.attempts:
+            raise BudgetSpent
+        self.check()
+
+    def check(self) -> None:
+        """Raise BudgetSpent where the time is used up."""
+        assert self._end is not None
+        if time.monotonic() >= self._end:
+            raise BudgetSpent
 
 
-Draw = Callable[
-    [Callable[[Case], None]], None
-]  # calls its argument with case after case, see strategies.each
+class BudgetSpent(Exception):
+    """The budget for shrinking is used up."""
+
+
 Examine = Callable[[Case], list[Verdict]]
 
 
@@ -97,13 +110,13 @@ Examine = Callable[[Case], list[Verdict]]
 class Shrinker:
     """Shrinks the faults of one item.
 
-    draw       draws the item's cases again from the same seed, and smaller ones after an exception
+    sequence   draws cases from choices
     examine    judges a case
     failures   by case id, the cases that are known to fail
     passed     the ids of cases that are known not to fail
     """
 
-    draw: Draw
+    sequence: CaseSequence
     examine: Examine
     failures: dict[str, Failure]
     passed: set[str]
@@ -126,34 +139,37 @@ class Shrinker:
         return list({failure.case.id: failure for _, failure in small}.values()), shrunk, unshrunk
 
     def _shrink(self, fault: Fault) -> Failure:
-        """Shrink the smallest of the drawn cases with this fault.
+        """Shrink the smallest of the drawn cases with this fault."""
+        start = min((f for f in self.failures.values() if fault in f.faults), key=lambda f: f.size)
 
-        The other drawn cases count as passed, because Hypothesis begins at the first failure.
-        """
-        drawn = {name: failure for name, failure in self.failures.items() if fault in failure.faults}
-        start = min(drawn.values(), key=lambda failure: failure.size)
-        shown = [start]
-
-        def body(case: Case) -> None:
+        def attempt(choices: Choices) -> tuple[Rank, Choices] | None:
+            self.budget.check()
+            case, taken = self.sequence.replay(choices)
+            if size(case) > reduction.rank or not _can_show(fault, case):
+                return None
             if case.id not in self.passed and case.id not in self.failures:
                 self.budget.take()
-                self._judge(case)
+                self._judge(case, taken)
             failure = self.failures.get(case.id)
-            if case.id == start.case.id or (failure and case.id not in drawn and fault in failure.faults):
-                shown.append(self.failures[case.id])
-                raise GradientMismatch(str(fault))
+            return (failure.size, taken) if failure is not None and fault in failure.faults else None
 
-        with contextlib.suppress(GradientMismatch):
-            self.draw(body)
-        # Of cases of one size, the last one that Hypothesis tried has the simplest numbers.
-        return min(reversed(shown), key=lambda failure: failure.size)
+        reduction = Reduction(start.choices, start.size, attempt)
+        with contextlib.suppress(BudgetSpent):
+            reduction.run()
+        case, _ = self.sequence.replay(reduction.best)
+        return self.failures[case.id]
 
-    def _judge(self, case: Case) -> None:
-        failure = Failure(case, self.examine(case))
+    def _judge(self, case: Case, choices: Choices) -> None:
+        failure = Failure(case, self.examine(case), choices)
         if failure.failed:
             self.failures[case.id] = failure
         else:
             self.passed.add(case.id)
+
+
+def _can_show(fault: Fault, case: Case) -> bool:
+    """Whether the graph has the op of the fault. Without this, most cases would be judged in vain."""
+    return not fault.op or any(node.op is not None and node.op.name == fault.op for node in case.graph.nodes)
 
 
 def _by_turns(failures: Iterable[Failure]) -> list[Fault]:
@@ -175,4 +191,4 @@ def _mode(fault: Fault) -> int:
     return MODES.index(fault.mode) if fault.mode in MODES else len(MODES)
 
 
-__all__ = ["ATTEMPTS", "SECONDS", "Budget", "Failure", "Fault", "Shrinker"]
+__all__ = ["ATTEMPTS", "SECONDS", "Budget", "BudgetSpent", "Failure", "Fault", "Shrinker"]

@@ -1,4 +1,4 @@
-"""Choices of a case: the same for the same seed, evenly spread, and drawn by Hypothesis so that they shrink."""
+"""Choices of a case: the same for the same seed, evenly spread, repeated from a record, and drawn by Hypothesis so that they shrink."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import find, given, seed, settings
 from hypothesis import strategies as st
 
-from refgrad.testing.cases.source import Drawn, Seeded, StopDrawing
+from refgrad.testing.cases.source import Drawn, Recorded, Replayed, Seeded, Source
 
 
 def test_a_seed_is_all_there_is() -> None:
@@ -30,6 +30,39 @@ def test_integers_cover_their_range_evenly_with_both_ends() -> None:
 def test_a_choice_is_made_by_its_place_and_nothing_is_chosen_of_nothing() -> None:
     source = Seeded(1)
     assert {source.choice([10, 20, 30]) for _ in range(100)} == {10, 20, 30}
+    with pytest.raises(ValueError, match="nothing to choose from"):
+        source.choice([])
+
+
+def some(source: Source) -> list[object]:
+    return [
+        source.integer(-3, 99),
+        source.choice("abc"),
+        source.rng.random(),
+        source.integer(7, 7),
+        source.choice([1]),
+    ]
+
+
+def test_recorded_choices_are_those_of_the_seed_and_can_be_repeated() -> None:
+    for k in range(50):
+        recorded = Recorded([k])
+        assert some(recorded) == some(Seeded([k]))
+        replayed = Replayed(recorded.made, [k])
+        assert some(replayed) == some(Seeded([k]))
+        assert replayed.made == recorded.made
+    assert len(recorded.made) == 4
+
+
+def test_choices_beyond_the_record_are_the_first_and_those_beyond_the_options_the_last() -> None:
+    source = Replayed([250, 1], 0)
+    assert (source.integer(5, 9), source.choice("ab"), source.choice("ab"), source.integer(3, 8)) == (
+        9,
+        "b",
+        "a",
+        3,
+    )
+    assert source.made == [4, 1, 0, 0]
     with pytest.raises(ValueError, match="nothing to choose from"):
         source.choice([])
 
@@ -57,7 +90,3 @@ def test_hypothesis_draws_the_whole_range() -> None:
 def test_shrinking_goes_to_the_least_integer_and_the_first_option() -> None:
     assert find(drawn(), lambda pair: True, settings=settings(database=None)) == (5, "first")
     assert find(drawn(), lambda pair: pair[1] != "first", settings=settings(database=None)) == (5, "second")
-
-
-def test_stopping_is_no_failure_of_a_case() -> None:
-    assert not issubclass(StopDrawing, Exception)

@@ -1,57 +1,45 @@
-"""Cases by Hypothesis: the same for the same seed, as many as asked for, shrunk where one fails, ended on request."""
+"""Cases by Hypothesis: of the family and the dtype that are asked for, and shrunk where one fails."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
+import hypothesis
 import pytest
 
-from refgrad.testing.cases.source import Source, StopDrawing
-from refgrad.testing.cases.strategies import each
+from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.strategies import cases
 
 
-def family(source: Source, dtype: str) -> SimpleNamespace:
+def family(source: Source, dtype: str) -> Any:
     """A family of one number."""
     return SimpleNamespace(number=source.integer(0, 999), dtype=dtype)
 
 
-def numbers(seed: int, most: int = 20) -> list[int]:
-    seen: list[int] = []
-    each(family, "float32", most, seed, lambda case: seen.append(case.number), shrink=False)
-    return seen
-
-
-def test_a_seed_gives_the_same_cases_again() -> None:
-    assert numbers(1) == numbers(1) != numbers(2)
-    assert 0 < len(numbers(1)) <= 20
-
-
 def test_the_dtype_reaches_the_family() -> None:
-    dtypes = set()
-    each(family, "bfloat16", 3, 0, lambda case: dtypes.add(case.dtype), shrink=False)
-    assert dtypes == {"bfloat16"}
+    seen: list[Any] = []
+
+    @hypothesis.settings(max_examples=20, database=None)
+    @hypothesis.given(cases(family, "bfloat16"))
+    def gather(case: Any) -> None:
+        seen.append(case)
+
+    gather()
+    assert {case.dtype for case in seen} == {"bfloat16"}
+    assert len({case.number for case in seen}) > 1
 
 
-@pytest.mark.parametrize("shrink", [True, False])
-def test_a_failure_ends_with_the_smallest_case_where_one_is_asked_for(shrink: bool) -> None:
+def test_a_failure_ends_with_the_smallest_case() -> None:
     seen: list[int] = []
 
-    def body(case: SimpleNamespace) -> None:
+    @hypothesis.seed(0)
+    @hypothesis.settings(max_examples=200, database=None, deadline=None, print_blob=False)
+    @hypothesis.given(cases(family))
+    def body(case: Any) -> None:
         seen.append(case.number)
         assert case.number < 128
 
     with pytest.raises(AssertionError):
-        each(family, "float64", 200, 0, body, shrink=shrink)
-    assert (seen[-1] == 128) == shrink
-
-
-def test_stopping_ends_the_calls_and_does_not_come_out() -> None:
-    seen: list[int] = []
-
-    def body(case: SimpleNamespace) -> None:
-        seen.append(case.number)
-        if len(seen) == 5:
-            raise StopDrawing
-
-    each(family, "float64", 100, 0, body, shrink=True)
-    assert len(seen) == 5
+        body()
+    assert seen[-1] == 128

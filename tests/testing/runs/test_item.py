@@ -14,12 +14,13 @@ import pytest
 from refgrad.errors import GradientMismatch, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Source
-from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, Verdict
 from refgrad.testing.runs import item as session
-from refgrad.testing.runs.in_flight import CaseTimeout
-from refgrad.testing.runs.item import Item
+from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase, unfinished_cases
+from refgrad.testing.runs.item import BLOCK, SWEEP, Item
+from refgrad.testing.runs.judgement import Observed
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.shrinking import Budget
 
@@ -39,24 +40,42 @@ def op_of(case: Case) -> str:
     return op.name
 
 
-def never(case: Case) -> Observation:
-    raise AssertionError("these tests put verdicts in the place of the judge's")
+class Nothing:
+    """An observation: these tests put verdicts in the place of the judge's."""
+
+
+def nothing(case: Case) -> Any:
+    return Nothing()
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, judge: Callable[[Case], list[Verdict]]) -> None:
+    """Judge by a function of the case."""
+    monkeypatch.setattr(session, "judge", lambda case, *_: judge(case))
+    monkeypatch.setattr(session, "judge_together", lambda sweep: [judge(o.case) for o in sweep])
+    monkeypatch.setattr(session, "mark", lambda *_: None)
 
 
 @pytest.fixture
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[Item, list[dict[str, Any]], Exception | None]]:
+) -> Callable[..., tuple[Item, list[dict[str, Any]], BaseException | None]]:
     """Runs an item in which some ops are wrong; the item, its results with their cases, what it raised."""
 
-    def go(judge: Callable[[Case], list[Verdict]], family: Any = single, **more: Any) -> Any:
-        monkeypatch.setattr(session, "examine", lambda case, *_: judge(case))
+    def go(
+        judge: Callable[[Case], list[Verdict]], family: Any = single, named: bool = False, **more: Any
+    ) -> Any:
+        stand_in(monkeypatch, judge)
         path, raised = tmp_path / "results.jsonl", None
         item = Item(family.__name__, "float64", "cpu", 0, EXAMPLES, 0)
+        results, observe = ResultsFile(path, fresh=True), more.pop("observe", nothing)
+        current = CurrentCase(path) if named else None
         try:
-            item.run(family, never, ResultsFile(path, fresh=True), **more)
-        except (GradientMismatch, ResultsWriteError) as error:
+            item.run(family, observe, results, current=current, **more)
+        except (GradientMismatch, ResultsWriteError, KeyboardInterrupt) as error:
             raised = error
+        finally:
+            if current:
+                current.close()
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         cases = {line["id"]: line["case"] for line in lines if line["type"] == "case"}
         return (
@@ -167,24 +186,117 @@ def test_a_full_disk_ends_the_item(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ResultsFile, "write", full)
     item, lines, raised = run(judge)
     assert isinstance(raised, ResultsWriteError)
-    assert len(judged) == 4  # nothing was judged after that
-    assert len({line["id"] for line in lines}) == 3
+    assert len(judged) == SWEEP  # nothing was judged after that
+    assert lines == []
     assert item.count is None
 
 
-def test_cases_are_audited_among_failures_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_case_in_four_is_audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sampled: list[bool] = []
-    item = Item("single", "float64", "cpu", 0, EXAMPLES, 0)
-    block = session._Block(item.name, EXAMPLES, never, None, (), None, None)  # type: ignore[arg-type]
 
-    def judge(case: Case, observe: Any, deviations: Any, audit: Any) -> list[Verdict]:
-        sampled.append(audit is block.audit)
-        return wrong(*OPS)(case)
+    def judged(sweep: list[Observed]) -> list[list[Verdict]]:
+        for o in sweep:
+            sampled.append(o.audit is not None)
+            if o.audit is not None:
+                o.audit.counts["node by node", "sign", "float64"] = [len(sampled), 0, 1, 0]
+        return [[Verdict("value", AGREE)] for _ in sweep]
 
-    monkeypatch.setattr(session, "examine", judge)
-    monkeypatch.setattr(session, "write", lambda *_, **__: None)
-    for k in range(12):
-        x = np.array([float(k + 4)])
-        block.take(Case("single", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, "float64"))
-    assert len(block.failures) == 12
+    monkeypatch.setattr(session, "judge_together", judged)
+    monkeypatch.setattr(session, "mark", lambda *_: None)
+    path = tmp_path / "results.jsonl"
+    Item("single", "float64", "cpu", 0, 12, 0).run(single, nothing, ResultsFile(path))
     assert [k for k, yes in enumerate(sampled) if yes] == [1, 5, 9]
+    [line] = [line for line in map(json.loads, path.read_text().splitlines()) if line["type"] == "audit"]
+    assert (
+        line["planted"] == 10 + 0
+    )  # the last of the first sweep: the sweeps of this item have 10 and 2 cases
+
+
+def often(source: Source, dtype: str) -> Case:
+    """A family that repeats its cases."""
+    x = np.array([float(source.integer(0, 80))])
+    return Case("often", Graph.record(np.sin, x), {"x": x}, {"x": x}, x, dtype)
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_cases_depend_on_their_numbers_and_a_longer_run_has_those_of_a_shorter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, block: int
+) -> None:
+    judged: list[str] = []
+    stand_in(monkeypatch, lambda case: judged.append(case.id) or [Verdict("value", AGREE)])  # type: ignore[func-returns-value]
+
+    def ids(examples: int) -> list[str]:
+        judged.clear()
+        item = Item("often", "float64", "cpu", block, examples, 5)
+        count = item.run(often, nothing, ResultsFile(tmp_path / "results.jsonl"))
+        assert examples == count.judged <= count.drawn
+        return list(judged)
+
+    sequence = CaseSequence(often, "often", "float64", "cpu", 5)
+    numbers = range(block * 2 * BLOCK, (block + 1) * 2 * BLOCK)
+    distinct = list(dict.fromkeys(sequence.case(k).id for k in numbers))
+    assert len(distinct) < len(numbers)
+    for examples in (1, 12, SWEEP, 30):
+        assert ids(examples) == distinct[:examples]
+
+
+def test_an_exception_of_the_judge_concerns_its_case_alone(run: Any) -> None:
+    def judge(case: Case) -> list[Verdict]:
+        if op_of(case) == "sin":
+            raise ZeroDivisionError("of this case")
+        return [Verdict("value", AGREE)]
+
+    item, lines, raised = run(judge)
+    errors = [line for line in lines if line["status"] == ERROR and not line.get("shrunk")]
+    assert {line["reason"] for line in errors} == {"ZeroDivisionError: of this case"}
+    assert 1 < len(errors) < EXAMPLES
+    assert len({line["id"] for line in lines if not line.get("shrunk")}) == EXAMPLES
+    assert item.count.judged == EXAMPLES
+    assert str(raised).startswith("Traceback")
+
+
+def test_a_framework_that_raises_or_hangs_on_a_case_is_asked_for_the_next(run: Any) -> None:
+    def observe(case: Case) -> Any:
+        if op_of(case) == "sin":
+            raise CaseTimeout
+        if op_of(case) == "cos":
+            raise ZeroDivisionError("in the framework")
+        return Nothing()
+
+    item, lines, raised = run(wrong(), observe=observe)
+    reasons = {line["reason"] for line in lines if line["status"] == ERROR}
+    assert reasons == {"time limit: no verdict after None s", "ZeroDivisionError: in the framework"}
+    late = [line for line in lines if line["reason"].startswith("time limit")]
+    assert (item.count.judged, item.count.unjudged) == (EXAMPLES - len(late), len(late))
+    assert item.count.judged + len(late) == EXAMPLES
+    assert str(raised).startswith("Traceback")
+
+
+def test_an_interrupt_keeps_what_was_observed_and_names_its_case(run: Any, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def observe(case: Case) -> Any:
+        asked.append(case.id)
+        if len(asked) == SWEEP + 4:
+            raise KeyboardInterrupt
+        return Nothing()
+
+    _, lines, raised = run(wrong(), observe=observe, named=True)
+    assert isinstance(raised, KeyboardInterrupt)
+    assert list(dict.fromkeys(line["id"] for line in lines)) == asked[:-1]
+    assert [case.id for case in unfinished_cases(tmp_path / "results.jsonl")] == asked[-1:]
+
+
+def test_a_case_that_was_observed_is_not_at_hand(run: Any, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def observe(case: Case) -> Any:
+        assert [c.id for c in unfinished_cases(tmp_path / "results.jsonl")] == [case.id]
+        return Nothing()
+
+    def judge(case: Case) -> list[Verdict]:
+        seen.append([c.id for c in unfinished_cases(tmp_path / "results.jsonl")])
+        return [Verdict("value", AGREE)]
+
+    run(judge, observe=observe, named=True)
+    assert seen == [[]] * EXAMPLES
