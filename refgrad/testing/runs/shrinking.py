@@ -86,20 +86,20 @@ class Budget:
         return time.monotonic() < self._end
 
     def take(self) -> None:
-        """Count one more judged case. Raises BudgetSpent where there may be no more."""
+        """Count one more judged case. Raises BudgetSpentError where there may be no more."""
         self._spent += 1
         if self._spent > self.attempts:
-            raise BudgetSpent
+            raise BudgetSpentError
         self.check()
 
     def check(self) -> None:
-        """Raise BudgetSpent where the time is used up."""
+        """Raise BudgetSpentError where the time is used up."""
         assert self._end is not None
         if time.monotonic() >= self._end:
-            raise BudgetSpent
+            raise BudgetSpentError
 
 
-class BudgetSpent(Exception):
+class BudgetSpentError(Exception):
     """The budget for shrinking is used up."""
 
 
@@ -154,7 +154,7 @@ class Shrinker:
             return (failure.size, taken) if failure is not None and fault in failure.faults else None
 
         reduction = Reduction(start.choices, start.size, attempt)
-        with contextlib.suppress(BudgetSpent):
+        with contextlib.suppress(BudgetSpentError):
             reduction.run()
         case, _ = self.sequence.replay(reduction.best)
         return self.failures[case.id]
@@ -191,4 +191,4 @@ def _mode(fault: Fault) -> int:
     return MODES.index(fault.mode) if fault.mode in MODES else len(MODES)
 
 
-__all__ = ["ATTEMPTS", "SECONDS", "Budget", "BudgetSpent", "Failure", "Fault", "Shrinker"]
+__all__ = ["ATTEMPTS", "SECONDS", "Budget", "BudgetSpentError", "Failure", "Fault", "Shrinker"]
