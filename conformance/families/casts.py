@@ -15,6 +15,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, rounded
+from .wide import length
 
 KINDS = ("ordinary", "ties", "near ties", "subnormal", "edges", "zeros", "beyond", "non-finite")
 LENGTHS = (1, 2, 3, 5, 8, 17, 33, 67)  # the vector body of a kernel and its scalar tail
@@ -73,6 +74,7 @@ def casts(source: Source, dtype: str) -> Case:
     """A cast of a dtype through another format and back: alone, of a scaled operand, beside another use, or two casts."""
     target = source.choice(targets(dtype))
     kind, form, count = source.choice(KINDS), source.choice(FORMS), source.choice(LENGTHS)
+    count = length(source) or count
     shape = source.choice(((count,), (1, count), (count, 1)))
     fmt = FORMATS[target]
     with np.errstate(over="ignore"):

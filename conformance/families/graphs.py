@@ -1,8 +1,9 @@
-"""Random directed acyclic graphs: fan-out, sharing, broadcasting, reductions, 0-d and empty arrays, ties, memory layouts."""
+"""Random directed acyclic graphs: fan-out, sharing, broadcasting, reductions, 0-d, empty and wide arrays, ties, memory layouts."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, offered
+from .wide import length, with_special_values
 
 # No op is applied to values beyond these: the next exp would overflow, the next product underflow. A format of a small range admits
 # one square.
@@ -33,6 +35,16 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((4, 5), (5,), (4, 1)),
     ((3, 3), (3, 3), (3,)),
 )
+# The shapes of wide inputs of a length.
+WIDE: tuple[Callable[[int], tuple[tuple[int, ...], ...]], ...] = (
+    lambda n: ((n,), (n,), ()),
+    lambda n: ((n,), (), (n,)),
+    lambda n: ((n // 8, 8), (8,), (n // 8, 1)),
+    lambda n: ((4, n // 4), (n // 4,), (4, 1)),
+    lambda n: ((n // 16, 4, 4), (4, 1), (n // 16, 1, 4)),
+)
+MOST = 4096  # elements of a value
+TOLERATED = 8  # one element in so many of a wide array may be too small
 STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
@@ -90,11 +102,20 @@ def _well_conditioned(x: PlainArray) -> bool:
 
 
 def _extreme(y: PlainArray, dtype: str) -> bool:
-    """Whether a number is infinite, NaN, too large, or too small without being zero."""
+    """Whether a number is infinite, NaN, too large, or too small without being zero.
+
+    In a wide array some may be too small: almost every wide array has such numbers.
+    """
     size, zeros = np.abs(y), y.size - np.count_nonzero(y)
-    smallest, largest = IN_SMALL_RANGE if FORMATS[dtype].small_range else USUAL
+    smallest, largest = _moderate(dtype)
     moderate = np.count_nonzero(size <= largest)
-    return bool(moderate < y.size or np.count_nonzero(size < smallest) > zeros)
+    tolerated = y.size // TOLERATED if y.size >= 64 else 0
+    return bool(moderate < y.size or np.count_nonzero(size < smallest) > zeros + tolerated)
+
+
+def _moderate(dtype: str) -> tuple[float, float]:
+    """The smallest and the largest number to which an op is applied."""
+    return IN_SMALL_RANGE if FORMATS[dtype].small_range else USUAL
 
 
 class _Builder:
@@ -104,9 +125,13 @@ class _Builder:
         self.source, self.graph, self.dtype = source, Graph(), dtype
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
-        shapes = source.choice(SHAPES)
+        shapes, wide = source.choice(SHAPES), length(source)
+        if wide:
+            shapes = source.choice(WIDE)(wide)
         for k in range(source.integer(1, 3)):
             x = numbers(source, shapes[k], dtype, source.choice(STYLES))
+            if wide:
+                x = with_special_values(source, x, dtype, _moderate(dtype)[1])
             self.inputs["abc"[k]] = x
             self.graph.nodes.append(Node(name="abc"[k]))
             self.values.append(x.astype(np.float64))
@@ -141,7 +166,7 @@ class _Builder:
             y = np.asarray(apply(op, operands, params))
         except (ValueError, IndexError):  # shapes that do not fit this op
             return False
-        if y.dtype.kind != "f" or y.size > 4096 or _extreme(y, self.dtype):
+        if y.dtype.kind != "f" or y.size > MOST or _extreme(y, self.dtype):
             return False
         self.graph.nodes.append(Node(op=op, of=nodes, params=params))
         self.values.append(y)

@@ -1,4 +1,4 @@
-"""Matrix products: vector, matrix, batched and broadcast; dimensions of size 1 and 0; chains and transposes."""
+"""Matrix products: vector, matrix, batched and broadcast; dimensions of size 1 and 0; wide ones; chains and transposes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers
+from .wide import with_special_values
 
 SIZES = (2, 1, 3, 5, 16, 4, 9, 0)
+WIDE_SIZES = (32, 64, 33, 63, 17, 8)  # of one case in WIDE
+WIDE = 10
 BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((2,), (2,)),
     ((2,), ()),
@@ -43,11 +46,15 @@ FORMS: dict[str, Form] = {
 def matmul(source: Source, dtype: str) -> Case:
     """A product of two or three factors; batched ones broadcast their batch dimensions."""
     form = source.choice((*FORMS, "batched"))
-    sizes = (source.choice(SIZES), source.choice(SIZES), source.choice(SIZES))
+    wide = source.integer(0, WIDE - 1) == WIDE - 1
+    among = WIDE_SIZES if wide else SIZES
+    sizes = (source.choice(among), source.choice(among), source.choice(among))
     style = source.choice(("normal", "ties", "small"))
     program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]
     shapes = shapes_of(*sizes)
     if form == "batched":
         shapes = tuple((*batch, *shape) for batch, shape in zip(source.choice(BATCHES), shapes, strict=True))
     inputs = {"abc"[k]: numbers(source, shape, dtype, style) for k, shape in enumerate(shapes)}
+    if wide:
+        inputs = {k: with_special_values(source, x, dtype, 4.0) for k, x in inputs.items()}
     return finish(source, "matmul", Graph.record(program, *inputs.values()), inputs, dtype)

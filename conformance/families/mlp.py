@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons: 1 to 6 layers, every activation, mean-squared, cross-entropy and hinge losses, batch 1 and more."""
+"""Multi-layer perceptrons: 1 to 6 layers, every activation, mean-squared, cross-entropy and hinge losses, batches from 1 to 512."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, rounded
+from .wide import length
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda x: x,
@@ -32,6 +33,7 @@ WIDTHS = (2, 1, 3, 4, 8)
 def mlp(source: Source, dtype: str) -> Case:
     """A network on a batch with its loss; gradients with respect to data, weights and biases."""
     depth, batch = source.integer(1, 6), source.choice((1, 2, 5))
+    batch = length(source) // WIDTHS[-1] or batch
     widths = [source.choice(WIDTHS) for _ in range(depth + 1)]
     activation, loss = source.choice(tuple(ACTIVATIONS)), source.choice(LOSSES)
     style = source.choice(("normal", "ties"))

@@ -1,7 +1,7 @@
 """Single ops at special points, edges of domains, extreme magnitudes, ties, singular matrices, NaN and inf.
 
-Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements, a few of which are replaced by such
-numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other ops come from the
+Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements or a wide array, a few of which are replaced by
+such numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other ops come from the
 sampler of their record, with replacements of the same kind.
 """
 
@@ -25,6 +25,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import carrier, finish, offered, rounded
+from .wide import length
 
 Drawn = tuple[list[PlainArray], Params]
 
@@ -104,8 +105,13 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Plain
     return np.array([source.choice(signs) * x for x in chosen])
 
 
+def _few(source: Source, size: int) -> int:
+    """A number of places: up to three, and in a wide array up to three of 64."""
+    return source.integer(1, 3) * max(1, size // 64)
+
+
 def salted(source: Source, op: Op, operands: list[PlainArray], kind: str, dtype: str) -> list[PlainArray]:
-    """The operands with such numbers at up to three places; for ties, whole operands of small integers."""
+    """The operands with such numbers at a few places; for ties, whole operands of small integers."""
     rng, made = source.rng, []
     for position, x in enumerate(operands):
         x = np.array(x)
@@ -113,7 +119,7 @@ def salted(source: Source, op: Op, operands: list[PlainArray], kind: str, dtype:
             if kind == "ties":
                 x = rng.integers(-2, 3, x.shape).astype(float)
             else:
-                places = rng.choice(x.size, min(x.size, source.integer(1, 3)), replace=False)
+                places = rng.choice(x.size, min(x.size, _few(source, x.size)), replace=False)
                 x.reshape(-1)[places] = rng.choice(salts(source, op, position, kind, dtype), places.size)
         made.append(x)
     return made
@@ -133,7 +139,8 @@ def _real(op: Op) -> bool:
 
 def _shape(source: Source) -> tuple[int, ...]:
     n = source.choice(LENGTHS)
-    return source.choice(((n,), () if n == 1 else (n,), (2, n), (n, 1)))
+    n = length(source) or n
+    return source.choice(((n,), () if n == 1 else (n,), (2, n) if n < 64 else (2, n // 2), (n, 1)))
 
 
 def ordinary(source: Source, op: Op) -> Drawn:
@@ -162,7 +169,7 @@ def special(source: Source, op: Op, dtype: str) -> Drawn | None:
     shape = _shape(source)
     operands = [np.asarray(op.domain.interval(k).draw(source.rng, shape)) for k in range(len(at))]
     count = int(np.prod(shape))
-    places = source.rng.choice(count, min(count, source.integer(1, 3)), replace=False)
+    places = source.rng.choice(count, min(count, _few(source, count)), replace=False)
     for x, a in zip(operands, at, strict=True):
         x.reshape(-1)[places] = a
     return operands, params

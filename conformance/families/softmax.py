@@ -1,6 +1,8 @@
-"""Softmax, log-softmax, logsumexp and cross-entropy: small, huge, equal and -inf logits, any axis."""
+"""Softmax, log-softmax, logsumexp and cross-entropy: small, huge, equal and -inf logits, any axis; short and wide."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,8 +14,16 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, rounded
+from .wide import length
 
 SHAPES = ((3,), (1,), (2, 3), (4, 1), (2, 3, 4), (1, 7), (3, 33))
+WIDE: tuple[Callable[[int], tuple[int, ...]], ...] = (  # shapes of wide logits of a length
+    lambda n: (n,),
+    lambda n: (n // 8, 8),
+    lambda n: (4, n // 4),
+    lambda n: (n // 33, 33),
+    lambda n: (2, n // 16, 8),
+)
 LOGITS = ("normal", "equal", "small", "large", "huge", "masked", "ties")
 
 
@@ -40,7 +50,9 @@ def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Pla
 
 def softmax(source: Source, dtype: str) -> Case:
     """One of the four functions on logits, also with a scale before or weights after it."""
-    shape = source.choice(SHAPES)
+    shape, wide = source.choice(SHAPES), length(source)
+    if wide:
+        shape = source.choice(WIDE)(wide)
     kind = source.choice(LOGITS)
     x = logits(source, shape, dtype, kind)
     axis = source.integer(-len(shape), len(shape) - 1)

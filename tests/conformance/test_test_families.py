@@ -128,7 +128,7 @@ def test_all_wrong_kernels_are_named_and_the_right_one_is_judged_in_full(tmp_pat
     assert len(drawn) == 50
     right = [x for x in results if x["mode"] == "reverse" and "exp" in x["ops"]]
     assert len(right) == sum("exp" in ops for ops in drawn.values()) > 5
-    assert {x["status"] for x in right} == {"agree"}
+    assert {x["status"] for x in right if x["elements"]} == {"agree"}
     items = [x for x in lines if x["type"] == "item"]
     assert [(x["judged"], x["unjudged"]) for x in items] == [(50, 0)]
     assert sum(x["shrunk"] + x["unshrunk"] for x in items) >= 3
