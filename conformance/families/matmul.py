@@ -47,7 +47,7 @@ def matmul(source: Source, dtype: str) -> Case:
     """A product of two or three factors; batched ones broadcast their batch dimensions."""
     form = source.choice((*FORMS, "batched"))
     wide = source.integer(0, WIDE - 1) == WIDE - 1
-    among = WIDE_SIZES if wide else SIZES
+    among = WIDE_SIZES if wide and form != "batched" else SIZES
     sizes = (source.choice(among), source.choice(among), source.choice(among))
     style = source.choice(("normal", "ties", "small"))
     program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]

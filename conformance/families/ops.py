@@ -1,8 +1,8 @@
 """Single ops at special points, edges of domains, extreme magnitudes, ties, singular matrices, NaN and inf.
 
-Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements or a wide array, a few of which are replaced by
-such numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other ops come from the
-sampler of their record, with replacements of the same kind.
+Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements or a wide array, a few of which are
+replaced by such numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other
+ops come from the sampler of their record, with replacements of the same kind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import carrier, finish, offered, rounded
-from .wide import length
+from .wide import SHARE, length
 
 Drawn = tuple[list[PlainArray], Params]
 
@@ -139,7 +139,7 @@ def _real(op: Op) -> bool:
 
 def _shape(source: Source) -> tuple[int, ...]:
     n = source.choice(LENGTHS)
-    n = length(source) or n
+    n = length(source, SHARE // 2) or n  # kinks, poles and ends of domains are met by single ops above all
     return source.choice(((n,), () if n == 1 else (n,), (2, n) if n < 64 else (2, n // 2), (n, 1)))
 
 

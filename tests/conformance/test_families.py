@@ -16,8 +16,11 @@ from conformance.families import FAMILIES
 from conformance.families.arrays import carrier
 from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.reduction import Rank, Reduction
+from refgrad.testing.cases.sequence import CaseSequence, Choices
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.cases.strategies import cases
+from refgrad.testing.runs.shrinking import size
 from refgrad.tracing.ball import representable
 
 
@@ -122,6 +125,57 @@ def test_single_ops_are_salted_in_bodies_and_tails() -> None:
             "singular",
         )
     ), seen
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_share_of_cases_is_wide_with_special_values(family: str) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(600):
+        case = FAMILIES[family](Seeded(seed), "float32")
+        arrays = [x for x in case.inputs.values() if x.size > 67]
+        seen["wide"] += bool(arrays)
+        seen["thousands"] += any(x.size >= 1000 for x in arrays)
+        seen["a tail"] += any(x.size % 16 for x in arrays)
+        seen["equal"] += any(np.unique(x[np.isfinite(x)]).size < x.size / 1.01 for x in arrays)
+        seen["zeros of both signs"] += any(
+            np.any(np.signbit(x[x == 0])) and not np.all(np.signbit(x[x == 0])) for x in arrays
+        )
+        seen["infinite"] += any(np.isinf(x).any() for x in arrays)
+        seen["subnormal"] += any(np.any((x != 0) & (np.abs(x) < 2.0**-126)) for x in arrays)
+        assert all(x.size <= 4096 for x in case.inputs.values())
+    assert 12 <= seen["wide"] <= 150
+    if family != "mlp":  # its weights are ordinary, and its widths even
+        assert min(seen["thousands"], seen["a tail"], seen["equal"]) >= 3, seen
+    if family in ("graphs", "matmul", "casts"):
+        assert seen["zeros of both signs"] >= 2, seen
+    if family == "ops":
+        assert min(seen["infinite"], seen["subnormal"]) >= 2, seen
+
+
+def test_wide_cases_are_reduced_to_narrow_ones() -> None:
+    """The condition holds for narrow cases, too; the reduction finds one of them from a wide case."""
+
+    def has(case: Case, op: str) -> bool:
+        return any(n.op is not None and n.op.name == op for n in case.graph.nodes)
+
+    for family, op in (("graphs", "tanh"), ("matmul", "matmul"), ("softmax", "log_softmax"), ("mlp", "add"), ("ops", "tanh"),
+                       ("casts", "cast_through")):  # fmt: skip
+        sequence = CaseSequence(FAMILIES[family], family, "float32", "cpu", 0)
+        number = next(
+            k for k in range(20_000)
+            if has(case := sequence.case(k), op) and max(x.size for x in case.inputs.values()) >= 128
+        )  # fmt: skip
+
+        def attempt(
+            choices: Choices, sequence: CaseSequence = sequence, op: str = op
+        ) -> tuple[Rank, Choices] | None:
+            case, taken = sequence.replay(choices)
+            return (size(case), taken) if has(case, op) else None
+
+        best = Reduction(sequence.choices(number), size(sequence.case(number)), attempt).run()
+        case, _ = sequence.replay(best)
+        assert max(x.size for x in case.inputs.values()) <= 4, family
+        assert has(case, op)
 
 
 def smallest(family: str, condition) -> Case:
