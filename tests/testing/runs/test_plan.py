@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from refgrad.testing.runs.plan import BLOCK, items, name_of_test
@@ -27,3 +34,27 @@ def test_families_devices_and_dtypes_are_combined() -> None:
 def test_an_item_and_its_test_share_the_name() -> None:
     [item] = items(["ops"], ["cpu"], ["float32"], 5, seed=0)
     assert name_of_test(item.name) == "test_family[ops-float32-cpu-0]"
+
+
+def results(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """The results of generated cases of a run, without times, sorted."""
+    done = subprocess.run(
+        [sys.executable, "-m", "refgrad.cli", "conformance", "--family", "softmax", "--family", "matmul", "--dtype", "float64",
+         "--device", "cpu", "--seed", "5", "--examples", str(BLOCK + 5), "--out", str(folder), *arguments],
+        env={**os.environ, "REFGRAD_PYTEST_ADDOPTS": "-k test_family"}, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 3), (
+        done.stdout + done.stderr
+    )  # 3: too few cases to prove the power of a shard
+    lines = map(json.loads, (folder / "results.jsonl").read_text().splitlines())
+    found = [line for line in lines if line["type"] == "result"]
+    return sorted(found, key=lambda line: (line["id"], line["mode"]))
+
+
+def test_workers_and_shards_do_not_change_cases_or_verdicts(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    whole = results(tmp_path / "whole", "--workers", "2")
+    assert len({line["id"] for line in whole}) == 2 * (BLOCK + 5)
+    parts = [results(tmp_path / f"part {k}", "--shard", f"{k}/2", "--workers", str(k - 1)) for k in (1, 2)]
+    assert min(map(len, parts)) > 5
+    assert sorted([*parts[0], *parts[1]], key=lambda line: (line["id"], line["mode"])) == whole
