@@ -12,11 +12,10 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers
-from .wide import with_special_values
+from .wide import SHARE, with_special_values
 
 SIZES = (2, 1, 3, 5, 16, 4, 9, 0)
-WIDE_SIZES = (32, 64, 33, 63, 17, 8)  # of one case in WIDE
-WIDE = 10
+WIDE_SIZES = (64, 255, 128, 33, 65, 200)
 BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((2,), (2,)),
     ((2,), ()),
@@ -46,9 +45,10 @@ FORMS: dict[str, Form] = {
 def matmul(source: Source, dtype: str) -> Case:
     """A product of two or three factors; batched ones broadcast their batch dimensions."""
     form = source.choice((*FORMS, "batched"))
-    wide = source.integer(0, WIDE - 1) == WIDE - 1
-    among = WIDE_SIZES if wide and form != "batched" else SIZES
-    sizes = (source.choice(among), source.choice(among), source.choice(among))
+    sizes = [source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)]
+    wide = source.integer(0, SHARE - 1) == SHARE - 1
+    if wide:
+        sizes[source.integer(0, 2)] = source.choice(WIDE_SIZES)
     style = source.choice(("normal", "ties", "small"))
     program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]
     shapes = shapes_of(*sizes)

@@ -13,7 +13,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, numbers, rounded
-from .wide import length
+from .wide import SHARE, length
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda x: x,
@@ -33,7 +33,7 @@ WIDTHS = (2, 1, 3, 4, 8)
 def mlp(source: Source, dtype: str) -> Case:
     """A network on a batch with its loss; gradients with respect to data, weights and biases."""
     depth, batch = source.integer(1, 6), source.choice((1, 2, 5))
-    batch = length(source) // WIDTHS[-1] or batch
+    batch = length(source, 2 * SHARE) // WIDTHS[-1] or batch
     widths = [source.choice(WIDTHS) for _ in range(depth + 1)]
     activation, loss = source.choice(tuple(ACTIVATIONS)), source.choice(LOSSES)
     style = source.choice(("normal", "ties"))

@@ -18,11 +18,10 @@ from .wide import length
 
 SHAPES = ((3,), (1,), (2, 3), (4, 1), (2, 3, 4), (1, 7), (3, 33))
 WIDE: tuple[Callable[[int], tuple[int, ...]], ...] = (  # shapes of wide logits of a length
-    lambda n: (n,),
     lambda n: (n // 8, 8),
-    lambda n: (4, n // 4),
     lambda n: (n // 33, 33),
     lambda n: (2, n // 16, 8),
+    lambda n: (n,),
 )
 LOGITS = ("normal", "equal", "small", "large", "huge", "masked", "ties")
 
