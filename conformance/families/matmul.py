@@ -46,7 +46,7 @@ def matmul(source: Source, dtype: str) -> Case:
     """A product of two or three factors; batched ones broadcast their batch dimensions."""
     form = source.choice((*FORMS, "batched"))
     sizes = [source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)]
-    wide = source.integer(0, SHARE - 1) == SHARE - 1
+    wide = source.integer(0, SHARE // 2 - 1) == SHARE // 2 - 1
     if wide:
         sizes[source.integer(0, 2)] = source.choice(WIDE_SIZES)
     style = source.choice(("normal", "ties", "small"))

@@ -143,13 +143,13 @@ def test_a_share_of_cases_is_wide_with_special_values(family: str) -> None:
         seen["infinite"] += any(np.isinf(x).any() for x in arrays)
         seen["subnormal"] += any(np.any((x != 0) & (np.abs(x) < 2.0**-126)) for x in arrays)
         assert all(x.size <= 4096 for x in case.inputs.values())
-    assert 12 <= seen["wide"] <= 150
+    assert 12 <= seen["wide"] <= 200
     if family != "mlp":  # its weights are ordinary, and its widths even
         assert min(seen["thousands"], seen["a tail"], seen["equal"]) >= 3, seen
     if family in ("graphs", "matmul", "casts"):
         assert seen["zeros of both signs"] >= 2, seen
     if family == "ops":
-        assert min(seen["infinite"], seen["subnormal"]) >= 2, seen
+        assert min(seen["infinite"], seen["subnormal"]) >= 1, seen
 
 
 def test_wide_cases_are_reduced_to_narrow_ones() -> None:
