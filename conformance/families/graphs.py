@@ -125,13 +125,11 @@ class _Builder:
         self.source, self.graph, self.dtype = source, Graph(), dtype
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
-        shapes, wide = source.choice(SHAPES), length(source)
-        if wide:
-            shapes = source.choice(WIDE)(wide)
+        kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
+        shapes = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
         for k in range(source.integer(1, 3)):
             x = numbers(source, shapes[k], dtype, source.choice(STYLES))
-            if wide:
-                x = with_special_values(source, x, dtype, _moderate(dtype)[1])
+            x = with_special_values(source, x, dtype, _moderate(dtype)[1])
             self.inputs["abc"[k]] = x
             self.graph.nodes.append(Node(name="abc"[k]))
             self.values.append(x.astype(np.float64))

@@ -47,7 +47,7 @@ def matmul(source: Source, dtype: str) -> Case:
     form = source.choice((*FORMS, "batched"))
     sizes = [source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)]
     wide = source.integer(0, SHARE // 2 - 1) == SHARE // 2 - 1
-    if wide:
+    if wide and form != "batched":
         sizes[source.integer(0, 2)] = source.choice(WIDE_SIZES)
     style = source.choice(("normal", "ties", "small"))
     program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]

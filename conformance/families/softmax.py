@@ -49,9 +49,8 @@ def logits(source: Source, shape: tuple[int, ...], dtype: str, kind: str) -> Pla
 
 def softmax(source: Source, dtype: str) -> Case:
     """One of the four functions on logits, also with a scale before or weights after it."""
-    shape, wide = source.choice(SHAPES), length(source)
-    if wide:
-        shape = source.choice(WIDE)(wide)
+    rank, wide = source.integer(0, len(SHAPES) - 1), length(source)
+    shape = WIDE[rank % len(WIDE)](wide) if wide else SHAPES[rank]
     kind = source.choice(LOGITS)
     x = logits(source, shape, dtype, kind)
     axis = source.integer(-len(shape), len(shape) - 1)

@@ -31,6 +31,8 @@ def length(source: Source, share: int = SHARE, most: int = LENGTHS[-1]) -> int:
 def with_special_values(source: Source, x: PlainArray, dtype: str, largest: float) -> PlainArray:
     """x with special values of a drawn kind among its elements and at its end, where operands of one length get them together.
 
+    An array of less than RARE elements has none. The kind is drawn for any length, so that shrinking the length keeps the later choices.
+
     equal   one number, in all these places
     zeros   of both signs
     large   numbers up to ``largest``

@@ -187,7 +187,7 @@ def smallest(family: str, condition) -> Case:
     )  # fmt: skip
 
 
-def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
+def test_hypothesis_shrinks_a_failing_graph_to_a_few_ops() -> None:
     try:
         case = smallest(
             "graphs",
@@ -198,7 +198,7 @@ def test_a_failing_graph_shrinks_to_the_op_that_fails() -> None:
         )
     except NoSuchExample:  # pragma: no cover
         pytest.fail("2,000 graphs without a tanh")
-    assert len(case.graph.order()) <= 5  # often 2; a graph has up to 15
+    assert len(case.graph.order()) <= 7  # often 2; a graph has up to 15
     assert sum(x.size for x in case.inputs.values()) <= 3
 
 

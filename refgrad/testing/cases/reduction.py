@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from refgrad.testing.cases.sequence import Choices
 
-SPANS = (12, 8, 7, 6, 5, 4, 3, 2, 1)  # lengths of the runs of choices to leave out
+SPANS = (12, 7, 6, 4, 2, 1)  # lengths of the runs of choices to leave out; a step of a graph has 6 or 7
 REACH = 6  # how far behind a number of repetitions the choices of one repetition are looked for
+SHORT = 24  # most choices for which pairs are tried
+RISE = 6  # by how much the second choice of a pair is raised at most
 SEEDS = 3  # seeds of bulk numbers to try, from 0 on
 
 Rank = tuple[int, ...]
@@ -22,8 +24,8 @@ class Reduction:
     """The search for the simplest choices with which a case still fails.
 
     ``attempt`` draws and judges the case of some choices. It returns the rank of a case that fails, and the choices that it took; None
-    for a case that does not fail, and for one that is not worth judging. Of two ranks the smaller is the simpler case; cases of equal
-    rank are ordered by the number of choices, then by the choices.
+    for a case that does not fail. ``improves`` tells it which cases are worth judging. Of two ranks the smaller is the simpler case.
+    Cases of equal rank are ordered by the number of choices, then by the choices.
     """
 
     def __init__(self, start: Choices, rank: Rank, attempt: Try) -> None:
@@ -42,7 +44,12 @@ class Reduction:
             self._leave_out()
             self._lower()
             self._repeat_less()
+            self._exchange()
         return self.best
+
+    def improves(self, rank: Rank, choices: Choices) -> bool:
+        """Whether a case of this rank and these choices is simpler than the simplest one so far."""
+        return _key(rank, choices) < _key(self.rank, self.best)
 
     def _accepts(self, made: tuple[int, ...], seed: tuple[int, ...] | None = None) -> bool:
         """Try some choices, with the bulk numbers of the best so far unless a seed is given."""
@@ -51,7 +58,7 @@ class Reduction:
             return False
         self._tried.add(choices)
         found = self._attempt(choices)
-        if found is None or _key(*found) >= _key(self.rank, self.best):
+        if found is None or not self.improves(*found):
             return False
         self.rank, self.best = found
         self._tried.add(self.best)
@@ -107,6 +114,22 @@ class Reduction:
                 for span in (1, 2)
             ):
                 i += 1
+
+    def _exchange(self) -> None:
+        """The first option in one place, and a little higher choice in another.
+
+        The same option may have a higher number among other options, and a later option may give a case of lower rank.
+        """
+        i = 0
+        while i < len(self.best.made) <= SHORT:
+            made = (*self.best.made[:i], 0, *self.best.made[i + 1 :])
+            any(
+                self._accepts((*made[:j], made[j] + rise, *made[j + 1 :]))
+                for j in range(len(made))
+                if i != j or not self.best.made[i]
+                for rise in range(1, RISE + 1)
+            )
+            i += 1
 
 
 def _key(rank: Rank, choices: Choices) -> tuple[Rank, int, tuple[int, ...], int, tuple[int, ...]]:

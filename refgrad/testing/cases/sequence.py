@@ -45,7 +45,7 @@ class CaseSequence:
     def choices(self, number: int) -> Choices:
         """The choices of a case, from which ``replay`` draws it again."""
         if not number:
-            return SIMPLEST
+            return self.replay(SIMPLEST)[1]
         source = Recorded(self._seed(number))
         self._drawn(source)
         return Choices(tuple(source.made), self._seed(number))

@@ -145,7 +145,7 @@ class Shrinker:
         def attempt(choices: Choices) -> tuple[Rank, Choices] | None:
             self.budget.check()
             case, taken = self.sequence.replay(choices)
-            if size(case) > reduction.rank or not _can_show(fault, case):
+            if not reduction.improves(size(case), taken) or not _can_show(fault, case):
                 return None
             if case.id not in self.passed and case.id not in self.failures:
                 self.budget.take()
