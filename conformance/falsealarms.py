@@ -1,6 +1,6 @@
 """Measures false alarms: judges thousands of programs. ``python -m conformance.falsealarms --programs 20000 --seed 7``.
 
-Programs depend on seeds alone, without Hypothesis: program k of seed s is the same on every machine. Each is judged node by node and from
+Programs depend on seeds alone: program k of seed s is the same on every machine. Each is judged node by node and from
 end to end. Exit code 1: there is an alarm, and its case is written for ``refgrad repro``; 3: nothing was compared.
 """
 

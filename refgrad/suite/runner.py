@@ -228,15 +228,12 @@ def _parts(wanted: list[str]) -> tuple[str, ...]:
 
 def environment(backend: Backend) -> dict[str, str]:
     """Versions, libraries and hardware on which the numbers depend, for the header of the results file."""
-    import hypothesis
-
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numpy BLAS": _numpy_blas(),
         backend.name: backend.build.release,
         **backend.environment(),
-        "hypothesis": hypothesis.__version__,
         "platform": f"{platform.system()}-{platform.machine()}",
         "processor": _processor(),
     }
