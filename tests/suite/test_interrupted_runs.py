@@ -102,7 +102,7 @@ def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> No
     _, case = victim(tmp_path)
     before = load(tmp_path / "out" / "results.jsonl")
     assert before.partial
-    assert before.cases >= 7
+    assert before.cases >= 4  # of the first sweeps of the worker
     assert case in [c.id for c in before.running]
     assert len(before.running) <= 2  # a case a worker
     arguments = [sys.executable, "-m", "refgrad.cli", "report", str(tmp_path / "out" / "results.jsonl")]

@@ -23,7 +23,9 @@ from refgrad.testing.runs.shrinking import Budget, Failure, Shrinker
 
 BLOCK = 50  # cases in one item: few enough that workers share the load evenly
 DRAWS_PER_CASE = 2  # at most, for each case of an item: some draws are repetitions
-SWEEP = 10  # cases that are observed before they are judged; a process that dies loses the observed ones
+# Most cases that are observed before they are judged. A process that dies loses the observed cases of its sweep, and the rest of its item.
+# A sweep has as many cases as were judged before it, so that no more are lost than are kept.
+SWEEP = 25
 
 Observe = Callable[[Case], Observation]
 Script = Callable[[Case, Verdict], str]
@@ -181,7 +183,7 @@ class _Block:
             for drawn in self._distinct():
                 self._observe(drawn)
                 sweep.append(drawn)
-                if len(sweep) == SWEEP:
+                if len(sweep) == min(SWEEP, max(1, self.judged + len(self.timed_out))):
                     observed, sweep = sweep, []
                     self._conclude(observed)
         finally:  # also after an interrupt, or where the family raises an exception
