@@ -75,12 +75,11 @@ def widened(
     """The expected values with wider bounds: that of a ``blind`` formula wherever it loses every bit and ``got`` is out of bounds.
 
     An element that cancels to zero keeps its own bound, because a zero among other numbers is imprecise. With ``zeros`` its bound is
-    widened, too.
+    widened, too. Plain values are exact, such as zeros where no derivative arrives, and keep their bound of zero.
     """
     blind = [r.bound for r in reaches if r.blind]
-    if not blind:
+    if not blind or not isinstance(expected, Ball):
         return expected
-    assert isinstance(expected, Ball)  # an op with other formulas rounds
     value, radius = parts(expected)
     with quiet():
         free = functools.reduce(np.fmax, blind)  # infinite where the formula may give any number

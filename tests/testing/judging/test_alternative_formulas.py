@@ -210,3 +210,9 @@ def test_std_in_half_precision_by_subnormal_factors_is_imprecise() -> None:
     sent = (share * centred).astype(float)
     assert status(case, replace(seen, cotangents=[sent, seen.cotangents[1]]))[REVERSE] == IMPRECISE
     assert status(case, replace(seen, cotangents=[-sent, seen.cotangents[1]]))[REVERSE] == DISAGREE
+
+
+def test_exact_zeros_are_not_widened() -> None:
+    """No derivative arrives at an input that only a sign uses: its gradient is a plain zero, whatever formulas were met on other ways."""
+    zeros = np.zeros(3)
+    assert widened(zeros, np.array([0.0, 1.0, -1.0]), [Reach(np.full(3, 10.0), True)]) is zeros
