@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from refgrad.errors import GradientMismatch, ResultsWriteError
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence, Family
-from refgrad.testing.deviations.deviation import Deviation, mark
-from refgrad.testing.deviations.element_setting import Setting
+from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import ERROR, Verdict
-from refgrad.testing.power.audit import EVERY, Audit
+from refgrad.testing.power.audit import Audit
 from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase
-from refgrad.testing.runs.judgement import Observed, judge, judge_together
+from refgrad.testing.runs.judgement import Observed, failed, judge, judge_together, marked, sampled
 from refgrad.testing.runs.results import ResultsFile, results_of
 from refgrad.testing.runs.shrinking import Budget, Failure, Shrinker
 
@@ -40,25 +38,9 @@ def examine(
     """
     try:
         seen = observe(case)
-        return _marked(case, seen, judge(case, seen, audit), deviations)
+        return marked(Observed(case, seen), judge(case, seen, audit), deviations)
     except Exception as error:
-        return [_error(error)]
-
-
-def _marked(
-    case: Case, seen: Observation, verdicts: list[Verdict], deviations: Sequence[Deviation]
-) -> list[Verdict]:
-    """The verdicts, with the names of the recorded disagreements that explain them."""
-    for v in verdicts:
-        v.seen = seen if v.evidence is not None else None
-    mark(verdicts, deviations, Setting(case, seen))
-    return verdicts
-
-
-def _error(error: Exception) -> Verdict:
-    """The verdict on a case that raised an exception."""
-    trace = traceback.format_exc(limit=-3)
-    return Verdict("value", ERROR, reason=f"{type(error).__name__}: {error}", message=trace)
+        return [failed(error)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +98,7 @@ class Item:
 
         Cases are observed one by one and judged in sweeps. The verdicts of a sweep are written in the order of its cases. Then one
         failing case for each fault is shrunk, within a budget; the smallest cases are written and marked as shrunk. A case past its time
-        limit is an error and is not shrunk. One case in EVERY is audited, and the counts are written at the end.
+        limit is an error and is not shrunk. The ``sampled`` cases are audited, and the counts are written at the end.
 
         Raises GradientMismatch with the first failing verdict, ResultsWriteError where a verdict cannot be written.
         """
@@ -196,10 +178,8 @@ class _Block:
             case = self.sequence.case(number)
             self.drawn += 1
             if case.id not in ids:
-                # The first case is not audited, because in the first block it is the simplest one.
-                audited = len(ids) % EVERY == 1
                 ids.add(case.id)
-                yield _Drawn(number, case, audited)
+                yield _Drawn(number, case, audited=sampled(case))
                 if len(ids) == self.wanted:
                     return
 
@@ -213,7 +193,7 @@ class _Block:
         except CaseTimeout:
             drawn.verdicts, drawn.timed_out = [self._timeout()], True
         except Exception as error:
-            drawn.verdicts = [_error(error)]
+            drawn.verdicts = [failed(error)]
         if self.current:
             self.current.finished()
 
@@ -246,14 +226,14 @@ class _Block:
         audit = Audit()
         try:
             with self._at_hand(drawn.case):
-                found = judge(drawn.case, drawn.seen, audit if drawn.audited else None)
+                [found] = judge_together([Observed(drawn.case, drawn.seen, audit if drawn.audited else None)])
         except ResultsWriteError:
             raise
         except CaseTimeout:
             drawn.verdicts, drawn.timed_out = [self._timeout()], True
             return
         except Exception as error:
-            drawn.verdicts = [_error(error)]
+            drawn.verdicts = [failed(error)]
             return
         self.audit.add(audit)
         drawn.verdicts = self._explained(drawn, found)
@@ -261,9 +241,9 @@ class _Block:
     def _explained(self, drawn: _Drawn, found: list[Verdict]) -> list[Verdict]:
         assert drawn.seen is not None
         try:
-            return _marked(drawn.case, drawn.seen, found, self.deviations)
+            return marked(Observed(drawn.case, drawn.seen), found, self.deviations)
         except Exception as error:
-            return [_error(error)]
+            return [failed(error)]
 
     def _record(self, drawn: _Drawn) -> None:
         """Write the verdicts on a case, and note whether it fails."""

@@ -69,7 +69,7 @@ def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] 
     An exception in judging one case becomes a verdict ``error`` on that case; the others are judged.
     """
     return [
-        _marked(observed, found, deviations) if isinstance(found, list) else [failed(found)]
+        marked(observed, found, deviations) if isinstance(found, list) else [failed(found)]
         for observed, found in zip(sweep, _judged_or_failed(sweep), strict=True)
     ]
 
@@ -96,7 +96,8 @@ def _judged_or_failed(sweep: Sequence[Observed]) -> list[list[Verdict] | Excepti
     return found
 
 
-def _marked(observed: Observed, verdicts: list[Verdict], deviations: Sequence[Deviation]) -> list[Verdict]:
+def marked(observed: Observed, verdicts: list[Verdict], deviations: Sequence[Deviation]) -> list[Verdict]:
+    """The verdicts on a case, with the names of the recorded disagreements that explain them."""
     for v in verdicts:
         v.seen = observed.seen if v.evidence is not None else None
     mark(verdicts, deviations, Setting(observed.case, observed.seen))

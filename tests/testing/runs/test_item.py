@@ -52,7 +52,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, judge: Callable[[Case], list[Verdi
     """Judge by a function of the case."""
     monkeypatch.setattr(session, "judge", lambda case, *_: judge(case))
     monkeypatch.setattr(session, "judge_together", lambda sweep: [judge(o.case) for o in sweep])
-    monkeypatch.setattr(session, "mark", lambda *_: None)
+    monkeypatch.setattr(session, "marked", lambda _, found, *__: found)
 
 
 @pytest.fixture
@@ -191,23 +191,27 @@ def test_a_full_disk_ends_the_item(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert item.count is None
 
 
-def test_one_case_in_four_is_audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sampled: list[bool] = []
+def test_the_sampled_cases_are_audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    audited: list[bool] = []
 
     def judged(sweep: list[Observed]) -> list[list[Verdict]]:
         for o in sweep:
-            sampled.append(o.audit is not None)
+            audited.append(o.audit is not None)
             if o.audit is not None:
-                o.audit.counts["node by node", "sign", "float64"] = [len(sampled), 0, 1, 0]
+                o.audit.counts["node by node", "sign", "float64"] = [len(audited), 0, 1, 0]
         return [[Verdict("value", AGREE)] for _ in sweep]
 
     monkeypatch.setattr(session, "judge_together", judged)
-    monkeypatch.setattr(session, "mark", lambda *_: None)
+    monkeypatch.setattr(session, "marked", lambda _, found, *__: found)
     path = tmp_path / "results.jsonl"
     Item("single", "float64", "cpu", 0, 12, 0).run(single, nothing, ResultsFile(path))
-    assert [k for k, yes in enumerate(sampled) if yes] == [1, 5, 9]
+    due = [
+        k for k in range(12) if session.sampled(CaseSequence(single, "single", "float64", "cpu", 0).case(k))
+    ]
+    assert [k for k, yes in enumerate(audited) if yes] == due
+    assert 0 < len(due) < 12
     [line] = [line for line in map(json.loads, path.read_text().splitlines()) if line["type"] == "audit"]
-    assert line["planted"] == 2 + 6 + 10  # at the 2nd, 6th and 10th case, in sweeps of their own
+    assert line["planted"] == sum(k + 1 for k in due)
 
 
 def often(source: Source, dtype: str) -> Case:

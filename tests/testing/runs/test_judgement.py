@@ -42,8 +42,11 @@ def plain(x: Any) -> Any:
     if isinstance(x, Comparison):
         made = (plain(x.worst), None if x.every_wrong is None else plain(x.every_wrong()))
         return made, _fields(x, {"make_worst", "every_wrong", "sharpness"})
-    if isinstance(x, Verdict):
-        return _fields(x, {"name_first_wrong", "seen"})
+    if isinstance(
+        x, Verdict
+    ):  # its sensitivity is a mean, formed in float64 or long double by the number of elements
+        fields = _fields(x, {"name_first_wrong", "seen", "sensitivity"})
+        return fields | {"sensitivity": None if x.sensitivity is None else f"{x.sensitivity:.14g}"}
     if dataclasses.is_dataclass(x):
         return _fields(x, set())
     if isinstance(x, dict):
