@@ -24,9 +24,14 @@ from .outcome import CLOSED, FORWARD, OTHER, REVERSE, TORCH, Outcome
 from .record import Array, Formula, Item, Problem, in_format, lifted
 
 
-def examine(item: Item, dtypes: Sequence[str], devices: Sequence[str] = ("cpu",)) -> Outcome:
-    """Judge an item in those of the formats that it is for; runs and measurements are the CPU's."""
-    outcome = Outcome(item.id)
+def examine(
+    item: Item, dtypes: Sequence[str], devices: Sequence[str] = ("cpu",), *, full: bool = False
+) -> Outcome:
+    """Judge an item in those of the formats that it is for; runs and measurements are the CPU's.
+
+    With ``full``, long items judge every step and block, not a sample of them.
+    """
+    outcome = Outcome(item.id, full)
     for dtype in item.dtypes:
         for device in devices if dtype in dtypes else ():
             for problem in item.problems:

@@ -30,6 +30,7 @@ class Outcome:
     """Gathers what the checks of one item found."""
 
     item: str  # its id
+    full: bool = False  # whether long items judge every step and block, as in nightly runs
     tallies: dict[tuple[str, str, str], Tally] = field(default_factory=dict)
     printed: list[PrintedNumber] = field(default_factory=list)
     tables: list[TextTable] = field(default_factory=list)

@@ -1,8 +1,11 @@
 """D3: the training of a two-layer network for 2000 steps, by hand, by reverse mode and by torch, side by side.
 
-Every step starts all three from the same weights, so a bound covers one step and does not grow over the run. The run is in float64,
-and so are the Balls that judge it: their centre is refgrad's own reverse mode in float64, and the factor on every bound
-(``reference_slack``) allows for its rounding. Long double would cost a hundred times as much.
+A judged step starts all three from the same weights, so a bound covers one step and does not grow over the run. The formula by hand
+updates the weights after every step. An ordinary run judges the steps of ``judged_steps``, a full one (``Outcome.full``) all 2000. Both
+pass through the same weights, and print the same losses.
+
+The run is in float64, and so are the Balls that judge it. Their centre is refgrad's own reverse mode in float64, and the factor on
+every bound (``reference_slack``) allows for its rounding. Long double takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from .record import Array, Item, Problem, spread
 
 N, INPUTS, HIDDEN, OUTPUTS = 64, 1000, 100, 10
 STEPS, RATE = 2000, 1e-4
+EARLY, SPACING = 20, 50
 FORMAT = replace(FORMATS["float64"], wide=np.dtype(np.float64))
 SHOWN = (0, 1, 10, 100, 500, 1000, STEPS - 1)
 
@@ -57,29 +61,42 @@ def _limits(ball: Any) -> Limits:
     return Limits(ball, FORMAT)
 
 
+def judged_steps(steps: int, full: bool) -> frozenset[int]:
+    """The steps that are judged: all of a full run; else the first EARLY, in which the loss falls fastest, then every SPACING-th.
+
+    The steps that the table shows are among them.
+    """
+    if full:
+        return frozenset(range(steps))
+    return frozenset({*range(min(EARLY, steps)), *range(0, steps, SPACING), *SHOWN, steps - 1}) & {*range(steps)}
+
+
 def train(outcome: Outcome, steps: int = STEPS) -> None:
-    """The whole run. Each step: three losses and three gradients from the same weights, then one update by refgrad's."""
+    """The whole run. A judged step has three losses and three gradients from the same weights. The formula by hand updates them."""
     x, y, w1, w2 = (
         spread(s, k) for k, s in enumerate(((N, INPUTS), (N, OUTPUTS), (INPUTS, HIDDEN), (HIDDEN, OUTPUTS)))
     )
     tx, ty = torch.from_numpy(x), torch.from_numpy(y)
     fixed = exact(x, FORMAT), exact(y, FORMAT)
     step, rows = rg.value_and_grad(squared_error, (0, 1)), []
+    judged = judged_steps(steps, outcome.full)
     for k in range(steps):
-        loss, (d1, d2) = step(exact(w1, FORMAT), exact(w2, FORMAT), *fixed)
-        leaves = [torch.from_numpy(w).requires_grad_() for w in (w1, w2)]
-        theirs = in_torch(leaves[0], leaves[1], tx, ty)
-        found = torch.autograd.grad(theirs, leaves)
-        ways = {CLOSED: hand_step(w1, w2, x, y), TORCH: (theirs.item(), *(g.numpy() for g in found))}
-        if k in SHOWN:  # refgrad again, without Balls, as anybody would call it
-            value, gradients = step(w1, w2, x, y)
-            ways[REVERSE] = (value, *gradients)
-            numbers = (ways[mode][0] for mode in (CLOSED, REVERSE, TORCH))
-            rows.append((k, *(f"{float(v):.12g}" for v in numbers), f"{float(loss.radius):.1e}"))
-        for name, limits, *got in zip(NAMES, map(_limits, (loss, d1, d2)), *ways.values(), strict=True):
-            for mode, array in zip(ways, got, strict=True):
-                outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
-        w1, w2 = w1 - RATE * d1.value, w2 - RATE * d2.value
+        by_formula = hand_step(w1, w2, x, y)
+        if k in judged:
+            loss, (d1, d2) = step(exact(w1, FORMAT), exact(w2, FORMAT), *fixed)
+            leaves = [torch.from_numpy(w).requires_grad_() for w in (w1, w2)]
+            theirs = in_torch(leaves[0], leaves[1], tx, ty)
+            found = torch.autograd.grad(theirs, leaves)
+            ways = {CLOSED: by_formula, TORCH: (theirs.item(), *(g.numpy() for g in found))}
+            if k in SHOWN:  # refgrad again, without Balls, as anybody would call it
+                value, gradients = step(w1, w2, x, y)
+                ways[REVERSE] = (value, *gradients)
+                numbers = (ways[mode][0] for mode in (CLOSED, REVERSE, TORCH))
+                rows.append((k, *(f"{float(v):.12g}" for v in numbers), f"{float(loss.radius):.1e}"))
+            for name, limits, *got in zip(NAMES, map(_limits, (loss, d1, d2)), *ways.values(), strict=True):
+                for mode, array in zip(ways, got, strict=True):
+                    outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
+        w1, w2 = w1 - RATE * by_formula[1], w2 - RATE * by_formula[2]
     outcome.table("Loss by step", ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
     first, last = (float(str(row[1])) for row in (rows[0], rows[-1]))
     outcome.state(last < first, f"the loss went from {first} to {last}: nothing was learned")
