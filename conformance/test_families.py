@@ -75,11 +75,11 @@ def applicable(backend: str, *files: str) -> list[Deviation]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create one item for each recorded disagreement."""
     if "deviation" in metafunc.fixturenames:
-        found = entries(*_recorded(metafunc.config))
+        found = entries(*recorded(metafunc.config))
         metafunc.parametrize("deviation", found, ids=[d.id for d in found])
 
 
-def _recorded(config: pytest.Config) -> tuple[str, ...]:
+def recorded(config: pytest.Config) -> tuple[str, ...]:
     """The backend's name, then the user's files of deviations."""
     return (config.getoption("--refgrad-backend"), *(config.getoption("--refgrad-deviations") or ()))
 
@@ -118,7 +118,7 @@ def devices(pytestconfig: pytest.Config) -> frozenset[str]:
 @pytest.fixture(scope="session")
 def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
     """The recorded disagreements that may excuse a failure under this build."""
-    return applicable(*_recorded(pytestconfig))
+    return applicable(*recorded(pytestconfig))
 
 
 def test_family(

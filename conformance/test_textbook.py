@@ -36,7 +36,10 @@ def test_item(
     """Record the lines of the item in every case; anything but agreement of all ways fails."""
     option = request.config.getoption
     outcome = examine(
-        item, option("--refgrad-dtype") or list(computed_on()), option("--refgrad-device") or ["cpu"]
+        item,
+        option("--refgrad-dtype") or list(computed_on()),
+        option("--refgrad-device") or ["cpu"],
+        full=option("--refgrad-full"),
     )
     refgrad_results.write(*result_lines(item, outcome, ITEMS.index(item)))
     request.node.user_properties.append((COUNT, {"judged": 1}))

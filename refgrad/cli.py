@@ -83,6 +83,27 @@ def _parser() -> argparse.ArgumentParser:
         "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
     )
     suite.add_argument(
+        "--for",
+        dest="budget",
+        type=_duration,
+        metavar="TIME",
+        help="judge rounds of cases until this time is spent, such as 90s, 30m or 2h, instead of a number of cases",
+    )
+    suite.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the interrupted run of the same command in --out: judge what it lacks",
+    )
+    suite.add_argument(
+        "--last-failed", action="store_true", help="judge the failures of the last run in --out again"
+    )
+    suite.add_argument(
+        "--max-failures",
+        type=_positive,
+        metavar="N",
+        help="begin no further block of cases after N failures; the report is partial",
+    )
+    suite.add_argument(
         "--seed",
         type=_seed,
         help="seed of the cases (default: 0; nightly: a new one, which its shards have to share)",
@@ -95,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--workers",
         type=_count,
-        help="processes (default: one a core; 0: this one, for a debugger, and what ends it ends the run)",
+        help="processes, also of a GPU (default: one a core, at most 8, and at most one for each GiB of free GPU memory; "
+        "0: this one, for a debugger, and what ends it ends the run)",
     )
     suite.add_argument(
         "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` puts them together"
@@ -261,6 +283,18 @@ def _seconds(text: str) -> float:
         value = -1.0
     if not 0 <= value < 1e6:
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return value
+
+
+def _duration(text: str) -> float:
+    """Seconds, from a number with the unit s, m or h."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    try:
+        value = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 < value < 1e7:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 2h, got {text[:20]!r}")
     return value
 
 

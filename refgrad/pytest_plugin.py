@@ -11,11 +11,14 @@ import pytest
 
 if TYPE_CHECKING:
     from refgrad.records import Record
+    from refgrad.testing.runs.expected_seconds import ExpectedSeconds
     from refgrad.testing.runs.in_flight import CurrentCase
+    from refgrad.testing.runs.item import Item
     from refgrad.testing.runs.results import ResultsFile
 
 # Properties of a test report. pytest-xdist sends them to the process that shows the progress.
 COUNT = "refgrad: cases"  # the counts of the test's cases
+FAILED = "refgrad: failed"  # the number of cases that failed
 UNWRITTEN = "refgrad: unwritten"  # why verdicts could not be recorded
 
 
@@ -54,6 +57,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--refgrad-seed", type=int, default=0, help="seed of the cases")
     group.addoption(
         "--refgrad-shard", metavar="I/N", default=None, help="run the I-th of N parts of the items"
+    )
+    group.addoption(
+        "--refgrad-seconds",
+        metavar="FILE",
+        default=None,
+        help="the table of expected seconds, by which shards are balanced and items ordered",
+    )
+    group.addoption(
+        "--refgrad-measured",
+        metavar="FILE",
+        default=None,
+        help="seconds by test that an earlier run measured, as JSON; they change the order of the items",
+    )
+    group.addoption(
+        "--refgrad-finished", metavar="FILE", default=None, help="the names of tests to leave out, one a line"
+    )
+    group.addoption(
+        "--refgrad-selected", metavar="FILE", default=None, help="the names of the tests to run, one a line"
+    )
+    group.addoption(
+        "--refgrad-cases",
+        metavar="FILE",
+        default=None,
+        help="the cases that test_cases.py judges, one a line",
+    )
+    group.addoption(
+        "--refgrad-until", type=float, default=None, help="when no further block of cases begins (time.time)"
+    )
+    group.addoption(
+        "--refgrad-first", type=int, default=0, metavar="BLOCK", help="the first block of cases to judge"
+    )
+    group.addoption(
+        "--refgrad-full", action="store_true", help="judge every step and block of the textbook's long items"
     )
     group.addoption(
         "--refgrad-deviations",
@@ -103,8 +139,12 @@ class Recorder:
     """A plugin of every worker: parametrizes the items, and writes their outcomes to the results file."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
+        from refgrad.testing.runs.gate import Gate
+
         self.config = config
         self.path = path
+        option = config.getoption
+        self.gate = Gate(path, option("--refgrad-until"), option("--refgrad-first"))
         self._file: ResultsFile | None = None
         self._current: CurrentCase | None = None
 
@@ -112,9 +152,10 @@ class Recorder:
     def results(self) -> ResultsFile:
         """The results file, opened on first use in this process."""
         if self._file is None:
+            from refgrad.testing.runs.journal import Journal
             from refgrad.testing.runs.results import ResultsFile
 
-            self._file = ResultsFile(self.path)
+            self._file = ResultsFile(self.path, journal=Journal(self.path))
         return self._file
 
     @property
@@ -143,17 +184,52 @@ class Recorder:
             int(option("--refgrad-examples")),
             int(option("--refgrad-seed")),
         )
+        found = [i for i in found if i.block >= int(option("--refgrad-first"))]
         metafunc.parametrize("conformance_item", found, ids=[i.name for i in found])
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Deselect the items of other shards."""
-        shard = self.config.getoption("--refgrad-shard")
-        if shard:
-            from refgrad.records.shards import Shard
+        """Deselect the items of other shards and the finished ones; order the others, longest first.
 
-            kept = set(Shard.read(shard).part([item.name for item in items]))
-            config.hook.pytest_deselected(items=[item for item in items if item.name not in kept])
-            items[:] = [item for item in items if item.name in kept]
+        With a budget of time the items of one block of cases come before those of the next.
+        """
+        from refgrad.records.shards import Shard
+        from refgrad.testing.runs.expected_seconds import ExpectedSeconds
+
+        option = self.config.getoption
+        table, shard, finished, selected = (
+            option(f"--refgrad-{name}") for name in ("seconds", "shard", "finished", "selected")
+        )
+        expected = ExpectedSeconds.read(table, option("--refgrad-measured")) if table else ExpectedSeconds()
+        seconds = {item.name: _seconds(item, expected) for item in items}
+        kept = set(Shard.read(shard).part(seconds, seconds)) if shard else set(seconds)
+        if finished:
+            kept -= set(Path(finished).read_text(encoding="utf-8").splitlines())
+        if selected:
+            kept &= set(Path(selected).read_text(encoding="utf-8").splitlines())
+        left_out = [item for item in items if item.name not in kept]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.name in kept]
+        if table:
+            rounds = option("--refgrad-until") is not None
+            seconds |= {name: s for name, s in expected.measured.items() if name in seconds}
+            items.sort(key=lambda item: ((_block(item) or 0) if rounds else 0, -seconds[item.name]))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Pass over an item that may not begin: the run was stopped, or its budget of time is spent."""
+        return None if self.gate.admits(_block(item)) else True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note that the next lines belong to this item. A process that dies leaves the note."""
+        self.results.begin(item.name)
+        return (yield)
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Forget the item, whose last line has been written."""
+        if self._file is not None:
+            self._file.finish()
 
     @pytest.fixture
     def refgrad_results(self) -> ResultsFile:
@@ -187,6 +263,7 @@ class Recorder:
             count = _count(item)
             records.append(FinishedItem(item.name, round(report.duration, 3), **count))
             report.user_properties += [(COUNT, count)] if count else []
+            report.user_properties.append((FAILED, len(self.results.failed)))
         try:
             self.results.write(*records)
         except ResultsWriteError as full:
@@ -194,16 +271,38 @@ class Recorder:
         return report
 
     def pytest_unconfigure(self) -> None:
-        """Remove the files of the current case."""
+        """Remove the files of the current case and of the current item."""
         if self._current is not None:
             self._current.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _count(item: pytest.Item) -> dict[str, Any]:
     """The counts of a conformance item that finished; empty for other tests."""
-    call = getattr(item, "callspec", None)
-    count = getattr(call.params.get("conformance_item"), "count", None) if call else None
+    found = _conformance_item(item)
+    count = None if found is None else found.count
     return dataclasses.asdict(count) if count else {}
+
+
+def _conformance_item(item: pytest.Item) -> Item | None:
+    """The block of cases that a test judges; None for other tests."""
+    call = getattr(item, "callspec", None)
+    found: Item | None = call.params.get("conformance_item") if call else None
+    return found
+
+
+def _block(item: pytest.Item) -> int | None:
+    found = _conformance_item(item)
+    return None if found is None else found.block
+
+
+def _seconds(item: pytest.Item, expected: ExpectedSeconds) -> float:
+    """The seconds that the table expects of a test."""
+    found = _conformance_item(item)
+    if found is None:
+        return expected.of_test(item.name)
+    return expected.of_block(found.family, found.dtype, found.examples)
 
 
 def _worker(config: pytest.Config) -> str:

@@ -106,7 +106,9 @@ def _in_blocks(
 ) -> None:
     """Compare a block of columns at a time, so that the bounds, which take double precision, need no more memory than the run.
 
-    An ordinary run compares one in SAMPLED blocks, the first and the last among them. dL/dx = sum over blocks of up[:, block] w[:, block]^T would round in another order; it is judged in blocks of its own columns.
+    An ordinary run compares one in SAMPLED blocks, the first and the last among them.
+
+    dL/dx = sum over blocks of up[:, block] w[:, block]^T would round in another order; it is judged in blocks of its own columns.
     """
     fmt, (x, w, up) = FORMATS["float32"], arrays
     for start in range(0, SIDE, BLOCK if outcome.full else SAMPLED * BLOCK):

@@ -68,7 +68,9 @@ def judged_steps(steps: int, full: bool) -> frozenset[int]:
     """
     if full:
         return frozenset(range(steps))
-    return frozenset({*range(min(EARLY, steps)), *range(0, steps, SPACING), *SHOWN, steps - 1}) & {*range(steps)}
+    return frozenset({*range(min(EARLY, steps)), *range(0, steps, SPACING), *SHOWN, steps - 1}) & {
+        *range(steps)
+    }
 
 
 def train(outcome: Outcome, steps: int = STEPS) -> None:
@@ -97,7 +99,8 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
                 for mode, array in zip(ways, got, strict=True):
                     outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
         w1, w2 = w1 - RATE * by_formula[1], w2 - RATE * by_formula[2]
-    outcome.table("Loss by step", ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
+    title = f"Loss by step; {len(judged)} of {steps} steps judged"
+    outcome.table(title, ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
     first, last = (float(str(row[1])) for row in (rows[0], rows[-1]))
     outcome.state(last < first, f"the loss went from {first} to {last}: nothing was learned")
 

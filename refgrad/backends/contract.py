@@ -77,6 +77,10 @@ class Backend(ABC):
     def computes(self, dtype: str, device: str) -> bool:
         """Whether a device computes in a dtype. Raises DeviceMissingError where there is no such device."""
 
+    def free_memory(self, device: str) -> int | None:  # noqa: ARG002 - implementations use it
+        """The free memory of a device in bytes; None where the framework does not tell it. It limits the number of processes of a run."""
+        return None
+
     def profile(self, device: str) -> Profile:
         """The guarantees of the framework about its rounding on a device; unless overridden, those of torch."""
         return profile_of(device)

@@ -43,6 +43,8 @@ class Header(Record):
     calls: Mapping[str, str] = field(
         default_factory=dict
     )  # mode -> what the backend calls it, where that is another name
+    ops: tuple[str, ...] = ()  # the ops that were selected; empty: all
+    budget: str = ""  # the time that the run was given instead of a number of cases, in seconds; empty: none
 
     @property
     def release(self) -> str:
@@ -55,7 +57,8 @@ class Header(Record):
             "type": self.TYPE, "schema": SCHEMA, "refgrad": self.refgrad, "started": self.started, "command": self.command,
             "backend": self.backend, "calls": self.calls,
             "seed": self.seed, "profile": self.profile, "families": self.families, "dtypes": self.dtypes, "devices": self.devices,
-            "modes": self.modes, "examples": self.examples, "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
+            "modes": self.modes, "examples": self.examples, "ops": self.ops, "budget": self.budget,
+            "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
             "deviations": [{"id": name, "reason": reason, "link": link} for name, reason, link in self.deviations],
             "environment": {**self.environment, "devices": self.present},
         }  # fmt: skip
@@ -87,6 +90,8 @@ class Header(Record):
             cut(str(data.get("workers", "")), 1000),
             fields.text(data, "backend", "torch"),
             dict(_table(fields.obj(data, "calls"))),
+            fields.texts(data, "ops"),
+            fields.text(data, "budget", ""),
         )
 
 

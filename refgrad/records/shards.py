@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from refgrad.errors import ArgumentError
@@ -25,14 +26,25 @@ class Shard:
             raise ArgumentError(f"a shard is written I/N with 1 <= I <= N, such as 2/4; got {text!r}")
         return cls(int(found[1]), int(found[2]))
 
-    def part(self, names: Iterable[str]) -> list[str]:
+    def part(self, names: Iterable[str], weights: Mapping[str, float] | None = None) -> list[str]:
         """The names that belong to this shard, in the order given.
 
-        Names are ranked by a hash and assigned in turn: shards differ by at most one name, and each is a random sample of all names.
+        The heaviest name comes first, equal ones in the order of a hash; each goes to the shard with the least weight so far. So shards
+        have about equal weights, and of equally heavy names each shard is a random sample. A name without a weight weighs 1. The partition
+        depends on names and weights only.
         """
-        listed = list(names)
-        ranked = sorted(set(listed), key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
-        mine = set(ranked[self.index - 1 :: self.count])
+        listed, weights = list(names), weights or {}
+        ranked = sorted(
+            set(listed),
+            key=lambda name: (-weights.get(name, 1.0), hashlib.sha256(name.encode()).digest(), name),
+        )
+        shards = [(0.0, k) for k in range(1, self.count + 1)]  # a heap: the weight so far, the index
+        mine = set()
+        for name in ranked:
+            total, k = shards[0]
+            heapq.heapreplace(shards, (total + weights.get(name, 1.0), k))
+            if k == self.index:
+                mine.add(name)
         return [name for name in listed if name in mine]
 
     def __str__(self) -> str:

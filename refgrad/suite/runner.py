@@ -1,38 +1,33 @@
-"""Runs the conformance suite: starts pytest with workers, shows the progress, writes the report."""
+"""The command ``refgrad conformance``: plans a run, judges, writes the report."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import platform
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from refgrad import __version__, backends
+from refgrad import __version__, backends, console
 from refgrad.backends import Backend
-from refgrad.errors import ResultsWriteError
-from refgrad.records import Crash, End, Header, Record
-from refgrad.suite.scope import TEXTBOOK, Scope, location, scope
+from refgrad.errors import ArgumentError, ResultsWriteError
+from refgrad.records import Crash, End, Header, Plan, Record
+from refgrad.suite.machine import environment
+from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
+from refgrad.suite.scope import Scope, location, scope
+from refgrad.suite.selection import Failures, last_failures
+from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
+from refgrad.suite.summary import summary_line
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.folder_lock import locked
-from refgrad.testing.runs.plan import name_of_test
+from refgrad.testing.runs.plan import BLOCK, name_of_test
 from refgrad.testing.runs.results import ResultsFile, crash_records, now, running_record
 
 if TYPE_CHECKING:
     from refgrad.suite.progress import Progress
 
-GENERATED, WRITTEN = ("test_families.py", "test_mutants.py"), ("test_textbook.py",)  # the parts of a run
-_PLUGINS = ("refgrad.pytest_plugin", "no:terminal", "no:cacheprovider", "no:faulthandler")
 PROVED_NOTHING = 3  # the exit code of a run without a verdict
 
 
@@ -40,11 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``. Returns the exit code: 0 agree, 1 disagree or error, 3 the run proved nothing."""
     from refgrad import report
 
-    backend = backends.load(args.backend)
-    wanted = scope(args, backend)
-    entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
     out = Path(args.out)
     path = out / "results.jsonl"
+    plan = _plan(args, backends.load(args.backend), path)
     outputs = report.Outputs.wanted(
         (out / "report.html").resolve(),
         [str(path)],
@@ -54,6 +47,63 @@ def run(args: argparse.Namespace) -> int:
         args.github,
         fail_on=args.fail_on,
     )  # read before the previous results are renamed, because they may be the baseline
+    with locked(out):
+        try:
+            if plan.earlier is None or not plan.earlier.complete:
+                _judge(path, plan)
+            found = report.load(path)
+            code = report.publish(found, outputs)
+        except KeyboardInterrupt:
+            where = (
+                f"; what was judged is in {path}. `refgrad report` makes a page of it, and --resume goes on"
+                if path.exists()
+                else ""
+            )
+            print(f"refgrad: interrupted{where}", file=sys.stderr)
+            return PROVED_NOTHING
+        print(console.printable_line(summary_line(found, code, outputs.page)))
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a command runs.
+
+    scope         the families, dtypes, devices and numbers of cases
+    header        the first line of the results
+    failures      the failures of the last run, where these are to be judged again
+    earlier       the interrupted run that is resumed
+    options       further options of pytest
+    max_failures  the number of failures after which no item begins; None: no limit
+    """
+
+    scope: Scope
+    header: Header
+    failures: Failures | None
+    earlier: Interrupted | None
+    options: list[str]
+    max_failures: int | None
+
+
+def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
+    """What the options ask for. Raises ArgumentError where they exclude each other, or do not fit the run that is resumed."""
+    if args.last_failed and (
+        args.resume or args.family or args.op or args.examples or args.shard or args.budget
+    ):
+        raise ArgumentError(
+            "--last-failed judges the failures of the last run, whatever they are: leave out --resume, --family, --op, --examples, --shard "
+            "and --for"
+        )
+    earlier = interrupted(path) if args.resume else None
+    if args.resume and earlier is None:
+        print(f"refgrad: --resume: there is no {path}: the run begins anew", file=sys.stderr)
+    if earlier is not None and args.seed is None:
+        args.seed = int(earlier.header.seed or 0)
+    failures = last_failures(path) if args.last_failed else None
+    wanted = scope(args, backend)
+    if failures is not None:
+        wanted = wanted.of_failures(failures)
+    entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
     header = Header(
         refgrad=__version__,
         started=now(),
@@ -64,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         dtypes=tuple(wanted.dtypes),
         devices=tuple(wanted.devices),
         modes=tuple(wanted.modes),
-        examples=str(wanted.examples),
+        examples="" if wanted.budget or failures else str(wanted.examples),
         workers=str(wanted.workers),
         shard=str(wanted.shard or ""),
         missing=tuple(wanted.missing.items()),
@@ -73,48 +123,58 @@ def run(args: argparse.Namespace) -> int:
         backend=backend.name,
         calls=backend.calls(),
         present={name: backend.describe(name) for name in sorted({*backend.known_devices, *wanted.devices})},
+        ops=tuple(wanted.ops),
+        budget=f"{wanted.budget:g}" if wanted.budget else "",
     )
-    arguments = _pytest_arguments(path, wanted)
-    arguments += [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
-    arguments += [f"--refgrad-deviations={Path(path).resolve()}" for path in args.deviations]
-    with locked(out):
-        try:
-            _judge(path, header, arguments, wanted)
-            return report.publish(report.load(path), outputs)
-        except KeyboardInterrupt:
-            where = (
-                f"; what was judged is in {path}, and `refgrad report` makes a page of it"
-                if path.exists()
-                else ""
-            )
-            print(f"refgrad: interrupted{where}", file=sys.stderr)
-            return PROVED_NOTHING
+    if earlier is not None:
+        check_same(earlier.header, header)
+    options = [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
+    options += [f"--refgrad-deviations={Path(file).resolve()}" for file in args.deviations]
+    return _Planned(wanted, header, failures, earlier, options, args.max_failures)
 
 
-def _judge(path: Path, header: Header, arguments: list[str], wanted: Scope) -> None:
-    """Run the suite into a new results file. If pytest ends early, the file has no end line and is read as a partial run."""
-    import pytest
-
+def _judge(path: Path, plan: _Planned) -> None:
+    """Run the suite into a results file. If pytest ends early, the file has no end line and is read as a partial run."""
     from refgrad.suite.progress import Progress
 
-    results = ResultsFile(path, fresh=True)
+    wanted, earlier = plan.scope, plan.earlier
+    order = measured_seconds(path)
+    if earlier is not None:
+        prepare(path, earlier)
+    results = ResultsFile(path, fresh=earlier is None)
+    before = 0.0 if earlier is None else earlier.seconds
     try:
-        results.write(header)
+        if earlier is None:
+            results.write(plan.header)
         start = time.monotonic()
-        progress = Progress(wanted.cases, results)
-        with _signals_interrupt(), _no_other_plugins():
-            try:
-                status = int(pytest.main(arguments, plugins=[progress]))
-            except KeyboardInterrupt:  # a second Ctrl-C, while pytest stops the workers
-                status = int(pytest.ExitCode.INTERRUPTED)
+        ended = earlier.ended if earlier else frozenset()
+        lists = Lists(path, order, ended, plan.failures)
+        planned = bool(wanted.budget or (earlier and earlier.planned))
+        progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended)
+        if wanted.budget:
+            status, done = rounds(path, wanted, plan.options, lists, progress, before)
+            _write_rounds(results, wanted, progress, done)
+        else:
+            status = one_session(path, wanted, plan.options, lists, progress)
         progress.finish()
-        _conclude(results, progress, wanted.backend, status, round(time.monotonic() - start, 1))
+        _conclude(results, progress, wanted.backend, status, round(before + time.monotonic() - start, 1))
     except ResultsWriteError as error:  # the results so far are reported as a partial run
         if not path.exists() or not path.stat().st_size:
             raise
         print(f"refgrad: {error}", file=sys.stderr)
     finally:
         results.close()
+
+
+def _write_rounds(results: ResultsFile, wanted: Scope, progress: Progress, done: int) -> None:
+    """Record the items of the rounds that were opened as the plan of a run with a budget, and say how many they were."""
+    blocks = progress.blocks
+    results.write(Plan(tuple(sorted(name for name in progress.names if blocks.get(name, -1) < done))))
+    print(
+        f"refgrad: {done} rounds of {BLOCK} cases in {wanted.budget:g} s: {done * BLOCK} cases of each family, dtype and device, "
+        f"the same as --seed {wanted.seed} --examples {done * BLOCK} judges",
+        file=sys.stderr,
+    )
 
 
 def _conclude(
@@ -140,115 +200,6 @@ def _conclude(
     if status != pytest.ExitCode.INTERRUPTED:
         code = report.exit_code(report.load(results.path), complete=True)
         results.write(End(code, now(), seconds))
-    in_flight.clear(results.path)
-
-
-@contextlib.contextmanager
-def _no_other_plugins() -> Iterator[None]:
-    """Exclude installed pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
-
-    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS replaces PYTEST_ADDOPTS; the tests use it to shorten runs.
-    """
-    settings = {
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Treat SIGTERM, by which CI systems cancel jobs, as Ctrl-C: the results so far are reported.
-
-    The same applies to SIGHUP (the terminal was closed), unless the signal is ignored (nohup).
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.getsignal(number) for number in signals}
-    for number in signals:
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in signals:
-            signal.signal(number, before[number])
-
-
-def _pytest_arguments(path: Path, wanted: Scope) -> list[str]:
-    """The command line of pytest for a run whose results file is ``path``."""
-    _, folder = location()
-    options: dict[str, Sequence[object]] = {
-        "backend": [wanted.backend.address],
-        "family": wanted.families,
-        "op": wanted.ops,
-        "dtype": wanted.dtypes,
-        "device": wanted.devices,
-        "examples": [wanted.examples],
-        "seed": [wanted.seed],
-        "shard": [wanted.shard] if wanted.shard else [],
-        "results": [path.resolve()],
-    }
-    arguments = [
-        *[str(folder / name) for name in _parts(wanted.families)],
-        *[f"-p{name}" for name in _PLUGINS],
-        f"-c{os.devnull}",
-        "-Wignore",  # overrides python -W and PYTHONWARNINGS, which could turn warnings into failures
-        f"--confcutdir={folder}",  # an environment may be inside a project whose conftest.py must not apply
-        f"--rootdir={folder}",
-        "--import-mode=importlib" if folder.name == "_suite" else "--import-mode=prepend",
-        *[f"--refgrad-{name}={value}" for name, values in options.items() for value in values],
-    ]
-    if wanted.workers:  # also for one worker, so that its crash does not end the run
-        sole = any(d != "cpu" for d in wanted.devices)  # one process at a time uses a GPU
-        arguments += ["-p", "xdist.plugin", "-n", str(1 if sole else wanted.workers)]
-        arguments += ["--max-worker-restart=100"]
-    return arguments
-
-
-def _parts(wanted: list[str]) -> tuple[str, ...]:
-    """The test files of these families. The textbook comes first, because one of its items takes long."""
-    return (*(WRITTEN if TEXTBOOK in wanted else ()), *(GENERATED if set(wanted) - {TEXTBOOK} else ()))
-
-
-def environment(backend: Backend) -> dict[str, str]:
-    """Versions, libraries and hardware on which the numbers depend, for the header of the results file."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numpy BLAS": _numpy_blas(),
-        backend.name: backend.build.release,
-        **backend.environment(),
-        "platform": f"{platform.system()}-{platform.machine()}",
-        "processor": _processor(),
-    }
-
-
-def _numpy_blas() -> str:
-    """The BLAS of NumPy, which computes the matrix products of the reference."""
-    built = np.show_config(mode="dicts") or {}
-    blas = built.get("Build Dependencies", {}).get("blas", {})
-    return " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or "not told"
-
-
-def _processor() -> str:
-    """The name of the processor from /proc/cpuinfo; on other systems, the one that Python reports."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        in_flight.clear(results.path)
+    else:
+        in_flight.clear_cases(results.path)

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +19,11 @@ from refgrad.bounds.formats import DTYPES, judged
 from refgrad.errors import ArgumentError, DtypeError, RefgradError
 from refgrad.modes import MODES
 from refgrad.records.shards import Shard
-from refgrad.testing.runs.plan import items, name_of_test
+from refgrad.suite.processes import default_workers
+from refgrad.suite.selection import Failures
+from refgrad.testing.runs.item import Item
+from refgrad.testing.runs.plan import BLOCK, name_of_test
+from refgrad.testing.runs.plan import items as planned_items
 
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family of fixed items, which are not generated
@@ -35,7 +39,8 @@ class Scope:
     families  the families of cases; TEXTBOOK is one of them
     ops       the ops of the family of single ops; empty: all that the backend implements
     missing   the required devices that are missing, with the reason
-    examples  the number of cases of each family, dtype and device
+    examples  the number of cases of each family, dtype and device; with a budget, that of the first rounds
+    budget    the time to spend instead of a number of cases, in seconds
     """
 
     backend: Backend
@@ -49,15 +54,42 @@ class Scope:
     seed: int
     shard: Shard | None
     workers: int
+    budget: float | None = None
+
+    @property
+    def blocks(self) -> dict[str, int]:
+        """The block of each test that judges a block of cases, by name."""
+        return {name_of_test(i.name): i.block for i in self.items}
+
+    @property
+    def items(self) -> list[Item]:
+        """The items of generated cases."""
+        families = [f for f in self.families if f != TEXTBOOK]
+        return planned_items(families, self.devices, self.dtypes, self.examples, self.seed)
+
+    def of_failures(self, failures: Failures) -> Scope:
+        """The scope of a run that judges the failures of an earlier run again. Raises ArgumentError where that judged another backend."""
+        head = failures.header
+        if head.backend != self.backend.name:
+            raise ArgumentError(
+                f"--last-failed: the last run judged {head.backend}, and this one is to judge {self.backend.name}: name its --backend"
+            )
+        return replace(
+            self,
+            families=list(head.families),
+            dtypes=list(head.dtypes),
+            devices=list(head.devices),
+            profile=head.profile,
+            seed=int(head.seed or 0),
+            examples=int(head.examples or BLOCK),
+            shard=None,
+        )
 
     @property
     def cases(self) -> dict[str, int]:
         """The number of cases of each test, by name; tests that judge no cases are left out."""
-        generated = items(
-            [f for f in self.families if f != TEXTBOOK], self.devices, self.dtypes, self.examples, self.seed
-        )
         written = _textbook().ITEMS if TEXTBOOK in self.families else ()
-        return {name_of_test(i.name): i.examples for i in generated} | {
+        return {name_of_test(i.name): i.examples for i in self.items} | {
             f"test_item[{i.id}]": 1 for i in written
         }
 
@@ -94,7 +126,11 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
         )
     if seed is None:
         seed = secrets.randbelow(2**31) if profile == "nightly" else 0
-    workers = min(_cores(), 8) if args.workers is None else args.workers
+    if args.budget and (args.examples or shard):
+        raise ArgumentError(
+            "--for gives a time, --examples a number of cases, and --shard divides a number of cases: give one of them"
+        )
+    workers = default_workers(backend, devices) if args.workers is None else args.workers
     return Scope(
         backend=backend,
         families=families,
@@ -103,10 +139,11 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
         devices=devices,
         missing=missing,
         profile=profile,
-        examples=args.examples or PROFILES[profile],
+        examples=BLOCK if args.budget else args.examples or PROFILES[profile],
         seed=seed,
         shard=shard,
         workers=workers,
+        budget=args.budget,
     )
 
 
@@ -194,8 +231,3 @@ def _profile(environ: Mapping[str, str]) -> str:
     """The default profile: that of HYPOTHESIS_PROFILE where it is one of refgrad's, else ci."""
     wanted = environ.get("HYPOTHESIS_PROFILE", "")
     return wanted if wanted in PROFILES else "ci"
-
-
-def _cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

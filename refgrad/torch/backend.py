@@ -51,6 +51,10 @@ class TorchBackend(Backend):
         """Whether a matrix product runs in the dtype. Raises DeviceMissingError where there is no such device."""
         return devices.supported(device, dtype)
 
+    def free_memory(self, device: str) -> int | None:
+        """The free memory of a GPU in bytes, as its driver tells it; None for other devices."""
+        return devices.free_memory(device)
+
     def settle(self) -> None:
         """Select one thread, and switch off reduced-precision reductions and TF32.
 

@@ -63,6 +63,12 @@ def describe(name: str) -> str:
     return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
 
 
+def free_memory(name: str) -> int | None:
+    """The free memory of a CUDA device in bytes; None for other devices."""
+    found = device(name)
+    return int(torch.cuda.mem_get_info(found)[0]) if found.type == "cuda" else None
+
+
 def short_operands(dtype: str) -> bool:
     """Whether matrix products of the dtype shorten their operands, as torch's setting allow_tf32 permits."""
     return dtype in FORMATS and FORMATS[dtype].u_operand > 0

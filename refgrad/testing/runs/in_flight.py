@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from refgrad.errors import ResultsWriteError
 from refgrad.testing.cases.case import Case
 
+JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
 GRACE = 10.0  # seconds, at least, until a process past the limit ends: it may be drawing the next case on a busy machine
 
 
@@ -186,6 +187,13 @@ def _unfinished(data: dict[str, Any], trace: Path) -> UnfinishedCase:
 def clear(results: str | Path) -> None:
     """Delete the folder of a run."""
     shutil.rmtree(folder(results), ignore_errors=True)
+
+
+def clear_cases(results: str | Path) -> None:
+    """Delete the unfinished cases of a run, after they have been recorded. The journals, by which the run can be resumed, remain."""
+    for path in folder(results).glob("*"):
+        if path.suffix != JOURNAL:
+            path.unlink(missing_ok=True)
 
 
 def move(results: str | Path, elsewhere: str | Path) -> None:

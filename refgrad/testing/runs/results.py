@@ -28,6 +28,7 @@ from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.testing.runs.in_flight import UnfinishedCase
+from refgrad.testing.runs.journal import Journal
 from refgrad.testing.runs.observed_numbers import observed as observed_numbers
 
 
@@ -38,11 +39,12 @@ class ResultsFile:
     writer, and lines that exceed the disk, are removed. So the file always consists of complete lines.
 
     ``fresh`` begins a new file. An older file of that name is kept beside it (``results.previous.jsonl``), with the unfinished cases of
-    its run.
+    its run. A ``journal`` notes which lines belong to the current item.
     """
 
-    def __init__(self, path: str | Path, *, fresh: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, fresh: bool = False, journal: Journal | None = None) -> None:
+        self.path, self.journal = Path(path), journal
+        self.failed: set[str] = set()  # the ids of the cases that failed since ``begin``
         self._cases: set[str] = set()  # the ids of those written
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +62,17 @@ class ResultsFile:
             self.path.replace(previous(self.path))
         in_flight.clear(self.path)
 
+    def begin(self, item: str) -> None:
+        """Begin a test item. The next lines belong to it."""
+        self.failed.clear()
+        if self.journal is not None:
+            self.journal.begin(item)
+
+    def finish(self) -> None:
+        """End the test item, after its last line."""
+        if self.journal is not None:
+            self.journal.finish()
+
     def write(self, *records: Record) -> None:
         """Append a line for each record, except for cases that this process has written before.
 
@@ -71,6 +84,8 @@ class ResultsFile:
         )
         with _exclusive(self._descriptor):
             end = self._complete_lines()
+            if self.journal is not None:
+                self.journal.note(end, data)
             try:
                 written = os.write(self._descriptor, data)
                 while written < len(data):  # the disk is full: the next write raises
@@ -82,6 +97,7 @@ class ResultsFile:
                     f"{self.path}: cannot be written: {error.strerror or error}. What was judged before is in it"
                 ) from error
         self._cases |= cases
+        self.failed |= {r.id for r in records if isinstance(r, Result) and r.failed and not r.shrunk}
 
     def _complete_lines(self) -> int:
         """The length of the file, after an incomplete last line has been removed."""
@@ -99,8 +115,10 @@ class ResultsFile:
         return end
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the journal."""
         os.close(self._descriptor)
+        if self.journal is not None:
+            self.journal.close()
 
 
 def previous(path: Path) -> Path:

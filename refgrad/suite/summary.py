@@ -1,0 +1,36 @@
+"""The line by which a pipeline reads the outcome of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refgrad.records import DISAGREE, ERROR, UNDECIDED, Run
+from refgrad.report.analysis.items import judged_cases
+from refgrad.report.analysis.power import totals
+
+RESULTS = {0: "agree", 1: "fail", 3: "nothing"}
+
+
+def summary_line(run: Run, code: int, page: Path) -> str:
+    """``refgrad:`` and pairs key=value, separated by blanks. The keys and their order stay; new ones come before ``report``.
+
+    ``disagree``, ``error`` and ``undecided`` count the cases with such a result. The path of the report comes last, to the end of the line.
+    """
+    caught, planted = totals(run.audits)
+    pairs = {
+        "result": RESULTS.get(code, "nothing"),
+        "exit": code,
+        "cases": judged_cases(run)[0],
+        **{
+            name: len({r.id for r in run.results if r.status == status})
+            for name, status in (("disagree", DISAGREE), ("error", ERROR), ("undecided", UNDECIDED))
+        },
+        "crashed": len(run.crashes),
+        "unfinished": len(run.unfinished),
+        "elements": run.elements,
+        "planted": planted,
+        "caught": caught,
+        "seconds": 0 if run.end is None else run.end.seconds,
+        "report": page,
+    }
+    return "refgrad: " + " ".join(f"{key}={value}" for key, value in pairs.items())
