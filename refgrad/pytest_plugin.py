@@ -190,7 +190,7 @@ class Recorder:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect the items of other shards and the finished ones; order the others, longest first.
 
-        With a budget of time the items of one block of cases come before those of the next.
+        With a budget of time the items of one block of cases come before those of the next, and the other tests before all.
         """
         from refgrad.records.shards import Shard
         from refgrad.testing.runs.expected_seconds import ExpectedSeconds
@@ -213,7 +213,7 @@ class Recorder:
         if table:
             rounds = option("--refgrad-until") is not None
             seconds |= {name: s for name, s in expected.measured.items() if name in seconds}
-            items.sort(key=lambda item: ((_block(item) or 0) if rounds else 0, -seconds[item.name]))
+            items.sort(key=lambda item: (_round(item) if rounds else 0, -seconds[item.name]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -295,6 +295,12 @@ def _conformance_item(item: pytest.Item) -> Item | None:
 def _block(item: pytest.Item) -> int | None:
     found = _conformance_item(item)
     return None if found is None else found.block
+
+
+def _round(item: pytest.Item) -> int:
+    """The place of a test in the order of rounds: its block of cases; -1, before all blocks, for a test without one."""
+    block = _block(item)
+    return -1 if block is None else block
 
 
 def _seconds(item: pytest.Item, expected: ExpectedSeconds) -> float:

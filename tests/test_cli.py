@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.cli import main
+from refgrad.cli import _parser, main
 from refgrad.graph import Graph
 from refgrad.testing import Case
 
@@ -26,6 +26,20 @@ def test_help_and_version(capsys) -> None:
     assert "conformance" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("refgrad 0.")
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "refgrad", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("refgrad 0.")
+    assert subprocess.run([sys.executable, "-m", "refgrad"], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)])
+def test_a_time_has_a_unit(text: str, seconds: float) -> None:
+    assert _parser().parse_args(["conformance", "--for", text]).budget == seconds
 
 
 def test_wrong_use_is_exit_code_2(capsys) -> None:
@@ -53,6 +67,10 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         ("--time-limit", "nan", "expected seconds, 0 or more, got 'nan'"),
         ("--time-limit", "soon", "expected seconds, 0 or more, got 'soon'"),
         ("--out", "", "expected the name of a folder, got an empty one"),
+        ("--for", "2", "expected a time such as 90s, 30m or 2h, got '2'"),
+        ("--for", "0s", "expected a time such as 90s, 30m or 2h, got '0s'"),
+        ("--for", "1d", "expected a time such as 90s, 30m or 2h, got '1d'"),
+        ("--max-failures", "0", "expected a whole number from 1 on, got '0'"),
     ],
 )
 def test_a_value_that_is_none_is_said_in_words(capsys, option: str, value: str, said: str) -> None:

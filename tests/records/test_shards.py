@@ -26,6 +26,18 @@ def test_a_shard_does_not_depend_on_the_order_of_collection() -> None:
     assert [name.rpartition("-")[2] for name in first] == ["1]", "2]", "5]", "6]"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_shards_are_balanced_by_weight(count: int) -> None:
+    """No shard exceeds the mean by more than one of its own names, and the heavy ones are apart."""
+    weights = {name: 10.0 if k < 4 else 1.0 + k % 3 for k, name in enumerate(NAMES)}
+    parts = [Shard(k, count).part(NAMES, weights) for k in range(1, count + 1)]
+    assert sorted(name for part in parts for name in part) == sorted(NAMES)
+    sums = [sum(weights[name] for name in part) for part in parts]
+    assert max(sums) - min(sums) <= (3.0 if count <= 4 else 10.0)
+    heavy = [sum(weights[name] == 10.0 for name in part) for part in parts]
+    assert max(heavy) <= -(-4 // count)
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3", "1 / 2"])
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with pytest.raises(ArgumentError, match="such as 2/4; got"):

@@ -1,0 +1,135 @@
+"""A run that is killed in the middle and resumed has the results of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from refgrad.errors import ArgumentError
+from refgrad.records import Crash, End, FinishedItem, Header, News, Plan, Running, encoded
+from refgrad.suite.resumption import check_same, interrupted, prepare
+from refgrad.testing.runs import in_flight
+from refgrad.testing.runs.journal import Journal
+from refgrad.testing.runs.results import ResultsFile
+from tests.suite.faulty_runs import command, environment, lines
+from tests.suite.test_interrupted_runs import started
+
+HEAD = Header(
+    "1", "2026-01-01T00:00:00Z", ("refgrad", "conformance"), seed="3", families=("ops",), examples="7"
+)
+
+
+def content(path: Path) -> Counter[str]:
+    """The lines but for times, and each case once: every process writes those that it judged."""
+    found: Counter[str] = Counter()
+    for line in lines(path):
+        line.pop("seconds", None)
+        text = json.dumps(line, sort_keys=True)
+        if line["type"] == "case":
+            found[text] = 1
+        elif line["type"] not in ("run", "end"):
+            found[text] += 1
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_that_is_resumed_gives_the_results_of_one_that_was_not(
+    tmp_path: Path, number: int
+) -> None:
+    pytest.importorskip("torch")
+    running = started(tmp_path)
+    os.killpg(running.pid, number)
+    running.communicate(timeout=900)
+    out, calm = tmp_path / "out", environment(tmp_path, "pass")
+    before = lines(out / "results.jsonl")
+    assert any(line["type"] == "result" for line in before)
+    assert before[-1]["type"] != "end"
+    wanted = command(out, "--time-limit", "0")
+    resumed = subprocess.run(
+        [*wanted, "--resume"], env=calm, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert lines(out / "results.jsonl")[0] == before[0]
+    whole = subprocess.run(
+        command(tmp_path / "whole", "--time-limit", "0"),
+        env=calm,
+        capture_output=True,
+        timeout=900,
+        check=False,
+    )
+    assert whole.returncode == 0
+    assert content(out / "results.jsonl") == content(tmp_path / "whole" / "results.jsonl")
+    # A complete run has nothing left: its report is written again.
+    page = (out / "report.html").read_bytes()
+    again = subprocess.run(
+        [*wanted, "--resume"], env=calm, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert again.returncode == 0
+    assert (out / "report.html").read_bytes() == page
+    other = subprocess.run(
+        [*wanted, "--resume", "--seed", "9"], env=calm, capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 2
+    assert "--resume: the interrupted run has seed '0', this command '9' (--seed)" in other.stderr
+
+
+def test_the_lines_of_unfinished_items_and_the_end_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    file = ResultsFile(path, journal=Journal(path))
+    file.write(HEAD, Plan(("a", "b", "c", "d")))
+    for name in ("a", "b"):
+        file.begin(name)
+        file.write(Crash("", name, "of a finished item") if name == "b" else FinishedItem(name, 1.5))
+        file.finish()
+    file.begin("c")
+    file.write(News("support", "of c"))
+    main = ResultsFile(path)
+    main.write(Running("", "c", "1", {}), End(3, "", 5.0))
+    found = interrupted(path)
+    assert found is not None
+    assert (found.finished, found.crashed, found.seconds) == ({"a": 1.5}, frozenset("b"), 5.0)
+    assert found.planned - found.ended == {"c", "d"}
+    assert not found.complete
+    prepare(path, found)
+    kept = (HEAD, Plan(("a", "b", "c", "d")), FinishedItem("a", 1.5), Crash("", "b", "of a finished item"))
+    assert path.read_bytes() == b"".join(map(encoded, kept))
+    assert not in_flight.folder(path).exists()
+
+
+def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    assert interrupted(path) is None
+    path.write_text("no results\n")
+    with pytest.raises(ArgumentError, match="it is no results file of a run"):
+        interrupted(path)
+    path.write_bytes(encoded(HEAD))
+    with pytest.raises(ArgumentError, match=r"the folder results\.jsonl\.running is missing"):
+        interrupted(path)
+    path.write_bytes(
+        encoded(HEAD) + encoded(Plan(("a",))) + encoded(FinishedItem("a")) + encoded(End(0, "", 1.0))
+    )
+    found = interrupted(path)
+    assert found is not None
+    assert found.complete
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("families", ("mlp",), "--family"),
+        ("examples", "8", "--examples"),
+        ("refgrad", "2", "another version"),
+    ],
+)
+def test_another_command_is_refused(field: str, value: object, said: str) -> None:
+    from dataclasses import replace
+
+    check_same(HEAD, replace(HEAD, started="later", workers="5"))
+    with pytest.raises(ArgumentError, match=said):
+        check_same(HEAD, replace(HEAD, **{field: value}))  # type: ignore[arg-type]
