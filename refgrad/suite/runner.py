@@ -153,7 +153,7 @@ def _judge(path: Path, plan: _Planned) -> None:
         progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended)
         if wanted.budget:
             status, done = rounds(path, wanted, plan.options, lists, progress, before)
-            _write_rounds(results, wanted, progress, done)
+            _write_rounds(results, wanted, progress, ended, done)
         else:
             status = one_session(path, wanted, plan.options, lists, progress)
         progress.finish()
@@ -166,10 +166,12 @@ def _judge(path: Path, plan: _Planned) -> None:
         results.close()
 
 
-def _write_rounds(results: ResultsFile, wanted: Scope, progress: Progress, done: int) -> None:
+def _write_rounds(
+    results: ResultsFile, wanted: Scope, progress: Progress, ended: frozenset[str], done: int
+) -> None:
     """Record the items of the rounds that were opened as the plan of a run with a budget, and say how many they were."""
     blocks = progress.blocks
-    results.write(Plan(tuple(sorted(name for name in progress.names if blocks.get(name, -1) < done))))
+    results.write(Plan(tuple(sorted(name for name in progress.names | ended if blocks.get(name, -1) < done))))
     print(
         f"refgrad: {done} rounds of {BLOCK} cases in {wanted.budget:g} s: {done * BLOCK} cases of each family, dtype and device, "
         f"the same as --seed {wanted.seed} --examples {done * BLOCK} judges",
