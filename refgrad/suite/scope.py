@@ -130,6 +130,10 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
         raise ArgumentError(
             "--for gives a time, --examples a number of cases, and --shard divides a number of cases: give one of them"
         )
+    if args.budget and families == [TEXTBOOK]:
+        raise ArgumentError(
+            f"--for draws on cases until a time is spent, and the family {TEXTBOOK} has a fixed number: leave --for out"
+        )
     workers = default_workers(backend, devices) if args.workers is None else args.workers
     return Scope(
         backend=backend,

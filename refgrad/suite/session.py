@@ -104,6 +104,7 @@ def rounds(
     )
     code, parts = 0, _parts(wanted.families)
     while True:
+        begun = time.time()
         fitting = min(until - time.time(), _LONGEST) * _SPARE / max(each, 1e-3)
         planned = first + max(1, int(fitting))
         part = replace(wanted, examples=planned * BLOCK)
@@ -113,7 +114,10 @@ def rounds(
             code, _pytest([*_arguments(results, part, parts), *options, *limits, *lists.options()], progress)
         )
         done = Gate(results, until, first).rounds()
-        if code > 1 or done < planned or stopped(results) or time.time() + each > until or done == first:
+        if code > 1 or done < planned or stopped(results):
+            return code, done
+        each = (time.time() - begun) / (done - first)  # as this machine takes it
+        if time.time() + each > until:
             return code, done
         first, parts = done, ("test_families.py::test_family",)  # the other tests have run
 

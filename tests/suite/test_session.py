@@ -60,6 +60,8 @@ def test_a_time_and_a_number_exclude_each_other(tmp_path: Path, capsys: pytest.C
     for more in (["--examples", "5"], ["--shard", "1/2"]):
         assert main(["conformance", *SMALL, "--for", "4s", *more, "--out", str(tmp_path)]) == 2
         assert "--for gives a time" in capsys.readouterr().err
+    assert main(["conformance", "--family", "textbook", "--for", "4s", "--out", str(tmp_path)]) == 2
+    assert "the family textbook has a fixed number" in capsys.readouterr().err
 
 
 def test_the_seconds_of_an_earlier_run_are_read(tmp_path: Path) -> None:
