@@ -8,6 +8,7 @@ from pathlib import Path
 from refgrad import report
 from refgrad.errors import ArgumentError
 from refgrad.records import TEXTBOOK, Header
+from refgrad.report.storage.details import in_full
 from refgrad.report.storage.files import RESULTS
 from refgrad.testing.cases.case import Case
 
@@ -43,7 +44,7 @@ def last_failures(path: Path) -> Failures:
             f"--last-failed: neither {path} nor {packed} exists: run once without it, or name the folder of the run with --out"
         )
     run = report.load(found)
-    failed = [r for r in run.results if r.failed]
+    failed = in_full(run, [r for r in run.results if r.failed])
     records = {r.id: r.case_record for r in failed if r.case_record is not None}
     cases = {Case.from_dict(dict(record.case)).id: record.content for record in records.values()}
     written = {f"test_item[{r.id}]" for r in failed if r.family == TEXTBOOK}
@@ -53,6 +54,6 @@ def last_failures(path: Path) -> Failures:
     tests = [*map(name_of_case, cases), *sorted(written | crashed)]
     if not tests:
         raise ArgumentError(
-            f"--last-failed: no failure in {found}, of {len(run.results)} results: run without it to judge all"
+            f"--last-failed: no failure in {found}, of {run.tally.results} results: run without it to judge all"
         )
     return Failures(run.header, tuple(cases.values()), tuple(dict.fromkeys(tests)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refgrad.records import DISAGREE, ERROR, UNDECIDED, Run
+from refgrad.records import DISAGREE, ERROR, UNDECIDED
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.analysis.power import totals
+from refgrad.report.analysis.run import Run
 
 RESULTS = {0: "agree", 1: "fail", 3: "nothing"}
 
@@ -22,15 +23,21 @@ def summary_line(run: Run, code: int, page: Path) -> str:
         "exit": code,
         "cases": judged_cases(run)[0],
         **{
-            name: len({r.id for r in run.results if r.status == status})
+            name: _cases(run, status)
             for name, status in (("disagree", DISAGREE), ("error", ERROR), ("undecided", UNDECIDED))
         },
         "crashed": len(run.crashes),
         "unfinished": len(run.unfinished),
-        "elements": run.elements,
+        "elements": run.tally.elements,
         "planted": planted,
         "caught": caught,
         "seconds": 0 if run.end is None else run.end.seconds,
         "report": page,
     }
     return "refgrad: " + " ".join(f"{key}={value}" for key, value in pairs.items())
+
+
+def _cases(run: Run, status: str) -> int:
+    """The number of distinct cases with a result of this status."""
+    found = run.tally.cases.by_entries().items()
+    return sum(cases for entries, cases in found if any(e.status == status for e in entries))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refgrad.records import Audit, Crash, End, Header, Result, Run
+from refgrad.records import Audit, Crash, End, Header, Result
+from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.tally import Tally
 from refgrad.suite.summary import summary_line
 
 KEYS = "result exit cases disagree error undecided crashed unfinished elements planted caught seconds report".split()  # noqa: SIM905
@@ -21,7 +23,8 @@ def test_the_counts_of_a_run() -> None:
         result("c", "error"), result("d", "undecided"),
     )  # fmt: skip
     run = Run(
-        Header("0", "", ()), results, (Audit("sign", "float32", 10, 2, 7),), (Crash("", "x[1]", "died"),), End(1, "", 12.5),
+        Header("0", "", ()), results, Tally.of(results), (Audit("sign", "float32", 10, 2, 7),), (Crash("", "x[1]", "died"),),
+        End(1, "", 12.5),
         unfinished=("y",),
     )  # fmt: skip
     found = summary_line(run, 1, Path("a folder/report.html"))
@@ -33,7 +36,7 @@ def test_the_counts_of_a_run() -> None:
 
 
 def test_a_run_without_a_verdict_and_one_that_agrees() -> None:
-    run = Run(Header("0", "", ()), ())
+    run = Run(Header("0", "", ()))
     assert summary_line(run, 3, Path("r.html")).startswith("refgrad: result=nothing exit=3 cases=0 ")
     assert "seconds=0 report=r.html" in summary_line(run, 3, Path("r.html"))
     assert summary_line(run, 0, Path("r.html")).startswith("refgrad: result=agree exit=0 ")
