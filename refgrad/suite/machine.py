@@ -12,15 +12,12 @@ from refgrad.backends import Backend
 
 def environment(backend: Backend) -> dict[str, str]:
     """Versions, libraries and hardware on which the numbers depend, by name."""
-    import hypothesis
-
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numpy BLAS": _numpy_blas(),
         backend.name: backend.build.release,
         **backend.environment(),
-        "hypothesis": hypothesis.__version__,
         "platform": f"{platform.system()}-{platform.machine()}",
         "processor": _processor(),
     }
