@@ -17,7 +17,7 @@ from .arrays import rounded
 # Powers of two, which vector bodies cover, and lengths with tails of one element, of an odd number, and of one less than a vector.
 LENGTHS = (64, 65, 127, 257, 512, 1023, 1024, 2048, 2049, 3001, 4095, 4096)
 SHARE = 8  # one case in so many is wide, by default
-KINDS = ("ordinary", "equal", "zeros", "large", "mixed")
+KINDS = ("ordinary", "alike", "zeros", "large", "mixed")
 RARE = 32  # one element in so many is replaced in the body, and one in so many at the end
 
 
@@ -33,7 +33,7 @@ def with_special_values(source: Source, x: PlainArray, dtype: str, largest: floa
 
     An array of less than RARE elements has none. The kind is drawn for any length, so that shrinking the length keeps the later choices.
 
-    equal   one number, in all these places
+    alike   one number, in all these places
     zeros   of both signs
     large   numbers up to ``largest``
     mixed   all of these
@@ -44,7 +44,7 @@ def with_special_values(source: Source, x: PlainArray, dtype: str, largest: floa
     if kind == "ordinary" or not count:
         return x
     pools = {
-        "equal": (float(rng.integers(-2, 3)) / 2,),
+        "alike": (float(rng.integers(-2, 3)) / 2,),
         "zeros": (0.0, -0.0),
         "large": (largest, -largest, largest / 2, largest / 3),
     }

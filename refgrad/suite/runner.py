@@ -22,7 +22,8 @@ from refgrad.suite.summary import summary_line
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.folder_lock import locked
-from refgrad.testing.runs.plan import BLOCK, name_of_test
+from refgrad.testing.runs.item import BLOCK
+from refgrad.testing.runs.plan import name_of_test
 from refgrad.testing.runs.results import ResultsFile, crash_records, now, running_record
 
 if TYPE_CHECKING:

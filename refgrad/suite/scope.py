@@ -21,9 +21,9 @@ from refgrad.modes import MODES
 from refgrad.records.shards import Shard
 from refgrad.suite.processes import default_workers
 from refgrad.suite.selection import Failures
-from refgrad.testing.runs.item import Item
-from refgrad.testing.runs.plan import BLOCK, name_of_test
+from refgrad.testing.runs.item import BLOCK, Item
 from refgrad.testing.runs.plan import items as planned_items
+from refgrad.testing.runs.plan import name_of_test
 
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family of fixed items, which are not generated

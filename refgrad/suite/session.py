@@ -20,7 +20,7 @@ from refgrad.suite.selection import Failures
 from refgrad.testing.runs.expected_seconds import ExpectedSeconds
 from refgrad.testing.runs.gate import Gate, stopped
 from refgrad.testing.runs.in_flight import folder
-from refgrad.testing.runs.plan import BLOCK
+from refgrad.testing.runs.item import BLOCK
 
 if TYPE_CHECKING:
     from refgrad.suite.progress import Progress
