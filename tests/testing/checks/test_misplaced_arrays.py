@@ -31,17 +31,18 @@ def test_each_has_the_shape_of_what_is_expected(shape) -> None:
 def test_what_is_told_is_what_is_given() -> None:
     x, y = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 4))
     found = candidates(x, [("gradient of input 1", x + 1)], [y, None, RNG.standard_normal((2, 3, 3))])
+    wide = x.astype(FORMATS["float64"].wide)  # the format in which candidates are computed
     due = {
         "the answer is the expected array, transposed": x.T,
         "the answer is the expected array, reversed along axis 1": x[:, ::-1],
         "every element is the one expected 1 place before it along axis 0": np.roll(x, 1, 0),
         "every element is the one expected 2 places after it along axis 1": np.roll(x, -2, 1),
-        "every element is the mean along axis 0 of the expected array": x.mean(0, keepdims=True),
-        "every element is the sum along axes 0 and 1 of the expected array": x.sum(keepdims=True),
+        "every element is the mean along axis 0 of the expected array": wide.mean(0, keepdims=True),
+        "every element is the sum along axes 0 and 1 of the expected array": wide.sum(keepdims=True),
         "the answer is the expected gradient of input 1": x + 1,
     }
     for words, array in due.items():
-        np.testing.assert_allclose(found[words][0].astype(float), array, rtol=1e-12)
+        np.testing.assert_array_equal(found[words][0], array)  # the same operations in the same format
     assert "the answer is the mean of the cotangent of output 2 over axis 0" in found
     assert "the answer is the cotangent of output 2 at index 1 of axis 0 alone, not its sum" in found
     assert not any("output 0" in words for words in found)
