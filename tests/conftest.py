@@ -1,11 +1,16 @@
-"""What holds for every test: tests say nothing to the CI system that runs them, and none is judged by its time."""
+"""What holds for every test: tests say nothing to the CI system that runs them, none is judged by its time, the longest run first."""
 
+import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
@@ -13,6 +18,33 @@ for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
 # Hypothesis' deadline and its check of slow inputs are assertions of time: a busy machine would fail them.
 settings.register_profile("refgrad", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("refgrad")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A process without tests takes some from another. With `load` a few long tests at the end hold the session up."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the share of each test process the tests that are marked as long come first."""
+    items[:] = longest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The items in as many equal shares as there are processes, each begun by an equal number of modules with long tests."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = iter([item for item in items if not item.get_closest_marker("long")])
+    modules = [list(group) for _, group in itertools.groupby(long, key=lambda item: item.path)]
+    ordered: list[pytest.Item] = []
+    for k in range(processes):
+        first = [item for module in modules[k::processes] for item in module]
+        share = (len(items) - len(ordered)) // (processes - k)
+        ordered += [*first, *itertools.islice(rest, max(share - len(first), 0))]
+    return [*ordered, *rest]
 
 
 @pytest.fixture
@@ -24,3 +56,37 @@ def read_anew(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.delitem(sys.modules, name)
 
     return forget
+
+
+@pytest.fixture(scope="session")
+def clean_run(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """One run with two workers over all parts of the suite but the textbook: what agrees, what was planted, the mutants."""
+    pytest.importorskip("torch")
+    scope = ["--family", "mlp", "--dtype", "float64", "--device", "cpu", "--examples", "60", "--workers", "2"]
+    shared = folder_of_all_processes(tmp_path_factory.getbasetemp())
+
+    def make(out: Path) -> WholeRun:
+        return conformance(out, *scope, items="")
+
+    return made_once(shared / "clean-run", make)
+
+
+@pytest.fixture
+def plant() -> Iterator[Callable[..., None]]:
+    """Replace rules of an op for the duration of a test: ``plant("add", vjp={"x2": wrong})``."""
+    from refgrad.op import REGISTRY
+
+    before = []
+
+    def change(name: str, **rules: Any) -> None:
+        op = REGISTRY[name]
+        for field, rule in rules.items():
+            right = getattr(op, field)
+            before.append((op, field, right))
+            object.__setattr__(op, field, {**right, **rule} if isinstance(right, dict) else rule)
+        op.__post_init__()
+
+    yield change
+    for op, field, right in reversed(before):
+        object.__setattr__(op, field, right)
+        op.__post_init__()

@@ -19,6 +19,7 @@ import pytest
 from refgrad.cli import _parser, main
 from refgrad.graph import Graph
 from refgrad.testing import Case
+from tests.whole_runs import WholeRun
 
 
 def test_help_and_version(capsys) -> None:
@@ -143,61 +144,18 @@ def test_a_run_that_cannot_write_its_results_is_exit_code_3(
     assert "results.jsonl: cannot be written: No space left on device" in capsys.readouterr().err
 
 
-def test_a_short_run_agrees_and_leaves_report_and_results(capsys, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    arguments = [
-        "conformance",
-        "--family",
-        "matmul",
-        "--dtype",
-        "float32",
-        "--device",
-        "cpu",
-        "--examples",
-        "60",
-        "--workers",
-        "2",
-    ]
-    assert main([*arguments, "--out", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
-    assert f"report: {tmp_path / 'report.html'}" in out
-    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+@pytest.mark.long
+def test_a_short_run_agrees_and_leaves_report_and_results(clean_run: WholeRun, tmp_path: Path) -> None:
+    assert clean_run.code == 0, clean_run.stdout + clean_run.stderr
+    page, again = clean_run.out / "report.html", tmp_path / "again.html"
+    assert f"report: {page}" in clean_run.stdout
+    lines = clean_run.lines()
     assert (lines[0]["type"], lines[-1]["type"], lines[-1]["exit"]) == ("run", "end", 0)
     assert sum(line.get("elements", 0) for line in lines) > 1000
-    assert main(["report", str(tmp_path / "results.jsonl"), "--out", str(tmp_path / "again.html")]) == 0
-    assert (tmp_path / "again.html").read_bytes() == (tmp_path / "report.html").read_bytes()
-    packed = gzip.decompress((tmp_path / "results.jsonl.gz").read_bytes()).splitlines()
-    assert sorted(packed) == sorted((tmp_path / "results.jsonl").read_bytes().splitlines())
-
-
-def test_the_same_seed_gives_the_same_cases_with_any_number_of_workers(capsys, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    found = []
-    for workers in ("1", "2"):
-        out = tmp_path / workers
-        main(
-            [
-                "conformance",
-                "--family",
-                "softmax",
-                "--dtype",
-                "float64",
-                "--device",
-                "cpu",
-                "--examples",
-                "100",
-                "--workers",
-                workers,
-                "--out",
-                str(out),
-            ]
-        )
-        lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-        found.append(
-            sorted((line["id"], line["mode"], line["status"]) for line in lines if line["type"] == "result")
-        )
-    assert found[0] == found[1]
-    capsys.readouterr()
+    assert main(["report", str(clean_run.results), "--out", str(again)]) == 0
+    assert again.read_bytes() == page.read_bytes()
+    packed = gzip.decompress((clean_run.out / "results.jsonl.gz").read_bytes()).splitlines()
+    assert sorted(packed) == sorted(clean_run.results.read_bytes().splitlines())
 
 
 def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:

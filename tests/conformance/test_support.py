@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
+
+import torch
 
 from conformance import support
 from conformance.families import family
@@ -21,6 +21,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.expected_refusals import Refusal, load, release
 from refgrad.torch.devices import VERSION
+from tests.whole_runs import WholeRun, conformance
 
 TORCH = backends.load("torch")
 SOME = ("heaviside", "hardsigmoid", "tanh")
@@ -70,44 +71,41 @@ def test_the_command_says_what_differs_and_writes_it(
     assert not load(path, VERSION).expects("tanh", "reverse", "bfloat16", "cpu")
 
 
-BROKEN = """
-import torch
-library = torch.library.Library("aten", "IMPL")
-def broken(*args):
-    raise {error}
-library.impl("sigmoid_backward", broken, "CPU")
-torch._broken_kernels = library  # a library that is collected takes its kernels along
-"""
+@pytest.fixture
+def judged_with(tmp_path: Path) -> Iterator[Callable[..., WholeRun]]:
+    """A run in which torch's backward kernel of sigmoid raises."""
+    with torch.library._scoped_library("aten", "IMPL") as kernels:
+
+        def run(error: Exception, *options: str) -> WholeRun:
+            def broken(*_: Any) -> None:
+                raise error
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch says that a kernel is replaced
+                kernels.impl("sigmoid_backward", broken, "CPU")
+            return conformance(tmp_path, "--dtype", "float64", "--device", "cpu", "--workers", "0", *options)
+
+        yield run
 
 
-def run(tmp_path: Path, error: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[dict]]:
-    """A run in which torch's backward kernel of sigmoid raises, in every process."""
-    (tmp_path / "sitecustomize.py").write_text(BROKEN.format(error=error))
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2])])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "refgrad.cli", "conformance", "--dtype", "float64", "--workers", "0",
-         "--out", str(tmp_path / "out"), *options],
-        capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "PYTHONPATH": paths},
-    )  # fmt: skip
-    lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
-    return done, lines
-
-
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        ("RuntimeError('CUDA error: an illegal memory access was encountered')", "RuntimeError: CUDA error"),
-        ("IndexError('out of reach')", "IndexError: out of reach"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "RuntimeError: CUDA error"),
+        (IndexError("out of reach"), "IndexError: out of reach"),
         (
-            "RuntimeError('derivative for aten::sigmoid is not implemented')",
+            RuntimeError("derivative for aten::sigmoid is not implemented"),
             "lost support: RuntimeError: derivative",
         ),
     ],
 )
-def test_a_kernel_that_raises_fails_the_run_and_is_named(error: str, reason: str, tmp_path: Path) -> None:
-    done, lines = run(tmp_path, error, "--op", "sigmoid", "--op", "tanh", "--examples", "10")
-    assert done.returncode == 1, done.stdout + done.stderr
-    broken = [line for line in lines if line["type"] == "result" and line["status"] == "error"]
+def test_a_kernel_that_raises_fails_the_run_and_is_named(
+    error: Exception, reason: str, judged_with: Callable[..., WholeRun]
+) -> None:
+    done = judged_with(error, "--op", "sigmoid", "--op", "tanh", "--examples", "10")
+    assert done.code == 1, done.stdout + done.stderr
+    broken = [line for line in done.lines("result") if line["status"] == "error"]
     assert {line["first_wrong"]["op"] for line in broken} == {"sigmoid"}
     assert {"reverse", "recorded reverse", "functional reverse", "reverse over reverse"} <= {
         line["mode"] for line in broken
@@ -116,11 +114,11 @@ def test_a_kernel_that_raises_fails_the_run_and_is_named(error: str, reason: str
     assert "sigmoid" in done.stdout
 
 
-def test_a_kernel_that_raises_in_a_graph_is_named(tmp_path: Path) -> None:
-    done, lines = run(tmp_path, "RuntimeError('illegal')", "--family", "mlp", "--examples", "10")
-    broken = [line for line in lines if line["type"] == "result" and line["status"] == "error"]
-    broken = [line for line in broken if line["family"] == "mlp"]  # the others are the evidence of deviations
-    assert done.returncode == 1
+@pytest.mark.long
+def test_a_kernel_that_raises_in_a_graph_is_named(judged_with: Callable[..., WholeRun]) -> None:
+    done = judged_with(RuntimeError("illegal"), "--family", "mlp", "--examples", "10")
+    broken = [line for line in done.lines("result") if line["status"] == "error"]
+    assert done.code == 1
     assert {line["first_wrong"]["op"] for line in broken} == {"sigmoid"}
-    graphs = {line["id"]: line["case"]["graph"] for line in lines if line["type"] == "case"}
+    graphs = {line["id"]: line["case"]["graph"] for line in done.lines("case")}
     assert any(len(graphs[line["id"]]["nodes"]) > line["first_wrong"]["node"] + 1 for line in broken)

@@ -7,6 +7,7 @@ No tolerance is typed in: rules run over Balls, which bound the rounding of floa
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import zlib
 from collections.abc import Callable
@@ -142,7 +143,27 @@ def check(got: Array, ball: Any, expected: Array, error: Array, what: str) -> No
 
 
 each = pytest.mark.parametrize
-draws = each("draw", DRAWS)
+
+
+def draws(test: Callable[..., None]) -> Callable[..., None]:
+    """The test at every draw. All draws that fail are reported, each by its number."""
+
+    @functools.wraps(test)
+    def at_every_draw(**given: Any) -> None:
+        failed = []
+        for draw in DRAWS:
+            try:
+                test(**given, draw=draw)
+            except Exception as error:  # noqa: BLE001 - raised below, with those of the other draws
+                error.add_note(f"at draw {draw}")
+                failed.append(error)
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} of {len(DRAWS)} draws fail", failed)
+
+    signature = inspect.signature(test)
+    rest = [p for name, p in signature.parameters.items() if name != "draw"]
+    at_every_draw.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    return at_every_draw
 
 
 # --- the record works -----------------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def test_a_wrong_slope_is_caught_by_both(package: Path, tmp_path: Path) -> None:
     try:
         done = own_tests(package, "test_every_op.py")
         assert done.returncode == 1
-        assert "test_the_jvp_is_the_derivative[0-erf]" in done.stdout
+        assert "test_the_jvp_is_the_derivative[erf]" in done.stdout
         pytest.importorskip("torch")
         code, results, printed = judged(package, tmp_path)
         assert code == 1, printed

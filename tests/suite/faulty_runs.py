@@ -1,35 +1,37 @@
-"""Runs of the suite in processes of their own, with a fault planted in one of their cases."""
+"""Runs of the suite in processes of their own, with faults planted in some of their cases."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 # A pytest plugin that changes what a worker observes: it is named in PYTEST_PLUGINS, which every worker inherits.
-FAULT = '''
+PLUGIN = '''
 import os, signal, time
 from pathlib import Path
 import refgrad.torch.observe as room
 
 right, calls = room.observe, 0
-once = Path(__file__).with_name("happened")
+FAULTS = {faults!r}
 
 def observe(case):
+    """Each process comes once to its eighth case. There it meets the first fault that no other process has met."""
     global calls
     calls += 1
-    if calls == 8 and first(case):
-        FAULT
+    if calls == 8:
+        for k, fault in enumerate(FAULTS):
+            if first(k, case):
+                exec(fault)
+                break
     return right(case)
 
-def first(case):
+def first(k, case):
     """Two workers may come here at the same moment: one of them makes the file."""
     try:
-        with once.open("x") as file:
-            file.write(f"{os.getpid()} {case.id}")
+        with Path(__file__).with_name("happened-" + str(k)).open("x") as file:
+            file.write(f"{{os.getpid()}} {{case.id}}")
     except FileExistsError:
         return False
     return True
@@ -45,9 +47,9 @@ def command(out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def environment(folder: Path, fault: str) -> dict[str, str]:
-    """The command with a fault planted, and without the items that no fault here concerns."""
-    (folder / "faulty.py").write_text(FAULT.replace("FAULT", fault))
+def environment(folder: Path, *faults: str) -> dict[str, str]:
+    """The command with faults planted, and without the items that no fault here concerns."""
+    (folder / "faulty.py").write_text(PLUGIN.format(faults=faults))
     path = os.pathsep.join([str(folder), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     return {
         **os.environ,
@@ -57,19 +59,13 @@ def environment(folder: Path, fault: str) -> dict[str, str]:
     }
 
 
-def run(
-    folder: Path, fault: str, *more: str
-) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
-    done = subprocess.run(
-        command(folder / "out", *more), env=environment(folder, fault), capture_output=True, text=True, timeout=900, check=False
+def run(folder: Path, faults: tuple[str, ...], *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder / "out", *more), env=environment(folder, *faults), capture_output=True, text=True, timeout=900, check=False
     )  # fmt: skip
-    return done, lines(folder / "out" / "results.jsonl")
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def victim(folder: Path) -> tuple[int, str]:
-    pid, case = (folder / "happened").read_text().split()
+def victim(folder: Path, fault: int = 0) -> tuple[int, str]:
+    """The process and the case that met a fault."""
+    pid, case = (folder / f"happened-{fault}").read_text().split()
     return int(pid), case

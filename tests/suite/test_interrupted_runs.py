@@ -13,32 +13,64 @@ from typing import Any
 
 import pytest
 
-from refgrad.report.storage.load import load
-from tests.suite.faulty_runs import command, environment, run, victim
-
 pytest.importorskip("torch")
 
+from refgrad.report.storage.load import load
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Observation
+from refgrad.torch import observe
+from tests.suite.faulty_runs import command, environment, run, victim
+from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [("os.abort()", "crashed: Fatal Python error: Aborted"), ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: no traceback")],
-)  # fmt: skip
-def test_a_worker_that_dies_leaves_the_case_it_died_over(tmp_path: Path, fault: str, reason: str) -> None:
-    done, found = run(tmp_path, fault)
-    _, case = victim(tmp_path)
-    assert done.returncode == 1, done.stdout + done.stderr
-    [died] = [line for line in found if line["type"] == "result" and line["status"] == "error"]
-    assert died["id"] == case
-    assert died["reason"].startswith(reason)
-    [asked] = [line for line in found if line["type"] == "case" and line["id"] == case]
+pytestmark = pytest.mark.long
+
+
+# What kills a worker, and what the run says of its case.
+DEADLY = {
+    "os.abort()": "crashed: Fatal Python error: Aborted",
+    "os.kill(os.getpid(), signal.SIGKILL)": "crashed: no traceback",
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(600)": "time limit: the process hung and was ended",
+}
+
+
+@pytest.fixture(scope="session")
+def lost_workers(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """A run of five items that loses a worker in three of them, each in another way."""
+
+    def make(out: Path) -> WholeRun:
+        done = run(out.parent, tuple(DEADLY), "--examples", "250", "--time-limit", "4")
+        return WholeRun(out, done.returncode, done.stdout, done.stderr)
+
+    return made_once(folder_of_all_processes(tmp_path_factory.getbasetemp()) / "lost-workers", make)
+
+
+@pytest.mark.parametrize("fault", range(len(DEADLY)))
+def test_a_worker_that_dies_leaves_the_case_it_died_over(lost_workers: WholeRun, fault: int) -> None:
+    _, case = victim(lost_workers.out.parent, fault)
+    assert lost_workers.code == 1, lost_workers.stdout + lost_workers.stderr
+    errors = [line for line in lost_workers.lines("result") if line["status"] == "error"]
+    [died] = [line for line in errors if line["id"] == case]
+    assert died["reason"].startswith(list(DEADLY.values())[fault])
+    assert len(errors) == len(DEADLY)
+    [asked] = [line for line in lost_workers.lines("case") if line["id"] == case]
     assert asked["case"]["family"] == "softmax"
-    assert case in done.stdout
-    report = load(tmp_path / "out" / "results.jsonl")
-    assert len(report.unfinished) == 1  # the item that died; the others were run by a new worker
-    assert report.unfinished[0] in done.stdout.replace("\n", " ")
-    assert report.cases > 60
-    assert case in (tmp_path / "out" / "report.html").read_text()
-    assert not (tmp_path / "out" / "results.jsonl.running").exists()
+    assert case in lost_workers.stdout
+    assert case in (lost_workers.out / "report.html").read_text()
+
+
+def test_of_a_case_that_hangs_the_place_is_told(lost_workers: WholeRun) -> None:
+    _, case = victim(lost_workers.out.parent, 2)
+    [late] = [line for line in lost_workers.lines("result") if line["id"] == case]
+    assert "faulty.py" in late["message"]  # the traceback of the hang
+
+
+def test_new_workers_run_the_other_items(lost_workers: WholeRun) -> None:
+    report = load(lost_workers.results)
+    assert report.partial
+    assert len(report.unfinished) == len(DEADLY)  # the items that died
+    assert all(name in lost_workers.printed for name in report.unfinished)
+    assert report.cases > 100
+    assert not (lost_workers.out / "results.jsonl.running").exists()
 
 
 def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> None:
@@ -47,9 +79,8 @@ def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> No
     )
     env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "broken"}
     env.pop("PYTEST_XDIST_WORKER", None)  # that of the worker in which this test may run
-    done = subprocess.run(
-        command(tmp_path / "out"), env=env, capture_output=True, text=True, timeout=900, check=False
-    )
+    one = command(tmp_path / "out", "--workers", "1")
+    done = subprocess.run(one, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     [crash] = load(tmp_path / "out" / "results.jsonl").crashes
     assert crash.item == "workers"
@@ -57,40 +88,39 @@ def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> No
     assert "broken" in crash.reason  # the last line of what the worker said
 
 
-def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(tmp_path: Path) -> None:
-    done, found = run(tmp_path, "while True: time.sleep(0.01)", "--time-limit", "6")
-    _, case = victim(tmp_path)
-    assert done.returncode == 1, done.stdout + done.stderr
-    late = {line["id"]: line["reason"] for line in found if line.get("status") == "error"}
-    assert late[case] == "time limit: no verdict after 6.0 s"
-    assert set(late.values()) == {late[case]}  # on a busy machine others may be late, too
-    assert not load(tmp_path / "out" / "results.jsonl").partial
-    assert load(tmp_path / "out" / "results.jsonl").cases > 120
+def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, asked = observe.observe, []
+
+    def slow(case: Case) -> Observation:
+        asked.append(case.id)
+        while len(asked) == 8:
+            time.sleep(0.01)
+        return right(case)
+
+    monkeypatch.setattr(observe, "observe", slow)
+    done = conformance(tmp_path, *command(tmp_path)[4:], "--workers", "0", "--time-limit", "4")
+    assert done.code == 1, done.stdout + done.stderr
+    late = {line["id"]: line["reason"] for line in done.lines("result") if line["status"] == "error"}
+    assert late[asked[7]] == "time limit: no verdict after 4.0 s"
+    assert set(late.values()) == {late[asked[7]]}  # on a busy machine others may be late, too
+    assert not load(done.results).partial
+    assert load(done.results).cases > 120
 
 
-def test_a_case_that_hangs_beyond_reach_ends_its_worker(tmp_path: Path) -> None:
-    stuck = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(600)"
-    done, found = run(tmp_path, stuck, "--time-limit", "4")
-    _, case = victim(tmp_path)
-    assert done.returncode == 1, done.stdout + done.stderr
-    [late] = [line for line in found if line.get("status") == "error" and line["id"] == case]
-    assert late["reason"] == "time limit: the process hung and was ended"
-    assert "faulty.py" in late["message"]  # the traceback of the hang
-    assert load(tmp_path / "out" / "results.jsonl").partial
-
-
-def started(folder: Path) -> subprocess.Popen[str]:
+def started(folder: Path, *more: str) -> subprocess.Popen[str]:
     """A run that hangs in one of its cases."""
     running = subprocess.Popen(
-        command(folder / "out", "--time-limit", "0"), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
+        command(folder / "out", "--time-limit", "0", *more), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
         # Ctrl-C counts even where these tests run in the background, in which shells switch it off for all that follows.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
     )  # fmt: skip
     end = time.monotonic() + 120
-    while not (folder / "happened").exists() and time.monotonic() < end:
+    while not (folder / "happened-0").exists() and time.monotonic() < end:
         time.sleep(0.1)
-    assert (folder / "happened").exists(), "no worker came to its eighth case"
+    assert (folder / "happened-0").exists(), "no worker came to its eighth case"
     return running
 
 
@@ -118,7 +148,7 @@ def test_a_run_that_was_killed_renders_as_a_partial_report(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)])
 def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, send: Any, number: signal.Signals) -> None:
-    running = started(tmp_path)
+    running = started(tmp_path, "--workers", "1")
     send(running.pid, number)  # Ctrl-C reaches the workers, too
     out, err = running.communicate(timeout=900)
     _, case = victim(tmp_path)
@@ -141,7 +171,8 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.html").write_text("the older report")
-    done = subprocess.run(command(out), env=env, capture_output=True, text=True, timeout=900, check=False)
+    one = command(out, "--workers", "1")
+    done = subprocess.run(one, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "cannot be written" in done.stderr
     report = load(out / "results.jsonl")  # whole lines alone

@@ -17,11 +17,13 @@ from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 from refgrad.testing.runs.folder_lock import locked
-from tests.suite.faulty_runs import command, run
+from tests.suite.faulty_runs import command
+from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
 
 
+@pytest.mark.long
 def test_workers_and_shards_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +56,7 @@ def test_workers_and_shards_change_nothing(
     assert sum('"family":"softmax"' in line for line in lines_of(whole)) > 500
     assert sum('"type":"textbook"' in line for line in lines_of(whole)) == 3
     assert sum(line.startswith('{"type":"measured"') for line in whole.read_text().splitlines()) == 2
-    runs = {"eight": [judged("eight", "--workers", "8")]}
+    runs = {"three": [judged("three", "--workers", "3")]}
     for n in (1, 2, 4):
         runs[f"{n} shards"] = [
             judged(f"{k} of {n}", "--shard", f"{k}/{n}", "--workers", "0") for k in range(1, n + 1)
@@ -104,6 +106,7 @@ def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, workers: str) -> None:
     """As in a wheel: in an environment inside of a project that has a conftest.py, and options, of its own."""
@@ -128,9 +131,11 @@ def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, w
 
 
 def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) -> None:
-    done = small(tmp_path, "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--workers", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = load(tmp_path / "reports" / "results.jsonl")
+    done = conformance(
+        tmp_path, *SMALL[1:], "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--workers", "0"
+    )
+    assert done.code == 0, done.stdout + done.stderr
+    found = load(done.results)
     assert found.planned == 1
     assert found.header.families == ("softmax",)
     assert found.tally.results == len({(r.id, r.mode) for r in each_result(found)}) > 0
@@ -146,14 +151,18 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "reports" / "results.jsonl").read_text() == "the other's\n"
 
 
-def test_no_file_of_a_run_is_written_over_another_of_it(tmp_path: Path) -> None:
+def test_no_file_of_a_run_is_written_over_another_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for more in (["--junit", "reports/results.jsonl"], ["--gitlab", "reports/report.html"], ["--junit", "x", "--gitlab", "x"]):  # fmt: skip
-        done = small(tmp_path, "--workers", "0", *more)
-        assert done.returncode == 2
+        done = conformance(Path("reports"), *SMALL[1:], "--workers", "0", *more)
+        assert done.code == 2
         assert f"{more[-1]}: an input or another output has this name" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_without_a_reader_the_report_is_written_all_the_same(tmp_path: Path) -> None:
     script = f"{shlex.quote(sys.executable)} -m refgrad.cli {' '.join(SMALL)} --workers 0"
     env = {
@@ -176,11 +185,11 @@ def test_without_a_reader_the_report_is_written_all_the_same(tmp_path: Path) -> 
 
 
 def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_path: Path) -> None:
-    done, found = run(tmp_path, "pass", "--require-device", "xpu")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "xpu was required and is missing" in " ".join(done.stdout.split())
-    assert found[-1]["exit"] == 3
-    assert sum(line["type"] == "result" for line in found) > 100
+    done = conformance(tmp_path, *SMALL[1:], "--examples", "30", "--workers", "0", "--require-device", "xpu")
+    assert done.code == 3, done.stdout + done.stderr
+    assert "xpu was required and is missing" in done.printed
+    assert done.lines()[-1]["exit"] == 3
+    assert len(done.lines("result")) > 100
 
 
 def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:

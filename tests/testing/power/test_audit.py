@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ pytest.importorskip("torch")
 
 from conformance.families import FAMILIES
 from refgrad import nn
-from refgrad.cli import main
 from refgrad.graph import Graph
 from refgrad.records import Crash
 from refgrad.records.audit import END_TO_END, NODE_BY_NODE
@@ -25,6 +23,7 @@ from refgrad.testing.power import audit as auditing
 from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, changed
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import exact
+from tests.whole_runs import WholeRun, conformance
 
 # Graphs hold empty arrays, of which torch and NumPy warn that their deviation is not defined.
 pytestmark = [
@@ -205,44 +204,24 @@ def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.Mon
     assert crash.reason == "ZeroDivisionError: planted"
 
 
-def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    arguments = [
-        "--family",
-        "mlp",
-        "--dtype",
-        "float64",
-        "--device",
-        "cpu",
-        "--examples",
-        "60",
-        "--workers",
-        "0",
-        "--out",
-        str(out),
-    ]
-    code = main(["conformance", *arguments, *more])
-    return code, [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+@pytest.mark.long
+def test_a_run_shows_what_it_would_have_caught(clean_run: WholeRun) -> None:
+    assert clean_run.code == 0
+    kinds = {line["mutation"] for line in clean_run.lines("audit")}
+    assert kinds >= {"sign", "missing broadcast sum", "forgotten 1/n", "relative 1e-4"}
+    assert "planted  node by node" in clean_run.stdout
+    assert "missing broadcast sum" in (clean_run.out / "report.html").read_text()
 
 
-def test_a_run_shows_what_it_would_have_caught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, lines = run(tmp_path)
-    assert code == 0
-    planted = [line for line in lines if line["type"] == "audit"]
-    assert {line["mutation"] for line in planted} >= {
-        "sign",
-        "missing broadcast sum",
-        "forgotten 1/n",
-        "relative 1e-4",
-    }
-    assert "planted  node by node" in capsys.readouterr().out
-    assert "missing broadcast sum" in (tmp_path / "report.html").read_text()
+def run(out: Path) -> WholeRun:
+    """A run of generated cases."""
+    scope = ["--family", "mlp", "--dtype", "float64", "--device", "cpu", "--examples", "60", "--workers", "0"]
+    return conformance(out, *scope)
 
 
+@pytest.mark.long
 def test_a_run_with_a_blind_judge_is_vacuous(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    read_anew: Callable[[str], None],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_anew: Callable[[str], None]
 ) -> None:
     """The comparison always agrees: everything is green, and the run exits with 3.
 
@@ -262,17 +241,15 @@ def test_a_run_with_a_blind_judge_is_vacuous(
             [(getattr(expected, "value", expected), expected, *rest) for _, expected, *rest in pairs], fmt
         ),
     )
-    code, lines = run(tmp_path)
-    assert {line["status"] for line in lines if line["type"] == "result"} <= {"agree", "undecided"}
-    assert code == 3
-    assert "The run is vacuous" in capsys.readouterr().out.replace("\n", " ")
+    done = run(tmp_path)
+    assert {line["status"] for line in done.lines("result")} <= {"agree", "undecided"}
+    assert done.code == 3
+    assert "The run is vacuous" in done.printed
 
 
+@pytest.mark.long
 def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    read_anew: Callable[[str], None],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_anew: Callable[[str], None]
 ) -> None:
     from refgrad.testing.deviations import file
     from refgrad.testing.judging import judge as judge_module
@@ -289,6 +266,6 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
         ]
 
     monkeypatch.setattr(judge_module, "compare_all", half_blind)
-    code, _ = run(tmp_path)
-    assert code == 3
-    assert "factor 2 in float64: 0 of" in capsys.readouterr().out.replace("\n", " ")
+    done = run(tmp_path)
+    assert done.code == 3
+    assert "factor 2 in float64: 0 of" in done.printed
