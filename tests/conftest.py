@@ -3,6 +3,7 @@
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, mad
 
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
+
+if sys.dont_write_bytecode and "PYTEST_XDIST_WORKER" not in os.environ:
+    # Tests start many processes. Where none may write bytecode beside a module, each would compile all modules anew.
+    _bytecode = tempfile.TemporaryDirectory(prefix="refgrad-bytecode-", ignore_cleanup_errors=True)
+    os.environ["PYTHONPYCACHEPREFIX"] = _bytecode.name
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 # Hypothesis' deadline and its check of slow inputs are assertions of time: a busy machine would fail them.
 settings.register_profile("refgrad", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -93,18 +93,32 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "gradients" / "results.jsonl").read_text().splitlines()]
 
 
+pytestmark = pytest.mark.long
+
+
 def test_without_its_option_nothing_is_written(tmp_path: Path) -> None:
     assert run(tmp_path, TESTS).returncode == 0
     assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["test_kernels.py"]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str, ...]) -> None:
-    done = run(tmp_path, TESTS, "--refgrad-report", "gradients", *workers)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = load(tmp_path / "gradients" / "results.jsonl")
+@pytest.fixture(scope="module")
+def green(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """The folders of two sessions in which all is right, with what they printed: one process, and two workers."""
+    sessions = {}
+    for name, workers in (("one process", ()), ("two workers", ("-n", "2"))):
+        folder = tmp_path_factory.mktemp("green")
+        done = run(folder, TESTS, "--refgrad-report", "gradients", *workers)
+        assert done.returncode == 0, done.stdout + done.stderr
+        sessions[name] = (folder, done.stdout)
+    return sessions
+
+
+@pytest.mark.parametrize("name", ["one process", "two workers"])
+def test_right_gradients_leave_a_green_report(green: dict[str, tuple[Path, str]], name: str) -> None:
+    folder, printed = green[name]
+    found = load(folder / "gradients" / "results.jsonl")
     assert not found.partial
-    assert repr(load(tmp_path / "gradients" / "results.jsonl.gz")) == repr(found)
+    assert repr(load(folder / "gradients" / "results.jsonl.gz")) == repr(found)
     assert found.planned == 6
     assert found.tally.statuses == {"agree": 8, "known": 1}
     assert {r.op for r in each_result(found)} >= {"check_vjp(tanh, <lambda>)", "check_jvp(sin, <lambda>)"}
@@ -114,14 +128,17 @@ def test_right_gradients_leave_a_green_report(tmp_path: Path, workers: tuple[str
     assert {a.planted for a in found.audits} == {82}
     assert all(a.caught == a.planted - a.equivalent for a in found.audits)
     assert [a.mutation for a in found.audits if not a.caught] == ["transpose"]  # of vectors
-    assert "exit 0: Every gradient that was judged agrees" in done.stdout
-    page = (tmp_path / "gradients" / "report.html").read_text()
+    assert "exit 0: Every gradient that was judged agrees" in printed
+    page = (folder / "gradients" / "report.html").read_text()
     assert "expected by the test" in page
-    ids = set(found.tally.cases.ids)
-    again = run(tmp_path, TESTS, "--refgrad-report", "gradients")
-    assert again.returncode == 0
-    # ids do not depend on workers
-    assert set(load(tmp_path / "gradients" / "results.jsonl").tally.cases.ids) == ids
+
+
+def test_ids_do_not_depend_on_workers(green: dict[str, tuple[Path, str]]) -> None:
+    one, two = (
+        set(load(folder / "gradients" / "results.jsonl").tally.cases.ids) for folder, _ in green.values()
+    )
+    assert one == two
+    assert len(one) == 9
 
 
 def test_a_wrong_gradient_is_a_finding_with_its_test(tmp_path: Path) -> None:
@@ -199,15 +216,15 @@ def test_a_file_that_cannot_be_collected_is_named_and_nothing_is_proved_without_
     assert "exit 1:" in done.stdout
 
 
-def test_where_no_test_runs_the_report_of_the_last_run_stays(tmp_path: Path) -> None:
-    assert run(tmp_path, TESTS, "--refgrad-report", "gradients").returncode == 0
+def test_where_no_test_runs_the_report_of_the_last_run_stays(green: dict[str, tuple[Path, str]]) -> None:
+    folder, _ = green["two workers"]
 
     def files() -> dict[str, bytes]:
-        return {p.name: p.read_bytes() for p in (tmp_path / "gradients").iterdir()}
+        return {p.name: p.read_bytes() for p in (folder / "gradients").iterdir()}
 
     before = files()
     for option in ("--collect-only", "--help", "--markers", "--fixtures", "--setup-plan"):
-        assert run(tmp_path, TESTS, "--refgrad-report", "gradients", option).returncode == 0, option
+        assert run(folder, TESTS, "--refgrad-report", "gradients", option).returncode == 0, option
         assert files() == before, option
 
 

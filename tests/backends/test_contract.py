@@ -46,21 +46,22 @@ def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def judged(folder: Path, text: str, *more: str) -> tuple[int, str, list[dict[str, Any]]]:
+def judged(folder: Path, text: str, *more: str, workers: int = 0) -> tuple[int, str, list[dict[str, Any]]]:
     """Exit code, what was printed, and the results of a run of the command on the file."""
     (folder / "toy.py").write_text(text)
     done = run(
         folder, "conformance", "--backend", "toy:Toy", "--dtype", "float32", "--dtype", "float64", "--examples", "40",
-        "--workers", "1", "--out", "out", *more,
+        "--workers", str(workers), "--out", "out", *more,
     )  # fmt: skip
     file = folder / "out" / "results.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return done.returncode, done.stdout + done.stderr, lines
 
 
+@pytest.mark.long
 def test_the_bug_of_a_backend_is_found_and_named(tmp_path: Path) -> None:
     assert MENDED != FILE
-    code, printed, lines = judged(tmp_path, FILE, "--family", "ops")
+    code, printed, lines = judged(tmp_path, FILE, "--family", "ops", workers=1)
     assert code == 1, printed
     results = [x for x in lines if x["type"] == "result"]
     wrong = {(x["mode"], x["first_wrong"]["op"]) for x in results if x["status"] == "disagree"}
@@ -87,6 +88,7 @@ def test_the_bug_of_a_backend_is_found_and_named(tmp_path: Path) -> None:
     assert "disagree" in alone.stdout
 
 
+@pytest.mark.long
 def test_a_right_backend_agrees_and_what_it_lacks_is_unsupported(tmp_path: Path) -> None:
     code, printed, lines = judged(tmp_path, MENDED, "--family", "ops", "--family", "mlp")
     assert code == 0, printed

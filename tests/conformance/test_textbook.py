@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import conformance.textbook  # noqa: E402 - after the skip, where torch is missing
+from conformance import textbook  # noqa: E402 - after the skip, where torch is missing
 from conformance.textbook import (  # noqa: E402
     ITEMS,
     MODES,
@@ -34,6 +33,7 @@ from conformance.textbook.judge import Trial, examine  # noqa: E402
 from conformance.textbook.outcome import CLOSED, FORWARD, REVERSE, TORCH, Outcome  # noqa: E402
 from refgrad.cli import main  # noqa: E402
 from refgrad.testing.judging.verdict import AGREE  # noqa: E402
+from tests.whole_runs import WholeRun, conformance  # noqa: E402
 
 BOTH = ("float64", "float32")
 LECTURES = """
@@ -325,42 +325,39 @@ def test_each_item_has_its_graph_with_values_and_gradients(item: Item) -> None:
 @pytest.fixture
 def three_items(monkeypatch: pytest.MonkeyPatch, read_anew: Callable[[str], None]) -> tuple[Item, ...]:
     chosen = (BY_ID["D0-power"], BY_ID["D3-matrix-product"], BY_ID["D4-exercise-2"])
-    monkeypatch.setattr(conformance.textbook, "ITEMS", chosen)
+    monkeypatch.setattr(textbook, "ITEMS", chosen)
     read_anew("conformance.test_textbook")
     return chosen
 
 
-def run(out: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    code = main(["conformance", "--device", "cpu", "--workers", "0", "--out", str(out), *more])
-    return code, [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+def run(out: Path, *more: str) -> WholeRun:
+    """A run of the textbook and of generated cases."""
+    return conformance(out, "--device", "cpu", "--workers", "0", *more, items="-k 'test_item or test_family'")
 
 
-def test_the_family_alone_lists_every_item_by_name(
-    three_items: tuple[Item, ...], tmp_path: Path, capsys: Any
-) -> None:
-    code, lines = run(tmp_path, "--family", "textbook")
-    assert code == 0
-    assert lines[0]["modes"] == list(MODES)
-    assert {line["family"] for line in lines if line["type"] == "result"} == {"textbook"}
-    assert [line["id"] for line in lines if line["type"] == "textbook"] == [i.id for i in three_items]
+def test_the_family_alone_lists_every_item_by_name(three_items: tuple[Item, ...], tmp_path: Path) -> None:
+    done = run(tmp_path, "--family", "textbook")
+    assert done.code == 0
+    assert done.lines()[0]["modes"] == list(MODES)
+    assert {line["family"] for line in done.lines("result")} == {"textbook"}
+    assert [line["id"] for line in done.lines("textbook")] == [i.id for i in three_items]
     page = (tmp_path / "report.html").read_text()
     assert all(i.title in page for i in three_items)
-    assert "textbook  2 items agree, 1 with a remark: D3-matrix-product" in capsys.readouterr().out
+    assert "textbook  2 items agree, 1 with a remark: D3-matrix-product" in done.stdout
 
 
 def test_a_wrong_item_fails_the_run_by_name(
-    three_items: tuple[Item, ...], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    three_items: tuple[Item, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     power = three_items[0]
     wrong = replace(power.problems[0], closed=lambda x: 4 * x**4)
-    monkeypatch.setattr(conformance.textbook, "ITEMS", (replace(power, problems=(wrong,)), *three_items[1:]))
-    code, lines = run(tmp_path, "--family", "textbook")
-    assert code == 1
-    assert lines[-1]["exit"] == 1
-    out = capsys.readouterr().out
-    assert "1 wrong: D0-power" in out
-    assert "closed form: gradient" in out
-    assert not [line for line in lines if line["type"] == "crash"]
+    monkeypatch.setattr(textbook, "ITEMS", (replace(power, problems=(wrong,)), *three_items[1:]))
+    done = run(tmp_path, "--family", "textbook")
+    assert done.code == 1
+    assert done.lines()[-1]["exit"] == 1
+    assert "1 wrong: D0-power" in done.stdout
+    assert "closed form: gradient" in done.stdout
+    assert not done.lines("crash")
     assert "refgrad conformance --family textbook" in (tmp_path / "report.html").read_text()
 
 
@@ -368,28 +365,19 @@ def test_an_item_that_decides_nothing_fails_the_run(
     three_items: tuple[Item, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blind = replace(three_items[0].problems[0], args=(np.nan,))
-    monkeypatch.setattr(conformance.textbook, "ITEMS", (replace(three_items[0], problems=(blind,)),))
-    code, lines = run(tmp_path, "--family", "textbook")
-    assert code == 1
-    assert [line["item"] for line in lines if line["type"] == "crash"] == ["test_item[D0-power]"]
+    monkeypatch.setattr(textbook, "ITEMS", (replace(three_items[0], problems=(blind,)),))
+    done = run(tmp_path, "--family", "textbook")
+    assert done.code == 1
+    assert [line["item"] for line in done.lines("crash")] == ["test_item[D0-power]"]
 
 
 def test_it_does_not_run_with_another_family_alone(three_items: tuple[Item, ...], tmp_path: Path) -> None:
-    code, lines = run(tmp_path, "--family", "matmul", "--dtype", "float64", "--examples", "5")
-    assert code == 0
-    assert not [line for line in lines if line["type"] == "textbook" or line.get("family") == "textbook"]
-    both = run(
-        tmp_path / "both",
-        "--family",
-        "matmul",
-        "--family",
-        "textbook",
-        "--dtype",
-        "float64",
-        "--examples",
-        "5",
-    )[1]
-    assert {line["family"] for line in both if line["type"] == "result"} >= {"matmul", "textbook"}
+    few = ["--family", "matmul", "--dtype", "float64", "--examples", "5"]
+    alone = run(tmp_path, *few)
+    assert alone.code == 0
+    assert not [x for x in alone.lines() if x["type"] == "textbook" or x.get("family") == "textbook"]
+    both = run(tmp_path / "both", *few, "--family", "textbook")
+    assert {line["family"] for line in both.lines("result")} >= {"matmul", "textbook"}
 
 
 def test_a_format_that_no_item_is_for_is_said(

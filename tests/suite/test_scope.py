@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
+from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
 
@@ -46,13 +45,13 @@ def test_the_profile_may_be_named_by_the_environment(
     assert (head.seed == "0") == (profile != "nightly")
 
 
+@pytest.mark.long
 def test_single_ops_are_chosen_by_name(tmp_path: Path) -> None:
     """Nothing else is judged, deviations of other ops included; what does not exist in a dtype leaves that dtype out."""
-    more = ("--op", "det", "--op", "inv", "--examples", "12", "--workers", "0", "--out", str(tmp_path))
-    arguments = [sys.executable, "-m", "refgrad.cli", "conformance", "--device", "cpu", *more]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = load(tmp_path / "results.jsonl")
+    more = ("--op", "det", "--op", "inv", "--examples", "12", "--workers", "0", "--device", "cpu")
+    done = conformance(tmp_path, *more, items="-k 'not test_mutant'")
+    assert done.code == 0, done.stdout + done.stderr
+    found = load(done.results)
     assert {op for r in each_result(found) for op in r.ops} == {"det", "inv"}
     assert {at.dtype for at in found.tally.cells} == {"float64", "float32"}
     assert sum(a.caught for a in found.audits if a.check == "single ops") > 25
