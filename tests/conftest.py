@@ -1,9 +1,7 @@
 """What holds for every test: tests say nothing to the CI system that runs them, none is judged by its time, the longest run first."""
 
-import itertools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.ordering import longest_first
 from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
-
-if sys.dont_write_bytecode and "PYTEST_XDIST_WORKER" not in os.environ:
-    # Tests start many processes. Where none may write bytecode beside a module, each would compile all modules anew.
-    _bytecode = tempfile.TemporaryDirectory(prefix="refgrad-bytecode-", ignore_cleanup_errors=True)
-    os.environ["PYTHONPYCACHEPREFIX"] = _bytecode.name
-    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 # Hypothesis' deadline and its check of slow inputs are assertions of time: a busy machine would fail them.
 settings.register_profile("refgrad", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,19 +32,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the share of each test process the tests that are marked as long come first."""
     items[:] = longest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-
-
-def longest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
-    """The items in as many equal shares as there are processes, each begun by an equal number of modules with long tests."""
-    long = [item for item in items if item.get_closest_marker("long")]
-    rest = iter([item for item in items if not item.get_closest_marker("long")])
-    modules = [list(group) for _, group in itertools.groupby(long, key=lambda item: item.path)]
-    ordered: list[pytest.Item] = []
-    for k in range(processes):
-        first = [item for module in modules[k::processes] for item in module]
-        share = (len(items) - len(ordered)) // (processes - k)
-        ordered += [*first, *itertools.islice(rest, max(share - len(first), 0))]
-    return [*ordered, *rest]
 
 
 @pytest.fixture

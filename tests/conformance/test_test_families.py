@@ -23,7 +23,7 @@ from tests.whole_runs import GENERATED, WholeRun, conformance
 pytestmark = pytest.mark.long
 
 
-RIGHT = dict(REGISTRY["matmul"].vjp)  # type: ignore[arg-type]
+RIGHT = dict(REGISTRY["matmul"].vjp)
 
 
 def forgets_transpose(y_bar: Any, x1: Any, x2_shape: Any) -> Any:

@@ -162,7 +162,7 @@ def draws(test: Callable[..., None]) -> Callable[..., None]:
 
     signature = inspect.signature(test)
     rest = [p for name, p in signature.parameters.items() if name != "draw"]
-    at_every_draw.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    at_every_draw.__signature__ = signature.replace(parameters=rest)
     return at_every_draw
 
 

@@ -13,6 +13,9 @@ import os, signal, time
 from pathlib import Path
 import refgrad.torch.observe as room
 
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    import torch._dynamo  # which torch imports at its first use otherwise: that may outlast a short time limit
+
 right, calls = room.observe, 0
 FAULTS = {faults!r}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -97,6 +98,9 @@ def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> No
 def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    importlib.import_module(
+        "torch._dynamo"
+    )  # else torch imports it at its first use, which may outlast the limit
     right, asked = observe.observe, []
 
     def slow(case: Case) -> Observation:
