@@ -327,6 +327,7 @@ def run_steps(action: dict[str, Any], folder: Path, **inputs: str) -> list[subpr
 SMALL = "--family softmax --dtype float64 --device cpu --examples 60 --workers 0"
 
 
+@pytest.mark.long
 def test_the_action_runs(action: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     installed, judged = run_steps(action, tmp_path, arguments=SMALL)

@@ -80,6 +80,7 @@ def test_a_command_that_installs_is_a_command(command: str, tmp_path: Path) -> N
             assert session[1] in sessions
 
 
+@pytest.mark.long
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     """In order, in one folder. What would take minutes judges one small family; `repro` has a recorded disagreement."""
     for needed in ("torch", "xdist", "jinja2"):

@@ -129,6 +129,7 @@ def test_nothing_to_accept_is_refused(tmp_path: Path, capsys, more: list[str], s
     assert not to.exists()
 
 
+@pytest.mark.long
 def test_accepted_entries_travel_to_the_workers_of_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

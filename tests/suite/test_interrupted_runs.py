@@ -67,7 +67,8 @@ def test_no_other_case_is_an_error_and_one_is_printed(lost_workers: WholeRun) ->
 
 def test_of_a_case_that_hangs_the_place_is_told(lost_workers: WholeRun) -> None:
     _, case = victim(lost_workers.out.parent, 2)
-    [late] = [line for line in lost_workers.lines("result") if line["id"] == case]
+    errors = [line for line in lost_workers.lines("result") if line["status"] == "error"]
+    [late] = [line for line in errors if line["id"] == case]
     assert "faulty.py" in late["message"]  # the traceback of the hang
 
 
