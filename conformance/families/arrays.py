@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array, PlainArray
-from refgrad.bounds import rounding
+from refgrad.bounds import exactness, rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import Op
 from refgrad.testing.cases.case import LAYOUTS, Case
+from refgrad.testing.cases.grid import integers
 from refgrad.testing.cases.source import Source
+
+EXACT = "exact"  # the style of cases on a grid, in which most results are exact: small integers times a power of two
+SHARE = 4  # one case of the families graphs, matmul and ops in so many is drawn in this style
+_SCALES = (1.0, 2.0, 0.5, 4.0, 0.25)  # of inputs on a grid
+_WEIGHTS = ((-2.0, -1.0, 1.0, 2.0, 3.0), (-1.0, 1.0))  # cotangents and tangents on a grid: the usual ones, and those of fewest digits
 
 # In formats of a small range, a power of two scales the cotangents and tangents of a case until none exceeds this size at any node.
 # An overflow cannot be judged, and infinities leave little to judge.
@@ -43,11 +49,13 @@ def rounded(x: Array, dtype: str) -> PlainArray:
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> PlainArray:
     """Elements of a style, rounded to the format.
 
-    Styles are normal (standard normal), ties (small integers, so that elements are equal), small, unit (inside the domain of arccos) and
-    positive.
+    Styles are normal (standard normal), ties (small integers, so that elements are equal), small, unit (inside the domain of arccos),
+    positive, and exact (small integers other than zero, times a power of two).
     """
     rng = source.rng
-    if style == "ties":
+    if style == EXACT:
+        x = integers(rng, shape) * source.choice(_SCALES)
+    elif style == "ties":
         x = rng.integers(-2, 3, shape).astype(float)
     elif style == "small":
         # Products stay normal numbers.
@@ -66,6 +74,11 @@ def weights(source: Source, shape: tuple[int, ...], dtype: str) -> PlainArray:
     return rounded(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
 
 
+def style_of_case(source: Source, exact: bool | None) -> bool:
+    """Whether a case is drawn on a grid: as ``exact`` says, and where it is None, one in SHARE."""
+    return source.integer(0, SHARE - 1) == SHARE - 1 if exact is None else exact
+
+
 def finish(
     source: Source,
     family: str,
@@ -73,16 +86,22 @@ def finish(
     inputs: dict[str, PlainArray],
     dtype: str,
     values: list[PlainArray] | None = None,
+    exact: bool = False,
 ) -> Case:
     """The case of a graph with data: draws cotangent, tangents and memory layouts.
 
-    ``values`` are those of all nodes in float64; they are computed where they are not given.
+    ``values`` are those of all nodes in float64; they are computed where they are not given. With ``exact`` cotangent and tangents are
+    on a grid, too, with as few digits as it takes for the derivatives to fit the format at every node.
     """
     if values is None:
         values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
-    tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
-    cotangent = weights(source, np.shape(values[graph.outputs[0]]), dtype)
-    if FORMATS[dtype].small_range:
+    shape = np.shape(values[graph.outputs[0]])
+    if exact:
+        cotangent, tangents = _on_grid(source, graph, inputs, values, dtype)
+    else:
+        tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
+        cotangent = weights(source, shape, dtype)
+    if not exact and FORMATS[dtype].small_range:
         with np.errstate(all="ignore"):
             sent: list[Array] = []
             seed = (graph.outputs[0], cotangent.astype(np.float64))
@@ -100,6 +119,24 @@ def finish(
         dtype=dtype,
         layouts={name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1},
     )
+
+
+def _on_grid(
+    source: Source, graph: Graph, inputs: dict[str, PlainArray], values: list[PlainArray], dtype: str
+) -> tuple[PlainArray, dict[str, PlainArray]]:
+    """A cotangent and tangents of small integers."""
+    fmt, output = FORMATS[dtype], graph.outputs[0]
+    for choices in _WEIGHTS:
+        drawn = [source.rng.choice(choices, np.shape(x)) for x in (values[output], *inputs.values())]
+        with np.errstate(all="ignore"):
+            sent: list[Array] = []
+            bars = graph.reverse_accumulation(values, [(output, drawn[0])], sent)
+            dots = graph.forward_accumulation(values, dict(zip(inputs, drawn[1:], strict=True)))
+        slopes = [np.asarray(x, np.float64) for x in (*sent, *bars, *dots) if x is not None]
+        if all(np.all(np.abs(x) <= 2.0**fmt.bits * exactness.unit(x)) for x in slopes):
+            break
+    cotangent, *tangents = [rounded(x, dtype) for x in drawn]
+    return cotangent, dict(zip(inputs, tangents, strict=True))
 
 
 def _scale(slopes: Sequence[Array | None], dtype: str) -> PlainArray:

@@ -8,15 +8,16 @@ from collections.abc import Callable
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, format_of
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
 from refgrad.op.traits import ELEMENTWISE, PARAMETRISED, REGULAR, SEVERAL
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.grid import exact_at, rounds_nothing
 from refgrad.testing.cases.source import Source
 
-from .arrays import finish, numbers, offered
+from .arrays import EXACT, finish, numbers, offered, style_of_case
 from .wide import length, with_special_values
 
 # No op is applied to values beyond these: the next exp would overflow, the next product underflow. A format of a small range admits
@@ -48,18 +49,18 @@ TOLERATED = 8  # one element in so many of a wide array may be too small
 STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
-def pool(name: str) -> tuple[Op, ...]:
-    """The ops of a pool in order, each with the multiplicity of its record."""
-    return _pool(name, len(REGISTRY))
+def pool(name: str, exact: bool = False) -> tuple[Op, ...]:
+    """The ops of a pool in order, each with the multiplicity of its record; with ``exact`` those alone that round nothing on a grid."""
+    return _pool(name, exact, len(REGISTRY))
 
 
 @functools.cache
-def _pool(name: str, _registered: int) -> tuple[Op, ...]:
+def _pool(name: str, exact: bool, _registered: int) -> tuple[Op, ...]:
     """As ``pool``, for a registry of so many ops: they are only added."""
     listed = sorted(
         (op.in_graphs.place, op.name)
         for op in REGISTRY.values()
-        if op.in_graphs is not None and op.in_graphs.pool == name
+        if op.in_graphs is not None and op.in_graphs.pool == name and (not exact or rounds_nothing(op.name))
     )
     ops = [REGISTRY[name] for _, name in listed]
     return tuple(op for op in ops for _ in range(op.in_graphs.weight if op.in_graphs is not None else 0))
@@ -121,15 +122,16 @@ def _moderate(dtype: str) -> tuple[float, float]:
 class _Builder:
     """A graph under construction, with the values of its nodes."""
 
-    def __init__(self, source: Source, dtype: str) -> None:
+    def __init__(self, source: Source, dtype: str, exact: bool = False) -> None:
         self.source, self.graph, self.dtype = source, Graph(), dtype
+        self.exact = format_of(dtype, on_grid=True) if exact else None  # the format in which every value has to be exact
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
         kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
         shapes = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
         for k in range(source.integer(1, 3)):
-            x = numbers(source, shapes[k], dtype, source.choice(STYLES))
-            x = with_special_values(source, x, dtype, _moderate(dtype)[1])
+            x = numbers(source, shapes[k], dtype, EXACT if exact else source.choice(STYLES))
+            x = x if exact else with_special_values(source, x, dtype, _moderate(dtype)[1])
             self.inputs["abc"[k]] = x
             self.graph.nodes.append(Node(name="abc"[k]))
             self.values.append(x.astype(np.float64))
@@ -166,17 +168,24 @@ class _Builder:
             return False
         if y.dtype.kind != "f" or y.size > MOST or _extreme(y, self.dtype):
             return False
-        self.graph.nodes.append(Node(op=op, of=nodes, params=params))
+        node = Node(op=op, of=nodes, params=params)
+        if self.exact is not None and not exact_at(node, operands, self.exact):
+            return False
+        self.graph.nodes.append(node)
         self.values.append(y)
         return True
 
 
-def graphs(source: Source, dtype: str) -> Case:
-    """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output."""
+def graphs(source: Source, dtype: str, exact: bool | None = None) -> Case:
+    """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output.
+
+    With ``exact`` its inputs are on a grid, and its ops round nothing there; by default one case in SHARE is so (arrays.py).
+    """
+    exact = style_of_case(source, exact)
     with quiet():
-        builder = _Builder(source, dtype)
-        elementwise = pool(ELEMENTWISE)
-        pools = (elementwise, elementwise, pool(PARAMETRISED), elementwise, pool(SEVERAL))
+        builder = _Builder(source, dtype, exact)
+        elementwise, parametrised, several = [pool(name, exact) for name in (ELEMENTWISE, PARAMETRISED, SEVERAL)]
+        pools = (elementwise, elementwise, parametrised, elementwise, several)
         for _ in range(12):
             more = source.integer(0, 7)  # a draw before every step, so that shrinking can remove any step
             if not more and len(builder.graph.nodes) > len(builder.inputs):
@@ -185,4 +194,4 @@ def graphs(source: Source, dtype: str) -> Case:
         while len(builder.graph.nodes) == len(builder.inputs):
             builder.grow(elementwise)
     builder.graph.outputs = (len(builder.graph.nodes) - 1,)
-    return finish(source, "graphs", builder.graph, builder.inputs, dtype, builder.values)
+    return finish(source, "graphs", builder.graph, builder.inputs, dtype, builder.values, exact)

@@ -11,7 +11,7 @@ from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import finish, numbers
+from .arrays import EXACT, finish, numbers, style_of_case
 from .wide import SHARE, with_special_values
 
 SIZES = (2, 1, 3, 5, 16, 4, 9, 0)
@@ -42,19 +42,23 @@ FORMS: dict[str, Form] = {
 }
 
 
-def matmul(source: Source, dtype: str) -> Case:
-    """A product of two or three factors; batched ones broadcast their batch dimensions."""
+def matmul(source: Source, dtype: str, exact: bool | None = None) -> Case:
+    """A product of two or three factors; batched ones broadcast their batch dimensions.
+
+    With ``exact`` the case is on a grid; by default one in SHARE is (arrays.py).
+    """
+    exact = style_of_case(source, exact)
     form = source.choice((*FORMS, "batched"))
     sizes = [source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)]
     wide = source.integer(0, SHARE // 2 - 1) == SHARE // 2 - 1
     if wide and form != "batched":
         sizes[source.integer(0, 2)] = source.choice(WIDE_SIZES)
-    style = source.choice(("normal", "ties", "small"))
+    style = EXACT if exact else source.choice(("normal", "ties", "small"))
     program, shapes_of = FORMS["matrix matrix" if form == "batched" else form]
     shapes = shapes_of(*sizes)
     if form == "batched":
         shapes = tuple((*batch, *shape) for batch, shape in zip(source.choice(BATCHES), shapes, strict=True))
     inputs = {"abc"[k]: numbers(source, shape, dtype, style) for k, shape in enumerate(shapes)}
-    if wide:
+    if wide and not exact:
         inputs = {k: with_special_values(source, x, dtype, 4.0) for k, x in inputs.items()}
-    return finish(source, "matmul", Graph.record(program, *inputs.values()), inputs, dtype)
+    return finish(source, "matmul", Graph.record(program, *inputs.values()), inputs, dtype, exact=exact)

@@ -17,14 +17,15 @@ import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
 from refgrad.arrays import Operand, Params, PlainArray
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, format_of
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
 from refgrad.op.traits import POLE, REFUSED, REGULAR
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.grid import exact_at, rounds_nothing
 from refgrad.testing.cases.source import Source
 
-from .arrays import carrier, finish, offered, rounded
+from .arrays import EXACT, carrier, finish, numbers, offered, rounded, style_of_case
 from .wide import length
 
 Drawn = tuple[list[PlainArray], Params]
@@ -47,6 +48,7 @@ KINDS = ("plain", "special", "edges", "zeros", "ties", "tiny", "huge", "non-fini
 LENGTHS = (1, 0, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
 _REGULAR = 0.01  # smallest determinant of a matrix to invert
 _WIDEST = 2049  # elements, because a case of this family is judged in all modes
+_TRIES = 4  # draws of operands on a grid
 _LONGEST = 12  # larger matrices cost time and find no further errors
 
 
@@ -223,6 +225,20 @@ def draw(source: Source, op: Op, dtype: str) -> Drawn:
     return operands, {**op.signature.defaults, **params}
 
 
+def draw_exact(source: Source, op: Op, dtype: str) -> Drawn:
+    """Operands on a grid, at which the op rounds nothing; at the last try any."""
+    fmt = format_of(dtype, on_grid=True)
+    for _ in range(_TRIES):
+        operands, params = ordinary(source, op)
+        operands = [numbers(source, x.shape, dtype, EXACT) if x.dtype.kind == "f" else x for x in operands]
+        params = {**op.signature.defaults, **params}
+        wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in operands]
+        with np.errstate(all="ignore"):
+            if exact_at(Node(op=op, of=tuple(range(len(operands))), params=params), wide, fmt):
+                break
+    return operands, params
+
+
 def draw_plain(source: Source, op: Op) -> Drawn:
     """Operands and parameters as the record draws them."""
     operands, params = op.domain.sample(source.rng, len(op.signature.operands))
@@ -235,10 +251,17 @@ def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
     return tuple(name for name in names if name in among) if among else names
 
 
-def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
-    """One op on drawn operands. Floating-point operands are inputs, the others constants of the graph."""
-    op = REGISTRY[source.choice(names_in(dtype, among))]
-    operands, params = draw(source, op, dtype)
+def ops(source: Source, dtype: str, among: Collection[str] = (), exact: bool | None = None) -> Case:
+    """One op on drawn operands. Floating-point operands are inputs, the others constants of the graph.
+
+    With ``exact`` they are on a grid, of an op that rounds nothing there; by default one case in SHARE is so (arrays.py).
+    """
+    names = names_in(dtype, among)
+    exact = style_of_case(source, exact)
+    on_grid = tuple(name for name in names if rounds_nothing(name)) if exact else ()
+    exact = bool(on_grid)
+    op = REGISTRY[source.choice(on_grid or names)]
+    operands, params = draw_exact(source, op, dtype) if exact else draw(source, op, dtype)
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
     for x in operands:
@@ -253,5 +276,5 @@ def ops(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
-        case = finish(source, "ops", graph, inputs, dtype)
+        case = finish(source, "ops", graph, inputs, dtype, exact=exact)
     return replace(case, order=2)

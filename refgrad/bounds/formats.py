@@ -55,6 +55,7 @@ class Format:
     factorised   whether LAPACK has routines for it
     narrower     the next narrower format: where a wrong kernel would keep its sums; empty for the narrowest
     required     share of planted errors that a run has to catch, by kind of error (testing/power/thresholds.py)
+    on_grid      whether rounding rules look for results that no kernel rounds (exactness.py)
     """
 
     name: str
@@ -80,6 +81,7 @@ class Format:
     factorised: bool = False
     narrower: str = ""
     required: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
+    on_grid: bool = False
 
     @property
     def native(self) -> bool:
@@ -329,8 +331,12 @@ def judged(dtype: str) -> Format:
 
 
 @functools.cache
-def format_of(dtype: str, device: str = "cpu", profile: Profile | None = None) -> Format:
+def format_of(
+    dtype: str, device: str = "cpu", profile: Profile | None = None, on_grid: bool = False
+) -> Format:
     """The format of a dtype under the rounding profile of a backend on a device ("cpu", "cuda", "cuda:1"); None: under torch's.
+
+    With ``on_grid`` it is for operands on a grid: rounding rules look for results that no kernel rounds.
 
     Raises DtypeError for a dtype that is not judged, and for one that the device does not compute in.
     """
@@ -340,4 +346,5 @@ def format_of(dtype: str, device: str = "cpu", profile: Profile | None = None) -
             f"{dtype} is an arithmetic of {' and '.join(fmt.devices).upper()} devices, and device {device!r} was asked for: "
             f"use {fmt.storage} there"
         )
-    return fmt.under(profile_of(device) if profile is None else profile)
+    found = fmt.under(profile_of(device) if profile is None else profile)
+    return replace(found, on_grid=True) if on_grid else found

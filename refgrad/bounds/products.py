@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.bounds import magnitudes
+from refgrad.bounds import exactness, magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
@@ -75,7 +75,10 @@ def shortened_subnormals(
 
 
 def bilinear(run: Evaluation, terms: int) -> Radius:
-    """Rule of a sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta."""
+    """Rule of a sum of ``terms`` products of two operands (matmul, einsum): |A| e_B + e_A (|B| + e_B) + k u_acc |A||B| + k eta.
+
+    Zero where no order rounds (exactness.py).
+    """
     fmt, forward, y, xs, es, params = run
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = es
@@ -87,6 +90,9 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
         radius = radius + above(fmt, forward, (np.broadcast_to(ea, a.shape), b), params, terms)
         a = a + ea
     size = above(fmt, forward, (a, b), params, terms)
+    exact = exactness.products(fmt, size, xs, es)
+    if exact is not None and exact.all():
+        return None
     if (
         np.isinf(a).any() or np.isinf(b).any()
     ):  # inf * 0 is NaN, and BLAS may skip products by 0: neither is guaranteed
@@ -98,4 +104,4 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
     radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
     radius = radius + shortened_subnormals(fmt, forward, (a, b), params, terms)
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
-    return partial_overflow(fmt, forward, y, radius, size, (a, b), params)
+    return exactness.without(partial_overflow(fmt, forward, y, radius, size, (a, b), params), exact)

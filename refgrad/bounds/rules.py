@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.bounds import magnitudes
+from refgrad.bounds import exactness, magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
@@ -98,11 +98,19 @@ def compared(run: Evaluation) -> Radius:
 
 
 def added(run: Evaluation) -> Radius:
-    """Rule of addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite."""
+    """Rule of addition and subtraction: e1 + e2 + u(|y| + e); exact where an operand is exactly zero, or infinite.
+
+    On a grid also where the sum of exact operands is a number of the format (exactness.py).
+    """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
+    representable = exactness.operation(fmt, y, *es)
+    if representable is not None and representable.all():
+        return None
     e = zero(es[0]) + zero(es[1])
     rounding = fmt.u * _reach(y, e)
+    if representable is not None:
+        rounding = np.where(representable, 0.0, rounding)
     if _inexact(x1, es[0]) and _inexact(x2, es[1]) and _everywhere(np.isfinite(y)):
         return e + rounding  # the usual case: no exact zero, no infinity
     exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
@@ -144,9 +152,15 @@ def _scaling(size: Array, e: Radius) -> tuple[Array, Array] | None:
 
 
 def product(run: Evaluation) -> Radius:
-    """Rule of multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1."""
+    """Rule of multiplication: |x1| e2 + |x2| e1 + e1 e2 + u(|y| + e) + eta; only eta for an exact power of two, nothing for 0 and 1.
+
+    On a grid nothing is rounded either where the product of exact operands is a number of the format (exactness.py).
+    """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
+    representable = exactness.operation(fmt, y, e1, e2)
+    if representable is not None and representable.all():
+        return None
     with quiet():
         size1, size2 = magnitudes.alike(y, xs, es)
         if e1 is None:
@@ -156,7 +170,8 @@ def product(run: Evaluation) -> Radius:
         else:
             carried = size2 * e1 + size1 * e2 + e1 * e2
         carried = magnitudes.with_lost(carried, y, (size1, e2), (size2, e1))
-        return _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
+        radius = _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
+        return exactness.without(radius, representable)
 
 
 def quotient(run: Evaluation) -> Radius:
@@ -164,9 +179,17 @@ def quotient(run: Evaluation) -> Radius:
 
     Where kernels multiply by the reciprocal of a number, it is rounded as well: by u_reciprocal relative to it, and by half the smallest
     number of its format where it is subnormal.
+
+    On a grid nothing is rounded either where exact operands have a divisor that is a power of two, and a quotient that is a number of the
+    format (exactness.py). Kernels may multiply by the reciprocal, so other divisors do not count.
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
+    representable = exactness.operation(fmt, y, e1, e2)
+    if representable is not None:
+        representable = representable & _invertible(fmt, xs[1])
+        if representable.all():
+            return None
     carried: Radius = 0.0
     with quiet():
         size2, top = magnitudes.alike(y, (xs[1], y), es)
@@ -181,7 +204,13 @@ def quotient(run: Evaluation) -> Radius:
         if fmt.u_reciprocal and es[1] is None and not np.ndim(xs[1]):
             carried = carried + _by_reciprocal(fmt, y, carried, xs[1])
         # A quotient by 0 is infinite, and so is its radius.
-        return _rounded(fmt, y, carried, [_scaling(size2, e2)])
+        return exactness.without(_rounded(fmt, y, carried, [_scaling(size2, e2)]), representable)
+
+
+def _invertible(fmt: Format, x: Array) -> Array:
+    """Whether each element is a power of two that is a normal number, as is its reciprocal."""
+    size = np.abs(x)
+    return power_of_two(x) & (size >= fmt.least_normal) & (size * fmt.least_normal <= 1)
 
 
 class _Reciprocals(NamedTuple):
@@ -311,21 +340,21 @@ def corners(name: str | float) -> RoundingRule:
 
 
 def fan_in(run: Evaluation) -> Radius:
-    """Rule of a sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e)."""
+    """Rule of a sum of n stored terms in any order: sum of e + (n-1) u sum(|x| + e); 0 where no order rounds (exactness.py)."""
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e: Radius = 0.0
     size: Radius = 0.0
     for x, ex in zip(xs, es, strict=True):
         e = e + zero(ex)
         size = size + magnitudes.size(x, y) + zero(ex)
-    return e + (len(xs) - 1) * fmt.u * size
+    return exactness.without(e + (len(xs) - 1) * fmt.u * size, exactness.terms(fmt, size, xs, es))
 
 
 def summed(run: Evaluation) -> Radius:
     """Rule of a sum of m non-zero terms, accumulated in u_acc in any order, then stored once: (m-1) u_acc sum |x|.
 
     The constant needs no second-order term in any order: Rump, BIT 52 (2012). ``initial`` is one more term. The radius is infinite
-    where a partial sum overflows in some order although the whole sum does not.
+    where a partial sum overflows in some order although the whole sum does not. It is zero where no order rounds (exactness.py).
     """
     fmt, forward, y, xs, es, params = run
     x, e = xs[0], zero(es[0])
@@ -336,11 +365,21 @@ def summed(run: Evaluation) -> Radius:
     terms, total = forward((size != 0).astype(size.dtype), **bare), forward(size, **bare)
     if initial:
         terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
+    exact = exactness.total(fmt, total, exactness.unit(_with(x, initial)), es[0]) if fmt.on_grid else None
+    if exact is not None and exact.all():
+        return None
     radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
     if fmt.u != fmt.u_acc:
         radius = radius + fmt.store(y, radius)
     beyond = total > fmt.max
-    return np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius) if np.any(beyond) else radius
+    if np.any(beyond):
+        radius = np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius)
+    return exactness.without(radius, exact)
+
+
+def _with(x: Array, initial: float) -> Array:
+    """The terms of a sum in one dimension: the elements of x, and ``initial`` where it is not zero."""
+    return np.append(x, np.asarray(initial, x.dtype)) if initial else x
 
 
 def running(run: Evaluation) -> Radius:

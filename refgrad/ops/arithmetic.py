@@ -298,7 +298,7 @@ remainder = register(
 def _floor_divide_rounding(run: Evaluation) -> Any:
     """The floor of a rounded quotient: off by whole steps, many of them where the quotient is beyond 1/u."""
     q = run.xs[0] / run.xs[1]
-    e = bounds.quotient(run._replace(forward=None, y=q))
+    e = bounds.zero(bounds.quotient(run._replace(forward=None, y=q)))
     return np.floor(q + e) - np.floor(q - e)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
-from refgrad.bounds import splitting
+from refgrad.bounds import exactness, splitting
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
@@ -179,6 +179,9 @@ def _einsum_rounding(run: Evaluation) -> Any:
     """n operands, K products summed per element: n - 1 + K - 1 roundings for any order of contraction.
 
     However operands are paired, a product meets at most n - 1 multiplications and sum (k_s - 1) <= prod k_s - 1 additions.
+
+    On a grid nothing is rounded where the sum of magnitudes fits (exactness.py). A partial result times the other factors is one of the
+    terms of that sum, so with factors that are at least one unit it fits as well. With a factor 0 it does not count.
     """
     fmt, forward, y, xs, es, params = run
     inputs, output = _labels(params["subscripts"], xs)
@@ -195,6 +198,9 @@ def _einsum_rounding(run: Evaluation) -> Any:
     if steps == 0:
         return radius if bounds.some(es) else None
     full = bounds.above(fmt, forward, size, params, terms)
+    exact = exactness.products(fmt, full, xs, es)
+    if exact is not None and exact.all():
+        return None
     tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = (
@@ -213,7 +219,7 @@ def _einsum_rounding(run: Evaluation) -> Any:
         # of size 1) frameworks multiply elementwise, and the backward of that sums products that were stored.
         radius = radius + (n - 1) * (fmt.u * (full + radius) + fmt.eta)
         radius = radius + (fmt.store(y, radius) if terms > 1 or n == 1 else 0.0)
-    return radius
+    return exactness.without(radius, exact)
 
 
 _EINSUM: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = (

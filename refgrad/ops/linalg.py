@@ -145,7 +145,7 @@ def _tensordot_rounding(run: Evaluation) -> Any:
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
     radius = bounds.bilinear(run, math.prod(shape1[a] for a in first))
     if (
-        fmt.u != fmt.u_acc and np.size(y) == 1
+        fmt.u != fmt.u_acc and np.size(y) == 1 and radius is not None
     ):  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
         radius = radius + fmt.u * (forward(np.abs(xs[0]), np.abs(xs[1]), **params) + radius)
     return radius

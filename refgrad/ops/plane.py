@@ -90,7 +90,7 @@ def _share_rounding(run: Evaluation) -> Array:
     """The product, the length and their quotient. Nothing is known where the length may be 0 or the product may overflow."""
     t, x1, x2 = run.xs
     p, h = t * x1, np.hypot(x1, x2)
-    e_p = bounds.product(run._replace(forward=None, y=p, xs=(t, x1), es=run.es[:2]))
+    e_p = bounds.zero(bounds.product(run._replace(forward=None, y=p, xs=(t, x1), es=run.es[:2])))
     e_p = np.where(np.abs(p) + e_p > run.fmt.max, np.inf, e_p)
     e_h = _hypot_rounding(run._replace(forward=None, y=h, xs=(x1, x2), es=run.es[1:]))
     return bounds.quotient(run._replace(forward=None, xs=(p, h), es=(e_p, e_h)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
+from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
@@ -106,14 +107,25 @@ def _mean(x: Array, axis: Axis = None, keepdims: Any = False, where: Any = True)
 
 
 def _mean_rounding(run: Evaluation) -> Any:
-    """A stored sum, divided by n, or multiplied by the rounded 1/n."""
+    """A stored sum, divided by n, or multiplied by the rounded 1/n.
+
+    On a grid a mean of 2^k elements is exact where their sum is, divided before or after (exactness.py). Other n do not count: kernels
+    may multiply by the rounded 1/n.
+    """
     fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     n = number(np.shape(xs[0]), params["axis"], params["keepdims"], params["where"])
+    exact = None
+    if fmt.on_grid and np.size(n) and np.all(bounds.power_of_two(n)):
+        size = _sum(np.abs(xs[0]), **params) / n
+        exact = exactness.total(fmt, size, exactness.unit(xs[0]) / float(np.max(n)), run.es[0])
+        if exact is not None and exact.all():
+            return None
     total = y * n
-    radius = bounds.summed(run._replace(forward=_sum, y=total)) / n
+    radius = bounds.zero(bounds.summed(run._replace(forward=_sum, y=total))) / n
     with np.errstate(over="ignore", invalid="ignore"):  # a sum that overflows, though the mean does not
         radius = np.where((_sum(np.abs(xs[0]), **params) > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)
-    return radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
+    radius = radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta
+    return exactness.without(radius, exact)
 
 
 mean: Op = register(

@@ -140,6 +140,8 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
         return y, None
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
+    if fmt.on_grid and radius is not None and not np.count_nonzero(radius):
+        return y, None  # what is exact in every element passes for exact in the rules that follow
     return y, magnitudes.radius(radius)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.grid import on_grid
 from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
 from refgrad.testing.judging.compare import Pair, compare, compare_all
 from refgrad.testing.judging.infinite_derivatives import undecidable, without
@@ -83,7 +84,7 @@ class Judge:
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
-        self.fmt: Format = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
+        self.fmt: Format = format_of(case.dtype, case.device, seen.profile, on_grid(case)) if fmt is None else fmt
         self.expectations: dict[Place, Expectation] = {}
         self._pending: list[Place] = []  # the places whose expectations are not compared yet
 

@@ -19,6 +19,7 @@ from refgrad.graph import Node
 from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.grid import on_grid
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
 from refgrad.testing.judging.contributions import Contribution, sum_bounds, sum_with_numbers
@@ -53,7 +54,7 @@ class NodeByNode(Judge):
     """Judges one observation of one case. ``value()``, ``reverse()`` and ``forward()`` return a verdict each."""
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
-        fmt = format_of(case.dtype, case.device, seen.profile) if fmt is None else fmt
+        fmt = format_of(case.dtype, case.device, seen.profile, on_grid(case)) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else ranged(fmt))
         self.order = case.graph.order()
         # by node; shared_evaluation.py fills all of them for nodes of several cases at once

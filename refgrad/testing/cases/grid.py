@@ -1,0 +1,103 @@
+"""Cases on a grid: small integers times a power of two, and ops that round nothing there. Their bounds are zero (bounds/exactness.py)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import PlainArray
+from refgrad.bounds import exactness
+from refgrad.bounds.formats import FORMATS, Format, format_of
+from refgrad.node import Node
+from refgrad.op import REGISTRY, Op
+from refgrad.testing.cases.case import Case
+from refgrad.tracing.ball import Ball, exact
+
+_TRIES = 16  # samples of an op
+
+
+def on_grid(case: Case) -> bool:
+    """Whether rounding rules look for exact results in this case.
+
+    All ops round nothing on a grid, and every input, tangent and cotangent has elements of few digits on a grid of its own: so few that the
+    sum of some products of them is still a number of the format.
+    """
+    nodes = case.graph.nodes
+    if not all(node.op is None or rounds_nothing(node.op.name) for node in nodes):
+        return False
+    fmt = FORMATS[case.dtype]
+    constants = [np.asarray(node.value) for node in nodes if node.op is None and not node.name]
+    arrays = (*case.inputs.values(), *case.tangents.values(), case.cotangent, *constants)
+    return all(x.dtype.kind != "f" or _short(x, fmt) for x in arrays)
+
+
+def _short(x: PlainArray, fmt: Format) -> bool:
+    """Whether the elements of x are multiples of one power of two by integers of at most half the bits of the format."""
+    most = 2.0 ** (fmt.bits // 2)
+    if x.size > 1 and not _few_digits(float(x.flat[0]), most):  # the usual case, decided at once
+        return False
+    top = float(np.max(np.abs(x), initial=0.0))
+    return top < np.inf and top <= most * exactness.unit(x)
+
+
+def _few_digits(x: float, most: float) -> bool:
+    """Whether x is a power of two times an integer of magnitude at most ``most``, or not finite."""
+    mantissa, _ = np.frexp(x)
+    return float(mantissa * most).is_integer() if np.isfinite(x) else True
+
+
+@functools.cache
+def rounds_nothing(name: str) -> bool:
+    """Whether the op of this name rounds nothing on a grid, in value, reverse and forward mode.
+
+    Its rounding rules tell: the radii of a sample of small integers are zero. A sample of sums and products of integers is exact. That of exp
+    or sqrt is not, even where its result is an integer, for kernels do not promise it. Nor is the derivative of prod, which kernels
+    compute by a quotient.
+    """
+    return any(_exact_sample(REGISTRY[name], np.random.default_rng(seed)) for seed in range(_TRIES))
+
+
+def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
+    """Whether the value and the derivatives of the op at small integers have radii of zero."""
+    fmt = format_of("float32", on_grid=True)
+    operands, params = op.domain.sample(rng, len(op.signature.operands))
+    node = Node(op=op, of=tuple(range(len(operands))), params={**op.signature.defaults, **params})
+    arrays = [np.asarray(x) for x in operands]
+    balls: list[Any] = [exact(integers(rng, x.shape), fmt) if x.dtype.kind == "f" else x for x in arrays]
+    with np.errstate(all="ignore"):
+        try:
+            y = node.applied(balls)
+        except np.linalg.LinAlgError:  # a singular matrix
+            return False
+        if not isinstance(y, Ball) or y.radius is not None or y.size < 2:  # a single element may be exact by chance
+            return False
+        if not op.signature.differentiable:
+            return True
+        found = [x_bar for _, _, x_bar in node.contributions(balls, y, exact(integers(rng, y.shape), fmt))]
+        moving = [exact(integers(rng, x.shape), fmt) if x.dtype.kind == "f" else None for x in arrays]
+        found.append(node.tangent(balls, y, moving))
+    return all(not isinstance(x, Ball) or x.radius is None for x in found)
+
+
+def exact_at(node: Node, operands: Sequence[PlainArray], fmt: Format) -> bool:
+    """Whether the node rounds nothing on these operands in a format with ``on_grid``, and has a derivative there, not a set of them.
+
+    At a tie or a kink the derivative is a set.
+    """
+    balls = [exact(x, fmt) if x.dtype.kind == "f" else x for x in operands]
+    y = node.applied(balls)
+    if not isinstance(y, Ball) or y.radius is not None or node.op is None:
+        return False
+    if node.op.branch_free or not node.op.signature.differentiable:
+        return True
+    y_bar = 1.0 + np.arange(y.size).reshape(y.shape) % 3  # equal ones would hide a tie of sort
+    sent = node.contributions(balls, y, exact(y_bar, fmt))
+    return all(not isinstance(x_bar, Ball) or x_bar.radius is None for _, _, x_bar in sent)
+
+
+def integers(rng: np.random.Generator, shape: tuple[int, ...]) -> PlainArray:
+    """Small integers other than zero, of either sign, in float64."""
+    return rng.integers(1, 4, shape) * rng.choice((-1.0, 1.0), shape)
