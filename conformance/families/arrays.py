@@ -132,8 +132,8 @@ def _on_grid(
             sent: list[Array] = []
             bars = graph.reverse_accumulation(values, [(output, drawn[0])], sent)
             dots = graph.forward_accumulation(values, dict(zip(inputs, drawn[1:], strict=True)))
-        slopes = [np.asarray(x, np.float64) for x in (*sent, *bars, *dots) if x is not None]
-        if all(np.all(np.abs(x) <= 2.0**fmt.bits * exactness.unit(x)) for x in slopes):
+        slopes = np.concatenate([np.ravel(x) for x in (*sent, *bars, *dots) if x is not None])
+        if fmt.native or np.all(exactness.fits(fmt, slopes)):
             break
     cotangent, *tangents = [rounded(x, dtype) for x in drawn]
     return cotangent, dict(zip(inputs, tangents, strict=True))
