@@ -29,7 +29,8 @@ from refgrad.testing.judging.verdict import IMPRECISE
 from refgrad.testing.runs.deviation_evidence import applicable
 from refgrad.testing.runs.item import examine
 
-from .families import FAMILIES
+from .families import FAMILIES, ON_GRID
+from .families.arrays import EXACT
 
 KINDS = {
     "node by node": tuple(m for m in MODES if m not in (FORWARD_END_TO_END, REVERSE_END_TO_END)),
@@ -79,6 +80,7 @@ class Block:
     programs: range
     backend: str = "torch"
     device: str = "cpu"
+    exact: bool = False  # whether all programs are on a grid
 
     def run(self) -> Count:
         """Judge the programs. Program k belongs to family k modulo the number of families."""
@@ -90,7 +92,8 @@ class Block:
         for k in self.programs:
             family = self.families[k % len(self.families)]
             with np.errstate(all="ignore"):
-                case = FAMILIES[family](Seeded([self.seed, k]), self.dtype).on(self.device)
+                draw = ON_GRID[family] if self.exact else FAMILIES[family]
+                case = draw(Seeded([self.seed, k]), self.dtype).on(self.device)
                 verdicts = examine(case, backend.judged, deviations)
             count.programs += 1
             for v in verdicts:
@@ -143,6 +146,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="repeatable; default: those whose programs are ordinary, in turn",
     )
     parser.add_argument(
+        "--style",
+        choices=("any", EXACT),
+        default="any",
+        help=f"{EXACT}: programs on a grid alone, of {', '.join(ON_GRID)}, whose bounds are zero (default: any)",
+    )
+    parser.add_argument(
         "--dtype", action="append", choices=DTYPES, help="repeatable; default: all that the device has"
     )
     parser.add_argument("--device", default="cpu", help="the device to judge (default: cpu)")
@@ -154,7 +163,11 @@ def main(arguments: list[str] | None = None) -> int:
     except DeviceMissingError as error:
         print(f"falsealarms: {error}", file=sys.stderr)
         return 3
-    dtypes, families = args.dtype or tuple(computed_on(args.device)), tuple(args.family or ORDINARY)
+    exact = args.style == EXACT
+    dtypes = args.dtype or tuple(computed_on(args.device))
+    families = tuple(args.family or (ON_GRID if exact else ORDINARY))
+    if exact and not set(families) <= set(ON_GRID):
+        parser.error(f"--style {EXACT} takes families of {', '.join(ON_GRID)}, got {', '.join(families)}")
     blocks = [
         Block(
             dtype,
@@ -163,6 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
             range(start, min(start + _BLOCK, args.programs)),
             args.backend,
             args.device,
+            exact,
         )
         for dtype in dtypes
         for start in range(0, args.programs, _BLOCK)

@@ -24,10 +24,29 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "casts": casts,
 }
 
+# The families of which a share is drawn on a grid (arrays.py), each drawn there alone.
+ON_GRID: dict[str, Callable[[Source, str], Case]] = {
+    "graphs": functools.partial(graphs, exact=True),
+    "matmul": functools.partial(matmul, exact=True),
+    "ops": functools.partial(ops, exact=True),
+}
+
 
 def family(name: str, among: Collection[str] = ()) -> Callable[[Source, str], Case]:
     """A family by name. With ``among``, the family ``ops`` draws only these ops. Raises KeyError for an unknown name."""
     return functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
 
 
-__all__ = ["FAMILIES", "NAMES", "casts", "family", "graphs", "matmul", "mlp", "names_in", "ops", "softmax"]
+__all__ = [
+    "FAMILIES",
+    "NAMES",
+    "ON_GRID",
+    "casts",
+    "family",
+    "graphs",
+    "matmul",
+    "mlp",
+    "names_in",
+    "ops",
+    "softmax",
+]

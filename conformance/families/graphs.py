@@ -124,7 +124,9 @@ class _Builder:
 
     def __init__(self, source: Source, dtype: str, exact: bool = False) -> None:
         self.source, self.graph, self.dtype = source, Graph(), dtype
-        self.exact = format_of(dtype, on_grid=True) if exact else None  # the format in which every value has to be exact
+        self.exact = (
+            format_of(dtype, on_grid=True) if exact else None
+        )  # the format in which every value has to be exact
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
         kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
@@ -184,7 +186,9 @@ def graphs(source: Source, dtype: str, exact: bool | None = None) -> Case:
     exact = style_of_case(source, exact)
     with quiet():
         builder = _Builder(source, dtype, exact)
-        elementwise, parametrised, several = [pool(name, exact) for name in (ELEMENTWISE, PARAMETRISED, SEVERAL)]
+        elementwise, parametrised, several = [
+            pool(name, exact) for name in (ELEMENTWISE, PARAMETRISED, SEVERAL)
+        ]
         pools = (elementwise, elementwise, parametrised, elementwise, several)
         for _ in range(12):
             more = source.integer(0, 7)  # a draw before every step, so that shrinking can remove any step

@@ -11,7 +11,7 @@ normal number: neither gradual underflow nor a device that flushes to zero chang
 Many operations. Let all terms of a sum be multiples of g = 2^k, and let the sum of their magnitudes be at most 2^p g, with p bits in the
 format. Then each partial sum is a multiple of g of at most 2^p units: a number of the format. No order rounds, whether partial sums are
 kept in the format or in a wider one, rounded or truncated, with fused multiply-add or without. The same holds for a sum of products where
-g is the product of the units of the operands. g is a normal number, so nothing underflows, and the sum of magnitudes is within the range, so
+g is the product of the units of the operands. g is a normal number, so nothing underflows. The sum of magnitudes is within the range, so
 nothing overflows.
 """
 
@@ -27,10 +27,12 @@ from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 
 _DOUBLE = 53  # significand bits of float64
-_LONGER = np.finfo(np.longdouble).nmant + 1 > _DOUBLE + 1  # whether long double has two bits more than float64
+_LONGER = (
+    np.finfo(np.longdouble).nmant + 1 > _DOUBLE + 1
+)  # whether long double has two bits more than float64
 
 
-def fits(fmt: Format, y: Array) -> PlainArray:
+def fits(fmt: Format, y: PlainArray) -> PlainArray:
     """A mask of the elements of y, an array in the wide format, that are zero or normal numbers of the format.
 
     False everywhere where the wide format of float64 is float64 itself: every rounded result is a number of the format there.
@@ -49,7 +51,7 @@ def fits(fmt: Format, y: Array) -> PlainArray:
     return fitting
 
 
-def operation(fmt: Format, y: Array, *es: Any) -> PlainArray | None:
+def operation(fmt: Format, y: PlainArray, *es: Any) -> PlainArray | None:
     """A mask of the elements at which one operation on exact operands is exact; ``es`` are the radii of the operands.
 
     None where there is none, and in a format without ``on_grid``.
@@ -76,7 +78,9 @@ def unit(x: Array) -> float:
     if not mantissa.size:
         return math.inf
     digits = (mantissa * 2.0**_DOUBLE).astype(np.int64)
-    lowest = np.frexp((digits & -digits).astype(np.float64))[1] + exponent  # of the last digit that is not zero
+    lowest = (
+        np.frexp((digits & -digits).astype(np.float64))[1] + exponent
+    )  # of the last digit that is not zero
     return math.ldexp(1.0, int(lowest.min()) - 1 - _DOUBLE)
 
 
@@ -99,10 +103,14 @@ def products(fmt: Format, size: Array, xs: Any, es: Any) -> PlainArray | None:
     if not fmt.on_grid:
         return None
     units = [unit(x) for x in xs]
-    if math.prod(min(g, 1.0) for g in units) < fmt.least_normal:  # a product of the smallest factors may underflow
+    if (
+        math.prod(min(g, 1.0) for g in units) < fmt.least_normal
+    ):  # a product of the smallest factors may underflow
         return None
     shortened = fmt.u_operand / 2
-    if shortened and any(float(np.max(np.abs(x), initial=0.0)) * shortened > g for x, g in zip(xs, units, strict=True)):
+    if shortened and any(
+        float(np.max(np.abs(x), initial=0.0)) * shortened > g for x, g in zip(xs, units, strict=True)
+    ):
         return None
     return total(fmt, size, math.prod(units), *es)
 

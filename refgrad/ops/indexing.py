@@ -55,7 +55,10 @@ def _put_add(x: Array, shape: tuple[int, ...] = (), key: Any = ()) -> Array:
 
 
 def _put_add_rounding(run: Evaluation) -> Any:
-    """Duplicates add up in any order, in storage precision: kernels add straight into the result. On a grid some sums are exact (exactness.py)."""
+    """Duplicates add up in any order, in storage precision: kernels add straight into the result.
+
+    On a grid some sums are exact (exactness.py).
+    """
     fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
     radius = bounds.moved(run)
     if not repeats(params["key"]):

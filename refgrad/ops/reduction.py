@@ -121,7 +121,7 @@ def _mean_rounding(run: Evaluation) -> Any:
         if exact is not None and exact.all():
             return None
     total = y * n
-    radius = bounds.zero(bounds.summed(run._replace(forward=_sum, y=total))) / n
+    radius = np.asarray(bounds.zero(bounds.summed(run._replace(forward=_sum, y=total)))) / n
     with np.errstate(over="ignore", invalid="ignore"):  # a sum that overflows, though the mean does not
         radius = np.where((_sum(np.abs(xs[0]), **params) > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)
     radius = radius + np.where(bounds.power_of_two(n), 0.0, 2 * fmt.u * (np.abs(y) + radius)) + fmt.eta

@@ -9,8 +9,9 @@ from refgrad.records import fields
 from refgrad.records.record import Record, column
 
 # The checks whose power is measured. SINGLE_OPS judges one op at numerically difficult points, where a bound may be wide for a reason;
-# no share of errors is required to be caught there.
-NODE_BY_NODE, SINGLE_OPS, END_TO_END = "node by node", "single ops", "end to end"
+# no share of errors is required to be caught there. EXACT_CASES are those of both whose bounds are zero, node by node: their errors are
+# counted there and here.
+NODE_BY_NODE, SINGLE_OPS, END_TO_END, EXACT_CASES = "node by node", "single ops", "end to end", "exact cases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Audit(Record):
     planted      errors planted
     equivalent   planted errors that change no result
     caught       errors that the check reported as a disagreement
-    check        NODE_BY_NODE, SINGLE_OPS, END_TO_END or another name of a check
+    check        NODE_BY_NODE, SINGLE_OPS, END_TO_END, EXACT_CASES or another name of a check
     right        correct formulas judged beside the wrong ones, as a control
     refused      correct formulas that did not pass: false alarms
     imprecise    planted errors that the check reported as loss of precision; they do not count as caught

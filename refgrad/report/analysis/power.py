@@ -115,6 +115,9 @@ def _width(dtype: str) -> tuple[int, str]:
 
 
 def weakest(run: Run) -> Power | None:
-    """The kind of error whose detected share exceeds the required one least, or is furthest below; None where no share is required."""
-    judged = [p for p in powers(run) if p.required is not None and p.state != FEW]
+    """The kind of error whose detected share exceeds the required one least, or is furthest below; None where no share is required.
+
+    Exact cases leave nothing to exceed, for all of their errors are required.
+    """
+    judged = [p for p in powers(run) if p.required is not None and p.required < 1 and p.state != FEW]
     return min(judged, key=lambda p: p.audit.caught / p.audit.detectable - (p.required or 0), default=None)

@@ -84,7 +84,9 @@ class Judge:
 
     def __init__(self, case: Case, seen: Observation, fmt: Format | None = None) -> None:
         self.case, self.seen, self.graph = case, seen, case.graph
-        self.fmt: Format = format_of(case.dtype, case.device, seen.profile, on_grid(case)) if fmt is None else fmt
+        self.fmt: Format = (
+            format_of(case.dtype, case.device, seen.profile, on_grid(case)) if fmt is None else fmt
+        )
         self.expectations: dict[Place, Expectation] = {}
         self._pending: list[Place] = []  # the places whose expectations are not compared yet
 
@@ -177,7 +179,8 @@ class Judge:
             free = undecidable(got, expected, functools.partial(expectation.with_numbers, self))
             changed = bool(free.any())
             expected = without(expected, free, self.fmt) if changed else expected
-        reaches = [] if expectation.alternatives is None else expectation.alternatives(self)
+        rounded = isinstance(expected, Ball)  # an array is exact by any formula
+        reaches = expectation.alternatives(self) if expectation.alternatives is not None and rounded else []
         reach = largest([r.bound for r in reaches])
         if reach is None and not changed:
             return found

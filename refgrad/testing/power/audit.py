@@ -15,6 +15,10 @@ element rounds to the same number of the judged format as the correct one, or di
 the rounding of the wide format, and the set of derivatives at a kink.) Undefined elements do not count. A caught array is never
 equivalent, because it lies outside the bounds of a correct kernel.
 
+In an **exact case** every expected array has a radius of zero (bounds/exactness.py), so a correct kernel gives these numbers and no others.
+Its errors are counted apart as well. Each that changes a stored number has to be caught, one of one unit in the last place too: equivalent
+is only an array equal to the observed one.
+
 **Caught** is a planted array that makes the verdict a disagreement. One that makes it imprecise is counted separately: it is seen, and
 passes.
 """
@@ -29,7 +33,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.records import Crash, Record
-from refgrad.records.audit import END_TO_END, NODE_BY_NODE, SINGLE_OPS
+from refgrad.records.audit import END_TO_END, EXACT_CASES, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts
 from refgrad.testing.judging.end_to_end import EndToEnd
 from refgrad.testing.judging.judge import Judge
@@ -109,16 +113,20 @@ class Audit:
             judges.append((END_TO_END, end_to_end_judge))
         equivalent: bool | None = True if same else None
         for check, judge in judges:
-            count = self.counts.setdefault((check, mutation, judge.case.dtype), [0, 0, 0, 0])
-            count[0] += 1
             status = AGREE if same else judge.rejudge(place, seen).status
-            if status == DISAGREE:
-                count[2] += 1
-                continue
-            count[3] += status == IMPRECISE
-            if equivalent is None:
+            if judge is node_judge and reference.exact:
+                self._count(EXACT_CASES, mutation, judge.case.dtype, status, same)
+            if equivalent is None and status != DISAGREE:
                 equivalent = reference.equivalent(place, wrong)
-            count[1] += equivalent
+            self._count(check, mutation, judge.case.dtype, status, bool(equivalent))
+
+    def _count(self, check: str, mutation: str, dtype: str, status: str, equivalent: bool) -> None:
+        """Count one planted error; one that is caught is never equivalent."""
+        count = self.counts.setdefault((check, mutation, dtype), [0, 0, 0, 0])
+        count[0] += 1
+        count[1] += equivalent and status != DISAGREE
+        count[2] += status == DISAGREE
+        count[3] += status == IMPRECISE
 
     def records(self) -> Iterator[Record]:
         """The counts as records for a results file, and a crash for each audit that raised an exception."""
@@ -130,11 +138,17 @@ class Audit:
 
 
 class _Reference:
-    """The same case judged with the rounding of the wide format alone, as an approximation of exact arithmetic."""
+    """The same case judged with the rounding of the wide format alone, as an approximation of exact arithmetic.
+
+    exact    whether the case is exact: all of its expected arrays have a radius of zero
+    """
 
     def __init__(self, node_judge: NodeByNode) -> None:
         self.node_judge = node_judge
         self.judge: NodeByNode | None = None
+        self.exact = node_judge.fmt.on_grid and not any(
+            np.count_nonzero(parts(e.expected)[1]) for e in node_judge.expectations.values()
+        )
 
     def equivalent(self, place: Place, wrong: Wrong) -> bool:
         """Whether the error makes no difference in exact arithmetic."""
@@ -172,7 +186,9 @@ def unrounded(fmt: Format) -> Format:
         float(min(wide.max, np.finfo(float).max)),
         max(float(wide.smallest_subnormal), 5e-324),
     )
-    return replace(fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1)
+    return replace(
+        fmt, u=u, u_acc=u, u_operand=0.0, eta=least, max=largest, bits=wide.nmant + 1, on_grid=False
+    )
 
 
 def places(node_judge: NodeByNode) -> Iterator[Place]:

@@ -165,6 +165,19 @@ def _garbage(scene: Scene, rng: Random) -> Wrong:
     return add
 
 
+def _one_unit(scene: Scene, rng: Random) -> Wrong:
+    """One element is off by one unit in the last place of the judged format."""
+    k, sign = int(rng.integers(scene.base.value.size)), float(rng.choice((-1.0, 1.0)))
+    fmt = FORMATS[scene.judge.case.dtype]
+
+    def add(s: Scene) -> Ball:
+        x = np.array(s.base.value)
+        x.flat[k] += sign * max(np.ldexp(1.0, np.frexp(float(x.flat[k]))[1] - fmt.bits), fmt.least)
+        return Ball(x, s.base.radius, s.judge.fmt)
+
+    return add
+
+
 def _roll(scene: Scene, rng: Random) -> Wrong | None:
     axes = [k for k, n in enumerate(scene.base.shape) if n > 1]
     axis = axes[int(rng.integers(len(axes)))] if axes else 0
@@ -329,6 +342,8 @@ def _narrow_sum(scene: Scene, _rng: Random) -> Wrong | None:
     return (lambda s: Ball(narrow(s.base.value), s.base.radius, s.judge.fmt)) if summed else None
 
 
+ONE_UNIT = "one unit in the last place"
+
 CATALOGUE: dict[str, Draw] = {
     "sign": times(-1.0),
     "factor 2": times(2.0),
@@ -348,4 +363,5 @@ CATALOGUE: dict[str, Draw] = {
     "relative 1e-3": times(1.001),
     "relative 1e-4": times(1.0001),
     "relative 1e-6": times(1.000001),
+    ONE_UNIT: _one_unit,
 }
