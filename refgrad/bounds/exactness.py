@@ -4,12 +4,13 @@ The rules look for them in a format with ``on_grid`` (formats.py), in which the 
 power of two. All operands are exact there, and a result counts as exact in two cases.
 
 One operation. A sum or a product of two numbers, or a quotient by a power of two, that is a number of the format is what correct rounding
-returns (IEEE 754). The reference rounds the same result to its wide format. If that is a number y of the format, the result lies within
-half a unit of the wide format of y, so it rounds to y in the format, too. The wide format has at least two bits more, and y is zero or a
-normal number: neither gradual underflow nor a device that flushes to zero changes it.
+returns (IEEE 754). The reference computes it in a wide format. For formats of at most 24 bits that is float64, in which a product is exact;
+a sum is exact, or rounds to a number of the format that both of them round to. For float64 the error of the operation itself is
+computed (error-free transformations: Dekker, Numerische Mathematik 18, 1971; Knuth, The Art of Computer Programming 2, 4.2.2). The result
+is zero or a normal number: neither gradual underflow nor a device that flushes to zero changes it.
 
-Many operations. Let all terms of a sum be multiples of g = 2^k, and let the sum of their magnitudes be at most 2^p g, with p bits in the
-format. Then each partial sum is a multiple of g of at most 2^p units: a number of the format. No order rounds, whether partial sums are
+Many operations. Let all terms of a sum be multiples of g = 2^k, and let the sum of their magnitudes be below 2^p g, with p bits in the
+format. Then each partial sum is a multiple of g of less than 2^p units: a number of the format. No order rounds, whether partial sums are
 kept in the format or in a wider one, rounded or truncated, with fused multiply-add or without. The same holds for a sum of products where
 g is the product of the units of the operands. g is a normal number, so nothing underflows. The sum of magnitudes is within the range, so
 nothing overflows.
@@ -27,42 +28,81 @@ from refgrad.bounds.formats import Format
 from refgrad.quiet import quiet
 
 _DOUBLE = 53  # significand bits of float64
-_LONGER = (
-    np.finfo(np.longdouble).nmant + 1 > _DOUBLE + 1
-)  # whether long double has two bits more than float64
+_SPLIT = 2.0**27 + 1  # which splits a number of float64 into halves
+_RESIDUAL = 2.0**-900  # a product from which its error is a number of float64
 
 
 def fits(fmt: Format, y: PlainArray) -> PlainArray:
-    """A mask of the elements of y, an array in the wide format, that are zero or normal numbers of the format.
-
-    False everywhere where the wide format of float64 is float64 itself: every rounded result is a number of the format there.
-    """
-    if y.dtype == np.float64:
-        if fmt.bits >= _DOUBLE:
-            return np.zeros(y.shape, bool)
-        found = y.view(np.int64) & ((1 << (_DOUBLE - fmt.bits)) - 1) == 0
-    else:
-        with quiet():
-            found = y.astype(np.float64) == y
-        if fmt.bits < _DOUBLE or not _LONGER:
-            return np.zeros(y.shape, bool)
+    """A mask of the elements of y, an array in the wide format, that are zero or normal numbers of the format."""
     size = np.abs(y)
-    fitting: PlainArray = found & (size <= fmt.max) & ((size >= fmt.least_normal) | (size == 0))
+    ranged = (size <= fmt.max) & ((size >= fmt.least_normal) | (size == 0))
+    if y.dtype != np.float64:
+        with quiet():
+            near = y.astype(np.float64)
+        ranged, y = ranged & (near == y), near
+    mask = (1 << (_DOUBLE - fmt.bits)) - 1
+    fitting: PlainArray = ranged & (y.view(np.int64) & mask == 0) if mask else ranged
     return fitting
 
 
-def operation(fmt: Format, y: PlainArray, *es: Any) -> PlainArray | None:
-    """A mask of the elements at which one operation on exact operands is exact; ``es`` are the radii of the operands.
+def sums(fmt: Format, y: PlainArray, xs: Any, es: Any) -> PlainArray | None:
+    """A mask of the elements at which the sum y of two operands is exact; None where it is nowhere, and in a format without ``on_grid``.
 
-    None where there is none, and in a format without ``on_grid``.
+    ``xs`` are the operands and ``es`` their radii. A difference is such a sum as well.
     """
+    return _operation(fmt, y, xs, es, _error_of_sum)
+
+
+def product(fmt: Format, y: PlainArray, xs: Any, es: Any) -> PlainArray | None:
+    """As ``sums``, of a product."""
+    return _operation(fmt, y, xs, es, _error_of_product)
+
+
+def quotient(fmt: Format, y: PlainArray, xs: Any, es: Any) -> PlainArray | None:
+    """As ``sums``, of a quotient: the divisor has to be a power of two that is a normal number, as is its reciprocal.
+
+    Kernels may multiply by the reciprocal, so other divisors do not count.
+    """
+    found = _operation(fmt, y, xs, es, None)
+    if found is None:
+        return None
+    size = np.abs(xs[1])
+    found = found & (np.frexp(size)[0] == 0.5) & (size >= fmt.least_normal) & (size * fmt.least_normal <= 1)
+    return found if np.count_nonzero(found) else None
+
+
+def _operation(fmt: Format, y: PlainArray, xs: Any, es: Any, error: Any) -> PlainArray | None:
     if not fmt.on_grid:
         return None
     found = fits(fmt, y)
     for e in es:
         if e is not None:
             found = found & (e == 0)
+    if fmt.bits == _DOUBLE and error is not None and np.count_nonzero(found):
+        with quiet():
+            found = found & (error(*[np.asarray(x, np.float64) for x in xs], np.asarray(y, np.float64)) == 0)
     return found if np.count_nonzero(found) else None
+
+
+def _error_of_sum(a: PlainArray, b: PlainArray, y: PlainArray) -> PlainArray:
+    """a + b - y or a - b - y, exactly: y is the sum or the difference, rounded to float64."""
+    b = np.where(a + b == y, b, -b)
+    step = y - a
+    return (a - (y - step)) + (b - step)
+
+
+def _error_of_product(a: PlainArray, b: PlainArray, y: PlainArray) -> PlainArray:
+    """a b - y, exactly; NaN where it may be no number of float64. y is the product, rounded to float64."""
+    (high1, low1), (high2, low2) = _halves(a), _halves(b)
+    error = low1 * low2 - (((y - high1 * high2) - low1 * high2) - high1 * low2)
+    return np.where((np.abs(y) >= _RESIDUAL) | (y == 0), error, np.nan)
+
+
+def _halves(x: PlainArray) -> tuple[PlainArray, PlainArray]:
+    """Two numbers of 26 bits whose sum is x."""
+    wide = _SPLIT * x
+    high = wide - (wide - x)
+    return high, x - high
 
 
 def unit(x: Array) -> float:
@@ -91,7 +131,7 @@ def total(fmt: Format, size: Array, g: float, *es: Any) -> PlainArray | None:
     """
     if not fmt.on_grid or not g >= fmt.least_normal or any(e is not None and np.count_nonzero(e) for e in es):
         return None
-    found = np.asarray(size <= min(math.ldexp(g, fmt.bits) if g < math.inf else g, fmt.max))
+    found = np.asarray(size < min(math.ldexp(g, fmt.bits) if g < math.inf else g, fmt.max))
     return found if found.any() else None
 
 

@@ -104,7 +104,7 @@ def added(run: Evaluation) -> Radius:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
-    representable = exactness.operation(fmt, y, *es)
+    representable = exactness.sums(fmt, y, xs, es)
     if representable is not None and representable.all():
         return None
     e = zero(es[0]) + zero(es[1])
@@ -158,7 +158,7 @@ def product(run: Evaluation) -> Radius:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
-    representable = exactness.operation(fmt, y, e1, e2)
+    representable = exactness.product(fmt, y, xs, es)
     if representable is not None and representable.all():
         return None
     with quiet():
@@ -185,11 +185,9 @@ def quotient(run: Evaluation) -> Radius:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
-    representable = exactness.operation(fmt, y, e1, e2)
-    if representable is not None:
-        representable = representable & _invertible(fmt, xs[1])
-        if representable.all():
-            return None
+    representable = exactness.quotient(fmt, y, xs, es)
+    if representable is not None and representable.all():
+        return None
     carried: Radius = 0.0
     with quiet():
         size2, top = magnitudes.alike(y, (xs[1], y), es)
@@ -205,12 +203,6 @@ def quotient(run: Evaluation) -> Radius:
             carried = carried + _by_reciprocal(fmt, y, carried, xs[1])
         # A quotient by 0 is infinite, and so is its radius.
         return exactness.without(_rounded(fmt, y, carried, [_scaling(size2, e2)]), representable)
-
-
-def _invertible(fmt: Format, x: Array) -> Array:
-    """Whether each element is a power of two that is a normal number, as is its reciprocal."""
-    size = np.abs(x)
-    return power_of_two(x) & (size >= fmt.least_normal) & (size * fmt.least_normal <= 1)
 
 
 class _Reciprocals(NamedTuple):
