@@ -119,7 +119,7 @@ def show(dtype: str, count: Count) -> None:
         found = {what: n for (k, what), n in count.found.items() if k == kind}
         elements = found.get("elements", 0)
         share = (
-            f"{found['judged'] / elements:.1%} with a bound below a tenth of the value, {found['blind'] / elements:.1%} blind"
+            f"{found.get('judged', 0) / elements:.1%} with a bound below a tenth of the value, {found.get('blind', 0) / elements:.1%} blind"
             if elements
             else "none"
         )

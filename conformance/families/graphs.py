@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS, format_of
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op, apply
 from refgrad.op.traits import ELEMENTWISE, PARAMETRISED, REGULAR, SEVERAL
@@ -124,9 +124,7 @@ class _Builder:
 
     def __init__(self, source: Source, dtype: str, exact: bool = False) -> None:
         self.source, self.graph, self.dtype = source, Graph(), dtype
-        self.exact = (
-            format_of(dtype, on_grid=True) if exact else None
-        )  # the format in which every value has to be exact
+        self.exact = exact  # whether every value has to be exact
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
         kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
@@ -171,7 +169,7 @@ class _Builder:
         if y.dtype.kind != "f" or y.size > MOST or _extreme(y, self.dtype):
             return False
         node = Node(op=op, of=nodes, params=params)
-        if self.exact is not None and not exact_at(node, operands, self.exact):
+        if self.exact and not exact_at(node, operands, self.dtype):
             return False
         self.graph.nodes.append(node)
         self.values.append(y)

@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
 from refgrad.arrays import Operand, Params, PlainArray
-from refgrad.bounds.formats import FORMATS, format_of
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY, Op
 from refgrad.op.traits import POLE, REFUSED, REGULAR
@@ -227,14 +227,13 @@ def draw(source: Source, op: Op, dtype: str) -> Drawn:
 
 def draw_exact(source: Source, op: Op, dtype: str) -> Drawn:
     """Operands on a grid, at which the op rounds nothing; at the last try any."""
-    fmt = format_of(dtype, on_grid=True)
     for _ in range(_TRIES):
         operands, params = ordinary(source, op)
         operands = [numbers(source, x.shape, dtype, EXACT) if x.dtype.kind == "f" else x for x in operands]
         params = {**op.signature.defaults, **params}
         wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in operands]
         with np.errstate(all="ignore"):
-            if exact_at(Node(op=op, of=tuple(range(len(operands))), params=params), wide, fmt):
+            if exact_at(Node(op=op, of=tuple(range(len(operands))), params=params), wide, dtype):
                 break
     return operands, params
 

@@ -28,6 +28,26 @@ def test_correct_programs_are_not_flagged(tmp_path: Path, capsys: pytest.Capture
     assert not list(tmp_path.iterdir())
 
 
+def test_programs_on_a_grid_are_judged_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = [
+        "--programs",
+        "12",
+        "--workers",
+        "1",
+        "--dtype",
+        "bfloat16",
+        "--style",
+        "exact",
+        "--out",
+        str(tmp_path),
+    ]
+    assert falsealarms.main(few) == 0
+    assert "bfloat16: 12 programs, 0 alarms" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        falsealarms.main([*few, "--family", "softmax"])
+    assert "takes families of graphs, matmul, ops, got softmax" in capsys.readouterr().err
+
+
 def test_a_wrong_rule_is_an_alarm_with_its_case(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

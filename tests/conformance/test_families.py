@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections import Counter
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -12,16 +13,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import NoSuchExample
 
-from conformance.families import FAMILIES
+from conformance.families import FAMILIES, ON_GRID
 from conformance.families.arrays import carrier
-from refgrad.bounds.formats import FORMATS, computed_on
+from refgrad.bounds import exactness
+from refgrad.bounds.formats import DTYPES, FORMATS, computed_on, format_of
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.grid import on_grid
 from refgrad.testing.cases.reduction import Rank, Reduction
 from refgrad.testing.cases.sequence import CaseSequence, Choices
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.cases.strategies import cases
 from refgrad.testing.runs.shrinking import size
+from refgrad.tracing import ball
 from refgrad.tracing.ball import representable
+from refgrad.transforms import jvp, vjp
 
 
 @pytest.mark.parametrize("dtype", computed_on())
@@ -90,7 +95,7 @@ NOT_IN_GRAPHS = {"astype"}  # a case has one dtype
 def test_single_ops_are_salted_in_bodies_and_tails() -> None:
     """NaN, infinities, subnormal and huge numbers, ties, zeros, singular matrices; 0-d, empty, and lengths on both sides of a vector."""
     seen: Counter[str] = Counter()
-    for seed in range(3000):
+    for seed in range(4500):
         case = FAMILIES["ops"](Seeded(seed), "float32")
         assert case.order == 2
         assert len([n for n in case.graph.nodes if n.op]) == 1
@@ -176,6 +181,37 @@ def test_wide_cases_are_reduced_to_narrow_ones() -> None:
         case, _ = sequence.replay(best)
         assert max(x.size for x in case.inputs.values()) <= 4, family
         assert has(case, op)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", ON_GRID)
+def test_cases_on_a_grid_round_nothing(family: str, dtype: str) -> None:
+    """Nearly all of them are exact in value, reverse and forward mode, by the rounding rules."""
+    exact = 0
+    for seed in range(40):
+        with np.errstate(all="ignore"):
+            case = ON_GRID[family](Seeded(seed), dtype)
+        assert on_grid(case)
+        fmt = format_of(dtype, "cuda", on_grid=True)
+        inputs = [ball.exact(x, fmt) for x in case.inputs.values()]
+        y, pullback = vjp(case.graph, *inputs)
+        x_bars = pullback(ball.exact(case.cotangent, fmt))
+        y_dot = jvp(case.graph, tuple(inputs), tuple(ball.exact(x, fmt) for x in case.tangents.values()))[1]
+        exact += not any(np.count_nonzero(ball.parts(x)[1]) for x in (y, y_dot, *x_bars))
+        for x in (*case.inputs.values(), *case.tangents.values(), case.cotangent):
+            assert np.all(np.abs(x) <= 3 * exactness.unit(x.astype(float)) * 4), (
+                "small integers times a power of two"
+            )
+    assert exact >= 34
+
+
+@pytest.mark.parametrize("family", ON_GRID)
+def test_a_quarter_of_the_cases_is_on_a_grid(family: str) -> None:
+    def powers(x: Any) -> bool:
+        return x.size > 0 and bool(np.all(np.isin(np.abs(x), (1.0, 2.0, 3.0))))
+
+    drawn = sum(powers(FAMILIES[family](Seeded(seed), "float32").cotangent) for seed in range(400))
+    assert 50 < drawn < 160
 
 
 def smallest(family: str, condition) -> Case:

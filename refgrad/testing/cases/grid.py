@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds import exactness
-from refgrad.bounds.formats import FORMATS, Format, format_of
+from refgrad.bounds.formats import FORMATS, Format
 from refgrad.node import Node
 from refgrad.op import REGISTRY, Op
 from refgrad.testing.cases.case import Case
@@ -68,7 +69,7 @@ def rounds_nothing(name: str) -> bool:
 
 def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
     """Whether the value and the derivatives of the op at small integers have radii of zero."""
-    fmt = format_of("float32", on_grid=True)
+    fmt = _format("float32")
     operands, params = op.domain.sample(rng, len(op.signature.operands))
     node = Node(op=op, of=tuple(range(len(operands))), params={**op.signature.defaults, **params})
     arrays = [np.asarray(x) for x in operands]
@@ -90,16 +91,26 @@ def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
     return all(not isinstance(x, Ball) or x.radius is None for x in found)
 
 
-def exact_at(node: Node, operands: Sequence[PlainArray], fmt: Format) -> bool:
-    """Whether the node rounds nothing on these operands in a format with ``on_grid``, and has a derivative there, not a set of them.
+@functools.cache
+def _format(dtype: str) -> Format:
+    """The format on a grid, on any device."""
+    return replace(FORMATS[dtype], on_grid=True)
+
+
+def exact_at(node: Node, operands: Sequence[PlainArray], dtype: str) -> bool:
+    """Whether the node rounds nothing on these operands, which are in float64, and has a derivative there, not a set of them.
 
     At a tie or a kink the derivative is a set.
     """
+    fmt = _format(dtype)
     y = node.applied([exact(x, fmt) if x.dtype.kind == "f" else x for x in operands])
     if not isinstance(y, Ball) or y.radius is not None or node.op is None:
         return False
     if (node.op.domain.smooth and not node.op.picks) or not node.op.signature.differentiable:
         return True
+    holes = [node.op.domain.interval(k).hole for k in range(len(operands))]
+    if any(hole is not None and np.any(x == hole) for x, hole in zip(operands, holes, strict=True)):
+        return False
     y_bar = np.resize(_COTANGENT, y.shape)
     sent = node.contributions(operands, np.asarray(y.value, np.float64), y_bar)
     return all(np.array_equal(x_bar, np.rint(x_bar)) for _, _, x_bar in sent)

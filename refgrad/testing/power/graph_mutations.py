@@ -172,7 +172,9 @@ def _one_unit(scene: Scene, rng: Random) -> Wrong:
 
     def add(s: Scene) -> Ball:
         x = np.array(s.base.value)
-        x.flat[k] += sign * max(np.ldexp(1.0, np.frexp(float(x.flat[k]))[1] - fmt.bits), fmt.least)
+        size = float(x.flat[k])
+        unit = max(np.ldexp(1.0, np.frexp(size)[1] - fmt.bits), fmt.least) if size else fmt.least
+        x.flat[k] += sign * unit
         return Ball(x, s.base.radius, s.judge.fmt)
 
     return add

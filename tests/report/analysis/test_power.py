@@ -1,7 +1,7 @@
 import pytest
 
 from refgrad.report import exit_code, render, table
-from refgrad.report.analysis.power import BELOW, CHANCE, FEW, OPEN, REACHED, power_tables, powers
+from refgrad.report.analysis.power import BELOW, CHANCE, FEW, OPEN, REACHED, power_tables, powers, weakest
 from refgrad.report.analysis.verdict import verdict
 from refgrad.report.storage.load import load
 
@@ -34,6 +34,24 @@ def test_the_state_of_a_share(run, line, state):
     (power,) = powers(run(line))
     assert power.state == state
     assert exit_code(run(line)) == (3 if state == BELOW else 0)
+
+
+def test_every_error_of_exact_cases_is_required(run):
+    found = run(
+        audit(99, 100),
+        audit(50, 50, check="exact cases"),
+        audit(1, 2, "roll", check="exact cases", equivalent=1),
+    )
+    assert {p.state for p in powers(found)} == {REACHED}
+    assert exit_code(found) == 0
+    assert weakest(found).audit.check == "node by node"
+    assert ("planted errors caught", "99 of 100") in verdict(
+        found
+    ).proof  # those of exact cases are among them
+    assert "planted  exact cases  51 of 51 caught (100%)" in table(found)
+    (power,) = powers(run(audit(999, 1000, check="exact cases")))
+    assert power.state == BELOW
+    assert exit_code(run(audit(999, 1000, check="exact cases"))) == 3
 
 
 def test_items_are_counted_together(run):

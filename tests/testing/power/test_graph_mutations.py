@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("torch")
 
 from refgrad import nn
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.testing import Case, NodeByNode
-from refgrad.testing.power.graph_mutations import CATALOGUE, Scene, changed
+from refgrad.testing.power.graph_mutations import CATALOGUE, ONE_UNIT, Scene, changed
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import Ball, exact, parts
 
@@ -60,6 +61,18 @@ def test_one_element_is_doubled_or_gets_garbage_and_the_others_stay() -> None:
         found = planted(name, at, seed=3)
         [k] = np.flatnonzero(found != base)
         assert found.flat[k] == change(base.flat[k])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [("float64", 2.0**-52), ("bfloat16", 2.0**-7), ("float16", 2.0**-10)]
+)
+def test_one_element_is_off_by_one_unit_in_the_last_place(dtype: str, unit: float) -> None:
+    at = gradient_of(np.positive, y_bar=np.full(X.shape, 1.5), dtype=dtype)
+    steps = np.concatenate([planted(ONE_UNIT, at, seed).ravel() - 1.5 for seed in range(8)])
+    assert sorted(set(steps)) == [-unit, 0.0, unit]
+    assert np.count_nonzero(steps) == 8
+    at = gradient_of(np.positive, y_bar=np.zeros(X.shape), dtype=dtype)
+    assert np.abs(planted(ONE_UNIT, at)).max() == FORMATS[dtype].least
 
 
 def test_rolled_and_transposed_arrays_need_an_axis_of_more_than_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from refgrad.bounds.formats import DTYPES
 from refgrad.graph import Node
-from refgrad.records.audit import NODE_BY_NODE
+from refgrad.records.audit import EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Audit, Case, judge
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.power.thresholds import CHANCE, REQUIRED, falls_short, minimum_sample, required
@@ -41,6 +41,16 @@ def test_a_large_run_is_held_to_the_share_itself() -> None:
     assert not falls_short(98_990, 100_000, 0.99)
     assert not falls_short(99_000, 100_000, 0.99)
     assert not falls_short(0, 0, 0.99)
+
+
+def test_all_errors_of_exact_cases_are_required_and_nothing_is_left_to_chance() -> None:
+    for mutation in ("sign", "relative 1e-6", "one unit in the last place"):
+        assert required(EXACT_CASES, mutation, "bfloat16") == 1
+    assert required(NODE_BY_NODE, "one unit in the last place", "bfloat16") is None
+    assert minimum_sample(1.0) == 1
+    assert falls_short(999, 1000, 1.0)
+    assert not falls_short(1000, 1000, 1.0)
+    assert not falls_short(0, 0, 1.0)
 
 
 def test_runs_with_the_required_share_pass() -> None:
