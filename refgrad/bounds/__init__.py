@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.factors import multiplied, product_underflow
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.bounds.products import above, bilinear, partial_overflow, shortened, shortened_subnormals
@@ -14,10 +15,8 @@ from refgrad.bounds.rules import (
     fan_in,
     monotone,
     moved,
-    multiplied,
     power_of_two,
     product,
-    product_underflow,
     quotient,
     reached,
     reference_slack,
