@@ -361,8 +361,8 @@ def summed(run: Evaluation) -> Radius:
     if exact is not None and exact.all():
         return None
     radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
-    if fmt.u != fmt.u_acc:
-        radius = radius + fmt.store(y, radius)
+    if fmt.u != fmt.u_acc:  # a single exact term is stored already
+        radius = radius + np.where((terms > 1) | (radius > 0), fmt.store(y, radius), 0.0)
     beyond = total > fmt.max
     if np.any(beyond):
         radius = np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius)

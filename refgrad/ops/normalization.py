@@ -12,6 +12,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
+from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError
@@ -80,14 +81,37 @@ def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array,
     return t, log_s, relative / (1 - np.minimum(relative, 0.5)), carried
 
 
+def _tops(x: Array, e: Any, axis: Any) -> Array | None:
+    """How many elements of each row are the largest, where the other weights vanish and the row is exact; else 0. None where all are 0.
+
+    The shift of such a row leaves zeros, and numbers whose exponential is 0 in every format. exp(0) is 1 and log(1) is 0 in every library
+    (C, annex F), so their sum is the number of zeros. ``e`` is the radius of x.
+    """
+    if e is not None and np.count_nonzero(e):
+        return None
+    t = x - _shift(x, axis)
+    zeros = np.add.reduce(t == 0, axis=axis, keepdims=True, dtype=np.int64)
+    vanishing = np.add.reduce(t < _VANISHING, axis=axis, keepdims=True, dtype=np.int64)
+    found = np.where(zeros + vanishing == _count(x, axis), zeros, 0)
+    return found if np.count_nonzero(found) else None
+
+
+_VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats
+
+
 def _logsumexp_rounding(run: Evaluation) -> Any:
-    """Carried log sum w exp(e); added: relative error of the sum, log's ULP of log s, the last addition."""
+    """Carried log sum w exp(e); added: relative error of the sum, log's ULP of log s, the last addition.
+
+    Nothing where one element alone counts: the sum is 1, its logarithm 0.
+    """
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     axis, keepdims = params["axis"], params["keepdims"]
     _, log_s, relative, carried = _spread(fmt, xs[0], es[0], axis)
     radius = carried + relative + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
     radius = radius if keepdims else np.squeeze(radius, axis)
-    return radius + fmt.store(y, radius)
+    tops = _tops(xs[0], es[0], axis)
+    exact = None if tops is None else (tops if keepdims else np.squeeze(tops, axis)) == 1
+    return exactness.without(radius + fmt.store(y, radius), exact)
 
 
 def _draw_logsumexp(rng: np.random.Generator) -> Any:
@@ -120,7 +144,7 @@ def _weights_rounding(run: Evaluation) -> Any:
     """As for softmax."""
     y, xs, params = run.y, run.xs, run.params
     radius = _softmax_rounding(run._replace(forward=None, xs=(_tamed(xs[0], params["axis"]),)))
-    return np.where((xs[0] == -np.inf) & (y == 0), 0.0, radius)
+    return np.where((xs[0] == -np.inf) & (y == 0), 0.0, bounds.zero(radius))
 
 
 logsumexp_weights = register(
@@ -176,7 +200,10 @@ def _softmax(x: Array, axis: int = -1) -> Array:
 
 
 def _softmax_rounding(run: Evaluation) -> Any:
-    """y_i exp(e_i + log sum y exp e) - y_i carried; added: |t_i| and the sum's relative error, twice exp, the quotient."""
+    """y_i exp(e_i + log sum y exp e) - y_i carried; added: |t_i| and the sum's relative error, twice exp, the quotient.
+
+    Nothing where 2^k equal elements alone count: the sum is 2^k.
+    """
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, axis = xs[0], es[0], params["axis"]
     t, _, relative, carried = _spread(fmt, x, e, axis)
@@ -185,7 +212,10 @@ def _softmax_rounding(run: Evaluation) -> Any:
     spread = fmt.u * distance + relative + 2 * fmt.ulp("exp") * fmt.u + fmt.u
     radius = moved + (y + moved) * spread / (1 - np.minimum(spread, 0.5))
     # An exponential below the normal range has an absolute error.
-    return radius + 2 * fmt.eta + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.store(y, radius))
+    radius = radius + 2 * fmt.eta + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.store(y, radius))
+    tops = _tops(x, e, axis)
+    exact = None if tops is None else bounds.power_of_two(tops) & (tops * fmt.least_normal <= 1)
+    return exactness.without(radius, None if exact is None else np.broadcast_to(exact, radius.shape))
 
 
 def _draw_softmax(rng: np.random.Generator) -> Any:
@@ -237,7 +267,8 @@ def _log_softmax(x: Array, axis: int = -1) -> PlainArray:
 def _log_softmax_rounding(run: Evaluation) -> Any:
     """e_i + log sum y exp e carried; added: |t_i|, relative error of the sum, log's ULP, the last subtraction.
 
-    In half formats kernels behave as if the sum and its logarithm were stored.
+    In half formats kernels behave as if the sum and its logarithm were stored. Nothing where one element alone counts: the sum is 1, its
+    logarithm 0.
     """
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, axis = xs[0], es[0], params["axis"]
@@ -250,7 +281,9 @@ def _log_softmax_rounding(run: Evaluation) -> Any:
         + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
     )
     radius = np.where(x == -np.inf, 0.0, radius + (0.0 if fmt.u == fmt.u_acc else fmt.u * np.abs(log_s)))
-    return radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
+    radius = radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
+    tops = _tops(x, e, axis)
+    return exactness.without(radius, None if tops is None else (tops == 1) & (t == 0))
 
 
 log_softmax = register(
@@ -319,7 +352,9 @@ def _cross_entropy_rounding(run: Evaluation) -> Any:
     fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     x, axis = xs[0], params["axis"]
     chosen, count = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
-    e = _log_softmax_rounding(run._replace(forward=None, y=_log_softmax(x, axis), params={"axis": axis}))
+    e = bounds.zero(
+        _log_softmax_rounding(run._replace(forward=None, y=_log_softmax(x, axis), params={"axis": axis}))
+    )
     carried = np.sum(np.where(chosen, e, 0)) / count
     radius = carried + (count - 1) * fmt.u * (
         np.abs(y) + carried
