@@ -84,8 +84,8 @@ def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array,
 def _tops(x: Array, e: Any, axis: Any) -> Array | None:
     """How many elements of each row are the largest, where the other weights vanish and the row is exact; else 0. None where all are 0.
 
-    The shift of such a row leaves zeros, and numbers whose exponential is 0 in every format. exp(0) is 1 and log(1) is 0 in every library
-    (C, annex F), so their sum is the number of zeros. ``e`` is the radius of x.
+    The shift of such a row leaves zeros, and numbers whose exponential is 0 in every judged format. exp(0) is 1 and log(1) is 0 in every
+    library (C, annex F), so their sum is the number of zeros. ``e`` is the radius of x.
     """
     if e is not None and np.count_nonzero(e):
         return None
@@ -96,7 +96,7 @@ def _tops(x: Array, e: Any, axis: Any) -> Array | None:
     return found if np.count_nonzero(found) else None
 
 
-_VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats
+_VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats that are judged
 
 
 def _logsumexp_rounding(run: Evaluation) -> Any:
@@ -214,8 +214,11 @@ def _softmax_rounding(run: Evaluation) -> Any:
     # An exponential below the normal range has an absolute error.
     radius = radius + 2 * fmt.eta + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.store(y, radius))
     tops = _tops(x, e, axis)
-    exact = None if tops is None else bounds.power_of_two(tops) & (tops * fmt.least_normal <= 1)
-    return exactness.without(radius, None if exact is None else np.broadcast_to(exact, radius.shape))
+    if tops is None:
+        return radius
+    # the wide format may hold a share that is 0 in all others
+    exact = bounds.power_of_two(tops) & (tops * fmt.least_normal <= 1) & ((t == 0) | (y == 0))
+    return exactness.without(radius, exact)
 
 
 def _draw_softmax(rng: np.random.Generator) -> Any:

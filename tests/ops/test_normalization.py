@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.formats import FORMATS
+from refgrad import nn
+from refgrad.bounds.formats import FORMATS, format_of
 from refgrad.errors import ArgumentError
 from refgrad.ops import normalization
 from refgrad.tracing.ball import exact, parts
@@ -116,3 +119,22 @@ def test_cross_entropy_errors_name_shapes_and_labels():
         normalization.cross_entropy(np.zeros((2, 3)), labels=np.array([0, 3]))
     with pytest.raises(ArgumentError, match="integer"):
         normalization.cross_entropy(np.zeros((2, 3)), labels=np.zeros(2))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_rows_in_which_one_element_alone_counts_are_exact(dtype: str) -> None:
+    fmt = format_of(dtype)
+
+    def radius(name: str, x: Any) -> Any:
+        return parts(getattr(nn, name)(exact(np.asarray(x, float), fmt), axis=-1))[1]
+
+    one, equal, several = [3.5, -np.inf, -np.inf], [2.0, 2.0, -np.inf], [1.0, 0.5, 0.0]
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        assert not np.any(radius(name, one))
+        assert not np.any(radius(name, [[7.25]]))
+        assert np.all(radius(name, several) > 0)
+    assert not np.any(radius("softmax", equal))
+    assert radius("logsumexp", equal) > 0  # log 2 is rounded
+    assert np.all(radius("softmax", [2.0, 2.0, 2.0]) > 0)  # so is 1/3
+    far = radius("softmax", [0.0, -900.0])
+    assert far[0] == 0
