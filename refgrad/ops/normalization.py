@@ -20,17 +20,12 @@ from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
 from refgrad.ops import params_in_graphs
-
-
-def _shift(x: Array, axis: Any) -> Array:
-    """The maximum along axis; 0 where it is infinite or the axis is empty."""
-    m = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, 0).astype(x.dtype)
+from refgrad.ops.weighted_rows import count, shift, tops
 
 
 def _logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     x = np.asarray(x)
-    m = _shift(x, axis)
+    m = shift(x, axis)
     with np.errstate(divide="ignore"):
         y = np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True)) + m
     return y if keepdims else np.squeeze(y, axis)[()]
@@ -55,48 +50,24 @@ def _usual_weights(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
     return np.exp(np.where(top, 0.0, np.where(top, 0.0, x) - np.where(y == -np.inf, 0.0, y)))
 
 
-def _count(x: Array, axis: Any) -> int:
-    """How many elements are normalised together."""
-    axes = range(x.ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    return int(np.prod([x.shape[a] for a in axes]))
-
-
 def _spread(fmt: Any, x: Array, e: Any, axis: Any) -> tuple[Array, Array, Array, Array | float]:
     """What the kernels share: t = x - max, log s, the relative error of the computed s, and log sum w exp(e) carried.
 
     s = sum exp(t): each t is rounded (relative error u|t| of its exponential), exp has its ULP error, the sum n - 1
     additions. Blanchard, Higham, Higham (2021), section 3. Stored intermediates (half formats) round in u.
     """
-    t = x - _shift(x, axis)
+    t = x - shift(x, axis)
     log_s = _logsumexp(t, axis, True)
     w = np.exp(t - np.where(np.isfinite(log_s), log_s, 0))
     distance = np.where(w > 0, np.abs(t), 0)
     relative = (
         fmt.u * np.sum(w * distance, axis, keepdims=True)
-        + (_count(x, axis) - 1) * fmt.u_acc
+        + (count(x, axis) - 1) * fmt.u_acc
         + 2 * fmt.ulp("exp") * fmt.u
     )
-    relative = relative + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.u) + _count(x, axis) * fmt.eta
+    relative = relative + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.u) + count(x, axis) * fmt.eta
     carried = 0.0 if e is None else _logsumexp(np.log(w) + np.broadcast_to(e, x.shape), axis, True)
     return t, log_s, relative / (1 - np.minimum(relative, 0.5)), carried
-
-
-def _tops(x: Array, e: Any, axis: Any) -> Array | None:
-    """How many elements of each row are the largest, where the other weights vanish and the row is exact; else 0. None where all are 0.
-
-    The shift of such a row leaves zeros, and numbers whose exponential is 0 in every judged format. exp(0) is 1 and log(1) is 0 in every
-    library (C, annex F), so their sum is the number of zeros. ``e`` is the radius of x.
-    """
-    if e is not None and np.count_nonzero(e):
-        return None
-    t = x - _shift(x, axis)
-    zeros = np.add.reduce(t == 0, axis=axis, keepdims=True, dtype=np.int64)
-    vanishing = np.add.reduce(t < _VANISHING, axis=axis, keepdims=True, dtype=np.int64)
-    found = np.where(zeros + vanishing == _count(x, axis), zeros, 0)
-    return found if np.count_nonzero(found) else None
-
-
-_VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats that are judged
 
 
 def _logsumexp_rounding(run: Evaluation) -> Any:
@@ -109,8 +80,8 @@ def _logsumexp_rounding(run: Evaluation) -> Any:
     _, log_s, relative, carried = _spread(fmt, xs[0], es[0], axis)
     radius = carried + relative + 2 * fmt.ulp("log") * fmt.u * (np.abs(log_s) + relative)
     radius = radius if keepdims else np.squeeze(radius, axis)
-    tops = _tops(xs[0], es[0], axis)
-    exact = None if tops is None else (tops if keepdims else np.squeeze(tops, axis)) == 1
+    largest = tops(xs[0], es[0], axis)
+    exact = None if largest is None else (largest if keepdims else np.squeeze(largest, axis)) == 1
     return exactness.without(radius + fmt.store(y, radius), exact)
 
 
@@ -136,7 +107,7 @@ def _tamed(x: Array, axis: Any) -> PlainArray:
 def _weights(x: Array, axis: Any = None) -> Array:
     """exp(x)/sum(exp(x)); 0 where all elements are -inf."""
     x = np.asarray(x)
-    e = np.exp(_tamed(x, axis) - _shift(x, axis))
+    e = np.exp(_tamed(x, axis) - shift(x, axis))
     return np.where(x == -np.inf, 0.0, e / np.sum(e, axis=axis, keepdims=True)).astype(x.dtype, copy=False)
 
 
@@ -213,11 +184,11 @@ def _softmax_rounding(run: Evaluation) -> Any:
     radius = moved + (y + moved) * spread / (1 - np.minimum(spread, 0.5))
     # An exponential below the normal range has an absolute error.
     radius = radius + 2 * fmt.eta + (0.0 if fmt.u == fmt.u_acc else 2 * fmt.store(y, radius))
-    tops = _tops(x, e, axis)
-    if tops is None:
+    largest = tops(x, e, axis)
+    if largest is None:
         return radius
     # the wide format may hold a share that is 0 in all others
-    exact = bounds.power_of_two(tops) & (tops * fmt.least_normal <= 1) & ((t == 0) | (y == 0))
+    exact = bounds.power_of_two(largest) & (largest * fmt.least_normal <= 1) & ((t == 0) | (y == 0))
     return exactness.without(radius, exact)
 
 
@@ -285,8 +256,8 @@ def _log_softmax_rounding(run: Evaluation) -> Any:
     )
     radius = np.where(x == -np.inf, 0.0, radius + (0.0 if fmt.u == fmt.u_acc else fmt.u * np.abs(log_s)))
     radius = radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
-    tops = _tops(x, e, axis)
-    return exactness.without(radius, None if tops is None else (tops == 1) & (t == 0))
+    largest = tops(x, e, axis)
+    return exactness.without(radius, None if largest is None else (largest == 1) & (t == 0))
 
 
 log_softmax = register(
@@ -354,16 +325,16 @@ def _cross_entropy_rounding(run: Evaluation) -> Any:
     """log_softmax's error at the labels, summed; then N - 1 additions and the division (half formats store the sum)."""
     fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     x, axis = xs[0], params["axis"]
-    chosen, count = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
+    chosen, labels = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
     e = bounds.zero(
         _log_softmax_rounding(run._replace(forward=None, y=_log_softmax(x, axis), params={"axis": axis}))
     )
-    carried = np.sum(np.where(chosen, e, 0)) / count
-    radius = carried + (count - 1) * fmt.u * (
+    carried = np.sum(np.where(chosen, e, 0)) / labels
+    radius = carried + (labels - 1) * fmt.u * (
         np.abs(y) + carried
     )  # terms are of one sign: their sum is its own size
     radius = np.where(
-        (np.abs(y) * count > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius
+        (np.abs(y) * labels > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius
     )  # the sum overflows before it is divided
     return radius + 2 * fmt.store(y, radius)
 
