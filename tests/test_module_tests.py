@@ -33,6 +33,8 @@ TESTED_BY = {
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
     "ops/exact_slopes": "ops/test_slopes",
     "ops/params_in_graphs": "conformance/test_families",
+    "bounds/factors": "bounds/test_rules",
+    "ops/weighted_rows": "ops/test_normalization",
     "bounds/evaluation": "bounds/test_rules",
     "pytest_plugin": "test_pytest_report",
     "report/analysis/mode_groups": "report/analysis/test_coverage",

@@ -20,7 +20,7 @@ SCHEMA = 1
 LAYOUTS = ("contiguous", "transposed", "strided")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """A graph at one point. A judgement compares the framework's value, gradient and tangent of it with the reference.
 
@@ -41,6 +41,12 @@ class Case:
     device: str = "cpu"
     layouts: dict[str, str] = field(default_factory=dict)
     order: int = 1
+
+    def __repr__(self) -> str:
+        """A line without the numbers: arrays of thousands of elements would fill the pages of a test report."""
+        ops = sum(node.op is not None for node in self.graph.nodes)
+        elements = sum(x.size for x in self.inputs.values())
+        return f"<Case {self.id}: {self.family}, {self.dtype} on {self.device}, {ops} ops on {elements} elements>"
 
     @functools.cached_property
     def content(self) -> str:

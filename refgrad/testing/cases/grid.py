@@ -12,6 +12,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds import exactness
 from refgrad.bounds.formats import FORMATS, Format
+from refgrad.bounds.profiles import SINGLE
 from refgrad.node import Node
 from refgrad.op import REGISTRY, Op
 from refgrad.testing.cases.case import Case
@@ -69,7 +70,7 @@ def rounds_nothing(name: str) -> bool:
 
 def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
     """Whether the value and the derivatives of the op at small integers have radii of zero."""
-    fmt = _format("float32")
+    fmt = _format(SINGLE)
     operands, params = op.domain.sample(rng, len(op.signature.operands))
     node = Node(op=op, of=tuple(range(len(operands))), params={**op.signature.defaults, **params})
     arrays = [np.asarray(x) for x in operands]
