@@ -48,6 +48,10 @@ class Case:
         elements = sum(x.size for x in self.inputs.values())
         return f"<Case {self.id}: {self.family}, {self.dtype} on {self.device}, {ops} ops on {elements} elements>"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - the protocol of IPython, which Hypothesis follows
+        """The same line in Hypothesis and IPython, which print the fields of dataclasses otherwise."""
+        printer.text(repr(self))
+
     @functools.cached_property
     def content(self) -> str:
         """The case as canonical JSON text."""
