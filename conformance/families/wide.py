@@ -24,8 +24,10 @@ RARE = 32  # one element in so many is replaced in the body, and one in so many 
 def length(source: Source, share: int = SHARE, most: int = LENGTHS[-1]) -> int:
     """The length of the arrays of a case, at most ``most``; 0 for a narrow case. One case in ``share`` is wide."""
     offered = tuple(n for n in LENGTHS if n <= most)
-    place = source.integer(0, share * len(offered) - 1) - (share - 1) * len(offered)
-    return offered[place] if place >= 0 else 0
+    wide, found = source.integer(0, share - 1) == share - 1, source.choice(offered)
+    return (
+        found if wide else 0
+    )  # both are drawn in any case, so that the later choices stay when a case becomes narrow
 
 
 def with_special_values(source: Source, x: PlainArray, dtype: str, largest: float) -> PlainArray:

@@ -214,28 +214,30 @@ def test_a_quarter_of_the_cases_is_on_a_grid(family: str) -> None:
     assert 50 < drawn < 160
 
 
-def smallest(family: str, condition) -> Case:
-    """The smallest case that Hypothesis finds for a condition."""
+def smallest(family: str, condition, search: int = 0) -> Case:
+    """The smallest case that one search of Hypothesis finds for a condition."""
     return hypothesis.find(
-        cases(FAMILIES[family], "float64"), condition, random=random.Random(0),
+        cases(FAMILIES[family], "float64"), condition, random=random.Random(search),
         settings=settings(max_examples=2000, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
                           suppress_health_check=list(HealthCheck)),
     )  # fmt: skip
 
 
 def test_hypothesis_shrinks_a_failing_graph_to_a_few_ops() -> None:
+    """Most searches end with 2 to 5 nodes and some with 10, of 15. Items reduce their own cases in another way (cases/reduction.py)."""
+
+    def has_tanh(case: Case) -> bool:
+        ops = [case.graph.nodes[k].op for k in case.graph.order()]
+        return any(op is not None and op.name == "tanh" for op in ops)
+
     try:
-        case = smallest(
-            "graphs",
-            lambda c: any(
-                c.graph.nodes[k].op is not None and c.graph.nodes[k].op.name == "tanh"
-                for k in c.graph.order()
-            ),
-        )
+        found = [smallest("graphs", has_tanh, search) for search in range(6)]
     except NoSuchExample:  # pragma: no cover
         pytest.fail("2,000 graphs without a tanh")
-    assert len(case.graph.order()) <= 7  # often 2; a graph has up to 15
-    assert sum(x.size for x in case.inputs.values()) <= 3
+    nodes = sorted(len(case.graph.order()) for case in found)
+    assert nodes[0] <= 3, nodes
+    assert nodes[2] <= 5, nodes
+    assert all(sum(x.size for x in case.inputs.values()) <= 3 for case in found)
 
 
 @settings(max_examples=20, database=None)
