@@ -2,20 +2,54 @@
 
 Forward-mode and reverse-mode automatic differentiation of ordinary NumPy code, written from the mathematics and independent
 of any framework, and a judge that says with derived bounds whether somebody else's gradient is right.
+
+The public names are imported on first use (PEP 562), so that ``import refgrad`` and the help of the command load no NumPy.
 """
 
 from __future__ import annotations
 
-from refgrad import functions, nn  # noqa: F401  they register on import
-from refgrad.custom import custom_jvp, custom_vjp, stop_gradient
-from refgrad.draw import draw
-from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError
-from refgrad.graph import Graph
-from refgrad.jacobians import hessian, hvp, jacfwd, jacrev
-from refgrad.transforms import grad, jvp, value_and_grad, vjp
+import importlib
+
+from refgrad.draw import (
+    draw,
+)  # here, so that a later import of the package refgrad.draw does not take the name
+
+TYPE_CHECKING = False  # as in typing, whose import costs a third of that of argparse
+if TYPE_CHECKING:
+    from refgrad import nn
+    from refgrad.custom.functions import custom_jvp, custom_vjp
+    from refgrad.custom.stop_gradient import stop_gradient
+    from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError
+    from refgrad.graph import Graph
+    from refgrad.jacobians import hessian, hvp, jacfwd, jacrev
+    from refgrad.transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
     "GradientMismatch", "GradientUndecided", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp",
     "jacfwd", "jacrev", "jvp", "nn", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
+
+_NAMES_IN = {  # module: the public names that it defines
+    "custom": ("custom_jvp", "custom_vjp", "stop_gradient"),
+    "errors": ("GradientMismatch", "GradientUndecided", "RefgradError"),
+    "graph": ("Graph",),
+    "jacobians": ("hessian", "hvp", "jacfwd", "jacrev"),
+    "transforms": ("grad", "jvp", "value_and_grad", "vjp"),
+}
+_MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from the module that defines it. Raises AttributeError for any other."""
+    if name == "nn":
+        return importlib.import_module("refgrad.nn")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'refgrad' has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"refgrad.{_MODULE_OF[name]}"), name)
+    globals()[name] = found  # further uses do not come here
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from refgrad import console
-from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError, ResultsWriteError
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
@@ -70,8 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--dtype",
         action="append",
-        choices=tuple(FORMATS),
-        help="repeatable; default: all that the devices have",
+        type=_dtype,
+        metavar="NAME",
+        help="float64, float32, tf32, bfloat16, float16, float8_e4m3 or float8_e5m2 (repeatable; default: all that the devices have)",
     )
     suite.add_argument(
         "--device",
@@ -276,6 +276,15 @@ def _number(text: str, least: int) -> int:
     return int(text)
 
 
+def _dtype(text: str) -> str:
+    """The name of a format. The formats are loaded here: help needs no NumPy."""
+    from refgrad.bounds.formats import FORMATS
+
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(FORMATS)}, got {text[:20]!r}")
+    return text
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -356,7 +365,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _ops(_: argparse.Namespace) -> int:
-    import refgrad  # noqa: F401  registers every op
+    import refgrad.ops  # noqa: F401  registers every op
     from refgrad.op import REGISTRY
 
     print(f"{'op':<18} {'operands':<16} {'derivative':<12} {'torch':<6} {'parameters'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from refgrad.errors import DtypeError, GraphError
 from refgrad.node import Node
 from refgrad.nodes import SCHEMA, Nodes, Values
 from refgrad.op import Op, apply, new_level, shape_of
+from refgrad.painters import PAINTERS
 from refgrad.quiet import quietly
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.caught_refusals import run
@@ -280,15 +281,11 @@ class Graph(Nodes):
             name: zeros[name] if bars[k] is None else snapshot(bars[k]) for name, k in self.inputs.items()
         }
 
-    # --- drawing: the room above this one puts its painter here ---
-
-    painter: ClassVar[Callable[..., str] | None] = None
+    # --- drawing ---
 
     def draw(self, *args: Any, local: bool = False, node: int | str | None = None) -> str:
         """The graph as SVG text, with the numbers of the last forward and backward or for ``args``: see ``refgrad.draw``."""
-        if Graph.painter is None:
-            raise GraphError("nothing that draws is loaded: import refgrad")
-        return Graph.painter(self, *args, local=local, node=node)
+        return PAINTERS[-1](self, *args, local=local, node=node)
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows; its own words where the graph cannot be drawn."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import functions  # noqa: F401 - rules call NumPy functions, which traced arrays know from it
 from refgrad.arrays import Operand, Params
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
 from refgrad.errors import CaseFileError

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import functions as _functions  # noqa: F401 - traced arrays know NumPy functions from it
 from refgrad.arguments import (
     Argnums,
     argnums_of,

@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.families import FAMILIES
+from refgrad.bounds.formats import FORMATS
 from refgrad.cli import _parser, main
 from refgrad.graph import Graph
+from refgrad.suite.scope import TEXTBOOK
 from refgrad.testing import Case
 from tests.whole_runs import WholeRun
 
@@ -41,6 +44,18 @@ def test_the_package_is_the_command() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)])
 def test_a_time_has_a_unit(text: str, seconds: float) -> None:
     assert _parser().parse_args(["conformance", "--for", text]).budget == seconds
+
+
+@pytest.mark.parametrize(
+    ("option", "names"), [("--dtype", tuple(FORMATS)), ("--family", (*FAMILIES, TEXTBOOK))]
+)
+def test_help_lists_what_an_option_takes(capsys, option: str, names: tuple[str, ...]) -> None:
+    """The help loads neither NumPy nor the suite, so it repeats their names."""
+    with pytest.raises(SystemExit):
+        main(["conformance", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    listed = text.rpartition(f" {option} NAME ")[2].partition(" (repeatable")[0]
+    assert listed.replace(" or ", ", ").split(", ") == list(names)
 
 
 def test_wrong_use_is_exit_code_2(capsys) -> None:
@@ -72,6 +87,7 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         ("--for", "0s", "expected a time such as 90s, 30m or 2h, got '0s'"),
         ("--for", "1d", "expected a time such as 90s, 30m or 2h, got '1d'"),
         ("--max-failures", "0", "expected a whole number from 1 on, got '0'"),
+        ("--dtype", "float8", f"expected one of {', '.join(FORMATS)}, got 'float8'"),
     ],
 )
 def test_a_value_that_is_none_is_said_in_words(capsys, option: str, value: str, said: str) -> None:

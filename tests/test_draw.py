@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.draw import MOST
 from refgrad.draw.numbers import number
+from refgrad.draw.rendering import MOST
 from refgrad.errors import GraphError
 
 

@@ -36,6 +36,7 @@ TESTED_BY = {
     "bounds/factors": "bounds/test_rules",
     "ops/weighted_rows": "ops/test_normalization",
     "bounds/evaluation": "bounds/test_rules",
+    "draw/rendering": "test_draw",
     "pytest_plugin": "test_pytest_report",
     "report/analysis/mode_groups": "report/analysis/test_coverage",
     # What is counted while a file is read is compared with the table or the drawing that shows it.

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
+import refgrad
 from tests.imports import (
     ROOT,
     Import,
@@ -28,7 +29,7 @@ MOST_LINES = 400
 # lower floors and from its own room. Lazy imports and imports for type checkers count.
 FLOORS = (
     {"arrays"},
-    {"errors", "quiet", "console", "numeric", "domain", "blocks", "modes"},
+    {"errors", "quiet", "console", "numeric", "domain", "blocks", "modes", "painters"},
     {"containers", "encode", "formula", "operands", "bounds"},
     {"op", "tree", "records"},
     {"ops"},
@@ -259,33 +260,67 @@ def run_fresh(code: str) -> set[str]:
     return set(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_import_refgrad_loads_numpy_alone() -> None:
-    loaded = run_fresh("import refgrad")
-    assert "numpy" in loaded
-    assert not loaded & {
-        "torch",
-        "hypothesis",
-        "pytest",
-        "_pytest",
-        "scipy",
-        "jinja2",
-        "mpmath",
-        "matplotlib",
-    }
-    assert not {
-        m
-        for m in loaded
-        if m.startswith(
-            (
-                "refgrad.records",
-                "refgrad.testing",
-                "refgrad.torch",
-                "refgrad.report",
-                "refgrad.cli",
-                "refgrad.suite.runner",
-            )
-        )
-    }
+HEAVY = {"torch", "hypothesis", "pytest", "_pytest", "scipy", "jinja2", "mpmath", "matplotlib"}
+
+
+def below(prefixes: tuple[str, ...], loaded: set[str]) -> set[str]:
+    return {m for m in loaded if m.startswith(prefixes)}
+
+
+def test_import_refgrad_loads_no_numpy() -> None:
+    # The public names are imported on first use. What loads more makes every command slower, `refgrad --help` included.
+    loaded = run_fresh("import refgrad; dir(refgrad); refgrad.__version__")
+    assert below(("refgrad",), loaded) == {"refgrad", "refgrad.draw", "refgrad.painters"}
+    assert not loaded & {*HEAVY, "numpy", "typing", "json"}
+
+
+def test_a_transformation_loads_numpy_alone() -> None:
+    loaded = run_fresh("import refgrad; refgrad.grad")
+    assert {"numpy", "refgrad.functions.statistics", "refgrad.tracing.fast_path"} <= loaded
+    assert not loaded & HEAVY
+    judge = (
+        "refgrad.records",
+        "refgrad.testing",
+        "refgrad.torch",
+        "refgrad.report",
+        "refgrad.cli",
+        "refgrad.suite",
+        "refgrad.draw.",
+    )
+    assert not below(judge, loaded)
+
+
+@pytest.mark.parametrize(
+    "options", [["--help"], ["--version"], ["conformance", "--help"], ["report", "--help"]]
+)
+def test_help_loads_no_numpy(options: list[str]) -> None:
+    loaded = run_fresh(
+        f"from refgrad.cli import main\ntry: main({options})\nexcept SystemExit as end: assert not end.code"
+    )
+    assert "argparse" in loaded
+    assert not loaded & {*HEAVY, "numpy"}
+
+
+def test_the_public_names_work_in_a_fresh_interpreter() -> None:
+    """In dir(), by ``from`` and by attribute, also after the import of a module of the same name."""
+    code = "import refgrad, refgrad.draw.svg, refgrad.nn\nassert set(refgrad.__all__) <= set(dir(refgrad))\n"
+    for name in refgrad.__all__:
+        code += f"from refgrad import {name}\nassert refgrad.{name} is {name}\nassert {name!r} == 'nn' or callable({name})\n"
+    assert len(refgrad.__all__) > 10
+    run_fresh(code)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(refgrad, "gradient")
+    with pytest.raises(ImportError, match="gradient"):
+        from refgrad import gradient  # noqa: F401
+
+
+def test_traced_arrays_know_all_numpy_functions_wherever_they_are_used() -> None:
+    """NumPy functions are registered by refgrad.functions, which the rooms above tracing/ import. Each of these modules is enough."""
+    for module in ("refgrad.transforms", "refgrad.node", "refgrad.custom.call", "refgrad.testing.judging"):
+        loaded = run_fresh(f"import {module}")
+        assert {"refgrad.functions.statistics", "refgrad.ops.reduction"} <= loaded, module
 
 
 def test_the_plugin_is_cheap_to_load() -> None:

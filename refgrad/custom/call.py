@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import functions  # noqa: F401 - rules of users call NumPy functions, which traced arrays know from it
 from refgrad.arguments import fitting, kind, outline, outputs_of, placed, result
 from refgrad.arrays import Array
 from refgrad.custom.transpose import Linear, transpose

@@ -1,26 +1,20 @@
 """Drawings of computational graphs, with values above the edges and gradients below.
 
-``draw`` returns SVG text, ``steps`` an HTML fragment that shows the drawing node by node. layout.py places nodes and edges, numbers.py
-formats values, fold.py shortens long graphs.
+``draw`` returns SVG text, ``steps`` an HTML fragment that shows the drawing node by node. Both load what renders them, and NumPy, when they
+are called. rendering.py computes the numbers and writes a drawing, layout.py places nodes and edges, numbers.py formats values, fold.py
+shortens long graphs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from refgrad.painters import PAINTERS
 
-import numpy as np
+TYPE_CHECKING = False  # as in typing, which is not needed otherwise
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-from refgrad.arguments import function, names_of
-from refgrad.draw.fold import fold
-from refgrad.draw.picture import Picture, check_size, find_node, picture
-from refgrad.draw.steps import steps_html
-from refgrad.draw.svg import svg
-from refgrad.errors import GraphError, refuse_tensor
-from refgrad.graph import Graph
-from refgrad.tree import flatten
-
-FOLDED, MOST = 60, 240  # gates beyond which repeated layers are folded; gates of a drawing, at most
+    from refgrad.graph import Graph
 
 __all__ = ["draw", "steps"]
 
@@ -50,7 +44,9 @@ def draw(
         ArgumentError: f is not callable.
         DtypeError: an argument is a torch tensor.
     """
-    return svg(_picture(f, args, local, node))
+    from refgrad.draw.rendering import drawing
+
+    return drawing(f, args, local, node)
 
 
 def steps(f: Graph | Callable[..., Any], *args: Any, local: bool = False) -> str:
@@ -70,44 +66,9 @@ def steps(f: Graph | Callable[..., Any], *args: Any, local: bool = False) -> str
     Raises:
         GraphError, ArgumentError, DtypeError: as ``draw``; GraphError also for a graph without numbers.
     """
-    found = _picture(f, args, local, None, explain=True)
-    if not any(w.values for w in found.wires):
-        raise GraphError("a graph without numbers has no steps: give arguments, or call g.forward(...) first")
-    return steps_html(found)
+    from refgrad.draw.rendering import step_by_step
+
+    return step_by_step(f, args, local)
 
 
-def _picture(
-    f: Graph | Callable[..., Any],
-    args: tuple[Any, ...],
-    local: bool,
-    node: int | str | None,
-    explain: bool = False,
-) -> Picture:
-    function(f, "draw")
-    for x, what in zip(flatten(args)[0], names_of(args), strict=True):
-        refuse_tensor(x, f"draw: {what}")
-    name = getattr(f, "__name__", "f")
-    graph = f if isinstance(f, Graph) else Graph.record(f, *args)
-    if args:
-        copy = Graph()  # a copy: the caller's graph keeps the numbers of its last run
-        copy.nodes, copy.outputs = graph.nodes, graph.outputs
-        with np.errstate(all="ignore"):
-            copy.forward(*(args if isinstance(f, Graph) else flatten(args)[0]))
-            _backward(copy)
-        graph = copy
-    with np.errstate(all="ignore"):
-        found = picture(graph, name if name.isidentifier() else "f", local, find_node(graph, node), explain)
-    found = fold(found, FOLDED)
-    check_size(found.gates, MOST)
-    return found
-
-
-def _backward(graph: Graph) -> None:
-    """Compute the gradients of the sum of the outputs, if all outputs are floating-point."""
-    assert graph.values is not None
-    outputs = [np.asarray(graph.values[k]) for k in graph.outputs]
-    if all(y.dtype.kind == "f" for y in outputs):
-        graph.backward(*[np.ones_like(y) for y in outputs])
-
-
-Graph.painter = staticmethod(draw)
+PAINTERS.append(draw)
