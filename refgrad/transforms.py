@@ -36,7 +36,7 @@ from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
 from refgrad.tracing import fast_path  # noqa: F401 - it gives Var its operators
-from refgrad.tracing.copies import as_results, live, same, snapshot
+from refgrad.tracing.copies import Copies, as_results, live, same
 from refgrad.tracing.forward import Dual, running
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
@@ -149,18 +149,22 @@ def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who:
         )
     names = names_of(primals)
     leaves, rebuild = leaves_of(primals, names, who)
-    own, duals = [snapshot(live(x)) for x in leaves], []
+    copies = Copies()
+    own = [copies.borrowed(live(x)) for x in leaves]
+    duals = []
     with running() as level:
-        for x, x_dot, name in zip(own, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
+        for (x, _), x_dot, name in zip(own, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
             x_dot = fitting(live(x_dot), x, f"{who}: the tangent of {name}")
-            duals.append(Dual(x, snapshot(x_dot), level))
+            duals.append(Dual(x, copies.new(x_dot), level))
         y = called(f, rebuild(duals))
-    _refuse_written(leaves, own, names, who)
+    _refuse_written(leaves, [seal for _, seal in own], names, who)
     outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
     mine = [isinstance(y, Dual) and y._level == level for y in outputs]
     values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
     tangents = as_results([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
     y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
+    del own, duals, outputs, y
+    copies.give_back()
     return rebuild_result(values), rebuild_result(y_dots)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from refgrad import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
-from refgrad.errors import ArgumentError, DtypeError
+from refgrad.errors import ArgumentError, DtypeError, TracingError
+from refgrad.tracing import buffer_pool
 
 Array = Any
 X = np.array([0.5, -1.0, 2.0])
@@ -334,3 +335,24 @@ def test_a_derivative_is_a_scalar_where_its_argument_is_one(x: Array) -> None:
         assert [type(d) for d in derivatives] == [kind] * 7
         value, tangent = jvp(f, (x,), (x,))
         assert type(tangent) is type(value)
+
+
+@pytest.mark.parametrize("size", [4, 50_000])
+def test_jvp_refuses_primals_that_change_while_f_runs(size: int) -> None:
+    given = np.linspace(0.1, 0.9, size)
+
+    def f(x):
+        given[size // 2] = 3.0
+        return np.sin(x)
+
+    with pytest.raises(TracingError, match="jvp: argument 0 was changed"):
+        jvp(f, (given,), (np.ones(size),))
+
+
+def test_jvp_copies_no_large_primal() -> None:
+    """The copy of the tangent alone is lent from the pool, and given back."""
+    x, x_dot = np.linspace(0.1, 0.9, 100_000), np.ones(100_000)
+    buffer_pool._STORE.free.clear()
+    buffer_pool._STORE.total = 0
+    jvp(lambda x: np.sum(np.sin(x)), (x,), (x_dot,))
+    assert buffer_pool._STORE.total == x_dot.nbytes

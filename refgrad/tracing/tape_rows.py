@@ -16,6 +16,9 @@ from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
 from refgrad.tracing.entry import Entry
 
+# Numbers of the rules of compact entries that change the shape: products of matrices, reductions, operands that were broadcast.
+RESHAPING: set[int] = set()
+
 
 def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) -> list[Any] | None:
     """The entries that lead to the places, None in place of others; no list where one of them is not elementwise on this shape.
@@ -38,6 +41,8 @@ def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) 
                 return None
             wanted.update(edge.place for edge in entry.edges)
         else:
+            if not RESHAPING.isdisjoint(entry[1::3]):
+                return None
             wanted.update(entry[::3])
         if any(getattr(x, "_level", 0) > 0 for x in saved(entry)):  # blocks would be differentiated once more
             return None
