@@ -5,7 +5,8 @@ Arguments, results and errors are those of transforms.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,14 @@ from refgrad.arguments import (
 )
 from refgrad.arrays import Array, Tree
 from refgrad.tracing.copies import snapshot
-from refgrad.transforms import Function, grad, jvp_named, vjp_named, zeros
+from refgrad.transforms import Function, grad, jvp_named, jvps_of, recorded_vjp, zeros
 from refgrad.tree import flatten
+
+MOST_NUMBERS = 2**18  # of one array, where rows of a Jacobian are computed together
 
 
 def jacrev(f: Function, argnums: Argnums = 0) -> Function:
-    """The function (*args, **kwargs) -> Jacobian of f, by reverse mode: one run of f, and one walk back for each element of the output.
+    """The function (*args, **kwargs) -> Jacobian of f, by reverse mode: one run of f, and a walk back for the elements of the output.
 
     A Jacobian has the shape output.shape + argument.shape and the dtype of the argument: J[i..., j...] is dy[i...]/dx[j...]. Where
     results or arguments are nested, it has the structure of the result, with that of the argument inside. Of several ``argnums`` the inner
@@ -47,10 +50,16 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         some, positions = chosen(args, argnums, "jacrev", kwargs)
         names = names_of(some, positions)
-        value, pullback = vjp_named(
+        value, pullback, many = recorded_vjp(
             lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev"
         )
         outputs, rebuild = flatten(value)
+        if len(outputs) == 1:
+            leaves, rebuild_leaves = outputs_of(some, "jacrev")
+            found = _at_once(many, outputs[0], [array(x, "jacrev") for x in leaves])
+            if found is not None:
+                block = rebuild_leaves(found)
+                return rebuild([block[0] if isinstance(argnums, int) else block])
         blocks = []
         for k, y in enumerate(outputs):
             rows = [
@@ -78,17 +87,20 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         some, positions = chosen(args, argnums, who, kwargs)
-        leaves, rebuild = leaves_of(some, names_of(some, positions), who)
-        columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
+        names = names_of(some, positions)
+        leaves, rebuild = leaves_of(some, names, who)
+        zero = [zeros(x) for x in leaves]
+        directions = ([*zero[:k], unit, *zero[k + 1 :]] for k, x in enumerate(leaves) for unit in _units(x))
+        runs = jvps_of(
+            lambda *xs: f(*placed(args, positions, xs), **kwargs), leaves, rebuild, names, directions, who
+        )
         value: Any = None
-        for k, x in enumerate(leaves):
+        columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
+        for x in leaves:
             columns.append([])
-            for unit in _units(x):
-                tangents = rebuild([unit if j == k else zeros(v) for j, v in enumerate(leaves)])
-                value, y_dot = jvp_named(
-                    lambda *xs: f(*placed(args, positions, xs), **kwargs), some, tangents, who
-                )
-                columns[k].append(flatten(y_dot)[0])
+            for values, y_dots, rebuild_value in itertools.islice(runs, x.size):
+                columns[-1].append(flatten(rebuild_value(y_dots))[0])
+                value = rebuild_value(values)
         if value is None:
             value = f(*args, **kwargs)
         outputs, rebuild_result = flatten(value)
@@ -141,6 +153,29 @@ def hvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
     function(f, "hvp")
     count = len(primals) if isinstance(primals, (tuple, list)) else 1
     return jvp_named(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
+
+
+def _at_once(
+    many: Callable[[Array], list[Array] | None], y: Array, leaves: list[Array]
+) -> list[Array] | None:
+    """The Jacobian of y in each leaf, by walks for many rows at a time; None where they have to be single."""
+    size = y.size if isinstance(y, np.ndarray) else 1
+    together = MOST_NUMBERS // max(size, *[x.size for x in leaves], 1)
+    if size < 2 or together < 2 or not all(isinstance(x, (np.ndarray, np.generic)) for x in leaves):
+        return None
+    parts = []
+    for start in range(0, size, together):
+        count = min(together, size - start)
+        units = np.zeros((count, size), y.dtype)
+        units[np.arange(count), start + np.arange(count)] = 1
+        part = many(units.reshape(count, *y.shape))
+        if part is None:
+            return None
+        parts.append(part)
+    return [
+        _shaped(rows[0] if len(rows) == 1 else np.concatenate(rows), y.shape + x.shape)
+        for rows, x in zip(zip(*parts, strict=True), leaves, strict=True)
+    ]
 
 
 def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:

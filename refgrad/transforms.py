@@ -11,7 +11,7 @@ TracingError where f does something that would lose a derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from refgrad.quiet import quietly
 from refgrad.tracing import fast_path  # noqa: F401 - it gives Var its operators
 from refgrad.tracing.copies import Copies, as_results, live, same
 from refgrad.tracing.forward import Dual, running
+from refgrad.tracing.many_cotangents import many_pulled_back
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
 from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
@@ -66,6 +67,17 @@ def vjp(f: Function, *primals: Tree) -> tuple[Tree, Pullback]:
 
 def vjp_named(f: Function, primals: Sequence[Tree], names: Sequence[str], who: str) -> tuple[Tree, Pullback]:
     """As vjp, for the transformation ``who``; messages call the leaves of the primals by ``names``."""
+    return recorded_vjp(f, primals, names, who)[:2]
+
+
+def recorded_vjp(
+    f: Function, primals: Sequence[Tree], names: Sequence[str], who: str
+) -> tuple[Tree, Pullback, Callable[[Array], list[Array] | None]]:
+    """As vjp_named, and a pullback of many cotangents at once for an f that returns one plain array.
+
+    It takes cotangents along a leading axis. It returns cotangents of the leaves of the primals with that axis; None where they have to be
+    pulled back one at a time.
+    """
     function(f, who)
     leaves, rebuild = leaves_of(primals, names, who)
     tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
@@ -73,7 +85,9 @@ def vjp_named(f: Function, primals: Sequence[Tree], names: Sequence[str], who: s
     seeded = [y._index if _mine(y, tape) else None for y in outputs]
     values = [_value(y, _mine(y, tape), tape.level, who) for y in outputs]
     # What the pullback needs of arguments and results: the caller may change both in the meantime.
-    like, xs_like = rebuild_result([_blank(v) for v in values]), [_blank(x) for x in leaves]
+    values_like, xs_like = [_blank(v) for v in values], [_blank(x) for x in leaves]
+    like = rebuild_result(values_like)
+    traced = any(isinstance(x, Traced) for x in (*values, *leaves))
 
     def pullback(cotangent: Tree) -> tuple[Tree, ...]:
         if not same_structure(like, cotangent):
@@ -88,7 +102,16 @@ def vjp_named(f: Function, primals: Sequence[Tree], names: Sequence[str], who: s
         bars = quietly(pull_back, tape, seeds, places)
         return tuple(rebuild(_cotangents(bars, xs_like)))
 
-    return rebuild_result(values), pullback
+    def pull_back_many(y_bars: Array) -> list[Array] | None:
+        if len(seeded) > 1 or seeded[0] is None or traced:
+            return None
+        bars = quietly(many_pulled_back, tape, seeded[0], y_bars, places)
+        if bars is None:
+            return None
+        stacked = [np.broadcast_to(x, (len(y_bars), *x.shape)) for x in xs_like]
+        return _cotangents(bars, stacked)
+
+    return rebuild_result(values), pullback, pull_back_many
 
 
 def _recorded(
@@ -149,23 +172,45 @@ def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who:
         )
     names = names_of(primals)
     leaves, rebuild = leaves_of(primals, names, who)
+    copies, x_dots = Copies(), []
+    for x, x_dot, name in zip(leaves, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
+        x_dots.append(copies.new(fitting(live(x_dot), x, f"{who}: the tangent of {name}")))
+    y, y_dots, rebuild_result = next(jvps_of(f, leaves, rebuild, names, [x_dots], who))
+    del x_dots
+    copies.give_back()
+    return rebuild_result(y), rebuild_result(y_dots)
+
+
+def jvps_of(
+    f: Function,
+    leaves: list[Array],
+    rebuild: Callable[[list[Any]], Any],
+    names: Sequence[str],
+    directions: Iterable[list[Array]],
+    who: str,
+) -> Iterator[tuple[list[Array], list[Array], Any]]:
+    """Leaves of the value of f, of its derivative along each of ``directions``, and what puts them into a structure.
+
+    ``rebuild`` makes the arguments of f from leaves. A direction is a list of tangents, of the shapes and dtypes of ``leaves``, to which
+    nobody else may write. f runs once for each.
+    """
     copies = Copies()
     own = [copies.borrowed(live(x)) for x in leaves]
-    duals = []
-    with running() as level:
-        for (x, _), x_dot, name in zip(own, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
-            x_dot = fitting(live(x_dot), x, f"{who}: the tangent of {name}")
-            duals.append(Dual(x, copies.new(x_dot), level))
-        y = called(f, rebuild(duals))
-    _refuse_written(leaves, [seal for _, seal in own], names, who)
-    outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
-    mine = [isinstance(y, Dual) and y._level == level for y in outputs]
-    values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
-    tangents = as_results([y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1)
-    y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
-    del own, duals, outputs, y
-    copies.give_back()
-    return rebuild_result(values), rebuild_result(y_dots)
+    seals = [seal for _, seal in own]
+    for x_dots in directions:
+        with running() as level:
+            duals = [Dual(x, x_dot, level) for (x, _), x_dot in zip(own, x_dots, strict=True)]
+            y = called(f, rebuild(duals))
+        _refuse_written(leaves, seals, names, who)
+        outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
+        mine = [isinstance(y, Dual) and y._level == level for y in outputs]
+        values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
+        tangents = as_results(
+            [y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1
+        )
+        y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
+        del duals, outputs, y
+        yield values, y_dots, rebuild_result
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:

@@ -76,6 +76,12 @@ def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list
     ]
 
 
+def walked_in_range(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any] | None:
+    """``walk(tape, seeds, inputs)``; None where the range of the dtypes does not suffice."""
+    bars, heard = _listened(walk, tape, seeds, inputs)
+    return None if heard else bars
+
+
 def _listened(*args: Any) -> tuple[list[Any], bool]:
     if _ROOM.busy:  # a rule of a user takes a gradient itself
         return _listening()(_hearing, *args)
