@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.bounds.factors import multiplied, product_underflow
-from refgrad.bounds.figures import figure
+from refgrad.bounds.figures import figure, has_figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.bounds.products import above, bilinear, partial_overflow, shortened, shortened_subnormals
 from refgrad.bounds.rules import (
@@ -43,6 +43,7 @@ __all__ = [
     "fan_in",
     "figure",
     "format_of",
+    "has_figure",
     "monotone",
     "moved",
     "multiplied",

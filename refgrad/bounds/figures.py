@@ -8,6 +8,11 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.errors import RegistrationError
 
 
+def has_figure(name: str) -> bool:
+    """Whether a table of documented figures has a function of this name."""
+    return any(name in fmt.ulp_table for fmt in FORMATS.values())
+
+
 def figure(ulp: str | float) -> str | float:
     """A ULP figure as it is given: a number, or the name of a function in the tables of documented figures.
 

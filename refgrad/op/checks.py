@@ -14,6 +14,7 @@ from refgrad import bounds
 from refgrad.domain import Interval, Special
 from refgrad.errors import RegistrationError
 from refgrad.op.record import OpRecord
+from refgrad.op.signature import parameter_names, plain_function
 from refgrad.op.traits import POOLS, SINGULAR
 
 
@@ -30,10 +31,16 @@ def _arity(op: OpRecord) -> int | None:
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    return tuple(parameter_names(function))
 
 
 def _takes(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+    if plain_function(function):
+        names = parameter_names(function)
+        given = {*names[: len(args)], *kwargs}
+        needed = names[: len(names) - len(function.__defaults__ or ())]
+        fits = len(args) <= len(names) and len(given) == len(args) + len(kwargs)
+        return fits and given.issuperset(needed) and given.issubset(names)
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -75,6 +82,12 @@ def _figures(rule: Any) -> Iterator[str]:
     rule = rule.func if isinstance(rule, functools.partial) else rule
     code = getattr(rule, "__code__", None)
     if code is None or "ulp" not in code.co_names:
+        return
+    strings = [c for c in code.co_consts if isinstance(c, str)]
+    if all(
+        bounds.has_figure(c) for c in strings
+    ):  # mostly; to find out which of them are names of figures takes long
+        yield from strings
         return
     before = None
     for step in dis.get_instructions(code):
