@@ -19,6 +19,7 @@ import mpmath
 import numpy as np
 import torch
 
+import refgrad.ops  # noqa: F401 - fills the registry
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import CPU_ULP

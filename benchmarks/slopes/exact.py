@@ -13,6 +13,7 @@ from typing import Any
 import mpmath
 from mpmath import mpf
 
+import refgrad.ops  # noqa: F401 - fills the registry
 from refgrad.op import REGISTRY, Op
 
 Number = Any

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import nn  # noqa: F401  registers the ops that NumPy has no name for
+import refgrad.ops  # noqa: F401  registers every op
 from refgrad.arrays import Operand, Params, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node

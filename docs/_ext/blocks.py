@@ -62,6 +62,7 @@ def execute(text: str, names: dict[str, Any], where: str, line: int = 1) -> tupl
 @contextlib.contextmanager
 def registry_kept() -> Iterator[None]:
     """What a page registers (an op or a format of an example) is forgotten at its end."""
+    import refgrad.ops  # noqa: F401 - fills the registry before it is kept
     from refgrad.bounds.formats import FORMATS
     from refgrad.op import BY_FUNCTION, BY_METHOD, REGISTRY
 

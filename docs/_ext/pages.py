@@ -45,6 +45,7 @@ class Ops(SphinxDirective):
     """``{ops}``: every op of the registry, by the file that its record stands in, with the measured error of its derivative."""
 
     def run(self) -> list[nodes.Node]:
+        import refgrad.ops  # noqa: F401 - fills the registry
         from benchmarks.slopes.table import worst_points
         from refgrad.op import REGISTRY
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import refgrad.ops  # noqa: F401 - fills the registry
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import refgrad  # noqa: F401 - fills the registry
+import refgrad.ops  # noqa: F401 - fills the registry
 from refgrad import grad, jvp, vjp
 from refgrad.bounds.formats import FORMATS
 from refgrad.bounds.rules import reference_slack

@@ -12,6 +12,7 @@ pytest.importorskip("mpmath")
 
 import mpmath
 
+import refgrad.ops  # noqa: F401 - fills the registry
 from benchmarks.slopes import exact, points
 from benchmarks.slopes.__main__ import GOAL, main
 from benchmarks.slopes.measure import BEYOND, DTYPES, FIRST, SECOND, ZEROS, measure, ulps

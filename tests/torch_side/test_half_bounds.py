@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 forward_ad = pytest.importorskip("torch.autograd.forward_ad")
 
-import refgrad  # noqa: E402, F401  registers every op
+import refgrad.ops  # noqa: E402, F401  registers every op
 from conformance.families.arrays import rounded  # noqa: E402
 from refgrad import transforms  # noqa: E402
 from refgrad.bounds.formats import FORMATS  # noqa: E402

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+import refgrad.ops  # fills the registry
 from refgrad.op import REGISTRY, Op
 from refgrad.tracing import copies as keeping
 from refgrad.tracing.copies import Copies, as_results, snapshot
