@@ -170,7 +170,11 @@ class Concatenated:
         excused = np.zeros(wrong.shape, bool)
         found = self.got[here], self.error[here], self.bound[here], self.size[here]
         if self.reach is not None:
-            excused |= np.isfinite(self.reach) & (self.error[here] <= self.reach) & with_digits(*found)
+            excused |= (
+                np.isfinite(self.reach)
+                & (self.error[here] <= self.reach)
+                & with_digits(*found, self.fmt.least)
+            )
         if self.hidden is not None:
             excused |= explained(*found[1:], self.hidden, usual)
         excused &= wrong

@@ -5,8 +5,9 @@ its result is small. For example, s(1 - s) for the slope of the sigmoid loses di
 number has fewer correct digits than the format allows, but it is no wrong derivative.
 
 **The formula is named** in the record of the op (``usual``). Then the error has to lie within the bound of that formula, and the number
-needs a correct bit: an error of half of the expected magnitude or more (a doubled or negated element) is wrong. Two cases are excepted:
-the number is 0, the result of complete cancellation, or the bound of the record itself leaves no correct bit.
+needs a correct bit: an error of half of the expected magnitude or more (a doubled or negated element) is wrong. Three cases are excepted:
+the number is 0, the result of complete cancellation; the bound of the record itself leaves no correct bit; or the number is off by at most
+one unit of the subnormal numbers, the smallest error that a result there can have.
 
 **The formula is hidden**, as in a kernel that shows only its results. The intermediate results for a gradient are about as large as the
 largest elements of the gradient, so rounding errors are about as large as those of the largest elements. These are known without the
@@ -46,9 +47,11 @@ from refgrad.arrays import PlainArray
 from refgrad.quiet import quiet
 
 
-def with_digits(got: PlainArray, error: PlainArray, bound: PlainArray, size: PlainArray) -> PlainArray:
-    """A mask of the elements that have a correct bit, or are 0, or whose bound leaves no correct bit."""
-    return (2 * error < size) | (got == 0) | (bound >= size)
+def with_digits(
+    got: PlainArray, error: PlainArray, bound: PlainArray, size: PlainArray, least: float
+) -> PlainArray:
+    """A mask of the elements that have a correct bit, are 0, have a bound that leaves no correct bit, or an error of at most ``least``."""
+    return (2 * error < size) | (got == 0) | (bound >= size) | (error <= least)
 
 
 @dataclass(frozen=True, slots=True)
