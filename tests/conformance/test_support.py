@@ -42,6 +42,7 @@ def test_the_list_names_what_torch_refuses_and_nothing_else() -> None:
         place
         for place in listed.refusals
         if place.op in SOME
+        and place.device == "cpu"
         and place.dtype in {"float64", "bfloat16"}
         and listed.expects(place.op, place.mode, place.dtype, "cpu")
     }
@@ -116,7 +117,7 @@ def test_a_kernel_that_raises_fails_the_run_and_is_named(
 
 @pytest.mark.long
 def test_a_kernel_that_raises_in_a_graph_is_named(judged_with: Callable[..., WholeRun]) -> None:
-    done = judged_with(RuntimeError("illegal"), "--family", "mlp", "--examples", "10")
+    done = judged_with(RuntimeError("illegal"), "--family", "mlp", "--examples", "30")
     broken = [line for line in done.lines("result") if line["status"] == "error"]
     assert done.code == 1
     assert {line["first_wrong"]["op"] for line in broken} == {"sigmoid"}

@@ -140,4 +140,4 @@ def test_wrong_kernels_in_graphs_and_networks_are_as_many_findings(tmp_path: Pat
     """Evidence of entries confined to single ops is not judged there: mish and tanhshrink, made of the same kernels, are wrong, too."""
     done = judged(tmp_path, "--family", "mlp", "--family", "graphs", items="-k 'not test_mutant'")
     named = [finding.op for finding in findings(load(done.results))]
-    assert sorted(named) == ["sigmoid", "tanh"]  # softmax is drawn by neither
+    assert sorted(named) == ["sigmoid", "softmax", "tanh"]

@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 from refgrad.report.storage.load import load
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
-from refgrad.torch import observe
+from refgrad.torch import backend as torch_backend
 from tests.suite.faulty_runs import command, environment, run, victim
 from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
@@ -102,7 +102,7 @@ def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(
     importlib.import_module(
         "torch._dynamo"
     )  # else torch imports it at its first use, which may outlast the limit
-    right, asked = observe.observe, []
+    right, asked = torch_backend.observe, []
 
     def slow(case: Case) -> Observation:
         asked.append(case.id)
@@ -110,7 +110,7 @@ def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(
             time.sleep(0.01)
         return right(case)
 
-    monkeypatch.setattr(observe, "observe", slow)
+    monkeypatch.setattr(torch_backend, "observe", slow)
     done = conformance(tmp_path, *command(tmp_path)[4:], "--workers", "0", "--time-limit", "4")
     assert done.code == 1, done.stdout + done.stderr
     late = {line["id"]: line["reason"] for line in done.lines("result") if line["status"] == "error"}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,16 @@ from refgrad.suite.resumption import check_same, interrupted, prepare
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.journal import Journal
 from refgrad.testing.runs.results import ResultsFile
-from tests.suite.faulty_runs import command, environment, lines
+from tests.suite.faulty_runs import command, environment
 from tests.suite.test_interrupted_runs import started
 
 HEAD = Header(
     "1", "2026-01-01T00:00:00Z", ("refgrad", "conformance"), seed="3", families=("ops",), examples="7"
 )
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def content(path: Path) -> Counter[str]:

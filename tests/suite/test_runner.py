@@ -196,7 +196,7 @@ def test_a_required_device_that_is_missing_is_exit_code_3_with_the_results(tmp_p
     assert done.code == 3, done.stdout + done.stderr
     assert "xpu was required and is missing" in done.printed
     assert done.lines()[-1]["exit"] == 3
-    assert len(done.lines("result")) > 100
+    assert len(done.lines("result")) >= 3 * 30  # value, reverse and forward mode of each case
 
 
 def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from refgrad.testing.cases.source import Seeded
 from refgrad.testing.runs.item import examine, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.torch.observe import observe
+from tests.recorded import STANDING
 
 DTYPES = ("float64", "float32")
-PROGRAMS = {"graphs": 40, "mlp": 10}
+PROGRAMS = {"graphs": 80, "mlp": 20}
 
 
 def wrong(function, slope):
@@ -56,7 +57,7 @@ def found(tmp_path_factory):
             for dtype in DTYPES:
                 for k in range(number):
                     case = FAMILIES[family](Seeded([3, k]), dtype)
-                    write(results, case, examine(case, observe))
+                    write(results, case, examine(case, observe, STANDING))
     results.close()
     return findings(load(path))
 
