@@ -56,7 +56,7 @@ def found(tmp_path_factory):
         for family, number in PROGRAMS.items():
             for dtype in DTYPES:
                 for k in range(number):
-                    case = FAMILIES[family](Seeded([3, k]), dtype)
+                    case = FAMILIES[family](Seeded([4, k]), dtype)
                     write(results, case, examine(case, observe, STANDING))
     results.close()
     return findings(load(path))
