@@ -86,7 +86,7 @@ def _kept(data: bytes, path: Path, ended: frozenset[str]) -> bytes:
     """The lines without those of unfinished items, and without those that say how the run ended."""
     kept, start = [], 0
     for piece in unfinished_pieces(path, ended):
-        if piece.stands_in(data):
+        if piece.length and piece.stands_in(data):  # an empty piece would stand at the start of another one
             kept.append(data[start : piece.start])
             start = piece.start + piece.length
     kept.append(data[start:])

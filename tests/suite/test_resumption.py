@@ -107,6 +107,24 @@ def test_the_lines_of_unfinished_items_and_the_end_are_left_out(tmp_path: Path) 
     assert not in_flight.folder(path).exists()
 
 
+def test_an_empty_piece_brings_no_lines_back(tmp_path: Path) -> None:
+    """A process that wrote nothing notes the place at which another one writes next. Journals of earlier versions have such pieces."""
+    path = tmp_path / "results.jsonl"
+    file = ResultsFile(path, journal=Journal(path))
+    file.write(HEAD, Plan(("a", "b")))
+    file.begin("a")
+    file.write()
+    start = path.stat().st_size
+    file.write(News("support", "of a", ""))
+    folder = in_flight.folder(path)
+    assert len((folder / f"{os.getpid()}.journal").read_text().splitlines()) == 2  # the item and one piece
+    (folder / "1.journal").write_text(f'["b"]\n[{start}, 0, 0]\n')
+    (folder / "0.journal").write_text(f'["b"]\n[{start}, 0, 0]\n')
+    found = interrupted(path)
+    assert found is not None
+    assert found.content == b"".join(map(encoded, (HEAD, Plan(("a", "b")))))
+
+
 def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     assert interrupted(path) is None

@@ -82,6 +82,8 @@ class ResultsFile:
         data = b"".join(
             encoded(r) for r in records if not (isinstance(r, CaseRecord) and r.id in self._cases)
         )
+        if not data:
+            return
         with _exclusive(self._descriptor):
             end = self._complete_lines()
             if self.journal is not None:
