@@ -6,7 +6,7 @@ from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.bounds.factors import multiplied, product_underflow
 from refgrad.bounds.figures import figure, has_figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
-from refgrad.bounds.products import above, bilinear, partial_overflow, shortened, shortened_subnormals
+from refgrad.bounds.products import above, bilinear, lost_subnormals, partial_overflow, shortened
 from refgrad.bounds.rules import (
     added,
     compared,
@@ -44,6 +44,7 @@ __all__ = [
     "figure",
     "format_of",
     "has_figure",
+    "lost_subnormals",
     "monotone",
     "moved",
     "multiplied",
@@ -57,7 +58,6 @@ __all__ = [
     "running",
     "same",
     "shortened",
-    "shortened_subnormals",
     "smooth",
     "some",
     "steps",

@@ -36,6 +36,7 @@ class Format:
     u            unit roundoff of storage
     u_acc        unit roundoff in which kernels accumulate
     u_scan       unit roundoff in which kernels keep running sums; None: u_acc
+    flushed      the magnitude below which matrix products may lose operands, products and partial sums; 0 where they keep them
     u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
     eta          half the smallest subnormal (the smallest subnormal of float64, whose half is no number)
     max          largest number
@@ -70,6 +71,7 @@ class Format:
     u_operand: float = 0.0
     u_scan: float | None = None
     u_reciprocal: float = 0.0
+    flushed: float = 0.0
     ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     least_normal: float = 0.0
     infinity: bool = True
@@ -116,6 +118,7 @@ class Format:
             ulp_table=profile.ulp[self.accumulator],
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
+            flushed=self.least_normal if self.name in profile.flushing_products else 0.0,
             u_reciprocal=u_acc if profile.reciprocal else 0.0,
             eta=self.least_normal if profile.flushing else self.eta,
         )
@@ -179,6 +182,7 @@ def declare(
         wide=np.dtype(np.longdouble if accumulator == DOUBLE else np.float64),
         bits=bits,
         u_operand=0.0 if operand_bits is None else 2.0 ** (1 - operand_bits),
+        flushed=2.0**exponent if name in CPU.flushing_products else 0.0,
         ulp_table=CPU.ulp.get(accumulator, NO_FIGURES),
         least_normal=2.0**exponent,
         infinity=infinity,
@@ -314,6 +318,7 @@ def without_rounding(fmt: Format) -> Format:
         u_operand=0.0,
         u_scan=None,
         u_reciprocal=0.0,
+        flushed=0.0,
     )
 
 

@@ -55,21 +55,20 @@ def shortened(fmt: Format, terms: int, operands: int = 2) -> float:
     return (1 + fmt.u_operand) ** operands - 1 + terms * fmt.u_acc if fmt.u_operand else 0.0
 
 
-def shortened_subnormals(
-    fmt: Format, forward: Any, operands: Sequence[Array], params: Any, terms: int
-) -> Radius:
-    """What shortening adds to a sum of products where operands are subnormal: there they lose digits of a fixed size.
+def lost_subnormals(fmt: Format, forward: Any, operands: Sequence[Array], params: Any, terms: int) -> Radius:
+    """What a sum of products may lose where operands, products or partial sums are subnormal.
 
-    A shortened format keeps the exponents. Its subnormal numbers are multiples of u_operand times the smallest normal number, and a
-    subnormal operand is off by at most that.
+    A format that shortens its operands keeps the exponents. Its subnormal numbers are multiples of u_operand times the smallest normal
+    number, and a subnormal operand is off by at most that. A format that flushes takes a subnormal operand as zero, and loses at most the
+    smallest normal number in each product and in each partial sum.
     """
-    radius: Radius = 0.0
-    if not fmt.u_operand:
-        return radius
+    if not fmt.u_operand and not fmt.flushed:
+        return 0.0
+    radius: Radius = 2 * terms * fmt.flushed
     for i, x in enumerate(operands):
         subnormal = (x > 0) & (x < fmt.least_normal)
         if np.any(subnormal):
-            lost = np.where(subnormal, fmt.u_operand * fmt.least_normal, 0.0)
+            lost = np.where(subnormal, x if fmt.flushed else fmt.u_operand * fmt.least_normal, 0.0)
             radius = radius + above(fmt, forward, (*operands[:i], lost, *operands[i + 1 :]), params, terms)
     return radius * (1 + fmt.u_operand) ** (len(operands) - 1)
 
@@ -102,6 +101,6 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
         )
         radius = np.where((left > 0) | (right > 0), np.nan, radius)
     radius = radius + (terms * fmt.u_acc + shortened(fmt, terms)) * size + terms * fmt.eta
-    radius = radius + shortened_subnormals(fmt, forward, (a, b), params, terms)
+    radius = radius + lost_subnormals(fmt, forward, (a, b), params, terms)
     radius = radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(y, radius))
     return exactness.without(partial_overflow(fmt, forward, y, radius, size, (a, b), params), exact)

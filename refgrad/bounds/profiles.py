@@ -24,6 +24,7 @@ class Profile:
     truncating  whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing    whether results below the smallest normal number may become zero
     scanning    whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
+    flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
     reciprocal  whether a quotient by a number may be computed as the product with its rounded reciprocal
     fused       whether intermediates may be kept in another precision than the values that the backend reports; such a backend is judged
                 from end to end, because its reported values are not those that the next op received
@@ -36,6 +37,7 @@ class Profile:
     flushing: bool = False
     scanning: bool = False
     reciprocal: bool = False
+    flushing_products: frozenset[str] = frozenset()
     fused: bool = False
     source: str = ""
 
@@ -92,7 +94,9 @@ CUDA_ULP: Mapping[str, Figures] = MappingProxyType(
     {SINGLE: _from_distances(_CUDA_SINGLE), DOUBLE: _from_distances(_CUDA_DOUBLE)}
 )
 
-CPU = Profile("cpu", CPU_ULP)
+# Where a CPU has dot products of bfloat16 (AVX512_BF16, AMX), kernels call them. These instructions take subnormal operands as zero and
+# flush subnormal results, whatever the mode of the processor (Intel, Software Developer's Manual, VDPBF16PS and TDPBF16PS).
+CPU = Profile("cpu", CPU_ULP, flushing_products=frozenset({"bfloat16"}))
 # Tensor cores truncate partial sums where other units round: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor
 # cores", PeerJ Computer Science 7, 2021.
 # Seen on an H200 under torch 2.11 (docs/findings/arithmetic-on-cuda.md): running sums of half formats are rounded to the half format at

@@ -207,7 +207,7 @@ def _einsum_rounding(run: Evaluation) -> Any:
         radius
         + (steps * fmt.u_acc + bounds.shortened(fmt, steps, n)) * full
         + (terms * max(later) * fmt.eta if n > 1 else 0.0)
-        + bounds.shortened_subnormals(fmt, forward, size, params, terms)
+        + bounds.lost_subnormals(fmt, forward, size, params, terms)
     )
     radius = bounds.partial_overflow(fmt, forward, y, radius, full, size, params)
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -71,6 +72,23 @@ def test_shortening_takes_digits_of_a_fixed_size_from_subnormal_operands() -> No
     assert np.all(off <= radius_of(tf32, a, b))
     relative_alone = (bounds.shortened(tf32, 4) + 4 * tf32.u_acc) * (a @ b) + 4 * tf32.eta
     assert np.any(off > relative_alone)
+
+
+def test_products_of_bfloat16_may_flush_what_is_subnormal() -> None:
+    fmt = format_of("bfloat16")
+    rng = np.random.default_rng(0)
+    a, b = (rounded(rng.standard_normal(s) * 2.0**e, fmt) for s, e in (((4, 8), -63), ((8, 4), -64)))
+    a[0] *= 2.0**-64  # subnormal operands
+
+    def flushed(x: Any) -> Any:
+        return np.where(np.abs(x) < fmt.least_normal, 0.0, x)
+
+    total = np.zeros((4, 4))
+    for k in range(8):
+        total = flushed(total + flushed(np.outer(flushed(a)[:, k], flushed(b)[k])))
+    off = np.abs(total - a @ b)
+    assert np.all(off <= radius_of(fmt, a, b))
+    assert np.any(off > radius_of(replace(fmt, flushed=0.0), a, b))
 
 
 def test_infinity_times_zero_is_not_defined() -> None:
