@@ -153,7 +153,7 @@ def _adjoint(
         wider = [
             reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
         ]
-        if any(t.blind and not np.isfinite(w) for t, w in zip(moving, wider, strict=True)):
+        if any(t.blind and not w < abs(reverse) for t, w in zip(moving, wider, strict=True)):
             return Comparison(skipped=1)  # one of the modes may have used a formula that loses every bit here
         found = compare(observed, expected, fmt, what, reach=largest(wider))
     return found

@@ -198,3 +198,16 @@ def test_a_transpose_of_a_transpose_may_round_before_it_adds() -> None:
     modes.answers[TRANSPOSED_REVERSE] = [np.asarray(0.25)]
     (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == TRANSPOSED_REVERSE]
     assert verdict.wrong
+
+
+@pytest.mark.parametrize(
+    ("dtype", "x"), [("float64", [1e307, -0.75, 1e307]), ("float16", [1e4, 1e4])], ids=["endless", "wide"]
+)
+def test_modes_may_use_formulas_of_which_one_loses_every_bit(dtype: str, x: list[float]) -> None:
+    """Reverse mode of logsumexp takes exp(x - y) for the weights; y is rounded to x, and both largest elements get the weight 1."""
+    case = asked("logsumexp", np.array(x), dtype=dtype, axis=None, keepdims=False)
+    assert statuses(case, observe(case))[AGREEMENT] in {"agree", "undecided"}
+    ordinary = asked("logsumexp", np.array([0.5, -0.75, 0.25]), dtype=dtype, axis=None, keepdims=False)
+    seen = observe(ordinary)
+    seen.tangents[1] = seen.tangents[1] * 1.5
+    assert statuses(ordinary, seen)[AGREEMENT] == "disagree"
