@@ -46,15 +46,7 @@ class Tally:
         """Add the comparison of one array. ``users`` are the ops that may be to blame (in reverse mode all that contributed to the sum)."""
         v = self.result
         suspects = users or [op]
-        for name in suspects:
-            row = v.ops.setdefault(name, [0, 0, 0.0])
-            row[0] += 1
-            row[1] += c.elements
-            row[2] = max(row[2], c.ratio)
-        v.elements += c.elements
-        v.loose += c.loose
-        v.blind += c.blind
-        v.skipped += c.skipped
+        self.count(op, users, c)
         v.imprecise += c.imprecise
         if c.sharpness is not None:
             self.sharpness.append(c.sharpness)
@@ -70,8 +62,8 @@ class Tally:
             v.wrong_nodes.append((node, op, c))
             v.wrong.extend(c.wrong)
 
-    def count(self, op: str, users: list[str] | None, found: Segment) -> None:
-        """Add the counts of one array without an element out of bounds."""
+    def count(self, op: str, users: list[str] | None, found: Segment | Comparison) -> None:
+        """Add the counts of one array; they are all there is to add where no element is out of bounds."""
         v = self.result
         for name in users or (op,):
             row = v.ops.setdefault(name, [0, 0, 0.0])
