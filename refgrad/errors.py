@@ -62,6 +62,10 @@ class DeviationsFileError(RefgradError, ValueError):
     """The file of known disagreements cannot be read, or an entry of it is incomplete."""
 
 
+class WorkerError(RefgradError, RuntimeError):
+    """A worker process cannot be started, ended, did not answer in time, or sent what cannot be read."""
+
+
 class DeviceMissingError(RefgradError, RuntimeError):
     """A required device is not present on this machine. Ends a run with exit code 3."""
 

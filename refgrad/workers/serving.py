@@ -1,0 +1,196 @@
+"""Serves a framework to refgrad over a pipe: the part that all workers share. docs/extend/worker.md describes the protocol.
+
+It runs where refgrad cannot: Python from 3.10 on, NumPy from 1.23 on. A worker takes the channel before it imports its framework, so
+that nothing the framework prints disturbs it::
+
+    import serving
+
+    channel = serving.take_channel()
+    import framework
+
+    channel.serve({"framework": ...}, observe)
+"""
+
+import base64
+import json
+import os
+import sys
+import traceback
+
+import numpy as np
+
+SCHEMA = 1  # of the messages
+LONGEST = 4000  # characters of a traceback that are sent
+
+
+class Unsupported(Exception):
+    """The framework lacks something that a case needs. ``what`` is "op" or "dtype", ``name`` its name."""
+
+    def __init__(self, what, name):
+        super().__init__(f"no {what} {name}")
+        self.what, self.name = what, name
+
+
+class Failed(Exception):
+    """An exception of the framework at a node of the graph; it is the exception's cause."""
+
+    def __init__(self, node):
+        super().__init__(f"node {node}")
+        self.node = node
+
+
+class Node:
+    """A node of a graph: an input (``name``), a constant (``value``), or an op (``op``, ``of``, ``params``)."""
+
+    def __init__(self, entry):
+        self.name, self.value, self.op = entry.get("input", ""), None, entry.get("op")
+        self.of, self.params = entry.get("of", []), {k: param(v) for k, v in entry.get("with", {}).items()}
+        if "number" in entry:  # Python's: it takes the dtype of what it meets
+            self.value = param(entry["number"])
+        elif "constant" in entry:
+            self.value = array(entry["constant"])
+
+
+class Case:
+    """A graph with data: dtype, device, nodes, the output node, inputs and their tangents by name, and the output's cotangent.
+
+    Arrays are NumPy's. Those of bfloat16 are float32 arrays, which hold its numbers exactly.
+    """
+
+    def __init__(self, entry):
+        self.dtype, self.device = entry["dtype"], entry["device"]
+        self.nodes = [Node(n) for n in entry["graph"]["nodes"]]
+        (self.output,) = entry["graph"]["outputs"]
+        self.inputs = {k: array(v) for k, v in entry["inputs"].items()}
+        self.tangents = {k: array(v) for k, v in entry["tangents"].items()}
+        self.cotangent = array(entry["cotangent"])
+        self.order = self._order()
+        users = [j for k in self.order for j in self.nodes[k].of]
+        self.shared = {j for j in users if users.count(j) > 1}  # nodes with several users
+
+    def _order(self):
+        """The nodes that the output needs, operands first."""
+        needed, stack = set(), [self.output]
+        while stack:
+            k = stack.pop()
+            if k not in needed:
+                needed.add(k)
+                stack += self.nodes[k].of
+        return sorted(needed)  # a node stands after its operands
+
+    def run(self, twins, leaf, tap=lambda k, y: y, use=lambda k, position, x: x):
+        """The values of all nodes, None where the output needs none. ``twins`` has the framework's function for each op.
+
+        ``leaf(name, value)`` makes an input (with a name) or a constant. ``tap(k, y)`` gives the value of a node as its users receive it,
+        ``use(k, position, x)`` an operand of a node as that node alone receives it. Raises Unsupported, and Failed with the node of an
+        exception.
+        """
+        values = [None] * len(self.nodes)
+        for k in self.order:
+            node = self.nodes[k]
+            if node.op is not None and node.op not in twins:
+                raise Unsupported("op", node.op)
+            try:
+                if node.op is None:
+                    values[k] = tap(k, leaf(node.name, self.inputs[node.name] if node.name else node.value))
+                else:
+                    xs = [
+                        use(k, i, values[j]) if j in self.shared else values[j] for i, j in enumerate(node.of)
+                    ]
+                    values[k] = tap(k, twins[node.op](*xs, **node.params))
+            except Unsupported:
+                raise
+            except Exception as error:
+                raise Failed(k) from error
+        return values
+
+
+class Channel:
+    """The pipe to refgrad: one JSON object a line, in both directions."""
+
+    def __init__(self, reading, writing):
+        self.reading, self.writing = reading, writing
+
+    def serve(self, hello, observe):
+        """Send the hello, then answer cases until refgrad closes the pipe.
+
+        ``observe(case)`` returns the answer as a dict. It may raise Unsupported. Any other exception is answered as an error.
+        """
+        self.send({"schema": SCHEMA, **hello})
+        for line in self.reading:
+            request = json.loads(line)
+            answer = {"id": request["id"]}
+            try:
+                answer.update(observe(Case(request["case"])))
+            except Unsupported as error:
+                answer["unsupported"] = {error.what: error.name}
+            except Exception as error:
+                answer["error"] = reason(error)
+            self.send(answer)
+
+    def send(self, message):
+        """Write one message."""
+        self.writing.write(json.dumps(message, allow_nan=False, separators=(",", ":")) + "\n")
+        self.writing.flush()
+
+
+def take_channel():
+    """The channel on standard input and output. From here on what is printed goes to standard error."""
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return Channel(sys.stdin, os.fdopen(ours, "w", encoding="utf-8"))
+
+
+def reason(error, refused=False):
+    """Why a mode has no answer: the exception in words, whether the framework refuses the mode, the node, and the traceback."""
+    node = error.node if isinstance(error, Failed) else -1
+    cause = error.__cause__ if isinstance(error, Failed) and error.__cause__ is not None else error
+    lines = str(cause).splitlines() or [""]
+    text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+    words = f"{type(cause).__name__}: {lines[0][:200]}"
+    return {"words": words, "refused": refused, "node": node, "details": "" if refused else text[-LONGEST:]}
+
+
+# --- exact arrays and parameters --------------------------------------------------------------------------------------
+
+
+def sent(x, dtype=None):
+    """An array as a message: dtype, shape, and its elements as base64, little-endian, in C order. None stays None.
+
+    ``dtype`` is the framework's name of the dtype where NumPy has none: then the elements are float32 numbers.
+    """
+    if x is None:
+        return None
+    x = np.asarray(x)
+    plain = x.astype(x.dtype.newbyteorder("<"), order="C", copy=False)
+    entry = {"dtype": x.dtype.name, "shape": list(x.shape), "base64": base64.b64encode(plain.tobytes()).decode()}
+    return {**entry, "of": dtype} if dtype and dtype != x.dtype.name else entry
+
+
+def array(entry):
+    """The array of a message."""
+    dtype = np.dtype(entry["dtype"]).newbyteorder("<")
+    flat = np.frombuffer(base64.b64decode(entry["base64"]), dtype)
+    return flat.astype(dtype.newbyteorder("=")).reshape(entry["shape"])
+
+
+_NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+
+
+def param(entry):
+    """The parameter of an op: None, a boolean, a number, a string, or a tagged tuple, slice, array, dtype, float, Ellipsis."""
+    if not isinstance(entry, dict):
+        return entry
+    ((tag, value),) = entry.items()
+    if tag == "tuple":
+        return tuple(param(v) for v in value)
+    if tag == "slice":
+        return slice(*(param(v) for v in value))
+    if tag == "array":
+        return array(value)
+    if tag == "dtype":
+        return np.dtype(value)
+    if tag == "float":
+        return _NUMBERS[value]
+    return Ellipsis
