@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -17,8 +17,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.profiles import CPU, Figures, Profile
 from refgrad.encode import DTYPES, decode_array
 from refgrad.errors import WorkerError
-from refgrad.modes import NAMES
-from refgrad.modes import REVERSE, FORWARD, VALUE
+from refgrad.modes import FORWARD, NAMES, REVERSE, VALUE
 from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import NODE_PARTS, NoAnswer, Observation
@@ -53,7 +52,9 @@ class Hello:
         """The hello in a message. Raises WorkerError naming the field that cannot be read."""
         if not isinstance(message, dict) or message.get("schema") != SCHEMA:
             found = message.get("schema") if isinstance(message, dict) else message
-            raise WorkerError(f"a hello with schema {SCHEMA} is expected as the first message; got {_short(found)}")
+            raise WorkerError(
+                f"a hello with schema {SCHEMA} is expected as the first message; got {_short(found)}"
+            )
         unknown = message.keys() - {f.name for f in fields(cls)} - {"schema"}
         if unknown:
             raise WorkerError(f"the hello has unknown fields {sorted(unknown)}")
@@ -62,13 +63,19 @@ class Hello:
             raise WorkerError("the hello names framework and version; got neither or one of them")
         ops = frozenset(_names(_field(message, "ops", list, []), "ops"))
         if ops - REGISTRY.keys():
-            raise WorkerError(f"the hello names ops that refgrad does not have: {sorted(ops - REGISTRY.keys())}")
+            raise WorkerError(
+                f"the hello names ops that refgrad does not have: {sorted(ops - REGISTRY.keys())}"
+            )
         dtypes = _field(message, "dtypes", dict, {})
         if not dtypes:
-            raise WorkerError("the hello names no device: dtypes is an object of device names and lists of dtypes")
+            raise WorkerError(
+                "the hello names no device: dtypes is an object of device names and lists of dtypes"
+            )
         modes = _field(message, "modes", dict, {})
         if modes.keys() - set(NAMES) or VALUE not in modes:
-            raise WorkerError(f"the hello has modes {sorted(modes)}; some of {list(NAMES)} are expected, {VALUE!r} among them")
+            raise WorkerError(
+                f"the hello has modes {sorted(modes)}; some of {list(NAMES)} are expected, {VALUE!r} among them"
+            )
         return cls(
             framework=texts["framework"],
             version=texts["version"],
@@ -85,13 +92,17 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     """The rounding profile of a hello. A figure that it does not state is that of the CPU's libraries."""
     given = {f.name for f in fields(Profile)} - {"name", "ulp"}
     if entry.keys() - given - {"ulp"}:
-        raise WorkerError(f"the profile has unknown fields {sorted(entry.keys() - given - {'ulp'})}; known: {sorted(given | {'ulp'})}")
+        raise WorkerError(
+            f"the profile has unknown fields {sorted(entry.keys() - given - {'ulp'})}; known: {sorted(given | {'ulp'})}"
+        )
     tables: dict[str, Figures] = {}
     stated = _field(entry, "ulp", dict, {})
     for fmt, usual in CPU.ulp.items():
         own = _field(stated, fmt, dict, {})
         if own.keys() - usual.keys():
-            raise WorkerError(f"the profile has figures of unknown functions {sorted(own.keys() - usual.keys())}")
+            raise WorkerError(
+                f"the profile has figures of unknown functions {sorted(own.keys() - usual.keys())}"
+            )
         if not all(isinstance(ulp, (int, float)) and ulp >= 0.5 for ulp in own.values()):
             raise WorkerError(f"the profile has figures below half a ULP, or that are no numbers: {own}")
         tables[fmt] = {**usual, **own}
@@ -119,7 +130,11 @@ def _in_base64(entry: Any) -> Any:
 def encoded(x: PlainArray) -> dict[str, Any]:
     """An array as dtype, shape and base64, little-endian, in C order."""
     plain = np.ascontiguousarray(x, x.dtype.newbyteorder("<"))
-    return {"dtype": x.dtype.name, "shape": list(x.shape), "base64": base64.b64encode(plain.tobytes()).decode("ascii")}
+    return {
+        "dtype": x.dtype.name,
+        "shape": list(x.shape),
+        "base64": base64.b64encode(plain.tobytes()).decode("ascii"),
+    }
 
 
 def decoded(entry: Any) -> PlainArray:
@@ -133,7 +148,9 @@ def decoded(entry: Any) -> PlainArray:
         flat = np.frombuffer(base64.b64decode(entry["base64"], validate=True), dtype)
         return flat.astype(dtype.newbyteorder("=")).reshape([int(n) for n in entry["shape"]])
     except (binascii.Error, ValueError, TypeError) as error:
-        raise WorkerError(f"an array of dtype {entry['dtype']} and shape {_short(entry['shape'])} cannot be read: {error}") from error
+        raise WorkerError(
+            f"an array of dtype {entry['dtype']} and shape {_short(entry['shape'])} cannot be read: {error}"
+        ) from error
 
 
 # --- an answer --------------------------------------------------------------------------------------------------------
@@ -146,7 +163,11 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     if "unsupported" in answer:
         ((what, which),) = _field(answer, "unsupported", dict, {"": ""}).items()
-        node = next((k for k in case.graph.order() if str(case.graph.nodes[k]) == which), -1) if what == "op" else -1
+        node = (
+            next((k for k in case.graph.order() if str(case.graph.nodes[k]) == which), -1)
+            if what == "op"
+            else -1
+        )
         seen.unavailable[VALUE] = NoAnswer(f"{name} has no {what} {which}", node=node)
         return seen
     if "error" in answer:
@@ -162,7 +183,9 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
         seen.parts[int(user), int(position)] = _wide(entry)
     for mode, why in _field(answer, "unavailable", dict, {}).items():
         if mode not in (VALUE, REVERSE, FORWARD):
-            raise WorkerError(f"unavailable names the mode {mode!r}; {[VALUE, REVERSE, FORWARD]} are expected")
+            raise WorkerError(
+                f"unavailable names the mode {mode!r}; {[VALUE, REVERSE, FORWARD]} are expected"
+            )
         seen.unavailable[mode] = _why(why, count)
     return seen
 
@@ -183,18 +206,23 @@ def _dtype(entry: Any) -> str | None:
 
 def _why(entry: Any, count: int) -> NoAnswer:
     if not isinstance(entry, dict) or not isinstance(entry.get("words"), str):
-        raise WorkerError(f"why there is no answer is an object with words, refused, node and details; got {_short(entry)}")
+        raise WorkerError(
+            f"why there is no answer is an object with words, refused, node and details; got {_short(entry)}"
+        )
     node = _field(entry, "node", int, -1)
     return NoAnswer(
-        entry["words"], _field(entry, "refused", bool, False), node if -1 <= node < count else -1, _field(entry, "details", str, "")
+        entry["words"],
+        _field(entry, "refused", bool, False),
+        node if -1 <= node < count else -1,
+        _field(entry, "details", str, ""),
     )
 
 
-def _field(entry: Mapping[str, Any], name: str, of: Callable[..., T], default: Any) -> T:
+def _field(entry: Mapping[str, Any], name: str, of: type[T], default: T) -> T:
     """A field of a message. Raises WorkerError where it has another type."""
     value = entry.get(name, default)
-    if not isinstance(value, of):  # type: ignore[arg-type]  # classes are passed
-        raise WorkerError(f"{name} is a {of.__name__}; got {_short(value)}")  # type: ignore[attr-defined]
+    if not isinstance(value, of):
+        raise WorkerError(f"{name} is a {of.__name__}; got {_short(value)}")
     return value
 
 

@@ -70,7 +70,9 @@ class Process:
             pass  # it died; the missing answer says so, with the exit code
         try:
             return self._next(limit, "did not answer")
-        except BaseException:  # also a time limit of the caller: the answer may still come, and would be taken for the next one
+        except (
+            BaseException
+        ):  # also a time limit of the caller: the answer may still come, and would be taken for the next one
             self.kill()
             raise
 
@@ -99,13 +101,19 @@ class Process:
             return json.loads(line)
         except json.JSONDecodeError:
             self.kill()
-            raise WorkerError(f"the worker wrote a line that is no JSON: {line[:200]!r}{self._told()}") from None
+            raise WorkerError(
+                f"the worker wrote a line that is no JSON: {line[:200]!r}{self._told()}"
+            ) from None
 
     def _ended(self) -> str:
         """How the process ended."""
         code = None if self._running is None else self._running.wait()
         self.kill()
-        return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        return (
+            f"was ended by signal {-code}"
+            if code is not None and code < 0
+            else f"ended with exit code {code}"
+        )
 
     def _told(self) -> str:
         """The last lines of its standard error, for a message."""

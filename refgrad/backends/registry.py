@@ -11,7 +11,9 @@ from collections.abc import Callable
 from importlib import metadata
 
 from refgrad.backends.contract import Backend
-from refgrad.errors import ArgumentError
+from refgrad.backends.shipped import SHIPPED, command
+from refgrad.backends.worker import WorkerBackend
+from refgrad.errors import ArgumentError, WorkerError
 
 ENTRY_POINTS = "refgrad.backends"  # the group of entry points by which a package provides backends
 BUILT_IN = {"torch": "refgrad.torch.backend:TorchBackend"}
@@ -27,19 +29,25 @@ def register(name: str, make: Callable[[], Backend]) -> None:
 
 def known() -> tuple[str, ...]:
     """The names of all backends, sorted, whether or not their frameworks are installed."""
-    return tuple(sorted({*BUILT_IN, *_REGISTERED, *_of_packages()}))
+    return tuple(sorted({*BUILT_IN, *SHIPPED, *_REGISTERED, *_of_packages()}))
 
 
 @functools.cache
 def load(name: str) -> Backend:
     """The backend of a name; repeated calls return the same object.
 
-    Any other name has the form "module:attribute", where the attribute is a Backend, or a callable without arguments that returns one.
+    A backend in a process of its own is named as ``shipped.command`` says: a shipped worker, "name=interpreter", a worker's file, or a
+    command. Any other name has the form "module:attribute", where the attribute is a Backend, or a callable without arguments that
+    returns one.
 
-    Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed.
+    Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed, WorkerError where a
+    worker does not start.
     """
     if name in _REGISTERED:
         return _checked(name, _REGISTERED[name])
+    worker = [] if name in _of_packages() else command(name)
+    if worker:
+        return _started(name, WorkerBackend(worker))
     where = BUILT_IN.get(name) or _of_packages().get(name) or (name if ":" in name else "")
     if not where:
         raise ArgumentError(
@@ -66,6 +74,23 @@ def _checked(name: str, found: object) -> Backend:
         raise ArgumentError(
             f"backend {name!r}: a refgrad.backends.Backend is expected, got {type(backend).__name__}"
         )
+    backend.address = name
+    return backend
+
+
+def _started(name: str, backend: WorkerBackend) -> Backend:
+    """The backend of a worker, after its hello."""
+    try:
+        backend.hello  # noqa: B018 - the process starts here
+    except WorkerError as error:
+        framework = name.partition("=")[0]
+        known = SHIPPED.get(framework)
+        remedy = (
+            f"\nInstall the framework with `{known.install}`, or name the Python that has it: {framework}=PATH"
+            if known
+            else ""
+        )
+        raise WorkerError(f"backend {name!r}: {error}{remedy}") from error
     backend.address = name
     return backend
 

@@ -101,5 +101,10 @@ class WorkerBackend(Backend):
             failed = NoAnswer(lines[0], refused=False, details=lines[1] if lines[1:] else "")
             nothing: list[np.ndarray | None] = [None] * len(case.graph.nodes)
             return Observation(
-                list(nothing), list(nothing), list(nothing), dtypes={}, devices={}, unavailable={VALUE: failed}
+                list(nothing),
+                list(nothing),
+                list(nothing),
+                dtypes={},
+                devices={},
+                unavailable={VALUE: failed},
             )

@@ -4,14 +4,14 @@ import serving
 
 channel = serving.take_channel()
 
-from importlib.metadata import version  # noqa: E402 - the channel is taken before the framework may print
+from importlib.metadata import version
 
-import autograd.numpy as xp  # noqa: E402
-import numpy as np  # noqa: E402
-from autograd import make_jvp, make_vjp  # noqa: E402
-from autograd.extend import defjvp, defvjp, primitive  # noqa: E402
-from autograd.tracer import getval  # noqa: E402
-from numpy_twins import twins  # noqa: E402
+import autograd.numpy as xp
+import numpy as np
+from autograd import make_jvp, make_vjp
+from autograd.extend import defjvp, defvjp, primitive
+from autograd.tracer import getval
+from numpy_twins import twins
 
 DTYPES = ("float64", "float32")
 TWINS = twins(xp)
@@ -47,13 +47,17 @@ def observe(case):
             def leaf(name, value):
                 if name in leaves:
                     return leaves[name]
-                return value.astype(case.dtype) if hasattr(value, "dtype") and value.dtype.kind == "f" else value
+                return (
+                    value.astype(case.dtype) if hasattr(value, "dtype") and value.dtype.kind == "f" else value
+                )
 
             def tap(k, y):
                 values[k] = np.asarray(getval(y)) if case.nodes[k].op or case.nodes[k].name else None
                 return noted(y, k, notes) if np.asarray(getval(y)).dtype.kind == "f" else y
 
-            return case.run(TWINS, leaf, tap, lambda k, position, x: noted(x, (k, position), notes))[case.output]
+            return case.run(TWINS, leaf, tap, lambda k, position, x: noted(x, (k, position), notes))[
+                case.output
+            ]
 
         return run
 
@@ -69,7 +73,9 @@ def observe(case):
     except Exception as error:
         answer["unavailable"]["reverse"] = serving.reason(error)
     try:
-        make_jvp(program(tangents))(arguments)(tuple(case.tangents[name].astype(case.dtype) for name in floats))
+        make_jvp(program(tangents))(arguments)(
+            tuple(case.tangents[name].astype(case.dtype) for name in floats)
+        )
     except Exception as error:
         refused = isinstance(error.__cause__ or error, NotImplementedError)
         answer["unavailable"]["forward"] = serving.reason(error, refused)

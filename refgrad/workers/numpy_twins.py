@@ -5,12 +5,72 @@ A name that the namespace lacks is left out. Compositions are written as a user 
 
 import math
 
-ALIKE = (
-    "less less_equal greater greater_equal equal not_equal sign floor ceil trunc rint abs copysign where add subtract multiply "
-    "negative positive power square sqrt reciprocal remainder floor_divide exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 maximum "
-    "minimum fmax fmin sinh cosh tanh arcsinh arccosh arctanh matmul logical_and logical_or logical_xor logical_not isnan isinf isfinite "
-    "signbit arctan2 hypot sin cos tan arcsin arccos arctan deg2rad rad2deg heaviside"
-).split()
+ALIKE = [
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "equal",
+    "not_equal",
+    "sign",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "abs",
+    "copysign",
+    "where",
+    "add",
+    "subtract",
+    "multiply",
+    "negative",
+    "positive",
+    "power",
+    "square",
+    "sqrt",
+    "reciprocal",
+    "remainder",
+    "floor_divide",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "logaddexp",
+    "logaddexp2",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "matmul",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "signbit",
+    "arctan2",
+    "hypot",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "deg2rad",
+    "rad2deg",
+    "heaviside",
+]
 
 
 def twins(xp, lacking=()):
@@ -56,7 +116,9 @@ def _reductions(xp):
         return f(x, axis=axis, keepdims=keepdims)
 
     def of(f):
-        return lambda x, axis, keepdims, where=True, initial=None: reduced(f, x, axis, keepdims, where, initial)
+        return lambda x, axis, keepdims, where=True, initial=None: reduced(
+            f, x, axis, keepdims, where, initial
+        )
 
     def spread(f):
         def call(x, axis, ddof, keepdims, where):

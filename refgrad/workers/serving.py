@@ -164,7 +164,11 @@ def sent(x, dtype=None):
         return None
     x = np.asarray(x)
     plain = x.astype(x.dtype.newbyteorder("<"), order="C", copy=False)
-    entry = {"dtype": x.dtype.name, "shape": list(x.shape), "base64": base64.b64encode(plain.tobytes()).decode()}
+    entry = {
+        "dtype": x.dtype.name,
+        "shape": list(x.shape),
+        "base64": base64.b64encode(plain.tobytes()).decode(),
+    }
     return {**entry, "of": dtype} if dtype and dtype != x.dtype.name else entry
 
 
