@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--backend",
         default="torch",
         metavar="NAME",
-        help="the framework to judge: a name, or module:attribute of a backend of your own (default: torch)",
+        help="the framework to judge: a name, name=PYTHON, a worker's file or command, or module:attribute (default: torch; `refgrad "
+        "backends` lists the names)",
     )
     suite.add_argument(
         "--family",
@@ -214,6 +215,11 @@ def _parser() -> argparse.ArgumentParser:
 
     ops = commands.add_parser("ops", help="the table of ops and what each supports")
     ops.set_defaults(run=_ops)
+
+    listed = commands.add_parser(
+        "backends", help="the frameworks that can be judged, and how to install them"
+    )
+    listed.set_defaults(run=_backends)
     return parser
 
 
@@ -362,6 +368,16 @@ def _report(args: argparse.Namespace) -> int:
         page, args.results, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
     )
     return report.publish(run, wanted)
+
+
+def _backends(_: argparse.Namespace) -> int:
+    from refgrad import backends
+
+    print(f"{'backend':<12} {'in this Python':<16} {'how to get it'}")
+    for name in backends.known():
+        version, remedy = backends.installed(name)
+        print(f"{name:<12} {version or '-':<16} {remedy}".rstrip())
+    return AGREE
 
 
 def _ops(_: argparse.Namespace) -> int:

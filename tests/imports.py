@@ -26,7 +26,12 @@ class Import:
 
 
 def sources(folder: str) -> list[Path]:
-    return sorted(p for p in (ROOT / folder).rglob("*.py") if "__pycache__" not in p.parts)
+    """The modules in a folder. Workers are scripts of other Pythons: they import no module of refgrad (tests/backends/test_worker.py)."""
+    return sorted(
+        p
+        for p in (ROOT / folder).rglob("*.py")
+        if not {"__pycache__", "workers"} & {*p.relative_to(ROOT).parts}
+    )
 
 
 def module_name(path: Path) -> str:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
 NAMES = [p.relative_to(DOCS).as_posix() for p in PAGES]
-SHOWN = {"output", "console", "toml", "yaml", "text"}  # blocks that are not Python
+SHOWN = {"output", "console", "toml", "yaml", "text", "json"}  # blocks that are not Python
 DIRECTIVES = {"{run}", "{ops}", "{toctree}", "{eval-rst}"}
 
 

@@ -68,6 +68,20 @@ def load(name: str) -> Backend:
     return _checked(name, found)
 
 
+def installed(name: str) -> tuple[str, str]:
+    """The version of the framework of a known backend in this Python, empty where it is not installed, and how to install it."""
+    if name in SHIPPED:
+        return SHIPPED[
+            name
+        ].version, f"{SHIPPED[name].install}; {name}=PYTHON names another Python that has it"
+    if name in BUILT_IN:
+        try:
+            return metadata.version(name), f"pip install {name}"
+        except metadata.PackageNotFoundError:
+            return "", f"pip install {name}"
+    return "", "registered in this process or by an installed package"
+
+
 def _checked(name: str, found: object) -> Backend:
     backend = found if isinstance(found, Backend) else found() if callable(found) else found
     if not isinstance(backend, Backend):

@@ -1,0 +1,137 @@
+"""A worker to start from, one file: NumPy as a framework of seven ops, in both modes. docs/extend/worker.md describes the messages.
+
+It needs Python from 3.10 on and NumPy from 1.23 on. Copy it, import your framework where it imports NumPy's functions, and replace
+`observe` and the hello. Try it with `refgrad conformance --backend ./my_worker.py`.
+"""
+
+import base64
+import json
+import os
+import sys
+import traceback
+
+# refgrad reads what this process writes to standard output. From here on, prints go to standard error.
+channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+os.dup2(2, 1)
+
+import numpy as np
+
+DTYPES = ("float64", "float32")
+OPS = {  # op: the function, and its slopes in each operand, of the operands and the value
+    "add": (np.add, lambda a, b, y: (np.ones_like(a), np.ones_like(b))),
+    "multiply": (np.multiply, lambda a, b, y: (b, a)),
+    "negative": (np.negative, lambda x, y: (-np.ones_like(x),)),
+    "exp": (np.exp, lambda x, y: (y,)),
+    "sin": (np.sin, lambda x, y: (np.cos(x),)),
+    "tanh": (np.tanh, lambda x, y: (1 - y * y,)),
+    "square": (np.square, lambda x, y: (2 * x,)),
+}
+HELLO = {
+    "schema": 1,
+    "framework": "template",
+    "version": np.__version__,
+    "ops": sorted(OPS),
+    "dtypes": {"cpu": list(DTYPES)},
+    "modes": {"value": "call", "reverse": "walk back", "forward": "push"},
+    "profile": {"ulp": {"float32": {"exp": 4, "sin": 4, "tanh": 4}}, "source": "NumPy: at most 4 ULP"},
+}
+
+
+class Unsupported(Exception):
+    """What the framework lacks: ("op", name) or ("dtype", name)."""
+
+
+def observe(case):
+    """Values, gradients and tangents of all nodes: lists with an entry for each node, None where there is none."""
+    nodes, dtype = case["graph"]["nodes"], case["dtype"]
+    if dtype not in DTYPES:
+        raise Unsupported("dtype", dtype)
+    values, bars, dots, slopes = [None] * len(nodes), [None] * len(nodes), [None] * len(nodes), {}
+    parts = []
+    for k, node in enumerate(nodes):
+        if "op" in node:
+            if node["op"] not in OPS:
+                raise Unsupported("op", node["op"])
+            function, slope = OPS[node["op"]]
+            xs = [values[j] for j in node["of"]]
+            values[k] = np.asarray(function(*xs))
+            slopes[k] = [np.asarray(s, dtype) for s in slope(*xs, values[k])]
+            moving = [s * dots[j] for j, s in zip(node["of"], slopes[k]) if dots[j] is not None]
+            if moving:
+                dots[k] = np.asarray(np.broadcast_to(sum(moving[1:], moving[0]), values[k].shape))
+        else:
+            given = (
+                case["inputs"][node["input"]] if "input" in node else node.get("constant", node.get("number"))
+            )
+            x = (
+                received(given)
+                if isinstance(given, dict) and "base64" in given
+                else np.asarray(number(given))
+            )
+            values[k] = x.astype(dtype) if x.dtype.kind == "f" else x
+            if "input" in node and x.dtype.kind == "f":
+                dots[k] = received(case["tangents"][node["input"]]).astype(dtype)
+    (output,) = case["graph"]["outputs"]
+    bars[output] = received(case["cotangent"]).astype(dtype)
+    users = [j for node in nodes for j in node.get("of", ())]
+    for k in reversed(range(len(nodes))):
+        for position, (j, s) in enumerate(zip(nodes[k].get("of", ()), slopes.get(k, ()))):
+            if bars[k] is not None and dots[j] is not None:
+                back = unbroadcast(np.asarray(s * bars[k]), values[j].shape)
+                bars[j] = back if bars[j] is None else bars[j] + back
+                if users.count(j) > 1:  # what this use alone sends back
+                    parts.append([k, position, sent(back)])
+    return {
+        "values": [sent(x) for x in values],
+        "cotangents": [sent(x) for x in bars],
+        "tangents": [sent(x) for x in dots],
+        "parts": parts,
+    }
+
+
+def unbroadcast(g, shape):
+    """The gradient of an operand of this shape that was broadcast."""
+    g = g.sum(tuple(range(g.ndim - len(shape))))
+    return g.sum(tuple(k for k, n in enumerate(shape) if n == 1), keepdims=True).reshape(shape)
+
+
+def sent(x):
+    """An array as a message."""
+    if x is None:
+        return None
+    data = base64.b64encode(x.astype(x.dtype.newbyteorder("<"), order="C").tobytes()).decode("ascii")
+    return {"dtype": x.dtype.name, "shape": list(x.shape), "base64": data}
+
+
+def received(entry):
+    """The array of a message."""
+    dtype = np.dtype(entry["dtype"])
+    flat = np.frombuffer(base64.b64decode(entry["base64"]), dtype.newbyteorder("<"))
+    return flat.astype(dtype).reshape(entry["shape"])
+
+
+def number(entry):
+    """A number of a message; those that are not finite are {"float": "nan"}, "inf" or "-inf"."""
+    return float(entry["float"]) if isinstance(entry, dict) else entry
+
+
+def send(message):
+    """Write one message, on one line."""
+    channel.write(json.dumps(message, allow_nan=False) + "\n")
+    channel.flush()
+
+
+if __name__ == "__main__":
+    send(HELLO)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = observe(request["case"])
+        except Unsupported as error:
+            answer = {"unsupported": dict([error.args])}
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}"
+            answer = {
+                "error": {"words": words, "refused": False, "node": -1, "details": traceback.format_exc()}
+            }
+        send({"id": request["id"], **answer})
