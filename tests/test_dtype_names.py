@@ -28,6 +28,8 @@ ALLOWED = {
     "refgrad/ops/hyperbolic.py": "NumPy's cosh rounds narrow types badly: its next wider type is called",
     "refgrad/ops/trigonometric.py": "NumPy's tan rounds narrow types badly: its next wider type is called",
     "refgrad/testing/checks/array_verdict.py": "a report keeps numbers in the shorter of two types of NumPy that holds them",
+    "refgrad/workers/autograd_worker.py": "a worker says in which dtypes its framework computes",
+    "refgrad/workers/template_worker.py": "a worker says in which dtypes its framework computes",
     "refgrad/testing/deviations/wrong_formulas.py": "the formula of a kernel that rounds a constant to float32",
 }
 
