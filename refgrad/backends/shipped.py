@@ -40,6 +40,7 @@ class Shipped:
 
 SHIPPED = {
     "autograd": Shipped("autograd", "pip install autograd"),
+    "jax": Shipped("jax", "pip install jax"),
 }
 
 

@@ -73,10 +73,13 @@ ALIKE = [
 ]
 
 
-def twins(xp, lacking=()):
-    """By op, its function in the namespace ``xp``. ``lacking`` names ops that the namespace has in name alone."""
+def twins(xp, lacking=(), masks=False):
+    """By op, its function in the namespace ``xp``.
+
+    ``lacking`` names ops that the namespace has in name alone; ``masks``: whether its reductions take where and initial.
+    """
     found = {name: getattr(xp, name) for name in ALIKE if hasattr(xp, name)}
-    found.update(_arithmetic(xp), **_shapes(xp), **_reductions(xp), **_activations(xp), **_linalg(xp))
+    found.update(_arithmetic(xp), **_shapes(xp), **_reductions(xp, masks), **_activations(xp), **_linalg(xp))
     return {name: f for name, f in found.items() if f is not None and name not in lacking}
 
 
@@ -109,11 +112,12 @@ def _shapes(xp):
     }
 
 
-def _reductions(xp):
+def _reductions(xp, masks):
     def reduced(f, x, axis, keepdims, where, initial):
-        if where is not True or initial is not None:
-            raise NotImplementedError("where and initial of a reduction")
-        return f(x, axis=axis, keepdims=keepdims)
+        more = {k: v for k, v in (("where", where), ("initial", initial)) if v is not True and v is not None}
+        if more and not masks:
+            raise NotImplementedError(f"{' and '.join(more)} of a reduction")
+        return f(x, axis=axis, keepdims=keepdims, **more)
 
     def of(f):
         return lambda x, axis, keepdims, where=True, initial=None: reduced(
@@ -122,9 +126,11 @@ def _reductions(xp):
 
     def spread(f):
         def call(x, axis, ddof, keepdims, where):
-            if where is not True:
+            if where is not True and not masks:
                 raise NotImplementedError("where of a reduction")
-            return f(x, axis=axis, ddof=ddof, keepdims=keepdims)
+            return f(
+                x, axis=axis, ddof=ddof, keepdims=keepdims, **({} if where is True else {"where": where})
+            )
 
         return call
 
