@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from refgrad.arrays import PlainArray
+from refgrad.bounds.formats import FORMATS
 from refgrad.bounds.profiles import CPU, Figures, Profile
 from refgrad.encode import DTYPES, decode_array
 from refgrad.errors import WorkerError
@@ -106,8 +107,13 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
         if not all(isinstance(ulp, (int, float)) and ulp >= 0.5 for ulp in own.values()):
             raise WorkerError(f"the profile has figures below half a ULP, or that are no numbers: {own}")
         tables[fmt] = {**usual, **own}
-    flags = {k: _field(entry, k, bool, False) for k in given - {"source"} if k in entry}
-    return Profile(name, tables, source=_field(entry, "source", str, ""), **flags)
+    formats = frozenset(_names(_field(entry, "flushing_products", list, []), "flushing_products"))
+    if formats - FORMATS.keys():
+        raise WorkerError(
+            f"the profile's flushing_products names unknown formats {sorted(formats - FORMATS.keys())}"
+        )
+    flags = {k: _field(entry, k, bool, False) for k in given - {"source", "flushing_products"} if k in entry}
+    return Profile(name, tables, source=_field(entry, "source", str, ""), flushing_products=formats, **flags)
 
 
 # --- a case -----------------------------------------------------------------------------------------------------------
