@@ -22,11 +22,13 @@ class Shipped:
 
     distribution  the name of the framework's package
     install       how to install it, as a command
+    script        the worker's file in refgrad/workers, with its arguments
     note          what a user has to know first
     """
 
     distribution: str
     install: str
+    script: tuple[str, ...]
     note: str = ""
 
     @property
@@ -39,8 +41,9 @@ class Shipped:
 
 
 SHIPPED = {
-    "autograd": Shipped("autograd", "pip install autograd"),
-    "jax": Shipped("jax", "pip install jax"),
+    "autograd": Shipped("autograd", "pip install autograd", ("autograd_worker.py",)),
+    "jax": Shipped("jax", "pip install jax", ("jax_worker.py",)),
+    "jax-jit": Shipped("jax", "pip install jax", ("jax_worker.py", "jit")),
 }
 
 
@@ -57,7 +60,8 @@ def command(address: str) -> list[str]:
             raise ArgumentError(
                 f"backend {address!r}: there is no {str(python)!r}; {name}=PATH names the Python that has {SHIPPED[name].distribution}"
             )
-        return [str(python), str(FOLDER / f"{name}_worker.py")]
+        file, *arguments = SHIPPED[name].script
+        return [str(python), str(FOLDER / file), *arguments]
     if address.endswith(".py") and not any(c.isspace() for c in address):
         if not Path(address).is_file():
             raise ArgumentError(f"backend {address!r}: there is no such file")

@@ -86,15 +86,17 @@ def observe(case):
     return answer
 
 
+def hello():
+    """What the worker says of itself."""
+    return {
+        "framework": "autograd",
+        "version": version("autograd"),
+        "ops": sorted(TWINS),
+        "dtypes": {"cpu": list(DTYPES)},
+        "modes": {"value": "call", "reverse": "make_vjp", "forward": "make_jvp"},
+        "environment": {"numpy": np.__version__},
+    }
+
+
 if __name__ == "__main__":
-    channel.serve(
-        {
-            "framework": "autograd",
-            "version": version("autograd"),
-            "ops": sorted(TWINS),
-            "dtypes": {"cpu": list(DTYPES)},
-            "modes": {"value": "call", "reverse": "make_vjp", "forward": "make_jvp"},
-            "environment": {"numpy": np.__version__},
-        },
-        observe,
-    )
+    channel.serve(hello(), observe)

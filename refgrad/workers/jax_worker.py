@@ -148,16 +148,19 @@ def tried(dtype):
 
 DTYPES = [d for d in ("float64", "float32", "bfloat16", "float16") if tried(d)]
 
+
+def hello():
+    """What the worker says of itself."""
+    return {
+        "framework": "jax-jit" if JIT else "jax",
+        "version": jax.__version__,
+        "ops": sorted(TWINS),
+        "dtypes": {"cpu": DTYPES},
+        "modes": {"value": "call", "reverse": "jax.vjp", "forward": "jax.jvp"},
+        "profile": {"fused": JIT},
+        "environment": {"numpy": np.__version__, "devices": str(jax.devices())},
+    }
+
+
 if __name__ == "__main__":
-    channel.serve(
-        {
-            "framework": "jax-jit" if JIT else "jax",
-            "version": jax.__version__,
-            "ops": sorted(TWINS),
-            "dtypes": {"cpu": DTYPES},
-            "modes": {"value": "call", "reverse": "jax.vjp", "forward": "jax.jvp"},
-            "profile": {"fused": JIT},
-            "environment": {"numpy": np.__version__, "devices": str(jax.devices())},
-        },
-        observe,
-    )
+    channel.serve(hello(), observe)

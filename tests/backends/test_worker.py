@@ -201,8 +201,9 @@ def test_no_worker_imports_refgrad_and_none_is_long() -> None:
 
 
 def test_every_shipped_worker_is_a_file_and_known() -> None:
-    files = {p.name.removesuffix("_worker.py") for p in FOLDER.glob("*_worker.py")} - {"template"}
-    assert files == SHIPPED.keys() <= set(backends.known())
+    files = {p.name for p in FOLDER.glob("*_worker.py")} - {"template_worker.py"}
+    assert files == {worker.script[0] for worker in SHIPPED.values()}
+    assert SHIPPED.keys() <= set(backends.known())
 
 
 def test_backends_are_listed_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
