@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 
 from refgrad.backends.contract import Backend
-from refgrad.backends.shipped import SHIPPED, command
+from refgrad.backends.shipped import SHIPPED, command, variable, version
 from refgrad.backends.worker import WorkerBackend
 from refgrad.errors import ArgumentError, WorkerError
 
@@ -71,9 +71,7 @@ def load(name: str) -> Backend:
 def installed(name: str) -> tuple[str, str]:
     """The version of the framework of a known backend in this Python, empty where it is not installed, and how to install it."""
     if name in SHIPPED:
-        return SHIPPED[
-            name
-        ].version, f"{SHIPPED[name].install}; {name}=PYTHON names another Python that has it"
+        return version(name), f"{SHIPPED[name].install}; {variable(name)} names another Python that has it"
     if name in BUILT_IN:
         try:
             return metadata.version(name), f"pip install {name}"

@@ -1,11 +1,14 @@
 """The workers that refgrad ships: which framework each runs, and the command that starts it.
 
-A worker runs in any Python that has its framework and NumPy. It does not import refgrad.
+A worker runs in any Python that has its framework and NumPy. It does not import refgrad. The Python is this one, unless the address
+names another ("jax=/path/to/python") or the environment does (REFGRAD_PYTHON_JAX, also for "jax-jit").
 """
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -31,14 +34,6 @@ class Shipped:
     script: tuple[str, ...]
     note: str = ""
 
-    @property
-    def version(self) -> str:
-        """The version of the framework in this Python; empty where it is not installed."""
-        try:
-            return metadata.version(self.distribution)
-        except metadata.PackageNotFoundError:
-            return ""
-
 
 SHIPPED = {
     "autograd": Shipped("autograd", "pip install autograd", ("autograd_worker.py",)),
@@ -47,15 +42,54 @@ SHIPPED = {
 }
 
 
+def framework_of(name: str) -> str:
+    """The framework of a shipped worker: "jax" for "jax-jit". What follows the hyphen is a way in which the framework runs."""
+    return name.partition("-")[0]
+
+
+def variable(name: str) -> str:
+    """The environment variable that names the Python of a shipped worker, such as REFGRAD_PYTHON_JAX."""
+    return f"REFGRAD_PYTHON_{framework_of(name).upper()}"
+
+
+def interpreter(name: str) -> Path:
+    """The Python of a shipped worker where its address names none.
+
+    Raises ArgumentError where the environment names one that is not there.
+    """
+    given = os.environ.get(variable(name), "")
+    python = Path(given).expanduser() if given else Path(sys.executable)
+    if not python.is_file():
+        raise ArgumentError(
+            f"{variable(name)}={given}: there is no such file; it names the Python that has {SHIPPED[name].distribution}"
+        )
+    return python
+
+
+def version(name: str) -> str:
+    """The version of the framework of a shipped worker in its Python; empty where it is not installed."""
+    python, distribution = interpreter(name), SHIPPED[name].distribution
+    if python == Path(sys.executable):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            return ""
+    code = f"from importlib import metadata; print(metadata.version({distribution!r}))"
+    done = subprocess.run(  # noqa: S603 - the Python that the user names
+        [str(python), "-c", code], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
 def command(address: str) -> list[str]:
     """The command that starts the worker of an address; empty where the address names none.
 
     The address is the name of a shipped worker, "name=interpreter" for the Python that has the framework, a file of a worker of your own,
     or a command with arguments. Raises ArgumentError for an interpreter or a file that does not exist.
     """
-    name, given, interpreter = address.partition("=")
+    name, given, named = address.partition("=")
     if name in SHIPPED:
-        python = Path(interpreter).expanduser() if given else Path(sys.executable)
+        python = Path(named).expanduser() if given else interpreter(name)
         if not python.is_file():
             raise ArgumentError(
                 f"backend {address!r}: there is no {str(python)!r}; {name}=PATH names the Python that has {SHIPPED[name].distribution}"

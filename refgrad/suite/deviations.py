@@ -10,20 +10,20 @@ from refgrad.errors import ArgumentError
 from refgrad.report.storage.files import write_atomically
 from refgrad.suite.scope import location
 from refgrad.testing.deviations.deviation import Deviation
-from refgrad.testing.deviations.file import load
-from refgrad.testing.deviations.releases import Releases, numbers
+from refgrad.testing.deviations.file import load, own_files
+from refgrad.testing.deviations.releases import DEFAULT, Releases, numbers
 from refgrad.testing.runs.deviation_evidence import NO_LONGER, STILL_THERE
 
 
 def deviations(file: str | None, update: str | None) -> int:
-    """List the entries of a file (default: the built-in one), or record in it which of them a run has observed.
+    """List the entries of a file (default: those of the suite), or record in it which of them a run has observed.
 
     Returns the exit code. Raises ArgumentError where the results are not of one release.
     """
-    path = Path(file) if file else location()[1] / "deviations.toml"
-    entries = load(path)
+    files = {Path(file): DEFAULT} if file else own_files(location()[1] / "deviations.toml")
+    entries = {path: load(path, backend=backend) for path, backend in files.items()}
     if update is None:
-        for d in entries:
+        for d in (d for found in entries.values() for d in found):
             print(f"{d.id:<40} {', '.join(sorted(d.ops)):<20} {d.releases}")
         return 0
     run = report.load(update)
@@ -33,18 +33,27 @@ def deviations(file: str | None, update: str | None) -> int:
     except ArgumentError as error:
         raise ArgumentError(f"{update}: the results are not of one release of {backend}: {error}") from error
     seen = {n.name: n.kind == STILL_THERE for n in run.news if n.kind in (STILL_THERE, NO_LONGER)}
+    for path, found in entries.items():
+        mine = [d for d in found if backend in d.backends]
+        if mine or file:
+            changed = _update(path, mine, seen, release)
+            print(
+                f"{changed} of {len(mine)} entries changed in {path}, by what was seen in {backend} {release}"
+            )
+    return 0
+
+
+def _update(path: Path, entries: list[Deviation], seen: dict[str, bool], release: str) -> int:
+    """Record a release in the entries of a file; ``seen`` tells which were there. Returns the number of changed entries."""
     text, changed = path.read_text(encoding="utf-8"), 0
     for d in entries:
-        if d.id not in seen or d.releases.backend != backend:
-            continue
-        grown = d.releases.extended(release, there=seen[d.id])
+        grown = d.releases.extended(release, there=seen[d.id]) if d.id in seen else d.releases
         if grown != d.releases:
             text, changed = _written(text, d, grown), changed + 1
             print(f"{d.id}: {d.releases} -> {grown}")
     if changed:
         write_atomically(path, text)
-    print(f"{changed} of {len(entries)} entries changed in {path}, by what was seen in {backend} {release}")
-    return 0
+    return changed
 
 
 def _written(text: str, entry: Deviation, releases: Releases) -> str:

@@ -192,6 +192,27 @@ def test_addresses() -> None:
         command("./not_there.py")
 
 
+def test_the_environment_names_the_python_of_a_framework(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\nprint('7.6.5')\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("REFGRAD_PYTHON_JAX", str(python))
+    assert command("jax-jit") == [str(python), str(FOLDER / "jax_worker.py"), "jit"]
+    assert command(f"jax={sys.executable}")[0] == sys.executable
+    assert command("autograd")[0] == sys.executable
+    assert main(["backends"]) == 0
+    listed = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert listed["jax"] == listed["jax-jit"] == "7.6.5"
+    monkeypatch.setenv("REFGRAD_PYTHON_JAX", "/no/python")
+    with pytest.raises(
+        ArgumentError,
+        match="REFGRAD_PYTHON_JAX=/no/python: there is no such file; it names the Python that has jax",
+    ):
+        command("jax")
+
+
 def test_no_worker_imports_refgrad_and_none_is_long() -> None:
     for path in FOLDER.glob("*.py"):
         text = path.read_text(encoding="utf-8")

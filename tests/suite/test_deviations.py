@@ -80,3 +80,31 @@ def test_results_of_several_releases_are_refused(file: Path, tmp_path: Path, cap
     several = run(tmp_path / "r.jsonl", "2.13.0 / 2.14.1", one="mended")
     assert main(["deviations", "--file", str(file), "--update", several]) == 2
     assert "not of one release of torch" in capsys.readouterr().err
+
+
+def test_the_files_of_other_frameworks_are_listed_and_updated(
+    file: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    folder = tmp_path / "backends"
+    folder.mkdir()
+    (folder / "case.json").write_text("{}")
+    other = folder / "toy.toml"
+    other.write_text(
+        FILE.replace('"one"', '"three"') + FILE.replace('"one"', '"two"') + 'backend = "toy-fast"'
+    )
+    monkeypatch.setattr("refgrad.suite.deviations.location", lambda: ("conformance", tmp_path))
+    assert main(["deviations"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == ["one", "two", "three", "two"]
+    results = ResultsFile(tmp_path / "r.jsonl", fresh=True)
+    header = Header(refgrad="0", started="", command=(), environment={"toy": "3.1"}, backend="toy")
+    results.write(header, News("still there", "three", ""), News("mended", "two", ""), End(0, "", 0.0))
+    results.close()
+    before = file.read_text()
+    assert main(["deviations", "--update", str(results.path)]) == 0
+    assert f"1 of 1 entries changed in {other}, by what was seen in toy 3.1" in capsys.readouterr().out
+    assert [str(d.releases) for d in load(other, backend="toy")] == [
+        "toy 2.6 to 3.1.0",
+        "toy-fast 2.6 to 2.13",
+    ]
+    assert file.read_text() == before

@@ -28,6 +28,7 @@ def _always() -> bool:
 class Deviation:
     """One entry of a deviations file.
 
+    backends  the backends with the disagreement, as the file names them
     case      the file of the evidence
     kernels   torch's names of the CPU's vector instructions (AVX2, AVX512) with which it was seen; empty: it does not depend on them
     families  families of cases; empty: all
@@ -45,6 +46,7 @@ class Deviation:
     reason: str
     link: str
     case: Path
+    backends: frozenset[str] = frozenset()
     kernels: frozenset[str] = frozenset()
     families: frozenset[str] = frozenset()
     narrow: Narrowing = field(default_factory=Narrowing)

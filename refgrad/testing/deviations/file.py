@@ -1,4 +1,8 @@
-"""Reads deviations files: TOML with one [[deviation]] table for each entry. Errors name the entry, the field and what was expected."""
+"""Reads deviations files: TOML with one [[deviation]] table for each entry. Errors name the entry, the field and what was expected.
+
+The suite has one file for torch, and one for each other framework: ``backends/NAME.toml`` beside it. The file of a framework serves all
+ways in which it runs: ``backends/jax.toml`` holds the entries of the backends ``jax`` and ``jax-jit``.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +46,17 @@ OPTIONAL = {
     "error": str,
     "numbers": str,
     "backend": str,
+    "backends": list,
 }
 VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula": tuple(FORMULAS)}
 
 
-def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
-    """The entries of a deviations file; ``local`` marks those of a user's own file. Raises DeviationsFileError naming entry and field."""
+def load(path: str | Path, *, local: bool = False, backend: str = DEFAULT) -> list[Deviation]:
+    """The entries of a deviations file.
+
+    ``local`` marks the entries of a user's own file. ``backend`` is the backend of an entry that names none. Raises DeviationsFileError
+    naming entry and field.
+    """
     path = Path(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -56,31 +65,41 @@ def load(path: str | Path, *, local: bool = False) -> list[Deviation]:
     entries = data.get("deviation", [])
     if data.keys() - {"deviation"} or not isinstance(entries, list):
         raise DeviationsFileError(f"{path}: expected [[deviation]] entries alone, found {sorted(data)}")
-    found = [_entry(path, k, e, local) for k, e in enumerate(entries)]
+    found = [_entry(path, k, e, local, backend) for k, e in enumerate(entries)]
     twice = sorted({d.id for d in found if sum(d.id == other.id for other in found) > 1})
     if twice:
         raise DeviationsFileError(f"{path}: entries {twice} stand twice")
     return found
 
 
+def own_files(own: Path) -> dict[Path, str]:
+    """The files of the suite, each with the backend of its entries that name none. ``own`` is the path of the file for torch."""
+    return {own: DEFAULT} | {path: path.stem for path in sorted((own.parent / "backends").glob("*.toml"))}
+
+
 def all_of(own: Path, others: Sequence[str], backend: str = DEFAULT) -> list[Deviation]:
-    """The entries for a backend: those of the suite (``own``) and of a user's files (``others``).
+    """The entries for a backend: those of the suite, whose file for torch is ``own``, and of a user's files (``others``).
 
     Raises DeviationsFileError where a file is wrong or two entries have the same id.
     """
-    found = load(own)
-    for path in others:
-        more = load(path, local=True)
+    files = [
+        (path, False, name)
+        for path, name in own_files(own).items()
+        if path == own or backend == name or backend.startswith(f"{name}-")
+    ]
+    found: list[Deviation] = []
+    for path, local, name in [*files, *((Path(path), True, DEFAULT) for path in others)]:
+        more = [d for d in load(path, local=local, backend=name) if backend in d.backends]
         twice = sorted({d.id for d in found} & {d.id for d in more})
         if twice:
             raise DeviationsFileError(
                 f"{path}: entries {twice} stand in another deviations file already; give them other ids"
             )
         found += more
-    return [d for d in found if d.releases.backend == backend]
+    return found
 
 
-def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
+def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviation:
     where = (
         f"{path}: entry {k} ({entry.get('id', 'without id')})"
         if isinstance(entry, dict)
@@ -102,9 +121,14 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
     limits = entry.get("operand", [0.0, math.inf])
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
+    if "backend" in entry and "backends" in entry:
+        raise DeviationsFileError(
+            f"{where}: backend names one backend, backends lists several; give one of the two"
+        )
+    backends = entry.get("backends", [entry.get("backend", backend)])
     try:
         releases = Releases.read(
-            entry["seen"], entry.get("mended", ""), entry.get("absent", ""), entry.get("backend", DEFAULT)
+            entry["seen"], entry.get("mended", ""), entry.get("absent", ""), str(backends[0])
         )
     except ArgumentError as error:
         raise DeviationsFileError(f"{where}: {error}") from error
@@ -129,6 +153,7 @@ def _entry(path: Path, k: int, entry: Any, local: bool) -> Deviation:
         dtypes=frozenset(entry["dtypes"]),
         devices=frozenset(entry["devices"]),
         releases=releases,
+        backends=frozenset(map(str, backends)),
         reason=entry["reason"],
         link=entry["link"],
         case=case,

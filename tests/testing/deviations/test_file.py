@@ -45,6 +45,7 @@ case = "case.json"
         (ENTRY + 'where = "nowhere"', "where is of ["),
         (ENTRY + 'formula = "none"', "formula is of ["),
         (ENTRY + 'numbers = "none.json"', "its numbers"),
+        (ENTRY + 'backend = "toy"\nbackends = ["toy"]', "give one of the two"),
     ],
 )
 def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -94,3 +95,23 @@ def test_entries_belong_to_a_backend(tmp_path: Path) -> None:
     [entry] = all_of(own, [str(mine)], "toy")
     assert entry.id == "two"
     assert str(entry.releases) == "toy 2.6 to 2.12"
+
+
+def test_a_framework_has_a_file_of_its_own_for_all_its_ways(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text("{}")
+    own, folder = tmp_path / "own.toml", tmp_path / "backends"
+    folder.mkdir()
+    own.write_text(ENTRY)
+    (folder / "case.json").write_text("{}")
+    two, three, four = (ENTRY.replace('"one"', f'"{name}"') for name in ("two", "three", "four"))
+    fast = three + 'backend = "toy-fast"'
+    (folder / "toy.toml").write_text(two + fast + four + 'backends = ["toy", "toy-fast"]')
+    (folder / "toybox.toml").write_text(two)
+    found = {name: [d.id for d in all_of(own, (), name)] for name in ("torch", "toy", "toy-fast", "toybox")}
+    assert found == {
+        "torch": ["one"],
+        "toy": ["two", "four"],
+        "toy-fast": ["three", "four"],
+        "toybox": ["two"],
+    }
+    assert {str(d.releases) for d in all_of(own, (), "toy")} == {"toy 2.6 to 2.12"}

@@ -1,0 +1,119 @@
+"""The recorded disagreements of other frameworks: their files, and their evidence where the framework can be reached.
+
+A framework is reached in this Python, or in the one that REFGRAD_PYTHON_NAME names. Elsewhere its tests are skipped; the nox session
+``backend-NAME`` runs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refgrad import backends
+from refgrad.backends import Backend
+from refgrad.backends.shipped import SHIPPED, framework_of, interpreter, variable, version
+from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations.deviation import Deviation
+from refgrad.testing.deviations.file import all_of, load, own_files
+from refgrad.testing.runs import deviation_evidence
+from tests.recorded import CONFORMANCE
+
+ROOT = CONFORMANCE.parent
+FILES = {path: name for path, name in own_files(CONFORMANCE / "deviations.toml").items() if name != "torch"}
+ENTRIES = [
+    (name, d) for path, stem in FILES.items() for d in load(path, backend=stem) for name in sorted(d.backends)
+]
+each = pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=[f"{name}-{d.id}" for name, d in ENTRIES])
+PAGES = sorted(p for stem in FILES.values() for p in (ROOT / "docs" / "findings").glob(f"{stem}-*.md"))
+
+
+@functools.cache
+def reached(name: str) -> Backend:
+    """The backend of a shipped worker; skips the test where its framework is not installed."""
+    if not version(name):
+        pytest.skip(
+            f"{SHIPPED[name].distribution} is not in this Python; {variable(name)} names one that has it"
+        )
+    return backends.load(name)
+
+
+def test_there_are_entries_and_pages() -> None:
+    assert ENTRIES
+    assert PAGES
+
+
+def test_the_files_are_those_of_shipped_workers_and_hold_all_evidence() -> None:
+    for path, stem in FILES.items():
+        assert stem == framework_of(stem)
+        assert stem in {framework_of(name) for name in SHIPPED}
+        entries = load(path, backend=stem)
+        assert {framework_of(name) for d in entries for name in d.backends} <= {stem}
+        used = {d.case for d in entries}
+        assert used == {
+            p for p in (path.parent / stem).glob("*.json") if not p.name.endswith(".numbers.json")
+        }
+
+
+@each
+def test_an_entry_names_a_page_and_ops_that_its_evidence_has(name: str, entry: Deviation) -> None:
+    assert (ROOT / entry.link).is_file(), f"{name} {entry.id}: {entry.link}"
+    case = Case.load(entry.case)
+    assert {str(node) for node in case.graph.nodes} & entry.ops
+    assert case.dtype in entry.dtypes
+
+
+@each
+def test_a_run_of_the_backend_finds_the_entry_and_a_run_of_torch_does_not(
+    name: str, entry: Deviation
+) -> None:
+    assert entry.id in {d.id for d in all_of(CONFORMANCE / "deviations.toml", (), name)}
+    assert entry.case not in {d.case for d in all_of(CONFORMANCE / "deviations.toml", ())}
+
+
+@each
+def test_the_evidence_disagrees_as_recorded(name: str, entry: Deviation) -> None:
+    backend = reached(name)
+    verdicts = deviation_evidence.judged(entry, backend.build, backend.judged)
+    found = deviation_evidence.outcome(entry, backend.build, verdicts)
+    assert not found.failure
+    assert deviation_evidence.seen_again(entry, verdicts) or found.kind, [
+        (v.mode, v.status, v.reason) for v in verdicts
+    ]
+
+
+@each
+def test_an_ordinary_wrong_number_fails_under_the_entry(name: str, entry: Deviation) -> None:
+    from tests.conformance.test_deviations import meant, met
+
+    backend, planted = reached(name), 0
+    wide = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
+    for _, op, mode, dtype in (p.values for p in meant([entry])):
+        if backend.computes(str(dtype), "cpu"):
+            planted += met(wide, str(op), str(mode), str(dtype), backend.judged)
+    assert planted or entry.narrow.error, "nothing was planted"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_the_script_of_a_page_exits_with_1(page: Path, tmp_path: Path) -> None:
+    """The script needs the framework alone. Its exit code says whether the disagreement is there."""
+    name = page.stem.partition("-")[0]
+    reached(name)
+    scripts = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert scripts
+    for text in scripts:
+        done = _script(name, text, tmp_path)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+
+
+def _script(name: str, text: str, folder: Path) -> Any:
+    file = folder / "finding.py"
+    file.write_text(text, encoding="utf-8")
+    command = [str(interpreter(name)), str(file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=folder)
