@@ -47,7 +47,11 @@ def _quotients(kernels: WorkerKernels, dtype: str, rng: np.random.Generator) -> 
             worst = max(worst, float(errors(q, reference, spacing(reference, fmt), fmt).max()))
         # float32's quotient is rounded again to a half format; a rounded reciprocal is off by a ULP of the accumulator at most.
         again = fmt.u_acc / fmt.u * (0.5 if fmt.u != fmt.u_acc else 0.0)
-        by_reciprocal = kernels.profile.fused or (kernels.profile.reciprocal and not shape)
+        by_reciprocal = (
+            kernels.profile.fused
+            or (kernels.profile.reciprocal and not shape)
+            or (kernels.profile.broadcasting_reciprocal and shape != x.shape)
+        )
         allowed = 0.5 + again + (fmt.u_acc / fmt.u if by_reciprocal else 0.0)
         how = "correctly rounded" if worst <= 0.5 + again else "not correctly rounded"
         yield Finding(f"quotient by {name}", f"{worst:.4f} ULP, {how}", worst > allowed)
@@ -80,7 +84,7 @@ def _subnormal_numbers(kernels: WorkerKernels, dtype: str, rng: np.random.Genera
     for what, y in (("results", results), ("operands", operands)):
         lost = int(np.count_nonzero(y == 0))
         answer = f"{lost} of {y.size} are taken as zero" if lost else "kept"
-        yield Finding(f"subnormal {what}", answer, bool(lost) and not kernels.profile.flushing)
+        yield Finding(f"subnormal {what}", answer, bool(lost) and dtype not in kernels.profile.flushing)
 
 
 def _quartered(x: Array, fmt: Format) -> Array:

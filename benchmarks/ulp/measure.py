@@ -35,7 +35,7 @@ def measure(kernels: Kernels, name: str, dtype: str, every: int, count: int, see
     ``rules.monotone``.
     """
     function, fmt, worst = FUNCTIONS[name], format_under(kernels, dtype), Worst()
-    flushing = kernels.profile.flushing
+    flushing = dtype in kernels.profile.flushing
     flushed = (
         math.ceil(2.0 * figure(kernels, name, dtype)) * fmt.eta if flushing and not function.composed else 0.0
     )

@@ -92,6 +92,7 @@ class Hello:
 def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     """The rounding profile of a hello. A figure that it does not state is that of the CPU's libraries."""
     given = {f.name for f in fields(Profile)} - {"name", "ulp"}
+    lists = {"flushing", "flushing_products"}
     if entry.keys() - given - {"ulp"}:
         raise WorkerError(
             f"the profile has unknown fields {sorted(entry.keys() - given - {'ulp'})}; known: {sorted(given | {'ulp'})}"
@@ -107,13 +108,16 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
         if not all(isinstance(ulp, (int, float)) and ulp >= 0.5 for ulp in own.values()):
             raise WorkerError(f"the profile has figures below half a ULP, or that are no numbers: {own}")
         tables[fmt] = {**usual, **own}
-    formats = frozenset(_names(_field(entry, "flushing_products", list, []), "flushing_products"))
-    if formats - FORMATS.keys():
-        raise WorkerError(
-            f"the profile's flushing_products names unknown formats {sorted(formats - FORMATS.keys())}"
-        )
-    flags = {k: _field(entry, k, bool, False) for k in given - {"source", "flushing_products"} if k in entry}
-    return Profile(name, tables, source=_field(entry, "source", str, ""), flushing_products=formats, **flags)
+    formats: dict[str, Any] = {
+        which: frozenset(_names(_field(entry, which, list, []), which)) for which in lists
+    }
+    for which, named in formats.items():
+        if named - FORMATS.keys():
+            raise WorkerError(f"the profile's {which} names unknown formats {sorted(named - FORMATS.keys())}")
+    flags: dict[str, Any] = {
+        k: _field(entry, k, bool, False) for k in given - {"source"} - lists if k in entry
+    }
+    return Profile(name, tables, source=_field(entry, "source", str, ""), **formats, **flags)
 
 
 # --- a case -----------------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ class Format:
     u_scan       unit roundoff in which kernels keep running sums; None: u_acc
     flushed      the magnitude below which matrix products may lose operands, products and partial sums; 0 where they keep them
     u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
+    broadcasting whether they do so for every divisor that is broadcast
+    zeroed       the magnitude below which any kernel may take an operand or a result as zero; 0 where they keep them
     eta          half the smallest subnormal (the smallest subnormal of float64, whose half is no number)
     max          largest number
     wide         NumPy dtype of the reference run
@@ -71,7 +73,9 @@ class Format:
     u_operand: float = 0.0
     u_scan: float | None = None
     u_reciprocal: float = 0.0
+    broadcasting: bool = False
     flushed: float = 0.0
+    zeroed: float = 0.0
     ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     least_normal: float = 0.0
     infinity: bool = True
@@ -113,14 +117,17 @@ class Format:
         """The format with the rounding that a profile promises."""
         u_acc = UNIT_ROUNDOFF[self.accumulator]
         truncated = profile.truncating and self.u > u_acc
+        flushes = self.name in profile.flushing
         return replace(
             self,
             ulp_table=profile.ulp[self.accumulator],
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
-            flushed=self.least_normal if self.name in profile.flushing_products else 0.0,
-            u_reciprocal=u_acc if profile.reciprocal else 0.0,
-            eta=self.least_normal if profile.flushing else self.eta,
+            flushed=self.least_normal if flushes or self.name in profile.flushing_products else 0.0,
+            u_reciprocal=u_acc if profile.reciprocal or profile.broadcasting_reciprocal else 0.0,
+            broadcasting=profile.broadcasting_reciprocal,
+            eta=self.least_normal if flushes else self.eta,
+            zeroed=self.least_normal if flushes else 0.0,
         )
 
     def ulp(self, name: str) -> float:
@@ -319,6 +326,7 @@ def without_rounding(fmt: Format) -> Format:
         u_scan=None,
         u_reciprocal=0.0,
         flushed=0.0,
+        zeroed=0.0,
     )
 
 

@@ -92,3 +92,21 @@ def upwards(x: Array) -> Array:
     """The smallest numbers of float64 that are not below x."""
     near = np.asarray(x).astype(np.float64)
     return np.where(near < x, np.nextafter(near, np.inf), near)
+
+
+def flushable(x: Any, below: float) -> Array | None:
+    """The radius of numbers of which kernels take those of a magnitude ``below`` this as zero; None where there are none."""
+    if x.dtype.kind != "f":
+        return None
+    size = np.abs(x).astype(np.float64, copy=False)
+    lost = (size < below) & (size > 0)
+    return np.where(lost, size, 0.0) if np.count_nonzero(lost) else None
+
+
+def flushed(radius: Any, y: Array, below: float) -> Any:
+    """The radius of a result that kernels may take as zero where it is of a magnitude ``below`` this; that of an exact zero stays."""
+    if y.dtype.kind != "f":
+        return radius
+    e = 0.0 if radius is None else radius
+    lost = (np.abs(y) - e < below) & ((y != 0) | (e > 0))
+    return e + np.where(lost, below, 0.0) if np.count_nonzero(lost) else radius

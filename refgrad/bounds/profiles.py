@@ -22,10 +22,11 @@ class Profile:
     name               of the profile
     ulp                by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
     truncating         whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
-    flushing           whether results below the smallest normal number may become zero
+    flushing           the formats in which kernels may take subnormal operands as zero, and results below the smallest normal number
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
     flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
     reciprocal         whether a quotient by a number may be computed as the product with its rounded reciprocal
+    broadcasting_reciprocal  whether a quotient by an operand that is broadcast may be computed so
     fused              whether intermediates may be kept in another precision than the values that the backend reports; such a backend is
                        judged from end to end, because its reported values are not those that the next op received
     source             where the figures are documented, or how they were measured
@@ -34,9 +35,10 @@ class Profile:
     name: str
     ulp: Mapping[str, Figures]
     truncating: bool = False
-    flushing: bool = False
+    flushing: frozenset[str] = frozenset()
     scanning: bool = False
     reciprocal: bool = False
+    broadcasting_reciprocal: bool = False
     flushing_products: frozenset[str] = frozenset()
     fused: bool = False
     source: str = ""

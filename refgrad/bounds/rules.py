@@ -177,8 +177,8 @@ def product(run: Evaluation) -> Radius:
 def quotient(run: Evaluation) -> Radius:
     """Rule of division: (e1 + |q| e2)/(|x2| - e2), infinite where x2 may be zero, + u(|q| + e) + eta; nothing is rounded for 1.
 
-    Where kernels multiply by the reciprocal of a number, it is rounded as well: by u_reciprocal relative to it, and by half the smallest
-    number of its format where it is subnormal.
+    Where kernels multiply by the reciprocal of a number, or of a divisor that is broadcast, it is rounded as well: by u_reciprocal relative
+    to it, and by half the smallest number of its format where it is subnormal.
 
     On a grid nothing is rounded either where exact operands have a divisor that is a power of two, and a quotient that is a number of the
     format (exactness.py). Kernels may multiply by the reciprocal, so other divisors do not count.
@@ -199,8 +199,9 @@ def quotient(run: Evaluation) -> Radius:
             carried = zero(e1) / safe + (0.0 if e2 is None else top * (e2 / safe))
             carried = magnitudes.with_lost(carried, y, (e1, size2), (top, e2))
             carried = carried if usual else np.where(sure, carried, np.inf)
-        if fmt.u_reciprocal and es[1] is None and not np.ndim(xs[1]):
-            carried = carried + _by_reciprocal(fmt, y, carried, xs[1])
+        spread = fmt.broadcasting and np.shape(xs[1]) != np.shape(y)
+        if fmt.u_reciprocal and (spread or (es[1] is None and not np.ndim(xs[1]))):
+            carried = carried + _by_reciprocal(fmt, y, carried, xs[1], zero(es[1]))
         # A quotient by 0 is infinite, and so is its radius.
         return exactness.without(_rounded(fmt, y, carried, [_scaling(size2, e2)]), representable)
 
@@ -215,11 +216,12 @@ class _Reciprocals(NamedTuple):
 RECIPROCALS = {SINGLE: _Reciprocals(2.0**126, 2.0**-150), DOUBLE: _Reciprocals(2.0**1022, SMALLEST_NUMBER)}
 
 
-def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array) -> Radius:
-    """What rounding the reciprocal of a number adds to a quotient: nothing for a power of two within the range."""
-    size, kept = np.abs(divisor), RECIPROCALS[fmt.accumulator]
-    subnormal = np.where(size > kept.largest, kept.eta * size, 0.0)
-    return np.where(power_of_two(divisor), 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
+def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array, e: Radius) -> Radius:
+    """What rounding the reciprocal of a divisor adds to a quotient: nothing for a power of two, exactly, within the range."""
+    size, kept = np.abs(divisor) + e, RECIPROCALS[fmt.accumulator]
+    subnormal = np.where(size > kept.largest, (2 * kept.largest**-1 if fmt.zeroed else kept.eta) * size, 0.0)
+    exact = power_of_two(divisor) & (np.asarray(e) == 0) & ((subnormal == 0) | (not fmt.zeroed))
+    return np.where(exact, 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
 
 
 def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array, Array] | None]) -> Radius:
@@ -339,7 +341,19 @@ def fan_in(run: Evaluation) -> Radius:
     for x, ex in zip(xs, es, strict=True):
         e = e + zero(ex)
         size = size + magnitudes.size(x, y) + zero(ex)
+    if fmt.zeroed:
+        e = e + functools.reduce(
+            np.maximum, [_lost_sums(fmt, x, zero(ex)) for x, ex in zip(xs, es, strict=True)]
+        ) * (len(xs) - 1)
     return exactness.without(e + (len(xs) - 1) * fmt.u * size, exactness.terms(fmt, size, xs, es))
+
+
+def _lost_sums(fmt: Format, x: Array, e: Radius) -> Radius:
+    """What a kernel that flushes may lose of a partial sum with the term x: the smallest normal number, if the sum may be subnormal.
+
+    A sum of terms above 2^-bits times the smallest normal number is a multiple of a normal number.
+    """
+    return np.where(((x != 0) | (e > 0)) & (np.abs(x) - e < fmt.zeroed / fmt.u), fmt.zeroed, 0.0)
 
 
 def summed(run: Evaluation) -> Radius:
@@ -360,6 +374,8 @@ def summed(run: Evaluation) -> Radius:
     exact = exactness.total(fmt, total, exactness.unit(_with(x, initial)), es[0]) if fmt.on_grid else None
     if exact is not None and exact.all():
         return None
+    if fmt.zeroed and np.any(_lost_sums(fmt, x, e)):
+        radius = radius + terms * fmt.zeroed
     radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
     if fmt.u != fmt.u_acc:  # a single exact term is stored already
         radius = radius + np.where((terms > 1) | (radius > 0), fmt.store(y, radius), 0.0)

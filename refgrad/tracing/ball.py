@@ -136,10 +136,12 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
     """Value and radius."""
     y = op.forward(*xs, **params)
     radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
-    if radius is None:
-        return y, None
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
+    if fmt.zeroed:
+        radius = magnitudes.flushed(radius, y, fmt.zeroed)
+    if radius is None:
+        return y, None
     if fmt.on_grid and radius is not None and not np.count_nonzero(radius):
         return y, None  # what is exact in every element passes for exact in the rules that follow
     return y, magnitudes.radius(radius)
@@ -178,10 +180,17 @@ def _in_range(x: Array, fmt: Format) -> Array:
 
 
 def exact(x: Operand, fmt: Format) -> Ball:
-    """An array given exactly: its elements are numbers of the judged format."""
+    """An array given exactly: its elements are numbers of the judged format.
+
+    Where kernels may take an element as zero, its magnitude is the radius.
+    """
     x = x if isinstance(x, np.generic) else np.asarray(x)  # a scalar stays one
-    ball = Ball(x.astype(fmt.wide, copy=False), None, fmt)
-    ball._carried = ball._unknown = None  # it came from the format, so it has not overflowed there
+    wide = x.astype(fmt.wide, copy=False)
+    ball = Ball(wide, magnitudes.flushable(wide, fmt.zeroed) if fmt.zeroed else None, fmt)
+    ball._carried, ball._unknown = (
+        ball._radius,
+        None,
+    )  # it came from the format, so it has not overflowed there
     return ball
 
 

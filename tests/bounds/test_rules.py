@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from refgrad import bounds
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format, computed_on, format_of
+from refgrad.bounds.profiles import CPU, Profile
 from refgrad.bounds.rounding import rounded
 from refgrad.bounds.rules import reference_slack
+from refgrad.op import REGISTRY, apply
+from refgrad.tracing.ball import exact, parts
 
 Array = Any
 FMT = FORMATS["float32"]
-NUMPY = replace(
-    FMT, ulp_table={name: max(ulp, 4.0) for name, ulp in FMT.ulp_table.items()}
-)  # what NumPy documents
+NUMPY_ULP = {name: {f: max(ulp, 4.0) for f, ulp in table.items()} for name, table in CPU.ulp.items()}
+NUMPY = replace(FMT, ulp_table=NUMPY_ULP["float32"])  # what NumPy documents
 
 
 def narrow(x: Array) -> Array:
@@ -265,6 +267,79 @@ def test_a_product_with_the_rounded_reciprocal_is_inside_where_a_profile_says_so
         worst = max(worst, float(np.max(error / plain)))
     # A division rounds less, so the profile of a CPU would not admit it. In a half format the rounding to storage is the larger part.
     assert worst > 1 or fmt.u > fmt.u_acc
+
+
+def test_a_divisor_that_is_broadcast_may_be_inverted_where_a_profile_says_so() -> None:
+    fmt = format_of("float32", "cpu", replace(CPU, broadcasting_reciprocal=True))
+    rng = np.random.default_rng(3)
+    x, rows = narrow(rng.standard_normal((60, 50))), narrow(rng.uniform(1, 2, (60, 1)))
+    came = (np.float32(x) * (np.float32(1) / np.float32(rows))).astype(float)
+    error = np.abs(came - x / rows)
+    run = Evaluation(fmt, np.true_divide, x / rows, (x, rows), (None, None), {})
+    assert np.all(error <= bounds.quotient(run))
+    assert np.any(error > bounds.quotient(run._replace(fmt=FMT)))
+    full = np.broadcast_to(rows, x.shape)  # is divided by as ever
+    assert np.array_equal(
+        bounds.quotient(run._replace(xs=(x, full))), bounds.quotient(run._replace(fmt=FMT, xs=(x, full)))
+    )
+
+
+FLUSHING = format_of("float32", "cpu", Profile("made", NUMPY_ULP, flushing=frozenset({"float32"})))
+TINY = np.float32(FMT.least_normal)
+
+
+def flush(x: Array) -> Array:
+    """float32 numbers, the subnormal ones as zero."""
+    x = np.asarray(x, np.float32)
+    return np.where(np.abs(x) < TINY, np.float32(0), x)
+
+
+def flushing_sum(x: Array) -> Array:
+    total = np.float32(0)
+    for term in x:
+        total = flush(total + term)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("op", "kernel", "exponents"),
+    [
+        *((name, getattr(np, name), [(-150, -100), (-150, -100)]) for name in ("add", "subtract", "maximum")),
+        ("multiply", np.multiply, [(-150, -100), (-20, 20)]),
+        ("divide", np.divide, [(-150, -100), (-20, 20)]),
+        ("square", np.square, [(-76, -56)]),
+        *(
+            (f, getattr(np, f), [(-150, -100)])
+            for f in ("negative", "abs", "expm1", "log1p", "sin", "tanh", "sqrt")
+        ),
+        ("fan_in", lambda *xs: flush(flush(xs[0] + xs[1]) + xs[2]), [(-150, -100)] * 3),
+        ("sum", flushing_sum, [(-150, -120)]),
+    ],
+)
+def test_what_kernels_flush_is_inside_where_a_profile_says_so(
+    op: str, kernel: Callable[..., Array], exponents: list[tuple[int, int]]
+) -> None:
+    rng, record, lost = np.random.default_rng(4), REGISTRY[op], 0
+    signs = {"sqrt": [1.0], "divide": [-1.0, 1.0]}.get(op, [-1.0, 0.0, 1.0])
+    for _ in range(30):
+        xs = [narrow(2.0 ** rng.uniform(*span, 64) * rng.choice(signs, 64)) for span in exponents]
+        with np.errstate(all="ignore"):
+            came = flush(kernel(*map(flush, xs))).astype(float)
+            params = dict(record.signature.defaults) if op == "sum" else {}
+            found, kept = (
+                apply(record, tuple(exact(x, fmt) for x in xs), params) for fmt in (FLUSHING, NUMPY)
+            )
+            off = np.abs(came - parts(found)[0])
+        assert np.all(off <= parts(found)[1] * reference_slack(FMT))
+        lost += np.count_nonzero(off > parts(kept)[1])
+    assert lost  # a profile that does not say so would not admit it
+
+
+def test_exact_zeros_stay_exact_where_kernels_flush() -> None:
+    zeros = exact(np.zeros(3), FLUSHING)
+    assert zeros.radius is None
+    assert not np.any(parts(zeros * 3 + zeros)[1])
+    assert list(exact(np.array([0.0, 1e-40, -1e-40, 1.0]), FLUSHING).radius) == [0, 1e-40, 1e-40, 0]
 
 
 def test_a_reciprocal_that_is_a_power_of_two_rounds_nothing() -> None:

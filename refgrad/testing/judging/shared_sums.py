@@ -60,8 +60,8 @@ def totals(sums: Sequence[tuple[Format, Terms]]) -> list[Any]:
 
 def _key(fmt: Format, terms: Terms) -> Hashable | None:
     """Sums of equal keys can be computed together; None for one that cannot."""
-    if any(x.shape != terms[0].shape for x in terms):
-        return None
+    if fmt.zeroed or any(x.shape != terms[0].shape for x in terms):
+        return None  # what may be flushed is for ``exact`` to say, term by term
     radii: list[Any] = []
     for x in terms:
         if type(x) is np.ndarray:
