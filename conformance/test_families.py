@@ -24,7 +24,7 @@ from refgrad.testing.runs.item import Item, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
-from .families import FAMILIES, NAMES, family
+from .families import FAMILIES, family, vocabulary_of
 
 __all__ = ["FAMILIES"]  # the plugin creates items of these families
 
@@ -97,13 +97,6 @@ def among(pytestconfig: pytest.Config) -> frozenset[str]:
 
 
 @pytest.fixture(scope="session")
-def single_ops(among: frozenset[str], framework: Judged) -> frozenset[str]:
-    """The ops from which the family of single ops draws; empty for all."""
-    offered = frozenset(NAMES) & frozenset(framework.backend.ops)
-    return among or (offered if len(offered) < len(NAMES) else frozenset())
-
-
-@pytest.fixture(scope="session")
 def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
     """The requested families; empty for all."""
     return frozenset(pytestconfig.getoption("--refgrad-family") or ())
@@ -124,15 +117,16 @@ def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
 def test_family(
     conformance_item: Item,
     framework: Judged,
-    single_ops: frozenset[str],
+    among: frozenset[str],
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
     refgrad_current: CurrentCase,
 ) -> None:
     """All cases of the item agree."""
-    draw, script = family(conformance_item.family, single_ops), script_of(framework.backend)
+    item, script = conformance_item, script_of(framework.backend)
+    draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device))
     try:
-        conformance_item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
+        item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
     finally:
         refgrad_results.write(*framework.news())
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 
+from refgrad.backends import Backend
+from refgrad.op import REGISTRY
+from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.vocabulary import Vocabulary
 
+from .arrays import offered
 from .casts import casts
-from .graphs import graphs
+from .graphs import graphs, pool
 from .matmul import matmul
 from .mlp import mlp
 from .ops import NAMES, names_in, ops
+from .restricted import drawable, restricted
 from .softmax import softmax
 
 FAMILIES: dict[str, Callable[[Source, str], Case]] = {
@@ -24,6 +30,15 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "casts": casts,
 }
 
+# The ops that the families draw: those of single ops, those of graphs, and the casts.
+DRAWN = frozenset(
+    name
+    for name, op in REGISTRY.items()
+    if name in NAMES
+    or op.in_graphs is not None
+    or (op.torch is not None and "through" in op.signature.defaults)
+)
+
 # The families of which a share is drawn on a grid (arrays.py), each drawn there alone.
 ON_GRID: dict[str, Callable[[Source, str], Case]] = {
     "graphs": functools.partial(graphs, exact=True),
@@ -32,15 +47,45 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 }
 
 
-def family(name: str, among: Collection[str] = ()) -> Callable[[Source, str], Case]:
-    """A family by name. With ``among``, the family ``ops`` draws only these ops. Raises KeyError for an unknown name."""
-    return functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
+def family(
+    name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
+) -> Callable[[Source, str], Case]:
+    """A family by name. With ``among``, the family ``ops`` draws only these ops; with a vocabulary, all families draw its ops alone.
+
+    Raises KeyError for an unknown name.
+    """
+    draw = functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
+    if vocabulary is None:
+        return draw
+    if name == "ops":
+        draw = functools.partial(ops, among=frozenset(among or NAMES) & vocabulary.ops)
+    elif name == "graphs":
+        draw = functools.partial(graphs, among=vocabulary.ops)
+    return restricted(draw, vocabulary)
+
+
+def vocabulary_of(backend: Backend, dtype: str, device: str) -> Vocabulary | None:
+    """The vocabulary of a backend, by which ``family`` draws; None where the backend has all ops that are drawn."""
+    found = backend.vocabulary(dtype, device)
+    return None if found.covers(DRAWN) else found
+
+
+def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
+    """Whether a family has cases for a vocabulary."""
+    if vocabulary is None:
+        return True
+    if name == "ops":
+        return bool(set(names_in(dtype)) & vocabulary.ops)
+    if name == "graphs":
+        return any(op.name in vocabulary.ops and offered(op, dtype) for op in pool(ELEMENTWISE))
+    return drawable(FAMILIES[name], vocabulary, dtype)
 
 
 __all__ = [
     "FAMILIES",
     "NAMES",
     "ON_GRID",
+    "can_draw",
     "casts",
     "family",
     "graphs",
@@ -49,4 +94,5 @@ __all__ = [
     "names_in",
     "ops",
     "softmax",
+    "vocabulary_of",
 ]

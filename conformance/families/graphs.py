@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -46,21 +46,28 @@ WIDE: tuple[Callable[[int], tuple[tuple[int, ...], ...]], ...] = (
 )
 MOST = 4096  # elements of a value
 TOLERATED = 8  # one element in so many of a wide array may be too small
+_ATTEMPTS = 1000  # to find operands that an op fits, where none has fitted yet
 STYLES = ("normal", "ties", "positive", "unit", "small")
 
 
-def pool(name: str, exact: bool = False) -> tuple[Op, ...]:
-    """The ops of a pool in order, each with the multiplicity of its record; with ``exact`` those alone that round nothing on a grid."""
-    return _pool(name, exact, len(REGISTRY))
+def pool(name: str, exact: bool = False, among: Collection[str] = ()) -> tuple[Op, ...]:
+    """The ops of a pool in order, each with the multiplicity of its record.
+
+    With ``exact`` there are those alone that round nothing on a grid, with ``among`` only ops of these names.
+    """
+    return _pool(name, exact, frozenset(among), len(REGISTRY))
 
 
 @functools.cache
-def _pool(name: str, exact: bool, _registered: int) -> tuple[Op, ...]:
+def _pool(name: str, exact: bool, among: frozenset[str], _registered: int) -> tuple[Op, ...]:
     """As ``pool``, for a registry of so many ops: they are only added."""
     listed = sorted(
         (op.in_graphs.place, op.name)
         for op in REGISTRY.values()
-        if op.in_graphs is not None and op.in_graphs.pool == name and (not exact or rounds_nothing(op.name))
+        if op.in_graphs is not None
+        and op.in_graphs.pool == name
+        and (not exact or rounds_nothing(op.name))
+        and (not among or op.name in among)
     )
     ops = [REGISTRY[name] for _, name in listed]
     return tuple(op for op in ops for _ in range(op.in_graphs.weight if op.in_graphs is not None else 0))
@@ -176,24 +183,27 @@ class _Builder:
         return True
 
 
-def graphs(source: Source, dtype: str, exact: bool | None = None) -> Case:
+def graphs(source: Source, dtype: str, exact: bool | None = None, among: Collection[str] = ()) -> Case:
     """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output.
 
-    With ``exact`` its inputs are on a grid, and its ops round nothing there; by default one case in SHARE is so (arrays.py).
+    With ``exact`` its inputs are on a grid, and its ops round nothing there; by default one case in SHARE is so (arrays.py). With ``among``
+    it has ops of these names alone; where none of them fits the inputs, the output is an input.
     """
-    exact = style_of_case(source, exact)
+    exact = style_of_case(source, exact) and bool(pool(ELEMENTWISE, True, among))
     with quiet():
         builder = _Builder(source, dtype, exact)
         elementwise, parametrised, several = [
-            pool(name, exact) for name in (ELEMENTWISE, PARAMETRISED, SEVERAL)
+            pool(name, exact, among) for name in (ELEMENTWISE, PARAMETRISED, SEVERAL)
         ]
-        pools = (elementwise, elementwise, parametrised, elementwise, several)
+        pools = tuple(filter(None, (elementwise, elementwise, parametrised, elementwise, several)))
         for _ in range(12):
             more = source.integer(0, 7)  # a draw before every step, so that shrinking can remove any step
             if not more and len(builder.graph.nodes) > len(builder.inputs):
                 break
             builder.grow(source.choice(pools))
-        while len(builder.graph.nodes) == len(builder.inputs):
+        for _ in range(_ATTEMPTS):
+            if len(builder.graph.nodes) > len(builder.inputs):
+                break
             builder.grow(elementwise)
     builder.graph.outputs = (len(builder.graph.nodes) - 1,)
     return finish(source, "graphs", builder.graph, builder.inputs, dtype, builder.values, exact)

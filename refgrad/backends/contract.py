@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from refgrad.bounds.profiles import Profile, profile_of
 from refgrad.errors import DeviceMissingError
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.vocabulary import Vocabulary
 from refgrad.testing.judging.observation import ExpectedRefusals, Observation
 from refgrad.testing.judging.verdict import Verdict
 
@@ -61,6 +62,10 @@ class Backend(ABC):
     @abstractmethod
     def ops(self) -> Collection[str]:
         """The names of the ops of the registry (refgrad.op.REGISTRY) that the framework implements."""
+
+    def vocabulary(self, dtype: str, device: str) -> Vocabulary:  # noqa: ARG002 - implementations use them
+        """The ops from which cases of a dtype on a device are drawn; unless overridden, all of ``ops``."""
+        return Vocabulary(frozenset(self.ops))
 
     def missing(self, device: str) -> str:
         """The reason why a device is missing, as a sentence; empty where it is present."""

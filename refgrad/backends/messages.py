@@ -36,6 +36,9 @@ class Hello:
     dtypes       by device, the dtypes in which it computed a small program
     modes        by mode, what it calls the mode
     profile      what it promises of its rounding
+    parts        whether it can tell what each use of a value sends back
+    lacking      by dtype, ops that it lacks in this dtype alone
+    fixed        parameters of ops that it lacks (testing/cases/vocabulary.py)
     environment  what its numbers depend on beside its version
     """
 
@@ -46,6 +49,9 @@ class Hello:
     modes: Mapping[str, str]
     profile: Profile
     kernels: str = ""
+    parts: bool = False
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -62,11 +68,7 @@ class Hello:
         texts = {name: _field(message, name, str, "") for name in ("framework", "version", "kernels")}
         if not texts["framework"] or not texts["version"]:
             raise WorkerError("the hello names framework and version; got neither or one of them")
-        ops = frozenset(_names(_field(message, "ops", list, []), "ops"))
-        if ops - REGISTRY.keys():
-            raise WorkerError(
-                f"the hello names ops that refgrad does not have: {sorted(ops - REGISTRY.keys())}"
-            )
+        ops = _ops(_field(message, "ops", list, []), "ops")
         dtypes = _field(message, "dtypes", dict, {})
         if not dtypes:
             raise WorkerError(
@@ -85,8 +87,34 @@ class Hello:
             modes={str(mode): str(called) for mode, called in modes.items()},
             profile=_profile(texts["framework"], _field(message, "profile", dict, {})),
             kernels=texts["kernels"],
+            parts=_field(message, "parts", bool, False),
+            lacking={
+                str(dtype): _ops(names, "lacking")
+                for dtype, names in _field(message, "lacking", dict, {}).items()
+            },
+            fixed=_fixed(_field(message, "fixed", list, [])),
             environment={str(k): str(v) for k, v in _field(message, "environment", dict, {}).items()},
         )
+
+
+def _ops(found: Any, what: str) -> frozenset[str]:
+    """The names of ops in a field. Raises WorkerError where refgrad has no op of a name."""
+    ops = frozenset(_names(found, what))
+    if ops - REGISTRY.keys():
+        raise WorkerError(
+            f"the hello names ops that refgrad does not have, in {what}: {sorted(ops - REGISTRY.keys())}"
+        )
+    return ops
+
+
+def _fixed(found: Any) -> frozenset[str]:
+    """The parameters that keep their default values. Raises WorkerError where no op has such a parameter."""
+    names = frozenset(_names(found, "fixed"))
+    known = {name for op in REGISTRY.values() for name in op.signature.defaults}
+    known |= {f"{op.name}.{name}" for op in REGISTRY.values() for name in op.signature.defaults}
+    if names - known:
+        raise WorkerError(f"fixed names parameters that no op has: {sorted(names - known)}")
+    return names
 
 
 def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
@@ -172,13 +200,7 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
     nothing: list[PlainArray | None] = [None] * count
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     if "unsupported" in answer:
-        ((what, which),) = _field(answer, "unsupported", dict, {"": ""}).items()
-        node = (
-            next((k for k in case.graph.order() if str(case.graph.nodes[k]) == which), -1)
-            if what == "op"
-            else -1
-        )
-        seen.unavailable[VALUE] = NoAnswer(f"{name} has no {what} {which}", node=node)
+        seen.unavailable[VALUE] = _lacks(_field(answer, "unsupported", dict, {}), case, name)
         return seen
     if "error" in answer:
         seen.unavailable[VALUE] = _why(answer["error"], count)
@@ -189,8 +211,9 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
             raise WorkerError(f"{part} has {len(entries)} entries; the graph has {count} nodes")
         setattr(seen, part, [_wide(e) for e in entries])
         seen.dtypes[part] = [_dtype(e) for e in entries]
-    for user, position, entry in _field(answer, "parts", list, []):
-        seen.parts[int(user), int(position)] = _wide(entry)
+    for entry in _field(answer, "parts", list, []):
+        user, position, x = _part(entry, case)
+        seen.parts[user, position] = _wide(x)
     for mode, why in _field(answer, "unavailable", dict, {}).items():
         if mode not in (VALUE, REVERSE, FORWARD):
             raise WorkerError(
@@ -198,6 +221,32 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
             )
         seen.unavailable[mode] = _why(why, count)
     return seen
+
+
+def _part(entry: Any, case: Case) -> tuple[int, int, Any]:
+    """The user, the position of the operand and the array of an entry of ``parts``."""
+    match entry:
+        case [int(user), int(position), x] if 0 <= user < len(case.graph.nodes):
+            if 0 <= position < len(case.graph.nodes[user].of):
+                return user, position, x
+    raise WorkerError(
+        f"parts lists [user, position of the operand, array] for operands of the graph; got {_short(entry)}"
+    )
+
+
+LACKING = ("op", "dtype", "parameter", "case")  # what an answer may call unsupported
+
+
+def _lacks(found: Mapping[str, Any], case: Case, name: str) -> NoAnswer:
+    """What the framework lacks for a case."""
+    if len(found) != 1 or not {*found} <= {*LACKING} or not all(isinstance(x, str) for x in found.values()):
+        raise WorkerError(
+            f"unsupported is an object of one of {list(LACKING)} with a text; got {_short(found)}"
+        )
+    ((what, which),) = found.items()
+    ops = [k for k in case.graph.order() if str(case.graph.nodes[k]) == which.partition(".")[0]]
+    node = ops[0] if ops and what in ("op", "parameter") else -1
+    return NoAnswer(which if what == "case" else f"{name} has no {what} {which}", node=node)
 
 
 def _wide(entry: Any) -> PlainArray | None:

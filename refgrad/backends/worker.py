@@ -16,6 +16,7 @@ from refgrad.bounds.profiles import Profile
 from refgrad.errors import WorkerError
 from refgrad.modes import VALUE
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.vocabulary import Vocabulary
 from refgrad.testing.judging.observation import NoAnswer, Observation
 
 START_LIMIT = 180.0  # seconds: a framework may take 22 to import
@@ -69,6 +70,10 @@ class WorkerBackend(Backend):
     def ops(self) -> Collection[str]:
         """The ops of the registry that the framework has."""
         return self.hello.ops
+
+    def vocabulary(self, dtype: str, device: str) -> Vocabulary:  # noqa: ARG002 - the hello tells it by dtype alone
+        """The ops that the framework has in a dtype."""
+        return Vocabulary(self.hello.ops - self.hello.lacking.get(dtype, frozenset()), self.hello.fixed)
 
     def computes(self, dtype: str, device: str) -> bool:
         """Whether the worker computed in the dtype on the device. Raises DeviceMissingError where there is no such device."""

@@ -104,6 +104,12 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
     wanted = scope(args, backend)
     if failures is not None:
         wanted = wanted.of_failures(failures)
+    elif wanted.left_out:
+        families = ", ".join(wanted.left_out)
+        print(
+            f"refgrad: {backend.name} lacks the ops of the families {families}: they are left out",
+            file=sys.stderr,
+        )
     entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
     header = Header(
         refgrad=__version__,

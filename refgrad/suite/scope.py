@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -41,6 +41,7 @@ class Scope:
     missing   the required devices that are missing, with the reason
     examples  the number of cases of each family, dtype and device; with a budget, that of the first rounds
     budget    the time to spend instead of a number of cases, in seconds
+    left_out  the families whose ops the backend lacks
     """
 
     backend: Backend
@@ -55,6 +56,7 @@ class Scope:
     shard: Shard | None
     workers: int
     budget: float | None = None
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def blocks(self) -> dict[str, int]:
@@ -117,6 +119,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
     devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     dtypes = _dtypes(backend, args.dtype, families, ops, devices)
+    families, left_out = _drawn(families, args.family or (), backend, dtypes, devices)
     profile = args.profile or _profile(os.environ)
     seed = args.seed
     if seed is None and profile == "nightly" and shard is not None:
@@ -147,6 +150,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
         seed=seed,
         shard=shard,
         workers=workers,
+        left_out=left_out,
         budget=args.budget,
     )
 
@@ -229,6 +233,28 @@ def _dtypes(
             f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(written))}, not for {dtypes}"
         )
     return dtypes
+
+
+def _drawn(
+    families: list[str], requested: Sequence[str], backend: Backend, dtypes: list[str], devices: list[str]
+) -> tuple[list[str], list[str]]:
+    """The families that can be drawn from the ops of the backend, and those that cannot. Raises ArgumentError where one was asked for."""
+    generated = _generated()
+
+    def drawn(name: str) -> bool:
+        return name == TEXTBOOK or any(
+            generated.can_draw(name, generated.vocabulary_of(backend, dtype, device), dtype)
+            for dtype in dtypes
+            for device in devices
+            if backend.computes(dtype, device)
+        )
+
+    lacking = [name for name in families if not drawn(name)]
+    if set(lacking) & set(requested) or lacking == families:
+        raise ArgumentError(
+            f"{backend.name} lacks the ops of the families {', '.join(lacking)}: leave them out, or give the backend the ops"
+        )
+    return [name for name in families if name not in lacking], lacking
 
 
 def _profile(environ: Mapping[str, str]) -> str:

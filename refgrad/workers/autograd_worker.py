@@ -10,11 +10,24 @@ import autograd.numpy as xp
 import numpy as np
 from autograd import make_jvp, make_vjp
 from autograd.extend import defjvp, defvjp, primitive
-from autograd.tracer import getval
+from autograd.scipy import special
 from numpy_twins import twins
 
 DTYPES = ("float64", "float32")
-TWINS = twins(xp)
+# Of these autograd has the value alone: no derivative, or none in either mode.
+CONSTANT = ("positive", "copysign", "heaviside", "flip", "cumprod")
+# These NumPy has only as compositions, which refgrad writes out in its cases.
+COMPOSED = (
+    *("softmax", "log_softmax", "log_sigmoid", "softplus", "silu", "relu", "leaky_relu", "elu"),
+    *("mish", "gelu_tanh", "softsign", "tanhshrink", "clip"),
+)
+TWINS = {
+    **twins(xp, lacking=(*CONSTANT, *COMPOSED)),
+    "sigmoid": special.expit,
+    "logit": special.logit,
+    "logsumexp": lambda x, axis, keepdims: special.logsumexp(x, axis=axis, keepdims=keepdims),
+}
+FIXED = ("where", "initial")  # parameters of reductions
 
 
 @primitive
@@ -38,48 +51,47 @@ def observe(case):
         raise serving.Unsupported("dtype", case.dtype)
     floats = [name for name, x in case.inputs.items() if x.dtype.kind == "f"]
     arguments = tuple(case.inputs[name].astype(case.dtype) for name in floats)
-    values, answer = [None] * len(case.nodes), {"unavailable": {}}
+
+    def run(arguments, tap, use):
+        leaves = dict(zip(floats, arguments))
+
+        def leaf(name, value):
+            if name in leaves:
+                return leaves[name]
+            return value.astype(case.dtype) if hasattr(value, "dtype") and value.dtype.kind == "f" else value
+
+        return case.run(TWINS, leaf, tap, use)
 
     def program(notes):
-        def run(arguments):
-            leaves = dict(zip(floats, arguments))
+        def tap(k, y):
+            return noted(y, k, notes) if case.nodes[k].op or case.nodes[k].name in floats else y
 
-            def leaf(name, value):
-                if name in leaves:
-                    return leaves[name]
-                return (
-                    value.astype(case.dtype) if hasattr(value, "dtype") and value.dtype.kind == "f" else value
-                )
+        return lambda arguments: run(arguments, tap, lambda k, i, x: noted(x, (k, i), notes))[case.output]
 
-            def tap(k, y):
-                values[k] = np.asarray(getval(y)) if case.nodes[k].op or case.nodes[k].name else None
-                return noted(y, k, notes) if np.asarray(getval(y)).dtype.kind == "f" else y
-
-            return case.run(TWINS, leaf, tap, lambda k, position, x: noted(x, (k, position), notes))[
-                case.output
-            ]
-
-        return run
-
-    gradients, tangents = {}, {}
+    answer, gradients, tangents = {"unavailable": {}}, {}, {}
     try:
-        pullback, _ = make_vjp(program(gradients))(arguments)
+        values = run(arguments, lambda k, y: y, lambda k, i, x: x)
     except serving.Failed as error:
         answer["unavailable"]["value"] = serving.reason(error)
         return answer
-    answer["values"] = [serving.sent(v) for v in values]
-    try:
+
+    def backward():
+        pullback, _ = make_vjp(program(gradients))(arguments)
         pullback(case.cotangent.astype(case.dtype))
-    except Exception as error:
-        answer["unavailable"]["reverse"] = serving.reason(error)
-    try:
-        make_jvp(program(tangents))(arguments)(
-            tuple(case.tangents[name].astype(case.dtype) for name in floats)
-        )
-    except Exception as error:
-        refused = isinstance(error.__cause__ or error, NotImplementedError)
-        answer["unavailable"]["forward"] = serving.reason(error, refused)
+
+    def forward():
+        pushed = tuple(case.tangents[name].astype(case.dtype) for name in floats)
+        make_jvp(program(tangents))(arguments)(pushed)
+
+    for mode, differentiate in (("reverse", backward), ("forward", forward)):
+        try:
+            differentiate()
+        except Exception as error:
+            # autograd says so of a primitive without a derivative in a mode
+            refused = isinstance(error.__cause__ or error, NotImplementedError)
+            answer["unavailable"][mode] = serving.reason(error, refused)
     places = range(len(case.nodes))
+    answer["values"] = [serving.sent(v) for v in values]
     answer["cotangents"] = [serving.sent(gradients.get(k)) for k in places]
     answer["tangents"] = [serving.sent(tangents.get(k)) for k in places]
     answer["parts"] = [[*at, serving.sent(g)] for at, g in gradients.items() if isinstance(at, tuple)]
@@ -92,8 +104,10 @@ def hello():
         "framework": "autograd",
         "version": version("autograd"),
         "ops": sorted(TWINS),
-        "dtypes": {"cpu": list(DTYPES)},
+        "fixed": list(FIXED),
+        "dtypes": {"cpu": serving.tried(observe, DTYPES)},
         "modes": {"value": "call", "reverse": "make_vjp", "forward": "make_jvp"},
+        "parts": True,
         "environment": {"numpy": np.__version__},
     }
 

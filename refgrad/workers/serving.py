@@ -24,7 +24,10 @@ LONGEST = 4000  # characters of a traceback that are sent
 
 
 class Unsupported(Exception):
-    """The framework lacks something that a case needs. ``what`` is "op" or "dtype", ``name`` its name."""
+    """The framework lacks something that a case needs.
+
+    ``what`` is "op", "dtype" or "parameter" with its name ("sum.where"), or "case" with the reason in words.
+    """
 
     def __init__(self, what, name):
         super().__init__(f"no {what} {name}")
@@ -140,6 +143,26 @@ def take_channel():
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return Channel(sys.stdin, os.fdopen(ours, "w", encoding="utf-8"))
+
+
+def tried(observe, dtypes, device="cpu"):
+    """The dtypes in which ``observe`` answers a small program, x * x + x; the hello lists them."""
+    nodes = [{"input": "x"}, {"op": "multiply", "of": [0, 0]}, {"op": "add", "of": [1, 0]}]
+    x = sent(np.array([0.5, -2.0], np.float32))
+    entry = {"device": device, "graph": {"nodes": nodes, "outputs": [2]}, "cotangent": x}
+    found = []
+    for dtype in dtypes:
+        try:
+            answer = observe(Case({**entry, "dtype": dtype, "inputs": {"x": x}, "tangents": {"x": x}}))
+        except Exception as error:
+            sys.stderr.write(f"{dtype} on {device}: {type(error).__name__}: {error}\n")
+            continue
+        failed = answer.get("unavailable", {}).get("value")
+        if failed:
+            sys.stderr.write(f"{dtype} on {device}: {failed['words']}\n")
+        else:
+            found.append(dtype)
+    return found
 
 
 def reason(error, refused=False):

@@ -89,15 +89,19 @@ def test_the_bug_of_a_backend_is_found_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_right_backend_agrees_and_what_it_lacks_is_unsupported(tmp_path: Path) -> None:
-    code, printed, lines = judged(tmp_path, MENDED, "--family", "ops", "--family", "mlp")
+def test_a_right_backend_agrees_and_cases_have_its_ops_alone(tmp_path: Path) -> None:
+    code, printed, lines = judged(tmp_path, MENDED, "--family", "ops", "--family", "graphs")
     assert code == 0, printed
     results = [x for x in lines if x["type"] == "result"]
-    ops = [x for x in results if x["family"] == "ops"]
-    assert sum(x["status"] == "agree" for x in ops) > len(ops) / 2
-    assert {x["status"] for x in ops} <= {"agree", "undecided"}
-    reasons = {x["reason"] for x in results if x["family"] == "mlp" and x["status"] == "unsupported"}
-    assert "toy has no op matmul" in reasons
+    assert {x["family"] for x in results} == {"ops", "graphs"}
+    assert sum(x["status"] == "agree" for x in results) > len(results) / 2
+    assert {x["status"] for x in results} <= {"agree", "undecided"}
+
+
+def test_a_family_of_ops_that_a_backend_lacks_is_refused(tmp_path: Path) -> None:
+    code, printed, lines = judged(tmp_path, MENDED, "--family", "ops", "--family", "mlp")
+    assert (code, lines) == (2, [])
+    assert "toy lacks the ops of the families mlp" in printed
 
 
 def test_the_textbook_is_torch_s(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_what_a_worker_printed_is_in_the_message(faulty: Callable[[str], WorkerB
     ("how", "words"),
     [
         ("import", "No module named 'a_framework_that_is_not_there'"),
-        ("hello", "the hello names ops that refgrad does not have: \\['no such op'\\]"),
+        ("hello", "the hello names ops that refgrad does not have, in ops: \\['no such op'\\]"),
     ],
 )
 def test_a_worker_that_does_not_start_is_an_error_at_once(
