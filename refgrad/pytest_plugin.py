@@ -89,6 +89,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-first", type=int, default=0, metavar="BLOCK", help="the first block of cases to judge"
     )
     group.addoption(
+        "--refgrad-least",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the blocks of cases that begin whatever the time",
+    )
+    group.addoption(
         "--refgrad-full", action="store_true", help="judge every step and block of the textbook's long items"
     )
     group.addoption(
@@ -144,7 +151,9 @@ class Recorder:
         self.config = config
         self.path = path
         option = config.getoption
-        self.gate = Gate(path, option("--refgrad-until"), option("--refgrad-first"))
+        self.gate = Gate(
+            path, option("--refgrad-until"), option("--refgrad-first"), option("--refgrad-least")
+        )
         self._file: ResultsFile | None = None
         self._current: CurrentCase | None = None
 

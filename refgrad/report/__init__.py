@@ -11,7 +11,7 @@ from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.page.html import render, write
 from refgrad.report.publish import Outputs, publish
 from refgrad.report.storage.files import write_results
-from refgrad.report.storage.load import load
+from refgrad.report.storage.load import ended, load
 from refgrad.report.storage.merge import merge
 from refgrad.report.terminal import table, wants_color
 
@@ -20,6 +20,7 @@ __all__ = [
     "Outputs",
     "Run",
     "compare_with_baseline",
+    "ended",
     "exit_code",
     "load",
     "merge",

@@ -30,6 +30,7 @@ class Progress:
     budget        the seconds that the run may take, where its number of cases is not known beforehand
     planned       whether the plan is recorded by somebody else
     ended         the tests of a resumed run that ended before
+    spent         the seconds that a resumed run took before
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Progress:
         budget: float | None = None,
         planned: bool = False,
         ended: Collection[str] = (),
+        spent: float = 0.0,
     ) -> None:
         self.cases, self.blocks = dict(cases), dict[str, int]()
         self.max_failures, self.budget = max_failures, budget
@@ -52,7 +54,8 @@ class Progress:
         self.failed = 0  # items
         self.shown = -1  # the last tenth of the total that was shown
         self.judged = self.ended  # cases with a verdict
-        self.start = self.begun = time.monotonic()  # the command; the first case
+        self.begun = time.monotonic()  # the first case
+        self.start = self.begun - spent  # the run
         self.sizes: dict[str, int] = {}  # the number of cases of each unfinished item
         self.lost: list[tuple[str, str]] = []  # items that never ran or whose worker died, with the reason
         self.results, self.planned = results, planned

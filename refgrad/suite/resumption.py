@@ -29,6 +29,7 @@ class Interrupted:
     finished   the names of the tests that ended, with the seconds that they took
     crashed    the names of the tests that died, or failed without a verdict; their crash is recorded
     planned    the names of all tests; empty where the run ended before it had a plan
+    closed     whether its end is recorded
     seconds    the time it ran
     content    the lines to keep
     """
@@ -37,6 +38,7 @@ class Interrupted:
     finished: Mapping[str, float]
     crashed: frozenset[str]
     planned: frozenset[str]
+    closed: bool
     seconds: float
     content: bytes
 
@@ -48,7 +50,7 @@ class Interrupted:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to run."""
-        return bool(self.planned) and self.planned <= self.ended
+        return self.closed and bool(self.planned) and self.planned <= self.ended
 
 
 def interrupted(path: Path) -> Interrupted | None:
@@ -77,20 +79,23 @@ def interrupted(path: Path) -> Interrupted | None:
         )
     finished, crashed = {i.item: i.seconds for i in items}, frozenset(c.item for c in crashes)
     seconds = ends[-1].seconds if ends else max(0.0, path.stat().st_mtime - _started(header))
-    content = _kept(data, path, frozenset({*finished, *crashed}))
+    content = _kept(data, path, frozenset({*finished, *crashed}), header)
     planned = frozenset(name for plan in plans for name in plan.items)
-    return Interrupted(header, finished, crashed, planned, seconds, content)
+    return Interrupted(header, finished, crashed, planned, bool(ends), seconds, content)
 
 
-def _kept(data: bytes, path: Path, ended: frozenset[str]) -> bytes:
-    """The lines without those of unfinished items, and without those that say how the run ended."""
+def _kept(data: bytes, path: Path, ended: frozenset[str], header: Header) -> bytes:
+    """The lines without those of unfinished items, and without those that say how the run ended.
+
+    The plan of a run with a budget is among these: it names the rounds that were open.
+    """
     kept, start = [], 0
     for piece in unfinished_pieces(path, ended):
         if piece.length and piece.stands_in(data):  # an empty piece would stand at the start of another one
             kept.append(data[start : piece.start])
             start = piece.start + piece.length
     kept.append(data[start:])
-    last = (End.TYPE, Running.TYPE, Torn.TYPE)
+    last = (End.TYPE, Running.TYPE, Torn.TYPE, *([Plan.TYPE] if header.budget else []))
     lines = b"".join(kept).splitlines(keepends=True)
     return b"".join(line for line in lines if not any(_is(line, kind) for kind in last))
 

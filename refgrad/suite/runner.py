@@ -27,6 +27,7 @@ from refgrad.testing.runs.plan import name_of_test
 from refgrad.testing.runs.results import ResultsFile, crash_records, now, running_record
 
 if TYPE_CHECKING:
+    from refgrad.report import Run
     from refgrad.suite.progress import Progress
 
 PROVED_NOTHING = 3  # the exit code of a run without a verdict
@@ -50,9 +51,8 @@ def run(args: argparse.Namespace) -> int:
     )  # read before the previous results are renamed, because they may be the baseline
     with locked(out):
         try:
-            if plan.earlier is None or not plan.earlier.complete:
-                _judge(path, plan)
-            found = report.load(path)
+            complete = plan.earlier is not None and plan.earlier.complete
+            found = (None if complete else _judge(path, plan)) or report.load(path)
             code = report.publish(found, outputs)
         except KeyboardInterrupt:
             where = (
@@ -140,8 +140,11 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
     return _Planned(wanted, header, failures, earlier, options, args.max_failures)
 
 
-def _judge(path: Path, plan: _Planned) -> None:
-    """Run the suite into a results file. If pytest ends early, the file has no end line and is read as a partial run."""
+def _judge(path: Path, plan: _Planned) -> Run | None:
+    """Run the suite into a results file. Returns the run in it.
+
+    If pytest ends early, the file has no end line and is to be read as a partial run: None.
+    """
     from refgrad.suite.progress import Progress
 
     wanted, earlier = plan.scope, plan.earlier
@@ -157,18 +160,20 @@ def _judge(path: Path, plan: _Planned) -> None:
         ended = earlier.ended if earlier else frozenset()
         lists = Lists(path, order, ended, plan.failures)
         planned = bool(wanted.budget or (earlier and earlier.planned))
-        progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended)
+        progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended, before)
         if wanted.budget:
             status, done = rounds(path, wanted, plan.options, lists, progress, before)
             _write_rounds(results, wanted, progress, ended, done)
         else:
             status = one_session(path, wanted, plan.options, lists, progress)
         progress.finish()
-        _conclude(results, progress, wanted.backend, status, round(before + time.monotonic() - start, 1))
+        seconds = round(before + time.monotonic() - start, 1)
+        return _conclude(results, progress, wanted.backend, status, seconds)
     except ResultsWriteError as error:  # the results so far are reported as a partial run
         if not path.exists() or not path.stat().st_size:
             raise
         print(f"refgrad: {error}", file=sys.stderr)
+        return None
     finally:
         results.close()
 
@@ -188,8 +193,11 @@ def _write_rounds(
 
 def _conclude(
     results: ResultsFile, progress: Progress, backend: Backend, status: int, seconds: float
-) -> None:
-    """Record the cases during which processes died, and the end line. An interrupted run has no end line."""
+) -> Run | None:
+    """Record the cases during which processes died, and the end line. Returns the run.
+
+    An interrupted run has no end line, and is to be read as a partial one: None.
+    """
     import pytest
 
     from refgrad import report
@@ -206,9 +214,11 @@ def _conclude(
     results.write(*records)
     if progress.unwritten:
         raise ResultsWriteError(progress.unwritten)
-    if status != pytest.ExitCode.INTERRUPTED:
-        code = report.exit_code(report.load(results.path), complete=True)
-        results.write(End(code, now(), seconds))
-        in_flight.clear(results.path)
-    else:
-        in_flight.clear_cases(results.path)
+    in_flight.clear_cases(results.path)  # they are recorded; the journals stay until the end is
+    if status == pytest.ExitCode.INTERRUPTED:
+        return None
+    found = report.load(results.path)
+    end = End(report.exit_code(found, complete=True), now(), seconds)
+    results.write(end)
+    in_flight.clear(results.path)
+    return report.ended(found, end)

@@ -21,6 +21,7 @@ from refgrad.testing.runs.expected_seconds import ExpectedSeconds
 from refgrad.testing.runs.gate import Gate, stopped
 from refgrad.testing.runs.in_flight import folder
 from refgrad.testing.runs.item import BLOCK
+from refgrad.testing.runs.plan import block_of_test
 
 if TYPE_CHECKING:
     from refgrad.suite.progress import Progress
@@ -93,12 +94,12 @@ def rounds(
     """Run rounds until the budget of the scope is spent, ``spent`` seconds of it before.
 
     Returns pytest's exit code and the number of rounds. A round has one block of cases of each family, dtype and device. The first round
-    runs in any case, a later one if it is expected to fit.
+    of a run and the rounds that an interrupted run has begun run in any case, a later one if it is expected to fit.
     """
     assert wanted.budget is not None
     expected = ExpectedSeconds.read(location()[1] / "seconds.toml")
     until = time.time() + wanted.budget - spent
-    first = _first_block(wanted, lists.ended)
+    first, least = _first_block(wanted, lists.ended), _least_rounds(lists.ended)
     each = sum(expected.of_block(i.family, i.dtype, i.examples) for i in wanted.items) / max(
         1, wanted.workers
     )
@@ -106,14 +107,14 @@ def rounds(
     while True:
         begun = time.time()
         fitting = min(until - time.time(), _LONGEST) * _SPARE / max(each, 1e-3)
-        planned = first + max(1, int(fitting))
+        planned = max(first + 1, first + int(fitting), least)
         part = replace(wanted, examples=planned * BLOCK)
         progress.extend(part)
-        limits = [f"--refgrad-until={until!r}", f"--refgrad-first={first}"]
+        limits = [f"--refgrad-until={until!r}", f"--refgrad-first={first}", f"--refgrad-least={least}"]
         code = max(
             code, _pytest([*_arguments(results, part, parts), *options, *limits, *lists.options()], progress)
         )
-        done = Gate(results, until, first).rounds()
+        done = Gate(results, until, first, least).rounds()
         if code > 1 or done < planned or stopped(results):
             return code, done
         each = (time.time() - begun) / (done - first)  # as this machine takes it
@@ -131,6 +132,11 @@ def _first_block(wanted: Scope, ended: Collection[str]) -> int:
             break
         block += 1
     return block
+
+
+def _least_rounds(ended: Collection[str]) -> int:
+    """The rounds in which a test ended, so that none of them stays in part; 1 where no round has begun."""
+    return max((block + 1 for name in ended if (block := block_of_test(name)) is not None), default=1)
 
 
 def _pytest(arguments: Sequence[str], progress: Progress) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 from refgrad.records import Crash, FinishedItem, encoded
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
-from refgrad.suite.session import measured_seconds
+from refgrad.suite.session import _least_rounds, measured_seconds
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.runs.in_flight import folder
+from tests.whole_runs import WholeRun, conformance
 
 SMALL = [
     "--family",
@@ -51,6 +56,60 @@ def test_a_budget_judges_whole_rounds(
     number = load(tmp_path / "number" / "results.jsonl")
     both = [sorted((r.id, r.mode, r.status) for r in each_result(run)) for run in (found, number)]
     assert both[0] == both[1]
+
+
+def of(run: WholeRun) -> list[tuple[str, str, str]]:
+    return sorted((r.id, r.mode, r.status) for r in each_result(load(run.results)))
+
+
+@pytest.mark.parametrize(("broken", "rounds"), [(125, 1), (175, 2)], ids=["first item", "second item"])
+def test_an_interrupted_budget_is_resumed_with_whole_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int, rounds: int
+) -> None:
+    """Interrupted in the first item of the second round, which then has no result, or in the second item, after the first has ended."""
+    pytest.importorskip("torch")
+    from refgrad.suite import session
+    from refgrad.testing.runs.gate import Gate
+    from refgrad.testing.runs.plan import BLOCK
+    from refgrad.torch import backend
+
+    right, calls = backend.observe, 0
+
+    def interrupted(case: Case) -> Observation:
+        nonlocal calls
+        calls += 1
+        if calls == broken:
+            raise KeyboardInterrupt
+        return right(case)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend, "observe", interrupted)
+        patched.setattr(session, "_SPARE", 20.0)  # one session, however fast the machine is
+        patched.setattr(Gate, "_fits", lambda gate, block, now: block < 2)
+        first = conformance(tmp_path / "for", *SMALL, "--for", "1s")
+    assert calls == broken
+    assert first.code == 3
+    spent = first.results.stat().st_mtime + 10  # nothing is left of the budget
+    os.utime(first.results, (spent, spent))
+    resumed = conformance(tmp_path / "for", *SMALL, "--for", "1s", "--resume")
+    found = load(resumed.results)
+    assert resumed.code == 0, resumed.stdout + resumed.stderr
+    assert f"refgrad: {rounds} rounds of {BLOCK} cases" in resumed.stderr
+    assert (found.partial, found.planned, len(found.items)) == (False, 2 * rounds, 2 * rounds)
+    number = conformance(tmp_path / "number", *SMALL, "--examples", str(rounds * BLOCK))
+    assert of(resumed) == of(number)
+    # A run that was killed before its last line gets that line.
+    lines = resumed.results.read_bytes().splitlines(keepends=True)
+    resumed.results.write_bytes(b"".join(lines[:-1]))
+    folder(resumed.results).mkdir(exist_ok=True)
+    again = conformance(tmp_path / "for", *SMALL, "--for", "1s", "--resume")
+    assert (again.code, load(again.results).partial, of(again)) == (0, False, of(number))
+
+
+def test_the_rounds_in_which_a_test_ended_are_completed() -> None:
+    assert _least_rounds(()) == 1
+    assert _least_rounds(("test_family[ops-float32-cpu-0]", "test_mutant[pt-3]")) == 1
+    assert _least_rounds(("test_family[ops-float32-cpu-2]", "test_family[ops-float32-cpu-0]")) == 3
 
 
 def test_a_time_and_a_number_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,14 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from refgrad.errors import ArgumentError, CaseFileError
-from refgrad.records import SCHEMA, Header, Json
+from refgrad.records import SCHEMA, End, Header, Json, encoded
 from refgrad.report.analysis.run import Run
 from refgrad.report.storage.line_json import parse, short
+from refgrad.report.storage.lines import SortedLines
 from refgrad.report.storage.merge import merge
 from refgrad.report.storage.run_reader import RunReader
 from refgrad.testing.runs.in_flight import unfinished_cases
@@ -62,6 +64,14 @@ def load(path: str | Path) -> Run:
         return runs[0] if len(runs) == 1 else merge(runs)
     except ArgumentError as error:
         raise CaseFileError(f"{path}: {error}") from error
+
+
+def ended(run: Run, end: End) -> Run:
+    """The run of a loaded file after its end line was written: equal to what ``load`` then gives, without reading the file again."""
+    if run.end is not None or not isinstance(run.lines, SortedLines):
+        raise ArgumentError("a run of one file without an end line is expected")
+    run.lines.last = encoded(end).strip()
+    return replace(run, end=end)
 
 
 def holds_results(path: str | Path) -> bool:

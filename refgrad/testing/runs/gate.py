@@ -31,18 +31,21 @@ class Gate:
 
     results   the results file
     until     the time (time.time) at which the budget is spent; None: no budget
-    first     the round with which this run begins; it always runs
+    first     the round with which this run begins
+    least     the number of rounds, those before ``first`` included, that run whatever the time
     """
 
-    def __init__(self, results: str | Path, until: float | None = None, first: int = 0) -> None:
-        self.results, self.until, self.first = Path(results), until, first
+    def __init__(
+        self, results: str | Path, until: float | None = None, first: int = 0, least: int = 1
+    ) -> None:
+        self.results, self.until, self.first, self.least = Path(results), until, first, least
         self._decided: dict[int, bool] = {}  # by round, whether it is open
 
     def admits(self, block: int | None) -> bool:
         """Whether an item runs. A round is the items of one block; an item without a block (None) belongs to no round.
 
-        The round of ``first`` is open. A later one opens if the one before was open and the mean duration of the rounds so far still fits
-        into the budget. The first process that asks decides for all, so every round runs completely or not at all.
+        The first ``least`` rounds are open. A later one opens if the one before was open and the mean duration of the rounds so far still
+        fits into the budget. The first process that asks decides for all, so every round runs completely or not at all.
         """
         if stopped(self.results):
             return False
@@ -68,9 +71,11 @@ class Gate:
         return self._decided[block]
 
     def _fits(self, block: int, now: float) -> bool:
-        if block == self.first:
+        if block < self.least:
             return True
         assert self.until is not None
+        if block == self.first:
+            return now <= self.until
         start = float(self._file(self.first).read_text().split()[1])
         return now + (now - start) / (block - self.first) <= self.until
 

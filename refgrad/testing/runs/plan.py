@@ -26,3 +26,9 @@ def items(
 def name_of_test(item: str) -> str:
     """The name of the test that runs an item of this name."""
     return f"test_family[{item}]"
+
+
+def block_of_test(name: str) -> int | None:
+    """The block of cases that the test of this name judges; None for a test that judges no block."""
+    block = name.removesuffix("]").rpartition("-")[2]
+    return int(block) if name.startswith("test_family[") and block.isdecimal() else None

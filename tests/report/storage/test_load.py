@@ -6,12 +6,13 @@ import tracemalloc
 
 import pytest
 
-from refgrad.errors import CaseFileError
+from refgrad.errors import ArgumentError, CaseFileError
+from refgrad.records import End, encoded
 from refgrad.report import render
 from refgrad.report.analysis import row_tally
 from refgrad.report.storage import lines
 from refgrad.report.storage.details import each_case, each_result
-from refgrad.report.storage.load import holds_results, load
+from refgrad.report.storage.load import ended, holds_results, load
 from refgrad.report.storage.merge import merge
 
 
@@ -23,6 +24,23 @@ def test_a_run_is_read_whole(make, save):
     assert not run.partial
     assert run.tally.elements == sum(r.elements for r in each_result(run)) > 0
     assert run.header.present["cuda"].startswith("not present")
+
+
+def test_a_run_that_ends_now_is_as_its_file_reads(make, save, tmp_path):
+    path, last = tmp_path / "results.jsonl", End(1, "2026-11-21T05:02:00Z", 63.2)
+    path.write_bytes(b"".join(save(make.synthetic(30)).read_bytes().splitlines(keepends=True)[:-1]))
+    before = load(path)
+    assert before.partial
+    found = ended(before, last)
+    with path.open("ab") as file:
+        file.write(encoded(last))
+    whole = load(path)
+    assert not whole.partial
+    assert found == whole
+    assert list(found.lines) == list(whole.lines)
+    assert found.lines.digest == whole.lines.digest
+    with pytest.raises(ArgumentError, match="without an end line"):
+        ended(found, last)
 
 
 def test_gzip_is_recognised_by_content(make, save, tmp_path):

@@ -52,10 +52,10 @@ def test_a_decision_holds_for_all_processes(tmp_path: Path, clock: list[float]) 
     assert one.rounds() == other.rounds() == 2
 
 
-def test_the_first_round_runs_in_any_case_and_other_tests_belong_to_no_round(
+def test_rounds_that_have_begun_run_in_any_case_and_other_tests_belong_to_no_round(
     tmp_path: Path, clock: list[float]
 ) -> None:
-    found = Gate(tmp_path / "r.jsonl", until=900.0, first=5)
+    found = Gate(tmp_path / "r.jsonl", until=900.0, first=5, least=6)
     assert found.admits(None)
     assert found.rounds() == 5
     assert found.admits(5)
@@ -63,3 +63,14 @@ def test_the_first_round_runs_in_any_case_and_other_tests_belong_to_no_round(
     assert not found.admits(6)
     assert found.admits(None)
     assert found.rounds() == 6
+
+
+def test_no_round_opens_after_the_budget_where_none_has_begun(tmp_path: Path, clock: list[float]) -> None:
+    assert Gate(tmp_path / "new" / "r.jsonl", until=900.0).admits(0)  # the first of a run
+    spent = Gate(tmp_path / "spent" / "r.jsonl", until=900.0, first=5, least=5)
+    assert not spent.admits(5)
+    assert spent.rounds() == 5
+    left = Gate(tmp_path / "left" / "r.jsonl", until=1010.0, first=5, least=5)
+    assert left.admits(5)
+    clock[0] += 20
+    assert not left.admits(6)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from refgrad.testing.runs.plan import BLOCK, items, name_of_test
+from refgrad.testing.runs.plan import BLOCK, block_of_test, items, name_of_test
 
 
 @pytest.mark.parametrize("examples", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
@@ -34,6 +34,15 @@ def test_families_devices_and_dtypes_are_combined() -> None:
 def test_an_item_and_its_test_share_the_name() -> None:
     [item] = items(["ops"], ["cpu"], ["float32"], 5, seed=0)
     assert name_of_test(item.name) == "test_family[ops-float32-cpu-0]"
+
+
+def test_the_block_of_a_test_stands_in_its_name() -> None:
+    planned = items(["ops"], ["cpu", "cuda:1"], ["float32"], 2 * BLOCK, seed=0)
+    assert (
+        [block_of_test(name_of_test(i.name)) for i in planned] == [i.block for i in planned] == [0, 0, 1, 1]
+    )
+    assert block_of_test("test_item[D0-mlp-depth-6]") is None
+    assert block_of_test("pytest") is None
 
 
 def results(folder: Path, *arguments: str) -> list[dict[str, Any]]:
