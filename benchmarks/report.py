@@ -80,7 +80,7 @@ class Source:
         """The lines with one result turned into a disagreement, and 1; 0 where none can be turned."""
         for k, line in enumerate(lines):
             r = json.loads(line)
-            if r["status"] == AGREE and r["worst"] and r["ops"]:
+            if r["status"] == AGREE and r.get("worst") and r["ops"]:
                 node = {"node": max(0, r["worst"]["node"]), "op": r["worst"]["op"]}
                 worst = r["worst"] | {"ratio": 1e4, "ulp": 5e3}
                 r |= {

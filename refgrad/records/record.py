@@ -17,34 +17,36 @@ from refgrad.records.fields import Json
 class Column:
     """How a field of a record is read from its line and written to it.
 
-    read         called with the line, the field's key and ``limits``; raises CaseFileError where the value cannot be read
-    write        makes plain data of the field's value; None: the value is plain data already
-    omit_empty   whether a line leaves an empty value out
+    read           called with the line, the field's key and ``limits``; raises CaseFileError where the value cannot be read
+    write          makes plain data of the field's value; None: the value is plain data already
+    omit_default   whether a line leaves the field out where it has its default
     """
 
     read: Callable[..., object]
     limits: tuple[object, ...]
     write: Callable[[Any], object] | None
-    omit_empty: bool
+    omit_default: bool
 
 
 def column(
     read: Callable[..., object],
     *limits: object,
     write: Callable[[Any], object] | None = None,
-    omit_empty: bool = False,
+    omit_default: bool = False,
 ) -> dict[str, Column]:
     """The ``metadata`` of a dataclass field that stands in a line under its own name.
 
     ``read`` is called with the line, the name and ``limits``: see records/fields.py. Without ``write`` the value is written as it is.
     """
-    return {"column": Column(read, limits, write, omit_empty)}
+    return {"column": Column(read, limits, write, omit_default)}
 
 
-def _columns(kind: type[Record]) -> tuple[tuple[str, Column], ...]:
-    """The columns of a type of line by the name of their field, collected once."""
+def _columns(kind: type[Record]) -> tuple[tuple[str, Column, object], ...]:
+    """The columns of a type of line with the name and the default of their field, collected once."""
     if kind not in _COLUMNS:
-        _COLUMNS[kind] = tuple((f.name, f.metadata["column"]) for f in dataclasses.fields(kind) if f.metadata)
+        _COLUMNS[kind] = tuple(
+            (f.name, f.metadata["column"], f.default) for f in dataclasses.fields(kind) if f.metadata
+        )
     return _COLUMNS[kind]
 
 
@@ -57,9 +59,9 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data: its type, then its fields in the order of their declaration. Floats may be non-finite."""
         line: dict[str, Any] = {"type": self.TYPE}
-        for name, col in _columns(type(self)):
+        for name, col, default in _columns(type(self)):
             value = getattr(self, name)
-            if value or not col.omit_empty:
+            if not col.omit_default or value != default:
                 line[name] = col.write(value) if col.write else value
         return line
 
@@ -69,7 +71,7 @@ class Record:
         return cls(**read_columns(cls, data))
 
 
-_COLUMNS: dict[type[Record], tuple[tuple[str, Column], ...]] = {}
+_COLUMNS: dict[type[Record], tuple[tuple[str, Column, object], ...]] = {}
 _REQUIRED = object()  # the default of a field that has none, or whose line may not leave it out
 Reader = tuple[
     str, Callable[..., object], tuple[object, ...], object
@@ -80,15 +82,14 @@ _READERS: dict[type[Record], tuple[Reader, ...]] = {}
 def _readers(kind: type[Record]) -> tuple[Reader, ...]:
     """The readers of a type of line, collected once."""
     if kind not in _READERS:
-        defaults = {f.name: f.default for f in dataclasses.fields(kind)}
         _READERS[kind] = tuple(
             (
                 name,
                 col.read,
                 col.limits,
-                defaults[name] if _may_be_left_out(name, col, defaults[name]) else _REQUIRED,
+                default if _may_be_left_out(name, col, default) else _REQUIRED,
             )
-            for name, col in _columns(kind)
+            for name, col, default in _columns(kind)
         )
     return _READERS[kind]
 
