@@ -1,8 +1,9 @@
-"""D3: the training of a two-layer network for 2000 steps, by hand, by reverse mode and by torch, side by side.
+"""D3: the training of a two-layer network, by hand, by reverse mode and by torch, side by side.
 
-A judged step starts all three from the same weights, so a bound covers one step and does not grow over the run. The formula by hand
-updates the weights after every step. An ordinary run judges the steps of ``judged_steps``, a full one (``Outcome.full``) all 2000. Both
-pass through the same weights, and print the same losses.
+The lecture trains for 2000 steps. A full run (``Outcome.full``) takes and judges all of them. An ordinary run takes the first 200, in which
+the loss falls most, and judges the steps of ``judged_steps``. Both pass through the same weights, and print the same losses. A judged step
+starts all three ways from the same weights, so a bound covers one step and does not grow over the run. The formula by hand updates the
+weights after every step.
 
 The run is in float64, and so are the Balls that judge it. Their centre is refgrad's own reverse mode in float64, and the factor on
 every bound (``reference_slack``) allows for its rounding. Long double takes a hundred times as long.
@@ -25,7 +26,7 @@ from .outcome import CLOSED, REVERSE, TORCH, Outcome
 from .record import Array, Item, Problem, spread
 
 N, INPUTS, HIDDEN, OUTPUTS = 64, 1000, 100, 10
-STEPS, RATE = 2000, 1e-4
+STEPS, ORDINARY, RATE = 2000, 200, 1e-4
 EARLY, SPACING = 20, 50
 FORMAT = replace(FORMATS["float64"], wide=np.dtype(np.float64))
 SHOWN = (0, 1, 10, 100, 500, 1000, STEPS - 1)
@@ -64,7 +65,7 @@ def _limits(ball: Any) -> Limits:
 def judged_steps(steps: int, full: bool) -> frozenset[int]:
     """The steps that are judged: all of a full run; else the first EARLY, in which the loss falls fastest, then every SPACING-th.
 
-    The steps that the table shows are among them.
+    The steps that the table shows and the last one are among them.
     """
     if full:
         return frozenset(range(steps))
@@ -73,8 +74,12 @@ def judged_steps(steps: int, full: bool) -> frozenset[int]:
     }
 
 
-def train(outcome: Outcome, steps: int = STEPS) -> None:
-    """The whole run. A judged step has three losses and three gradients from the same weights. The formula by hand updates them."""
+def train(outcome: Outcome, steps: int | None = None) -> None:
+    """The run, of STEPS steps or ORDINARY ones unless ``steps`` are given.
+
+    A judged step has three losses and three gradients from the same weights. The formula by hand updates them.
+    """
+    steps = steps or (STEPS if outcome.full else ORDINARY)
     x, y, w1, w2 = (
         spread(s, k) for k, s in enumerate(((N, INPUTS), (N, OUTPUTS), (INPUTS, HIDDEN), (HIDDEN, OUTPUTS)))
     )
@@ -90,7 +95,7 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
             theirs = in_torch(leaves[0], leaves[1], tx, ty)
             found = torch.autograd.grad(theirs, leaves)
             ways = {CLOSED: by_formula, TORCH: (theirs.item(), *(g.numpy() for g in found))}
-            if k in SHOWN:  # refgrad again, without Balls, as anybody would call it
+            if k in SHOWN or k == steps - 1:  # refgrad again, without Balls, as anybody would call it
                 value, gradients = step(w1, w2, x, y)
                 ways[REVERSE] = (value, *gradients)
                 numbers = (ways[mode][0] for mode in (CLOSED, REVERSE, TORCH))
@@ -100,6 +105,7 @@ def train(outcome: Outcome, steps: int = STEPS) -> None:
                     outcome.brief(mode, f"{mode}: step {k}, {name}", array, limits)
         w1, w2 = w1 - RATE * by_formula[1], w2 - RATE * by_formula[2]
     title = f"Loss by step; {len(judged)} of {steps} steps judged"
+    title += "" if steps == STEPS else f", the first of the lecture's {STEPS}"
     outcome.table(title, ("step", "by hand", "refgrad", "torch", "rounding at most"), rows)
     first, last = (float(str(row[1])) for row in (rows[0], rows[-1]))
     outcome.state(last < first, f"the loss went from {first} to {last}: nothing was learned")
