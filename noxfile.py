@@ -40,6 +40,9 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 # Each worker process has one thread: thread pools in several processes would compete for the same cores.
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_THREAD = {name: os.environ.get(name, "1") for name in POOLS}
+# Test processes, and the processes that tests start, read compiled modules, whatever the environment says: without
+# bytecode each compiles the package, and each test process rewrites all tests anew. nox's environments and this checkout hold the bytecode.
+TESTING = {**ONE_THREAD, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 WITHOUT_TORCH = [f"--ignore=tests/{folder}" for folder in ("torch", "torch_side", "testing", "conformance")]
@@ -60,7 +63,7 @@ def workers() -> str:
 def tests(session: nox.Session) -> None:
     """All tests, also those that need torch. Arguments after -- go to pytest."""
     session.install("-e", ".[conformance]", TORCH, *group("test"))
-    session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=ONE_THREAD)
+    session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=TESTING)
 
 
 @nox.session
@@ -73,7 +76,7 @@ def coverage(session: nox.Session) -> None:
     # `coverage run` measures the test processes from their first line on. A plugin of pytest would begin after `import refgrad`.
     session.run("coverage", "erase")
     session.run(
-        "coverage", "run", "-m", "pytest", "-n", workers(), *(session.posargs or ["tests"]), env=ONE_THREAD
+        "coverage", "run", "-m", "pytest", "-n", workers(), *(session.posargs or ["tests"]), env=TESTING
     )
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
@@ -84,7 +87,7 @@ def conformance(session: nox.Session) -> None:
     """The conformance suite, with its report. Arguments after -- go to `refgrad conformance`."""
     session.install("-e", ".[conformance]", TORCH)
     # The command prints the path of the report. Exit codes 1 (a gradient is wrong) and 3 (nothing was proved) fail the session.
-    session.run("refgrad", "conformance", *session.posargs)
+    session.run("refgrad", "conformance", *session.posargs, env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session
@@ -98,7 +101,7 @@ def falsealarms(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """The tests that need no torch, on each supported interpreter that is found."""
     session.install("-e", ".", *group("core-test"))
-    session.run("pytest", "-n", workers(), *WITHOUT_TORCH, *(session.posargs or ["tests"]), env=ONE_THREAD)
+    session.run("pytest", "-n", workers(), *WITHOUT_TORCH, *(session.posargs or ["tests"]), env=TESTING)
 
 
 @nox.session(python=PYTHONS)
@@ -109,7 +112,7 @@ def matrix(session: nox.Session, torch: str) -> None:
         session.install("-e", ".[conformance]", torch, *group("test"))
     except nox.command.CommandFailed:
         missing(session, f"{torch} cannot be installed for Python {session.python}")
-    session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=ONE_THREAD)
+    session.run("pytest", "-n", workers(), *(session.posargs or ["tests"]), env=TESTING)
 
 
 @nox.session(python=PYTHONS[0])
@@ -118,7 +121,7 @@ def lowest(session: nox.Session) -> None:
     wanted = {*GROUPS["project"]["dependencies"], *group("core-test")}
     session.install(*[re.sub(r">=([\d.]+)", r"==\1.*", requirement) for requirement in sorted(wanted)])
     session.install("-e", ".", "--no-deps")
-    session.run("pytest", "-n", workers(), *WITHOUT_TORCH, *(session.posargs or ["tests"]), env=ONE_THREAD)
+    session.run("pytest", "-n", workers(), *WITHOUT_TORCH, *(session.posargs or ["tests"]), env=TESTING)
 
 
 def missing(session: nox.Session, what: str) -> None:
