@@ -24,7 +24,10 @@ TESTED_BY = {
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
     # Every type of record is written and read back with every field set.
     **dict.fromkeys(
-        ("records/audit", "records/element", "records/header", "records/lifecycle", "records/result", "records/textbook_items"),
+        (
+            "records/audit", "records/element", "records/header", "records/lifecycle", "records/result",
+            "records/rounding", "records/textbook_items",
+        ),
         "records/test_record",
     ),
     # Registration is where the parts of a record meet.
@@ -42,7 +45,7 @@ TESTED_BY = {
     "report/analysis/mode_groups": "report/analysis/test_coverage",
     # What is counted while a file is read is compared with the table or the drawing that shows it.
     "report/analysis/error_bins": "report/page/test_histogram",
-    "report/analysis/op_tally": "report/page/test_heat_map",
+    **dict.fromkeys(("report/analysis/op_errors", "report/analysis/op_tally"), "report/page/test_heat_map"),
     "report/analysis/row_tally": "report/page/test_table_rows",
     "report/analysis/way_tally": "report/page/test_textbook",
     **dict.fromkeys(("report/storage/line_json", "report/storage/run_reader"), "report/storage/test_load"),

@@ -17,6 +17,7 @@ from refgrad.records.lifecycle import Crash, End, Expected, FinishedItem, News, 
 from refgrad.records.observed import Numbers, Observed
 from refgrad.records.record import Record, encoded, strict
 from refgrad.records.result import TEXTBOOK, Result, severity
+from refgrad.records.rounding import Rounding
 from refgrad.records.statuses import (
     AGREE,
     DISAGREE,
@@ -42,6 +43,6 @@ __all__ = [
     "AGREE", "DISAGREE", "ERROR", "FAILURES", "IMPRECISE", "KNOWN", "SCHEMA", "STATUSES", "TEXTBOOK", "TYPES", "UNDECIDED", "UNSUPPORTED",
     "Audit", "CaseOutline", "CaseRecord",
     "Crash", "Element", "End", "Expected", "FinishedItem", "Header", "Json", "Measured", "News", "Numbers",
-    "Observed", "Plan", "PrintedNumber", "Record", "Result", "Running", "TextTable", "TextbookItem", "Torn", "encoded", "severity",
-    "strict",
+    "Observed", "Plan", "PrintedNumber", "Record", "Result", "Rounding", "Running", "TextTable", "TextbookItem", "Torn",
+    "encoded", "severity", "strict",
 ]  # fmt: skip

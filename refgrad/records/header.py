@@ -11,6 +11,7 @@ from refgrad.modes import current
 from refgrad.records import fields
 from refgrad.records.fields import Json, cut
 from refgrad.records.record import Record
+from refgrad.records.rounding import Rounding
 from refgrad.records.shards import Shard
 
 SCHEMA = 2  # of results files; a change of a line that older readers cannot read makes it another one
@@ -45,6 +46,16 @@ class Header(Record):
     )  # mode -> what the backend calls it, where that is another name
     ops: tuple[str, ...] = ()  # the ops that were selected; empty: all
     budget: str = ""  # the time that the run was given instead of a number of cases, in seconds; empty: none
+    # the backends that judge the same cases, this one included, as reports call them; empty: this backend alone
+    beside: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)  # op -> those of them that lack it: not drawn
+    rounding: Mapping[str, Rounding] = field(default_factory=dict)  # device -> what the bounds assume
+
+    @property
+    def label(self) -> str:
+        """The backend as reports call it: its name, with its release where another one of that name judges the same cases."""
+        exact = f"{self.backend} {self.release}"
+        return exact if exact in self.beside else self.backend
 
     @property
     def release(self) -> str:
@@ -59,6 +70,8 @@ class Header(Record):
             "seed": self.seed, "profile": self.profile, "families": self.families, "dtypes": self.dtypes, "devices": self.devices,
             "modes": self.modes, "examples": self.examples, "ops": self.ops, "budget": self.budget,
             "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
+            "beside": self.beside, "left_out": self.left_out,
+            "rounding": {device: found.to_dict() for device, found in self.rounding.items()},
             "deviations": [{"id": name, "reason": reason, "link": link} for name, reason, link in self.deviations],
             "environment": {**self.environment, "devices": self.present},
         }  # fmt: skip
@@ -92,6 +105,12 @@ class Header(Record):
             dict(_table(fields.obj(data, "calls"))),
             fields.texts(data, "ops"),
             fields.text(data, "budget", ""),
+            fields.texts(data, "beside"),
+            dict(_table(fields.obj(data, "left_out"))),
+            {
+                cut(str(device), 100): Rounding.read(fields.obj(fields.obj(data, "rounding"), device))
+                for device in sorted(fields.obj(data, "rounding"))
+            },
         )
 
 

@@ -18,6 +18,7 @@ _EQUAL = {
     "refgrad": "another version of refgrad", "backend": "--backend", "release": "another release of the framework", "seed": "--seed",
     "profile": "--profile", "families": "--family", "ops": "--op", "dtypes": "--dtype", "devices": "--device", "examples": "--examples",
     "budget": "--for", "shard": "--shard", "deviations": "--deviations",
+    "left_out": "--backend",
 }  # fmt: skip
 
 

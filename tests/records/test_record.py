@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from refgrad.bounds.profiles import CUDA, Profile
 from refgrad.records import (
     SCHEMA,
     STATUSES,
@@ -30,6 +31,7 @@ from refgrad.records import (
     PrintedNumber,
     Record,
     Result,
+    Rounding,
     Running,
     TextbookItem,
     TextTable,
@@ -42,10 +44,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 WORST = Element(1.25, 1.5, 3e-7, math.inf, 2e6, (0, 1), "gradient of x", 2, "tanh", 0.5)
 NUMBERS = Numbers("sent", (3, 40), (7, 41), (1.0, math.inf), (1.5, 2.0), True, 2)
 OBSERVED = Observed({5: (NUMBERS,)}, (5,))
+ROUNDING = Rounding("cuda", "the vendor's tables", {"float32": {"exp": 2.5}}, ("reciprocal",))
 FULL: tuple[Record, ...] = (  # every field differs from its default
     Header(
         "0.1.0", "2026-11-26T12:00:00Z", ("refgrad", "conformance"), "7", "ci", ("graphs",), ("float32",), ("cpu",), ("reverse",),
         {"torch": "2.13.0"}, {"cpu": "x86_64", "cuda": "not present"}, (("one", "why", "link"),), "2/4", (("cuda", "gone"),), "200", "2",
+        "torch", {"reverse": "backward"}, ("tanh",), "90", ("torch", "jax"), {"erfcx": "jax"}, {"cpu": ROUNDING},
     ),
     Plan(("a", "b")),
     CaseRecord("a" * 16, '{"dtype":"float32","graph":{}}'),
@@ -123,6 +127,20 @@ def test_the_number_of_the_schema_stands_in_the_first_line() -> None:
     assert FULL[0].to_dict()["schema"] == SCHEMA == 2
 
 
+def test_a_backend_is_called_with_its_release_where_another_one_of_its_name_is_judged_beside_it() -> None:
+    head = Header("0", "", (), environment={"jax": "0.10.2"}, backend="jax")
+    assert head.label == replace(head, beside=("torch", "jax")).label == "jax"
+    assert replace(head, beside=("jax 0.10.2", "jax 0.12.0")).label == "jax 0.10.2"
+
+
+def test_a_profile_is_recorded_with_every_figure_and_with_the_flags_that_hold() -> None:
+    found = Rounding.of(replace(CUDA, flushing_products=frozenset({"float16", "bfloat16"})))
+    assert found.name == "cuda"
+    assert {fmt: dict(table) for fmt, table in found.ulp.items()} == {k: dict(v) for k, v in CUDA.ulp.items()}
+    assert found.flags == ("truncating", "scanning", "reciprocal", "flushing_products: bfloat16, float16")
+    assert Rounding.of(Profile("plain", {})).flags == ()
+
+
 def test_a_ratio_that_is_no_number_is_the_worst() -> None:
     assert math.isnan(max([1.0, math.nan, 5.0], key=severity))
 
@@ -145,6 +163,7 @@ def test_the_page_names_every_type_of_line_and_every_field() -> None:
         "element": sorted(WORST.to_dict()),
         "numbers": sorted(NUMBERS.to_dict()),
         "observed": sorted(OBSERVED.to_dict()),
+        "rounding": sorted(ROUNDING.to_dict()),
     }
     assert {kind: sorted(names) for kind, names in documented().items()} == written
 

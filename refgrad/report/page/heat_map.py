@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from itertools import groupby
 
-from refgrad.records import DISAGREE, Result
-from refgrad.report.analysis.blame import END_TO_END, OR, Blame
-from refgrad.report.analysis.mode_groups import group_of, order
-from refgrad.report.analysis.op_tally import OpErrors, OpTally
+from refgrad.report.analysis.mode_groups import order
+from refgrad.report.analysis.op_errors import level_of, op_errors
+from refgrad.report.analysis.op_tally import OpErrors
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import short
 
@@ -68,12 +67,7 @@ class HeatMap:
 
 def heat_map(run: Run) -> HeatMap:
     """The heat map of a run. An op has a row where elements of it were compared, or where it is the first wrong op of a result."""
-    errors = OpTally()
-    errors.update(run.tally.ops)
-    blame = Blame(run.results)
-    for r in run.results:
-        if r.status == DISAGREE:
-            _add_disagreement(errors, r, set(blame.op(r).split(OR)) - {""})
+    errors = op_errors(run)
     columns = tuple(sorted(errors.columns, key=lambda column: order(*column)))
     rows = []
     for op in sorted(
@@ -87,22 +81,12 @@ def heat_map(run: Run) -> HeatMap:
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-def _add_disagreement(errors: OpTally, r: Result, at_fault: set[str]) -> None:
-    """Add a disagreement to the ops at fault. The errors of an end-to-end result are recorded under the op of the output."""
-    suspects = r.ops if r.mode in END_TO_END else r.op.split(OR)
-    errors.add(r, cleared=frozenset(suspects) - at_fault)
-    for op in at_fault:
-        found = errors.at((r.device, r.dtype, group_of(r.mode)), op)
-        if found.worst <= 1:  # wrong without a wrong number of this op, such as a shape or a missing gradient
-            found.worst = math.nan
-
-
 def _cell(found: OpErrors | None) -> Cell | None:
     """The cell of an op in a column; None where nothing was compared and nothing is wrong."""
     if found is None or (not found.elements and found.worst <= 1):
         return None
     ratio = found.worst
-    level = "low" if ratio <= 0.1 else "mid" if ratio <= 0.5 else "near" if ratio <= 1 else "wrong"
+    level = level_of(ratio)
     if found.explained and level != "wrong":
         return Cell("imprecise", "", found.elements)
     return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), found.elements)

@@ -59,6 +59,17 @@ def merge(runs: Sequence[Run]) -> Run:
     return replace(run, end=_end(run, runs))
 
 
+def merge_by_backend(runs: Sequence[Run]) -> dict[str, Run]:
+    """By label of a backend, one run with the results of all its runs, in the order in which the backends are given first.
+
+    Raises ArgumentError where the runs of one backend do not belong together.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.header.label, []).append(run)
+    return {label: merge(mine) for label, mine in found.items()}
+
+
 def _parts(runs: Sequence[Run]) -> list[Run]:
     """The distinct unmerged runs, in an order that does not depend on that of ``runs``."""
     parts = [part for run in runs for part in run.parts or (run,)]
@@ -153,7 +164,8 @@ def _requested(head: Header) -> tuple[str, ...]:
     examples = f"{head.examples} examples" if head.examples else ""
     release = head.release.partition("+")[0]
     lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
-    return (*lists, examples, f"{head.backend} {release}" if release else "")
+    without = f"without {' '.join(head.left_out)}" if head.left_out else ""
+    return (*lists, examples, without, f"{head.backend} {release}" if release else "")
 
 
 def _code_beyond_results(run: Run) -> int:
@@ -180,6 +192,7 @@ def _header(headers: Sequence[Header]) -> Header:
         deviations=tuple(dict.fromkeys(d for h in headers for d in h.deviations)),
         shard="",
         missing=tuple(dict.fromkeys(m for h in headers for m in h.missing)),
+        rounding={device: found for h in reversed(headers) for device, found in h.rounding.items()},
     )
 
 
