@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from refgrad.draw.svg import STYLE
-from refgrad.errors import RefgradError
-from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, STATUSES, UNDECIDED, UNSUPPORTED
-from refgrad.report.analysis import text as words
+from refgrad.records import STATUSES
 from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
 from refgrad.report.analysis.deviations import known
-from refgrad.report.analysis.findings import Finding, findings, term
+from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise
 from refgrad.report.analysis.items import items
 from refgrad.report.analysis.power import power_tables
@@ -27,23 +20,13 @@ from refgrad.report.analysis.verdict import verdict
 from refgrad.report.page.failing_case import FailingCase, failing_case
 from refgrad.report.page.heat_map import LEGEND, heat_map
 from refgrad.report.page.histogram import histograms
+from refgrad.report.page.rounding_table import rounding_table
 from refgrad.report.page.table_rows import payload
+from refgrad.report.page.templating import asset, environment, policy_hash
 from refgrad.report.page.textbook import tally, textbook
 from refgrad.report.storage.details import in_full
 from refgrad.report.storage.files import RESULTS, write_atomically
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-SYMBOLS = {
-    AGREE: "✓",
-    DISAGREE: "✗",
-    ERROR: "⚠",
-    IMPRECISE: "≈",
-    KNOWN: "≠",
-    UNDECIDED: "?",
-    UNSUPPORTED: "–",
-}
 MOST_DETAILED = 40  # findings with figure, script and case
 MOST_CHARACTERS = 300_000  # of figures, scripts and cases in the page
 MOST_LISTED = 400  # findings without figure, script and case
@@ -65,15 +48,15 @@ def render(run: Run, comparison: BaselineComparison | None = None) -> str:
 
     Raises RefgradError where jinja2 is not installed.
     """
-    environment = _environment()
-    style, code = _asset("style.css") + STYLE, _asset("page.js") + _asset("table.js")
+    templates = environment()
+    style, code = asset("style.css") + STYLE, asset("page.js") + asset("table.js")
     found = findings(run)
     in_detail, items_of_textbook = detailed(run, found), textbook(run)
-    return environment.get_template("page.html.j2").render(
+    return templates.get_template("page.html.j2").render(
         style=style,
         code=code,
-        style_hash=_hash(style),
-        code_hash=_hash(code),
+        style_hash=policy_hash(style),
+        code_hash=policy_hash(code),
         run=run,
         verdict=verdict(run),
         found=len(found),
@@ -98,7 +81,9 @@ def render(run: Run, comparison: BaselineComparison | None = None) -> str:
         payload=payload(run),
         items=items(run),
         statuses=STATUSES,
-        symbols=SYMBOLS,
+        rounding=rounding_table(run.header.rounding),
+        most_listed=MOST_LISTED,
+        data=RESULTS,
     )
 
 
@@ -124,57 +109,3 @@ def detailed(run: Run, found: Sequence[Finding]) -> tuple[DetailedFinding, ...]:
         others = tuple(dict.fromkeys(o.id for o in f.results if o.id != f.smallest.id))
         in_detail.append(DetailedFinding(f, case, others[:24]))
     return tuple(in_detail)
-
-
-def _environment() -> Environment:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise RefgradError(
-            'the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"'
-        ) from error
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        finalize=_finalize,
-    )
-    formatters = (
-        words.short,
-        words.exact,
-        words.count,
-        words.brief,
-        words.several,
-        words.place,
-        words.cut,
-        words.one_line,
-    )
-    environment.filters |= {f.__name__: f for f in formatters} | {"query": _query}
-    environment.globals |= {
-        "percent": words.percent,
-        "most_listed": MOST_LISTED,
-        "term": term,
-        "data": RESULTS,
-    }
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Remove control characters from every text that a template prints. Markup, a subclass of str, is left as it is."""
-    return words.plain(value) if type(value) is str else value
-
-
-def _query(value: str) -> str:
-    """The fragment of the page's URL that selects rows of the table by a query."""
-    return "#q=" + quote(value, safe=":")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("refgrad.report.page") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
