@@ -55,6 +55,12 @@ def each_result(run: Run) -> Iterator[Result]:
         yield Result.read(data)
 
 
+def results_of(run: Run, ids: Collection[str]) -> Iterator[Result]:
+    """The results in the file of these cases, without the cases."""
+    for data in _records(run, (Result.TYPE,), ids) if ids else ():
+        yield Result.read(data)
+
+
 def _records(run: Run, types: Collection[str], ids: Collection[str] | None = None) -> Iterator[Json]:
     """The lines of these types, and with one of these ids, as plain data. Other lines are not parsed, if refgrad has written them."""
     for line in (line for file in run.files for line in file):

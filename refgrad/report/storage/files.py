@@ -6,9 +6,10 @@ import contextlib
 import filecmp
 import gzip
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -67,6 +68,18 @@ def compress_results(run: Run, out: BinaryIO) -> None:
             rest = iter(lines)
             while some := list(islice(rest, _AT_ONCE)):
                 stream.write(b"\n".join(some) + b"\n")
+
+
+def folder_names(labels: Iterable[str]) -> dict[str, str]:
+    """By label of a backend, the name of the folder with its page and its results: plain ASCII, and different for each."""
+    found: dict[str, str] = {}
+    for label in labels:
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip(".-")[:60] or "backend"
+        number = 2
+        while name in found.values():
+            name, number = f"{name.removesuffix(f'-{number - 1}')}-{number}", number + 1
+        found[label] = name
+    return found
 
 
 def write_results(run: Run, folder: Path) -> Path:
