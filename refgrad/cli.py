@@ -50,10 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument(
         "--backend",
-        default="torch",
+        action="append",
         metavar="NAME",
         help="the framework to judge: a name, name=PYTHON, a worker's file or command, or module:attribute (default: torch; `refgrad "
-        "backends` lists the names)",
+        "backends` lists the names). Several, separated by commas or by repeating the option, judge the same cases and are compared",
     )
     suite.add_argument(
         "--family",
@@ -352,22 +352,33 @@ def _deviations(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    import os
     from pathlib import Path
 
     from refgrad import report
 
-    run = report.merge([report.load(path) for path in args.results])
-    page = Path(args.out) if args.out else Path(args.results[0]).parent
+    runs = report.merge_by_backend([report.load(path) for path in args.results])
+    page = Path(args.out or Path(args.results[0]).parent)
+    if len(runs) > 1 and not args.out:
+        page = Path(os.path.commonpath([Path(path).resolve().parent for path in args.results]))
     if page.suffix not in (".html", ".htm"):
         if page.is_file():
             raise ArgumentError(
                 f"--out {page}: is a file; a folder is expected, or the name of an .html file"
             )
         page /= "report.html"
+    if len(runs) > 1:
+        files: dict[str, list[str]] = {label: [] for label in runs}
+        for path in args.results:
+            files[report.header_of(path).label].append(path)
+        several = report.outputs_by_backend(
+            page, files, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
+        )
+        return report.publish_backends(runs, several, page)
     wanted = report.Outputs.wanted(
         page, args.results, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
     )
-    return report.publish(run, wanted)
+    return report.publish(next(iter(runs.values())), wanted)
 
 
 def _backends(_: argparse.Namespace) -> int:

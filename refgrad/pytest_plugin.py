@@ -77,6 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-selected", metavar="FILE", default=None, help="the names of the tests to run, one a line"
     )
     group.addoption(
+        "--refgrad-without", metavar="FILE", default=None, help="the ops that no family draws, one a line"
+    )
+    group.addoption(
         "--refgrad-cases",
         metavar="FILE",
         default=None,

@@ -10,9 +10,10 @@ from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.page.html import render, write
 from refgrad.report.publish import Outputs, publish
-from refgrad.report.storage.files import write_results
-from refgrad.report.storage.load import ended, load
-from refgrad.report.storage.merge import merge
+from refgrad.report.publish_backends import outputs_by_backend, publish_backends, publish_comparison
+from refgrad.report.storage.files import folder_names, write_results
+from refgrad.report.storage.load import ended, header_of, load
+from refgrad.report.storage.merge import merge, merge_by_backend
 from refgrad.report.terminal import table, wants_color
 
 __all__ = [
@@ -22,9 +23,15 @@ __all__ = [
     "compare_with_baseline",
     "ended",
     "exit_code",
+    "folder_names",
+    "header_of",
     "load",
     "merge",
+    "merge_by_backend",
+    "outputs_by_backend",
     "publish",
+    "publish_backends",
+    "publish_comparison",
     "render",
     "table",
     "wants_color",

@@ -89,30 +89,29 @@ def publish(run: Run, outputs: Outputs) -> int:
         run = replace(run, counted_failures=tuple((r.id, r.mode) for r in counted))
     compared = compare_with_baseline(run, outputs.baseline) if outputs.baseline else None
     text = table(run, color=wants_color(sys.stdout), comparison=compared)
-    complete = _print(_without_workflow_commands(text) if outputs.github else text)
-    complete &= _try_to_write(
-        outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent)
-    )
-    if _try_to_write(outputs.page, lambda: write(run, outputs.page, compared)):
-        complete &= _print(f"report: {outputs.page}")
+    complete = print_or_report(_without_workflow_commands(text) if outputs.github else text)
+    complete &= try_to_write(outputs.page.with_name(RESULTS), lambda: write_results(run, outputs.page.parent))
+    if try_to_write(outputs.page, lambda: write(run, outputs.page, compared)):
+        complete &= print_or_report(f"report: {outputs.page}")
     else:
         complete = False
     if outputs.junit:
-        complete &= _try_to_write(outputs.junit, lambda: write_atomically(str(outputs.junit), junit(run)))
+        complete &= try_to_write(outputs.junit, lambda: write_atomically(str(outputs.junit), junit(run)))
     if outputs.gitlab:
-        complete &= _try_to_write(
+        complete &= try_to_write(
             outputs.gitlab, lambda: write_atomically(str(outputs.gitlab), gitlab(run, outputs.results))
         )
     if outputs.github:
         for line in commands(run):
-            complete &= _print(line)
+            complete &= print_or_report(line)
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path:
-            complete &= _try_to_write(path, lambda: _append(path, summary(run, compared)))
+            complete &= try_to_write(path, lambda: _append(path, summary(run, compared)))
     return exit_code(run) if complete else exit_code(run) or FAIL
 
 
-def _try_to_write(path: object, write_it: Callable[[], object]) -> bool:
+def try_to_write(path: object, write_it: Callable[[], object]) -> bool:
+    """Write an output. Whether it was written; where not, standard error says why."""
     try:
         write_it()
     except OSError as error:
@@ -132,7 +131,8 @@ def _without_workflow_commands(text: str) -> str:
     return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
-def _print(text: str) -> bool:
+def print_or_report(text: str) -> bool:
+    """Print a text. Whether it was printed; where not, standard error says why."""
     why = print_text(text)
     if why:
         print(f"refgrad: standard output: cannot be written: {why}", file=sys.stderr)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from refgrad import __version__, backends, console
 from refgrad.backends import Backend
 from refgrad.errors import ArgumentError, ResultsWriteError
-from refgrad.records import Crash, End, Header, Plan, Record
+from refgrad.records import Crash, End, Header, Plan, Record, Rounding
 from refgrad.suite.machine import environment
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
 from refgrad.suite.scope import Scope, location, scope
 from refgrad.suite.selection import Failures, last_failures
 from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
-from refgrad.suite.summary import summary_line
+from refgrad.suite.several import addresses, labels, shared_scopes
+from refgrad.suite.summary import comparison_line, summary_line
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.folder_lock import locked
@@ -27,7 +28,9 @@ from refgrad.testing.runs.plan import name_of_test
 from refgrad.testing.runs.results import ResultsFile, crash_records, now, running_record
 
 if TYPE_CHECKING:
-    from refgrad.report import Run
+    from collections.abc import Sequence
+
+    from refgrad.report import Outputs, Run
     from refgrad.suite.progress import Progress
 
 PROVED_NOTHING = 3  # the exit code of a run without a verdict
@@ -37,9 +40,12 @@ def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``. Returns the exit code: 0 agree, 1 disagree or error, 3 the run proved nothing."""
     from refgrad import report
 
+    found = [backends.load(address) for address in addresses(args.backend)]
+    if len(found) > 1:
+        return _run_several(args, found)
     out = Path(args.out)
     path = out / "results.jsonl"
-    plan = _plan(args, backends.load(args.backend), path)
+    plan = _plan(args, found[0], path)
     outputs = report.Outputs.wanted(
         (out / "report.html").resolve(),
         [str(path)],
@@ -49,7 +55,15 @@ def run(args: argparse.Namespace) -> int:
         args.github,
         fail_on=args.fail_on,
     )  # read before the previous results are renamed, because they may be the baseline
-    with locked(out):
+    judged = _run_one(path, plan, outputs)
+    return PROVED_NOTHING if judged is None else judged[1]
+
+
+def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | None:
+    """Judge what is planned, and write the outputs. Returns the run and its exit code; None where it was interrupted before its report."""
+    from refgrad import report
+
+    with locked(path.parent):
         try:
             complete = plan.earlier is not None and plan.earlier.complete
             found = (None if complete else _judge(path, plan)) or report.load(path)
@@ -61,9 +75,46 @@ def run(args: argparse.Namespace) -> int:
                 else ""
             )
             print(f"refgrad: interrupted{where}", file=sys.stderr)
-            return PROVED_NOTHING
+            return None
         print(console.printable_line(summary_line(found, code, outputs.page)))
-        return code
+        return found, code
+
+
+def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
+    """Judge the same cases on several backends, one after the other, and compare them. Returns the exit code of the comparison."""
+    from refgrad import report
+
+    out = Path(args.out).resolve()
+    folders = report.folder_names(labels(found))
+    paths = {label: out / folder / "results.jsonl" for label, folder in folders.items()}
+    if args.resume and args.seed is None:
+        begun = [path for path in paths.values() if path.exists()]
+        args.seed = int(report.header_of(begun[0]).seed or 0) if begun else None
+    scopes = zip(paths.items(), found, shared_scopes(args, found), strict=True)
+    plans = {label: _plan(args, backend, path, wanted) for (label, path), backend, wanted in scopes}
+    outputs = report.outputs_by_backend(
+        out / "report.html",
+        {label: [str(path)] for label, path in paths.items()},
+        args.baseline,
+        args.junit,
+        args.gitlab,
+        args.github,
+        fail_on=args.fail_on,
+    )
+    runs: dict[str, Run] = {}
+    codes: dict[str, int] = {}
+    for label, plan in plans.items():
+        print(
+            console.printable_line(f"refgrad: {label}, {len(runs) + 1} of {len(plans)} backends"),
+            file=sys.stderr,
+        )
+        judged = _run_one(paths[label], plan, outputs[label])
+        if judged is None or judged[0].end is None:
+            return PROVED_NOTHING if judged is None else judged[1]
+        runs[label], codes[label] = judged
+    code = report.publish_comparison(runs, codes, out / "report.html")
+    print(console.printable_line(comparison_line(runs, codes, code, out / "report.html")))
+    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +137,11 @@ class _Planned:
     max_failures: int | None
 
 
-def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
-    """What the options ask for. Raises ArgumentError where they exclude each other, or do not fit the run that is resumed."""
+def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope | None = None) -> _Planned:
+    """What the options ask for. ``wanted`` is the scope that a backend shares with others.
+
+    Raises ArgumentError where options exclude each other, or do not fit the run that is resumed.
+    """
     if args.last_failed and (
         args.resume or args.family or args.op or args.examples or args.shard or args.budget
     ):
@@ -101,7 +155,7 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
     if earlier is not None and args.seed is None:
         args.seed = int(earlier.header.seed or 0)
     failures = last_failures(path) if args.last_failed else None
-    wanted = scope(args, backend)
+    wanted = wanted or scope(args, backend)
     if failures is not None:
         wanted = wanted.of_failures(failures)
     elif wanted.left_out:
@@ -132,6 +186,9 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path) -> _Planned:
         present={name: backend.describe(name) for name in sorted({*backend.known_devices, *wanted.devices})},
         ops=tuple(wanted.ops),
         budget=f"{wanted.budget:g}" if wanted.budget else "",
+        beside=wanted.beside,
+        left_out=wanted.left_out,
+        rounding={device: Rounding.of(backend.profile(device)) for device in wanted.devices},
     )
     if earlier is not None:
         check_same(earlier.header, header)
@@ -158,7 +215,7 @@ def _judge(path: Path, plan: _Planned) -> Run | None:
             results.write(plan.header)
         start = time.monotonic()
         ended = earlier.ended if earlier else frozenset()
-        lists = Lists(path, order, ended, plan.failures)
+        lists = Lists(path, order, ended, plan.failures, wanted.left_out)
         planned = bool(wanted.budget or (earlier and earlier.planned))
         progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended, before)
         if wanted.budget:

@@ -57,18 +57,22 @@ class Lists:
     measured   seconds by the name of the test
     ended      the names of the tests that a resumed run leaves out
     failures   the failures to judge again
+    without    the ops that are not drawn
     """
 
     results: Path
     measured: Mapping[str, float]
     ended: Collection[str]
     failures: Failures | None
+    without: Collection[str] = ()
 
     def options(self) -> list[str]:
         """Write the lists. Returns the options of pytest that name them."""
         texts = {"measured": json.dumps(dict(self.measured))}
         if self.ended:
             texts["finished"] = "\n".join(sorted(self.ended))
+        if self.without:
+            texts["without"] = "\n".join(sorted(self.without))
         if self.failures is not None:
             texts["cases"] = "\n".join(self.failures.cases)
             texts["selected"] = "\n".join(self.failures.tests)

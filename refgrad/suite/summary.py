@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from refgrad.records import DISAGREE, ERROR, UNDECIDED
+from refgrad.report.analysis.backend_comparison import compare_backends
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.analysis.power import totals
 from refgrad.report.analysis.run import Run
+from refgrad.report.analysis.text import one_line
 
 RESULTS = {0: "agree", 1: "fail", 3: "nothing"}
 
@@ -32,8 +35,29 @@ def summary_line(run: Run, code: int, page: Path) -> str:
         "planted": planted,
         "caught": caught,
         "seconds": 0 if run.end is None else run.end.seconds,
+        "backend": one_line(run.header.label).replace(" ", "-"),
         "report": page,
     }
+    return _line(pairs)
+
+
+def comparison_line(runs: Mapping[str, Run], codes: Mapping[str, int], code: int, page: Path) -> str:
+    """The line of several backends, after those of each. ``cases`` counts those that were judged on all of them."""
+    comparison = compare_backends(runs, codes)
+    names = {label: one_line(label).replace(" ", "-") for label in runs}
+    pairs = {
+        "result": RESULTS.get(code, "nothing"),
+        "exit": code,
+        "cases": comparison.shared,
+        "backends": ",".join(
+            f"{names[b.label]}:{RESULTS.get(b.exit, 'nothing')}" for b in comparison.backends
+        ),
+        "report": page,
+    }
+    return _line(pairs)
+
+
+def _line(pairs: Mapping[str, object]) -> str:
     return "refgrad: " + " ".join(f"{key}={value}" for key, value in pairs.items())
 
 

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from refgrad.records import DISAGREE, ERROR, FAILURES, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED, Result
-from refgrad.report.analysis.blame import Blame
+from refgrad.records import (
+    DISAGREE,
+    ERROR,
+    FAILURES,
+    IMPRECISE,
+    KNOWN,
+    UNDECIDED,
+    UNSUPPORTED,
+    Header,
+    Result,
+)
+from refgrad.report.analysis.blame import END_TO_END, Blame
 from refgrad.report.analysis.case_tally import Entries
-from refgrad.report.analysis.findings import JUDGED, Finding, findings
+from refgrad.report.analysis.findings import JUDGED
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, several
 from refgrad.report.analysis.verdict import FAIL, NOTHING, PASS, exit_code
@@ -26,23 +36,33 @@ _COUNTED = (DISAGREE, ERROR, KNOWN, IMPRECISE, UNDECIDED, UNSUPPORTED)
 class ComparedBackend:
     """One backend among several.
 
-    label     what reports call it
-    exit      the exit code of its run
-    judged    cases of the set that it judged in at least one mode; those made by shrinking are not in the set
-    cases     by status, the cases of the set with such a result
-    findings  of its run
+    label   what reports call it
+    run     its run
+    common  the same run with the results alone that fail, are imprecise or known in a case that every backend has a result for
+    exit    the exit code of its run and its outputs
+    judged  of these cases, those that it judged in at least one mode
+    cases   by status, these cases with such a result
     """
 
     label: str
     run: Run
+    common: Run
     exit: int
     judged: int
     cases: Mapping[str, int]
-    findings: tuple[Finding, ...]
 
     def of(self, status: str) -> int:
         """Number of cases with a result of one status."""
         return self.cases.get(status, 0)
+
+    @property
+    def failure(self) -> str:
+        """How it fails, in words; empty where it does not."""
+        wrong, errors, crashes = self.of(DISAGREE), self.of(ERROR), len(self.run.crashes)
+        words = [f"disagrees in {count(wrong)}"] if wrong else []
+        words += [f"has an error in {count(errors)}"] if errors else []
+        words += [f"crashed in {several(crashes, 'test item')}"] if crashes else []
+        return " and ".join(words or (["fails beyond these cases"] if self.exit == FAIL else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +88,17 @@ class CaseRow:
 class BackendComparison:
     """The comparison of several backends.
 
-    shared    cases that every backend has a result for
-    partly    cases that only some of them have a result for
-    rows      sorted by op, then by case and mode
-    left_out  by op, the backends that lack it; no case was drawn from these ops
+    shared       cases that every backend has a result for; cases made by shrinking are left out
+    partly       cases that only some of them have a result for, such as the evidence of recorded disagreements
+    differences  options in which the runs differ, in words
+    rows         sorted by op, then by case and mode; none from end to end where the same backends fail node by node
+    left_out     by op, the backends that lack it; no case was drawn from these ops
     """
 
     backends: tuple[ComparedBackend, ...]
     shared: int
     partly: int
+    differences: tuple[str, ...]
     rows: tuple[CaseRow, ...]
     left_out: Mapping[str, str]
 
@@ -98,33 +120,34 @@ class BackendComparison:
         """Who agrees with the derivative, in one sentence."""
         if not self.shared:
             return f"Nothing is compared: no case was judged on all of {_listed(self.labels)}."
-        failing = [_failing(b) for b in self.backends if _failing(b)]
-        agreeing = [b.label for b in self.backends if not _failing(b) and b.exit == PASS]
-        nothing = [b.label for b in self.backends if not _failing(b) and b.exit != PASS]
-        parts = list(failing)
-        if agreeing:
-            known = [
-                f"{b.label} in {count(b.of(KNOWN))}"
-                for b in self.backends
-                if b.label in agreeing and b.of(KNOWN)
-            ]
+        parts = [f"{b.label} {b.failure}" for b in self.backends if b.failure]
+        right = [b for b in self.backends if not b.failure and b.exit == PASS]
+        nothing = [b.label for b in self.backends if not b.failure and b.exit != PASS]
+        if right:
+            known = [f"{b.label} in {count(b.of(KNOWN))}" for b in right if b.of(KNOWN)]
             but = f", but for known disagreements: {', '.join(known)}" if known else ""
-            verb = "agrees" if len(agreeing) == 1 else "agree"
-            parts.append(f"{_listed(agreeing)} {verb} with the derivative{but}")
+            verb = "agrees" if len(right) == 1 else "agree"
+            parts.append(f"{_listed([b.label for b in right])} {verb} with the derivative{but}")
         if nothing:
             parts.append(f"the {'run' if len(nothing) == 1 else 'runs'} of {_listed(nothing)} proved nothing")
-        return f"Of {several(self.shared, 'case')} judged on all backends: {'; '.join(parts)}."
+        return f"Of {several(self.shared, 'case')} that all backends judged: {'; '.join(parts)}."
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Restrictions of the comparison: partial runs, cases that not all judged, ops that were left out."""
+        """Restrictions of the comparison: partial runs, failures that are not new, cases that not all judged."""
         notes = [
             f"The run of {b.label} is partial; its own page says why." for b in self.backends if b.run.partial
         ]
-        if self.partly:
-            why = "the runs were made with other options, or one of them is partial"
+        notes += [
+            f"The failures of {b.label} are not new against its baseline."
+            for b in self.backends
+            if b.failure and b.exit != FAIL
+        ]
+        if self.differences:
+            cases = several(self.partly, "further case was", "further cases were")
             notes.append(
-                f"{several(self.partly, 'case was', 'cases were')} judged on some of the backends only: {why}."
+                f"The runs were made apart and differ in {', '.join(self.differences)}: {cases} judged on some of the backends only. "
+                "One command for all backends draws from the ops that all of them have."
             )
         return tuple(notes)
 
@@ -139,22 +162,48 @@ class BackendComparison:
         )
 
 
-def compare_backends(runs: Mapping[str, Run]) -> BackendComparison:
-    """Compare the runs of several backends, given by their labels."""
+def compare_backends(runs: Mapping[str, Run], exits: Mapping[str, int] | None = None) -> BackendComparison:
+    """Compare the runs of several backends, given by their labels. ``exits`` are their exit codes, by default those of the runs."""
+    exits = exits or {label: exit_code(run) for label, run in runs.items()}
     drawn = {label: _drawn(run) for label, run in runs.items()}
     everywhere = set.intersection(*map(set, drawn.values())) if drawn else set()
     anywhere = set().union(*drawn.values())
-    backends = tuple(_compared(label, run, drawn[label], everywhere) for label, run in runs.items())
+    backends = tuple(
+        _compared(label, run, exits[label], drawn[label], everywhere) for label, run in runs.items()
+    )
     left_out: dict[str, str] = {}
     for run in runs.values():
         left_out |= run.header.left_out
     return BackendComparison(
-        backends,
-        len(everywhere),
-        len(anywhere) - len(everywhere),
-        _rows(backends, list(drawn.values())),
-        left_out,
+        backends=backends,
+        shared=len(everywhere),
+        partly=len(anywhere) - len(everywhere),
+        differences=_differences([run.header for run in runs.values()]),
+        rows=_rows(backends, list(drawn.values())),
+        left_out=left_out,
     )
+
+
+def _differences(headers: Sequence[Header]) -> tuple[str, ...]:
+    """The options in which runs differ, so that their cases do; none where one command made them all."""
+    if headers[0].beside and all(
+        h.beside == headers[0].beside and h.seed == headers[0].seed for h in headers
+    ):
+        return ()
+    fields = (
+        "refgrad",
+        "seed",
+        "families",
+        "dtypes",
+        "devices",
+        "examples",
+        "budget",
+        "shard",
+        "ops",
+        "left_out",
+    )
+    found = [name.replace("_", " ") for name in fields if len({str(getattr(h, name)) for h in headers}) > 1]
+    return tuple(found) or ("the ops of their backends",)
 
 
 def _drawn(run: Run) -> dict[str, Entries]:
@@ -167,14 +216,17 @@ def _drawn(run: Run) -> dict[str, Entries]:
     return found
 
 
-def _compared(label: str, run: Run, drawn: Mapping[str, Entries], shared: set[str]) -> ComparedBackend:
+def _compared(
+    label: str, run: Run, code: int, drawn: Mapping[str, Entries], shared: set[str]
+) -> ComparedBackend:
     cases: Counter[str] = Counter()
     judged = 0
     for case in shared:
         statuses = {e.status for e in drawn[case]}
         judged += bool(statuses & JUDGED)
         cases.update(statuses & {*_COUNTED})
-    return ComparedBackend(label, run, exit_code(run), judged, cases, findings(run))
+    common = tuple(r for r in run.results if r.id in shared and not r.shrunk)
+    return ComparedBackend(label, run, replace(run, results=common), code, judged, cases)
 
 
 def _rows(backends: Sequence[ComparedBackend], drawn: Sequence[Mapping[str, Entries]]) -> tuple[CaseRow, ...]:
@@ -182,12 +234,14 @@ def _rows(backends: Sequence[ComparedBackend], drawn: Sequence[Mapping[str, Entr
     ops: dict[tuple[str, str], list[str]] = defaultdict(list)
     for k, backend in enumerate(backends):
         blame = Blame(backend.run.results)
-        for r in backend.run.results:
-            if r.status in _LISTED and not r.shrunk:
+        for r in backend.common.results:
+            if r.status in _LISTED:
                 failing[r.id, r.mode].setdefault(k, r)
                 ops[r.id, r.mode].append(blame.op(r) if r.status in FAILURES else r.op)
     rows = []
     for (case, mode), found in failing.items():
+        if found.keys() == failing.get((case, END_TO_END.get(mode, "")), {}).keys():
+            continue  # the row of the same direction node by node says more
         first = next(iter(found.values()))
         statuses = tuple(_status(entries.get(case, ()), mode) for entries in drawn)
         op = " / ".join(dict.fromkeys(filter(None, ops[case, mode])))
@@ -203,17 +257,6 @@ def _rows(backends: Sequence[ComparedBackend], drawn: Sequence[Mapping[str, Entr
 def _status(entries: Entries, mode: str) -> str:
     """The status of a case in a mode; NOT_JUDGED where there is no result."""
     return next((e.status for e in entries if e.mode == mode), NOT_JUDGED)
-
-
-def _failing(backend: ComparedBackend) -> str:
-    """How a backend fails, in words; empty where it does not."""
-    if backend.exit != FAIL:
-        return ""
-    wrong, errors, crashes = backend.of(DISAGREE), backend.of(ERROR), len(backend.run.crashes)
-    words = [f"disagrees in {count(wrong)}"] if wrong else []
-    words += [f"has an error in {count(errors)}"] if errors else []
-    words += [f"crashed in {several(crashes, 'test item')}"] if crashes else []
-    return f"{backend.label} {' and '.join(words or ['fails beyond these cases'])}"
 
 
 def _listed(names: Sequence[str]) -> str:

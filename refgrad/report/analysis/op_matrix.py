@@ -12,6 +12,7 @@ from refgrad.modes import GROUPS
 from refgrad.records import DISAGREE, ERROR, KNOWN, severity
 from refgrad.report.analysis.backend_comparison import BackendComparison, ComparedBackend
 from refgrad.report.analysis.blame import OR
+from refgrad.report.analysis.findings import findings
 from refgrad.report.analysis.matrix import Cell as Share
 from refgrad.report.analysis.mode_groups import group_of
 from refgrad.report.analysis.op_errors import level_of, op_errors
@@ -138,13 +139,13 @@ def _rank(group: str) -> tuple[int, str]:
 def _cells(backend: ComparedBackend) -> Mapping[tuple[str, str], OpCell]:
     """By op and group of modes, the cells of one backend."""
     errors: dict[tuple[str, str], list[OpErrors]] = defaultdict(list)
-    for (_, _, group), ops in op_errors(backend.run).columns.items():
+    for (_, _, group), ops in op_errors(backend.common).columns.items():
         for op, found in ops.items():
             errors[op, group].append(found)
     shares = {status: _shares(backend, status) for status in (DISAGREE, ERROR)}
     known: Counter[tuple[str, str]] = Counter()
-    for r in backend.run.results:
-        if r.status == KNOWN and not r.shrunk:
+    for r in backend.common.results:
+        if r.status == KNOWN:
             known.update((op, group_of(r.mode)) for op in filter(None, r.op.split(OR)))
     places = {*errors, *shares[DISAGREE], *shares[ERROR], *known}
     made = {
@@ -157,7 +158,7 @@ def _cells(backend: ComparedBackend) -> Mapping[tuple[str, str], OpCell]:
 def _shares(backend: ComparedBackend, status: str) -> dict[tuple[str, str], Share]:
     """By op and group of modes, the failing and the judged results of the findings of one status."""
     found: dict[tuple[str, str], Share] = {}
-    for f in backend.findings:
+    for f in findings(backend.common):
         for op in filter(None, f.op.split(OR)) if f.status == status else ():
             for group, cells in f.matrix.grouped.rows:
                 share = sum((c for c in cells if c is not None), NONE)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from refgrad.records import ERROR, FAILURES, KNOWN, Result
+from refgrad.records import DISAGREE, ERROR, KNOWN, Result
 from refgrad.report.analysis.backend_comparison import NOT_JUDGED, BackendComparison, CaseRow
+from refgrad.report.analysis.findings import findings
 from refgrad.report.analysis.op_matrix import LEVELS, op_matrix
 from refgrad.report.analysis.text import short
 from refgrad.report.page.rounding_table import rounding_table
@@ -83,7 +84,7 @@ def case_lines(comparison: BackendComparison, folders: Mapping[str, str]) -> tup
     rows = comparison.rows[:MOST_ROWS]
     others = _agreeing(comparison, rows)
     anchors = [
-        {(r.id, r.mode): f.anchor for f in backend.findings for r in f.results}
+        {(r.id, r.mode): f.anchor for f in findings(backend.run) for r in f.results}
         for backend in comparison.backends
     ]
     lines = []
@@ -123,8 +124,9 @@ def _agreeing(
 
 
 def _ratio(r: Result | None) -> str:
-    """The largest error of a result in units of its bound; empty where none is recorded."""
+    """The largest error of a result in units of its bound; empty where none is recorded, or where no number makes it fail."""
     if r is None or r.status == ERROR:
         return ""
-    worst = r.worst_elements[0] if r.worst_elements and r.status in (*FAILURES, KNOWN) else r.worst
-    return "" if worst is None else short(worst.ratio)
+    fails = r.status in (DISAGREE, KNOWN)
+    worst = r.worst_elements[0] if fails and r.worst_elements else r.worst
+    return "" if worst is None or (fails and worst.ratio <= 1) else short(worst.ratio)

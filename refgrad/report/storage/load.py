@@ -87,6 +87,18 @@ def holds_results(path: str | Path) -> bool:
     return isinstance(first, dict) and first.get("type") == Header.TYPE
 
 
+def header_of(path: str | Path) -> Header:
+    """The first line of a results file. Raises CaseFileError where the file is no results file of this schema, or cannot be read."""
+    try:
+        for _, line, whole in _lines(path):
+            return _header(parse(line, whole, first=True) or {})
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (CaseFileError, _IncompleteError) as error:
+        raise CaseFileError(f"{path}, line 1: {error}") from error
+    raise CaseFileError(f"{path}: not a results file of refgrad: it is empty")
+
+
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
     """Pause the collector of cyclic garbage: records form no cycles, and looking for them takes an eighth of the time of reading."""

@@ -60,14 +60,16 @@ def merge(runs: Sequence[Run]) -> Run:
 
 
 def merge_by_backend(runs: Sequence[Run]) -> dict[str, Run]:
-    """By label of a backend, one run with the results of all its runs, in the order in which the backends are given first.
+    """By label of a backend, one run with the results of all its runs.
 
-    Raises ArgumentError where the runs of one backend do not belong together.
+    The order is that of the command that judged all of them; where they were judged apart, that in which they are given. Raises
+    ArgumentError where the runs of one backend do not belong together.
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(run.header.label, []).append(run)
-    return {label: merge(mine) for label, mine in found.items()}
+    order = [label for label in runs[0].header.beside if label in found] if runs else []
+    return {label: merge(found[label]) for label in dict.fromkeys([*order, *found])}
 
 
 def _parts(runs: Sequence[Run]) -> list[Run]:
