@@ -15,14 +15,14 @@ DEFAULT = "torch"
 
 
 def addresses(values: Sequence[str] | None) -> list[str]:
-    """The backends that ``--backend`` names. Each value has one or several, separated by commas. A value with blanks is one command.
+    """The backends that ``--backend`` names. Each value has one or several, separated by commas; a command with arguments stands alone.
 
     Raises ArgumentError where a name is empty or stands twice.
     """
     found: list[str] = []
     for value in values or [DEFAULT]:
-        found += [value] if any(c.isspace() for c in value.strip()) else value.split(",")
-    found = [address.strip() for address in found]
+        names = [name.strip() for name in value.split(",")]
+        found += [value.strip()] if any(c.isspace() for name in names for c in name) else names
     if "" in found:
         raise ArgumentError(
             f"--backend {','.join(values or ())!r}: a name is empty; names are separated by single commas"

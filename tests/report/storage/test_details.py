@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refgrad.report.storage.details import each_case, each_result, in_full
+from refgrad.report.storage.details import each_case, each_result, in_full, results_of
 from refgrad.report.storage.load import load
 
 OBSERVED = {
@@ -63,3 +63,20 @@ def test_each_case_and_each_result_is_read(make, save) -> None:
         "f": make.case("sin"),
     }
     assert sorted(r.id[0] for r in each_result(run)) == ["a", "b", "c"]
+
+
+def test_the_results_of_some_cases_are_read_again(make, save):
+    lines = [
+        make.result("a" * 16),
+        make.result("a" * 16, mode="value"),
+        make.wrong("b" * 16),
+        make.result("c" * 16),
+    ]
+    run = load(save([make.header(), *lines]))
+    found = list(results_of(run, {"a" * 16, "b" * 16}))
+    assert sorted((r.id[0], r.mode, r.status) for r in found) == [
+        ("a", "reverse", "agree"),
+        ("a", "value", "agree"),
+        ("b", "reverse", "disagree"),
+    ]
+    assert list(results_of(run, set())) == []

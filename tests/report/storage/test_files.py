@@ -9,6 +9,7 @@ import pytest
 from refgrad.report.storage.files import (
     PREVIOUS,
     RESULTS,
+    folder_names,
     is_special_file,
     write_atomically,
     write_results,
@@ -117,3 +118,18 @@ def test_a_link_stays_a_link(tmp_path):
     assert link.is_symlink()
     assert there.read_text() == "newer"
     assert [p.name for p in there.parent.iterdir()] == ["page"]
+
+
+def test_folders_of_backends_are_plain_and_different() -> None:
+    labels = ("torch", "jax 0.10.2", "jax-0.10.2", "../x", "..", "日本", "a" * 100)
+    found = folder_names(labels)
+    assert list(found) == list(labels)
+    assert list(found.values()) == [
+        "torch",
+        "jax-0.10.2",
+        "jax-0.10.2-2",
+        "x",
+        "backend",
+        "backend-2",
+        "a" * 60,
+    ]

@@ -12,7 +12,7 @@ from refgrad.report import render
 from refgrad.report.analysis import row_tally
 from refgrad.report.storage import lines
 from refgrad.report.storage.details import each_case, each_result
-from refgrad.report.storage.load import ended, holds_results, load
+from refgrad.report.storage.load import ended, header_of, holds_results, load
 from refgrad.report.storage.merge import merge
 
 
@@ -312,3 +312,13 @@ def test_the_collector_is_as_it_was(make, save):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_the_first_line_alone_is_read(make, save, tmp_path):
+    assert header_of(save([make.header(backend="jax"), "no json at all\n"])).backend == "jax"
+    for name, text in {"empty": "", "torn": '{"type":"run"', "other": '{"type":"x"}\n'}.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(CaseFileError, match=name):
+            header_of(tmp_path / name)
+    with pytest.raises(CaseFileError, match="cannot be read"):
+        header_of(tmp_path / "absent")

@@ -4,7 +4,7 @@ from refgrad.errors import ArgumentError
 from refgrad.report import exit_code, render, table
 from refgrad.report.ci.junit import junit
 from refgrad.report.storage.load import load
-from refgrad.report.storage.merge import merge
+from refgrad.report.storage.merge import merge, merge_by_backend
 from tests.report.conftest import compressed_results
 
 END = {"type": "end", "exit": 0, "finished": "2026-11-21T05:02:00Z", "seconds": 10.0}
@@ -208,3 +208,31 @@ def test_nothing_cannot_be_merged():
 def test_runs_of_two_backends_are_no_parts_of_one(make, shard):
     with pytest.raises(ArgumentError, match=r"backend is 'torch' and 'jax'|backend is 'jax' and 'torch'"):
         merge([shard(1, 2), shard(2, 2, backend="jax")])
+
+
+def test_runs_of_several_backends_are_merged_each_by_itself(make, shard):
+    """In the order of the command that made them all, whatever the order of the files."""
+    both = {"beside": ["torch", "jax"]}
+    one, two = (shard(k, 2, make.result(str(k) * 16), backend="jax", **both) for k in (1, 2))
+    torch = shard("torch", 0, make.result("1" * 16), **both)
+    found = merge_by_backend([two, torch, one])
+    assert list(found) == ["torch", "jax"]
+    assert found["jax"].cases == 2
+    assert found["jax"].absent == ()
+    assert found["torch"] is torch
+    apart = [shard(name, 0, make.result("1" * 16), backend=name) for name in ("mxnet", "jax")]
+    assert list(merge_by_backend(apart)) == ["mxnet", "jax"]
+
+
+def test_releases_that_one_command_compares_stay_apart(make, shard):
+    labels = ["jax 0.10.2", "jax 0.12.0"]
+    runs = [
+        shard(v, 0, make.result("1" * 16), backend="jax", beside=labels, environment={"jax": v})
+        for v in ("0.10.2", "0.12.0")
+    ]
+    assert list(merge_by_backend(runs)) == labels
+
+
+def test_shards_that_draw_from_other_ops_do_not_make_a_whole_run(make, shard):
+    parts = [shard(k, 2, make.result(str(k) * 16), left_out={"erf": "jax"} if k == 1 else {}) for k in (1, 2)]
+    assert len(merge(parts).absent) == 2
