@@ -352,33 +352,9 @@ def _deviations(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    import os
-    from pathlib import Path
+    from refgrad.suite.report import render_again
 
-    from refgrad import report
-
-    runs = report.merge_by_backend([report.load(path) for path in args.results])
-    page = Path(args.out or Path(args.results[0]).parent)
-    if len(runs) > 1 and not args.out:
-        page = Path(os.path.commonpath([Path(path).resolve().parent for path in args.results]))
-    if page.suffix not in (".html", ".htm"):
-        if page.is_file():
-            raise ArgumentError(
-                f"--out {page}: is a file; a folder is expected, or the name of an .html file"
-            )
-        page /= "report.html"
-    if len(runs) > 1:
-        files: dict[str, list[str]] = {label: [] for label in runs}
-        for path in args.results:
-            files[report.header_of(path).label].append(path)
-        several = report.outputs_by_backend(
-            page, files, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
-        )
-        return report.publish_backends(runs, several, page)
-    wanted = report.Outputs.wanted(
-        page, args.results, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
-    )
-    return report.publish(next(iter(runs.values())), wanted)
+    return render_again(args)
 
 
 def _backends(_: argparse.Namespace) -> int:

@@ -98,12 +98,26 @@ CUDA_ULP: Mapping[str, Figures] = MappingProxyType(
 
 # Where a CPU has dot products of bfloat16 (AVX512_BF16, AMX), kernels call them. These instructions take subnormal operands as zero and
 # flush subnormal results, whatever the mode of the processor (Intel, Software Developer's Manual, VDPBF16PS and TDPBF16PS).
-CPU = Profile("cpu", CPU_ULP, flushing_products=frozenset({"bfloat16"}))
+CPU = Profile(
+    "cpu",
+    CPU_ULP,
+    flushing_products=frozenset({"bfloat16"}),
+    source="SLEEF's functions u10, and u35 of sin and cos in float32; MKL VML, high accuracy; the errors that glibc's manual tabulates; "
+    "for flushing_products, Intel's Software Developer's Manual",
+)
 # Tensor cores truncate partial sums where other units round: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor
 # cores", PeerJ Computer Science 7, 2021.
 # Seen on an H200 under torch 2.11 (docs/findings/arithmetic-on-cuda.md): running sums of half formats are rounded to the half format at
 # each step, and the gradient of a mean is multiplied by the rounded 1/n.
-CUDA = Profile("cuda", CUDA_ULP, truncating=True, scanning=True, reciprocal=True)
+CUDA = Profile(
+    "cuda",
+    CUDA_ULP,
+    truncating=True,
+    scanning=True,
+    reciprocal=True,
+    source="the CUDA C++ Programming Guide, tables of the maximum ULP error, and half a ULP more; for truncating, Fasi and others 2021; "
+    "scanning and reciprocal as seen on an H200",
+)
 
 _BY_KIND = {"cuda": CUDA}
 

@@ -23,17 +23,22 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~:@]")
 
 
 def commands(run: Run) -> list[str]:
-    """The workflow commands, one for each of the first nine findings, then one with the number of further findings."""
-    conclusion = verdict(run)
+    """The workflow commands, one for each of the first nine findings, then one with the number of further findings.
+
+    They name the backend where several judge the same cases.
+    """
+    conclusion, backend = verdict(run), f"{run.header.label}: " if run.header.beside else ""
     found = [(f.name, _message(f), f.where) for f in findings(run)]
     found += [(f"crash of {c.item}", c.reason, "") for c in run.crashes]
     if not found and conclusion.exit != PASS:
         found = [
             (f"refgrad: exit {conclusion.exit}", "\n".join([conclusion.sentence, *conclusion.notes]), "")
         ]
-    lines = [_command(*annotation) for annotation in found[:MOST]]
+    lines = [_command(f"{backend}{title}", *others) for title, *others in found[:MOST]]
     if len(found) > MOST:
-        lines.append(_command("refgrad", f"{len(found) - MOST} more findings; the report shows them all"))
+        lines.append(
+            _command(f"{backend}refgrad", f"{len(found) - MOST} more findings; the report shows them all")
+        )
     return lines
 
 
@@ -64,7 +69,8 @@ def summary(run: Run, comparison: BaselineComparison | None = None) -> str:
     """The run in Markdown, at most MOST_BYTES long."""
     conclusion = verdict(run)
     mark = {0: "✅", 1: "❌"}.get(conclusion.exit, "❔")
-    lines = [f"## {mark} refgrad: exit {conclusion.exit}", "", markdown(conclusion.sentence), ""]
+    title = f"refgrad, {run.header.label}" if run.header.beside else "refgrad"
+    lines = [f"## {mark} {markdown(title)}: exit {conclusion.exit}", "", markdown(conclusion.sentence), ""]
     lines += [f"> {markdown(note)}\n" for note in conclusion.notes]
     if comparison is not None:
         lines += [f"Against the baseline: {markdown(comparison.sentence)}.", ""]

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from refgrad.report.ci.github import MOST_BYTES, commands, markdown, summary
+from refgrad.report.ci.github import MOST, MOST_BYTES, commands, markdown, summary
 from refgrad.report.storage.load import load
 
 
@@ -63,3 +63,13 @@ def test_ten_thousand_findings_stay_below_the_limit(make, run):
 def test_markdown_is_escaped_to_the_last_sign():
     assert markdown("a*b_c") == "a&#42;b&#95;c"
     assert markdown("<b>") == "&lt;b&gt;"
+
+
+def test_annotations_and_the_summary_name_the_backend_where_there_are_several(make, save) -> None:
+    head = make.header(backend="jax", beside=["torch", "jax"])
+    run = load(save([head, *(make.wrong(f"{k:016x}", f"op{k}") for k in range(MOST + 1))]))
+    lines = commands(run)
+    assert len(lines) == MOST + 1
+    assert all(line.startswith("::error title=jax%3A ") for line in lines)
+    assert summary(run).startswith("## ❌ refgrad, jax: exit 1")
+    assert "jax" not in "".join(commands(load(save([make.header(), make.wrong("a" * 16)]))))
