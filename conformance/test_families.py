@@ -13,6 +13,7 @@ from refgrad import backends
 from refgrad.backends import Backend
 from refgrad.records import News
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.vocabulary import Shared, from_json
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.expected_refusals import Support, list_of
 from refgrad.testing.deviations.expected_refusals import load as load_refusals
@@ -97,6 +98,13 @@ def among(pytestconfig: pytest.Config) -> frozenset[str]:
 
 
 @pytest.fixture(scope="session")
+def shared(pytestconfig: pytest.Config) -> Shared | None:
+    """What all backends have, where several judge the same cases."""
+    path = pytestconfig.getoption("--refgrad-shared")
+    return from_json(Path(path).read_text(encoding="utf-8")) if path else None
+
+
+@pytest.fixture(scope="session")
 def wanted(pytestconfig: pytest.Config) -> frozenset[str]:
     """The requested families; empty for all."""
     return frozenset(pytestconfig.getoption("--refgrad-family") or ())
@@ -118,13 +126,14 @@ def test_family(
     conformance_item: Item,
     framework: Judged,
     among: frozenset[str],
+    shared: Shared | None,
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
     refgrad_current: CurrentCase,
 ) -> None:
     """All cases of the item agree."""
     item, script = conformance_item, script_of(framework.backend)
-    draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device))
+    draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device, shared))
     try:
         item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
     finally:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from refgrad import console
-from refgrad.errors import ArgumentError, DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 

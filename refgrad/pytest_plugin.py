@@ -77,7 +77,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refgrad-selected", metavar="FILE", default=None, help="the names of the tests to run, one a line"
     )
     group.addoption(
-        "--refgrad-without", metavar="FILE", default=None, help="the ops that no family draws, one a line"
+        "--refgrad-shared",
+        metavar="FILE",
+        default=None,
+        help="the ops from which cases are drawn that several backends judge, as JSON",
     )
     group.addoption(
         "--refgrad-cases",

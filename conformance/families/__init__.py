@@ -10,7 +10,7 @@ from refgrad.op import REGISTRY
 from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
-from refgrad.testing.cases.vocabulary import Vocabulary
+from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 
 from .arrays import offered
 from .casts import casts
@@ -64,9 +64,14 @@ def family(
     return restricted(draw, vocabulary)
 
 
-def vocabulary_of(backend: Backend, dtype: str, device: str) -> Vocabulary | None:
-    """The vocabulary of a backend, by which ``family`` draws; None where the backend has all ops that are drawn."""
-    found = backend.vocabulary(dtype, device)
+def vocabulary_of(
+    backend: Backend, dtype: str, device: str, shared: Shared | None = None
+) -> Vocabulary | None:
+    """The vocabulary by which ``family`` draws: that of a backend, or that which it shares with others.
+
+    None where it has all ops that are drawn.
+    """
+    found = backend.vocabulary(dtype, device) if shared is None else shared[device, dtype]
     return None if found.covers(DRAWN) else found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from refgrad.records import DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.backend_comparison import BackendComparison
 from refgrad.report.analysis.op_matrix import op_matrix
-from refgrad.report.analysis.text import NARROW, brief, cut, one_line, several
+from refgrad.report.analysis.text import NARROW, brief, count, cut, one_line
 from refgrad.report.analysis.verdict import FAIL, PASS
 
 WIDTH = 80
@@ -70,13 +70,12 @@ def _ops(comparison: BackendComparison) -> list[str]:
 
 
 def _left_out(comparison: BackendComparison) -> list[str]:
-    """The ops that were left out, and because of which backends."""
+    """What was left out, and because of which backends."""
     lines = []
     for names, ops in comparison.left_out_by_backend:
+        text = f"left out  {count(len(ops))}, for want of them in {one_line(names)}: {', '.join(ops)}"
         lines += textwrap.wrap(
-            f"left out  {several(len(ops), 'op')} that {one_line(names)} {'lack' if ',' in names else 'lacks'}: {', '.join(ops)}".replace(
-                NARROW, ","
-            ),
+            text.replace(NARROW, ","),
             WIDTH,
             subsequent_indent=" " * 10,
             max_lines=3,

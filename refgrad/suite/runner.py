@@ -160,8 +160,9 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
         wanted = wanted.of_failures(failures)
     elif wanted.left_out:
         families = ", ".join(wanted.left_out)
+        who = "one of the backends" if wanted.beside else backend.name
         print(
-            f"refgrad: {backend.name} lacks the ops of the families {families}: they are left out",
+            f"refgrad: {who} lacks the ops of the families {families}: they are left out",
             file=sys.stderr,
         )
     entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
@@ -187,7 +188,7 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
         ops=tuple(wanted.ops),
         budget=f"{wanted.budget:g}" if wanted.budget else "",
         beside=wanted.beside,
-        left_out=wanted.left_out,
+        left_out=wanted.lacking,
         rounding={device: Rounding.of(backend.profile(device)) for device in wanted.devices},
     )
     if earlier is not None:
@@ -215,7 +216,7 @@ def _judge(path: Path, plan: _Planned) -> Run | None:
             results.write(plan.header)
         start = time.monotonic()
         ended = earlier.ended if earlier else frozenset()
-        lists = Lists(path, order, ended, plan.failures, wanted.left_out)
+        lists = Lists(path, order, ended, plan.failures, wanted.shared)
         planned = bool(wanted.budget or (earlier and earlier.planned))
         progress = Progress(wanted.cases, results, plan.max_failures, wanted.budget, planned, ended, before)
         if wanted.budget:

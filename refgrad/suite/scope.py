@@ -21,6 +21,7 @@ from refgrad.modes import MODES
 from refgrad.records.shards import Shard
 from refgrad.suite.processes import default_workers
 from refgrad.suite.selection import Failures
+from refgrad.testing.cases.vocabulary import Shared
 from refgrad.testing.runs.item import BLOCK, Item
 from refgrad.testing.runs.plan import items as planned_items
 from refgrad.testing.runs.plan import name_of_test
@@ -42,6 +43,9 @@ class Scope:
     examples  the number of cases of each family, dtype and device; with a budget, that of the first rounds
     budget    the time to spend instead of a number of cases, in seconds
     left_out  the families whose ops the backend lacks
+    beside    the backends that judge the same cases, as reports call them; empty: this backend alone
+    lacking   by op that not all of these have, those that lack it
+    shared    what all of these have
     """
 
     backend: Backend
@@ -57,6 +61,9 @@ class Scope:
     workers: int
     budget: float | None = None
     left_out: list[str] = field(default_factory=list)
+    beside: tuple[str, ...] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    shared: Shared | None = None
 
     @property
     def blocks(self) -> dict[str, int]:
@@ -106,8 +113,8 @@ class Scope:
         ]
 
 
-def scope(args: argparse.Namespace, backend: Backend) -> Scope:
-    """The scope that the options of ``refgrad conformance`` select for a backend.
+def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = None) -> Scope:
+    """The scope that the options of ``refgrad conformance`` select for a backend; ``shared`` is what it has in common with others.
 
     Raises ArgumentError for unknown names and for options that exclude each other, DtypeError for a dtype in which no device computes,
     DeviceMissingError for a missing device.
@@ -119,7 +126,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
     devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
     dtypes = _dtypes(backend, args.dtype, families, ops, devices)
-    families, left_out = _drawn(families, args.family or (), backend, dtypes, devices)
+    families, left_out = _drawn(families, args.family or (), backend, dtypes, devices, shared)
     profile = args.profile or _profile(os.environ)
     seed = args.seed
     if seed is None and profile == "nightly" and shard is not None:
@@ -152,6 +159,7 @@ def scope(args: argparse.Namespace, backend: Backend) -> Scope:
         workers=workers,
         left_out=left_out,
         budget=args.budget,
+        shared=shared,
     )
 
 
@@ -169,6 +177,12 @@ def location() -> tuple[str, Path]:
     raise RefgradError(
         "the conformance suite is neither installed (refgrad._suite) nor beside the package (conformance/): reinstall refgrad"
     )
+
+
+def drawn_ops() -> frozenset[str]:
+    """The ops that the families of generated cases draw."""
+    found: frozenset[str] = _generated().DRAWN
+    return found
 
 
 def _generated() -> ModuleType:
@@ -236,14 +250,19 @@ def _dtypes(
 
 
 def _drawn(
-    families: list[str], requested: Sequence[str], backend: Backend, dtypes: list[str], devices: list[str]
+    families: list[str],
+    requested: Sequence[str],
+    backend: Backend,
+    dtypes: list[str],
+    devices: list[str],
+    shared: Shared | None,
 ) -> tuple[list[str], list[str]]:
     """The families that can be drawn from the ops of the backend, and those that cannot. Raises ArgumentError where one was asked for."""
     generated = _generated()
 
     def drawn(name: str) -> bool:
         return name == TEXTBOOK or any(
-            generated.can_draw(name, generated.vocabulary_of(backend, dtype, device), dtype)
+            generated.can_draw(name, generated.vocabulary_of(backend, dtype, device, shared), dtype)
             for dtype in dtypes
             for device in devices
             if backend.computes(dtype, device)
@@ -251,8 +270,9 @@ def _drawn(
 
     lacking = [name for name in families if not drawn(name)]
     if set(lacking) & set(requested) or lacking == families:
+        who = backend.name if shared is None else "one of the backends"
         raise ArgumentError(
-            f"{backend.name} lacks the ops of the families {', '.join(lacking)}: leave them out, or give the backend the ops"
+            f"{who} lacks the ops of the families {', '.join(lacking)}: leave them out, or give the backend the ops"
         )
     return [name for name in families if name not in lacking], lacking
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from refgrad.records import FinishedItem
 from refgrad.suite.scope import TEXTBOOK, Scope, location
 from refgrad.suite.selection import Failures
+from refgrad.testing.cases.vocabulary import Shared, to_json
 from refgrad.testing.runs.expected_seconds import ExpectedSeconds
 from refgrad.testing.runs.gate import Gate, stopped
 from refgrad.testing.runs.in_flight import folder
@@ -57,22 +58,22 @@ class Lists:
     measured   seconds by the name of the test
     ended      the names of the tests that a resumed run leaves out
     failures   the failures to judge again
-    without    the ops that are not drawn
+    shared     the ops from which cases are drawn, where several backends judge the same ones
     """
 
     results: Path
     measured: Mapping[str, float]
     ended: Collection[str]
     failures: Failures | None
-    without: Collection[str] = ()
+    shared: Shared | None = None
 
     def options(self) -> list[str]:
         """Write the lists. Returns the options of pytest that name them."""
         texts = {"measured": json.dumps(dict(self.measured))}
         if self.ended:
             texts["finished"] = "\n".join(sorted(self.ended))
-        if self.without:
-            texts["without"] = "\n".join(sorted(self.without))
+        if self.shared is not None:
+            texts["shared"] = to_json(self.shared)
         if self.failures is not None:
             texts["cases"] = "\n".join(self.failures.cases)
             texts["selected"] = "\n".join(self.failures.tests)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from refgrad.backends import Backend
+from refgrad.bounds.formats import DTYPES
 from refgrad.errors import ArgumentError, DtypeError
-from refgrad.suite.scope import Scope, scope
+from refgrad.suite.scope import Scope, drawn_ops, scope
+from refgrad.testing.cases.vocabulary import Shared
 
 DEFAULT = "torch"
 
@@ -65,27 +69,47 @@ def shared_scopes(args: argparse.Namespace, found: Sequence[Backend]) -> list[Sc
             )
     if not args.device:
         args.device = _common([b.devices() for b in found], "device", found)
-    first = scope(args, found[0])
+    devices = dict.fromkeys([*args.device, *(args.require_device or ())])
+    own = [
+        {(device, dtype): b.vocabulary(dtype, device) for device in devices for dtype in DTYPES}
+        for b in found
+    ]
+    shared = {at: functools.reduce(operator.and_, (mine[at] for mine in own)) for at in own[0]}
+    first = scope(args, found[0], shared)
     args.seed = first.seed  # the profile nightly draws one
-    scopes = [first, *(scope(args, b) for b in found[1:])]
+    scopes = [first, *(scope(args, b, shared) for b in found[1:])]
     families = _common([s.families for s in scopes], "family", found)
     try:
         dtypes = _common([s.dtypes for s in scopes], "dtype", found)
     except ArgumentError as error:
         raise DtypeError(str(error)) from error
-    left_out = lacking(found)
-    beside = tuple(labels(found))
-    return [replace(s, families=families, dtypes=dtypes, left_out=left_out, beside=beside) for s in scopes]
-
-
-def lacking(found: Sequence[Backend]) -> dict[str, str]:
-    """By op that some of these backends have, and others lack, the labels of those that lack it."""
-    ops = [frozenset(b.ops) for b in found]
     names = labels(found)
-    return {
-        op: ", ".join(label for label, mine in zip(names, ops, strict=True) if op not in mine)
-        for op in sorted(frozenset().union(*ops) - frozenset.intersection(*ops))
-    }
+    judged = [(device, dtype) for device, dtype in shared if dtype in dtypes]
+    lacking = lacking_ops(
+        {label: {at: mine[at] for at in judged} for label, mine in zip(names, own, strict=True)}, drawn_ops()
+    )
+    return [
+        replace(s, families=families, dtypes=dtypes, beside=tuple(names), lacking=lacking) for s in scopes
+    ]
+
+
+def lacking_ops(own: Mapping[str, Shared], drawn: Collection[str]) -> dict[str, str]:
+    """By op that the families draw and not all backends have, the labels of those that lack it, joined by ", ".
+
+    ``own`` are the vocabularies of each backend, by label. A backend that has an op in some dtypes alone stands with those where it lacks
+    it. A parameter that a backend lacks stands as "parameter sum.where". What all lack is left out.
+    """
+    found: dict[str, list[str]] = {}
+    for label, mine in own.items():
+        for op in sorted(drawn):
+            without = list(dict.fromkeys(dtype for (_, dtype), v in mine.items() if op not in v.ops))
+            everywhere = len(without) == len({dtype for _, dtype in mine})
+            if without:
+                found.setdefault(op, []).append(label if everywhere else f"{label} in {' '.join(without)}")
+        for name in sorted(frozenset().union(*(v.fixed for v in mine.values()))):
+            found.setdefault(f"parameter {name}", []).append(label)
+    ops = {op: ", ".join(labels) for op, labels in sorted(found.items())}
+    return {op: labels for op, labels in ops.items() if labels != ", ".join(own)}
 
 
 def _common(lists: Sequence[Sequence[str]], what: str, found: Sequence[Backend]) -> list[str]:

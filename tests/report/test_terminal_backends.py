@@ -57,6 +57,6 @@ def test_left_out_ops_and_many_of_everything(make, table) -> None:
     many = {f"backend{k}": [make.wrong(case, op) for case, op in ids.items()] for k in range(9)}
     text = table(head={"left_out": {"erf": "backend1"}}, **many)
     assert all(len(line) <= WIDTH for line in text.splitlines())
-    assert "left out  1 op that backend1 lacks: erf" in text
+    assert "left out  1, for want of them in backend1: erf" in text
     assert "... and 5 more ops, which the page shows" in text
     assert "... and 4 more backends, which the page shows" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from refgrad.cli import main
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
-from refgrad.suite.several import addresses, labels, lacking, shared_scopes
+from refgrad.suite.several import addresses, labels, lacking_ops, shared_scopes
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 from refgrad.testing.judging.observation import Observation
 from tests.whole_runs import conformance
 
@@ -99,9 +101,24 @@ def test_backends_of_one_name_are_told_apart_by_their_releases() -> None:
 
 
 def test_ops_that_one_lacks_are_left_out_for_all() -> None:
-    found = [MadeUp("a", ops="exp tanh sin"), MadeUp("b", ops="exp sin"), MadeUp("c", ops="exp")]
-    assert lacking(found) == {"sin": "c", "tanh": "b, c"}
-    assert lacking(found[:1]) == {}
+    def own(*ops: str, half: Collection[str] = (), fixed: Collection[str] = ()) -> Shared:
+        return {
+            ("cpu", "float32"): Vocabulary(frozenset(ops), frozenset(fixed)),
+            ("cpu", "float16"): Vocabulary(frozenset(half or ops), frozenset(fixed)),
+        }
+
+    found = {
+        "a": own("exp", "tanh", "sin"),
+        "b": own("exp", "sin", half=["exp"], fixed=["where"]),
+        "c": own("exp"),
+    }
+    drawn = ["exp", "tanh", "sin", "erf"]
+    assert lacking_ops(found, drawn) == {
+        "parameter where": "b",
+        "sin": "b in float16, c",
+        "tanh": "b, c",
+    }  # and not erf, which all lack
+    assert lacking_ops({"a": found["a"], "a2": found["a"]}, drawn) == {}
 
 
 def test_all_have_the_same_scope() -> None:
@@ -109,7 +126,12 @@ def test_all_have_the_same_scope() -> None:
     one, other = shared_scopes(options(profile="nightly"), found)
     assert one.dtypes == other.dtypes == ["float32"]
     assert one.seed == other.seed  # which the profile nightly draws
-    assert one.left_out == other.left_out == {"tanh": "b"}
+    assert one.lacking == other.lacking == {"tanh": "b"}
+    assert one.shared is not None
+    assert one.shared == other.shared
+    assert one.shared["cpu", "float32"].ops == {"exp"}
+    assert one.left_out == other.left_out
+    assert "mlp" in one.left_out
     assert one.beside == other.beside == ("a", "b")
     assert (one.families, one.devices) == (other.families, ["cpu"])
     assert (one.backend, other.backend) == tuple(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,22 @@ class Vocabulary:
     def expresses(self, graph: Nodes) -> bool:
         """Whether all ops of a graph are there with their parameters."""
         return all(self.takes(node.op, node.params) for node in graph.nodes if node.op is not None)
+
+
+Shared = Mapping[tuple[str, str], Vocabulary]  # by device and dtype, what all of several backends have
+
+
+def to_json(shared: Shared) -> str:
+    """Shared vocabularies as a text."""
+    return json.dumps([[*at, sorted(found.ops), sorted(found.fixed)] for at, found in sorted(shared.items())])
+
+
+def from_json(text: str) -> Shared:
+    """The shared vocabularies of a text that ``to_json`` made."""
+    return {
+        (device, dtype): Vocabulary(frozenset(ops), frozenset(fixed))
+        for device, dtype, ops, fixed in json.loads(text)
+    }
 
 
 def _same(given: Any, usual: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import refgrad.ops  # noqa: F401  registers every op
 from refgrad.graph import Graph
 from refgrad.op import REGISTRY
-from refgrad.testing.cases.vocabulary import Vocabulary
+from refgrad.testing.cases.vocabulary import Vocabulary, from_json, to_json
 
 SUM, PROD = REGISTRY["sum"], REGISTRY["prod"]
 MASK = np.array([True, False])
@@ -44,3 +44,11 @@ def test_it_covers_what_it_has_with_all_parameters() -> None:
     assert Vocabulary(frozenset({"sum", "exp"})).covers({"sum"})
     assert not Vocabulary(frozenset({"sum"})).covers({"sum", "exp"})
     assert not Vocabulary(frozenset({"sum"}), frozenset({"where"})).covers({"sum"})
+
+
+def test_shared_vocabularies_are_read_back_as_they_were_written() -> None:
+    shared = {
+        ("cpu", "float32"): Vocabulary(frozenset({"exp", "sum"}), frozenset({"sum.where"})),
+        ("cuda", "float16"): Vocabulary(frozenset()),
+    }
+    assert from_json(to_json(shared)) == shared
