@@ -109,9 +109,12 @@ def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
             file=sys.stderr,
         )
         judged = _run_one(paths[label], plan, outputs[label])
+        if judged is not None:
+            runs[label], codes[label] = judged
         if judged is None or judged[0].end is None:
-            return PROVED_NOTHING if judged is None else judged[1]
-        runs[label], codes[label] = judged
+            break  # interrupted: --resume goes on with this backend
+    if not runs:
+        return PROVED_NOTHING
     code = report.publish_comparison(runs, codes, out / "report.html")
     print(console.printable_line(comparison_line(runs, codes, code, out / "report.html")))
     return code

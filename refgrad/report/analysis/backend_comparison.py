@@ -93,6 +93,7 @@ class BackendComparison:
     differences  options in which the runs differ, in words
     rows         sorted by op, then by case and mode; none from end to end where the same backends fail node by node
     left_out     by op, the backends that lack it; no case was drawn from these ops
+    absent       the backends whose results are missing, of those that were to judge the same cases
     """
 
     backends: tuple[ComparedBackend, ...]
@@ -101,6 +102,7 @@ class BackendComparison:
     differences: tuple[str, ...]
     rows: tuple[CaseRow, ...]
     left_out: Mapping[str, str]
+    absent: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -109,11 +111,11 @@ class BackendComparison:
 
     @property
     def exit(self) -> int:
-        """1 where a backend disagrees or fails, 3 where one of them proved nothing or no case is common to all, else 0."""
+        """1 where a backend disagrees or fails; 3 where one is missing or proved nothing, or no case is common to all; else 0."""
         codes = {b.exit for b in self.backends}
         if FAIL in codes:
             return FAIL
-        return PASS if codes == {PASS} and self.shared else NOTHING
+        return PASS if codes == {PASS} and self.shared and not self.absent else NOTHING
 
     @property
     def sentence(self) -> str:
@@ -130,12 +132,18 @@ class BackendComparison:
             parts.append(f"{_listed([b.label for b in right])} {verb} with the derivative{but}")
         if nothing:
             parts.append(f"the {'run' if len(nothing) == 1 else 'runs'} of {_listed(nothing)} proved nothing")
-        return f"Of {several(self.shared, 'case')} that all backends judged: {'; '.join(parts)}."
+        who = (
+            f"{'all of ' if len(self.labels) > 1 else ''}{_listed(self.labels)}"
+            if self.absent
+            else "all backends"
+        )
+        return f"Of {several(self.shared, 'case')} that {who} judged: {'; '.join(parts)}."
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Restrictions of the comparison: partial runs, failures that are not new, cases that not all judged."""
-        notes = [
+        notes = [f"The results of {_listed(self.absent)} are missing."] if self.absent else []
+        notes += [
             f"The run of {b.label} is partial; its own page says why." for b in self.backends if b.run.partial
         ]
         notes += [
@@ -181,6 +189,9 @@ def compare_backends(runs: Mapping[str, Run], exits: Mapping[str, int] | None = 
         differences=_differences([run.header for run in runs.values()]),
         rows=_rows(backends, list(drawn.values())),
         left_out=left_out,
+        absent=tuple(
+            dict.fromkeys(name for run in runs.values() for name in run.header.beside if name not in runs)
+        ),
     )
 
 

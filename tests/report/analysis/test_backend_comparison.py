@@ -154,3 +154,11 @@ def test_ops_that_were_left_out_stand_by_the_backends_that_lack_them(make, run) 
     left_out = {"erf": "jax", "solve": "jax, mxnet", "sort": "jax"}
     found = compared(*(run(name, make.result(case(1)), left_out=left_out) for name in BOTH))
     assert found.left_out_by_backend == (("jax", ("erf", "sort")), ("jax, mxnet", ("solve",)))
+
+
+def test_a_backend_whose_results_are_missing_is_named(make, run) -> None:
+    """The command was interrupted before it came to this backend, or its file was not given."""
+    found = compare_backends({"torch": run("torch", make.result(case(1)))})
+    assert found.sentence == "Of 1 case that torch judged: torch agrees with the derivative."
+    assert found.notes == ("The results of jax are missing.",)
+    assert found.exit == 3
