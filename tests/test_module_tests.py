@@ -49,6 +49,7 @@ TESTED_BY = {
     "report/analysis/row_tally": "report/page/test_table_rows",
     "report/analysis/way_tally": "report/page/test_textbook",
     **dict.fromkeys(("report/storage/line_json", "report/storage/run_reader"), "report/storage/test_load"),
+    "suite/report": "report/test_publish_backends",
     "testing/judging/judge": "testing/judging/test_node_by_node",
     "testing/judging/mode_agreement": "testing/judging/test_modes",
     "testing/judging/concatenated": "testing/judging/test_compare",

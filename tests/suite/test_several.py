@@ -233,6 +233,29 @@ def test_one_command_judges_three_and_names_the_wrong_one(
     assert "left_out" in capsys.readouterr().err
 
 
+def test_an_interrupted_command_compares_what_it_has(
+    tmp_path: Path, toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And names the backend that it did not come to."""
+    from refgrad.records import End, Result
+    from refgrad.report.analysis.run import Run
+    from refgrad.report.analysis.tally import Tally
+    from refgrad.suite import runner
+
+    def judge_the_first(path: Path, plan: runner._Planned, _: object) -> tuple[Run, int] | None:
+        results = (Result("a" * 16, "ops", "float32", "cpu", "value", "agree", elements=3),)
+        run = Run(plan.header, results, Tally.of(results), end=End(0, "", 1.0))
+        return (run, 0) if path.parent.name == "template" else None
+
+    monkeypatch.setattr(runner, "_run_one", judge_the_first)
+    command = ["conformance", "--backend", f"{TEMPLATE},{toy}", "--op", "exp", "--dtype", "float32"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 3
+    said = capsys.readouterr()
+    assert "The results of toy are missing." in said.out
+    assert "refgrad: toy, 2 of 2 backends" in said.err
+    assert "The results of toy are missing." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_the_backends_are_loaded_before_the_first_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
