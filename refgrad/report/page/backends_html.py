@@ -113,13 +113,7 @@ def _agreeing(
             (row.id, row.mode) for row in rows if k not in row.failing and row.statuses[k] != NOT_JUDGED
         }
         ids = {case for case, _ in wanted}
-        found.append(
-            {
-                (r.id, r.mode): r
-                for r in results_of(backend.run, ids)
-                if (r.id, r.mode) in wanted and not r.shrunk
-            }
-        )
+        found.append({(r.id, r.mode): r for r in results_of(backend.run, ids) if (r.id, r.mode) in wanted})
     return found
 
 
