@@ -358,6 +358,14 @@ elu = register(
         Special((0.0,), 0.0, ((1.0, 1.0),), "once differentiable", (("alpha", 1.0),)),
         Special((0.0,), 0.0, ((1.0, 2.0),), "kink", (("alpha", 2.0),)),
     ),
+    usual=(
+        Formula(
+            "y + alpha: for negative x it is off by the rounding of y, which is near -alpha",
+            jvp=lambda x_dot, x, y, alpha: _sided(x, x_dot * (y + alpha), x_dot),
+            vjp=lambda y_bar, x, y, alpha: _sided(x, y_bar * (y + alpha), y_bar),
+            blind=True,
+        ),
+    ),
     elementwise=True,
     mistakes=Mistakes(other_branch=branches.negated),
     in_graphs=InGraphs(ELEMENTWISE, 40),

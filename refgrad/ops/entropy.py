@@ -135,7 +135,10 @@ def _entr(x: Array) -> Array:
 
 
 def _entr_rounding(run: Evaluation) -> Array:
-    """|log x + 1| e + e^2/(2 (x - e)), the curvature being 1/x; the logarithm's error and one product."""
+    """|log x + 1| e + e^2/(2 (x - e)), the curvature being 1/x; the logarithm's error and one product.
+
+    Below zero, where the radius reaches it, the value is any number or -inf: the centre moves to 0.
+    """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x, e = xs[0], bounds.zero(es[0])
     carried: Array | float = 0.0
@@ -144,7 +147,9 @@ def _entr_rounding(run: Evaluation) -> Array:
             far = np.abs(np.log(x) + 1) * e + e * e / (2 * (x - e))
             carried = np.where(x > e, far, np.where(np.asarray(e) == 0, 0.0, np.inf))
     stored = (2 * fmt.ulp("log") + 1) * fmt.u * (np.abs(y) + carried) + (1 + 2 * np.abs(x)) * fmt.eta
-    return carried + np.where((x == 0) & (np.asarray(e) == 0), 0.0, stored)
+    radius = carried + np.where((x == 0) & (np.asarray(e) == 0), 0.0, stored)
+    either = (x < 0) & (x + e >= 0)  # the run may be on the other side of the jump to -inf
+    return (np.where(either, 0.0, y), np.where(either, np.inf, radius)) if np.any(either) else radius
 
 
 @in_float64

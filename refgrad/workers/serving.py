@@ -57,12 +57,14 @@ class Node:
 class Case:
     """A graph with data: dtype, device, nodes, the output node, inputs and their tangents by name, and the output's cotangent.
 
-    Arrays are NumPy's. Those of bfloat16 are float32 arrays, which hold its numbers exactly.
+    ``graph`` is its message, by which equal programs are found. Arrays are NumPy's. Those of bfloat16 are float32 arrays, which hold its
+    numbers exactly.
     """
 
     def __init__(self, entry):
         self.dtype, self.device = entry["dtype"], entry["device"]
-        self.nodes = [Node(n) for n in entry["graph"]["nodes"]]
+        self.graph = entry["graph"]
+        self.nodes = [Node(n) for n in self.graph["nodes"]]
         (self.output,) = entry["graph"]["outputs"]
         self.inputs = {k: array(v) for k, v in entry["inputs"].items()}
         self.tangents = {k: array(v) for k, v in entry["tangents"].items()}
