@@ -264,7 +264,7 @@ SINGLE = {
 DOUBLE = {
     "exp": 2.0, "exp2": 689.5, "expm1": 4.5, "log": 1.0, "log2": 1.5, "log10": 2.0, "log1p": 129.0 if VERSION < (0, 12) else 2.5,
     "sqrt": 0.5, "cbrt": 3.5, "reciprocal": 0.5, "sin": 1.0, "cos": 1.0, "tan": 1.0, "arcsin": 1.5, "arccos": 1.5, "arctan": 2.5,
-    "sinh": 496.0, "cosh": 496.0, "tanh": 7.0, "arcsinh": 3.0,
+    "sinh": 496.0, "cosh": 496.0, "tanh": 7.0, "arcsinh": 3.0, "arccosh": 3.5, **({"arctanh": 129.5} if VERSION < (0, 12) else {}),
 }  # fmt: skip  # a table of figures reads by rows
 # XLA sets the processor to take subnormal numbers as zero (jax-ml/jax#37762). float16 is computed in float32, where they are normal.
 PROFILE = {
