@@ -17,7 +17,7 @@ from refgrad.testing.cases.vocabulary import Shared, from_json
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.expected_refusals import Support, list_of
 from refgrad.testing.deviations.expected_refusals import load as load_refusals
-from refgrad.testing.deviations.file import all_of
+from refgrad.testing.deviations.file import all_of, concerning
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs import deviation_evidence
 from refgrad.testing.runs.in_flight import CurrentCase
@@ -25,7 +25,7 @@ from refgrad.testing.runs.item import Item, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
-from .families import FAMILIES, family, vocabulary_of
+from .families import FAMILIES, containing, family, vocabulary_of
 
 __all__ = ["FAMILIES"]  # the plugin creates items of these families
 
@@ -57,13 +57,15 @@ def judged(name: str) -> Judged:
         raise pytest.UsageError(f"the backend {name} cannot be loaded: {error}") from error
     backend.settle()
     path = list_of(HERE, backend.name)
-    return Judged(backend, load_refusals(path, backend.build.release) if path else None)
+    kinds, release = backend.known_devices, backend.build.release
+    return Judged(backend, load_refusals(path, release, backend.replaced, kinds) if path else None)
 
 
 @functools.cache
 def entries(backend: str, *files: str) -> list[Deviation]:
     """The recorded disagreements of a backend: the suite's own, and those of a user's files."""
-    return all_of(HERE / "deviations.toml", files, judged(backend).backend.name)
+    framework = judged(backend).backend
+    return concerning(all_of(HERE / "deviations.toml", files, framework.name), framework.replaced)
 
 
 @functools.cache
@@ -134,6 +136,8 @@ def test_family(
     """All cases of the item agree."""
     item, script = conformance_item, script_of(framework.backend)
     draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device, shared))
+    if framework.backend.replaced:
+        draw = containing(draw, framework.backend.replaced)
     try:
         item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
     finally:

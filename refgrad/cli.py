@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from refgrad import console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.suite.address import add_options
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the framework to judge: a name, name=PYTHON, a worker's file or command, or module:attribute (default: torch; `refgrad "
         "backends` lists the names). Several, separated by commas or by repeating the option, judge the same cases and are compared",
     )
+    add_options(suite)
     suite.add_argument(
         "--family",
         action="append",
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device",
         action="append",
         metavar="NAME",
-        help="cpu, cuda (repeatable; default: those that the backend sees)",
+        help="cpu, cuda, or one that a package registers, with --load (repeatable; default: those that the backend sees)",
     )
     suite.add_argument(
         "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
@@ -132,9 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--time-limit",
         type=_seconds,
-        default=60.0,
         metavar="SECONDS",
-        help="what one case may take before it counts as an error (default: 60; 0: any time)",
+        help="what one case may take before it counts as an error (default: 60, with --compile 300; 0: any time)",
     )
     suite.add_argument(
         "--out",
@@ -164,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the framework to judge (default: that of the results file, or torch)",
     )
+    add_options(repro)
     repro.add_argument("--device", help="judge on this device instead of the case's own")
     repro.add_argument(
         "--script", action="store_true", help="print a script that shows the failure with the framework alone"
@@ -326,15 +328,18 @@ def _conformance(args: argparse.Namespace) -> int:
 
 
 def _repro(args: argparse.Namespace) -> int:
+    from refgrad.suite.address import address
     from refgrad.suite.repro import repro
     from refgrad.suite.scope import location
+
+    named = address(args, args.backend or "torch")
 
     return repro(
         args.case,
         args.device,
         name=args.id,
         script=args.script,
-        backend=args.backend,
+        backend=named if args.backend or named != "torch" else "",
         expected=location()[1],
     )
 

@@ -9,7 +9,7 @@ from refgrad.backends import Backend
 from refgrad.op import REGISTRY
 from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.source import Seeded, Source
 from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 
 from .arrays import offered
@@ -38,6 +38,9 @@ DRAWN = frozenset(
     or op.in_graphs is not None
     or (op.torch is not None and "through" in op.signature.defaults)
 )
+
+LOOKED_AT = 200  # cases by which it is found out whether an op occurs in a family
+TRIES = 64  # draws until a case contains a wanted op
 
 # The families of which a share is drawn on a grid (arrays.py), each drawn there alone.
 ON_GRID: dict[str, Callable[[Source, str], Case]] = {
@@ -86,17 +89,41 @@ def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
     return drawable(FAMILIES[name], vocabulary, dtype)
 
 
+def occurs(name: str, ops: Collection[str]) -> bool:
+    """Whether cases of a family contain one of the ops: whether one of LOOKED_AT cases does."""
+    return any(_contains(FAMILIES[name](Seeded((k,)), "float32"), ops) for k in range(LOOKED_AT))
+
+
+def containing(draw: Callable[[Source, str], Case], ops: Collection[str]) -> Callable[[Source, str], Case]:
+    """The family of the cases of another one that contain one of the ops. After TRIES draws without any it takes the last case."""
+
+    def drawn(source: Source, dtype: str) -> Case:
+        for _ in range(TRIES):
+            case = draw(source, dtype)
+            if _contains(case, ops):
+                break
+        return case
+
+    return drawn
+
+
+def _contains(case: Case, ops: Collection[str]) -> bool:
+    return any(node.op is not None and node.op.name in ops for node in case.graph.nodes)
+
+
 __all__ = [
     "FAMILIES",
     "NAMES",
     "ON_GRID",
     "can_draw",
     "casts",
+    "containing",
     "family",
     "graphs",
     "matmul",
     "mlp",
     "names_in",
+    "occurs",
     "ops",
     "softmax",
     "vocabulary_of",

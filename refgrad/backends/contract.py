@@ -44,12 +44,16 @@ class Backend(ABC):
     modes          by name in refgrad.modes, what the framework calls the mode; a mode that is missing here is not judged
     ops            the names of the ops of the registry (refgrad.op.REGISTRY) that the framework implements
     build          the build of the framework in this process
+    replaced       the ops whose counterpart is a function of a library, which is judged in place of the framework's own
+    time_limit     what one case may take by default, in seconds
     """
 
     name: str
     address: str = ""
     known_devices: tuple[str, ...] = ("cpu",)
     modes: Mapping[str, str]
+    replaced: frozenset[str] = frozenset()
+    time_limit: float = 60.0
 
     # --- what is judged ---
 

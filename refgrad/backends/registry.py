@@ -9,14 +9,21 @@ import functools
 import importlib
 from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
 from refgrad.backends.contract import Backend
+from refgrad.backends.settings import split
 from refgrad.backends.shipped import SHIPPED, command, variable, version
 from refgrad.backends.worker import WorkerBackend
 from refgrad.errors import ArgumentError, WorkerError
 
 ENTRY_POINTS = "refgrad.backends"  # the group of entry points by which a package provides backends
-BUILT_IN = {"torch": "refgrad.torch.backend:TorchBackend"}
+BUILT_IN = {
+    "torch": "refgrad.torch.backend:TorchBackend",
+    "torch-compile-aot_eager": "refgrad.torch.compiled:aot_eager",
+    "torch-compile-eager": "refgrad.torch.compiled:eager",
+    "torch-compile-inductor": "refgrad.torch.compiled:inductor",
+}  # called with the settings of the address
 
 _REGISTERED: dict[str, Callable[[], Backend]] = {}
 
@@ -37,8 +44,8 @@ def load(name: str) -> Backend:
     """The backend of a name; repeated calls return the same object.
 
     A backend in a process of its own is named as ``shipped.command`` says: a shipped worker, "name=interpreter", a worker's file, or a
-    command. Any other name has the form "module:attribute", where the attribute is a Backend, or a callable without arguments that
-    returns one.
+    command. A built-in backend takes settings after its name (settings.py). Any other name has the form "module:attribute", where the
+    attribute is a Backend, or a callable without arguments that returns one.
 
     Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed, WorkerError where a
     worker does not start.
@@ -48,15 +55,23 @@ def load(name: str) -> Backend:
     worker = [] if name in _of_packages() else command(name)
     if worker:
         return _started(name, WorkerBackend(worker))
+    built_in, settings = split(name)
+    if settings and built_in in BUILT_IN:
+        return _checked(name, functools.partial(_attribute(name, BUILT_IN[built_in]), settings))
     where = BUILT_IN.get(name) or _of_packages().get(name) or (name if ":" in name else "")
     if not where:
         raise ArgumentError(
             f"no backend named {name!r}; known: {', '.join(known())}. A backend of your own is named module:attribute, or is listed by its "
             f"package under the entry points {ENTRY_POINTS!r}"
         )
+    return _checked(name, _attribute(name, where))
+
+
+def _attribute(name: str, where: str) -> Any:
+    """The object at "module:attribute". Raises ArgumentError where there is none."""
     module, _, attribute = where.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise  # a module that the backend needs is missing
@@ -65,7 +80,6 @@ def load(name: str) -> Backend:
         ) from error
     except AttributeError as error:
         raise ArgumentError(f"backend {name!r}: module {module!r} has no attribute {attribute!r}") from error
-    return _checked(name, found)
 
 
 def installed(name: str) -> tuple[str, str]:
@@ -74,9 +88,9 @@ def installed(name: str) -> tuple[str, str]:
         return version(name), f"{SHIPPED[name].install}; {variable(name)} names another Python that has it"
     if name in BUILT_IN:
         try:
-            return metadata.version(name), f"pip install {name}"
+            return metadata.version("torch"), "pip install torch"
         except metadata.PackageNotFoundError:
-            return "", f"pip install {name}"
+            return "", "pip install torch"
     return "", "registered in this process or by an installed package"
 
 

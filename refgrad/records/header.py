@@ -46,6 +46,7 @@ class Header(Record):
     )  # mode -> what the backend calls it, where that is another name
     ops: tuple[str, ...] = ()  # the ops that were selected; empty: all
     budget: str = ""  # the time that the run was given instead of a number of cases, in seconds; empty: none
+    address: str = ""  # how the command named the backend, with its settings; older files do not tell it
     # the backends that judge the same cases, this one included, as reports call them; empty: this backend alone
     beside: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)  # op -> those of them that lack it: not drawn
@@ -66,7 +67,7 @@ class Header(Record):
         """The line as plain data, with the number of the schema."""
         return {
             "type": self.TYPE, "schema": SCHEMA, "refgrad": self.refgrad, "started": self.started, "command": self.command,
-            "backend": self.backend, "calls": self.calls,
+            "backend": self.backend, "address": self.address, "calls": self.calls,
             "seed": self.seed, "profile": self.profile, "families": self.families, "dtypes": self.dtypes, "devices": self.devices,
             "modes": self.modes, "examples": self.examples, "ops": self.ops, "budget": self.budget,
             "workers": self.workers, "shard": self.shard, "missing": dict(self.missing),
@@ -105,6 +106,7 @@ class Header(Record):
             dict(_table(fields.obj(data, "calls"))),
             fields.texts(data, "ops"),
             fields.text(data, "budget", ""),
+            cut(fields.text(data, "address", ""), 1000),
             fields.texts(data, "beside"),
             dict(_table(fields.obj(data, "left_out"))),
             {

@@ -56,7 +56,8 @@ def repro(
         print(console.printable_line(about), flush=True)
     framework.settle()
     refusals = list_of(expected, framework.name) if expected else None
-    support = load_refusals(refusals, framework.build.release) if refusals else None
+    kinds, release = framework.known_devices, framework.build.release
+    support = load_refusals(refusals, release, framework.replaced, kinds) if refusals else None
     seen: list[Observation] = []
 
     def observe(case: Case) -> Observation:
@@ -93,7 +94,12 @@ def _recorded(path: str) -> str:
 
     Raises ArgumentError where no known backend has that name. A module that a file names is never imported.
     """
-    name = load(path).header.backend if holds_results(path) else "torch"
+    header = load(path).header if holds_results(path) else None
+    name = "torch" if header is None else header.backend
+    if header is not None and "?" in header.address:
+        raise ArgumentError(
+            f"{path}: the backend that was judged is {header.address!r}, which imports modules; if you trust them, name it with --backend"
+        )
     if name not in backends.known():
         raise ArgumentError(
             f"{path}: the backend that was judged is {name!r}, and known are {', '.join(backends.known())}; name it with --backend "

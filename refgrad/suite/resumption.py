@@ -15,7 +15,8 @@ from refgrad.testing.runs.journal import unfinished_pieces
 
 # Fields of the header in which a resumed run equals the interrupted one, and the options that set them.
 _EQUAL = {
-    "refgrad": "another version of refgrad", "backend": "--backend", "release": "another release of the framework", "seed": "--seed",
+    "refgrad": "another version of refgrad", "backend": "--backend", "address": "--backend, --load, --rounding, --replace",
+    "release": "another release of the framework", "seed": "--seed",
     "profile": "--profile", "families": "--family", "ops": "--op", "dtypes": "--dtype", "devices": "--device", "examples": "--examples",
     "budget": "--for", "shard": "--shard", "deviations": "--deviations",
     "left_out": "--backend",

@@ -13,6 +13,7 @@ from refgrad import __version__, backends, console
 from refgrad.backends import Backend
 from refgrad.errors import ArgumentError, ResultsWriteError
 from refgrad.records import Crash, End, Header, Plan, Record, Rounding
+from refgrad.suite.address import address
 from refgrad.suite.machine import environment
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
 from refgrad.suite.scope import Scope, location, scope
@@ -20,7 +21,7 @@ from refgrad.suite.selection import Failures, last_failures
 from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
 from refgrad.suite.several import addresses, labels, shared_scopes
 from refgrad.suite.summary import comparison_line, summary_line
-from refgrad.testing.deviations.file import all_of
+from refgrad.testing.deviations.file import all_of, concerning
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.folder_lock import locked
 from refgrad.testing.runs.item import BLOCK
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """The command ``refgrad conformance``. Returns the exit code: 0 agree, 1 disagree or error, 3 the run proved nothing."""
     from refgrad import report
 
-    found = [backends.load(address) for address in addresses(args.backend)]
+    found = [backends.load(address(args, name)) for name in addresses(args.backend)]
     if len(found) > 1:
         return _run_several(args, found)
     out = Path(args.out)
@@ -168,7 +169,9 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
             f"refgrad: {who} lacks the ops of the families {families}: they are left out",
             file=sys.stderr,
         )
-    entries = all_of(location()[1] / "deviations.toml", args.deviations, backend.name)
+    entries = concerning(
+        all_of(location()[1] / "deviations.toml", args.deviations, backend.name), backend.replaced
+    )
     header = Header(
         refgrad=__version__,
         started=now(),
@@ -193,10 +196,12 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
         beside=wanted.beside,
         left_out=wanted.lacking,
         rounding={device: Rounding.of(backend.profile(device)) for device in wanted.devices},
+        address=backend.address,
     )
     if earlier is not None:
         check_same(earlier.header, header)
-    options = [f"--refgrad-time-limit={args.time_limit}"] if args.time_limit else []
+    limit = backend.time_limit if args.time_limit is None else args.time_limit
+    options = [f"--refgrad-time-limit={limit}"] if limit else []
     options += [f"--refgrad-deviations={Path(file).resolve()}" for file in args.deviations]
     return _Planned(wanted, header, failures, earlier, options, args.max_failures)
 

@@ -121,6 +121,7 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
     """
     ops = list(dict.fromkeys(args.op or ()))
     families = _families(args.family, ops, backend)
+    ops = ops or [op for op in sorted(backend.replaced) if op in _generated().NAMES]
     shard = Shard.read(args.shard) if args.shard else None
     missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
     devices = args.device or backend.devices()
@@ -198,6 +199,8 @@ def _textbook() -> ModuleType:
 def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
     """The families to judge; where ops are selected, the family of single ops."""
     known = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
+    if backend.replaced:
+        known = _of_replaced(requested, backend)
     if TEXTBOOK in (requested or ()) and TEXTBOOK not in known:
         raise ArgumentError(
             f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: leave it out"
@@ -221,6 +224,18 @@ def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Back
             f"--op chooses among single ops, and the families {others} draw programs of many: leave them out"
         )
     return wanted
+
+
+def _of_replaced(requested: Sequence[str] | None, backend: Backend) -> list[str]:
+    """The families whose cases contain a replaced op. Raises ArgumentError for a requested family without any."""
+    known = [*_generated().FAMILIES, TEXTBOOK]
+    found = [f for f in known if f != TEXTBOOK and _generated().occurs(f, backend.replaced)]
+    without = [f for f in requested or () if f in known and f not in found]
+    if without:
+        raise ArgumentError(
+            f"the families {without} call none of the replaced ops {sorted(backend.replaced)}: leave them out; {found} do"
+        )
+    return found
 
 
 def _dtypes(

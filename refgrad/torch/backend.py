@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from refgrad.backends import Backend, Build
+from refgrad.backends.settings import NO_SETTINGS, Settings, imported
 from refgrad.errors import DeviceMissingError
 from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import Case
@@ -16,14 +17,21 @@ from refgrad.torch.environment import environment, settle
 from refgrad.torch.forward_mode import compile_once
 from refgrad.torch.further_modes import CALLS
 from refgrad.torch.observe import observe
+from refgrad.torch.replacement import namespaces, replacements
 
 
 class TorchBackend(Backend):
-    """The release of torch that is installed in this process."""
+    """The release of torch that is installed in this process, with the settings of an address."""
 
     name = "torch"
     known_devices = ("cpu", "cuda")
     modes = CALLS
+
+    def __init__(self, settings: Settings = NO_SETTINGS) -> None:
+        imported(settings.load)
+        self.settings, self.replacements = settings, replacements(settings.replace)
+        self.replaced = frozenset(self.replacements)
+        self.namespaces = namespaces(self.replacements)
 
     @property
     def build(self) -> Build:
@@ -65,12 +73,17 @@ class TorchBackend(Backend):
 
     def observe(self, case: Case) -> Observation:
         """Values, gradients and tangents of all nodes; for a case of order 2 also the answers of the further modes."""
-        return observe(case)
+        return observe(case, self.namespaces)
 
     def script(self, case: Case, verdict: Verdict) -> str:
         """The failure as a program that needs torch alone; where that cannot be written, a program that runs refgrad."""
-        return script(case, verdict)
+        return script(case, verdict, self.replacements, self.address)
 
     def environment(self) -> Mapping[str, str]:
         """The commit, BLAS, accelerator, vector unit and threads of torch."""
-        return environment()
+        found = dict(environment())
+        if self.settings.load:
+            found["loaded modules"] = ", ".join(self.settings.load)
+        if self.replacements:
+            found["replaced functions"] = "; ".join(map(str, self.replacements.values()))
+        return found

@@ -8,11 +8,15 @@ runs refgrad.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import keyword
 import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +29,13 @@ from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.torch.devices import device, short_operands
 from refgrad.torch.environment import THREADS
-from refgrad.torch.foreign_code import file_of, functions_of, kernels, module_of
+from refgrad.torch.foreign_code import Callee, file_of, functions_of, kernels, module_of
 from refgrad.torch.program import Program, tensor
 from refgrad.torch.recording import HELPERS, Recording, UnwritableError, constant
+from refgrad.torch.replacement import Namespaces, Replacement
 from refgrad.torch.script_calls import CALLS, calls_of
 
+NONE: Mapping[str, Replacement] = MappingProxyType({})
 MOST = 10  # elements in one script
 
 _CHECK = """\
@@ -53,25 +59,30 @@ raise SystemExit(0)
 """
 
 
-def script(case: Case, verdict: Verdict) -> str:
+def script(
+    case: Case, verdict: Verdict, replaced: Mapping[str, Replacement] = NONE, address: str = "torch"
+) -> str:
     """The script of a failure; empty where the verdict is no failure.
 
-    The script ran once before it is returned, and exited with 1.
+    ``replaced`` are the functions that were judged in place of torch's; a script imports and calls them. ``address`` names the backend
+    in a script that runs refgrad. The script ran once before it is returned, and exited with 1.
     """
     if verdict.status != ERROR and verdict.evidence is None:
         return ""
     about = f"{verdict.mode}, {case.dtype} on {case.device}"
     if not verdict.repeatable:
-        return fallback(case.id, case.content, about, "torch gave no answer in the time that a case has")
+        return fallback(
+            case.id, case.content, about, "torch gave no answer in the time that a case has", backend=address
+        )
     recording: Recording | None = None
     why = "torch does not raise when it is asked again" if verdict.status == ERROR else ""
     for mode in _modes(case, verdict):
         recording = Recording(_dtype(case))
         try:
             text = (
-                _raising(case, mode, recording)
+                _raising(case, mode, recording, replaced)
                 if verdict.status == ERROR
-                else written(case, verdict, recording)
+                else written(case, verdict, recording, replaced)
             )
         except Exception as error:  # noqa: BLE001 - the script that runs refgrad names the reason
             why = f"{type(error).__name__}: {error}"
@@ -79,7 +90,7 @@ def script(case: Case, verdict: Verdict) -> str:
         if _exit_code(text) == 1:
             return text
         why = why or "the calls of torch that were recorded do not show it"
-    return fallback(case.id, case.content, about, why, _third_party_modules(case, recording))
+    return fallback(case.id, case.content, about, why, _third_party_modules(case, recording), address)
 
 
 def _modes(case: Case, verdict: Verdict) -> list[str]:
@@ -118,13 +129,18 @@ def _dtype(case: Case) -> torch.dtype:
     return found
 
 
-def written(case: Case, verdict: Verdict, recording: Recording | None = None) -> str:
+def written(
+    case: Case,
+    verdict: Verdict,
+    recording: Recording | None = None,
+    replaced: Mapping[str, Replacement] = NONE,
+) -> str:
     """The script of a disagreement, before its first run. Raises UnwritableError, and what torch raises."""
     evidence, recording = verdict.evidence, recording or Recording(_dtype(case))
     assert evidence is not None
     place, wrong, note = evidence.place, evidence.wrong[:MOST], evidence.note
     where, dtype = device(case.device), recording.dtype
-    program = Program(case, where, dtype)
+    program = Program(case, where, dtype, _recorded(replaced, recording))
     names, active = _named(case, program, recording)
     with recording:
         values = program.run(program.leaves)
@@ -150,10 +166,10 @@ def written(case: Case, verdict: Verdict, recording: Recording | None = None) ->
     return "\n".join(lines)
 
 
-def _raising(case: Case, mode: str, recording: Recording) -> str:
+def _raising(case: Case, mode: str, recording: Recording, replaced: Mapping[str, Replacement] = NONE) -> str:
     """The script of an exception: the program up to the call that raises, or the derivative that raises."""
     where, dtype = device(case.device), recording.dtype
-    program = Program(case, where, dtype)
+    program = Program(case, where, dtype, _recorded(replaced, recording))
     names, active = _named(case, program, recording)
     try:
         with recording:
@@ -176,6 +192,17 @@ def _raising(case: Case, mode: str, recording: Recording) -> str:
         _RAISING.format(calls=body),
     ]
     return "\n".join(lines)
+
+
+def _recorded(replaced: Mapping[str, Replacement], recording: Recording) -> Namespaces:
+    """The torch modules with replaced functions, whose calls are recorded by name."""
+    return {op: one.calling(functools.partial(_called, one, recording)) for op, one in replaced.items()}
+
+
+def _called(one: Replacement, recording: Recording, *args: Any, **kwargs: Any) -> Any:
+    return recording.call(
+        one.function, Callee(one.module, one.name.partition(".")[0], one.name, args, kwargs)
+    )
 
 
 def _named(case: Case, program: Program, recording: Recording) -> tuple[dict[str, str], list[str]]:

@@ -37,6 +37,7 @@ from refgrad.torch.devices import device
 from refgrad.torch.program import Program, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
+from refgrad.torch.replacement import TORCH, Namespaces
 
 Call = Callable[["_Program"], "Answer"]
 Answer = tuple[Tensor | None, ...]
@@ -45,9 +46,9 @@ Answer = tuple[Tensor | None, ...]
 class _Program:
     """The program as a function of its floating-point inputs, with its cotangent and tangents."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, namespaces: Namespaces = TORCH) -> None:
         where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
-        self.program = Program(case, where, dtype)
+        self.program = Program(case, where, dtype, namespaces)
         self.names = [name for name, leaf in self.program.leaves.items() if leaf.is_floating_point()]
         self.output = case.graph.outputs[0]
         self.y_bar = self.program.cotangent
@@ -145,12 +146,12 @@ _OF_MODES: dict[str, Call] = {
 }
 
 
-def observe_modes(case: Case) -> ModeAnswers:
-    """The answers in every further mode.
+def observe_modes(case: Case, namespaces: Namespaces = TORCH) -> ModeAnswers:
+    """The answers in every further mode. ``namespaces`` holds replaced functions (replacement.py).
 
     Plain reverse mode is evaluated twice: the judge compares the two answers.
     """
-    q = _Program(case)
+    q = _Program(case, namespaces)
     seen = ModeAnswers(q.names)
     for name, call in _OF_MODES.items():
         answer = _answered(q, call, seen, name)

@@ -19,10 +19,11 @@ from refgrad.torch.further_modes import observe_modes
 from refgrad.torch.program import Program, as_array, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
+from refgrad.torch.replacement import TORCH, Namespaces
 
 
-def observe(case: Case) -> Observation:
-    """Run the graph in torch and differentiate it in both modes.
+def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
+    """Run the graph in torch and differentiate it in both modes. ``namespaces`` holds replaced functions (replacement.py).
 
     Reverse mode runs once, for the gradients of all intermediate values. A mode that raises has no answer: its exception is recorded with
     the node that raised it, and with whether it is a refusal (refgrad.torch.refusal). The other modes are observed all the same.
@@ -31,7 +32,7 @@ def observe(case: Case) -> Observation:
     where, dtype = device(case.device), getattr(torch, format_of(case.dtype, case.device).storage)
     if where.type != "cpu":
         plain_arithmetic(case.dtype)
-    program = Program(case, where, dtype)
+    program = Program(case, where, dtype, namespaces)
     nothing: list[None] = [None] * len(case.graph.nodes)
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     try:
@@ -50,7 +51,7 @@ def observe(case: Case) -> Observation:
     if any(_differ(a, b) for a, b in zip(program.primals, values, strict=False)):
         seen.primals = [as_array_or_none(v) for v in program.primals]
     if case.order > 1:
-        seen.modes = observe_modes(case)
+        seen.modes = observe_modes(case, namespaces)
     return seen
 
 

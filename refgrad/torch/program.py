@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from refgrad.arrays import Operand, PlainArray
 from refgrad.bounds.formats import FORMATS
+from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
+from refgrad.torch.replacement import TORCH, Namespaces
 
 # The dtypes of torch that NumPy lacks.
 LACKING = frozenset(
@@ -21,10 +24,15 @@ LACKING = frozenset(
 
 
 class Program:
-    """The case's graph as a torch program. ``at`` is the current node of a run, -1 after its end."""
+    """The case's graph as a torch program. ``at`` is the current node of a run, -1 after its end.
 
-    def __init__(self, case: Case, where: torch.device, dtype: torch.dtype) -> None:
-        self.graph, self.where, self.dtype = case.graph, where, dtype
+    ``namespaces`` holds the torch module of each op that another function computes (replacement.py).
+    """
+
+    def __init__(
+        self, case: Case, where: torch.device, dtype: torch.dtype, namespaces: Namespaces = TORCH
+    ) -> None:
+        self.graph, self.where, self.dtype, self.namespaces = case.graph, where, dtype, namespaces
         self.order = case.graph.order()
         self.fan_out = Counter(j for k in self.order for j in case.graph.nodes[k].of)
         self.leaves = {
@@ -47,18 +55,24 @@ class Program:
             node, self.at = self.graph.nodes[k], k
             if node.op is None:
                 values[k] = leaves[node.name] if node.name else tensor(node.value, self.where, self.dtype)
-            elif node.op.torch is None:
-                raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
             else:
                 operands = [values[j] for j in node.of]
                 for position, (j, x) in enumerate(zip(node.of, operands, strict=True)):
                     if self.fan_out[j] > 1 and x is not None and x.requires_grad:
                         operands[position] = self.uses[k, position] = x.view_as(x)
-                y = node.op.torch(torch, *operands, **node.params)
+                y = self.call(node, operands)
                 # An op that returns its operand itself (positive) would share its gradient; a view has its own.
                 values[k] = y.view_as(y) if any(y is x for x in operands) else y
         self.at = -1
         return values
+
+    def call(self, node: Node, operands: Sequence[Tensor | None]) -> Tensor:
+        """The value of one op of the graph for these operands. Raises NotImplementedError where torch has no counterpart."""
+        assert node.op is not None
+        if node.op.torch is None:
+            raise NotImplementedError(f"op {node.op.name!r} has no torch twin")
+        y: Tensor = node.op.torch(self.namespaces.get(node.op.name, torch), *operands, **node.params)
+        return y
 
 
 def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:

@@ -36,8 +36,6 @@ def raising_node(program: Program) -> int:
 def _sent(program: Program, k: int, values: list[Tensor | None], y_bar: Tensor) -> list[tuple[int, Tensor]]:
     """The gradients that node k sends to its operands, from the backward of this op alone."""
     node = program.graph.nodes[k]
-    assert node.op is not None
-    assert node.op.torch is not None
     operands = [values[j] for j in node.of]
     active: dict[int, Tensor] = {}  # by position, the operands that have a gradient
     for position, x in enumerate(operands):
@@ -45,7 +43,7 @@ def _sent(program: Program, k: int, values: list[Tensor | None], y_bar: Tensor) 
             operands[position] = leaf = x.detach()
             if x.requires_grad:
                 active[position] = leaf.requires_grad_()
-    y = node.op.torch(torch, *operands, **node.params)
+    y = program.call(node, operands)
     if not active or not y.requires_grad:
         return []
     x_bars = torch.autograd.grad(y, list(active.values()), y_bar, allow_unused=True)

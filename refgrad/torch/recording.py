@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from refgrad.torch.foreign_code import Callee, callee, foreign
+from refgrad.torch.foreign_code import Callee, callee, foreign, functions_of
 
 _SHORT = {
     "torch.Tensor.__getitem__": "[]",
@@ -73,7 +73,7 @@ class Recording(TorchFunctionMode):
         self._named_tensors: list[Tensor] = []  # keeps the tensors alive, because _names has them by id
         self._count = 0
         self._busy = False  # inside a call of torch
-        self._call_of: tuple[FrameType, str] | None = None  # a third-party call that has not returned
+        self._call_of: tuple[FrameType | None, str] | None = None  # a third-party call that has not returned
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -102,6 +102,24 @@ class Recording(TorchFunctionMode):
         text = None if called is None else self._foreign(called)
         if text is not None:
             self._call_of = frame, text
+
+    def call(self, function: Callable[..., Any], called: Callee) -> Any:
+        """Call a third-party function and record the call by the name in ``called``, also where the function is no Python code."""
+        self.foreign_modules.add(called.module)
+        text = self._foreign(called)
+        if text is None:
+            return function(*called.args, **called.kwargs)
+        self._call_of = None, text
+        try:
+            out = function(*called.args, **called.kwargs)
+        except Exception:
+            self.lines.append(text)
+            raise
+        finally:
+            self._call_of = None
+        self.applied |= {name for t in _leaves(out) if isinstance(t, Tensor) for name in functions_of(t)}
+        self._assign(out, text)
+        return out
 
     def _foreign(self, called: Callee) -> str | None:
         """A third-party call as text; None where an argument cannot be written, or another module's function has its name."""

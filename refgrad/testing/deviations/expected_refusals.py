@@ -4,7 +4,8 @@ A refusal in the list is `unsupported`. A refusal that is not in the list is an 
 the list expects a refusal is reported as news and does not fail the run.
 
 A release that is not recorded is compared with the last recorded release before it. A kind of device that is not recorded is compared with
-the cpu.
+the cpu. The list says nothing about a function that a library provides in place of the framework's, or about a device that a package
+registers: every refusal of these is accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,12 +61,20 @@ class Support:
     refusals  the releases in which each was seen
     recorded  by kind of device, the releases for which all ops, modes and dtypes were recorded
     version   the version of the judged framework
+    replaced  the ops that a library's functions compute in place of the framework's
+    kinds     the kinds of devices that the framework itself has; None: any
     """
 
     refusals: dict[Refusal, Releases]
     recorded: dict[str, Releases]
     version: str
     news: dict[Refusal, str] = field(default_factory=dict)
+    replaced: Collection[str] = ()
+    kinds: Collection[str] | None = None
+
+    def about(self, op: str, device: str) -> bool:
+        """Whether the list says anything about an op on a device."""
+        return op not in self.replaced and (self.kinds is None or device.partition(":")[0] in self.kinds)
 
     def expects(self, op: str, mode: str, dtype: str, device: str) -> bool:
         """Whether the framework is expected to refuse this. A format that no CPU computes in is compared with the dtype that stores it."""
@@ -87,7 +96,7 @@ class Support:
         for v in verdicts:
             if v.status == UNSUPPORTED and v.reason != NOT_ASKED.words:
                 op = v.first_wrong[1] if v.first_wrong else ""
-                if not self.expects(op, v.mode, case.dtype, case.device):
+                if self.about(op, case.device) and not self.expects(op, v.mode, case.dtype, case.device):
                     self._lost(case, v, op)
             elif v.status not in {UNSUPPORTED, UNDECIDED, ERROR} and len(ops) == 1:
                 self._answered(case, v, ops[0])
@@ -101,7 +110,7 @@ class Support:
         )
 
     def _answered(self, case: Case, v: Verdict, op: str) -> None:
-        if self.expects(op, v.mode, case.dtype, case.device):
+        if self.about(op, case.device) and self.expects(op, v.mode, case.dtype, case.device):
             refusal = Refusal(op, v.mode, case.dtype, case.device.partition(":")[0])
             text = f"{self.version} answers where {self._before(refusal.device) or self._before('cpu')} refused; update the list"
             self.news.setdefault(refusal, text)
@@ -120,8 +129,13 @@ def list_of(folder: Path, backend: str) -> Path | None:
     return path if path.exists() else None
 
 
-def load(path: str | Path, version: str) -> Support:
-    """Read the list for a version of the framework ("2.13.0+cpu"). Raises DeviationsFileError naming entry and field."""
+def load(
+    path: str | Path, version: str, replaced: Collection[str] = (), kinds: Collection[str] | None = None
+) -> Support:
+    """Read the list for a version of the framework ("2.13.0+cpu"). Raises DeviationsFileError naming entry and field.
+
+    ``replaced`` and ``kinds`` are the fields of Support.
+    """
     path = Path(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -145,7 +159,8 @@ def load(path: str | Path, version: str) -> Support:
             for dtype in entry["dtypes"]:
                 place = Refusal(entry["op"], mode, dtype, entry["device"])
                 refusals[place] = refusals.get(place, frozenset()) | _releases(path, entry["releases"])
-    return Support(refusals, {device: _releases(path, names) for device, names in recorded.items()}, version)
+    releases = {device: _releases(path, names) for device, names in recorded.items()}
+    return Support(refusals, releases, version, replaced=replaced, kinds=kinds)
 
 
 def _releases(path: Path, names: Iterable[Any]) -> Releases:

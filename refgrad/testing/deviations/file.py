@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,11 @@ def all_of(own: Path, others: Sequence[str], backend: str = DEFAULT) -> list[Dev
             )
         found += more
     return found
+
+
+def concerning(entries: Sequence[Deviation], replaced: Collection[str]) -> list[Deviation]:
+    """The entries without the suite's own about ops that a library's functions compute in place of the framework's."""
+    return [d for d in entries if d.local or not d.ops & {*replaced}]
 
 
 def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviation:
