@@ -13,7 +13,7 @@ import io
 import keyword
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -192,6 +192,32 @@ def _raising(case: Case, mode: str, recording: Recording, replaced: Mapping[str,
         _RAISING.format(calls=body),
     ]
     return "\n".join(lines)
+
+
+def program_of(case: Case, replaced: Mapping[str, Replacement] = NONE) -> Callable[..., Tensor]:
+    """The case as a function of its floating-point inputs that consists of the recorded calls of torch. Raises what torch raises."""
+    recording = Recording(_dtype(case))
+    where = device(case.device)
+    program = Program(case, where, recording.dtype, _recorded(replaced, recording))
+    names, active = _named(case, program, recording)
+    with recording:
+        output = program.run(program.leaves)[case.graph.outputs[0]]
+    assert output is not None
+    text = "\n".join(
+        [
+            *_beginning(case, VALUE, "", recording),
+            *[
+                f"{names[n]} = {_laid_out(x, '', False)}"
+                for n, x in program.leaves.items()
+                if n not in active
+            ],
+            *_program(names, active, [*recording.lines, f"return {recording.of(output)}"], ""),
+        ]
+    )
+    made: dict[str, Any] = {}
+    exec(compile(text, f"case {case.id}", "exec"), made)  # noqa: S102 - our own text, all names and numbers in it are quoted
+    found: Callable[..., Tensor] = made["program"]
+    return found
 
 
 def _recorded(replaced: Mapping[str, Replacement], recording: Recording) -> Namespaces:

@@ -37,17 +37,17 @@ def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     try:
         values = program.run(program.leaves)
-        _keep(seen, "values", values)
+        keep(seen, "values", values)
     except Exception as error:  # noqa: BLE001 - every exception of a framework is recorded
         seen.unavailable[VALUE] = no_answer(error, program.at)
         return seen
     for part, mode, ask in (("cotangents", REVERSE, _reverse), ("tangents", FORWARD, _forward)):
         try:
-            _keep(seen, part, ask(case, program, values))
+            keep(seen, part, ask(case, program, values))
             seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
         except Exception as error:  # noqa: BLE001 - see above
             seen.unavailable[mode] = no_answer(error, raising_node(program))
-            _keep(seen, part, nothing)
+            keep(seen, part, nothing)
     if any(_differ(a, b) for a, b in zip(program.primals, values, strict=False)):
         seen.primals = [as_array_or_none(v) for v in program.primals]
     if case.order > 1:
@@ -55,7 +55,7 @@ def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
     return seen
 
 
-def _keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
+def keep(seen: Observation, part: str, tensors: list[Tensor | None]) -> None:
     """Record the arrays of a part, with the dtypes and devices of their tensors."""
     arrays, dtypes, devices = [], [], []
     for t in tensors:

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.formula import by_each
-from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, apart
 from refgrad.testing.judging.judge import Judge
@@ -25,7 +25,10 @@ from refgrad.transforms import jvp, vjp
 
 
 class EndToEnd(Judge):
-    """Judges the gradients of the inputs and the tangent of the output. ``reverse()`` and ``forward()`` return a verdict each."""
+    """Judges the value of the output, the gradients of the inputs and the tangent of the output.
+
+    ``value()``, ``reverse()`` and ``forward()`` return a verdict each.
+    """
 
     def __init__(self, case: Case, seen: Observation) -> None:
         super().__init__(case, seen)
@@ -37,6 +40,16 @@ class EndToEnd(Judge):
     def exactly(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
         """The arrays of the inputs as exact Balls, in the order of the inputs."""
         return tuple([exact(arrays[name], self.fmt) for name in self.graph.inputs])
+
+    def value(self) -> Verdict:
+        """The verdict on the value of the output."""
+        tally, k = self.tally(VALUE), self.graph.outputs[0]
+        y = self.graph(*self.inputs)
+        alternatives = functools.partial(_bounds, _value, "", y)
+        self.expect(
+            tally, Place("values", k), k, self._name, y, "value of the output", alternatives=alternatives
+        )
+        return self.verdict(tally)
 
     def reverse(self) -> Verdict:
         """The verdict on the gradient of every input. A missing gradient is right where the reference has zeros."""
@@ -92,6 +105,10 @@ def _bounds(
     return [Reach(apart(found[name], expected), blind) for found, blind in judge.others[key]]
 
 
+def _value(judge: EndToEnd) -> dict[str, Any]:
+    return {"": judge.graph(*judge.exactly(judge.case.inputs))}
+
+
 def _gradient(judge: EndToEnd) -> dict[str, Any]:
     _, pullback = vjp(judge.graph, *judge.exactly(judge.case.inputs))
     return dict(zip(judge.graph.inputs, pullback(exact(judge.case.cotangent, judge.fmt)), strict=True))
@@ -107,9 +124,9 @@ def _some(derivative: Any) -> bool:
 
 
 def judge_end_to_end(case: Case, seen: Observation) -> list[Verdict]:
-    """The end-to-end verdicts on reverse and forward mode."""
+    """The end-to-end verdicts on the value, reverse and forward mode."""
     judge = EndToEnd(case, seen)
-    return [judge.reverse(), judge.forward()]
+    return [judge.value(), judge.reverse(), judge.forward()]
 
 
 __all__ = ["EndToEnd", "judge_end_to_end"]

@@ -151,7 +151,11 @@ class Judge:
         of = self.graph.nodes[node].of
         k = node if part in ("cotangents", "parts") else of[0]
         x = self.seen.values[k]
-        there = len(element) == np.ndim(x) and all(i < n for i, n in zip(element, np.shape(x), strict=True))
+        there = (
+            x is not None
+            and len(element) == np.ndim(x)
+            and all(i < n for i, n in zip(element, np.shape(x), strict=True))
+        )
         return abs(float(x[element])) if there else np.nan
 
     def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
