@@ -103,6 +103,8 @@ def as_array(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
+    if not t.is_cpu:
+        t = t.detach().cpu()  # numpy() takes no tensor of a subclass, as a device written in Python may have them
     if t.dtype in LACKING:
         t = t.detach().double()
     x: PlainArray = t.numpy(force=True)
