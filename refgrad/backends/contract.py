@@ -45,6 +45,7 @@ class Backend(ABC):
     ops            the names of the ops of the registry (refgrad.op.REGISTRY) that the framework implements
     build          the build of the framework in this process
     replaced       the ops whose counterpart is a function of a library, which is judged in place of the framework's own
+    stated         the kinds of devices whose rounding profile the user states
     time_limit     what one case may take by default, in seconds
     """
 
@@ -53,6 +54,7 @@ class Backend(ABC):
     known_devices: tuple[str, ...] = ("cpu",)
     modes: Mapping[str, str]
     replaced: frozenset[str] = frozenset()
+    stated: frozenset[str] = frozenset()
     time_limit: float = 60.0
 
     # --- what is judged ---

@@ -294,3 +294,8 @@ def _names(found: Any, what: str) -> list[str]:
 def _short(found: Any) -> str:
     text = repr(found)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def stated_profile(name: str, entry: Mapping[str, Any]) -> Profile:
+    """A rounding profile from plain data: of a hello, or of a file. Raises WorkerError naming the field that cannot be read."""
+    return _profile(name, entry)

@@ -126,6 +126,7 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
     missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
     devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))
+    check_profiles(backend, devices)
     dtypes = _dtypes(backend, args.dtype, families, ops, devices)
     families, left_out = _drawn(families, args.family or (), backend, dtypes, devices, shared)
     profile = args.profile or _profile(os.environ)
@@ -162,6 +163,15 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
         budget=args.budget,
         shared=shared,
     )
+
+
+def check_profiles(backend: Backend, devices: Sequence[str]) -> None:
+    """Raise ArgumentError where a rounding profile was given for a device that is not judged."""
+    unused = sorted(set(backend.stated) - {name.partition(":")[0] for name in devices})
+    if unused:
+        raise ArgumentError(
+            f"--rounding: there is a profile for {', '.join(unused)}, and the run judges {', '.join(devices)}: name it with --device"
+        )
 
 
 def location() -> tuple[str, Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from refgrad.backends import Backend, Build
+from refgrad.backends.rounding_file import profiles_in
 from refgrad.backends.settings import NO_SETTINGS, Settings, imported
+from refgrad.bounds.profiles import Profile
 from refgrad.errors import DeviceMissingError
 from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import Case
@@ -32,6 +34,8 @@ class TorchBackend(Backend):
         self.settings, self.replacements = settings, replacements(settings.replace)
         self.replaced = frozenset(self.replacements)
         self.namespaces = namespaces(self.replacements)
+        self.profiles = profiles_in(settings.rounding)
+        self.stated = frozenset(self.profiles)
 
     @property
     def build(self) -> Build:
@@ -48,7 +52,8 @@ class TorchBackend(Backend):
         try:
             devices.device(device)
         except DeviceMissingError as error:
-            return str(error)
+            own = device.partition(":")[0] in self.known_devices or self.settings.load
+            return str(error) if own else f"{error}; --load MODULE imports a package that registers one"
         return ""
 
     def describe(self, device: str) -> str:
@@ -62,6 +67,10 @@ class TorchBackend(Backend):
     def free_memory(self, device: str) -> int | None:
         """The free memory of a GPU in bytes, as its driver tells it; None for other devices."""
         return devices.free_memory(device)
+
+    def profile(self, device: str) -> Profile:
+        """The profile in a file that was given for this kind of device, or the one that is known of it."""
+        return self.profiles.get(device.partition(":")[0]) or super().profile(device)
 
     def settle(self) -> None:
         """Select one thread, and switch off reduced-precision reductions and TF32.
@@ -84,6 +93,9 @@ class TorchBackend(Backend):
         found = dict(environment())
         if self.settings.load:
             found["loaded modules"] = ", ".join(self.settings.load)
+        if self.profiles:
+            stated = [f"{p.name}: {p.source or 'no source is stated'}" for p in self.profiles.values()]
+            found["stated rounding profiles"] = "; ".join(stated)
         if self.replacements:
             found["replaced functions"] = "; ".join(map(str, self.replacements.values()))
         return found

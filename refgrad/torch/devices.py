@@ -60,7 +60,15 @@ def describe(name: str) -> str:
     if found.type == "cuda":
         major, minor = torch.cuda.get_device_capability(found)
         return f"{torch.cuda.get_device_name(found)}, compute capability {major}.{minor}"
-    return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
+    if found.type == "cpu":
+        return f"{os.cpu_count() or 1} core(s), {torch.backends.cpu.get_cpu_capability()}"
+    return f"a device that {torch_module(found.type)} provides"
+
+
+def torch_module(kind: str) -> str:
+    """The name of the module that torch has for a kind of device, such as the one that a package registers."""
+    module = getattr(torch, kind, None)
+    return str(getattr(module, "__name__", None) or type(module).__module__)
 
 
 def free_memory(name: str) -> int | None:

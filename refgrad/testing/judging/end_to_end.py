@@ -124,9 +124,15 @@ def _some(derivative: Any) -> bool:
 
 
 def judge_end_to_end(case: Case, seen: Observation) -> list[Verdict]:
-    """The end-to-end verdicts on the value, reverse and forward mode."""
+    """The end-to-end verdicts on reverse and forward mode."""
+    judge = EndToEnd(case, seen)
+    return [judge.reverse(), judge.forward()]
+
+
+def judge_fused(case: Case, seen: Observation) -> list[Verdict]:
+    """The verdicts on a fused backend (Profile): the value of the output, reverse and forward mode, from end to end."""
     judge = EndToEnd(case, seen)
     return [judge.value(), judge.reverse(), judge.forward()]
 
 
-__all__ = ["EndToEnd", "judge_end_to_end"]
+__all__ = ["EndToEnd", "judge_end_to_end", "judge_fused"]

@@ -15,7 +15,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.attribution import attribute
-from refgrad.testing.judging.end_to_end import EndToEnd, judge_end_to_end
+from refgrad.testing.judging.end_to_end import EndToEnd, judge_fused
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode, settle_node_by_node
 from refgrad.testing.judging.observation import Observation
@@ -150,7 +150,7 @@ class _Judgement:
         if VALUE in seen.unavailable:
             self.verdicts = [self.node_judge.value()]
         elif self.fused:
-            self.verdicts = judge_end_to_end(case, seen)
+            self.verdicts = judge_fused(case, seen)
         elif self.further:
             assert seen.modes is not None
             if end_to_end is not False:

@@ -7,9 +7,9 @@ import pytest
 
 from refgrad import jvp, vjp
 from refgrad.graph import Graph
-from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
+from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END, VALUE
 from refgrad.testing import Case, Observation
-from refgrad.testing.judging.end_to_end import judge_end_to_end
+from refgrad.testing.judging.end_to_end import judge_end_to_end, judge_fused
 from refgrad.testing.judging.observation import NoAnswer
 
 X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
@@ -73,3 +73,22 @@ def test_a_mode_that_was_refused_is_unsupported() -> None:
     seen = observed()
     seen.unavailable["forward"] = NoAnswer("no forward mode")
     assert statuses(seen) == {REVERSE_END_TO_END: "agree", FORWARD_END_TO_END: "unsupported"}
+
+
+@pytest.mark.parametrize("change", [lambda y: -y, lambda y: y * (1 + 1e-12), lambda y: None])
+def test_of_a_fused_backend_the_value_of_the_output_is_judged(change) -> None:
+    seen = observed()
+    assert [(v.mode, v.status) for v in judge_fused(case(), seen)] == [
+        (VALUE, "agree"), (REVERSE_END_TO_END, "agree"), (FORWARD_END_TO_END, "agree")
+    ]  # fmt: skip
+    seen.values[OUTPUT] = change(seen.values[OUTPUT])
+    value, reverse, forward = judge_fused(case(), seen)
+    assert [value.status, reverse.status, forward.status] == ["disagree", "agree", "agree"]
+    assert value.first_wrong == (OUTPUT, "matmul")
+
+
+def test_hidden_values_do_not_hinder_the_judge() -> None:
+    seen = observed()
+    seen.tangents[OUTPUT] = -seen.tangents[OUTPUT]
+    seen.values = [v if k == OUTPUT else None for k, v in enumerate(seen.values)]
+    assert [v.status for v in judge_fused(case(), seen)] == ["agree", "agree", "disagree"]
