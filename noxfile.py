@@ -90,6 +90,15 @@ def conformance(session: nox.Session) -> None:
     session.run("refgrad", "conformance", *session.posargs, env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
+@nox.session(name="compile")
+def compiled(session: nox.Session) -> None:
+    """200 cases compiled by inductor, which needs a C++ compiler, in about half an hour. Arguments after -- replace the scope."""
+    session.install("-e", ".[conformance]", TORCH)
+    families = [f"--family={name}" for name in ("graphs", "mlp", "softmax", "matmul", "ops")]
+    scope = [*families, "--dtype=float32", "--device=cpu", "--examples=40"]
+    session.run("refgrad", "conformance", "--compile=inductor", *(session.posargs or scope), env=ONE_THREAD)
+
+
 @nox.session
 def falsealarms(session: nox.Session) -> None:
     """Judge 20,000 correct programs in each dtype; none may be flagged. `-- --seed 7 --programs 1000` chooses others."""

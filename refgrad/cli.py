@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from refgrad import console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
-from refgrad.suite.address import add_options
+from refgrad.suite.address import add_options, address
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
@@ -122,9 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help="processes, also of a GPU (default: one a core, at most 8, and at most one for each GiB of free GPU memory; "
         "0: this one, for a debugger, and what ends it ends the run)",
     )
-    suite.add_argument(
-        "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` puts them together"
-    )
+    suite.add_argument("--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` joins them")
     suite.add_argument(
         "--require-device",
         action="append",
@@ -328,18 +326,15 @@ def _conformance(args: argparse.Namespace) -> int:
 
 
 def _repro(args: argparse.Namespace) -> int:
-    from refgrad.suite.address import address
     from refgrad.suite.repro import repro
     from refgrad.suite.scope import location
-
-    named = address(args, args.backend or "torch")
 
     return repro(
         args.case,
         args.device,
         name=args.id,
         script=args.script,
-        backend=named if args.backend or named != "torch" else "",
+        backend=address(args, args.backend),
         expected=location()[1],
     )
 

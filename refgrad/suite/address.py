@@ -39,7 +39,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def address(args: argparse.Namespace, backend: str) -> str:
-    """The address that the options describe, for the backend that is named. Raises ArgumentError where they do not fit it."""
+    """The address that the options describe, for the backend that is named; without a name for torch, where there are options.
+
+    Raises ArgumentError where they do not fit the backend.
+    """
     from refgrad.backends.settings import Settings, joined, split  # not for the help, which needs no NumPy
 
     name, settings = split(backend) if backend.partition("?")[0].startswith(TORCH) else (backend, Settings())
@@ -50,6 +53,7 @@ def address(args: argparse.Namespace, backend: str) -> str:
     )
     if not added and not args.compile:
         return backend
+    name = name or TORCH
     of_torch = name == TORCH or (name.startswith(f"{TORCH}-") and not args.compile)
     if not of_torch:
         raise ArgumentError(
