@@ -226,7 +226,7 @@ def test_a_case_for_a_device_that_is_missing_is_exit_code_3_and_for_a_dtype_it_l
 def test_a_case_is_named_before_it_can_end_the_process(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = Path(__file__).parents[1] / "conformance" / "deviations" / "forward-maximum.json"
-    code = "import os, refgrad.torch.observe as o; o.observe = lambda case: os.abort(); from refgrad.cli import main; main()"
+    code = "import os, refgrad.torch.observe as o; o.observe = lambda *_: os.abort(); from refgrad.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "repro", str(path)], capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},

@@ -18,7 +18,7 @@ from refgrad.backends.settings import NO_SETTINGS, Settings
 from refgrad.bounds.formats import format_of
 from refgrad.bounds.profiles import Profile
 from refgrad.errors import ArgumentError
-from refgrad.modes import FORWARD, REVERSE, VALUE
+from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import NoAnswer, Observation
 from refgrad.testing.judging.verdict import Verdict
@@ -45,7 +45,11 @@ class CompiledTorch(TorchBackend):
         super().__init__(settings)
         self.compiler, self.name = compiler, f"torch-compile-{compiler}"
         called = f"torch.compile(backend={compiler!r})"
-        self.modes = {VALUE: called, REVERSE: f"backward of {called}", FORWARD: f"{called} of func.jvp"}
+        self.modes = {
+            VALUE: called,
+            REVERSE_END_TO_END: f"backward of {called}",
+            FORWARD_END_TO_END: f"{called} of func.jvp",
+        }
         if compiler == INDUCTOR:
             _require_cxx()
 
