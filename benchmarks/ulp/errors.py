@@ -76,7 +76,7 @@ def shown(error: float) -> str:
 
 def unit(function: Function, reference: Array, xs: Operands, fmt: Format) -> Array:
     """What errors are counted in: ULP; the radius that the rule of a composed function states."""
-    if not function.composed:
+    if not function.composed or function.composed in fmt.own_figures:
         return spacing(reference, fmt)
     op = REGISTRY[function.composed]
     params: dict[str, Any] = {"threshold": None} if function.composed == "softplus" else {}

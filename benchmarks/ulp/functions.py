@@ -41,6 +41,10 @@ def _sigmoid(x: Array) -> Array:
     return np.where(x < 0, z, 1) / (1 + z)
 
 
+def _silu(x: Array) -> Array:
+    return np.where(x == 0, x, x * _sigmoid(x))  # the product keeps all digits
+
+
 # SLEEF states its figures for sinh and cosh up to 88.5 in float32: see docs/findings/cosh-and-sinh-in-float32.md.
 _GROWING = {"float32": 88.5, "float64": 709.0, "bfloat16": 88.5}
 FUNCTIONS = {
@@ -70,5 +74,7 @@ FUNCTIONS = {
     "arctan2": Function(np.arctan2, mpmath.atan2, operands=2),
     "hypot": Function(np.hypot, mpmath.hypot, operands=2),
     "sigmoid": Function(_sigmoid, composed="sigmoid"),
+    "silu": Function(_silu, composed="silu"),
     "softplus": Function(_softplus, composed="softplus"),
+    "log_sigmoid": Function(lambda x: -_softplus(-x), composed="log_sigmoid"),
 }  # fmt: skip

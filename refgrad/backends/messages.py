@@ -119,23 +119,30 @@ def _fixed(found: Any) -> frozenset[str]:
 
 def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     """The rounding profile of a hello. A figure that it does not state is that of the CPU's libraries."""
-    given = {f.name for f in fields(Profile)} - {"name", "ulp"}
+    given = {f.name for f in fields(Profile)} - {"name", "ulp", "own_figures"}
     lists = {"flushing", "flushing_products"}
     if entry.keys() - given - {"ulp"}:
         raise WorkerError(
             f"the profile has unknown fields {sorted(entry.keys() - given - {'ulp'})}; known: {sorted(given | {'ulp'})}"
         )
     tables: dict[str, Figures] = {}
+    of_ops: dict[str, Figures] = {}
     stated = _field(entry, "ulp", dict, {})
     for fmt, usual in CPU.ulp.items():
         own = _field(stated, fmt, dict, {})
-        if own.keys() - usual.keys():
+        unknown = [
+            name
+            for name in own.keys() - usual.keys()
+            if name not in REGISTRY or not REGISTRY[name].elementwise
+        ]
+        if unknown:
             raise WorkerError(
-                f"the profile has figures of unknown functions {sorted(own.keys() - usual.keys())}"
+                f"the profile has figures of unknown functions {sorted(unknown)}: they are {sorted(usual)}, and the elementwise ops"
             )
         if not all(isinstance(ulp, (int, float)) and ulp >= 0.5 for ulp in own.values()):
             raise WorkerError(f"the profile has figures below half a ULP, or that are no numbers: {own}")
-        tables[fmt] = {**usual, **own}
+        tables[fmt] = {**usual, **{name: own[name] for name in own.keys() & usual.keys()}}
+        of_ops[fmt] = {name: own[name] for name in own.keys() - usual.keys()}
     formats: dict[str, Any] = {
         which: frozenset(_names(_field(entry, which, list, []), which)) for which in lists
     }
@@ -145,7 +152,9 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     flags: dict[str, Any] = {
         k: _field(entry, k, bool, False) for k in given - {"source"} - lists if k in entry
     }
-    return Profile(name, tables, source=_field(entry, "source", str, ""), **formats, **flags)
+    return Profile(
+        name, tables, source=_field(entry, "source", str, ""), own_figures=of_ops, **formats, **flags
+    )
 
 
 # --- a case -----------------------------------------------------------------------------------------------------------

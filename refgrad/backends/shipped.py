@@ -39,6 +39,11 @@ SHIPPED = {
     "autograd": Shipped("autograd", "pip install autograd", ("autograd_worker.py",)),
     "jax": Shipped("jax", "pip install jax", ("jax_worker.py",)),
     "jax-jit": Shipped("jax", "pip install jax", ("jax_worker.py", "jit")),
+    "tensorflow": Shipped("tensorflow", "pip install tensorflow", ("tensorflow_worker.py",)),
+    "tensorflow-function": Shipped(
+        "tensorflow", "pip install tensorflow", ("tensorflow_worker.py", "function")
+    ),
+    "tensorflow-xla": Shipped("tensorflow", "pip install tensorflow", ("tensorflow_worker.py", "xla")),
 }
 
 

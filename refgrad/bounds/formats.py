@@ -47,6 +47,7 @@ class Format:
     kinks        whether a jump met exactly may be read from either side (derivatives: yes, values: no)
     ranged       whether what is computed from a result beyond the range counts as undefined (extreme operands)
     u_operand    unit roundoff to which matrix products shorten their operands; 0 where they take them as they are
+    own_figures  by op, the largest error of its value in ULP, as ulp_table: of ops without a figure in the tables of CPUs
     ulp_table    largest error of each function in ULP, in the format that kernels compute in
     least_normal smallest normal number
     infinity     whether it has infinities; a number beyond the range of a format without them saturates or becomes NaN
@@ -76,6 +77,7 @@ class Format:
     broadcasting: bool = False
     flushed: float = 0.0
     zeroed: float = 0.0
+    own_figures: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     least_normal: float = 0.0
     infinity: bool = True
@@ -121,6 +123,7 @@ class Format:
         return replace(
             self,
             ulp_table=profile.ulp[self.accumulator],
+            own_figures=profile.own_figures.get(self.accumulator, NO_FIGURES),
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
             flushed=self.least_normal if flushes or self.name in profile.flushing_products else 0.0,
@@ -132,8 +135,14 @@ class Format:
 
     def ulp(self, name: str) -> float:
         """Largest error of the function in ULP: the documented one; half formats compute in float32 and round once to storage."""
-        documented = float(self.ulp_table[name])
-        return documented if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u
+        return self._stored(self.ulp_table[name])
+
+    def own_ulp(self, name: str) -> float:
+        """As ``ulp``, of an op that has a figure of its own."""
+        return self._stored(self.own_figures[name])
+
+    def _stored(self, documented: float) -> float:
+        return float(documented) if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u
 
     def store(self, y: Array, e: Array | float = 0.0) -> Array:
         """What one rounding to storage adds to a value of magnitude at most |y| + e."""
@@ -327,6 +336,7 @@ def without_rounding(fmt: Format) -> Format:
         u_reciprocal=0.0,
         flushed=0.0,
         zeroed=0.0,
+        own_figures=NO_FIGURES,
     )
 
 

@@ -7,7 +7,7 @@ result) and says how sums of narrow formats are accumulated. A bound assumes a p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 SINGLE, DOUBLE = "float32", "float64"  # the formats in which kernels compute functions and accumulate sums
@@ -21,6 +21,8 @@ class Profile:
 
     name               of the profile
     ulp                by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
+    own_figures        by the same formats, figures of ops that ``ulp`` of CPUs lacks, for kernels whose formula is not that of the op's
+                       rule (sigmoid by a rational function): the error of the op's value, all its steps together
     truncating         whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing           the formats in which kernels may take subnormal operands as zero, and results below the smallest normal number
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
@@ -34,6 +36,7 @@ class Profile:
 
     name: str
     ulp: Mapping[str, Figures]
+    own_figures: Mapping[str, Figures] = field(default_factory=dict)
     truncating: bool = False
     flushing: frozenset[str] = frozenset()
     scanning: bool = False

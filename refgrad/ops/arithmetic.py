@@ -247,12 +247,23 @@ cbrt = register(
     slopes=(lambda mp, x: 1 / (3 * mp.cbrt(abs(x)) ** 2),),
 )  # fmt: skip
 
+
+def _reciprocal_rounding(run: Evaluation) -> Any:
+    """That of the quotient 1/x. With a figure above half a ULP no reciprocal is correctly rounded, not even that of a power of two."""
+    fmt, y = run.fmt, run.y
+    radius = bounds.quotient(run._replace(forward=None, xs=(np.ones(()), *run.xs), es=(None, *run.es)))
+    if fmt.ulp_table["reciprocal"] <= 0.5:
+        return radius
+    carried = bounds.zero(radius)
+    return carried + 2 * fmt.ulp("reciprocal") * fmt.u * (np.abs(y) + carried) + fmt.eta
+
+
 # y = 1/x: dy = -y^2 dx.
 reciprocal = register(
     "reciprocal", np.reciprocal,
     jvp=lambda x_dot, y: -x_dot * (y * y),
     vjp=lambda y_bar, y: -(y_bar * (y * y)),
-    rounding=lambda run: bounds.quotient(run._replace(forward=None, xs=(np.ones(()), *run.xs), es=(None, *run.es))),
+    rounding=_reciprocal_rounding,
     torch=lambda torch, x: torch.reciprocal(x),
     numpy=(np.reciprocal,),
     domain=NONZERO,

@@ -84,6 +84,13 @@ log = register(
     numpy=(np.log,),
     domain=POSITIVE,
     special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+    usual=(
+        Formula(
+            "the product with the rounded reciprocal of x",
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(x),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(x),
+        ),
+    ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 18),
     slopes=(lambda mp, x: 1 / x,),
@@ -98,6 +105,13 @@ log2 = register(
     numpy=(np.log2,),
     domain=POSITIVE,
     special=(Special((0.0,), -np.inf, ((np.inf, np.inf),), "pole"),),
+    usual=(
+        Formula(
+            "the derivative of log(x)/log 2 by the rounded reciprocal of x",
+            jvp=lambda x_dot, x: x_dot / _log(2, x) * np.reciprocal(x),
+            vjp=lambda y_bar, x: y_bar / _log(2, x) * np.reciprocal(x),
+        ),
+    ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 20),
     slopes=(lambda mp, x: 1 / (x * mp.log(2)),),
@@ -118,6 +132,11 @@ log10 = register(
             jvp=lambda x_dot, x: x_dot / (x * _log(10, x)),
             vjp=lambda y_bar, x: y_bar / (x * _log(10, x)),
         ),
+        Formula(
+            "the derivative of log(x)/log 10 by the rounded reciprocal of x",
+            jvp=lambda x_dot, x: x_dot / _log(10, x) * np.reciprocal(x),
+            vjp=lambda y_bar, x: y_bar / _log(10, x) * np.reciprocal(x),
+        ),
     ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 21),
@@ -135,6 +154,13 @@ log1p = register(
     special=(
         Special((-1.0,), -np.inf, ((np.inf, np.inf),), "pole"),
         Special((1e-300,), 1e-300, ((1.0, 1.0),), "tiny"),
+    ),
+    usual=(
+        Formula(
+            "the product with the rounded reciprocal of 1 + x",
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(1 + x),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(1 + x),
+        ),
     ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 19),

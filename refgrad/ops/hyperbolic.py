@@ -165,8 +165,8 @@ arccosh = register(
     usual=(
         Formula(
             "1/sqrt(x^2 - 1): the difference cancels near 1",
-            jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(x * x - 1)),
-            vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(x * x - 1)),
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(np.sqrt(x * x - 1)),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(np.sqrt(x * x - 1)),
             blind=True,
         ),
     ),
@@ -187,8 +187,8 @@ arctanh = register(
     usual=(
         Formula(
             "1/(1 - x^2) with a rounded square: the difference cancels near 1 and -1",
-            jvp=lambda x_dot, x: x_dot / (1 - x * x),
-            vjp=lambda y_bar, x: y_bar / (1 - x * x),
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(1 - x * x),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(1 - x * x),
             blind=True,
         ),
     ),

@@ -60,6 +60,19 @@ arctan2 = register(
         Special((1e200, 1e200), math.pi / 4, ((5e-201, 5e-201), (-5e-201, -5e-201)), "the square of the radius overflows"),
         Special((1e-200, 1e-200), math.pi / 4, ((5e199, 5e199), (-5e199, -5e199)), "the square of the radius underflows"),
     ),
+    usual=(
+        Formula(
+            "y_bar/(x1^2 + x2^2): the squares overflow and underflow",
+            jvp={
+                "x1": lambda x1_dot, x1, x2: x1_dot / (x1 * x1 + x2 * x2) * x2,
+                "x2": lambda x2_dot, x1, x2: -(x2_dot / (x1 * x1 + x2 * x2) * x1),
+            },
+            vjp={
+                "x1": lambda y_bar, x1, x2: y_bar / (x1 * x1 + x2 * x2) * x2,
+                "x2": lambda y_bar, x1, x2: -(y_bar / (x1 * x1 + x2 * x2) * x1),
+            },
+        ),
+    ),
     broadcasts=True,
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 7),

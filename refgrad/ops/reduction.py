@@ -11,6 +11,7 @@ from refgrad.arrays import Array
 from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes, Notation
 from refgrad.ops import branches, params_in_graphs, samplers
@@ -139,6 +140,17 @@ mean: Op = register(
     numpy=(np.mean,),
     domain=sampled(lambda rng: samplers.mean(rng)),
     special=(Special((np.zeros(0),), np.nan, (None,), "0/0"),),
+    usual=(
+        Formula(
+            "the sum of quotients by n: the transpose of the backward, as forward mode by two backwards has it",
+            jvp=lambda x_dot, x_shape, axis, keepdims, where: np.add.reduce(
+                masked(x_dot / number(x_shape, axis, True, where), where), axis=axis, keepdims=keepdims
+            ),
+            vjp=lambda y_bar, x_shape, axis, keepdims, where: masked(
+                spread(y_bar, x_shape, axis, keepdims) / number(x_shape, axis, True, where), where
+            ),
+        ),
+    ),
     sums=True,
     mistakes=Mistakes(terms=lambda shape, axis, **_: count(shape, axis)),
     in_graphs=InGraphs(PARAMETRISED, 1, params=params_in_graphs.axes),

@@ -92,6 +92,13 @@ tan = register(
     torch=lambda torch, x: torch.tan(x),
     numpy=(np.tan,),
     domain=between(-1.2, 1.2),
+    usual=(
+        Formula(
+            "the square of the rounded reciprocal of cos(x)",
+            jvp=lambda x_dot, x: x_dot * np.square(np.reciprocal(np.cos(x))),
+            vjp=lambda y_bar, x: y_bar * np.square(np.reciprocal(np.cos(x))),
+        ),
+    ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 25),
     slopes=(lambda mp, x: 1 / mp.cos(x) ** 2,),
@@ -113,8 +120,8 @@ arcsin = register(
     usual=(
         Formula(
             "1/sqrt(1 - x^2) with a rounded square: the difference cancels near 1 and -1",
-            jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(1 - x * x)),
-            vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(1 - x * x)),
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(np.sqrt(1 - x * x)),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(np.sqrt(1 - x * x)),
             blind=True,
         ),
     ),
@@ -138,8 +145,8 @@ arccos = register(
     usual=(
         Formula(
             "-1/sqrt(1 - x^2) with a rounded square: the difference cancels near 1 and -1",
-            jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(1 - x * x)),
-            vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(1 - x * x))),
+            jvp=lambda x_dot, x: -x_dot * np.reciprocal(np.sqrt(1 - x * x)),
+            vjp=lambda y_bar, x: -(y_bar * np.reciprocal(np.sqrt(1 - x * x))),
             blind=True,
         ),
     ),
@@ -164,6 +171,13 @@ arctan = register(
     torch=lambda torch, x: torch.arctan(x),
     numpy=(np.arctan,),
     special=(Special((1e200,), math.pi / 2, ((0.0, 0.0),), "the derivative 1e-400 underflows"),),
+    usual=(
+        Formula(
+            "the product with the rounded reciprocal of 1 + x^2",
+            jvp=lambda x_dot, x: x_dot * np.reciprocal(1 + x * x),
+            vjp=lambda y_bar, x: y_bar * np.reciprocal(1 + x * x),
+        ),
+    ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 28),
     slopes=(lambda mp, x: 1 / (1 + x * x),),

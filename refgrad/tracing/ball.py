@@ -15,7 +15,7 @@ import numpy as np
 
 from refgrad.arrays import Array, Operand, PlainArray
 from refgrad.blocks import BLOCK, COUNT, in_blocks
-from refgrad.bounds import magnitudes
+from refgrad.bounds import magnitudes, promises
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import DTYPES, FORMATS, Format
 from refgrad.bounds.profiles import DOUBLE
@@ -138,7 +138,11 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
     radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius
+    if op.name in fmt.own_figures:
+        radius = promises.of_value(fmt, op.name, y, radius, exact_operands=all(e is None for e in es))
     if fmt.zeroed:
+        if y.dtype.kind == "f" and np.count_nonzero(np.isnan(y)):
+            y, radius = promises.at_lost_operands(functools.partial(op.forward, **params), fmt, y, radius, xs)
         radius = magnitudes.flushed(radius, y, fmt.zeroed)
     if radius is None:
         return y, None
