@@ -39,9 +39,8 @@ def measure(kernels: Kernels, name: str, dtype: str, every: int, count: int, see
     """
     function, fmt, worst = FUNCTIONS[name], format_under(kernels, dtype), Worst()
     flushing = dtype in kernels.profile.flushing
-    flushed = (
-        math.ceil(2.0 * figure(kernels, name, dtype)) * fmt.eta if flushing and not function.composed else 0.0
-    )
+    composed = function.composed and name not in fmt.own_figures
+    flushed = math.ceil(2.0 * figure(kernels, name, dtype)) * fmt.eta if flushing and not composed else 0.0
     worst.error.update(dict.fromkeys(kernels.layouts, 0.0))
     for k, xs in enumerate(inputs(function, fmt, every, count, seed, subnormal=not flushing)):
         with np.errstate(all="ignore"):

@@ -95,6 +95,18 @@ def _exp_minus_one(inputs: Inputs) -> Outcomes:
     return {VALUE: [inputs.params["alpha"] * (np.exp(inputs.xs[0]) - 1)]}
 
 
+def _elu_slope_by_value(inputs: Inputs) -> Outcomes:
+    """elu: below 0 the slope is alpha plus the value, which is the exponential minus one."""
+    alpha = inputs.params["alpha"]
+    return _slope(lambda x: np.where(x > 0, 1.0, alpha * (np.exp(np.minimum(x, 0)) - 1) + alpha))(inputs)
+
+
+def _leaky_relu_in_single(inputs: Inputs) -> Outcomes:
+    """leaky_relu: the slope below 0 is a float32 number."""
+    slope = float(np.float32(inputs.params["slope"]))
+    return _composed(lambda x: np.where(x > 0, x, x * slope))(inputs)
+
+
 def _stored_products(a: Any, b: Any) -> Any:
     """matmul with a vector: each product is rounded to storage before all are summed."""
     if b.ndim == 1:
@@ -261,6 +273,8 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "tanhshrink by composition": _composed(_tanhshrink),
     "sinc slope that cancels": _slope(_sinc_slope),
     "exp minus one": _exp_minus_one,
+    "elu's slope by its value": _elu_slope_by_value,
+    "leaky_relu's slope in float32": _leaky_relu_in_single,
     "stored products": _composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,
