@@ -134,7 +134,7 @@ def _graph(program, answer):
         answer["cotangents"] = [*nothing]
         for name, g in zip(program.asked, bars):
             answer["cotangents"][places[name]] = sent(g)
-    except serving.Failed:
+    except (serving.Failed, serving.Unsupported):
         raise
     except Exception as error:
         answer["unavailable"]["reverse"] = why(error)
