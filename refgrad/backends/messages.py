@@ -15,7 +15,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import FORMATS
-from refgrad.bounds.profiles import CPU, Figures, Profile
+from refgrad.bounds.profiles import CPU, SINGLE, Figures, Profile
 from refgrad.encode import DTYPES, decode_array
 from refgrad.errors import WorkerError
 from refgrad.modes import FORWARD, NAMES, REVERSE, VALUE
@@ -128,21 +128,24 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     tables: dict[str, Figures] = {}
     of_ops: dict[str, Figures] = {}
     stated = _field(entry, "ulp", dict, {})
-    for fmt, usual in CPU.ulp.items():
-        own = _field(stated, fmt, dict, {})
+    if stated.keys() - FORMATS.keys():
+        raise WorkerError(
+            f"the profile has figures of unknown formats {sorted(stated.keys() - FORMATS.keys())}; known: {sorted(FORMATS)}"
+        )
+    for fmt in {**CPU.ulp, **stated}:
+        usual, own = CPU.ulp.get(fmt, {}), _field(stated, fmt, dict, {})
         unknown = [
-            name
-            for name in own.keys() - usual.keys()
-            if name not in REGISTRY or not REGISTRY[name].elementwise
+            op for op in own.keys() - usual.keys() if op not in REGISTRY or not REGISTRY[op].elementwise
         ]
         if unknown:
             raise WorkerError(
-                f"the profile has figures of unknown functions {sorted(unknown)}: they are {sorted(usual)}, and the elementwise ops"
+                f"the profile has figures of unknown functions {sorted(unknown)}: {sorted(CPU.ulp[SINGLE])} and elementwise ops are known"
             )
         if not all(isinstance(ulp, (int, float)) and ulp >= 0.5 for ulp in own.values()):
             raise WorkerError(f"the profile has figures below half a ULP, or that are no numbers: {own}")
-        tables[fmt] = {**usual, **{name: own[name] for name in own.keys() & usual.keys()}}
-        of_ops[fmt] = {name: own[name] for name in own.keys() - usual.keys()}
+        of_ops[fmt] = {op: own[op] for op in own.keys() - usual.keys()}
+        if usual:
+            tables[fmt] = {**usual, **{name: own[name] for name in own.keys() & usual.keys()}}
     formats: dict[str, Any] = {
         which: frozenset(_names(_field(entry, which, list, []), which)) for which in lists
     }

@@ -47,7 +47,7 @@ class Format:
     kinks        whether a jump met exactly may be read from either side (derivatives: yes, values: no)
     ranged       whether what is computed from a result beyond the range counts as undefined (extreme operands)
     u_operand    unit roundoff to which matrix products shorten their operands; 0 where they take them as they are
-    own_figures  by op, the largest error of its value in ULP, as ulp_table: of ops without a figure in the tables of CPUs
+    own_figures  by op, the largest error of its value in ULP of this format, where the profile has a figure of the op itself
     ulp_table    largest error of each function in ULP, in the format that kernels compute in
     least_normal smallest normal number
     infinity     whether it has infinities; a number beyond the range of a format without them saturates or becomes NaN
@@ -123,7 +123,12 @@ class Format:
         return replace(
             self,
             ulp_table=profile.ulp[self.accumulator],
-            own_figures=profile.own_figures.get(self.accumulator, NO_FIGURES),
+            own_figures={
+                **{
+                    op: self._stored(ulp) for op, ulp in profile.own_figures.get(self.accumulator, {}).items()
+                },
+                **(profile.own_figures.get(self.name, {})),
+            },
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
             flushed=self.least_normal if flushes or self.name in profile.flushing_products else 0.0,
@@ -136,10 +141,6 @@ class Format:
     def ulp(self, name: str) -> float:
         """Largest error of the function in ULP: the documented one; half formats compute in float32 and round once to storage."""
         return self._stored(self.ulp_table[name])
-
-    def own_ulp(self, name: str) -> float:
-        """As ``ulp``, of an op that has a figure of its own."""
-        return self._stored(self.own_figures[name])
 
     def _stored(self, documented: float) -> float:
         return float(documented) if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u

@@ -21,8 +21,9 @@ class Profile:
 
     name               of the profile
     ulp                by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
-    own_figures        by the same formats, figures of ops that ``ulp`` of CPUs lacks, for kernels whose formula is not that of the op's
-                       rule (sigmoid by a rational function): the error of the op's value, all its steps together
+    own_figures        by format, figures of ops whose kernels follow another formula than the op's rule (a rational function, steps
+                       rounded to bfloat16 each): the error of the op's value in ULP, all its steps together. Those of SINGLE and
+                       DOUBLE serve the formats that are computed in them, too
     truncating         whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing           the formats in which kernels may take subnormal operands as zero, and results below the smallest normal number
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it

@@ -41,6 +41,6 @@ def of_value(fmt: Format, name: str, y: Array, radius: Radius, *, exact_operands
     Of exact operands the figure is the radius, in place of the steps of the formula that the rule follows. It is added to a radius that
     operands have caused.
     """
-    stated = fmt.own_ulp(name)
+    stated = fmt.own_figures[name]
     before = 0.0 if exact_operands or radius is None else radius
     return before + 2.0 * stated * fmt.u * (np.abs(y) + before) + math.ceil(2.0 * stated) * fmt.eta

@@ -147,7 +147,9 @@ def _silu_rounding(run: Evaluation) -> Array:
         carried = np.minimum(np.abs(s * (1 + xs[0] * (1 - s))) * es[0] + es[0] * es[0] / 4, 1.1 * es[0])
     # A sigmoid that has a figure of its own, and the product; else the exponential, the sum and the quotient.
     steps = (
-        2 * fmt.own_ulp("sigmoid") + 1 if "sigmoid" in fmt.own_figures else 2 * fmt.ulp("exp") * (1 - s) + 3
+        2 * fmt.own_figures["sigmoid"] + 1
+        if "sigmoid" in fmt.own_figures
+        else 2 * fmt.ulp("exp") * (1 - s) + 3
     )
     return (
         carried

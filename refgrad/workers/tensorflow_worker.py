@@ -186,7 +186,8 @@ def tried(dtype):
         return False
 
 
-DTYPES = [d for d in ("float64", "float32", "bfloat16", "float16") if tried(d)]
+# bfloat16 and float16 are left out: kernels round each step of softplus, sigmoid and mean to them, for which there are no figures yet.
+DTYPES = [d for d in ("float64", "float32") if tried(d)]
 
 
 # Each figure is the largest error that `python -m benchmarks.ulp --backend tensorflow` met, rounded up to the next half.
@@ -201,7 +202,7 @@ PROFILE = {
             "arctan2": 5, "hypot": 1.5,
         },
     },
-    "flushing": ["float64", "float32", "bfloat16"],
+    "flushing": ["float64", "float32"],
     "source": "benchmarks.ulp, TensorFlow 2.21.0 on x86-64, 2e6 numbers of each dtype",
 }  # fmt: skip  # a table of figures reads by rows
 
