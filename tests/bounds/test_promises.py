@@ -30,7 +30,7 @@ def test_of_exact_operands_the_figure_is_the_radius() -> None:
 def test_a_figure_of_float32_serves_half_formats_and_their_own_replaces_it() -> None:
     fmt = FORMATS["bfloat16"].under(OWN)
     assert fmt.own_figures == {"sigmoid": 0.5 + 6.0 * fmt.u_acc / fmt.u, "tanh": 3.0}
-    assert np.all(radius(np.tanh, fmt) >= 6.0 * fmt.u * np.abs(np.tanh(X)))
+    assert np.all(radius(np.tanh, fmt) >= 6.0 * fmt.u * np.abs(np.tanh(X.astype(float))))
 
 
 def test_a_figure_is_added_to_what_operands_have_caused() -> None:
