@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,23 +28,33 @@ class Shipped:
     install       how to install it, as a command
     script        the worker's file in refgrad/workers, with its arguments
     note          what a user has to know first
+    others        other packages of the same framework, for other devices
     """
 
     distribution: str
     install: str
     script: tuple[str, ...]
     note: str = ""
+    others: tuple[str, ...] = ()
 
 
 SHIPPED = {
     "autograd": Shipped("autograd", "pip install autograd", ("autograd_worker.py",)),
     "jax": Shipped("jax", "pip install jax", ("jax_worker.py",)),
     "jax-jit": Shipped("jax", "pip install jax", ("jax_worker.py", "jit")),
-    "tensorflow": Shipped("tensorflow", "pip install tensorflow", ("tensorflow_worker.py",)),
-    "tensorflow-function": Shipped(
-        "tensorflow", "pip install tensorflow", ("tensorflow_worker.py", "function")
-    ),
-    "tensorflow-xla": Shipped("tensorflow", "pip install tensorflow", ("tensorflow_worker.py", "xla")),
+    **{
+        name: Shipped(
+            "tensorflow",
+            "pip install tensorflow-cpu",
+            ("tensorflow_worker.py", *way),
+            others=("tensorflow-cpu",),
+        )
+        for name, way in {
+            "tensorflow": (),
+            "tensorflow-function": ("function",),
+            "tensorflow-xla": ("xla",),
+        }.items()
+    },
 }
 
 
@@ -73,17 +84,24 @@ def interpreter(name: str) -> Path:
 
 def version(name: str) -> str:
     """The version of the framework of a shipped worker in its Python; empty where it is not installed."""
-    python, distribution = interpreter(name), SHIPPED[name].distribution
+    python, distributions = interpreter(name), {SHIPPED[name].distribution, *SHIPPED[name].others}
     if python == Path(sys.executable):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            return ""
-    code = f"from importlib import metadata; print(metadata.version({distribution!r}))"
+        return _first_version(metadata.distributions(), distributions)
+    code = (
+        "from importlib import metadata\n"
+        "for d in metadata.distributions():\n"
+        f"    if d.metadata['Name'].lower().replace('_', '-') in {distributions}:\n"
+        "        raise SystemExit(print(d.version))"
+    )
     done = subprocess.run(  # noqa: S603 - the Python that the user names
         [str(python), "-c", code], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
+
+
+def _first_version(found: Iterable[metadata.Distribution], names: Collection[str]) -> str:
+    """The version of the first distribution that has one of the names; empty where none has."""
+    return next((d.version for d in found if d.metadata["Name"].lower().replace("_", "-") in names), "")
 
 
 def command(address: str) -> list[str]:
