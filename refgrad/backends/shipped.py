@@ -38,6 +38,8 @@ class Shipped:
     others: tuple[str, ...] = ()
 
 
+MXNET = "pip install mxnet==1.9.1 'numpy<1.24'  # under Python 3.10 or 3.11"
+
 SHIPPED = {
     "autograd": Shipped("autograd", "pip install autograd", ("autograd_worker.py",)),
     "jax": Shipped("jax", "pip install jax", ("jax_worker.py",)),
@@ -55,6 +57,9 @@ SHIPPED = {
             "tensorflow-xla": ("xla",),
         }.items()
     },
+    "mxnet": Shipped("mxnet", MXNET, ("mxnet_worker.py",)),
+    "mxnet-symbol": Shipped("mxnet", MXNET, ("mxnet_worker.py", "symbol")),
+    "pytensor": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py",)),
 }
 
 

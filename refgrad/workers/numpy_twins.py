@@ -5,6 +5,8 @@ A name that the namespace lacks is left out. Compositions are written as a user 
 
 import math
 
+import serving
+
 ALIKE = [
     "less",
     "less_equal",
@@ -116,7 +118,7 @@ def _reductions(xp, masks):
     def reduced(f, x, axis, keepdims, where, initial):
         more = {k: v for k, v in (("where", where), ("initial", initial)) if v is not True and v is not None}
         if more and not masks:
-            raise NotImplementedError(f"{' and '.join(more)} of a reduction")
+            raise serving.Unsupported("op", f"a reduction with {' and '.join(more)}")
         return f(x, axis=axis, keepdims=keepdims, **more)
 
     def of(f):
@@ -127,7 +129,7 @@ def _reductions(xp, masks):
     def spread(f):
         def call(x, axis, ddof, keepdims, where):
             if where is not True and not masks:
-                raise NotImplementedError("where of a reduction")
+                raise serving.Unsupported("op", "a reduction with where")
             return f(
                 x, axis=axis, ddof=ddof, keepdims=keepdims, **({} if where is True else {"where": where})
             )

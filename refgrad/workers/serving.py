@@ -171,9 +171,10 @@ def reason(error, refused=False):
     """Why a mode has no answer: the exception in words, whether the framework refuses the mode, the node, and the traceback."""
     node = error.node if isinstance(error, Failed) else -1
     cause = error.__cause__ if isinstance(error, Failed) and error.__cause__ is not None else error
-    lines = str(cause).splitlines() or [""]
+    lines = [line for line in str(cause).splitlines() if line.strip()] or [""]
     text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
-    words = f"{type(cause).__name__}: {lines[0][:200]}"
+    first = lines[-1] if lines[0].startswith("Traceback") else lines[0]  # a message may begin with a traceback of its own
+    words = f"{type(cause).__name__}: {first[:200]}"
     return {"words": words, "refused": refused, "node": node, "details": "" if refused else text[-LONGEST:]}
 
 
