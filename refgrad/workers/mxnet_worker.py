@@ -17,7 +17,8 @@ from numpy_twins import twins
 npx.set_np()
 
 SYMBOL = "symbol" in sys.argv[1:]
-FALLBACKS = ("positive", "heaviside", "signbit", "floor_divide")  # NumPy's own functions, without a derivative
+# Under some names MXNet has NumPy's own functions, without a derivative; other names are compositions that it does not offer.
+LACKING = ("positive", "heaviside", "signbit", "floor_divide", "mish", "gelu_tanh", "tanhshrink", "logsumexp", "log_sigmoid")
 NO_FORWARD = {"words": "MXNet has no forward mode", "refused": True, "node": -1, "details": ""}
 BOUND = {}  # the arrays of variables that stand for constants, by name
 
@@ -41,6 +42,9 @@ def index(key):
     parts = key if isinstance(key, tuple) else (key,)
     if SYMBOL and not all(isinstance(k, (int, slice)) for k in parts):
         raise serving.Unsupported("op", "getitem of a symbol with an array, an ellipsis or a new axis")
+    arrays = [k for k in parts if isinstance(k, np.ndarray)]
+    if any(k.dtype.kind == "b" or (k < 0).any() for k in arrays):
+        raise serving.Unsupported("op", "getitem with an array of negative integers or of booleans")  # its gradient may crash
     parts = tuple(mx.np.array(k, dtype=k.dtype) if isinstance(k, np.ndarray) else k for k in parts)
     return parts if isinstance(key, tuple) else parts[0]
 
@@ -53,7 +57,23 @@ def table(nx):
         y = npx.activation(x, act_type="softrelu")
         return y if threshold is None else xp.where(x > threshold, x, y)
 
+    def elu(x, alpha):
+        if not rank(x):
+            raise serving.Unsupported("op", "elu of a 0-d array")
+        return npx.leaky_relu(x, act_type="elu", slope=alpha)
+
+    def flip(x, axis):
+        axes = range(rank(x)) if axis is None else np.ravel(axis)
+        return xp.flip(x, tuple(int(k) % rank(x) for k in axes)) if rank(x) else x  # negative axes raise
+
+    def solve(a, b):
+        if rank(b) < rank(a):
+            raise serving.Unsupported("op", "solve with vectors")
+        return xp.linalg.solve(a, b)
+
     def pad(x, pad_width, constant_values):
+        if rank(x) < 2:
+            raise serving.Unsupported("op", "pad of a vector")
         widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (rank(x), 2)))
         return xp.pad(x, widths, constant_values=constant_values)
 
@@ -67,15 +87,15 @@ def table(nx):
         return -xp.mean(npx.pick(npx.log_softmax(x, axis=axis), labels, axis=axis))
 
     return {
-        **twins(xp, lacking=FALLBACKS),
+        **twins(xp, lacking=LACKING),
         "cross_entropy": cross_entropy,
         "deg2rad": lambda x: xp.radians(x),
-        "elu": lambda x, alpha: npx.leaky_relu(x, act_type="elu", slope=alpha),
+        "elu": elu,
+        "flip": flip,
         "getitem": lambda x, key: x[index(key)],
         "leaky_relu": lambda x, slope: npx.leaky_relu(x, act_type="leaky", slope=slope),
         "log_sigmoid": lambda x: -softplus(-x),
         "log_softmax": lambda x, axis: npx.log_softmax(x, axis=axis),
-        "mish": lambda x: x * xp.tanh(softplus(x)),
         "norm": norm,
         "pad": pad,
         "rad2deg": lambda x: xp.degrees(x),
@@ -84,6 +104,7 @@ def table(nx):
         "silu": lambda x: x * npx.sigmoid(x),
         "softmax": lambda x, axis: npx.softmax(x, axis=axis),
         "softplus": softplus,
+        "solve": solve,
         "softsign": lambda x: npx.activation(x, act_type="softsign"),
     }
 
@@ -206,6 +227,8 @@ def observe(case):
     """Values of all nodes, gradients of all nodes and of their uses."""
     if case.dtype not in DTYPES:
         raise serving.Unsupported("dtype", case.dtype)
+    if any(x.size == 0 for x in case.inputs.values()):
+        raise serving.Unsupported("op", "arrays without elements")  # kernels leave memory of the result unwritten, or crash
     try:
         values, pulled = (declared if SYMBOL else recorded)(case)
     except serving.Failed as error:

@@ -186,7 +186,7 @@ TWINS = {
     "stop_gradient": pytensor.gradient.disconnected_grad,
     "subtract": lambda a, b: a - b,
     "tensordot": lambda a, b, axes: pt.tensordot(a, b, axes),
-    "transpose": lambda x, axes: pt.transpose(x, axes),
+    "transpose": lambda x, axes: pt.transpose(x, axes and [k % x.ndim for k in axes]),  # negative axes raise
     "xlog1py": pt.special.xlog1py,
     "xlogy": pt.special.xlogy,
 }
