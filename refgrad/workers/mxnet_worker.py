@@ -32,9 +32,14 @@ def bound(x, name):
     return mx.sym.var(name, shape=x.shape, dtype=x.dtype).as_np_ndarray()
 
 
+def shape(x):
+    """The shape. A symbol infers it from the shapes of its variables."""
+    return tuple(x.infer_shape()[1][0]) if SYMBOL else x.shape
+
+
 def rank(x):
-    """The number of axes. A symbol infers it from the shapes of its variables."""
-    return len(x.infer_shape()[1][0]) if SYMBOL else x.ndim
+    """The number of axes."""
+    return len(shape(x))
 
 
 def index(key):
@@ -67,8 +72,8 @@ def table(nx):
         return xp.flip(x, tuple(int(k) % rank(x) for k in axes)) if rank(x) else x  # negative axes raise
 
     def solve(a, b):
-        if rank(b) < rank(a):
-            raise serving.Unsupported("op", "solve with vectors")
+        if shape(a)[:-1] != shape(b)[:-1]:
+            raise serving.Unsupported("op", "solve with a vector, or one that broadcasts")
         return xp.linalg.solve(a, b)
 
     def pad(x, pad_width, constant_values):
@@ -78,9 +83,18 @@ def table(nx):
         return xp.pad(x, widths, constant_values=constant_values)
 
     def norm(x, ord, axis, keepdims):  # noqa: A002 - the op's parameter
-        if not rank(x) or axis == ():
-            raise serving.Unsupported("op", "norm of numbers")
+        if not rank(x) or not (isinstance(axis, int) or (axis is None and (rank(x) == 1 or ord == 2))):
+            raise serving.Unsupported("op", "norm of numbers or over several axes")  # a norm of matrices
         return xp.linalg.norm(x, ord, axis, keepdims)
+
+    def cumsum(x, axis):
+        return xp.cumsum(x, axis if axis is None else axis % rank(x))  # a negative axis raises
+
+    def matmul(a, b):
+        one, other = shape(a)[:-2], shape(b)[:-2]
+        if one and other and one != other:
+            raise serving.Unsupported("op", "matmul that broadcasts")  # its gradient is wrong (docs/findings)
+        return xp.matmul(a, b)
 
     def cross_entropy(x, labels, axis):
         labels = bound(np.asarray(labels, np.int32), f"labels{len(BOUND)}")
@@ -89,13 +103,15 @@ def table(nx):
     return {
         **twins(xp, lacking=LACKING),
         "cross_entropy": cross_entropy,
+        "cumsum": cumsum,
         "deg2rad": lambda x: xp.radians(x),
         "elu": elu,
         "flip": flip,
-        "getitem": lambda x, key: x[index(key)],
+        "getitem": lambda x, key: x[index(key)] if rank(x) else xp.reshape(x, np.zeros(())[key].shape),
         "leaky_relu": lambda x, slope: npx.leaky_relu(x, act_type="leaky", slope=slope),
         "log_sigmoid": lambda x: -softplus(-x),
         "log_softmax": lambda x, axis: npx.log_softmax(x, axis=axis),
+        "matmul": matmul,
         "norm": norm,
         "pad": pad,
         "rad2deg": lambda x: xp.degrees(x),
