@@ -62,10 +62,13 @@ def table(nx):
         y = npx.activation(x, act_type="softrelu")
         return y if threshold is None else xp.where(x > threshold, x, y)
 
-    def elu(x, alpha):
-        if not rank(x):
-            raise serving.Unsupported("op", "elu of a 0-d array")
-        return npx.leaky_relu(x, act_type="elu", slope=alpha)
+    def leaky_relu(kind):
+        def call(x, slope=None, alpha=None):
+            if not rank(x):
+                raise serving.Unsupported("op", f"{kind} of a 0-d array")
+            return npx.leaky_relu(x, act_type=kind, slope=alpha if slope is None else slope)
+
+        return call
 
     def flip(x, axis):
         axes = range(rank(x)) if axis is None else np.ravel(axis)
@@ -105,11 +108,10 @@ def table(nx):
         "cross_entropy": cross_entropy,
         "cumsum": cumsum,
         "deg2rad": lambda x: xp.radians(x),
-        "elu": elu,
+        "elu": leaky_relu("elu"),
         "flip": flip,
         "getitem": lambda x, key: x[index(key)] if rank(x) else xp.reshape(x, np.zeros(())[key].shape),
-        "leaky_relu": lambda x, slope: npx.leaky_relu(x, act_type="leaky", slope=slope),
-        "log_sigmoid": lambda x: -softplus(-x),
+        "leaky_relu": leaky_relu("leaky"),
         "log_softmax": lambda x, axis: npx.log_softmax(x, axis=axis),
         "matmul": matmul,
         "norm": norm,

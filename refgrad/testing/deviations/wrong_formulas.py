@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad import nn
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.op import Params
@@ -141,6 +142,49 @@ def _hardsigmoid_by_sixth(x: Any) -> Any:
 
 def _hardswish_by_sixth(x: Any) -> Any:
     return x * np.clip(x + 3.0, 0.0, 6.0) * float(np.float32(1 / 6))
+
+
+LOGARITHM = 2.0**-17  # largest absolute error, seen at 8.5 million points (docs/findings/mxnet-logarithm-of-onednn.md)
+
+
+def _inexact(y: Any, fmt: Format) -> Any:
+    """y with the absolute error of a logarithm that keeps no relative one."""
+    value, radius = parts(y)
+    return Ball(value, radius + LOGARITHM, fmt)
+
+
+def _softplus_of_onednn(inputs: Inputs) -> Outcomes:
+    return {VALUE: [_inexact(nn.softplus(inputs.xs[0]), inputs.fmt)]}
+
+
+def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
+    """log_softmax and cross_entropy: the gradient is that of the inexact value."""
+    x, params = inputs.xs[0], dict(inputs.params)
+    axis, labels = params["axis"], params.get("labels")
+    logs = _inexact(nn.log_softmax(x, axis=axis), inputs.fmt)
+    if labels is None:
+        found: Outcomes = {VALUE: [logs]}
+        if inputs.y_bar is not None:
+            total = np.sum(inputs.y_bar, axis=axis, keepdims=True)
+            found[0] = [inputs.y_bar - np.exp(logs) * total]
+        return found
+    chosen = np.expand_dims(labels, axis) == np.arange(x.shape[axis]).reshape(
+        [-1 if k == axis % len(x.shape) else 1 for k in range(len(x.shape))]
+    )
+    found = {VALUE: [_inexact(nn.cross_entropy(x, labels, axis=axis), inputs.fmt)]}
+    if inputs.y_bar is not None:
+        scale = inputs.y_bar / np.size(labels)
+        found[0] = [scale * np.exp(logs) - np.where(chosen, scale, 0.0)]
+    return found
+
+
+def _other_branch(inputs: Inputs) -> Outcomes:
+    """where: each branch receives the gradient of the elements that the other one gave."""
+    if inputs.y_bar is None:
+        return {}
+    taken = np.asarray(inputs.xs[0], bool)
+    found = {1: np.where(taken, 0.0, inputs.y_bar), 2: np.where(taken, inputs.y_bar, 0.0)}
+    return {k: [x_bar] for k, x_bar in found.items()}
 
 
 def _floor_step(inputs: Inputs) -> Outcomes:
@@ -281,6 +325,9 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "hardsigmoid by a sixth in float32": _composed(_hardsigmoid_by_sixth),
     "hardswish by a sixth in float32": _composed(_hardswish_by_sixth),
     "floor off by one": _floor_step,
+    "logarithm of oneDNN in softplus": _softplus_of_onednn,
+    "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
+    "gradient of the other branch": _other_branch,
     "det by inverse": _det_by_inverse,
     "solve with factors held": _fixed_factors(_solve_tangent),
     "det with factors held": _fixed_factors(
