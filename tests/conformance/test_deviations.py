@@ -31,8 +31,9 @@ M = np.array([[2.0, 0.5], [-0.75, 1.25]])
 ORDINARY = {  # operands of ops that do not take any number
     "arccosh": (X + 1,), "logit": (X / 3,), "clip": (X, 0 * X + 0.25, 0 * X + 1.1), "kl_div": (X / 2, Y / 2),
     "det": (M,), "logabsdet": (M,), "solve": (M, X[:2]), "matmul": (np.stack([X, Y]), Y), "log_softmax": (np.stack([X, Y]),),
-    "heaviside": (X, Y), "remainder": (X + 1, Y),
+    "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
 }  # fmt: skip
+PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}}  # where the defaults do not fit the operands
 
 
 def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
@@ -43,10 +44,12 @@ def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
         or (X, Y, X + Y)[: 1 if record.signature.variadic else len(record.signature.operands)]
     )
     graph = Graph()
-    graph.nodes = [Node(name=name) for name in "abc"[: len(xs)]]
-    graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=dict(record.signature.defaults)))
+    named = list(zip("abc", xs, strict=False))
+    graph.nodes = [Node(value=x) if x.dtype == bool else Node(name=name) for name, x in named]
+    params = {**record.signature.defaults, **PARAMETERS.get(op, {})}
+    graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
-    inputs = {name: rounded(x, dtype) for name, x in zip("abc", xs, strict=False)}
+    inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
     tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
     y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
@@ -58,7 +61,7 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
     if mode == VALUE:
         arrays = [seen.values[k]]
     elif mode == FORWARD:
-        arrays = [seen.tangents[k]]
+        arrays = [x for x in (seen.tangents[k],) if x is not None]
     elif mode == REVERSE:
         arrays = [x for x in seen.cotangents[:k] if x is not None]
     elif seen.modes is None:

@@ -171,7 +171,7 @@ def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
     chosen = np.expand_dims(labels, axis) == np.arange(x.shape[axis]).reshape(
         [-1 if k == axis % len(x.shape) else 1 for k in range(len(x.shape))]
     )
-    found = {VALUE: [_inexact(nn.cross_entropy(x, labels, axis=axis), inputs.fmt)]}
+    found = {VALUE: [-np.sum(np.where(chosen, logs, 0.0)) / np.size(labels)]}
     if inputs.y_bar is not None:
         scale = inputs.y_bar / np.size(labels)
         found[0] = [scale * np.exp(logs) - np.where(chosen, scale, 0.0)]
