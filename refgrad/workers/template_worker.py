@@ -68,7 +68,7 @@ def observe(case):
                 if isinstance(given, dict) and "base64" in given
                 else np.asarray(number(given))
             )
-            values[k] = x.astype(dtype) if x.dtype.kind == "f" else x
+            values[k] = x.astype(dtype) if x.dtype.kind == "f" or "number" in node else x
             if "input" in node and x.dtype.kind == "f":
                 dots[k] = received(case["tangents"][node["input"]]).astype(dtype)
     (output,) = case["graph"]["outputs"]

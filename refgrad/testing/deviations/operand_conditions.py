@@ -65,8 +65,16 @@ def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.any(gaps <= matrices.shape[-1] ** 2 * fmt.u * spectrum[..., :1], axis=-1)
 
 
+def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """max and min over axes: several elements are the largest, or the smallest."""
+    x, over = np.asarray(xs[0]), {"axis": params["axis"], "keepdims": True}
+    several = [np.sum(x == f(x, **over), axis=params["axis"], keepdims=params["keepdims"]) > 1 for f in (np.max, np.min)]
+    return np.logical_or(*several)
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
+    "equal extremes": _equal_extremes,
     "one NaN": _one_nan,
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,

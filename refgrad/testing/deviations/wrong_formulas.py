@@ -144,7 +144,9 @@ def _hardswish_by_sixth(x: Any) -> Any:
     return x * np.clip(x + 3.0, 0.0, 6.0) * float(np.float32(1 / 6))
 
 
-LOGARITHM = 2.0**-17  # largest absolute error, seen at 8.5 million points (docs/findings/mxnet-logarithm-of-onednn.md)
+LOGARITHM = (
+    2.0**-17
+)  # largest absolute error, seen at 8.5 million points (docs/findings/mxnet-logarithm-of-onednn.md)
 
 
 def _inexact(y: Any, fmt: Format) -> Any:
