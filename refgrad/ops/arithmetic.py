@@ -11,6 +11,7 @@ from refgrad import bounds
 from refgrad.bounds import magnitudes, splitting, variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, SEVERAL, InGraphs, Notation
 from refgrad.ops import exact_slopes, power_derivatives
@@ -67,6 +68,24 @@ divide = register(
         Special((0.0, 0.0), np.nan, (None, None), "0/0"),
         Special((1e-200, 1e-200), 1.0, ((1e200, 1e200), (-1e200, -1e200)), "the square of x2 underflows"),
         Special((1e200, 1e200), 1.0, ((1e-200, 1e-200), (-1e-200, -1e-200)), "the square of x2 overflows"),
+    ),
+    usual=(
+        Formula(
+            "the products with the rounded reciprocals of x2 and of its square, which leaves the range sooner",
+            jvp={
+                "x1": lambda x1_dot, x2: x1_dot * np.reciprocal(x2),
+                "x2": lambda x2_dot, x1, x2: -(x2_dot * (x1 / np.square(x2))),
+            },
+            vjp={
+                "x1": lambda y_bar, x2: y_bar * np.reciprocal(x2),
+                "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.square(x2))),
+            },
+        ),
+        Formula(
+            "the quotient of a product by the square of x2, which leaves the range sooner",
+            jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x1, x2: -(x2_dot * x1) / (x2 * x2)},
+            vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x1, x2: -(y_bar * x1) / (x2 * x2)},
+        ),
     ),
     broadcasts=True,
     elementwise=True, branch_free=True,
@@ -200,6 +219,13 @@ sqrt = register(
     numpy=(np.sqrt,),
     domain=POSITIVE,
     special=(Special((0.0,), 0.0, ((np.inf, np.inf),), "vertical tangent"),),
+    usual=(
+        Formula(
+            "the product with the rounded quotient 1/(2 y)",
+            jvp=lambda x_dot, y: x_dot * (1 / (2 * y)),
+            vjp=lambda y_bar, y: y_bar * (1 / (2 * y)),
+        ),
+    ),
     elementwise=True, branch_free=True,
     notation=Notation("√x"),
     in_graphs=InGraphs(ELEMENTWISE, 13),

@@ -119,7 +119,9 @@ def table(nx):
 
     def einsum(*xs, subscripts):
         if any(len(set(one)) < len(one) for one in subscripts.partition("->")[0].split(",")):
-            raise serving.Unsupported("op", "einsum of a diagonal")  # its gradient holds memory that nobody wrote
+            raise serving.Unsupported(
+                "op", "einsum of a diagonal"
+            )  # its gradient holds memory that nobody wrote
         return xp.einsum(subscripts, *xs)
 
     def cumsum(x, axis):

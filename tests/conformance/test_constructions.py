@@ -94,9 +94,7 @@ class Twin:
 def test_two_constructions_are_compared_case_by_case(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = Framework("torch")
     twins: Any = [Twin(torch, "mxnet-symbol", 1.0), Twin(torch, "mxnet", factor)]
-    (pair,) = compare(
-        twins, (case for case in cases("float32", 0, 0) if case[0].startswith("D1"))
-    ).values()
+    (pair,) = compare(twins, (case for case in cases("float32", 0, 0) if case[0].startswith("D1"))).values()
     assert pair.equal + len(pair.different) >= 7
     assert bool(pair.different) == (factor != 1.0)
     monkeypatch.setattr(constructions, "PAIRS", ())

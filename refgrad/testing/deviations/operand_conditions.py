@@ -68,7 +68,10 @@ def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
 def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
     """max and min over axes: several elements are the largest, or the smallest."""
     x, over = np.asarray(xs[0]), {"axis": params["axis"], "keepdims": True}
-    several = [np.sum(x == f(x, **over), axis=params["axis"], keepdims=params["keepdims"]) > 1 for f in (np.max, np.min)]
+    several = [
+        np.sum(x == f(x, **over), axis=params["axis"], keepdims=params["keepdims"]) > 1
+        for f in (np.max, np.min)
+    ]
     return np.logical_or(*several)
 
 
