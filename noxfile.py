@@ -106,6 +106,16 @@ def falsealarms(session: nox.Session) -> None:
     session.run("python", "-m", "conformance.falsealarms", *session.posargs, env=ONE_THREAD)
 
 
+@nox.session
+def constructions(session: nox.Session) -> None:
+    """Judge the textbook and drawn graphs on graphs declared first and on recorded ones: `-- --backend mxnet-symbol --backend mxnet`.
+
+    REFGRAD_PYTHON_NAME names the Python that has a framework.
+    """
+    session.install("-e", ".[conformance]", TORCH)
+    session.run("python", "-m", "conformance.constructions", *session.posargs, env=ONE_THREAD)
+
+
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The tests that need no torch, on each supported interpreter that is found."""

@@ -60,6 +60,7 @@ SHIPPED = {
     "mxnet": Shipped("mxnet", MXNET, ("mxnet_worker.py",)),
     "mxnet-symbol": Shipped("mxnet", MXNET, ("mxnet_worker.py", "symbol")),
     "pytensor": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py",)),
+    "pytensor-rewritten": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py", "rewritten")),
 }
 
 
