@@ -96,7 +96,8 @@ def test_an_ordinary_wrong_number_fails_under_the_entry(name: str, entry: Deviat
     for _, op, mode, dtype in (p.values for p in meant([entry])):
         if backend.computes(str(dtype), "cpu"):
             planted += met(wide, str(op), str(mode), str(dtype), backend.judged)
-    assert planted or entry.narrow.error, "nothing was planted"
+    # An entry for NaN alone admits no number, and the framework may have NaN wherever a number could be planted.
+    assert planted or entry.narrow.error or entry.narrow.got == {"nan"}, "nothing was planted"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)

@@ -164,11 +164,13 @@ def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
     x, params = inputs.xs[0], dict(inputs.params)
     axis, labels = params["axis"], params.get("labels")
     logs = _inexact(nn.log_softmax(x, axis=axis), inputs.fmt)
+    value, radius = parts(np.exp(logs))
+    shares = Ball(value, radius + inputs.fmt.least_normal, inputs.fmt)  # subnormal ones become zero
     if labels is None:
         found: Outcomes = {VALUE: [logs]}
         if inputs.y_bar is not None:
             total = np.sum(inputs.y_bar, axis=axis, keepdims=True)
-            found[0] = [inputs.y_bar - np.exp(logs) * total]
+            found[0] = [inputs.y_bar - shares * total]
         return found
     chosen = np.expand_dims(labels, axis) == np.arange(x.shape[axis]).reshape(
         [-1 if k == axis % len(x.shape) else 1 for k in range(len(x.shape))]
@@ -176,7 +178,7 @@ def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
     found = {VALUE: [-np.sum(np.where(chosen, logs, 0.0)) / np.size(labels)]}
     if inputs.y_bar is not None:
         scale = inputs.y_bar / np.size(labels)
-        found[0] = [scale * np.exp(logs) - np.where(chosen, scale, 0.0)]
+        found[0] = [scale * shares - np.where(chosen, scale, 0.0)]
     return found
 
 
