@@ -124,6 +124,10 @@ def table(nx):
             )  # its gradient holds memory that nobody wrote
         return xp.einsum(subscripts, *xs)
 
+    def getitem(x, key):
+        taken = index(key)
+        return x[taken] if rank(x) else xp.reshape(x, np.zeros(())[key].shape)
+
     def cumsum(x, axis):
         return xp.cumsum(x, axis if axis is None else axis % rank(x))  # a negative axis raises
 
@@ -145,7 +149,7 @@ def table(nx):
         "elu": leaky_relu("elu"),
         "einsum": einsum,
         "flip": flip,
-        "getitem": lambda x, key: x[index(key)] if rank(x) else xp.reshape(x, np.zeros(())[key].shape),
+        "getitem": getitem,
         "leaky_relu": leaky_relu("leaky"),
         "log_softmax": lambda x, axis: npx.log_softmax(x, axis=axis),
         "matmul": matmul,

@@ -182,6 +182,12 @@ def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _det_by_logarithm(x: Any) -> Any:
+    """The exponential of the logarithm of |det|, with the sign."""
+    y = np.linalg.det(x)
+    return np.sign(y) * np.exp(np.log(np.abs(y)))
+
+
 def _other_branch(inputs: Inputs) -> Outcomes:
     """where: each branch receives the gradient of the elements that the other one gave."""
     if inputs.y_bar is None:
@@ -332,6 +338,7 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "logarithm of oneDNN in softplus": _softplus_of_onednn,
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
     "gradient of the other branch": _other_branch,
+    "det by its logarithm": _composed(_det_by_logarithm),
     "det by inverse": _det_by_inverse,
     "solve with factors held": _fixed_factors(_solve_tangent),
     "det with factors held": _fixed_factors(
