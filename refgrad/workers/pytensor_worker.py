@@ -234,6 +234,12 @@ def observed(case):
         values = run(symbols, data, own)
     except serving.Failed as error:
         return {"unavailable": {"value": serving.reason(error)}}
+    except ValueError as error:
+        if "Runtime broadcasting not allowed" not in str(error):
+            raise
+        raise serving.Unsupported(
+            "op", "broadcasting along an axis of a length that is not declared"
+        ) from error
     answer["values"] = [serving.sent(values.get(k, constant(y, case.dtype))) for k, y in enumerate(nodes)]
     above = pt.tensor("cotangent", dtype=case.dtype, shape=case.cotangent.shape)
     wrt = {**{(k, -1): y for k, y in own.items() if real(y)}, **taps}
