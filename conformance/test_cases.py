@@ -37,11 +37,12 @@ def test_case(
     """The case agrees, and errors planted in it are detected."""
     chosen = recorded(request.config)
     framework, audit = judged(chosen[0]), Audit()
+    if limit := request.config.getoption("--refgrad-time-limit"):
+        framework.backend.limit(limit)
     try:
         with refgrad_current.watched(), refgrad_current.judging(request.node.name, case):
             verdicts = examine(case, framework.observe, applicable(*chosen), audit)
     except CaseTimeout:
-        limit = request.config.getoption("--refgrad-time-limit")
         reason = f"time limit: no verdict after {limit} s"
         verdicts = [Verdict("value", ERROR, reason=reason, repeatable=False)]
     write(refgrad_results, case, verdicts, script_of(framework.backend))

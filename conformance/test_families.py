@@ -90,7 +90,13 @@ def recorded(config: pytest.Config) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def framework(pytestconfig: pytest.Config) -> Judged:
     """The backend that is judged."""
-    return judged(pytestconfig.getoption("--refgrad-backend"))
+    found, limit = (
+        judged(pytestconfig.getoption("--refgrad-backend")),
+        pytestconfig.getoption("--refgrad-time-limit"),
+    )
+    if limit:
+        found.backend.limit(limit)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,10 @@ class WorkerError(RefgradError, RuntimeError):
     """A worker process cannot be started, ended, did not answer in time, or sent what cannot be read."""
 
 
+class WorkerLateError(WorkerError):
+    """A worker process did not answer within its time limit."""
+
+
 class DeviceMissingError(RefgradError, RuntimeError):
     """A required device is not present on this machine. Ends a run with exit code 3."""
 

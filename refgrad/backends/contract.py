@@ -101,6 +101,12 @@ class Backend(ABC):
     def settle(self) -> None:  # noqa: B027 - most frameworks need no settings
         """Make the settings of this process that the bounds assume: the number of threads, no reduced-precision arithmetic."""
 
+    def limit(self, seconds: float) -> None:  # noqa: B027 - a framework in this process is interrupted by a signal
+        """Limit the time of a case, where the framework runs in another process."""
+
+    def suspend(self) -> None:  # noqa: B027 - a framework in this process holds nothing that it could give back
+        """Give back what this process holds until the next case is observed: a run with worker processes observes none here."""
+
     @abstractmethod
     def observe(self, case: Case) -> Observation:
         """Run a case and differentiate it in every mode of ``modes``.

@@ -36,6 +36,7 @@ class Hello:
     dtypes       by device, the dtypes in which it computed a small program
     modes        by mode, what it calls the mode
     profile      what it promises of its rounding
+    profiles     by device, what it promises there, where that is something else
     parts        whether it can tell what each use of a value sends back
     lacking      by dtype, ops that it lacks in this dtype alone
     fixed        parameters of ops that it lacks (testing/cases/vocabulary.py)
@@ -49,6 +50,7 @@ class Hello:
     modes: Mapping[str, str]
     profile: Profile
     kernels: str = ""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
     parts: bool = False
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
@@ -87,6 +89,10 @@ class Hello:
             modes={str(mode): str(called) for mode, called in modes.items()},
             profile=_profile(texts["framework"], _field(message, "profile", dict, {})),
             kernels=texts["kernels"],
+            profiles={
+                str(device): _profile(texts["framework"], _object(entry, f"profiles of {device}"))
+                for device, entry in _field(message, "profiles", dict, {}).items()
+            },
             parts=_field(message, "parts", bool, False),
             lacking={
                 str(dtype): _ops(names, "lacking")
@@ -163,9 +169,9 @@ def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
 # --- a case -----------------------------------------------------------------------------------------------------------
 
 
-def request(number: int, case: Case) -> dict[str, Any]:
-    """The message that asks for a case."""
-    return {"id": number, "case": _in_base64(case.to_dict())}
+def request(case: Case) -> dict[str, Any]:
+    """The message that asks for a case, without its number."""
+    return {"case": _in_base64(case.to_dict())}
 
 
 def _in_base64(entry: Any) -> Any:
@@ -295,6 +301,12 @@ def _field(entry: Mapping[str, Any], name: str, of: type[T], default: T) -> T:
     if not isinstance(value, of):
         raise WorkerError(f"{name} is a {of.__name__}; got {_short(value)}")
     return value
+
+
+def _object(found: Any, what: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise WorkerError(f"{what} is an object; got {_short(found)}")
+    return found
 
 
 def _names(found: Any, what: str) -> list[str]:

@@ -7,28 +7,35 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from refgrad.errors import WorkerError
+from refgrad.errors import WorkerError, WorkerLateError
 
 TOLD = 40  # last lines of a worker's standard error that are kept for messages
-_END: Final = None  # of the worker's output
+LAST_WORDS = 2.0  # seconds to wait for the rest of the standard error of a process that has ended
+_END: Final = None  # of the worker's output, and of the messages to it
 
 
 class Process:
     """One worker process. Its own log, on standard error, is kept for messages.
 
-    A message is one JSON object on a line of its own. After any failure of ``ask`` the process is gone; the next ``start`` makes a new one.
+    A message is one JSON object on a line of its own. Threads write and read, so that a process that neither reads nor writes runs into the
+    deadline as well. After any failure of ``ask`` the process is gone, with the processes that it started; the next ``start`` makes a new
+    one. It has a session of its own: an interrupt from the terminal reaches refgrad alone.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = list(command)
         self._running: subprocess.Popen[str] | None = None
+        self._requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._log: collections.deque[str] = collections.deque(maxlen=TOLD)
+        self._logging: threading.Thread | None = None
 
     @property
     def alive(self) -> bool:
@@ -38,7 +45,8 @@ class Process:
     def start(self, limit: float) -> Any:
         """Start the process; its first message. Raises WorkerError where none comes within ``limit`` seconds."""
         self.kill()
-        self._lines, self._log = queue.SimpleQueue(), collections.deque(maxlen=TOLD)
+        self._requests, self._lines = queue.SimpleQueue(), queue.SimpleQueue()
+        self._log = collections.deque(maxlen=TOLD)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         environment.pop("PYTHONPATH", None)  # it belongs to this interpreter, the worker may have another
         try:
@@ -51,52 +59,60 @@ class Process:
                 encoding="utf-8",
                 errors="replace",
                 env=environment,
+                start_new_session=True,
             )
         except OSError as error:
             raise WorkerError(f"{self.command[0]} cannot be started: {error.strerror or error}") from error
-        for target, stream in ((self._read, self._running.stdout), (self._keep, self._running.stderr)):
-            threading.Thread(target=target, args=(stream, self._lines, self._log), daemon=True).start()
+        threads = [
+            threading.Thread(target=target, args=(stream, where), daemon=True)
+            for target, stream, where in (
+                (_write, self._running.stdin, self._requests),
+                (_read, self._running.stdout, self._lines),
+                (_keep, self._running.stderr, self._log),
+            )
+        ]
+        for thread in threads:
+            thread.start()
+        self._logging = threads[-1]
         return self._next(limit, "sent no first message")
 
     def ask(self, message: Any, limit: float | None) -> Any:
-        """The answer to a message. Raises WorkerError where the process dies, hangs or answers what is no message; then it is gone."""
-        running = self._running
-        assert running is not None
-        assert running.stdin is not None
-        try:
-            running.stdin.write(json.dumps(message, allow_nan=False, separators=(",", ":")) + "\n")
-            running.stdin.flush()
-        except OSError:
-            pass  # it died; the missing answer says so, with the exit code
+        """The answer to a message.
+
+        Raises WorkerLateError where none comes within ``limit`` seconds, WorkerError where the process dies or answers what is no message.
+        Then it is gone.
+        """
+        self._requests.put(json.dumps(message, allow_nan=False, separators=(",", ":")) + "\n")
         try:
             return self._next(limit, "did not answer")
-        except (
-            BaseException
-        ):  # also a time limit of the caller: the answer may still come, and would be taken for the next one
+        except BaseException:
+            # Also after a time limit of the caller: the answer may still come, and would be taken for the next one.
             self.kill()
             raise
 
     def kill(self) -> None:
-        """End the process."""
+        """End the process and those that it started."""
         running, self._running = self._running, None
         if running is None:
             return
+        self._requests.put(_END)
         with contextlib.suppress(OSError):
-            running.kill()
+            if sys.platform == "win32":
+                running.kill()
+            else:
+                os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-        for stream in (running.stdin, running.stdout, running.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
 
     def _next(self, limit: float | None, what: str) -> Any:
         try:
             line = self._lines.get(timeout=limit)
         except queue.Empty:
+            told = self._told()
             self.kill()
-            raise WorkerError(f"the worker {what} within {limit:g} s and was ended{self._told()}") from None
+            raise WorkerLateError(f"the worker {what} within {limit:g} s and was ended{told}") from None
         if line is _END:
-            raise WorkerError(f"the worker {self._ended()}{self._told()}")
+            how = self._ended()
+            raise WorkerError(f"the worker {how}{self._told()}")
         try:
             return json.loads(line)
         except json.JSONDecodeError:
@@ -106,28 +122,37 @@ class Process:
             ) from None
 
     def _ended(self) -> str:
-        """How the process ended."""
-        code = None if self._running is None else self._running.wait()
+        """How the process ended, after its last words have been read."""
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = None if self._running is None else self._running.wait(LAST_WORDS)
+        if self._logging is not None and code is not None:
+            self._logging.join(LAST_WORDS)
         self.kill()
-        return (
-            f"was ended by signal {-code}"
-            if code is not None and code < 0
-            else f"ended with exit code {code}"
-        )
+        if code is None:
+            return "closed its output and was ended"
+        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
     def _told(self) -> str:
         """The last lines of its standard error, for a message."""
-        return "; it said:\n" + "\n".join(self._log) if self._log else ""
+        return "; it said:\n" + "\n".join(list(self._log)) if self._log else ""
 
-    @staticmethod
-    def _read(stream: Any, lines: queue.SimpleQueue[str | None], _: Any) -> None:
-        with contextlib.suppress(ValueError, OSError):  # closed by kill
-            for line in stream:
-                lines.put(line)
-        lines.put(_END)
 
-    @staticmethod
-    def _keep(stream: Any, _: Any, log: collections.deque[str]) -> None:
-        with contextlib.suppress(ValueError, OSError):
-            for line in stream:
-                log.append(line.rstrip("\n"))
+def _write(stream: IO[str], requests: queue.SimpleQueue[str | None]) -> None:
+    with contextlib.suppress(OSError), stream:  # it died or was ended; the missing answer says so
+        while (line := requests.get()) is not _END:
+            stream.write(line)
+            stream.flush()
+
+
+def _read(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    with contextlib.suppress(OSError), stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(_END)
+
+
+def _keep(stream: IO[str], log: collections.deque[str]) -> None:
+    with contextlib.suppress(OSError), stream:
+        for line in stream:
+            log.append(line.rstrip("\n"))

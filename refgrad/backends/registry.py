@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 from refgrad.backends.contract import Backend
 from refgrad.backends.settings import split
-from refgrad.backends.shipped import SHIPPED, command, variable, version
+from refgrad.backends.shipped import SHIPPED, command, interpreter, variable, version
 from refgrad.backends.worker import WorkerBackend
 from refgrad.errors import ArgumentError, WorkerError
 
@@ -44,8 +45,9 @@ def load(name: str) -> Backend:
     """The backend of a name; repeated calls return the same object.
 
     A backend in a process of its own is named as ``shipped.command`` says: a shipped worker, "name=interpreter", a worker's file, or a
-    command. A built-in backend takes settings after its name (settings.py). Any other name has the form "module:attribute", where the
-    attribute is a Backend, or a callable without arguments that returns one.
+    command. A built-in backend takes settings after its name (settings.py). Any other name has the form "module:attribute". The attribute
+    is a Backend, the words of a worker's command (a list), or a callable without arguments that returns one of the two. An entry point
+    names such an attribute.
 
     Raises ArgumentError where there is no such backend, ModuleNotFoundError where its framework is not installed, WorkerError where a
     worker does not start.
@@ -83,22 +85,35 @@ def _attribute(name: str, where: str) -> Any:
 
 
 def installed(name: str) -> tuple[str, str]:
-    """The version of the framework of a known backend in this Python, empty where it is not installed, and how to install it."""
+    """The version of the framework of a known backend, empty where it is missing, and where it was found or how to install it.
+
+    Raises ArgumentError where the environment names a Python that does not exist.
+    """
     if name in SHIPPED:
-        return version(name), f"{SHIPPED[name].install}; {variable(name)} names another Python that has it"
+        found, worker = version(name), SHIPPED[name]
+        note = f"; {worker.note}" if worker.note else ""
+        missing = f"{worker.install}; or {variable(name)}=PATH, the Python that has it{note}"
+        return found, f"{interpreter(name)}{note}" if found else missing
     if name in BUILT_IN:
         try:
-            return metadata.version("torch"), "pip install torch"
+            return metadata.version("torch"), sys.executable
         except metadata.PackageNotFoundError:
             return "", "pip install torch"
-    return "", "registered in this process or by an installed package"
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        if point.name == name and point.dist is not None:
+            return point.dist.version, f"package {point.dist.name}"
+    return "registered", "in this process"
 
 
 def _checked(name: str, found: object) -> Backend:
-    backend = found if isinstance(found, Backend) else found() if callable(found) else found
+    backend = found() if callable(found) and not isinstance(found, Backend) else found
+    if isinstance(backend, (list, tuple)) and backend and all(isinstance(word, str) for word in backend):
+        backend = WorkerBackend(backend)
+    if isinstance(backend, WorkerBackend):
+        return _started(name, backend)
     if not isinstance(backend, Backend):
         raise ArgumentError(
-            f"backend {name!r}: a refgrad.backends.Backend is expected, got {type(backend).__name__}"
+            f"backend {name!r}: a refgrad.backends.Backend, or the words of a worker's command, is expected, got {type(backend).__name__}"
         )
     backend.address = name
     return backend

@@ -92,20 +92,23 @@ def repro(
 def _recorded(path: str) -> str:
     """The backend that a results file names; torch for a case file.
 
-    Raises ArgumentError where no known backend has that name. A module that a file names is never imported.
+    Raises ArgumentError where no known backend has that name. A module or a command that a file names is never run.
     """
-    header = load(path).header if holds_results(path) else None
-    name = "torch" if header is None else header.backend
-    if header is not None and "?" in header.address:
+    if not holds_results(path):
+        return "torch"
+    header = load(path).header
+    if "?" in header.address:
         raise ArgumentError(
             f"{path}: the backend that was judged is {header.address!r}, which imports modules; if you trust them, name it with --backend"
         )
-    if name not in backends.known():
+    if header.backend not in backends.known():
+        worker = header.environment.get("worker", "")
+        started = f", started by {worker}" if worker else ""
         raise ArgumentError(
-            f"{path}: the backend that was judged is {name!r}, and known are {', '.join(backends.known())}; name it with --backend "
-            "module:attribute"
+            f"{path}: the backend that was judged is {header.backend!r}{started}, and known are {', '.join(backends.known())}; name it "
+            "with --backend: module:attribute, or the file or the command of a worker"
         )
-    return name
+    return header.backend
 
 
 def find(path: str, name: str = "") -> Case:

@@ -214,6 +214,8 @@ def _judge(path: Path, plan: _Planned) -> Run | None:
     from refgrad.suite.progress import Progress
 
     wanted, earlier = plan.scope, plan.earlier
+    if wanted.workers:
+        wanted.backend.suspend()
     order = measured_seconds(path)
     if earlier is not None:
         prepare(path, earlier)

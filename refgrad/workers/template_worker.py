@@ -31,8 +31,8 @@ HELLO = {
     "framework": "template",
     "version": np.__version__,
     "ops": sorted(OPS),
-    "dtypes": {"cpu": list(DTYPES)},
     "modes": {"value": "call", "reverse": "walk back", "forward": "push"},
+    "parts": True,
     "profile": {"ulp": {"float32": {"exp": 4, "sin": 4, "tanh": 4}}, "source": "NumPy: at most 4 ULP"},
 }
 
@@ -115,6 +115,16 @@ def number(entry):
     return float(entry["float"]) if isinstance(entry, dict) else entry
 
 
+def computes(dtype):
+    """Whether the framework computes in a dtype: it is tried."""
+    x, nodes = sent(np.ones(1)), [{"input": "x"}, {"op": "exp", "of": [0]}]
+    case = {"dtype": dtype, "graph": {"nodes": nodes, "outputs": [1]}, "inputs": {"x": x}}
+    try:
+        return observe({**case, "tangents": {"x": x}, "cotangent": x})["values"][1]["dtype"] == dtype
+    except Exception:
+        return False
+
+
 def send(message):
     """Write one message, on one line."""
     channel.write(json.dumps(message, allow_nan=False) + "\n")
@@ -122,7 +132,7 @@ def send(message):
 
 
 if __name__ == "__main__":
-    send(HELLO)
+    send({**HELLO, "dtypes": {"cpu": [dtype for dtype in DTYPES if computes(dtype)]}})
     for line in sys.stdin:
         request = json.loads(line)
         try:

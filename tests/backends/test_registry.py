@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,9 @@ from refgrad.errors import ArgumentError
 from refgrad.testing import Case, Observation
 
 MODULE = """
+import sys
+from refgrad.backends import WorkerBackend
+from refgrad.backends.shipped import FOLDER
 from tests.backends.test_registry import Silent
 
 class Other(Silent):
@@ -22,6 +26,10 @@ class Other(Silent):
 
 made = Other()
 number = 3
+COMMAND = [sys.executable, str(FOLDER / "template_worker.py")]
+
+def worker():
+    return WorkerBackend(COMMAND)
 """
 
 
@@ -60,13 +68,26 @@ def test_a_backend_is_found_by_module_and_attribute(module: Path, attribute: str
     assert backends.load(f"backends_of_mine:{attribute}") is found
 
 
-def test_a_package_names_its_backends(module: Path) -> None:
+def test_a_package_names_its_backends(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = module / "mine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[refgrad.backends]\nother = backends_of_mine:Other\n")
-    assert {"other", "torch"} <= set(backends.known())
-    assert backends.load("other").name == "other"
+    names = ("Other", "made", "COMMAND", "worker", "number")
+    points = "".join(f"my-{name.lower()} = backends_of_mine:{name}\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[refgrad.backends]\n{points}")
+    assert {"my-other", "my-command", "torch"} <= set(backends.known())
+    assert backends.load("my-other").name == backends.load("my-made").name == "other"
+    for name in ("my-command", "my-worker"):
+        found = backends.load(name)
+        assert (found.name, found.address) == ("template", name)
+        found.suspend()
+    with pytest.raises(
+        ArgumentError,
+        match=r"backend 'my-number': a refgrad.backends.Backend, or the words of a worker's command",
+    ):
+        backends.load("my-number")
+    assert main(["backends"]) == 0
+    assert re.search(r"^my-command +1.0 +package mine$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_registered_backend_takes_the_place_of_another(module: Path) -> None:
@@ -82,7 +103,7 @@ def test_a_registered_backend_takes_the_place_of_another(module: Path) -> None:
         ("tensorflux", r"no backend named 'tensorflux'; known: .*torch.*module:attribute"),
         ("no_such_module:Toy", r"there is no module 'no_such_module'; known backends: .*torch"),
         ("backends_of_mine:Toy", r"module 'backends_of_mine' has no attribute 'Toy'"),
-        ("backends_of_mine:number", r"a refgrad.backends.Backend is expected, got int"),
+        ("backends_of_mine:number", r"a refgrad.backends.Backend, or the words of a worker's command, is expected, got int"),
     ],
 )  # fmt: skip
 def test_what_is_no_backend_is_named(module: Path, name: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A worker process as a backend: the protocol of the page, and what a worker may do wrong."""
+"""A worker process as a backend: the protocol of the page, addresses, and the commands that judge one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,70 +16,13 @@ from refgrad import backends
 from refgrad.backends import WorkerBackend
 from refgrad.backends.shipped import FOLDER, SHIPPED, command
 from refgrad.cli import main
-from refgrad.errors import ArgumentError, WorkerError
+from refgrad.errors import ArgumentError
 from refgrad.graph import Graph
+from refgrad.report import load
 from refgrad.testing import Case, judge
-from refgrad.testing.runs.item import examine
 
 PAGE = Path(__file__).parents[2] / "docs" / "extend" / "worker.md"
 TEMPLATE = FOLDER / "template_worker.py"
-FAULTY = f"""
-import os, sys, time
-sys.path.insert(0, {str(FOLDER)!r})
-import serving
-
-channel = serving.take_channel()
-import numpy as np
-
-how = sys.argv[1]
-print("a log of its own")
-if how == "import":
-    import a_framework_that_is_not_there
-asked = 0
-
-def observe(case):
-    global asked
-    asked += 1
-    x = np.zeros(3, "float32")
-    answer = {{"values": [serving.sent(x) for _ in case.nodes]}}
-    if asked != 2:
-        return answer
-    if how == "dies":
-        os.kill(os.getpid(), 9)
-    if how == "exits":
-        os._exit(7)
-    if how == "hangs":
-        time.sleep(600)
-    if how == "garbage":
-        channel.writing.write("garbage\\n")
-        channel.writing.flush()
-    if how == "another":
-        channel.send({{"id": 77, **answer}})
-    if how == "short":
-        return {{"values": answer["values"][1:]}}
-    if how == "no array":
-        return {{"values": [1.0 for _ in case.nodes]}}
-    raise ValueError("of the framework")
-
-channel.serve({{"framework": "faulty", "version": "1", "ops": ["sin"], "dtypes": {{"cpu": ["float32"]}},
-                "modes": {{"value": "call"}}, **({{"ops": ["no such op"]}} if how == "hello" else {{}})}}, observe)
-"""
-
-
-@pytest.fixture
-def faulty(tmp_path: Path) -> Callable[[str], WorkerBackend]:
-    """Makes a worker that goes wrong in its second case, in the way that is named."""
-    file = tmp_path / "faulty.py"
-    file.write_text(FAULTY)
-    made: list[WorkerBackend] = []
-
-    def make(how: str) -> WorkerBackend:
-        made.append(WorkerBackend([sys.executable, str(file), how], case_limit=3.0))
-        return made[-1]
-
-    yield make
-    for backend in made:
-        backend.process.kill()
 
 
 def sine(dtype: str = "float32") -> Case:
@@ -108,65 +50,6 @@ def test_the_template_is_short_and_needs_numpy_alone() -> None:
     assert len(text.splitlines()) < 150
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
     assert imported <= {"base64", "json", "os", "sys", "traceback", "numpy"}
-
-
-@pytest.mark.parametrize(
-    ("how", "words"),
-    [
-        ("dies", "the worker was ended by signal 9"),
-        ("exits", "the worker ended with exit code 7"),
-        ("hangs", "the worker did not answer within 3 s and was ended"),
-        ("garbage", "the worker wrote a line that is no JSON: 'garbage"),
-        ("another", "the worker answered case 77, and was asked case 2"),
-        ("short", "values has 1 entries; the graph has 2 nodes"),
-        ("no array", "an array is an object with dtype, shape and base64; got 1.0"),
-        ("raises", "ValueError: of the framework"),
-    ],
-)
-def test_a_fault_costs_one_case_and_is_named(
-    faulty: Callable[[str], WorkerBackend], how: str, words: str
-) -> None:
-    backend = faulty(how)
-    found = [examine(sine(), backend.judged)[0] for _ in range(3)]
-    assert [v.status for v in found] == ["agree", "error", "agree"]
-    assert found[1].reason.startswith(words)
-
-
-def test_what_a_worker_printed_is_in_the_message(faulty: Callable[[str], WorkerBackend]) -> None:
-    backend = faulty("exits")
-    backend.judged(sine())
-    assert "a log of its own" in examine(sine(), backend.judged)[0].message
-
-
-@pytest.mark.parametrize(
-    ("how", "words"),
-    [
-        ("import", "No module named 'a_framework_that_is_not_there'"),
-        ("hello", "the hello names ops that refgrad does not have, in ops: \\['no such op'\\]"),
-    ],
-)
-def test_a_worker_that_does_not_start_is_an_error_at_once(
-    faulty: Callable[[str], WorkerBackend], how: str, words: str
-) -> None:
-    with pytest.raises(WorkerError, match=words):
-        _ = faulty(how).hello
-
-
-def test_a_caller_s_time_limit_ends_the_process(faulty: Callable[[str], WorkerBackend]) -> None:
-    """An exception that interrupts the wait must not leave an answer behind that is taken for the next one."""
-    backend = faulty("hangs")
-    backend.judged(sine())
-
-    class Limit(BaseException):
-        pass
-
-    def interrupted(*_: object) -> None:
-        raise Limit
-
-    backend.process._next = interrupted  # type: ignore[method-assign]
-    with pytest.raises(Limit):
-        backend.observe(sine())
-    assert not backend.process.alive
 
 
 def test_what_a_framework_lacks_is_unsupported_by_name() -> None:
@@ -234,22 +117,102 @@ def test_backends_are_listed_with_the_remedy(capsys: pytest.CaptureFixture[str])
     assert "pip install autograd" in listed["autograd"]
 
 
-def test_the_command_judges_a_worker(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
-    options = [
+def options(out: Path, examples: int) -> list[str]:
+    chosen = [
         "--family",
         "ops",
         "--dtype",
         "float32",
         "--examples",
-        "30",
+        str(examples),
         "--workers",
         "0",
         "--out",
         str(out),
     ]
-    assert main(["conformance", "--backend", str(TEMPLATE), *options]) == 0, capfd.readouterr()
+    return ["conformance", *chosen]
+
+
+def at_the_third_case(file: Path, fault: str) -> Path:
+    """The template with a fault in the third request."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    place = "        request = json.loads(line)\n"
+    assert place in text
+    file.write_text(text.replace(place, f"{place}        if request['id'] == 3:\n            {fault}\n"))
+    return file
+
+
+def test_the_command_judges_a_worker(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    right = options(tmp_path / "out", 30)
+    assert main([*right, "--backend", str(TEMPLATE)]) == 0, capfd.readouterr()
     wrong = tmp_path / "wrong_worker.py"
     wrong.write_text(TEMPLATE.read_text(encoding="utf-8").replace("1 - y * y", "1 - y"))
-    assert main(["conformance", "--backend", str(wrong), *options]) == 1
+    assert main([*right, "--backend", str(wrong)]) == 1
     assert "disagree at tanh" in capfd.readouterr().out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("os.kill(os.getpid(), 9)", "the worker was ended by signal 9"),
+        ("import time; time.sleep(600)", "time limit: no verdict after 2.0 s"),
+    ],
+)
+def test_a_run_loses_one_case_to_a_worker_that_dies_or_hangs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: str, words: str
+) -> None:
+    worker = at_the_third_case(tmp_path / "worker.py", fault)
+    assert main([*options(tmp_path / "out", 12), "--backend", str(worker), "--time-limit", "2"]) == 1, (
+        capfd.readouterr()
+    )
+    lines = (tmp_path / "out" / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    results = [r for line in lines if (r := json.loads(line))["type"] == "result" and r["family"] == "ops"]
+    failed = [r["reason"] for r in results if r["status"] == "error"]
+    assert [reason.startswith(words) for reason in failed] == [True], failed
+    assert len({r["id"] for r in results}) == 12
+    assert {r["status"] for r in results} <= {"agree", "undecided", "error"}
+
+
+def test_a_worker_that_dies_at_import_ends_the_command_with_its_last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(f"import a_framework_that_is_not_there\n{TEMPLATE.read_text(encoding='utf-8')}")
+    assert main([*options(tmp_path / "out", 12), "--backend", str(worker)]) == 2
+    assert "No module named 'a_framework_that_is_not_there'" in capsys.readouterr().err
+
+
+def test_a_run_that_judges_nothing_proves_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    worker = tmp_path / "worker.py"
+    text = TEMPLATE.read_text(encoding="utf-8")
+    place = 'observe(request["case"])'
+    worker.write_text(
+        text.replace(place, f'{place} if request["id"] > 99 else {{"unsupported": {{"case": "not today"}}}}')
+    )
+    assert main([*options(tmp_path / "out", 5), "--backend", str(worker)]) == 3
+    assert "not today" in capfd.readouterr().out
+
+
+def test_repro_names_the_worker_of_a_run_and_starts_it_where_it_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = tmp_path / "wrong_worker.py"
+    worker.write_text(TEMPLATE.read_text(encoding="utf-8").replace("1 - y * y", "1 - y"))
+    assert main([*options(tmp_path / "out", 30), "--backend", str(worker)]) == 1
+    results = str(tmp_path / "out" / "results.jsonl")
+    found = next(r.id for r in load(Path(results)).results if r.status == "disagree")
+    assert main(["repro", results, "--id", found]) == 2
+    said = capfd.readouterr().err
+    assert f"'template', started by {sys.executable} {worker}" in said.replace("\n", " ")
+    assert main(["repro", results, "--id", found, "--backend", str(worker)]) == 1
+    again = [
+        *options(tmp_path / "out", 30)[:1],
+        "--last-failed",
+        "--workers",
+        "0",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main([*again, "--backend", str(worker)]) == 1
+    assert main([*again, "--backend", str(TEMPLATE)]) == 0

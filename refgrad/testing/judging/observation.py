@@ -45,12 +45,14 @@ class NoAnswer:
              is no refusal, and its verdict is an error
     node     the node of the graph that failed, -1 where it is not known
     details  the end of the traceback, for the message
+    late     whether the framework exceeded the time limit of a case; then the case is not run again
     """
 
     words: str
     refused: bool = True
     node: int = -1
     details: str = ""
+    late: bool = False
 
 
 NOT_ASKED = NoAnswer("not asked")

@@ -12,6 +12,7 @@ def unanswered(tally: Tally, graph: Graph, why: NoAnswer) -> Verdict:
     """The verdict on a mode without an answer. It names the op where the failing node is known."""
     v = tally.result
     v.status, v.reason = UNSUPPORTED if why.refused else ERROR, why.words
+    v.repeatable = not why.late
     where = "no single op raises it"
     if 0 <= why.node < len(graph.nodes):
         v.first_wrong = why.node, str(graph.nodes[why.node])

@@ -248,6 +248,7 @@ class _Block:
     def _record(self, drawn: _Drawn) -> None:
         """Write the verdicts on a case, and note whether it fails."""
         assert drawn.verdicts is not None
+        drawn.timed_out |= not all(v.repeatable for v in drawn.verdicts)  # in a process of its own
         write(self.results, drawn.case, drawn.verdicts, self.script)
         if drawn.timed_out:
             self.timed_out += drawn.verdicts
@@ -285,7 +286,9 @@ class _Block:
         short = self.wanted - self.judged - len(self.timed_out)
         limit = self.current.limit if self.current else None
         why = [
-            f"{len(self.timed_out)} without a verdict after {limit} s" if self.timed_out else "",
+            f"{len(self.timed_out)} without a verdict after {limit or 'too many'} s"
+            if self.timed_out
+            else "",
             f"{short} not there: {self.drawn} draws gave no more different cases" if short else "",
             f"{unshrunk} faults not shrunk: the time for it was used up" if unshrunk else "",
         ]
