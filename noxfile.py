@@ -6,6 +6,7 @@ that is found. nox downloads no interpreter: it skips the session and says why. 
 Environment variables:
     REFGRAD_TORCH     the requirement for torch, by default "torch>=2.6"; "torch==2.6.*" or the path of a wheel are others;
                       `matrix` takes several, separated by blanks
+    REFGRAD_BACKENDS  the folder of the second environments that `backend-NAME` builds, by default that of nox
     REFGRAD_BROWSER   the Chromium in which `browser` opens the report, by default the one that the system has
 """
 
@@ -35,6 +36,16 @@ TORCH = os.environ.get("REFGRAD_TORCH", "torch>=2.6")
 TORCHES = os.environ.get(
     "REFGRAD_TORCH", "torch==2.6.* torch>=2.6"
 ).split()  # the oldest supported, and the newest there is
+# Another framework is judged in a Python of its own: which one, and what is installed there.
+BACKENDS = {
+    "autograd": ("3.12", ["autograd==1.9.*", "scipy"]),
+    "jax": ("3.12", ["jax==0.12.*"]),
+    "tensorflow": ("3.12", ["tensorflow-cpu==2.21.*"]),
+    "pytensor": ("3.12", ["pytensor==3.3.*", "numba<=0.68.0"]),
+    "mxnet": ("3.11", ["mxnet==1.9.1", "numpy<1.24"]),  # later releases of NumPy lack what it imports
+    "mlx": ("3.12", ["mlx[cpu]==0.32.*", "numpy"]),
+    "paddle": ("3.13", ["paddlepaddle==3.3.*", "numpy"]),
+}
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
 # Each worker process has one thread: thread pools in several processes would compete for the same cores.
@@ -114,6 +125,44 @@ def constructions(session: nox.Session) -> None:
     """
     session.install("-e", ".[conformance]", TORCH)
     session.run("python", "-m", "conformance.constructions", *session.posargs, env=ONE_THREAD)
+
+
+def judge_backend(session: nox.Session, name: str) -> None:
+    """Judge a framework in a second environment: 400 cases of each of five families, its recorded findings, and planted errors."""
+    version, requirements = BACKENDS[name]
+    session.install("-e", ".[conformance]", TORCH, "virtualenv", *group("test"))
+    listed = "from refgrad.backends.shipped import SHIPPED, framework_of as of"
+    code = f"{listed}; print(*[worker for worker in SHIPPED if of(worker) == {name!r}])"
+    workers_of = str(session.run("python", "-c", code, silent=True)).split()
+    if not workers_of:
+        session.skip(f"refgrad ships no worker for {name}")
+    folder = Path(os.environ.get("REFGRAD_BACKENDS") or session.cache_dir) / f"backend-{name}"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        try:
+            session.run("virtualenv", "--quiet", "--python", version, str(folder))
+            session.run(str(python), "-m", "pip", "install", "--quiet", *requirements, external=True)
+        except nox.command.CommandFailed:
+            shutil.rmtree(folder, ignore_errors=True)
+            missing(session, f"{' '.join(requirements)} cannot be installed for Python {version}")
+    found = {**ONE_THREAD, f"REFGRAD_PYTHON_{name.upper()}": str(python)}
+    session.run("refgrad", "backends", env=found)
+    session.run("pytest", "tests/backends", "tests/conformance/test_backends.py", env=found)
+    families = [
+        word for family in ("graphs", "mlp", "softmax", "matmul", "ops") for word in ("--family", family)
+    ]
+    usual = [*families, "--dtype", "float32", "--examples", "400"]
+    for worker in workers_of:
+        options = session.posargs or [*usual, "--out", str(Path("reports") / worker)]
+        session.run("refgrad", "conformance", "--backend", worker, *options, env=found)
+
+
+for _name in BACKENDS:
+
+    @nox.session(name=f"backend-{_name}")
+    def backend(session: nox.Session, name: str = _name) -> None:
+        """Judge another framework in an environment of its own. Arguments after -- go to `refgrad conformance`."""
+        judge_backend(session, name)
 
 
 @nox.session(python=PYTHONS)

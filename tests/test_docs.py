@@ -144,7 +144,9 @@ def test_commands_exist(page: Path) -> None:
     from refgrad.cli import _parser
 
     sessions = set(
-        re.findall(r"^@nox\.session.*\n(?:@.*\n)*def (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+        re.findall(
+            r"^ *@nox\.session.*\n(?:@.*\n)* *def (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE
+        )
     )
     assert {"tests", "conformance", "docs"} <= sessions
     for block in ext.blocks(page.read_text(encoding="utf-8")):

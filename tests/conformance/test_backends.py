@@ -15,13 +15,17 @@ from typing import Any
 
 import pytest
 
+from conformance.families import family, vocabulary_of
 from refgrad import backends
-from refgrad.backends import Backend
-from refgrad.backends.shipped import SHIPPED, framework_of, interpreter, variable, version
+from refgrad.backends import Backend, WorkerBackend
+from refgrad.backends.shipped import FOLDER, SHIPPED, framework_of, interpreter, variable, version
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import all_of, load, own_files
+from refgrad.testing.judging.verdict import ERROR
 from refgrad.testing.runs import deviation_evidence
+from refgrad.testing.runs.item import examine
 from tests.recorded import CONFORMANCE
 
 ROOT = CONFORMANCE.parent
@@ -98,6 +102,36 @@ def test_an_ordinary_wrong_number_fails_under_the_entry(name: str, entry: Deviat
             planted += met(wide, str(op), str(mode), str(dtype), backend.judged)
     # An entry for NaN alone admits no number, and the framework may have NaN wherever a number could be planted.
     assert planted or entry.narrow.error or entry.narrow.got == {"nan"}, "nothing was planted"
+
+
+@pytest.mark.parametrize("other", ["sin", "1.01"])
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_a_wrong_op_planted_in_a_worker_is_named(name: str, other: str) -> None:
+    """Of the single ops that it answers, those that have the planted op are wrong, and no others."""
+    reached(name)
+    script, *way = SHIPPED[name].script
+    backend = WorkerBackend(
+        [
+            str(interpreter(name)),
+            str(ROOT / "tests" / "backends" / "planted.py"),
+            "tanh",
+            other,
+            str(FOLDER / script),
+            *way,
+        ]
+    )
+    draw, wrong = family("ops", ("tanh", "multiply"), vocabulary_of(backend, "float32", "cpu")), set()
+    for k in range(12):
+        case = draw(Seeded((k,)), "float32")
+        [op] = [node.op.name for node in case.graph.nodes if node.op is not None]
+        for v in examine(case, backend.judged, all_of(CONFORMANCE / "deviations.toml", (), name)):
+            assert v.status != ERROR, v.message
+            if v.failed:
+                wrong.add((op, v.mode))
+                assert v.first_wrong is None or v.first_wrong[1] in ("tanh", ""), v.message
+    backend.suspend()
+    assert {op for op, _ in wrong} == {"tanh"}
+    assert len(wrong) > 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
