@@ -95,6 +95,8 @@ def test_the_evidence_disagrees_as_recorded(name: str, entry: Deviation) -> None
 def test_an_ordinary_wrong_number_fails_under_the_entry(name: str, entry: Deviation) -> None:
     from tests.conformance.test_deviations import meant, met
 
+    if entry.narrow.error or entry.narrow.note:
+        pytest.skip("an exception, or a note about a shape or a dtype, covers no number")
     backend, planted = reached(name), 0
     wide = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
     for _, op, mode, dtype in (p.values for p in meant([entry])):

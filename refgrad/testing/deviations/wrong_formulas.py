@@ -209,6 +209,30 @@ def _floor_step(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _sign_by_quotient(inputs: Inputs) -> Outcomes:
+    """abs: the slope as the quotient of the operand by its size, after the product with the cotangent or tangent."""
+    x = inputs.xs[0]
+    size = np.abs(x) + np.where(np.equal(parts(x)[0], 0), 1.0, 0.0)
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * x / size]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [inputs.xs_dot[0] * x / size]
+    return found
+
+
+def _det_by_pivots(inputs: Inputs) -> Outcomes:
+    """det: its sign times the exponential of the sum of the logarithms of the pivots."""
+    [a] = inputs.xs
+    sign = np.sign(np.linalg.det(np.asarray(parts(a)[0], float)))
+    return {VALUE: [sign * np.exp(np.linalg.slogdet(a)[1])]}
+
+
+def _secant_squared(x: Any) -> Any:
+    """The slope of tan by a second function, not by its value."""
+    return 1.0 / (np.cos(x) * np.cos(x))
+
+
 def _fixed_factors(
     tangent: Callable[..., Any], reach: Callable[[Inputs], PlainArray] | None = None
 ) -> Callable[[Inputs], Outcomes]:
@@ -339,6 +363,9 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
     "gradient of the other branch": _other_branch,
     "det by its logarithm": _composed(_det_by_logarithm),
+    "sign by a quotient": _sign_by_quotient,
+    "det by the logarithms of its pivots": _det_by_pivots,
+    "slope of tan by its cosine": _slope(_secant_squared),
     "det by inverse": _det_by_inverse,
     "solve with factors held": _fixed_factors(_solve_tangent),
     "det with factors held": _fixed_factors(

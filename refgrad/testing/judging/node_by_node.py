@@ -191,7 +191,7 @@ class NodeByNode(Judge):
             earlier = self._of_primals.draft(tally)
         for k in self.order:
             node = self.graph.nodes[k]
-            if node.op is None:
+            if node.op is None or not all(self._shaped(self.seen.tangents[j], j) for j in node.of):
                 continue
             expected = (
                 self._tangent(k, node)
@@ -230,6 +230,11 @@ class NodeByNode(Judge):
         if tangents is self.tangents:
             self.pushed[k] = expected
         return expected
+
+    def _shaped(self, x: PlainArray | None, k: int) -> bool:
+        """Whether a derivative has the shape of node k. One of another shape is wrong itself, and nothing can be expected from it."""
+        value = self.seen.values[k]
+        return x is None or value is None or x.shape == value.shape
 
     def _tangent_bounds(self, *, k: int) -> list[Reach]:
         """The bounds of the tangent by the other formulas of the op."""
@@ -284,7 +289,7 @@ class NodeByNode(Judge):
                     functools.partial(sum_bounds, sent=sent[k]) if any(bounds) else None,
                 )
             y_bar = self.seen.cotangents[k]
-            if node.op is not None and y_bar is not None:
+            if node.op is not None and y_bar is not None and self._shaped(y_bar, k):
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
                 if k not in self.contributions:
                     self.contributions[k] = self._sent(k, y_bar)
