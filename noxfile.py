@@ -136,7 +136,7 @@ def judge_backend(session: nox.Session, name: str) -> None:
     workers_of = str(session.run("python", "-c", code, silent=True)).split()
     if not workers_of:
         session.skip(f"refgrad ships no worker for {name}")
-    folder = Path(os.environ.get("REFGRAD_BACKENDS") or session.cache_dir) / f"backend-{name}"
+    folder = Path(os.environ.get("REFGRAD_BACKENDS") or session.cache_dir).resolve() / f"backend-{name}"
     python = folder / "bin" / "python"
     if not python.exists():
         try:

@@ -14,7 +14,7 @@ import pytest
 
 from refgrad import backends
 from refgrad.backends import WorkerBackend
-from refgrad.backends.shipped import FOLDER, SHIPPED, command
+from refgrad.backends.shipped import FOLDER, SHIPPED, command, variable
 from refgrad.cli import main
 from refgrad.errors import ArgumentError
 from refgrad.graph import Graph
@@ -23,6 +23,13 @@ from refgrad.testing import Case, judge
 
 PAGE = Path(__file__).parents[2] / "docs" / "extend" / "worker.md"
 TEMPLATE = FOLDER / "template_worker.py"
+
+
+@pytest.fixture(autouse=True)
+def this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No framework is in another Python."""
+    for name in SHIPPED:
+        monkeypatch.delenv(variable(name), raising=False)
 
 
 def sine(dtype: str = "float32") -> Case:

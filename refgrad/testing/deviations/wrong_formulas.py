@@ -228,6 +228,18 @@ def _det_by_pivots(inputs: Inputs) -> Outcomes:
     return {VALUE: [sign * np.exp(np.linalg.slogdet(a)[1])]}
 
 
+def _gathered_in_storage(inputs: Inputs) -> Outcomes:
+    """getitem: the gradient is rounded to the storage format where it is added into zeros."""
+    if inputs.y_bar is None:
+        return {}
+    [x], key, fmt = inputs.xs, inputs.params["key"], inputs.fmt
+    value, radius = parts(inputs.y_bar)
+    found, reach = np.zeros(x.shape, fmt.wide), np.zeros(x.shape, fmt.wide)
+    np.add.at(found, key, value)
+    np.add.at(reach, key, np.broadcast_to(radius, value.shape) + fmt.u * np.abs(value) + fmt.eta)
+    return {0: [Ball(found, reach, fmt)]}
+
+
 def _secant_squared(x: Any) -> Any:
     """The slope of tan by a second function, not by its value."""
     return 1.0 / (np.cos(x) * np.cos(x))
@@ -364,6 +376,7 @@ FORMULAS: dict[str, Callable[[Inputs], Outcomes]] = {
     "gradient of the other branch": _other_branch,
     "det by its logarithm": _composed(_det_by_logarithm),
     "sign by a quotient": _sign_by_quotient,
+    "gathered in the storage format": _gathered_in_storage,
     "det by the logarithms of its pivots": _det_by_pivots,
     "slope of tan by its cosine": _slope(_secant_squared),
     "det by inverse": _det_by_inverse,

@@ -7,9 +7,10 @@ import pytest
 
 from refgrad import grad
 from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.file import load, own_files
 from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, VALUE, Inputs, within
 from refgrad.tracing.ball import Ball, exact, parts
-from tests.recorded import ENTRIES
+from tests.recorded import CONFORMANCE, ENTRIES
 
 FMT = FORMATS["float64"]
 
@@ -29,7 +30,13 @@ def value(ball) -> np.ndarray:
 
 
 def test_every_formula_is_behind_an_entry_and_the_other_way_round() -> None:
-    assert {d.narrow.formula for d in ENTRIES if d.narrow.formula} == set(FORMULAS)
+    others = [
+        d
+        for path, name in own_files(CONFORMANCE / "deviations.toml").items()
+        for d in load(path, backend=name)
+    ]
+    assert ENTRIES
+    assert {d.narrow.formula for d in others if d.narrow.formula} == set(FORMULAS)
 
 
 X, Y_BAR = np.array([-2.0, -0.5, 0.75]), np.array([1.0, -3.0, 2.0])
@@ -37,6 +44,8 @@ SLOPES = {
     "softsign by composition": lambda x: 1 / (1 + np.abs(x)) ** 2,
     "tanhshrink by composition": lambda x: np.tanh(x) ** 2,
     "sinc slope that cancels": lambda x: (np.pi * x * np.cos(np.pi * x) - np.sin(np.pi * x)) / (np.pi * x**2),
+    "sign by a quotient": np.sign,
+    "slope of tan by its cosine": lambda x: 1 / np.cos(x) ** 2,
     "a sixth in float32": lambda x: np.full(x.shape, float(np.float32(1 / 6))),
 }
 
@@ -108,3 +117,9 @@ def test_a_number_belongs_to_a_formula_within_its_bound_and_not_beside_it() -> N
     blind = Ball(np.array([0.0]), np.array([np.inf]), FMT)
     assert within(123.0, blind, (0,), 1.0)  # the formula says nothing there
     assert within(np.inf, Ball(np.array([np.inf]), None, FMT), (0,), 1.0)
+
+
+def test_det_by_its_logarithm_rounds_what_det_of_one_element_does_not() -> None:
+    [ball] = FORMULAS["det by its logarithm"](asked(np.array([[-7.3]])))[VALUE]
+    assert abs(value(ball) + 7.3) <= parts(ball)[1]
+    assert parts(ball)[1] > FMT.u * 7.3

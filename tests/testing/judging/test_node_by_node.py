@@ -225,3 +225,16 @@ def test_tangents_belong_to_the_values_of_their_own_run() -> None:
     assert NodeByNode(case, seen).forward().status == "agree"
     seen.primals[2:] = [z * (1 + 1e-12), np.sin(z * (1 + 1e-12))]  # which is no rounding
     assert "forward mode's value of matmul (node 2)" in NodeByNode(case, seen).forward().message
+
+
+def test_a_derivative_of_another_shape_is_wrong_and_no_later_node_is_judged_by_it() -> None:
+    def doubled(x: np.ndarray) -> np.ndarray:
+        return np.stack([x, x])
+
+    forward = judge(example(), planted("tangents", 3, doubled), end_to_end=False)[2]
+    assert (forward.status, forward.first_wrong) == ("disagree", (3, "multiply"))
+    assert "has shape (2, 5), expected (5,)" in forward.message
+    assert set(forward.ops) == {"sin", "multiply", "matmul"}
+    reverse = judge(example(), planted("cotangents", 4, doubled), end_to_end=False)[1]
+    assert (reverse.status, reverse.first_wrong) == ("disagree", (4, "matmul"))
+    assert "has shape (2, 5), expected (5,)" in reverse.message
