@@ -360,15 +360,7 @@ def _report(args: argparse.Namespace) -> int:
 def _backends(_: argparse.Namespace) -> int:
     from refgrad import backends
 
-    rows = [("backend", "version", "where it is, or how to install it")]
-    rows += [
-        (name, version or "missing", where)
-        for name in backends.known()
-        for version, where in [backends.installed(name)]
-    ]
-    wide = [max(len(row[k]) for row in rows) for k in (0, 1)]
-    for name, version, where in rows:
-        print(f"{name:<{wide[0]}}  {version:<{wide[1]}}  {where}")
+    print("\n".join(backends.table()))
     return AGREE
 
 

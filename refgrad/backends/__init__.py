@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refgrad.backends.contract import Backend, Build
-from refgrad.backends.registry import installed, known, load, register
+from refgrad.backends.registry import installed, known, load, register, table
 from refgrad.backends.worker import WorkerBackend
 from refgrad.bounds.profiles import Profile
 
-__all__ = ["Backend", "Build", "Profile", "WorkerBackend", "installed", "known", "load", "register"]
+__all__ = ["Backend", "Build", "Profile", "WorkerBackend", "installed", "known", "load", "register", "table"]

@@ -105,6 +105,16 @@ def installed(name: str) -> tuple[str, str]:
     return "registered", "in this process"
 
 
+def table() -> list[str]:
+    """The known backends as lines of text: the version of each, and where it was found or how to install it."""
+    rows = [("backend", "version", "where it is, or how to install it")]
+    for name in known():
+        found, where = installed(name)
+        rows.append((name, found or "missing", where))
+    wide = [max(len(row[k]) for row in rows) for k in (0, 1)]
+    return [f"{name:<{wide[0]}}  {found:<{wide[1]}}  {where}" for name, found, where in rows]
+
+
 def _checked(name: str, found: object) -> Backend:
     backend = found() if callable(found) and not isinstance(found, Backend) else found
     if isinstance(backend, (list, tuple)) and backend and all(isinstance(word, str) for word in backend):
