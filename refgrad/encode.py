@@ -15,6 +15,7 @@ from refgrad.errors import CaseFileError
 
 _NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 DTYPES = frozenset({"float16", "float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"})
+_NAMES = {np.dtype(name): name for name in DTYPES}  # NumPy puts a name together each time it is asked for
 
 
 def number(x: float) -> float | str:
@@ -28,15 +29,16 @@ def number(x: float) -> float | str:
 def encode_array(x: Any) -> dict[str, Any]:
     """An array as {"dtype", "shape", "data"}, elements in C order. Raises CaseFileError for a dtype that is not in DTYPES."""
     x = np.asarray(x)
-    if x.dtype.name not in DTYPES:
+    name = _NAMES.get(x.dtype) or x.dtype.name
+    if name not in DTYPES:
         raise CaseFileError(
             f"an array of dtype {x.dtype} cannot be written to a case file; supported are {sorted(DTYPES)}"
         )
     flat = x.ravel().tolist()
     return {
-        "dtype": x.dtype.name,
+        "dtype": name,
         "shape": list(x.shape),
-        "data": [number(v) for v in flat] if x.dtype.kind == "f" else flat,
+        "data": flat if x.dtype.kind != "f" or np.isfinite(x).all() else [number(v) for v in flat],
     }
 
 

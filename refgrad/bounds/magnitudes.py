@@ -51,6 +51,8 @@ def shorter(y: Array) -> bool:
 
 def alike(among: Array, xs: tuple[Array, ...], es: tuple[Array, ...]) -> list[Array]:
     """The magnitudes of several arrays: in float64 if all of them and the radii ``es`` can be, else all in long double."""
+    if among.size < LARGE:
+        return [np.abs(x) for x in xs]
     found = [size(x, among) for x in xs]
     if any(getattr(z, "dtype", None) is _LONG for z in (*found, *es)):
         return [np.abs(x) for x in xs]

@@ -21,6 +21,8 @@ from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
+from refgrad.bounds.small_arrays import constant, every, spread
+from refgrad.bounds.small_arrays import some as some_of
 from refgrad.quiet import quiet
 
 
@@ -59,9 +61,8 @@ def moved(run: Evaluation) -> Radius:
     forward, xs, es, params = run.forward, run.xs, run.es, run.params
     if not some(es):
         return None
-    shapes = [np.shape(x) for x in xs]
     return forward(
-        *[np.zeros(n) if e is None else np.broadcast_to(e, n) for n, e in zip(shapes, es, strict=True)],
+        *[np.zeros(x.shape) if e is None else spread(e, x.shape) for x, e in zip(xs, es, strict=True)],
         **params,
     )
 
@@ -104,14 +105,15 @@ def added(run: Evaluation) -> Radius:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     x1, x2 = xs
-    representable = exactness.sums(fmt, y, xs, es)
-    if representable is not None and representable.all():
+    representable = exactness.sums(fmt, y, xs, es) if fmt.on_grid else None
+    if representable is not None and every(representable):
         return None
-    e = zero(es[0]) + zero(es[1])
-    rounding = fmt.u * _reach(y, e)
+    e = zero(es[0]) if es[1] is None else es[1] if es[0] is None else es[0] + es[1]
+    top = _reach(y, e)
+    rounding = constant(fmt.u, top.dtype) * top
     if representable is not None:
         rounding = np.where(representable, 0.0, rounding)
-    if _inexact(x1, es[0]) and _inexact(x2, es[1]) and _everywhere(np.isfinite(y)):
+    if _inexact(x1, es[0]) and _inexact(x2, es[1]) and every(np.isfinite(y)):
         return e + rounding  # the usual case: no exact zero, no infinity
     exact = ((x1 == 0) & (zero(es[0]) == 0)) | ((x2 == 0) & (zero(es[1]) == 0)) | np.isinf(x1) | np.isinf(x2)
     return e + np.where(exact, 0.0, rounding)
@@ -129,7 +131,7 @@ def _inexact(x: Array, e: Radius) -> bool:
 
 def _reach(y: Array, carried: Radius) -> Radius:
     """The largest magnitude of y within its carried radius, which is the number 0 where all operands are exact."""
-    top = magnitudes.size(y, y)
+    top = np.abs(y) if y.size < magnitudes.LARGE else magnitudes.size(y, y)
     return top if type(carried) is float and carried == 0 else top + carried
 
 
@@ -144,7 +146,7 @@ def _scaling(size: Array, e: Radius) -> tuple[Array, Array] | None:
     if e is not None and _everywhere(e):
         return None
     mantissa, exponent = np.frexp(size)  # of an ordinary number in [1/2, 1)
-    if not np.count_nonzero(mantissa <= 0.5):
+    if not some_of(mantissa <= constant(0.5, mantissa.dtype)):
         return None
     exact = True if e is None else e == 0
     power = (mantissa == 0.5) & exact
@@ -156,10 +158,10 @@ def product(run: Evaluation) -> Radius:
 
     On a grid nothing is rounded either where the product of exact operands is a number of the format (exactness.py).
     """
-    fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
+    fmt, _, y, xs, es, _ = run
     e1, e2 = es
-    representable = exactness.product(fmt, y, xs, es)
-    if representable is not None and representable.all():
+    representable = exactness.product(fmt, y, xs, es) if fmt.on_grid else None
+    if representable is not None and every(representable):
         return None
     with quiet():
         size1, size2 = magnitudes.alike(y, xs, es)
@@ -169,9 +171,10 @@ def product(run: Evaluation) -> Radius:
             carried = size2 * e1
         else:
             carried = size2 * e1 + size1 * e2 + e1 * e2
-        carried = magnitudes.with_lost(carried, y, (size1, e2), (size2, e1))
+        if y.size >= magnitudes.LARGE:
+            carried = magnitudes.with_lost(carried, y, (size1, e2), (size2, e1))
         radius = _rounded(fmt, y, carried, [_scaling(size1, e1), _scaling(size2, e2)])
-        return exactness.without(radius, representable)
+        return radius if representable is None else exactness.without(radius, representable)
 
 
 def quotient(run: Evaluation) -> Radius:
@@ -185,8 +188,8 @@ def quotient(run: Evaluation) -> Radius:
     """
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     e1, e2 = es
-    representable = exactness.quotient(fmt, y, xs, es)
-    if representable is not None and representable.all():
+    representable = exactness.quotient(fmt, y, xs, es) if fmt.on_grid else None
+    if representable is not None and every(representable):
         return None
     carried: Radius = 0.0
     with quiet():
@@ -226,10 +229,10 @@ def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array, e: Ra
 
 def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array, Array] | None]) -> Radius:
     """The carried radius and one rounding: no relative part for an exact power of two, none at all for 0 and 1."""
-    rounding, eta = fmt.u * _reach(y, carried), fmt.eta
-    found = [s for s in scalings if s is not None]
+    top, found = _reach(y, carried), [s for s in scalings if s is not None]
+    rounding, eta = constant(fmt.u, top.dtype) * top, constant(fmt.eta, top.dtype)
     if not found:
-        return carried + rounding + eta
+        return (rounding if type(carried) is float and carried == 0 else carried + rounding) + eta
     free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
     return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, eta)
 
@@ -239,7 +242,10 @@ def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array,
 
 def _widened(fmt: Format, y: Array, carried: Radius, ulp: float) -> Radius:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
-    return carried + 2.0 * ulp * fmt.u * _reach(y, carried) + math.ceil(2.0 * ulp) * fmt.eta
+    top = _reach(y, carried)
+    rounding = constant(2.0 * ulp * fmt.u, top.dtype) * top
+    eta = constant(math.ceil(2.0 * ulp) * fmt.eta, top.dtype)
+    return (rounding if type(carried) is float and carried == 0 else carried + rounding) + eta
 
 
 def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:

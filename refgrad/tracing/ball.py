@@ -20,6 +20,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import DTYPES, FORMATS, Format
 from refgrad.bounds.profiles import DOUBLE
 from refgrad.bounds.rounding import nearest, representable
+from refgrad.bounds.small_arrays import constant, every
 from refgrad.errors import TracingError
 from refgrad.op import Op, Params, apply
 from refgrad.quiet import quiet
@@ -89,7 +90,7 @@ class Ball(TracedArray):
             self._unknown = None
         if self._value.dtype.kind == "f" and not magnitudes.within(self._value, radius, self._fmt.max):
             size = np.abs(self._value) if radius is None else np.abs(self._value) + radius
-            if np.count_nonzero(size <= self._fmt.max) < size.size:
+            if not every(size <= constant(self._fmt.max, size.dtype)):
                 beyond = (size > self._fmt.max) & np.isfinite(self._value)
                 if radius is None and not beyond.any():
                     return radius  # NaN or infinity, exactly
@@ -106,18 +107,17 @@ class Ball(TracedArray):
 
 
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
-    xs, es, unknown, elements = [], [], False, 1
+    es, unknown, elements = [], False, 1
     balls: list[Any] = [x if type(x) is Ball else lift(x, fmt) for x in operands]
     for b in balls:
-        x = b._value
-        xs.append(_in_range(x, fmt) if fmt.ranged else x)
         try:
             es.append(b._carried)
         except AttributeError:  # it is an operand for the first time
             es.append(b._reach())
         unknown = unknown or b._unknown is not None
-        elements *= x.size
-    given, radii = tuple(xs), tuple(es)
+        elements *= b._value.size
+    given = tuple([_in_range(b._value, fmt) if fmt.ranged else b._value for b in balls])
+    radii = tuple(es)
     with quiet():
         if op.elementwise and elements >= BLOCK:
             y, radius = in_blocks(functools.partial(_formed, op, params, fmt), given, radii)
@@ -146,7 +146,7 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
         radius = magnitudes.flushed(radius, y, fmt.zeroed)
     if radius is None:
         return y, None
-    if fmt.on_grid and radius is not None and not np.count_nonzero(radius):
+    if fmt.on_grid and not np.count_nonzero(radius):
         return y, None  # what is exact in every element passes for exact in the rules that follow
     return y, magnitudes.radius(radius)
 

@@ -59,20 +59,22 @@ class Audit:
         for key, counted in other.counts.items():
             self.counts[key] = [n + m for n, m in zip(self.counts.get(key, [0] * 4), counted, strict=True)]
 
-    def plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None = None) -> None:
+    def plant(
+        self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None = None, *, single: bool = False
+    ) -> None:
         """Plant every kind of error that applies to this case, each at a place drawn with the id of the case as seed.
 
-        Caught errors are counted for node-by-node judgement, and for end-to-end judgement where ``end_to_end_judge`` is given. Without it
-        the case is one of a single op.
+        Caught errors are counted for node-by-node judgement, apart for cases of a ``single`` op, and for end-to-end judgement where
+        ``end_to_end_judge`` is given.
 
         An exception in the audit does not change the verdicts on the case. It is recorded in ``broken`` and fails the run.
         """
         try:
-            self._plant(node_judge, end_to_end_judge)
+            self._plant(node_judge, end_to_end_judge, SINGLE_OPS if single else NODE_BY_NODE)
         except Exception as error:  # noqa: BLE001 - see above: a mutation may make any op raise any exception
             self.broken.append((node_judge.case.id, f"{type(error).__name__}: {error}"))
 
-    def _plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None) -> None:
+    def _plant(self, node_judge: NodeByNode, end_to_end_judge: EndToEnd | None, by_node: str) -> None:
         case = node_judge.case
         rng = np.random.default_rng(int(case.id, 16))
         reference = _Reference(node_judge)
@@ -93,6 +95,7 @@ class Audit:
                             node_judge,
                             end_to_end_judge,
                             reference,
+                            by_node,
                         )
                         break
 
@@ -105,10 +108,11 @@ class Audit:
         node_judge: NodeByNode,
         end_to_end_judge: EndToEnd | None,
         reference: _Reference,
+        by_node: str,
     ) -> None:
         seen = node_judge.seen.with_array(place, array)
         same = bool(np.array_equal(array, node_judge.seen.at(place), equal_nan=True))
-        judges: list[tuple[str, Judge]] = [(NODE_BY_NODE if end_to_end_judge else SINGLE_OPS, node_judge)]
+        judges: list[tuple[str, Judge]] = [(by_node, node_judge)]
         if end_to_end_judge and _is_end_to_end(end_to_end_judge, place) and _agreed(end_to_end_judge, place):
             judges.append((END_TO_END, end_to_end_judge))
         equivalent: bool | None = True if same else None

@@ -32,16 +32,33 @@ class Observed(NamedTuple):
     audit: Audit | None = None
 
 
+WIDE = 64  # elements of an input from which a case is wide
+
+
 def sampled(case: Case) -> bool:
-    """Whether a case is one of the sample of a run, one case in EVERY: audited, and judged from end to end. The id of the case decides."""
+    """Whether a case is one of the sample of a run, one case in EVERY: audited, and judged from end to end unless it is wide.
+
+    The id of the case decides.
+    """
     return int(case.id, 16) % EVERY == 0
+
+
+def wide(case: Case) -> bool:
+    """Whether a case has wide arrays. A run judges it from end to end only for a finding.
+
+    Where all verdicts node by node agree, a disagreement from end to end shows that one of the two judgements is wrong, or that an observed
+    array is not the one that the framework computed with. Neither depends on the number of elements, whereas the cost does: a wide case
+    takes as long as thirty others.
+    """
+    return any(x.size >= WIDE for x in case.inputs.values())
 
 
 def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None) -> list[list[Verdict]]:
     """The verdicts on several observations, in their order: those of ``judge`` on each.
 
-    ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited, and those where
-    a verdict node by node is a finding or undecided; the others have none, because the judgement node by node compares all their arrays.
+    ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited and not
+    ``wide``, and those where a verdict node by node is a finding or undecided. The others have none, because the judgement node by node
+    compares all their arrays.
     """
     with quiet(), _without_collector() if len(sweep) > 1 else nullcontext():
         judgements = [_Judgement(*observed) for observed in sweep]
@@ -169,7 +186,9 @@ class _Judgement:
 
     def _wanted(self) -> bool:
         """Whether the case is judged from end to end in a run."""
-        return self.audit is not None or sampled(self.case) or any(map(_open, self.verdicts))
+        if any(map(_open, self.verdicts)):
+            return True
+        return (self.audit is not None or sampled(self.case)) and not wide(self.case)
 
     def _judge_end_to_end(self) -> None:
         judge, (_, reverse, forward) = EndToEnd(self.case, self.seen), self.verdicts
@@ -178,12 +197,13 @@ class _Judgement:
             _imprecise_end_to_end(judge.forward(), forward),
         ]
         attribute(self.verdicts)
-        self.end_to_end_judge = judge
+        if self.audit is not None:
+            self.end_to_end_judge = judge
 
     def plant(self) -> None:
-        """Plant errors, where the case is audited and has the verdicts to judge them by."""
-        if self.audit is not None and self.by_node and (self.further or self.end_to_end_judge is not None):
-            self.audit.plant(self.node_judge, None if self.further else self.end_to_end_judge)
+        """Plant errors, where the case is audited and judged node by node."""
+        if self.audit is not None and self.by_node:
+            self.audit.plant(self.node_judge, self.end_to_end_judge, single=self.further)
 
 
 def _imprecise_end_to_end(verdict: Verdict, by_node: Verdict) -> Verdict:

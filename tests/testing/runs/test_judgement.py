@@ -15,6 +15,7 @@ from conformance.families import FAMILIES
 from refgrad.bounds.formats import DTYPES, judged_on
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.records import ERROR
+from refgrad.records.audit import EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Case, judge
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging import settlement
@@ -22,7 +23,7 @@ from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.testing.power.audit import EVERY, Audit
 from refgrad.testing.runs import judgement
-from refgrad.testing.runs.judgement import Observed, examine_together, judge_together, sampled
+from refgrad.testing.runs.judgement import Observed, examine_together, judge_together, sampled, wide
 from refgrad.torch.observe import observe
 
 END_TO_END = {REVERSE_END_TO_END, FORWARD_END_TO_END}
@@ -118,30 +119,42 @@ def test_audits_of_a_sweep_are_those_of_single_cases() -> None:
     one, many = Audit(), Audit()
     for case, seen, _ in sweep:
         judge(case, seen, one)
-    judge_together([Observed(case, seen, many) for case, seen, _ in sweep])
+    judge_together([Observed(case, seen, many) for case, seen, _ in sweep], end_to_end=True)
     assert one.counts == many.counts
     assert sum(planted for planted, *_ in many.counts.values())
 
 
 def test_runs_judge_a_sample_from_end_to_end_and_what_does_not_agree() -> None:
-    drawn = cases("graphs", "float64", 40)
+    drawn = cases("graphs", "float64", 60)
     bad = drawn[3]
+    assert any(map(wide, drawn))
     sweep = [Observed(c, wrong(observe(c), lambda x: 2 * x + 1) if c is bad else observe(c)) for c in drawn]
     for (case, _, _), verdicts in zip(sweep, judge_together(sweep), strict=True):
         by_node = [v for v in verdicts if v.mode not in END_TO_END]
         undecided = any(v.status == "undecided" and v.elements + v.skipped for v in by_node)
-        expected = sampled(case) or undecided or any(v.status in ("disagree", "error") for v in by_node)
+        finding = undecided or any(v.status in ("disagree", "error") for v in by_node)
+        expected = finding or (sampled(case) and not wide(case))
         assert len(verdicts) == (5 if expected else 3), case.id
-    assert all(len(v) == 5 for v in judge_together([Observed(c, s, Audit()) for c, s, _ in sweep]))
+    narrow = [Observed(c, s, Audit()) for c, s, _ in sweep if not wide(c)]
+    assert all(len(v) == 5 for v in judge_together(narrow))
     assert all(len(v) == 3 for v in judge_together(sweep, end_to_end=False))
     share = np.mean([sampled(case) for case in drawn])
     assert 0.25 / EVERY < share < 4 / EVERY
 
 
+def test_a_wide_case_is_audited_node_by_node_alone() -> None:
+    case = next(case for case in cases("graphs", "float32", 60) if wide(case))
+    audit = Audit()
+    [verdicts] = judge_together([Observed(case, observe(case), audit)])
+    assert len(verdicts) == 3
+    assert {check for check, *_ in audit.counts} <= {NODE_BY_NODE, EXACT_CASES}
+    assert any(planted for planted, *_ in audit.counts.values())
+
+
 def test_an_exception_is_the_verdict_on_its_case_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = observed("graphs", "float64", 6)
     audit = Audit()
-    sweep = [Observed(case, seen, audit) for case, seen, _ in sweep]
+    sweep = [Observed(case, seen, audit) for case, seen, _ in sweep if not wide(case)]
     once = Audit()
     for case, seen, _ in sweep:
         judge(case, seen, once)
