@@ -131,12 +131,14 @@ def _on_grid(
     fmt, output = FORMATS[dtype], graph.outputs[0]
     for choices in _WEIGHTS:
         drawn = [source.rng.choice(choices, np.shape(x)) for x in (values[output], *inputs.values())]
+        if fmt.native:
+            break
         with np.errstate(all="ignore"):
             sent: list[Array] = []
             bars = graph.reverse_accumulation(values, [(output, drawn[0])], sent)
             dots = graph.forward_accumulation(values, dict(zip(inputs, drawn[1:], strict=True)))
         slopes = np.concatenate([np.ravel(x) for x in (*sent, *bars, *dots) if x is not None])
-        if fmt.native or np.all(exactness.fits(fmt, slopes)):
+        if np.all(exactness.fits(fmt, slopes)):
             break
     cotangent, *tangents = [rounded(x, dtype) for x in drawn]
     return cotangent, dict(zip(inputs, tangents, strict=True))

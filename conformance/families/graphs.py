@@ -176,7 +176,7 @@ class _Builder:
         if y.dtype.kind != "f" or y.size > MOST or _extreme(y, self.dtype):
             return False
         node = Node(op=op, of=nodes, params=params)
-        if self.exact and not exact_at(node, operands, self.dtype):
+        if self.exact and not exact_at(node, operands, y, self.dtype):
             return False
         self.graph.nodes.append(node)
         self.values.append(y)

@@ -233,7 +233,8 @@ def draw_exact(source: Source, op: Op, dtype: str) -> Drawn:
         params = {**op.signature.defaults, **params}
         wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in operands]
         with np.errstate(all="ignore"):
-            if exact_at(Node(op=op, of=tuple(range(len(operands))), params=params), wide, dtype):
+            node = Node(op=op, of=tuple(range(len(operands))), params=params)
+            if exact_at(node, wide, np.asarray(node.applied(wide)), dtype):
                 break
     return operands, params
 

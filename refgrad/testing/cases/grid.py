@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds import exactness
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
 from refgrad.node import Node
@@ -98,22 +99,25 @@ def _format(dtype: str) -> Format:
     return replace(FORMATS[dtype], on_grid=True)
 
 
-def exact_at(node: Node, operands: Sequence[PlainArray], dtype: str) -> bool:
-    """Whether the node rounds nothing on these operands, which are in float64, and has a derivative there, not a set of them.
+def exact_at(node: Node, operands: Sequence[PlainArray], y: PlainArray, dtype: str) -> bool:
+    """Whether the node rounds nothing on these operands, and has a derivative there, not a set of them; y is its value, all in float64.
 
-    At a tie or a kink the derivative is a set.
+    The rounding rule of the op decides from the value in float64: where that one is rounded, the rule sees that it is not exact. At a tie
+    or a kink the derivative is a set.
     """
-    fmt = _format(dtype)
-    y = node.applied([exact(x, fmt) if x.dtype.kind == "f" else x for x in operands])
-    if not isinstance(y, Ball) or y.radius is not None or node.op is None:
+    op = node.op
+    assert op is not None
+    found = op.rounding(
+        Evaluation(_format(dtype), op.forward, y, tuple(operands), (None,) * len(operands), node.params)
+    )
+    if y.dtype.kind != "f" or type(found) is tuple or np.count_nonzero(0.0 if found is None else found):
         return False
-    if (node.op.domain.smooth and not node.op.picks) or not node.op.signature.differentiable:
+    if (op.domain.smooth and not op.picks) or not op.signature.differentiable:
         return True
-    holes = [node.op.domain.interval(k).hole for k in range(len(operands))]
+    holes = [op.domain.interval(k).hole for k in range(len(operands))]
     if any(hole is not None and np.any(x == hole) for x, hole in zip(operands, holes, strict=True)):
         return False
-    y_bar = np.resize(_COTANGENT, y.shape)
-    sent = node.contributions(operands, np.asarray(y.value, np.float64), y_bar)
+    sent = node.contributions(operands, y, np.resize(_COTANGENT, y.shape))
     return all(np.array_equal(x_bar, np.rint(x_bar)) for _, _, x_bar in sent)
 
 
