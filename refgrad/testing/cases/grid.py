@@ -117,6 +117,8 @@ def exact_at(node: Node, operands: Sequence[PlainArray], y: PlainArray, dtype: s
     holes = [op.domain.interval(k).hole for k in range(len(operands))]
     if any(hole is not None and np.any(x == hole) for x, hole in zip(operands, holes, strict=True)):
         return False
+    if op.elementwise and op.picks and len(operands) == 2:  # a tie is an equal pair
+        return not np.any(operands[0] == operands[1])
     sent = node.contributions(operands, y, np.resize(_COTANGENT, y.shape))
     return all(np.array_equal(x_bar, np.rint(x_bar)) for _, _, x_bar in sent)
 
