@@ -44,6 +44,7 @@ WIDE: tuple[Callable[[int], tuple[tuple[int, ...], ...]], ...] = (
     lambda n: ((n,), (n,), ()),
     lambda n: ((n // 16, 4, 4), (n // 16, 1, 4), (4, 1)),
 )
+WIDE_SHARE = 12  # one graph in so many is wide: its ops take ten times as long as those of a narrow one
 MOST = 4096  # elements of a value
 TOLERATED = 8  # one element in so many of a wide array may be too small
 _ATTEMPTS = 1000  # to find operands that an op fits, where none has fitted yet
@@ -134,7 +135,7 @@ class _Builder:
         self.exact = exact  # whether every value has to be exact
         self.values: list[PlainArray] = []
         self.inputs: dict[str, PlainArray] = {}
-        kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
+        kind, wide = source.integer(0, len(SHAPES) - 1), length(source, WIDE_SHARE)
         shapes = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
         for k in range(source.integer(1, 3)):
             x = numbers(source, shapes[k], dtype, EXACT if exact else source.choice(STYLES))
