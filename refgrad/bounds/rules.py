@@ -22,7 +22,6 @@ from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
 from refgrad.bounds.small_arrays import constant, every, spread
-from refgrad.bounds.small_arrays import some as some_of
 from refgrad.quiet import quiet
 
 
@@ -146,7 +145,7 @@ def _scaling(size: Array, e: Radius) -> tuple[Array, Array] | None:
     if e is not None and _everywhere(e):
         return None
     mantissa, exponent = np.frexp(size)  # of an ordinary number in [1/2, 1)
-    if not some_of(mantissa <= constant(0.5, mantissa.dtype)):
+    if every(mantissa > constant(0.5, mantissa.dtype)):
         return None
     exact = True if e is None else e == 0
     power = (mantissa == 0.5) & exact
@@ -244,8 +243,7 @@ def _widened(fmt: Format, y: Array, carried: Radius, ulp: float) -> Radius:
     """Carried radius plus a function error of ``ulp`` ULP of the result; below the normal range one ULP is 2 eta."""
     top = _reach(y, carried)
     rounding = constant(2.0 * ulp * fmt.u, top.dtype) * top
-    eta = constant(math.ceil(2.0 * ulp) * fmt.eta, top.dtype)
-    return (rounding if type(carried) is float and carried == 0 else carried + rounding) + eta
+    return carried + rounding + constant(math.ceil(2.0 * ulp) * fmt.eta, top.dtype)
 
 
 def monotone(name: str | float, spread: Callable[[Array, Array, Array], Array] | None = None) -> RoundingRule:

@@ -25,11 +25,6 @@ def constant(x: float, dtype: np.dtype[Any]) -> PlainArray:
     return made
 
 
-def some(mask: Any) -> bool:
-    """Whether any element of a mask, an array of booleans or one boolean of NumPy, is true."""
-    return 1 in mask.tobytes() if mask.size <= _FEW else bool(np.count_nonzero(mask))
-
-
 def every(mask: Any) -> bool:
     """Whether all elements of a mask, an array of booleans or one boolean of NumPy, are true."""
     return 0 not in mask.tobytes() if mask.size <= _FEW else np.count_nonzero(mask) == mask.size
