@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
-from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.domain import (
     POSITIVE,
     POSITIVE_LINE,
@@ -134,7 +134,7 @@ def _entr(x: Array) -> Array:
     return np.where(x > 0, -inner * np.log(inner), np.where(x < 0, -np.inf, x * 0.0))
 
 
-def _entr_rounding(run: Evaluation) -> Array:
+def _entr_rounding(run: Evaluation) -> Radius:
     """|log x + 1| e + e^2/(2 (x - e)), the curvature being 1/x; the logarithm's error and one product.
 
     Below zero, where the radius reaches it, the value is any number or -inf: the centre moves to 0.
