@@ -169,8 +169,8 @@ def compare(
     return pairs
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns the exit code."""
+def main(arguments: list[str] | None = None, *, dtype: str = "float32") -> int:
+    """Run the command, by default in ``dtype``. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.constructions", description=(__doc__ or "").split(":")[0]
     )
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--programs", type=int, default=200, help="drawn graphs beside the textbook (default: 200)"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default=dtype)
     args = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
     frameworks = [Framework(name) for name in args.backend]

@@ -89,9 +89,9 @@ def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
     return drawable(FAMILIES[name], vocabulary, dtype)
 
 
-def occurs(name: str, ops: Collection[str]) -> bool:
-    """Whether cases of a family contain one of the ops: whether one of LOOKED_AT cases does."""
-    return any(_contains(FAMILIES[name](Seeded((k,)), "float32"), ops) for k in range(LOOKED_AT))
+def occurs(name: str, ops: Collection[str], dtype: str = "float32") -> bool:
+    """Whether cases of a family contain one of the ops: whether one of LOOKED_AT cases of the dtype does."""
+    return any(_contains(FAMILIES[name](Seeded((k,)), dtype), ops) for k in range(LOOKED_AT))
 
 
 def containing(draw: Callable[[Source, str], Case], ops: Collection[str]) -> Callable[[Source, str], Case]:

@@ -14,6 +14,9 @@ SINGULAR, REGULAR, EQUAL = [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]], [
 
 MEANT = {
     "ties": (([1.0, 1.0, NAN], [1.0, 2.0, NAN]), {}, [True, False, False]),
+    "equal extremes": (
+        ([[1.0, 3.0, 3.0], [2.0, 2.0, 3.0], [1.0, 2.0, 3.0]],), {"axis": -1, "keepdims": False}, [True, True, False],
+    ),
     "one NaN": (([NAN, NAN, 1.0, 1.0], [1.0, NAN, NAN, 1.0]), {}, [True, False, True, False]),
     "equal bounds": (([0.0, 2.0, 3.0, 0.0], [2.0, 2.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.0]), {}, [True, True, False, False]),
     "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
