@@ -32,6 +32,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
+from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.records import Crash, Record
 from refgrad.records.audit import END_TO_END, EXACT_CASES, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts
@@ -196,18 +197,23 @@ def unrounded(fmt: Format) -> Format:
 
 
 def places(node_judge: NodeByNode) -> Iterator[Place]:
-    """The places of all arrays of the observation that a judge has to compare, from the graph and not from its expectations."""
+    """The places of all arrays of the observation that a judge has to compare, from the graph and not from its expectations.
+
+    A mode without an answer has none: its verdict is `unsupported` or `error`, whatever arrays the framework made before it stopped.
+    """
     seen, graph = node_judge.seen, node_judge.graph
+    value, reverse, forward = (mode not in seen.unavailable for mode in (VALUE, REVERSE, FORWARD))
     for k in node_judge.order:
         node = graph.nodes[k]
-        if node.op is not None and _plantable(seen.values[k]):
+        if value and node.op is not None and _plantable(seen.values[k]):
             yield Place("values", k)
-        if node.op is not None and _plantable(seen.tangents[k]):
+        if forward and node.op is not None and _plantable(seen.tangents[k]):
             yield Place("tangents", k)
-        if (node.op is not None or node.name) and k not in graph.outputs and _plantable(seen.cotangents[k]):
+        gradient = (node.op is not None or node.name) and k not in graph.outputs
+        if reverse and gradient and _plantable(seen.cotangents[k]):
             yield Place("cotangents", k)
     for use, part in seen.parts.items():
-        if _plantable(part):
+        if reverse and _plantable(part):
             yield Place("parts", use)
 
 

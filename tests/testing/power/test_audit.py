@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ pytest.importorskip("torch")
 from conformance.families import FAMILIES, ON_GRID
 from refgrad import nn
 from refgrad.graph import Graph
+from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.records import Crash
 from refgrad.records.audit import END_TO_END, EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Audit, Case, NodeByNode, judge
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging import judge as judge_module
 from refgrad.testing.judging import node_by_node
-from refgrad.testing.judging.observation import Place
+from refgrad.testing.judging.observation import NoAnswer, Place
 from refgrad.testing.power import audit as auditing
 from refgrad.testing.power.graph_mutations import CATALOGUE, ONE_UNIT, Scene, changed
 from refgrad.torch.observe import observe
@@ -232,6 +234,18 @@ def test_a_known_disagreement_is_no_place_to_plant() -> None:
     node_judge = NodeByNode(case, seen)
     node_judge.reverse()
     assert not auditing._agreed(node_judge, ("cotangents", 0))
+
+
+def test_a_mode_without_an_answer_is_no_place_to_plant() -> None:
+    """A framework may have given some tangents before it refuses an op: nobody compares them."""
+    case = example([0.5, 1.0], np.sin, [1.0, 2.0])
+    seen = observe(case)
+    parts = {place[0] for place in auditing.places(NodeByNode(case, seen))}
+    assert parts >= {"values", "cotangents", "tangents"}
+    for mode, lost in ((FORWARD, {"tangents"}), (REVERSE, {"cotangents", "parts"}), (VALUE, {"values"})):
+        without = replace(seen, unavailable={mode: NoAnswer("no rule", refused=True)})
+        node_judge = NodeByNode(case, without)
+        assert {place[0] for place in auditing.places(node_judge)} == parts - lost
 
 
 def test_an_exception_in_the_audit_is_a_crash_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
