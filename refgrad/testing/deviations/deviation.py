@@ -114,16 +114,18 @@ def _covering(
     deviations: Sequence[Deviation],
     setting: Setting,
 ) -> list[str]:
-    """The ids of the entries that together cover all wrong elements at one node; empty where an element is not covered.
+    """The ids of the entries that together cover the note and all wrong elements at one node; empty where one of them is not covered.
 
     ``ops`` are those that may be the cause.
     """
     node, op, found = at
     entries = [d for d in deviations if d.may_cover(v, ops, setting)]
-    if found.note or found.every_wrong is None:  # a wrong dtype or shape, or a missing gradient
-        return [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
     names = []
-    for e in found.every_wrong() if entries else ():
+    if found.note or found.every_wrong is None:  # a wrong dtype or shape, or a missing gradient
+        names = [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
+        if not names:
+            return []
+    for e in found.every_wrong() if entries and found.every_wrong is not None else ():
         e.node, e.op, e.place = node, op, found.place
         name = next((d.id for d in entries if d.narrow.meets(e, v.mode, ops, setting) and d.stands()), "")
         if not name:

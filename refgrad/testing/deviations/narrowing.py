@@ -15,7 +15,8 @@ from refgrad.bounds.rules import reference_slack
 from refgrad.modes import AGREEMENT, FORWARD, FUNCTIONAL_FORWARD, SECOND, TRANSPOSED_REVERSE, VALUE
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
-from refgrad.testing.deviations.wrong_formulas import FORMULAS, TANGENT, Inputs, Outcomes, within
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, Outcomes, within
+from refgrad.testing.deviations.wrong_formulas import FORMULAS
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.tracing.ball import exact, parts
 

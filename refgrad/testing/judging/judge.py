@@ -159,19 +159,27 @@ class Judge:
         return abs(float(x[element])) if there else np.nan
 
     def _compared(self, seen: Observation, places: list[Place]) -> list[Comparison]:
-        """Compare an observation with the expectations at some places. Either all places are values or none is."""
-        notes = [self.note(seen, place) for place in places]
-        pairs: list[Pair] = []
-        for place, note in zip(places, notes, strict=True):
-            if not note:
-                expectation = self.expectations[place]
-                pairs.append((seen.at(place), expectation.expected, expectation.what))
-        nan = bool(places) and places[0][0] == "values"  # NaN is the expected result there
-        found = iter(compare_all(pairs, self.fmt, nan=nan))
-        return [
-            Comparison(note=note) if note else self._reconsidered(seen, place, next(found))
-            for place, note in zip(places, notes, strict=True)
+        """Compare an observation with the expectations at some places. Either all places are values or none is.
+
+        The numbers of an array of a wrong dtype, or on a wrong device, are compared as well: one mistake does not hide another.
+        """
+        there = [place for place in places if seen.at(place) is not None]
+        pairs: list[Pair] = [
+            (seen.at(place), self.expectations[place].expected, self.expectations[place].what)
+            for place in there
         ]
+        nan = bool(places) and places[0][0] == "values"  # NaN is the expected result there
+        found = dict(zip(there, compare_all(pairs, self.fmt, nan=nan), strict=True))
+        return [self._noted(seen, place, found.get(place)) for place in places]
+
+    def _noted(self, seen: Observation, place: Place, found: Comparison | None) -> Comparison:
+        """The finding of the numbers at a place, None where there are none, with the note of what else is wrong."""
+        note = self.note(seen, place)
+        if found is None:
+            return Comparison(note=note)
+        found = self._reconsidered(seen, place, found)
+        found.note = found.note or note  # a wrong shape is the graver mistake
+        return found
 
     def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
         """The finding without the wrong elements that an infinite derivative leaves undecided or another formula explains."""

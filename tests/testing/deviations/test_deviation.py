@@ -116,6 +116,21 @@ def test_a_missing_gradient_is_no_wrong_number() -> None:
         assert v.known == known
 
 
+def test_an_entry_for_a_dtype_does_not_cover_a_wrong_number_beside_it() -> None:
+    note, number = deviation(note="has dtype"), dataclasses.replace(deviation(), id="two")
+
+    def both() -> Verdict:
+        v = wrong()
+        v.wrong_nodes[0][2].note = "tangent of node 2 has dtype float64, expected float32"
+        return v
+
+    for entries, known in (([note], ""), ([number], ""), ([note, number], "one, two")):
+        v = both()
+        mark([v], entries, setting())
+        assert v.known == known
+        assert v.failed is not bool(known)
+
+
 def test_end_to_end_is_known_only_where_the_nodes_are() -> None:
     end_to_end = wrong("forward end to end", ["tanh"])
     mark([wrong(), end_to_end], [deviation()], setting())

@@ -103,6 +103,22 @@ def test_a_wrong_dtype_or_device_is_a_disagreement_though_the_numbers_are_right(
     assert "is on device cuda, expected cpu" in NodeByNode(case, seen).forward().message
 
 
+def test_a_wrong_number_shows_beside_a_wrong_dtype_and_a_wrong_shape_before_it() -> None:
+    case = example()
+    seen = planted("tangents", 3, lambda a: a * 1.01)
+    seen.dtypes["tangents"][3] = "float32"
+    verdict = NodeByNode(case, seen).forward()
+    [(node, _, found)] = [at for at in verdict.wrong_nodes if at[0] == 3]
+    assert (node, found.count) == (3, 5)
+    assert "has dtype float32" in found.note
+    assert "times the bound" in verdict.message
+    seen = planted("tangents", 3, lambda a: a[:2])
+    seen.dtypes["tangents"][3] = "float32"
+    [found] = [c for k, _, c in NodeByNode(case, seen).forward().wrong_nodes if k == 3]
+    assert "has shape (2,), expected (5,)" in found.note
+    assert "dtype" not in found.note
+
+
 def test_nothing_compared_is_never_agreement() -> None:
     x = np.zeros((0, 3))
     case = Case("graphs", Graph.record(np.sin, x), {"x": x}, {"x": x}, x, "float64")
