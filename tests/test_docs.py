@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 import refgrad
-from refgrad.backends.registry import BUILT_IN
 from refgrad.backends.shipped import SHIPPED, framework_of
 from refgrad.bounds.formats import FORMATS
 from refgrad.errors import CaseFileError
@@ -230,48 +229,6 @@ def test_the_index_of_findings_calls_each_page_by_its_title() -> None:
     assert {index.parent / link for link in named.values()} == pages
     for title, link in named.items():
         assert (index.parent / link).read_text(encoding="utf-8").startswith(f"# {title}\n"), link
-
-
-# --- the page of frameworks ---
-
-
-def rows(text: str, column: str) -> dict[str, list[str]]:
-    """The rows of the table whose first column has this name, by their first cell without code marks."""
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.startswith("|")
-    ]
-    start = next(k for k, row in enumerate(cells) if row[0] == column)
-    found: dict[str, list[str]] = {}
-    for row in cells[start + 2 :]:
-        if len(row) != len(cells[start]):
-            break
-        found[row[0].strip("`")] = row[1:]
-    return found
-
-
-def test_the_page_of_frameworks_names_every_backend() -> None:
-    page = (DOCS / "frameworks.md").read_text(encoding="utf-8")
-    assert rows(page, "backend").keys() == {*BUILT_IN, *SHIPPED}
-
-
-def test_the_page_of_frameworks_states_what_the_sessions_install() -> None:
-    page = rows((DOCS / "frameworks.md").read_text(encoding="utf-8"), "backend")
-    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
-    [value] = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BACKENDS"
-    ]
-    sessions = {name: pins for name, pins in ast.literal_eval(value).items() if name in SHIPPED}
-    assert sessions.keys() == FRAMEWORKS
-    for name, (python, requirements) in sessions.items():
-        stated = page[name][1]
-        wanted = [python, *re.findall(r"==([\d.]*\d)", requirements[0])]
-        assert all(part in stated for part in wanted), (
-            f"{name}: the page states {stated!r}, the session installs {wanted}"
-        )
 
 
 def test_the_checks_of_links_see_links() -> None:

@@ -18,7 +18,7 @@ from refgrad.backends import Backend
 from refgrad.bounds.profiles import CPU
 from refgrad.errors import DeviceMissingError
 from refgrad.graph import Graph
-from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
+from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END, VALUE
 from refgrad.report.storage.load import load
 from refgrad.testing import Case, judge
 
@@ -95,7 +95,9 @@ def test_a_right_backend_agrees_and_cases_have_its_ops_alone(tmp_path: Path) -> 
     results = [x for x in lines if x["type"] == "result"]
     assert {x["family"] for x in results} == {"ops", "graphs"}
     assert sum(x["status"] == "agree" for x in results) > len(results) / 2
-    assert {x["status"] for x in results} <= {"agree", "undecided"}
+    assert {x["status"] for x in results} <= {"agree", "undecided", "imprecise"}
+    # 1 - y^2 loses digits near 1
+    assert {x["first_wrong"]["op"] for x in results if x["status"] == "imprecise"} <= {"tanh"}
 
 
 def test_a_family_of_ops_that_a_backend_lacks_is_refused(tmp_path: Path) -> None:
@@ -142,6 +144,6 @@ def test_a_fused_backend_is_judged_from_end_to_end(toy: Backend) -> None:
     assert {v.mode: v.status for v in judge(case, seen)}["value"] == "disagree"
     fused = replace(seen, profile=replace(seen.profile, fused=True))
     verdicts = {v.mode: v.status for v in judge(case, fused)}
-    assert verdicts == {REVERSE_END_TO_END: "agree", FORWARD_END_TO_END: "agree"}
+    assert verdicts == {VALUE: "agree", REVERSE_END_TO_END: "agree", FORWARD_END_TO_END: "agree"}
     fused.cotangents[0] = fused.cotangents[0] * 1.001
     assert {v.mode: v.status for v in judge(case, fused)}[REVERSE_END_TO_END] == "disagree"

@@ -49,7 +49,7 @@ FULL: tuple[Record, ...] = (  # every field differs from its default
     Header(
         "0.1.0", "2026-11-26T12:00:00Z", ("refgrad", "conformance"), "7", "ci", ("graphs",), ("float32",), ("cpu",), ("reverse",),
         {"torch": "2.13.0"}, {"cpu": "x86_64", "cuda": "not present"}, (("one", "why", "link"),), "2/4", (("cuda", "gone"),), "200", "2",
-        "torch", {"reverse": "backward"}, ("tanh",), "90", ("torch", "jax"), {"erfcx": "jax"}, {"cpu": ROUNDING},
+        "torch", {"reverse": "backward"}, ("tanh",), "90", "jax=/python", ("torch", "jax"), {"erfcx": "jax"}, {"cpu": ROUNDING},
     ),
     Plan(("a", "b")),
     CaseRecord("a" * 16, '{"dtype":"float32","graph":{}}'),
