@@ -19,7 +19,7 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 right, calls = room.observe, 0
 FAULTS = {faults!r}
 
-def observe(case):
+def observe(case, *settings):
     """Each process comes once to its eighth case. There it meets the first fault that no other process has met."""
     global calls
     calls += 1
@@ -28,7 +28,7 @@ def observe(case):
             if first(k, case):
                 exec(fault)
                 break
-    return right(case)
+    return right(case, *settings)
 
 def first(k, case):
     """Two workers may come here at the same moment: one of them makes the file."""
