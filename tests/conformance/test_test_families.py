@@ -138,6 +138,8 @@ def test_a_wrong_kernel_inside_a_network_is_named_from_end_to_end(tmp_path: Path
 @pytest.mark.usefixtures("wrong_kernels")
 def test_wrong_kernels_in_graphs_and_networks_are_as_many_findings(tmp_path: Path) -> None:
     """Evidence of entries confined to single ops is not judged there: mish and tanhshrink, made of the same kernels, are wrong, too."""
-    done = judged(tmp_path, "--family", "mlp", "--family", "graphs", "--seed", "4", items="-k 'not test_mutant'")
+    done = judged(
+        tmp_path, "--family", "mlp", "--family", "graphs", "--seed", "4", items="-k 'not test_mutant'"
+    )
     named = [finding.op for finding in findings(load(done.results))]
     assert sorted(named) == ["sigmoid", "softmax", "tanh"]

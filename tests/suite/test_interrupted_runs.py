@@ -20,6 +20,7 @@ from refgrad.report.storage.load import load
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.torch import backend as torch_backend
+from refgrad.torch.replacement import Namespaces
 from tests.suite.faulty_runs import command, environment, run, victim
 from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
@@ -104,11 +105,11 @@ def test_a_case_past_its_time_is_an_error_and_the_next_one_follows(
     )  # else torch imports it at its first use, which may outlast the limit
     right, asked = torch_backend.observe, []
 
-    def slow(case: Case) -> Observation:
+    def slow(case: Case, *settings: Namespaces) -> Observation:
         asked.append(case.id)
         while len(asked) == 8:
             time.sleep(0.01)
-        return right(case)
+        return right(case, *settings)
 
     monkeypatch.setattr(torch_backend, "observe", slow)
     done = conformance(tmp_path, *command(tmp_path)[4:], "--workers", "0", "--time-limit", "4")

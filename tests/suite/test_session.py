@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,12 +76,12 @@ def test_an_interrupted_budget_is_resumed_with_whole_rounds(
 
     right, calls = backend.observe, 0
 
-    def interrupted(case: Case) -> Observation:
+    def interrupted(case: Case, *settings: Any) -> Observation:
         nonlocal calls
         calls += 1
         if calls == broken:
             raise KeyboardInterrupt
-        return right(case)
+        return right(case, *settings)
 
     with monkeypatch.context() as patched:
         patched.setattr(backend, "observe", interrupted)
