@@ -89,9 +89,9 @@ def _hardswish_by_sixth(x: Any) -> Any:
     return x * np.clip(x + 3.0, 0.0, 6.0) * float(np.float32(1 / 6))
 
 
-LOGARITHM = (
-    2.0**-17
-)  # largest absolute error, seen at 8.5 million points (docs/findings/mxnet-logarithm-of-onednn.md)
+# Of oneDNN, the largest errors seen (docs/findings/mxnet-logarithm-of-onednn.md): absolute ones of its logarithm at 8.5 million points, and
+# ULP of softplus' slope at 106 million. Its exponential returns 0 below 2^-125.5, the smallest normal number times the root of 2.
+LOGARITHM, SLOPE, LEAST = 2.0**-17, 6.0, 2.0**0.5
 
 
 def _inexact(y: Any, fmt: Format) -> Any:
@@ -101,7 +101,15 @@ def _inexact(y: Any, fmt: Format) -> Any:
 
 
 def _softplus_of_onednn(inputs: Inputs) -> Outcomes:
-    return {VALUE: [_inexact(nn.softplus(inputs.xs[0]), inputs.fmt)]}
+    """softplus up to its threshold: the value by an inexact logarithm, the slope by an inexact exponential."""
+    x, threshold, fmt = inputs.xs[0], inputs.params.get("threshold"), inputs.fmt
+    below: Any = True if threshold is None else parts(x)[0] <= threshold
+    found: Outcomes = {VALUE: [np.where(below, _inexact(nn.softplus(x), fmt), x)]}
+    if inputs.y_bar is not None:
+        slope, radius = parts(nn.sigmoid(x))
+        inexact = Ball(slope, radius + SLOPE * 2 * fmt.u * slope + LEAST * fmt.least_normal, fmt)
+        found[0] = [inputs.y_bar * np.where(below, inexact, 1.0)]
+    return found
 
 
 def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
@@ -110,7 +118,7 @@ def _log_softmax_of_onednn(inputs: Inputs) -> Outcomes:
     axis, labels = params["axis"], params.get("labels")
     logs = _inexact(nn.log_softmax(x, axis=axis), inputs.fmt)
     value, radius = parts(np.exp(logs))
-    shares = Ball(value, radius + inputs.fmt.least_normal, inputs.fmt)  # subnormal ones become zero
+    shares = Ball(value, radius + LEAST * inputs.fmt.least_normal, inputs.fmt)  # tiny ones become zero
     if labels is None:
         found: Outcomes = {VALUE: [logs]}
         if inputs.y_bar is not None:
@@ -196,7 +204,7 @@ FORMULAS: dict[str, Formula] = {
     "hardsigmoid by a sixth in float32": composed(_hardsigmoid_by_sixth),
     "hardswish by a sixth in float32": composed(_hardswish_by_sixth),
     "floor off by one": _floor_step,
-    "logarithm of oneDNN in softplus": _softplus_of_onednn,
+    "softplus of oneDNN": _softplus_of_onednn,
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
     "gradient of the other branch": _other_branch,
     "sign by a quotient": _sign_by_quotient,
