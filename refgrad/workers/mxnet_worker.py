@@ -119,9 +119,8 @@ def table(nx):
 
     def einsum(*xs, subscripts):
         if any(len(set(one)) < len(one) for one in subscripts.partition("->")[0].split(",")):
-            raise serving.Unsupported(
-                "op", "einsum of a diagonal"
-            )  # its gradient holds memory that nobody wrote
+            # Its gradient holds memory that nobody wrote (docs/findings).
+            raise serving.Unsupported("op", "einsum of a diagonal")
         return xp.einsum(subscripts, *xs)
 
     def getitem(x, key):
@@ -284,18 +283,22 @@ def executor(symbol, taps=None):
     )
 
 
+def refuse_empty(arrays):
+    """Kernels crash on arrays without elements, or leave gradients unwritten (docs/findings)."""
+    if any(x.size == 0 for x in arrays):
+        raise serving.Unsupported("op", "arrays without elements")
+
+
 def observe(case):
     """Values of all nodes, gradients of all nodes and of their uses."""
     if case.dtype not in DTYPES:
         raise serving.Unsupported("dtype", case.dtype)
-    if any(x.size == 0 for x in case.inputs.values()):
-        raise serving.Unsupported(
-            "op", "arrays without elements"
-        )  # kernels leave memory of the result unwritten, or crash
+    refuse_empty(case.inputs.values())
     try:
         values, pulled = (declared if SYMBOL else recorded)(case)
     except serving.Failed as error:
         return {"unavailable": {"value": serving.reason(error)}}
+    refuse_empty(v for v in values if v is not None)
     answer, gradients = (
         {"values": [serving.sent(v) for v in values], "unavailable": {"forward": NO_FORWARD}},
         {},
