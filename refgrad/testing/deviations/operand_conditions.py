@@ -75,6 +75,12 @@ def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.logical_or(*several)
 
 
+def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """prod: the only factor, which is zero."""
+    factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
+    return np.equal(xs[0], 0) & (factors == 1)
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "equal extremes": _equal_extremes,
@@ -82,6 +88,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
+    "lone zero": _lone_zero,
     "squares leave the range": _squares_leave_the_range,
     "at the threshold": _at_threshold,
     "singular matrix": _singular,

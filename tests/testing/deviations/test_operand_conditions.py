@@ -21,6 +21,8 @@ MEANT = {
     "equal bounds": (([0.0, 2.0, 3.0, 0.0], [2.0, 2.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.0]), {}, [True, True, False, False]),
     "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
     "zero": (([0.0, -0.0, 1e-30],), {}, [True, True, False]),
+    "lone zero": (([[0.0], [2.0]],), {"axis": 1}, [[True], [False]]),
+    "equal extremes": (([[1.0, 1.0, 2.0], [0.0, 1.0, 2.0]],), {"axis": 1, "keepdims": False}, [True, False]),
     "at the threshold": (([20.0, 19.0],), {"threshold": 20.0}, [True, False]),
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
@@ -37,6 +39,10 @@ def test_a_condition_holds_where_it_is_meant_and_nowhere_else(name: str) -> None
     operands, params, due = MEANT[name]
     found = PLACES[name](tuple(np.array(x) for x in operands), params, FMT)
     assert found.tolist() == due
+
+
+def test_a_zero_among_other_factors_is_not_lone() -> None:
+    assert not PLACES["lone zero"]((np.array([[0.0], [2.0]]),), {"axis": None}, FMT).any()
 
 
 def test_without_a_threshold_nothing_lies_at_it() -> None:
