@@ -90,8 +90,8 @@ def _hardswish_by_sixth(x: Any) -> Any:
 
 
 # Of oneDNN, the largest errors seen (docs/findings/mxnet-logarithm-of-onednn.md): absolute ones of its logarithm at 8.5 million points, and
-# ULP of softplus' slope at 106 million. Its exponential returns 0 below 2^-125.5, the smallest normal number times the root of 2.
-LOGARITHM, SLOPE, LEAST = 2.0**-17, 6.0, 2.0**0.5
+# those of its exponential in ULP at 106 million. The exponential is 0 below 2^-125.5, the smallest normal number times the root of 2.
+LOGARITHM, EXPONENTIAL, LEAST = 2.0**-17, 6.0, 2.0**0.5
 
 
 def _inexact(y: Any, fmt: Format) -> Any:
@@ -100,15 +100,29 @@ def _inexact(y: Any, fmt: Format) -> Any:
     return Ball(value, radius + LOGARITHM, fmt)
 
 
+def _exponential(y: Any, fmt: Format) -> Any:
+    """y, which is an exponential or in proportion to one, with the error of the exponential."""
+    value, radius = parts(y)
+    return Ball(value, radius + EXPONENTIAL * 2 * fmt.u * value + LEAST * fmt.least_normal, fmt)
+
+
 def _softplus_of_onednn(inputs: Inputs) -> Outcomes:
     """softplus up to its threshold: the value by an inexact logarithm, the slope by an inexact exponential."""
     x, threshold, fmt = inputs.xs[0], inputs.params.get("threshold"), inputs.fmt
     below: Any = True if threshold is None else parts(x)[0] <= threshold
     found: Outcomes = {VALUE: [np.where(below, _inexact(nn.softplus(x), fmt), x)]}
     if inputs.y_bar is not None:
-        slope, radius = parts(nn.sigmoid(x))
-        inexact = Ball(slope, radius + SLOPE * 2 * fmt.u * slope + LEAST * fmt.least_normal, fmt)
-        found[0] = [inputs.y_bar * np.where(below, inexact, 1.0)]
+        found[0] = [inputs.y_bar * np.where(below, _exponential(nn.sigmoid(x), fmt), 1.0)]
+    return found
+
+
+def _elu_of_onednn(inputs: Inputs) -> Outcomes:
+    """elu: below 0 the value is an inexact exponential minus one, and the slope that exponential."""
+    x, alpha = inputs.xs[0], inputs.params["alpha"]
+    below, e = parts(x)[0] <= 0, _exponential(np.exp(np.minimum(x, 0.0)), inputs.fmt)
+    found: Outcomes = {VALUE: [np.where(below, alpha * (e - 1), x)]}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * np.where(below, alpha * e, 1.0)]
     return found
 
 
@@ -205,6 +219,7 @@ FORMULAS: dict[str, Formula] = {
     "hardswish by a sixth in float32": composed(_hardswish_by_sixth),
     "floor off by one": _floor_step,
     "softplus of oneDNN": _softplus_of_onednn,
+    "elu of oneDNN": _elu_of_onednn,
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
     "gradient of the other branch": _other_branch,
     "sign by a quotient": _sign_by_quotient,
