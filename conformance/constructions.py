@@ -23,7 +23,6 @@ import numpy as np
 
 from refgrad import backends
 from refgrad.backends import Backend
-from refgrad.graph import Graph
 from refgrad.modes import REVERSE, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded
@@ -35,13 +34,12 @@ from refgrad.testing.runs.deviation_evidence import applicable
 from refgrad.testing.runs.item import examine
 
 from .families import graphs
-from .textbook import ITEMS, Item
-from .textbook.record import named
+from .textbook import ITEMS
+from .textbook.cases import of_item
 
 EXPLICIT = ("pytensor", "mxnet-symbol", "tensorflow-function")  # declared first, bound later
 IMPLICIT = ("torch", "mxnet", "tensorflow")  # recorded as it runs
 PAIRS = (("mxnet-symbol", "mxnet"), ("tensorflow-function", "tensorflow"))  # of one framework
-LARGEST = 4096  # elements of an operand of an item: larger items test memory
 
 
 @dataclass
@@ -88,29 +86,6 @@ class Framework:
         reverse = next((v for v in verdicts if v.mode == REVERSE), verdicts[0])
         self.outcome.statuses["failed" if failed else "known" if reverse.known else reverse.status] += 1
         return seen[0]
-
-
-def of_item(item: Item, dtype: str) -> Iterator[Case]:
-    """The programs of an item as cases, with cotangents and tangents of few digits."""
-    rng = np.random.default_rng(len(item.id))
-    for problem in item.problems:
-        args, wrt = problem.arrays(dtype), problem.differentiated()
-        if max(np.size(args[k]) for k in wrt) > LARGEST:
-            continue
-
-        def program(*xs: Any, f: Any = problem.f, args: Any = args, wrt: Any = wrt) -> Any:
-            placed = list(args)
-            for k, x in zip(wrt, xs, strict=True):
-                placed[k] = x
-            return f(*placed)
-
-        names = [f"x{k}" for k in wrt]
-        xs = {name: np.asarray(args[k], dtype) for name, k in zip(names, wrt, strict=True)}
-        graph = Graph.record(named(" ".join(names), program), *xs.values())
-        shape = np.shape(graph.forward(*xs.values()))
-        above = rng.integers(1, 9, shape) / 4 if problem.upstream is None else problem.upstream
-        tangents = {name: np.asarray(rng.integers(1, 9, x.shape) / 4, dtype) for name, x in xs.items()}
-        yield Case("textbook", graph, xs, tangents, np.asarray(above, dtype), dtype)
 
 
 def cases(dtype: str, programs: int, seed: int) -> Iterator[tuple[str, Case]]:

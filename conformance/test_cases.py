@@ -35,20 +35,27 @@ def test_case(
     refgrad_current: CurrentCase,
 ) -> None:
     """The case agrees, and errors planted in it are detected."""
+    failing = failures(case, request, refgrad_results, refgrad_current)
+    request.node.user_properties.append((COUNT, {"judged": 1}))
+    if failing:
+        raise GradientMismatch(failing[0].message or failing[0].reason, report=failing[0])
+
+
+def failures(
+    case: Case, request: pytest.FixtureRequest, results: ResultsFile, current: CurrentCase
+) -> list[Verdict]:
+    """Judge one case by itself, and record its verdicts. Returns those that fail."""
     chosen = recorded(request.config)
     framework, audit = judged(chosen[0]), Audit()
     if limit := request.config.getoption("--refgrad-time-limit"):
         framework.backend.limit(limit)
     try:
-        with refgrad_current.watched(), refgrad_current.judging(request.node.name, case):
+        with current.watched(), current.judging(request.node.name, case):
             verdicts = examine(case, framework.observe, applicable(*chosen), audit)
     except CaseTimeout:
         reason = f"time limit: no verdict after {limit} s"
         verdicts = [Verdict("value", ERROR, reason=reason, repeatable=False)]
-    write(refgrad_results, case, verdicts, script_of(framework.backend))
-    refgrad_results.write(*audit.records(), *framework.news())
-    refgrad_current.finished()
-    request.node.user_properties.append((COUNT, {"judged": 1}))
-    failing = [v for v in verdicts if v.failed]
-    if failing:
-        raise GradientMismatch(failing[0].message or failing[0].reason, report=failing[0])
+    write(results, case, verdicts, script_of(framework.backend))
+    results.write(*audit.records(), *framework.news())
+    current.finished()
+    return [v for v in verdicts if v.failed]

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         action="append",
         metavar="NAME",
-        help="graphs, mlp, softmax, matmul, ops, casts or textbook (repeatable; default: all)",
+        help="graphs, mlp, softmax, matmul, ops, casts, textbook or lectures (repeatable; default: all but lectures)",
     )
     suite.add_argument(
         "--op",

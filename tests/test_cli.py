@@ -20,7 +20,7 @@ from conformance.families import FAMILIES
 from refgrad.bounds.formats import FORMATS
 from refgrad.cli import _parser, main
 from refgrad.graph import Graph
-from refgrad.suite.scope import TEXTBOOK
+from refgrad.suite.scope import LECTURES, TEXTBOOK
 from refgrad.testing import Case
 from tests.whole_runs import WholeRun
 
@@ -47,7 +47,7 @@ def test_a_time_has_a_unit(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "names"), [("--dtype", tuple(FORMATS)), ("--family", (*FAMILIES, TEXTBOOK))]
+    ("option", "names"), [("--dtype", tuple(FORMATS)), ("--family", (*FAMILIES, TEXTBOOK, LECTURES))]
 )
 def test_help_lists_what_an_option_takes(capsys, option: str, names: tuple[str, ...]) -> None:
     """The help loads neither NumPy nor the suite, so it repeats their names."""

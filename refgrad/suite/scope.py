@@ -28,6 +28,8 @@ from refgrad.testing.runs.plan import name_of_test
 
 SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family of fixed items, which are not generated
+LECTURES = "lectures"  # the family of the textbook's programs as cases, for any backend; a run has it on request alone
+FIXED = frozenset({TEXTBOOK, LECTURES})  # the families with a fixed number of items
 TEXTBOOK_BACKENDS = ("torch",)  # the backends for which its programs are written
 PROFILES = {"dev": 100, "ci": 400, "nightly": 8000}
 
@@ -73,7 +75,7 @@ class Scope:
     @property
     def items(self) -> list[Item]:
         """The items of generated cases."""
-        families = [f for f in self.families if f != TEXTBOOK]
+        families = [f for f in self.families if f not in FIXED]
         return planned_items(families, self.devices, self.dtypes, self.examples, self.seed)
 
     def of_failures(self, failures: Failures) -> Scope:
@@ -98,8 +100,11 @@ class Scope:
     def cases(self) -> dict[str, int]:
         """The number of cases of each test, by name; tests that judge no cases are left out."""
         written = _textbook().ITEMS if TEXTBOOK in self.families else ()
-        return {name_of_test(i.name): i.examples for i in self.items} | {
-            f"test_item[{i.id}]": 1 for i in written
+        asked = _lectures().items(self.dtypes) if LECTURES in self.families else ()
+        return {
+            **{name_of_test(i.name): i.examples for i in self.items},
+            **{f"test_item[{i.id}]": 1 for i in written},
+            **{f"test_lecture[{i.id}]": 1 for i in asked},
         }
 
     @property
@@ -142,9 +147,9 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
         raise ArgumentError(
             "--for gives a time, --examples a number of cases, and --shard divides a number of cases: give one of them"
         )
-    if args.budget and families == [TEXTBOOK]:
+    if args.budget and FIXED.issuperset(families):
         raise ArgumentError(
-            f"--for draws on cases until a time is spent, and the family {TEXTBOOK} has a fixed number: leave --for out"
+            f"--for draws on cases until a time is spent, and the family {families[0]} has a fixed number: leave --for out"
         )
     workers = default_workers(backend, devices) if args.workers is None else args.workers
     return Scope(
@@ -206,16 +211,27 @@ def _textbook() -> ModuleType:
     return importlib.import_module(f"{location()[0]}.textbook")
 
 
+def _lectures() -> ModuleType:
+    """The module with the textbook's programs as cases."""
+    return importlib.import_module(f"{location()[0]}.textbook.cases")
+
+
 def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
     """The families to judge; where ops are selected, the family of single ops."""
-    known = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
+    usual = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
     if backend.replaced:
-        known = _of_replaced(requested, backend)
+        usual = _of_replaced(requested, backend)
+    known = usual if backend.replaced else [*usual, LECTURES]
     if TEXTBOOK in (requested or ()) and TEXTBOOK not in known:
         raise ArgumentError(
-            f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: leave it out"
+            f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: "
+            f"name the family {LECTURES}, which asks {backend.name} for the same programs as cases"
         )
-    wanted = list(dict.fromkeys(requested or ([SINGLE] if ops else known)))
+    wanted = list(dict.fromkeys(requested or ([SINGLE] if ops else usual)))
+    if LECTURES in wanted and importlib.util.find_spec("torch") is None:
+        raise ArgumentError(
+            f"the items of the family {LECTURES} are written in torch, too, and it is missing: leave the family out, or install torch"
+        )
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
     names = _generated().NAMES
@@ -252,7 +268,8 @@ def _dtypes(
     backend: Backend, requested: Sequence[str] | None, families: list[str], ops: list[str], devices: list[str]
 ) -> list[str]:
     """The dtypes in which one of the devices computes, and for which one of the ops is drawn."""
-    written = [d for item in _textbook().ITEMS for d in item.dtypes] if families == [TEXTBOOK] else []
+    fixed = FIXED.issuperset(families)
+    written = [d for item in _textbook().ITEMS for d in item.dtypes] if fixed else []
     for dtype in requested or ():
         judged(dtype)
     computed = []
@@ -269,7 +286,7 @@ def _dtypes(
         raise DtypeError(f"{backend.name} has none of the ops {ops} in {' or '.join(computed)}")
     if written and not {*written} & {*dtypes}:
         raise ArgumentError(
-            f"the family {TEXTBOOK} is for {' and '.join(dict.fromkeys(written))}, not for {dtypes}"
+            f"the family {families[0]} is for {' and '.join(dict.fromkeys(written))}, not for {dtypes}"
         )
     return dtypes
 
@@ -286,7 +303,7 @@ def _drawn(
     generated = _generated()
 
     def drawn(name: str) -> bool:
-        return name == TEXTBOOK or any(
+        return name in FIXED or any(
             generated.can_draw(name, generated.vocabulary_of(backend, dtype, device, shared), dtype)
             for dtype in dtypes
             for device in devices

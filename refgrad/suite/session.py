@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from refgrad.records import FinishedItem
-from refgrad.suite.scope import TEXTBOOK, Scope, location
+from refgrad.suite.scope import FIXED, LECTURES, TEXTBOOK, Scope, location
 from refgrad.suite.selection import Failures
 from refgrad.testing.cases.vocabulary import Shared, to_json
 from refgrad.testing.runs.expected_seconds import ExpectedSeconds
@@ -27,9 +27,10 @@ from refgrad.testing.runs.plan import block_of_test
 if TYPE_CHECKING:
     from refgrad.suite.progress import Progress
 
-GENERATED, WRITTEN, SINGLE_CASES = (
+GENERATED, WRITTEN, ASKED, SINGLE_CASES = (
     ("test_families.py", "test_mutants.py"),
     ("test_textbook.py",),
+    ("test_lectures.py",),
     ("test_cases.py",),
 )
 _PLUGINS = ("refgrad.pytest_plugin", "no:terminal", "no:cacheprovider", "no:faulthandler")
@@ -239,5 +240,6 @@ def _parts(wanted: Collection[str], again: bool = False) -> tuple[str, ...]:
     return (
         *(SINGLE_CASES if again else ()),
         *(WRITTEN if TEXTBOOK in wanted else ()),
-        *(GENERATED if set(wanted) - {TEXTBOOK} else ()),
+        *(ASKED if LECTURES in wanted else ()),
+        *(GENERATED if set(wanted) - FIXED else ()),
     )

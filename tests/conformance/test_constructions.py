@@ -20,10 +20,10 @@ from conformance.constructions import (
     compare,
     main,
     numbers,
-    of_item,
     same,
 )
 from conformance.textbook import ITEMS
+from conformance.textbook.cases import of_item
 from refgrad import backends
 from refgrad.backends.shipped import SHIPPED, version
 from refgrad.testing.judging.observation import NoAnswer, Observation
