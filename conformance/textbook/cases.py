@@ -11,16 +11,15 @@ from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 
 from . import ITEMS
-from .record import Item, Problem, named
+from .record import Item, named
 
 FAMILY = "lectures"  # of these cases
-LARGEST = 4096  # elements of an operand: larger items test memory
 
 
 def of_item(item: Item, dtype: str, device: str = "cpu") -> Iterator[Case]:
-    """The programs of an item as cases, with cotangents and tangents of few digits; none of the programs of large arrays."""
+    """The programs of an item as cases, with cotangents and tangents of few digits."""
     rng = np.random.default_rng(len(item.id))
-    for problem in filter(fits, item.problems):
+    for problem in item.problems:
         args, wrt = problem.arrays(dtype), problem.differentiated()
 
         def program(*xs: Any, f: Any = problem.f, args: Any = args, wrt: Any = wrt) -> Any:
@@ -39,10 +38,5 @@ def of_item(item: Item, dtype: str, device: str = "cpu") -> Iterator[Case]:
 
 
 def items(dtypes: Collection[str] = ()) -> list[Item]:
-    """The items that have cases of one of these formats; without formats, of any."""
-    return [i for i in ITEMS if any(map(fits, i.problems)) and (not dtypes or set(i.dtypes) & set(dtypes))]
-
-
-def fits(problem: Problem) -> bool:
-    """Whether the arrays of a program are small enough for a case."""
-    return max(np.size(problem.args[k]) for k in problem.differentiated()) <= LARGEST
+    """The items that are for one of these formats; without formats, all."""
+    return [i for i in ITEMS if not dtypes or set(i.dtypes) & set(dtypes)]

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from conformance.textbook import ITEMS
-from conformance.textbook.cases import FAMILY, fits, items
+from conformance.textbook.cases import FAMILY, items
 from refgrad.cli import main
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
@@ -24,10 +24,11 @@ def test_the_cases_have_the_name_of_the_family() -> None:
     assert FAMILY == LECTURES
 
 
-def test_programs_of_large_arrays_have_no_cases() -> None:
-    large = [p for item in ITEMS for p in item.problems if not fits(p)]
-    assert large
-    assert len(items()) > len(ITEMS) - 5
+def test_items_are_chosen_by_format() -> None:
+    assert items() == list(ITEMS)
+    assert [i for i in ITEMS if "float32" not in i.dtypes] == [
+        i for i in ITEMS if i not in items(["float32"])
+    ]
     assert not items(["float16"])
 
 
