@@ -170,6 +170,12 @@ def _floor_step(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _remainder_by_quotient(inputs: Inputs) -> Outcomes:
+    """remainder: the dividend less the divisor times the floor of their quotient, each step rounded."""
+    a, b = inputs.xs
+    return {VALUE: [a - b * np.floor(a / b)]}
+
+
 def _sign_by_quotient(inputs: Inputs) -> Outcomes:
     """abs: the slope as the quotient of the operand by its size, after the product with the cotangent or tangent."""
     x = inputs.xs[0]
@@ -218,6 +224,7 @@ FORMULAS: dict[str, Formula] = {
     "hardsigmoid by a sixth in float32": composed(_hardsigmoid_by_sixth),
     "hardswish by a sixth in float32": composed(_hardswish_by_sixth),
     "floor off by one": _floor_step,
+    "remainder by its quotient": _remainder_by_quotient,
     "softplus of oneDNN": _softplus_of_onednn,
     "elu of oneDNN": _elu_of_onednn,
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
