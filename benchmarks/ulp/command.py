@@ -4,7 +4,8 @@ torch is measured, or with --backend the framework behind a worker. float32 meet
 them), and a half format each of its numbers, held against NumPy's float64. float64 meets random and chosen numbers, held against long
 double. Functions of two operands do so in each dtype. An error above its figure is computed again with mpmath. Kernels compute
 contiguous, strided and short arrays differently: each is called on all of them, a worker on strided ones only with --strided. Where a
-profile says that kernels flush subnormal numbers, there are none among the operands. Of a worker the command also says how it rounds
+profile says that kernels flush subnormal numbers, there are none among the operands; nor are those at which a value is a recorded
+disagreement of the worker's framework. Of a worker the command also says how it rounds
 quotients, and whether it fuses or flushes. Exit code 1: a figure is exceeded, or the profile denies what was seen.
 """
 
@@ -103,6 +104,7 @@ def _printed(kernels: Kernels, name: str, dtype: str, given: argparse.Namespace)
         + "".join(shown(worst.error[layout]) for layout in kernels.layouts)
         + f"{stated:9.5g}  {', '.join(map(repr, worst.at.get(worst.where, ())))}"
         + (" (bounds, not ULP)" if FUNCTIONS[name].composed and stated == 1.0 else "")
+        + (f" ({worst.excused} left out: a recorded disagreement)" if worst.excused else "")
         + ("  EXCEEDED" if above else ""),
         flush=True,
     )

@@ -17,11 +17,12 @@ from refgrad.op import REGISTRY
 
 @dataclass
 class Worst:
-    """The worst error met in each layout, in ULP (of a composed function: in bounds), and where."""
+    """The worst error met in each layout, in ULP (of a composed function: in bounds), and where; ``excused`` operands of recorded disagreements are left out."""
 
     error: dict[str, float] = field(default_factory=dict)
     at: dict[str, tuple[float, ...]] = field(default_factory=dict)
     met: int = 0
+    excused: int = 0
 
     def meet(self, layout: str, xs: Operands, errors: Array) -> None:
         """Take in the errors at these operands."""

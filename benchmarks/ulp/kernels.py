@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import conformance
 from benchmarks.ulp.functions import Array
 from benchmarks.ulp.points import Operands, held
 from refgrad.backends import Profile, WorkerBackend
@@ -16,6 +18,9 @@ from refgrad.bounds.formats import DTYPES, FORMATS
 from refgrad.bounds.profiles import CPU
 from refgrad.encode import encode_param
 from refgrad.errors import RefgradError
+from refgrad.modes import VALUE
+from refgrad.testing.deviations.file import all_of
+from refgrad.testing.deviations.operand_conditions import PLACES
 
 Program = Sequence[
     tuple[str, tuple[int, ...], Mapping[str, Any]]
@@ -49,6 +54,10 @@ class Kernels(ABC):
     @abstractmethod
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes in which it computes."""
+
+    def excused(self, name: str, dtype: str, xs: Operands) -> Array:  # noqa: ARG002 - a framework without recorded disagreements
+        """At which operands the value is a recorded disagreement, which no figure covers."""
+        return np.zeros(xs[0].shape, bool)
 
     @abstractmethod
     def call(self, name: str, dtype: str, xs: Operands, layout: str) -> Array:
@@ -105,6 +114,7 @@ class WorkerKernels(Kernels):
         self.layouts = (CONTIGUOUS, STRIDED, SHORT) if strided else (CONTIGUOUS, SHORT)
         self.described = f"{backend.build}, a worker: {' '.join(backend.process.command)}"
         self._asked = 0
+        self._entries = all_of(Path(conformance.__file__).parent / "deviations.toml", (), backend.name)
 
     @property
     def names(self) -> Collection[str]:
@@ -115,6 +125,18 @@ class WorkerKernels(Kernels):
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes of its hello, the judged ones."""
         return tuple(d for d in DTYPES if d in self.backend.hello.dtypes["cpu"])
+
+    def excused(self, name: str, dtype: str, xs: Operands) -> Array:
+        """Where an entry about the value of the op names operands, or a range of magnitudes of the first one, those that it names."""
+        found, fmt = np.zeros(xs[0].shape, bool), FORMATS[dtype].under(self.profile)
+        for entry in self._entries:
+            narrow = entry.narrow
+            if name in entry.ops and VALUE in entry.modes and dtype in entry.dtypes:
+                if narrow.where:
+                    found |= PLACES[narrow.where](xs, SOFTPLUS if name == "softplus" else {}, fmt)
+                elif narrow.operand:
+                    found |= (np.abs(xs[0]) >= narrow.operand[0]) & (np.abs(xs[0]) <= narrow.operand[1])
+        return found
 
     def call(self, name: str, dtype: str, xs: Operands, layout: str) -> Array:
         """The function's values. Raises NoValueError where the worker gives none."""

@@ -35,14 +35,19 @@ def measure(kernels: Kernels, name: str, dtype: str, every: int, count: int, see
     """The worst errors of one function in one dtype.
 
     Where the profile flushes, no operand is subnormal, and the part of an error is left out that the bound of a function has for this: see
-    ``rules.monotone``.
+    ``rules.monotone``. Operands of a recorded disagreement are counted and left out.
     """
     function, fmt, worst = FUNCTIONS[name], format_under(kernels, dtype), Worst()
     flushing = dtype in kernels.profile.flushing
     composed = function.composed and name not in fmt.own_figures
     flushed = math.ceil(2.0 * figure(kernels, name, dtype)) * fmt.eta if flushing and not composed else 0.0
     worst.error.update(dict.fromkeys(kernels.layouts, 0.0))
-    for k, xs in enumerate(inputs(function, fmt, every, count, seed, subnormal=not flushing)):
+    for k, met in enumerate(inputs(function, fmt, every, count, seed, subnormal=not flushing)):
+        excused = kernels.excused(name, dtype, met)
+        xs = tuple(x[~excused] for x in met)
+        worst.excused += int(np.count_nonzero(excused))
+        if not xs[0].size:
+            continue
         with np.errstate(all="ignore"):
             reference = function.forward(*[x.astype(fmt.wide) for x in xs])
         one, size = unit(function, reference, xs, fmt), xs[0].size

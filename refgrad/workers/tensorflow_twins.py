@@ -214,7 +214,7 @@ TWINS = {
     "xlog1py": tf.math.xlog1py,
     # activations
     "sigmoid": tf.sigmoid,
-    "softplus": lambda x, threshold: tf.math.softplus(x),
+    "softplus": lambda x, threshold: tf.math.softplus(x),  # threshold is fixed: TensorFlow has none
     "log_sigmoid": tf.math.log_sigmoid,
     "relu": tf.nn.relu,
     "relu6": tf.nn.relu6,

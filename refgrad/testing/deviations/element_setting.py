@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
+from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Element
@@ -27,7 +29,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Setting:
-    """A case and the observation of the framework."""
+    """A case and the observation of the framework.
+
+    A fused backend tells the values and tangents of the output alone. Those of other nodes are then computed here.
+    """
 
     case: Case
     seen: Observation
@@ -59,8 +64,28 @@ class Setting:
         return [s for s in found if s.node.op is not None and s.node.op.name in ops]
 
     def operands(self, site: Site) -> tuple[PlainArray, ...]:
-        """The framework's own values of the operands of a node."""
-        return tuple([np.asarray(self.seen.values[j]) for j in site.node.of])
+        """The values of the operands of a node: the framework's own where it told all of them."""
+        seen = [self.seen.values[j] for j in site.node.of]
+        if any(x is None for x in seen):
+            seen = [self._values[j] for j in site.node.of]
+        return tuple([np.asarray(x) for x in seen])
+
+    def operand_tangents(self, site: Site) -> tuple[PlainArray | None, ...]:
+        """The tangents of the operands of a node; of an input that of the case, where the framework told none."""
+        given = self.case.tangents
+        names = [self.case.graph.nodes[j].name for j in site.node.of]
+        seen = [self.seen.tangents[j] for j in site.node.of]
+        return tuple([given.get(n) if t is None else t for n, t in zip(names, seen, strict=True)])
+
+    def cotangent(self, site: Site) -> PlainArray | None:
+        """The cotangent of a node; of the output that of the case, where the framework told none."""
+        seen, graph = self.seen.cotangents[site.k], self.case.graph
+        return self.case.cotangent if seen is None and graph.outputs == (site.k,) else seen
+
+    @functools.cached_property
+    def _values(self) -> list[PlainArray | None]:
+        with quiet():
+            return self.case.graph.run(self.case.inputs)
 
     def magnitude(self, e: Element, ops: Sequence[str]) -> float:
         """The magnitude of the element of the first operand, or of the operand whose gradient it is; NaN where the shapes differ."""

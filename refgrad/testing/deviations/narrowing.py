@@ -121,12 +121,12 @@ class Narrowing:
 
 
 def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Inputs:
-    case, seen, of = setting.case, setting.seen, site.node.of
+    case, of = setting.case, site.node.of
 
     def ball(x: Any) -> Any:
         return None if x is None else exact(x, fmt) if np.asarray(x).dtype.kind == "f" else x
 
-    xs = tuple(ball(seen.values[j]) for j in of)
+    xs = tuple(ball(x) for x in setting.operands(site))
     if second:
         names = [case.graph.nodes[j].name for j in of]
         return Inputs(
@@ -137,8 +137,8 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
             tuple(ball(case.tangents.get(n)) for n in names),
             fmt,
         )
-    y_bar = seen.cotangents[site.k]
-    return Inputs(False, xs, site.node.params, ball(y_bar), tuple(ball(seen.tangents[j]) for j in of), fmt)
+    xs_dot = tuple(ball(x) for x in setting.operand_tangents(site))
+    return Inputs(False, xs, site.node.params, ball(setting.cotangent(site)), xs_dot, fmt)
 
 
 def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> float:

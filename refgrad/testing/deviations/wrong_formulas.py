@@ -41,16 +41,16 @@ def _exp_minus_one(inputs: Inputs) -> Outcomes:
     return {VALUE: [inputs.params["alpha"] * (np.exp(inputs.xs[0]) - 1)]}
 
 
-def _elu_slope_by_value(inputs: Inputs) -> Outcomes:
-    """elu: below 0 the slope is alpha plus the value, which is the exponential minus one."""
-    alpha = inputs.params["alpha"]
-    return slope(lambda x: np.where(x > 0, 1.0, alpha * (np.exp(np.minimum(x, 0)) - 1) + alpha))(inputs)
-
-
 def _leaky_relu_in_single(inputs: Inputs) -> Outcomes:
     """leaky_relu: the slope below 0 is a float32 number."""
     slope = float(np.float32(inputs.params["slope"]))
     return composed(lambda x: np.where(x > 0, x, x * slope))(inputs)
+
+
+def _gelu_tanh_in_single(x: Any) -> Any:
+    """gelu_tanh: the factor of the cube is a float32 number."""
+    cubic = float(np.float32(0.044715))
+    return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + cubic * (x * x * x))))
 
 
 def _stored_products(a: Any, b: Any) -> Any:
@@ -216,8 +216,8 @@ FORMULAS: dict[str, Formula] = {
     "tanhshrink by composition": composed(_tanhshrink),
     "sinc slope that cancels": slope(_sinc_slope),
     "exp minus one": _exp_minus_one,
-    "elu's slope by its value": _elu_slope_by_value,
     "leaky_relu's slope in float32": _leaky_relu_in_single,
+    "gelu_tanh by a factor in float32": composed(_gelu_tanh_in_single),
     "stored products": composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,

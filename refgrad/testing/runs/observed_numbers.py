@@ -64,7 +64,19 @@ def observed(case: Case, seen: Observation, verdict: Verdict) -> Observed:
 
 
 def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verdict | None]:
-    """The judges of this mode, and the verdict node by node. Where two of them judged one array, the last one counts."""
+    """The judges of this mode, and the verdict node by node. Where two of them judged one array, the last one counts.
+
+    A fused backend has values of the output alone, which are judged from end to end.
+    """
+    end_to_end_judge = EndToEnd(case, seen)
+    end_to_end = {
+        VALUE_MODE: end_to_end_judge.value,
+        REVERSE_END_TO_END: end_to_end_judge.reverse,
+        FORWARD_END_TO_END: end_to_end_judge.forward,
+    }
+    if seen.profile is not None and seen.profile.fused:
+        end_to_end[mode]()
+        return [end_to_end_judge], None
     node_judge = NodeByNode(case, seen)
     verdict = node_judge.value()
     first_derivative = mode in FURTHER and mode in (*giving(GRADIENTS), *giving(TANGENTS))
@@ -77,8 +89,7 @@ def _judges(case: Case, seen: Observation, mode: str) -> tuple[list[Judge], Verd
         verdict = node_judge.forward()
     if mode not in (REVERSE_END_TO_END, FORWARD_END_TO_END):
         return [node_judge], verdict if mode in (VALUE_MODE, REVERSE, FORWARD) else None
-    end_to_end_judge = EndToEnd(case, seen)
-    end_to_end_judge.reverse() if mode == REVERSE_END_TO_END else end_to_end_judge.forward()
+    end_to_end[mode]()
     return [node_judge, end_to_end_judge], verdict
 
 
