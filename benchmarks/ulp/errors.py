@@ -17,7 +17,11 @@ from refgrad.op import REGISTRY
 
 @dataclass
 class Worst:
-    """The worst error met in each layout, in ULP (of a composed function: in bounds), and where; ``excused`` operands of recorded disagreements are left out."""
+    """The worst error met in each layout, in ULP (of a composed function: in bounds), and where.
+
+    met      how many operands
+    excused  how many were left out, because the value there is a recorded disagreement
+    """
 
     error: dict[str, float] = field(default_factory=dict)
     at: dict[str, tuple[float, ...]] = field(default_factory=dict)

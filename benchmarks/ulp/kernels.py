@@ -19,6 +19,7 @@ from refgrad.bounds.profiles import CPU
 from refgrad.encode import encode_param
 from refgrad.errors import RefgradError
 from refgrad.modes import VALUE
+from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.deviations.operand_conditions import PLACES
 
@@ -114,7 +115,12 @@ class WorkerKernels(Kernels):
         self.layouts = (CONTIGUOUS, STRIDED, SHORT) if strided else (CONTIGUOUS, SHORT)
         self.described = f"{backend.build}, a worker: {' '.join(backend.process.command)}"
         self._asked = 0
-        self._entries = all_of(Path(conformance.__file__).parent / "deviations.toml", (), backend.name)
+        self._entries = self.recorded(backend.name)
+
+    @staticmethod
+    def recorded(name: str) -> list[Deviation]:
+        """The recorded disagreements of a backend."""
+        return all_of(Path(conformance.__file__).parent / "deviations.toml", (), name)
 
     @property
     def names(self) -> Collection[str]:

@@ -18,9 +18,10 @@ from refgrad.bounds.formats import Format
 def at_lost_operands(
     forward: Callable[..., Array], fmt: Format, y: Array, radius: Radius, xs: Sequence[Array]
 ) -> tuple[Array, Radius]:
-    """Value and radius where the value is NaN and would not be if operands were taken as zero (the root of a subnormal negative number).
+    """Value and radius where one of two values is NaN: the value, or the one that operands taken as zero give.
 
-    There the value is that of the zeros, and the radius is infinite.
+    The root of a subnormal negative number is NaN, and that of zero is 0; a remainder by a subnormal divisor is a number, and by zero NaN.
+    There the value is the one that is a number, and the radius is infinite.
     """
     zeros = [
         np.where(np.abs(x) < fmt.zeroed, np.copysign(0.0, x), x).astype(x.dtype, copy=False)
@@ -29,10 +30,15 @@ def at_lost_operands(
         for x in xs
     ]
     instead = forward(*zeros)
-    saved = np.isnan(y) & ~np.isnan(instead)
-    if not np.count_nonzero(saved):
+    unknown = np.isnan(y) != np.isnan(instead)
+    if not np.count_nonzero(unknown):
         return y, radius
-    return np.where(saved, instead, y), np.where(saved, np.inf, 0.0 if radius is None else radius)
+    return np.where(np.isnan(y), instead, y), np.where(unknown, np.inf, 0.0 if radius is None else radius)
+
+
+def lost(fmt: Format, xs: Sequence[Array]) -> bool:
+    """Whether an operand is taken as zero and is not zero."""
+    return any(x.dtype.kind == "f" and np.count_nonzero((np.abs(x) < fmt.zeroed) & (x != 0)) for x in xs)
 
 
 def of_value(fmt: Format, name: str, y: Array, radius: Radius, *, exact_operands: bool) -> Radius:

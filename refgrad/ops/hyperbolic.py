@@ -144,6 +144,13 @@ arcsinh = register(
     torch=lambda torch, x: torch.arcsinh(x),
     numpy=(np.arcsinh,),
     special=(Special((1e200,), 461.2101657793691, ((1e-200, 1e-200),), "the square overflows"),),
+    usual=(
+        Formula(
+            "1/cosh(y): far out the rounding of y becomes |y| times as large",
+            jvp=lambda x_dot, y: x_dot / np.cosh(y),
+            vjp=lambda y_bar, y: y_bar / np.cosh(y),
+        ),
+    ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 32),
     slopes=(lambda mp, x: 1 / mp.sqrt(1 + x * x),),
@@ -168,6 +175,11 @@ arccosh = register(
             jvp=lambda x_dot, x: x_dot * np.reciprocal(np.sqrt(x * x - 1)),
             vjp=lambda y_bar, x: y_bar * np.reciprocal(np.sqrt(x * x - 1)),
             blind=True,
+        ),
+        Formula(
+            "1/sinh(y): far out the rounding of y becomes |y| times as large",
+            jvp=lambda x_dot, y: x_dot / np.sinh(y),
+            vjp=lambda y_bar, y: y_bar / np.sinh(y),
         ),
     ),
     elementwise=True, branch_free=True,

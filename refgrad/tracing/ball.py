@@ -141,7 +141,7 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
     if op.name in fmt.own_figures:
         radius = promises.of_value(fmt, op.name, y, radius, exact_operands=all(e is None for e in es))
     if fmt.zeroed:
-        if y.dtype.kind == "f" and np.count_nonzero(np.isnan(y)):
+        if y.dtype.kind == "f" and promises.lost(fmt, xs):
             y, radius = promises.at_lost_operands(functools.partial(op.forward, **params), fmt, y, radius, xs)
         radius = magnitudes.flushed(radius, y, fmt.zeroed)
     if radius is None:

@@ -108,6 +108,17 @@ def _std(x, axis, ddof, keepdims, where):
     return tf.sqrt(_var(x, axis, ddof, keepdims, where))
 
 
+def _norm(x, ord, axis, keepdims):  # noqa: A002 - the op's parameter
+    """The norm of all elements along the axes; tf.norm takes two axes for those of a matrix."""
+    axes = _axes(axis, x.shape.rank)
+    if len(axes) < 2:
+        return tf.norm(x, ord, axis, keepdims)
+    kept = [k for k in range(x.shape.rank) if k not in axes]
+    rows = tf.reshape(tf.transpose(x, kept + axes), [*(x.shape[k] for k in kept), -1])
+    y = tf.norm(rows, ord, -1)
+    return tf.reshape(y, [1 if k in axes else n for k, n in enumerate(x.shape)]) if keepdims else y
+
+
 # --- matrices ---------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +149,8 @@ def _elu(x, alpha):
 def _cast(x, dtype):
     return tf.cast(x, np.dtype(dtype).name)
 
+
+NOT_COMPILED = ("det", "logabsdet")  # XLA has no kernels for them
 
 TWINS = {
     # arithmetic
@@ -242,7 +255,7 @@ TWINS = {
     "min": _extreme(tf.reduce_min, tf.minimum, np.inf),
     "var": _var,
     "std": _std,
-    "norm": lambda x, ord, axis, keepdims: tf.norm(x, ord, axis, keepdims),  # noqa: A006 - the op's parameter
+    "norm": _norm,
     "cumsum": lambda x, axis: tf.cumsum(*_flat(x, axis)),
     "cumprod": lambda x, axis: tf.math.cumprod(*_flat(x, axis)),
     "sort": _sorted,

@@ -52,6 +52,22 @@ def test_a_rule_of_a_composed_function_that_is_too_sharp_is_reported(monkeypatch
     assert main([*FEW, "--dtype", "float32", "sigmoid"]) == 1
 
 
+def test_operands_of_a_recorded_disagreement_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """TensorFlow's hypot overflows where its squares do; the entry says so, and the figure holds elsewhere."""
+
+    class Recorded(TorchKernels):
+        profile = replace(TorchKernels.profile, name="tensorflow")
+        excused = WorkerKernels.excused
+        _entries = WorkerKernels.recorded("tensorflow")
+
+    kernels, few = Recorded(), [*FEW, "--dtype", "float32", "hypot"]
+    kernels.functions["hypot"] = lambda x, y: (x * x + y * y).isfinite() * x.hypot(y)  # 0 beyond
+    assert main(few, kernels) == 0
+    assert "left out: a recorded disagreement" in capsys.readouterr().out
+    kernels._entries = []
+    assert main(few, kernels) == 1
+
+
 @pytest.mark.parametrize("layout", [CONTIGUOUS, STRIDED, SHORT])
 def test_a_kernel_that_errs_in_one_layout_alone_is_caught(layout: str) -> None:
     def kernel(x: Array) -> Array:

@@ -81,3 +81,19 @@ def test_an_element_of_a_broadcast_operand_meets_all_that_it_was_stretched_to(se
         True,
         False,
     ]
+
+
+def test_what_a_fused_backend_does_not_tell_is_computed_from_the_case(setting: Setting) -> None:
+    last, n = GRAPH.outputs[0], len(GRAPH.nodes)
+    alone = [x if k == last else None for k, x in enumerate(setting.seen.values)]
+    nothing: list[None] = [None] * n
+    fused = Setting(setting.case, Observation(alone, nothing, nothing, {}, {}))
+    for k in GRAPH.order():
+        if GRAPH.nodes[k].of:
+            site = Site(k, GRAPH.nodes[k], 0)
+            for own, told in zip(fused.operands(site), setting.operands(site), strict=True):
+                assert np.array_equal(own, told)
+    exp = Site(place_of("exp"), GRAPH.nodes[place_of("exp")], 0)
+    assert np.array_equal(fused.operand_tangents(exp)[0], X)
+    assert fused.cotangent(exp) is None
+    assert np.array_equal(fused.cotangent(Site(last, GRAPH.nodes[last], 0)), X)

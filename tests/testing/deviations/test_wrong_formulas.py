@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
+from refgrad.nn import gelu_tanh
 from refgrad.testing.deviations.file import load, own_files
 from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
@@ -65,6 +66,15 @@ def test_the_exponential_minus_one_loses_digits_that_expm1_keeps() -> None:
     lost = 2 * (np.exp(-1e-12) - 1)
     assert within(lost, ball, (0,), 1.0)
     assert not within(-2e-12 * 1.01, ball, (0,), 1.0)
+
+
+def test_gelu_with_a_factor_in_float32_is_off_by_the_share_of_the_factor() -> None:
+    found = FORMULAS["gelu_tanh by a factor in float32"](asked(X, y_bar=Y_BAR, xs_dot=[Y_BAR]))
+    due, slope = gelu_tanh(X), grad(lambda x: np.sum(gelu_tanh(x)))(X)
+    for got, right in ((found[VALUE], due), (found[0], Y_BAR * slope), (found[TANGENT], Y_BAR * slope)):
+        off = np.abs(value(got[0]) - right)
+        assert np.all(off > 1e3 * parts(got[0])[1])
+        assert np.all(off < 1e-8)
 
 
 def test_a_selection_that_interpolates_leaves_a_rounding_of_the_other_tangent() -> None:

@@ -10,10 +10,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from refgrad.bounds.profiles import CPU
 from refgrad.graph import Graph
 from refgrad.records import Numbers, Observed
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.end_to_end import judge_fused
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs.item import examine
@@ -68,6 +70,20 @@ def test_a_wrong_value_stands_at_its_node_and_nowhere_else() -> None:
     assert sine.expected == pytest.approx(np.sin(X))
     assert sine.got == pytest.approx(np.sin(X) + 0.5)
     assert array(found, 0, "value").expected == ()  # it was given
+
+
+def test_of_a_fused_backend_the_output_and_the_inputs_are_known() -> None:
+    case = case_of(lambda x: np.exp(np.sin(x) * 2), X)
+    seen, last = observe(case), case.graph.outputs[0]
+    alone = [None if k != last else 1.5 * x for k, x in enumerate(seen.values)]
+    gradients = [2 * x if k == 0 else None for k, x in enumerate(seen.cotangents)]
+    tangents = [None if k != last else -x for k, x in enumerate(seen.tangents)]
+    fused = replace(CPU, fused=True)
+    seen = replace(seen, values=alone, cotangents=gradients, tangents=tangents, parts={}, profile=fused)
+    found = {v.mode: observed(case, seen, v) for v in judge_fused(case, seen)}
+    assert wrong(found["value"]) == [(last, "value")]
+    assert wrong(found["reverse end to end"]) == [(0, "gradient")]
+    assert wrong(found["forward end to end"]) == [(last, "tangent")]
 
 
 def test_a_wrong_tangent_and_nothing_that_it_was_passed_on_as() -> None:
