@@ -46,3 +46,12 @@ def test_the_root_of_a_negative_subnormal_number_may_be_that_of_zero(flushes: bo
         value, around = parts(np.sqrt(exact(np.array([-1e-40], np.float32), fmt)))
     assert np.isnan(value[0]) != flushes
     assert not flushes or np.isinf(around[0])
+
+
+@pytest.mark.parametrize("flushes", [True, False])
+def test_the_remainder_by_a_subnormal_number_may_be_that_by_zero(flushes: bool) -> None:
+    fmt = FORMATS["float32"].under(replace(CPU, flushing=frozenset({"float32"} if flushes else ())))
+    x = exact(np.array([1.0, 2.5], np.float32), fmt)
+    value, around = parts(np.remainder(x, exact(np.array([1e-40, 1.0], np.float32), fmt)))
+    assert np.all(np.isfinite(value))
+    assert list(np.isinf(np.broadcast_to(0.0 if around is None else around, (2,)))) == [flushes, False]
