@@ -146,6 +146,12 @@ def _elu(x, alpha):
     return tf.nn.elu(x) if alpha == 1 else tf.where(x > 0, x, alpha * tf.nn.elu(x))
 
 
+def _power(x, exponent):
+    """An exponent of integers is taken in the dtype of the base, where that is a number of floating point."""
+    real = tf.is_tensor(x) and x.dtype.is_floating
+    return tf.pow(x, tf.cast(exponent, x.dtype) if real else exponent)
+
+
 def _cast(x, dtype):
     return tf.cast(x, np.dtype(dtype).name)
 
@@ -161,7 +167,7 @@ TWINS = {
     "divide": tf.divide,
     "negative": tf.negative,
     "positive": tnp.positive,
-    "power": tf.pow,
+    "power": _power,
     "square": tf.square,
     "sqrt": tf.sqrt,
     "reciprocal": tf.math.reciprocal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from refgrad import grad
 from refgrad.bounds.formats import FORMATS
 from refgrad.nn import gelu_tanh
 from refgrad.testing.deviations.file import load, own_files
