@@ -3,8 +3,8 @@
 The lectures name two ways to a computational graph. In the explicit one a program declares variables, builds the graph and binds data
 later: PyTensor, MXNet's symbols, TensorFlow's functions. In the implicit one the program runs, and the framework records it: PyTorch,
 MXNet's ``record``, TensorFlow's tape. Both have the same gradients. This command runs the items of the textbook and drawn graphs through
-the given backends. It judges each, and compares the numbers of backends that are two constructions of one framework. A fused backend rewrites a
-graph, and may round otherwise: that its numbers are those of the derivative is judged, and where they differ is told.
+the given backends. It judges each, and compares the numbers of backends that are two constructions of one framework. A fused backend
+rewrites a graph, and may round otherwise: its numbers are judged, and where they differ from those of the other construction is told.
 
 Exit code 1: a backend disagrees with the derivative, or two constructions that rewrite nothing differ; 3: nothing was judged.
 """

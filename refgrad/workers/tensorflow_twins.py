@@ -146,10 +146,16 @@ def _elu(x, alpha):
     return tf.nn.elu(x) if alpha == 1 else tf.where(x > 0, x, alpha * tf.nn.elu(x))
 
 
-def _power(x, exponent):
-    """An exponent of integers is taken in the dtype of the base, where that is a number of floating point."""
-    real = tf.is_tensor(x) and x.dtype.is_floating
-    return tf.pow(x, tf.cast(exponent, x.dtype) if real else exponent)
+def _alike(op):
+    """The op of two operands, of which one may be an integer constant: TensorFlow wants both in the dtype of the other."""
+
+    def call(a, b):
+        a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+        if a.dtype != b.dtype:
+            a, b = (tf.cast(a, b.dtype), b) if b.dtype.is_floating else (a, tf.cast(b, a.dtype))
+        return op(a, b)
+
+    return call
 
 
 def _cast(x, dtype):
@@ -161,13 +167,13 @@ NOT_COMPILED = ("det", "logabsdet")  # XLA has no kernels for them
 TWINS = {
     # arithmetic
     "abs": tf.abs,
-    "add": tf.add,
-    "subtract": tf.subtract,
-    "multiply": tf.multiply,
-    "divide": tf.divide,
+    "add": _alike(tf.add),
+    "subtract": _alike(tf.subtract),
+    "multiply": _alike(tf.multiply),
+    "divide": _alike(tf.divide),
     "negative": tf.negative,
     "positive": tnp.positive,
-    "power": _power,
+    "power": _alike(tf.pow),
     "square": tf.square,
     "sqrt": tf.sqrt,
     "reciprocal": tf.math.reciprocal,
@@ -182,12 +188,12 @@ TWINS = {
     "deg2rad": tnp.deg2rad,
     "rad2deg": tnp.rad2deg,
     # comparisons
-    "less": tf.less,
-    "less_equal": tf.less_equal,
-    "greater": tf.greater,
-    "greater_equal": tf.greater_equal,
-    "equal": tf.equal,
-    "not_equal": tf.not_equal,
+    "less": _alike(tf.less),
+    "less_equal": _alike(tf.less_equal),
+    "greater": _alike(tf.greater),
+    "greater_equal": _alike(tf.greater_equal),
+    "equal": _alike(tf.equal),
+    "not_equal": _alike(tf.not_equal),
     "logical_and": tnp.logical_and,
     "logical_or": tnp.logical_or,
     "logical_xor": tnp.logical_xor,
@@ -198,8 +204,8 @@ TWINS = {
     "signbit": tnp.signbit,
     # choices
     "where": tf.where,
-    "maximum": tf.maximum,
-    "minimum": tf.minimum,
+    "maximum": _alike(tf.maximum),
+    "minimum": _alike(tf.minimum),
     "clip": lambda x, low, high: tf.minimum(
         tf.maximum(x, low), high
     ),  # clip_by_value excludes bounds that cross
