@@ -22,10 +22,10 @@ def _axes(axis, ndim):
 
 def _getitem(x, key):
     parts = key if type(key) is tuple else (key,)
-    arrays = [k for k in parts if isinstance(k, (np.ndarray, np.generic))]
+    arrays = [k for k in parts if isinstance(k, (np.ndarray, np.generic, bool))]
     if not arrays:
         return x[key]
-    if len(parts) == 1 and parts[0].ndim and x.shape.rank:
+    if len(parts) == 1 and np.ndim(parts[0]) and x.shape.rank:
         (index,) = parts
         return (
             tf.boolean_mask(x, index) if index.dtype.kind == "b" else tf.gather(x, index % max(x.shape[0], 1))
