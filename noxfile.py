@@ -103,8 +103,13 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(name="compile")
 def compiled(session: nox.Session) -> None:
-    """200 cases compiled by inductor, which needs a C++ compiler, in about half an hour. Arguments after -- replace the scope."""
-    session.install("-e", ".[conformance]", TORCH)
+    """200 cases compiled by inductor, which needs a C++ compiler, and the evidence of what is recorded of it, in about half an hour.
+
+    Arguments after -- replace the scope.
+    """
+    session.install("-e", ".[conformance]", TORCH, *group("test"))
+    recorded = ("tests/conformance/test_backends.py", "-k", "torch-compile and evidence")
+    session.run("pytest", *recorded, env={**ONE_THREAD, "REFGRAD_INDUCTOR": "1"})
     families = [f"--family={name}" for name in ("graphs", "mlp", "softmax", "matmul", "ops")]
     scope = [*families, "--dtype=float32", "--device=cpu", "--examples=40"]
     session.run("refgrad", "conformance", "--compile=inductor", *(session.posargs or scope), env=ONE_THREAD)

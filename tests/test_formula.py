@@ -9,6 +9,7 @@ import refgrad as rg
 from refgrad.bounds.formats import FORMATS
 from refgrad.formula import by_each
 from refgrad.op import REGISTRY
+from refgrad.ops import arithmetic
 from refgrad.tracing.ball import exact, parts
 
 FMT = FORMATS["float32"]
@@ -31,10 +32,10 @@ def test_rules_are_those_of_the_formula() -> None:
 
 
 def test_a_composition_takes_the_place_of_value_and_rules() -> None:
-    ((found, blind),) = by_each(lambda: parts(rg.value_and_grad(rg.nn.softsign)(ball(3000.0))[1]))
+    found = by_each(lambda: parts(rg.value_and_grad(rg.nn.softsign)(ball(3000.0))[1]))
     own = parts(rg.grad(rg.nn.softsign)(ball(3000.0)))
-    assert found[1] > 100 * own[1]
-    assert not blind
+    assert len(found) == len(arithmetic.divide.usual)  # the quotient in it is taken by each of its formulas
+    assert all(radius > 100 * own[1] and not blind for (_, radius), blind in found)
 
 
 def test_second_derivatives_are_those_of_the_formula_too() -> None:
@@ -48,10 +49,21 @@ def test_second_derivatives_are_those_of_the_formula_too() -> None:
 def test_one_formula_that_is_not_blind_makes_a_program_that_is_not() -> None:
     """So a run by the blind formulas alone follows, in which the other op keeps its record."""
     x = ball(6.0)
-    (mixed, both), (alone, blind) = by_each(lambda: rg.grad(lambda x: rg.nn.softsign(x) + np.tanh(x))(x))
-    assert (both, blind) == (False, True)
+    *mixed, (alone, blind) = by_each(lambda: rg.grad(lambda x: rg.nn.softsign(x) + np.tanh(x))(x))
+    assert [both for _, both in mixed] == [False] * len(arithmetic.divide.usual)
+    assert blind
     ((of_tanh, _),) = by_each(lambda: rg.grad(np.tanh)(x))
-    assert parts(of_tanh)[1] < parts(alone)[1] < parts(mixed)[1]
+    assert all(parts(of_tanh)[1] < parts(alone)[1] < parts(one)[1] for one, _ in mixed)
+
+
+@pytest.mark.parametrize("divisor", [np.int64(3), np.array([3, 3])])
+def test_the_formulas_of_a_quotient_take_an_integer_divisor(divisor) -> None:
+    """The reciprocal of an integer is no integer: each formula gives the quotient's slope, with the rounding of two operations."""
+    found = by_each(lambda: parts(rg.grad(lambda x: np.sum(x / divisor))(ball([3.0, 1.0]))))
+    assert len(found) == len(arithmetic.divide.usual)
+    for (value, radius), _ in found:
+        assert np.all(abs(value - 1 / 3) <= radius)
+        assert np.all(radius <= 2 * FMT.u)
 
 
 def test_nothing_comes_where_no_op_has_another_formula() -> None:

@@ -73,18 +73,18 @@ divide = register(
         Formula(
             "the products with the rounded reciprocals of x2 and of its square, which leaves the range sooner",
             jvp={
-                "x1": lambda x1_dot, x2: x1_dot * np.reciprocal(x2),
-                "x2": lambda x2_dot, x1, x2: -(x2_dot * (x1 / np.square(x2))),
+                "x1": lambda x1_dot, x2: x1_dot * np.reciprocal(x2 * 1.0),
+                "x2": lambda x2_dot, x1, x2: -(x2_dot * (x1 / np.square(x2 * 1.0))),
             },
             vjp={
-                "x1": lambda y_bar, x2: y_bar * np.reciprocal(x2),
-                "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.square(x2))),
+                "x1": lambda y_bar, x2: y_bar * np.reciprocal(x2 * 1.0),
+                "x2": lambda y_bar, x1, x2: -(y_bar * (x1 / np.square(x2 * 1.0))),
             },
         ),
         Formula(
             "the quotient of a product by the square of x2, which leaves the range sooner",
-            jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x1, x2: -(x2_dot * x1) / (x2 * x2)},
-            vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x1, x2: -(y_bar * x1) / (x2 * x2)},
+            jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x1, x2: -(x2_dot * x1) / np.square(x2 * 1.0)},
+            vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x1, x2: -(y_bar * x1) / np.square(x2 * 1.0)},
         ),
     ),
     broadcasts=True,

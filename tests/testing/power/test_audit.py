@@ -287,7 +287,7 @@ def test_a_run_with_a_blind_judge_is_vacuous(
     from refgrad.testing.judging import judge as judge_module
 
     read_anew("conformance.test_families")
-    monkeypatch.setattr(file, "load", lambda path: [])
+    monkeypatch.setattr(file, "load", lambda path, **_: [])
 
     compare_all = judge_module.compare_all
     monkeypatch.setattr(
@@ -312,7 +312,7 @@ def test_a_judge_that_is_blind_to_a_factor_of_two_alone_is_vacuous(
 
     # One recorded disagreement is a gradient counted twice, which this judge would miss first.
     read_anew("conformance.test_families")
-    monkeypatch.setattr(file, "load", lambda path: [])
+    monkeypatch.setattr(file, "load", lambda path, **_: [])
     compare_all = judge_module.compare_all
 
     def half_blind(pairs: Any, fmt: Any, nan: bool = False) -> Any:
