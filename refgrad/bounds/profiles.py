@@ -21,18 +21,19 @@ class Profile:
 
     name               of the profile
     ulp                by the format that kernels compute in (SINGLE, DOUBLE), the largest error of each function in ULP
-    own_figures        by format, figures of ops whose kernels follow another formula than the op's rule (a rational function, steps
-                       rounded to bfloat16 each): the error of the op's value in ULP, all its steps together. Those of SINGLE and
-                       DOUBLE serve the formats that are computed in them, too
+    own_figures        by format, the error in ULP of the values of ops whose kernels follow another formula than the op's rule
     truncating         whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing           the formats in which kernels may take subnormal operands as zero, and results below the smallest normal number
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
     flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
     reciprocal         whether a quotient by a number may be computed as the product with its rounded reciprocal
     broadcasting_reciprocal  whether a quotient by an operand that is broadcast may be computed so
-    fused              whether intermediates may be kept in another precision than the values that the backend reports; such a backend is
-                       judged from end to end, because its reported values are not those that the next op received
+    fused              whether intermediates may be kept in another precision than the values that the backend reports
     source             where the figures are documented, or how they were measured
+
+    An own figure counts all steps of a kernel together: those of a rational function, or steps that are rounded to bfloat16 each. Figures of
+    SINGLE and DOUBLE serve the formats that are computed in them, too. A fused backend is judged from end to end, because its reported
+    values are not those that the next op received.
     """
 
     name: str
