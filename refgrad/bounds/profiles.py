@@ -31,8 +31,8 @@ class Profile:
     fused              whether intermediates may be kept in another precision than the values that the backend reports
     source             where the figures are documented, or how they were measured
 
-    An own figure counts all steps of a kernel together: those of a rational function, or steps that are rounded to bfloat16 each. Figures of
-    SINGLE and DOUBLE serve the formats that are computed in them, too. A fused backend is judged from end to end, because its reported
+    An own figure counts all steps of a kernel together: those of a rational function, or steps that are rounded to bfloat16 each. Figures
+    of SINGLE and DOUBLE serve the formats that are computed in them, too. A fused backend is judged from end to end, because its reported
     values are not those that the next op received.
     """
 

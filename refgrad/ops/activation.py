@@ -228,6 +228,11 @@ softplus = register(
             vjp=lambda y_bar, x, threshold: underflowing(y_bar * _from_the_other_side(x)),
             blind=True,
         ),
+        Formula(
+            "exp(x - y): the roundings of y and of the difference become relative errors of the slope",
+            jvp=lambda x_dot, x, y, threshold: underflowing(x_dot * _sided_by(threshold, x, np.exp(x - y))),
+            vjp=lambda y_bar, x, y, threshold: underflowing(y_bar * _sided_by(threshold, x, np.exp(x - y))),
+        ),
     ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 37),
@@ -261,6 +266,11 @@ log_sigmoid = register(
             jvp=lambda x_dot, x: x_dot * _from_the_other_side(-x),
             vjp=lambda y_bar, x: y_bar * _from_the_other_side(-x),
             blind=True,
+        ),
+        Formula(
+            "exp(y - x): the roundings of y and of the difference become relative errors of the slope",
+            jvp=lambda x_dot, x, y: x_dot * np.exp(y - x),
+            vjp=lambda y_bar, x, y: y_bar * np.exp(y - x),
         ),
     ),
     elementwise=True,
