@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -91,6 +92,8 @@ def run(text: str, where: str) -> None:
                     pytest.skip("tests/conformance/test_backends.py runs it with its framework")
                 for optional in _imported(block.text) & {"torch", "nox"}:
                     pytest.importorskip(optional)
+                if "torch.compile(" in block.text and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+                    pytest.skip("torch.compile needs a C++ compiler")
                 printed, _ = ext.execute(block.text, names[block.kind], where, block.line)
             elif block.kind == "output":
                 assert printed is not None, "an output follows the Python that prints it"
