@@ -158,9 +158,9 @@ def _graph(program, answer):
 
 
 def why(error):
-    """Why there is no answer. TensorFlow refuses an op without a gradient by a LookupError."""
+    """Why there is no answer. TensorFlow refuses an op without a gradient by a LookupError; KeyError and IndexError are faults."""
     cause = error.__cause__ if isinstance(error, serving.Failed) and error.__cause__ is not None else error
-    found = serving.reason(error, isinstance(cause, (LookupError, NotImplementedError)))
+    found = serving.reason(error, type(cause) is LookupError or isinstance(cause, NotImplementedError))
     if "Graph execution error" in found["words"]:  # the line of the kernel stands before that of the node
         lines = str(cause).splitlines()
         at = next((k for k, line in enumerate(lines) if line.lstrip().startswith("[[{{node")), 0)
