@@ -71,6 +71,11 @@ divide = register(
     ),
     usual=(
         Formula(
+            "the record's own: in a composition, where each op takes one of its formulas, the quotient may be plain",
+            jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x2, y: -(x2_dot * y) / x2},
+            vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x2, y: -y_bar * (y / x2)},
+        ),
+        Formula(
             "the products with the rounded reciprocals of x2 and of its square, which leaves the range sooner",
             jvp={
                 "x1": lambda x1_dot, x2: x1_dot * np.reciprocal(x2 * 1.0),
