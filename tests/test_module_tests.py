@@ -22,6 +22,12 @@ TESTED_BY = {
     **dict.fromkeys(("ops/contraction", "ops/dense_linalg", "ops/solving"), "ops/test_linalg"),
     # A composition is compared with NumPy and with differences of NumPy's own function.
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
+    **dict.fromkeys(
+        (
+            "nn/activations", "nn/arguments", "nn/formats", "nn/layers", "nn/logarithms", "nn/losses", "nn/normalized_exponentials",
+        ),
+        "test_nn",
+    ),
     # Every type of record is written and read back with every field set.
     **dict.fromkeys(
         (

@@ -34,7 +34,7 @@ FLOORS = (
     {"op", "tree", "records"},
     {"ops"},
     {"tracing"},
-    {"functions", "nn", "arguments"},
+    {"functions", "nn", "special", "linalg", "arguments"},
     {"transforms", "node", "custom"},
     {"nodes", "jacobians"},
     {"graph"},

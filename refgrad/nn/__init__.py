@@ -1,0 +1,89 @@
+"""Functions of neural networks for which NumPy has no name.
+
+All take NumPy arrays (or traced ones) of float16, float32, float64 or long double and keep the dtype. They are ordinary
+functions: apply them to plain arrays, or differentiate code that calls them with grad, jvp, vjp and the rest.
+"""
+
+from __future__ import annotations
+
+from refgrad.nn.activations import (
+    elu,
+    gelu_tanh,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_sigmoid,
+    maxout,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+)
+from refgrad.nn.formats import (
+    cast_through,
+)
+from refgrad.nn.layers import (
+    linear,
+)
+from refgrad.nn.logarithms import (
+    entr,
+    logit,
+    xlog1py,
+    xlogy,
+)
+from refgrad.nn.losses import (
+    cross_entropy,
+    hinge,
+    kl_divergence,
+    mean_squared_error,
+    multiclass_hinge,
+)
+from refgrad.nn.normalized_exponentials import (
+    log_softmax,
+    logsumexp,
+    softmax,
+)
+
+__all__ = [
+    "cast_through",
+    "cross_entropy",
+    "elu",
+    "entr",
+    "gelu_tanh",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge",
+    "kl_divergence",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "logit",
+    "logsumexp",
+    "maxout",
+    "mean_squared_error",
+    "mish",
+    "multiclass_hinge",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanhshrink",
+    "xlog1py",
+    "xlogy",
+]

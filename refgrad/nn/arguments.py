@@ -1,0 +1,52 @@
+"""Arguments of the functions of refgrad.nn: arrays of real numbers, labels of classes, reductions of losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
+from refgrad.op import Traced
+
+
+def array_of(x: Any) -> Any:
+    """x as an array of real numbers: traced ones as they are, integers as float64. Raises DtypeError for others, TypeError for a tensor."""
+    if isinstance(x, Traced):
+        return x
+    refuse_tensor(x, "an argument of a function of refgrad.nn")
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64) if x.dtype.kind in "iub" else _refuse(x)
+
+
+def _refuse(x: Array) -> Array:
+    raise DtypeError(f"an array of real numbers is expected, got dtype {x.dtype}")
+
+
+def labels_of(scores: Array, labels: Any, who: str) -> Array:
+    """Labels 0 ... k - 1 for scores of shape (..., k), as plain integers. Raises DtypeError or ArgumentError in the name ``who``."""
+    if isinstance(labels, Traced) or (labels := np.asarray(labels)).dtype.kind not in "iu":
+        raise DtypeError(f"{who}: labels must be a plain array of integers, got dtype {labels.dtype}")
+    if scores.ndim < 1 or scores.shape[:-1] != labels.shape:
+        raise ArgumentError(
+            f"{who}: shapes (..., k) and (...) are expected for scores and labels, got {scores.shape} and {labels.shape}"
+        )
+    if labels.size and not (labels.min() >= 0 and labels.max() < scores.shape[-1]):
+        raise ArgumentError(
+            f"{who}: labels must lie in 0 ... {scores.shape[-1] - 1}, got {labels.min()} ... {labels.max()}"
+        )
+    return labels
+
+
+def chosen(x: Array, labels: Array) -> Array:
+    """x[..., label] for each sample."""
+    flat = np.reshape(x, (labels.size, x.shape[-1]))
+    return np.reshape(flat[np.arange(labels.size), labels.ravel()], labels.shape)
+
+
+def reduced(x: Array, reduction: str, who: str) -> Any:
+    """The mean or the sum of all elements, or x itself. Raises ArgumentError for another reduction."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)

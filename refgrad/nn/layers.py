@@ -1,0 +1,30 @@
+"""Layers with weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.errors import ArgumentError
+from refgrad.nn.arguments import array_of
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x weight^T + bias: shapes (..., n), (m, n), (m,) to (..., m).
+
+    Raises ArgumentError where the shapes do not fit.
+    """
+    x, weight = array_of(x), array_of(weight)
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ArgumentError(
+            f"linear: x of shape (..., n) and weight of shape (m, n) are expected, got {x.shape} and {weight.shape}"
+        )
+    y = x @ np.transpose(weight)
+    if bias is None:
+        return y
+    bias = array_of(bias)
+    if bias.shape != weight.shape[:1]:
+        raise ArgumentError(
+            f"linear: bias must have shape {weight.shape[:1]} for a weight of shape {weight.shape}, got {bias.shape}"
+        )
+    return y + bias
