@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
+from refgrad.backends import compiled
 from refgrad.errors import WorkerError, WorkerLateError
 
 TOLD = 40  # last lines of a worker's standard error that are kept for messages
@@ -47,7 +48,7 @@ class Process:
         self.kill()
         self._requests, self._lines = queue.SimpleQueue(), queue.SimpleQueue()
         self._log = collections.deque(maxlen=TOLD)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", compiled.VARIABLE: compiled.folder()}
         environment.pop("PYTHONPATH", None)  # it belongs to this interpreter, the worker may have another
         try:
             self._running = subprocess.Popen(  # noqa: S603 - the user's command

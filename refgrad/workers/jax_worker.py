@@ -1,7 +1,7 @@
 """JAX on CPUs as a worker: op by op, or with the argument ``jit`` each program compiled as a whole by XLA.
 
-Each op and shape that JAX meets is compiled, which takes most of the time of a case. Where the environment variable
-JAX_COMPILATION_CACHE_DIR names a folder, compiled programs are kept there and shared with other processes and later runs.
+JAX compiles each op for each shape, which takes most of the time of a case. Compiled programs are kept in the folder that the environment
+variable JAX_COMPILATION_CACHE_DIR names, or in that of the run (REFGRAD_COMPILED), and shared with the other workers of the run.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ import serving
 channel = serving.take_channel()
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "REFGRAD_COMPILED" in os.environ:
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(os.environ["REFGRAD_COMPILED"], "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # programs of one op are small
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # for the whole process; float32 programs stay float32
@@ -222,7 +224,7 @@ def held(x, dtype):
     """
     if not hasattr(x, "dtype"):
         return x
-    return jnp.asarray(np.asarray(x).astype(dtype) if x.dtype.kind == "f" else x)
+    return jax.device_put(np.asarray(x).astype(dtype) if x.dtype.kind == "f" else x)
 
 
 def number(x, dtype):
@@ -232,7 +234,7 @@ def number(x, dtype):
 
 def zeros(x):
     """Zeros like x, of which XLA compiles nothing."""
-    return jnp.asarray(np.zeros(x.shape, x.dtype))
+    return jax.device_put(np.zeros(x.shape, x.dtype))
 
 
 def sent(x):
