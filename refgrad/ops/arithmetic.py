@@ -91,6 +91,11 @@ divide = register(
             jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x1, x2: -(x2_dot * x1) / np.square(x2 * 1.0)},
             vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x1, x2: -(y_bar * x1) / np.square(x2 * 1.0)},
         ),
+        Formula(
+            "the cotangent times the reciprocal of the square of x2, and then times x1: JAX transposes its tangent",
+            jvp={"x1": lambda x1_dot, x2: x1_dot / x2, "x2": lambda x2_dot, x1, x2: -(x2_dot * x1) * np.reciprocal(np.square(x2 * 1.0))},
+            vjp={"x1": lambda y_bar, x2: y_bar / x2, "x2": lambda y_bar, x1, x2: -(y_bar * np.reciprocal(np.square(x2 * 1.0)) * x1)},
+        ),
     ),
     broadcasts=True,
     elementwise=True, branch_free=True,
