@@ -119,8 +119,7 @@ def observe(case):
             differentiate()
         except Exception as error:
             # autograd says so of a primitive without a derivative in a mode
-            refused = isinstance(error.__cause__ or error, NotImplementedError)
-            answer["unavailable"][mode] = serving.reason(error, refused)
+            answer["unavailable"][mode] = serving.reason(error, serving.refused(error, "VJP of", "JVP of"))
     places = range(len(case.nodes))
     # A Python number takes the dtype of what it meets.
     answer["values"] = [

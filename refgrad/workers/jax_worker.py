@@ -213,8 +213,8 @@ def observe(case):
 
 
 def why(error):
-    """The reason of a missing answer; JAX refuses by NotImplementedError."""
-    return serving.reason(error, isinstance(error.__cause__ or error, NotImplementedError))
+    """The reason of a missing answer. JAX refuses in words: "Differentiation rule for", "Transpose rule (for reverse-mode differentiation)"."""
+    return serving.reason(error, serving.refused(error, "ifferentiation rule", "mode differentiation"))
 
 
 def held(x, dtype):

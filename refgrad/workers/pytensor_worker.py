@@ -289,7 +289,11 @@ def pushed(case, symbols, data, own):
 
 def refused(error):
     """Whether the framework says that it has no such derivative."""
-    return isinstance(error.__cause__ or error, (NotImplementedError, pytensor.gradient.NullTypeGradError))
+    if isinstance(error.__cause__ or error, pytensor.gradient.NullTypeGradError):
+        return True
+    return serving.refused(
+        error, *(f"{what} not implemented for" for what in ("pushforward", "pullback", "grad"))
+    )
 
 
 def run(symbols, data, asked):

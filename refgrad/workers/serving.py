@@ -180,6 +180,12 @@ def reason(error, refused=False):
     return {"words": words, "refused": refused, "node": node, "details": "" if refused else text[-LONGEST:]}
 
 
+def refused(error, *phrases):
+    """Whether the framework says that it lacks a derivative: a NotImplementedError in its words. Without one of them it is a fault."""
+    cause = error.__cause__ if isinstance(error, Failed) and error.__cause__ is not None else error
+    return type(cause) is NotImplementedError and any(phrase in str(cause) for phrase in phrases)
+
+
 # --- exact arrays and parameters --------------------------------------------------------------------------------------
 
 

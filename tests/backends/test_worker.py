@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
@@ -223,3 +224,23 @@ def test_repro_names_the_worker_of_a_run_and_starts_it_where_it_is_named(
     ]
     assert main([*again, "--backend", str(worker)]) == 1
     assert main([*again, "--backend", str(TEMPLATE)]) == 0
+
+
+def test_a_framework_refuses_in_its_own_words_alone() -> None:
+    """A NotImplementedError of another origin, a subclass, or the words in another exception are faults."""
+    spec = importlib.util.spec_from_file_location("serving", FOLDER / "serving.py")
+    assert spec is not None
+    assert spec.loader is not None
+    serving = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(serving)
+
+    class Other(NotImplementedError):
+        pass
+
+    words = "VJP of sort not defined"
+    failed = serving.Failed(3)
+    failed.__cause__ = NotImplementedError(words)
+    assert serving.refused(NotImplementedError(words), "JVP of", "VJP of")
+    assert serving.refused(failed, "VJP of")
+    for error in (NotImplementedError(), NotImplementedError("a kernel"), ValueError(words), Other(words)):
+        assert not serving.refused(error, "JVP of", "VJP of"), repr(error)
