@@ -18,7 +18,7 @@ channel = serving.take_channel()
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "REFGRAD_COMPILED" in os.environ:
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(os.environ["REFGRAD_COMPILED"], "jax"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{os.environ['REFGRAD_COMPILED']}/jax")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # programs of one op are small
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # for the whole process; float32 programs stay float32
@@ -213,7 +213,7 @@ def observe(case):
 
 
 def why(error):
-    """The reason of a missing answer. JAX refuses in words: "Differentiation rule for", "Transpose rule (for reverse-mode differentiation)"."""
+    """The reason of a missing answer. JAX refuses by "Differentiation rule for" and "Transpose rule (for reverse-mode differentiation)"."""
     return serving.reason(error, serving.refused(error, "ifferentiation rule", "mode differentiation"))
 
 

@@ -234,7 +234,7 @@ def test_a_framework_refuses_in_its_own_words_alone() -> None:
     serving = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(serving)
 
-    class Other(NotImplementedError):
+    class OtherError(NotImplementedError):
         pass
 
     words = "VJP of sort not defined"
@@ -242,5 +242,10 @@ def test_a_framework_refuses_in_its_own_words_alone() -> None:
     failed.__cause__ = NotImplementedError(words)
     assert serving.refused(NotImplementedError(words), "JVP of", "VJP of")
     assert serving.refused(failed, "VJP of")
-    for error in (NotImplementedError(), NotImplementedError("a kernel"), ValueError(words), Other(words)):
+    for error in (
+        NotImplementedError(),
+        NotImplementedError("a kernel"),
+        ValueError(words),
+        OtherError(words),
+    ):
         assert not serving.refused(error, "JVP of", "VJP of"), repr(error)
