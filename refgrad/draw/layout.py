@@ -23,6 +23,7 @@ TIP = 8.0  # the straight end of an edge, for its arrow head
 PORT = 13.0  # distance of the ends of two edges at one node
 MARGIN = 6.0
 SWEEPS = 90
+STILL = 1e-3  # a sweep that moves nothing further is the last: positions are rounded to 0.1
 
 Point = tuple[float, float]
 
@@ -201,6 +202,7 @@ def _spread(columns: list[list[Slot]]) -> None:
         _settle(column, [(0.0, 1.0)] * len(column))
     for sweep in range(SWEEPS):
         forward = sweep % 2 == 0
+        moved = 0.0
         for column in columns if forward else reversed(columns):
             desired = []
             for s in column:
@@ -217,7 +219,9 @@ def _spread(columns: list[list[Slot]]) -> None:
                 weight = sum(w for w, _ in near)
                 # A slot without neighbours keeps its position with a small weight, so that others can move it.
                 desired.append((sum(w * c for w, c in near) / weight, weight) if near else (s.centre, 0.01))
-            _settle(column, desired)
+            moved = max(moved, _settle(column, desired))
+        if sweep > SWEEPS // 3 and moved < STILL:
+            break
     for forward in (True, False, True):
         _straighten(columns, forward)
 
@@ -233,8 +237,10 @@ def _straighten(columns: list[list[Slot]], forward: bool) -> None:
         _settle(column, desired)
 
 
-def _settle(column: list[Slot], desired: list[tuple[float, float]]) -> None:
+def _settle(column: list[Slot], desired: list[tuple[float, float]]) -> float:
     """Move slots to the positions nearest to the desired ones (position, weight), in order and at distance GAP or more.
+
+    Returns the largest move.
 
     After subtraction of the space of the preceding slots, positions only have to be monotonic: isotonic regression.
     """
@@ -250,8 +256,11 @@ def _settle(column: list[Slot], desired: list[tuple[float, float]]) -> None:
             mean, weight, count = (m * w + mean * weight) / (w + weight), w + weight, c + count
         pools.append((mean, weight, count))
     means = [mean for mean, _, count in pools for _ in range(count)]
+    moved = 0.0
     for s, mean, off in zip(column, means, offsets, strict=True):
+        moved = max(moved, abs(mean + off - s.centre))
         s.centre = mean + off
+    return moved
 
 
 # --- along: positions of the columns ------------------------------------------------------------------------------------

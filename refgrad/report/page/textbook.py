@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from refgrad.records import (
     AGREE,
@@ -26,13 +27,12 @@ FLAGGED = (
 WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # all other ways share one column
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One item.
 
     ways      the statuses of the four WAYS, then of all further ones; "" where nothing was compared
     worst     the largest ratio of error to bound, as text
-    drawing   the computational graph as SVG
     """
 
     item: TextbookItem
@@ -40,8 +40,12 @@ class Row:
     ways: tuple[str, ...]
     worst: str
     elements: int
-    drawing: str = ""
     measured: tuple[Measured, ...] = ()
+
+    @cached_property
+    def drawing(self) -> str:
+        """The computational graph as SVG; "" where the item has none. It is drawn when somebody reads it: the terminal does not."""
+        return textbook_drawing(self.item.figure) if self.item.figure else ""
 
     @property
     def more(self) -> bool:
@@ -73,7 +77,6 @@ def _row(item: TextbookItem, ways: Mapping[str, Way], measured: list[Measured]) 
         tuple(_worst(by_way[way]) for way in (*WAYS, "")),
         short(ratio, 2),
         sum(way.elements for way in ways.values()),
-        textbook_drawing(item.figure) if item.figure else "",
         tuple(measured),
     )
 
