@@ -31,7 +31,7 @@ from refgrad.testing.judging.observation import NOT_ASKED
 from refgrad.testing.judging.verdict import UNSUPPORTED
 from refgrad.testing.runs.judgement import judge
 
-from .families import family, names_in
+from .families import SINGLE, family, single_in
 
 LIST = Path(__file__).with_name("unsupported.toml")
 DRAWS = 12  # cases of each op and dtype: a refusal depends on the op, and rarely on its arguments
@@ -42,14 +42,14 @@ refgrad/testing/deviations/expected_refusals.py reads it."""
 
 
 def cases(backend: Backend, device: str, draws: int = DRAWS) -> Iterator[Case]:
-    """Single ops of a backend in every dtype in which the device computes. Repeated calls give the same cases."""
+    """Single ops and functions of a backend in every dtype in which the device computes. Repeated calls give the same cases."""
     for dtype in DTYPES:
         if judged_on(device, dtype) and backend.computes(dtype, device):
-            for op in names_in(dtype):
+            for op in single_in(dtype):
                 if op not in backend.ops:
                     continue
                 for k in range(draws):
-                    yield family("ops", (op,))(Seeded((k,)), dtype).on(device)
+                    yield family(SINGLE[op], (op,))(Seeded((k,)), dtype).on(device)
 
 
 def refusals(backend: Backend, case: Case) -> set[Refusal]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Collection
 
 from refgrad.backends import Backend
-from refgrad.op import REGISTRY
+from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Seeded, Source
@@ -14,6 +14,7 @@ from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 
 from .arrays import offered
 from .casts import casts
+from .functions import functions, functions_in
 from .graphs import graphs, pool
 from .matmul import matmul
 from .mlp import mlp
@@ -28,10 +29,14 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "matmul": matmul,
     "ops": ops,
     "casts": casts,
+    "functions": functions,
 }
 
-# The ops that the families draw: those of single ops, those of graphs, and the casts.
-DRAWN = frozenset(
+# The single ops and the functions, among which a run can choose, each with the family of its cases.
+SINGLE = {**dict.fromkeys(NAMES, "ops"), **dict.fromkeys(sorted(FUNCTIONS), "functions")}
+
+# What the families draw: single ops, those of graphs, the casts, and the functions.
+DRAWN = frozenset(FUNCTIONS).union(
     name
     for name, op in REGISTRY.items()
     if name in NAMES
@@ -53,18 +58,24 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 def family(
     name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
 ) -> Callable[[Source, str], Case]:
-    """A family by name. With ``among``, the family ``ops`` draws only these ops; with a vocabulary, all families draw its ops alone.
+    """A family by name. With ``among``, the families ``ops`` and ``functions`` draw only these. With a vocabulary, all draw its ops alone.
 
     Raises KeyError for an unknown name.
     """
-    draw = functools.partial(ops, among=among) if among and name == "ops" else FAMILIES[name]
+    draw, single = FAMILIES[name], {"ops": ops, "functions": functions}.get(name)
+    if single is not None and (among or vocabulary is not None):
+        wanted = frozenset(among or SINGLE)
+        draw = functools.partial(single, among=wanted if vocabulary is None else wanted & vocabulary.ops)
     if vocabulary is None:
         return draw
-    if name == "ops":
-        draw = functools.partial(ops, among=frozenset(among or NAMES) & vocabulary.ops)
-    elif name == "graphs":
+    if name == "graphs":
         draw = functools.partial(graphs, among=vocabulary.ops)
     return restricted(draw, vocabulary)
+
+
+def single_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
+    """The single ops and functions that are drawn in a format: all, or those of them in ``among``."""
+    return (*names_in(dtype, among), *functions_in(among))
 
 
 def vocabulary_of(
@@ -82,8 +93,8 @@ def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
     """Whether a family has cases for a vocabulary."""
     if vocabulary is None:
         return True
-    if name == "ops":
-        return bool(set(names_in(dtype)) & vocabulary.ops)
+    if name in SINGLE.values():
+        return any(SINGLE[op] == name for op in single_in(dtype, vocabulary.ops))
     if name == "graphs":
         return any(op.name in vocabulary.ops and offered(op, dtype) for op in pool(ELEMENTWISE))
     return drawable(FAMILIES[name], vocabulary, dtype)
@@ -115,16 +126,20 @@ __all__ = [
     "FAMILIES",
     "NAMES",
     "ON_GRID",
+    "SINGLE",
     "can_draw",
     "casts",
     "containing",
     "family",
+    "functions",
+    "functions_in",
     "graphs",
     "matmul",
     "mlp",
     "names_in",
     "occurs",
     "ops",
+    "single_in",
     "softmax",
     "vocabulary_of",
 ]

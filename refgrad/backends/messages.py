@@ -19,7 +19,7 @@ from refgrad.bounds.profiles import CPU, SINGLE, Figures, Profile
 from refgrad.encode import DTYPES, decode_array
 from refgrad.errors import WorkerError
 from refgrad.modes import FORWARD, NAMES, REVERSE, VALUE
-from refgrad.op import REGISTRY
+from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import NODE_PARTS, NoAnswer, Observation
 
@@ -106,10 +106,9 @@ class Hello:
 def _ops(found: Any, what: str) -> frozenset[str]:
     """The names of ops in a field. Raises WorkerError where refgrad has no op of a name."""
     ops = frozenset(_names(found, what))
-    if ops - REGISTRY.keys():
-        raise WorkerError(
-            f"the hello names ops that refgrad does not have, in {what}: {sorted(ops - REGISTRY.keys())}"
-        )
+    unknown = ops - REGISTRY.keys() - FUNCTIONS.keys()
+    if unknown:
+        raise WorkerError(f"the hello names ops that refgrad does not have, in {what}: {sorted(unknown)}")
     return ops
 
 

@@ -46,6 +46,11 @@ from refgrad.nn.losses import (
     mean_squared_error,
     multiclass_hinge,
 )
+from refgrad.nn.normalizations import (
+    group_norm,
+    layer_norm,
+    rms_norm,
+)
 from refgrad.nn.normalized_exponentials import (
     log_softmax,
     logsumexp,
@@ -58,12 +63,14 @@ __all__ = [
     "elu",
     "entr",
     "gelu_tanh",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge",
     "kl_divergence",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_sigmoid",
@@ -76,6 +83,7 @@ __all__ = [
     "multiclass_hinge",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

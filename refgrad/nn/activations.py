@@ -7,6 +7,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of
+from refgrad.op import Draws, Params, twin
 from refgrad.ops import activation, gated_activations, gelu, piecewise_activations, smooth_activations
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -50,6 +51,11 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     return activation.elu(array_of(x), alpha=alpha)
 
 
+def _one(draw: Draws) -> Params:
+    return {"x": draw.numbers(draw.shape(0, 3))}
+
+
+@twin(torch=lambda torch, x: torch.nn.functional.selu(x), draw=_one, sums=False)
 def selu(x: Array) -> Array:
     """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1. Shape and dtype of x.
 

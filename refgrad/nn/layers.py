@@ -7,8 +7,20 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of
+from refgrad.op import Draws, Params, twin
 
 
+def _linear(draw: Draws) -> Params:
+    inner, outer = draw.size(), draw.size()
+    bias = draw.numbers((outer,)) if draw.choice((True, False)) else None
+    x = draw.numbers((*draw.shape(0, 2), inner))
+    return {"x": x, "weight": draw.numbers((outer, inner)), "bias": bias}
+
+
+@twin(
+    torch=lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias),
+    draw=_linear,
+)
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """x weight^T + bias: shapes (..., n), (m, n), (m,) to (..., m).
 

@@ -8,9 +8,27 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
 from refgrad.nn.normalized_exponentials import log_softmax
+from refgrad.op import Draws, Params, twin
 from refgrad.ops import activation, entropy
 
+REDUCTIONS = ("mean", "sum", "none")
 
+
+def _prediction_and_target(draw: Draws) -> Params:
+    shape = draw.shape(0, 3)
+    return {
+        "prediction": draw.numbers(shape),
+        "target": draw.numbers(shape),
+        "reduction": draw.choice(REDUCTIONS),
+    }
+
+
+@twin(
+    torch=lambda torch, prediction, target, reduction: torch.nn.functional.mse_loss(
+        prediction, target, reduction=reduction
+    ),
+    draw=_prediction_and_target,
+)
 def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean") -> Array:
     """(prediction - target)^2: the mean over all elements, their "sum", or "none" for the elements. Equal shapes.
 
@@ -24,6 +42,22 @@ def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean"
     return reduced(np.square(prediction - target), reduction, "mean_squared_error")
 
 
+def _logits_and_labels(draw: Draws) -> Params:
+    samples, classes = draw.shape(0, 2), draw.size()
+    return {
+        "logits": draw.numbers((*samples, classes)),
+        "labels": draw.labels(samples, classes),
+        "reduction": draw.choice(REDUCTIONS),
+    }
+
+
+@twin(
+    # torch's classes are along axis 1 where there are samples
+    torch=lambda torch, logits, labels, reduction: torch.nn.functional.cross_entropy(
+        torch.movedim(logits, -1, min(1, logits.ndim - 1)), labels, reduction=reduction
+    ),
+    draw=_logits_and_labels,
+)
 def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Array:
     """-log softmax(logits)[label]: shapes (..., k) and (...) of integers 0 ... k - 1.
 
@@ -37,6 +71,21 @@ def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Arra
     return reduced(-chosen(log_softmax(logits, axis=-1), labels), reduction, "cross_entropy")
 
 
+def _log_probability_and_target(draw: Draws) -> Params:
+    shape = draw.shape(0, 3)
+    return {
+        "log_probability": draw.numbers(shape, high=0.0),
+        "target": draw.numbers(shape, low=0.05),  # targets of 0 are special points of the op kl_div
+        "reduction": draw.choice(REDUCTIONS),
+    }
+
+
+@twin(
+    torch=lambda torch, log_probability, target, reduction: torch.nn.functional.kl_div(
+        log_probability, target, reduction=reduction
+    ),
+    draw=_log_probability_and_target,
+)
 def kl_divergence(log_probability: Array, target: Array, reduction: str = "sum") -> Array:
     """target (log(target) - log_probability), 0 where the target is 0. Equal shapes.
 

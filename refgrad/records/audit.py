@@ -8,10 +8,16 @@ from typing import ClassVar
 from refgrad.records import fields
 from refgrad.records.record import Record, column
 
-# The checks whose power is measured. SINGLE_OPS judges one op at numerically difficult points, where a bound may be wide for a reason;
-# no share of errors is required to be caught there. EXACT_CASES are those of both whose bounds are zero, node by node: their errors are
-# counted there and here.
-NODE_BY_NODE, SINGLE_OPS, END_TO_END, EXACT_CASES = "node by node", "single ops", "end to end", "exact cases"
+# The checks whose power is measured. SINGLE_OPS judges one op at numerically difficult points, where a bound may be wide for a reason, and
+# FUNCTIONS one function of many ops by its results alone; no share of errors is required to be caught there. EXACT_CASES are those of
+# NODE_BY_NODE and SINGLE_OPS whose bounds are zero: their errors are counted there and here.
+NODE_BY_NODE, SINGLE_OPS, FUNCTIONS, END_TO_END, EXACT_CASES = (
+    "node by node",
+    "single ops",
+    "functions",
+    "end to end",
+    "exact cases",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Audit(Record):
     planted      errors planted
     equivalent   planted errors that change no result
     caught       errors that the check reported as a disagreement
-    check        NODE_BY_NODE, SINGLE_OPS, END_TO_END, EXACT_CASES or another name of a check
+    check        NODE_BY_NODE, SINGLE_OPS, FUNCTIONS, END_TO_END, EXACT_CASES or another name of a check
     right        correct formulas judged beside the wrong ones, as a control
     refused      correct formulas that did not pass: false alarms
     imprecise    planted errors that the check reported as loss of precision; they do not count as caught

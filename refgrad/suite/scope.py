@@ -26,7 +26,6 @@ from refgrad.testing.runs.item import BLOCK, Item
 from refgrad.testing.runs.plan import items as planned_items
 from refgrad.testing.runs.plan import name_of_test
 
-SINGLE = "ops"  # the family of single ops
 TEXTBOOK = "textbook"  # the family of fixed items, which are not generated
 LECTURES = "lectures"  # the family of the textbook's programs as cases, for any backend; a run has it on request alone
 FIXED = frozenset({TEXTBOOK, LECTURES})  # the families with a fixed number of items
@@ -40,7 +39,7 @@ class Scope:
 
     backend   the framework
     families  the families of cases; TEXTBOOK is one of them
-    ops       the ops of the family of single ops; empty: all that the backend implements
+    ops       the ops of the family of single ops, and the functions of theirs; empty: all that the backend implements
     missing   the required devices that are missing, with the reason
     examples  the number of cases of each family, dtype and device; with a budget, that of the first rounds
     budget    the time to spend instead of a number of cases, in seconds
@@ -126,7 +125,7 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
     """
     ops = list(dict.fromkeys(args.op or ()))
     families = _families(args.family, ops, backend)
-    ops = ops or [op for op in sorted(backend.replaced) if op in _generated().NAMES]
+    ops = ops or [op for op in sorted(backend.replaced) if op in _generated().SINGLE]
     shard = Shard.read(args.shard) if args.shard else None
     missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
     devices = args.device or backend.devices()
@@ -217,7 +216,7 @@ def _lectures() -> ModuleType:
 
 
 def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Backend) -> list[str]:
-    """The families to judge; where ops are selected, the family of single ops."""
+    """The families to judge; where ops or functions are selected, the families that draw them."""
     usual = [*_generated().FAMILIES, *([TEXTBOOK] if backend.name in TEXTBOOK_BACKENDS else [])]
     if backend.replaced:
         usual = _of_replaced(requested, backend)
@@ -227,27 +226,29 @@ def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Back
             f"the programs of the family {TEXTBOOK} are written for {' and '.join(TEXTBOOK_BACKENDS)}, not for {backend.name}: "
             f"name the family {LECTURES}, which asks {backend.name} for the same programs as cases"
         )
-    wanted = list(dict.fromkeys(requested or ([SINGLE] if ops else usual)))
+    single = _generated().SINGLE
+    drawing = list(dict.fromkeys(single[op] for op in ops if op in single))
+    wanted = list(dict.fromkeys(requested or drawing or usual))
     if LECTURES in wanted and importlib.util.find_spec("torch") is None:
         raise ArgumentError(
             f"the items of the family {LECTURES} are written in torch, too, and it is missing: leave the family out, or install torch"
         )
     if set(wanted) - set(known):
         raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
-    names = _generated().NAMES
     for name in ops:
-        if name not in names:
-            like = " or ".join(difflib.get_close_matches(name, names, 3))
+        if name not in single:
+            like = " or ".join(difflib.get_close_matches(name, single, 3))
+            families = " and ".join(dict.fromkeys(single.values()))
             raise ArgumentError(
-                f"no op named {name!r} is drawn by the family {SINGLE}{f'; did you mean {like}?' if like else '.'} "
+                f"no op named {name!r} is drawn by the families {families}{f'; did you mean {like}?' if like else '.'} "
                 "`refgrad ops` lists them: it takes a derivative and a counterpart in torch"
             )
         if name not in backend.ops:
             raise ArgumentError(f"{backend.name} has no counterpart of the op {name!r}: leave it out")
-    if ops and wanted != [SINGLE]:
-        others = sorted(set(wanted) - {SINGLE})
+    if ops and {*wanted} != {*drawing}:
+        others = sorted({*wanted} ^ {*drawing})
         raise ArgumentError(
-            f"--op chooses among single ops, and the families {others} draw programs of many: leave them out"
+            f"--op chooses among single ops and functions, and the families {others} draw programs of many: leave them out"
         )
     return wanted
 
@@ -281,7 +282,7 @@ def _dtypes(
             raise DtypeError(
                 f"dtype {dtype!r} was asked for, but none of the devices {devices} computes in it"
             )
-    dtypes = [d for d in computed if _generated().names_in(d, ops)]
+    dtypes = [d for d in computed if _generated().single_in(d, ops)]
     if not dtypes:
         raise DtypeError(f"{backend.name} has none of the ops {ops} in {' or '.join(computed)}")
     if written and not {*written} & {*dtypes}:

@@ -9,7 +9,7 @@ from refgrad.backends.rounding_file import profiles_in
 from refgrad.backends.settings import NO_SETTINGS, Settings, imported
 from refgrad.bounds.profiles import Profile
 from refgrad.errors import DeviceMissingError
-from refgrad.op import REGISTRY
+from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Verdict
@@ -44,8 +44,8 @@ class TorchBackend(Backend):
 
     @property
     def ops(self) -> Collection[str]:
-        """The ops whose record has a counterpart in torch."""
-        return frozenset(name for name, op in REGISTRY.items() if op.torch is not None)
+        """The ops whose record has a counterpart in torch, and all functions."""
+        return frozenset([*FUNCTIONS, *[name for name, op in REGISTRY.items() if op.torch is not None]])
 
     def missing(self, device: str) -> str:
         """The reason why torch has no such device; empty where it has one."""

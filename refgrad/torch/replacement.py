@@ -21,7 +21,7 @@ import torch
 
 import refgrad.ops  # noqa: F401  registers every op
 from refgrad.errors import ArgumentError
-from refgrad.op import REGISTRY, Op
+from refgrad.op import OpRecord, known
 from refgrad.quiet import quiet
 
 _SAMPLES = 40  # draws of operands and parameters by which the counterpart is found: the rarest way of calling it comes up
@@ -85,7 +85,7 @@ def _replacement(text: str) -> Replacement:
         raise ArgumentError(
             f"--replace {text}: OP=MODULE:FUNCTION is expected, such as softmax=mylib.module:softmax"
         )
-    op = REGISTRY.get(op_name)
+    op = known(op_name)
     if op is None or op.torch is None:
         raise ArgumentError(
             f"--replace {text}: {op_name!r} is no op with a counterpart in torch; `refgrad ops` lists them"
@@ -124,7 +124,7 @@ def _imported(text: str, module: str, name: str) -> Callable[..., Any]:
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def counterpart(op: Op) -> tuple[str, list[Call]]:
+def counterpart(op: OpRecord) -> tuple[str, list[Call]]:
     """The function of torch that computes an op, by its name in the torch module, and calls of it; an empty name where there is none.
 
     The record is called with operands that its domain draws. Of the functions that it calls, the counterpart is the one that most draws

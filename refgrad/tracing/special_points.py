@@ -22,7 +22,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.domain import Special
 from refgrad.formula import taken
-from refgrad.op import Op, Params, Rule, Traced
+from refgrad.op import Op, OpRecord, Params, Rule, Traced
 from refgrad.ops.undefined import rough, void
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
@@ -42,7 +42,7 @@ def innermost(x: Any) -> Any:
 # --- which special points are met ------------------------------------------------------------------------------------
 
 
-def patches(op: Op, operands: tuple[Any, ...], params: Params, position: int) -> list[Patch]:
+def patches(op: OpRecord, operands: tuple[Any, ...], params: Params, position: int) -> list[Patch]:
     """The special points that the operands meet, in the shape of the operand at ``position``; empty for ordinary ones.
 
     An operand that was broadcast gathers a sum: where one element has no single derivative, nothing is said of the sum.
@@ -66,7 +66,7 @@ def _gathered(patch: Patch, shape: tuple[int, ...]) -> Patch:
     return places, low, high
 
 
-def _patches(op: Op, operands: tuple[Any, ...], params: Params) -> tuple[list[Patch], ...]:
+def _patches(op: OpRecord, operands: tuple[Any, ...], params: Params) -> tuple[list[Patch], ...]:
     """The special points that the operands meet, for each operand; empty where they meet none.
 
     In the shape of the operands broadcast together where a record names single numbers, else in the operand's.
@@ -108,7 +108,7 @@ class _Point:
 
 
 @functools.cache
-def _open(op: Op) -> tuple[_Point, ...]:
+def _open(op: OpRecord) -> tuple[_Point, ...]:
     """The special points of an op at which some operand has no single derivative: a single one is given by the rule, with its bound."""
     found = []
     for s in op.special:

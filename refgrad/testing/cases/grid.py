@@ -34,7 +34,9 @@ def on_grid(case: Case) -> bool:
     sum of some products of them is still a number of the format.
     """
     nodes = case.graph.nodes
-    if not all(node.op is None or rounds_nothing(node.op.name) for node in nodes):
+    if not all(
+        node.op is None or (isinstance(node.op, Op) and rounds_nothing(node.op.name)) for node in nodes
+    ):
         return False
     fmt = FORMATS[case.dtype]
     constants = [np.asarray(node.value) for node in nodes if node.op is None and not node.name]

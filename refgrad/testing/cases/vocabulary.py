@@ -11,7 +11,7 @@ import numpy as np
 
 from refgrad.arrays import Params
 from refgrad.nodes import Nodes
-from refgrad.op import Op
+from refgrad.op import OpRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Vocabulary:
         """Whether all of these ops are there, with all their parameters."""
         return not self.fixed and self.ops >= set(ops)
 
-    def takes(self, op: Op, params: Params) -> bool:
+    def takes(self, op: OpRecord, params: Params) -> bool:
         """Whether the op is there with these parameters."""
         usual = op.signature.defaults
         return op.name in self.ops and all(

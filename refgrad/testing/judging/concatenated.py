@@ -72,7 +72,7 @@ class Concatenated:
                 self.counted, self.wrong, self.undefined = _exceptional(
                     self.got, self.value, self.bound, self.size, fmt, nan
                 )
-                if hidden is not None:
+                if hidden is not None and hidden.finite:
                     unexpected = (
                         _unexpected_exceptional(self.got, self.value, self.bound, self.size, fmt)
                         & self.undefined

@@ -32,8 +32,9 @@ cotangents changed by at most one rounding. (Such a formula is backward stable; 
 the rounded value of an elementwise function, as y(1 - y) for the slope of a sigmoid. As for a named formula, the number needs a correct
 bit, or is 0.
 
-Node-by-node judgement does not use the scale. There every op is known, and its record can name its formulas. With the scale some structural
-errors in small elements (a forgotten term of a softmax in bfloat16) would count as imprecise.
+Node-by-node judgement does not use the scale for ops. There every op is known, and its record can name its formulas. With the scale some
+structural errors in small elements (a forgotten term of a softmax in bfloat16) would count as imprecise. It uses the scale for a function
+(refgrad.op.function): the framework computes it by one kernel, whose intermediate results are hidden.
 """
 
 from __future__ import annotations
@@ -61,11 +62,13 @@ class Hidden:
     loss      m u, where operations could be counted
     typical   the typical relative bound of an ordinary gradient of the same array
     largest   the magnitude of the largest element of such a gradient, for cotangents of the same size
+    finite    whether its results are numbers wherever those of the reference are in range: NaN and infinity are wrong there
     """
 
     loss: float = 0.0
     typical: float = math.inf
     largest: float = 0.0
+    finite: bool = True
 
 
 def typical_and_largest(bound: PlainArray, size: PlainArray) -> tuple[float, float]:

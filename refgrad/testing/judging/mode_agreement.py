@@ -51,7 +51,8 @@ def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
                 reach = largest(
                     [2 * bounds[name] for bounds in _alternative_radii(node_judge, answers.names, plain)]
                 )
-                found = compare(observed, expected, node_judge.fmt, what, reach=reach)
+                hidden = node_judge.hidden(op)
+                found = compare(observed, expected, node_judge.fmt, what, reach=reach, hidden=hidden)
             tally.add(case.graph.inputs[name], op, found)
     y_dot = node_judge.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):

@@ -175,7 +175,10 @@ def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
             if found.wrong:
                 reaches = alternative_bounds(node_judge, answers.names, position)
                 reach = largest([r.bound for r in reaches])
-                found = compare(observed, widened(ball, observed, reaches), node_judge.fmt, what, reach=reach)
+                wider = widened(ball, observed, reaches)
+                found = compare(
+                    observed, wider, node_judge.fmt, what, reach=reach, hidden=node_judge.hidden(op)
+                )
             tally.add(graph.inputs[name], op, found)
         verdicts[mode] = tally.verdict()
     return verdicts

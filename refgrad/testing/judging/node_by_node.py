@@ -17,6 +17,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.graph import Node
 from refgrad.modes import FORWARD, REVERSE, VALUE
+from refgrad.op import FUNCTIONS, Function
 from refgrad.ops import arithmetic
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import on_grid
@@ -24,6 +25,8 @@ from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach
 from refgrad.testing.judging.contributions import Contribution, sum_bounds, sum_with_numbers
 from refgrad.testing.judging.derived_formats import ranged, without_kinks
+from refgrad.testing.judging.function_kernels import hidden_formula, undecided_where_lost
+from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.infinite_derivatives import in_numbers
 from refgrad.testing.judging.judge import AlternativeBounds, Draft, Judge, WithNumbersOf
 from refgrad.testing.judging.observation import Observation, Place
@@ -64,6 +67,7 @@ class NodeByNode(Judge):
         self.contributions: dict[int, list[tuple[int, int, Any]]] = {}
         self.pushed: dict[int, Any] = {}
         self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
+        self._hidden: dict[str, Hidden] = {}  # by function
         self._of_primals: NodeByNode | None = (
             None  # judges the run that gave the tangents, where it had other values
         )
@@ -152,6 +156,13 @@ class NodeByNode(Judge):
                 alternatives=functools.partial(type(self)._value_bounds, k=k) if node.op.usual else None,
             )
 
+    def hidden(self, op: str) -> Hidden | None:
+        """What is known about the formula of a function of this name; None for an op."""
+        if op in FUNCTIONS and op not in self._hidden:
+            node = next(self.graph.nodes[k] for k in self.order if str(self.graph.nodes[k]) == op)
+            self._hidden[op] = hidden_formula(node, self._operands(node), self.fmt)
+        return self._hidden.get(op)
+
     def _value(self, k: int, node: Node) -> Any:
         """The expected value of node k."""
         expected = self.recomputed_value(k)
@@ -163,7 +174,8 @@ class NodeByNode(Judge):
             balls = [self.balls[j] for j in node.of]
             operands = [exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls]
             self.values_without_kinks[k] = node.applied(operands)
-        return self.values_without_kinks[k]
+        found = self.values_without_kinks[k]
+        return undecided_where_lost(found) if isinstance(node.op, Function) else found
 
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]

@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
-from refgrad.op import Op
+from refgrad.op import OpRecord
 from refgrad.testing.judging import alternative_formulas, special_points
 from refgrad.testing.judging.alternative_formulas import Reach, largest
 from refgrad.testing.judging.node_by_node import NodeByNode
@@ -110,7 +110,7 @@ def without_second(node_judge: NodeByNode, name: str) -> PlainArray:
     return missing
 
 
-def _moderate(op: Op, x: PlainArray, fmt: Format) -> bool:
+def _moderate(op: OpRecord, x: PlainArray, fmt: Format) -> bool:
     size = np.abs(x[x != 0]) if np.ndim(x) else np.abs(np.atleast_1d(x)[np.atleast_1d(x) != 0])
     limit = fmt.max**0.25
     infinite_points = any(np.any(np.isinf(np.asarray(a, float))) for s in op.special for a in s.at)

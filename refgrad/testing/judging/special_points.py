@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.op import Op, Params
+from refgrad.op import OpRecord, Params
 from refgrad.tracing.ball import Ball, parts
 
 
@@ -40,7 +40,7 @@ def without(expected: Ball, missing: PlainArray | None) -> Any:
     return Ball(np.where(missing, np.nan, value), radius, expected.fmt)
 
 
-def in_a_set(op: Op, x: PlainArray, params: Params) -> bool:
+def in_a_set(op: OpRecord, x: PlainArray, params: Params) -> bool:
     """Whether a vector has an element at a special point that allows a set of derivatives for any other elements (a zero in a p-norm)."""
     for s in op.special:
         at, allowed = np.asarray(s.at[0], float), s.allowed[0]

@@ -33,9 +33,11 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.modes import FORWARD, REVERSE, VALUE
+from refgrad.op import Function
 from refgrad.records import Crash, Record
-from refgrad.records.audit import END_TO_END, EXACT_CASES, NODE_BY_NODE, SINGLE_OPS
+from refgrad.records.audit import END_TO_END, EXACT_CASES, FUNCTIONS, NODE_BY_NODE, SINGLE_OPS
 from refgrad.records.audit import Audit as Counts
+from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.end_to_end import EndToEnd
 from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.node_by_node import NodeByNode
@@ -65,13 +67,13 @@ class Audit:
     ) -> None:
         """Plant every kind of error that applies to this case, each at a place drawn with the id of the case as seed.
 
-        Caught errors are counted for node-by-node judgement, apart for cases of a ``single`` op, and for end-to-end judgement where
-        ``end_to_end_judge`` is given.
+        Caught errors are counted for node-by-node judgement, apart for cases of a ``single`` op or function, and for end-to-end judgement
+        where ``end_to_end_judge`` is given.
 
         An exception in the audit does not change the verdicts on the case. It is recorded in ``broken`` and fails the run.
         """
         try:
-            self._plant(node_judge, end_to_end_judge, SINGLE_OPS if single else NODE_BY_NODE)
+            self._plant(node_judge, end_to_end_judge, _check(node_judge.case) if single else NODE_BY_NODE)
         except Exception as error:  # noqa: BLE001 - see above: a mutation may make any op raise any exception
             self.broken.append((node_judge.case.id, f"{type(error).__name__}: {error}"))
 
@@ -140,6 +142,11 @@ class Audit:
         for (check, mutation, dtype), counted in sorted(self.counts.items()):
             planted, equivalent, caught, imprecise = counted
             yield Counts(mutation, dtype, planted, equivalent, caught, check, imprecise=imprecise)
+
+
+def _check(case: Case) -> str:
+    """The check of a case of a single op or function."""
+    return FUNCTIONS if isinstance(case.graph.nodes[case.graph.outputs[0]].op, Function) else SINGLE_OPS
 
 
 class _Reference:

@@ -1,0 +1,105 @@
+"""Functions: compositions of ops that the framework computes by one call (refgrad.op.function), each drawn by its own record.
+
+The record draws shapes, parameters and roles of operands. The numbers of an operand are of one of several kinds, so that equal elements,
+zeros, and both ends of the range meet, and one axis is long now and then.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+import refgrad.node  # noqa: F401  declares every function
+from refgrad.arrays import PlainArray
+from refgrad.bounds.formats import FORMATS
+from refgrad.graph import Graph, Node
+from refgrad.op import FUNCTIONS, Draws
+from refgrad.op.function import split
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.source import Source
+
+from .arrays import finish, rounded
+from .wide import length
+
+KINDS = ("plain", "ties", "plain", "zeros", "tiny", "large", "alike", "mixed")
+_MOST = 513  # elements along a long axis: a case of this family is judged in all modes
+_FEW = 32  # one element in so many is replaced, and at least one
+
+
+class Arguments(Draws):
+    """The draws of the arguments of one call, whose numbers are of one kind, in a format.
+
+    plain   standard normal, or inside the interval that the record gives
+    ties    small integers
+    alike   one number everywhere
+    zeros, tiny, large, mixed   a few such numbers among plain ones
+    """
+
+    def __init__(self, source: Source, dtype: str) -> None:
+        super().__init__(source)
+        self.dtype = dtype
+        self.kind = source.choice(KINDS)
+        self._length = length(source, most=_MOST)
+
+    def size(self) -> int:
+        """The size of an axis; the first axis of a wide case is long."""
+        drawn, long = super().size(), self._length
+        self._length = 0
+        return long or drawn
+
+    def numbers(self, shape: tuple[int, ...], low: float = -np.inf, high: float = np.inf) -> PlainArray:
+        """An operand: numbers of this kind from low to high."""
+        x = super().numbers(shape, low, high)
+        if self.kind == "ties":
+            return np.asarray(np.clip(self.rng.integers(-2, 3, shape).astype(np.float64), low, high))
+        if self.kind == "alike":
+            return np.full(shape, x.flat[0] if x.size else 0.0)
+        pool = [a for a in _magnitudes(self.kind, self.dtype) if low <= a <= high]
+        if pool and x.size:
+            places = self.rng.choice(x.size, max(1, x.size // _FEW), replace=False)
+            x.reshape(-1)[places] = self.rng.choice(pool, places.size)
+        return x
+
+
+def _magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
+    """Numbers of a kind in the format, of both signs."""
+    fmt = FORMATS[dtype]
+    small = fmt.least_normal
+    found = {
+        "zeros": (0.0,),
+        "tiny": (small, fmt.least, np.sqrt(small), fmt.u, fmt.u**2),
+        "large": (8.0, 30.0, fmt.max**0.25),  # squares of squares stay in range
+    }
+    chosen = found.get(kind) or [a for some in found.values() for a in some] if kind != "plain" else ()
+    return tuple(float(sign * a) for a in chosen for sign in (1.0, -1.0))
+
+
+def functions_in(among: Collection[str] = ()) -> tuple[str, ...]:
+    """The functions that are drawn: all, or those in ``among``."""
+    return tuple(name for name in sorted(FUNCTIONS) if not among or name in among)
+
+
+def functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
+    """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants."""
+    function = FUNCTIONS[source.choice(functions_in(among))]
+    operands, params = split(function.drawn(Arguments(source, dtype)))
+    graph = Graph()
+    inputs: dict[str, PlainArray] = {}
+    for name, x in operands.items():
+        if x.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                x = rounded(x, dtype)
+        if x.dtype.kind == "f" and name not in function.plain:
+            inputs[name] = x
+            graph.nodes.append(Node(name=name))
+        else:
+            graph.nodes.append(Node(value=x))
+    graph.nodes.append(Node(op=function, of=tuple(range(len(operands))), params=params))
+    graph.outputs = (len(operands),)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
+        case = finish(source, "functions", graph, inputs, dtype)
+    return replace(case, order=2)

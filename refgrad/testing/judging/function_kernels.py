@@ -1,0 +1,31 @@
+"""What is known of the kernel of a function (refgrad.op.function): its formula is hidden, and so are its intermediate results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.bounds.formats import Format
+from refgrad.node import Node
+from refgrad.testing.judging.imprecision import Hidden
+from refgrad.tracing.ball import Ball, parts, rounded_operations
+
+
+def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
+    """What is known about the formula: it rounds as often as the reference for value and gradient together, or less often."""
+    before = rounded_operations()
+    y = node.applied(operands)
+    node.contributions(operands, y, y)
+    return Hidden(fmt.u * (rounded_operations() - before), finite=False)
+
+
+def undecided_where_lost(y: Ball) -> Ball:
+    """The value without bounds where it is NaN: an intermediate result of the reference that leaves the range need not do so in a kernel."""
+    value, radius = parts(y)
+    lost = np.isnan(value)
+    return Ball(np.where(lost, 0.0, value), np.where(lost, np.inf, radius), y.fmt) if lost.any() else y
+
+
+__all__ = ["hidden_formula", "undecided_where_lost"]
