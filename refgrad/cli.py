@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     deviations.set_defaults(run=_deviations)
 
-    ops = commands.add_parser("ops", help="the table of ops and what each supports")
+    ops = commands.add_parser("ops", help="the tables of ops and of functions, and what each supports")
     ops.set_defaults(run=_ops)
 
     listed = commands.add_parser(
@@ -365,8 +365,8 @@ def _backends(_: argparse.Namespace) -> int:
 
 
 def _ops(_: argparse.Namespace) -> int:
-    import refgrad.ops  # noqa: F401  registers every op
-    from refgrad.op import REGISTRY
+    import refgrad.node  # noqa: F401  registers every op and declares every function
+    from refgrad.op import FUNCTIONS, REGISTRY
 
     print(f"{'op':<18} {'operands':<16} {'derivative':<12} {'torch':<6} {'parameters'}")
     for name, op in sorted(REGISTRY.items()):
@@ -376,6 +376,9 @@ def _ops(_: argparse.Namespace) -> int:
         print(
             f"{name:<18} {operands:<16} {derivative:<12} {'yes' if op.torch else '-':<6} {' '.join(sig.defaults)}"
         )
+    print(f"\n{'function of ops, with a counterpart in torch':<54} arguments")
+    for name, function in sorted(FUNCTIONS.items()):
+        print(f"{name:<54} {' '.join(function.names)}")
     return AGREE
 
 

@@ -61,12 +61,12 @@ def execute(text: str, names: dict[str, Any], where: str, line: int = 1) -> tupl
 
 @contextlib.contextmanager
 def registry_kept() -> Iterator[None]:
-    """What a page registers (an op or a format of an example) is forgotten at its end."""
-    import refgrad.ops  # noqa: F401 - fills the registry before it is kept
+    """What a page registers (an op, a function or a format of an example) is forgotten at its end."""
+    import refgrad.node  # noqa: F401 - fills the registries before they are kept
     from refgrad.bounds.formats import FORMATS
-    from refgrad.op import BY_FUNCTION, BY_METHOD, REGISTRY
+    from refgrad.op import BY_FUNCTION, BY_METHOD, FUNCTIONS, REGISTRY
 
-    tables: tuple[dict[Any, Any], ...] = (REGISTRY, BY_FUNCTION, BY_METHOD, FORMATS)
+    tables: tuple[dict[Any, Any], ...] = (REGISTRY, BY_FUNCTION, BY_METHOD, FUNCTIONS, FORMATS)
     before = [dict(table) for table in tables]
     try:
         yield

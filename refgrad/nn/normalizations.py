@@ -25,8 +25,8 @@ def _normalized(draw: Draws) -> Params:
 
 
 def _affine(draw: Draws, arguments: Params, shape: tuple[int, ...]) -> Params:
-    """The arguments with a weight and a bias, with a weight, or with none."""
-    weight, bias = draw.choice(((True, True), (True, False), (False, False)))
+    """The arguments with a weight and a bias, with a weight, with none, or with a bias."""
+    weight, bias = draw.choice(((True, True), (True, False), (False, False), (False, True)))
     return {
         **arguments,
         "weight": draw.numbers(shape) if weight else None,

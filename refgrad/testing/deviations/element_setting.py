@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Element
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Setting:
 
     case: Case
     seen: Observation
+    _results: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        """The result of a computation on this case. One of an equal key is computed once: many elements of an array ask for it."""
+        if key not in self._results:
+            self._results[key] = compute()
+        found: Result = self._results[key]
+        return found
 
     @property
     def fmt(self) -> Format:

@@ -104,12 +104,13 @@ class Narrowing:
 
     def _computed(self, e: Element, mode: str, site: Site, setting: Setting, fmt: Format) -> bool:
         """Whether the observed number equals the result of the formula within its rounding bound."""
-        formula = FORMULAS[self.formula]
+        second = mode in SECOND
+        given = setting.once(
+            (self.formula, site.k, second),
+            lambda: FORMULAS[self.formula](_inputs(site, setting, fmt, second=second)),
+        )
         if mode == AGREEMENT:
-            return abs(e.got - e.expected) <= _apart(
-                formula(_inputs(site, setting, fmt, second=False)), e, site, setting
-            )
-        given = formula(_inputs(site, setting, fmt, second=mode in SECOND))
+            return abs(e.got - e.expected) <= _apart(given, e, site, setting)
         key: int | str = (
             VALUE
             if mode == VALUE

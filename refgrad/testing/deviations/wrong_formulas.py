@@ -12,6 +12,7 @@ import numpy as np
 from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -233,4 +234,5 @@ FORMULAS: dict[str, Formula] = {
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
     **FACTOR_FORMULAS,
+    **NORMALIZATION_FORMULAS,
 }

@@ -147,7 +147,8 @@ class Concatenated:
             loose = np.add.reduceat(there, starts, dtype=int).tolist()
             blind = np.add.reduceat(there & (self.bound >= self.size), starts, dtype=int).tolist()
         wrong = np.add.reduceat(self.wrong, starts, dtype=int).tolist() if self.any_wrong else none
-        largest = np.maximum.reduceat(ratio, starts).astype(float).tolist()
+        with quiet():  # a ratio may leave the range of float64
+            largest = np.maximum.reduceat(ratio, starts).astype(float).tolist()
         counts = zip(elements.tolist(), loose, blind, skipped.tolist(), largest, wrong, strict=True)
         return [Segment(*row) for row in counts]
 

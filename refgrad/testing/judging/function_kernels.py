@@ -22,7 +22,7 @@ def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
 
 
 def undecided_where_lost(y: Ball) -> Ball:
-    """The value without bounds where it is NaN: an intermediate result of the reference that leaves the range need not do so in a kernel."""
+    """The value without bounds where it is NaN. An intermediate result may have left the range, which need not happen in a kernel."""
     value, radius = parts(y)
     lost = np.isnan(value)
     return Ball(np.where(lost, 0.0, value), np.where(lost, np.inf, radius), y.fmt) if lost.any() else y

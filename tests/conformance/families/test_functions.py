@@ -1,0 +1,208 @@
+"""The family of functions: its cases, the judgement of twins that are wrong, and the power of its bounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import refgrad as rg
+from conformance.families import FAMILIES, SINGLE, can_draw, family
+from conformance.families.functions import KINDS, functions_in
+from refgrad.bounds.formats import DTYPES, judged_on
+from refgrad.op import FUNCTIONS
+from refgrad.records.audit import FUNCTIONS as AUDITED
+from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.sequence import CaseSequence
+from refgrad.testing.cases.source import Seeded
+from refgrad.testing.cases.vocabulary import Vocabulary
+from refgrad.testing.judging.verdict import DISAGREE, ERROR
+from refgrad.testing.power.audit import Audit
+from refgrad.testing.runs.item import examine
+from refgrad.torch.observe import observe
+from tests.whole_runs import conformance
+
+NAMES = functions_in()
+FORMATS = [dtype for dtype in DTYPES if judged_on("cpu", dtype)]
+
+
+def drawn(name: str, seed: int, dtype: str = "float32") -> Case:
+    return family("functions", (name,))(Seeded((seed,)), dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case_is_one_call_that_is_written_and_read_exactly(name: str) -> None:
+    plain, constants = FUNCTIONS[name].plain, 0
+    for seed in range(30):
+        case = drawn(name, seed, FORMATS[seed % len(FORMATS)])
+        assert [str(node) for node in case.graph.nodes if node.op is not None] == [name]
+        assert not plain & case.inputs.keys()
+        assert case.order == 2
+        again = Case.from_json(case.to_json())
+        assert again.id == case.id
+        assert again.content == case.content
+        constants += sum(node.op is None and not node.name for node in case.graph.nodes)
+        assert all(np.issubdtype(x.dtype, np.floating) for x in case.inputs.values())
+    assert constants or name != "nn.cross_entropy"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_of_a_call_are_those_of_the_composition(name: str) -> None:
+    case = drawn(name, 3, "float64")
+    operands = {n.name: case.inputs[n.name] if n.name else n.value for n in case.graph.nodes[:-1]}
+    node = case.graph.nodes[-1]
+    assert list(operands) == list(node.op.operands(node.params)) or "" in operands
+    graph = rg.Graph.record(case.graph, *case.inputs.values())
+    assert len(graph.nodes) > len(case.graph.nodes)
+    y, pullback = rg.vjp(graph, *case.inputs.values())
+    assert np.array_equal(case.graph.run(case.inputs)[-1], y)
+    values = case.graph.run(case.inputs)
+    bars = case.graph.reverse_accumulation(values, [(case.graph.outputs[0], case.cotangent)])
+    dots = case.graph.forward_accumulation(values, case.tangents)
+    for (_, k), x_bar in zip(case.graph.inputs.items(), pullback(case.cotangent), strict=True):
+        assert np.array_equal(bars[k], x_bar)
+    expected = rg.jvp(graph, tuple(case.inputs.values()), tuple(case.tangents.values()))[1]
+    assert np.array_equal(dots[case.graph.outputs[0]], expected)
+
+
+def test_all_functions_and_all_kinds_of_numbers_are_drawn() -> None:
+    sequence = CaseSequence(FAMILIES["functions"], "functions", "float32", "cpu", 0)
+    cases = [sequence.case(k) for k in range(20 * len(NAMES))]
+    assert (
+        {str(case.graph.nodes[-1]) for case in cases}
+        == {*NAMES}
+        == {f for f, of in SINGLE.items() if of == "functions"}
+    )
+    numbers = np.concatenate([np.abs(np.ravel(x)) for case in cases for x in case.inputs.values()])
+    assert 0.0 in numbers
+    assert numbers[numbers > 0].min() < 1e-37
+    assert numbers.max() > 1e9
+    assert max(x.size for case in cases for x in case.inputs.values()) > 500
+    assert len({*KINDS}) > 5
+
+
+def test_a_backend_without_functions_draws_none() -> None:
+    few = Vocabulary(frozenset({"exp", "nn.linear"}))
+    assert can_draw("functions", few, "float32")
+    assert not can_draw("functions", Vocabulary(frozenset({"exp"})), "float32")
+    draw = family("functions", (), few)
+    assert {str(draw(Seeded((k,)), "float32").graph.nodes[-1]) for k in range(20)} == {"nn.linear"}
+
+
+def _without_mean(torch: Any, x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+    return torch.nn.functional.rms_norm(x, shape, weight, eps) + (0 if bias is None else bias)
+
+
+def _twice_eps(torch: Any, x: Any, shape: Any, weight: Any, eps: float | None) -> Any:
+    return torch.nn.functional.rms_norm(x, shape, weight, 2 * (eps or 1e-6))
+
+
+def _half_a_gradient(torch: Any, x: Any, target: Any, reduction: str) -> Any:
+    held = (target + target.detach()) / 2
+    return torch.nn.functional.mse_loss(x, held, reduction=reduction)
+
+
+def _sum_for_mean(torch: Any, x: Any, labels: Any, reduction: str) -> Any:
+    x = torch.movedim(x, -1, min(1, x.ndim - 1))
+    reduction = "sum" if reduction == "mean" else reduction
+    return torch.nn.functional.cross_entropy(x, labels, reduction=reduction)
+
+
+WRONG: dict[str, tuple[str, Any]] = {
+    "a forgotten mean": ("nn.layer_norm", _without_mean),
+    "another eps": ("nn.rms_norm", _twice_eps),
+    "half a gradient": ("nn.mean_squared_error", _half_a_gradient),
+    "another reduction": ("nn.cross_entropy", _sum_for_mean),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_twin_disagrees_and_is_named(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, wrong = WRONG[mistake]
+    right = FUNCTIONS[name]
+
+    def called(module: Any, *operands: Any, **params: Any) -> Any:
+        given = dict(zip(right.operands(params), operands, strict=True)) | params
+        return wrong(module, *[given[n] for n in right.names])
+
+    monkeypatch.setitem(FUNCTIONS, name, replace(right, torch=called))
+    count: Counter[str] = Counter()
+    for seed in range(25):
+        for verdict in examine(drawn(name, seed), observe):
+            count[verdict.status] += 1
+            if verdict.status == DISAGREE:
+                assert verdict.first_wrong is not None
+                assert verdict.first_wrong[1] == name
+    assert count[DISAGREE] > 10
+    assert not count[ERROR]
+
+
+@pytest.mark.long
+def test_planted_errors_are_caught() -> None:
+    audit = Audit()
+    for name in NAMES:
+        for seed in range(12):
+            examine(drawn(name, seed), observe, audit=audit)
+    assert not audit.broken
+    planted: Counter[str] = Counter()
+    caught: Counter[str] = Counter()
+    for (check, kind, _), (made, equivalent, seen, _) in audit.counts.items():
+        assert check == AUDITED
+        planted[kind] += made - equivalent
+        caught[kind] += seen
+    for kind in (
+        "sign",
+        "factor 2",
+        "dropped path",
+        "roll",
+        "misread memory order",
+        "stale saved tensor",
+        "uninitialised element",
+    ):
+        assert caught[kind] >= 0.95 * planted[kind] > 15, kind
+
+
+@pytest.mark.long
+def test_a_run_of_chosen_functions_names_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = FUNCTIONS["nn.selu"]
+    monkeypatch.setitem(
+        FUNCTIONS, "nn.selu", replace(right, torch=lambda torch, x, **_: torch.nn.functional.elu(x))
+    )
+    scope = [
+        "--op",
+        "nn.selu",
+        "--op",
+        "nn.linear",
+        "--op",
+        "tanh",
+        "--dtype",
+        "float64",
+        "--examples",
+        "40",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+    ]
+    done = conformance(tmp_path, *scope)
+    assert done.code == 1, done.stdout + done.stderr
+    results = done.lines("result")
+    assert {r["first_wrong"]["op"] for r in results if r["status"] == "disagree"} == {"nn.selu"}
+    assert {r["family"] for r in results} == {"functions", "ops"}
+    assert {op for r in results for op in r["ops"]} == {"nn.selu", "nn.linear", "tanh"}
+    assert min(len(line["case"]["graph"]["nodes"]) for line in done.lines("case")) == 2
+    from refgrad.cli import main
+
+    wrong = next(r for r in results if r["status"] == "disagree" and r.get("shrunk"))
+    assert main(["repro", str(done.results), "--id", wrong["id"]]) == 1
+    monkeypatch.setitem(FUNCTIONS, "nn.selu", right)
+    assert main(["repro", str(done.results), "--id", wrong["id"]]) == 0
+    assert "elu(" in wrong["script"]
+    assert "refgrad" not in wrong["script"].partition("\n")[2]

@@ -1,0 +1,35 @@
+"""What the judge grants the kernel of a function: digits that another formula loses, and intermediate results in a wider range."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.node import Node
+from refgrad.op import FUNCTIONS
+from refgrad.testing.judging.function_kernels import hidden_formula, undecided_where_lost
+from refgrad.tracing.ball import Ball, exact, parts
+
+FMT = FORMATS["float32"]
+
+
+def test_the_formula_rounds_as_often_as_the_reference() -> None:
+    found = []
+    for name, params in (
+        ("nn.selu", {}),
+        ("nn.rms_norm", {"normalized_shape": (3,), "weight": None, "eps": 1e-5}),
+    ):
+        node = Node(op=FUNCTIONS[name], of=(0,), params=params)
+        found.append(hidden_formula(node, [exact(np.array([[0.3, -1.0, 2.0]]), FMT)], FMT))
+    assert all(not hidden.finite for hidden in found)
+    few, many = [hidden.loss / FMT.u for hidden in found]
+    assert 3 <= few < many < 100
+
+
+def test_a_value_that_left_the_range_is_not_decided() -> None:
+    y = Ball(np.array([1.0, np.nan, 3.0]), np.array([0.1, np.nan, 0.2]), FMT)
+    value, radius = parts(undecided_where_lost(y))
+    assert value.tolist() == [1.0, 0.0, 3.0]
+    assert radius.tolist() == [0.1, np.inf, 0.2]
+    ordinary = exact(np.ones(2), FMT)
+    assert undecided_where_lost(ordinary) is ordinary
