@@ -16,7 +16,7 @@ from typing import Any
 
 from refgrad.errors import RUNS, RefgradError, TracingError
 from refgrad.op import Traced
-from refgrad.tracing.type_tests import follow
+from refgrad.tracing.reached_functions import follow
 from refgrad.tree import flatten
 
 # A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
