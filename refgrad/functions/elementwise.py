@@ -25,7 +25,6 @@ FAMILIES = (activation, exponential, hyperbolic, logic, selection, trigonometric
 @implements(np.clip)
 def clip(a: Array, a_min: Any = None, a_max: Any = None, out: None = None, **renamed: Array) -> Array:
     """np.clip: a bound of None is no bound; NumPy 2.1 also calls the bounds min and max."""
-    _no_out("clip", out)
     if renamed.keys() - {"min", "max"}:
         raise NoRuleError(
             f"np.clip: argument {sorted(renamed)} is not supported on traced arrays; min and max are"
@@ -43,7 +42,6 @@ def clip(a: Array, a_min: Any = None, a_max: Any = None, out: None = None, **ren
 @implements(np.round, np.around)
 def round_half_even(a: Array, decimals: int = 0, out: None = None) -> Array:
     """np.round: to the nearest multiple of 10^-decimals, ties to even."""
-    _no_out("round", out)
     decimals = operator.index(decimals)
     if decimals == 0:
         return np.rint(a)
@@ -59,17 +57,16 @@ def nan_to_num(
     x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Array:
     """np.nan_to_num: the replaced elements are constants, with derivative 0."""
-    if not copy:
-        raise NoRuleError(
-            "np.nan_to_num(copy=False) would write a traced result in place: use the returned array."
-        )
-    limits = np.finfo(x.dtype)
+    given, limits = x, np.finfo(x.dtype)
     for mask, new in (
         (np.isnan(x), nan),
         (x == np.inf, limits.max if posinf is None else posinf),
         (x == -np.inf, limits.min if neginf is None else neginf),
     ):
         x = np.where(mask, operand(new).astype(x.dtype) if hasattr(new, "dtype") else new, x)
+    if not copy and isinstance(given, np.ndarray):
+        given[...] = x
+        return given
     return x
 
 
@@ -176,14 +173,12 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
 @implements(np.isposinf)
 def isposinf(x: Array, out: None = None) -> Array:
     """np.isposinf."""
-    _no_out("isposinf", out)
     return x == np.inf
 
 
 @implements(np.isneginf)
 def isneginf(x: Array, out: None = None) -> Array:
     """np.isneginf."""
-    _no_out("isneginf", out)
     return x == -np.inf
 
 
@@ -222,10 +217,3 @@ def _condition(x: Array) -> Array:
             f"bitwise operations have rules for boolean arrays alone, got dtype {getattr(x, 'dtype', type(x).__name__)}"
         )
     return x
-
-
-def _no_out(name: str, out: None) -> None:
-    if out is not None:
-        raise NoRuleError(
-            f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array."
-        )

@@ -23,7 +23,6 @@ from refgrad.tracing.dispatch import implements, operand
 @implements(np.dot)
 def dot(a: Array, b: Array, out: None = None) -> Array:
     """Last axis of a with the second-to-last of b; scalars multiply."""
-    _no_out("dot", out)
     a, b = operand(a), operand(b)
     ndim1, ndim2 = len(shape_of(a)), len(shape_of(b))
     if ndim1 == 0 or ndim2 == 0:
@@ -52,7 +51,6 @@ def vdot(a: Array, b: Array, /) -> Array:
 @implements(np.outer)
 def outer(a: Array, b: Array, out: None = None) -> Array:
     """Products of all pairs of elements, (a.size, b.size)."""
-    _no_out("outer", out)
     return np.reshape(operand(a), (-1, 1)) * np.reshape(operand(b), (1, -1))
 
 
@@ -158,7 +156,6 @@ def linalg_cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: None = None) -> Array:
     """The product from left to right."""
-    _no_out("multi_dot", out)
     y = operand(arrays[0])
     for x in arrays[1:]:
         y = linalg.matmul(y, operand(x))
@@ -196,7 +193,6 @@ def einsum(
     **kwargs: Any,
 ) -> Array:
     """``optimize`` is accepted and ignored. Raises NoRuleError for dtype= and the like."""
-    _no_out("einsum", out)
     if not isinstance(subscripts, str):
         subscripts, operands = _written_out((subscripts, *operands))
     if kwargs:
@@ -224,13 +220,6 @@ def _moves_alone(subscripts: str) -> bool:
     """Whether subscripts of one operand sum over nothing: the result is a view then, of a transpose or a diagonal."""
     given, arrow, left = subscripts.replace(" ", "").replace("...", "").partition("->")
     return set(given) == set(left) if arrow else len(set(given)) == len(given)
-
-
-def _no_out(name: str, out: Any) -> None:
-    if out is not None:
-        raise NoRuleError(
-            f"np.{name}(out=...) would write a traced result in place: leave out= away and use the returned array"
-        )
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------

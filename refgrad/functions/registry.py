@@ -1,9 +1,7 @@
-"""Helpers of all compositions: registration that refuses out=, conversion of operands, axes."""
+"""Helpers of all compositions: registration, conversion of operands, axes."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,52 +9,18 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import TracingError
-from refgrad.op import Traced
-from refgrad.tracing import dispatch
-
-Function = Callable[..., Any]
-
-
-def implements(*functions: Function) -> Callable[[Function], Function]:
-    """Register a composition as the meaning of NumPy functions on traced arrays; its parameter ``out`` must stay None."""
-
-    def register(composition: Function) -> Function:
-        names = list(inspect.signature(composition).parameters)
-        front = _without_out(composition, names.index("out")) if "out" in names else composition
-        dispatch.implements(*functions)(front)
-        return composition
-
-    return register
-
-
-def _without_out(composition: Function, place: int) -> Function:
-    @functools.wraps(composition)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out") is not None or (len(args) > place and args[place] is not None):
-            raise TracingError(
-                f"np.{composition.__name__}(out=...) would write a traced result in place: leave out= away and use the returned array."
-            )
-        return composition(*args, **kwargs)
-
-    return call
+from refgrad.tracing.dispatch import array, implements
 
 
 def operand(x: Any) -> Any:
-    """An array, traced or not; a sequence that holds traced numbers is stacked."""
-    if isinstance(x, (list, tuple)):
-        return np.stack([operand(e) for e in x]) if _holds_traced(x) else np.asarray(x)
-    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
+    """An array, traced or not, of an array, a number or a sequence."""
+    return array(x)
 
 
 def moved(x: Array, source: Any, destination: Any) -> Array:
     """np.moveaxis, which NumPy's stubs declare for np.ndarray alone."""
     move: Callable[..., Array] = np.moveaxis
     return move(x, source, destination)
-
-
-def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(_holds_traced(e) for e in x))
 
 
 def axes_within(axis: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
@@ -93,3 +57,6 @@ def lined_up(a: Array, axis: Any) -> tuple[Array, int]:
 def given(keepdims: Any) -> bool:
     """keepdims as a boolean; NumPy's marker of an argument left away means False."""
     return keepdims is not np._NoValue and bool(keepdims)
+
+
+__all__ = ["axes_within", "axis_within", "given", "implements", "lined_up", "moved", "operand", "reduced"]

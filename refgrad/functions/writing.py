@@ -16,6 +16,7 @@ from refgrad.errors import TracingError
 from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
 from refgrad.ops.shape import axes_of
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN
 
 
 def writes(function: Any) -> Callable[[Any], Any]:
@@ -24,10 +25,7 @@ def writes(function: Any) -> Callable[[Any], Any]:
     def register(composition: Any) -> Any:
         def call(target: Array, /, *args: Any, **kwargs: Any) -> None:
             if not isinstance(target, Traced):
-                raise TracingError(
-                    f"np.{function.__name__} would write a traced number into a plain array, where its derivative would be lost. "
-                    "Make the array from a traced one, such as np.zeros_like(x), or build it with np.where, np.concatenate or np.stack."
-                )
+                raise TracingError(f"np.{function.__name__} would write to a plain array: {INTO_PLAIN}")
             composition(target, *args, **kwargs)
 
         call.__signature__ = inspect.signature(composition)  # type: ignore[attr-defined]

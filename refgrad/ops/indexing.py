@@ -1,4 +1,4 @@
-"""Indexing: getitem with any NumPy index, its transpose put_add, and setitem, an array with some elements replaced."""
+"""Indexing: getitem with any NumPy index, its transpose put_add, setitem, which replaces some elements of an array, and add_at."""
 
 from __future__ import annotations
 
@@ -159,6 +159,40 @@ setitem: Op = register(
         "value": lambda y_bar, key: _received(y_bar, key),
     },
     rounding=bounds.moved,
+    domain=sampled(samplers.setitem),
+    branch_free=True, helper=True,
+)  # fmt: skip
+
+
+def _add_at(x: Array, value: Array, key: Any = ()) -> Array:
+    y = np.array(x)
+    np.add.at(y, key, value)
+    return y
+
+
+def _add_at_rounding(run: Evaluation) -> Any:
+    """An element and the numbers added to it form a sum, in any order and in storage precision."""
+    forward, key = run.forward, run.params["key"]
+    sizes = [np.abs(x) + bounds.zero(e) for x, e in zip(run.xs, run.es, strict=True)]
+    terms = forward(*[(size != 0).astype(run.fmt.wide) for size in sizes], key=key)
+    size = forward(*sizes, key=key)
+    rounding = np.where(terms > 1, (terms - 1) * run.fmt.u * np.where(terms > 1, size, 0.0), 0.0)
+    radius = bounds.zero(bounds.moved(run)) + rounding
+    return radius if radius.any() else None
+
+
+# ``np.add.at(x, key, value)`` as a function: x with numbers added at ``key``, each as often as its index occurs.
+add_at: Op = register(
+    "add_at", _add_at,
+    jvp={
+        "x": lambda x_dot: x_dot,
+        "value": lambda value_dot, x_shape, key: put_add(value_dot, shape=x_shape, key=key),
+    },
+    vjp={
+        "x": lambda y_bar: y_bar,
+        "value": lambda y_bar, key: y_bar[key],
+    },
+    rounding=_add_at_rounding,
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
 )  # fmt: skip

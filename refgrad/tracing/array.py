@@ -19,6 +19,7 @@ from refgrad.operands import NUMBERS, USUAL
 from refgrad.ops import arithmetic, indexing, linalg, selection
 from refgrad.tracing import caller_instruction, views
 from refgrad.tracing.attributes import Attributes
+from refgrad.tracing.creation import LIKE, like
 from refgrad.tracing.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.tracing.foreign_operands import met
 
@@ -211,4 +212,6 @@ class TracedArray(Attributes, metaclass=StandIn):
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Function, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in LIKE:
+            return like(self, function, args, kwargs)
         return call_function(function, args, kwargs)

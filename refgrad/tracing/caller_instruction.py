@@ -37,6 +37,11 @@ def looks_for_member() -> bool:
     return _now()[0][0] == "CONTAINS_OP"
 
 
+def writes() -> bool:
+    """Whether the caller of the calling method evaluates ``array[key] = x``, or ``array[key] += x``."""
+    return _now()[0][0] in {"STORE_SUBSCR", "STORE_SLICE"}
+
+
 def asks_for_attribute(name: str) -> bool:
     """Whether the method was called by ``hasattr(x, name)`` or ``getattr(x, name, default)``, the name being a literal."""
     now, *before = _now()

@@ -76,15 +76,18 @@ TABLE: dict[str, str] = {
 
 INSTEAD = {
     "where": "A mask is a comparison, such as x > 0; it has no derivative.",
-    "out": "Leave out= away and use the returned array.",
     "q": "Levels must be plain numbers.",
     "ord": "Write np.sum(np.abs(x) ** p) ** (1 / p), which has a derivative in p.",
     "weights": "Compute weighted quantiles from np.sort and np.cumsum.",
     "constant_values": "Pad with zeros, and add np.pad(np.zeros(shape), pad_width, constant_values=1) times the value.",
     "initial": "Combine the result with it afterwards: np.sum(x) + v, np.prod(x) * v, np.maximum(np.max(x), v).",
 }
+INTO_PLAIN = (
+    "a plain array cannot hold traced values. Make it from a traced array x: np.zeros(n, like=x), or np.zeros_like(x, shape=n), which "
+    "takes numbers as well."
+)
 PLAIN = "Pass plain numbers there, computed outside the differentiated function."
-_SIMPLE = frozenset({int, bool, float, str, bytes, slice, type(None), np.ndarray, np.dtype, type})
+_SIMPLE = frozenset({int, bool, float, str, bytes, slice, type(None), np.ndarray, np.dtype, type, np.float64})
 
 
 def holds_traced(x: Any) -> bool:
@@ -94,7 +97,7 @@ def holds_traced(x: Any) -> bool:
     if isinstance(x, Traced):
         return True
     if isinstance(x, (list, tuple)):
-        return any(holds_traced(e) for e in x)
+        return not _SIMPLE.issuperset(map(type, x)) and any(holds_traced(e) for e in x)
     return isinstance(x, dict) and any(holds_traced(e) for e in x.values())
 
 
@@ -167,6 +170,8 @@ def guard_of(function: Function, composition: Function) -> Guard | None:
             kinds(p.lstrip("*"), kinds.VAR_POSITIONAL if "*" in p else kinds.POSITIONAL_OR_KEYWORD)
             for p in (*rules, *values)
         ]
+    if any(p.name == "out" for p in parameters):
+        rules = [*rules, "out"]  # which dispatch.implements writes to
     variadic = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
     positions = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return Guard(

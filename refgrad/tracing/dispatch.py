@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,11 @@ from refgrad.errors import NoRuleError, OperandError, TracingError
 from refgrad.op import BY_FUNCTION, BY_METHOD, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import indexing
+from refgrad.tracing.assembling import assembled
 from refgrad.tracing.call_failures import UNNAMED, answered
-from refgrad.tracing.differentiable_arguments import Guard, guard_of, holds_traced
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN, Guard, guard_of, holds_traced
 from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - array.py and others import it from here
+from refgrad.tracing.unbuffered import at
 
 Function = Callable[..., Any]
 
@@ -37,11 +40,11 @@ VIEWING = frozenset({
 
 
 def implements(*functions: Function) -> Callable[[Function], Function]:
-    """Register a composition of ops as the meaning of NumPy functions on traced arrays."""
+    """Register a composition of ops as the meaning of NumPy functions on traced arrays. Its parameter ``out`` stays None."""
 
     def register(composition: Function) -> Function:
         for function in functions:
-            FUNCTIONS[function] = composition
+            FUNCTIONS[function] = _with_out(composition, function.__name__)
             guard = guard_of(function, composition)
             if guard is not None:
                 GUARDS[function] = guard
@@ -50,21 +53,42 @@ def implements(*functions: Function) -> Callable[[Function], Function]:
     return register
 
 
+def _with_out(composition: Function, name: str) -> Function:
+    """The composition, whose result is written into ``out`` where that is given; itself where it has no such parameter."""
+    parameters = inspect.signature(composition).parameters
+    if "out" not in parameters:
+        return composition
+    by_name = parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
+    place = sys.maxsize if by_name else list(parameters).index("out")
+
+    @functools.wraps(composition)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        if len(args) > place:
+            out, args = args[place], (*args[:place], None, *args[place + 1 :])
+        y = composition(*args, **kwargs)
+        return y if out is None else written(y, out, name)
+
+    return call
+
+
 def operand(x: Any, name: str = "NumPy") -> Any:
-    """An operand of an op: traced, an array or a number; anything else becomes an array. A sequence that holds traced numbers is stacked.
+    """An operand of an op: traced, an array or a number; anything else becomes an array, a sequence that holds traced numbers as well.
 
     Raises OperandError for what holds no real numbers; ``name`` is that of the function in messages.
     """
     if type(x) in USUAL or isinstance(x, (Traced, np.ndarray, np.generic)):
         return x
     if isinstance(x, (list, tuple)) and holds_traced(x):
-        return np.stack([operand(e, name) for e in x])
+        return assembled(x)
     return admitted(x, f"{name}: an operand")
 
 
 def array(x: Any) -> Any:
     """An operand of an op that takes arrays alone."""
-    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
+    if isinstance(x, (Traced, np.ndarray)):
+        return x
+    return assembled(x) if isinstance(x, (list, tuple)) and holds_traced(x) else np.asarray(x)
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -84,9 +108,12 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
         return _into(out, ufunc, inputs, kwargs)
     if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+        (target,) = out if isinstance(out, tuple) and len(out) == 1 else (out,)
+        if isinstance(target, Traced) and method != "__call__":
+            return written(_ufunc(ufunc, method, inputs, kwargs), target, f"{ufunc.__name__}.{method}")
         raise TracingError(
-            f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array). "
-            "Plain arrays cannot hold derivatives: write a = a + x instead of a += x, and leave out= away."
+            f"np.{ufunc.__name__} was asked to write a traced result in place (out=, or an in-place operator on a plain array): "
+            f"{INTO_PLAIN} Or write a = a + x instead of a += x, and leave out= away."
         )
     if method == "__call__":
         return _elementwise(ufunc, inputs, kwargs)
@@ -107,11 +134,8 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         a, b = inputs
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
     if method == "at":
-        raise TracingError(
-            f"np.{ufunc.__name__}.at writes in place, and a derivative would be lost. A sum over repeated indices is "
-            "np.bincount(index, weights=x, minlength=n) for vectors, and a product with a matrix of zeros and ones for rows: "
-            "(np.arange(n)[:, None] == index).astype(float) @ x."
-        )
+        at(ufunc, *inputs)
+        return None
     raise NoRuleError(
         f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
     )
@@ -271,15 +295,34 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
     if kwargs.get("out") is not None:
-        raise TracingError(
-            f"{op.name}(out=...) would write a traced result in place: leave out= away and use the returned array."
-        )
+        out = kwargs.pop("out")
+        return written(_function(function, args, kwargs), out, op.name)
     dtype = kwargs.pop("dtype", None)
     args = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
     if dtype is not None:
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
     y = op(*args, **kwargs)
     return _seen(op, args[0], y, kwargs)
+
+
+def written(y: Any, out: Any, name: str) -> Any:
+    """The array ``out``, after the result y of the function ``name`` has been written into it.
+
+    Raises TracingError for a plain array, NoRuleError where NumPy would compute in another dtype, ArgumentError where the shapes differ.
+    """
+    (target,) = out if isinstance(out, tuple) and len(out) == 1 else (out,)
+    if not isinstance(target, Traced):
+        raise TracingError(
+            f"np.{name}(out=...) would write to a plain array: {INTO_PLAIN} Or leave out= away."
+        )
+    dtype = np.result_type(y) if not hasattr(y, "dtype") else y.dtype
+    if dtype != target.dtype:
+        raise NoRuleError(
+            f"np.{name}(out=x): the result has dtype {dtype} and x has {target.dtype}; refgrad writes results of the same dtype. Write "
+            f"x[...] = np.{name}(...)."
+        )
+    target._receive(y, f"np.{name}(out=x)")  # type: ignore[attr-defined]
+    return target
 
 
 def _separate(y: Any, args: tuple[Any, ...]) -> Any:

@@ -21,9 +21,10 @@ import numpy as np
 from refgrad.errors import RUNS
 from refgrad.op import BY_FUNCTION, Traced
 from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
+from refgrad.tracing.creation import full
 from refgrad.tracing.differentiable_arguments import holds_traced
-from refgrad.tracing.dispatch import FUNCTIONS, call_function
-from refgrad.tracing.redirected_names import calls
+from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function
+from refgrad.tracing.redirected_names import arguments, calls, computes_one_value, displays_list
 
 Function = Callable[..., Any]
 
@@ -99,7 +100,7 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
         known[id(function)] = function, _conversion(function, functools.partial(converted, function))
     for kind in KINDS:
         known[id(kind)] = kind, _conversion(kind, functools.partial(scalar_or_array, kind))
-    known[id(np.full)] = np.full, _full
+    known[id(np.full)] = np.full, full
     known[id(np.linalg)] = np.linalg, _Inner(np.linalg)
     return known
 
@@ -107,6 +108,8 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
 def _of_lists(function: Function) -> Function:
     """``function``, which may have traced arrays in lists."""
     sequences = function in OF_SEQUENCES
+    guard = GUARDS.get(function)
+    known = None if guard is None else guard.rules | guard.values
 
     def call(*args: Any, **kwargs: Any) -> Any:
         for x in args:
@@ -117,7 +120,8 @@ def _of_lists(function: Function) -> Function:
                 return function(*args, **kwargs)
         if sequences:
             return call_function(function, args, kwargs)
-        return function(*map(_one_array, args), **{name: _one_array(x) for name, x in kwargs.items()})
+        named = {name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()}
+        return function(*map(_one_array, args), **named)
 
     return call
 
@@ -137,17 +141,8 @@ def _conversion(function: Function, meaning: Function) -> Function:
     return call
 
 
-def _full(shape: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
-    """np.full, whose number may be traced."""
-    if not holds_traced(fill_value):
-        return np.full(shape, fill_value, *args, **kwargs)
-    return np.full_like(converted(np.asarray, fill_value), fill_value, *args, shape=shape, **kwargs)
-
-
 def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
-    """The name of a stand-in of ``found``, what the LOAD_GLOBAL at place k loads; None where it is no module or function of NumPy's that is
-    called there.
-    """
+    """The name of a stand-in of ``found``, what the LOAD_GLOBAL at place k loads; None where no function of NumPy's is called there."""
     name, last = steps[k].argval, k
     if isinstance(found, ModuleType):
         while isinstance(found, ModuleType) and steps[last + 1].opname in {"LOAD_ATTR", "LOAD_METHOD"}:
@@ -155,8 +150,22 @@ def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
             found = vars(found).get(steps[last].argval)
     if id(found) not in _stand_ins() or isinstance(found, ModuleType) or not calls(steps, k, last):
         return None
+    if not _may_have_lists(found, arguments(steps, k, last)):
+        return None
     kind = _Function if last == k else _Module
     place = f"__refgrad{kind.__name__.lower()}_{name}__"
     if not hasattr(builtins, place):
         setattr(builtins, place, kind(name))
     return place
+
+
+def _may_have_lists(function: Function, given: Sequence[Instruction] | None) -> bool:
+    """Whether a call of ``function`` may need its stand-in, which costs as much as a ufunc of a number. ``given`` compute its arguments.
+
+    An elementwise function does where a list stands in the call itself; any other one unless its argument is a result of an operator.
+    """
+    if isinstance(function, np.ufunc):
+        return given is not None and displays_list(given)
+    return (
+        function in CONVERSIONS or function in OF_SEQUENCES or given is None or not computes_one_value(given)
+    )

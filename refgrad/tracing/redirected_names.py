@@ -60,3 +60,38 @@ def calls(steps: Sequence[Instruction], first: int, last: int) -> bool:
         or "NULL" in steps[last].argrepr
         or after == "PUSH_NULL"
     )
+
+
+def arguments(steps: Sequence[Instruction], first: int, last: int) -> Sequence[Instruction] | None:
+    """The instructions that compute the arguments of the call of what ``first`` to ``last`` load; None where it cannot be told.
+
+    The call stands at the same place of the text as what is called.
+    """
+    began = _start(steps[first])
+    for k in range(last + 1, len(steps) if began is not None else 0):
+        if steps[k].opname.startswith("CALL") and _start(steps[k]) == began:
+            return steps[last + 1 : k]
+    return None
+
+
+def displays_list(steps: Sequence[Instruction]) -> bool:
+    """Whether instructions make a list, or end with a tuple: by a display or a comprehension."""
+    ends = [step.opname for step in steps if step.opname not in {"KW_NAMES", "CACHE"}][-1:]
+    return ends == ["BUILD_TUPLE"] or any(
+        step.opname == "BUILD_LIST" or getattr(step.argval, "co_name", "") == "<listcomp>" for step in steps
+    )
+
+
+def computes_one_value(steps: Sequence[Instruction]) -> bool:
+    """Whether the instructions of one argument end with an operator, and no list is displayed in it."""
+    return bool(steps) and steps[-1].opname in _OPERATORS and not displays_list(steps)
+
+
+_OPERATORS = frozenset({"BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "UNARY_INVERT"})
+
+
+def _start(step: Instruction) -> tuple[int, int] | None:
+    at = step.positions
+    if at is None or at.lineno is None or at.col_offset is None:
+        return None
+    return at.lineno, at.col_offset

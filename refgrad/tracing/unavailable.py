@@ -13,7 +13,7 @@ import numpy as np
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Traced
 from refgrad.tracing import caller_instruction
-from refgrad.tracing.dispatch import plain
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN, plain
 
 _BYTES = "Write files and bytes outside the differentiated function, from its result."
 _POINTER = "Code in C cannot compute with a traced array: write it with NumPy functions, or give it a rule with rg.custom_vjp."
@@ -69,6 +69,11 @@ class Unavailable(Traced):
             self._levels(),
         )
 
+    def _written(self) -> TracingError:
+        """For ``a[key] = x``, where a is a plain array."""
+        what = f"a traced array of shape {self.shape}" if self.shape else "a traced number"
+        return TracingError(f"a[...] = x would write {what} to a plain array: {INTO_PLAIN}", self._levels())
+
     def _converted(self, caller: str) -> TracingError:
         """For a conversion to a plain array by code of the module ``caller``."""
         if f"{caller}.".startswith("numpy.ma."):
@@ -78,31 +83,40 @@ class Unavailable(Traced):
             )
         return self._lost(
             "conversion to a plain NumPy array",
-            "np.asarray(x), np.array([x, ...]) and a[i] = x make plain arrays: leave np.asarray out, use np.stack, and fill "
-            "np.zeros_like(x).",
+            "Code in C, of another package or under another name than NumPy's asks for the plain numbers of x, or of a list that holds x. "
+            "The differentiated function and those that it names may write np.array([x, ...]), np.asarray(x) and np.sum([x, ...]); "
+            "elsewhere pass an array: np.stack([x, ...]), np.array([x, ...], like=x).",
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if caller_instruction.writes():
+            raise self._written()
         raise self._converted(caller_instruction.caller())
 
     @property
     def __array_interface__(self) -> Any:
         if caller_instruction.only_asks():
             return None
+        if caller_instruction.writes():
+            raise self._written()
         raise self._converted(caller_instruction.caller())
 
     @property
     def __array_struct__(self) -> Any:
         if caller_instruction.only_asks():
             return None
+        if caller_instruction.writes():
+            raise self._written()
         raise self._converted(caller_instruction.caller())
 
     def __float__(self) -> float:
         if caller_instruction.formats():
             return float(plain(self))
+        if caller_instruction.writes():
+            raise self._written()
         raise self._lost(
             "float(x)",
-            "Use NumPy functions instead of math functions (np.sin, not math.sin), and fill np.zeros_like(x), not np.zeros(n).",
+            "Use x itself, or np.float64(x), and NumPy functions instead of math functions (np.sin, not math.sin).",
         )
 
     def __int__(self) -> int:

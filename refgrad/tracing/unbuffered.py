@@ -1,0 +1,52 @@
+"""``np.add.at(a, index, b)`` and ``at`` of other ufuncs: an array is written to in place, once for each occurrence of an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.errors import TracingError
+from refgrad.op import Traced
+from refgrad.ops import indexing
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN, plain
+
+
+def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
+    """``ufunc.at(a, indices, *operands)`` for a traced array a.
+
+    Sums are added in one step. Other functions are applied to the first occurrences of all indices, then to the second ones, and so on:
+    every element receives its numbers in the order of the indices.
+
+    Raises TracingError for a plain array a.
+    """
+    if not isinstance(a, Traced):
+        raise TracingError(f"np.{ufunc.__name__}.at would write to a plain array: {INTO_PLAIN}")
+    target: Any = a
+    if ufunc.nin != len(operands) + 1 or ufunc.nout != 1 or target._scalar:
+        ufunc.at(np.array(plain(a))[()], plain(indices), *map(plain, operands))  # NumPy's error
+    key = indexing.clean(plain(indices))
+    places = np.arange(target.size).reshape(target.shape)[key]
+    values = [np.broadcast_to(_array(x), places.shape) for x in operands]
+    if ufunc in (np.add, np.subtract) and values[0].dtype == target.dtype:
+        value = values[0] if ufunc is np.add else -values[0]
+        target._receive(indexing.add_at(target, value, key=key), f"np.{ufunc.__name__}.at")
+        return
+    flat, values = np.ravel(places), [np.reshape(x, (-1,)) for x in values]
+    for chosen in _occurrences(flat):
+        index = np.unravel_index(flat[chosen], target.shape) if target.shape else ()
+        given = [x[chosen] if target.shape else x[chosen][0] for x in values]
+        target[index] = ufunc(target[index], *given)
+
+
+def _array(x: Any) -> Any:
+    return x if isinstance(x, Traced) else np.asarray(x)
+
+
+def _occurrences(places: Any) -> list[Any]:
+    """Where in ``places`` each number stands for the first time, for the second time, ..."""
+    order = np.argsort(places, kind="stable")
+    sorted_places = places[order]
+    first = np.searchsorted(sorted_places, sorted_places)  # where the run of equal numbers begins
+    turn = np.arange(places.size) - first
+    return [np.sort(order[turn == k]) for k in range(int(np.max(turn, initial=-1)) + 1)]
