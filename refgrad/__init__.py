@@ -17,24 +17,30 @@ from refgrad.draw import (
 TYPE_CHECKING = False  # as in typing, whose import costs a third of that of argparse
 if TYPE_CHECKING:
     from refgrad import nn
+    from refgrad.containers import register_container
     from refgrad.custom.functions import custom_jvp, custom_vjp
     from refgrad.custom.stop_gradient import stop_gradient
     from refgrad.errors import GradientMismatch, GradientUndecided, RefgradError
     from refgrad.graph import Graph
     from refgrad.jacobians import hessian, hvp, jacfwd, jacrev
+    from refgrad.linearization import linearize
+    from refgrad.mapping import vmap
     from refgrad.transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
     "GradientMismatch", "GradientUndecided", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp",
-    "jacfwd", "jacrev", "jvp", "nn", "stop_gradient", "value_and_grad", "vjp",
+    "jacfwd", "jacrev", "jvp", "linearize", "nn", "register_container", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _NAMES_IN = {  # module: the public names that it defines
+    "containers": ("register_container",),
     "custom": ("custom_jvp", "custom_vjp", "stop_gradient"),
     "errors": ("GradientMismatch", "GradientUndecided", "RefgradError"),
     "graph": ("Graph",),
     "jacobians": ("hessian", "hvp", "jacfwd", "jacrev"),
+    "linearization": ("linearize",),
+    "mapping": ("vmap",),
     "transforms": ("grad", "jvp", "value_and_grad", "vjp"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}

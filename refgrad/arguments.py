@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.containers import opened
+from refgrad.containers import opened, setting, wordy
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
 from refgrad.operands import ordinary
 from refgrad.tracing.caught_refusals import run
-from refgrad.tree import Rebuild, flatten, paths
+from refgrad.tree import Kept, Rebuild, flatten, is_leaf, leaves_as, paths, same_structure
 
 Argnums = int | Sequence[int]
 
@@ -22,7 +23,44 @@ Argnums = int | Sequence[int]
 def names_of(args: Sequence[Any], positions: Sequence[int] | None = None) -> list[str]:
     """A name for each leaf of positional arguments: "argument 0", "argument 1['w'][2]". Their positions are 0, 1, ... unless given."""
     places = range(len(args)) if positions is None else positions
-    return [p for k, x in zip(places, args, strict=True) for p in paths(x, f"argument {k}")]
+    return [p for k, x in zip(places, args, strict=True) for p in _paths(x, f"argument {k}")]
+
+
+def _paths(x: Any, name: str) -> list[str]:
+    return paths(x, name, setting) or paths(x, name)
+
+
+def opened_argument(x: Any) -> tuple[list[Any], Rebuild]:
+    """Leaves of one argument, and what puts new ones in their places. Settings beside them in containers stay where they are."""
+    leaves, rebuild = flatten(x, setting)
+    return (leaves, rebuild) if leaves else flatten(x)
+
+
+def opened_arguments(args: Sequence[Any]) -> tuple[list[Any], Rebuild]:
+    """Leaves of several arguments, and what makes a tuple of them with other leaves; a scalar in place of a scalar."""
+    if all(map(is_leaf, args)):
+        return list(args), _of_kinds(list(args), tuple)
+    found = [opened_argument(x) for x in args]
+    leaves = [leaf for part, _ in found for leaf in part]
+
+    def rebuild(new: list[Any]) -> Any:
+        entries = iter(new)
+        return tuple([make(list(itertools.islice(entries, len(part)))) for part, make in found])
+
+    return leaves, _of_kinds(leaves, rebuild)
+
+
+def alike(primals: Sequence[Any], tangents: Sequence[Any]) -> list[Any] | None:
+    """The leaves of tangents in the order of those of the primals; None where the structures differ."""
+    if len(primals) != len(tangents) or not all(map(_alike, primals, tangents)):
+        return None
+    return [
+        leaf for x, x_dot in zip(primals, tangents, strict=True) for leaf in leaves_as(x_dot, x, kept=setting)
+    ]
+
+
+def _alike(x: Any, x_dot: Any) -> bool:
+    return same_structure(x, x_dot, kept=setting)
 
 
 def array(x: Any, what: str) -> Any:
@@ -203,21 +241,23 @@ def leaves_of(args: Sequence[Any], names: Sequence[str], who: str) -> tuple[list
 
     Raises DtypeError for a leaf that cannot be differentiated, and where every argument is None.
     """
-    leaves, rebuild = flatten(tuple(args))
+    leaves, rebuild = opened_arguments(args)
     if args and all(x is None for x in args):
         raise DtypeError(
             f"{who}: {'the argument is' if len(args) == 1 else 'all arguments are'} None; an array of float16, float32, float64 or "
             "long double is expected. None beside arrays is passed on as it is."
         )
-    arrays = differentiable(leaves, names, who)
-    return arrays, _of_kinds(arrays, rebuild)
+    return differentiable(leaves, names, who), rebuild
 
 
-def outputs_of(y: Any, what: str) -> tuple[list[Any], Any]:
-    """Leaves of what a function returned, and what puts new ones in their places. Raises DtypeError for a lone None."""
+def outputs_of(y: Any, what: str, kept: Kept = wordy) -> tuple[list[Any], Any]:
+    """Leaves of what a function returned, and what puts new ones in their places. Text and functions beside them stay where they are.
+
+    Raises DtypeError for a lone None.
+    """
     if y is None:
         result(y, what)
-    leaves, rebuild = flatten(y)
+    leaves, rebuild = flatten(y, kept)
     return leaves, _of_kinds(leaves, rebuild)
 
 

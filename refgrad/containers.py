@@ -46,11 +46,54 @@ def setting(x: Any) -> bool:
     return isinstance(x, _SETTINGS) or callable(x)
 
 
+def wordy(x: Any) -> bool:
+    """Whether x is a setting and no number: text, a function, a member of an enum and the like."""
+    return setting(x) and (isinstance(x, enum.Enum) or not isinstance(x, (int, np.integer, np.bool_)))
+
+
+def register_container(
+    kind: type,
+    flatten: Callable[[Any], tuple[Iterable[Any], Any]],
+    unflatten: Callable[[Any, tuple[Any, ...]], Any],
+) -> None:
+    """Let instances of a class be containers in arguments and results: arrays in them are differentiated.
+
+    ``flatten(x)`` returns the entries of x, which may be arrays or containers, and anything else that ``unflatten`` needs.
+    ``unflatten(rest, entries)`` makes an instance with other entries. A subclass is registered by itself. Dataclasses, named tuples and
+    Python's own containers need no registration. The name and the protocol follow ``jax.tree_util.register_pytree_node``.
+
+    Raises ArgumentError for anything but a class, and for a class that is a container or an array already.
+    """
+    if not isinstance(kind, type):
+        raise ArgumentError(f"register_container: a class is expected first, got {kind!r}")
+    if _opener(kind) is not None or issubclass(kind, (np.ndarray, np.generic)):
+        raise ArgumentError(
+            f"register_container: {kind.__name__} is a container or an array already; it needs no registration"
+        )
+    _REGISTERED[kind] = flatten, unflatten
+    _opener.cache_clear()
+
+
+_REGISTERED: dict[type, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {}
+
+
+def _open_registered(x: Any) -> Opened:
+    flatten, unflatten = _REGISTERED[type(x)]
+    found = flatten(x)
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        raise ArgumentError(
+            f"the flatten function of {type(x).__name__} (register_container) returned {type(found).__name__}; a pair of the entries and "
+            "the rest is expected"
+        )
+    parts = list(found[0])
+    return Opened(parts, range(len(parts)), "[{}]", lambda new: unflatten(found[1], tuple(new)))
+
+
 def opened(x: Any) -> Opened | None:
     """One level of x taken apart; None for a leaf.
 
     tuples, lists and dicts with their subclasses (named tuples, OrderedDict, defaultdict, ...), mapping proxies, dataclasses and
-    types.SimpleNamespace are containers. None is an empty one.
+    types.SimpleNamespace and the classes of ``register_container`` are containers. None is an empty one.
 
     Raises ArgumentError for a dataclass that holds arrays outside its fields.
     """
@@ -66,6 +109,8 @@ def is_leaf(x: Any) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _opener(kind: type) -> Callable[[Any], Opened] | None:
     """What takes instances of a type apart; None where they are leaves."""
+    if kind in _REGISTERED:
+        return _open_registered
     if kind is type(None):
         return lambda _: Opened([], [], "", _none)
     if kind is tuple or kind is list:
@@ -108,6 +153,9 @@ def counterparts(x: Any, like: Opened, example: Any) -> list[Any] | None:
         return [x[key] for key in like.keys]
     if isinstance(example, (tuple, list)):
         return list(x) if isinstance(x, (tuple, list)) and len(x) == len(example) else None
+    if type(example) in _REGISTERED:
+        parts = opened(x).parts if type(x) is type(example) else []  # type: ignore[union-attr]  # of a class that is registered
+        return parts if len(parts) == len(like.parts) else None
     if isinstance(example, types.SimpleNamespace):
         if not isinstance(x, types.SimpleNamespace) or vars(x).keys() != vars(example).keys():
             return None

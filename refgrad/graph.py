@@ -166,7 +166,7 @@ class Graph(Nodes):
                 graph._append(Node(name=name + rest), snapshot(_number(x, f"Graph.record: {name}{rest}")))
             )
         what = "Graph.record: what f returned"
-        results, _ = outputs_of(run(f, rebuild(symbols), {}), what)
+        results, _ = outputs_of(run(f, rebuild(symbols), {}), what, None)
         return graph.output(*[graph._symbol(_array(result(y, what))) for y in results])
 
     def _append(self, node: Node, value: Array | None) -> Symbol:

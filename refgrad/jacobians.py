@@ -13,16 +13,19 @@ import numpy as np
 
 from refgrad.arguments import (
     Argnums,
+    alike,
     argnums_of,
     array,
     chosen,
     function,
     leaves_of,
     names_of,
-    outputs_of,
+    opened_arguments,
     placed,
 )
 from refgrad.arrays import Array, Tree
+from refgrad.auxiliary import split
+from refgrad.containers import wordy
 from refgrad.tracing.copies import snapshot
 from refgrad.transforms import Function, grad, jvp_named, jvps_of, recorded_vjp, zeros
 from refgrad.tree import flatten
@@ -30,12 +33,12 @@ from refgrad.tree import flatten
 MOST_NUMBERS = 2**18  # of one array, where rows of a Jacobian are computed together
 
 
-def jacrev(f: Function, argnums: Argnums = 0) -> Function:
+def jacrev(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> Jacobian of f, by reverse mode: one run of f, and a walk back for the elements of the output.
 
     A Jacobian has the shape output.shape + argument.shape and the dtype of the argument: J[i..., j...] is dy[i...]/dx[j...]. Where
     results or arguments are nested, it has the structure of the result, with that of the argument inside. Of several ``argnums`` the inner
-    structure is a tuple.
+    structure is a tuple. With ``has_aux`` f returns a pair (value, aux), and the new function (Jacobian, aux); aux has no derivative.
 
     An output of integers or booleans has a Jacobian of zeros. The returned function raises DtypeError for integer, boolean and complex
     arguments.
@@ -46,6 +49,8 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
     """
     function(f, "jacrev")
     argnums = argnums_of(argnums, "jacrev")
+    if has_aux:
+        return _with_aux(jacrev, f, argnums, "jacrev")
 
     def call(*args: Any, **kwargs: Any) -> Any:
         some, positions = chosen(args, argnums, "jacrev", kwargs)
@@ -53,9 +58,9 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
         value, pullback, many = recorded_vjp(
             lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev"
         )
-        outputs, rebuild = flatten(value)
+        outputs, rebuild = flatten(value, wordy)
         if len(outputs) == 1:
-            leaves, rebuild_leaves = outputs_of(some, "jacrev")
+            leaves, rebuild_leaves = opened_arguments(some)
             found = _at_once(many, outputs[0], [array(x, "jacrev") for x in leaves])
             if found is not None:
                 block = rebuild_leaves(found)
@@ -72,12 +77,23 @@ def jacrev(f: Function, argnums: Argnums = 0) -> Function:
     return call
 
 
-def jacfwd(f: Function, argnums: Argnums = 0) -> Function:
+def _with_aux(jacobian: Function, f: Function, argnums: Argnums, who: str) -> Function:
+    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        first, aux = split(f, who)
+        return (jacobian(first, argnums)(*args, **kwargs), *aux)
+
+    return call
+
+
+def jacfwd(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> Jacobian of f, by forward mode: one run of f for each element of the argument.
 
-    Shapes, structure and errors are those of jacrev; the dtype is that of the output. It is the cheaper one where the output has more
-    elements than the argument.
+    Shapes, structure, ``has_aux`` and errors are those of jacrev; the dtype is that of the output. It is the cheaper one where the
+    output has more elements than the argument.
     """
+    if has_aux:
+        function(f, "jacfwd")
+        return _with_aux(jacfwd, f, argnums_of(argnums, "jacfwd"), "jacfwd")
     return _jacfwd(f, argnums, "jacfwd")
 
 
@@ -99,11 +115,11 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
         for x in leaves:
             columns.append([])
             for values, y_dots, rebuild_value in itertools.islice(runs, x.size):
-                columns[-1].append(flatten(rebuild_value(y_dots))[0])
+                columns[-1].append(flatten(rebuild_value(y_dots), wordy)[0])
                 value = rebuild_value(values)
         if value is None:
             value = f(*args, **kwargs)
-        outputs, rebuild_result = flatten(value)
+        outputs, rebuild_result = flatten(value, wordy)
         blocks = []
         for m, y in enumerate(outputs):
             jacobians = []
@@ -121,11 +137,12 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
     return call
 
 
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
+def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> second derivatives of f, forward over reverse: jacfwd of jacrev.
 
     A Hessian has the shape output.shape + argument.shape + argument.shape. Of several ``argnums`` it is a tuple of tuples: [i][k] is the
-    derivative by argument i, then by argument k. Errors are those of jacrev.
+    derivative by argument i, then by argument k. With ``has_aux`` f returns a pair (value, aux), and the new function (Hessian, aux).
+    Errors are those of jacrev.
 
     Example::
 
@@ -133,6 +150,8 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     """
     function(f, "hessian")
     argnums = argnums_of(argnums, "hessian")
+    if has_aux:
+        return jacfwd(jacrev(f, argnums, has_aux=True), argnums, has_aux=True)
     return _jacfwd(jacrev(f, argnums), argnums, "hessian")
 
 
@@ -152,7 +171,8 @@ def hvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
     """
     function(f, "hvp")
     count = len(primals) if isinstance(primals, (tuple, list)) else 1
-    return jvp_named(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
+    product = jvp_named(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
+    return opened_arguments(primals)[1](alike(primals, product) or [])  # settings as they are in the primals
 
 
 def _at_once(
@@ -192,8 +212,8 @@ def _units(x: Array) -> Iterator[Array]:
 
 
 def _stacked(rows: list[Any], some: tuple[Any, ...], y: Array, argnums: Argnums) -> Any:
-    leaves, rebuild = outputs_of(some, "jacrev")
-    flat_rows = [flatten(row)[0] for row in rows]
+    leaves, rebuild = opened_arguments(some)
+    flat_rows = [opened_arguments(row)[0] for row in rows]
     jacobians = []
     for k, x in enumerate([array(leaf, "jacrev") for leaf in leaves]):
         flat = np.stack([row[k] for row in flat_rows]) if rows else np.zeros((0, *x.shape), x.dtype)

@@ -12,13 +12,14 @@ TracingError where f does something that would lose a derivative.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from refgrad import functions as _functions  # noqa: F401 - traced arrays know NumPy functions from it
 from refgrad.arguments import (
     Argnums,
+    alike,
     argnums_of,
     called,
     chosen,
@@ -32,6 +33,8 @@ from refgrad.arguments import (
     result,
 )
 from refgrad.arrays import Array, Tree
+from refgrad.auxiliary import split
+from refgrad.containers import wordy
 from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
@@ -41,17 +44,22 @@ from refgrad.tracing.forward import Dual, running
 from refgrad.tracing.many_cotangents import many_pulled_back
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
-from refgrad.tree import flatten, is_leaf, leaves_as, same_structure
+from refgrad.tree import is_leaf, leaves_as, same_structure
 
 Function = Callable[..., Any]
 Pullback = Callable[[Tree], tuple[Tree, ...]]
 
 
-def vjp(f: Function, *primals: Tree) -> tuple[Tree, Pullback]:
+@overload
+def vjp(f: Function, *primals: Tree, has_aux: Literal[False] = False) -> tuple[Tree, Pullback]: ...
+@overload
+def vjp(f: Function, *primals: Tree, has_aux: Literal[True]) -> tuple[Tree, Pullback, Any]: ...
+def vjp(f: Function, *primals: Tree, has_aux: bool = False) -> Any:
     """The value of f at ``primals``, and the pullback y_bar -> J^T y_bar, where J is the Jacobian there. Reverse mode.
 
     The pullback takes a cotangent of the structure, shapes and dtypes of the value. It returns a tuple with one cotangent for each
     primal, of its structure, shapes and dtypes. It may be called any number of times.
+    With ``has_aux`` f returns a pair (value, aux), and the result is (value, pullback, aux); aux has no derivative.
 
     Raises DtypeError for integer, boolean and complex primals, ArgumentError for a cotangent that does not fit.
 
@@ -62,7 +70,11 @@ def vjp(f: Function, *primals: Tree) -> tuple[Tree, Pullback]:
 
     Source: Griewank and Walther, "Evaluating Derivatives", 2nd ed., ch. 3.2.
     """
-    return vjp_named(f, primals, names_of(primals), "vjp")
+    if not has_aux:
+        return vjp_named(f, primals, names_of(primals), "vjp")
+    function(f, "vjp")
+    first, aux = split(f, "vjp")
+    return (*vjp_named(first, primals, names_of(primals), "vjp"), *aux)
 
 
 def vjp_named(f: Function, primals: Sequence[Tree], names: Sequence[str], who: str) -> tuple[Tree, Pullback]:
@@ -90,12 +102,14 @@ def recorded_vjp(
     traced = any(isinstance(x, Traced) for x in (*values, *leaves))
 
     def pullback(cotangent: Tree) -> tuple[Tree, ...]:
-        if not same_structure(like, cotangent):
+        if not same_structure(like, cotangent, kept=wordy):
             raise ArgumentError(
                 f"vjp: the cotangent has the structure {outline(cotangent)}, the value of f has {outline(like)}"
             )
         seeds = []
-        for place, value, y_bar in zip(seeded, flatten(like)[0], leaves_as(cotangent, like), strict=True):
+        for place, value, y_bar in zip(
+            seeded, values_like, leaves_as(cotangent, like, kept=wordy), strict=True
+        ):
             y_bar = fitting(live(y_bar), value, "vjp: a cotangent")
             if place is not None:
                 seeds.append((place, y_bar))
@@ -141,11 +155,20 @@ def _recorded(
     return tape, places, y
 
 
-def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:
+@overload
+def jvp(
+    f: Function, primals: Sequence[Tree], tangents: Sequence[Tree], *, has_aux: Literal[False] = False
+) -> tuple[Tree, Tree]: ...
+@overload
+def jvp(
+    f: Function, primals: Sequence[Tree], tangents: Sequence[Tree], *, has_aux: Literal[True]
+) -> tuple[Tree, Tree, Any]: ...
+def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree], *, has_aux: bool = False) -> Any:
     """The value y of f at ``primals``, and its derivative J x_dot along ``tangents``. Forward mode.
 
     ``primals`` and ``tangents`` are tuples, with one entry for each argument of f. A tangent has the structure and shape of its primal.
     Both results have the structure, shapes and dtypes of the value.
+    With ``has_aux`` f returns a pair (value, aux), and the result is (y, J x_dot, aux); aux has no derivative.
 
     Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer, boolean or complex primals.
 
@@ -155,7 +178,11 @@ def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple
 
     Source: Griewank and Walther, "Evaluating Derivatives", 2nd ed., ch. 3.1.
     """
-    return jvp_named(f, primals, tangents, "jvp")
+    if not has_aux:
+        return jvp_named(f, primals, tangents, "jvp")
+    function(f, "jvp")
+    first, aux = split(f, "jvp")
+    return (*jvp_named(first, primals, tangents, "jvp"), *aux)
 
 
 def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who: str) -> tuple[Any, Any]:
@@ -166,14 +193,14 @@ def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who:
             f"{who}: primals and tangents are tuples, with one entry for each argument; got {outline(primals)} and {outline(tangents)}. "
             f"Write {who}(f, (x,), (x_dot,))."
         )
-    if not same_structure(tuple(primals), tuple(tangents)):
+    if (given := alike(primals, tangents)) is None:
         raise ArgumentError(
             f"{who}: tangents have the structure {outline(tangents)}, primals have {outline(primals)}"
         )
     names = names_of(primals)
     leaves, rebuild = leaves_of(primals, names, who)
     copies, x_dots = Copies(), []
-    for x, x_dot, name in zip(leaves, leaves_as(tuple(tangents), tuple(primals)), names, strict=True):
+    for x, x_dot, name in zip(leaves, given, names, strict=True):
         x_dots.append(copies.new(fitting(live(x_dot), x, f"{who}: the tangent of {name}")))
     y, y_dots, rebuild_result = next(jvps_of(f, leaves, rebuild, names, [x_dots], who))
     del x_dots
@@ -213,11 +240,12 @@ def jvps_of(
         yield values, y_dots, rebuild_result
 
 
-def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
+def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> (f(*args, **kwargs), gradient) for an f that returns one real number, of shape ().
 
     ``argnums`` says which positional arguments to differentiate: an int, or a tuple of ints for a tuple of gradients. A gradient has the
     structure, shapes and dtypes of its argument. One run of f and one walk back give all of them.
+    With ``has_aux`` f returns a pair (value, aux), and the new function ((value, aux), gradient); aux has no derivative.
 
     The returned function raises ArgumentError unless f returns a single number, DtypeError where that is no floating-point number, and
     DtypeError for integer, boolean and complex arguments.
@@ -226,12 +254,17 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
         value, (x_bar, w_bar) = rg.value_and_grad(loss, argnums=(0, 1))(x, w)
     """
-    return _value_and_grad(f, argnums, "value_and_grad")
+    return _value_and_grad(f, argnums, "value_and_grad", has_aux)
 
 
-def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
+def _value_and_grad(f: Function, argnums: Argnums, who: str, has_aux: bool) -> Function:
     function(f, who)
     argnums = argnums_of(argnums, who)
+
+    def with_aux(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
+        first, aux = split(f, who)
+        value, gradient = _value_and_grad(first, argnums, who, False)(*args, **kwargs)
+        return (value, *aux), gradient
 
     def call(*args: Tree, **kwargs: Any) -> tuple[Array, Tree]:
         some, positions = chosen(args, argnums, who, kwargs)
@@ -261,21 +294,26 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str) -> Function:
         gradient = rebuild(_cotangents(bars, leaves))
         return value, gradient[0] if isinstance(argnums, int) else gradient
 
-    return call
+    return with_aux if has_aux else call
 
 
-def grad(f: Function, argnums: Argnums = 0) -> Function:
+def grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> gradient of f, for an f that returns one real number, of shape ().
 
-    The gradient has the structure, shapes and dtypes of the argument at ``argnums``; of several argnums it is a tuple. Errors are those of
-    value_and_grad.
+    The gradient has the structure, shapes and dtypes of the argument at ``argnums``; of several argnums it is a tuple. With ``has_aux`` f
+    returns a pair (value, aux), and the new function (gradient, aux). Errors are those of value_and_grad.
 
     Example::
 
         rg.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))    # array([2., 4.])
     """
-    both = _value_and_grad(f, argnums, "grad")
-    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+    both = _value_and_grad(f, argnums, "grad", has_aux)
+
+    def with_aux(*args: Tree, **kwargs: Any) -> tuple[Tree, Any]:
+        (_, aux), gradient = both(*args, **kwargs)
+        return gradient, aux
+
+    return with_aux if has_aux else lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
 def _mine(y: Any, tape: Tape) -> bool:

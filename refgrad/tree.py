@@ -1,7 +1,8 @@
 """Argument trees: nested containers of arrays, flattened into leaves and rebuilt from them.
 
 Containers are those of containers.py: tuples, lists, dicts and their subclasses, dataclasses and namespaces; None is an empty one.
-Inside a dataclass whole numbers, text, functions and the like are configuration: they are no leaves and stay where they are.
+Inside a dataclass whole numbers, text, functions and the like are configuration: they are no leaves and stay where they are. In other
+containers they do so where they satisfy ``kept``, which the functions here take.
 No function here recurses, so the depth of a tree is not limited.
 """
 
@@ -15,10 +16,11 @@ from refgrad.containers import Opened, counterparts, is_dataclass, is_leaf, open
 from refgrad.errors import ArgumentError
 
 Rebuild = Callable[[list[Leaf]], Tree]
+Kept = Callable[[Any], bool] | None
 Link = Any  # (link of the container, how a key is written, key) of an entry; a path where one is asked for
 
 
-def flatten(tree: Tree) -> tuple[list[Leaf], Rebuild]:
+def flatten(tree: Tree, kept: Kept = None) -> tuple[list[Leaf], Rebuild]:
     """Leaves of a tree from left to right, and the function that puts new leaves in their places.
 
     Rebuilt containers have the types of the given ones. Leaves that occur twice are two leaves.
@@ -27,12 +29,12 @@ def flatten(tree: Tree) -> tuple[list[Leaf], Rebuild]:
     """
     if is_leaf(tree):
         return [tree], lambda new: new[0]
-    if type(tree) is tuple and all(map(is_leaf, tree)):  # the arguments of most functions
+    if kept is None and type(tree) is tuple and all(map(is_leaf, tree)):  # the arguments of most functions
         return list(tree), tuple
     leaves: list[Leaf] = []
     # In the order in which a tree is put together: True takes a new leaf, (x,) keeps x, (n, make) puts the last n together.
     steps: list[Any] = []
-    for item, _, what in _walk(tree):
+    for item, _, what in _walk(tree, kept=kept):
         if type(what) is Opened:
             steps.append((len(what.parts), what.make))
         elif what == "leaf":
@@ -62,7 +64,7 @@ def _assembled(steps: list[Any], new: Iterator[Any]) -> Any:
     return done[0]
 
 
-def _walk(tree: Any, prefix: str = "") -> Iterator[tuple[Any, Link, Any]]:
+def _walk(tree: Any, prefix: str = "", kept: Kept = None) -> Iterator[tuple[Any, Link, Any]]:
     """Each item of a tree with its link and what it is: 'leaf', 'setting', or an opened container, which comes after its entries."""
     waiting: list[Any] = [(tree, (None, "{}", prefix), False, None)]
     inside: set[int] = set()
@@ -74,7 +76,8 @@ def _walk(tree: Any, prefix: str = "") -> Iterator[tuple[Any, Link, Any]]:
             continue
         node = opened(item)
         if node is None:
-            yield item, link, "setting" if configured and setting(item) else "leaf"
+            stays = (configured and setting(item)) or (kept is not None and item is not tree and kept(item))
+            yield item, link, "setting" if stays else "leaf"
         elif not node.parts:
             yield item, link, node
         else:
@@ -104,34 +107,39 @@ def _path(link: Link) -> str:
     return "".join(reversed(names))
 
 
-def paths(tree: Tree, prefix: str = "") -> list[str]:
+def paths(tree: Tree, prefix: str = "", kept: Kept = None) -> list[str]:
     """The name of each leaf as it is written in Python, in the order of ``flatten``: "params.layers[0]['w']"."""
     if is_leaf(tree):
         return [prefix]
-    return [_path(link) for _, link, what in _walk(tree, prefix) if what == "leaf"]
+    return [_path(link) for _, link, what in _walk(tree, prefix, kept) if what == "leaf"]
 
 
-def same_structure(like: Tree, tree: Tree, missing: bool = False) -> bool:
+def same_structure(like: Tree, tree: Tree, missing: bool = False, kept: Kept = None) -> bool:
     """Whether two trees differ in leaves, in settings, or in the kinds of sequences and mappings alone.
 
     ``missing`` says whether None in ``tree`` may stand for a leaf or a container of ``like``.
     """
-    return _matched(tree, like, missing) is not None
+    return _matched(tree, like, missing, kept) is not None
 
 
-def leaves_as(tree: Tree, like: Tree, missing: bool = False) -> list[Leaf]:
+def leaves_as(tree: Tree, like: Tree, missing: bool = False, kept: Kept = None) -> list[Leaf]:
     """Leaves of ``tree`` in the order in which ``like``, a tree of the same structure, has its own: mappings are matched by key.
 
     With ``missing``, None in ``tree`` gives None for each leaf of ``like`` that it stands for.
     """
-    found = _matched(tree, like, missing)
+    found = _matched(tree, like, missing, kept)
     if found is None:
         raise ArgumentError("two trees of one structure are expected; ask same_structure first")
     return found
 
 
-def _matched(tree: Tree, like: Tree, missing: bool) -> list[Leaf] | None:
-    if type(tree) is type(like) is tuple and all(map(is_leaf, like)) and all(map(is_leaf, tree)):
+def _matched(tree: Tree, like: Tree, missing: bool, kept: Kept) -> list[Leaf] | None:
+    if (
+        kept is None
+        and type(tree) is type(like) is tuple
+        and all(map(is_leaf, like))
+        and all(map(is_leaf, tree))
+    ):
         return list(tree) if len(tree) == len(like) else None
     found: list[Any] = []
     waiting: list[tuple[Any, Any, bool]] = [(tree, like, False)]
@@ -140,7 +148,9 @@ def _matched(tree: Tree, like: Tree, missing: bool) -> list[Leaf] | None:
         node = opened(example)
         absent = missing and given is None
         if node is None:
-            if configured and setting(example):
+            if (configured and setting(example)) or (
+                kept is not None and example is not like and kept(example)
+            ):
                 continue
             if not absent and not is_leaf(given):
                 return None
@@ -154,4 +164,4 @@ def _matched(tree: Tree, like: Tree, missing: bool) -> list[Leaf] | None:
     return found
 
 
-__all__ = ["Rebuild", "flatten", "is_leaf", "leaves_as", "paths", "same_structure"]
+__all__ = ["Kept", "Rebuild", "flatten", "is_leaf", "leaves_as", "paths", "same_structure"]

@@ -246,8 +246,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a plain object": (
         Derived(A, B, options={"x": [object()]}), r"argument 0\.options\['x'\]\[0\] is an object; .*make its class a dataclass",
     ),
-    "a number in a namespace": (types.SimpleNamespace(a=A, units=3), r"argument 0\.units is an int"),
-    "text in a list": ([A, "relu"], r"argument 0\[1\] is 'relu'"),
+    "whole numbers in a list": ([A, np.array([1, 2])], r"argument 0\[1\] has dtype int64"),
+    "settings alone": ([3, "relu"], r"argument 0\[0\] is an int"),
     "an iterator": ((A, iter([A])), r"argument 0\[1\] is a list_iterator; .*list\(x\)"),
 }  # fmt: skip
 

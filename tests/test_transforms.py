@@ -249,13 +249,17 @@ WRONG_DTYPES = {
 }  # fmt: skip
 
 
+SETTINGS = {"python int", "string", "function", "boolean"}  # which containers may hold beside arrays
+
+
 @pytest.mark.parametrize("name", WRONG_DTYPES)
 def test_arguments_that_cannot_be_differentiated_are_named(name: str) -> None:
     x, message = WRONG_DTYPES[name]
     with pytest.raises(DtypeError, match=r"grad: argument 0.*" + message):
         grad(lambda x: 1.0)(x)
-    with pytest.raises(DtypeError, match=r"vjp: argument 0\['p'\]\[1\].*" + message):
-        vjp(lambda x: 1.0, {"p": (1.0, x)})
+    if name not in SETTINGS:
+        with pytest.raises(DtypeError, match=r"vjp: argument 0\['p'\]\[1\].*" + message):
+            vjp(lambda x: 1.0, {"p": (1.0, x)})
     with pytest.raises(DtypeError, match=r"jvp: argument 0.*" + message):
         jvp(lambda x: 1.0, (x,), (x,))
 

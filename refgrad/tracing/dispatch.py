@@ -144,6 +144,8 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
 def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The traced arrays ``out``, after a ufunc has written to them: everywhere, or where a mask holds."""
     where = kwargs.pop("where", True)
+    for target in out:
+        _refuse_number(target)
     if where is not True:
         mask = np.broadcast_to(plain(where), out[0].shape)
         inputs = tuple(
@@ -315,6 +317,7 @@ def written(y: Any, out: Any, name: str) -> Any:
         raise TracingError(
             f"np.{name}(out=...) would write to a plain array: {INTO_PLAIN} Or leave out= away."
         )
+    _refuse_number(target)
     dtype = np.result_type(y) if not hasattr(y, "dtype") else y.dtype
     if dtype != target.dtype:
         raise NoRuleError(
@@ -323,6 +326,12 @@ def written(y: Any, out: Any, name: str) -> Any:
         )
     target._receive(y, f"np.{name}(out=x)")  # type: ignore[attr-defined]
     return target
+
+
+def _refuse_number(out: Any) -> None:
+    """Raises NumPy's error for a number in the place of an array to write to."""
+    if out._scalar:
+        raise TypeError("return arrays must be of ArrayType")
 
 
 def _separate(y: Any, args: tuple[Any, ...]) -> Any:

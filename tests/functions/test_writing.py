@@ -63,9 +63,7 @@ def test_a_plain_array_cannot_hold_what_is_traced(function: Callable[[Array, Arr
         function(a, x)
         return np.sum(a)
 
-    with pytest.raises(
-        TracingError, match=r"np\.\w+ would write to a plain array.*np.zeros\(n, like=x\)"
-    ):
+    with pytest.raises(TracingError, match=r"np\.\w+ would write to a plain array.*np.zeros\(n, like=x\)"):
         rg.grad(f)(X)
 
 

@@ -181,11 +181,17 @@ LOST: dict[str, tuple[Callable[[Array], Any], str]] = {
     "complex(x)": (lambda x: complex(x[0, 0]), r"complex\(x\) would lose the derivative.*real functions"),
     "an index": (lambda x: [1, 2, 3][x[0, 0]], "use as an index would lose the derivative"),
     "np.asarray(x)": (np.asarray, "conversion to a plain NumPy array would lose the derivative.*np.stack"),
-    "np.array from a table": (lambda x: KEPT["array"](x[0, 0]), r"would lose the derivative.*np.array\(\[x, ...\], like=x\)"),
+    "np.array from a table": (
+        lambda x: KEPT["array"](x[0, 0]),
+        r"would lose the derivative.*np.array\(\[x, ...\], like=x\)",
+    ),
     "x.item()": (lambda x: x[0, 0].item(), r"x.item\(\) would lose the derivative"),
     "x.tolist()": (lambda x: x.tolist(), r"x.tolist\(\) would lose the derivative"),
     "a += x": (_plain_plus, "np.add was asked to write a traced result in place.*a = a \\+ x"),
-    "a[:] = x": (_fill_all, r"would write a traced array of shape \(2, 3\) to a plain array.*np.zeros\(n, like=x\)"),
+    "a[:] = x": (
+        _fill_all,
+        r"would write a traced array of shape \(2, 3\) to a plain array.*np.zeros\(n, like=x\)",
+    ),
     "np.exp(out=)": (
         lambda x: np.exp(x, out=np.empty((2, 3))),
         "np.exp was asked to write a traced result in place",
