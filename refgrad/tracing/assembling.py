@@ -42,7 +42,9 @@ def converted(function: Function, x: Any, *args: Any, **kwargs: Any) -> Any:
         return found
     if np.may_share_memory(due, sample) and not found._scalar:
         return found[...] if due.shape == sample.shape else found.reshape(due.shape)
-    y = shape.cast(_admitted(found, due, function), due.dtype)
+    y: Any = shape.cast(_admitted(found, due, function), due.dtype)
+    if not due.shape:
+        return y[...]  # a 0-d array, also of a scalar
     return _laid_out(shape.reshape(y, shape=due.shape), due)
 
 

@@ -16,7 +16,7 @@ from refgrad.tracing.assembling import CONVERSIONS, assembled, converted
 from refgrad.tracing.differentiable_arguments import holds_traced
 
 Function = Callable[..., Any]
-LIKE = frozenset({
+LIKE: frozenset[Any] = frozenset[Any]({
     np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange, np.tri, np.fromfunction, np.fromiter, np.frombuffer,
     np.fromstring, np.require, *CONVERSIONS,
 })  # fmt: skip
@@ -43,5 +43,7 @@ def full(shape: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
     """np.full, whose number may be traced."""
     if not holds_traced(fill_value):
         return np.full(shape, fill_value, *args, **kwargs)
+    kwargs.pop("like", None)  # the number belongs to a transformation already
     number: Any = fill_value if isinstance(fill_value, Traced) else assembled(fill_value)
-    return np.full_like(number, number, *args, shape=shape, **kwargs)
+    full_like: Function = np.full_like
+    return full_like(number, number, *args, shape=shape, **kwargs)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import TracingError
+from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Traced
 from refgrad.ops import indexing
 from refgrad.tracing.differentiable_arguments import INTO_PLAIN, plain
@@ -18,7 +18,7 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
     Sums are added in one step. Other functions are applied to the first occurrences of all indices, then to the second ones, and so on:
     every element receives its numbers in the order of the indices.
 
-    Raises TracingError for a plain array a.
+    Raises TracingError for a plain array a, NoRuleError where NumPy's result is not what it documents.
     """
     if not isinstance(a, Traced):
         raise TracingError(f"np.{ufunc.__name__}.at would write to a plain array: {INTO_PLAIN}")
@@ -27,6 +27,8 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
         ufunc.at(np.array(plain(a))[()], plain(indices), *map(plain, operands))  # NumPy's error
     key = indexing.clean(plain(indices))
     places = np.arange(target.size).reshape(target.shape)[key]
+    for x in operands:
+        _refuse_partial(ufunc, target.shape, key, _array(x).shape, places.shape)
     values = [np.broadcast_to(_array(x), places.shape) for x in operands]
     if ufunc in (np.add, np.subtract) and values[0].dtype == target.dtype:
         value = values[0] if ufunc is np.add else -values[0]
@@ -37,6 +39,27 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
         index = np.unravel_index(flat[chosen], target.shape) if target.shape else ()
         given = [x[chosen] if target.shape else x[chosen][0] for x in values]
         target[index] = ufunc(target[index], *given)
+
+
+def _refuse_partial(ufunc: np.ufunc, dims: Any, key: Any, given: Any, places: Any) -> None:
+    """Raises NoRuleError where NumPy does not broadcast values of shape ``given`` to the shape of the index, as its documentation says.
+
+    Some releases take what lies behind the values in memory for further values, where the index has two axes and the array has one. Behind
+    the values of the trial lie numbers that show it.
+    """
+    if given in (places, ()):
+        return
+    count = int(np.prod(given))
+    row = np.append(np.arange(1.0, 1.0 + count), np.full(int(np.prod(places)), 50.0))
+    numbers = row[:count].reshape(given)
+    found, due = np.ones(dims), np.ones(dims)
+    ufunc.at(found, key, numbers)
+    ufunc.at(due, key, np.broadcast_to(numbers, places))
+    if not np.array_equal(found, due, equal_nan=True):
+        raise NoRuleError(
+            f"np.{ufunc.__name__}.at: NumPy does not broadcast values of shape {given} to the shape {places} of the index, though it says so. "
+            "Write np.broadcast_to(values, index.shape)."
+        )
 
 
 def _array(x: Any) -> Any:
