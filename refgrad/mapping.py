@@ -100,7 +100,7 @@ def _stacked(results: list[Any], axis: int) -> Any:
         shapes = {x.shape for x in column}
         if len(shapes) > 1 or any(x.dtype.kind not in "fiubc" for x in column):
             raise ArgumentError(
-                f"vmap: f must return arrays of one shape, got {', '.join(sorted({kind(x) for x in column}))}"
+                f"vmap: f must return arrays of numbers and of one shape, got {', '.join(sorted({kind(x) for x in column}))}"
             )
         stack: Any = np.stack
         stacked.append(stack(column, axis=axis))

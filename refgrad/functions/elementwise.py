@@ -164,9 +164,9 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
             raise DtypeError(
                 f"np.select: condition {k} has dtype {dtype}, a boolean array is expected. Write a comparison, such as x != 0."
             )
-    y = default
+    y = operand(default)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        y = np.where(condition, choice, y)
+        y = np.where(condition, operand(choice), y)
     return y
 
 

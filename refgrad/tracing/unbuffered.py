@@ -50,16 +50,17 @@ def _refuse_partial(ufunc: np.ufunc, dims: Any, key: Any, given: Any, places: An
     if given in (places, ()):
         return
     count = int(np.prod(given))
-    row = np.append(np.arange(1.0, 1.0 + count), np.full(int(np.prod(places)), 50.0))
-    numbers = row[:count].reshape(given)
-    found, due = np.ones(dims), np.ones(dims)
-    ufunc.at(found, key, numbers)
-    ufunc.at(due, key, np.broadcast_to(numbers, places))
-    if not np.array_equal(found, due, equal_nan=True):
-        raise NoRuleError(
-            f"np.{ufunc.__name__}.at: NumPy does not broadcast values of shape {given} to the shape {places} of the index, though it says so. "
-            "Write np.broadcast_to(values, index.shape)."
-        )
+    for behind in (50.0, -50.0):
+        row = np.append(np.arange(1.0, 1.0 + count), np.full(int(np.prod(places)), behind))
+        numbers = row[:count].reshape(given)
+        found, due = np.ones(dims), np.ones(dims)
+        ufunc.at(found, key, numbers)
+        ufunc.at(due, key, np.broadcast_to(numbers, places))
+        if not np.array_equal(found, due, equal_nan=True):
+            raise NoRuleError(
+                f"np.{ufunc.__name__}.at: NumPy does not broadcast values of shape {given} to the shape {places} of the index, though it "
+                "says so. Write np.broadcast_to(values, index.shape)."
+            )
 
 
 def _array(x: Any) -> Any:

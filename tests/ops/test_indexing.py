@@ -10,7 +10,7 @@ from refgrad.tracing.ball import exact
 from tests.ops import array_checks as checks
 
 
-@pytest.mark.parametrize("name", ["getitem", "put_add", "setitem"])
+@pytest.mark.parametrize("name", ["getitem", "put_add", "setitem", "add_at"])
 def test_third_judge(name):
     checks.confirm(name, range(150))
 

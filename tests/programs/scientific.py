@@ -1,4 +1,4 @@
-"""Scientific programs as they are written in NumPy: buffers that are filled, lists of values, scattered sums. test_scientific.py judges them.
+"""Scientific programs in NumPy: buffers that are filled, lists of values, scattered sums. test_scientific.py judges them.
 
 Each is a function of floating-point arrays and returns one array. It computes in the dtype of its arguments, so that long double can
 confirm its derivative.
@@ -84,7 +84,12 @@ def runge_kutta(state: Array, rates: Array) -> Array:
 
     def slope(u: Array) -> Array:
         prey, predators = u
-        return np.array([rates[0] * prey - rates[1] * prey * predators, rates[2] * prey * predators - rates[3] * predators])
+        return np.array(
+            [
+                rates[0] * prey - rates[1] * prey * predators,
+                rates[2] * prey * predators - rates[3] * predators,
+            ]
+        )
 
     h, path = 0.1, [state]
     for _ in range(4):
@@ -131,7 +136,9 @@ def warped(image: Array, flow: Array) -> Array:
 def b_spline(knots: Array, coefficients: Array, points: Array) -> Array:
     """A quadratic spline by the recursion of Cox and de Boor; divisions by empty intervals are masked."""
     degree, n = 2, len(coefficients)
-    basis = np.array([np.where((knots[k] <= points) & (points < knots[k + 1]), 1.0, 0.0) for k in range(n + degree)])
+    basis = np.array(
+        [np.where((knots[k] <= points) & (points < knots[k + 1]), 1.0, 0.0) for k in range(n + degree)]
+    )
     basis = np.asarray(basis, knots.dtype, like=knots).copy()
     for p in range(1, degree + 1):
         for k in range(n + degree - p):
@@ -173,13 +180,26 @@ def heat(temperature: Array, source: Array) -> Array:
 def assembled_jacobian(lengths: Array, angles: Array) -> Array:
     """A planar arm: its end point from lists of numbers, and the determinant of its derivatives."""
     totals = [np.sum(angles[: k + 1]) for k in range(len(angles))]
-    x = np.sum([l * np.cos(t) for l, t in zip(lengths, totals, strict=True)])
-    y = np.sum([l * np.sin(t) for l, t in zip(lengths, totals, strict=True)])
+    x = np.sum([length * np.cos(t) for length, t in zip(lengths, totals, strict=True)])
+    y = np.sum([length * np.sin(t) for length, t in zip(lengths, totals, strict=True)])
     columns = [
-        [-np.sum([l * np.sin(t) for l, t in zip(lengths[k:], totals[k:], strict=True)]) for k in range(2)],
-        [np.sum([l * np.cos(t) for l, t in zip(lengths[k:], totals[k:], strict=True)]) for k in range(2)],
+        [
+            -np.sum([length * np.sin(t) for length, t in zip(lengths[k:], totals[k:], strict=True)])
+            for k in range(2)
+        ],
+        [
+            np.sum([length * np.cos(t) for length, t in zip(lengths[k:], totals[k:], strict=True)])
+            for k in range(2)
+        ],
     ]
-    return np.concatenate([[x, y], [np.dot(columns[0], [columns[1][1], -columns[1][0]])], np.ravel(columns), np.hypot([x, 1.0], [y, 2.0])])
+    return np.concatenate(
+        [
+            [x, y],
+            [np.dot(columns[0], [columns[1][1], -columns[1][0]])],
+            np.ravel(columns),
+            np.hypot([x, 1.0], [y, 2.0]),
+        ]
+    )
 
 
 def drawn(seed: int, *shapes: tuple[int, ...], low: float = 0.3, high: float = 1.7) -> tuple[Array, ...]:
@@ -196,7 +216,14 @@ PROGRAMS: dict[str, tuple[Any, tuple[Array, ...]]] = {
     "Runge-Kutta": (runge_kutta, drawn(5, (2,), (4,))),
     "tridiagonal": (thomas, (*drawn(6, (4,)), 3 + drawn(7, (5,))[0], *drawn(8, (5,), (5,)))),
     "image warp": (warped, drawn(9, (4, 5), (2, 4, 5))),
-    "B-spline": (b_spline, (np.array([0.0, 0.0, 0.0, 0.9, 1.7, 2.6, 2.6, 2.6]), *drawn(10, (5,)), np.array([0.2, 1.1, 1.9, 2.4]))),
+    "B-spline": (
+        b_spline,
+        (
+            np.array([0.0, 0.0, 0.0, 0.9, 1.7, 2.6, 2.6, 2.6]),
+            *drawn(10, (5,)),
+            np.array([0.2, 1.1, 1.9, 2.4]),
+        ),
+    ),
     "particles": (deposited, (np.array([0.3, 0.6, 2.2, 3.1, 0.8]), *drawn(11, (5,)))),
     "heat": (heat, drawn(12, (6,), (6,))),
     "arm": (assembled_jacobian, drawn(13, (3,), (3,))),

@@ -23,16 +23,30 @@ def nested(x: Array) -> list[Any]:
 
 
 SEQUENCES: dict[str, Callable[[Array], Any]] = {
-    "numbers": lambda x: [x[0], x[1]], "a tuple": lambda x: (x[0], 2), "nested": nested, "rows": lambda x: [x, [1, 2, 3], x * x],
-    "one": lambda x: [x[0]], "one array": lambda x: [x], "deep": lambda x: [[[x, x]], [[x, V]]], "no elements": lambda x: [x[:0], []],
-    "0-d arrays": lambda x: [x[0][...], x[1]], "float32 and float": lambda x: [x.astype(np.float32)[0], 0.1],
-    "float32 alone": lambda x: [x.astype(np.float32)[0], np.float32(1)], "long double": lambda x: [x[0].astype(np.longdouble), x[1]],
-    "a plain row between": lambda x: [V, x, range(3), x], "float16 and an integer": lambda x: [x.astype(np.float16)[0], 70000],
-}  # fmt: skip
+    "numbers": lambda x: [x[0], x[1]],
+    "a tuple": lambda x: (x[0], 2),
+    "nested": nested,
+    "rows": lambda x: [x, [1, 2, 3], x * x],
+    "one": lambda x: [x[0]],
+    "one array": lambda x: [x],
+    "deep": lambda x: [[[x, x]], [[x, V]]],
+    "no elements": lambda x: [x[:0], []],
+    "0-d arrays": lambda x: [x[0][...], x[1]],
+    "float32 and float": lambda x: [x.astype(np.float32)[0], 0.1],
+    "float32 alone": lambda x: [x.astype(np.float32)[0], np.float32(1)],
+    "long double": lambda x: [x[0].astype(np.longdouble), x[1]],
+    "a plain row between": lambda x: [V, x, range(3), x],
+    "float16 and an integer": lambda x: [x.astype(np.float16)[0], 70000],
+}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {}, "float32": {"dtype": np.float32}, "by name": {"dtype": "f8"}, "in columns": {"order": "F"},
-    "in columns, float32": {"order": "F", "dtype": "f4"}, "integers": {"dtype": int}, "booleans": {"dtype": bool},
-}  # fmt: skip
+    "plain": {},
+    "float32": {"dtype": np.float32},
+    "by name": {"dtype": "f8"},
+    "in columns": {"order": "F"},
+    "in columns, float32": {"order": "F", "dtype": "f4"},
+    "integers": {"dtype": int},
+    "booleans": {"dtype": bool},
+}
 
 
 @pytest.mark.parametrize("function", CONVERSIONS)
@@ -71,18 +85,25 @@ def _rounding(name: str, dtype: Any) -> float:
 
 def test_the_derivative_is_that_of_every_element() -> None:
     slope, error = differences(lambda x: np.array(nested(x)), (V,), (V,))
-    for got in (rg.jvp(lambda x: assembled(nested(x)), (V,), (V,))[1], rg.jacrev(lambda x: assembled(nested(x)))(V) @ V):
+    for got in (
+        rg.jvp(lambda x: assembled(nested(x)), (V,), (V,))[1],
+        rg.jacrev(lambda x: assembled(nested(x)))(V) @ V,
+    ):
         assert np.all(np.abs(got - slope) <= 4 * error + 1e-15)
     second = rg.hessian(lambda x: np.sum(assembled(nested(x)) ** 2))(V)
     assert np.allclose(second, rg.jacrev(rg.grad(lambda x: np.sum(assembled(nested(x)) ** 2)))(V), rtol=1e-14)
 
 
 WRONG: dict[str, tuple[Callable[[Array], Any], dict[str, Any], type[Exception]]] = {
-    "ragged": (lambda x: [x, [1, 2]], {}, ValueError), "ragged deeper": (lambda x: [[x[0]], [x[1], 2]], {}, ValueError),
-    "a number beside a row": (lambda x: [x, 1.0], {}, ValueError), "a dtype that is none": (lambda x: [x[0]], {"dtype": "nonsense"}, TypeError),
-    "text": (lambda x: [x[0], "a"], {}, OperandError), "objects": (lambda x: [x[0]], {"dtype": object}, OperandError),
-    "complex": (lambda x: [x[0], 1j], {}, OperandError), "too many axes": (lambda x: [x], {"ndmin": 99}, ValueError),
-}  # fmt: skip
+    "ragged": (lambda x: [x, [1, 2]], {}, ValueError),
+    "ragged deeper": (lambda x: [[x[0]], [x[1], 2]], {}, ValueError),
+    "a number beside a row": (lambda x: [x, 1.0], {}, ValueError),
+    "a dtype that is none": (lambda x: [x[0]], {"dtype": "nonsense"}, TypeError),
+    "text": (lambda x: [x[0], "a"], {}, OperandError),
+    "objects": (lambda x: [x[0]], {"dtype": object}, OperandError),
+    "complex": (lambda x: [x[0], 1j], {}, OperandError),
+    "too many axes": (lambda x: [x], {"ndmin": 99}, ValueError),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -99,21 +120,36 @@ def test_errors_are_numpys_or_name_the_dtype(name: str) -> None:
 
 
 ARRAYS: dict[str, Callable[[Any], Any]] = {
-    "asarray": lambda x: converted(np.asarray, x), "array": lambda x: converted(np.array, x), "no copy": lambda x: converted(np.array, x, copy=None),
-    "more axes": lambda x: converted(np.array, x, ndmin=4), "more axes, no copy": lambda x: converted(np.array, x, copy=None, ndmin=4),
-    "in rows": lambda x: converted(np.ascontiguousarray, x), "in columns": lambda x: converted(np.asfortranarray, x),
-    "float32": lambda x: converted(np.asarray, x, np.float32), "float64": lambda x: converted(np.asarray, x, dtype=float),
-    "a kind": lambda x: scalar_or_array(np.float64, x), "another kind": lambda x: scalar_or_array(np.float32, x),
-}  # fmt: skip
+    "asarray": lambda x: converted(np.asarray, x),
+    "array": lambda x: converted(np.array, x),
+    "no copy": lambda x: converted(np.array, x, copy=None),
+    "more axes": lambda x: converted(np.array, x, ndmin=4),
+    "more axes, no copy": lambda x: converted(np.array, x, copy=None, ndmin=4),
+    "in rows": lambda x: converted(np.ascontiguousarray, x),
+    "in columns": lambda x: converted(np.asfortranarray, x),
+    "float32": lambda x: converted(np.asarray, x, np.float32),
+    "float64": lambda x: converted(np.asarray, x, dtype=float),
+    "a kind": lambda x: scalar_or_array(np.float64, x),
+    "another kind": lambda x: scalar_or_array(np.float32, x),
+}
 PLAIN: dict[str, Callable[[Any], Any]] = {
-    "asarray": np.asarray, "array": np.array, "no copy": lambda x: np.array(x, copy=None), "more axes": lambda x: np.array(x, ndmin=4),
-    "more axes, no copy": lambda x: np.array(x, copy=None, ndmin=4), "in rows": np.ascontiguousarray, "in columns": np.asfortranarray,
-    "float32": lambda x: np.asarray(x, np.float32), "float64": lambda x: np.asarray(x, dtype=float), "a kind": np.float64,
+    "asarray": np.asarray,
+    "array": np.array,
+    "no copy": lambda x: np.array(x, copy=None),
+    "more axes": lambda x: np.array(x, ndmin=4),
+    "more axes, no copy": lambda x: np.array(x, copy=None, ndmin=4),
+    "in rows": np.ascontiguousarray,
+    "in columns": np.asfortranarray,
+    "float32": lambda x: np.asarray(x, np.float32),
+    "float64": lambda x: np.asarray(x, dtype=float),
+    "a kind": np.float64,
     "another kind": np.float32,
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("given", [V, M, M.T, V[::-1], np.array(0.5), np.float64(0.5), np.float32(0.5)], ids=str)
+@pytest.mark.parametrize(
+    "given", [V, M, M.T, V[::-1], np.array(0.5), np.float64(0.5), np.float32(0.5)], ids=str
+)
 @pytest.mark.parametrize("name", ARRAYS)
 def test_a_traced_array_is_converted_as_numpy_converts(name: str, given: Any) -> None:
     def written(convert: Callable[[Any], Any], x: Any) -> Any:

@@ -42,7 +42,8 @@ def _writes_by_a_mask(x: Any) -> Any:
 
 KEPT = {"array": np.array, "float64": np.float64}
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {
-    "np.array": lambda x: KEPT["array"]([x[0], 1.0]), "np.asarray": np.asarray, "w[0] = x": _writes_an_element, "w[mask] = x": _writes_by_a_mask,
+    "np.array": lambda x: KEPT["array"]([x[0], 1.0]), "np.asarray": np.asarray,
+    "w[0] = x": _writes_an_element, "w[mask] = x": _writes_by_a_mask,
     "np.fromiter": lambda x: np.fromiter([x[0]], float), "an object array": lambda x: np.array([x[0]], object),
     "math.sin": lambda x: math.sin(x[0]), "math.floor": lambda x: math.floor(x[0]), "float": lambda x: float(x[0]),
     "int": lambda x: int(x[0]), "complex": lambda x: complex(x[0]), "round": lambda x: round(x[0]), "range": lambda x: range(x[0]),

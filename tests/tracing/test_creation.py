@@ -15,18 +15,29 @@ from refgrad.tracing.creation import LIKE
 Array = Any
 X = np.array([0.5, 1.5, 2.5])
 MADE: dict[str, Callable[[Array], Array]] = {
-    "zeros": lambda x: np.zeros(3, like=x), "zeros, float32": lambda x: np.zeros((3,), np.float32, like=x),
-    "ones": lambda x: np.ones((3,), like=x), "empty": lambda x: np.empty(3, like=x) * 0, "full": lambda x: np.full(3, 2.0, like=x),
-    "full of a traced number": lambda x: np.full(3, x[1], like=x), "full of a list": lambda x: np.full((2, 3), [x[0], 1, x[2]], like=x),
-    "eye": lambda x: np.eye(3, like=x), "identity": lambda x: np.identity(3, like=x), "arange": lambda x: np.arange(3.0, like=x),
-    "tri": lambda x: np.tri(3, like=x), "array": lambda x: np.array([1.0, 2.0, 3.0], like=x),
-    "array of traced numbers": lambda x: np.array([1.0, x[0], x[1]], like=x), "asarray": lambda x: np.asarray([1.0, 2, 3], like=x),
-    "asanyarray": lambda x: np.asanyarray([1.0, 2, 3], like=x), "ascontiguousarray": lambda x: np.ascontiguousarray([1.0, 2, 3], like=x),
+    "zeros": lambda x: np.zeros(3, like=x),
+    "zeros, float32": lambda x: np.zeros((3,), np.float32, like=x),
+    "ones": lambda x: np.ones((3,), like=x),
+    "empty": lambda x: np.empty(3, like=x) * 0,
+    "full": lambda x: np.full(3, 2.0, like=x),
+    "full of a traced number": lambda x: np.full(3, x[1], like=x),
+    "full of a list": lambda x: np.full((2, 3), [x[0], 1, x[2]], like=x),
+    "eye": lambda x: np.eye(3, like=x),
+    "identity": lambda x: np.identity(3, like=x),
+    "arange": lambda x: np.arange(3.0, like=x),
+    "tri": lambda x: np.tri(3, like=x),
+    "array": lambda x: np.array([1.0, 2.0, 3.0], like=x),
+    "array of traced numbers": lambda x: np.array([1.0, x[0], x[1]], like=x),
+    "asarray": lambda x: np.asarray([1.0, 2, 3], like=x),
+    "asanyarray": lambda x: np.asanyarray([1.0, 2, 3], like=x),
+    "ascontiguousarray": lambda x: np.ascontiguousarray([1.0, 2, 3], like=x),
     "asfortranarray": lambda x: np.asfortranarray([[1.0, 2, 3]], like=x),
-    "fromfunction": lambda x: np.fromfunction(lambda i: i + 0.5, (3,), like=x), "fromiter": lambda x: np.fromiter([1, 2, 3], float, like=x),
-    "frombuffer": lambda x: np.frombuffer(np.ones(3).tobytes(), like=x).copy(), "require": lambda x: np.require([1.0, 2, 3], like=x),
+    "fromfunction": lambda x: np.fromfunction(lambda i: i + 0.5, (3,), like=x),
+    "fromiter": lambda x: np.fromiter([1, 2, 3], float, like=x),
+    "frombuffer": lambda x: np.frombuffer(np.ones(3).tobytes(), like=x).copy(),
+    "require": lambda x: np.require([1.0, 2, 3], like=x),
     "fromstring": lambda x: np.fromstring("1 2 3", sep=" ", like=x),
-}  # fmt: skip
+}
 
 
 def test_every_function_has_a_case() -> None:
@@ -66,7 +77,9 @@ def test_integers_stay_plain() -> None:
 def test_a_number_is_no_array_to_be_like() -> None:
     with pytest.raises(TypeError, match="`like` argument must be an array-like"):
         np.zeros(3, like=np.float64(1.0))  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match=r"`like` argument must be an array-like.*np.zeros_like\(x, shape=shape\)"):
+    with pytest.raises(
+        TypeError, match=r"`like` argument must be an array-like.*np.zeros_like\(x, shape=shape\)"
+    ):
         rg.grad(lambda x: np.sum(np.zeros(3, like=x)))(1.0)
 
     def f(x: Array) -> Array:

@@ -1,0 +1,97 @@
+"""What a differentiated function reaches: functions by their names, in closures, tables, modules and methods. type_tests has the rest."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.tracing.reached_functions import follow
+
+Array = Any
+
+
+def pair(x: Array) -> Array:
+    return np.array([x, x * x])
+
+
+class Model:
+    scale = 2.0
+
+    def __call__(self, x: Array) -> Array:
+        return self.scaled(x)
+
+    def scaled(self, x: Array) -> Array:
+        return np.sum([self.scale * x, self.inner(x)])
+
+    @staticmethod
+    def inner(x: Array) -> Array:
+        return np.mean([x, x * x])
+
+    @property
+    def plain(self) -> Array:
+        return np.array([1.0, 2.0])
+
+
+def made() -> Any:
+    def helper(x: Array) -> Array:
+        return np.dot([x, 1.0], [x, 2.0])
+
+    def call(x: Array) -> Array:
+        return helper(x) + 0.0
+
+    return call
+
+
+module = types.ModuleType("somebodys")
+exec("import numpy\ndef squares(x):\n    return numpy.array([x, x * x])", vars(module))  # noqa: S102
+TABLE = {"pair": pair}
+
+
+def through_a_list(functions: list[Any]) -> Any:
+    return lambda x: functions[0](x) + 0.0
+
+
+REACHED: dict[str, Any] = {
+    "a global function": lambda x: pair(x) + 0.0,
+    "a module": lambda x: module.squares(x) + 0.0,
+    "an object": Model(),
+    "a method": Model().scaled,
+    "an object inside": lambda x: Model()(x) + 0.0,
+    "a closure": made(),
+    "a table": lambda x: TABLE["pair"](x) + 0.0,
+    "partial": functools.partial(pair),
+    "a lambda in a list": through_a_list([lambda x: np.array([x, 1.0])]),
+    "a property": lambda x: x * Model().plain,
+}
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_its_calls_of_numpy_take_lists(name: str) -> None:
+    f = REACHED[name]
+    due = f(0.75)
+    value, slope = rg.jvp(f, (0.75,), (1.0,))
+    assert np.array_equal(value, due)
+    h = 2.0**-12
+    assert np.allclose(slope, (f(0.75 + h) - f(0.75 - h)) / (2 * h), rtol=h)
+
+
+def test_code_with_builtins_of_its_own_is_left_alone() -> None:
+    space: dict[str, Any] = {"np": np, "__builtins__": {"sum": sum}}
+    exec("def f(x):\n    return np.array([1.0, 2.0]) * x", space)  # noqa: S102
+    code = space["f"].__code__
+    assert np.array_equal(rg.jvp(space["f"], (2.0,), (1.0,))[1], [1.0, 2.0])
+    assert space["f"].__code__ is code
+
+
+def test_code_of_other_packages_is_left_alone() -> None:
+    space: dict[str, Any] = {"np": np, "__name__": "scipy.made_up"}
+    exec("def f(x):\n    return np.array([1.0, 2.0])", space)  # noqa: S102
+    code = space["f"].__code__
+    follow(lambda: space["f"])
+    follow(space["f"])
+    assert space["f"].__code__ is code
