@@ -341,3 +341,42 @@ def test_a_missing_cotangent_stands_for_all_leaves_below_it() -> None:
     assert not same_structure(like, {"a": None, "b": A})
     assert same_structure(like, {"a": None, "b": A}, missing=True)
     assert leaves_as({"b": 1.0, "a": None}, like, missing=True) == [None, None, 1.0]
+
+
+class Mesh:
+    def __init__(self, nodes: Any, weights: Any, name: str) -> None:
+        self.nodes, self.weights, self.name = nodes, weights, name
+
+
+def test_a_class_of_ones_own_is_a_container_once_it_is_registered() -> None:
+    mesh = Mesh(A, {"w": B}, "fine")
+    with pytest.raises(DtypeError, match="make its class a dataclass"):
+        rg.grad(lambda m: np.sum(m.nodes))(mesh)
+    rg.register_container(
+        Mesh, lambda m: ((m.nodes, m.weights), m.name), lambda name, entries: Mesh(*entries, name)
+    )
+    gradient = rg.grad(lambda m: np.sum(m.nodes * m.weights["w"]))(mesh)
+    assert (type(gradient), gradient.name, list(gradient.weights)) == (Mesh, "fine", ["w"])
+    np.testing.assert_array_equal(gradient.nodes, B)
+    np.testing.assert_array_equal(gradient.weights["w"], A)
+    _, slope = rg.jvp(lambda m: Mesh(m.nodes * 2, m.weights["w"], "out"), (mesh,), (mesh,))
+    assert slope.name == "out"
+    np.testing.assert_array_equal(slope.nodes, 2 * A)
+    second = rg.hessian(lambda m: np.sum(m.nodes**2 * m.weights["w"]))(mesh)
+    np.testing.assert_array_equal(second.nodes.weights["w"], np.diag(2 * A))
+    with pytest.raises(ArgumentError, match="tangents have the structure"):
+        rg.jvp(lambda m: m.nodes, (mesh,), ((A, {"w": B}),))
+    with pytest.raises(DtypeError, match=r"argument 0\[0\] has dtype int64"):
+        rg.grad(lambda m: 1.0)(Mesh(np.arange(2), B, "whole"))
+
+
+def test_a_wrong_registration_is_named() -> None:
+    class Bad:
+        pass
+
+    for kind in (3, list, np.ndarray, Pair):
+        with pytest.raises(ArgumentError, match="register_container"):
+            rg.register_container(kind, lambda x: ((), None), lambda rest, entries: None)  # type: ignore[arg-type]
+    rg.register_container(Bad, lambda x: (A,), lambda rest, entries: Bad())
+    with pytest.raises(ArgumentError, match=r"flatten function of Bad .* a pair"):
+        rg.grad(lambda x: 1.0)(Bad())

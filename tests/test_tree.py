@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import enum
+import types
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refgrad as rg
 from refgrad import jvp, vjp
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 
@@ -128,3 +132,56 @@ def test_leaves_follow_structure_when_key_orders_differ() -> None:
     assert y_dot == 10.0
     _, pullback = vjp(lambda x: {"a": x, "b": 2 * x}, np.float64(1.0))
     assert pullback({"b": 1.0, "a": 0.0})[0] == 2.0
+
+
+A, B = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+
+
+class Stack(list[Any]):
+    """A list of somebody's own."""
+
+
+def test_settings_beside_arrays_come_out_as_they_came() -> None:
+    class Mode(enum.Enum):
+        FAST = 1
+
+    beside: dict[str, Any] = {
+        "text": "relu", "number": 3, "flag": True, "nothing": None, "member": Mode.FAST, "function": np.tanh, "integer": np.int64(2),
+        "type": float, "slice": slice(1), "set": frozenset({1}), "generator": np.random.default_rng(1),
+    }  # fmt: skip
+    trees: list[Any] = [
+        {"w": A, **beside}, [A, *beside.values()], (A, tuple(beside.values())), Pair(A, beside), collections.OrderedDict(beside, w=A),
+        collections.defaultdict(list, beside, w=A), types.SimpleNamespace(w=A, beside=beside), Stack([A, beside])
+    ]  # fmt: skip
+
+    def value(tree: Any) -> Any:
+        assert [x for x in flatten(tree)[0] if x is np.tanh] or not isinstance(tree, list)
+        return np.sum(next(x for x in flatten(tree)[0] if isinstance(x, np.ndarray)) ** 3)
+
+    for tree in trees:
+        due = flatten(tree)[0]
+
+        def same(found: Any, first: Any, due: Any = due, tree: Any = tree) -> None:
+            assert type(found) is type(tree)
+            for x, y in zip(flatten(found)[0], due, strict=True):
+                assert np.array_equal(x, first) if y is A else x is y
+
+        same(rg.grad(value)(tree), 3 * A**2)
+        same(rg.value_and_grad(value)(tree)[1], 3 * A**2)
+        same(rg.vjp(value, tree)[1](1.0)[0], 3 * A**2)
+        same(rg.jacrev(value)(tree), 3 * A**2)
+        same(rg.jacfwd(value)(tree), 3 * A**2)
+        same(rg.hvp(value, (tree,), (tree,))[0], 6 * A**2)
+        assert rg.jvp(value, (tree,), (tree,))[1] == np.sum(3 * A**3)
+        assert rg.linearize(value, tree)[1](tree) == np.sum(3 * A**3)
+
+
+def test_text_in_a_result_comes_out_beside_its_derivative() -> None:
+    value, slope = rg.jvp(lambda x: {"y": x * 2, "name": "double"}, (A,), (B,))
+    assert value["name"] == slope["name"] == "double"
+    np.testing.assert_array_equal(slope["y"], 2 * B)
+    _, pullback = rg.vjp(lambda x: [x * 2, "double"], A)
+    np.testing.assert_array_equal(pullback([B, None])[0], 2 * B)
+    np.testing.assert_array_equal(rg.jacrev(lambda x: (x * 2, "double"))(A)[0], 2 * np.eye(A.size))
+    with pytest.raises(DtypeError, match="what f returned is 'double'"):
+        rg.jvp(lambda x: "double", (A,), (B,))

@@ -16,10 +16,11 @@ from refgrad.tracing.assembling import CONVERSIONS, assembled, converted
 from refgrad.tracing.differentiable_arguments import holds_traced
 
 Function = Callable[..., Any]
-LIKE: frozenset[Any] = frozenset[Any]({
-    np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange, np.tri, np.fromfunction, np.fromiter, np.frombuffer,
-    np.fromstring, np.require, *CONVERSIONS,
-})  # fmt: skip
+_MAKERS: tuple[Any, ...] = (
+    *(np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange, np.tri),
+    *(np.fromfunction, np.fromiter, np.frombuffer, np.fromstring, np.require),
+)
+LIKE = frozenset((*_MAKERS, *CONVERSIONS))
 
 
 def like(x: Any, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

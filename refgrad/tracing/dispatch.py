@@ -28,13 +28,14 @@ Function = Callable[..., Any]
 
 # NumPy functions written as compositions of ops; refgrad/functions fills the table.
 FUNCTIONS: dict[Function, Function] = {}
+OUT_PLACES: dict[Function, int] = {}  # of those that write to ``out``, its place among the arguments
 GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; see differentiable_arguments.py
 # Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
 VIEWING = frozenset({
     np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
     np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
     np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.einsum, np.astype, np.linalg.diagonal,
-    np.linalg.matrix_transpose, np.real_if_close,
+    np.linalg.matrix_transpose, np.real_if_close, np.nan_to_num,
     np.lib.stride_tricks.sliding_window_view, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
 })  # fmt: skip
 
@@ -69,6 +70,7 @@ def _with_out(composition: Function, name: str) -> Function:
         y = composition(*args, **kwargs)
         return y if out is None else written(y, out, name)
 
+    OUT_PLACES[call] = place
     return call
 
 
@@ -272,7 +274,9 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
         if guard is not None:
             args, kwargs = guard.admitted(args, kwargs)
         y = composition(*args, **kwargs)
-        return y if function in VIEWING else _separate(y, args)
+        if function in VIEWING or (y is not None and y is _out_of(composition, args, kwargs)):
+            return y
+        return _separate(y, args)
     op = function if isinstance(function, Op) else BY_FUNCTION.get(function)
     if op is None:
         raise _no_rule(
@@ -305,6 +309,13 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
     y = op(*args, **kwargs)
     return _seen(op, args[0], y, kwargs)
+
+
+def _out_of(composition: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The array that a call writes its result to."""
+    place = OUT_PLACES.get(composition, sys.maxsize)
+    out = args[place] if place < len(args) else kwargs.get("out")
+    return out[0] if isinstance(out, tuple) and out else out
 
 
 def written(y: Any, out: Any, name: str) -> Any:

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import refgrad as rg
 from refgrad import grad, jvp, vjp
 from refgrad.errors import NoRuleError
 from refgrad.numeric import complex_step
 from refgrad.op import Traced
-from refgrad.tracing.dispatch import FUNCTIONS, call_function, implements, plain
+from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, OUT_PLACES, call_function, implements, plain
+from refgrad.tree import flatten
+from tests.numpy_calls import examples
 
 Array = Any
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
@@ -137,3 +140,56 @@ def test_dtype_arguments_convert_operands() -> None:
         assert y.dtype == y_dot.dtype == f(x).dtype == np.float64
         _, pullback = vjp(f, x)
         assert pullback(np.ones_like(y))[0].dtype == np.float32
+
+
+def _into_a_buffer(function: Any, args: Any, kwargs: Any, like: Any) -> tuple[Any, Any]:
+    due = function(*args, **kwargs)
+    out = np.zeros(np.shape(due), due.dtype, like=like)
+    return function(*args, **kwargs, out=out), out
+
+
+WRITING = [f for f, guard in GUARDS.items() if FUNCTIONS[f] in OUT_PLACES and guard.rules - {"out"}]
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda f: f.__name__)
+def test_a_result_is_written_into_a_traced_buffer(function: Any) -> None:
+    """The buffer has NumPy's numbers and the derivative of the result, and it is what the call returns."""
+    args, kwargs = examples(function)[0]
+    leaves, rebuild = flatten((args, kwargs))
+    kwargs.pop("out", None)
+    places = [k for k, x in enumerate(leaves) if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.ndim]
+    assert places
+
+    def f(x: Any, write: bool) -> Any:
+        given_args, given = rebuild([x if k == places[0] else v for k, v in enumerate(leaves)])
+        given.pop("out", None)
+        if not write:
+            return function(*given_args, **given)
+        y, out = _into_a_buffer(function, given_args, given, x)
+        assert y is out
+        return out
+
+    x = leaves[places[0]]
+    tangent = np.cos(1.0 + np.arange(x.size)).reshape(x.shape)
+    due = f(x, False)
+    if due.dtype != x.dtype:
+        with pytest.raises(NoRuleError, match="the result has dtype"):
+            rg.jvp(lambda x: function(x, out=np.zeros(np.shape(due), like=x)), (x,), (tangent,))
+        return
+    expected = rg.jvp(lambda x: f(x, False), (x,), (tangent,))
+    for got, wanted in zip(rg.jvp(lambda x: f(x, True), (x,), (tangent,)), expected, strict=True):
+        assert np.array_equal(got, wanted, equal_nan=True)
+    bars = [np.ones(np.shape(due))]
+    assert np.array_equal(
+        rg.vjp(lambda x: f(x, True), x)[1](*bars)[0], rg.vjp(lambda x: f(x, False), x)[1](*bars)[0]
+    )
+
+
+def test_a_number_is_no_place_to_write_to() -> None:
+    for call in (
+        lambda x: np.sum(x, out=x[0]),
+        lambda x: np.sin(x[0], out=x[1]),
+        lambda x: np.median(x, out=x[0]),
+    ):
+        with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
+            rg.grad(call)(np.arange(3.0))

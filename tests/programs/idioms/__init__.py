@@ -1,6 +1,6 @@
 """All idioms, by name, each with its weight."""
 
-from tests.programs.idioms import arithmetic, buffers, control, nesting, types, views, writing
+from tests.programs.idioms import arithmetic, buffers, control, lists, nesting, types, views, writing
 from tests.programs.idioms.registry import IDIOMS, Idiom, idiom
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "buffers",
     "control",
     "idiom",
+    "lists",
     "nesting",
     "types",
     "views",
