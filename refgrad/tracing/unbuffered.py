@@ -9,7 +9,8 @@ import numpy as np
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Traced
 from refgrad.ops import indexing
-from refgrad.tracing.differentiable_arguments import INTO_PLAIN, plain
+from refgrad.tracing.assembling import assembled
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN, holds_traced, plain
 
 
 def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
@@ -27,9 +28,10 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
         ufunc.at(np.array(plain(a))[()], plain(indices), *map(plain, operands))  # NumPy's error
     key = indexing.clean(plain(indices))
     places = np.arange(target.size).reshape(target.shape)[key]
-    for x in operands:
-        _refuse_partial(ufunc, target.shape, key, _array(x).shape, places.shape)
-    values = [np.broadcast_to(_array(x), places.shape) for x in operands]
+    given = [_array(x) for x in operands]
+    for x in given:
+        _refuse_partial(ufunc, target.shape, key, x.shape, places.shape)
+    values = [np.broadcast_to(x, places.shape) for x in given]
     if ufunc in (np.add, np.subtract) and values[0].dtype == target.dtype:
         value = values[0] if ufunc is np.add else -values[0]
         target._receive(indexing.add_at(target, value, key=key), f"np.{ufunc.__name__}.at")
@@ -37,8 +39,8 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
     flat, values = np.ravel(places), [np.reshape(x, (-1,)) for x in values]
     for chosen in _occurrences(flat):
         index = np.unravel_index(flat[chosen], target.shape) if target.shape else ()
-        given = [x[chosen] if target.shape else x[chosen][0] for x in values]
-        target[index] = ufunc(target[index], *given)
+        numbers = [x[chosen] if target.shape else x[chosen][0] for x in values]
+        target[index] = ufunc(target[index], *numbers)
 
 
 def _refuse_partial(ufunc: np.ufunc, dims: Any, key: Any, given: Any, places: Any) -> None:
@@ -64,7 +66,9 @@ def _refuse_partial(ufunc: np.ufunc, dims: Any, key: Any, given: Any, places: An
 
 
 def _array(x: Any) -> Any:
-    return x if isinstance(x, Traced) else np.asarray(x)
+    if isinstance(x, Traced):
+        return x
+    return assembled(x) if holds_traced(x) else np.asarray(x)
 
 
 def _occurrences(places: Any) -> list[Any]:

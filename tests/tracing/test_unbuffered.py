@@ -94,6 +94,16 @@ def test_in_a_view_a_matrix_and_a_number() -> None:
     judge(f)
 
 
+@pytest.mark.parametrize("ufunc", UFUNCS)
+def test_of_a_list_of_numbers(ufunc: np.ufunc) -> None:
+    def f(x: Array) -> Array:
+        a = x * 1.0
+        ufunc.at(a, [0, 1, 0], [x[1], 0.5, x[2] * x[2]])
+        return a
+
+    judge(f)
+
+
 def test_a_plain_value_and_another_dtype() -> None:
     def f(x: Array) -> Array:
         a = x.astype(np.float32)
