@@ -30,7 +30,7 @@ def two_operands(s: Scope) -> list[str]:
         f"np.hypot({a}, {b})", f"np.arctan2({a}, {b})", f"np.logaddexp({a}, {b})", f"({a} * {a} + 0.5) ** ({b} * 0.4)",
         f"np.multiply({a}, {b})",
         f"np.where({a} > {b}, {a}, {b} * {b})", f"np.where({a} < 0.4, {b}, {s.number()})", f"{s.number()} * {a} - {b}",
-        f"np.copysign({a}, {b})",
+        f"np.copysign({a}, {b} - 0.0317)",  # copysign(0, 0) is the kink of both, and of x in copysign(x, x) of neither
         f"np.fmax({a}, {b})", f"{a} @ {b}", f"np.dot({a}, {b})", f"np.float64({s.number()}) * {a} + {b}", f"np.subtract({a}, {b})",
     )]  # fmt: skip
 
