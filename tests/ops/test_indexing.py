@@ -60,3 +60,29 @@ def test_writing():
         return np.sum(x**2)
 
     assert np.array_equal(grad(f)(np.array([1.0, 3.0, 5.0])), [0.0, 6.0 + 2 * 3.0 + 2 * 6.0 * 2, 0.0])
+
+
+def test_numbers_added_at_an_index_round():
+    """A run in float32 lies inside the bound, of a sum in any order; elements that get nothing are exact."""
+    fmt, rng = FORMATS["float32"], np.random.default_rng(3)
+    x, v = rng.standard_normal((2, 400)).astype(np.float32)
+    key = rng.integers(0, 7, 400)
+    key[key == 5] = 6
+    ball = indexing.add_at(exact(x[:8], fmt), exact(v, fmt), key=key)
+    for order in (np.arange(400), rng.permutation(400), np.argsort(np.abs(v))):
+        y = x[:8].copy()
+        np.add.at(y, key[order], v[order])
+        assert np.all(np.abs(y - ball.value) <= ball.radius)
+    assert np.any(y != ball.value)
+    assert ball.radius[5] == ball.radius[7] == 0
+    terms = np.bincount(key, minlength=8)
+    size = np.abs(x[:8]) + np.bincount(key, np.abs(v), minlength=8)
+    assert np.all(ball.radius <= 1.01 * terms * fmt.u * size)
+
+
+def test_radii_of_both_operands_reach_the_sum():
+    fmt = FORMATS["float32"]
+    third = exact(np.ones(2, np.float32), fmt) / 3.0
+    ball = indexing.add_at(third, third, key=np.array([0, 0]))
+    assert ball.radius[0] >= 3 * third.radius[0]
+    assert ball.radius[1] == third.radius[1]
