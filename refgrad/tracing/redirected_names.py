@@ -65,13 +65,15 @@ def calls(steps: Sequence[Instruction], first: int, last: int) -> bool:
 def arguments(steps: Sequence[Instruction], first: int, last: int) -> Sequence[Instruction] | None:
     """The instructions that compute the arguments of the call of what ``first`` to ``last`` load; None where it cannot be told.
 
-    The call stands at the same place of the text as what is called.
+    The call stands at the same place of the text as what is called. There may be a copy of it for each branch of a conditional argument.
     """
     began = _start(steps[first])
-    for k in range(last + 1, len(steps) if began is not None else 0):
-        if steps[k].opname.startswith("CALL") and _start(steps[k]) == began:
-            return steps[last + 1 : k]
-    return None
+    ends = [
+        k
+        for k in range(last + 1, len(steps))
+        if steps[k].opname.startswith("CALL") and _start(steps[k]) == began
+    ]
+    return steps[last + 1 : ends[-1]] if ends and began is not None else None
 
 
 def displays_list(steps: Sequence[Instruction]) -> bool:
@@ -83,10 +85,12 @@ def displays_list(steps: Sequence[Instruction]) -> bool:
 
 
 def computes_one_value(steps: Sequence[Instruction]) -> bool:
-    """Whether the instructions of one argument end with an operator, and no list is displayed in it."""
-    return bool(steps) and steps[-1].opname in _OPERATORS and not displays_list(steps)
+    """Whether the instructions of one argument end with an operator, and have neither a list nor a branch."""
+    branches = any(step.opcode in _JUMPS for step in steps)
+    return bool(steps) and steps[-1].opname in _OPERATORS and not branches and not displays_list(steps)
 
 
+_JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})
 _OPERATORS = frozenset({"BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "UNARY_INVERT"})
 
 

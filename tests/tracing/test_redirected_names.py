@@ -132,6 +132,7 @@ def test_lists_in_a_call_are_seen(text: str) -> None:
         ("g(-x)", True),
         ("g(x)", False),
         ("g([x] * 2)", False),
+        ("g(x if x else x * 2)", False),
         ("g(h(x))", False),
         ("g()", False),
     ],
