@@ -22,6 +22,8 @@ STATED = {  # folders that say in which dtypes a problem is posed, or a framewor
     "conformance/mutants/": "a mutant is wrong in some dtypes, by the arithmetic that it plants",
 }
 ALLOWED = {
+    "refgrad/nn/normalizations.py": "torch takes eps of the format in which it computes, float32 at least",
+    "refgrad/tracing/numpy_calls.py": "the types that programs call: NumPy's scalars",
     "refgrad/operands.py": "the types that users pass: NumPy's scalars",
     "refgrad/tracing/copies.py": "the types whose copies are known: NumPy's scalars",
     "refgrad/encode.py": "the dtypes of NumPy that a case file may hold",

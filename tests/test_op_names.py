@@ -32,6 +32,7 @@ ALLOWED = {
     "refgrad/functions/elementwise.py": "arguments of np.clip",
     "refgrad/functions/writing.py": "a value of NumPy's parameter mode",
     "refgrad/nn/arguments.py": "values of the parameter reduction",
+    "refgrad/nn/losses.py": "values of the parameter reduction",
     "refgrad/testing/power/array_mutations.py": "names of planted errors",
     "refgrad/testing/power/graph_mutations.py": "names of planted errors",
     "refgrad/testing/power/thresholds.py": "names of planted errors",

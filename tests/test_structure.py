@@ -58,7 +58,7 @@ FLOORS = (
     {"__main__"},
 )
 ROOMS = set().union(*FLOORS)
-CORE = set().union(*FLOORS[:11]) - {"records", "modes"} | {
+CORE = set().union(*FLOORS[:12]) - {"records", "modes"} | {
     "",
     "draw",
 }  # these import NumPy, the standard library and each other
