@@ -32,12 +32,11 @@ SPREADS = ("var", "std", "nanvar", "nanstd")
 WITHOUT_RULE = {
     *[(f, "initial") for f in REDUCTIONS], *[(f, p) for f in SPREADS for p in ("ddof", "correction", "mean")],
     ("numpy.linalg.norm", "ord"), ("numpy.linalg.vector_norm", "ord"), ("pad", "constant_values"), ("pad", "end_values"),
-    *[(f, p) for f in ("quantile", "percentile", "nanquantile", "nanpercentile") for p in ("q", "weights")],
     ("interp", "period"), ("unwrap", "period"),
 }  # fmt: skip
 # Examples in which every argument is refused.
 METHODS = {
-    ("pad", "linear_ramp"), *[(f, "inverted_cdf") for f in ("quantile", "percentile", "nanquantile", "nanpercentile")],
+    ("pad", "linear_ramp"),
     *[(f, "mean") for f in SPREADS],
 }  # fmt: skip
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.

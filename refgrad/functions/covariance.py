@@ -1,4 +1,4 @@
-"""Covariances and correlations, and quantiles of what is not NaN."""
+"""Covariances and correlations."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.functions.choosing import take_along_axis
-from refgrad.functions.registry import given, implements, operand, reduced
-from refgrad.functions.statistics import linear_method, restored, sorted_rows
+from refgrad.functions.registry import implements, operand
 from refgrad.tracing.differentiable_arguments import plain
 
 _NONE: Any = np._NoValue
-Axis = int | tuple[int, ...] | None
 
 
 @implements(np.cov)
@@ -73,58 +70,3 @@ def corrcoef(
         return c / c
     spread = np.sqrt(np.diagonal(c))
     return np.clip(c / spread[:, None] / spread[None, :], -1, 1)
-
-
-# --- what is not NaN ---------------------------------------------------------------------------------------------------
-
-
-@implements(np.nanquantile)
-def nanquantile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: Any = False, *,
-    weights: Any = None, interpolation: Any = None,
-) -> Array:  # fmt: skip
-    linear_method("nanquantile", method, weights, interpolation)
-    dtype = np.nanquantile(np.ones(1, operand(a).dtype), q).dtype
-    return _quantiles(operand(a), np.asarray(q), dtype, type(q) in (int, float), axis, given(keepdims))
-
-
-@implements(np.nanpercentile)
-def nanpercentile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: Any = False, *,
-    weights: Any = None, interpolation: Any = None,
-) -> Array:  # fmt: skip
-    linear_method("nanpercentile", method, weights, interpolation)
-    dtype = np.nanpercentile(np.ones(1, operand(a).dtype), q).dtype
-    return _quantiles(
-        operand(a), np.asarray(np.true_divide(q, 100)), dtype, type(q) in (int, float), axis, given(keepdims)
-    )
-
-
-@implements(np.nanmedian)
-def nanmedian(
-    a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: Any = False
-) -> Array:
-    return _quantiles(operand(a), np.asarray(0.5), operand(a).dtype, True, axis, given(keepdims))
-
-
-def _quantiles(a: Array, q: Array, dtype: Any, weak: bool, axis: Axis, keepdims: bool) -> Array:
-    """The linear method on the numbers of each row, which NaN follows when it is sorted."""
-    if not np.all((q >= 0) & (q <= 1)):
-        raise ValueError("Quantiles must be in the range [0, 1]")
-    axis = reduced(axis, a.ndim)
-    ordered = sorted_rows(a, axis)
-    count = np.sum(~np.isnan(plain(ordered)), axis=-1, keepdims=True)
-
-    def one(level: Any) -> Array:
-        place = level * np.maximum(count - 1, 0)
-        k = np.floor(place).astype(int)
-        low = take_along_axis(ordered, k, -1)[..., 0]
-        high = take_along_axis(ordered, np.minimum(k + 1, np.maximum(count - 1, 0)), -1)[..., 0]
-        share = (place - k)[..., 0].astype(
-            a.dtype if weak or q.dtype.kind != "f" else np.result_type(a.dtype, q.dtype)
-        )
-        y = np.where(share >= 0.5, high - (high - low) * (1 - share), low + (high - low) * share)
-        return restored(y, a, axis, keepdims)
-
-    levels = [one(level).astype(dtype) for level in q.ravel()]
-    return levels[0] if q.ndim == 0 else np.stack(levels).reshape(q.shape + levels[0].shape)

@@ -8,10 +8,9 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError
-from refgrad.functions.choosing import sort
 from refgrad.functions.registry import axis_within, given, implements, lined_up, moved, operand, reduced
 from refgrad.ops import scan, variance
-from refgrad.ops.shape import axes_of, count, kept
+from refgrad.ops.shape import axes_of
 from refgrad.tracing.differentiable_arguments import plain
 
 Axis = int | tuple[int, ...] | None
@@ -69,101 +68,6 @@ def average(
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     y = np.sum(a * w, axis=axis, keepdims=keep) / total
     return (y, np.broadcast_to(total, y.shape)) if returned else y
-
-
-@implements(np.median)
-def median(
-    a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Array:
-    a = operand(a)
-    axis = reduced(axis, a.ndim)
-    ordered = sorted_rows(a, axis)
-    n = ordered.shape[-1]
-    y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
-    return _finished(y, ordered, a, axis, keepdims)
-
-
-def sorted_rows(a: Array, axis: Axis) -> Array:
-    """The elements that each result takes together as a last axis, sorted."""
-    axes = axes_of(axis, a.ndim)  # None: all
-    rest = tuple([k for k in range(a.ndim) if k not in axes])
-    rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
-    if rows.shape[-1] == 0:
-        raise ArgumentError(
-            f"the median or a quantile of no elements is not defined: shape {a.shape}, axis {axis}"
-        )
-    return sort(rows)
-
-
-def _finished(y: Array, ordered: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    last = plain(ordered)[..., -1]  # NaN sorts to the end
-    y = np.where(np.isnan(last), np.nan, y) if np.isnan(last).any() else y
-    return restored(y, a, axis, keepdims)
-
-
-def restored(y: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    """A statistic of ``a``, with the reduced axes back where keepdims asks for them."""
-    if keepdims:
-        return y.reshape(kept(a.shape, axis))
-    return y if y.ndim else y[()]  # a scalar, as in NumPy
-
-
-@implements(np.quantile)
-def quantile(
-    a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-    weights: Any = None, interpolation: Any = None,
-) -> Array:  # fmt: skip
-    linear_method("quantile", method, weights, interpolation)
-    a = operand(a)
-    dtype = np.quantile(np.ones(1, a.dtype), q).dtype  # which differs between releases of NumPy
-    return _interpolated(a, np.asarray(q), dtype, type(q) in (int, float), axis, keepdims)
-
-
-def _interpolated(a: Array, q: Array, dtype: Any, weak: bool, axis: Axis, keepdims: bool) -> Array:
-    """The linear method. ``weak``: the level is a Python number, which leaves the dtype of the array as it is."""
-    axis = reduced(axis, a.ndim)
-    ordered = sorted_rows(a, axis)
-    n = ordered.shape[-1]
-
-    def one(level: Any) -> Array:
-        place = level * (n - 1)
-        k = min(int(place), max(n - 2, 0))
-        low, high = ordered[..., k], ordered[..., min(k + 1, n - 1)]
-        if q.dtype.kind == "f":
-            share = float(place - k) if weak else place - k
-            step = high - low
-            y = (
-                high - step * (1 - share) if share >= 0.5 else low + step * share
-            )  # from the nearer one, as NumPy
-        else:
-            y = high if place > k else low
-        return _finished(y, ordered, a, axis, keepdims)
-
-    if not np.all((q >= 0) & (q <= 1)):
-        raise ValueError("Quantiles must be in the range [0, 1]")
-    levels = [one(level).astype(dtype) for level in q.ravel()]
-    return levels[0] if q.ndim == 0 else np.stack(levels).reshape(q.shape + levels[0].shape)
-
-
-@implements(np.percentile)
-def percentile(
-    a: Array, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False,
-    *, weights: Any = None, interpolation: Any = None,
-) -> Array:  # fmt: skip
-    linear_method("percentile", method, weights, interpolation)
-    a = operand(a)
-    dtype = np.percentile(np.ones(1, a.dtype), q).dtype
-    return _interpolated(
-        a, np.asarray(np.true_divide(q, 100)), dtype, type(q) in (int, float), axis, keepdims
-    )
-
-
-def linear_method(name: str, method: str, weights: Any, interpolation: Any) -> None:
-    """Raises NoRuleError for a quantile of another method, or with weights."""
-    if method != "linear" or weights is not None or interpolation is not None:
-        raise NoRuleError(
-            f"np.{name}: method={method!r} with weights has no rule; the linear method without weights has"
-        )
 
 
 @implements(np.ptp)

@@ -48,7 +48,8 @@ TABLE: dict[str, str] = {
     "tile": "A |", "repeat": "a |", "resize": "a |", "full_like": "a fill_value |", "zeros_like": "a |", "ones_like": "a |",
     "empty_like": "prototype |", "astype": "x |", "copy": "a |",
     # statistics and other sums
-    "var": "a | where", "std": "a | where", "average": "a weights |", "median": "a |", "quantile": "a |", "percentile": "a |", "ptp": "a |",
+    "var": "a | where", "std": "a | where", "average": "a weights |", "median": "a |", "ptp": "a |",
+    "quantile": "a q | weights", "percentile": "a q | weights",
     "nanvar": "a | where", "nanstd": "a | where", "nansum": "a |",
     "nanprod": "a |", "nanmean": "a | where",
     "nancumsum": "a |",
@@ -57,7 +58,7 @@ TABLE: dict[str, str] = {
     "trapezoid": "y x dx |",
     "cross": "a b |",
     "bincount": "weights | x", "histogram": "a bins range weights |", "histogram_bin_edges": "a bins range | weights",
-    "nanmedian": "a |", "nanquantile": "a |", "nanpercentile": "a |", "cov": "m y aweights |", "corrcoef": "x y |",
+    "nanmedian": "a |", "nanquantile": "a q | weights", "nanpercentile": "a q | weights", "cov": "m y aweights |", "corrcoef": "x y |",
     # sequences, and functions of a program's functions
     "interp": "x xp fp left right |", "convolve": "a v |", "correlate": "a v |", "gradient": "f varargs |", "unwrap": "p |",
     "lib.stride_tricks.sliding_window_view": "x |", "polyval": "p x |", "vander": "x |", "linspace": "start stop |",
@@ -76,9 +77,7 @@ TABLE: dict[str, str] = {
 
 INSTEAD = {
     "where": "A mask is a comparison, such as x > 0; it has no derivative.",
-    "q": "Levels must be plain numbers.",
     "ord": "Write np.sum(np.abs(x) ** p) ** (1 / p), which has a derivative in p.",
-    "weights": "Compute weighted quantiles from np.sort and np.cumsum.",
     "constant_values": "Pad with zeros, and add np.pad(np.zeros(shape), pad_width, constant_values=1) times the value.",
     "initial": "Combine the result with it afterwards: np.sum(x) + v, np.prod(x) * v, np.maximum(np.max(x), v).",
 }

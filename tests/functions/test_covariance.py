@@ -1,4 +1,4 @@
-"""Covariances, correlations, and quantiles of what is not NaN: NumPy's values, warnings and errors."""
+"""Covariances and correlations: NumPy's values, warnings and errors."""
 
 from __future__ import annotations
 
@@ -49,20 +49,3 @@ def test_corrcoef_stays_within_one() -> None:
         assert np.allclose(
             pullback(np.ones(value.shape))[0] if len(args) == 2 or args[0].ndim == 1 else 0.0, 0.0, atol=1e-12
         )
-
-
-@pytest.mark.filterwarnings("ignore:All-NaN")
-def test_rows_of_different_lengths() -> None:
-    x = np.array(
-        [[1.0, np.nan, 2.5, 7.0], [np.nan, -3.0, np.nan, np.nan], [np.nan] * 4, [4.0, 3.0, 2.0, 1.0]]
-    )
-    for axis in (0, 1, None, (0, 1)):
-        for f in (
-            np.nanmedian,
-            lambda a, axis: np.nanquantile(a, [0.0, 0.3, 1.0], axis),
-            lambda a, axis: np.nanpercentile(a, 65, axis),
-        ):
-            value, _ = rg.vjp(lambda a, f=f, axis=axis: f(a, axis=axis), x)
-            assert np.allclose(value, f(x, axis=axis), equal_nan=True)
-            kept, _ = rg.vjp(lambda a, axis=axis: np.nanmedian(a, axis, keepdims=True), x)
-            assert kept.shape == np.nanmedian(x, axis, keepdims=True).shape
