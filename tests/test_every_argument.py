@@ -30,19 +30,18 @@ REDUCTIONS = ("sum", "prod", "max", "min", "amax", "amin", "nansum", "nanprod")
 SPREADS = ("var", "std", "nanvar", "nanstd")
 # Arguments without a rule, which refuse to be traced. What gains a rule is taken out here.
 WITHOUT_RULE = {
-    *[(f, "initial") for f in REDUCTIONS], *[(f, p) for f in SPREADS for p in ("ddof", "correction", "mean")],
     ("numpy.linalg.norm", "ord"), ("numpy.linalg.vector_norm", "ord"), ("pad", "constant_values"), ("pad", "end_values"),
     ("interp", "period"), ("unwrap", "period"),
 }  # fmt: skip
 # Examples in which every argument is refused.
 METHODS = {
     ("pad", "linear_ramp"),
-    *[(f, "mean") for f in SPREADS],
 }  # fmt: skip
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.
 NOT_DISPATCHED = {
     ("apply_along_axis", "args"), ("apply_along_axis", "t"), ("piecewise", "funclist"), ("full_like", "fill_value"), ("select", "default"),
     *[("nan_to_num", p) for p in ("nan", "posinf", "neginf")], ("nanmax", "initial"), ("nanmin", "initial"), ("numpy.linalg.norm", "ord"),
+    *[(f, "initial") for f in REDUCTIONS], *[(f, p) for f in SPREADS for p in ("ddof", "correction", "mean") if p != "mean" or "nan" in f],
 }  # fmt: skip
 if np.lib.NumpyVersion(np.__version__) >= "2.5.0":
     NOT_DISPATCHED.add(("histogram", "range"))

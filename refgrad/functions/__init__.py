@@ -16,6 +16,7 @@ from refgrad.functions import (
     sequences,
     shapes,
     statistics,
+    ufunc_methods,
     without_derivative,
     writing,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "sequences",
     "shapes",
     "statistics",
+    "ufunc_methods",
     "without_derivative",
     "writing",
 ]

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import ArgumentError, DtypeError, NoRuleError
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.functions.registry import axis_within, given, implements, lined_up, moved, operand, reduced
+from refgrad.op import Traced
 from refgrad.ops import scan, variance
+from refgrad.ops.reduction import number
 from refgrad.ops.shape import axes_of
 from refgrad.tracing.differentiable_arguments import plain
 
@@ -22,19 +24,31 @@ def _spread_about_mean(op: Any) -> Any:
         a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE, *,
         where: Any = _NONE, mean: Any = _NONE, correction: Any = _NONE,
     ) -> Array:  # fmt: skip
-        if mean is not _NONE:
-            raise NoRuleError(f"np.{op.name}(mean=...) has no rule: leave mean= away, it changes cost only")
         if correction is not _NONE:
-            if ddof != 0:
+            if isinstance(ddof, Traced) or ddof != 0:
                 raise ValueError("ddof and correction can't be provided simultaneously.")
             ddof = correction
         if np.ndim(ddof):
             raise ArgumentError(f"np.{op.name}: ddof has shape {np.shape(ddof)}; one number is expected")
+        a = operand(a)
         a = a if dtype is None else a.astype(dtype)
-        return op(a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=_mask(where))
+        if mean is _NONE and not isinstance(ddof, Traced):
+            return op(a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=_mask(where))
+        variance_ = _about(a, axis, ddof, given(keepdims), _mask(where), mean)
+        return np.sqrt(variance_) if op is variance.std else variance_
 
     call.__name__ = op.name
     return call
+
+
+def _about(a: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any, mean: Any) -> Array:
+    """The mean square of a about a mean that is given, or the variance with a number of degrees of freedom that is traced."""
+    if mean is _NONE:
+        mean = np.mean(a, axis=axis, keepdims=True, where=where)
+    step = a - mean
+    total = np.sum(step * step, axis=axis, keepdims=keepdims, where=where)
+    n = number(a.shape, axis, keepdims, where)
+    return (total / np.maximum(n - ddof, 0)).astype(total.dtype)
 
 
 implements(np.var)(_spread_about_mean(variance.var))
@@ -114,11 +128,17 @@ def _spread_without_nan(function: Any) -> Any:
         a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE, *,
         where: Any = _NONE, mean: Any = _NONE, correction: Any = _NONE,
     ) -> Array:  # fmt: skip
-        present = _present(a, where)
-        return function(
-            np.where(present, a, 0.0), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=present, mean=mean,
-            correction=correction,
+        present, keep = _present(a, where), given(keepdims)
+        a = np.where(present, operand(a), np.zeros((), operand(a).dtype))
+        if mean is not _NONE:  # NumPy subtracts it in place
+            a, mean = np.where(present, (a - mean).astype(a.dtype), np.zeros((), a.dtype)), 0.0
+        y = function(
+            a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keep, where=present, mean=mean, correction=correction
         )  # fmt: skip
+        none_left = number(np.shape(a), axis, keep, present) <= plain(
+            ddof if correction is _NONE else correction
+        )
+        return np.where(none_left, y.dtype.type(np.nan), y) if np.any(none_left) else y
 
     return call
 

@@ -48,12 +48,11 @@ TABLE: dict[str, str] = {
     "tile": "A |", "repeat": "a |", "resize": "a |", "full_like": "a fill_value |", "zeros_like": "a |", "ones_like": "a |",
     "empty_like": "prototype |", "astype": "x |", "copy": "a |",
     # statistics and other sums
-    "var": "a | where", "std": "a | where", "average": "a weights |", "median": "a |", "ptp": "a |",
-    "quantile": "a q | weights", "percentile": "a q | weights",
-    "nanvar": "a | where", "nanstd": "a | where", "nansum": "a |",
-    "nanprod": "a |", "nanmean": "a | where",
-    "nancumsum": "a |",
-    "nancumprod": "a |", "nanmax": "a initial | where", "nanmin": "a initial | where", "diff": "a prepend append |",
+    "var": "a mean ddof correction | where", "std": "a mean ddof correction | where", "average": "a weights |",
+    "median": "a |", "ptp": "a |", "quantile": "a q | weights", "percentile": "a q | weights",
+    "nanvar": "a mean ddof correction | where", "nanstd": "a mean ddof correction | where",
+    "nansum": "a initial |", "nanprod": "a initial |", "nanmean": "a | where", "nancumsum": "a |", "nancumprod": "a |",
+    "nanmax": "a initial | where", "nanmin": "a initial | where", "diff": "a prepend append |",
     "cumsum": "a |", "cumprod": "a |", "cumulative_sum": "x |", "cumulative_prod": "x |", "ediff1d": "ary to_end to_begin |",
     "trapezoid": "y x dx |",
     "cross": "a b |",
@@ -79,7 +78,6 @@ INSTEAD = {
     "where": "A mask is a comparison, such as x > 0; it has no derivative.",
     "ord": "Write np.sum(np.abs(x) ** p) ** (1 / p), which has a derivative in p.",
     "constant_values": "Pad with zeros, and add np.pad(np.zeros(shape), pad_width, constant_values=1) times the value.",
-    "initial": "Combine the result with it afterwards: np.sum(x) + v, np.prod(x) * v, np.maximum(np.max(x), v).",
 }
 INTO_PLAIN = (
     "a plain array cannot hold traced values. Make it from a traced array x: np.zeros(n, like=x), or np.zeros_like(x, shape=n), which "

@@ -29,6 +29,8 @@ Function = Callable[..., Any]
 # NumPy functions written as compositions of ops; refgrad/functions fills the table.
 FUNCTIONS: dict[Function, Function] = {}
 OUT_PLACES: dict[Function, int] = {}  # of those that write to ``out``, its place among the arguments
+# Methods of ufuncs that are no op: called with the ufunc first.
+METHODS: dict[str, Function] = {}
 GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; see differentiable_arguments.py
 # Functions whose result may share the memory of an argument, or be the argument. All others make new arrays.
 VIEWING = frozenset({
@@ -72,6 +74,16 @@ def _with_out(composition: Function, name: str) -> Function:
 
     OUT_PLACES[call] = place
     return call
+
+
+def implements_method(name: str) -> Callable[[Function], Function]:
+    """Register the meaning of a method of ufuncs (``reduce``, ``at``) on traced arrays."""
+
+    def register(composition: Function) -> Function:
+        METHODS[name] = composition
+        return composition
+
+    return register
 
 
 def operand(x: Any, name: str = "NumPy") -> Any:
@@ -119,28 +131,30 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         )
     if method == "__call__":
         return _elementwise(ufunc, inputs, kwargs)
-    if method == "reduce" and (ufunc, method) in BY_METHOD:
-        kwargs = {"axis": 0, **kwargs}
-        if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
-            kwargs["axis"] = None
-        return _function(BY_METHOD[ufunc, method], inputs, kwargs)
-    if method == "accumulate" and (ufunc, method) in BY_METHOD:
-        return _function(
-            BY_METHOD[ufunc, method],
-            inputs,
-            {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))},
-        )
+    op = BY_METHOD.get((ufunc, method))
+    known = op is not None and kwargs.keys() <= {"dtype", *op.signature.defaults}
+    if (
+        known
+        and not isinstance(kwargs.get("initial"), Traced)
+        and not ("where" in kwargs and kwargs.get("initial", 0) is None)
+    ):
+        if method == "reduce":
+            kwargs = {"axis": 0, **kwargs}
+            if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
+                kwargs["axis"] = None
+        else:
+            kwargs = {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))}
+        return _function(op, inputs, kwargs)  # type: ignore[arg-type] - known says that it is an op
     if method == "reduceat" and ufunc is np.add:
         return _sums_from(*inputs, **kwargs)
-    if method == "outer":
-        a, b = inputs
-        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
     if method == "at":
         at(ufunc, *inputs)
         return None
-    raise NoRuleError(
-        f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
-    )
+    if method not in METHODS:
+        raise NoRuleError(
+            f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
+        )
+    return _separate(METHODS[method](ufunc, *inputs, **kwargs), inputs)
 
 
 def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -208,7 +222,10 @@ def _sums_from(x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
 
 
 def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
+    dtype, where, casting = [
+        kwargs.pop(k, unset) for k, unset in (("dtype", None), ("where", True), ("casting", None))
+    ]
+    order, _ = kwargs.pop("order", "K"), kwargs.pop("subok", True)
     if kwargs:
         raise NoRuleError(
             f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
@@ -228,16 +245,18 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
             "Use np.where(mask, f(np.where(mask, x, safe)), other)."
         )
     operands = tuple([operand(x, ufunc.__name__) for x in inputs])
+    if casting is not None or order not in {"K", "A"}:  # NumPy raises for what it does not cast
+        samples = [np.ones(1, x.dtype) if hasattr(x, "dtype") else x for x in operands]
+        ufunc(*samples, dtype=dtype, casting=casting or "same_kind", order=order)
     if dtype is not None:
         operands = tuple(
             [x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in operands]
         )
     op = BY_FUNCTION.get(ufunc)
-    if op is not None:
-        return apply(op, operands, op.signature.defaults)
-    if ufunc in FUNCTIONS:
-        return FUNCTIONS[ufunc](*operands)
-    raise _no_rule(f"np.{ufunc.__name__}")
+    if op is None and ufunc not in FUNCTIONS:
+        raise _no_rule(f"np.{ufunc.__name__}")
+    y = FUNCTIONS[ufunc](*operands) if op is None else apply(op, operands, op.signature.defaults)
+    return y.copy(order) if order in {"C", "F"} and not isinstance(y, (tuple, np.generic)) else y
 
 
 def _no_rule(name: str) -> NoRuleError:
@@ -287,6 +306,7 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     if (
         len(args) == count
         and kwargs.keys() <= sig.defaults.keys()
+        and not isinstance(kwargs.get("initial"), Traced)
         and not any(v is np._NoValue for v in kwargs.values())
     ):
         refuse_traced(op, kwargs)
@@ -303,6 +323,8 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     if kwargs.get("out") is not None:
         out = kwargs.pop("out")
         return written(_function(function, args, kwargs), out, op.name)
+    if op.reduces is not None and isinstance(kwargs.get("initial"), Traced):
+        return METHODS["reduce"](op.reduces, *args, **{"axis": None, **kwargs})
     dtype = kwargs.pop("dtype", None)
     args = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
     if dtype is not None:
