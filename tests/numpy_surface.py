@@ -280,7 +280,7 @@ def written() -> Iterator[Call]:
         "np.vander": [(np.vander, (u, 3), {"increasing": True})],
         "np.linspace": [(np.linspace, (0.5, z, 4), {}), (np.linspace, (u, v, 3), {"axis": 1, "retstep": True}),
                         (np.linspace, (z, 2.0, 3), {"endpoint": False})],
-        "np.pad": [(np.pad, (u, 1), {"mode": m}) for m in ("edge", "wrap", "mean", "maximum", "median", "empty", "linear_ramp")]
+        "np.pad": [(np.pad, (u, 1), {"mode": m}) for m in ("edge", "wrap", "mean", "maximum", "median", "linear_ramp")]
         + [(np.pad, (u, 1), {"constant_values": z})],
         "np.cov": [(np.cov, (a, b), {"aweights": np.array([0.6, 1.4])}), (np.cov, (u, v), {"ddof": 0})],
         "np.quantile": [(np.quantile, (u, 0.3), {"method": m}) for m in ("hazen", "nearest", "lower")],

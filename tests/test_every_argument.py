@@ -30,17 +30,14 @@ REDUCTIONS = ("sum", "prod", "max", "min", "amax", "amin", "nansum", "nanprod")
 SPREADS = ("var", "std", "nanvar", "nanstd")
 # Arguments without a rule, which refuse to be traced. What gains a rule is taken out here.
 WITHOUT_RULE = {
-    ("numpy.linalg.norm", "ord"), ("numpy.linalg.vector_norm", "ord"), ("pad", "constant_values"), ("pad", "end_values"),
+    ("numpy.linalg.norm", "ord"), ("numpy.linalg.vector_norm", "ord"),
     ("interp", "period"), ("unwrap", "period"),
-}  # fmt: skip
-# Examples in which every argument is refused.
-METHODS = {
-    ("pad", "linear_ramp"),
 }  # fmt: skip
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.
 NOT_DISPATCHED = {
     ("apply_along_axis", "args"), ("apply_along_axis", "t"), ("piecewise", "funclist"), ("full_like", "fill_value"), ("select", "default"),
     *[("nan_to_num", p) for p in ("nan", "posinf", "neginf")], ("nanmax", "initial"), ("nanmin", "initial"), ("numpy.linalg.norm", "ord"),
+    ("pad", "constant_values"), ("pad", "end_values"),
     *[(f, "initial") for f in REDUCTIONS], *[(f, p) for f in SPREADS for p in ("ddof", "correction", "mean") if p != "mean" or "nan" in f],
 }  # fmt: skip
 if np.lib.NumpyVersion(np.__version__) >= "2.5.0":
@@ -88,9 +85,8 @@ class Place:
         """Whether the call has to go through."""
         called = name(self.function)
         traced = {self.parameter, self.other} if beside else {self.parameter}
-        words = {(called, x) for x in [*self.leaves, *self.rebuild(self.leaves)[1]] if isinstance(x, str)}
         alone = not beside and (called, self.parameter) in NOT_DISPATCHED
-        return not (words & METHODS or {(called, p) for p in traced} & WITHOUT_RULE or alone)
+        return not ({(called, p) for p in traced} & WITHOUT_RULE or alone)
 
     def __call__(self, x: Array, other: Array = None) -> list[Any]:
         full = list(self.leaves)

@@ -143,30 +143,6 @@ def partition(
     return take_along_axis(sort(a, axis), ranks, axis)
 
 
-@implements(np.unique)
-def unique(
-    ar: Array,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    **kwargs: Any,
-) -> Any:
-    _, first, inverse, counts = np.unique(
-        plain(ar), return_index=True, return_inverse=True, return_counts=True, **kwargs
-    )
-    axis = kwargs.get("axis")
-    if kwargs.get("sorted", True) is False:  # in NumPy's own order, whatever it is
-        found = np.unique(plain(ar), **kwargs)
-        first = first[np.argsort(np.argsort(found, kind="stable"), kind="stable")] if axis is None else first
-    y = np.ravel(ar)[first] if axis is None else take(ar, first, axis)
-    more = [
-        x
-        for x, wanted in ((first, return_index), (inverse, return_inverse), (counts, return_counts))
-        if wanted
-    ]
-    return (y, *more) if more else y
-
-
 # --- insertion and deletion -------------------------------------------------------------------------------------------
 
 

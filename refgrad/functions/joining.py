@@ -1,4 +1,4 @@
-"""Joining and splitting: concatenate, stack, block, split, pad and related functions."""
+"""Joining and splitting: concatenate, stack, block, split and related functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import NoRuleError
 from refgrad.functions.registry import axis_within, implements, operand
 from refgrad.ops import shape as ops
-from refgrad.tracing.differentiable_arguments import plain
 
 
 @implements(np.concatenate)
@@ -140,28 +138,6 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 if hasattr(np, "unstack"):  # NumPy 2.1
     implements(np.unstack)(unstack)
-
-
-@implements(np.pad)
-def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
-    array = operand(array)
-    if array.ndim == 0:
-        np.pad(plain(array), plain(pad_width), mode, **kwargs)  # raises where NumPy does
-        return array.copy()
-    if isinstance(pad_width, dict):
-        pad_width = tuple([pad_width.get(k, pad_width.get(k - array.ndim, 0)) for k in range(array.ndim)])
-        pad_width = tuple([(w, w) if np.ndim(w) == 0 else tuple(w) for w in pad_width])
-    pairs = ops.widths(plain(pad_width), array.ndim)
-    if mode == "constant" and not kwargs.keys() - {"constant_values"}:
-        return ops.pad(array, pad_width=pairs, **kwargs)
-    if mode in ("edge", "wrap", "reflect", "symmetric") and not kwargs and array.size:
-        for axis, (pair, n) in enumerate(zip(pairs, array.shape, strict=True)):  # these modes repeat elements
-            if pair != (0, 0):
-                array = array[(slice(None),) * axis + (np.pad(np.arange(n), pair, mode=mode),)]
-        return array
-    raise NoRuleError(
-        f"np.pad: mode {mode!r} with arguments {sorted(kwargs)} has no rule; constant, edge, wrap, reflect and symmetric have one"
-    )
 
 
 @implements(np.meshgrid)

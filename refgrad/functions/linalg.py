@@ -189,15 +189,23 @@ def einsum(
     subscripts: Any,
     *operands: Array,
     out: None = None,
+    dtype: Any = None,
+    order: str = "K",
+    casting: Any = "safe",
     optimize: Any = False,
-    **kwargs: Any,
 ) -> Array:
-    """``optimize`` is accepted and ignored. Raises NoRuleError for dtype= and the like."""
+    """``optimize`` says in which order operands are multiplied, and changes no more than rounding."""
     if not isinstance(subscripts, str):
         subscripts, operands = _written_out((subscripts, *operands))
-    if kwargs:
-        raise NoRuleError(f"np.einsum: argument {sorted(kwargs)} is not supported on traced arrays")
-    y = contraction.einsum(*[operand(x) for x in operands], subscripts=subscripts)
+    operands = tuple([operand(x) for x in operands])
+    if dtype is not None:
+        np.einsum(
+            subscripts, *[np.ones_like(plain(x)) for x in operands], dtype=dtype, casting=casting
+        )  # raises where NumPy does
+        operands = tuple([x.astype(dtype) for x in operands])
+    y = contraction.einsum(*operands, subscripts=subscripts)
+    if order not in {"K", "A"}:
+        return y.copy(order)
     if len(operands) == 1 and _moves_alone(subscripts) and hasattr(operands[0], "_view"):
         return operands[0]._view(y, lambda x: contraction.einsum(x, subscripts=subscripts))
     return y

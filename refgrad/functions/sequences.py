@@ -200,12 +200,18 @@ def linspace(
     if found.dtype.kind != "f":
         raise NoRuleError(f"np.linspace: dtype={found.dtype} has no rule; convert the result")
     num = operator.index(num)
-    start, stop = [x if isinstance(x, (int, float)) else operand(x) for x in (start, stop)]
-    parts = num - 1 if endpoint else num
-    step = (stop - start) / parts if parts > 0 else step_found
-    places = np.arange(num).reshape((-1,) + (1,) * (found.ndim - 1)).astype(found.dtype)
-    y = places * step + start if parts > 0 else places * (stop - start) + start
+    at_work = NUMPY.linspace(
+        plain(start), plain(stop), 1
+    ).dtype  # which the dtype that is asked for does not change
+    start, stop = [cast(operand(x), at_work) for x in (start, stop)]
+    parts, delta = num - 1 if endpoint else num, stop - start
+    places = np.arange(num, dtype=at_work).reshape((-1,) + (1,) * (found.ndim - 1))
+    step = delta / parts if parts > 0 else step_found
+    if parts <= 0:
+        y = places * delta + start
+    else:  # a step may underflow
+        y = (places / parts * delta if np.any(plain(step) == 0) else places * step) + start
     if endpoint and num > 1:
-        y = np.concatenate([y[:-1], np.broadcast_to(operand(stop), y.shape[1:])[None]])
+        y = np.concatenate([y[:-1], np.broadcast_to(stop, y.shape[1:])[None]])
     y = np.moveaxis(y.astype(found.dtype), 0, axis_within(axis, y.ndim))
     return (y, step) if retstep else y

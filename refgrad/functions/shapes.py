@@ -20,17 +20,14 @@ Axis = int | tuple[int, ...] | None
 def reshape(
     a: Array, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None
 ) -> Array:
-    if order not in ("C", "K"):
-        raise NoRuleError(
-            f"reshape(order={order!r}) is not supported; transpose first, then reshape in C order"
-        )
     target = shape if shape is not None else newshape
-    return operand(a).reshape(tuple(target) if isinstance(target, (tuple, list)) else target)
+    target = tuple(target) if isinstance(target, (tuple, list)) else target
+    return operand(a).reshape(target, order=order, copy=copy)
 
 
 @implements(np.ravel)
 def ravel(a: Array, order: str = "C") -> Array:
-    return operand(a).ravel() if order == "C" else reshape(a, (-1,), order)
+    return operand(a).ravel(order)
 
 
 @implements(np.transpose, np.permute_dims)
@@ -200,4 +197,4 @@ if hasattr(np, "astype"):  # NumPy 2.1
 
 @implements(np.copy)
 def copy(a: Array, order: str = "K", subok: bool = False) -> Array:
-    return operand(a).copy()
+    return operand(a).copy(order)

@@ -95,12 +95,11 @@ def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: Any = False) ->
 
 def _without_nan(reduction: Any, identity: float) -> Any:
     def call(
-        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE, **kwargs: Any
-    ) -> Array:
-        keepdims = given(keepdims)
-        return reduction(
-            np.where(np.isnan(plain(a)), identity, a), axis=axis, dtype=dtype, keepdims=keepdims, **kwargs
-        )
+        a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = _NONE, initial: Any = _NONE, where: Any = _NONE
+    ) -> Array:  # fmt: skip
+        more = {name: x for name, x in (("initial", initial), ("where", where)) if x is not _NONE}
+        numbers = np.where(np.isnan(plain(a)), identity, a)
+        return reduction(numbers, axis=axis, dtype=dtype, keepdims=given(keepdims), **more)
 
     return call
 

@@ -28,7 +28,7 @@ TABLE: dict[str, str] = {
     "nonzero": "| a", "flatnonzero": "| a", "argwhere": "| a", "count_nonzero": "| a", "searchsorted": "| a v", "digitize": "| x bins",
     "all": "| a where", "any": "| a where", "allclose": "| a b rtol atol", "isclose": "| a b rtol atol", "array_equal": "| a1 a2",
     "array_equiv": "| a1 a2", "isin": "| element test_elements", "isreal": "| x", "iscomplex": "| x",
-    "array2string": "| a", "array_repr": "| arr", "array_str": "| a",
+    "einsum_path": "| operands", "array2string": "| a", "array_repr": "| arr", "array_str": "| a",
     "tril_indices_from": "| arr", "triu_indices_from": "| arr", "diag_indices_from": "| arr",
     # elementwise
     "clip": "a a_min a_max min max |", "round": "a |", "around": "a |", "nan_to_num": "x nan posinf neginf |", "real": "val |",
@@ -37,9 +37,11 @@ TABLE: dict[str, str] = {
     "take": "a | indices", "take_along_axis": "arr | indices", "compress": "a | condition", "extract": "arr | condition",
     "diagonal": "a |", "diag": "v |", "diagflat": "v |", "trace": "a |", "tril": "m |", "triu": "m |",
     "sort": "a |", "partition": "a |", "unique": "ar |", "delete": "arr |", "insert": "arr values |",
+    "unique_all": "x |", "unique_counts": "x |", "unique_inverse": "x |", "unique_values": "x |", "trim_zeros": "filt |",
+    "union1d": "ar1 ar2 |", "intersect1d": "ar1 ar2 |", "setdiff1d": "ar1 | ar2", "setxor1d": "ar1 ar2 |",
     # joining and splitting
     "concatenate": "arrays |", "stack": "arrays |", "vstack": "tup |", "hstack": "tup |", "dstack": "tup |", "column_stack": "tup |",
-    "append": "arr values |", "block": "arrays |", "meshgrid": "xi |", "pad": "array |",
+    "append": "arr values |", "block": "arrays |", "meshgrid": "xi |", "pad": "array kwargs |",
     "array_split": "ary |", "split": "ary |", "hsplit": "ary |", "vsplit": "ary |", "dsplit": "ary |", "unstack": "x |",
     # shapes
     "reshape": "a |", "ravel": "a |", "transpose": "a |", "permute_dims": "a |", "matrix_transpose": "x |", "swapaxes": "a |",
@@ -77,7 +79,6 @@ TABLE: dict[str, str] = {
 INSTEAD = {
     "where": "A mask is a comparison, such as x > 0; it has no derivative.",
     "ord": "Write np.sum(np.abs(x) ** p) ** (1 / p), which has a derivative in p.",
-    "constant_values": "Pad with zeros, and add np.pad(np.zeros(shape), pad_width, constant_values=1) times the value.",
 }
 INTO_PLAIN = (
     "a plain array cannot hold traced values. Make it from a traced array x: np.zeros(n, like=x), or np.zeros_like(x, shape=n), which "
