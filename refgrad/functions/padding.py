@@ -8,7 +8,6 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.functions.registry import implements, moved, operand
-from refgrad.op import Traced
 from refgrad.ops import shape as ops
 from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import holds_traced, plain
@@ -73,9 +72,7 @@ def _of_axis(value: Any, k: int, ndim: int) -> Any:
         x = x.reshape((2,))
         return x[0], x[1]
     pair = np.broadcast_to(x, (ndim, 2))[k]
-    return (
-        (pair[0], pair[1]) if isinstance(pair, Traced) else tuple(pair.tolist())
-    )  # Python numbers, as in NumPy
+    return (pair[0], pair[1]) if holds_traced(pair) else tuple(pair.tolist())  # Python numbers, as in NumPy
 
 
 def _added(x: Array, pair: Pair, mode: str, options: dict[str, Any]) -> list[Array]:

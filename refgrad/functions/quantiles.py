@@ -201,7 +201,7 @@ def _share(method: str, places: Array, low: Array, found: Array) -> Array:
     if method == "averaged_inverted_cdf":
         return np.where(found == np.floor(found), 0.5, 1.0).astype(places.dtype)
     if method == "midpoint":
-        return np.where(found % 1 == 0, 0.0, 0.5).astype(places.dtype)
+        return np.where(found == np.floor(found), 0.0, 0.5).astype(places.dtype)
     return places - low.astype(places.dtype)
 
 

@@ -207,10 +207,8 @@ def linspace(
     parts, delta = num - 1 if endpoint else num, stop - start
     places = np.arange(num, dtype=at_work).reshape((-1,) + (1,) * (found.ndim - 1))
     step = delta / parts if parts > 0 else step_found
-    if parts <= 0:
-        y = places * delta + start
-    else:  # a step may underflow
-        y = (places / parts * delta if np.any(plain(step) == 0) else places * step) + start
+    underflows = parts > 0 and np.any(plain(step) == 0)
+    y = (places / parts * delta if underflows else places * (step if parts > 0 else delta)) + start
     if endpoint and num > 1:
         y = np.concatenate([y[:-1], np.broadcast_to(stop, y.shape[1:])[None]])
     y = np.moveaxis(y.astype(found.dtype), 0, axis_within(axis, y.ndim))

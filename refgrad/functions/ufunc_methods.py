@@ -34,14 +34,13 @@ def reduce(
     _in_steps(ufunc, "reduce")
     x, where = operand(x), plain(where)
     options: dict[str, Any] = {} if initial is _NONE else {"initial": plain(initial)}
-    due = np.asarray(
-        ufunc.reduce(plain(x), axis, dtype, None, keepdims, where=where, **options)
-    )  # raises where NumPy does
+    call: Any = ufunc.reduce
+    due = np.asarray(call(plain(x), axis, dtype, None, keepdims, where=where, **options))  # raises
     if due.dtype.kind != "f":
         return due[()]
     if (ufunc, "reduce") in BY_METHOD and ufunc not in FIRST and initial is not None and initial is not _NONE:
         start = {} if where is True else {"where": where, "initial": _neutral(ufunc)}
-        rest: Array = ufunc.reduce(x, axis=axis, dtype=due.dtype, keepdims=keepdims, **start)
+        rest: Array = call(x, axis=axis, dtype=due.dtype, keepdims=keepdims, **start)
         return ufunc(cast(operand(initial), due.dtype), rest)
     rows = _rows(cast(x, _at_work(ufunc, due.dtype)), axis)
     mask = None if where is True else _rows(np.broadcast_to(where, x.shape), axis)
@@ -51,7 +50,8 @@ def reduce(
         and not (ufunc in FIRST and mask is None and len(rows))
     ):
         initial = ufunc.identity
-    steps = list(rows)
+    steps: list[Array] = list(rows)
+    y: Array
     if initial is not _NONE and initial is not None:
         y = np.broadcast_to(cast(operand(initial), rows.dtype), rows.shape[1:])
     else:
@@ -78,11 +78,10 @@ def _at_work(ufunc: np.ufunc, dtype: Any) -> Any:
     return np.dtype(np.float32) if ufunc in {np.subtract, np.divide} and dtype == np.float16 else dtype
 
 
-def _neutral(ufunc: np.ufunc) -> float:
+def _neutral(ufunc: Any) -> float:
     """What changes nothing where it is combined with anything."""
-    return {np.maximum: -np.inf, np.minimum: np.inf}.get(
-        ufunc, 0.0 if ufunc.identity is None else ufunc.identity
-    )
+    extremes = {np.maximum: -np.inf, np.minimum: np.inf}
+    return extremes[ufunc] if ufunc in extremes else float(ufunc.identity)
 
 
 def _where(mask: Array, ufunc: np.ufunc, y: Array, row: Array) -> Array:

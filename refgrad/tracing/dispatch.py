@@ -132,19 +132,14 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     if method == "__call__":
         return _elementwise(ufunc, inputs, kwargs)
     op = BY_METHOD.get((ufunc, method))
-    known = op is not None and kwargs.keys() <= {"dtype", *op.signature.defaults}
-    if (
-        known
-        and not isinstance(kwargs.get("initial"), Traced)
-        and not ("where" in kwargs and kwargs.get("initial", 0) is None)
-    ):
+    if op is not None and kwargs.keys() <= {"dtype", *op.signature.defaults} and _has_plain_start(kwargs):
         if method == "reduce":
             kwargs = {"axis": 0, **kwargs}
             if not inputs[0].ndim and kwargs["axis"] in (0, -1):  # which NumPy accepts of a 0-d array
                 kwargs["axis"] = None
         else:
             kwargs = {**kwargs, "axis": _one_axis(ufunc.accumulate, inputs[0], kwargs.get("axis", 0))}
-        return _function(op, inputs, kwargs)  # type: ignore[arg-type] - known says that it is an op
+        return _function(op, inputs, kwargs)
     if method == "reduceat" and ufunc is np.add:
         return _sums_from(*inputs, **kwargs)
     if method == "at":
@@ -155,6 +150,12 @@ def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
             f"np.{ufunc.__name__}.{method} has no rule in refgrad. Write it with functions that have one: `refgrad ops` lists them."
         )
     return _separate(METHODS[method](ufunc, *inputs, **kwargs), inputs)
+
+
+def _has_plain_start(kwargs: dict[str, Any]) -> bool:
+    """Whether a reduction starts from a plain number, or from the identity: None beside a mask is an error of NumPy's."""
+    initial = kwargs.get("initial", 0)
+    return not isinstance(initial, Traced) and not ("where" in kwargs and initial is None)
 
 
 def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
