@@ -34,9 +34,10 @@ INTEGRAL = frozenset({
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
     "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
-    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "period", "discont", "window_shape", "writeable",
-    "edge_order", "N", "increasing",    "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
+    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "discont", "window_shape", "writeable",
+    "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
+    "einsum_call", "return_indices", "m", "trim",
 })  # fmt: skip
 
 
@@ -116,6 +117,9 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.histogram_bin_edges: [
         on(A, 3), on(A, 4, (-2.5, 2.0)), on(A, np.array([-1.5, 0.5, 2.5])), on(A, "sturges"), on(A, 3, weights=B)
     ],
+    np.histogramdd: [on(T[0], 3), on([V, W], [np.array([-2.0, 1.0, 3.0]), 2]), on([V, W], 3, weights=U[:3], density=True),
+                     on(T[0], 3, [(-2.0, 2.0)] * 4)],
+    np.histogram2d: [on(V, W, 3, [(-2.0, 2.75), (0.0, 1.5)]), on(V, W, [np.array([-2.0, 1.0, 3.0]), 2], weights=U[:3], density=True)],
     np.isreal: [on(A)], np.iscomplex: [on(A)], np.array2string: [on(A)], np.array_repr: [on(A)], np.array_str: [on(A)],
     np.tril_indices_from: [on(S)], np.triu_indices_from: [on(S)], np.diag_indices_from: [on(S)],
     np.dot: [on(A, S)], np.inner: [on(A, B)], np.vdot: [on(A, B)], np.outer: [on(V, W)], np.kron: [on(A, V)],
@@ -139,6 +143,10 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.unwrap: [on(5 * A), on(A, period=1.3)],
     np.lib.stride_tricks.sliding_window_view: [on(A, 2, 1), on(T, (2, 2), (1, 2))],
     np.polyval: [on(V, A), on(V, 0.7)], np.vander: [on(V), on(V, 2, increasing=True)],
+    np.logspace: [on(0.5, 2.1, 4), on(V, W, 3, axis=1, base=2.5), on(V, W, 2, base=W + 1)],
+    np.geomspace: [on(0.5, 2.1, 4), on(-W, -2 * W, 3)],
+    np.polyadd: [on(V, U)], np.polysub: [on(V, U)], np.polymul: [on(V, U)], np.polydiv: [on(U, V[:2]), on(V, U)], np.polyder: [on(V, 2)],
+    np.polyint: [on(V), on(V, 2, 0.5), on(V, 2, [0.5, 1.5])], np.poly: [on(V)], np.ix_: [on(V, W)],
     np.linspace: [on(0.5, 2.1, 4), on(V, W, 3, axis=1), on(V, 2.5, 4, False, True), on(0.5, 2.1, 1)],
     np.apply_along_axis: [
         on(np.sum, 0, A), on(lambda r, s, t=1.0: r[:, None] * r * s * t, 1, A, 0.7, t=1.3), on(lambda r: r * r[0], 1, T), on(np.max, 0, V),
@@ -149,6 +157,8 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
         on(V, [[True, False, True], [False, False, True]], [W[:2], 0.5]),
     ],
     np.choose: [on(np.array([0, 2, 1]), [V, W, 0.5]), on(np.array([[0, 3], [-1, 1]]), [0.5, W[:2]], mode="wrap")],
+    np.emath.sqrt: [on(W)], np.emath.log: [on(W)], np.emath.log2: [on(W)], np.emath.log10: [on(W)], np.emath.logn: [on(W, W + 0.5)],
+    np.emath.power: [on(W, V)], np.emath.arccos: [on(W / 2)], np.emath.arcsin: [on(W / 2)], np.emath.arctanh: [on(W / 2)],
     np.real_if_close: [on(A)], np.imag: [on(A)],
     np.nanmedian: [on(NAN), on(NAN, axis=1)], np.nanquantile: [on(NAN, 0.3), on(NAN, np.array([0.3, 0.7]), axis=1),
                                          on(V, 0.3, method="inverted_cdf", weights=W)],

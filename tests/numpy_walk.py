@@ -116,10 +116,11 @@ def numbers(y: Any, depth: int = 0) -> list[Any]:
 
 @dataclass
 class Outcome:
-    """How a traced call ended: 'right', 'refused', 'as NumPy', 'silent', 'wrong' or 'raw', and why."""
+    """How a traced call ended: 'right', 'refused', 'as NumPy', 'silent', 'wrong' or 'raw', and why. ``moves``: a slope is not zero."""
 
     kind: str
     why: str = ""
+    moves: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -221,11 +222,15 @@ def _reverse(f: Function, xs: tuple[Array, ...], x_dot: Array, values: Any, slop
         np.sin(1.0 + np.arange(np.size(v))).reshape(np.shape(v)).astype(np.asarray(v).dtype) for v in values
     ]
     if not y_bars or not all(np.all(np.isfinite(v)) for v in values):
-        return Outcome("right")
+        return Outcome("right", moves=any(np.any(s) for s in slopes))
     x_bar = pullback(y_bars)[0]
     sent, due = np.sum(x_bar * x_dot), sum(np.sum(a * b) for a, b in zip(y_bars, slopes, strict=True))
     same = np.allclose(sent, due, rtol=1e-9, atol=1e-9, equal_nan=True)
-    return Outcome("right") if same else Outcome("wrong", f"reverse {sent}, forward {due}")
+    return (
+        Outcome("right", moves=any(np.any(s) for s in slopes))
+        if same
+        else Outcome("wrong", f"reverse {sent}, forward {due}")
+    )
 
 
 def _slopes(call: Call, place: int, x: Array, x_dot: Array, others: dict[int, Any]) -> list[Any]:

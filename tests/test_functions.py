@@ -180,6 +180,14 @@ CASES = {
     "histogram edges": (lambda a: np.histogram(a, 3)[1], [A]),
     "histogram of one number": (lambda a: np.histogram(a[0, :1], 2)[1], [A]),
     "histogram_bin_edges": (lambda a: np.histogram_bin_edges(a, 4), [A]),
+    "histogramdd": (lambda a: np.histogramdd(a.T, 2, density=True)[0], [A]),
+    "histogramdd edges": (lambda a: np.histogramdd([a[0], a[1]], [2, 3])[1][1], [A]),
+    "histogram2d": (lambda a: np.histogram2d(a[0], a[1], [[-2.0, 1.0, 3.0], 2], density=True)[0], [A]),
+    "histogram2d range": (
+        lambda a, r: np.histogram2d(a[0], A[1], 2, ((r[1], r[2]), (r[1], 2.5)), True)[0],
+        [A, V],
+    ),
+    "ix_": (lambda a: np.ix_(a[0], [1, 0])[0] * np.ones(2), [A]),
     "full_like": (lambda a: np.full_like(a, a[0, 1], shape=(2, 2)) * np.full_like(a[0, :2], a[1, :2]), [A]),
     # indices
     "getitem": (lambda a: a[..., [0, 0, 2]][1:, None], [A]),
@@ -341,3 +349,29 @@ def test_a_descending_sort_has_nan_last() -> None:
     value, pullback = vjp(lambda x: sort(x, descending=True), x)
     assert np.array_equal(value, [3.0, 2.0, 1.0, np.nan], equal_nan=True)
     assert pullback(np.array([1.0, 2.0, 3.0, 4.0]))[0].tolist() == [1.0, 4.0, 3.0, 2.0]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_histograms_of_several_variables_are_numpys():
+    rng = np.random.default_rng(4)
+    compared = 0
+    for _ in range(60):
+        n, d = int(rng.integers(0, 9)), int(rng.integers(1, 4))
+        x, w = np.round(rng.standard_normal((n, d)), 1), rng.random(n)
+        steps = np.array([-1.0, 0.0, 0.5, 2.0])
+        bins = [3, [2] * d, [steps] * d, [2, *[steps] * (d - 1)]][rng.integers(4)]
+        limits = [None, [(-1.0, 1.0)] * d, [None] * (d - 1) + [(-0.5, 2.0)]][rng.integers(3)]
+        density, weights = bool(rng.integers(2)), [None, w][rng.integers(2)]
+
+        def f(x, bins=bins, limits=limits, density=density, weights=weights):
+            counts, edges = np.histogramdd(x, bins, limits, density, weights)
+            return [counts, *edges]
+
+        for got, due in zip(vjp(f, x)[0], f(x), strict=True):
+            compared += due.size
+            assert same(got, due)
+    assert compared > 500
+    x, w = A.T, np.abs(V)
+    y, y_dot = jvp(lambda w: np.histogramdd(x, 2, weights=w)[0], (w,), (V,))
+    assert same(y, np.histogramdd(x, 2, weights=w)[0])
+    assert same(y_dot, np.histogramdd(x, 2, weights=V)[0])  # linear in the weights

@@ -76,3 +76,73 @@ def histogram(
     if density:
         return counts / np.diff(edges).astype(float) / np.sum(counts), edges
     return counts, edges
+
+
+@implements(np.histogramdd)
+def histogramdd(
+    sample: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - NumPy's name
+    density: bool | None = None,
+    weights: Any = None,
+) -> tuple[Array, Any]:
+    values = plain(sample)
+    counts: Array
+    counts, found = np.histogramdd(values, plain(bins), plain(range), False, None)  # raises where NumPy does
+    columns = (
+        np.atleast_2d(operand(sample)).T
+        if np.ndim(values) != 2 or not hasattr(sample, "shape")
+        else operand(sample)
+    )
+    dims = len(found)
+    bins = list(bins) if isinstance(bins, (list, tuple)) or np.ndim(bins) else [bins] * dims
+    limits = [None] * dims if range is None else list(range)
+    edges = [
+        operand(bins[k])
+        if np.ndim(plain(bins[k]))
+        else _even_edges(columns[:, k], len(found[k]) - 1, limits[k], found[k])
+        for k in np.arange(dims).tolist()
+    ]
+    if weights is not None:
+        weights = operand(weights)
+        numbers = plain(columns)
+        if weights.shape != numbers.shape[:1]:
+            raise ValueError("The weights and list don't have the same length.")
+        places, inside = [], np.ones(len(numbers), bool)
+        for k, steps in enumerate(found):
+            inside &= (numbers[:, k] >= steps[0]) & (numbers[:, k] <= steps[-1])
+            places.append(np.minimum(np.searchsorted(steps, numbers[:, k], "right") - 1, len(steps) - 2))
+        flat = np.ravel_multi_index(tuple([p[inside] for p in places]), counts.shape)
+        counts = _summed(weights[inside], flat, counts.size).reshape(counts.shape)
+    if density:
+        total = np.sum(counts)
+        for k in np.arange(dims).tolist():
+            counts = counts / np.diff(edges[k]).reshape(tuple([-1 if j == k else 1 for j in np.arange(dims)]))
+        counts = counts / total
+    return counts, edges if isinstance(found, list) else tuple(edges)
+
+
+def _even_edges(x: Array, n: int, limits: Any, found: Array) -> Array:
+    """n + 1 edges from the smallest to the largest element, or between two limits."""
+    if limits is None and not x.size:
+        return found
+    low, high = limits if limits is not None else (np.min(x), np.max(x))
+    if plain(low) == plain(high):  # NumPy puts the edges half a unit to either side
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, n + 1)
+
+
+@implements(np.histogram2d)
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - NumPy's name
+    density: bool | None = None,
+    weights: Any = None,
+) -> tuple[Array, Array, Array]:
+    np.histogram2d(plain(x), plain(y), plain(bins), plain(range))  # raises where NumPy does
+    if np.ndim(plain(bins)) if not isinstance(bins, (list, tuple)) else len(bins) not in (1, 2):
+        bins = [operand(bins)] * 2
+    counts, edges = histogramdd([operand(x), operand(y)], bins, range, density, weights)
+    return counts, edges[0], edges[1]

@@ -109,6 +109,14 @@ def _below(dims: tuple[int, ...], k: int) -> Array:
     return np.tri(rows, columns, k, bool)
 
 
+@implements(np.ix_)
+def ix_(*args: Any) -> tuple[Array, ...]:
+    """np.ix_: each sequence along an axis of its own."""
+    numpys: Any = np.ix_
+    found = zip(args, numpys(*[plain(x) for x in args]), strict=True)
+    return tuple([operand(x).reshape(y.shape) if y.dtype.kind == "f" else y for x, y in found])
+
+
 # --- order ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Sequences of numbers: interpolation, convolution, gradients by differences, unwrapping, windows, polynomials, evenly spaced numbers."""
+"""Sequences of numbers: interpolation, convolution, gradients by differences, unwrapping, windows, evenly spaced numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import axis_within, implements, moved, operand, reduced
 from refgrad.ops.shape import cast
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.differentiable_arguments import holds_traced, plain
 
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
 
@@ -26,9 +26,9 @@ def _as_double(x: Any) -> Array:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Array:
     x, xp, fp = _as_double(x), _as_double(xp), _as_double(fp)
     narrow = [np.asarray(plain(a), float) for a in (x, xp, fp)]
-    NUMPY.interp(*narrow, period=period)  # raises where NumPy does
+    NUMPY.interp(*narrow, period=None if period is None else float(plain(period)))  # raises where NumPy does
     if period is not None:
-        period = abs(period)
+        period = np.abs(operand(period))
         x, xp, left, right = np.remainder(x, period), np.remainder(xp, period), None, None
         order = np.argsort(plain(xp))
         xp, fp = xp[order], fp[order]
@@ -58,6 +58,7 @@ def _all_sums(a: Array, v: Array) -> Array:
 
 
 def _cut(full: Array, longer: int, shorter: int, mode: Any, name: str) -> Array:
+    mode = {0: "valid", 1: "same", 2: "full"}.get(mode, mode)  # NumPy's old names
     if mode == "full":
         return full
     if mode == "valid":
@@ -128,10 +129,12 @@ def _slope(f: Array, step: Any, axis: int, edge_order: int) -> Array:
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Array:
     p = operand(p)
-    found = NUMPY.unwrap(plain(p), discont, axis, period=period)
-    return p.astype(found.dtype) + (
-        found - plain(p)
-    )  # whole periods, constant wherever the derivative exists
+    length = plain(period)
+    found = NUMPY.unwrap(plain(p), plain(discont), axis, period=length)
+    y = p.astype(found.dtype) + (found - plain(p))  # whole periods, constant wherever the derivative exists
+    if not holds_traced(period):
+        return y
+    return (y + np.rint((found - plain(p)) / length) * (period - length)).astype(found.dtype)
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)
@@ -160,35 +163,7 @@ def sliding_window_view(
     return x._view(windows(x), windows, writeable=False) if hasattr(x, "_view") else windows(x)
 
 
-# --- polynomials and evenly spaced numbers ------------------------------------------------------------------------------
-
-
-@implements(np.polyval)
-def polyval(p: Any, x: Any) -> Array:
-    if isinstance(x, np.poly1d):
-        raise NoRuleError(
-            "np.polyval: argument x is a poly1d; an array is expected. Multiply the polynomials with np.convolve."
-        )
-    p, x = operand(p), operand(x)
-    y = np.zeros_like(plain(x))
-    for k in range(p.shape[0]):
-        y = y * x + p[k]
-    return y
-
-
-@implements(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Array:
-    x = operand(x)
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    x = x.astype(np.promote_types(x.dtype, int))
-    count = x.shape[0] if N is None else operator.index(N)
-    powers = [np.ones_like(plain(x))]
-    for _ in range(count - 1):
-        powers.append(powers[-1] * x)
-    if count < 1:
-        return np.vander(plain(x), count)
-    return np.stack(powers if increasing else powers[::-1], axis=1)
+# --- evenly spaced numbers -----------------------------------------------------------------------------------------------
 
 
 @implements(np.linspace)
@@ -213,3 +188,51 @@ def linspace(
         y = np.concatenate([y[:-1], np.broadcast_to(stop, y.shape[1:])[None]])
     y = np.moveaxis(y.astype(found.dtype), 0, axis_within(axis, y.ndim))
     return (y, step) if retstep else y
+
+
+@implements(np.logspace)
+def logspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Array:  # fmt: skip
+    found = NUMPY.logspace(
+        plain(start), plain(stop), num, endpoint, plain(base), dtype, axis
+    )  # raises where NumPy does
+    if np.ndim(base):
+        ndim = max(np.ndim(x) for x in (start, stop, base))
+        start, stop, base = [
+            x.reshape((1,) * (ndim - x.ndim) + x.shape)
+            for x in (operand(start), operand(stop), operand(base))
+        ]
+        base = np.expand_dims(base, axis)
+    y: Array = NUMPY.linspace(start, stop, num=num, endpoint=endpoint, axis=axis)
+    if not endpoint or operator.index(num) < 2:
+        return cast(np.power(base, y), found.dtype)
+    y = moved(
+        y, axis, 0
+    )  # the last exponent is stop, without a derivative in start: a negative base may have none
+    base = base if np.ndim(base) == 0 else moved(np.broadcast_to(base, found.shape), axis, 0)
+    before, last = (base, base) if np.ndim(base) == 0 else (base[:-1], base[-1:])
+    end = np.broadcast_to(cast(operand(stop), y.dtype), y.shape[1:])[None]
+    return cast(moved(np.concatenate([np.power(before, y[:-1]), np.power(last, end)]), 0, axis), found.dtype)
+
+
+@implements(np.geomspace)
+def geomspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Array:  # fmt: skip
+    found = NUMPY.geomspace(plain(start), plain(stop), num, endpoint, dtype, axis)  # raises where NumPy does
+    start, stop, num = operand(start), operand(stop), operator.index(num)
+    at_work = np.result_type(start.dtype, stop.dtype, float(num), np.zeros((), dtype))
+    start, stop = cast(start, at_work), cast(stop, at_work)
+    sign = np.sign(plain(start))
+    start, stop = start / sign, stop / sign
+    dims = np.broadcast_shapes(start.shape, stop.shape)
+    last = num > 1 and bool(endpoint)
+    rows = [np.broadcast_to(start, dims)[None]] if num > 0 else []  # NumPy writes the ends exactly
+    if num > 1 + last:
+        y: Array = NUMPY.logspace(np.log10(start), np.log10(stop), num, endpoint, 10.0, at_work)
+        rows.append(y[1 : num - last])
+    if last:
+        rows.append(np.broadcast_to(stop, dims)[None])
+    y = np.concatenate(rows) if rows else np.zeros((0, *dims), at_work)
+    return cast(np.moveaxis(y * sign, 0, axis_within(axis, y.ndim)), found.dtype)

@@ -55,8 +55,12 @@ class Methods(Unavailable):
         if named:
             raise TypeError(f"reshape() got an unexpected keyword argument {next(iter(named))!r}")
         wanted = (
-            dims[0] if len(dims) == 1 and (isinstance(dims[0], (tuple, list)) or dims[0] is None) else dims
+            dims[0]
+            if len(dims) == 1 and (isinstance(dims[0], (tuple, list, np.ndarray)) or dims[0] is None)
+            else dims
         )
+        if isinstance(wanted, np.ndarray) and len(dims) == 1:
+            wanted = wanted.tolist()  # NumPy takes an array of lengths, too
         wanted = tuple(wanted) if isinstance(wanted, list) else wanted  # which the program may change later
         turned = self._order(order, "reshape") == "F"
 

@@ -45,7 +45,7 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(error)
 
 
-@pytest.mark.parametrize("mode", [*MODES, "unknown", continued], ids=str)
+@pytest.mark.parametrize("mode", [*MODES, "unknown", continued], ids=lambda mode: getattr(mode, "__name__", mode))
 @pytest.mark.filterwarnings("ignore")
 def test_values_and_errors_are_numpys(mode: Any) -> None:
     rng, compared = np.random.default_rng(3), 0
@@ -82,7 +82,7 @@ def test_values_and_errors_are_numpys(mode: Any) -> None:
 WIDTHS = ((2, 1), (0, 5))
 
 
-@pytest.mark.parametrize("mode", [*MODES[:-1], continued], ids=str)
+@pytest.mark.parametrize("mode", [*MODES[:-1], continued], ids=lambda mode: getattr(mode, "__name__", mode))
 def test_derivatives_by_the_array(mode: Any) -> None:
     options: list[dict[str, Any]] = [{}]
     options += [{"reflect_type": "odd"}] if mode in {"reflect", "symmetric"} else []

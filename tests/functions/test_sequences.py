@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.errors import NoRuleError
 from refgrad.numeric import differences
+from tests.function_checks import in_any_nesting, values_and_derivatives
 
 Array = Any
 
@@ -39,9 +39,12 @@ def test_convolve_and_correlate(sizes: tuple[int, int], mode: str) -> None:
         agree(lambda x, function=function: function(a, x, mode), v)
 
 
-def test_modes_by_number_have_no_rule() -> None:
-    with pytest.raises((NoRuleError, ValueError)):
-        rg.grad(lambda x: np.sum(np.convolve(x, x, 1)))(np.ones(3))
+@pytest.mark.filterwarnings("ignore")
+def test_modes_by_number() -> None:
+    a, v = np.array([1.0, 2.5, -0.5, 3.0]), np.array([0.5, -1.5])
+    for mode in (0, 1, 2):
+        agree(lambda x, mode=mode: np.convolve(x, v, mode), a)
+        agree(lambda x, mode=mode: np.correlate(a, x, mode), v)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -100,17 +103,61 @@ def test_windows_are_views_that_cannot_be_written_to() -> None:
     agree(lambda a: f(a * 1.0), x[0])
 
 
-def test_polynomials() -> None:
-    p, x = np.array([0.5, -1.5, 2.5]), np.array([[0.3, 1.2], [0.8, -0.4]])
-    agree(lambda p: np.polyval(p, x), p)
-    agree(lambda x: np.polyval(p, x), x)
-    for count in (None, 1, 4):
-        agree(lambda x, count=count: np.vander(x, count, increasing=count == 4), p)
-    with pytest.raises(NoRuleError, match="poly1d"):
-        rg.grad(lambda p: np.polyval(p, np.poly1d([1.0, 2.0])))(p)
-
-
 def test_unwrap_keeps_the_slope() -> None:
     x = np.array([0.3, 3.5, -2.9, 8.0])
     agree(np.unwrap, x)
     agree(lambda x: np.unwrap(x.astype(np.float64), period=1.5), x)
+
+
+def test_periods_have_a_derivative() -> None:
+    x, xp, fp = np.array([-0.7, 1.2, 4.4]), np.array([0.2, 0.9, 1.7]), np.array([1.0, -0.5, 2.0])
+    agree(lambda p: np.interp(x + 0 * p, xp, fp, period=p), np.array(2.3), wide=False)
+    phases = np.array([0.3, 3.5, -2.9, 8.0])
+    agree(lambda p: np.unwrap(phases + 0 * p, period=p), np.array(2.3))
+
+
+C = np.array([[0.7, 1.3, 2.1], [1.9, 0.4, 0.6]])
+SPACED: dict[str, tuple[Callable[..., Any], list[Array]]] = {
+    "linspace": (lambda a, b: np.linspace(a, b, 4, axis=-1), [C, C[0] + 2]),
+    "linspace step": (lambda a, b: np.linspace(a, b, 4, endpoint=False, retstep=True)[1], [C, C[0] + 2]),
+    "linspace of one": (lambda a, b: np.linspace(a, b, 1), [C, C[0] + 2]),
+    "logspace": (lambda a, b: np.logspace(a, b, 3, axis=1), [C, C[0] + 2]),
+    "logspace base": (lambda a, b, base: np.logspace(a, b, 3, endpoint=False, base=base), [C[0], C[1], C[1] + 1]),
+    "geomspace": (lambda a, b: np.geomspace(a, b, 4), [C, C[0] + 2]),
+    "geomspace of negative numbers": (lambda a, b: np.geomspace(-a, -b, 4, endpoint=False, axis=-1), [C, C[0] + 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPACED)
+def test_evenly_spaced_numbers(name: str) -> None:
+    f, xs = SPACED[name]
+    values_and_derivatives(f, xs)
+    in_any_nesting(f, xs)
+
+
+@pytest.mark.parametrize("function", [np.linspace, np.logspace, np.geomspace], ids=lambda f: f.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_evenly_spaced_numbers_are_numpys(function: Any) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(150):
+        shape = tuple(rng.integers(1, 4, rng.integers(0, 3)).tolist())
+        a = rng.uniform(0.2, 2.0, shape).astype([np.float64, np.float32, np.float16][rng.integers(3)])
+        b: Any = [2.5, 2, np.float32(0.75), rng.uniform(0.2, 2.0, shape[-1:]).astype(np.float32)][
+            rng.integers(4)
+        ]
+        options: dict[str, Any] = {
+            "num": int(rng.integers(6)),
+            "endpoint": bool(rng.integers(2)),
+            "dtype": [None, np.float32][rng.integers(2)],
+        }
+        for f in (
+            lambda x, o=options, b=b: function(x, b, **o, axis=-1),
+            lambda x, o=options, b=b: function(b, x, **o),
+        ):
+            value, due = rg.vjp(f, a)[0], f(a)
+            assert value.dtype == due.dtype
+            assert value.shape == due.shape
+            if function is np.linspace:
+                assert np.array_equal(value, due)
+            else:  # NumPy's powers round otherwise for some layouts
+                assert np.all(np.abs(value - due) <= 2 * np.spacing(np.abs(due)))
