@@ -127,14 +127,14 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Array:
     """The polynomial of its roots, or of a square matrix: of its eigenvalues."""
-    roots = np.atleast_1d(operand(seq_of_zeros))
+    roots: Array = np.atleast_1d(operand(seq_of_zeros))
     found = NUMPY.poly(plain(roots))  # raises where NumPy does
     if roots.ndim == 2:
         roots = np.linalg.eigvals(roots)
     if not len(roots):
         return found
     roots = cast(roots, np.result_type(found.dtype, roots.dtype))
-    y = np.ones(1, roots.dtype)
+    y: Array = np.ones(1, roots.dtype)
     for k in range(len(roots)):
         y = np.concatenate([y, np.zeros(1, y.dtype)]) - np.concatenate([np.zeros(1, y.dtype), roots[k] * y])
     return np.real(y) if y.dtype.kind == "c" and found.dtype.kind != "c" else y
