@@ -37,7 +37,7 @@ INTEGRAL = frozenset({
     "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "discont", "window_shape", "writeable",
     "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
-    "einsum_call", "return_indices", "m", "trim",
+    "einsum_call", "return_indices", "polyder: m", "polyint: m", "trim",
 })  # fmt: skip
 
 

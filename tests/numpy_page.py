@@ -40,7 +40,7 @@ SECTIONS = {
 }  # fmt: skip
 
 # Parameters that are counts: NumPy takes a float there and truncates it.
-COUNTS = frozenset({"M", "N", "n", "m", "k"})
+COUNTS = frozenset({"M", "N", "n", "k"})
 SCALARS = {
     "real scalar types, such as `np.float32(x)`": ("float16", "float32", "float64", "longdouble"),
     "other scalar types, such as `np.int64(x)`": (
@@ -79,12 +79,15 @@ class Entry:
     refused: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    first: str = (
+        ""  # the first parameter: a function that refuses it is refused, whatever becomes of its thresholds
+    )
 
     @property
     def kind(self) -> str:
         if self.differentiated:
             return DIFFERENTIATED
-        if self.constant:
+        if self.constant and self.first not in self.refused - self.constant:
             return CONSTANT
         return REFUSED if self.refused else PLAIN
 
@@ -103,8 +106,10 @@ class Entry:
         if any(name.startswith("out") for name in names):  # told among the keywords
             return
         for place, x in enumerate(call.leaves()):
-            if not is_place(x) or names[place] in INTEGRAL | COUNTS:
+            scoped = f"{self.name.rpartition('.')[2]}: {names[place]}"
+            if not is_place(x) or {names[place], scoped} & (INTEGRAL | COUNTS):
                 continue
+            self.first = self.first or names[0]
             outcome = judged(call, place)
             if outcome.kind == "right":
                 (self.differentiated if outcome.moves else self.constant).add(names[place])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from refgrad.op import Traced
+from tests.autograd_names import NAMES, WITHOUT_RULE
 from tests.numpy_page import (
     CONSTANT,
     DIFFERENTIATED,
@@ -47,6 +49,20 @@ def test_the_page_is_what_calls_say(found: dict[str, list[Entry]]) -> None:
         for t in (page, written)
     ]
     assert len(told.keys() & seen.keys()) > 200
+
+
+def test_what_autograd_differentiates_is_differentiated(found: dict[str, list[Entry]]) -> None:
+    """By any of the names under which NumPy has the function."""
+    kinds: dict[int, str] = {}
+    for entries in found.values():
+        for e in entries:
+            function: Any = np
+            for part in e.name.split(".")[1:]:
+                function = getattr(function, part, None)
+            kinds[id(function)] = e.kind
+    for name in NAMES - {"astype"} | ({"astype"} if hasattr(np, "astype") else set()):
+        assert kinds[id(operator.attrgetter(name)(np))] in {DIFFERENTIATED, CONSTANT}, name
+    assert not NAMES & WITHOUT_RULE
 
 
 def test_a_function_that_is_refused_says_why(found: dict[str, list[Entry]]) -> None:
