@@ -20,8 +20,8 @@ Pair = tuple[int, int]
 @implements(np.pad)
 def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
     array, pad_width = operand(array), plain(pad_width)
-    if not callable(mode):
-        NUMPY.pad(plain(array), pad_width, mode, **plain_arguments(kwargs))  # raises where NumPy does
+    known = ("constant", {}) if callable(mode) else (mode, plain_arguments(kwargs))
+    NUMPY.pad(plain(array), pad_width, known[0], **known[1])  # raises where NumPy does
     if array.ndim == 0:
         return array.copy()
     pairs = _pairs(pad_width, array.ndim)

@@ -141,7 +141,19 @@ def _quantiles(
                 a.dtype
             )  # the NaN is an element of a, and a first row of nothing else gives its dtype to all
     if method in DISCRETE or weights is not None:
-        y = take_along_axis(ordered, _ranks(a, rows, plain(levels), method, axis, plain(weights), skip), -1)
+        y = take_along_axis(
+            ordered,
+            _ranks(
+                a,
+                rows,
+                float(plain(levels)[0]) if weak else plain(levels),
+                method,
+                axis,
+                plain(weights),
+                skip,
+            ),
+            -1,
+        )
     else:
         y = _between(ordered, levels, method, weak, skip)
     y = y if skip else np.where(np.isnan(plain(ordered)[..., -1:]), np.nan, y)
@@ -149,10 +161,16 @@ def _quantiles(
     return _restored(y, a, axis, keepdims)
 
 
-def _ranks(a: Array, rows: Array, levels: Array, method: str, axis: Axis, weights: Any, skip: bool) -> Array:
+def _ranks(a: Array, rows: Array, levels: Any, method: str, axis: Axis, weights: Any, skip: bool) -> Array:
     """The places in sorted order that NumPy chooses, with the levels as last axis: its own quantiles of the ranks of the elements."""
     values = plain(rows)
-    ranks = np.argsort(np.argsort(values, -1, kind="stable"), -1, kind="stable").astype(float)
+    ranks = np.argsort(np.argsort(values, -1, kind="stable"), -1, kind="stable")
+    # In the dtype of the elements where it holds the ranks: before NumPy 2.4 a level that is a Python number is rounded to it.
+    ranks = ranks.astype(
+        values.dtype
+        if values.dtype.kind == "f" and values.shape[-1] * np.finfo(values.dtype).eps < 1
+        else float
+    )
     quantile = NUMPY.nanquantile if skip else NUMPY.quantile
     if weights is not None:
         spread = np.asarray(weights, float)
@@ -167,7 +185,8 @@ def _ranks(a: Array, rows: Array, levels: Array, method: str, axis: Axis, weight
         weights = _rows(np.broadcast_to(spread, a.shape), axis)
     if skip:
         ranks = np.where(np.isnan(values), np.nan, ranks)
-    found = np.moveaxis(quantile(ranks, levels, -1, method=method, weights=weights), 0, -1)
+    found = quantile(ranks, levels, -1, method=method, weights=weights)
+    found = np.moveaxis(np.asarray(found), 0, -1) if np.ndim(levels) else np.asarray(found)[..., None]
     return np.where(np.isnan(found), values.shape[-1] - 1, found).astype(
         np.intp
     )  # of nothing but NaN: the last one

@@ -14,6 +14,7 @@ from refgrad.functions.quantiles import DISCRETE, PLACES
 from tests.function_checks import in_any_nesting, values_and_derivatives
 
 Array = Any
+NEW = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
 METHODS = sorted(DISCRETE | PLACES.keys())
 FUNCTIONS = [np.quantile, np.percentile, np.nanquantile, np.nanpercentile]
 A = np.array([[0.7, -1.3, 2.1], [1.9, 0.4, -0.6]])
@@ -46,6 +47,8 @@ def test_values_dtypes_and_errors_are_numpys(function: Callable[..., Any], metho
     compared = 0
     for q in levels:
         for dtype in (np.float16, np.float32, np.float64, np.longdouble):
+            if not NEW and dtype is np.longdouble and scale == 100:
+                continue  # there NumPy divides the level in long double, and may choose another element
             for shape in ((5,), (2, 3), (1, 4, 2), (1,)):
                 a = rng.standard_normal(shape).astype(dtype)
                 a = np.round(a) if rng.random() < 0.3 else a  # ties
@@ -65,7 +68,12 @@ def test_values_dtypes_and_errors_are_numpys(function: Callable[..., Any], metho
                     assert got is due
                 else:
                     assert np.asarray(got).dtype == np.asarray(due).dtype
-                    assert np.array_equal(got, due, equal_nan=True)
+                    # Before NumPy 2.4 the place between two elements is rounded otherwise, and the level to float32.
+                    units = 0 if NEW else 4
+                    size = np.max(np.abs(a), initial=1, where=~np.isnan(a))
+                    size = size if dtype is np.float16 else size.astype(np.float32)
+                    gap = np.abs(np.asarray(got) - due) <= units * np.spacing(size)
+                    assert np.all(gap | (np.isnan(got) & np.isnan(due)))
                     compared += np.size(due)
     assert compared > 40
 

@@ -35,7 +35,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "unique_values": lambda a, b: np.unique_values(a),
     "unique axis": lambda a, b: np.unique(a, axis=0),
     **{
-        f"trim_zeros {trim}": (lambda a, b, trim=trim: np.trim_zeros(a, trim))
+        f"trim_zeros {trim}": (lambda a, b, trim=trim: np.trim_zeros(np.ravel(a), trim))
         for trim in ("fb", "f", "B", "x")
     },
     "trim_zeros list": lambda a, b: np.trim_zeros(np.nan_to_num(np.ravel(a))[1:-1]),
