@@ -228,7 +228,8 @@ def probes() -> Iterator[tuple[Callable[..., Any], str]]:
             yield from (
                 (function, p.name)
                 for p in parameters_of(function)
-                if p.name in INTEGRAL - {"out"} and p.kind not in kinds  # test_dispatch.py writes to out
+                if p.name in INTEGRAL - {"out"}
+                and p.kind not in kinds  # test_dispatch.py writes to out
                 and (name(function), p.name) != ("logn", "n")
             )
 

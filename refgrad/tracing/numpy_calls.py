@@ -32,7 +32,7 @@ KINDS = (np.float16, np.float32, np.float64, np.longdouble)
 # Functions of a sequence of arrays, which may have different shapes. All others take one array in the place of a sequence.
 OF_SEQUENCES = frozenset({
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
-    np.linalg.multi_dot,
+    np.linalg.multi_dot, np.histogramdd,
 })  # fmt: skip
 _SEQUENCES = frozenset({list, tuple})
 

@@ -45,7 +45,9 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(error)
 
 
-@pytest.mark.parametrize("mode", [*MODES, "unknown", continued], ids=lambda mode: getattr(mode, "__name__", mode))
+@pytest.mark.parametrize(
+    "mode", [*MODES, "unknown", continued], ids=lambda mode: getattr(mode, "__name__", mode)
+)
 @pytest.mark.filterwarnings("ignore")
 def test_values_and_errors_are_numpys(mode: Any) -> None:
     rng, compared = np.random.default_rng(3), 0

@@ -150,9 +150,7 @@ def test_of_nothing() -> None:
 
 def test_a_plain_array_holds_no_traced_number() -> None:
     for ufunc in (np.add, np.maximum):
-        with pytest.raises(
-            TracingError, match=f"to a plain array"
-        ):
+        with pytest.raises(TracingError, match="to a plain array"):
             rg.grad(lambda v, ufunc=ufunc: ufunc.at(np.zeros(3), [0, 1, 1], v))(V)
 
 
