@@ -22,7 +22,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
 from .arrays import finish, rounded
-from .wide import length
+from .wide import LENGTHS, length
 
 KINDS = ("plain", "ties", "plain", "zeros", "tiny", "large", "alike", "mixed")
 _MOST = 513  # elements along a long axis: a case of this family is judged in all modes
@@ -43,12 +43,14 @@ class Arguments(Draws):
         self.dtype = dtype
         self.kind = source.choice(KINDS)
         self._length = length(source, most=_MOST)
+        self._room = LENGTHS[-1]
 
     def size(self) -> int:
-        """The size of an axis; the first axis of a wide case is long."""
-        drawn, long = super().size(), self._length
-        self._length = 0
-        return long or drawn
+        """The size of an axis; the first axis of a wide case is long. All sizes of a call together multiply to at most LENGTHS[-1]."""
+        drawn = super().size()  # in any case, so that the later choices stay when the case shrinks
+        size = min(self._length or drawn, self._room)
+        self._length, self._room = 0, self._room // size
+        return size
 
     def numbers(self, shape: tuple[int, ...], low: float = -np.inf, high: float = np.inf) -> PlainArray:
         """An operand: numbers of this kind from low to high."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 
 from refgrad.arrays import Array
@@ -80,12 +83,14 @@ def _log_probability_and_target(draw: Draws) -> Params:
     }
 
 
-@twin(
-    torch=lambda torch, log_probability, target, reduction: torch.nn.functional.kl_div(
-        log_probability, target, reduction=reduction
-    ),
-    draw=_log_probability_and_target,
-)
+def _torch_kl_div(torch: Any, log_probability: Any, target: Any, reduction: str) -> Any:
+    """torch's function, without the warning that it gives for each mean: there a mean over samples is meant more often."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="reduction: 'mean' divides", category=UserWarning)
+        return torch.nn.functional.kl_div(log_probability, target, reduction=reduction)
+
+
+@twin(torch=_torch_kl_div, draw=_log_probability_and_target)
 def kl_divergence(log_probability: Array, target: Array, reduction: str = "sum") -> Array:
     """target (log(target) - log_probability), 0 where the target is 0. Equal shapes.
 

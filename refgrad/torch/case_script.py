@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from refgrad.bounds.formats import format_of
-from refgrad.modes import FORWARD, PLAIN_REVERSE, REVERSE, REVERSE_END_TO_END, TRANSPOSED_REVERSE, VALUE
+from refgrad.modes import (
+    AGREEMENT,
+    FORWARD,
+    PLAIN_REVERSE,
+    REVERSE,
+    REVERSE_END_TO_END,
+    TRANSPOSED_REVERSE,
+    VALUE,
+)
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
@@ -183,7 +191,9 @@ def _raising(case: Case, mode: str, recording: Recording, replaced: Mapping[str,
         raise
     except Exception:  # noqa: BLE001 - the script shows this exception: its call is the last line
         returned = ["return None, None"]
-    calls = calls_of(PLAIN_REVERSE if mode in (REVERSE, REVERSE_END_TO_END) else mode).format(place=0)
+    # The other modes are compared with plain reverse mode. The agreement of modes is an error where that raises.
+    reverse = mode in (REVERSE, REVERSE_END_TO_END, AGREEMENT)
+    calls = calls_of(PLAIN_REVERSE if reverse else mode).format(place=0)
     body = "".join(f"    {line}\n" if line else "\n" for line in calls.splitlines())
     lines = [
         *_beginning(case, mode, "raises", recording),

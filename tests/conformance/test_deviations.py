@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from conformance.families import SINGLE
 from conformance.families.arrays import rounded
 from refgrad.graph import Graph, Node
 from refgrad.modes import (
@@ -23,7 +24,8 @@ from refgrad.modes import (
     REVERSE_END_TO_END,
     VALUE,
 )
-from refgrad.op import REGISTRY
+from refgrad.op import REGISTRY, Function, known
+from refgrad.op.function import split
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
@@ -44,26 +46,43 @@ ORDINARY = {  # operands of ops that do not take any number
     "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
 }  # fmt: skip
 PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}}  # where the defaults do not fit the operands
+# Variances and eps of the size of 1, so that bounds of half formats are sharp enough for a factor of 5.
+NORMALIZED = {
+    "input": np.array([[1.0, -0.5, 0.25, -0.75], [0.5, 1.5, -1.0, 0.125]]),
+    "weight": X,
+    "bias": Y,
+    "eps": 1.0,
+}
+ARGUMENTS = {  # all arguments of functions, of which arrays are operands
+    "nn.layer_norm": {**NORMALIZED, "normalized_shape": (4,)}, "nn.group_norm": {**NORMALIZED, "num_groups": 1},
+}  # fmt: skip
+
+
+def ordinary(op: str) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
+    """Ordinary operands of an op or a function, and its parameters."""
+    record = known(op)
+    if isinstance(record, Function):
+        operands, params = split(ARGUMENTS[op])
+        assert list(operands) == list(record.operands(params)), "in the order of the function"
+        return tuple(operands.values()), dict(params)
+    signature = REGISTRY[op].signature
+    xs = ORDINARY.get(op) or (X, Y, X + Y)[: 1 if signature.variadic else len(signature.operands)]
+    return xs, {**signature.defaults, **PARAMETERS.get(op, {})}
 
 
 def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
-    """The op alone at ordinary operands."""
-    record, rng = REGISTRY[op], np.random.default_rng(draw)
-    xs = (
-        ORDINARY.get(op)
-        or (X, Y, X + Y)[: 1 if record.signature.variadic else len(record.signature.operands)]
-    )
+    """The op or function alone at ordinary operands."""
+    rng, (xs, params) = np.random.default_rng(draw), ordinary(op)
     graph = Graph()
     named = list(zip("abc", xs, strict=False))
     graph.nodes = [Node(value=x) if x.dtype == bool else Node(name=name) for name, x in named]
-    params = {**record.signature.defaults, **PARAMETERS.get(op, {})}
-    graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
+    graph.nodes.append(Node(op=known(op), of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
     inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
     tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
     y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
-    return Case(family, graph, inputs, tangents, y_bar, dtype, order=2 if family == "ops" else 1)
+    return Case(family, graph, inputs, tangents, y_bar, dtype, order=2 if family in SINGLE.values() else 1)
 
 
 def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:

@@ -185,7 +185,8 @@ class Raising(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(
-    "mode", ["reverse", "reverse end to end", "recorded reverse", "reverse over reverse"]
+    "mode",
+    ["reverse", "reverse end to end", "recorded reverse", "reverse over reverse", "agreement of modes"],
 )
 def test_an_exception_is_shown_by_the_question_that_raises_it(
     mode: str, monkeypatch: pytest.MonkeyPatch
