@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.tracing.reached_functions import follow
 from tests.numpy_calls import INTEGRAL
 from tests.numpy_forms import FORMS, UFUNC_METHODS, of_a_ufunc, of_two
 from tests.numpy_surface import MODULES, functions, tried, written
@@ -160,7 +161,9 @@ def _signature(name: str, function: Callable[..., Any]) -> list[inspect.Paramete
 
 def through_name(name: str) -> Callable[..., Any]:
     """A function of a program that calls NumPy's function by its name, as programs do."""
-    return eval(f"lambda *args, **kwargs: {name}(*args, **kwargs)", {"np": np})  # noqa: S307 - a name of NumPy's own
+    function: Callable[..., Any] = eval(f"lambda *args, **kwargs: {name}(*args, **kwargs)", {"np": np})  # noqa: S307 - a name of NumPy's own
+    follow(function)  # as a transformation does with the function that it is given
+    return function
 
 
 def _entries(rooms: tuple[str, ...]) -> Iterator[Entry]:
