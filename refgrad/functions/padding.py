@@ -21,7 +21,8 @@ Pair = tuple[int, int]
 def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
     array, pad_width = operand(array), plain(pad_width)
     known = ("constant", {}) if callable(mode) else (mode, plain_arguments(kwargs))
-    NUMPY.pad(plain(array), pad_width, known[0], **known[1])  # raises where NumPy does
+    zeros = np.zeros(array.shape, array.dtype)  # a linear function may not look at values
+    NUMPY.pad(zeros, pad_width, known[0], **known[1])  # raises where NumPy does
     if array.ndim == 0:
         return array.copy()
     pairs = _pairs(pad_width, array.ndim)

@@ -381,7 +381,7 @@ def test_torch_code_in_a_reference_is_refused_in_words(name):
 def test_a_reference_cannot_pass_a_refusal_over():
     def reference(x):
         try:
-            return np.tanh(np.asarray(x))
+            return np.tanh(x.tolist())
         except TypeError:
             return np.zeros(5)
 
