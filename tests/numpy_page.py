@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import refgrad.functions  # noqa: F401 - which names are led depends on it
 from refgrad.tracing.reached_functions import follow
 from tests.numpy_calls import INTEGRAL
 from tests.numpy_forms import FORMS, UFUNC_METHODS, of_a_ufunc, of_two

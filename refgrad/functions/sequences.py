@@ -110,12 +110,15 @@ def _slope(f: Array, step: Any, axis: int, edge_order: int) -> Array:
     n = f.shape[-1]
     places = None if np.ndim(step) == 0 else operand(step)
     h = np.broadcast_to(operand(step) if places is None else np.diff(places), (n - 1,))
-    left, right = h[:-1], h[1:]
-    middle = (
-        -right / (left * (left + right)) * f[..., :-2]
-        + (right - left) / (left * right) * f[..., 1:-1]
-        + left / (right * (left + right)) * f[..., 2:]
-    )
+    if places is None:
+        middle = (f[..., 2:] - f[..., :-2]) / (2.0 * operand(step))
+    else:
+        left, right = h[:-1], h[1:]
+        middle = (
+            -right / (left * (left + right)) * f[..., :-2]
+            + (right - left) / (left * right) * f[..., 1:-1]
+            + left / (right * (left + right)) * f[..., 2:]
+        )
     first, last = (f[..., 1] - f[..., 0]) / h[0], (f[..., -1] - f[..., -2]) / h[-1]
     if edge_order != 1:  # the slope of the parabola through three points, at its end
         second, before = (f[..., 2] - f[..., 1]) / h[1], (f[..., -2] - f[..., -3]) / h[-2]

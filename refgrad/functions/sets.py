@@ -92,9 +92,9 @@ def setxor1d(ar1: Array, ar2: Array, assume_unique: bool = False) -> Array:
 
 
 @implements(np.trim_zeros)
-def trim_zeros(filt: Array, trim: str = "fb", *args: Any, **kwargs: Any) -> Array:
-    """A part of the array, without the zeros at its edges."""
-    filt = operand(filt)
+def trim_zeros(filt: Any, trim: str = "fb", *args: Any, **kwargs: Any) -> Any:
+    """A part of the array, or of the list, without the zeros at its edges."""
+    given, filt = filt, operand(filt)
     values = plain(filt)
     found = NUMPY.trim_zeros(values, trim, *args, **kwargs)  # says the shape, and raises where NumPy does
     places = np.argwhere(values)
@@ -106,4 +106,5 @@ def trim_zeros(filt: Array, trim: str = "fb", *args: Any, **kwargs: Any) -> Arra
         else 0
         for k in range(filt.ndim)
     ]
-    return filt[tuple([slice(start, start + n) for start, n in zip(starts, found.shape, strict=True)])]
+    kept = tuple([slice(start, start + n) for start, n in zip(starts, found.shape, strict=True)])
+    return given[kept[0]] if len(kept) == 1 else filt[kept]

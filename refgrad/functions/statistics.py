@@ -203,9 +203,9 @@ implements(np.nanmin)(_extreme_without_nan(np.min, np.inf))
 def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = _NONE, append: Any = _NONE) -> Array:
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
-    a = operand(a)
     if n == 0:
-        return a
+        return a  # itself, a list too
+    a = operand(a)
     axis = axis_within(axis, a.ndim)
     lead = (slice(None),) * axis
     parts = [operand(x) if x is not _NONE else None for x in (prepend, append)]
