@@ -15,9 +15,11 @@ from refgrad.tracing.ball import Ball, parts, rounded_operations
 
 def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
     """What is known about the formula: it rounds as often as the reference for value and gradient together, or less often."""
+    # Balls that remember results count no operation again, so these forget.
+    forgetful = [Ball(*parts(x), fmt) if isinstance(x, Ball) else x for x in operands]
     before = rounded_operations()
-    y = node.applied(operands)
-    node.contributions(operands, y, y)
+    y = node.applied(forgetful)
+    node.contributions(forgetful, y, y)
     return Hidden(fmt.u * (rounded_operations() - before), finite=False)
 
 

@@ -8,7 +8,7 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.node import Node
 from refgrad.op import FUNCTIONS
 from refgrad.testing.judging.function_kernels import hidden_formula, undecided_where_lost
-from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.tracing.ball import Ball, exact, parts, remembering
 
 FMT = FORMATS["float32"]
 
@@ -24,6 +24,11 @@ def test_the_formula_rounds_as_often_as_the_reference() -> None:
     assert all(not hidden.finite for hidden in found)
     few, many = [hidden.loss / FMT.u for hidden in found]
     assert 3 <= few < many < 100
+
+
+def test_operations_that_a_ball_remembers_count_again() -> None:
+    node, x = Node(op=FUNCTIONS["nn.selu"], of=(0,), params={}), remembering(exact(np.array([0.3, -1.0]), FMT))
+    assert hidden_formula(node, [x], FMT) == hidden_formula(node, [x], FMT)
 
 
 def test_a_value_that_left_the_range_is_not_decided() -> None:
