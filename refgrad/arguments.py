@@ -13,7 +13,7 @@ from refgrad.arrays import Array
 from refgrad.containers import opened, setting, wordy
 from refgrad.errors import ArgumentError, DtypeError, is_tensor, refuse_tensor
 from refgrad.op import Traced
-from refgrad.operands import ordinary
+from refgrad.operands import NUMERIC, REAL, ordinary
 from refgrad.tracing.caught_refusals import run
 from refgrad.tree import Kept, Rebuild, flatten, is_leaf, leaves_as, paths, same_structure
 
@@ -71,21 +71,21 @@ def array(x: Any, what: str) -> Any:
         return ordinary(x, what, DtypeError)
     refuse_tensor(x, what)
     y = np.asarray(x)
-    return y[()] if isinstance(x, (int, float)) else y  # a number becomes a scalar: neither can be written to
+    return y[()] if isinstance(x, (int, float, complex)) else y  # a number becomes a scalar: neither can be written to
 
 
 def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> list[Array]:
-    """The leaves as floating-point arrays. Raises DtypeError, which names the leaf and says what to pass, for anything else."""
+    """The leaves as floating-point arrays, real or complex. Raises DtypeError, which names the leaf and says what to pass, for others."""
     arrays = []
     for x, name in zip(leaves, names, strict=True):
         number = isinstance(x, (Traced, np.ndarray, np.generic, float, complex))
         if not number:
             refuse_tensor(x, f"{who}: {name}")
         found = array(x, f"{who}: {name}") if number else None
-        if found is None or found.dtype.kind != "f":
+        if found is None or found.dtype.kind not in "fc":
             given = f"is {kind(x)}" if found is None else f"has dtype {found.dtype}"
             raise DtypeError(
-                f"{who}: {name} {given}; float16, float32, float64 or long double is expected. {_advice(x, found)}"
+                f"{who}: {name} {given}; float16, float32, float64, long double or a complex dtype is expected. {_advice(x, found)}"
             )
         arrays.append(found)
     return arrays
@@ -96,7 +96,6 @@ def _advice(given: Any, found: Array | None) -> str:
     apart = "keep it out of the differentiated arguments (argnums)"
     if found is not None:
         return {
-            "c": "Complex numbers are not supported: pass real and imaginary parts as two real arrays.",
             "i": "Pass floating-point numbers: x.astype(float).", "u": "Pass floating-point numbers: x.astype(float).",
             "b": f"A boolean cannot be differentiated: {apart}.",
         }.get(found.dtype.kind, "Pass arrays of numbers; keep everything else out of the differentiated arguments (argnums).")  # fmt: skip
@@ -114,22 +113,18 @@ def _advice(given: Any, found: Array | None) -> str:
 
 
 def result(y: Any, what: str) -> Any:
-    """A leaf of what a function returned, as an array of real numbers. Raises DtypeError for None, text, complex numbers, tensors."""
+    """A leaf of what a function returned, as an array of numbers. Raises DtypeError for None, text, objects, tensors."""
     known = isinstance(y, (Traced, np.ndarray, np.generic, int, float, complex))
     if not known:
         refuse_tensor(y, what)
         known = hasattr(y, "__array__")
     x = array(y, what) if known else np.asarray(None)
-    if x.dtype.kind not in "fiub":
+    if x.dtype.kind not in NUMERIC:
         if y is None:
             advice = "Does the function end without a return?"
-        elif x.dtype.kind == "c":
-            advice = (
-                "Complex numbers are not differentiated: return real and imaginary parts as two real arrays."
-            )
         else:
             advice = "Return numbers alone."
-        raise DtypeError(f"{what} {_described(y, x)}; arrays of real numbers are expected. {advice}")
+        raise DtypeError(f"{what} {_described(y, x)}; arrays of numbers are expected. {advice}")
     return x
 
 
@@ -139,14 +134,20 @@ def _described(given: Any, x: Array) -> str:
 
 
 def fitting(x: Any, like: Array, what: str) -> Array:
-    """A tangent or cotangent in the dtype of the array that it belongs to; the shapes have to be equal."""
+    """A tangent or cotangent in the dtype of the array that it belongs to; the shapes have to be equal.
+
+    Raises ArgumentError for another shape, DtypeError for what holds no numbers, and for complex numbers of a real array.
+    """
     x = array(x, what)
     if x.shape != like.shape:
         raise ArgumentError(
             f"{what} has shape {x.shape}, its value has shape {like.shape}; they must be equal"
         )
-    if x.dtype.kind not in "fiub":
-        raise DtypeError(f"{what} has dtype {x.dtype}; a real dtype is expected")
+    if x.dtype.kind not in (NUMERIC if like.dtype.kind == "c" else REAL):
+        raise DtypeError(
+            f"{what} has dtype {x.dtype}, its value has dtype {like.dtype}; "
+            f"{'numbers are' if like.dtype.kind == 'c' else 'a real dtype is'} expected"
+        )
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 
 
@@ -244,8 +245,8 @@ def leaves_of(args: Sequence[Any], names: Sequence[str], who: str) -> tuple[list
     leaves, rebuild = opened_arguments(args)
     if args and all(x is None for x in args):
         raise DtypeError(
-            f"{who}: {'the argument is' if len(args) == 1 else 'all arguments are'} None; an array of float16, float32, float64 or "
-            "long double is expected. None beside arrays is passed on as it is."
+            f"{who}: {'the argument is' if len(args) == 1 else 'all arguments are'} None; an array of float16, float32, float64, "
+            "long double or a complex dtype is expected. None beside arrays is passed on as it is."
         )
     return differentiable(leaves, names, who), rebuild
 

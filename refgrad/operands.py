@@ -1,4 +1,4 @@
-"""Operands of ops beside traced arrays: real numbers and arrays of them. Others are converted as NumPy does, or raise OperandError."""
+"""Operands of ops beside traced arrays: numbers and arrays of them. Others are converted as NumPy does, or raise OperandError."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from refgrad.arrays import PlainArray
 from refgrad.errors import TENSOR, DtypeError, OperandError, is_tensor
 
 NUMBERS = frozenset({
-    float, int, bool, np.bool_, np.float16, np.float32, np.float64, np.longdouble,
+    float, int, bool, complex, np.bool_, np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble,
     np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
 })  # fmt: skip
 REAL = frozenset("fiub")  # kinds of dtypes
+NUMERIC = REAL | {"c"}
 _LARGE = 2**63
 USUAL = NUMBERS | {np.ndarray}
 
@@ -25,11 +26,11 @@ _REPRESENTATION = frozenset({  # what a subclass may define without giving its e
 
 
 def usual(x: Any) -> bool:
-    """Whether x is a real number that an array of integers can hold, or an ordinary array of real numbers."""
+    """Whether x is a number, if an integer one that an array of integers can hold, or an ordinary array of numbers."""
     kind = type(x)
     if kind is int:
         return -_LARGE < x < _LARGE
-    return kind in NUMBERS or (kind is np.ndarray and x.dtype.kind in REAL)
+    return kind in NUMBERS or (kind is np.ndarray and x.dtype.kind in NUMERIC)
 
 
 def overrides(x: Any) -> bool:
@@ -45,8 +46,8 @@ def overrides(x: Any) -> bool:
 def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Any:
     """x as an ordinary array or number. ``what`` names it in messages.
 
-    Raises ``error`` for masked arrays, matrices and other subclasses that compute in their own way, for complex numbers, objects, text,
-    dates, records and tensors.
+    Raises ``error`` for masked arrays, matrices and other subclasses that compute in their own way, for objects, text, dates, records and
+    tensors.
     """
     if usual(x):
         return x
@@ -60,19 +61,16 @@ def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Any:
         raise error(f"{what} is a torch tensor; {TENSOR}")
     else:
         y = np.asarray(x)
-        if y.dtype.kind not in REAL and not isinstance(x, complex):
-            raise error(
-                f"{what} is {_described(x)}; a real number or an array of real numbers is expected. {_INSTEAD['O']}"
-            )
-    if y.dtype.kind not in REAL:
+        if y.dtype.kind not in NUMERIC:
+            raise error(f"{what} is {_described(x)}; a number or an array of numbers is expected. {_INSTEAD['O']}")
+    if y.dtype.kind not in NUMERIC:
         raise error(
-            f"{what} has dtype {y.dtype}; real numbers are expected. {_INSTEAD.get(y.dtype.kind, _INSTEAD['O'])}"
+            f"{what} has dtype {y.dtype}; numbers are expected. {_INSTEAD.get(y.dtype.kind, _INSTEAD['O'])}"
         )
     return y
 
 
 _INSTEAD = {
-    "c": "Complex numbers are not differentiated: compute with real and imaginary parts as two real arrays.",
     "O": "Convert it first, outside the differentiated function: np.asarray(a, float), float(number). A class of your own computes with "
          "traced arrays by its reflected operators where it says __array_ufunc__ = None.",
     "M": "Convert dates first: (t - t0) / np.timedelta64(1, 's').", "m": "Convert durations first: t / np.timedelta64(1, 's').",

@@ -280,6 +280,11 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str, has_aux: bool) -> F
                 f"{who}: f must return a single number, got {outline(value)}. "
                 "Use jacrev, or vjp with a cotangent, for functions of more outputs."
             )
+        if value.dtype.kind == "c":
+            raise DtypeError(
+                f"{who}: f must return a real number, got dtype {value.dtype}. A complex number is two real ones: return one of them (z.real, "
+                "z.imag, np.abs(z) ** 2), or use jvp, or vjp with a complex cotangent."
+            )
         if value.dtype.kind != "f":
             raise DtypeError(
                 f"{who}: f must return a real floating-point number, got dtype {value.dtype}. "

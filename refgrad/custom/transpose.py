@@ -21,7 +21,7 @@ from refgrad.op import Op, Params, RuleInputs, Traced, apply, new_level, shape_o
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.dispatch import plain
 from refgrad.tracing.pull_back import pull_back
-from refgrad.tracing.reverse import Tape, Var, record
+from refgrad.tracing.reverse import VARIABLES, Tape, Var, record
 
 
 class NotLinearError(ArgumentError):
@@ -86,7 +86,7 @@ class Linear(Var):
             raise NotLinearError(f"np.{op.numpy[0].__name__}" if op.numpy else f"the op {op.name!r}")
         zeros = tuple([x._zero if a else x for x, a in zip(operands, active, strict=True)])
         y = record(tape, op, operands, zeros, params, active, apply(op, zeros, params))
-        return Linear(y._value, tape, y._index) if type(y) is Var and y._tape is tape else y
+        return Linear(y._value, tape, y._index) if type(y) in VARIABLES and y._tape is tape else y
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return TracedArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)

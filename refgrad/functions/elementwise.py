@@ -127,24 +127,6 @@ def _is_python(x: Any) -> bool:
     return type(x) in (int, float, bool)
 
 
-@implements(np.conjugate)
-def conjugate(x: Array) -> Array:
-    """np.conjugate: a copy of a real array."""
-    return np.positive(x)
-
-
-@implements(np.real)
-def real(val: Array) -> Array:
-    """np.real: a real array itself, no copy (``x += 1`` is seen through both names)."""
-    return val
-
-
-@implements(np.real_if_close)
-def real_if_close(a: Array, tol: float = 100) -> Array:
-    """np.real_if_close: a real array itself; of a scalar a 0-d array, as in NumPy."""
-    return operand(a)[...] if isinstance(a, np.generic) else a
-
-
 @implements(np.where)
 def where(condition: Array, x: Array = _NONE, y: Array = _NONE, /) -> Any:
     """np.where: x or y by a condition; of a condition alone, the indices at which it holds."""

@@ -44,8 +44,13 @@ def inner(a: Array, b: Array, /) -> Array:
 
 @implements(np.vdot)
 def vdot(a: Array, b: Array, /) -> Array:
-    """Sum of the products of all elements."""
-    return linalg.matmul(np.ravel(operand(a)), np.ravel(operand(b)))
+    """Sum of the products of all elements, those of a conjugated."""
+    return linalg.matmul(_conjugated(np.ravel(operand(a))), np.ravel(operand(b)))
+
+
+def _conjugated(x: Array) -> Array:
+    """The conjugate of complex numbers; real ones as they are."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
 @implements(np.outer)
@@ -91,8 +96,8 @@ def linalg_tensordot(x1: Array, x2: Array, /, *, axes: Any = 2) -> Array:
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
-    """Contract one axis, broadcast the others."""
-    x1, x2 = operand(x1), operand(x2)
+    """Contract one axis, broadcast the others; the elements of x1 are conjugated."""
+    x1, x2 = _conjugated(operand(x1)), operand(x2)
     if shape_of(x1)[axis] != shape_of(x2)[axis]:
         raise ArgumentError(f"vecdot: shapes {shape_of(x1)} and {shape_of(x2)} differ along axis {axis}")
     return contraction.einsum(moved(x1, axis, -1), moved(x2, axis, -1), subscripts="...i,...i->...")
@@ -110,8 +115,8 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 
     @implements(np.vecmat)
     def vecmat(x1: Array, x2: Array, /) -> Array:
-        """Vectors times matrices, (..., m) and (..., m, n)."""
-        return _along_axes("vecmat", operand(x1), operand(x2), (-1, -2), "...i,...ij->...j")
+        """Vectors, conjugated, times matrices, (..., m) and (..., m, n)."""
+        return _along_axes("vecmat", _conjugated(operand(x1)), operand(x2), (-1, -2), "...i,...ij->...j")
 
 
 def _along_axes(name: str, x1: Array, x2: Array, axes: tuple[int, int], subscripts: str) -> Array:

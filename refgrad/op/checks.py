@@ -15,7 +15,7 @@ from refgrad.domain import Interval, Special
 from refgrad.errors import RegistrationError
 from refgrad.op.record import OpRecord
 from refgrad.op.signature import parameter_names, plain_function
-from refgrad.op.traits import POOLS, SINGULAR
+from refgrad.op.traits import COMPLEX_RULES, POOLS, SINGULAR
 
 
 def check(op: OpRecord) -> None:
@@ -166,6 +166,8 @@ def _of_traits(op: OpRecord) -> Iterator[str]:
         yield f"singular is one of {SINGULAR} or None, got {op.singular!r}"
     if op.singular is not None and op.elementwise:
         yield f"singular={op.singular!r} speaks of matrices and contradicts elementwise=True"
+    if op.complex_rules not in (None, *COMPLEX_RULES) and not callable(op.complex_rules):
+        yield f"complex_rules is one of {COMPLEX_RULES}, a function or None, got {op.complex_rules!r}"
     if op.view and _arity(op) != 1:
         yield f"view says that the value shares the memory of its one operand; there are {sig.operands}"
     if op.helper and op.numpy:

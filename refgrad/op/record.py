@@ -64,6 +64,9 @@ class OpRecord:
     sums         the value, or a derivative in one operand, adds up many terms
     singular     an op that factorises matrices: what it does with a singular one (REGULAR, POLE, REFUSED of refgrad.op.traits). Kernels
                  of such ops exist in formats that accumulate as they store, alone
+    complex_rules  what the rules are for complex operands: HOLOMORPHIC, and the engine conjugates in reverse mode; REAL_LINEAR, and they
+                 stand as they are; or a function of operands and parameters that computes the op of complex operands in its place. None
+                 for an op that refuses complex operands
     helper       the op stands in rules alone, where it carries the rounding of a kernel's formula; users have no name for it
     notation     how drawings write it
     in_graphs    how random graphs draw it; None where they do not
@@ -91,6 +94,7 @@ class OpRecord:
     unit_slopes: bool = False
     sums: bool = False
     singular: str | None = None
+    complex_rules: str | Callable[..., Any] | None = None
     helper: bool = False
     slopes: tuple[Callable[..., Any], ...] = ()
     reduces: np.ufunc | None = None

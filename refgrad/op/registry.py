@@ -80,11 +80,11 @@ class Traced:
 
 
 def reject_complex(x: Any, op: Op) -> Any:
-    """x, a tangent, a cotangent or an operand. Raises DtypeError where it is complex: a cast to a real dtype would lose its half."""
+    """x, a tangent or cotangent of a real array. Raises DtypeError where it is complex: a cast to a real dtype would lose its half."""
     if x.dtype.kind == "c":
         raise DtypeError(
-            f"op {op.name!r} met an operand of dtype {x.dtype}. Complex numbers are not differentiated: compute with real and "
-            "imaginary parts as two real arrays."
+            f"op {op.name!r}: a rule gave a tangent or cotangent of dtype {x.dtype} for a real array. Its record says what the rules are for "
+            "complex operands (complex_rules); the rules of an op from complex to real numbers take the real part themselves."
         )
     return x
 

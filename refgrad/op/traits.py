@@ -28,6 +28,12 @@ POLE = "pole"  # the value is infinite
 REFUSED = "refused"  # it raises LinAlgError
 SINGULAR = (REGULAR, POLE, REFUSED)
 
+# What the rules of an op are for complex operands; see complex_rules of the record. A function in place of one of these computes the
+# op of complex operands.
+HOLOMORPHIC = "holomorphic"  # those of a function with a complex derivative: linear in the tangent or cotangent, without conjugates
+REAL_LINEAR = "real-linear"  # they come to what the convention for complex numbers asks for as they stand
+COMPLEX_RULES = (HOLOMORPHIC, REAL_LINEAR)
+
 
 class Choices(Protocol):
     """The source of chance of a case; refgrad.testing.cases.source.Source is one."""

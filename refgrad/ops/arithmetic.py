@@ -13,8 +13,8 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_LINE, Domain, Special
 from refgrad.formula import Formula
 from refgrad.op import Op, register
-from refgrad.op.traits import ELEMENTWISE, SEVERAL, InGraphs, Notation
-from refgrad.ops import exact_slopes, power_derivatives
+from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, SEVERAL, InGraphs, Notation
+from refgrad.ops import complex_numbers, exact_slopes, power_derivatives
 from refgrad.ops.power_derivatives import small
 from refgrad.quiet import unwarned
 
@@ -28,6 +28,7 @@ add = register(
     elementwise=True, commutes=True, branch_free=True, unit_slopes=True,
     notation=Notation("+", with_number=("+{}", "+{}")),
     in_graphs=InGraphs(ELEMENTWISE, 0),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 subtract = register(
@@ -40,6 +41,7 @@ subtract = register(
     elementwise=True, branch_free=True, unit_slopes=True,
     notation=Notation("−", with_number=("{}−x", "−{}")),
     in_graphs=InGraphs(ELEMENTWISE, 2),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 multiply = register(
@@ -53,6 +55,7 @@ multiply = register(
     notation=Notation("×", with_number=("×{}", "×{}")),
     in_graphs=InGraphs(ELEMENTWISE, 1),
     slopes=(lambda mp, _, x2: x2, lambda mp, x1, _: x1),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # y = x1/x2: dy = (dx1 - y dx2)/x2.
@@ -102,6 +105,7 @@ divide = register(
     notation=Notation("÷", with_number=("{}/x", "÷{}")),
     in_graphs=InGraphs(ELEMENTWISE, 3),
     slopes=(lambda mp, _, x2: 1 / x2, lambda mp, x1, x2: -x1 / x2 / x2),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 negative = register(
@@ -114,6 +118,7 @@ negative = register(
     elementwise=True, branch_free=True, unit_slopes=True,
     notation=Notation("−x"),
     in_graphs=InGraphs(ELEMENTWISE, 11),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 positive = register(
@@ -125,6 +130,7 @@ positive = register(
     numpy=(np.positive,),
     elementwise=True, branch_free=True, unit_slopes=True,
     in_graphs=InGraphs(ELEMENTWISE, 46),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -185,6 +191,7 @@ power = register(
     notation=Notation("xʸ", with_number=("{}ˣ", "x^{}")),
     in_graphs=InGraphs(ELEMENTWISE, 6),
     slopes=(lambda mp, x1, x2: x2 * x1 ** (x2 - 1), exact_slopes.power_exponent),
+    complex_rules=complex_numbers.power,
 )  # fmt: skip
 
 square = register(
@@ -198,6 +205,7 @@ square = register(
     notation=Notation("x²"),
     in_graphs=InGraphs(ELEMENTWISE, 12),
     slopes=(lambda mp, x: 2 * x,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -218,6 +226,7 @@ one_minus_square = register(
     rounding=_one_minus_square_rounding,
     elementwise=True, branch_free=True, helper=True,
     slopes=(lambda mp, x: -2 * x,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 sqrt = register(
@@ -240,6 +249,7 @@ sqrt = register(
     notation=Notation("√x"),
     in_graphs=InGraphs(ELEMENTWISE, 13),
     slopes=(lambda mp, x: 1 / (2 * mp.sqrt(x)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -308,6 +318,7 @@ reciprocal = register(
     notation=Notation("1/x"),
     in_graphs=InGraphs(ELEMENTWISE, 14),
     slopes=(lambda mp, x: -1 / (x * x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -376,4 +387,5 @@ fan_in = register(
     domain=Domain(sampler=lambda rng: (tuple(rng.standard_normal((3, 2, 3))), {})),
     elementwise=True, commutes=True, branch_free=True, unit_slopes=True, sums=True,
     in_graphs=InGraphs(SEVERAL, 2),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

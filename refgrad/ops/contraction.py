@@ -15,6 +15,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
+from refgrad.op.traits import HOLOMORPHIC
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPLIT = 32**3  # products from which those in long double are formed by float64 BLAS
@@ -246,4 +247,5 @@ einsum = register(
     domain=sampled(_draw_einsum),
     broadcasts=True,
     sums=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
-from refgrad.op.traits import ELEMENTWISE, InGraphs
+from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
 from refgrad.ops import exact_slopes
 from refgrad.ops.exponential_shares import share
 
@@ -40,6 +40,7 @@ exp = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 16),
     slopes=(lambda mp, x: mp.exp(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 exp2 = register(
@@ -52,6 +53,7 @@ exp2 = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 22),
     slopes=(lambda mp, x: mp.mpf(2) ** x * mp.log(2),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 expm1 = register(
@@ -73,6 +75,7 @@ expm1 = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 17),
     slopes=(lambda mp, x: mp.exp(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 log = register(
@@ -94,6 +97,7 @@ log = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 18),
     slopes=(lambda mp, x: 1 / x,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 log2 = register(
@@ -115,6 +119,7 @@ log2 = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 20),
     slopes=(lambda mp, x: 1 / (x * mp.log(2)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 log10 = register(
@@ -141,6 +146,7 @@ log10 = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 21),
     slopes=(lambda mp, x: 1 / (x * mp.log(10)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 log1p = register(
@@ -165,6 +171,7 @@ log1p = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 19),
     slopes=(lambda mp, x: 1 / (1 + x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.arrays import PlainArray
+from refgrad.arrays import Array, PlainArray
 from refgrad.blocks import slices
 from refgrad.bounds import magnitudes, variation
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
-from refgrad.op.traits import ELEMENTWISE, InGraphs
+from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.quiet import unwarned
 
@@ -29,6 +29,7 @@ sinh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 29),
     slopes=(lambda mp, x: mp.cosh(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # Even and convex: where the ball holds 0, the minimum there is nearer to y than the farther end, so the ends still bound it.
@@ -42,6 +43,7 @@ cosh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 30),
     slopes=(lambda mp, x: mp.sinh(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -56,8 +58,11 @@ def _over_wide_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
 def _over_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
     """t/cosh(x)^2 by two divisions: the square overflows where its reciprocal is a subnormal number yet.
 
-    NumPy's cosh is off by up to 2.4 ULP in float32, and its error counts twice: narrow formats are computed in the next wider one.
+    For complex numbers 4 t w/(1 + w)^2 with w = exp(-2x), or exp(2x): the one that does not overflow. NumPy's cosh is off by up to 2.4 ULP in float32, and its error counts twice: narrow formats are computed in the next wider one.
     """
+    if x.dtype.kind == "c":
+        w = np.exp(np.where(np.real(x) < 0, 2, -2).astype(x.dtype) * x)
+        return t * (4 * w / (1 + w) ** 2)
     if x.itemsize < 8:
         blocks = slices(x.shape) if np.shape(t) == x.shape else None
         if blocks is None:
@@ -108,6 +113,7 @@ over_cosh_square: Op = register(
     rounding=_over_cosh_square_rounding,
     broadcasts=True,
     elementwise=True, branch_free=True, helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 tanh = register(
@@ -132,14 +138,20 @@ tanh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 31),
     slopes=(lambda mp, x: 1 / mp.cosh(x) ** 2,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # hypot(x, 1) does not overflow where x^2 + 1 does. Its reciprocal is multiplied, as kernels do: they round x^2, the sum (together one
 # u in the root), the reciprocal root and the product.
+def _root_of_one_plus_square(x: Array) -> Array:
+    """sqrt(1 + x^2); of complex numbers sqrt(1 - ix) sqrt(1 + ix), which has the cuts of arcsinh."""
+    return np.sqrt(1 - 1j * x) * np.sqrt(1 + 1j * x) if x.dtype.kind == "c" else np.hypot(x, 1.0)
+
+
 arcsinh = register(
     "arcsinh", np.arcsinh,
-    jvp=lambda x_dot, x: x_dot * (1 / np.hypot(x, 1.0)),
-    vjp=lambda y_bar, x: y_bar * (1 / np.hypot(x, 1.0)),
+    jvp=lambda x_dot, x: x_dot * (1 / _root_of_one_plus_square(x)),
+    vjp=lambda y_bar, x: y_bar * (1 / _root_of_one_plus_square(x)),
     rounding=bounds.monotone("arcsinh"),
     torch=lambda torch, x: torch.arcsinh(x),
     numpy=(np.arcsinh,),
@@ -154,6 +166,7 @@ arcsinh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 32),
     slopes=(lambda mp, x: 1 / mp.sqrt(1 + x * x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # The product of two roots does not overflow, and near 1 no digit of x - 1 is lost.
@@ -185,6 +198,7 @@ arccosh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 33),
     slopes=(lambda mp, x: 1 / mp.sqrt((x - 1) * (x + 1)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 arctanh = register(
@@ -207,4 +221,5 @@ arctanh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 34),
     slopes=(lambda mp, x: 1 / ((1 - x) * (1 + x)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
-from refgrad.op.traits import PARAMETRISED, InGraphs, Notation
+from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs, Notation
 from refgrad.ops import params_in_graphs, samplers
 
 
@@ -118,6 +118,7 @@ getitem = register(
     view=True, branch_free=True,
     notation=Notation(of_params=_in_brackets),
     in_graphs=InGraphs(PARAMETRISED, 15, params=params_in_graphs.key),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 put_add: Op = register(
@@ -127,6 +128,7 @@ put_add: Op = register(
     rounding=_put_add_rounding,
     domain=sampled(samplers.put_add),
     branch_free=True, helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -161,6 +163,7 @@ setitem: Op = register(
     rounding=bounds.moved,
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from refgrad.bounds import splitting
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.op import register, shape_of
-from refgrad.op.traits import PARAMETRISED, SEVERAL, InGraphs, Notation
-from refgrad.ops import params_in_graphs
+from refgrad.op import Op, register, shape_of
+from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, SEVERAL, InGraphs, Notation
+from refgrad.ops import complex_numbers, params_in_graphs
 from refgrad.ops.undefined import at_cusp
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
@@ -87,6 +87,7 @@ matmul = register(
     core=2, sums=True,
     notation=Notation("@"),
     in_graphs=InGraphs(SEVERAL, 0),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -180,6 +181,7 @@ tensordot = register(
     numpy=(np.tensordot,),
     domain=sampled(_draw_tensordot),
     sums=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -348,7 +350,7 @@ def _torch_norm(torch: Any, x: Any, ord: float = 2, axis: Any = None, keepdims: 
 
 
 _HALF = 0.7071067811865476
-norm = register(
+norm: Op = register(
     "norm", _p_norm,
     jvp=_norm_jvp,
     vjp=_norm_vjp,
@@ -367,4 +369,5 @@ norm = register(
     ),
     sums=True,
     in_graphs=InGraphs(PARAMETRISED, 16, params=params_in_graphs.norm),
+    complex_rules=lambda x, **params: norm(complex_numbers.modulus(x), **params),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import register
-from refgrad.op.traits import PARAMETRISED, InGraphs, Notation
+from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs, Notation
 from refgrad.ops import params_in_graphs, reduction, samplers
 from refgrad.ops.reduction import dims, masked, torch_masked
 from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, spread
@@ -138,6 +138,7 @@ divided_out = register(
     rounding=_divided_out_rounding,
     domain=sampled(samplers.factored),
     helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -159,4 +160,5 @@ prod = register(
     reduces=np.multiply,
     notation=Notation("Π"),
     in_graphs=InGraphs(PARAMETRISED, 2, params=params_in_graphs.axes),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.op.traits import PARAMETRISED, InGraphs
+from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs
 from refgrad.ops import params_in_graphs, samplers
 from refgrad.ops.products import ghost
 from refgrad.ops.shape import concatenate
@@ -69,6 +69,7 @@ cumsum = register(
     domain=sampled(samplers.scan),
     sums=True, accumulates=np.add,
     in_graphs=InGraphs(PARAMETRISED, 8, params=params_in_graphs.one_axis),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ linear_recurrence: Op = register(
     rounding=_recurrence_rounding,
     domain=sampled(samplers.recurrence),
     helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -244,4 +246,5 @@ cumprod = register(
     ),
     accumulates=np.multiply,
     in_graphs=InGraphs(PARAMETRISED, 10, params=params_in_graphs.one_axis),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

@@ -16,8 +16,8 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Sample, Special
 from refgrad.formula import Formula
 from refgrad.op import register
-from refgrad.op.traits import ELEMENTWISE, InGraphs, Mistakes, Notation
-from refgrad.ops import branches
+from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, REAL_LINEAR, InGraphs, Mistakes, Notation
+from refgrad.ops import branches, complex_numbers
 
 # --- comparisons ---------------------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ def _sign_rounding(run: Evaluation) -> Any:
 # As a mask: -1 and 1 on the two sides of a kink.
 sign = register(
     "sign", np.sign, jvp=None, vjp=None, rounding=_sign_rounding,
-    torch=lambda torch, x: torch.sign(x), numpy=(np.sign,), domain=KINKED,
+    torch=lambda torch, x: torch.sign(x), numpy=(np.sign,), domain=KINKED, complex_rules=complex_numbers.sign,
     special=(Special((0.0,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
     elementwise=True,
     in_graphs=InGraphs(ELEMENTWISE, 43),
@@ -171,6 +171,7 @@ rint = register(
     torch=lambda torch, x: torch.round(x), numpy=(np.rint,), domain=Domain(smooth=False),
     special=(Special((0.5,), 0.0, ((0.0, 0.0),), "jump; the derivative is 0 elsewhere"),),
     elementwise=True,
+    complex_rules=REAL_LINEAR,
 )  # fmt: skip
 
 
@@ -189,6 +190,7 @@ abs = register(
     mistakes=Mistakes(other_branch=branches.negated),
     notation=Notation("|x|"),
     in_graphs=InGraphs(ELEMENTWISE, 15),
+    complex_rules=complex_numbers.modulus,
 )  # fmt: skip
 
 
@@ -274,4 +276,5 @@ where = register(
     broadcasts=True,
     elementwise=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.flipped),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

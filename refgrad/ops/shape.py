@@ -14,7 +14,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
-from refgrad.op.traits import PARAMETRISED, SEVERAL, InGraphs
+from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, REAL_LINEAR, SEVERAL, InGraphs
 from refgrad.ops import params_in_graphs, samplers
 
 Axis = int | tuple[int, ...] | None
@@ -95,6 +95,7 @@ reshape = register(
     domain=sampled(samplers.reshape),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 13, params=params_in_graphs.reshape),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -111,6 +112,7 @@ transpose = register(
     domain=sampled(samplers.transpose),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 14, params=params_in_graphs.transpose),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -127,6 +129,7 @@ broadcast_to = register(
     domain=sampled(samplers.broadcast_to),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 21, params=params_in_graphs.broadcast_to),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -158,6 +161,7 @@ astype = register(
     torch=lambda torch, x, dtype=_FLOAT: x.to(getattr(torch, np.dtype(dtype).name)),
     domain=sampled(samplers.astype),
     branch_free=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -171,21 +175,26 @@ to_integer = register(
     vjp=None,
     rounding=lambda run: None,
     torch=lambda torch, x, dtype=_INT: x.to(getattr(torch, np.dtype(dtype).name)),
+    complex_rules=REAL_LINEAR,
 )  # fmt: skip
 
 
 def cast(x: Any, dtype: Any) -> Array:
-    """``x.astype(dtype)``: differentiable between floating-point types, a step function towards integers and booleans.
+    """``x.astype(dtype)``: differentiable between floating-point types, also to complex ones; a step towards integers and booleans.
 
-    Raises OperandError for a dtype of anything else, in which a derivative would be lost.
+    Raises OperandError for a dtype of anything else, in which a derivative would be lost, and for a cast from complex to real numbers.
     """
     dtype = np.dtype(dtype)
-    if dtype.kind not in "fiub":
+    if dtype.kind not in "fciub":
         raise OperandError(
-            f"astype to {dtype} would lose the derivative; a real dtype is expected. Compute with real and imaginary parts as two real "
-            "arrays, and keep objects and texts out of the differentiated function."
+            f"astype to {dtype} would lose the derivative; a dtype of numbers is expected. Keep objects and texts out of the differentiated "
+            "function."
         )
-    return astype(x, dtype=dtype) if dtype.kind == "f" else to_integer(x, dtype=dtype)
+    if dtype.kind in "fiu" and getattr(x, "dtype", dtype).kind == "c":
+        raise OperandError(
+            f"astype from {x.dtype} to {dtype} would drop the imaginary part. Write z.real, z.imag or np.abs(z), and cast that."
+        )
+    return astype(x, dtype=dtype) if dtype.kind in "fc" else to_integer(x, dtype=dtype)
 
 
 def _flip(x: Array, axis: Axis = None) -> Array:
@@ -202,6 +211,7 @@ flip = register(
     domain=sampled(samplers.flip),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 19, params=params_in_graphs.flip),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -223,6 +233,7 @@ roll = register(
     domain=sampled(samplers.roll),
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 20, params=params_in_graphs.roll),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -269,6 +280,7 @@ pad: Op = register(
     domain=sampled(samplers.pad),
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 17, params=params_in_graphs.pad),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -301,4 +313,5 @@ concatenate: Op = register(
     domain=sampled(samplers.concatenate),
     branch_free=True,
     in_graphs=InGraphs(SEVERAL, 1, weight=2),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

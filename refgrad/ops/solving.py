@@ -16,7 +16,7 @@ from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
-from refgrad.op.traits import POLE, REFUSED, REGULAR, SEVERAL, InGraphs
+from refgrad.op.traits import HOLOMORPHIC, POLE, REFUSED, REGULAR, SEVERAL, InGraphs
 from refgrad.ops import dense_linalg
 
 # --- how far A + E lies, and what that does ----------------------------------------------------------------------------
@@ -167,6 +167,7 @@ det = register(
     ),
     singular=REGULAR,
     in_graphs=InGraphs(SEVERAL, 3),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # --- cofactors: the determinant's derivative, an op of its own so that the determinant has every order ----------------
@@ -234,6 +235,7 @@ cofactor: Op = register(
     rounding=_cofactor_rounding,
     domain=sampled(_pivots(1)),
     helper=True,
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # --- logarithm of the determinant ------------------------------------------------------------------------------------
@@ -296,6 +298,7 @@ inv: Op = register(
     domain=sampled(_pivots(1)),
     singular=REFUSED,
     in_graphs=InGraphs(SEVERAL, 4),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # --- linear systems --------------------------------------------------------------------------------------------------
@@ -366,4 +369,5 @@ solve: Op = register(
     broadcasts=True,
     singular=REFUSED,
     in_graphs=InGraphs(SEVERAL, 5),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip

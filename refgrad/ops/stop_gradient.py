@@ -7,6 +7,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.arrays import Array
 from refgrad.op import register
+from refgrad.op.traits import REAL_LINEAR
 
 
 def _stop_gradient(x: Array) -> Array:
@@ -20,4 +21,5 @@ stop_gradient = register(
     vjp=None,
     rounding=bounds.moved,
     torch=lambda torch, x: x.detach(),
+    complex_rules=REAL_LINEAR,
 )  # fmt: skip

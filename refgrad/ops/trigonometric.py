@@ -13,7 +13,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
-from refgrad.op.traits import ELEMENTWISE, InGraphs
+from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
 from refgrad.ops import exact_slopes
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.ops.sinpi import sinc_derivative
@@ -29,6 +29,7 @@ sin = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 23),
     slopes=(lambda mp, x: mp.cos(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 cos = register(
@@ -41,6 +42,7 @@ cos = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 24),
     slopes=(lambda mp, x: -mp.sin(x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -56,7 +58,13 @@ def _tan_rounding(run: Evaluation) -> Array:
 
 @unwarned
 def _tan_slope(x: Array) -> Array:
-    """1 + tan(x)^2. NumPy's tan of float32 is off by 2 ULP, which counts twice: narrow formats are computed in the next wider one."""
+    """1 + tan(x)^2. NumPy's tan of float32 is off by 2 ULP, which counts twice: narrow formats are computed in the next wider one.
+
+    For complex numbers, where the sum cancels far from the real axis, 4 w/(1 + w)^2 with w = exp(2ix), or exp(-2ix).
+    """
+    if x.dtype.kind == "c":
+        w = np.exp(np.where(np.imag(x) < 0, -2j, 2j).astype(x.dtype) * x)
+        return 4 * w / (1 + w) ** 2
     y = np.tan(x, dtype=_WIDER.get(x.dtype.char))
     return (1 + y * y).astype(x.dtype)
 
@@ -82,6 +90,7 @@ tan_slope: Op = register(
     domain=between(-1.2, 1.2),
     elementwise=True, branch_free=True, helper=True,
     slopes=(lambda mp, x: 2 * mp.tan(x) / mp.cos(x) ** 2,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 tan = register(
@@ -102,6 +111,7 @@ tan = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 25),
     slopes=(lambda mp, x: 1 / mp.cos(x) ** 2,),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 # Times the reciprocal of the root, as kernels may: three roundings in half formats, which store the root, its reciprocal and the product.
@@ -128,6 +138,7 @@ arcsin = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 26),
     slopes=(lambda mp, x: 1 / mp.sqrt((1 - x) * (1 + x)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 arccos = register(
@@ -153,6 +164,7 @@ arccos = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 27),
     slopes=(lambda mp, x: -1 / mp.sqrt((1 - x) * (1 + x)),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 
@@ -181,6 +193,7 @@ arctan = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 28),
     slopes=(lambda mp, x: 1 / (1 + x * x),),
+    complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import TracingError
+from refgrad.ops import complex_numbers
 from refgrad.tracing.dispatch import plain
 from refgrad.tracing.methods import Methods
 from refgrad.tracing.unavailable import Only
@@ -129,14 +130,18 @@ class Attributes(Methods):
 
     @property
     def real(self) -> Any:
+        if self.dtype.kind == "c":
+            return self._view(complex_numbers.real(self), complex_numbers.real, writeable=False)
         return self
 
     @real.setter
     def real(self, value: Any) -> None:
-        self[...] = value
+        self[...] = value if self.dtype.kind != "c" else complex_numbers.from_parts(value, self.imag)
 
     @property
     def imag(self) -> Any:
+        if self.dtype.kind == "c":
+            return self._view(complex_numbers.imag(self), complex_numbers.imag, writeable=False)
         if self._scalar:
             return self.dtype.type(0)
         zeros = np.zeros(self.shape, self.dtype)
@@ -145,7 +150,9 @@ class Attributes(Methods):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        raise TypeError("array does not have imaginary part to set")
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self[...] = complex_numbers.from_parts(self.real, value)
 
     @property
     def flat(self) -> Flat:

@@ -69,13 +69,16 @@ TABLE: dict[str, str] = {
     "polyval": "p x |", "vander": "x |", "polyadd": "a1 a2 |", "polysub": "a1 a2 |", "polymul": "a1 a2 |", "polydiv": "u v |",
     "polyder": "p |", "polyint": "p k |", "poly": "seq_of_zeros |",
     "apply_along_axis": "arr args kwargs |", "apply_over_axes": "a |", "piecewise": "x funclist args kw | condlist",
-    "choose": "choices | a", "real_if_close": "a |", "imag": "| val",
+    "choose": "choices | a", "real_if_close": "a |", "imag": "val |", "angle": "z |",
     "lib.scimath.sqrt": "x |", "lib.scimath.log": "x |", "lib.scimath.log2": "x |", "lib.scimath.log10": "x |", "lib.scimath.logn": "n x |",
     "lib.scimath.power": "x p |", "lib.scimath.arccos": "x |", "lib.scimath.arcsin": "x |", "lib.scimath.arctanh": "x |",
     "ix_": "args |",
     # writing into the first argument
     "copyto": "dst src | where", "put": "a v |", "put_along_axis": "arr values |", "place": "arr vals | mask", "putmask": "a values | mask",
     "fill_diagonal": "a val |",
+    # Fourier transforms
+    **{f"fft.{inverse}{kind}fft{many}": "a |" for inverse in ("", "i") for kind in ("", "r") for many in ("", "2", "n")},
+    "fft.hfft": "a |", "fft.ihfft": "a |", "fft.fftshift": "x |", "fft.ifftshift": "x |",
     # linear algebra
     "linalg.diagonal": "x |", "linalg.trace": "x |", "linalg.matrix_transpose": "x |", "linalg.cross": "x1 x2 |", "linalg.cholesky": "a |",
     "dot": "a b |", "inner": "a b |", "vdot": "a b |", "outer": "a b |", "kron": "a b |", "einsum": "subscripts operands |",

@@ -36,7 +36,8 @@ GUARDS: dict[Function, Guard] = {}  # which of their arguments may be traced; se
 VIEWING = frozenset({
     np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
     np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
-    np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.einsum, np.astype, np.linalg.diagonal,
+    np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.imag, np.einsum, np.astype,
+    np.linalg.diagonal,
     np.linalg.matrix_transpose, np.real_if_close, np.nan_to_num, np.trim_zeros,
     np.lib.stride_tricks.sliding_window_view, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
 })  # fmt: skip
@@ -231,7 +232,7 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
         raise NoRuleError(
             f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
         )
-    if dtype is not None and np.dtype(dtype).kind != "f":
+    if dtype is not None and np.dtype(dtype).kind not in "fc":
         raise NoRuleError(
             f"np.{ufunc.__name__}: argument dtype is {np.dtype(dtype)}; floating-point dtypes have rules. Convert the result: "
             "y.astype(dtype)."

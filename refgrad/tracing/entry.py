@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from refgrad.arrays import Array, Params
 from refgrad.op import Op, Rule, shape_of
+from refgrad.tracing import complex_operands
 from refgrad.tracing.copies import Copies, as_they_are
 from refgrad.tracing.cotangents import accumulate, fit
 from refgrad.tracing.special_points import met
@@ -58,7 +59,7 @@ class Entry:
         exceptional = met(op, values, params, y)
         edges: list[Edge] = []
         saved: tuple[Any, ...] | None = None
-        variadic = op.signature.variadic
+        variadic, complex_valued = op.signature.variadic, y.dtype.kind == "c"
         rules = op.signature.vjp * len(values) if variadic else op.signature.vjp
         for position, (value, a, needs) in enumerate(zip(values, active, rules, strict=True)):
             if not a or needs is None:
@@ -68,7 +69,11 @@ class Entry:
                 if copies is not None and (params or not all(active)):
                     saved = as_they_are(needs, saved, active, copies)
             rule = needs.rule if exceptional is None else exceptional.pulled(needs.rule, position)
-            edges.append(_edge((places[position], rule, saved, shape_of(value), value.dtype, position)))
+            dtype = value.dtype
+            if complex_valued or dtype.kind == "c":
+                dtypes = [getattr(x, "dtype", None) for x in values] if variadic else [dtype]
+                rule = complex_operands.pulled(op, rule, dtypes, y.dtype)
+            edges.append(_edge((places[position], rule, saved, shape_of(value), dtype, position)))
         return cls(op, edges, exceptional is None)
 
     def cotangents(self, y_bar: Array) -> list[Array]:

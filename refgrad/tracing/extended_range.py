@@ -23,7 +23,7 @@ from refgrad.tracing.entry import Entry
 Seeds = list[tuple[int, Any]]
 Walk = Callable[[list[Any], Seeds, list[int]], list[Any]]  # of a tape, seeds and inputs
 
-LONG = np.dtype(np.longdouble)
+LONG, COMPLEX_LONG = np.dtype(np.longdouble), np.dtype(np.clongdouble)
 MANY = 10_000  # operations in a row of which cotangents commonly die out
 _HEARD = ContextVar[list[str]]("heard")
 
@@ -70,7 +70,7 @@ def walked(walk: Walk, tape: list[Any], seeds: Seeds, inputs: list[int]) -> list
     if not all(_can_be_wide(entry) for entry in tape) or any(_over_balls(x) for x in bars):
         return bars
     wide_tape = [_widened(entry) for entry in tape]
-    again = walk(wide_tape, [(place, y_bar.astype(LONG)) for place, y_bar in seeds], inputs)
+    again = walk(wide_tape, [(place, _wide(y_bar)) for place, y_bar in seeds], inputs)
     return [
         x if x is None or wide is None else wide.astype(x.dtype) for x, wide in zip(bars, again, strict=True)
     ]
@@ -111,7 +111,7 @@ def _widened(entry: Any) -> Any:
         return None
     if type(entry) is tuple:
         return tuple([_all_wide(item) if k % 3 == 2 else item for k, item in enumerate(entry)])
-    edges = [edge._replace(saved=_all_wide(edge.saved), dtype=LONG) for edge in entry.edges]
+    edges = [edge._replace(saved=_all_wide(edge.saved), dtype=_long(edge.dtype)) for edge in entry.edges]
     return Entry(entry.op, edges, entry.ordinary)
 
 
@@ -122,9 +122,13 @@ def _all_wide(kept: tuple[Any, ...]) -> tuple[Any, ...]:
 def _wide(x: Any) -> Any:
     if type(x) is tuple:
         return _all_wide(x)
-    if isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f":
-        return x.astype(LONG)
+    if isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind in "fc":
+        return x.astype(_long(x.dtype))
     return x
+
+
+def _long(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return COMPLEX_LONG if dtype.kind == "c" else LONG
 
 
 def _may_be_lost(x: Any) -> bool:

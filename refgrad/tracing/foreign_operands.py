@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.op import Op, Traced, apply
-from refgrad.operands import NUMBERS, REAL, USUAL, overrides
+from refgrad.operands import NUMBERS, NUMERIC, USUAL, overrides
 from refgrad.tracing.dispatch import operand, plain
 
 _SCALAR_PRIORITY = -1_000_000.0  # NumPy's, of scalars and of objects that name none
@@ -77,5 +77,5 @@ def _known_to_numpy(other: Any) -> bool:
 
 
 def _numeric(other: Any) -> bool:
-    """Whether an operand comes to real numbers."""
-    return np.asarray(plain(other)).dtype.kind in REAL
+    """Whether an operand comes to numbers."""
+    return np.asarray(plain(other)).dtype.kind in NUMERIC

@@ -15,6 +15,7 @@ from refgrad.arrays import Array
 from refgrad.blocks import COUNT, slices
 from refgrad.op import Op, Params, apply, new_level, reject_complex, shape_of
 from refgrad.quiet import quietly
+from refgrad.tracing import complex_operands
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.ball import Ball
 from refgrad.tracing.copies import outlived
@@ -70,6 +71,10 @@ class Dual(TracedArray):
             values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
             tangents = [x._tangent if a else None for x, a in zip(operands, active, strict=True)]
         y = apply(op, values, params)
+        if y.dtype.kind == "c" or top._value.dtype.kind == "c":
+            instead = complex_operands.answers(op, real_valued=y.dtype.kind != "c")
+            if instead is not None:
+                return instead(*operands, **params)
         if not op.signature.differentiable:
             return y
         if level not in _RUNNING:
@@ -132,7 +137,7 @@ def push(
 
 
 def _zeros(x: Any) -> Array:
-    return np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") and x.dtype.kind == "f" else float)
+    return np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") and x.dtype.kind in "fc" else float)
 
 
 def _fit(y_dot: Array, y: Array, op: Op) -> Array:

@@ -24,9 +24,10 @@ import numpy as np
 
 from refgrad.arrays import Array, Params
 from refgrad.formula import taken
-from refgrad.op import Op, Rule, apply, reject_complex
-from refgrad.operands import REAL, admitted
+from refgrad.op import Op, Rule, apply
+from refgrad.operands import NUMERIC, REAL, admitted
 from refgrad.ops import arithmetic
+from refgrad.tracing import complex_operands
 from refgrad.tracing.array import TracedArray
 from refgrad.tracing.copies import Copies, foreign_thread, outlived
 from refgrad.tracing.cotangents import accumulate, summed
@@ -62,7 +63,7 @@ class Tape(list[Any]):
     def input(self, value: Array) -> Var:
         """A new differentiable input. Nobody else may write to the value."""
         self.append(None)
-        return Var(value, self, len(self) - 1)
+        return variable(value, self)
 
     def check_thread(self) -> None:
         """Raises TracingError in another thread than its own: entries of two threads would take each other's places."""
@@ -112,16 +113,16 @@ class Var(TracedArray):
         self._value, self._index = other._value, other._index
 
     def _snapshot(self) -> Var:
-        return Var(self._value, self._tape, self._index)
+        return type(self)(self._value, self._tape, self._index)
 
     def _constant(self, y: Array) -> Var:
         self._tape.append(Entry(arithmetic.positive, []))
-        return Var(y, self._tape, len(self._tape) - 1)
+        return variable(y, self._tape)
 
     @classmethod
     def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         tape = top._tape
-        active = tuple([type(x) is Var and x._tape is tape for x in operands])
+        active = tuple([type(x) in VARIABLES and x._tape is tape for x in operands])
         values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
         y = apply(op, values, params)
         return record(tape, op, operands, values, params, active, y)
@@ -130,6 +131,27 @@ class Var(TracedArray):
         if method == "__call__" and not kwargs and ufunc in FAST:
             return FAST[ufunc](*inputs)
         return TracedArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+
+
+class ComplexVar(Var):
+    """A complex value with its place on a tape. The fast path, whose entries hold rules for real numbers, knows Var alone."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        instead = complex_operands.answers(op, real_valued=True)
+        if instead is not None:
+            return instead(*operands, **params)
+        return super()._interpret(op, operands, params, top)
+
+
+VARIABLES = frozenset({Var, ComplexVar})
+
+
+def variable(value: Array, tape: Tape) -> Var:
+    """A variable for the last entry of a tape."""
+    return (Var if value.dtype.kind != "c" else ComplexVar)(value, tape, len(tape) - 1)
 
 
 def record(
@@ -146,13 +168,15 @@ def record(
     operands    of the op; those that are variables of the tape are ``active``
     values      the operands, of variables their values
     """
+    if y.dtype.kind not in REAL:  # of a constant that the fast path did not look at
+        if y.dtype.kind not in NUMERIC:
+            for value in values:
+                admitted(value, f"{op.name}: an operand")
+        instead = complex_operands.answers(op, real_valued=False)
+        if instead is not None:
+            return instead(*operands, **params)
     if not op.signature.differentiable:
         return y
-    if y.dtype.kind not in REAL:  # of a constant that the fast path did not look at
-        for value in values:
-            reject_complex(
-                value if isinstance(value, TracedArray) else admitted(value, f"{op.name}: an operand"), op
-            )
     if taken(op) is not None:  # another formula of the op, which the fast path did not look for
         return apply(op, operands, params)
     places = [x._index if a else -1 for x, a in zip(operands, active, strict=True)]
@@ -161,7 +185,7 @@ def record(
         return y
     tape.check_thread()
     tape.append(entry)
-    return Var(y, tape, len(tape) - 1)
+    return variable(y, tape)
 
 
 def walk(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:

@@ -31,7 +31,7 @@ METHODS: dict[str, tuple[str, str]] = {  # by name: how it is called, what to do
     "__array_wrap__": ("x.__array_wrap__(array)", "It makes an array of the kind of x out of a plain one. Leave it out."),
     "__array_finalize__": ("x.__array_finalize__(array)", "It belongs to subclasses of np.ndarray. Leave it out."),
     "__floor__": ("math.floor(x)", _INTEGER), "__ceil__": ("math.ceil(x)", _INTEGER), "__trunc__": ("math.trunc(x)", _INTEGER),
-    "__complex__": ("complex(x)", "refgrad differentiates real functions: float16, float32, float64 and long double."),
+    "__complex__": ("complex(x)", "It reads the number, whose derivative would be lost. Use x.astype(complex), or x + 0j."),
     "__index__": ("use as an index", "Indices must be plain integers."),
     "__reduce__": ("pickle of x", _STORED), "__reduce_ex__": ("pickle of x", _STORED), "__getstate__": ("pickle of x", _STORED),
     "__setstate__": ("x.__setstate__(state)", _STORED), "__getnewargs__": ("pickle of x", _STORED),

@@ -1,0 +1,142 @@
+"""Ops of complex numbers that are not holomorphic, and powers: parts, conjugate, modulus. Convention: tracing/complex_operands.py.
+
+Ops from or to complex numbers alone are in no registry: its tests, cases and drawings are for real operands. NumPy's names lead to them in
+refgrad/functions/complex_numbers.py and by the records of np.absolute, np.sign and np.power.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import bounds
+from refgrad.arrays import Array, PlainArray
+from refgrad.op import Op, register
+from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
+from refgrad.quiet import unwarned
+
+conjugate = register(
+    "conjugate", np.conjugate,
+    jvp=lambda x_dot: np.conjugate(x_dot),
+    vjp=lambda y_bar: np.conjugate(y_bar),
+    rounding=bounds.same,
+    numpy=(np.conjugate,),
+    elementwise=True, branch_free=True, unit_slopes=True,
+    complex_rules=REAL_LINEAR,
+)  # fmt: skip
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+real: Op = Op(
+    "real", lambda x: np.real(x),
+    jvp=lambda x_dot: real(x_dot),
+    vjp=lambda y_bar: y_bar,
+    rounding=bounds.same,
+    elementwise=True, branch_free=True,
+    complex_rules=REAL_LINEAR,
+)  # fmt: skip
+
+imag: Op = Op(
+    "imag", lambda x: np.imag(x),
+    jvp=lambda x_dot: imag(x_dot),
+    vjp=lambda y_bar: imaginary(y_bar),
+    rounding=bounds.same,
+    elementwise=True, branch_free=True,
+    complex_rules=REAL_LINEAR,
+)  # fmt: skip
+
+
+def _complex_dtype(*xs: Any) -> np.dtype[Any]:
+    """The complex dtype whose parts hold numbers of the real dtypes."""
+    return np.result_type(*[getattr(x, "dtype", float) for x in xs], np.complex64)
+
+
+def _imaginary(x: PlainArray) -> PlainArray:
+    y = np.zeros(np.shape(x), _complex_dtype(x))
+    y.imag = x
+    return y[()]
+
+
+# i x, without a product: of infinity it would make NaN in the real part.
+imaginary: Op = Op(
+    "imaginary", _imaginary,
+    jvp=lambda x_dot: imaginary(x_dot),
+    vjp=lambda y_bar: imag(y_bar),
+    rounding=bounds.same,
+    elementwise=True, branch_free=True,
+    complex_rules=REAL_LINEAR,
+)  # fmt: skip
+
+
+def from_parts(a: Array, b: Array) -> Array:
+    """a + i b."""
+    return a + imaginary(b)
+
+
+# --- modulus and sign -------------------------------------------------------------------------------------------------
+
+
+def _unit(z: Array, y: Array) -> Array:
+    """z/|z|, 0 at 0, as of real numbers."""
+    return z / np.where(y == 0, 1, y)
+
+
+# |z|: its gradient is the unit number z/|z|.
+modulus = Op(
+    "modulus", np.absolute,
+    jvp=lambda x_dot, x, y: real(np.conjugate(_unit(x, y)) * x_dot),
+    vjp=lambda y_bar, x, y: y_bar * _unit(x, y),
+    rounding=bounds.same,
+    elementwise=True,
+    complex_rules=REAL_LINEAR,
+)  # fmt: skip
+
+
+def sign(x: Array) -> Array:
+    """np.sign of complex numbers: z/|z|, 0 at 0."""
+    return _unit(x, modulus(x))
+
+
+# --- powers -----------------------------------------------------------------------------------------------------------
+
+
+@unwarned
+def _power(x1: Any, x2: Any) -> Any:
+    return np.power(x1, x2)
+
+
+def _power_slope(x1: Array, x2: Array) -> Array:
+    """x2 x1^(x2 - 1), 0 for the exponent 0."""
+    constant = x2 == 0
+    return x2 * complex_power(x1, np.where(constant, 1, x2 - 1))
+
+
+def _power_exponent(x1: Array, x2: Array, y: Array) -> Array:
+    """x1^x2 log(x1); at x1 = 0 the limit 0."""
+    zero = x1 == 0
+    return np.where(zero, 0, y * np.log(np.where(zero, 1, x1)))
+
+
+complex_power: Op = Op(
+    "complex_power", _power,
+    jvp={
+        "x1": lambda x1_dot, x1, x2: x1_dot * _power_slope(x1, x2),
+        "x2": lambda x2_dot, x1, x2, y: x2_dot * _power_exponent(x1, x2, y),
+    },
+    vjp={
+        "x1": lambda y_bar, x1, x2: y_bar * _power_slope(x1, x2),
+        "x2": lambda y_bar, x1, x2, y: y_bar * _power_exponent(x1, x2, y),
+    },
+    rounding=bounds.same,
+    broadcasts=True,
+    elementwise=True,
+    complex_rules=HOLOMORPHIC,
+)  # fmt: skip
+
+
+def power(x1: Array, x2: Array) -> Array:
+    """np.power with a complex operand; whole exponents 1 and 2 as products, which are defined everywhere."""
+    if np.ndim(x2) == 0 and isinstance(x2, (int, float, np.integer, np.floating)) and x2 in (1, 2):
+        return np.positive(x1) if x2 == 1 else np.square(x1)
+    return complex_power(x1, x2)
