@@ -26,6 +26,7 @@ from refgrad.arguments import (
 from refgrad.arrays import Array, Tree
 from refgrad.auxiliary import split
 from refgrad.containers import wordy
+from refgrad.errors import DtypeError
 from refgrad.tracing.copies import snapshot
 from refgrad.transforms import Function, grad, jvp_named, jvps_of, recorded_vjp, zeros
 from refgrad.tree import flatten
@@ -41,7 +42,7 @@ def jacrev(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Funct
     structure is a tuple. With ``has_aux`` f returns a pair (value, aux), and the new function (Jacobian, aux); aux has no derivative.
 
     An output of integers or booleans has a Jacobian of zeros. The returned function raises DtypeError for integer, boolean and complex
-    arguments.
+    arguments, and for complex results.
 
     Example::
 
@@ -55,10 +56,12 @@ def jacrev(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Funct
     def call(*args: Any, **kwargs: Any) -> Any:
         some, positions = chosen(args, argnums, "jacrev", kwargs)
         names = names_of(some, positions)
+        _refuse_complex(leaves_of(some, names, "jacrev")[0], names, "jacrev")
         value, pullback, many = recorded_vjp(
             lambda *xs: f(*placed(args, positions, xs), **kwargs), some, names, "jacrev"
         )
         outputs, rebuild = flatten(value, wordy)
+        _refuse_complex(outputs, ["what f returned"] * len(outputs), "jacrev")
         if len(outputs) == 1:
             leaves, rebuild_leaves = opened_arguments(some)
             found = _at_once(many, outputs[0], [array(x, "jacrev") for x in leaves])
@@ -88,8 +91,8 @@ def _with_aux(jacobian: Function, f: Function, argnums: Argnums, who: str) -> Fu
 def jacfwd(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> Jacobian of f, by forward mode: one run of f for each element of the argument.
 
-    Shapes, structure, ``has_aux`` and errors are those of jacrev; the dtype is that of the output. It is the cheaper one where the
-    output has more elements than the argument.
+    Shapes, structure, ``has_aux`` and errors are those of jacrev, but results may be complex; the dtype is that of the output. It is the
+    cheaper one where the output has more elements than the argument.
     """
     if has_aux:
         function(f, "jacfwd")
@@ -105,6 +108,7 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
         some, positions = chosen(args, argnums, who, kwargs)
         names = names_of(some, positions)
         leaves, rebuild = leaves_of(some, names, who)
+        _refuse_complex(leaves, names, who)
         zero = [zeros(x) for x in leaves]
         directions = ([*zero[:k], unit, *zero[k + 1 :]] for k, x in enumerate(leaves) for unit in _units(x))
         runs = jvps_of(
@@ -201,6 +205,16 @@ def _at_once(
 def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
     """A new array in another shape; a reshaped one would not own its data."""
     return flat if flat.shape == shape else snapshot(np.reshape(flat, shape))
+
+
+def _refuse_complex(arrays: Sequence[Array], names: Sequence[str], who: str) -> None:
+    """Raises DtypeError for complex numbers, of which a Jacobian would have two derivatives for each element."""
+    for x, name in zip(arrays, names, strict=True):
+        if x.dtype.kind == "c":
+            raise DtypeError(
+                f"{who}: {name} has dtype {x.dtype}; real numbers are expected. A function of complex numbers has two derivatives, by z and "
+                "by its conjugate: take real and imaginary parts as arguments and results, or use jvp and vjp."
+            )
 
 
 def _units(x: Array) -> Iterator[Array]:

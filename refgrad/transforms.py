@@ -4,8 +4,10 @@ Arguments and results may be nested containers of arrays (see tree.py). Signatur
 functions gives derivatives of higher order: each takes a level above the ones it runs in (Pearlmutter and Siskind, "Reverse-mode AD in
 a functional framework", TOPLAS 30 (2008), on why levels are needed).
 
+Complex numbers: a gradient or cotangent of z = a + i b is dL/da + i dL/db, as in torch (see tracing/complex_operands.py).
+
 All of them raise ArgumentError for an f that is no function and for arguments that do not fit (structure, shape, argnums), DtypeError for
-an argument to be differentiated that holds no real floating-point numbers, NoRuleError where f calls a NumPy function without a rule, and
+an argument to be differentiated that holds no floating-point numbers, NoRuleError where f calls a NumPy function without a rule, and
 TracingError where f does something that would lose a derivative.
 """
 
@@ -61,7 +63,7 @@ def vjp(f: Function, *primals: Tree, has_aux: bool = False) -> Any:
     primal, of its structure, shapes and dtypes. It may be called any number of times.
     With ``has_aux`` f returns a pair (value, aux), and the result is (value, pullback, aux); aux has no derivative.
 
-    Raises DtypeError for integer, boolean and complex primals, ArgumentError for a cotangent that does not fit.
+    Raises DtypeError for integer and boolean primals, ArgumentError for a cotangent that does not fit.
 
     Example::
 
@@ -170,7 +172,7 @@ def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree], *, has_a
     Both results have the structure, shapes and dtypes of the value.
     With ``has_aux`` f returns a pair (value, aux), and the result is (y, J x_dot, aux); aux has no derivative.
 
-    Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer, boolean or complex primals.
+    Raises ArgumentError where primals and tangents differ in structure or shape, DtypeError for integer or boolean primals.
 
     Example::
 
@@ -248,7 +250,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
     With ``has_aux`` f returns a pair (value, aux), and the new function ((value, aux), gradient); aux has no derivative.
 
     The returned function raises ArgumentError unless f returns a single number, DtypeError where that is no floating-point number, and
-    DtypeError for integer, boolean and complex arguments.
+    DtypeError for integer and boolean arguments.
 
     Example::
 

@@ -81,14 +81,25 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 
 def is_place(x: Any) -> bool:
-    """Whether x is a floating-point number or array, which may be traced. At 0 many functions jump."""
-    return type(x) is float or (type(x) is np.ndarray and x.dtype.kind == "f" and np.all(x != 0.0))
+    """Whether x is a floating-point number or array, real or complex, which may be traced. At 0 many functions jump."""
+    return type(x) in (float, complex) or (type(x) is np.ndarray and x.dtype.kind in "fc" and np.all(x != 0.0))
+
+
+def complexified(call: Call) -> Call:
+    """The call with complex numbers in all places."""
+    new = {
+        k: complex(x, 0.25 + x / 3) if type(x) is float else x + 1j * np.cos(1.0 + 3.0 * x)
+        for k, x in enumerate(call.leaves())
+        if is_place(x)
+    }
+    args, kwargs = call.with_leaves(new)
+    return Call(call.name, call.function, args, kwargs)
 
 
 def numbers(y: Any, depth: int = 0) -> list[Any]:
-    """The numbers in a result: traced arrays, and the real and imaginary parts of plain ones, from any container and iterator."""
+    """The real numbers in a result, traced or plain, from any container and iterator: of complex ones both parts."""
     if isinstance(y, Traced):
-        return [y]
+        return [y.real, y.imag] if y.dtype.kind == "c" else [y]
     if type(y) is float or type(y) is complex:
         return numbers(np.asarray(y))
     if isinstance(y, np.ma.MaskedArray):
@@ -168,9 +179,10 @@ def plain_error(call: Call, new: dict[int, Any] | None = None) -> Exception | No
 def judged(call: Call, place: int, beside: tuple[int, ...] = ()) -> Outcome:
     """The call with the leaf at ``place`` differentiated, and those of ``beside`` traced too."""
     leaves = call.leaves()
-    scalars = {k: np.float64(leaves[k]) for k in (place, *beside) if type(leaves[k]) is float}
+    scalars = {k: np.asarray(leaves[k])[()] for k in (place, *beside) if type(leaves[k]) in (float, complex)}
     x, *others = [scalars.get(k, leaves[k]) for k in (place, *beside)]
-    x_dot = np.cos(1.0 + 2.0 * np.arange(x.size)).reshape(x.shape).astype(x.dtype)
+    x_dot = np.exp(1j * (1.0 + 2.0 * np.arange(x.size))).reshape(x.shape)
+    x_dot = x_dot if x.dtype.kind == "c" else x_dot.real.astype(x.dtype)
     seen: list[Any] = []
 
     def f(z: Any, *more: Any) -> Any:
@@ -224,7 +236,7 @@ def _reverse(f: Function, xs: tuple[Array, ...], x_dot: Array, values: Any, slop
     if not y_bars or not all(np.all(np.isfinite(v)) for v in values):
         return Outcome("right", moves=any(np.any(s) for s in slopes))
     x_bar = pullback(y_bars)[0]
-    sent, due = np.sum(x_bar * x_dot), sum(np.sum(a * b) for a, b in zip(y_bars, slopes, strict=True))
+    sent, due = np.sum(np.real(np.conjugate(x_bar) * x_dot)), sum(np.sum(a * b) for a, b in zip(y_bars, slopes, strict=True))
     same = np.allclose(sent, due, rtol=1e-9, atol=1e-9, equal_nan=True)
     return (
         Outcome("right", moves=any(np.any(s) for s in slopes))
@@ -238,7 +250,7 @@ def _slopes(call: Call, place: int, x: Array, x_dot: Array, others: dict[int, An
 
     def at(h: float) -> list[Any]:
         z = np.asarray(x + (h * x_dot).astype(x.dtype))
-        return [np.asarray(y) for y in ran(call, {**others, place: np.float64(z) if place in others else z})]
+        return [np.asarray(y) for y in ran(call, {**others, place: z[()] if place in others else z})]
 
     far, near, here, back, behind = at(2 * _STEP), at(_STEP), at(0.0), at(-_STEP), at(-2 * _STEP)
     found: list[Any] = []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
+from refgrad.errors import NoRuleError
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.tracing.differentiable_arguments import plain
@@ -62,6 +63,8 @@ def histogram(
     density: bool | None = None,
     weights: Any = None,
 ) -> tuple[Array, Array]:
+    if np.asarray(plain(a)).dtype.kind == "c":
+        raise NoRuleError("np.histogram of complex numbers has no rule: they have no order of size. Write z.real or np.abs(z).")
     edges = histogram_bin_edges(a, bins, range, weights)
     limits = (plain(a), plain(bins), plain(range))
     counts: Array

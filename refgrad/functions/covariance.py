@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
+from refgrad.ops.complex_numbers import from_parts
 from refgrad.tracing.differentiable_arguments import plain
 
 _NONE: Any = np._NoValue
@@ -43,7 +44,8 @@ def cov(
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         freedom = 0.0
     x = x - mean[:, None]
-    c = np.matmul(x, (x if w is None else x * w).T)
+    turned = (x if w is None else x * w).T
+    c = np.matmul(x, np.conjugate(turned) if turned.dtype.kind == "c" else turned)
     return np.squeeze(c * np.true_divide(1, freedom))
 
 
@@ -68,5 +70,9 @@ def corrcoef(
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
-    spread = np.sqrt(np.diagonal(c))
-    return np.clip(c / spread[:, None] / spread[None, :], -1, 1)
+    spread = np.sqrt(np.diagonal(c).real)
+    c = c / spread[:, None] / spread[None, :]
+    if c.dtype.kind == "c":
+        return from_parts(np.clip(c.real, -1, 1), np.clip(c.imag, -1, 1))
+    return np.clip(c, -1, 1)
+

@@ -25,7 +25,9 @@ def _as_double(x: Any) -> Array:
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Array:
     x, xp, fp = _as_double(x), _as_double(xp), _as_double(fp)
-    narrow = [np.asarray(plain(a), float) for a in (x, xp, fp)]
+    if "c" in (x.dtype.kind, xp.dtype.kind) or np.iscomplexobj(period):
+        raise NoRuleError("np.interp: points x, xp and period are real numbers; values fp may be complex. Write x.real.")
+    narrow = [np.asarray(plain(a), complex if a.dtype.kind == "c" else float) for a in (x, xp, fp)]
     NUMPY.interp(*narrow, period=None if period is None else float(plain(period)))  # raises where NumPy does
     if period is not None:
         period = np.abs(operand(period))
@@ -73,6 +75,7 @@ def _cut(full: Array, longer: int, shorter: int, mode: Any, name: str) -> Array:
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Array:
     np.correlate(plain(a), plain(v), mode)  # raises where NumPy does
     a, v = np.atleast_1d(operand(a)), np.atleast_1d(operand(v))
+    v = np.conjugate(v) if v.dtype.kind == "c" else v
     n, m = a.shape[0], v.shape[0]
     if n >= m:
         return _cut(_all_sums(a, v), n, m, mode, "correlate")

@@ -12,9 +12,10 @@ from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.formula import Formula
-from refgrad.op import register
+from refgrad.op import Op, register
 from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
 from refgrad.ops import params_in_graphs, samplers
+from refgrad.ops.complex_numbers import imag, real
 from refgrad.ops.reduction import dims, expanded, masked, mean, number, torch_mean, torch_sum
 from refgrad.ops.shape import Axis, count, spread
 from refgrad.ops.undefined import at_cusp
@@ -100,8 +101,8 @@ def _balanced(x_bar: Array, axis: Axis, where: Any) -> Array:
 
 
 # y = sum (x - m)^2/(n - ddof); the mean moves too, but the deviations sum to zero: dy = 2 sum (x - m) dx/(n - ddof).
-var = register(
-    "var", _var,
+var: Op = register(
+    "var", _var, complex_rules=lambda x, **params: var(real(x), **params) + var(imag(x), **params),
     jvp=lambda x_dot, x, axis, ddof, keepdims, where: 2
     * np.add.reduce(_centred(x, axis, where) * x_dot / _freedom(x.shape, axis, ddof, where), axis=axis, keepdims=keepdims),
     vjp=lambda y_bar, x, axis, ddof, keepdims, where: _balanced(
@@ -151,8 +152,8 @@ def _moved_by_variance(
     return _half(2 * np.sum(terms, axis=axis, keepdims=keepdims), y)
 
 
-std = register(
-    "std", _std,
+std: Op = register(
+    "std", _std, complex_rules=lambda x, **params: np.hypot(std(real(x), **params), std(imag(x), **params)),
     jvp=lambda x_dot, x, y, axis, ddof, keepdims, where: np.add.reduce(
         _unit(x, y, axis, ddof, keepdims, where) * x_dot, axis=axis, keepdims=keepdims
     ),

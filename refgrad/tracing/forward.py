@@ -70,9 +70,13 @@ class Dual(TracedArray):
             active = tuple([type(x) is Dual and x._level == level for x in operands])
             values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
             tangents = [x._tangent if a else None for x, a in zip(operands, active, strict=True)]
+        if top._value.dtype.kind == "c":
+            instead = complex_operands.answers(op, real_valued=True)
+            if instead is not None:
+                return instead(*operands, **params)
         y = apply(op, values, params)
-        if y.dtype.kind == "c" or top._value.dtype.kind == "c":
-            instead = complex_operands.answers(op, real_valued=y.dtype.kind != "c")
+        if y.dtype.kind == "c":
+            instead = complex_operands.answers(op, real_valued=False)
             if instead is not None:
                 return instead(*operands, **params)
         if not op.signature.differentiable:
