@@ -145,8 +145,8 @@ def fitting(x: Any, like: Array, what: str) -> Array:
         )
     if x.dtype.kind not in (NUMERIC if like.dtype.kind == "c" else REAL):
         raise DtypeError(
-            f"{what} has dtype {x.dtype}, its value has dtype {like.dtype}; "
-            f"{'numbers are' if like.dtype.kind == 'c' else 'a real dtype is'} expected"
+            f"{what} has dtype {x.dtype}; {'numbers are' if like.dtype.kind == 'c' else 'a real dtype is'} expected beside a value of "
+            f"dtype {like.dtype}"
         )
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 

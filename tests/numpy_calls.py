@@ -38,6 +38,7 @@ INTEGRAL = frozenset({
     "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
     "einsum_call", "return_indices", "polyder: m", "polyint: m", "trim",
+    "norm", "s", "deg",
 })  # fmt: skip
 
 
@@ -167,6 +168,15 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.corrcoef: [on(T[0]), on(U, U[::-1] * U)],
     np.linalg.diagonal: [on(T)], np.linalg.trace: [on(T)], np.linalg.matrix_transpose: [on(T)], np.linalg.cross: [on(A, B)],
     np.linalg.cholesky: [on(S @ S.T), on(S @ S.T, upper=True)],
+    np.angle: [on(A), on(A, True)],
+    np.fft.fft: [on(A), on(A, 5, 0, "ortho")], np.fft.ifft: [on(A), on(A, 2, 1, "forward")],
+    np.fft.rfft: [on(A), on(U, 6, norm="ortho"), on(T, 3, 1)], np.fft.irfft: [on(A), on(U, 5, norm="forward"), on(T, 7, 0)],
+    np.fft.hfft: [on(A), on(U, 5, norm="ortho")], np.fft.ihfft: [on(A), on(U, 5, norm="forward")],
+    np.fft.fftn: [on(T), on(T, (3, 2), (2, 0), "ortho")], np.fft.ifftn: [on(T), on(T, (3, -1), (2, 0), "ortho")],
+    np.fft.rfftn: [on(T), on(T, (5, 3), (0, 1))], np.fft.irfftn: [on(T), on(T, (5, 4), (2, 1), "ortho")],
+    np.fft.fft2: [on(T), on(A, (3, 3))], np.fft.ifft2: [on(T), on(A, (3, 3))],
+    np.fft.rfft2: [on(T), on(A, (3, 4))], np.fft.irfft2: [on(T), on(A, (3, 5))],
+    np.fft.fftshift: [on(T), on(A, 1)], np.fft.ifftshift: [on(T), on(U, (0,))],
 }  # fmt: skip
 
 for _name, _examples in {

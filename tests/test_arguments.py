@@ -58,13 +58,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: rg.grad(lambda x: (x[0], x[1]))(X), ArgumentError, r"single number, got \(shape \(\), shape \(\)\)\. Use jacrev",
     ),
     "an index": (lambda: rg.grad(np.argmax)(X), DtypeError, r"got dtype int64\. Integers and booleans \(np\.argmax"),
-    "a complex factor": (
-        lambda: rg.grad(lambda x: np.abs(x * 1j))(1.0), DtypeError, "multiply.*has dtype complex128",
-    ),
-    "a complex factor, forward": (
-        lambda: rg.jvp(lambda x: np.abs(x * 1j), (1.0,), (1.0,)), DtypeError, "Complex numbers are not differentiated",
-    ),
-    "a complex result": (lambda: rg.vjp(lambda x: x * 1j, 1.0), DtypeError, "multiply.*has dtype complex128"),
+    "a complex result": (lambda: rg.grad(lambda x: x * 1j)(1.0), DtypeError, "must return a real number, got dtype complex128"),
+    "a complex Jacobian": (lambda: rg.jacrev(lambda x: x * 1j)(X), DtypeError, "what f returned has dtype complex128; real numbers"),
+    "a Jacobian of complex numbers": (lambda: rg.jacfwd(np.exp)(X + 1j), DtypeError, "argument 0 has dtype complex128; real numbers"),
+    "a complex Hessian": (lambda: rg.hessian(lambda z: np.sum(np.abs(z)))(X + 1j), DtypeError, "hessian: argument 0 has dtype complex"),
     "no tuples": (lambda: rg.hvp(square, X, X), ArgumentError, r"hvp: primals and tangents are tuples.*hvp\(f, \(x,\), \(x_dot,\)\)"),
     "nothing to draw": (lambda: rg.draw(X, X), ArgumentError, r"draw: f is an array of shape \(3,\); a function"),
     "an element written": (lambda: rg.grad(fills)(X), TracingError, r"to a plain array.*np.zeros\(n, like=x\)"),

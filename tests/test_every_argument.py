@@ -61,11 +61,12 @@ def is_place(x: Any) -> bool:
 
 
 def numbers(y: Any) -> list[Any]:
-    """The floating-point leaves of a result."""
+    """The floating-point leaves of a result: of complex ones both parts."""
     return [
-        x
+        part
         for x in flatten(y)[0]
-        if isinstance(x, float) or (isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f")
+        if isinstance(x, float) or (isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind in "fc")
+        for part in ((x.real, x.imag) if x.dtype.kind == "c" else (x,))
     ]
 
 

@@ -44,7 +44,7 @@ def test_masked_arrays_and_matrices_are_refused_at_every_door(door: str, value: 
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("value", [X * 1j, X.astype(object), np.array(["a", "b", "c"]), X.astype("M8[s]")])
+@pytest.mark.parametrize("value", [X.astype(object), np.array(["a", "b", "c"]), X.astype("M8[s]")])
 def test_other_dtypes_are_refused_at_every_door(door: str, value: Any) -> None:
     if (
         door in {"constant", "keyword"} and value.dtype.kind in "UM"
@@ -60,11 +60,11 @@ def test_what_is_usual() -> None:
     assert all(
         map(
             usual,
-            (1, 1.0, True, np.float32(1), np.ones(2), np.ones(2, int), np.longdouble(1), np.ones(2, bool)),
+            (1, 1.0, True, np.float32(1), np.ones(2), np.ones(2, int), np.longdouble(1), np.ones(2, bool), 1j, X * 1j, np.complex64(1)),
         )
     )
     assert not any(
-        map(usual, (1j, None, "a", [1.0], MASKED, MATRIX, X * 1j, np.complex64(1), X.astype(object)))
+        map(usual, (None, "a", [1.0], MASKED, MATRIX, X.astype(object)))
     )
     assert not any(map(overrides, (X, 1.0, np.float64(1), MATRIX, None)))
     assert type(admitted(np.ones(2).view(type("Sub", (np.ndarray,), {})), "x")) is np.ndarray

@@ -238,7 +238,6 @@ def test_grad_wants_a_real_number() -> None:
 WRONG_DTYPES = {
     "int": (np.array([1, 2]), r"dtype int64.*x.astype\(float\)"), "python int": (3, r"is an int;.*float\(x\)"),
     "unsigned": (np.array([1], np.uint8), "dtype uint8.*Pass floating-point"), "bool": (np.array([True]), "dtype bool.*argnums"),
-    "complex": (np.array([1j]), "dtype complex128.*real and imaginary parts"),
     "object": (np.array([object()]), "dtype object.*arrays of numbers"),
     "string": ("a", "is 'a';.*argnums.*dataclass"), "function": (np.sin, "is an ufunc;.*argnums"),
     "set": ({1.0}, r"is a set;.*list\(x\)"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
+from refgrad.errors import NoRuleError
 from refgrad.functions.registry import implements, operand
 from refgrad.ops.complex_numbers import from_parts
 from refgrad.tracing.differentiable_arguments import plain
@@ -25,6 +26,8 @@ def cov(
         found = np.cov(
             plain(m), plain(y), rowvar, bias, ddof, fweights, plain(aweights), dtype=dtype
         )  # raises where NumPy does
+    if np.iscomplexobj(plain(aweights)):
+        raise NoRuleError("np.cov: argument aweights is complex; weights are real numbers. Write aweights.real.")
     parts = [operand(x) for x in (m, y) if x is not None]
     dtype = np.result_type(np.float64, *[x.dtype for x in parts]) if dtype is None else dtype
     x = _variables(parts, rowvar, dtype, True)

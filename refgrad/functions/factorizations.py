@@ -19,7 +19,7 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
     Van Loan, Matrix Computations, section 4.2).
     """
     a = operand(a)
-    np.linalg.cholesky(square("cholesky", plain(a)).astype(np.result_type(a.dtype, float)), upper=upper)  # raises where NumPy does
+    np.linalg.cholesky(square("cholesky", plain(a)).astype(complex if a.dtype.kind == "c" else float), upper=upper)  # raises where NumPy does
     if a.size == 0:
         return a.copy()
     a = _adjoint(a) if upper else a

@@ -128,7 +128,7 @@ def irfft(a: Any, n: Any = None, axis: Any = -1, norm: str | None = None, out: N
 def hfft(a: Any, n: Any = None, axis: Any = -1, norm: str | None = None, out: None = None) -> Array:
     a = operand(a)
     _checked(NUMPY.hfft, a, n, axis, norm)
-    return _from_half_spectrum(np.conjugate(_complex(a)), n, axis, TRANSPOSED[_norm(norm)])
+    return _from_half_spectrum(np.conjugate(a) if a.dtype.kind == "c" else a, n, axis, TRANSPOSED[_norm(norm)])
 
 
 @implements(np.fft.ihfft)
@@ -147,8 +147,8 @@ def _half_spectrum(a: Array, n: Any, axis: Any, norm: str | None) -> Array:
 def _from_half_spectrum(a: Array, n: Any, axis: Any, norm: str | None) -> Array:
     axis = operator.index(axis)
     n = 2 * (shape_of(a)[axis] - 1) if n is None else operator.index(n)
-    a = _resized(_complex(a), n // 2 + 1, axis)
-    return irdft(a, n=n, axis=axis % a.ndim - a.ndim, norm=_norm(norm))
+    y = irdft(_resized(_complex(a), n // 2 + 1, axis), n=n, axis=axis % a.ndim - a.ndim, norm=_norm(norm))
+    return y if a.dtype.itemsize > 2 else y.astype(NUMPY.irfft(np.zeros(2, a.dtype)).dtype)
 
 
 # --- several axes -----------------------------------------------------------------------------------------------------

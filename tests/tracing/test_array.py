@@ -178,7 +178,7 @@ LOST: dict[str, tuple[Callable[[Array], Any], str]] = {
     "float(x)": (lambda x: float(x[0, 0]), r"float\(x\) would lose the derivative.*np.sin, not math.sin"),
     "math.sin(x)": (lambda x: math.sin(x[0, 0]), r"float\(x\) would lose the derivative"),
     "int(x)": (lambda x: int(x[0, 0]), r"int\(x\) would lose the derivative"),
-    "complex(x)": (lambda x: complex(x[0, 0]), r"complex\(x\) would lose the derivative.*real functions"),
+    "complex(x)": (lambda x: complex(x[0, 0]), r"complex\(x\) would lose the derivative.*x.astype"),
     "an index": (lambda x: [1, 2, 3][x[0, 0]], "use as an index would lose the derivative"),
     "np.asarray(x)": (np.asarray, "conversion to a plain NumPy array would lose the derivative.*np.stack"),
     "np.array from a table": (

@@ -106,8 +106,8 @@ def test_a_ufunc_writes_where_its_mask_holds() -> None:
 
 
 def test_a_dtype_without_rules_is_named() -> None:
-    with pytest.raises(NoRuleError, match=r"np\.multiply: argument dtype is complex128"):
-        grad(lambda x: np.sum(np.multiply(x, 2, dtype=complex)))(X)
+    with pytest.raises(NoRuleError, match=r"np\.multiply: argument dtype is int64"):
+        grad(lambda x: np.sum(np.multiply(x, 2, dtype=int)))(X)
 
 
 NO_RULE: dict[str, tuple[Callable[[Array], Any], str]] = {
