@@ -40,7 +40,7 @@ from refgrad.containers import wordy
 from refgrad.errors import ArgumentError, DtypeError, TracingError
 from refgrad.op import Traced, new_level
 from refgrad.quiet import quietly
-from refgrad.tracing import fast_path  # noqa: F401 - it gives Var its operators
+from refgrad.tracing import complex_ball, fast_path  # noqa: F401 - Balls find the one, and Var has its operators from the other
 from refgrad.tracing.copies import Copies, as_results, live, same
 from refgrad.tracing.forward import Dual, running
 from refgrad.tracing.many_cotangents import many_pulled_back

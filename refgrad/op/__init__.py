@@ -14,10 +14,10 @@ from refgrad.op.registry import (
     Op,
     Traced,
     apply,
+    in_dtype,
     new_level,
     refuse_traced,
     register,
-    reject_complex,
 )
 from refgrad.op.signature import Rule, RuleInputs, Signature, shape_of
 
@@ -36,11 +36,11 @@ __all__ = [
     "Signature",
     "Traced",
     "apply",
+    "in_dtype",
     "known",
     "new_level",
     "refuse_traced",
     "register",
-    "reject_complex",
     "shape_of",
     "twin",
 ]

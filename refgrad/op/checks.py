@@ -168,6 +168,8 @@ def _of_traits(op: OpRecord) -> Iterator[str]:
         yield f"singular={op.singular!r} speaks of matrices and contradicts elementwise=True"
     if op.complex_rules not in (None, *COMPLEX_RULES) and not callable(op.complex_rules):
         yield f"complex_rules is one of {COMPLEX_RULES}, a function or None, got {op.complex_rules!r}"
+    if op.by_parts is not None and op.complex_rules is None:
+        yield "by_parts says how complex values are bounded, and the op refuses complex operands (complex_rules=None)"
     if op.view and _arity(op) != 1:
         yield f"view says that the value shares the memory of its one operand; there are {sig.operands}"
     if op.helper and op.numpy:

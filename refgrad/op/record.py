@@ -67,6 +67,8 @@ class OpRecord:
     complex_rules  what the rules are for complex operands: HOLOMORPHIC, and the engine conjugates in reverse mode; REAL_LINEAR, and they
                  stand as they are; or a function of operands and parameters that computes the op of complex operands in its place. None
                  for an op that refuses complex operands
+    by_parts     how its value of complex operands is computed from real and imaginary parts by real ops, which gives it an error bound: a
+                 function of refgrad.ops.by_parts. None where no bound is known
     helper       the op stands in rules alone, where it carries the rounding of a kernel's formula; users have no name for it
     notation     how drawings write it
     in_graphs    how random graphs draw it; None where they do not
@@ -95,6 +97,7 @@ class OpRecord:
     sums: bool = False
     singular: str | None = None
     complex_rules: str | Callable[..., Any] | None = None
+    by_parts: Callable[..., Any] | None = None
     helper: bool = False
     slopes: tuple[Callable[..., Any], ...] = ()
     reduces: np.ufunc | None = None

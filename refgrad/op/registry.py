@@ -79,14 +79,17 @@ class Traced:
         )
 
 
-def reject_complex(x: Any, op: Op) -> Any:
-    """x, a tangent or cotangent of a real array. Raises DtypeError where it is complex: a cast to a real dtype would lose its half."""
-    if x.dtype.kind == "c":
+def in_dtype(x: Any, dtype: Any, op: Op) -> Any:
+    """x, what a rule of op gave, in the dtype of the array that it belongs to.
+
+    Raises DtypeError where x is complex and the array is real: a cast would lose its half.
+    """
+    if x.dtype.kind == "c" and dtype.kind != "c":
         raise DtypeError(
             f"op {op.name!r}: a rule gave a tangent or cotangent of dtype {x.dtype} for a real array. Its record says what the rules are for "
             "complex operands (complex_rules); the rules of an op from complex to real numbers take the real part themselves."
         )
-    return x
+    return x.astype(dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, SEVERAL, InGraphs, Notation
-from refgrad.ops import complex_numbers, exact_slopes, power_derivatives
+from refgrad.ops import by_parts, complex_numbers, exact_slopes, power_derivatives
 from refgrad.ops.power_derivatives import small
 from refgrad.quiet import unwarned
 
@@ -28,7 +28,7 @@ add = register(
     elementwise=True, commutes=True, branch_free=True, unit_slopes=True,
     notation=Notation("+", with_number=("+{}", "+{}")),
     in_graphs=InGraphs(ELEMENTWISE, 0),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 subtract = register(
@@ -41,7 +41,7 @@ subtract = register(
     elementwise=True, branch_free=True, unit_slopes=True,
     notation=Notation("−", with_number=("{}−x", "−{}")),
     in_graphs=InGraphs(ELEMENTWISE, 2),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 multiply = register(
@@ -55,7 +55,7 @@ multiply = register(
     notation=Notation("×", with_number=("×{}", "×{}")),
     in_graphs=InGraphs(ELEMENTWISE, 1),
     slopes=(lambda mp, _, x2: x2, lambda mp, x1, _: x1),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.multilinear,
 )  # fmt: skip
 
 # y = x1/x2: dy = (dx1 - y dx2)/x2.
@@ -105,7 +105,7 @@ divide = register(
     notation=Notation("÷", with_number=("{}/x", "÷{}")),
     in_graphs=InGraphs(ELEMENTWISE, 3),
     slopes=(lambda mp, _, x2: 1 / x2, lambda mp, x1, x2: -x1 / x2 / x2),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.quotient,
 )  # fmt: skip
 
 negative = register(
@@ -118,7 +118,7 @@ negative = register(
     elementwise=True, branch_free=True, unit_slopes=True,
     notation=Notation("−x"),
     in_graphs=InGraphs(ELEMENTWISE, 11),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 positive = register(
@@ -130,7 +130,7 @@ positive = register(
     numpy=(np.positive,),
     elementwise=True, branch_free=True, unit_slopes=True,
     in_graphs=InGraphs(ELEMENTWISE, 46),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ square = register(
     notation=Notation("x²"),
     in_graphs=InGraphs(ELEMENTWISE, 12),
     slopes=(lambda mp, x: 2 * x,),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.square,
 )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ reciprocal = register(
     notation=Notation("1/x"),
     in_graphs=InGraphs(ELEMENTWISE, 14),
     slopes=(lambda mp, x: -1 / (x * x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.reciprocal,
 )  # fmt: skip
 
 
@@ -389,5 +389,5 @@ fan_in = register(
     domain=Domain(sampler=lambda rng: (tuple(rng.standard_normal((3, 2, 3))), {})),
     elementwise=True, commutes=True, branch_free=True, unit_slopes=True, sums=True,
     in_graphs=InGraphs(SEVERAL, 2),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
+from refgrad.ops import by_parts
 from refgrad.quiet import unwarned
 
 conjugate = register(
@@ -23,7 +24,7 @@ conjugate = register(
     rounding=bounds.same,
     numpy=(np.conjugate,),
     elementwise=True, branch_free=True, unit_slopes=True,
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.conjugate,
 )  # fmt: skip
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -34,7 +35,7 @@ real: Op = Op(
     vjp=lambda y_bar: y_bar,
     rounding=bounds.same,
     elementwise=True, branch_free=True,
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.real,
 )  # fmt: skip
 
 imag: Op = Op(
@@ -43,7 +44,7 @@ imag: Op = Op(
     vjp=lambda y_bar: imaginary(y_bar),
     rounding=bounds.same,
     elementwise=True, branch_free=True,
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.imag,
 )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ imaginary: Op = Op(
     vjp=lambda y_bar: imag(y_bar),
     rounding=bounds.same,
     elementwise=True, branch_free=True,
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.imaginary,
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ modulus = Op(
     vjp=lambda y_bar, x, y: y_bar * _unit(x, y),
     rounding=bounds.same,
     elementwise=True,
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.modulus,
 )  # fmt: skip
 
 

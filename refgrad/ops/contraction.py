@@ -16,6 +16,7 @@ from refgrad.domain import sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
 from refgrad.op.traits import HOLOMORPHIC
+from refgrad.ops import by_parts
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPLIT = 32**3  # products from which those in long double are formed by float64 BLAS
@@ -247,5 +248,5 @@ einsum = register(
     domain=sampled(_draw_einsum),
     broadcasts=True,
     sums=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.contracted,
 )  # fmt: skip

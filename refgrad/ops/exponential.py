@@ -17,7 +17,7 @@ from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
-from refgrad.ops import exact_slopes
+from refgrad.ops import by_parts, exact_slopes
 from refgrad.ops.exponential_shares import share
 
 
@@ -40,7 +40,7 @@ exp = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 16),
     slopes=(lambda mp, x: mp.exp(x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.exponential,
 )  # fmt: skip
 
 exp2 = register(
@@ -97,7 +97,7 @@ log = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 18),
     slopes=(lambda mp, x: 1 / x,),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.logarithm,
 )  # fmt: skip
 
 log2 = register(

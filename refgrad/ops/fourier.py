@@ -19,11 +19,33 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.arrays import Array, PlainArray
+from refgrad.arrays import Array, Params, PlainArray
 from refgrad.op import Op
 from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
+from refgrad.ops.by_parts import Parts, zeros
+from refgrad.ops.fourier_bounds import DFT_PART, IRDFT_PART
 
 TRANSPOSED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}  # the norm of the inverse with the same scale
+
+
+def _dft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Parts:
+    (x,) = operands
+    im = zeros(x.re) if x.im is None else x.im
+    re, im = (DFT_PART(x.re, im, **params, imaginary=part) for part in (False, True))
+    return Parts(re, im)
+
+
+def _rdft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Parts:
+    """The first half of the spectrum."""
+    (x,), axis = operands, params["axis"]
+    whole = _dft_by_parts(op, operands, {"axes": (axis,), "norm": params["norm"], "inverse": False})
+    half = (..., slice(np.shape(x.re)[axis] // 2 + 1)) + (slice(None),) * (-1 - axis)
+    return Parts(whole.re[half], whole.im[half])
+
+
+def _irdft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Any:
+    (x,) = operands
+    return IRDFT_PART(x.re, zeros(x.re) if x.im is None else x.im, **params)
 
 
 def _dft(x: PlainArray, axes: tuple[int, ...] = (), norm: str = "backward", inverse: bool = False) -> Any:
@@ -37,6 +59,7 @@ dft: Op = Op(
     rounding=bounds.same,
     sums=True,
     complex_rules=HOLOMORPHIC,
+    by_parts=_dft_by_parts,
 )  # fmt: skip
 
 
@@ -66,6 +89,7 @@ rdft: Op = Op(
     rounding=bounds.same,
     sums=True,
     complex_rules=REAL_LINEAR,
+    by_parts=_rdft_by_parts,
 )  # fmt: skip
 
 
@@ -85,4 +109,5 @@ irdft: Op = Op(
     rounding=bounds.same,
     sums=True,
     complex_rules=REAL_LINEAR,
+    by_parts=_irdft_by_parts,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs, Notation
-from refgrad.ops import params_in_graphs, samplers
+from refgrad.ops import by_parts, params_in_graphs, samplers
 
 
 def clean(key: Any) -> Any:
@@ -118,7 +118,7 @@ getitem = register(
     view=True, branch_free=True,
     notation=Notation(of_params=_in_brackets),
     in_graphs=InGraphs(PARAMETRISED, 15, params=params_in_graphs.key),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 put_add: Op = register(
@@ -128,7 +128,7 @@ put_add: Op = register(
     rounding=_put_add_rounding,
     domain=sampled(samplers.put_add),
     branch_free=True, helper=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ setitem: Op = register(
     rounding=bounds.moved,
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from refgrad.domain import Special, sampled
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import Op, register, shape_of
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, SEVERAL, InGraphs, Notation
-from refgrad.ops import complex_numbers, params_in_graphs
+from refgrad.ops import by_parts, complex_numbers, params_in_graphs
 from refgrad.ops.undefined import at_cusp
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ matmul = register(
     core=2, sums=True,
     notation=Notation("@"),
     in_graphs=InGraphs(SEVERAL, 0),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.contracted,
 )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ tensordot = register(
     numpy=(np.tensordot,),
     domain=sampled(_draw_tensordot),
     sums=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.contracted,
 )  # fmt: skip
 
 

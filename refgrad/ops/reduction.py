@@ -14,7 +14,7 @@ from refgrad.domain import Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs, Mistakes, Notation
-from refgrad.ops import branches, params_in_graphs, samplers
+from refgrad.ops import branches, by_parts, params_in_graphs, samplers
 from refgrad.ops.shape import Axis, axes_of, count, kept, spread
 
 
@@ -96,7 +96,7 @@ sum = register(
     sums=True, reduces=np.add,
     notation=Notation("Σ"),
     in_graphs=InGraphs(PARAMETRISED, 0, params=params_in_graphs.axes),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ mean: Op = register(
     sums=True,
     mistakes=Mistakes(terms=lambda shape, axis, **_: count(shape, axis)),
     in_graphs=InGraphs(PARAMETRISED, 1, params=params_in_graphs.axes),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs
-from refgrad.ops import params_in_graphs, samplers
+from refgrad.ops import by_parts, params_in_graphs, samplers
 from refgrad.ops.products import ghost
 from refgrad.ops.shape import concatenate
 
@@ -69,7 +69,7 @@ cumsum = register(
     domain=sampled(samplers.scan),
     sums=True, accumulates=np.add,
     in_graphs=InGraphs(PARAMETRISED, 8, params=params_in_graphs.one_axis),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 

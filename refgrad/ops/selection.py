@@ -17,7 +17,7 @@ from refgrad.domain import KINKED, NONZERO_LINE, REAL_LINE, SHAPES, Domain, Samp
 from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, REAL_LINEAR, InGraphs, Mistakes, Notation
-from refgrad.ops import branches, complex_numbers
+from refgrad.ops import branches, by_parts, complex_numbers
 
 # --- comparisons ---------------------------------------------------------------------------------------------------
 
@@ -276,5 +276,5 @@ where = register(
     broadcasts=True,
     elementwise=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.flipped),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip

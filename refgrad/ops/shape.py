@@ -15,7 +15,7 @@ from refgrad.domain import sampled
 from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, REAL_LINEAR, SEVERAL, InGraphs
-from refgrad.ops import params_in_graphs, samplers
+from refgrad.ops import by_parts, params_in_graphs, samplers
 
 Axis = int | tuple[int, ...] | None
 _FLOAT, _INT = np.dtype(float), np.dtype(int)
@@ -95,7 +95,7 @@ reshape = register(
     domain=sampled(samplers.reshape),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 13, params=params_in_graphs.reshape),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ transpose = register(
     domain=sampled(samplers.transpose),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 14, params=params_in_graphs.transpose),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -129,7 +129,7 @@ broadcast_to = register(
     domain=sampled(samplers.broadcast_to),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 21, params=params_in_graphs.broadcast_to),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ astype = register(
     torch=lambda torch, x, dtype=_FLOAT: x.to(getattr(torch, np.dtype(dtype).name)),
     domain=sampled(samplers.astype),
     branch_free=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.cast,
 )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ flip = register(
     domain=sampled(samplers.flip),
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 19, params=params_in_graphs.flip),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -233,7 +233,7 @@ roll = register(
     domain=sampled(samplers.roll),
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 20, params=params_in_graphs.roll),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -280,7 +280,7 @@ pad: Op = register(
     domain=sampled(samplers.pad),
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 17, params=params_in_graphs.pad),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip
 
 
@@ -313,5 +313,5 @@ concatenate: Op = register(
     domain=sampled(samplers.concatenate),
     branch_free=True,
     in_graphs=InGraphs(SEVERAL, 1, weight=2),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from refgrad import bounds
 from refgrad.arrays import Array
 from refgrad.op import register
 from refgrad.op.traits import REAL_LINEAR
+from refgrad.ops import by_parts
 
 
 def _stop_gradient(x: Array) -> Array:
@@ -21,5 +22,5 @@ stop_gradient = register(
     vjp=None,
     rounding=bounds.moved,
     torch=lambda torch, x: x.detach(),
-    complex_rules=REAL_LINEAR,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.separately,
 )  # fmt: skip

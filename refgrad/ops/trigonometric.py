@@ -14,7 +14,7 @@ from refgrad.domain import Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
-from refgrad.ops import exact_slopes
+from refgrad.ops import by_parts, exact_slopes
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.ops.sinpi import sinc_derivative
 from refgrad.quiet import unwarned
@@ -29,7 +29,7 @@ sin = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 23),
     slopes=(lambda mp, x: mp.cos(x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.sine,
 )  # fmt: skip
 
 cos = register(
@@ -42,7 +42,7 @@ cos = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 24),
     slopes=(lambda mp, x: -mp.sin(x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.cosine,
 )  # fmt: skip
 
 

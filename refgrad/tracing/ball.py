@@ -101,9 +101,15 @@ class Ball(TracedArray):
 
     @classmethod
     def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
+        if any(isinstance(x, TracedArray) and type(x) is not Ball for x in operands):  # complex ones, of this level too
+            return ENCLOSED_BY_PARTS[0](op, operands, params, top._fmt)
         if top._results is None:
             return _interpreted(op, operands, params, top._fmt)
         return _recalled(op, operands, params, top)
+
+
+# What applies an op to complex operands, or to real ones with a complex value, at this level; complex_ball.py fills it.
+ENCLOSED_BY_PARTS: list[Any] = []
 
 
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
@@ -127,6 +133,8 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     COUNT.choices += not op.branch_free
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
+    if y.dtype.kind == "c":
+        return ENCLOSED_BY_PARTS[0](op, operands, params, fmt)
     if unknown:
         radius = _without_promise(op, y, radius, given, balls, params)
     return Ball(y, radius, fmt)
@@ -135,6 +143,8 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
 def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Array, Array | None]:
     """Value and radius."""
     y = op.forward(*xs, **params)
+    if y.dtype.kind == "c":  # no rounding rule is for complex numbers
+        return y, None
     radius = op.rounding(Evaluation(fmt, op.forward, y, xs, es, params))
     if type(radius) is tuple:  # a rule that moves the centre (an uncertain branch: the hull of both)
         y, radius = radius

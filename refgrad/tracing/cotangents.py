@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.op import Op, Traced, reject_complex
+from refgrad.op import Op, Traced, in_dtype
 from refgrad.ops import arithmetic, reduction
 from refgrad.ops import shape as layout
 
@@ -20,7 +20,7 @@ def fit(x_bar: Array, shape: tuple[int, ...], dtype: Any, op: Op) -> Array:
                 f"op {op.name!r}: its VJP rule gave a cotangent of shape {x_bar.shape} for an operand of shape {shape}"
             )
         x_bar = unbroadcast(x_bar, shape)
-    return x_bar if x_bar.dtype == dtype else reject_complex(x_bar, op).astype(dtype)
+    return x_bar if x_bar.dtype == dtype else in_dtype(x_bar, dtype, op)
 
 
 def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.blocks import COUNT, slices
-from refgrad.op import Op, Params, apply, new_level, reject_complex, shape_of
+from refgrad.op import Op, Params, apply, in_dtype, new_level, shape_of
 from refgrad.quiet import quietly
 from refgrad.tracing import complex_operands
 from refgrad.tracing.array import TracedArray
@@ -151,4 +151,4 @@ def _fit(y_dot: Array, y: Array, op: Op) -> Array:
                 f"op {op.name!r}: its JVP rule gave a tangent of shape {y_dot.shape} for a value of shape {y.shape}"
             )
         y_dot = np.broadcast_to(y_dot, y.shape)
-    return y_dot if y_dot.dtype == y.dtype else reject_complex(y_dot, op).astype(y.dtype)
+    return y_dot if y_dot.dtype == y.dtype else in_dtype(y_dot, y.dtype, op)
