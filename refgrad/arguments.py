@@ -71,7 +71,9 @@ def array(x: Any, what: str) -> Any:
         return ordinary(x, what, DtypeError)
     refuse_tensor(x, what)
     y = np.asarray(x)
-    return y[()] if isinstance(x, (int, float, complex)) else y  # a number becomes a scalar: neither can be written to
+    return (
+        y[()] if isinstance(x, (int, float, complex)) else y
+    )  # a number becomes a scalar: neither can be written to
 
 
 def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> list[Array]:
@@ -120,10 +122,7 @@ def result(y: Any, what: str) -> Any:
         known = hasattr(y, "__array__")
     x = array(y, what) if known else np.asarray(None)
     if x.dtype.kind not in NUMERIC:
-        if y is None:
-            advice = "Does the function end without a return?"
-        else:
-            advice = "Return numbers alone."
+        advice = "Does the function end without a return?" if y is None else "Return numbers alone."
         raise DtypeError(f"{what} {_described(y, x)}; arrays of numbers are expected. {advice}")
     return x
 

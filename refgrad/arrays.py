@@ -38,6 +38,10 @@ class Array(Protocol):  # noqa: PLW1641 - arrays have no hash
     @property
     def T(self) -> Array: ...  # noqa: N802 - NumPy's name
     @property
+    def real(self) -> Array: ...
+    @property
+    def imag(self) -> Array: ...
+    @property
     def mT(self) -> Array: ...  # noqa: N802 - NumPy's name
 
     @property

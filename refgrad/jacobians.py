@@ -212,8 +212,8 @@ def _refuse_complex(arrays: Sequence[Array], names: Sequence[str], who: str) -> 
     for x, name in zip(arrays, names, strict=True):
         if x.dtype.kind == "c":
             raise DtypeError(
-                f"{who}: {name} has dtype {x.dtype}; real numbers are expected. A function of complex numbers has two derivatives, by z and "
-                "by its conjugate: take real and imaginary parts as arguments and results, or use jvp and vjp."
+                f"{who}: {name} has dtype {x.dtype}; real numbers are expected. A function of complex numbers has two derivatives, by z "
+                "and by its conjugate: take real and imaginary parts as arguments and results, or use jvp and vjp."
             )
 
 

@@ -62,7 +62,9 @@ def admitted(x: Any, what: str, error: type[DtypeError] = OperandError) -> Any:
     else:
         y = np.asarray(x)
         if y.dtype.kind not in NUMERIC:
-            raise error(f"{what} is {_described(x)}; a number or an array of numbers is expected. {_INSTEAD['O']}")
+            raise error(
+                f"{what} is {_described(x)}; a number or an array of numbers is expected. {_INSTEAD['O']}"
+            )
     if y.dtype.kind not in NUMERIC:
         raise error(
             f"{what} has dtype {y.dtype}; numbers are expected. {_INSTEAD.get(y.dtype.kind, _INSTEAD['O'])}"

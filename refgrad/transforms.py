@@ -284,8 +284,8 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str, has_aux: bool) -> F
             )
         if value.dtype.kind == "c":
             raise DtypeError(
-                f"{who}: f must return a real number, got dtype {value.dtype}. A complex number is two real ones: return one of them (z.real, "
-                "z.imag, np.abs(z) ** 2), or use jvp, or vjp with a complex cotangent."
+                f"{who}: f must return a real number, got dtype {value.dtype}. A complex number is two real ones: return one of them "
+                "(z.real, z.imag, np.abs(z) ** 2), or use jvp, or vjp with a complex cotangent."
             )
         if value.dtype.kind != "f":
             raise DtypeError(

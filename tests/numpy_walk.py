@@ -82,7 +82,9 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 def is_place(x: Any) -> bool:
     """Whether x is a floating-point number or array, real or complex, which may be traced. At 0 many functions jump."""
-    return type(x) in (float, complex) or (type(x) is np.ndarray and x.dtype.kind in "fc" and np.all(x != 0.0))
+    return type(x) in (float, complex) or (
+        type(x) is np.ndarray and x.dtype.kind in "fc" and np.all(x != 0.0)
+    )
 
 
 def complexified(call: Call) -> Call:
@@ -236,7 +238,10 @@ def _reverse(f: Function, xs: tuple[Array, ...], x_dot: Array, values: Any, slop
     if not y_bars or not all(np.all(np.isfinite(v)) for v in values):
         return Outcome("right", moves=any(np.any(s) for s in slopes))
     x_bar = pullback(y_bars)[0]
-    sent, due = np.sum(np.real(np.conjugate(x_bar) * x_dot)), sum(np.sum(a * b) for a, b in zip(y_bars, slopes, strict=True))
+    sent, due = (
+        np.sum(np.real(np.conjugate(x_bar) * x_dot)),
+        sum(np.sum(a * b) for a, b in zip(y_bars, slopes, strict=True)),
+    )
     same = np.allclose(sent, due, rtol=1e-9, atol=1e-9, equal_nan=True)
     return (
         Outcome("right", moves=any(np.any(s) for s in slopes))

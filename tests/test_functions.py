@@ -282,7 +282,11 @@ REFUSALS = {
     "bincount lengths": (lambda a: np.bincount([0, 1], a[0]), ValueError, "same length"),
     "histogram shapes": (lambda a: np.histogram(A, 2, weights=a[0]), ValueError, "same shape"),
     "order of a norm": (lambda a: np.linalg.norm(a[0], a[0, 0]), NoRuleError, "in p"),
-    "complex": (lambda a: (1j * a).astype(float), DtypeError, "astype from complex128 to float64 would drop the imaginary part"),
+    "complex": (
+        lambda a: (1j * a).astype(float),
+        DtypeError,
+        "astype from complex128 to float64 would drop the imaginary part",
+    ),
     "objects": (lambda a: np.sum(a, dtype=object), DtypeError, "astype to object"),
     "select": (lambda a: np.select([a], [a]), DtypeError, "condition 0 has dtype float64"),
     "no rule": (lambda a: np.packbits(a[0]), NoRuleError, "packbits"),

@@ -60,12 +60,22 @@ def test_what_is_usual() -> None:
     assert all(
         map(
             usual,
-            (1, 1.0, True, np.float32(1), np.ones(2), np.ones(2, int), np.longdouble(1), np.ones(2, bool), 1j, X * 1j, np.complex64(1)),
+            (
+                1,
+                1.0,
+                True,
+                np.float32(1),
+                np.ones(2),
+                np.ones(2, int),
+                np.longdouble(1),
+                np.ones(2, bool),
+                1j,
+                X * 1j,
+                np.complex64(1),
+            ),
         )
     )
-    assert not any(
-        map(usual, (None, "a", [1.0], MASKED, MATRIX, X.astype(object)))
-    )
+    assert not any(map(usual, (None, "a", [1.0], MASKED, MATRIX, X.astype(object))))
     assert not any(map(overrides, (X, 1.0, np.float64(1), MATRIX, None)))
     assert type(admitted(np.ones(2).view(type("Sub", (np.ndarray,), {})), "x")) is np.ndarray
     assert admitted([1, 2], "x").dtype == int

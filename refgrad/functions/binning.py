@@ -64,7 +64,9 @@ def histogram(
     weights: Any = None,
 ) -> tuple[Array, Array]:
     if np.asarray(plain(a)).dtype.kind == "c":
-        raise NoRuleError("np.histogram of complex numbers has no rule: they have no order of size. Write z.real or np.abs(z).")
+        raise NoRuleError(
+            "np.histogram of complex numbers has no rule: they have no order of size. Write z.real or np.abs(z)."
+        )
     edges = histogram_bin_edges(a, bins, range, weights)
     limits = (plain(a), plain(bins), plain(range))
     counts: Array

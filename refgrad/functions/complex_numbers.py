@@ -14,13 +14,13 @@ from refgrad.functions.registry import implements, operand
 @implements(np.real)
 def real(val: Array) -> Array:
     """np.real: the real parts; a real array itself, no copy (``x += 1`` is seen through both names)."""
-    return val.real  # type: ignore[attr-defined, no-any-return]
+    return val.real
 
 
 @implements(np.imag)
 def imag(val: Array) -> Array:
     """np.imag: the imaginary parts; of a real array zeros, which have no derivative."""
-    return val.imag  # type: ignore[attr-defined, no-any-return]
+    return val.imag
 
 
 @implements(np.angle)
@@ -37,9 +37,9 @@ def real_if_close(a: Any, tol: float = 100) -> Array:
 
     Raises NoRuleError for complex arrays: whether the result is real would depend on the values, and the derivative on it.
     """
-    a = operand(a)
-    if a.dtype.kind == "c":
+    x: Any = operand(a)
+    if x.dtype.kind == "c":
         raise NoRuleError(
             "np.real_if_close of complex numbers has no rule in refgrad: the dtype of its result depends on the values. Write z.real."
         )
-    return a[...] if isinstance(a, np.generic) else a
+    return x[...] if isinstance(x, np.generic) else x

@@ -27,7 +27,9 @@ def cov(
             plain(m), plain(y), rowvar, bias, ddof, fweights, plain(aweights), dtype=dtype
         )  # raises where NumPy does
     if np.iscomplexobj(plain(aweights)):
-        raise NoRuleError("np.cov: argument aweights is complex; weights are real numbers. Write aweights.real.")
+        raise NoRuleError(
+            "np.cov: argument aweights is complex; weights are real numbers. Write aweights.real."
+        )
     parts = [operand(x) for x in (m, y) if x is not None]
     dtype = np.result_type(np.float64, *[x.dtype for x in parts]) if dtype is None else dtype
     x = _variables(parts, rowvar, dtype, True)

@@ -12,14 +12,16 @@ from refgrad.tracing.differentiable_arguments import plain
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Array, /, *, upper: bool = False) -> Array:
-    """L with A = L L^H, (..., n, n), or its conjugate transpose, for real and complex matrices. As NumPy it reads one triangle of A, on which alone the derivative depends.
+    """L with A = L L^H, (..., n, n), or its conjugate transpose, for real and complex matrices.
 
+    As NumPy it reads one triangle of A, on which alone the derivative depends. Each column is what is left of A's after the products of the
+    columns before it, divided by the root of its first element (Golub and Van Loan, Matrix Computations, section 4.2).
     Raises numpy.linalg.LinAlgError for a matrix that is not positive definite, ArgumentError for one that is not square.
-    Each column is what is left of A's after the products of the columns before it, divided by the root of its first element (Golub and
-    Van Loan, Matrix Computations, section 4.2).
     """
     a = operand(a)
-    np.linalg.cholesky(square("cholesky", plain(a)).astype(complex if a.dtype.kind == "c" else float), upper=upper)  # raises where NumPy does
+    np.linalg.cholesky(
+        square("cholesky", plain(a)).astype(complex if a.dtype.kind == "c" else float), upper=upper
+    )  # raises where NumPy does
     if a.size == 0:
         return a.copy()
     a = _adjoint(a) if upper else a

@@ -49,12 +49,13 @@ def _resized(a: Array, n: int, axis: int) -> Array:
     if n == length:
         return a
     if n < length:
-        return a[(slice(None),) * (axis % a.ndim) + (slice(n),)]  # type: ignore[no-any-return]
-    return np.pad(a, [(0, n - length if k == axis % a.ndim else 0) for k in range(a.ndim)])  # type: ignore[call-overload, no-any-return]
+        cut: Array = a[(slice(None),) * (axis % a.ndim) + (slice(n),)]
+        return cut
+    return np.pad(a, [(0, n - length if k == axis % a.ndim else 0) for k in range(a.ndim)])
 
 
 def _lengths(a: Array, s: Axes, axes: Axes) -> tuple[list[int], list[int]]:
-    """The lengths to transform, and the axes, non-negative. As NumPy reads them: without axes the last ones; -1 leaves a length as it is."""
+    """The lengths to transform, and the axes, non-negative. As in NumPy: without axes the last ones; -1 leaves a length as it is."""
     shape = shape_of(a)
     if axes is None:
         axes = range(len(shape)) if s is None else range(-len(s), 0)
@@ -128,7 +129,9 @@ def irfft(a: Any, n: Any = None, axis: Any = -1, norm: str | None = None, out: N
 def hfft(a: Any, n: Any = None, axis: Any = -1, norm: str | None = None, out: None = None) -> Array:
     a = operand(a)
     _checked(NUMPY.hfft, a, n, axis, norm)
-    return _from_half_spectrum(np.conjugate(a) if a.dtype.kind == "c" else a, n, axis, TRANSPOSED[_norm(norm)])
+    return _from_half_spectrum(
+        np.conjugate(a) if a.dtype.kind == "c" else a, n, axis, TRANSPOSED[_norm(norm)]
+    )
 
 
 @implements(np.fft.ihfft)
@@ -248,6 +251,4 @@ def _shifted(x: Array, axes: Any, by: Callable[[int], int]) -> Array:
         if isinstance(axes, (int, np.integer))
         else tuple(axes)
     )
-    return np.roll(x, tuple([by(shape_of(x)[k]) for k in places]), places)  # type: ignore[call-overload, no-any-return]
-
-
+    return np.roll(x, tuple([by(shape_of(x)[k]) for k in places]), places)

@@ -26,7 +26,9 @@ def _as_double(x: Any) -> Array:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Array:
     x, xp, fp = _as_double(x), _as_double(xp), _as_double(fp)
     if "c" in (x.dtype.kind, xp.dtype.kind) or np.iscomplexobj(period):
-        raise NoRuleError("np.interp: points x, xp and period are real numbers; values fp may be complex. Write x.real.")
+        raise NoRuleError(
+            "np.interp: points x, xp and period are real numbers; values fp may be complex. Write x.real."
+        )
     narrow = [np.asarray(plain(a), complex if a.dtype.kind == "c" else float) for a in (x, xp, fp)]
     NUMPY.interp(*narrow, period=None if period is None else float(plain(period)))  # raises where NumPy does
     if period is not None:

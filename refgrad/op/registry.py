@@ -86,8 +86,8 @@ def in_dtype(x: Any, dtype: Any, op: Op) -> Any:
     """
     if x.dtype.kind == "c" and dtype.kind != "c":
         raise DtypeError(
-            f"op {op.name!r}: a rule gave a tangent or cotangent of dtype {x.dtype} for a real array. Its record says what the rules are for "
-            "complex operands (complex_rules); the rules of an op from complex to real numbers take the real part themselves."
+            f"op {op.name!r}: a rule gave a tangent or cotangent of dtype {x.dtype} for a real array. Its record says what the rules are "
+            "for complex operands (complex_rules); the rules of an op from complex to real numbers take the real part themselves."
         )
     return x.astype(dtype)
 

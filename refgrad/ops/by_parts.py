@@ -1,8 +1,8 @@
 """Ops of complex numbers computed from real and imaginary parts by real ops: the bounds of those enclose complex values.
 
-The field ``by_parts`` of a record is one of these functions, or None where no bound is known (see tracing/complex_ball.py). It takes the op,
-its operands as Parts and its parameters, and returns Parts or, for a real value, an array. Each real op in it has its rounding rule, which
-knows every order of summation. Where kernels of complex numbers take another formula, ``_room`` adds what that rounds beyond it.
+The field ``by_parts`` of a record is one of these functions, or None where no bound is known (see tracing/complex_ball.py). It takes the
+op, its operands as Parts and its parameters, and returns Parts or, for a real value, an array. Each real op in it has its rounding rule,
+which knows every order of summation. Where kernels of complex numbers take another formula, ROOM adds what that rounds beyond it.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def multilinear(op: Any, operands: Operands, params: Params) -> Parts:
 def contracted(op: Any, operands: Operands, params: Params) -> Parts:
     """As multilinear, for sums of products: a kernel may add the products of both kinds in any order.
 
-    Each partial sum is at most the sum of all magnitudes, and twice as many are rounded as in the sums of one kind, whose radii add up here.
-    So twice the radius covers them.
+    Each partial sum is at most the sum of all magnitudes, and twice as many are rounded as in the sums of one kind, whose radii add up
+    here. So twice the radius covers them.
     """
     y = multilinear(op, operands, params)
     if sum(x.im is not None for x in operands) < 2:
@@ -198,7 +198,14 @@ def _room_rounding(run: Evaluation) -> Radius:
 
 
 # Zero, known only up to so many roundings of a number of the size of x.
-ROOM = Op("room", lambda x, roundings=1: np.zeros_like(x), jvp=None, vjp=None, rounding=_room_rounding, elementwise=True)
+ROOM = Op(
+    "room",
+    lambda x, roundings=1: np.zeros_like(x),
+    jvp=None,
+    vjp=None,
+    rounding=_room_rounding,
+    elementwise=True,
+)
 
 
 def _doubled_rounding(run: Evaluation) -> Radius:

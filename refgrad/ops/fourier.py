@@ -25,7 +25,12 @@ from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
 from refgrad.ops.by_parts import Parts, zeros
 from refgrad.ops.fourier_bounds import DFT_PART, IRDFT_PART
 
-TRANSPOSED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}  # the norm of the inverse with the same scale
+NUMPY: Any = np.fft  # whose stubs take norms as literals alone
+TRANSPOSED = {
+    "backward": "forward",
+    "forward": "backward",
+    "ortho": "ortho",
+}  # the norm of the inverse with the same scale
 
 
 def _dft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Parts:
@@ -49,7 +54,7 @@ def _irdft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Any
 
 
 def _dft(x: PlainArray, axes: tuple[int, ...] = (), norm: str = "backward", inverse: bool = False) -> Any:
-    return (np.fft.ifftn if inverse else np.fft.fftn)(x, axes=axes, norm=norm)  # type: ignore[arg-type]
+    return (NUMPY.ifftn if inverse else NUMPY.fftn)(x, axes=axes, norm=norm)
 
 
 dft: Op = Op(
@@ -73,7 +78,7 @@ def _weights(n: int, axis: int, inner: float, like: Any) -> Array:
 
 
 def _rdft(x: PlainArray, axis: int = -1, norm: str = "backward") -> Any:
-    return np.fft.rfft(x, axis=axis, norm=norm)  # type: ignore[arg-type]
+    return NUMPY.rfft(x, axis=axis, norm=norm)
 
 
 def _rdft_vjp(y_bar: Array, x_shape: tuple[int, ...], axis: int, norm: str) -> Array:
@@ -94,7 +99,7 @@ rdft: Op = Op(
 
 
 def _irdft(x: PlainArray, n: int = 1, axis: int = -1, norm: str = "backward") -> Any:
-    return np.fft.irfft(x, n, axis=axis, norm=norm)  # type: ignore[arg-type]
+    return NUMPY.irfft(x, n, axis=axis, norm=norm)
 
 
 def _irdft_vjp(y_bar: Array, n: int, axis: int, norm: str) -> Array:

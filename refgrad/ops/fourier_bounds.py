@@ -1,9 +1,9 @@
 """Error bounds of discrete Fourier transforms: the parts of a transform as real ops of the real and imaginary parts of the operand.
 
-Any algorithm forms y_k as a tree of sums of products: x_j times roots of unity, each partial sum at most sum |x_j|. With twiddle factors and
-products of complex numbers that are off by at most 4u (Brent, Percival and Zimmermann, Math. Comp. 76, 2007, and two roundings of the
-factor), a stage of p terms rounds p + 7 times. One stage of n terms is the plain sum; stages for the prime factors of n are the algorithm of
-Cooley and Tukey; stages of larger radices are between the two. So
+Any algorithm forms y_k as a tree of sums of products: x_j times roots of unity, each partial sum at most sum |x_j|. With twiddle factors
+and products of complex numbers that are off by at most 4u (Brent, Percival and Zimmermann, Math. Comp. 76, 2007, and two roundings of the
+factor), a stage of p terms rounds p + 7 times. One stage of n terms is the plain sum; stages for the prime factors of n are the algorithm
+of Cooley and Tukey; stages of larger radices are between the two. So
 
     |error of y_k| <= c u (sum over the factors p of all lengths n of (p + 7)) sum_j |x_j|          (Higham, ch. 24.1, by elements)
 
@@ -58,7 +58,14 @@ def _joined(re: PlainArray, im: PlainArray) -> PlainArray:
     return y
 
 
-def _radius(run: Evaluation, axes: tuple[int, ...], lengths: list[int], scale: float, weights: Any, shape: tuple[int, ...]) -> Radius:
+def _radius(
+    run: Evaluation,
+    axes: tuple[int, ...],
+    lengths: list[int],
+    scale: float,
+    weights: Any,
+    shape: tuple[int, ...],
+) -> Radius:
     """Carried radii and roundings, from sums of magnitudes over the axes; ``weights`` multiply the elements of the operand."""
     fmt, (re, im) = run.fmt, run.xs
     e_re, e_im = [np.zeros(re.shape) if e is None else np.broadcast_to(e, re.shape) for e in run.es]
@@ -71,7 +78,14 @@ def _radius(run: Evaluation, axes: tuple[int, ...], lengths: list[int], scale: f
     return np.broadcast_to(np.where(size > fmt.max, np.inf, radius), shape)
 
 
-def _dft_part(re: PlainArray, im: PlainArray, axes: Any = (), norm: Any = "backward", inverse: bool = False, imaginary: bool = False) -> Any:
+def _dft_part(
+    re: PlainArray,
+    im: PlainArray,
+    axes: Any = (),
+    norm: Any = "backward",
+    inverse: bool = False,
+    imaginary: bool = False,
+) -> Any:
     y = (np.fft.ifftn if inverse else np.fft.fftn)(_joined(re, im), axes=axes, norm=norm)
     return (y.imag if imaginary else y.real).copy()
 

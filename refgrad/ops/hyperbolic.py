@@ -58,7 +58,8 @@ def _over_wide_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
 def _over_cosh_square(t: PlainArray, x: PlainArray) -> PlainArray:
     """t/cosh(x)^2 by two divisions: the square overflows where its reciprocal is a subnormal number yet.
 
-    For complex numbers 4 t w/(1 + w)^2 with w = exp(-2x), or exp(2x): the one that does not overflow. NumPy's cosh is off by up to 2.4 ULP in float32, and its error counts twice: narrow formats are computed in the next wider one.
+    For complex numbers 4 t w/(1 + w)^2 with w = exp(-2x), or exp(2x): the one that does not overflow. NumPy's cosh is off by up to 2.4 ULP
+    in float32, and its error counts twice: narrow formats are computed in the next wider one.
     """
     if x.dtype.kind == "c":
         w = np.exp(np.where(np.real(x) < 0, 2, -2).astype(x.dtype) * x)
@@ -140,6 +141,7 @@ tanh = register(
     slopes=(lambda mp, x: 1 / mp.cosh(x) ** 2,),
     complex_rules=HOLOMORPHIC,
 )  # fmt: skip
+
 
 # hypot(x, 1) does not overflow where x^2 + 1 does. Its reciprocal is multiplied, as kernels do: they round x^2, the sum (together one
 # u in the root), the reciprocal root and the product.

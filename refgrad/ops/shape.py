@@ -187,8 +187,8 @@ def cast(x: Any, dtype: Any) -> Array:
     dtype = np.dtype(dtype)
     if dtype.kind not in "fciub":
         raise OperandError(
-            f"astype to {dtype} would lose the derivative; a dtype of numbers is expected. Keep objects and texts out of the differentiated "
-            "function."
+            f"astype to {dtype} would lose the derivative; a dtype of numbers is expected. Keep objects and texts out of the "
+            "differentiated function."
         )
     if dtype.kind in "fiu" and getattr(x, "dtype", dtype).kind == "c":
         raise OperandError(

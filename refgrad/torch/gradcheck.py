@@ -15,6 +15,7 @@ from refgrad.torch.check_script import rerun
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
+from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADCHECK, Keywords, dtype_name, read
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE
@@ -40,7 +41,8 @@ def gradcheck(
 
     func             any torch callable or ``torch.autograd.Function.apply``; one tensor, or a tuple of tensors, as result
     inputs           a tensor or a tuple; floating-point tensors with requires_grad are differentiated (all floating-point ones where none
-                     has it), cast to each dtype in turn, in their own memory layout; everything else is passed unchanged
+                     has it), cast to each dtype in turn, in their own memory layout; everything else is passed unchanged. A complex tensor
+                     is judged by its real and imaginary parts, along a last axis of length 2; func and reference get it as complex
     reference        the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
     dtypes           the formats to judge, as names or torch dtypes; the gradients in each are compared within bounds of its own rounding
     repeats          the number of random cotangents that use the whole significand, at least 1; other kinds of cotangents are used, too
@@ -53,8 +55,8 @@ def gradcheck(
 
     Returns a truthy Report; raises GradientMismatch (an AssertionError) naming the input, element, got, expected and bound,
     GradientUndecided (an AssertionError) where a gradient could not be judged, ArgumentError without a reference and for arguments of the
-    wrong kind, DtypeError for complex or missing floating-point inputs. An exception that func raises in every dtype propagates, with a
-    note on how func was called.
+    wrong kind, DtypeError for missing floating-point inputs, and for complex results of real inputs. An exception that func raises in every
+    dtype propagates, with a note on how func was called.
     """
     if reference is None:
         raise ArgumentError(
@@ -65,6 +67,8 @@ def gradcheck(
     usage(GRADCHECK, func, reference, dtypes, repeats)
     names = [dtype_name(dtype) for dtype in dtypes]
     keyword_settings = read(keywords, GRADCHECK)
+    name = title(func)
+    func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
     active = tuple(active_of(arguments, GRADCHECK))
     settings = Settings(
         repeats=repeats,
@@ -76,9 +80,9 @@ def gradcheck(
         nondet_tol=keyword_settings.nondet_tol,
     )
     report = Report(
-        f"gradcheck({title(func)})",
+        f"gradcheck({name})",
         source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
-        notes=list(keyword_settings.notes),
+        notes=[*keyword_settings.notes, *complex_notes],
     )
     raised: list[Exception | None] = []
     for dtype in names:

@@ -15,6 +15,7 @@ from refgrad.testing.checks.check_report import Report
 from refgrad.torch.check_script import rerun
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_REVERSE_OVER_REVERSE
+from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADGRADCHECK, Keywords, dtype_name, read
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
@@ -41,7 +42,8 @@ def gradgradcheck(
 
     func          any torch callable or ``torch.autograd.Function.apply``; one tensor, or a tuple of tensors, as result
     inputs        a tensor or a tuple; floating-point tensors with requires_grad are differentiated (all floating-point ones where none
-                  has it), cast to each dtype in turn; everything else is passed unchanged
+                  has it), cast to each dtype in turn; everything else is passed unchanged. A complex tensor is judged by its real and
+                  imaginary parts, along a last axis of length 2, which cotangents for complex results have as well
     grad_outputs  the cotangents, a tensor or a tuple with one entry for each output, None for an output that is not used; random ones
                   of the whole significand where it is not given
     reference     the same function in NumPy, called with arrays in place of tensors
@@ -67,13 +69,15 @@ def gradgradcheck(
     names = [dtype_name(dtype) for dtype in dtypes]
     chosen = _orders(orders, settings)
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    name = title(func)
+    func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
     active = active_of(arguments, GRADGRADCHECK)
     given = None if grad_outputs is None else _cotangents(grad_outputs)
     report = Report(
-        f"gradgradcheck({title(func)})",
+        f"gradgradcheck({name})",
         source=f"gradgradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
     )
-    report.notes += settings.notes
+    report.notes += [*settings.notes, *complex_notes]
     for dtype in names:
         plain_arithmetic(dtype)
         subject = Subject(func, reference, arguments, active, dtype)

@@ -101,7 +101,9 @@ class Ball(TracedArray):
 
     @classmethod
     def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        if any(isinstance(x, TracedArray) and type(x) is not Ball for x in operands):  # complex ones, of this level too
+        if any(
+            isinstance(x, TracedArray) and type(x) is not Ball for x in operands
+        ):  # complex ones, of this level too
             return ENCLOSED_BY_PARTS[0](op, operands, params, top._fmt)
         if top._results is None:
             return _interpreted(op, operands, params, top._fmt)

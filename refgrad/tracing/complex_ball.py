@@ -25,9 +25,9 @@ class ComplexBall(TracedArray):
     __slots__ = ("_fmt", "_im", "_re", "_value")
     _level = 0
 
-    def __init__(self, re: Ball, im: Ball, fmt: Format) -> None:
+    def __init__(self, re: Ball, im: Ball, fmt: Format, value: Any = None) -> None:
         self._re, self._im, self._fmt = re, im, fmt
-        self._value: Any = _complex(re.value, im.value)
+        self._value: Any = _complex(re.value, im.value) if value is None else value
 
     @property
     def parts(self) -> tuple[Ball, Ball]:
@@ -46,7 +46,7 @@ class ComplexBall(TracedArray):
         return enclosed(y, self._fmt)
 
     def _snapshot(self) -> ComplexBall:
-        return ComplexBall(self._re._snapshot(), self._im._snapshot(), self._fmt)
+        return ComplexBall(self._re._snapshot(), self._im._snapshot(), self._fmt, self._value)
 
     @property
     def _scalar_type(self) -> type:
@@ -73,14 +73,15 @@ def by_parts(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> 
         return instead(*operands, **params)
     if op.by_parts is None:
         raise NoRuleError(
-            f"op {op.name!r} met complex operands, for which refgrad has no error bound: values and derivatives are not judged. Write it with "
-            "real and imaginary parts (z.real, z.imag), or with products, sums, quotients, exp and Fourier transforms."
+            f"op {op.name!r} met complex operands, for which refgrad has no error bound: values and derivatives are not judged. Write it "
+            "with real and imaginary parts (z.real, z.imag), or with products, sums, quotients, exp and Fourier transforms."
         )
     y = op.by_parts(op, tuple([_parts(x, fmt) for x in operands]), params)
     if not isinstance(y, Parts):
         return y
-    re, im = _ball(y.re, fmt), _ball(y.im, fmt)
-    return ComplexBall(re, im, fmt)
+    shared = op.view and type(operands[0]) is ComplexBall  # its memory shows whether NumPy has made a view
+    value = op.forward(operands[0]._value, **params) if shared else None
+    return ComplexBall(_ball(y.re, fmt), _ball(y.im, fmt), fmt, value)
 
 
 def _parts(x: Any, fmt: Format) -> Parts:

@@ -6,8 +6,8 @@ has
 
     y_dot = f'(z) z_dot          z_bar = y_bar conj(f'(z)) = conj(conj(y_bar) f'(z))
 
-The rules of ops are written for real numbers, linear in the cotangent: y_bar f'(z). With conj(y_bar) in the place of y_bar, and a conjugated
-answer, they hold for complex numbers as well. Of a real operand the cotangent is the real part.
+The rules of ops are written for real numbers, linear in the cotangent: y_bar f'(z). With conj(y_bar) in the place of y_bar, and a
+conjugated answer, they hold for complex numbers as well. Of a real operand the cotangent is the real part.
 
 Source: Kreutz-Delgado, "The complex gradient operator and the CR-calculus" (2009). The convention is twice the conjugate Wirtinger
 derivative there.
@@ -28,8 +28,8 @@ from refgrad.op.traits import HOLOMORPHIC
 def no_rule(op: Op) -> NoRuleError:
     """The error for an op that met complex operands and has no derivative for them."""
     return NoRuleError(
-        f"op {op.name!r} met complex operands, for which it has no derivative in refgrad. Write it with functions that take complex numbers, "
-        "or with real and imaginary parts (z.real, z.imag), which are real arrays."
+        f"op {op.name!r} met complex operands, for which it has no derivative in refgrad. Write it with functions that take complex "
+        "numbers, or with real and imaginary parts (z.real, z.imag), which are real arrays."
     )
 
 

@@ -37,8 +37,7 @@ VIEWING = frozenset({
     np.reshape, np.ravel, np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
     np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.broadcast_arrays, np.fliplr, np.flipud, np.rot90,
     np.diagonal, np.diag, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.real, np.imag, np.einsum, np.astype,
-    np.linalg.diagonal,
-    np.linalg.matrix_transpose, np.real_if_close, np.nan_to_num, np.trim_zeros,
+    np.linalg.diagonal, np.linalg.matrix_transpose, np.real_if_close, np.nan_to_num, np.trim_zeros,
     np.lib.stride_tricks.sliding_window_view, *[getattr(np, name) for name in ("unstack",) if hasattr(np, name)],
 })  # fmt: skip
 

@@ -150,7 +150,7 @@ class Methods(Unavailable):
         return self.copy()
 
     def conj(self, out: Any = None, /) -> Any:
-        return self if out is None else np.conjugate(self, out=out)
+        return self if out is None and self.dtype.kind != "c" else np.conjugate(self, out=out)
 
     conjugate = conj
 

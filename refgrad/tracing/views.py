@@ -132,7 +132,8 @@ def _write(x: Member, new: Member, what: str) -> None:
         return
     if not own.writeable:
         raise ArgumentError(
-            f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal), or a part of complex numbers. Write to a copy: x = x.copy()."
+            f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal), or a part of complex numbers. "
+            "Write to a copy: x = x.copy()."
         )
     memory, others = own.memory, own.memory.others(x)
     if not others and (not own.path or None in own.path):  # nobody else sees it any more

@@ -52,7 +52,8 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "statistics.fmean": lambda x: statistics.fmean(list(x)), "Fraction": lambda x: fractions.Fraction(x[0]),
     "pickle": pickle.dumps, "np.float64": lambda x: KEPT["float64"](x[0]), "np.ma": lambda x: np.ma.masked_array(x, mask=[0, 1, 0]),
     "a cache": lambda x: functools.lru_cache(lambda v: v * 2)(x[0]), "a dict": lambda x: {1.5: 2.0}[x[0]],
-    "a set": lambda x: {x[0]}, "a masked operand": lambda x: x * np.ma.masked_array(X), "an operand of objects": lambda x: x * np.array([1, 2, 3], object),
+    "a set": lambda x: {x[0]}, "a masked operand": lambda x: x * np.ma.masked_array(X),
+    "an operand of objects": lambda x: x * np.array([1, 2, 3], object),
     "np.add.at": lambda x: np.add.at(np.zeros(3), [0, 1, 2], x), "out=": lambda x: np.exp(x, out=np.empty(3)),
 }  # fmt: skip
 

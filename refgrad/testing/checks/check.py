@@ -61,7 +61,7 @@ def check_vjp(
     Returns a Report, true where the derivative agrees.
     Raises GradientMismatch naming argument, element, observed value, expected value and bound; GradientUndecided where the cotangent of an
     argument cannot be judged; ArgumentError for arguments of the wrong kind, and where f_vjp returns a wrong number of cotangents;
-    DtypeError where no argument is a floating-point array.
+    DtypeError where no argument is a floating-point array, and for complex arguments and results.
     """
     _check_arguments("check_vjp", f, f_vjp, args, repeats)
     fmt, rng = _format(dtype), np.random.default_rng((seed, _STREAM))
@@ -155,7 +155,7 @@ def check_jvp(
         got = _evaluate(
             f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
         )
-        got = None if got is None else result(got, "what f_jvp returned")
+        got = None if got is None else _real(result(got, "what f_jvp returned"), "what f_jvp returned")
         if _has_non_finite(got):
             got = _confirmed(got, _over_arrays(f_jvp, tuple(args), rebuild(tangents)))
         found, allowed = _compare(
@@ -218,6 +218,8 @@ def _balls(args: Sequence[Any], fmt: Format, who: str) -> tuple[tuple[Any, ...],
             f"{who}: no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one "
             "is expected. Pass x.astype(float)."
         )
+    for x, n in zip(leaves, names, strict=True):
+        _real(np.asarray(x), f"{who}: {n}")
     return rebuild([exact(x, fmt) if w else x for x, w in zip(leaves, where, strict=True)]), where
 
 
@@ -233,9 +235,19 @@ def _of_active(f: Function, balls: tuple[Any, ...], active: list[int]) -> Functi
             raise ArgumentError(
                 f"{_name(f)} returns a {type(y).__name__}; one array is expected. Check its entries one by one."
             )
-        return result(y, f"what {_name(f)} returned")
+        return _real(result(y, f"what {_name(f)} returned"), f"what {_name(f)} returned")
 
     return call
+
+
+def _real(x: Any, what: str) -> Any:
+    """x. Raises DtypeError where it is complex: cotangents of real numbers would judge half of it."""
+    if x.dtype.kind == "c":
+        raise DtypeError(
+            f"{what} has dtype {x.dtype}; real numbers are expected. Check real and imaginary parts as arguments and results of their own: "
+            "np.stack([z.real, z.imag])."
+        )
+    return x
 
 
 def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
@@ -281,7 +293,10 @@ def _flat_cotangents(got: Any, args: Sequence[Any]) -> list[Any]:
                 f"f_vjp returned a cotangent with leaves {paths(g)} for an argument with leaves {paths(x)}; the structures must agree"
             )
         leaves = [None] * len(flatten(x)[0]) if g is None else leaves_as(g, x, missing=True)
-        found.extend(None if leaf is None else result(leaf, "what f_vjp returned") for leaf in leaves)
+        found.extend(
+            None if leaf is None else _real(result(leaf, "what f_vjp returned"), "what f_vjp returned")
+            for leaf in leaves
+        )
     return found
 
 

@@ -38,7 +38,7 @@ def usage(who: str, func: object, reference: object, dtypes: object, repeats: in
 def active_of(arguments: Sequence[Any], who: str) -> list[int]:
     """The positions of the differentiated inputs: those that require a gradient, or all floating-point tensors where none does.
 
-    Raises DtypeError for complex tensors, for NumPy arrays and where there is no floating-point tensor; ArgumentError for tensors in lists.
+    Raises DtypeError for NumPy arrays and where there is no floating-point tensor; ArgumentError for tensors in lists.
     """
     for k, x in enumerate(arguments):
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
@@ -51,11 +51,6 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
                 "(a, b), reference=...)"
             )
     tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
-    for k in tensors:
-        if arguments[k].is_complex():
-            raise DtypeError(
-                f"input {k} has dtype {arguments[k].dtype}: complex is not supported. Pass real and imaginary parts as two tensors."
-            )
     floating = [k for k in tensors if arguments[k].is_floating_point()]
     if not floating:
         kinds = [str(x.dtype) if isinstance(x, Tensor) else type(x).__name__ for x in arguments]

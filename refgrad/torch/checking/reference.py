@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.arguments import called, result
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
@@ -64,6 +64,12 @@ class Reference:
             result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
         ]
         self.count = len(outputs)
+        for k, x in enumerate(outputs):
+            if x.dtype.kind == "c":
+                raise DtypeError(
+                    f"output {k} of reference is complex, and no input is: return its parts along a last axis, torch.view_as_real(y) in "
+                    "func and np.stack([y.real, y.imag], -1) in reference"
+                )
         self.others = {k: x for k, x in enumerate(outputs) if x.dtype.kind != "f"}
         return tuple(x for k, x in enumerate(outputs) if k not in self.others)
 

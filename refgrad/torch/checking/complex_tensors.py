@@ -1,0 +1,58 @@
+"""Complex tensors among the inputs of a check: each becomes a real one, with real and imaginary parts along a last axis of length 2.
+
+A gradient of torch for z = a + i b is dL/da + i dL/db, so the gradient of the real tensor holds its parts, and the bounds of real numbers
+judge them. Complex results become real ones in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refgrad.ops.complex_numbers import from_parts
+
+Function = Callable[..., Any]
+
+
+def in_real_numbers(
+    func: Function, reference: Function, arguments: Sequence[Any]
+) -> tuple[Function, Function, tuple[Any, ...], list[str]]:
+    """The callable, its reference and its arguments without complex tensors, and notes for the report; as they are where there are none."""
+    complex_ones = [k for k, x in enumerate(arguments) if isinstance(x, Tensor) and x.is_complex()]
+    if not complex_ones:
+        return func, reference, tuple(arguments), []
+
+    def of_tensors(*xs: Any) -> Any:
+        given = [torch.complex(x[..., 0], x[..., 1]) if k in complex_ones else x for k, x in enumerate(xs)]
+        return _results(func(*given), lambda y: torch.stack([y.real, y.imag], -1) if y.is_complex() else y)
+
+    def of_arrays(*xs: Any) -> Any:
+        given = [from_parts(x[..., 0], x[..., 1]) if k in complex_ones else x for k, x in enumerate(xs)]
+        return _results(reference(*given), _real_parts)
+
+    notes = [
+        f"input {k} is complex: real and imaginary parts stand along its last axis" for k in complex_ones
+    ]
+    return (
+        of_tensors,
+        of_arrays,
+        tuple([_as_real(x) if k in complex_ones else x for k, x in enumerate(arguments)]),
+        notes,
+    )
+
+
+def _as_real(z: Tensor) -> Tensor:
+    x = torch.view_as_real(z.detach().resolve_conj().resolve_neg())
+    return x.requires_grad_(z.requires_grad)
+
+
+def _real_parts(y: Any) -> Any:
+    return np.stack([np.real(y), np.imag(y)], -1) if getattr(y, "dtype", np.dtype(float)).kind == "c" else y
+
+
+def _results(y: Any, change: Callable[[Any], Any]) -> Any:
+    return type(y)([change(x) for x in y]) if type(y) in (tuple, list) else change(y)
