@@ -42,4 +42,5 @@ def real_if_close(a: Any, tol: float = 100) -> Array:
         raise NoRuleError(
             "np.real_if_close of complex numbers has no rule in refgrad: the dtype of its result depends on the values. Write z.real."
         )
-    return x[...] if isinstance(x, np.generic) else x
+    scalar = isinstance(x, np.generic)
+    return x[...] if scalar else x

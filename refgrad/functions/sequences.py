@@ -99,7 +99,7 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = operand(f)
-    f = f if f.dtype.kind == "f" else f.astype(float)
+    f = f if f.dtype.kind in "fc" else f.astype(float)
     NUMPY.gradient(
         np.zeros(f.shape), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order
     )  # raises where NumPy does

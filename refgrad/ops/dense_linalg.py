@@ -25,7 +25,7 @@ def square(name: str, x: PlainArray) -> PlainArray:
 
 
 def _own(x: PlainArray) -> bool:
-    return bool(x.dtype == np.longdouble) and np.dtype(np.longdouble) != np.float64
+    return x.dtype in (np.longdouble, np.clongdouble) and np.dtype(np.longdouble) != np.float64
 
 
 def _lapack(x: PlainArray) -> PlainArray:

@@ -138,7 +138,7 @@ divided_out = register(
     rounding=_divided_out_rounding,
     domain=sampled(samplers.factored),
     helper=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=lambda x1, x2, **params: np.positive(x1),
 )  # fmt: skip
 
 

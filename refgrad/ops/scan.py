@@ -212,6 +212,7 @@ as_quotients = register(
     rounding=_as_quotients_rounding,
     domain=sampled(samplers.quotients),
     helper=True,
+    complex_rules=lambda x1, x2, x3, **params: np.positive(x1),  # what it adds to x1 counts in bounds alone
 )  # fmt: skip
 
 

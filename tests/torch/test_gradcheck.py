@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 import refgrad as rg  # noqa: E402
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
-from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, TracingError  # noqa: E402
+from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, NoRuleError, TracingError  # noqa: E402
 from refgrad.torch import gradcheck  # noqa: E402
 
 EPS = 1e-6
@@ -133,7 +133,7 @@ def test_bad_input_is_named() -> None:
     x = torch.randn(3)
     with pytest.raises(ArgumentError, match="needs reference="):
         gradcheck(torch.tanh, x)
-    with pytest.raises(DtypeError, match=r"complex64: complex is not supported"):
+    with pytest.raises(NoRuleError, match="op 'tanh' met complex operands, for which refgrad has no error bound"):
         gradcheck(torch.tanh, x.to(torch.complex64), reference=np.tanh)
     with pytest.raises(DtypeError, match=r"torch\.int64"):
         gradcheck(torch.tanh, torch.arange(3), reference=np.tanh)
