@@ -16,7 +16,7 @@ import numpy as np
 
 from refgrad.arrays import Params
 from refgrad.bounds.evaluation import Evaluation, Radius
-from refgrad.op import Op
+from refgrad.op import Op, shape_of
 
 
 class Parts(NamedTuple):
@@ -32,7 +32,7 @@ ByParts = Callable[[Any, Operands, Params], Any]
 
 def zeros(x: Any) -> Any:
     """Zeros of the shape of x, exactly."""
-    return np.zeros(np.shape(x))
+    return np.zeros(shape_of(x))
 
 
 def _imaginary_part(x: Parts) -> Any:
@@ -154,7 +154,7 @@ def quotient(op: Any, operands: Operands, params: Params) -> Parts:
 @_of_one
 def reciprocal(x: Parts) -> Parts:
     """1/x."""
-    return _quotient(Parts(np.ones(np.shape(x.re))), x)
+    return _quotient(Parts(np.ones(shape_of(x.re))), x)
 
 
 @_of_one

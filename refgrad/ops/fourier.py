@@ -20,7 +20,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array, Params, PlainArray
-from refgrad.op import Op
+from refgrad.op import Op, shape_of
 from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
 from refgrad.ops.by_parts import Parts, zeros
 from refgrad.ops.fourier_bounds import DFT_PART, IRDFT_PART
@@ -44,7 +44,7 @@ def _rdft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Part
     """The first half of the spectrum."""
     (x,), axis = operands, params["axis"]
     whole = _dft_by_parts(op, operands, {"axes": (axis,), "norm": params["norm"], "inverse": False})
-    half = (..., slice(np.shape(x.re)[axis] // 2 + 1)) + (slice(None),) * (-1 - axis)
+    half = (..., slice(shape_of(x.re)[axis] // 2 + 1)) + (slice(None),) * (-1 - axis)
     return Parts(whole.re[half], whole.im[half])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+import refgrad.functions  # noqa: F401 - Balls know NumPy functions from it
 from refgrad.bounds.formats import format_of
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact, parts
