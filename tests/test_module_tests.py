@@ -19,6 +19,11 @@ TESTED_BY = {
         ),
         "ops/test_every_op",
     ),
+    "ops/complex_numbers": "tracing/test_complex_operands",
+    "functions/complex_numbers": "tracing/test_complex_operands",
+    "ops/by_parts": "tracing/test_complex_ball",
+    "ops/fourier": "functions/test_fourier",
+    "torch/checking/complex_tensors": "torch_side/test_complex",
     **dict.fromkeys(("ops/contraction", "ops/dense_linalg", "ops/solving"), "ops/test_linalg"),
     # A composition is compared with NumPy and with differences of NumPy's own function.
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),

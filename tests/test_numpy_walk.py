@@ -10,7 +10,7 @@ import pytest
 
 from refgrad.op import Traced
 from tests.numpy_surface import TAKES_NO_FLOATS, functions, tried, written
-from tests.numpy_walk import Call, is_place, judged
+from tests.numpy_walk import Call, complexified, is_place, judged, plain_error
 
 Array = Any
 FUNCTIONS = list(functions())
@@ -55,6 +55,29 @@ def test_written_calls(call: Call) -> None:
     assert not found, "\n".join(found)
 
 
+# --- with complex numbers in all places -----------------------------------------------------------------------------------
+
+# Rooms whose functions have no complex numbers, or change nothing of them.
+WITHOUT_COMPLEX = ("np.random", "np.char", "np.strings", "np.rec", "np.ctypeslib", "np.testing", "np.ma")
+IN_COMPLEX = [(name, function) for name, function in FUNCTIONS if not name.startswith(WITHOUT_COMPLEX)]
+RIGHT = frozenset({"np.fft.fft", "np.abs", "np.exp", "np.matmul", "np.vdot", "np.cov", "np.angle", "np.ndarray.conj", "np.linalg.inv", "np.sum"})
+
+
+@pytest.mark.parametrize(("name", "function"), IN_COMPLEX, ids=[name for name, _ in IN_COMPLEX])
+def test_complex_numbers_in_any_place_are_answered_or_refused(name: str, function: Callable[..., Any]) -> None:
+    calls = [c for c in map(complexified, tried(name, function)) if plain_error(c) is None]
+    wrong = [line for call in calls for line in findings(call)[1]]
+    assert not wrong, "\n".join(wrong[:8])
+    if name in RIGHT:
+        assert "right" in {judged(call, k).kind for call in calls for k, x in enumerate(call.leaves()) if is_place(x)}
+
+
+@pytest.mark.parametrize("call", [c for c in map(complexified, WRITTEN) if plain_error(c) is None], ids=str)
+def test_written_calls_of_complex_numbers(call: Call) -> None:
+    _, wrong = findings(call)
+    assert not wrong, "\n".join(wrong)
+
+
 # --- the walk sees what it is made for -----------------------------------------------------------------------------------
 
 V = np.array([0.7, -1.3, 2.1])
@@ -74,6 +97,10 @@ def writing(x: Array) -> None:
     x *= stripped(x)
 
 
+def unconjugated(z: Array) -> Array:
+    return np.matmul(z, z) if isinstance(z, Traced) else np.vdot(z, z)
+
+
 PLANTED = {
     "a constant": (lambda x: stripped(x) ** 2, "silent"),
     "a constant in an iterator": (lambda x: iter([stripped(x) ** 2]), "silent"),
@@ -89,6 +116,16 @@ PLANTED = {
     "half a derivative, written": (writing, "wrong"),
     "a function": (lambda x: [x * 2, np.shape(x)], "right"),
 }
+
+
+def test_the_judge_of_a_call_of_complex_numbers() -> None:
+    z = V + 1j * np.cos(V)
+    planted = {
+        unconjugated: "wrong", (lambda z: z.real * stripped(z).imag): "wrong", (lambda z: stripped(z) ** 2): "silent",
+        (lambda z: np.maximum(z, 1j)): "refused", (lambda z: z * z.conj()): "right",
+    }  # fmt: skip
+    for function, kind in planted.items():
+        assert judged(Call("planted", function, (z,)), 0).kind == kind
 
 
 @pytest.mark.parametrize("name", PLANTED)
