@@ -87,8 +87,10 @@ def _over(a: Array, s: Axes, axes: Axes, norm: str | None, inverse: bool) -> Arr
     lengths, places = _lengths(a, s, axes)
     for n, k in zip(lengths, places, strict=True):
         a = _resized(a, n, k)
+    if not places:  # NumPy transforms nothing then, and a real array stays one
+        return a
     if len(set(places)) == len(places):
-        return dft(a, axes=tuple(places), norm=_norm(norm), inverse=inverse) if places else _complex(a)
+        return dft(a, axes=tuple(places), norm=_norm(norm), inverse=inverse)
     for k in places[::-1]:  # an axis that is named twice is transformed twice
         a = dft(a, axes=(k,), norm=_norm(norm), inverse=inverse)
     return a

@@ -101,7 +101,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     f = operand(f)
     f = f if f.dtype.kind in "fc" else f.astype(float)
     NUMPY.gradient(
-        np.zeros(f.shape), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order
+        np.zeros(f.shape, f.dtype), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order
     )  # raises where NumPy does
     axes = tuple(range(f.ndim)) if axis is None else reduced(axis, f.ndim) or ()
     steps = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
