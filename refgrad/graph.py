@@ -11,7 +11,7 @@ import numpy as np
 from refgrad.arguments import kind, outputs_of, result
 from refgrad.arrays import Array, Params
 from refgrad.errors import DtypeError, GraphError
-from refgrad.node import Node
+from refgrad.node import Node, no_complex_values
 from refgrad.nodes import SCHEMA, Nodes, Values
 from refgrad.op import Op, apply, new_level, shape_of
 from refgrad.painters import PAINTERS
@@ -170,6 +170,8 @@ class Graph(Nodes):
         return graph.output(*[graph._symbol(_array(result(y, what))) for y in results])
 
     def _append(self, node: Node, value: Array | None) -> Symbol:
+        if value is not None and getattr(value, "dtype", np.dtype(float)).kind == "c":
+            raise no_complex_values(node)
         self.nodes.append(node)
         return Symbol(self, len(self.nodes) - 1, value)
 
@@ -298,9 +300,9 @@ class Graph(Nodes):
 def _number(x: Any, what: str) -> Array:
     """A leaf of the arguments of recorded code, as an array. Raises DtypeError for what is no number."""
     found = _array(x)
-    if found.dtype.kind not in "fiubc":
+    if found.dtype.kind not in "fiub":
         raise DtypeError(
-            f"{what} is {kind(x)} of dtype {found.dtype}; an array of numbers is expected. Keep everything else out of the arguments: "
+            f"{what} is {kind(x)} of dtype {found.dtype}; an array of real numbers is expected. Keep everything else out of the arguments: "
             "Graph.record(lambda x: f(x, setting), x)."
         )
     return found

@@ -17,7 +17,7 @@ from refgrad import (
 )
 from refgrad.arrays import Operand, Params
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param
-from refgrad.errors import CaseFileError
+from refgrad.errors import CaseFileError, GraphError
 from refgrad.op import Function, Op, apply, known
 from refgrad.quiet import quietly
 from refgrad.tracing.entry import Entry
@@ -48,7 +48,10 @@ class Node:
         assert self.op is not None
         if isinstance(self.op, Function):
             return self.op.forward(*operands, **self.params)
-        return apply(self.op, tuple(operands), self.params)
+        y = apply(self.op, tuple(operands), self.params)
+        if y.dtype.kind == "c":
+            raise no_complex_values(self)
+        return y
 
     def contributions(self, operands: Sequence[Any], y: Any, y_bar: Any) -> list[tuple[int, int, Any]]:
         """What the node sends back for its cotangent y_bar: (position, operand's node, cotangent) of each operand with a derivative.
@@ -132,3 +135,11 @@ class Node:
         if not op.signature.variadic and len(of) != len(names):
             raise CaseFileError(f"op {name!r} takes operands {names}, got {len(of)}")
         return cls(op=op, of=of, params=given)
+
+
+def no_complex_values(node: Node) -> GraphError:
+    """The error for a node whose value is complex: records, drawings and judgements of graphs are for real numbers."""
+    return GraphError(
+        f"node {node} has a complex value, and a graph holds real numbers. Record real and imaginary parts as two arrays; rg.grad, rg.jvp "
+        "and rg.vjp differentiate complex numbers."
+    )

@@ -90,7 +90,11 @@ def judge_second(f: Function, xs: Sequence[Any], rtol: float = 1e-7, plain: Func
 
     _, over_reverse = rg.jvp(gradient, xs, xs_dot)
     _, pullback = rg.vjp(gradient, *xs)
-    results = {"forward over reverse": over_reverse, "reverse over reverse": pullback(xs_dot), "reverse over forward": rg.grad(slope, count)(*xs)}
+    results = {
+        "forward over reverse": over_reverse,
+        "reverse over reverse": pullback(xs_dot),
+        "reverse over forward": rg.grad(slope, count)(*xs),
+    }
     twice = rg.jvp(slope, xs, xs_dot)[1]
 
     def wide(*parts: Any) -> Any:

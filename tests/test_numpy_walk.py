@@ -60,16 +60,33 @@ def test_written_calls(call: Call) -> None:
 # Rooms whose functions have no complex numbers, or change nothing of them.
 WITHOUT_COMPLEX = ("np.random", "np.char", "np.strings", "np.rec", "np.ctypeslib", "np.testing", "np.ma")
 IN_COMPLEX = [(name, function) for name, function in FUNCTIONS if not name.startswith(WITHOUT_COMPLEX)]
-RIGHT = frozenset({"np.fft.fft", "np.abs", "np.exp", "np.matmul", "np.vdot", "np.cov", "np.angle", "np.ndarray.conj", "np.linalg.inv", "np.sum"})
+RIGHT = frozenset(
+    {
+        "np.fft.fft",
+        "np.abs",
+        "np.exp",
+        "np.matmul",
+        "np.vdot",
+        "np.cov",
+        "np.angle",
+        "np.ndarray.conj",
+        "np.linalg.inv",
+        "np.sum",
+    }
+)
 
 
 @pytest.mark.parametrize(("name", "function"), IN_COMPLEX, ids=[name for name, _ in IN_COMPLEX])
-def test_complex_numbers_in_any_place_are_answered_or_refused(name: str, function: Callable[..., Any]) -> None:
+def test_complex_numbers_in_any_place_are_answered_or_refused(
+    name: str, function: Callable[..., Any]
+) -> None:
     calls = [c for c in map(complexified, tried(name, function)) if plain_error(c) is None]
     wrong = [line for call in calls for line in findings(call)[1]]
     assert not wrong, "\n".join(wrong[:8])
     if name in RIGHT:
-        assert "right" in {judged(call, k).kind for call in calls for k, x in enumerate(call.leaves()) if is_place(x)}
+        assert "right" in {
+            judged(call, k).kind for call in calls for k, x in enumerate(call.leaves()) if is_place(x)
+        }
 
 
 @pytest.mark.parametrize("call", [c for c in map(complexified, WRITTEN) if plain_error(c) is None], ids=str)

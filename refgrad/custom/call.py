@@ -19,7 +19,7 @@ from refgrad.tracing import views
 from refgrad.tracing.copies import live, same, snapshot
 from refgrad.tracing.cotangents import accumulate
 from refgrad.tracing.forward import Dual
-from refgrad.tracing.reverse import Var
+from refgrad.tracing.reverse import VARIABLES, Var, variable
 from refgrad.tree import flatten, leaves_as, paths, same_structure
 
 Pull = Callable[[list[Any]], list[Any]]
@@ -50,7 +50,7 @@ class Call:
             [x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x._level, default=None
         )
         self.level = 0 if self.top is None else self.top._level
-        if type(self.top) in (Dual, Var):
+        if type(self.top) is Dual or type(self.top) in VARIABLES:
             self.active = [isinstance(x, Traced) and x._level == self.level for x in self.leaves]
             self.values = [live(x)._value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
             self.given = [snapshot(x) if a else x for x, a in zip(self.values, self.active, strict=True)]
@@ -75,7 +75,9 @@ class Call:
     def cotangent_tree(self, y_bars: list[Array]) -> Any:
         """Cotangents of the result in its structure: zeros of float64 for integers."""
         given = iter(y_bars)
-        full = [snapshot(next(given)) if y.dtype.kind == "f" else np.zeros(shape_of(y)) for y in self.outputs]
+        full = [
+            snapshot(next(given)) if y.dtype.kind in "fc" else np.zeros(shape_of(y)) for y in self.outputs
+        ]
         return self.rebuild_result(full)
 
     # --- what the rule returns ---
@@ -119,7 +121,7 @@ class Call:
         found = [
             snapshot(fitting(t, y, f"{self.who}: the tangent that the rule returned"))
             for y, t in zip(self.outputs, leaves_as(y_dot, self.tree), strict=True)
-            if y.dtype.kind == "f"
+            if y.dtype.kind in "fc"
         ]
         self.refuse_strangers(found, "the tangent that the rule returned", x_dots)
         return found
@@ -144,7 +146,7 @@ class Call:
             for value, leaf, name in zip(
                 flatten(x)[0], leaves_as(x_bar, x, missing=True), names, strict=True
             ):
-                if not _real(value) or leaf is None:
+                if not _floating(value) or leaf is None:
                     found.append(None)
                     continue
                 x_bar = fitting(leaf, _as_array(value), f"{self.who}: the cotangent of {name} from bwd")
@@ -179,7 +181,7 @@ class Call:
 
     @staticmethod
     def _zeros(xs: Sequence[Array]) -> list[Array]:
-        return [np.zeros(shape_of(x), x.dtype) for x in xs if x.dtype.kind == "f"]
+        return [np.zeros(shape_of(x), x.dtype) for x in xs if x.dtype.kind in "fc"]
 
     # --- onto the level above ---
 
@@ -198,7 +200,7 @@ class Call:
 
         def output(y: Array) -> Var:
             tape.append(Output(place, len(tape) - place - 1))
-            return Var(y, tape, len(tape) - 1)
+            return variable(y, tape)
 
         return self._placed(output)
 
@@ -206,7 +208,7 @@ class Call:
         """The result with floating-point leaves traced by ``above``, which remember the arguments that share their memory in NumPy."""
         leaves = []
         for y, arguments in zip(self.outputs, self.aliases, strict=True):
-            leaf = above(y) if y.dtype.kind == "f" else y
+            leaf = above(y) if y.dtype.kind in "fc" else y
             for x in arguments:
                 views.share(x, leaf, None)
             leaves.append(leaf)
@@ -263,15 +265,17 @@ def _as_array(x: Any) -> Any:
     return x if isinstance(x, (Traced, np.ndarray, np.generic)) else np.asarray(x)
 
 
-def _real(x: Any) -> bool:
-    return isinstance(x, float) or (isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind == "f")
+def _floating(x: Any) -> bool:
+    return isinstance(x, (float, complex)) or (
+        isinstance(x, (Traced, np.ndarray, np.generic)) and x.dtype.kind in "fc"
+    )
 
 
 def _no_tangent(x: Any) -> Array | None:
     """Zeros for an array or a number that is not differentiated, None for anything else."""
-    if isinstance(x, (Traced, np.ndarray, np.generic, int, float)):
+    if isinstance(x, (Traced, np.ndarray, np.generic, int, float, complex)):
         x = _as_array(x)
-        return np.zeros(x.shape, x.dtype if x.dtype.kind == "f" else float)
+        return np.zeros(x.shape, x.dtype if x.dtype.kind in "fc" else float)
     return None
 
 

@@ -20,7 +20,7 @@ from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.quiet import quiet
 from refgrad.tracing.copies import snapshot
 from refgrad.tracing.forward import Dual
-from refgrad.tracing.reverse import Var
+from refgrad.tracing.reverse import VARIABLES
 
 Function = Callable[..., Any]
 
@@ -59,7 +59,7 @@ class _Custom:
         call = Call(f"{self.kind} {self.name}", args, self._positions(len(args)))
         if type(call.top) is Dual:
             return self._forward(call)
-        if type(call.top) is Var:
+        if type(call.top) in VARIABLES:
             return self._reverse(call)
         if call.level > 0:
             raise NoRuleError(

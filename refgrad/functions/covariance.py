@@ -80,4 +80,3 @@ def corrcoef(
     if c.dtype.kind == "c":
         return from_parts(np.clip(c.real, -1, 1), np.clip(c.imag, -1, 1))
     return np.clip(c, -1, 1)
-

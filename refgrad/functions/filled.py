@@ -18,7 +18,7 @@ from refgrad.tracing.array import TracedArray
 
 def _constant(prototype: Array, y: Array) -> Array:
     """y as an array of the transformation that the prototype belongs to, where it can hold traced numbers."""
-    return prototype._constant(y) if isinstance(prototype, TracedArray) and y.dtype.kind == "f" else y
+    return prototype._constant(y) if isinstance(prototype, TracedArray) and y.dtype.kind in "fc" else y
 
 
 def _plain(x: Array) -> Array:

@@ -53,7 +53,15 @@ def test_one_axis(function: Callable[..., Any], norm: str | None) -> None:
 def test_several_axes(function: Callable[..., Any], norm: str | None) -> None:
     for x, (s, axes) in itertools.product(
         operands(function),
-        [((3, 7), (0, 1)), ((5, 4), (1, 0)), ((5,), (0,)), (None, (1,)), (None, (1, 0)), ((-1, 5), (0, 1)), (None, (1, 1))],
+        [
+            ((3, 7), (0, 1)),
+            ((5, 4), (1, 0)),
+            ((5,), (0,)),
+            (None, (1,)),
+            (None, (1, 0)),
+            ((-1, 5), (0, 1)),
+            (None, (1, 1)),
+        ],
     ):
         linear(lambda a, s=s, axes=axes: function(a, s, axes, norm), x)
     linear(lambda a: function(a, norm=norm), operands(function)[-1])
@@ -79,7 +87,13 @@ def test_the_matrix_of_each_transform(n: int) -> None:
     """Reverse mode is the transpose of the real matrix that stands for the transform of parts."""
     units = np.eye(n)
     half = n // 2 + 1
-    for f, of_complex in ((F.rfft, False), (F.fft, False), (F.fft, True), (F.ifft, True), (lambda a: F.irfft(a, n), True)):
+    for f, of_complex in (
+        (F.rfft, False),
+        (F.fft, False),
+        (F.fft, True),
+        (F.ifft, True),
+        (lambda a: F.irfft(a, n), True),
+    ):
         size = half if of_complex and f not in (F.fft, F.ifft) else n
         inputs = [*units[:size, :size], *(1j * units[:size, :size] if of_complex else ())]
         values = np.stack([f(u) for u in inputs])
@@ -92,11 +106,13 @@ def test_the_matrix_of_each_transform(n: int) -> None:
         np.testing.assert_allclose(rows, columns[:, : len(rows)].T, atol=1e-14)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"]
+)
 @pytest.mark.parametrize("function", [*OF_ONE_AXIS, *OF_SEVERAL], ids=lambda f: f.__name__)
 def test_dtypes(function: Callable[..., Any], dtype: str) -> None:
     if function in OF_REAL and "c" in dtype:
-        with pytest.raises(TypeError, match="rfft|must not be complex|not supported|ufunc"):
+        with pytest.raises(TypeError, match=r"rfft|must not be complex|not supported|ufunc"):
             rg.vjp(function, Z.astype(dtype))
         return
     x = (Z if dtype.startswith("c") else X).astype(dtype)
@@ -107,9 +123,11 @@ def test_dtypes(function: Callable[..., Any], dtype: str) -> None:
 
 
 WRONG: dict[str, Callable[[Any], Any]] = {
-    "a length of zero": lambda a: F.fft(a, 0), "a negative length": lambda a: F.rfft(a.real, -1), "no such axis": lambda a: F.fft(a, axis=2),
+    "a length of zero": lambda a: F.fft(a, 0), "a negative length": lambda a: F.rfft(a.real, -1),
+    "no such axis": lambda a: F.fft(a, axis=2),
     "no such norm": lambda a: F.ifft(a, norm="half"), "a broken length": lambda a: F.fft(a, 2.5), "no axes": lambda a: F.fft(a[0, 0]),
-    "no length left": lambda a: F.irfft(a[:, :1]), "different numbers": lambda a: F.fftn(a, (3,), (0, 1)), "no such axes": lambda a: F.fftn(a, axes=(0, 4)),
+    "no length left": lambda a: F.irfft(a[:, :1]), "different numbers": lambda a: F.fftn(a, (3,), (0, 1)),
+    "no such axes": lambda a: F.fftn(a, axes=(0, 4)),
     "empty": lambda a: F.fft(a[:, :0]),
 }  # fmt: skip
 

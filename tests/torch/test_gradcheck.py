@@ -133,7 +133,9 @@ def test_bad_input_is_named() -> None:
     x = torch.randn(3)
     with pytest.raises(ArgumentError, match="needs reference="):
         gradcheck(torch.tanh, x)
-    with pytest.raises(NoRuleError, match="op 'tanh' met complex operands, for which refgrad has no error bound"):
+    with pytest.raises(
+        NoRuleError, match="op 'tanh' met complex operands, for which refgrad has no error bound"
+    ):
         gradcheck(torch.tanh, x.to(torch.complex64), reference=np.tanh)
     with pytest.raises(DtypeError, match=r"torch\.int64"):
         gradcheck(torch.tanh, torch.arange(3), reference=np.tanh)

@@ -33,9 +33,12 @@ SAME: dict[str, Callable[..., Any]] = {
     "cumprod": lambda n, z: n.cumprod(z, 0), "where": lambda n, z: n.where(z.real > 0, z * z, 1j * z.imag),
     "cholesky": lambda n, z: n.linalg.cholesky(z @ z.conj().T + n.eye(3)) if n is np
     else n.linalg.cholesky(z @ z.conj().T + n.eye(3, dtype=z.dtype)),
-    **{f"fft.{name}": lambda n, z, name=name: getattr(n.fft, name)(z) for name in ("fft", "ifft", "irfft", "hfft", "fft2", "ifft2", "irfft2", "fftn",
-                                                                               "ifftn", "irfftn", "fftshift", "ifftshift")},
-    **{f"fft.{name} of real": lambda n, z, name=name: getattr(n.fft, name)(z.real) for name in ("fft", "rfft", "ihfft", "rfft2", "rfftn", "fftn")},
+    **{f"fft.{name}": lambda n, z, name=name: getattr(n.fft, name)(z) for name in (
+        "fft", "ifft", "irfft", "hfft", "fft2", "ifft2", "irfft2", "fftn", "ifftn", "irfftn", "fftshift", "ifftshift",
+    )},
+    **{f"fft.{name} of real": lambda n, z, name=name: getattr(n.fft, name)(z.real) for name in (
+        "fft", "rfft", "ihfft", "rfft2", "rfftn", "fftn",
+    )},
     "fft with a length": lambda n, z: n.fft.fft(z, 5, norm="ortho") * n.fft.irfft(z, 5, norm="forward"),
 }  # fmt: skip
 
@@ -60,7 +63,9 @@ def test_gradients_are_those_of_autograd(name: str, dtype: str) -> None:
     np.testing.assert_allclose(got, due, rtol=0, atol=np.finfo(dtype).eps * 400 * np.max(np.abs(due)))
 
 
-@pytest.mark.parametrize("name", ["powers", "conj", "quotient", "abs", "tanh", "inv", "fft.irfft", "real programs"])
+@pytest.mark.parametrize(
+    "name", ["powers", "conj", "quotient", "abs", "tanh", "inv", "fft.irfft", "real programs"]
+)
 def test_second_derivatives_are_those_of_autograd(name: str) -> None:
     def loss(n: Any, z: Any) -> Any:
         y = SAME[name](n, z)
@@ -71,7 +76,9 @@ def test_second_derivatives_are_those_of_autograd(name: str) -> None:
     (due,) = torch.autograd.grad(g, tensor, direction)
     gradient = rg.grad(lambda z: loss(np, z))
     for got in (rg.vjp(gradient, Z)[1](W)[0], rg.jvp(gradient, (Z,), (W,))[1]):
-        np.testing.assert_allclose(got, due.resolve_conj().numpy(), rtol=1e-9, atol=1e-9 * float(due.abs().max()))
+        np.testing.assert_allclose(
+            got, due.resolve_conj().numpy(), rtol=1e-9, atol=1e-9 * float(due.abs().max())
+        )
 
 
 def test_cotangents_and_tangents_are_those_of_torch() -> None:
@@ -79,9 +86,13 @@ def test_cotangents_and_tangents_are_those_of_torch() -> None:
         return n.exp(z) * z.conj() + z.real
 
     _, due = torch.func.vjp(lambda z: f(torch, z), torch.tensor(Z))
-    np.testing.assert_allclose(rg.vjp(lambda z: f(np, z), Z)[1](W)[0], due(torch.tensor(W))[0].resolve_conj().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(
+        rg.vjp(lambda z: f(np, z), Z)[1](W)[0], due(torch.tensor(W))[0].resolve_conj().numpy(), rtol=1e-12
+    )
     _, moved = torch.func.jvp(lambda z: f(torch, z), (torch.tensor(Z),), (torch.tensor(W),))
-    np.testing.assert_allclose(rg.jvp(lambda z: f(np, z), (Z,), (W,))[1], moved.resolve_conj().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(
+        rg.jvp(lambda z: f(np, z), (Z,), (W,))[1], moved.resolve_conj().numpy(), rtol=1e-12
+    )
 
 
 # --- programs judged within bounds --------------------------------------------------------------------------------------------
@@ -118,7 +129,13 @@ def circuit(n: Any, x: Any, w: Any) -> Any:
     return n.abs(state) ** 2
 
 
-PROGRAMS = {"convolution": convolution, "heat": heat, "features": features, "magnitudes": magnitudes, "circuit": circuit}
+PROGRAMS = {
+    "convolution": convolution,
+    "heat": heat,
+    "features": features,
+    "magnitudes": magnitudes,
+    "circuit": circuit,
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -132,7 +149,9 @@ def test_a_real_program_with_complex_numbers_inside(name: str) -> None:
 
 def test_a_second_derivative_through_a_spectrum() -> None:
     x, w = (torch.tensor(RNG.uniform(0.2, 1.5, 6)) for _ in range(2))
-    assert gradgradcheck(lambda x, w: convolution(torch, x, w), (x, w), reference=lambda x, w: convolution(np, x, w))
+    assert gradgradcheck(
+        lambda x, w: convolution(torch, x, w), (x, w), reference=lambda x, w: convolution(np, x, w)
+    )
 
 
 COMPLEX = {
@@ -154,7 +173,9 @@ def test_complex_tensors_are_judged(name: str) -> None:
 
 def test_second_derivatives_of_complex_tensors_are_judged() -> None:
     z = torch.tensor(Z[0], requires_grad=True)
-    assert gradgradcheck(lambda z: (z.abs() ** 2 * z.real).sum(), z, reference=lambda z: np.sum(np.abs(z) ** 2 * z.real))
+    assert gradgradcheck(
+        lambda z: (z.abs() ** 2 * z.real).sum(), z, reference=lambda z: np.sum(np.abs(z) ** 2 * z.real)
+    )
 
 
 class Forgotten(torch.autograd.Function):
@@ -187,14 +208,22 @@ def test_a_transform_in_the_wrong_direction_is_found(inverse: bool) -> None:
         return torch.view_as_real(transform(x.conj() + 0j).conj() * (1 if inverse else 1.000001))
 
     with pytest.raises(GradientMismatch):
-        gradcheck(wrong, x, reference=lambda x: np.stack([(y := np.fft.ifft(x) if inverse else np.fft.fft(x)).real, y.imag], -1))
+        gradcheck(
+            wrong,
+            x,
+            reference=lambda x: np.stack(
+                [(y := np.fft.ifft(x) if inverse else np.fft.fft(x)).real, y.imag], -1
+            ),
+        )
 
 
 def test_what_is_not_judged_says_so() -> None:
     x, z = torch.tensor([0.5, 1.5]), torch.tensor([0.5 + 1j, 1.5j])
     with pytest.raises(DtypeError, match="output 0 of reference is complex, and no input is"):
         gradcheck(lambda x: torch.exp(1j * x), x, reference=lambda x: np.exp(1j * x))
-    with pytest.raises(NoRuleError, match="op 'sqrt' met complex operands, for which refgrad has no error bound"):
+    with pytest.raises(
+        NoRuleError, match="op 'sqrt' met complex operands, for which refgrad has no error bound"
+    ):
         gradcheck(torch.sqrt, z, reference=np.sqrt)
     with pytest.raises(ArgumentError, match="needs reference="):
         gradcheck(torch.sqrt, z)

@@ -1,4 +1,4 @@
-"""Complex values with error bounds: the radii of both parts contain what NumPy computes in the judged format, in every op with a formula."""
+"""Complex values with error bounds: the radii of both parts contain what NumPy computes in the judged format, for every formula."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-import refgrad.functions  # noqa: F401 - Balls know NumPy functions from it
+import refgrad.functions
 from refgrad.bounds.formats import format_of
 from refgrad.op import REGISTRY
 from refgrad.tracing.ball import Ball, exact, parts
@@ -19,8 +19,9 @@ from tests.tracing.test_complex_operands import ELEMENTWISE, TOGETHER, WHOLE
 RNG = np.random.default_rng(5)
 A, B, C, D = (RNG.uniform(0.3, 1.6, (2, 3)) * RNG.choice([-1, 1], (2, 3)) for _ in range(4))
 BOUNDED = {
-    "negative", "positive", "square", "reciprocal", "exp", "log", "sin", "cos", "conjugate", "absolute", "sign", "real", "imag", "angle",
-    "z ** 1", "z ** 2", "z.real", "add", "subtract", "multiply", "divide", "where", "matmul", "einsum", "tensordot", "vdot", "vecdot", "dot",
+    "negative", "positive", "square", "reciprocal", "exp", "log", "sin", "cos", "conjugate", "absolute", "sign", "real",
+    "imag", "angle", "z ** 1", "z ** 2", "z.real", "add", "subtract", "multiply", "divide", "where", "matmul", "einsum",
+    "tensordot", "vdot", "vecdot", "dot",
     "inner", "outer", "kron", "concatenate", "correlate", "convolve", "cross", "broadcast", "sum", "mean", "cumsum", "var", "std", "norm",
     "norm of rows", "getitem", "reshape", "roll", "flip", "pad", "transpose", "broadcast_to", "cov", "gradient", "trace", "diff", "tile",
 }  # fmt: skip

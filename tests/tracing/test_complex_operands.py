@@ -22,17 +22,19 @@ S = np.array([[2.0 + 0.3j, 0.4 - 0.6j, 0.1j], [-0.3 + 0.2j, 1.5 - 0.8j, 0.5], [0
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in (
-        "negative", "positive", "square", "sqrt", "reciprocal", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan",
-        "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "conjugate", "absolute", "sign", "real", "imag",
-        "angle",
+        "negative", "positive", "square", "sqrt", "reciprocal", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos",
+        "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "conjugate", "absolute", "sign",
+        "real", "imag", "angle",
     )},
     **{f"z ** {n}": lambda z, n=n: z**n for n in (1, 2, 3, -1, 0.5, 1.5 - 0.4j)}, "2 ** z": lambda z: 2.0**z, "1j ** z": lambda z: 1j**z,
     "z.real": lambda z: z.real * z.imag, "astype": lambda z: z.astype(np.complex128) * z,
 }  # fmt: skip
 TOGETHER: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "power")},
-    "where": lambda z, w: np.where(z.real > 0, z, w), "matmul": lambda z, w: z @ w.T, "einsum": lambda z, w: np.einsum("ij,kj,ij->ki", z, w, z),
-    "tensordot": lambda z, w: np.tensordot(z, w, axes=((1,), (1,))), "vdot": np.vdot, "vecdot": np.linalg.vecdot, "dot": lambda z, w: z.dot(w.T),
+    "where": lambda z, w: np.where(z.real > 0, z, w), "matmul": lambda z, w: z @ w.T,
+    "einsum": lambda z, w: np.einsum("ij,kj,ij->ki", z, w, z),
+    "tensordot": lambda z, w: np.tensordot(z, w, axes=((1,), (1,))), "vdot": np.vdot, "vecdot": np.linalg.vecdot,
+    "dot": lambda z, w: z.dot(w.T),
     "inner": np.inner, "outer": np.outer, "kron": np.kron, "concatenate": lambda z, w: np.concatenate([z, w * z], 1),
     "correlate": lambda z, w: np.correlate(z[0], w[1], "full"), "convolve": lambda z, w: np.convolve(z[0], w[1]),
     "cross": np.cross, "broadcast": lambda z, w: z[:, :1] * w + z[0],
@@ -42,7 +44,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "var": lambda z: np.var(z, 0), "std": np.std, "norm": np.linalg.norm, "norm of rows": lambda z: np.linalg.norm(z, 3, axis=1),
     "getitem": lambda z: z[[0, 1, 0], [2, 2, 2]] * z[1], "reshape": lambda z: z.reshape(3, 2).T * 1j, "roll": lambda z: np.roll(z, 1) * z,
     "flip": lambda z: np.flip(z) * z, "pad": lambda z: np.pad(z, 1), "transpose": lambda z: z.conj().T @ z,
-    "broadcast_to": lambda z: np.broadcast_to(z[0], (4, 3)) * z[1], "cov": np.cov, "corrcoef": lambda z: np.corrcoef(z),
+    "broadcast_to": lambda z: np.broadcast_to(z[0], (4, 3)) * z[1], "cov": np.cov, "corrcoef": np.corrcoef,
     "gradient": lambda z: np.gradient(z, axis=1), "trace": lambda z: np.trace(z @ z.T), "diff": np.diff, "tile": lambda z: np.tile(z, 2),
 }  # fmt: skip
 LINALG: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -88,10 +90,14 @@ def test_a_cholesky_factor() -> None:
     y, y_dot = rg.jvp(f, (S,), tuple(directions([S])))
     np.testing.assert_allclose(y, f(S), rtol=1e-12)
     h = 1e-6
-    np.testing.assert_allclose(y_dot, (f(S + h * directions([S])[0]) - f(S - h * directions([S])[0])) / (2 * h), rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(
+        y_dot, (f(S + h * directions([S])[0]) - f(S - h * directions([S])[0])) / (2 * h), rtol=1e-7, atol=1e-8
+    )
 
 
-@pytest.mark.parametrize(("real", "complex_"), [("float32", "complex64"), ("float64", "complex128"), ("longdouble", "clongdouble")])
+@pytest.mark.parametrize(
+    ("real", "complex_"), [("float32", "complex64"), ("float64", "complex128"), ("longdouble", "clongdouble")]
+)
 def test_precision_is_kept(real: str, complex_: str) -> None:
     x, z = X.astype(real), Z.astype(complex_)
     assert rg.grad(lambda x: np.sum(np.abs(np.exp(1j * x) + x)))(x).dtype == real
@@ -119,7 +125,7 @@ def test_cotangents_that_leave_the_range_return() -> None:
 
 def test_zero() -> None:
     zero = np.zeros(2, complex)
-    for f in (np.abs, lambda z: np.linalg.norm(z), np.square, lambda z: z**2, lambda z: z**3):
+    for f in (np.abs, np.linalg.norm, np.square, lambda z: z**2, lambda z: z**3):
         _, pullback = rg.vjp(f, zero)
         np.testing.assert_array_equal(pullback(np.ones_like(f(zero)))[0], 0)
     assert rg.grad(lambda z: np.sum((z**1).real))(zero).tolist() == [1, 1]
@@ -164,7 +170,9 @@ def takes_complex(op: Any) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", [name for name, op in REGISTRY.items() if op.complex_rules is None and takes_complex(op)])
+@pytest.mark.parametrize(
+    "name", [name for name, op in REGISTRY.items() if op.complex_rules is None and takes_complex(op)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_every_other_op_refuses_complex_operands(name: str) -> None:
     op = REGISTRY[name]
@@ -175,7 +183,9 @@ def test_every_other_op_refuses_complex_operands(name: str) -> None:
             return op(*operands[:position], z, *operands[position + 1 :])
 
         for run in (lambda f=f: rg.vjp(f, Z), lambda f=f: rg.jvp(f, (Z,), (Z,))):
-            with pytest.raises((NoRuleError, OperandError, DtypeError, TypeError), match=r"complex|met|ufunc"):
+            with pytest.raises(
+                (NoRuleError, OperandError, DtypeError, TypeError), match=r"complex|met|ufunc"
+            ):
                 run()
 
 
@@ -185,14 +195,16 @@ def test_the_refused_ops_are_those_without_a_complex_derivative() -> None:
     assert not refused & {"add", "exp", "matmul", "abs", "sum"}
 
 
-@pytest.mark.parametrize("mode", [lambda f: rg.grad(f)(X), lambda f: rg.jvp(f, (X,), (X,))], ids=["reverse", "forward"])
+@pytest.mark.parametrize(
+    "mode", [lambda f: rg.grad(f)(X), lambda f: rg.jvp(f, (X,), (X,))], ids=["reverse", "forward"]
+)
 def test_a_real_array_beside_a_complex_constant_is_refused_too(mode: Any) -> None:
     with pytest.raises(NoRuleError, match="op 'maximum' met complex operands"):
         mode(lambda x: np.sum(np.maximum(x, 1j).real))
 
 
 def test_an_op_of_a_user_that_says_nothing_is_refused() -> None:
-    ops = {name: fields for name, fields in {"complex_silent": {}, "complex_wrong": {"complex_rules": HOLOMORPHIC}}.items()}
+    ops: dict[str, dict[str, Any]] = {"complex_silent": {}, "complex_wrong": {"complex_rules": HOLOMORPHIC}}
     for name, fields in ops.items():
         op = register(
             name, lambda x1, x2: np.abs(x1 - x2), jvp={"x1": lambda x1_dot: x1_dot, "x2": lambda x2_dot: x2_dot},
@@ -214,7 +226,9 @@ def test_rules_that_lose_half_are_found() -> None:
     )  # fmt: skip
     try:
         for run in (lambda: rg.grad(lambda x: np.sum(op(x)))(X), lambda: rg.jvp(op, (X,), (X,))):
-            with pytest.raises(DtypeError, match="'complex_half': a rule gave a tangent or cotangent of dtype complex128"):
+            with pytest.raises(
+                DtypeError, match="'complex_half': a rule gave a tangent or cotangent of dtype complex128"
+            ):
                 run()
     finally:
         del REGISTRY["complex_half"]
@@ -244,7 +258,7 @@ def test_writes_to_parts() -> None:
     ("f", "message"),
     [
         (lambda z: np.sum(z.astype(float)), "would drop the imaginary part"),
-        (lambda z: np.real_if_close(z), "np.real_if_close of complex numbers has no rule"),
+        (np.real_if_close, "np.real_if_close of complex numbers has no rule"),
         (lambda z: np.interp(z[0], [0.0, 1.0], [0.0, 1.0]), "points x, xp and period are real numbers"),
         (lambda z: np.histogram(z)[0], "np.histogram of complex numbers"),
         (lambda z: np.cov(X, aweights=np.abs(z[0]) + 0j), "aweights is complex"),
@@ -254,3 +268,49 @@ def test_writes_to_parts() -> None:
 def test_what_would_lose_a_part_says_so(f: Callable[..., Any], message: str) -> None:
     with pytest.raises((NoRuleError, OperandError, rg.errors.TracingError), match=message):
         rg.grad(f)(Z)
+
+
+# --- rules of a user, graphs ------------------------------------------------------------------------------------------------
+
+
+def test_rules_of_a_user() -> None:
+    backward = rg.custom_vjp(lambda z: z * z * z.conj())
+    backward.defvjp(
+        lambda z: (z * z * z.conj(), z), lambda z, g: (g * 2 * np.abs(z) ** 2 + g.conj() * z * z,)
+    )
+    forward = rg.custom_jvp(lambda z: z * z * z.conj())
+    forward.defjvp(
+        lambda p, t: (p[0] * p[0] * p[0].conj(), 2 * np.abs(p[0]) ** 2 * t[0] + p[0] ** 2 * t[0].conj())
+    )
+    plain = rg.vjp(lambda z: z * z * z.conj(), Z)[1](W)[0]
+    moved = rg.jvp(lambda z: z * z * z.conj(), (Z,), (W,))[1]
+    for f in (backward, forward):
+        np.testing.assert_allclose(rg.vjp(f, Z)[1](W)[0], plain, rtol=1e-12)
+        np.testing.assert_allclose(rg.jvp(f, (Z,), (W,))[1], moved, rtol=1e-12)
+        got = rg.grad(lambda x, f=f: np.sum(np.abs(f(x * 1j + x)) ** 2))(X)
+        np.testing.assert_allclose(got, rg.grad(lambda x: np.sum(np.abs(x * 1j + x) ** 6))(X), rtol=1e-12)
+
+
+def test_graphs_refuse_complex_values() -> None:
+    for run in (
+        lambda: rg.Graph.record(lambda x: np.abs(np.exp(1j * x)), X),
+        lambda: rg.draw(lambda x: np.sum(np.abs(1j * x)), X),
+        lambda: rg.Graph().constant(1j),
+    ):
+        with pytest.raises(rg.errors.GraphError, match="a graph holds real numbers"):
+            run()
+    with pytest.raises((DtypeError, rg.errors.GraphError), match=r"complex|real numbers"):
+        rg.Graph.record(lambda z: np.sum(np.abs(z)), Z)
+    g = rg.Graph()
+    g.output(np.exp(g.input("a")))
+    with pytest.raises(rg.errors.GraphError, match="a graph holds real numbers"):
+        g.forward(a=1j)
+
+
+def test_new_arrays_take_complex_numbers() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x, dtype=complex)
+        y[0] = np.exp(1j * x[0])
+        return np.sum(y.real)
+
+    judge(f, (X,))
