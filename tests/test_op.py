@@ -85,6 +85,8 @@ REFUSED = {
     "core=2 .* needs broadcasts=True": {"core": 2},
     "core=2 contradicts elementwise=True": {**TWO, "core": 2, "broadcasts": True, "elementwise": True},
     "an elementwise op of several operands broadcasts them": {**TWO, "elementwise": True},
+    "complex_rules is one of .* a function or None, got 'conjugate'": {"complex_rules": "conjugate"},
+    "by_parts says how complex values are bounded, and the op refuses": {"by_parts": lambda op, operands, params: operands},
     "singular is one of .* got 'raises'": {"singular": "raises"},
     "singular='pole' speaks of matrices": {"singular": "pole", "elementwise": True},
     "view says that the value shares the memory of its one operand": {**TWO, "view": True},
