@@ -33,6 +33,8 @@ ALLOWED = {
     "refgrad/functions/statistics.py": "the functions that the ops stand for, called with a traced parameter",
     "refgrad/functions/elementwise.py": "arguments of np.clip",
     "refgrad/functions/writing.py": "a value of NumPy's parameter mode",
+    "refgrad/ops/fourier.py": "NumPy's parameter norm",
+    "refgrad/ops/fourier_bounds.py": "NumPy's parameter norm",
     "refgrad/nn/arguments.py": "values of the parameter reduction",
     "refgrad/nn/losses.py": "values of the parameter reduction",
     "refgrad/testing/power/array_mutations.py": "names of planted errors",

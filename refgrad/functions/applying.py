@@ -72,7 +72,9 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Array
     index = np.asarray(plain(a))
     numpys: Any = np.choose
     numpys(index, [np.zeros(np.shape(c)) for c in choices], mode=mode)  # raises where NumPy does
-    dtype = np.result_type(*[c if isinstance(c, (int, float)) else operand(c).dtype for c in choices])
+    dtype = np.result_type(
+        *[c if isinstance(c, (int, float, complex)) else operand(c).dtype for c in choices]
+    )
     parts = [operand(c).astype(dtype) for c in choices]
     dims = np.broadcast_shapes(index.shape, *[c.shape for c in parts])
     stacked = np.stack([np.broadcast_to(c, dims) for c in parts])

@@ -26,7 +26,14 @@ def bincount(x: Array, /, weights: Any = None, minlength: int = 0) -> Array:
     weights, x = operand(weights), np.asarray(x)
     if weights.shape != x.shape:
         raise ValueError("The weights and list don't have the same length.")
+    _refuse_complex(weights)
     return _summed(weights, x.astype(np.intp), len(counts))
+
+
+def _refuse_complex(weights: Array) -> None:
+    """Raises NumPy's error for complex weights."""
+    if weights.dtype.kind == "c":
+        np.bincount(np.zeros(1, np.intp), np.zeros(1, weights.dtype))
 
 
 def _summed(weights: Array, bins: Array, n: int) -> Array:
@@ -110,6 +117,7 @@ def histogramdd(
     ]
     if weights is not None:
         weights = operand(weights)
+        _refuse_complex(weights)
         numbers = plain(columns)
         if weights.shape != numbers.shape[:1]:
             raise ValueError("The weights and list don't have the same length.")

@@ -114,7 +114,7 @@ def ix_(*args: Any) -> tuple[Array, ...]:
     """np.ix_: each sequence along an axis of its own."""
     numpys: Any = np.ix_
     found = zip(args, numpys(*[plain(x) for x in args]), strict=True)
-    return tuple([operand(x).reshape(y.shape) if y.dtype.kind == "f" else y for x, y in found])
+    return tuple([operand(x).reshape(y.shape) if y.dtype.kind in "fc" else y for x, y in found])
 
 
 # --- order ------------------------------------------------------------------------------------------------------------

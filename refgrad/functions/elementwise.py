@@ -12,7 +12,16 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import DtypeError, NoRuleError, TracingError
 from refgrad.op import Traced, apply
-from refgrad.ops import activation, exponential, extremes, hyperbolic, logic, selection, trigonometric
+from refgrad.ops import (
+    activation,
+    complex_numbers,
+    exponential,
+    extremes,
+    hyperbolic,
+    logic,
+    selection,
+    trigonometric,
+)
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements, operand
 
@@ -56,14 +65,22 @@ def round_half_even(a: Array, decimals: int = 0, out: None = None) -> Array:
 def nan_to_num(
     x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Array:
-    """np.nan_to_num: the replaced elements are constants, with derivative 0."""
+    """np.nan_to_num: the replaced elements are constants, with derivative 0; of a complex number each part by itself."""
     given, limits = x, np.finfo(x.dtype)
+    if x.dtype.kind == "c":
+        re, im = [nan_to_num(part, True, nan, posinf, neginf) for part in (x.real, x.imag)]
+        return _in_place(given, complex_numbers.from_parts(re, im), copy)
     for mask, new in (
         (np.isnan(x), nan),
         (x == np.inf, limits.max if posinf is None else posinf),
         (x == -np.inf, limits.min if neginf is None else neginf),
     ):
         x = np.where(mask, operand(new).astype(x.dtype) if hasattr(new, "dtype") else new, x)
+    return _in_place(given, x, copy)
+
+
+def _in_place(given: Array, x: Array, copy: bool) -> Array:
+    """x, or without a copy the array that was given, after x has been written into it."""
     if not copy and isinstance(given, np.ndarray):
         given[...] = x
         return given
@@ -154,13 +171,15 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
 
 @implements(np.isposinf)
 def isposinf(x: Array, out: None = None) -> Array:
-    """np.isposinf."""
+    """np.isposinf. Raises NumPy's TypeError for complex numbers."""
+    np.isposinf(np.zeros((), getattr(x, "dtype", type(x))))
     return x == np.inf
 
 
 @implements(np.isneginf)
 def isneginf(x: Array, out: None = None) -> Array:
-    """np.isneginf."""
+    """np.isneginf. Raises NumPy's TypeError for complex numbers."""
+    np.isneginf(np.zeros((), getattr(x, "dtype", type(x))))
     return x == -np.inf
 
 

@@ -180,7 +180,7 @@ def linspace(
     device: Any = None,
 ) -> Any:  # fmt: skip
     found, step_found = NUMPY.linspace(plain(start), plain(stop), num, endpoint, True, dtype, axis)
-    if found.dtype.kind != "f":
+    if found.dtype.kind not in "fc":
         raise NoRuleError(f"np.linspace: dtype={found.dtype} has no rule; convert the result")
     num = operator.index(num)
     at_work = NUMPY.linspace(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
+from refgrad.errors import NoRuleError
 from refgrad.functions.registry import implements, operand
 from refgrad.tracing.differentiable_arguments import plain
 
@@ -29,7 +30,9 @@ def unique(
     )
     axis = kwargs.get("axis")
     if kwargs.get("sorted", True) is False and axis is None:
-        first = first[_ranks(np.unique(plain(ar), **kwargs))]
+        found = np.unique(plain(ar), **kwargs)
+        _refuse_hashed(found, "unique(sorted=False)")
+        first = first[_ranks(found)]
     y = np.ravel(ar)[first] if axis is None else np.take(ar, first, axis)
     more = [
         x
@@ -37,6 +40,14 @@ def unique(
         if wanted
     ]
     return (y, *more) if more else y
+
+
+def _refuse_hashed(found: Array, name: str) -> None:
+    """Raises NoRuleError for complex numbers that are not sorted: NumPy hashes them, so a small change of one may change their order."""
+    if found.dtype.kind == "c":
+        raise NoRuleError(
+            f"np.{name} of complex numbers has no rule in refgrad: their order is that of a hash table. Write np.unique(z), which sorts."
+        )
 
 
 def _ranks(found: Array) -> Array:
@@ -50,6 +61,8 @@ def _named(function: Any) -> Any:
     def call(x: Array, /) -> Any:
         found = function(plain(x))
         kind, values = (type(found), found[0]) if isinstance(found, tuple) else (None, found)
+        if kind is None:
+            _refuse_hashed(values, function.__name__)
         _, first = np.unique(plain(x), return_index=True, equal_nan=False)
         y = np.ravel(operand(x))[first[_ranks(values)]]
         return y if kind is None else kind(y, *found[1:])

@@ -36,7 +36,7 @@ def reduce(
     options: dict[str, Any] = {} if initial is _NONE else {"initial": plain(initial)}
     call: Any = ufunc.reduce
     due = np.asarray(call(plain(x), axis, dtype, None, keepdims, where=where, **options))  # raises
-    if due.dtype.kind != "f":
+    if due.dtype.kind not in "fc":
         return due[()]
     if (ufunc, "reduce") in BY_METHOD and ufunc not in FIRST and initial is not None and initial is not _NONE:
         start = {} if where is True else {"where": where, "initial": _neutral(ufunc)}
@@ -106,7 +106,7 @@ def accumulate(ufunc: np.ufunc, x: Array, axis: Any = 0, dtype: Any = None) -> A
     """``ufunc.accumulate``: all partial results along an axis."""
     x = operand(x)
     due = ufunc.accumulate(plain(x), axis, dtype)  # raises where NumPy does
-    if due.dtype.kind != "f":
+    if due.dtype.kind not in "fc":
         return due
     place = _one_axis(axis, x.ndim)
     rows = moved(cast(x, due.dtype), place, 0)
@@ -135,7 +135,7 @@ def reduceat(ufunc: np.ufunc, x: Array, indices: Any, axis: Any = 0, dtype: Any 
     _in_steps(ufunc, "reduceat")
     x, starts = operand(x), np.asarray(plain(indices))
     due = ufunc.reduceat(plain(x), starts, axis, dtype)  # raises where NumPy does
-    if due.dtype.kind != "f":
+    if due.dtype.kind not in "fc":
         return due
     place = _one_axis(axis, x.ndim)
     rows = moved(cast(x, _at_work(ufunc, due.dtype)), place, 0)

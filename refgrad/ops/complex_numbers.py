@@ -75,6 +75,16 @@ def from_parts(a: Array, b: Array) -> Array:
     return a + imaginary(b)
 
 
+def one_minus(z: Array) -> Array:
+    """1 - z. At the cuts of roots the sign of a zero imaginary part counts, which the literal difference loses."""
+    return -(z - 1)
+
+
+def one_plus(z: Array) -> Array:
+    """1 + z, with the sign of a zero imaginary part."""
+    return z - (-1)
+
+
 # --- modulus and sign -------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
+from refgrad.ops import complex_numbers
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.quiet import unwarned
 
@@ -147,7 +148,13 @@ tanh = register(
 # u in the root), the reciprocal root and the product.
 def _root_of_one_plus_square(x: Array) -> Array:
     """sqrt(1 + x^2); of complex numbers sqrt(1 - ix) sqrt(1 + ix), which has the cuts of arcsinh."""
-    return np.sqrt(1 - 1j * x) * np.sqrt(1 + 1j * x) if x.dtype.kind == "c" else np.hypot(x, 1.0)
+    if x.dtype.kind != "c":
+        return np.hypot(x, 1.0)
+    unit = np.where(
+        np.imag(x) < 0, 1j, complex(-0.0, 1.0)
+    )  # i; the product keeps the sign of a zero real part
+    turned = unit.astype(x.dtype) * x
+    return np.sqrt(complex_numbers.one_minus(turned)) * np.sqrt(complex_numbers.one_plus(turned))
 
 
 arcsinh = register(
@@ -171,11 +178,17 @@ arcsinh = register(
     complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
+
+def _root_of_one_plus(x: Array) -> Array:
+    """sqrt(1 + x); on the cut of arccosh the sign of a zero imaginary part counts."""
+    return np.sqrt(complex_numbers.one_plus(x) if x.dtype.kind == "c" else x + 1)
+
+
 # The product of two roots does not overflow, and near 1 no digit of x - 1 is lost.
 arccosh = register(
     "arccosh", np.arccosh,
-    jvp=lambda x_dot, x: x_dot / np.sqrt(x - 1) / np.sqrt(x + 1),
-    vjp=lambda y_bar, x: y_bar / np.sqrt(x - 1) / np.sqrt(x + 1),
+    jvp=lambda x_dot, x: x_dot / np.sqrt(x - 1) / _root_of_one_plus(x),
+    vjp=lambda y_bar, x: y_bar / np.sqrt(x - 1) / _root_of_one_plus(x),
     rounding=bounds.monotone("arccosh"),
     torch=lambda torch, x: torch.arccosh(x),
     numpy=(np.arccosh,),

@@ -198,4 +198,5 @@ add_at: Op = register(
     rounding=_add_at_rounding,
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
+    complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
 )  # fmt: skip

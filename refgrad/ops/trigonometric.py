@@ -14,7 +14,7 @@ from refgrad.domain import Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
-from refgrad.ops import by_parts, exact_slopes
+from refgrad.ops import by_parts, complex_numbers, exact_slopes
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.ops.sinpi import sinc_derivative
 from refgrad.quiet import unwarned
@@ -114,11 +114,19 @@ tan = register(
     complex_rules=HOLOMORPHIC,
 )  # fmt: skip
 
+
+def _root_of_one_minus_square(x: Array) -> Array:
+    """sqrt(1 - x^2); of complex numbers sqrt(1 - x) sqrt(1 + x), which has the cuts of arcsin and arccos."""
+    if x.dtype.kind == "c":
+        return np.sqrt(complex_numbers.one_minus(x)) * np.sqrt(complex_numbers.one_plus(x))
+    return np.sqrt(one_minus_square(x))
+
+
 # Times the reciprocal of the root, as kernels may: three roundings in half formats, which store the root, its reciprocal and the product.
 arcsin = register(
     "arcsin", np.arcsin,
-    jvp=lambda x_dot, x: x_dot * (1 / np.sqrt(one_minus_square(x))),
-    vjp=lambda y_bar, x: y_bar * (1 / np.sqrt(one_minus_square(x))),
+    jvp=lambda x_dot, x: x_dot * (1 / _root_of_one_minus_square(x)),
+    vjp=lambda y_bar, x: y_bar * (1 / _root_of_one_minus_square(x)),
     rounding=bounds.monotone("arcsin"),
     torch=lambda torch, x: torch.arcsin(x),
     numpy=(np.arcsin,),
@@ -143,8 +151,8 @@ arcsin = register(
 
 arccos = register(
     "arccos", np.arccos,
-    jvp=lambda x_dot, x: -x_dot * (1 / np.sqrt(one_minus_square(x))),
-    vjp=lambda y_bar, x: -(y_bar * (1 / np.sqrt(one_minus_square(x)))),
+    jvp=lambda x_dot, x: -x_dot * (1 / _root_of_one_minus_square(x)),
+    vjp=lambda y_bar, x: -(y_bar * (1 / _root_of_one_minus_square(x))),
     rounding=bounds.monotone("arccos"),
     torch=lambda torch, x: torch.arccos(x),
     numpy=(np.arccos,),

@@ -31,7 +31,7 @@ def converted(function: Function, x: Any, *args: Any, **kwargs: Any) -> Any:
 
     A traced array comes back as itself or as a view where NumPy does not copy.
 
-    Raises what NumPy raises, and OperandError for a dtype that holds no real numbers.
+    Raises what NumPy raises, and OperandError for a dtype that holds no numbers, or real ones for complex ones.
     """
     if not isinstance(x, Traced):
         return _joined(x, function(_blank(x), *args, **kwargs), function)
@@ -48,8 +48,12 @@ def converted(function: Function, x: Any, *args: Any, **kwargs: Any) -> Any:
     return _laid_out(shape.reshape(y, shape=due.shape), due)
 
 
-def scalar_or_array(kind: type, x: Any) -> Any:
-    """``np.float64(x)`` and its kin: a scalar of a single number, else an array."""
+def scalar_or_array(kind: type, x: Any, *imaginary: Any) -> Any:
+    """``np.float64(x)`` and its kin: a scalar of a single number, else an array. Raises OperandError for ``np.complex128(x, y)``."""
+    if imaginary:
+        raise OperandError(
+            f"np.{kind.__name__} of two traced numbers has no rule in refgrad. Write x + 1j * y."
+        )
     return converted(np.asarray, x, kind)[()]
 
 
@@ -100,11 +104,11 @@ def _sample(x: Any) -> Any:
 
 
 def _admitted(x: Any, due: Any, function: Function) -> Any:
-    """x. Raises OperandError where NumPy makes an array of objects, text or complex numbers of it."""
-    if due.dtype.kind not in "fiub":
+    """x. Raises OperandError where NumPy makes an array of objects or of text of it."""
+    if due.dtype.kind not in "fciub":
         raise OperandError(
             f"np.{function.__name__} of a traced array of shape {x.shape} gives dtype {due.dtype}, in which its derivative would be lost; "
-            "a real dtype is expected. Keep objects, texts and complex numbers in lists, or in arrays of their own."
+            "a dtype of numbers is expected. Keep objects and texts in lists, or in arrays of their own."
         )
     return x
 

@@ -28,7 +28,7 @@ from refgrad.tracing.redirected_names import arguments, calls, computes_one_valu
 
 Function = Callable[..., Any]
 
-KINDS = (np.float16, np.float32, np.float64, np.longdouble)
+KINDS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
 # Functions of a sequence of arrays, which may have different shapes, or that return it or a part. All others take one array in its place.
 OF_SEQUENCES = frozenset({
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
@@ -101,7 +101,8 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     for kind in KINDS:
         known[id(kind)] = kind, _conversion(kind, functools.partial(scalar_or_array, kind))
     known[id(np.full)] = np.full, full
-    known[id(np.linalg)] = np.linalg, _Inner(np.linalg)
+    for module in (np.linalg, np.fft, np.emath):
+        known[id(module)] = module, _Inner(module)
     return known
 
 
