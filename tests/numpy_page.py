@@ -44,9 +44,9 @@ SECTIONS = {
 # Parameters that are counts: NumPy takes a float there and truncates it.
 COUNTS = frozenset({"M", "N", "n", "k"})
 SCALARS = {  # narrower ones round their argument, which differences take for a slope
-    "real scalar types, such as `np.float32(x)`": ("float64", "longdouble"),
+    "scalar types of floats, such as `np.float64(x)`": ("float64", "longdouble", "complex128"),
     "other scalar types, such as `np.int64(x)`": (
-        "bool", "int8", "int64", "uint8", "complex64", "complex128", "object_", "str_", "bytes_", "void"
+        "bool", "int8", "int64", "uint8", "object_", "str_", "bytes_", "void"
     ),
 }  # fmt: skip
 # Why a function is refused, where more is to be said than its error says.

@@ -101,7 +101,6 @@ WRONG: dict[str, tuple[Callable[[Array], Any], dict[str, Any], type[Exception]]]
     "a dtype that is none": (lambda x: [x[0]], {"dtype": "nonsense"}, TypeError),
     "text": (lambda x: [x[0], "a"], {}, OperandError),
     "objects": (lambda x: [x[0]], {"dtype": object}, OperandError),
-    "complex": (lambda x: [x[0], 1j], {}, OperandError),
     "too many axes": (lambda x: [x], {"ndmin": 99}, ValueError),
 }
 
