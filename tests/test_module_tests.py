@@ -20,7 +20,6 @@ TESTED_BY = {
         "ops/test_every_op",
     ),
     "ops/complex_numbers": "tracing/test_complex_operands",
-    "functions/complex_numbers": "tracing/test_complex_operands",
     "ops/by_parts": "tracing/test_complex_ball",
     "ops/fourier": "functions/test_fourier",
     "torch/checking/complex_tensors": "torch_side/test_complex",
