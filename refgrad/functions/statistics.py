@@ -46,9 +46,8 @@ def _about(a: Array, axis: Axis, ddof: Any, keepdims: bool, where: Any, mean: An
     if mean is _NONE:
         mean = np.mean(a, axis=axis, keepdims=True, where=where)
     step = a - mean
-    square = (
-        np.square(step.real) + np.square(step.imag) if a.dtype.kind == "c" else step * step
-    )  # as NumPy, by the dtype of a
+    # As in NumPy, the dtype of a decides: a complex mean of real numbers leaves a complex square.
+    square = np.square(step.real) + np.square(step.imag) if a.dtype.kind == "c" else step * step
     total = np.sum(square, axis=axis, keepdims=keepdims, where=where)
     n = number(a.shape, axis, keepdims, where)
     return (total / np.maximum(n - ddof, 0)).astype(total.dtype)

@@ -32,7 +32,7 @@ KINDS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.com
 # Functions of a sequence of arrays, which may have different shapes, or that return it or a part. All others take one array in its place.
 OF_SEQUENCES = frozenset({
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
-    np.linalg.multi_dot, np.histogramdd, np.diff, np.trim_zeros,
+    np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
 })  # fmt: skip
 _SEQUENCES = frozenset({list, tuple})
 
