@@ -216,13 +216,19 @@ def draw(source: Source, op: Op, dtype: str) -> Drawn:
         operands[0] = singular(source, operands[0])
     elif kind not in ("plain", "special", "singular") and (op.singular != REFUSED or kind in MILD):
         operands = salted(source, op, operands, kind, dtype)
-    if (
-        op.singular == REFUSED
-        and operands[0].size
-        and not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR)
-    ):
+    params = {**op.signature.defaults, **params}
+    if op.singular == REFUSED and operands[0].size and _refused(op, operands, params):
         return draw_plain(source, op)
-    return operands, {**op.signature.defaults, **params}
+    return operands, params
+
+
+def _refused(op: Op, operands: list[PlainArray], params: Params) -> bool:
+    """Whether a matrix is singular, or so nearly that a kernel might refuse it, or lacks what else the op needs to factorise it."""
+    try:
+        op.forward(*operands, **params)
+    except np.linalg.LinAlgError:
+        return True
+    return not np.all(np.abs(np.linalg.det(operands[0])) > _REGULAR)
 
 
 def draw_exact(source: Source, op: Op, dtype: str) -> Drawn:

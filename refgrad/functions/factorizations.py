@@ -1,4 +1,4 @@
-"""Factors of a matrix: Cholesky's, column by column as a composition of ops."""
+"""Factors of a matrix under NumPy's names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
+from refgrad.ops import triangular
 from refgrad.ops.dense_linalg import square
 from refgrad.tracing.differentiable_arguments import plain
 
@@ -14,13 +15,24 @@ from refgrad.tracing.differentiable_arguments import plain
 def cholesky(a: Array, /, *, upper: bool = False) -> Array:
     """L with A = L L^H, (..., n, n), or its conjugate transpose, for real and complex matrices.
 
-    As NumPy it reads one triangle of A, on which alone the derivative depends. Each column is what is left of A's after the products of the
-    columns before it, divided by the root of its first element (Golub and Van Loan, Matrix Computations, section 4.2).
+    As NumPy it reads one triangle of A, on which alone the derivative depends.
     Raises numpy.linalg.LinAlgError for a matrix that is not positive definite, ArgumentError for one that is not square.
     """
     a = operand(a)
+    if a.dtype.kind == "c":
+        return _complex_cholesky(a, upper)
+    if not upper or a.ndim < 2:
+        return triangular.cholesky(a)
+    return np.matrix_transpose(triangular.cholesky(np.matrix_transpose(a)))
+
+
+def _complex_cholesky(a: Array, upper: bool) -> Array:
+    """Each column is what is left of A's after the products of the columns before it, divided by the root of its first element.
+
+    Golub and Van Loan, Matrix Computations, section 4.2.
+    """
     np.linalg.cholesky(
-        square("cholesky", plain(a)).astype(complex if a.dtype.kind == "c" else float), upper=upper
+        square("cholesky", plain(a)).astype(complex), upper=upper
     )  # raises where NumPy does
     if a.size == 0:
         return a.copy()
@@ -32,7 +44,7 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
         if columns:
             before = np.stack([c[..., j - k :] for k, c in enumerate(columns)], -1)
             first = before[..., 0, :, None]
-            column = column - np.matmul(before, np.conjugate(first) if a.dtype.kind == "c" else first)[..., 0]
+            column = column - np.matmul(before, np.conjugate(first))[..., 0]
         root = np.sqrt(column[..., :1].real)
         columns.append(np.concatenate([root, column[..., 1:] / root], -1))
     still = ((0, 0),) * (a.ndim - 2)
@@ -41,6 +53,6 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
 
 
 def _adjoint(a: Array) -> Array:
-    """The transpose of real matrices, the conjugate transpose of complex ones."""
+    """The conjugate transpose."""
     turned: Array = np.matrix_transpose(a)
-    return np.conjugate(turned) if turned.dtype.kind == "c" else turned
+    return np.conjugate(turned)

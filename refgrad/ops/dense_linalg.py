@@ -24,11 +24,12 @@ def square(name: str, x: PlainArray) -> PlainArray:
     return x
 
 
-def _own(x: PlainArray) -> bool:
-    return x.dtype in (np.longdouble, np.clongdouble) and np.dtype(np.longdouble) != np.float64
+def long(x: PlainArray) -> bool:
+    """Whether the operand is in a long double that is wider than float64, which LAPACK does not compute in."""
+    return bool(x.dtype in (np.longdouble, np.clongdouble)) and np.dtype(np.longdouble) != np.float64
 
 
-def _lapack(x: PlainArray) -> PlainArray:
+def lapack(x: PlainArray) -> PlainArray:
     """float16 is computed in float32."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
@@ -126,8 +127,8 @@ def solve(a: PlainArray, b: PlainArray) -> PlainArray:
             f"solve: matrices of shape {a.shape} do not fit right-hand sides of shape {b.shape}"
         )
     dtype = np.result_type(a, b)
-    if not _own(np.empty(0, dtype)):
-        return np.linalg.solve(_lapack(a), _lapack(b)).astype(dtype, copy=False)
+    if not long(np.empty(0, dtype)):
+        return np.linalg.solve(lapack(a), lapack(b)).astype(dtype, copy=False)
     a, b = a.astype(dtype), b.astype(dtype)
     x = _checked(solve_or_nan(a, b[:, None] if b.ndim == 1 else b), a)
     return x[..., 0] if b.ndim == 1 else x
@@ -136,8 +137,8 @@ def solve(a: PlainArray, b: PlainArray) -> PlainArray:
 def inv(a: PlainArray) -> PlainArray:
     """np.linalg.inv in every float format. Raises numpy.linalg.LinAlgError for a singular matrix."""
     a = square("inv", a)
-    if not _own(a):
-        return np.linalg.inv(_lapack(a)).astype(a.dtype, copy=False)
+    if not long(a):
+        return np.linalg.inv(lapack(a)).astype(a.dtype, copy=False)
     return _checked(inverse_or_nan(a), a)
 
 
@@ -156,8 +157,8 @@ def det(a: PlainArray) -> PlainArray:
     a = square("det", a)
     if a.shape[-1] == 1:  # exact, where NumPy goes through logarithms
         return a[..., 0, 0].copy()[()]
-    if not _own(a):
-        return np.linalg.det(_lapack(a)).astype(a.dtype)[()]
+    if not long(a):
+        return np.linalg.det(lapack(a)).astype(a.dtype)[()]
     factors, _, _, sign = lu(a)
     return (sign * np.prod(np.diagonal(factors, axis1=-2, axis2=-1), axis=-1))[()]
 
@@ -165,8 +166,8 @@ def det(a: PlainArray) -> PlainArray:
 def slogdet(a: PlainArray) -> tuple[PlainArray, PlainArray]:
     """Sign and logarithm of the absolute value of determinants: 0 and -inf for singular matrices."""
     a = square("slogdet", a)
-    if not _own(a):
-        sign, logarithm = np.linalg.slogdet(_lapack(a))
+    if not long(a):
+        sign, logarithm = np.linalg.slogdet(lapack(a))
         return sign.astype(a.dtype)[()], logarithm.astype(a.dtype)[()]
     factors, _, _, sign = lu(a)
     d = np.diagonal(factors, axis1=-2, axis2=-1)
@@ -185,7 +186,7 @@ def cofactor(a: PlainArray) -> PlainArray:
     n = a.shape[-1]
     if a.size == 0:
         return a.copy()
-    factors, rows, columns, sign = lu(_lapack(a), complete=True)
+    factors, rows, columns, sign = lu(lapack(a), complete=True)
     low = _substitute(factors, np.broadcast_to(np.eye(n, dtype=factors.dtype), factors.shape), lower=True)
     u1 = factors[..., :-1, :-1].copy()
     d = np.diagonal(u1, axis1=-2, axis2=-1)

@@ -58,7 +58,7 @@ def _backward_error(fmt: Any, a: Array, e: Any, passes: int) -> Array:
     )
 
 
-def _amplified(g: Array, m: Array) -> Array:
+def amplified(g: Array, m: Array) -> Array:
     """(I - G)^-1 M, infinite where the perturbed matrix may be singular.
 
     For G >= 0 the series sum G^k converges exactly if some w > 0 has (I - G) w > 0 (M-matrices: Berman and Plemmons,
@@ -110,7 +110,8 @@ def _normwise(s: list[Array], e: Array, m: int, first: int) -> Array:
     return total
 
 
-def _finite(radius: Array) -> Array:
+def finite(radius: Array) -> Array:
+    """The radius, infinite where nothing is known of it."""
     return np.where(np.isnan(radius), np.inf, radius)
 
 
@@ -132,7 +133,7 @@ def _det_rounding(run: Evaluation) -> Any:
     small, large = np.sum(np.minimum(logs, 0), axis=-1), np.sum(np.maximum(logs, 0), axis=-1)
     # A partial product that underflows loses everything after it; one that overflows is infinite.
     radius = np.where(small < math.log(fmt.eta / fmt.u), radius + np.abs(y) + fmt.eta * np.exp(large), radius)
-    return _finite(np.where(large > math.log(fmt.max) - 1, np.inf, radius))
+    return finite(np.where(large > math.log(fmt.max) - 1, np.inf, radius))
 
 
 def _pivots(low: int) -> Any:
@@ -217,7 +218,7 @@ def _cofactor_rounding(run: Evaluation) -> Any:
     g = inverse @ e
     size = np.abs(dense_linalg.det(a))[..., None, None]
     delta = _relative_det(g)[..., None, None]
-    moved = size * np.swapaxes(_amplified(g, g @ inverse), -1, -2) * (1 + delta) + np.abs(y) * delta
+    moved = size * np.swapaxes(amplified(g, g @ inverse), -1, -2) * (1 + delta) + np.abs(y) * delta
     singular: Any = np.isnan(inverse).any(axis=(-2, -1)) & np.isfinite(a).all(axis=(-2, -1))
     if singular.any():
         stable = 10 * n * fmt.u * np.sqrt(np.sum(a * a, axis=(-2, -1), keepdims=True)) / n + (
@@ -225,7 +226,7 @@ def _cofactor_rounding(run: Evaluation) -> Any:
         )
         normwise = _normwise(_symmetric(a), np.broadcast_to(stable, a.shape), n - 1, 1)
         moved = np.where(singular[..., None, None], normwise[..., None, None], moved)
-    return _finite(moved + n * fmt.u * (np.abs(y) + moved) + n * fmt.eta)
+    return finite(moved + n * fmt.u * (np.abs(y) + moved) + n * fmt.eta)
 
 
 cofactor: Op = register(
@@ -260,7 +261,7 @@ def _logabsdet_rounding(run: Evaluation) -> Any:
         for m in (a, np.swapaxes(a, -1, -2))
     ]
     radius = -np.log1p(-np.minimum(delta, 1)) + (2 * fmt.ulp("log") + n - 1) * fmt.u * np.maximum(*logs)
-    return _finite(radius + fmt.store(y, radius))
+    return finite(radius + fmt.store(y, radius))
 
 
 logabsdet = register(
@@ -283,8 +284,8 @@ def _inv_rounding(run: Evaluation) -> Any:
     fmt, y, xs, es = run.fmt, run.y, run.xs, run.es
     a = xs[0]
     g = np.abs(y) @ _backward_error(fmt, a, es[0], 3)
-    radius = _amplified(g, g @ np.abs(y))
-    return _finite(radius + a.shape[-1] * fmt.eta)
+    radius = amplified(g, g @ np.abs(y))
+    return finite(radius + a.shape[-1] * fmt.eta)
 
 
 # Y = A^-1: dY = -Y dA Y.
@@ -335,8 +336,8 @@ def _solve_rounding(run: Evaluation) -> Any:
     e = _backward_error(fmt, a, es[0], 3)
     side = np.zeros(np.shape(b)) if es[1] is None else np.broadcast_to(es[1], np.shape(b))
     side = side[:, None] if vector else side
-    radius = _amplified(inverse @ e, inverse @ (e @ x + side + a.shape[-1] * fmt.eta)) + a.shape[-1] * fmt.eta
-    return _finite(radius[..., 0] if vector else radius)
+    radius = amplified(inverse @ e, inverse @ (e @ x + side + a.shape[-1] * fmt.eta)) + a.shape[-1] * fmt.eta
+    return finite(radius[..., 0] if vector else radius)
 
 
 def _draw_system(rng: np.random.Generator) -> Any:

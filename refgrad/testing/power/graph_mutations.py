@@ -309,7 +309,10 @@ def _stale(scene: Scene, rng: Random) -> Wrong | None:
             exact(domain.interval(k).draw(other, x.shape), s.judge.fmt) if isinstance(x, Ball) else x
             for k, x in enumerate(s.operands())
         ]
-        return s.derived(operands=xs)
+        try:
+            return s.derived(operands=xs)
+        except np.linalg.LinAlgError:  # values that the op refuses: no memory with them has been factorised
+            return None
 
     return wrong
 
