@@ -189,16 +189,17 @@ def _representable(point: Operand, dtype: str) -> bool:
 def singular(source: Source, a: PlainArray) -> PlainArray:
     """Matrices of lower rank: a repeated row, a row of zeros, rank one, all zeros. Their elements are small integers, so they are exact."""
     a = source.rng.integers(-2, 3, a.shape).astype(float)
-    n = a.shape[-1]
+    m, n = a.shape[-2:]
     form = source.choice(("repeated row", "zero row", "rank one", "zeros", "diagonal"))
-    if form == "repeated row" and n > 1:
-        a[..., n - 1, :] = a[..., 0, :]
-    elif form == "zero row" and n:
-        a[..., n - 1, :] = 0.0
-    elif form == "rank one" and n:
+    if form == "repeated row" and m > 1:
+        a[..., m - 1, :] = a[..., 0, :]
+    elif form == "zero row" and m:
+        a[..., m - 1, :] = 0.0
+    elif form == "rank one" and m and n:
         a = a[..., :1] * a[..., :1, :]
     elif form == "diagonal":
-        a = np.broadcast_to(np.diag(np.maximum(np.arange(n) - source.integer(0, 1), 0.0)), a.shape).copy()
+        values = np.maximum(np.arange(m) - source.integer(0, 1), 0.0)
+        a = np.broadcast_to(values[:, None] * np.eye(m, n), a.shape).copy()
     else:
         a = np.zeros_like(a)
     return a
