@@ -1,14 +1,27 @@
-"""Factors of a matrix under NumPy's names."""
+"""Factors of a matrix under NumPy's names: Cholesky's, eigenvalues and eigenvectors, singular values and vectors, Q and R."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.linalg._linalg import EighResult, EigResult, QRResult, SVDResult
 
 from refgrad.arrays import Array
+from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.functions.complex_factors import complex_cholesky
 from refgrad.functions.registry import implements, operand
-from refgrad.ops import triangular
-from refgrad.ops.dense_linalg import square
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.ops import eigenvalues, orthogonal_triangular, real_eigenvalues, singular_values, triangular
+
+
+def matrices(x: Any, name: str) -> Array:
+    """The argument as a stack of matrices. Raises ArgumentError in the name of the NumPy function for fewer than two dimensions."""
+    x = operand(x)
+    if x.ndim < 2:
+        raise ArgumentError(
+            f"np.linalg.{name}: matrices are expected, shape (..., m, n); got shape {x.shape}"
+        )
+    return x
 
 
 @implements(np.linalg.cholesky)
@@ -18,41 +31,88 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
     As NumPy it reads one triangle of A, on which alone the derivative depends.
     Raises numpy.linalg.LinAlgError for a matrix that is not positive definite, ArgumentError for one that is not square.
     """
-    a = operand(a)
+    a = matrices(a, "cholesky")
     if a.dtype.kind == "c":
-        return _complex_cholesky(a, upper)
-    if not upper or a.ndim < 2:
+        return complex_cholesky(a, upper)
+    if not upper:
         return triangular.cholesky(a)
     return np.matrix_transpose(triangular.cholesky(np.matrix_transpose(a)))
 
 
-def _complex_cholesky(a: Array, upper: bool) -> Array:
-    """Each column is what is left of A's after the products of the columns before it, divided by the root of its first element.
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a: Array, UPLO: str = "L") -> Array:
+    """Eigenvalues (..., n) in ascending order of the symmetric matrices of which a holds the triangle UPLO, (..., n, n).
 
-    Golub and Van Loan, Matrix Computations, section 4.2.
+    The derivative depends on that triangle alone. Where eigenvalues meet, that of a single one is a convention.
     """
-    np.linalg.cholesky(
-        square("cholesky", plain(a)).astype(complex), upper=upper
-    )  # raises where NumPy does
-    if a.size == 0:
-        return a.copy()
-    a = _adjoint(a) if upper else a
-    n = a.shape[-1]
-    columns: list[Array] = []
-    for j in range(n):
-        column = a[..., j:, j]
-        if columns:
-            before = np.stack([c[..., j - k :] for k, c in enumerate(columns)], -1)
-            first = before[..., 0, :, None]
-            column = column - np.matmul(before, np.conjugate(first))[..., 0]
-        root = np.sqrt(column[..., :1].real)
-        columns.append(np.concatenate([root, column[..., 1:] / root], -1))
-    still = ((0, 0),) * (a.ndim - 2)
-    low = np.stack([np.pad(c, (*still, (k, 0))) for k, c in enumerate(columns)], -1)
-    return _adjoint(low) if upper else low
+    return eigenvalues.eigenvalues(matrices(a, "eigvalsh"), UPLO=_triangle(UPLO))
 
 
-def _adjoint(a: Array) -> Array:
-    """The conjugate transpose."""
-    turned: Array = np.matrix_transpose(a)
-    return np.conjugate(turned)
+@implements(np.linalg.eigh)
+def eigh(a: Array, UPLO: str = "L") -> Any:
+    """Eigenvalues (..., n) and eigenvectors in columns (..., n, n), as a named tuple.
+
+    The derivative of the vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet.
+    """
+    a, uplo = matrices(a, "eigh"), _triangle(UPLO)
+    return EighResult(eigenvalues.eigenvalues(a, UPLO=uplo), eigenvalues.eigenvectors(a, UPLO=uplo))
+
+
+def _triangle(uplo: str) -> str:
+    if uplo.upper() not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return uplo.upper()
+
+
+@implements(np.linalg.eig)
+def eig(a: Array) -> Any:
+    """Eigenvalues (..., n) and eigenvectors of norm 1 in columns (..., n, n), as a named tuple.
+
+    The derivative of the vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet.
+    Raises NoRuleError where an eigenvalue is complex.
+    """
+    a = matrices(a, "eig")
+    return EigResult(real_eigenvalues.real_eigenvalues(a), real_eigenvalues.real_eigenvectors(a))
+
+
+@implements(np.linalg.svd)
+def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """U, the singular values (..., k) in descending order and V^T, k = min(m, n), as a named tuple; the singular values alone without
+    ``compute_uv``.
+
+    The derivative of a pair of vectors is right for functions that do not depend on their common sign, and NaN where singular values meet.
+    That of the vectors beyond the first k is right for functions that no rotation of them changes. ``hermitian`` reads the lower triangle.
+    """
+    a = matrices(a, "svd")
+    if hermitian:
+        a = triangular.symmetric_from(a)
+    s = singular_values.singular_values(a)
+    if not compute_uv:
+        return s
+    u, v = singular_values.singular_vectors(a), singular_values.singular_vectors(a, right=True)
+    m, n = a.shape[-2:]
+    if full_matrices and m > n:
+        u = np.concatenate([u, singular_values.singular_complement(a)], axis=-1)
+    if full_matrices and n > m:
+        v = np.concatenate([v, singular_values.singular_complement(a, right=True)], axis=-1)
+    return SVDResult(u, s, np.matrix_transpose(v))
+
+
+@implements(np.linalg.qr)
+def qr(a: Array, mode: str = "reduced") -> Any:
+    """Q (..., m, k) and R (..., k, n), k = min(m, n), as a named tuple; R alone for mode="r".
+
+    The first k columns have to be independent. Raises NoRuleError for mode="complete" of more rows than columns, whose further columns of Q
+    are arbitrary, and for mode="raw".
+    """
+    a = matrices(a, "qr")
+    if mode == "r":
+        return orthogonal_triangular.factor_r(a)
+    if mode == "complete" and a.shape[-2] > a.shape[-1]:
+        raise NoRuleError(
+            f"np.linalg.qr: mode='complete' of shape {a.shape} adds columns to Q that are arbitrary up to a rotation, so they have no "
+            "derivative. Use mode='reduced'."
+        )
+    if mode not in ("reduced", "complete"):
+        raise NoRuleError(f"np.linalg.qr: mode={mode!r} has no rule; 'reduced', 'complete' and 'r' have one")
+    return QRResult(orthogonal_triangular.factor_q(a), orthogonal_triangular.factor_r(a))

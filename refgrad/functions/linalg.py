@@ -10,10 +10,10 @@ import numpy as np
 from numpy.linalg._linalg import SlogdetResult
 
 from refgrad.arrays import Array
-from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.errors import ArgumentError
 from refgrad.functions.registry import moved
 from refgrad.op import shape_of
-from refgrad.ops import contraction, dense_linalg, linalg, solving
+from refgrad.ops import contraction, dense_linalg, linalg, singular_values, solving
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements, operand
 
@@ -240,10 +240,7 @@ def _moves_alone(subscripts: str) -> bool:
 
 @implements(np.linalg.norm)
 def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A002 - NumPy's name
-    """np.linalg.norm: vector norms of every order along one axis; for matrices 'fro', 1, -1, inf, -inf.
-
-    Raises NoRuleError for the spectral and nuclear norms, which need singular values.
-    """
+    """np.linalg.norm: vector norms of every order along one axis; for matrices 'fro', 'nuc', 2, -2, 1, -1, inf and -inf."""
     x, order, axis, keepdims = operand(x), _order(ord), _integers(axis), bool(keepdims)
     ndim = len(shape_of(x))
     axes = tuple(range(ndim)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
@@ -295,21 +292,33 @@ def _order(ord: Any) -> Any:  # noqa: A002 - NumPy's name
 def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> Array:  # noqa: A002 - NumPy's name
     if ord in (None, "fro", "f"):
         return linalg.norm(x, ord=2, axis=axes, keepdims=keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise NoRuleError(
-            f"norm: ord={ord!r} of a matrix is not supported on traced arrays; 'fro', 1, -1, inf and -inf are"
-        )
     ndim = len(shape_of(x))
     rows, columns = [a % ndim for a in axes]
+    if rows == columns:
+        raise ValueError("Duplicate axes given.")
+    if ord in (2, -2, "nuc"):
+        return _shaped(_of_singular_values(moved(x, axes, (-2, -1)), ord), x, (rows, columns), keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise ValueError("Invalid norm order for matrices.")
     inner_axis, outer_axis = (rows, columns) if abs(ord) == 1 else (columns, rows)
     y = (np.max if ord > 0 else np.min)(
         np.sum(np.abs(x), axis=inner_axis, keepdims=True), axis=outer_axis, keepdims=True
     )
-    return (
-        y
-        if keepdims
-        else np.reshape(y, tuple([n for k, n in enumerate(shape_of(x)) if k not in (rows, columns)]))
-    )
+    return _shaped(y, x, (rows, columns), keepdims)
+
+
+def _of_singular_values(x: Array, ord: Any) -> Array:  # noqa: A002 - NumPy's name
+    """The largest, the smallest or the sum of the singular values of the last two axes."""
+    s = singular_values.singular_values(x)
+    if ord == "nuc":
+        return np.sum(s, axis=-1)
+    return np.max(s, axis=-1, initial=0) if ord == 2 else np.min(s, axis=-1)
+
+
+def _shaped(y: Array, x: Array, axes: tuple[int, int], keepdims: bool) -> Array:
+    """A norm over two axes of x: without them, or with their lengths 1."""
+    shape = [1 if k in axes else n for k, n in enumerate(shape_of(x))]
+    return np.reshape(y, tuple(shape if keepdims else [n for k, n in enumerate(shape) if k not in axes]))
 
 
 # --- determinants ----------------------------------------------------------------------------------------------------

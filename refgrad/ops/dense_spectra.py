@@ -63,7 +63,7 @@ def eigh(a: PlainArray, uplo: str = "L") -> Factors:
         w, v = np.linalg.eigh(lapack(a) if not long(a) else a.astype(np.float64), uplo)
         return w.astype(a.dtype), v.astype(a.dtype)
     a, scale = _scaled(mirrored(a, uplo))
-    v = orthonormal(np.linalg.eigh(a.astype(np.float64))[1].astype(a.dtype))
+    v = orthonormal(np.linalg.eigh(a.astype(np.float64), uplo)[1].astype(a.dtype))
     n, batch = a.shape[-1], a.shape[:-2]
     w, v = _jacobi((transposed(v) @ a @ v).reshape(-1, n, n), v.reshape(-1, n, n))
     order = np.argsort(w, axis=-1, kind="stable")
@@ -185,8 +185,10 @@ def eig(a: PlainArray) -> Factors:
         return w.astype(kinds[0]), v.astype(kinds[1])
     a, scale = _scaled(a)
     w, v = np.linalg.eig(a.astype(np.float64))
-    if w.dtype.kind == "c" or not a.size:
+    if w.dtype.kind == "c":
         return w * scale.astype(np.float64), v
+    if not a.size:
+        return w.astype(a.dtype), v.astype(a.dtype)
     v = v.astype(a.dtype)
     for _ in range(3):
         b = inverse_or_nan(v) @ a @ v

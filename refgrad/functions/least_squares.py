@@ -1,0 +1,116 @@
+"""Linear systems that are not square, or have more axes than two, and condition numbers, under NumPy's names."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.errors import ArgumentError
+from refgrad.functions.factorizations import matrices
+from refgrad.functions.linalg import matrix_norm
+from refgrad.functions.registry import implements, operand
+from refgrad.ops import pseudoinverse, singular_values, solving, triangular
+from refgrad.tracing.differentiable_arguments import plain
+
+
+@implements(np.linalg.pinv)
+def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Array:
+    """The Moore-Penrose inverse (..., n, m) of matrices (..., m, n). Singular values up to rcond times the largest count as zero.
+
+    ``hermitian`` reads the lower triangle. Of a matrix of lower rank the derivative is that along matrices of the same rank.
+    """
+    a = matrices(a, "pinv")
+    if rcond is not None and rtol is not np._NoValue:
+        raise ValueError("`rtol` and `rcond` can't be both set.")
+    if rcond is None:
+        rcond = 1e-15 if rtol is np._NoValue else _least(a) if rtol is None else rtol
+    return pseudoinverse.pinv(
+        triangular.symmetric_from(a) if hermitian else a, rcond=_single(rcond, "pinv: rcond")
+    )
+
+
+def _least(a: Array) -> float:
+    """The relative size below which rounding may make a singular value of zero."""
+    return float(max(a.shape[-2:]) * np.finfo(a.dtype).eps)
+
+
+def _single(x: Any, what: str) -> float:
+    if np.ndim(x):
+        raise ArgumentError(f"np.linalg.{what} is one number for all matrices, got shape {np.shape(x)}")
+    return float(x)
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
+    """The shortest x that makes |b - a x| least, for shapes (m, n) and (m,) or (m, k), with residuals, rank and singular values.
+
+    Of a matrix of lower rank the derivative is that along matrices of the same rank.
+    """
+    a, b = operand(a), operand(b)
+    wide = [_computed(plain(x)) for x in (a, b)]
+    *_, rank, _ = np.linalg.lstsq(*wide, rcond)  # raises where NumPy does
+    limit = _least(a) if rcond is None or rcond < 0 else float(rcond)
+    x = np.matmul(pseudoinverse.pinv(a, rcond=limit), b)
+    m, n = a.shape
+    rest = b - np.matmul(a, x)
+    squares = np.sum(np.square(rest if b.ndim == 2 else rest[:, None]), axis=0)
+    return x, squares if rank == n < m else squares[:0], rank, singular_values.singular_values(a)
+
+
+def _computed(x: Any) -> Any:
+    return np.asarray(x).astype(np.float64)
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """How many singular values exceed tol: integers, which have no derivative."""
+    return np.linalg.matrix_rank(plain(A), tol, hermitian, rtol=rtol)
+
+
+@implements(np.linalg.cond)
+def cond(x: Array, p: Any = None) -> Array:
+    """Condition numbers (...) of matrices (..., m, n) in the norm p: infinite for singular ones."""
+    x = matrices(x, "cond")
+    if not x.size:
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+    if p is None or p in (2, -2):
+        s = singular_values.singular_values(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    if x.shape[-1] != x.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+    regular = np.isfinite(np.linalg.cond(_computed(plain(x)), p))
+    safe = np.where(regular[..., None, None], x, np.eye(x.shape[-1], dtype=x.dtype))
+    return np.where(regular, matrix_norm(safe, ord=p) * matrix_norm(solving.inv(safe), ord=p), np.inf)
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a: Array, b: Array, axes: Any = None) -> Array:
+    """x with tensordot(a, x, x.ndim) = b: the last axes of a are those of x, after ``axes`` have moved there."""
+    a, b = operand(a), operand(b)
+    if axes is not None:
+        order = list(range(a.ndim))
+        for k in axes:
+            order.remove(k)
+            order.insert(a.ndim, k)
+        a = np.transpose(a, order)
+    shape = a.shape[-(a.ndim - b.ndim) :]
+    size = math.prod(shape)
+    if a.size != size**2:
+        raise np.linalg.LinAlgError(
+            f"tensorsolve: the axes of a beyond those of b have {size} elements, and a has {a.size}, not {size**2}"
+        )
+    return np.reshape(solving.solve(np.reshape(a, (size, size)), np.ravel(b)), shape)
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(a: Array, ind: int = 2) -> Array:
+    """The inverse of tensordot(a, x, ind) in x."""
+    a = operand(a)
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    shape = a.shape[ind:] + a.shape[:ind]
+    size = math.prod(a.shape[ind:])
+    return np.reshape(solving.inv(np.reshape(a, (size, -1))), shape)
