@@ -10,8 +10,9 @@ from refgrad.tracing.differentiable_arguments import plain
 
 
 def complex_cholesky(a: Array, upper: bool) -> Array:
-    """Cholesky's factor of complex matrices: each column is what is left of A's after the products of the columns before it, divided by the root of its first element.
+    """Cholesky's factor of complex matrices.
 
+    Each column is what is left of A's after the products of the columns before it, divided by the root of its first element:
     Golub and Van Loan, Matrix Computations, section 4.2.
     """
     np.linalg.cholesky(square("cholesky", plain(a)).astype(complex), upper=upper)  # raises where NumPy does
