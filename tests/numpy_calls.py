@@ -177,6 +177,14 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.fft.fft2: [on(T), on(A, (3, 3))], np.fft.ifft2: [on(T), on(A, (3, 3))],
     np.fft.rfft2: [on(T), on(A, (3, 4))], np.fft.irfft2: [on(T), on(A, (3, 5))],
     np.fft.fftshift: [on(T), on(A, 1)], np.fft.ifftshift: [on(T), on(U, (0,))],
+    np.linalg.eigh: [on(S), on(S, "U")], np.linalg.eigvalsh: [on(S), on(S, "U")], np.linalg.eig: [on(S + S.T)],
+    np.linalg.eigvals: [on(S + S.T)],
+    np.linalg.svd: [on(S), on(A, full_matrices=False), on(A), on(A, compute_uv=False), on(S, hermitian=True)],
+    np.linalg.svdvals: [on(A)], np.linalg.qr: [on(A), on(S, "complete"), on(A, mode="r")],
+    np.linalg.pinv: [on(A), on(A, 1e-10), on(S, hermitian=True), on(A, rtol=1e-10)],
+    np.linalg.lstsq: [on(S, V), on(A.T, W), on(A.T, B.T, 1e-10)], np.linalg.matrix_rank: [on(A), on(A, 1e-3)],
+    np.linalg.cond: [on(S), on(S, 1), on(A, -2), on(S, "fro")], np.linalg.tensorsolve: [on(S, V), on(S.reshape(3, 3), V, axes=(0,))],
+    np.linalg.tensorinv: [on(S, ind=1)],
 }  # fmt: skip
 
 for _name, _examples in {

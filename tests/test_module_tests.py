@@ -24,6 +24,14 @@ TESTED_BY = {
     "ops/fourier": "functions/test_fourier",
     "torch/checking/complex_tensors": "torch_side/test_complex",
     **dict.fromkeys(("ops/contraction", "ops/dense_linalg", "ops/solving"), "ops/test_linalg"),
+    **dict.fromkeys(
+        (
+            "ops/dense_factors", "ops/dense_spectra", "ops/eigenvalues", "ops/matrix_exponential", "ops/orthogonal_triangular",
+            "ops/pseudoinverse", "ops/real_eigenvalues", "ops/singular_values", "ops/triangular",
+        ),
+        "ops/test_every_op",
+    ),
+    **dict.fromkeys(("linalg/arguments", "linalg/exponential"), "linalg/test_triangular"),
     # A composition is compared with NumPy and with differences of NumPy's own function.
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
     **dict.fromkeys(

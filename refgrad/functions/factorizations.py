@@ -12,6 +12,7 @@ from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.complex_factors import complex_cholesky
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import eigenvalues, orthogonal_triangular, real_eigenvalues, singular_values, triangular
+from refgrad.tracing.differentiable_arguments import plain
 
 
 def matrices(x: Any, name: str) -> Array:
@@ -85,7 +86,7 @@ def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian
     """
     a = matrices(a, "svd")
     if hermitian:
-        a = triangular.symmetric_from(a)
+        return _hermitian(a, compute_uv)
     s = singular_values.singular_values(a)
     if not compute_uv:
         return s
@@ -96,6 +97,18 @@ def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian
     if full_matrices and n > m:
         v = np.concatenate([v, singular_values.singular_complement(a, right=True)], axis=-1)
     return SVDResult(u, s, np.matrix_transpose(v))
+
+
+def _hermitian(a: Array, compute_uv: bool) -> Any:
+    """The decomposition by eigenvalues, as in NumPy: their signs move into V."""
+    w = eigenvalues.eigenvalues(a)
+    order = np.argsort(np.abs(plain(w)), axis=-1)[..., ::-1]
+    s = np.take_along_axis(np.abs(w), order, axis=-1)
+    if not compute_uv:
+        return s
+    u = np.take_along_axis(eigenvalues.eigenvectors(a), order[..., None, :], axis=-1)
+    sign = np.take_along_axis(np.copysign(np.ones((), a.dtype), plain(w)), order, axis=-1)
+    return SVDResult(u, s, np.matrix_transpose(u * sign[..., None, :]))
 
 
 @implements(np.linalg.qr)

@@ -52,7 +52,9 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     a, b = operand(a), operand(b)
     wide = [_computed(plain(x)) for x in (a, b)]
     *_, rank, _ = np.linalg.lstsq(*wide, rcond)  # raises where NumPy does
-    limit = _least(a) if rcond is None or rcond < 0 else float(rcond)
+    limit = _least(a) if rcond is None else float(rcond)
+    if not 0 < limit < 1:  # which LAPACK takes for machine precision
+        limit = float(np.finfo(a.dtype).eps)
     x = np.matmul(pseudoinverse.pinv(a, rcond=limit), b)
     m, n = a.shape
     rest = b - np.matmul(a, x)

@@ -24,7 +24,11 @@ def matrices(x: Any, who: str, square: bool = False) -> Array:
         if x.dtype.kind != "f":
             raise DtypeError(f"{who}: an array of real numbers is expected, got dtype {x.dtype}")
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
-        expected = "square matrices are expected, shape (..., n, n)" if square else "matrices are expected, shape (..., m, n)"
+        expected = (
+            "square matrices are expected, shape (..., n, n)"
+            if square
+            else "matrices are expected, shape (..., m, n)"
+        )
         raise ArgumentError(f"{who}: {expected}; got shape {x.shape}")
     return x
 

@@ -30,7 +30,9 @@ def transposed(x: PlainArray) -> PlainArray:
 def mirrored(a: PlainArray, uplo: str) -> PlainArray:
     """The symmetric matrix of which a holds the lower ("L") or the upper triangle."""
     return (
-        np.tril(a) + transposed(np.tril(a, -1)) if uplo.upper() == "L" else np.triu(a) + transposed(np.triu(a, 1))
+        np.tril(a) + transposed(np.tril(a, -1))
+        if uplo.upper() == "L"
+        else np.triu(a) + transposed(np.triu(a, 1))
     )
 
 
@@ -130,7 +132,9 @@ def eliminated(a: PlainArray) -> tuple[PlainArray, list[PlainArray], list[tuple[
         v[:, j + 1 :] = below
         v /= top[:, None]
         size = np.sqrt(np.sum(v * v, axis=-1))
-        v = np.where((rest > 0)[:, None], v * (np.sqrt(v.dtype.type(2)) / np.where(size > 0, size, 1))[:, None], 0)
+        v = np.where(
+            (rest > 0)[:, None], v * (np.sqrt(v.dtype.type(2)) / np.where(size > 0, size, 1))[:, None], 0
+        )
         r -= _reflection(v, r)
         vectors.append(v.reshape(*batch, m))
         met.append((pivot.reshape(batch), rest.reshape(batch)))

@@ -140,7 +140,8 @@ def _sharpened(a: PlainArray, u64: PlainArray, v64: PlainArray) -> tuple[PlainAr
     known = s > n * np.finfo(s.dtype).eps * s[:, :1]
     start = u64.reshape(-1, m, m).astype(a.dtype)
     u = np.concatenate(
-        [np.where(known[:, None, :], b / np.where(known, s, 1)[:, None, :], start[..., :n]), start[..., n:]], -1
+        [np.where(known[:, None, :], b / np.where(known, s, 1)[:, None, :], start[..., :n]), start[..., n:]],
+        -1,
     )
     q, r = qr(u)
     u = q * np.copysign(1, np.diagonal(r, axis1=-2, axis2=-1))[:, None, :]
@@ -204,4 +205,3 @@ def rank_of(s: PlainArray, shape: tuple[int, ...]) -> PlainArray:
     """How many singular values of matrices of this shape rounding can tell from zero: those above max(m, n) eps times the largest."""
     top = np.max(s, axis=-1, keepdims=True, initial=0)
     return np.sum(s > max(shape[-2:]) * np.finfo(s.dtype).eps * top, axis=-1)
-

@@ -122,25 +122,25 @@ def _transposed(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
-def _values_jvp(a_dot: Array, a: Array, UPLO: str) -> Array:  # noqa: N803 - NumPy's name
+def _values_jvp(a_dot: Array, a: Array, UPLO: str) -> Array:
     """dl_i = v_i^T dA v_i."""
     v = eigenvectors(a, UPLO=UPLO)
     return np.sum(v * np.matmul(symmetric_from(a_dot, UPLO), v), axis=-2)
 
 
-def _values_vjp(y_bar: Array, a: Array, UPLO: str) -> Array:  # noqa: N803
+def _values_vjp(y_bar: Array, a: Array, UPLO: str) -> Array:
     """A_bar = V diag(l_bar) V^T."""
     v = eigenvectors(a, UPLO=UPLO)
     return folded(np.matmul(v * y_bar[..., None, :], _transposed(v)), UPLO)
 
 
-def _vectors_jvp(a_dot: Array, a: Array, y: Array, UPLO: str) -> Array:  # noqa: N803
+def _vectors_jvp(a_dot: Array, a: Array, y: Array, UPLO: str) -> Array:
     """dV = V (F * V^T dA V)."""
     inner = np.matmul(_transposed(y), np.matmul(symmetric_from(a_dot, UPLO), y))
     return np.matmul(y, reciprocal_gaps(eigenvalues(a, UPLO=UPLO)) * inner)
 
 
-def _vectors_vjp(y_bar: Array, a: Array, y: Array, UPLO: str) -> Array:  # noqa: N803
+def _vectors_vjp(y_bar: Array, a: Array, y: Array, UPLO: str) -> Array:
     """A_bar is the symmetric part of V (F * V^T V_bar) V^T."""
     inner = reciprocal_gaps(eigenvalues(a, UPLO=UPLO)) * np.matmul(_transposed(y), y_bar)
     g = np.matmul(y, np.matmul(inner, _transposed(y)))
@@ -156,7 +156,9 @@ def steady(rng: np.random.Generator, draw: Any, vectors: Any) -> Any:
         (x,), params = draw(rng)
         found = vectors(x, **params)
         moved = [vectors(x + rng.uniform(-(2.0**-5), 2.0**-5, x.shape), **params) for _ in range(12)]
-        if all(np.all(np.sum(a * b, axis=-2) > 0) for other in moved for a, b in zip(found, other, strict=True)):
+        if all(
+            np.all(np.sum(a * b, axis=-2) > 0) for other in moved for a, b in zip(found, other, strict=True)
+        ):
             return (x,), params
 
 
@@ -172,7 +174,7 @@ def _draw(rng: np.random.Generator) -> Any:
     return (a + (other if uplo == "L" else other.T),), {"UPLO": uplo}
 
 
-def _torch_values(torch: Any, a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def _torch_values(torch: Any, a: Any, UPLO: str = "L") -> Any:
     """torch reads one triangle too, and returns the symmetric gradient."""
     a = torch.tril(a) + torch.tril(a, -1).mT if UPLO == "L" else torch.triu(a) + torch.triu(a, 1).mT
     return torch.linalg.eigvalsh(a, UPLO)
@@ -180,7 +182,7 @@ def _torch_values(torch: Any, a: Any, UPLO: str = "L") -> Any:  # noqa: N803
 
 eigenvalues: Op = register(
     "eigvalsh",
-    lambda a, UPLO="L": dense_spectra.eigh(a, UPLO)[0].copy(),  # noqa: N803
+    lambda a, UPLO="L": dense_spectra.eigh(a, UPLO)[0].copy(),
     jvp=_values_jvp,
     vjp=_values_vjp,
     rounding=_values_rounding,
@@ -191,10 +193,10 @@ eigenvalues: Op = register(
 
 eigenvectors: Op = register(
     "eigenvectors",
-    lambda a, UPLO="L": dense_spectra.eigh(a, UPLO)[1].copy(),  # noqa: N803
+    lambda a, UPLO="L": dense_spectra.eigh(a, UPLO)[1].copy(),
     jvp=_vectors_jvp,
     vjp=_vectors_vjp,
     rounding=_vectors_rounding,
-    domain=sampled(lambda rng: steady(rng, _draw, lambda a, UPLO: [np.linalg.eigh(a, UPLO)[1]])),  # noqa: N803
+    domain=sampled(lambda rng: steady(rng, _draw, lambda a, UPLO: [np.linalg.eigh(a, UPLO)[1]])),
     singular=REGULAR,
 )

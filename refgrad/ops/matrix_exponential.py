@@ -62,11 +62,15 @@ def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> PlainArray:
     largest = _expm(size)
     radius = _TERMS * (n + 1) * fmt.u * largest
     if e is not None:
-        radius = radius + np.maximum(_expm(size + np.ldexp(np.broadcast_to(e, a.shape), -times[..., None, None])) - largest, 0) * (1 + 4 * n * fmt.u)
+        radius = radius + np.maximum(
+            _expm(size + np.ldexp(np.broadcast_to(e, a.shape), -times[..., None, None])) - largest, 0
+        ) * (1 + 4 * n * fmt.u)
     y = _expm(x)
     for k in range(int(np.max(times, initial=0))):
         top = np.abs(y) + radius
-        step = np.abs(y) @ radius + radius @ np.abs(y) + radius @ radius + n * fmt.u * (top @ top) + n * fmt.eta
+        step = (
+            np.abs(y) @ radius + radius @ np.abs(y) + radius @ radius + n * fmt.u * (top @ top) + n * fmt.eta
+        )
         on = (k < times)[..., None, None]
         radius, y = np.where(on, step, radius), np.where(on, np.matmul(y, y), y)
     return radius

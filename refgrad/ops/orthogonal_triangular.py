@@ -141,7 +141,9 @@ def _full_rank(r: PlainArray) -> PlainArray:
     k = min(r.shape[-2:])
     pivots = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
     size = np.max(np.abs(r), axis=(-2, -1), initial=0)
-    return np.all(pivots > max(r.shape[-2:]) * np.finfo(r.dtype).eps * size[..., None], axis=-1)[..., None, None] | (k == 0)
+    return np.all(pivots > max(r.shape[-2:]) * np.finfo(r.dtype).eps * size[..., None], axis=-1)[
+        ..., None, None
+    ] | (k == 0)
 
 
 def _skew(c: Array) -> Array:

@@ -83,7 +83,9 @@ def _rounding(run: Evaluation) -> Any:
     error = np.where(np.all(kept, axis=-1), 1.0, 2.0) * error[..., 0]
     room = least - error
     inverse = 1 / np.where(room > 0, room, 1)
-    radius = ((1 + np.sqrt(5)) / 2 * error / least + (2 * STEPS * n + s.shape[-1] + 2) * fmt.u) * inverse + fmt.eta
+    radius = (
+        (1 + np.sqrt(5)) / 2 * error / least + (2 * STEPS * n + s.shape[-1] + 2) * fmt.u
+    ) * inverse + fmt.eta
     return finite(np.broadcast_to(np.where(sure & (room > 0), radius, np.inf)[..., None, None], y.shape))
 
 

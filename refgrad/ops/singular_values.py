@@ -48,7 +48,9 @@ def _values_rounding(run: Evaluation) -> Any:
 def _distances(s: PlainArray, shape: tuple[int, ...]) -> PlainArray:
     """For each singular value the distance to the other eigenvalues of [[0, A], [A^T, 0]]: s, -s, and zeros unless A is square."""
     k = s.shape[-1]
-    others = np.concatenate([s, -s, *([np.zeros_like(s[..., :1])] if shape[-2] != shape[-1] and k else [])], axis=-1)
+    others = np.concatenate(
+        [s, -s, *([np.zeros_like(s[..., :1])] if shape[-2] != shape[-1] and k else [])], axis=-1
+    )
     d = np.abs(s[..., :, None] - others[..., None, :])
     d = np.where(np.eye(k, others.shape[-1], dtype=bool), np.inf, d)
     return np.min(d, axis=-1, initial=np.inf)
@@ -128,7 +130,9 @@ def _complement_jvp(a_dot: Array, a: Array, y: Array, right: bool) -> Array:
     a_dot = _transposed(a_dot) if right else a_dot
     first, other = singular_vectors(a, right=right), singular_vectors(a, right=not right)
     _, inverse = _reciprocals(singular_values(a))
-    return -np.matmul(first, inverse[..., :, None] * np.matmul(_transposed(other), np.matmul(_transposed(a_dot), y)))
+    return -np.matmul(
+        first, inverse[..., :, None] * np.matmul(_transposed(other), np.matmul(_transposed(a_dot), y))
+    )
 
 
 def _complement_vjp(y_bar: Array, a: Array, y: Array, right: bool) -> Array:
@@ -190,7 +194,10 @@ singular_values: Op = register(
     domain=sampled(lambda rng: ((drawn(rng),), {})),
     special=(
         Special(
-            (np.diag([2.0, 0.0]),), [2.0, 0.0], (([[1.0, 0.0], [0.0, -1.0]], [[1.0, 0.0], [0.0, 1.0]]),), "kink: a singular value of zero"
+            (np.diag([2.0, 0.0]),),
+            [2.0, 0.0],
+            (([[1.0, 0.0], [0.0, -1.0]], [[1.0, 0.0], [0.0, 1.0]]),),
+            "kink: a singular value of zero",
         ),
     ),
     singular=REGULAR,
@@ -213,6 +220,10 @@ singular_complement: Op = register(
     jvp=_complement_jvp,
     vjp=_complement_vjp,
     rounding=_complement_rounding,
-    domain=sampled(lambda rng: steady(rng, _draw_complement, lambda a, right: [_thin(a), _thin(a, right=True), _rest(a, right)])),
+    domain=sampled(
+        lambda rng: steady(
+            rng, _draw_complement, lambda a, right: [_thin(a), _thin(a, right=True), _rest(a, right)]
+        )
+    ),
     singular=REGULAR,
 )

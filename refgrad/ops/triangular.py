@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-
 from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
@@ -40,7 +39,9 @@ def _jvp_a(a_dot: Array, a: Array, y: Array, upper: bool, unitriangular: bool) -
 
 def _vjp_a(y_bar: Array, a: Array, y: Array, upper: bool, unitriangular: bool) -> Array:
     """T_bar is what the solver reads of -(T^-T Y_bar) Y^T."""
-    return -_read(np.matmul(_vjp_b(y_bar, a, upper, unitriangular), np.swapaxes(y, -1, -2)), upper, unitriangular)
+    return -_read(
+        np.matmul(_vjp_b(y_bar, a, upper, unitriangular), np.swapaxes(y, -1, -2)), upper, unitriangular
+    )
 
 
 def _vjp_b(y_bar: Array, a: Array, upper: bool, unitriangular: bool) -> Array:
@@ -71,7 +72,14 @@ def _plain_read(a: PlainArray, upper: bool, unitriangular: bool) -> PlainArray:
     return np.triu(a, k) if upper else np.tril(a, -k)
 
 
-_BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (((), ()), ((2,), (2,)), ((3, 1), (2,)), ((), (2,)), ((2,), ()), ((0,), (0,)))
+_BATCHES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((), ()),
+    ((2,), (2,)),
+    ((3, 1), (2,)),
+    ((), (2,)),
+    ((2,), ()),
+    ((0,), (0,)),
+)
 
 
 def _draw_triangular(rng: np.random.Generator) -> Any:
@@ -91,7 +99,9 @@ solve_triangular: Op = register(
     dense_factors.solve_triangular,
     jvp={
         "a": _jvp_a,
-        "b": lambda b_dot, a, upper, unitriangular: solve_triangular(a, b_dot, upper=upper, unitriangular=unitriangular),
+        "b": lambda b_dot, a, upper, unitriangular: solve_triangular(
+            a, b_dot, upper=upper, unitriangular=unitriangular
+        ),
     },
     vjp={"a": _vjp_a, "b": _vjp_b},
     rounding=_triangular_rounding,

@@ -1,0 +1,87 @@
+"""Systems that are not square, condition numbers and norms by singular values: NumPy's values, derivatives by differences, edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.errors import ArgumentError
+from refgrad.numeric import differences
+from tests.within import assert_within, balls_of
+
+Array = Any
+RNG = np.random.default_rng(3)
+TALL, WIDE, SQUARE = (
+    RNG.standard_normal((4, 2)),
+    RNG.standard_normal((2, 4)),
+    RNG.standard_normal((3, 3)) + 2 * np.eye(3),
+)
+STACK = RNG.standard_normal((2, 3, 3)) + 2 * np.eye(3)
+
+CALLS: dict[str, tuple[Callable[..., Array], Array]] = {
+    "pinv of tall matrices": (np.linalg.pinv, TALL),
+    "pinv of wide matrices": (np.linalg.pinv, WIDE),
+    "pinv of a stack": (np.linalg.pinv, STACK),
+    "lstsq": (lambda a: np.linalg.lstsq(a, np.arange(1.0, 5.0))[0], TALL),
+    "residuals": (lambda a: np.linalg.lstsq(a, np.arange(1.0, 5.0))[1], TALL),
+    "lstsq of a wide matrix": (lambda a: np.linalg.lstsq(a, np.ones((2, 3)))[0], WIDE),
+    "cond": (np.linalg.cond, STACK),
+    "cond, -2": (lambda a: np.linalg.cond(a, -2), TALL),
+    "cond, 1": (lambda a: np.linalg.cond(a, 1), STACK),
+    "cond, fro": (lambda a: np.linalg.cond(a, "fro"), STACK),
+    "norm, 2": (lambda a: np.linalg.norm(a, 2), WIDE),
+    "norm, -2": (lambda a: np.linalg.norm(a, -2, axis=(0, 2), keepdims=True), STACK),
+    "norm, nuc": (lambda a: np.linalg.norm(a, "nuc", axis=(1, 0)), STACK),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a, ind=1), SQUARE),
+    "tensorsolve": (lambda a: np.linalg.tensorsolve(a, np.arange(3.0)), SQUARE),
+    "matrix_power": (lambda a: np.linalg.matrix_power(a, -3), STACK),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_value_and_both_modes(name: str) -> None:
+    f, a = CALLS[name]
+    rng = np.random.default_rng(1)
+    a_dot = rng.standard_normal(a.shape)
+    balls, (a_dot_ball,) = balls_of([a], "float64"), balls_of([a_dot], "float64")
+    y, y_dot = rg.jvp(f, (a,), (a_dot,))
+    y_ball, y_dot_ball = rg.jvp(f, balls, (a_dot_ball,))
+    assert np.shape(y) == np.shape(f(a))
+    assert assert_within(f(a), y_ball, name) == np.size(y)
+    expected, error = differences(lambda z: rg.vjp(f, z)[0], (a,), (a_dot,))
+    assert assert_within(expected, y_dot_ball, name, error + 2.0**-52 * np.abs(expected)) == np.size(y)
+    assert_within(y_dot, y_dot_ball, name)
+    y_bar = rng.standard_normal(np.shape(y))
+    x_bar = rg.vjp(f, *balls)[1](balls_of([y_bar], "float64")[0])[0]
+    along, noise = np.sum(expected * y_bar), np.sum((error + 2.0**-52 * np.abs(expected)) * np.abs(y_bar))
+    assert assert_within(along, np.sum(x_bar * a_dot_ball), name, noise) == 1
+
+
+def test_a_singular_matrix_has_an_infinite_condition_number() -> None:
+    a = np.ones((2, 2))
+    for p in (1, "fro", -1):
+        assert np.isinf(rg.value_and_grad(lambda x: np.linalg.cond(x, p))(a)[0])  # noqa: B023
+
+
+def test_the_rank_has_no_derivative() -> None:
+    assert not rg.grad(lambda x: np.sum(x) * 0 + np.linalg.matrix_rank(x))(TALL).any()
+
+
+def test_pinv_of_a_matrix_of_lower_rank_along_matrices_of_that_rank() -> None:
+    u, v = RNG.standard_normal((3, 1)), RNG.standard_normal((1, 3))
+    _, y_dot = rg.jvp(lambda t: np.linalg.pinv(u @ v * t, rcond=1e-10), (np.array(2.0),), (np.array(1.0),))
+    expected = -np.linalg.pinv(u @ v) / 4
+    assert np.allclose(y_dot, expected, rtol=1e-12)
+
+
+def test_errors() -> None:
+    with pytest.raises(ArgumentError, match=r"pinv: matrices are expected.*\(3,\)"):
+        rg.grad(lambda x: np.sum(np.linalg.pinv(x)))(np.ones(3))
+    with pytest.raises(ArgumentError, match=r"rcond is one number"):
+        rg.grad(lambda x: np.sum(np.linalg.pinv(x, np.ones(2))))(STACK)
+    with pytest.raises(np.linalg.LinAlgError):
+        rg.grad(lambda x: np.sum(np.linalg.tensorsolve(x, np.ones(3))))(np.ones((3, 2)))
