@@ -78,8 +78,7 @@ def eig(a: Array) -> Any:
 
 @implements(np.linalg.svd)
 def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """U, the singular values (..., k) in descending order and V^T, k = min(m, n), as a named tuple; the singular values alone without
-    ``compute_uv``.
+    """U, the singular values (..., k) in descending order and V^T, k = min(m, n), as a named tuple; without ``compute_uv`` only the second.
 
     The derivative of a pair of vectors is right for functions that do not depend on their common sign, and NaN where singular values meet.
     That of the vectors beyond the first k is right for functions that no rotation of them changes. ``hermitian`` reads the lower triangle.

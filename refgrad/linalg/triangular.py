@@ -20,8 +20,8 @@ def solve_triangular(
 ) -> Array:
     """X with A X = B for triangular A (..., n, n) and B (..., n, k); X A = B for B (..., k, n) with ``left=False``.
 
-    The other triangle is not read, nor the diagonal with ``unitriangular``: it counts as ones. The leading axes broadcast. For the transposed
-    system pass the transposed matrix, and ``upper`` negated. Golub and Van Loan, "Matrix Computations", section 3.1.
+    The other triangle is not read, nor the diagonal with ``unitriangular``: it counts as ones. The leading axes broadcast. For the
+    transposed system pass the transposed matrix, and ``upper`` negated. Golub and Van Loan, "Matrix Computations", section 3.1.
 
     A zero on the diagonal gives infinities and NaN. Raises ArgumentError for shapes that do not fit.
     """

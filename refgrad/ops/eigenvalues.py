@@ -4,9 +4,10 @@ Derivatives: Magnus, "On differentiating eigenvalues and eigenvectors" (1985); G
 decomposition they read one triangle: the tangent of the other does not count, and its cotangent is zero (see triangular.py).
 
 Eigenvectors are unique up to their sign, so a derivative exists for functions that no sign changes, such as V f(L) V^T. Where eigenvalues
-meet, any rotation of their vectors is as good, and they have no derivative. A function of L and V may have one there, but it does not follow
-from the cotangents of L and V: V L V^T is A, while V and L alone give the diagonal of V^T A_bar V and nothing beside it. So the derivative of
-eigenvectors is NaN where rounding cannot tell two eigenvalues apart, and the gradient of a function of eigenvalues alone stays a number.
+meet, any rotation of their vectors is as good, and they have no derivative. A function of L and V may have one there, but it does not
+follow from the cotangents of L and V: V L V^T is A, while V and L alone give the diagonal of V^T A_bar V and nothing beside it. So the
+derivative of eigenvectors is NaN where rounding cannot tell two eigenvalues apart, and the gradient of a function of eigenvalues alone
+stays a number.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from refgrad.ops.triangular import folded, symmetric_from
 
 # --- what rounding does ----------------------------------------------------------------------------------------------
 
-# Decompositions by orthogonal transformations are backward stable: they are exact for A + E, |E| <= p(n) u |A|, in the spectral norm, with a
-# modestly growing p(n) (LAPACK Users' Guide, third edition, sections 4.7 to 4.9). The guide leaves p open. Ten roundings stand for each
-# of the n steps, as in the rule of cofactors (solving.py).
+# Decompositions by orthogonal transformations are backward stable: they are exact for A + E, |E| <= p(n) u |A|, in the spectral norm,
+# with a modestly growing p(n) (LAPACK Users' Guide, third edition, sections 4.7 to 4.9). The guide leaves p open. Ten roundings stand for
+# each of the n steps, as in the rule of cofactors (solving.py).
 STEPS = 10
 
 
@@ -148,9 +149,10 @@ def _vectors_vjp(y_bar: Array, a: Array, y: Array, UPLO: str) -> Array:
 
 
 def steady(rng: np.random.Generator, draw: Any, vectors: Any) -> Any:
-    """Operands and parameters near which LAPACK changes no sign of a vector: a change of sign is a jump, between vectors as good as each other.
+    """Operands and parameters near which LAPACK changes no sign of a vector.
 
-    ``vectors(x, **params)`` gives them in columns. Some perturbations are tried, which are as large as the steps of a difference quotient.
+    A change of sign is a jump, between vectors as good as each other. ``vectors(x, **params)`` gives them in columns. Perturbations are
+    tried, which are as large as the steps of a difference quotient.
     """
     while True:
         (x,), params = draw(rng)

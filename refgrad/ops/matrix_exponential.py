@@ -79,7 +79,8 @@ def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> PlainArray:
 def _rounding(run: Evaluation) -> Any:
     """The largest of what kernels make that scale to a 1-norm of at most 8, 4, 2, 1 or 1/2; those of LAPACK's kind stop at 5.4.
 
-    Where all is exactly zero, the identity is exact. An element of several that overflows may be NaN as well: its sum has terms of both signs.
+    Where all is exactly zero, the identity is exact. An element of several that overflows may be NaN as well: its sum has terms of both
+    signs.
     """
     fmt, (a,), (e,) = run.fmt, run.xs, run.es
     if not a.size:

@@ -1,8 +1,8 @@
 """The factors of A = Q R, the two results of np.linalg.qr, as ops.
 
-Derivatives: Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2018). Where the first min(m, n) columns of A are
-dependent there is no derivative: R has no inverse. With Householder's method the sign of each row of R is opposite to that of the pivot, so
-the factors jump where a pivot is zero.
+Derivatives: Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2018). Where the first min(m, n) columns of A
+are dependent there is no derivative: R has no inverse. With Householder's method the sign of each row of R is opposite to that of the
+pivot, so the factors jump where a pivot is zero.
 
 Rounding: the computed R is exact for A + E with |E_j| <= c |A_j| column by column, and so is a matrix with orthonormal columns near the
 computed Q (Higham, Accuracy and Stability of Numerical Algorithms, theorem 19.4 and equation 19.13).
@@ -33,8 +33,8 @@ from refgrad.ops.triangular import majorant, solve_triangular
 def _reflections(m: int, n: int) -> int:
     """How many u the min(m, n) reflections of columns of m elements and less make, relative to the norm of a column.
 
-    A reflection x - t v (v^T x) of length d, |v|^2 t = 2: the norm of a column errs by d/2 + 2 roundings, the tail of v, scaled by the first
-    element, by d/2 + 5 and t by d/2 + 7, which is 3d + 34 in t v v^T. Applied to x it makes 2d + 7 more.
+    A reflection x - t v (v^T x) of length d, |v|^2 t = 2: the norm of a column errs by d/2 + 2 roundings, the tail of v, scaled by the
+    first element, by d/2 + 5 and t by d/2 + 7, which is 3d + 34 in t v v^T. Applied to x it makes 2d + 7 more.
     """
     return sum(5 * d + 41 for d in range(m, m - min(m, n), -1))
 

@@ -1,8 +1,8 @@
 """The Moore-Penrose inverse.
 
-Derivative: Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate" (1973).
-It holds where the rank is constant. A matrix of lower rank has neighbours of higher rank whose inverses are arbitrarily large: there it is the
-derivative along the matrices of that rank, and that of the composition with singular values cut off.
+Derivative: Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate"
+(1973). It holds where the rank is constant. A matrix of lower rank has neighbours of higher rank whose inverses are arbitrarily large:
+there it is the derivative along the matrices of that rank, and that of the composition with singular values cut off.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _distances(s: PlainArray, shape: tuple[int, ...]) -> PlainArray:
 
 
 def _vectors_rounding(run: Evaluation) -> Any:
-    """The eigenvector (u, v)/sqrt(2) turns, by sqrt(2) as much in u or v; and STEPS n roundings of the orthogonality of what is computed."""
+    """The eigenvector (u, v)/sqrt(2) turns, by sqrt(2) as much in u or v; and STEPS n roundings of the computed orthogonality."""
     (a,), n = run.xs, max(run.xs[0].shape[-2:])
     s = dense_spectra.svd(a)[1]
     radius = np.sqrt(2.0) * turned(_error(run, s)[..., None], _distances(s, a.shape)) + STEPS * n * run.fmt.u
