@@ -53,7 +53,7 @@ def _scaled(a: PlainArray) -> tuple[PlainArray, PlainArray]:
 
 
 @_remembered
-def eigh(a: PlainArray, uplo: str = "L") -> Factors:
+def eigh(a: PlainArray, uplo: Any = "L") -> Factors:
     """Eigenvalues (..., n) in ascending order and eigenvectors (..., n, n) in columns, of the triangle ``uplo``.
 
     Raises numpy.linalg.LinAlgError where LAPACK does not converge.
