@@ -8,6 +8,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.bounds.formats import Format
+from refgrad.bounds.profiles import DOUBLE
 from refgrad.op import Params
 
 Operands = tuple[Array, ...]
@@ -65,6 +66,12 @@ def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.any(gaps <= matrices.shape[-1] ** 2 * fmt.u * spectrum[..., :1], axis=-1)
 
 
+def _small_matrix(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """Of each matrix, whether its 1-norm is at most 0.05, or 0.58 where kernels do not compute in float64."""
+    norms = np.max(np.sum(np.abs(np.asarray(xs[0], float)), axis=-2), axis=-1, initial=0.0)
+    return norms <= (0.05 if fmt.accumulator == DOUBLE else 0.58)
+
+
 def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
     """max and min over axes: several elements are the largest, or the smallest."""
     x, over = np.asarray(xs[0]), {"axis": params["axis"], "keepdims": True}
@@ -93,4 +100,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "at the threshold": _at_threshold,
     "singular matrix": _singular,
     "equal singular values": _equal_singular_values,
+    "small matrix": _small_matrix,
 }

@@ -26,6 +26,7 @@ MEANT = {
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
+    "small matrix": (([[[0.01, 0.0], [0.02, 0.0]], [[0.4, 0.0], [0.3, 0.0]]],), {}, [True, False]),
 }  # fmt: skip
 
 
