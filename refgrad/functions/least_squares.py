@@ -50,8 +50,7 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     Of a matrix of lower rank the derivative is that along matrices of the same rank.
     """
     a, b = operand(a), operand(b)
-    wide = [_computed(plain(x)) for x in (a, b)]
-    *_, rank, _ = np.linalg.lstsq(*wide, rcond)  # raises where NumPy does
+    rank = np.linalg.lstsq(_computed(plain(a)), _computed(plain(b)), rcond)[2]  # raises where NumPy does
     limit = _least(a) if rcond is None else float(rcond)
     if not 0 < limit < 1:  # which LAPACK takes for machine precision
         limit = float(np.finfo(a.dtype).eps)

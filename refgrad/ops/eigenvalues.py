@@ -201,4 +201,5 @@ eigenvectors: Op = register(
     rounding=_vectors_rounding,
     domain=sampled(lambda rng: steady(rng, _draw, lambda a, UPLO: [np.linalg.eigh(a, UPLO)[1]])),
     singular=REGULAR,
+    helper=True,
 )

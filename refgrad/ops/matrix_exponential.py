@@ -50,7 +50,7 @@ def _expm(a: PlainArray) -> PlainArray:
         return np.where(known, y, np.nan).astype(dtype, copy=False)
 
 
-def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> PlainArray:
+def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> Any:
     """How far rounding and a radius of A take a computation that halves ``times`` and squares as often.
 
     The polynomial errs by (TERMS (n + 1)) u exp|X| at most, by Horner's rule or another sum of its terms, and E moves it by
@@ -91,11 +91,11 @@ def _rounding(run: Evaluation) -> Any:
         radius = np.maximum(radius, _moved(a, e, fmt, np.maximum(times - fewer, 0)))
     if e is None:
         radius = np.where(np.any(a != 0, axis=(-2, -1), keepdims=True), radius, 0.0)
-    radius = finite(radius)
-    unknown = np.isinf(run.y) & np.isinf(radius)
+    known: Any = finite(radius)
+    unknown = np.isinf(run.y) & np.isinf(known)
     if a.shape[-1] > 1 and np.any(unknown):
-        return np.where(unknown, np.nan, run.y), radius
-    return radius
+        return np.where(unknown, np.nan, run.y), known
+    return known
 
 
 def _block(a: Array, corner: Array) -> Array:

@@ -141,4 +141,5 @@ real_eigenvectors: Op = register(
     rounding=_vectors_rounding,
     domain=sampled(_draw_steady),
     singular=REGULAR,
+    helper=True,
 )

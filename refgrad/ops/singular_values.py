@@ -211,6 +211,7 @@ singular_vectors: Op = register(
     rounding=_vectors_rounding,
     domain=sampled(lambda rng: steady(rng, _draw_vectors, lambda a, right: [_thin(a), _thin(a, right=True)])),
     singular=REGULAR,
+    helper=True,
 )
 
 # What full matrices have beyond the thin ones.
@@ -226,4 +227,5 @@ singular_complement: Op = register(
         )
     ),
     singular=REGULAR,
+    helper=True,
 )
