@@ -20,6 +20,7 @@ TESTED_BY = {
         "ops/test_every_op",
     ),
     "ops/complex_numbers": "tracing/test_complex_operands",
+    "functions/complex_factors": "test_numpy_walk",
     "ops/by_parts": "tracing/test_complex_ball",
     "ops/fourier": "functions/test_fourier",
     "torch/checking/complex_tensors": "torch_side/test_complex",
