@@ -34,7 +34,7 @@ INTEGRAL = frozenset({
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
     "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
-    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "discont", "window_shape", "writeable",
+    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "numpy.linalg.cond: p", "UPLO", "hermitian", "discont", "window_shape", "writeable",
     "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
     "einsum_call", "return_indices", "polyder: m", "polyint: m", "trim",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.factorizations import matrices
 from refgrad.functions.linalg import matrix_norm
 from refgrad.functions.registry import implements, operand
@@ -20,21 +20,43 @@ from refgrad.tracing.differentiable_arguments import plain
 def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Array:
     """The Moore-Penrose inverse (..., n, m) of matrices (..., m, n). Singular values up to rcond times the largest count as zero.
 
-    ``hermitian`` reads the lower triangle. Of a matrix of lower rank the derivative is that along matrices of the same rank.
+    ``hermitian`` reads the lower triangle. Of a matrix of lower rank the derivative is that along matrices of the same rank. Raises
+    NoRuleError where rcond cuts a singular value that is no rounding error.
     """
+    _refuse_complex("pinv", a, rcond, rtol)
     a = matrices(a, "pinv")
     if rcond is not None and rtol is not np._NoValue:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     if rcond is None:
         rcond = 1e-15 if rtol is np._NoValue else _least(a) if rtol is None else rtol
-    return pseudoinverse.pinv(
-        triangular.symmetric_from(a) if hermitian else a, rcond=_single(rcond, "pinv: rcond")
-    )
+    a, limit = triangular.symmetric_from(a) if hermitian else a, _single(plain(rcond), "pinv: rcond")
+    _refuse_cuts(a, limit, "pinv")
+    return pseudoinverse.pinv(a, rcond=limit)
 
 
 def _least(a: Array) -> float:
     """The relative size below which rounding may make a singular value of zero."""
     return float(max(a.shape[-2:]) * np.finfo(a.dtype).eps)
+
+
+def _refuse_complex(who: str, *arrays: Any) -> None:
+    """Raises NoRuleError where an argument is complex."""
+    if any(np.iscomplexobj(x if x is None else plain(x)) for x in arrays):
+        raise NoRuleError(
+            f"np.linalg.{who} has no rule for complex numbers. Write it with np.linalg.solve and the conjugate transpose."
+        )
+
+
+def _refuse_cuts(a: Array, limit: float, who: str) -> None:
+    """Raises NoRuleError where a cut singular value is not zero up to rounding: then A^+ is that of another matrix, which turns with A."""
+    x = _computed(plain(a))
+    if x.size and np.isfinite(x).all():
+        s = np.linalg.svd(x, compute_uv=False)
+        if np.any((s <= limit * s[..., :1]) & (s > _least(a) * s[..., :1])):
+            raise NoRuleError(
+                f"np.linalg.{who}: rcond={limit:g} cuts a singular value that is not zero, and the derivative of what is left has no rule. "
+                "Take a smaller rcond, or write it with np.linalg.svd."
+            )
 
 
 def _single(x: Any, what: str) -> float:
@@ -50,10 +72,13 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     Of a matrix of lower rank the derivative is that along matrices of the same rank.
     """
     a, b = operand(a), operand(b)
+    _refuse_complex("lstsq", a, b)
+    rcond = plain(rcond)
     rank = np.linalg.lstsq(_computed(plain(a)), _computed(plain(b)), rcond)[2]  # raises where NumPy does
     limit = _least(a) if rcond is None else float(rcond)
     if not 0 < limit < 1:  # which LAPACK takes for machine precision
         limit = float(np.finfo(a.dtype).eps)
+    _refuse_cuts(a, limit, "lstsq")
     x = np.matmul(pseudoinverse.pinv(a, rcond=limit), b)
     m, n = a.shape
     rest = b - np.matmul(a, x)

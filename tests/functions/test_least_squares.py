@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.numeric import differences
 from tests.within import assert_within, balls_of
 
@@ -85,3 +85,22 @@ def test_errors() -> None:
         rg.grad(lambda x: np.sum(np.linalg.pinv(x, np.ones(2))))(STACK)
     with pytest.raises(np.linalg.LinAlgError):
         rg.grad(lambda x: np.sum(np.linalg.tensorsolve(x, np.ones(3))))(np.ones((3, 2)))
+
+
+def test_a_cut_singular_value_is_refused() -> None:
+    a = np.diag([2.0, 1.0, 0.5])
+    for call in (
+        lambda x: np.linalg.pinv(x, rcond=0.3),
+        lambda x: np.linalg.pinv(x, rtol=0.3),
+        lambda x: np.linalg.lstsq(x, np.ones(3), 0.3)[0],
+    ):
+        with pytest.raises(NoRuleError, match="cuts a singular value that is not zero"):
+            rg.grad(lambda x, call=call: np.sum(call(x)))(a)
+    assert rg.jacrev(lambda x: np.linalg.pinv(x, rcond=0.2))(a).shape == (3, 3, 3, 3)
+
+
+def test_complex_systems_are_refused_by_name() -> None:
+    a = np.array([[2.0, 1j], [0.5, 1.0]])
+    for name, call in (("pinv", np.linalg.pinv), ("lstsq", lambda x: np.linalg.lstsq(x, np.ones(2))[0])):
+        with pytest.raises(NoRuleError, match=f"{name} has no rule for complex numbers"):
+            rg.vjp(call, a)

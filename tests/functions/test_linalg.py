@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.errors import ArgumentError, NoRuleError, TracingError
+from refgrad.errors import ArgumentError, TracingError
 from refgrad.numeric import differences
 
 RNG = np.random.default_rng(7)

@@ -27,7 +27,10 @@ def test_the_formula_rounds_as_often_as_the_reference() -> None:
 
 
 def test_operations_that_a_ball_remembers_count_again() -> None:
-    node, x = Node(op=FUNCTIONS["nn.selu"], of=(0,), params={}), remembering(exact(np.array([0.3, -1.0]), FMT))
+    node, x = (
+        Node(op=FUNCTIONS["nn.selu"], of=(0,), params={}),
+        remembering(exact(np.array([0.3, -1.0]), FMT)),
+    )
     assert hidden_formula(node, [x], FMT) == hidden_formula(node, [x], FMT)
 
 
