@@ -15,7 +15,7 @@ TESTED_BY = {
             "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/extremes",
             "ops/gated_activations", "ops/gelu", "ops/hyperbolic", "ops/logic", "ops/piecewise_activations", "ops/plane",
             "ops/power_derivatives", "ops/products", "ops/selection", "ops/smooth_activations", "ops/stop_gradient",
-            "ops/trigonometric", "ops/undefined", "ops/variance",
+            "ops/trigonometric", "ops/undefined", "ops/variance", "ops/convolution", "ops/convolution_draws", "ops/windows",
         ),
         "ops/test_every_op",
     ),
@@ -40,6 +40,7 @@ TESTED_BY = {
     **dict.fromkeys(("op/checks", "op/record", "op/registry", "op/signature", "bounds/figures"), "test_op"),
     # The traits of a record, and its mistakes, are compared with what the op does.
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
+    "nn/spatial": "nn/test_convolution",
     "ops/exact_slopes": "ops/test_slopes",
     "ops/params_in_graphs": "conformance/test_families",
     "bounds/factors": "bounds/test_rules",

@@ -27,6 +27,14 @@ from refgrad.nn.activations import (
     softsign,
     tanhshrink,
 )
+from refgrad.nn.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from refgrad.nn.formats import (
     cast_through,
 )
@@ -59,6 +67,12 @@ from refgrad.nn.normalized_exponentials import (
 
 __all__ = [
     "cast_through",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "elu",
     "entr",
