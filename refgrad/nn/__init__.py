@@ -54,6 +54,17 @@ from refgrad.nn.losses import (
     mean_squared_error,
     multiclass_hinge,
 )
+from refgrad.nn.max_pooling import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from refgrad.nn.normalizations import (
     group_norm,
     layer_norm,
@@ -64,8 +75,35 @@ from refgrad.nn.normalized_exponentials import (
     logsumexp,
     softmax,
 )
+from refgrad.nn.padding import (
+    pad,
+)
+from refgrad.nn.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
+from refgrad.nn.unfolding import (
+    fold,
+    unfold,
+)
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "cast_through",
     "conv1d",
     "conv2d",
@@ -76,6 +114,7 @@ __all__ = [
     "cross_entropy",
     "elu",
     "entr",
+    "fold",
     "gelu_tanh",
     "group_norm",
     "hardshrink",
@@ -91,10 +130,20 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "maxout",
     "mean_squared_error",
     "mish",
     "multiclass_hinge",
+    "pad",
     "relu",
     "relu6",
     "rms_norm",
@@ -106,6 +155,7 @@ __all__ = [
     "softshrink",
     "softsign",
     "tanhshrink",
+    "unfold",
     "xlog1py",
     "xlogy",
 ]
