@@ -27,6 +27,15 @@ from refgrad.nn.activations import (
     softsign,
     tanhshrink,
 )
+from refgrad.nn.attention import (
+    scaled_dot_product_attention,
+)
+from refgrad.nn.batch_normalization import (
+    batch_norm,
+    instance_norm,
+    local_response_norm,
+    running_statistics,
+)
 from refgrad.nn.convolution import (
     conv1d,
     conv2d,
@@ -34,6 +43,11 @@ from refgrad.nn.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
+)
+from refgrad.nn.embeddings import (
+    embedding,
+    embedding_bag,
+    one_hot,
 )
 from refgrad.nn.formats import (
     cast_through,
@@ -78,6 +92,14 @@ from refgrad.nn.normalized_exponentials import (
 from refgrad.nn.padding import (
     pad,
 )
+from refgrad.nn.places import (
+    gather,
+    index_add,
+    index_select,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+)
 from refgrad.nn.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -88,6 +110,16 @@ from refgrad.nn.pooling import (
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
+)
+from refgrad.nn.recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
 )
 from refgrad.nn.unfolding import (
     fold,
@@ -104,6 +136,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "cast_through",
     "conv1d",
     "conv2d",
@@ -113,19 +146,28 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "elu",
+    "embedding",
+    "embedding_bag",
     "entr",
     "fold",
+    "gather",
     "gelu_tanh",
     "group_norm",
+    "gru",
+    "gru_cell",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge",
+    "index_add",
+    "index_select",
+    "instance_norm",
     "kl_divergence",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_sigmoid",
     "log_softmax",
     "logit",
@@ -133,6 +175,8 @@ __all__ = [
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "lstm",
+    "lstm_cell",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -143,10 +187,20 @@ __all__ = [
     "mean_squared_error",
     "mish",
     "multiclass_hinge",
+    "one_hot",
     "pad",
     "relu",
     "relu6",
     "rms_norm",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
+    "running_statistics",
+    "scaled_dot_product_attention",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
     "selu",
     "sigmoid",
     "silu",

@@ -20,6 +20,15 @@ def array_of(x: Any) -> Any:
     return x if x.dtype.kind == "f" else x.astype(np.float64) if x.dtype.kind in "iub" else _refuse(x)
 
 
+def beside(x: Any, constant: Any) -> Any:
+    """A plain array with the dtype of x, at work where x is: what is computed from it rounds as it does in the format of x.
+
+    A traced one stays as it is.
+    """
+    constant = array_of(constant)
+    return constant if isinstance(constant, Traced) else np.zeros_like(x, shape=constant.shape) + constant
+
+
 def _refuse(x: Array) -> Array:
     raise DtypeError(f"an array of real numbers is expected, got dtype {x.dtype}")
 
