@@ -79,7 +79,8 @@ def _masked(scores: Array, mask: Any, who: str) -> tuple[Array, Any]:
     """The scores with a mask of numbers added, and where keys take part."""
     kind = mask.dtype.kind if isinstance(mask, Traced) else np.asarray(mask).dtype.kind
     given = array_of(mask) if kind != "b" else np.asarray(mask)
-    if np.broadcast_shapes(given.shape, scores.shape) != scores.shape:
+    ends = zip(given.shape[::-1], scores.shape[::-1], strict=False)
+    if given.ndim > scores.ndim or any(n not in (1, m) for n, m in ends):
         raise ArgumentError(
             f"{who}: attn_mask must broadcast to {scores.shape}, got a mask of shape {given.shape}"
         )
