@@ -41,6 +41,7 @@ TESTED_BY = {
     # The traits of a record, and its mistakes, are compared with what the op does.
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
     "nn/spatial": "nn/test_convolution",
+    "nn/layer_draws": "conformance/families/test_functions",
     "ops/exact_slopes": "ops/test_slopes",
     "ops/params_in_graphs": "conformance/test_families",
     "bounds/factors": "bounds/test_rules",

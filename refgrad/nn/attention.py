@@ -9,12 +9,21 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
 from refgrad.nn.normalized_exponentials import softmax
-from refgrad.op import Traced
+from refgrad.op import Traced, twin
 from refgrad.tracing.differentiable_arguments import plain
 
 
+@twin(
+    torch=lambda torch, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa: (
+        torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    ),
+    draw=layer_draws.attention,
+)
 def scaled_dot_product_attention(
     query: Array,
     key: Array,

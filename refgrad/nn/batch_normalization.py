@@ -9,13 +9,53 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError
+from refgrad.formula import Formula
+from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of, beside
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import numbers
+from refgrad.op import twin
 from refgrad.ops import windows
 from refgrad.tracing.differentiable_arguments import plain
 
 
+def _by_shift(
+    input: Array,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: Array | None,
+    bias: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Array:
+    """batch_norm as x times a scale, plus a shift."""
+    x = _channelled(input, "batch_norm", 2)
+    _momentum(momentum, "batch_norm")
+    if training:
+        axes = (0, *range(2, x.ndim))
+        mean = np.mean(x, axis=axes, keepdims=True)
+        var = np.mean(np.square(x - mean), axis=axes, keepdims=True)
+    else:
+        mean = _by_channel(beside(x, running_mean), x, "running_mean", "batch_norm")
+        var = _by_channel(beside(x, running_var), x, "running_var", "batch_norm")
+    scale = 1 / np.sqrt(var + eps)
+    if weight is not None:
+        scale = scale * _by_channel(weight, x, "weight", "batch_norm")
+    shift = -mean * scale
+    if bias is not None:
+        shift = _by_channel(bias, x, "bias", "batch_norm") + shift
+    return x * scale + shift
+
+
+@twin(
+    torch=lambda torch, x, running_mean, running_var, weight, bias, training, momentum, eps: (
+        torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    ),
+    draw=layer_draws.batch_normalization,
+    plain=("running_mean", "running_var"),
+    usual=(Formula("x scale + shift (torch on the CPU)", _by_shift),),
+)
 def batch_norm(
     input: Array,
     running_mean: Array | None,

@@ -8,13 +8,21 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
 from refgrad.nn.spatial import Numbers, batched, numbers, unbatched
+from refgrad.op import twin
 from refgrad.ops import convolution
 
 Pairs = tuple[tuple[int, int], ...]
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv1d(
+        x, weight, bias, stride, padding, dilation, groups
+    ),
+    draw=layer_draws.convolution(1),
+)
 def conv1d(
     input: Array,
     weight: Array,
@@ -36,6 +44,12 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv2d(
+        x, weight, bias, stride, padding, dilation, groups
+    ),
+    draw=layer_draws.convolution(2),
+)
 def conv2d(
     input: Array,
     weight: Array,
@@ -49,6 +63,12 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv3d(
+        x, weight, bias, stride, padding, dilation, groups
+    ),
+    draw=layer_draws.convolution(3),
+)
 def conv3d(
     input: Array,
     weight: Array,
@@ -62,6 +82,14 @@ def conv3d(
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
+        torch.nn.functional.conv_transpose1d(
+            x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    ),
+    draw=layer_draws.transposed_convolution(1),
+)
 def conv_transpose1d(
     input: Array,
     weight: Array,
@@ -86,6 +114,14 @@ def conv_transpose1d(
     )
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
+        torch.nn.functional.conv_transpose2d(
+            x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    ),
+    draw=layer_draws.transposed_convolution(2),
+)
 def conv_transpose2d(
     input: Array,
     weight: Array,
@@ -102,6 +138,14 @@ def conv_transpose2d(
     )
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
+        torch.nn.functional.conv_transpose3d(
+            x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    ),
+    draw=layer_draws.transposed_convolution(3),
+)
 def conv_transpose3d(
     input: Array,
     weight: Array,

@@ -8,11 +8,18 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError
+from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
-from refgrad.op import Traced
+from refgrad.op import Traced, twin
 from refgrad.ops.stop_gradient import stop_gradient
 
 
+@twin(
+    torch=lambda torch, x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse: (
+        torch.nn.functional.embedding(x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    ),
+    draw=layer_draws.embedding,
+)
 def embedding(
     input: Any,
     weight: Array,
@@ -37,6 +44,24 @@ def embedding(
     return y if padding is None else np.where((rows == padding)[..., np.newaxis], stop_gradient(y), y)
 
 
+@twin(
+    torch=lambda torch, x, weight, offsets, max_norm, norm_type, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx: (
+        torch.nn.functional.embedding_bag(
+            x,
+            weight,
+            offsets,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            mode,
+            sparse,
+            per_sample_weights,
+            include_last_offset,
+            padding_idx,
+        )
+    ),
+    draw=layer_draws.bags,
+)
 def embedding_bag(
     input: Any,
     weight: Array,

@@ -9,13 +9,21 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.nn import layer_draws
 from refgrad.nn.pooling import adaptive_windows, output_sizes, pool_windows, slid
 from refgrad.nn.spatial import Numbers, batched, numbers, unbatched
-from refgrad.op import Traced
+from refgrad.op import Traced, twin
 from refgrad.ops import indexing
 from refgrad.tracing.differentiable_arguments import plain
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+        torch.nn.functional.max_pool1d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    ),
+    draw=layer_draws.max_pooling(1),
+    sums=False,
+)
 def max_pool1d(
     input: Array,
     kernel_size: Any,
@@ -38,6 +46,13 @@ def max_pool1d(
     return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+        torch.nn.functional.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    ),
+    draw=layer_draws.max_pooling(2),
+    sums=False,
+)
 def max_pool2d(
     input: Array,
     kernel_size: Any,

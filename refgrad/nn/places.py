@@ -9,13 +9,15 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
-from refgrad.op import Traced
+from refgrad.op import Traced, twin
 from refgrad.ops import indexing
 
 REDUCTIONS = ("sum", "prod", "mean", "amax", "amin")
 
 
+@twin(torch=lambda torch, x, dim, index: torch.gather(x, dim, index), draw=layer_draws.places)
 def gather(input: Array, dim: int, index: Any) -> Array:
     """y[i][j][k] = input[index[i][j][k]][j][k] for dim = 0, and likewise for others: shape of ``index``, dtype of ``input``.
 
@@ -49,6 +51,10 @@ def scatter(input: Array, dim: int, index: Any, src: Any) -> Array:
     return np.where(there, indexing.put_add(source, shape=x.shape, key=key), x)
 
 
+@twin(
+    torch=lambda torch, x, dim, index, src: torch.scatter_add(x, dim, index, src),
+    draw=layer_draws.additions,
+)
 def scatter_add(input: Array, dim: int, index: Any, src: Any) -> Array:
     """``input`` plus src[i][j][k] at element [index[i][j][k]][j][k] for dim = 0, and likewise for others. Raises as gather does."""
     x = array_of(input)
@@ -103,6 +109,7 @@ def index_add(input: Array, dim: int, index: Any, source: Array, alpha: float = 
     return _added(x, source, tuple(grid))
 
 
+@twin(torch=lambda torch, x, dim, index: torch.index_select(x, dim, index), draw=layer_draws.selection)
 def index_select(input: Array, dim: int, index: Any) -> Array:
     """The elements ``index``, of one dimension, along axis ``dim``: dtype of ``input``.
 

@@ -9,11 +9,19 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError
+from refgrad.nn import layer_draws
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import Numbers, batched, numbers, places, unbatched
+from refgrad.op import twin
 from refgrad.ops import windows
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, ceil_mode, count_include_pad: (
+        torch.nn.functional.avg_pool1d(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    ),
+    draw=layer_draws.average_pooling(1),
+)
 def avg_pool1d(
     input: Array,
     kernel_size: Any,
@@ -32,6 +40,14 @@ def avg_pool1d(
     return _averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
+        torch.nn.functional.avg_pool2d(
+            x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
+    ),
+    draw=layer_draws.average_pooling(2),
+)
 def avg_pool2d(
     input: Array,
     kernel_size: Any,
@@ -62,6 +78,10 @@ def avg_pool3d(
     )
 
 
+@twin(
+    torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool1d(x, output_size),
+    draw=layer_draws.adaptive_pooling(1),
+)
 def adaptive_avg_pool1d(input: Array, output_size: Any) -> Array:
     """Means over ``output_size`` windows that cover the axis: (n, c, d) or (c, d) to (n, c, e) or (c, e).
 
@@ -70,6 +90,10 @@ def adaptive_avg_pool1d(input: Array, output_size: Any) -> Array:
     return _adaptive("adaptive_avg_pool1d", 1, input, output_size)
 
 
+@twin(
+    torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool2d(x, output_size),
+    draw=layer_draws.adaptive_pooling(2),
+)
 def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
     """adaptive_avg_pool1d along two axes. In ``output_size``, None stands for the input's size."""
     return _adaptive("adaptive_avg_pool2d", 2, input, output_size)
