@@ -44,24 +44,26 @@ def embedding(
     return y if padding is None else np.where((rows == padding)[..., np.newaxis], stop_gradient(y), y)
 
 
-@twin(
-    torch=lambda torch, x, weight, offsets, max_norm, norm_type, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx: (
-        torch.nn.functional.embedding_bag(
-            x,
-            weight,
-            offsets,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            mode,
-            sparse,
-            per_sample_weights,
-            include_last_offset,
-            padding_idx,
-        )
-    ),
-    draw=layer_draws.bags,
-)
+def _torch_bag(
+    torch: Any,
+    rows: Any,
+    weight: Any,
+    offsets: Any,
+    max_norm: Any,
+    norm_type: Any,
+    by_freq: Any,
+    mode: Any,
+    sparse: Any,
+    samples: Any,
+    last: Any,
+    padding: Any,
+) -> Any:
+    return torch.nn.functional.embedding_bag(
+        rows, weight, offsets, max_norm, norm_type, by_freq, mode, sparse, samples, last, padding
+    )
+
+
+@twin(torch=_torch_bag, draw=layer_draws.bags)
 def embedding_bag(
     input: Any,
     weight: Array,
