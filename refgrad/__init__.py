@@ -16,7 +16,7 @@ from refgrad.draw import (
 
 TYPE_CHECKING = False  # as in typing, whose import costs a third of that of argparse
 if TYPE_CHECKING:
-    from refgrad import nn
+    from refgrad import nn, special
     from refgrad.containers import register_container
     from refgrad.custom.functions import custom_jvp, custom_vjp
     from refgrad.custom.stop_gradient import stop_gradient
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "GradientMismatch", "GradientUndecided", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp",
-    "jacfwd", "jacrev", "jvp", "linearize", "nn", "register_container", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "jacfwd", "jacrev", "jvp", "linearize", "nn", "register_container", "special", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _NAMES_IN = {  # module: the public names that it defines
@@ -43,13 +43,14 @@ _NAMES_IN = {  # module: the public names that it defines
     "mapping": ("vmap",),
     "transforms": ("grad", "jvp", "value_and_grad", "vjp"),
 }
+_PACKAGES = ("nn", "special")  # public names that are packages
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """A public name, from the module that defines it. Raises AttributeError for any other."""
-    if name == "nn":
-        return importlib.import_module("refgrad.nn")
+    if name in _PACKAGES:
+        return importlib.import_module(f"refgrad.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'refgrad' has no attribute {name!r}")
     found: object = getattr(importlib.import_module(f"refgrad.{_MODULE_OF[name]}"), name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from refgrad.nn.activations import (
     elu,
+    gelu,
     gelu_tanh,
     hardshrink,
     hardsigmoid,
@@ -151,6 +152,7 @@ __all__ = [
     "entr",
     "fold",
     "gather",
+    "gelu",
     "gelu_tanh",
     "group_norm",
     "gru",

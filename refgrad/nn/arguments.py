@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
+from refgrad.op.real_arrays import real_array
 
 
 def array_of(x: Any) -> Any:
     """x as an array of real numbers: traced ones as they are, integers as float64. Raises DtypeError for others, TypeError for a tensor."""
-    if isinstance(x, Traced):
-        return x
-    refuse_tensor(x, "an argument of a function of refgrad.nn")
-    x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float64) if x.dtype.kind in "iub" else _refuse(x)
+    return real_array(x, "a function of refgrad.nn")
 
 
 def beside(x: Any, constant: Any) -> Any:
@@ -27,10 +24,6 @@ def beside(x: Any, constant: Any) -> Any:
     """
     constant = array_of(constant)
     return constant if isinstance(constant, Traced) else np.zeros_like(x, shape=constant.shape) + constant
-
-
-def _refuse(x: Array) -> Array:
-    raise DtypeError(f"an array of real numbers is expected, got dtype {x.dtype}")
 
 
 def labels_of(scores: Array, labels: Any, who: str) -> Array:
