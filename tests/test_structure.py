@@ -352,7 +352,8 @@ ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
     "tests/torch/test_check_script_memory.py",
     "tests/report/test_hostile.py", "tests/report/test_browser.py", "tests/report/test_renderings_agree.py", "tests/torch_side/",
     "tests/ops/test_every_op.py", "tests/ops/test_no_warnings.py", "tests/ops/test_elementwise", "tests/ops/test_composed_bounds.py",
-    "tests/ops/test_slopes.py", "tests/ops/test_special_values.py", "tests/test_op_names.py", "tests/ops/test_new_op.py", "tests/ops/test_traits.py",
+    "tests/ops/test_slopes.py", "tests/ops/test_special_values.py",
+    "tests/test_op_names.py", "tests/ops/test_new_op.py", "tests/ops/test_traits.py",
 )  # fmt: skip
 
 

@@ -25,13 +25,20 @@ def log_sigmoid(x: Array) -> Array:
     return activation.log_sigmoid(array_of(x))
 
 
-def softplus(x: Array, threshold: float | None = None) -> Array:
-    """log(1 + exp(x)), elementwise; x itself beyond ``threshold``. Shape and dtype of x.
+def softplus(x: Array, threshold: float | None = None, *, beta: float = 1.0) -> Array:
+    """log(1 + exp(beta x))/beta, elementwise; x itself where beta x is beyond ``threshold``. Shape and dtype of x.
 
     The default is the mathematical function. Frameworks that return x beyond 20 define another one: pass threshold=20.0
-    for it (the difference, 2e-9, is visible in float64).
+    for it (the difference, 2e-9, is visible in float64). Raises ArgumentError where beta is 0.
     """
-    return activation.softplus(array_of(x), threshold=threshold)
+    x = array_of(x)
+    if beta == 1:
+        return activation.softplus(x, threshold=threshold)
+    if beta == 0:
+        raise ArgumentError("softplus: beta must not be 0")
+    scaled = beta * x
+    y = activation.softplus(scaled) / beta
+    return y if threshold is None else np.where(scaled > threshold, x, y)
 
 
 def relu(x: Array) -> Array:

@@ -52,3 +52,37 @@ def reduced(x: Array, reduction: str, who: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
     return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)
+
+
+def alike(input: Any, target: Any, who: str) -> tuple[Any, Any]:
+    """Both as arrays of real numbers. Raises ArgumentError for unequal shapes."""
+    input, target = array_of(input), array_of(target)
+    if input.shape != target.shape:
+        raise ArgumentError(
+            f"{who}: input has shape {input.shape}, target has {target.shape}; they must be equal"
+        )
+    return input, target
+
+
+def weighted(terms: Array, weight: Any, reduction: str, who: str) -> Any:
+    """The terms times their weights, reduced; the mean divides by the sum of weights. Raises ArgumentError for another shape."""
+    if weight is None:
+        return reduced(terms, reduction, who)
+    weight = array_of(weight)
+    if weight.shape != terms.shape:
+        raise ArgumentError(
+            f"{who}: weight has shape {weight.shape}, the terms have {terms.shape}; they must be equal"
+        )
+    if reduction == "mean":
+        return np.sum(terms * weight) / np.sum(weight)
+    return reduced(terms * weight, reduction, who)
+
+
+def signs_of(target: Any, who: str) -> Array:
+    """A target of -1 and 1 as a plain array. Raises ArgumentError for other numbers, and for a target that is differentiated."""
+    if isinstance(target, Traced):
+        raise ArgumentError(f"{who}: the target is -1 or 1 and has no derivative; pass it as a plain array")
+    target = np.asarray(target)
+    if not np.all((target == 1) | (target == -1)):
+        raise ArgumentError(f"{who}: the target must be -1 or 1 everywhere")
+    return target

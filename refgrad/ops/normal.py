@@ -174,7 +174,7 @@ def _ndtri_slope(x: Array) -> Array:
 
 
 def _ndtri_slope_rounding(run: Evaluation) -> Array:
-    """sqrt(2 pi) exp(y^2/2): the error of y enters y^2 times, that of the square half as often. The slope falls up to 1/2 and then grows."""
+    """sqrt(2 pi) exp(y^2/2): the error of y enters y^2 times, that of the square half as often. The slope is least at 1/2."""
     fmt, y, x, e = run.fmt, run.y, run.xs[0], run.es[0]
     carried: Array | float = 0.0
     if e is not None:

@@ -2,8 +2,8 @@
 
 Its derivative of order n is (-2)^n times J_n(x) = 2/sqrt(pi) times the integral of s^n exp(-s^2 - 2 s x) over s > 0 (Abramowitz and
 Stegun, 7.2.9). No term of the integral is negative, so J_n has all its digits where 2x erfc(x) exp(x^2) - 2/sqrt(pi) cancels.
-(1 + 2x)^(n + 1) J_n is smooth up to infinity: a Chebyshev series in t = (x - 4)/(x + 4) for the first four orders (Shepherd and Laframboise,
-"Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", 1981). The tables hold 24 decimal places.
+(1 + 2x)^(n + 1) J_n is smooth up to infinity: a Chebyshev series in t = (x - 4)/(x + 4) for the first four orders (Shepherd and
+Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", 1981). The tables hold 24 decimal places.
 """
 
 from __future__ import annotations
