@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from refgrad import backends
-from refgrad.modes import VALUE
+from refgrad.modes import REVERSE, VALUE
 from refgrad.testing.deviations import expected_refusals
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
@@ -40,5 +40,5 @@ def any_fault() -> Deviation:
 
 
 def refused(op: str, dtype: str) -> bool:
-    """Whether the installed torch is expected to have no kernel of an op in a format."""
-    return REFUSALS.expects(op, VALUE, dtype, "cpu")
+    """Whether the installed torch is expected to have no kernel of an op in a format, or none of its gradient."""
+    return any(REFUSALS.expects(op, mode, dtype, "cpu") for mode in (VALUE, REVERSE))

@@ -9,7 +9,9 @@ import refgrad as rg
 from refgrad import nn, special
 from refgrad.errors import ArgumentError, DtypeError
 
-UNARY = ("erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri")
+UNARY = (
+    "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "expit", "logit", "entr", "log1p", "expm1", "exp2", "sinc",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
@@ -41,6 +43,25 @@ def test_inverses() -> None:
     assert np.allclose(special.ndtri(special.ndtr(x)), x)
     assert np.array_equal(special.erfinv(np.array([-1.0, 1.0])), [-np.inf, np.inf])
     assert np.isnan(special.ndtri(1.5))
+
+
+def test_functions_of_two_operands_and_of_an_axis() -> None:
+    x = np.linspace(0.1, 0.8, 6).reshape(2, 3)
+    assert np.array_equal(special.xlogy(x, 2.0), nn.xlogy(x, 2.0))
+    assert np.array_equal(special.xlog1py(x, 2.0), nn.xlog1py(x, 2.0))
+    assert np.array_equal(special.softmax(x, 0), nn.softmax(x, axis=0))
+    assert np.array_equal(special.log_softmax(x, 1), nn.log_softmax(x, axis=1))
+    assert special.logsumexp(x, 1, keepdim=True).shape == (2, 1)
+    assert np.array_equal(special.logit(x, eps=0.3), special.logit(np.clip(x, 0.3, 0.7)))
+    with pytest.raises(ArgumentError, match=r"0 \.\.\. 0\.5"):
+        special.logit(x, eps=0.6)
+
+
+def test_i0_is_the_function_of_numpy() -> None:
+    x = np.linspace(-9, 9, 31)
+    y, pullback = rg.vjp(np.i0, x)
+    assert np.array_equal(y, np.i0(x))
+    assert np.array_equal(pullback(np.ones(31))[0], special.i1(x))
 
 
 def test_gelu_by_either_formula() -> None:

@@ -91,4 +91,5 @@ FUNCTIONS = {
     "softplus": Function(_softplus, composed="softplus"),
     "log_sigmoid": Function(lambda x: -_softplus(-x), composed="log_sigmoid"),
     **{name: Function(REGISTRY[name].forward, exactly, low) for name, (exactly, low) in _OF_REFGRAD.items()},
+    "i0": Function(REGISTRY["i0"].forward, lambda x: mpmath.besseli(0, x), within=_GROWING),
 }  # fmt: skip

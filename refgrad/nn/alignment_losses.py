@@ -24,8 +24,9 @@ def ctc_loss(
 ) -> Array:
     """-log of the probability of each target, summed over its alignments with the first ``input_lengths`` steps.
 
-    ``log_probs`` has shape (T, N, C), or (T, C) for one sample; ``targets`` (N, S), or all targets one after the other. The mean is that of
-    the losses over their target lengths. A target that no alignment reaches has an infinite loss, or 0 if ``zero_infinity``; its derivative is 0.
+    ``log_probs`` has shape (T, N, C), or (T, C) for one sample; ``targets`` (N, S), or all targets one after the other. The mean is that
+    of the losses over their target lengths. A target that no alignment reaches has an infinite loss, or 0 if ``zero_infinity``; its
+    derivative is 0.
     Raises ArgumentError for shapes and lengths that do not fit. Graves et al., "Connectionist temporal classification" (2006).
     """
     log_probs = array_of(log_probs)
@@ -62,7 +63,7 @@ def _rows(targets: Array, lengths: Array) -> list[Array]:
     if targets.ndim == 2 and targets.shape[0] == len(lengths) and np.all(lengths <= targets.shape[1]):
         return [row[:length] for row, length in zip(targets, lengths, strict=True)]
     if targets.ndim == 1 and targets.size == int(np.sum(lengths)):
-        return np.split(targets, np.cumsum(lengths)[:-1])
+        return list[Array](np.split(targets, np.cumsum(lengths)[:-1]))
     raise ArgumentError(
         f"ctc_loss: targets of shape ({len(lengths)}, S) or ({int(np.sum(lengths))},) are expected, got {targets.shape}"
     )

@@ -54,7 +54,7 @@ def mean_by_weight(total: Array, weights: Array) -> Array:
 
 
 def negative_log_likelihood(
-    log_probability: Array, target: Any, axis: int, weight: Any, ignored: int, reduction: str, who: str
+    log_probability: Any, target: Any, axis: int, weight: Any, ignored: int, reduction: str, who: str
 ) -> Array:
     """-w[target] log_probability[target] along an axis, reduced over the targets that are not ignored."""
     moved = np.moveaxis(log_probability, axis, -1)

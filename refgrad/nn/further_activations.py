@@ -90,8 +90,8 @@ def gumbel_softmax(
 ) -> Array:
     """softmax((logits + noise)/tau) along ``dim``; with ``hard`` the indicator of its largest element, with the softmax's derivative.
 
-    ``noise`` are numbers of Gumbel's distribution, -log(-log(u)) of uniform u, of the shape of logits: draw them outside, for no derivative of
-    a function that draws at random can be compared. Raises ArgumentError for another shape.
+    ``noise`` are numbers of Gumbel's distribution, -log(-log(u)) of uniform u, of the shape of logits. Draw them outside, for no derivative
+    of a function that draws at random can be compared. Raises ArgumentError for another shape.
     Jang, Gu, Poole, "Categorical reparameterization" (2017).
     """
     logits, noise = array_of(logits), array_of(noise)

@@ -93,7 +93,8 @@ def cross_entropy(
         raise ArgumentError(f"{who}: axis {axis} is out of range for an input of shape {input.shape}")
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"{who}: label_smoothing must lie in 0 ... 1, got {label_smoothing}")
-    logs = np.moveaxis(log_softmax(input, axis=axis), axis, -1)
+    scores: Any = log_softmax(input, axis=axis)
+    logs = np.moveaxis(scores, axis, -1)
     kind = target.dtype.kind if isinstance(target, Traced) else np.asarray(target).dtype.kind
     if kind == "f" and np.shape(target) == input.shape:
         return _by_probabilities(logs, array_of(target), axis, weight, label_smoothing, reduction)
@@ -107,7 +108,7 @@ def cross_entropy(
 
 
 def _by_probabilities(
-    logs: Array, target: Array, axis: int, weight: Any, smoothing: float, reduction: str
+    logs: Array, target: Any, axis: int, weight: Any, smoothing: float, reduction: str
 ) -> Array:
     classes = logs.shape[-1]
     target = np.moveaxis(target, axis, -1)

@@ -70,18 +70,18 @@ def gaussian_nll_loss(
     Raises ArgumentError for shapes that do not fit, negative variances, or an eps that is not positive.
     """
     input, target = alike(input, target, "gaussian_nll_loss")
-    var = array_of(var)
+    variance: Array = array_of(var)
     if not eps > 0:
         raise ArgumentError(f"gaussian_nll_loss: eps must be positive, got {eps}")
-    if np.any(var < 0):
+    if np.any(variance < 0):
         raise ArgumentError("gaussian_nll_loss: var has negative elements; variances are expected")
-    if var.shape == input.shape[:-1] and var.shape != input.shape and input.ndim:
-        var = var[..., np.newaxis]
-    if np.broadcast_shapes(var.shape, input.shape) != input.shape:
+    if variance.shape == input.shape[:-1] and variance.shape != input.shape and input.ndim:
+        variance = variance[..., np.newaxis]
+    if np.broadcast_shapes(variance.shape, input.shape) != input.shape:
         raise ArgumentError(
-            f"gaussian_nll_loss: var of shape {var.shape} does not broadcast to the input's shape {input.shape}"
+            f"gaussian_nll_loss: var of shape {variance.shape} does not broadcast to the input's shape {input.shape}"
         )
-    v = np.maximum(var, eps)
+    v = np.maximum(variance, eps)
     loss = 0.5 * (np.log(v) + np.square(input - target) / v)
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction, "gaussian_nll_loss")
 

@@ -6,22 +6,43 @@ ordinary functions: apply them to plain arrays, or differentiate code that calls
 
 from __future__ import annotations
 
-from refgrad.special.error_functions import (
-    erf,
-    erfc,
-    erfcx,
-    erfinv,
-    log_ndtr,
-    ndtr,
-    ndtri,
+from refgrad.special.bessel_functions import i0, i1
+from refgrad.special.error_functions import erf, erfc, erfcx, erfinv, log_ndtr, ndtr, ndtri
+from refgrad.special.logarithms import (
+    entr,
+    exp2,
+    expit,
+    expm1,
+    log1p,
+    log_softmax,
+    logit,
+    logsumexp,
+    sinc,
+    softmax,
+    xlog1py,
+    xlogy,
 )
 
 __all__ = [
+    "entr",
     "erf",
     "erfc",
     "erfcx",
     "erfinv",
+    "exp2",
+    "expit",
+    "expm1",
+    "i0",
+    "i1",
+    "log1p",
     "log_ndtr",
+    "log_softmax",
+    "logit",
+    "logsumexp",
     "ndtr",
     "ndtri",
+    "sinc",
+    "softmax",
+    "xlog1py",
+    "xlogy",
 ]

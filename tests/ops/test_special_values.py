@@ -96,6 +96,8 @@ FUNCTIONS: dict[str, Function] = {
     "ndtr": Function(_phi, NORMAL),
     "log_ndtr": Function(_log_phi, np.concatenate([NORMAL, FAR])),
     "ndtri": Function(_quantile, UNIT),
+    "i0": Function(lambda x: mpmath.besseli(0, x), np.concatenate([BOTH, spread(-700, 700)])),
+    "i1": Function(lambda x: mpmath.besseli(1, x), np.concatenate([BOTH, spread(-700, 700)]), goal=5.0),
     "gelu": Function(lambda x: x * _phi(x), NORMAL),
 }
 
