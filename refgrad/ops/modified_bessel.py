@@ -35,7 +35,7 @@ def _i0_rounding(run: Evaluation) -> Array:
     if e is not None:
         carried = bounds.endless(np.abs(_i0(np.abs(x) + e, order=order + 1)) * e, e)
     size = np.abs(y) if order == 0 else _i0(x) if order > 1 else np.abs(y)
-    roundings = 2 * fmt.ulp("i0") + 6 * order
+    roundings = 2 * fmt.ulp("i1" if order else "i0") + 6 * order
     return carried + fmt.u * roundings * (size + carried) + 4 * fmt.eta
 
 
