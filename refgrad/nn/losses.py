@@ -56,9 +56,9 @@ def _scores_and_classes(draw: Draws) -> Params:
 
 @twin(
     # torch's classes are along axis 1 where there are samples
-    torch=lambda torch, input, target, reduction, weight, ignore_index, label_smoothing, axis: (
+    torch=lambda torch, scores, target, reduction, weight, ignore_index, label_smoothing, axis: (
         torch.nn.functional.cross_entropy(
-            torch.movedim(input, axis, min(1, input.ndim - 1)),
+            torch.movedim(scores, axis, min(1, scores.ndim - 1)),
             target,
             weight,
             ignore_index=ignore_index,
