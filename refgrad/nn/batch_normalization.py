@@ -12,6 +12,7 @@ from refgrad.errors import ArgumentError
 from refgrad.formula import Formula
 from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of, beside
+from refgrad.nn.normalizations import standardized
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import numbers
 from refgrad.op import twin
@@ -159,12 +160,6 @@ def local_response_norm(
     squares = pad(np.moveaxis(np.square(x), 1, -1), (size // 2, (size - 1) // 2))
     means = np.mean(windows.windows(squares, size=(size,), stride=(1,), dilation=(1,)), axis=-1)
     return x / np.moveaxis(k + alpha * means, -1, 1) ** beta
-
-
-def standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
-    """x without its mean over some axes, divided by its standard deviation there."""
-    centred = x - np.mean(x, axis=axes, keepdims=True)
-    return centred / np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + eps)
 
 
 def scaled(y: Array, weight: Any, bias: Any, who: str) -> Array:
