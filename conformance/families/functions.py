@@ -26,6 +26,7 @@ from .wide import length
 
 KINDS = ("plain", "ties", "plain", "zeros", "tiny", "large", "alike", "mixed")
 _MOST = 513  # elements along a long axis: a case of this family is judged in all modes
+_LARGEST = 4096  # elements of an operand
 _FEW = 32  # one element in so many is replaced, and at least one
 
 
@@ -38,11 +39,11 @@ class Arguments(Draws):
     zeros, tiny, large, mixed   a few such numbers among plain ones
     """
 
-    def __init__(self, source: Source, dtype: str) -> None:
+    def __init__(self, source: Source, dtype: str, *, wide: bool = True) -> None:
         super().__init__(source)
         self.dtype = dtype
         self.kind = source.choice(KINDS)
-        self._length = length(source, most=_MOST)
+        self._length = length(source, most=_MOST) if wide else 0
 
     def size(self) -> int:
         """The size of an axis; the first axis of a wide case is long."""
@@ -86,6 +87,8 @@ def functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants."""
     function = FUNCTIONS[source.choice(functions_in(among))]
     operands, params = split(function.drawn(Arguments(source, dtype)))
+    while any(x.size > _LARGEST for x in operands.values()):
+        operands, params = split(function.drawn(Arguments(source, dtype, wide=False)))
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
     for name, x in operands.items():

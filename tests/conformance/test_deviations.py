@@ -23,7 +23,8 @@ from refgrad.modes import (
     REVERSE_END_TO_END,
     VALUE,
 )
-from refgrad.op import REGISTRY
+from refgrad.op import FUNCTIONS, REGISTRY, Op
+from refgrad.op.function import Function, split
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
@@ -44,26 +45,43 @@ ORDINARY = {  # operands of ops that do not take any number
     "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
 }  # fmt: skip
 PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}}  # where the defaults do not fit the operands
+ARGUMENTS = {  # of functions
+    "nn.layer_norm": {"input": np.stack([X, Y]), "normalized_shape": (4,), "weight": X, "bias": Y, "eps": 0.1},
+    "nn.group_norm": {"input": np.stack([X, Y]), "num_groups": 2, "weight": X, "bias": Y, "eps": 0.1},
+    "nn.batch_norm": {
+        "input": np.stack([X, Y, X * Y]).reshape(3, 2, 2), "running_mean": None, "running_var": None, "weight": X[:2], "bias": Y[:2],
+        "training": True, "momentum": 0.1, "eps": 0.1,
+    },
+    "nn.scaled_dot_product_attention": {"query": M, "key": M.T, "value": M + 1, "attn_mask": np.array([[True, False], [True, True]])},
+}  # fmt: skip
+
+
+def called(op: str) -> tuple[Op | Function, dict[str, Any], Any]:
+    """The record of an op or a function, ordinary operands by name, and parameters."""
+    if op in FUNCTIONS:
+        record = FUNCTIONS[op]
+        operands, params = split(ARGUMENTS[op])
+        return record, dict(operands), record.completed(params, len(operands))
+    found = REGISTRY[op]
+    xs = ORDINARY.get(op) or (X, Y, X + Y)[: 1 if found.signature.variadic else len(found.signature.operands)]
+    return found, dict(zip("abc", xs, strict=False)), {**found.signature.defaults, **PARAMETERS.get(op, {})}
 
 
 def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
-    """The op alone at ordinary operands."""
-    record, rng = REGISTRY[op], np.random.default_rng(draw)
-    xs = (
-        ORDINARY.get(op)
-        or (X, Y, X + Y)[: 1 if record.signature.variadic else len(record.signature.operands)]
-    )
+    """The op or function alone at ordinary operands."""
+    record, xs, params = called(op)
+    rng = np.random.default_rng(draw)
     graph = Graph()
-    named = list(zip("abc", xs, strict=False))
+    named = list(xs.items())
     graph.nodes = [Node(value=x) if x.dtype == bool else Node(name=name) for name, x in named]
-    params = {**record.signature.defaults, **PARAMETERS.get(op, {})}
     graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
     inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
     tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
     y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
-    return Case(family, graph, inputs, tangents, y_bar, dtype, order=2 if family == "ops" else 1)
+    order = 2 if family in ("ops", "functions") else 1
+    return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
 
 
 def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:

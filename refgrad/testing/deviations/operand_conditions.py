@@ -96,6 +96,13 @@ def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> A
     return np.asarray("weight" not in params and math.prod(np.shape(xs[0])[2:]) == 1)
 
 
+def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """group_norm: all elements of a group are equal."""
+    x = np.asarray(xs[0])
+    groups = np.reshape(x, (x.shape[0], params["num_groups"], -1))
+    return np.any(np.all(groups == groups[..., :1], axis=-1))
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "equal extremes": _equal_extremes,
@@ -104,6 +111,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
     "lone zero": _lone_zero,
+    "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,
     "weight for single elements": _weight_for_single_elements,
     "squares leave the range": _squares_leave_the_range,
