@@ -257,6 +257,17 @@ def _number_in_double(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _products_of_tangents(inputs: Inputs) -> Outcomes:
+    """mean_squared_error: the tangents of both operands, each times the difference, and then their difference."""
+    prediction_dot, target_dot = inputs.xs_dot
+    if inputs.second or prediction_dot is None or target_dot is None:
+        return {}
+    twice = 2 * (inputs.xs[0] - inputs.xs[1])
+    apart = twice * prediction_dot - twice * target_dot
+    reduction = inputs.params["reduction"]
+    return {TANGENT: [apart if reduction == "none" else getattr(np, reduction)(apart)]}
+
+
 FORMULAS: dict[str, Formula] = {
     "softsign by composition": composed(_softsign),
     "tanhshrink by composition": composed(_tanhshrink),
@@ -280,6 +291,7 @@ FORMULAS: dict[str, Formula] = {
     "sign by a quotient": _sign_by_quotient,
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
+    "mean_squared_error by two products": _products_of_tangents,
     **FACTOR_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }
