@@ -16,7 +16,7 @@ from refgrad.draw import (
 
 TYPE_CHECKING = False  # as in typing, whose import costs a third of that of argparse
 if TYPE_CHECKING:
-    from refgrad import linalg, nn
+    from refgrad import linalg, nn, special
     from refgrad.containers import register_container
     from refgrad.custom.functions import custom_jvp, custom_vjp
     from refgrad.custom.stop_gradient import stop_gradient
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "GradientMismatch", "GradientUndecided", "Graph", "RefgradError", "custom_jvp", "custom_vjp", "draw", "grad", "hessian", "hvp",
-    "jacfwd", "jacrev", "jvp", "linalg", "linearize", "nn", "register_container", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "jacfwd", "jacrev", "jvp", "linalg", "linearize", "nn", "register_container", "special", "stop_gradient", "value_and_grad", "vjp",
+    "vmap",
 ]  # fmt: skip
 
 _NAMES_IN = {  # module: the public names that it defines
@@ -43,7 +44,7 @@ _NAMES_IN = {  # module: the public names that it defines
     "mapping": ("vmap",),
     "transforms": ("grad", "jvp", "value_and_grad", "vjp"),
 }
-_PACKAGES = ("linalg", "nn")  # public names that are packages of functions
+_PACKAGES = ("linalg", "nn", "special")  # public names that are packages of functions
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
 
 

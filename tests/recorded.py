@@ -6,6 +6,8 @@ import functools
 from pathlib import Path
 
 from refgrad import backends
+from refgrad.modes import REVERSE, VALUE
+from refgrad.testing.deviations import expected_refusals
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
 from refgrad.testing.runs.deviation_evidence import applicable, judged, seen_again
@@ -14,6 +16,7 @@ from refgrad.torch.observe import observe
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 ENTRIES = load(CONFORMANCE / "deviations.toml")
 BUILD = backends.load("torch").build
+REFUSALS = expected_refusals.load(CONFORMANCE / "unsupported.toml", BUILD.release)
 STANDING = applicable(ENTRIES, BUILD, observe)
 
 
@@ -34,3 +37,8 @@ def any_fault() -> Deviation:
     found = next((d for d in STANDING if shows(d)), None)
     assert found is not None, "torch has none of the recorded faults: these tests need another wrong kernel"
     return found
+
+
+def refused(op: str, dtype: str) -> bool:
+    """Whether the installed torch is expected to have no kernel of an op in a format, or none of its gradient."""
+    return any(REFUSALS.expects(op, mode, dtype, "cpu") for mode in (VALUE, REVERSE))

@@ -13,9 +13,11 @@ TESTED_BY = {
     **dict.fromkeys(
         (
             "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/extremes",
-            "ops/gated_activations", "ops/gelu", "ops/hyperbolic", "ops/logic", "ops/piecewise_activations", "ops/plane",
+            "ops/error_functions", "ops/gated_activations", "ops/gelu", "ops/gelu_erf", "ops/hyperbolic", "ops/modified_bessel",
+            "ops/normal",
+            "ops/logic", "ops/piecewise_activations", "ops/plane",
             "ops/power_derivatives", "ops/products", "ops/selection", "ops/smooth_activations", "ops/stop_gradient",
-            "ops/trigonometric", "ops/undefined", "ops/variance",
+            "ops/trigonometric", "ops/undefined", "ops/variance", "ops/convolution", "ops/convolution_draws", "ops/windows",
         ),
         "ops/test_every_op",
     ),
@@ -37,7 +39,8 @@ TESTED_BY = {
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
     **dict.fromkeys(
         (
-            "nn/activations", "nn/arguments", "nn/formats", "nn/layers", "nn/logarithms", "nn/losses", "nn/normalized_exponentials",
+            "nn/activations", "nn/alignment_losses", "nn/arguments", "nn/classification_losses", "nn/distances", "nn/formats",
+            "nn/further_activations", "nn/regression_losses", "nn/layers", "nn/logarithms", "nn/losses", "nn/normalized_exponentials",
         ),
         "test_nn",
     ),
@@ -53,7 +56,13 @@ TESTED_BY = {
     **dict.fromkeys(("op/checks", "op/record", "op/registry", "op/signature", "bounds/figures"), "test_op"),
     # The traits of a record, and its mistakes, are compared with what the op does.
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
+    "nn/spatial": "nn/test_convolution",
+    "nn/layer_draws": "conformance/families/test_functions",
     "ops/exact_slopes": "ops/test_slopes",
+    # Plain functions that several records share are compared with mpmath as the forward functions of these.
+    **dict.fromkeys(("ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function"), "ops/test_special_values"),
+    "op/real_arrays": "test_special",
+    **dict.fromkeys(("special/arguments", "special/bessel_functions", "special/error_functions", "special/logarithms"), "test_special"),
     "ops/params_in_graphs": "conformance/test_families",
     "bounds/factors": "bounds/test_rules",
     "ops/weighted_rows": "ops/test_normalization",

@@ -307,7 +307,8 @@ def test_the_public_names_work_in_a_fresh_interpreter() -> None:
     """In dir(), by ``from`` and by attribute, also after the import of a module of the same name."""
     code = "import refgrad, refgrad.draw.svg, refgrad.nn\nassert set(refgrad.__all__) <= set(dir(refgrad))\n"
     for name in refgrad.__all__:
-        code += f"from refgrad import {name}\nassert refgrad.{name} is {name}\nassert {name!r} in ('linalg', 'nn') or callable({name})\n"
+        code += f"from refgrad import {name}\nassert refgrad.{name} is {name}\n"
+        code += f"assert {name!r} in ('linalg', 'nn', 'special') or callable({name})\n"
     assert len(refgrad.__all__) > 10
     run_fresh(code)
 
@@ -352,7 +353,8 @@ ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
     "tests/torch/test_check_script_memory.py",
     "tests/report/test_hostile.py", "tests/report/test_browser.py", "tests/report/test_renderings_agree.py", "tests/torch_side/",
     "tests/ops/test_every_op.py", "tests/ops/test_no_warnings.py", "tests/ops/test_elementwise", "tests/ops/test_composed_bounds.py",
-    "tests/ops/test_slopes.py", "tests/test_op_names.py", "tests/ops/test_new_op.py", "tests/ops/test_traits.py",
+    "tests/ops/test_slopes.py", "tests/ops/test_special_values.py",
+    "tests/test_op_names.py", "tests/ops/test_new_op.py", "tests/ops/test_traits.py",
 )  # fmt: skip
 
 

@@ -131,6 +131,8 @@ def measure(op: Op, dtype: str, count: int, seed: int = 0, order: int = 1) -> It
 # is counted at the size of what cancels, which is what one rounding of an operand moves the slope by.
 ZEROS: dict[tuple[str, int], str] = {
     ("arctan2", 2): "beside its zeros at x1 = x2 and x1 = -x2, the mixed derivative (x1^2 - x2^2)/r^4",
+    ("gelu", 1): "beside its zero at -0.75",
+    ("gelu", 2): "beside its zeros at -1.41 and 1.41",
     ("gelu_tanh", 1): "beside its zero at -0.75",
     ("gelu_tanh", 2): "beside its zeros at -1.42 and 1.42",
     ("kl_div", 1): "beside its zeros, where x = log(t) + 1",

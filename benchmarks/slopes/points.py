@@ -20,6 +20,9 @@ DOMAINS: dict[tuple[str, int], tuple[float, float]] = {
 SWITCHES: dict[str, tuple[float, ...]] = {
     "arctan": (1024.0,),
     "entr": (math.exp(-1),),
+    "i0": (2.0, 8.0),
+    "i1": (2.0, 8.0),
+    "gelu": (-0.7518, 40.0, -40.0),
     "gelu_tanh": (-0.7525, 30.0, -30.0),
     "hardswish": (-1.5, 3.0, -3.0),
     "mish": (-1.1924, 20.0),

@@ -86,7 +86,12 @@ class TorchKernels(Kernels):
             "exp exp2 expm1 log log2 log10 log1p sqrt reciprocal sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
             "arctan2 hypot sigmoid"
         )
-        self.functions = {**own, **{name: getattr(torch, name) for name in listed.split()}}
+        special = "erf erfc erfcx erfinv ndtri i0"
+        self.functions = {
+            **own,
+            **{name: getattr(torch, name) for name in listed.split()},
+            **{name: getattr(torch.special, name) for name in special.split()},
+        }
 
     @property
     def names(self) -> Collection[str]:

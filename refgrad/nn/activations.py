@@ -8,7 +8,8 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of
 from refgrad.op import Draws, Params, twin
-from refgrad.ops import activation, gated_activations, gelu, piecewise_activations, smooth_activations
+from refgrad.ops import activation, gated_activations, gelu_erf, piecewise_activations, smooth_activations
+from refgrad.ops import gelu as gelu_by_tanh
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -24,13 +25,20 @@ def log_sigmoid(x: Array) -> Array:
     return activation.log_sigmoid(array_of(x))
 
 
-def softplus(x: Array, threshold: float | None = None) -> Array:
-    """log(1 + exp(x)), elementwise; x itself beyond ``threshold``. Shape and dtype of x.
+def softplus(x: Array, threshold: float | None = None, *, beta: float = 1.0) -> Array:
+    """log(1 + exp(beta x))/beta, elementwise; x itself where beta x is beyond ``threshold``. Shape and dtype of x.
 
     The default is the mathematical function. Frameworks that return x beyond 20 define another one: pass threshold=20.0
-    for it (the difference, 2e-9, is visible in float64).
+    for it (the difference, 2e-9, is visible in float64). Raises ArgumentError where beta is 0.
     """
-    return activation.softplus(array_of(x), threshold=threshold)
+    x = array_of(x)
+    if beta == 1:
+        return activation.softplus(x, threshold=threshold)
+    if beta == 0:
+        raise ArgumentError("softplus: beta must not be 0")
+    scaled = beta * x
+    y = activation.softplus(scaled) / beta
+    return y if threshold is None else np.where(scaled > threshold, x, y)
 
 
 def relu(x: Array) -> Array:
@@ -105,12 +113,22 @@ def softshrink(x: Array, threshold: float = 0.5) -> Array:
     return piecewise_activations.softshrink(array_of(x), threshold=threshold)
 
 
+def gelu(x: Array, approximate: str = "none") -> Array:
+    """x times the normal distribution function at x, elementwise; with ``approximate="tanh"`` the usual approximation, ``gelu_tanh``.
+
+    Shape and dtype of x. Hendrycks, Gimpel, "Gaussian error linear units" (2016). Raises ArgumentError for another approximation.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ArgumentError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+    return gelu_erf.gelu(array_of(x)) if approximate == "none" else gelu_tanh(x)
+
+
 def gelu_tanh(x: Array) -> Array:
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, the usual approximation of x times the normal distribution function.
 
     Shape and dtype of x. Hendrycks, Gimpel, "Gaussian error linear units" (2016).
     """
-    return gelu.gelu_tanh(array_of(x))
+    return gelu_by_tanh.gelu_tanh(array_of(x))
 
 
 def mish(x: Array) -> Array:

@@ -7,21 +7,23 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import ArgumentError, DtypeError, refuse_tensor
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
+from refgrad.op.real_arrays import real_array
 
 
 def array_of(x: Any) -> Any:
     """x as an array of real numbers: traced ones as they are, integers as float64. Raises DtypeError for others, TypeError for a tensor."""
-    if isinstance(x, Traced):
-        return x
-    refuse_tensor(x, "an argument of a function of refgrad.nn")
-    x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float64) if x.dtype.kind in "iub" else _refuse(x)
+    return real_array(x, "a function of refgrad.nn")
 
 
-def _refuse(x: Array) -> Array:
-    raise DtypeError(f"an array of real numbers is expected, got dtype {x.dtype}")
+def beside(x: Any, constant: Any) -> Any:
+    """A plain array with the dtype of x, at work where x is: what is computed from it rounds as it does in the format of x.
+
+    A traced one stays as it is.
+    """
+    constant = array_of(constant)
+    return constant if isinstance(constant, Traced) else np.zeros_like(x, shape=constant.shape) + constant
 
 
 def labels_of(scores: Array, labels: Any, who: str) -> Array:
@@ -50,3 +52,37 @@ def reduced(x: Array, reduction: str, who: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
     return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)
+
+
+def alike(input: Any, target: Any, who: str) -> tuple[Any, Any]:
+    """Both as arrays of real numbers. Raises ArgumentError for unequal shapes."""
+    input, target = array_of(input), array_of(target)
+    if input.shape != target.shape:
+        raise ArgumentError(
+            f"{who}: input has shape {input.shape}, target has {target.shape}; they must be equal"
+        )
+    return input, target
+
+
+def weighted(terms: Array, weight: Any, reduction: str, who: str) -> Any:
+    """The terms times their weights, reduced; the mean divides by the sum of weights. Raises ArgumentError for another shape."""
+    if weight is None:
+        return reduced(terms, reduction, who)
+    weight = array_of(weight)
+    if weight.shape != terms.shape:
+        raise ArgumentError(
+            f"{who}: weight has shape {weight.shape}, the terms have {terms.shape}; they must be equal"
+        )
+    if reduction == "mean":
+        return np.sum(terms * weight) / np.sum(weight)
+    return reduced(terms * weight, reduction, who)
+
+
+def signs_of(target: Any, who: str) -> Array:
+    """A target of -1 and 1 as a plain array. Raises ArgumentError for other numbers, and for a target that is differentiated."""
+    if isinstance(target, Traced):
+        raise ArgumentError(f"{who}: the target is -1 or 1 and has no derivative; pass it as a plain array")
+    target = np.asarray(target)
+    if not np.all((target == 1) | (target == -1)):
+        raise ArgumentError(f"{who}: the target must be -1 or 1 everywhere")
+    return target

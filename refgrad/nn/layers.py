@@ -6,6 +6,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.formula import Formula
 from refgrad.nn.arguments import array_of
 from refgrad.op import Draws, Params, twin
 
@@ -17,9 +18,20 @@ def _linear(draw: Draws) -> Params:
     return {"x": x, "weight": draw.numbers((outer, inner)), "bias": bias}
 
 
+def _bias_among_products(x: Array, weight: Array, bias: Array | None) -> Array:
+    """The bias as one of the products that are summed: in a tangent it may come before the sum over the tangent of the weight."""
+    if bias is None:
+        return linear(x, weight)
+    ones = np.ones_like(x, shape=(*x.shape[:-1], 1))
+    return np.concatenate([x, ones], axis=-1) @ np.transpose(
+        np.concatenate([weight, np.reshape(bias, (-1, 1))], axis=1)
+    )
+
+
 @twin(
     torch=lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias),
     draw=_linear,
+    usual=(Formula("the bias among the products", _bias_among_products),),
 )
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """x weight^T + bias: shapes (..., n), (m, n), (m,) to (..., m).

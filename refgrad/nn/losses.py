@@ -10,8 +10,9 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
+from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
 from refgrad.nn.normalized_exponentials import log_softmax
-from refgrad.op import Draws, Params, twin
+from refgrad.op import Draws, Params, Traced, twin
 from refgrad.ops import activation, entropy
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -45,33 +46,95 @@ def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean"
     return reduced(np.square(prediction - target), reduction, "mean_squared_error")
 
 
-def _logits_and_labels(draw: Draws) -> Params:
+def _scores_and_classes(draw: Draws) -> Params:
     samples, classes = draw.shape(0, 2), draw.size()
     return {
-        "logits": draw.numbers((*samples, classes)),
-        "labels": draw.labels(samples, classes),
+        "input": draw.numbers((*samples, classes)),
+        "target": draw.labels(samples, classes),
         "reduction": draw.choice(REDUCTIONS),
     }
 
 
 @twin(
     # torch's classes are along axis 1 where there are samples
-    torch=lambda torch, logits, labels, reduction: torch.nn.functional.cross_entropy(
-        torch.movedim(logits, -1, min(1, logits.ndim - 1)), labels, reduction=reduction
+    torch=lambda torch, scores, target, reduction, weight, ignore_index, label_smoothing, axis: (
+        torch.nn.functional.cross_entropy(
+            torch.movedim(scores, axis, min(1, scores.ndim - 1)),
+            target,
+            weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+        )
     ),
-    draw=_logits_and_labels,
+    draw=_scores_and_classes,
 )
-def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Array:
-    """-log softmax(logits)[label]: shapes (..., k) and (...) of integers 0 ... k - 1.
+def cross_entropy(
+    input: Array,
+    target: Array,
+    reduction: str = "mean",
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Array:
+    """-weight[target] log softmax(input)[target], with the classes along ``axis``: by default the last one, for torch's layout axis 1.
 
-    The mean over all samples, their "sum", or "none" for an array of the shape of labels. Dtype of logits.
-    Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.2.2.3.
+    ``target`` are class indices of the shape of input without the axis, or class probabilities of the shape of input. Indices equal to
+    ``ignore_index`` do not count. With ``label_smoothing`` e the target is 1 - e of itself and e of the uniform distribution. Reduced: the
+    mean is over the weights of the targets that count (over the samples for probabilities), and NaN where there is none.
+    Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.2.2.3; Szegedy et al., "Rethinking the Inception architecture" (2016).
 
-    Raises ArgumentError for shapes that do not fit, labels out of range or an unknown reduction, DtypeError for labels
-    that are not integers.
+    Raises ArgumentError for shapes that do not fit, indices out of range, a smoothing outside 0 ... 1 or an unknown reduction, DtypeError
+    for targets that are neither.
     """
-    logits, labels = array_of(logits), labels_of(logits, labels, "cross_entropy")
-    return reduced(-chosen(log_softmax(logits, axis=-1), labels), reduction, "cross_entropy")
+    input, who = array_of(input), "cross_entropy"
+    if not -input.ndim <= axis < input.ndim:
+        raise ArgumentError(f"{who}: axis {axis} is out of range for an input of shape {input.shape}")
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"{who}: label_smoothing must lie in 0 ... 1, got {label_smoothing}")
+    scores: Any = log_softmax(input, axis=axis)
+    logs = np.moveaxis(scores, axis, -1)
+    kind = target.dtype.kind if isinstance(target, Traced) else np.asarray(target).dtype.kind
+    if kind == "f" and np.shape(target) == input.shape:
+        return _by_probabilities(logs, array_of(target), axis, weight, label_smoothing, reduction)
+    found = negative_log_likelihood(logs, target, -1, weight, ignore_index, reduction, who)
+    return (
+        found
+        if label_smoothing == 0
+        else (1 - label_smoothing) * found
+        + label_smoothing * _by_uniform(logs, target, weight, ignore_index, reduction)
+    )
+
+
+def _by_probabilities(
+    logs: Array, target: Any, axis: int, weight: Any, smoothing: float, reduction: str
+) -> Array:
+    classes = logs.shape[-1]
+    target = np.moveaxis(target, axis, -1)
+    if smoothing:
+        target = (1 - smoothing) * target + smoothing / classes
+    if weight is not None:
+        target = target * class_weights(weight, classes, "cross_entropy")
+    each = -np.sum(target * logs, axis=-1)
+    if reduction == "mean":
+        return np.sum(each) / max(each.size, 1) if each.size else mean_by_weight(np.sum(each), np.zeros(1))
+    return reduced(each, reduction, "cross_entropy")
+
+
+def _by_uniform(logs: Array, target: Any, weight: Any, ignored: int, reduction: str) -> Array:
+    """The loss against the uniform distribution, each class with its weight, over the targets that are not ignored."""
+    classes = logs.shape[-1]
+    kept = np.asarray(target) != ignored
+    weights = (
+        np.ones(classes, logs.dtype) if weight is None else class_weights(weight, classes, "cross_entropy")
+    )
+    each = np.where(kept, -np.sum(logs * weights, axis=-1) / classes, 0.0)
+    if reduction == "mean":
+        counted = np.where(kept, weights[np.where(kept, target, 0)], 0.0)
+        return mean_by_weight(np.sum(each), counted)
+    return reduced(each, reduction, "cross_entropy")
 
 
 def _log_probability_and_target(draw: Draws) -> Params:

@@ -161,7 +161,7 @@ def layer_norm(
     Raises ArgumentError where the shapes do not fit.
     """
     x, shape, axes = _last_axes(input, normalized_shape, "layer_norm")
-    return _scaled(_standardized(x, axes, eps), *_vectors(weight, bias, shape, shape, "layer_norm"))
+    return _scaled(standardized(x, axes, eps), *_vectors(weight, bias, shape, shape, "layer_norm"))
 
 
 @twin(
@@ -211,10 +211,10 @@ def group_norm(
     Raises ArgumentError where the shapes do not fit, or the groups do not divide the channels.
     """
     x, grouped, axes, vectors = _groups(input, num_groups, weight, bias)
-    return _scaled(np.reshape(_standardized(grouped, axes, eps), x.shape), *vectors)
+    return _scaled(np.reshape(standardized(grouped, axes, eps), x.shape), *vectors)
 
 
-def _standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+def standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     """x without its mean over some axes, divided by its standard deviation there."""
     centred = x - np.mean(x, axis=axes, keepdims=True)
     return centred / np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + eps)

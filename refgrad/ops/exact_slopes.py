@@ -76,3 +76,48 @@ def power_exponent(mp: Any, x1: Number, x2: Number) -> Number:
 def radius(mp: Any, x1: Number, x2: Number) -> Number:
     """x1^2 + x2^2."""
     return x1 * x1 + x2 * x2
+
+
+def erfcx(mp: Any, x: Number) -> Number:
+    """2x y - 2/sqrt(pi) of y = exp(x^2) erfc(x); far out three terms of its asymptotic series, and on the other side the growing part."""
+    if x > 10**12:
+        return -(1 - 3 / (2 * x * x) + 15 / (4 * x**4)) / (mp.sqrt(mp.pi) * x * x)
+    if x < -1000:
+        return 4 * x * mp.exp(x * x)
+    return 2 * x * mp.exp(x * x) * mp.erfc(x) - 2 / mp.sqrt(mp.pi)
+
+
+def log_ndtr(mp: Any, x: Number) -> Number:
+    """density(x)/Phi(x); far left three terms of its asymptotic series, and where Phi is 1 the density."""
+    if x < -(10**9):
+        return -x * (1 + 1 / (x * x) - 2 / x**4)
+    density = mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+    return density if x > 1000 else density / (mp.erfc(-x / mp.sqrt(2)) / 2)
+
+
+def gelu(mp: Any, x: Number) -> Number:
+    """Phi(x) + x density(x); far left its leading term, far right 1."""
+    if x > 1000:
+        return mp.mpf(1)
+    density = mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+    return x * density if x < -1000 else mp.erfc(-x / mp.sqrt(2)) / 2 + x * density
+
+
+def quantile(mp: Any, p: Number) -> Number:
+    """The x with Phi(x) = p < 1/2, by Newton's method on the logarithm of Phi, which is concave."""
+    x = -mp.sqrt(-2 * mp.log(p)) if p < 0.1 else mp.mpf(0)
+    for _ in range(200):
+        distribution = mp.erfc(-x / mp.sqrt(2)) / 2
+        step = (mp.log(distribution) - mp.log(p)) * distribution * mp.sqrt(2 * mp.pi) * mp.exp(x * x / 2)
+        x -= step
+        if abs(step) <= abs(x) * mp.ldexp(1, 8 - mp.mp.prec):
+            break
+    return x
+
+
+def ndtri(mp: Any, p: Number) -> Number:
+    """sqrt(2 pi) exp(x^2/2) with Phi(x) = p."""
+    if p in (0, 1):
+        raise ZeroDivisionError
+    x = quantile(mp, min(p, 1 - p))
+    return mp.sqrt(2 * mp.pi) * mp.exp(x * x / 2)

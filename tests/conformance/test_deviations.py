@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-from conformance.families import SINGLE
 from conformance.families.arrays import rounded
 from refgrad.graph import Graph, Node
 from refgrad.modes import (
@@ -24,8 +23,8 @@ from refgrad.modes import (
     REVERSE_END_TO_END,
     VALUE,
 )
-from refgrad.op import REGISTRY, Function, known
-from refgrad.op.function import split
+from refgrad.op import FUNCTIONS, REGISTRY, Op
+from refgrad.op.function import Function, split
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
@@ -53,36 +52,43 @@ NORMALIZED = {
     "bias": Y,
     "eps": 1.0,
 }
-ARGUMENTS = {  # all arguments of functions, of which arrays are operands
+ARGUMENTS = {  # of functions
     "nn.layer_norm": {**NORMALIZED, "normalized_shape": (4,)}, "nn.group_norm": {**NORMALIZED, "num_groups": 1},
+    "nn.batch_norm": {
+        "input": np.stack([X, Y, X * Y]).reshape(3, 2, 2), "running_mean": None, "running_var": None, "weight": X[:2], "bias": Y[:2],
+        "training": True, "momentum": 0.1, "eps": 0.1,
+    },
+    "nn.mean_squared_error": {"prediction": X, "target": Y, "reduction": "mean"},
+    "nn.scaled_dot_product_attention": {"query": M, "key": M.T / 4, "value": M + 1, "attn_mask": np.array([[True, False], [True, True]])},
 }  # fmt: skip
 
 
-def ordinary(op: str) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
-    """Ordinary operands of an op or a function, and its parameters."""
-    record = known(op)
-    if isinstance(record, Function):
+def called(op: str) -> tuple[Op | Function, dict[str, Any], Any]:
+    """The record of an op or a function, ordinary operands by name, and parameters."""
+    if op in FUNCTIONS:
+        record = FUNCTIONS[op]
         operands, params = split(ARGUMENTS[op])
-        assert list(operands) == list(record.operands(params)), "in the order of the function"
-        return tuple(operands.values()), dict(params)
-    signature = REGISTRY[op].signature
-    xs = ORDINARY.get(op) or (X, Y, X + Y)[: 1 if signature.variadic else len(signature.operands)]
-    return xs, {**signature.defaults, **PARAMETERS.get(op, {})}
+        return record, dict(operands), record.completed(params, len(operands))
+    found = REGISTRY[op]
+    xs = ORDINARY.get(op) or (X, Y, X + Y)[: 1 if found.signature.variadic else len(found.signature.operands)]
+    return found, dict(zip("abc", xs, strict=False)), {**found.signature.defaults, **PARAMETERS.get(op, {})}
 
 
 def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
     """The op or function alone at ordinary operands."""
-    rng, (xs, params) = np.random.default_rng(draw), ordinary(op)
+    record, xs, params = called(op)
+    rng = np.random.default_rng(draw)
     graph = Graph()
-    named = list(zip("abc", xs, strict=False))
+    named = list(xs.items())
     graph.nodes = [Node(value=x) if x.dtype == bool else Node(name=name) for name, x in named]
-    graph.nodes.append(Node(op=known(op), of=tuple(range(len(xs))), params=params))
+    graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
     inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
     tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
     y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
-    return Case(family, graph, inputs, tangents, y_bar, dtype, order=2 if family in SINGLE.values() else 1)
+    order = 2 if family in ("ops", "functions") else 1
+    return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
 
 
 def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
@@ -126,7 +132,10 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
             x, at = list(planted(seen, part, asked.graph.outputs[0]))[position]
             if not np.isfinite(x[at]):
                 continue
-            x[at] = 5 * x[at] if abs(x[at]) > 0.01 else 0.5  # 0.5 where 0.1 is due, or nothing but noise
+            gross = 100 if op in FUNCTIONS else 5  # the bounds of compositions are wider
+            x[at] = (
+                gross * x[at] if abs(x[at]) > 0.01 else gross / 10
+            )  # 0.5 where 0.1 is due, or nothing but noise
             x[at] = rounded(x[at], dtype)
             with np.errstate(all="ignore"):
                 verdicts = judge_fused(asked, seen) if fused else judge(asked, seen)

@@ -25,7 +25,7 @@ EVERY = (
     "test_slopes.py",
     "test_no_warnings.py",
 )
-OWN = "erf and not underflowing"  # a selection of tests by name
+OWN = "error_function and not underflowing"  # a selection of tests by name
 
 pytestmark = pytest.mark.long
 
@@ -53,7 +53,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "refgrad" / "ops" / "erf.py").write_text(record(), encoding="utf-8")
+    (folder / "refgrad" / "ops" / "error_function.py").write_text(record(), encoding="utf-8")
     return folder
 
 
@@ -85,7 +85,7 @@ def own_tests(folder: Path, *modules: str) -> subprocess.CompletedProcess[str]:
 
 def judged(folder: Path, out: Path) -> tuple[int, list[dict[str, Any]], str]:
     """The exit code of the suite on the op, its results, and what it printed."""
-    scope = ["--family", "ops", "--op", "erf", "--dtype", "float64", "--device", "cpu"]
+    scope = ["--family", "ops", "--op", "error_function", "--dtype", "float64", "--device", "cpu"]
     size = ["--examples", "4", "--workers", "0"]
     done = run(folder, "-m", "refgrad.cli", "conformance", *scope, *size, "--out", str(out))
     lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
@@ -102,13 +102,13 @@ def test_the_tests_of_every_op_find_it(package: Path) -> None:
 
 def test_the_tables_and_the_command_show_it(package: Path) -> None:
     assert (
-        "erf                x                jvp, vjp     yes"
+        "error_function     x                jvp, vjp     yes"
         in run(package, "-m", "refgrad.cli", "ops").stdout
     )
-    code = "from benchmarks.slopes import exact; print([op.name for op in exact.ops()]); print(exact.REGISTRY['erf'].home)"
+    code = "from benchmarks.slopes import exact; print([op.name for op in exact.ops()]); print(exact.REGISTRY['error_function'].home)"
     printed = run(package, "-c", code).stdout
-    assert "'erf'" in printed
-    assert "refgrad.ops.erf" in printed
+    assert "'error_function'" in printed
+    assert "refgrad.ops.error_function" in printed
 
 
 def test_the_suite_draws_it_and_plants_errors_in_it(package: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_suite_draws_it_and_plants_errors_in_it(package: Path, tmp_path: Pat
     code, results, printed = judged(package, tmp_path)
     assert code == 0, printed
     assert {op for r in results if r["type"] == "result" and r["family"] == "ops" for op in r["ops"]} == {
-        "erf"
+        "error_function"
     }
     planted = [r for r in results if r["type"] == "audit" and r["check"] == "single ops"]
     assert sum(r["planted"] for r in planted) > 0
@@ -125,20 +125,20 @@ def test_the_suite_draws_it_and_plants_errors_in_it(package: Path, tmp_path: Pat
 
 
 def test_a_wrong_slope_is_caught_by_both(package: Path, tmp_path: Path) -> None:
-    file = package / "refgrad" / "ops" / "erf.py"
+    file = package / "refgrad" / "ops" / "error_function.py"
     right = file.read_text(encoding="utf-8")
     assert SLOPE in right
     file.write_text(right.replace(SLOPE, "x_dot * bell(x) * 1.0001"), encoding="utf-8")
     try:
         done = own_tests(package, "test_every_op.py")
         assert done.returncode == 1
-        assert "test_the_jvp_is_the_derivative[erf]" in done.stdout
+        assert "test_the_jvp_is_the_derivative[error_function]" in done.stdout
         pytest.importorskip("torch")
         code, results, printed = judged(package, tmp_path)
         assert code == 1, printed
         wrong = {
             r["first_wrong"]["op"] for r in results if r["type"] == "result" and r["status"] == "disagree"
         }
-        assert wrong == {"erf"}
+        assert wrong == {"error_function"}
     finally:
         file.write_text(right, encoding="utf-8")

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from refgrad import nn
+from refgrad.bounds.formats import FORMATS, Format
+from refgrad.bounds.rounding import nearest
 from refgrad.op import FUNCTIONS
-from refgrad.testing.deviations.recorded_formula import Formula, Inputs, Outcomes
+from refgrad.testing.deviations.recorded_formula import VALUE, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
 
 def _statistics_held(inputs: Inputs) -> Outcomes:
     """layer_norm, reverse over forward mode: the tangent is differentiated with the mean and the standard deviation as constants."""
-    names = FUNCTIONS["nn.layer_norm"].operands(inputs.params)
-    shape, eps = inputs.params["normalized_shape"], inputs.params["eps"]
-    axes = tuple(range(-len(shape), 0))
+    axes = tuple(range(-len(inputs.params["normalized_shape"]), 0))
+    return _held(inputs, "nn.layer_norm", axes, lambda v: v)
+
+
+def _batch_statistics_held(inputs: Inputs) -> Outcomes:
+    """batch_norm in training, likewise."""
+    ndim = inputs.xs[0].ndim
+    axes = (0, *range(2, ndim))
+    return _held(inputs, "nn.batch_norm", axes, lambda v: np.reshape(v, (-1,) + (1,) * (ndim - 2)))
+
+
+def _held(inputs: Inputs, name: str, axes: tuple[int, ...], broadcast: Callable[[Any], Any]) -> Outcomes:
+    names, eps = FUNCTIONS[name].operands(inputs.params), inputs.params["eps"]
     dots = dict(zip(names, inputs.xs_dot, strict=True))
 
     def mean(x: Any) -> Any:
@@ -30,12 +45,74 @@ def _statistics_held(inputs: Inputs) -> Outcomes:
         centred, x_dot = xs["input"] - average, dots["input"] - mean(dots["input"])
         y_dot = x_dot * scale - centred * scale**3 * mean(x_dot * centred)
         if "weight" in xs:
-            y_dot = y_dot * xs["weight"] + dots["weight"] * (centred * scale)
-        return y_dot if "bias" not in xs else y_dot + dots["bias"] + 0 * xs["bias"]
+            y_dot = y_dot * broadcast(xs["weight"]) + broadcast(dots["weight"]) * (centred * scale)
+        return y_dot if "bias" not in xs else y_dot + broadcast(dots["bias"]) + 0 * broadcast(xs["bias"])
 
     return {k: [x_bar] for k, x_bar in enumerate(vjp(tangent, *inputs.xs)[1](inputs.y_bar))}
 
 
-NORMALIZATION_FORMULAS: dict[str, Formula] = {"layer_norm with statistics held": _statistics_held}
+def _rows_added_in_storage(inputs: Inputs) -> Outcomes:
+    """layer_norm: the gradients of weight and bias are sums of rows, one after the other, each sum rounded to the storage format."""
+    if inputs.y_bar is None:
+        return {}
+    shape = inputs.params["normalized_shape"]
+    terms = {"bias": inputs.y_bar}
+    terms["weight"] = inputs.y_bar * nn.layer_norm(inputs.xs[0], shape, eps=inputs.params["eps"])
+    names = FUNCTIONS["nn.layer_norm"].operands(inputs.params)
+    return {
+        k: [_added_up(terms[name], tuple(shape), inputs.fmt)] for k, name in enumerate(names) if name in terms
+    }
+
+
+def _by_shift(name: str) -> Formula:
+    """A normalization as x scale + shift in the format of the accumulator, rounded once to the storage format."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        fmt = inputs.fmt
+        inner = FORMATS[fmt.accumulator]
+        xs = [exact(parts(x)[0].astype(inner.wide), inner) for x in inputs.xs]
+        value, radius = parts(FUNCTIONS[name].usual[-1].function(*xs, **inputs.params))
+        stored = 0.0 if fmt.u == fmt.u_acc else fmt.store(value, radius)
+        return {VALUE: [Ball(value, radius + stored, fmt)]}
+
+    return evaluate
+
+
+def _added_up(terms: Any, shape: tuple[int, ...], fmt: Format) -> Ball:
+    """The sum of rows. Terms that are known exactly have one sum; others may round to the next number at every step."""
+    values, radii = [np.reshape(x, (-1, *shape)).astype(float) for x in parts(terms)]
+    total, radius = np.zeros(shape), np.zeros(shape)
+    for value, apart in zip(values, radii, strict=True):
+        total, apart = nearest(total + value, fmt), radius + apart
+        radius = np.where(apart > 0, apart + 2 * fmt.u * (np.abs(total) + apart) + 2 * fmt.eta, 0.0)
+    return Ball(total.astype(fmt.wide), radius.astype(fmt.wide), fmt)
+
+
+def _weight_by_memory(inputs: Inputs) -> Outcomes:
+    """batch_norm: the gradient of the input multiplies by the first numbers in the memory of the weight.
+
+    A weight of the layout "strided" has a zero after each number there.
+    """
+    names = FUNCTIONS["nn.batch_norm"].operands(inputs.params)
+    if inputs.y_bar is None or "weight" not in names:
+        return {}
+    given = dict(zip(names, inputs.xs, strict=True))
+    weight = given.pop("weight")
+    read = np.repeat(weight, 2)[: len(weight)] * (np.arange(len(weight)) % 2 == 0)
+
+    def layer(x: Any) -> Any:
+        return nn.batch_norm(**{**inputs.params, **given, "weight": read, "input": x})
+
+    return {0: [vjp(layer, given["input"])[1](inputs.y_bar)[0]]}
+
+
+NORMALIZATION_FORMULAS: dict[str, Formula] = {
+    "layer_norm with statistics held": _statistics_held,
+    "batch_norm with statistics held": _batch_statistics_held,
+    "layer_norm by sums in the storage format": _rows_added_in_storage,
+    "layer_norm by a shift": _by_shift("nn.layer_norm"),
+    "group_norm by a shift": _by_shift("nn.group_norm"),
+    "batch_norm by the memory of its weight": _weight_by_memory,
+}
 
 __all__ = ["NORMALIZATION_FORMULAS"]

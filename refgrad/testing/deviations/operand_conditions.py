@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -88,6 +89,27 @@ def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.equal(xs[0], 0) & (factors == 1)
 
 
+def _query_without_keys(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """scaled_dot_product_attention: the mask leaves a query no key."""
+    if "attn_mask" in params:
+        return np.asarray(False)
+    mask = np.asarray(xs[3])
+    taken = mask if mask.dtype.kind == "b" else ~np.isneginf(mask)
+    return np.any(~np.any(taken, axis=-1))
+
+
+def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """batch_norm: a weight, and one element for each channel of a sample."""
+    return np.asarray("weight" not in params and math.prod(np.shape(xs[0])[2:]) == 1)
+
+
+def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """group_norm: all elements of a group are equal."""
+    x = np.asarray(xs[0])
+    groups = np.reshape(x, (x.shape[0], params["num_groups"], -1))
+    return np.any(np.all(groups == groups[..., :1], axis=-1))
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "equal extremes": _equal_extremes,
@@ -96,6 +118,9 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
     "lone zero": _lone_zero,
+    "a group of equal elements": _a_group_of_equal_elements,
+    "query without keys": _query_without_keys,
+    "weight for single elements": _weight_for_single_elements,
     "squares leave the range": _squares_leave_the_range,
     "at the threshold": _at_threshold,
     "singular matrix": _singular,

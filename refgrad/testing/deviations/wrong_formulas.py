@@ -23,6 +23,7 @@ from refgrad.testing.deviations.recorded_formula import (
     slope,
 )
 from refgrad.tracing.ball import Ball, parts
+from refgrad.transforms import vjp
 
 
 def _softsign(x: Any) -> Any:
@@ -52,6 +53,47 @@ def _gelu_tanh_in_single(x: Any) -> Any:
     """gelu_tanh: the factor of the cube is a float32 number."""
     cubic = float(np.float32(0.044715))
     return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + cubic * (x * x * x))))
+
+
+# Abramowitz and Stegun, 7.1.26: erf is 1 - (a1 t + ... + a5 t^5) exp(-x^2) with t = 1/(1 + p x), to within 1.5e-7.
+_P, _A = 0.3275911, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+_SINGLE = 2.0**-24  # unit roundoff of float32
+_STEPS = 24  # roundings of terms that are at most 1: five products and sums, the quotient, the exponential and the difference
+
+
+def _polynomial(x: Any) -> Any:
+    t = 1 / (1 + _P * np.abs(x))
+    total = 0.0 * t
+    for a in _A:
+        total = (total + a) * t
+    return np.copysign(1 - total * np.exp(-x * x), x)
+
+
+def _stored(value: Any, radius: Any, fmt: Format) -> Any:
+    return Ball(value, radius + (0.0 if fmt.u == fmt.u_acc else fmt.store(value, radius)), fmt)
+
+
+def _erf_by_polynomial(inputs: Inputs) -> Outcomes:
+    """erf: a polynomial, in float32."""
+    value, radius = parts(inputs.xs[0])
+    return {VALUE: [_stored(_polynomial(value), _STEPS * _SINGLE + 2 * radius, inputs.fmt)]}
+
+
+def _gelu_of_onednn(inputs: Inputs) -> Outcomes:
+    """gelu: value and slope by a distribution function with an absolute error, in float32."""
+    x, e = parts(inputs.xs[0])
+    fmt, ones = inputs.fmt, np.ones_like(x)
+    value, slope = nn.gelu(x), vjp(nn.gelu, x)[1](ones)[0]
+    off = DISTRIBUTION * (1 + np.abs(x))
+    found: Outcomes = {
+        VALUE: [_stored(value, np.abs(x) * DISTRIBUTION + 4 * _SINGLE * np.abs(value) + 2 * e, fmt)]
+    }
+    sloped = Ball(slope, off + 2 * e, fmt)
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * sloped]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [inputs.xs_dot[0] * sloped]
+    return found
 
 
 def _stored_products(a: Any, b: Any) -> Any:
@@ -93,6 +135,9 @@ def _hardswish_by_sixth(x: Any) -> Any:
 # Of oneDNN, the largest errors seen (docs/findings/mxnet-logarithm-of-onednn.md): absolute ones of its logarithm at 8.5 million points, and
 # those of its exponential in ULP at 106 million. The exponential is 0 below 2^-125.5, the smallest normal number times the root of 2.
 LOGARITHM, EXPONENTIAL, LEAST = 2.0**-17, 6.0, 2.0**0.5
+DISTRIBUTION = (
+    6 * 2.0**-24
+)  # of its normal distribution function, 4.95 roundings at 24,000 numbers (docs/findings/gelu-of-onednn.md)
 
 
 def _inexact(y: Any, fmt: Format) -> Any:
@@ -212,6 +257,17 @@ def _number_in_double(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _products_of_tangents(inputs: Inputs) -> Outcomes:
+    """mean_squared_error: the tangents of both operands, each times the difference, and then their difference."""
+    prediction_dot, target_dot = inputs.xs_dot
+    if inputs.second or prediction_dot is None or target_dot is None:
+        return {}
+    twice = 2 * (inputs.xs[0] - inputs.xs[1])
+    apart = twice * prediction_dot - twice * target_dot
+    reduction = inputs.params["reduction"]
+    return {TANGENT: [apart if reduction == "none" else getattr(np, reduction)(apart)]}
+
+
 FORMULAS: dict[str, Formula] = {
     "softsign by composition": composed(_softsign),
     "tanhshrink by composition": composed(_tanhshrink),
@@ -219,6 +275,8 @@ FORMULAS: dict[str, Formula] = {
     "exp minus one": _exp_minus_one,
     "leaky_relu's slope in float32": _leaky_relu_in_single,
     "gelu_tanh by a factor in float32": composed(_gelu_tanh_in_single),
+    "erf by a polynomial": _erf_by_polynomial,
+    "gelu of oneDNN": _gelu_of_onednn,
     "stored products": composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,
@@ -233,6 +291,7 @@ FORMULAS: dict[str, Formula] = {
     "sign by a quotient": _sign_by_quotient,
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
+    "mean_squared_error by two products": _products_of_tangents,
     **FACTOR_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }

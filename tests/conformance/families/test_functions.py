@@ -17,6 +17,7 @@ from conformance.families import FAMILIES, SINGLE, can_draw, family
 from conformance.families.functions import KINDS, functions_in
 from refgrad.bounds.formats import DTYPES, judged_on
 from refgrad.op import FUNCTIONS
+from refgrad.op.function import Function
 from refgrad.records.audit import FUNCTIONS as AUDITED
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence
@@ -59,7 +60,8 @@ def test_derivatives_of_a_call_are_those_of_the_composition(name: str) -> None:
     node = case.graph.nodes[-1]
     assert list(operands) == list(node.op.operands(node.params)) or "" in operands
     graph = rg.Graph.record(case.graph, *case.inputs.values())
-    assert len(graph.nodes) > len(case.graph.nodes)
+    assert not any(isinstance(n.op, Function) for n in graph.nodes)
+    assert any(n.op is not None for n in graph.nodes)
     y, pullback = rg.vjp(graph, *case.inputs.values())
     assert np.array_equal(case.graph.run(case.inputs)[-1], y)
     values = case.graph.run(case.inputs)

@@ -16,9 +16,10 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.nn import layer_norm
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import Inputs
-from refgrad.tracing.ball import exact
+from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within
 
+torch.set_num_threads(1)
 FMT, RNG = FORMATS["float64"], np.random.default_rng(8)
 
 
@@ -55,3 +56,58 @@ def test_layer_norm_holds_its_statistics(weight: bool, bias: bool) -> None:
     )[1]
     with pytest.raises(AssertionError):
         assert_within(right[0], held[0][0])
+
+
+def given(name: str, y_bar: Any, params: dict[str, Any], *xs: Any) -> dict[Any, Any]:
+    """What a formula gives for these operands in bfloat16, or in the format of float64 where they are."""
+    fmt = FORMATS["bfloat16" if xs[0].dtype == torch.bfloat16 else "float64"]
+    balls = [exact(x.detach().double().numpy().astype(fmt.wide), fmt) for x in (*xs, y_bar)]
+    return NORMALIZATION_FORMULAS[name](
+        Inputs(False, tuple(balls[:-1]), params, balls[-1], (None,) * len(xs), fmt)
+    )
+
+
+def test_layer_norm_adds_rows_in_the_storage_format() -> None:
+    draws = [torch.tensor(numbers(shape)).bfloat16() for shape in ((700, 2), (2,), (2,))]
+    x, w, b = [t.requires_grad_() for t in draws]
+    y_bar = torch.tensor(numbers((700, 2)) + 0.5).bfloat16()
+    got = torch.autograd.grad(torch.nn.functional.layer_norm(x, (2,), w, b), (w, b), y_bar)
+    found = given(
+        "layer_norm by sums in the storage format", y_bar, {"normalized_shape": (2,), "eps": 1e-5}, x, w, b
+    )
+    assert sorted(found) == [1, 2]
+    value, radius = parts(
+        found[1][0]
+    )  # the terms of the weight are rounded: each sum may round to the next number
+    assert np.all(np.abs(got[0].double().numpy() - value) <= radius)
+    assert np.array_equal(parts(found[2][0])[0], got[1].double().numpy())  # the terms of the bias are exact
+    assert not np.any(parts(found[2][0])[1])
+    assert abs(float(got[1][0]) - float(y_bar[:, 0].double().sum())) > 1
+
+
+def test_batch_norm_reads_the_memory_of_its_weight() -> None:
+    memory, x, y_bar = [torch.tensor(numbers(shape)) for shape in ((6,), (5, 3), (5, 3))]
+    memory[1::2] = 0
+    x.requires_grad_()
+    params = {
+        "running_mean": None,
+        "running_var": None,
+        "bias": None,
+        "training": True,
+        "momentum": 0.1,
+        "eps": 0.1,
+    }
+    y = torch.nn.functional.batch_norm(x, None, None, memory[::2], None, True, 0.1, 0.1)
+    [got] = torch.autograd.grad(y, x, y_bar)
+    found = given("batch_norm by the memory of its weight", y_bar, params, x, memory[::2])
+    assert assert_within(got.numpy(), found[0][0]) == 15
+
+
+def test_a_shift_leaves_more_than_a_small_bias() -> None:
+    x, bias = torch.tensor([[-2.4375]]).bfloat16(), torch.tensor([2.0**-16]).bfloat16()
+    got = torch.nn.functional.layer_norm(x, (1,), None, bias)
+    assert got.item() != bias.item()
+    params = {"normalized_shape": (1,), "weight": None, "eps": 1e-5}
+    [ball] = given("layer_norm by a shift", torch.ones(1, 1).bfloat16(), params, x, bias)["value"]
+    assert assert_within(got.double().numpy(), ball) == 1
+    assert parts(ball)[1] < 1e-3

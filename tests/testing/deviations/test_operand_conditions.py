@@ -15,10 +15,16 @@ SINGULAR, REGULAR, EQUAL = [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]], [
 MEANT = {
     "ties": (([1.0, 1.0, NAN], [1.0, 2.0, NAN]), {}, [True, False, False]),
     "equal extremes": (
-        ([[1.0, 3.0, 3.0], [2.0, 2.0, 3.0], [1.0, 2.0, 3.0]],), {"axis": -1, "keepdims": False}, [True, True, False],
+        ([[1.0, 3.0, 3.0], [2.0, 2.0, 3.0], [1.0, 2.0, 3.0]],),
+        {"axis": -1, "keepdims": False},
+        [True, True, False],
     ),
     "one NaN": (([NAN, NAN, 1.0, 1.0], [1.0, NAN, NAN, 1.0]), {}, [True, False, True, False]),
-    "equal bounds": (([0.0, 2.0, 3.0, 0.0], [2.0, 2.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.0]), {}, [True, True, False, False]),
+    "equal bounds": (
+        ([0.0, 2.0, 3.0, 0.0], [2.0, 2.0, 2.0, 1.0], [2.0, 2.0, 2.0, 2.0]),
+        {},
+        [True, True, False, False],
+    ),
     "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
     "zero": (([0.0, -0.0, 1e-30],), {}, [True, True, False]),
     "lone zero": (([[0.0], [2.0]],), {"axis": 1}, [[True], [False]]),
@@ -27,11 +33,28 @@ MEANT = {
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
     "small matrix": (([[[0.01, 0.0], [0.02, 0.0]], [[0.4, 0.0], [0.3, 0.0]]],), {}, [True, False]),
+    "a group of equal elements": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2}, True),
+    "query without keys": (
+        ([[1.0]], [[1.0]], [[1.0]], [[True, False], [False, False]]),
+        {},
+        True,
+    ),
+    "weight for single elements": (([[[1.0], [2.0]]], [1.0, 1.0]), {}, True),
+}
+NOT_MEANT = {  # of conditions on the operands as a whole
+    "a group of equal elements": [(([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 1})],
+    "query without keys": [
+        (([[1.0]], [[1.0]], [[1.0]], [[True, False], [False, True]]), {}),
+        (([[1.0]], [[1.0]], [[1.0]], [[0.5, -np.inf]]), {}),
+        (([[1.0]], [[1.0]], [[1.0]]), {"attn_mask": None}),
+    ],
+    "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
 }  # fmt: skip
 
 
 def test_every_condition_has_its_example() -> None:
     assert MEANT.keys() == PLACES.keys()
+    assert NOT_MEANT.keys() == {name for name, (_, _, due) in MEANT.items() if due is True}
 
 
 @pytest.mark.parametrize("name", MEANT)
@@ -57,3 +80,11 @@ def test_the_larger_of_two_operands_leaves_the_range() -> None:
 def test_a_matrix_that_is_not_finite_has_no_singular_values() -> None:
     matrix = np.array([[np.inf, 1.0], [1.0, 1.0]])
     assert PLACES["singular matrix"]((matrix,), {}, FMT).shape == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [(name, at) for name, cases in NOT_MEANT.items() for at in range(len(cases))]
+)
+def test_a_condition_on_all_operands_does_not_hold_elsewhere(name: str, at: int) -> None:
+    operands, params = NOT_MEANT[name][at]
+    assert not PLACES[name](tuple(np.array(x) for x in operands), params, FMT)

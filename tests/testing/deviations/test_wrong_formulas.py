@@ -113,3 +113,12 @@ def test_a_number_in_float64_differs_from_the_stored_one_by_its_rounding() -> No
         assert within(0.04, ball, (0,), 1.0)
         assert not within(0.04 * (1 + 1e-6), ball, (0,), 1.0)
     assert FORMULAS["a number in float64"](Inputs(False, (x, x), {}, None, (x_dot, None), single)) == {}
+
+
+def test_the_tangents_of_a_squared_error_are_multiplied_apart() -> None:
+    xs, dots = ([1.5, 2.0], [0.5, 3.0]), [[1.0, 2.0], [3.0, 0.25]]
+    for reduction, due in (("none", [-4.0, -3.5]), ("sum", -7.5), ("mean", -3.75)):
+        given = asked(*xs, xs_dot=dots, params={"reduction": reduction})
+        [ball] = FORMULAS["mean_squared_error by two products"](given)[TANGENT]
+        assert np.array_equal(value(ball), due)
+    assert FORMULAS["mean_squared_error by two products"](asked(*xs, xs_dot=[dots[0], None])) == {}

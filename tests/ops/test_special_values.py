@@ -1,0 +1,135 @@
+"""Values of special functions against mpmath, in float64 and long double, over the whole domain: within the goal in ULP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+mpmath = pytest.importorskip("mpmath")
+
+from refgrad.op import REGISTRY  # noqa: E402
+from refgrad.ops import exact_slopes  # noqa: E402
+
+Array = Any
+GOAL = 4.0  # ULP, as of derivatives
+FORMATS = (np.float64, np.longdouble)
+RNG = np.random.default_rng(16)
+
+
+def exactly(x: Any) -> Any:
+    """A number of NumPy, which may be below the range of float64, as one of mpmath."""
+    part, exponent = np.frexp(np.longdouble(x))
+    if not np.isfinite(part):
+        return mpmath.mpf(float(part))
+    high = float(part)
+    return mpmath.ldexp(mpmath.mpf(high) + mpmath.mpf(float(part - np.longdouble(high))), int(exponent))
+
+
+def ulps(got: Any, right: Any, dtype: type) -> float:
+    """The distance in units of the last place of ``right``; beyond the range infinity is right."""
+    limits = np.finfo(dtype)
+    if abs(right) > exactly(limits.max):
+        return 0.0 if abs(got) > limits.max / 2 and (got > 0) == (right > 0) else np.inf
+    if not np.isfinite(got):
+        return np.inf
+    least = int(limits.minexp) - int(limits.nmant)
+    exponent = least if right == 0 else max(mpmath.frexp(right)[1] - 1 - int(limits.nmant), least)
+    with mpmath.workdps(40):
+        return float(abs(exactly(got) - right) / mpmath.ldexp(1, exponent))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of mpmath, the points, and parameters. ``beside`` is the size that errors near zeros are counted at."""
+
+    exactly: Callable[..., Any]
+    points: Array
+    goal: float = GOAL
+    beside: Callable[..., Any] | None = None
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+def spread(low: float, high: float, count: int = 60) -> Array:
+    return RNG.uniform(low, high, count)
+
+
+def magnitudes(low: float, high: float, count: int = 40) -> Array:
+    return 10.0 ** RNG.uniform(low, high, count)
+
+
+BOTH = np.concatenate([spread(-6, 6), magnitudes(-300, 1), -magnitudes(-300, 1), [0.0, 0.5, -0.5, 1.0]])
+NORMAL = np.concatenate([BOTH, spread(-37, 37)])
+FAR = -magnitudes(1, 100)
+UNIT = np.concatenate([spread(0, 1), magnitudes(-300, 0), 1 - magnitudes(-15, 0)])
+
+
+def _phi(x: Any) -> Any:
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+
+
+def _log_phi(x: Any) -> Any:
+    if x < -(10**4):  # six terms of the asymptotic series
+        terms = 1 - 1 / x**2 + 3 / x**4 - 15 / x**6 + 105 / x**8 - 945 / x**10
+        return -x * x / 2 - mpmath.log(-x * mpmath.sqrt(2 * mpmath.pi)) + mpmath.log(terms)
+    return mpmath.log1p(-_phi(-x)) if x > 5 else mpmath.log(_phi(x))
+
+
+def _erfcx(x: Any) -> Any:
+    if x > 10**8:
+        return (1 - 1 / (2 * x * x) + 3 / (4 * x**4)) / (x * mpmath.sqrt(mpmath.pi))
+    return mpmath.exp(x * x) * mpmath.erfc(x)
+
+
+def _quantile(p: Any) -> Any:
+    return exact_slopes.quantile(mpmath, p) if p <= 0.5 else -exact_slopes.quantile(mpmath, 1 - p)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "erf": Function(mpmath.erf, BOTH),
+    "erfc": Function(mpmath.erfc, np.concatenate([BOTH, spread(6, 26)])),
+    "erfcx": Function(_erfcx, np.concatenate([BOTH, magnitudes(0, 300), spread(-26, 0)])),
+    "erfinv": Function(mpmath.erfinv, np.concatenate([UNIT, -UNIT])),
+    "ndtr": Function(_phi, NORMAL),
+    "log_ndtr": Function(_log_phi, np.concatenate([NORMAL, FAR])),
+    "ndtri": Function(_quantile, UNIT),
+    "i0": Function(lambda x: mpmath.besseli(0, x), np.concatenate([BOTH, spread(-700, 700)])),
+    "i1": Function(lambda x: mpmath.besseli(1, x), np.concatenate([BOTH, spread(-700, 700)]), goal=5.0),
+    "gelu": Function(lambda x: x * _phi(x), NORMAL),
+}
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_keep_their_digits(name: str, dtype: type) -> None:
+    function = FUNCTIONS[name]
+    x = function.points.astype(dtype)
+    with np.errstate(all="ignore"):
+        got = REGISTRY[name](x, **dict(function.params))
+    assert got.dtype == dtype
+    off: list[tuple[float, Any, Any]] = []
+    with mpmath.workdps(80):
+        for at, y in zip(x, got, strict=True):
+            right = function.exactly(exactly(at))
+            error = ulps(y, right, dtype)
+            if error > 1 and function.beside is not None:
+                error *= float(abs(right) / max(abs(right), function.beside(exactly(at))))
+            off.append((error, at, y))
+    assert len(off) > 100
+    worst = max(off, key=lambda found: found[0])
+    assert worst[0] <= function.goal, worst
+
+
+def test_the_judge_of_digits_sees_what_is_off() -> None:
+    with mpmath.workdps(40):
+        third = mpmath.mpf(1) / 3
+    assert ulps(1 / 3, third, np.float64) < 0.5
+    assert ulps(np.nextafter(1 / 3, 1), third, np.float64) > 0.5
+    assert ulps(np.longdouble(1 / 3), third, np.longdouble) > 500
+    assert ulps(np.nan, third, np.float64) == np.inf
+    assert ulps(np.inf, third, np.float64) == np.inf
+    with mpmath.workdps(40):
+        assert ulps(np.ldexp(np.longdouble(1) / 3, -3000), mpmath.ldexp(third, -3000), np.longdouble) < 1
