@@ -141,6 +141,7 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.correlate: [on(U, V), on(V, U, "same"), on(U, V, "full"), on(V, U, "full"), on(U, V, "same"), on(V[:2], U, "valid")],
     np.gradient: [on(A), on(T, 0.5, axis=1), on(A, V[:2], np.sort(V), edge_order=1), on(T, np.array([0.3, 1.8, 4.2]), axis=1, edge_order=2),
                   on(U, 0.7, edge_order=2)],
+    np.i0: [on(A)],
     np.unwrap: [on(5 * A), on(A, period=1.3)],
     np.lib.stride_tricks.sliding_window_view: [on(A, 2, 1), on(T, (2, 2), (1, 2))],
     np.polyval: [on(V, A), on(V, 0.7)], np.vander: [on(V), on(V, 2, increasing=True)],

@@ -41,7 +41,7 @@ def _least(a: Array) -> float:
 
 def _refuse_complex(who: str, *arrays: Any) -> None:
     """Raises NoRuleError where an argument is complex."""
-    if any(np.iscomplexobj(x if x is None else plain(x)) for x in arrays):
+    if any(x is not None and np.iscomplexobj(plain(x)) for x in arrays):
         raise NoRuleError(
             f"np.linalg.{who} has no rule for complex numbers. Write it with np.linalg.solve and the conjugate transpose."
         )

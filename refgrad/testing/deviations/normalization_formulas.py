@@ -71,7 +71,9 @@ def _by_shift(name: str) -> Formula:
         fmt = inputs.fmt
         inner = FORMATS[fmt.accumulator]
         xs = [exact(parts(x)[0].astype(inner.wide), inner) for x in inputs.xs]
-        value, radius = parts(FUNCTIONS[name].usual[-1].function(*xs, **inputs.params))
+        by_shift = FUNCTIONS[name].usual[-1].function
+        assert by_shift is not None, f"the last usual formula of {name!r} is a composition"
+        value, radius = parts(by_shift(*xs, **inputs.params))
         stored = 0.0 if fmt.u == fmt.u_acc else fmt.store(value, radius)
         return {VALUE: [Ball(value, radius + stored, fmt)]}
 

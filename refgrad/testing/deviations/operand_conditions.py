@@ -95,7 +95,7 @@ def _query_without_keys(xs: Operands, params: Params, _fmt: Format) -> Array:
         return np.asarray(False)
     mask = np.asarray(xs[3])
     taken = mask if mask.dtype.kind == "b" else ~np.isneginf(mask)
-    return np.any(~np.any(taken, axis=-1))
+    return np.asarray(np.any(~np.any(taken, axis=-1)))
 
 
 def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -107,7 +107,7 @@ def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Ar
     """group_norm: all elements of a group are equal."""
     x = np.asarray(xs[0])
     groups = np.reshape(x, (x.shape[0], params["num_groups"], -1))
-    return np.any(np.all(groups == groups[..., :1], axis=-1))
+    return np.asarray(np.any(np.all(groups == groups[..., :1], axis=-1)))
 
 
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
