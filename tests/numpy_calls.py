@@ -34,7 +34,7 @@ INTEGRAL = frozenset({
     "source", "destination", "start", "include_initial", "density", "minlength", "max_work", "assume_unique", "invert", "overwrite_input",
     "optimize", "wrap", "indices_or_sections", "pad_width", "kth", "obj", "to", "from_", "sorter", "subscripts", "kwargs",
     "max_line_width", "precision", "suppress_small", "separator", "prefix", "formatter", "threshold", "edgeitems", "sign", "floatmode",
-    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "numpy.linalg.cond: p", "UPLO", "hermitian", "discont", "window_shape",
+    "suffix", "legacy", "style", "numpy.linalg.matrix_norm: ord", "numpy.linalg.cond: p", "numpy.linalg.tensorinv: ind", "full_matrices", "compute_uv", "UPLO", "hermitian", "discont", "window_shape",
     "writeable", "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
     "einsum_call", "return_indices", "polyder: m", "polyint: m", "trim",
@@ -183,7 +183,7 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.linalg.svd: [on(S), on(A, full_matrices=False), on(A), on(A, compute_uv=False), on(S, hermitian=True)],
     np.linalg.svdvals: [on(A)], np.linalg.qr: [on(A), on(S, "complete"), on(A, mode="r")],
     np.linalg.pinv: [on(A), on(A, 1e-10), on(S, hermitian=True), on(A, rtol=1e-10)],
-    np.linalg.lstsq: [on(S, V), on(A.T, W), on(A.T, B.T, 1e-10)], np.linalg.matrix_rank: [on(A), on(A, 1e-3)],
+    np.linalg.lstsq: [on(S, V), on(A.T, W), on(A.T, B.T, 1e-10)], np.linalg.matrix_rank: [on(A), on(A, 1e-3), on(A, rtol=1e-3)],
     np.linalg.cond: [on(S), on(S, 1), on(A, -2), on(S, "fro")], np.linalg.tensorsolve: [on(S, V), on(S.reshape(3, 3), V, axes=(0,))],
     np.linalg.tensorinv: [on(S, ind=1)],
 }  # fmt: skip

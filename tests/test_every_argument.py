@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+import refgrad.functions
 from refgrad.errors import RefgradError
 from refgrad.numeric import differences
 from refgrad.op import BY_FUNCTION, Traced
@@ -32,13 +33,18 @@ SPREADS = ("var", "std", "nanvar", "nanstd")
 WITHOUT_RULE = {
     ("numpy.linalg.norm", "ord"), ("numpy.linalg.vector_norm", "ord"),
 }  # fmt: skip
-# NumPy has no long double there, and refgrad has a rule beside another traced argument alone: see test_sequences.py.
-APART = {("interp", "period")}
+# NumPy has no long double there, and refgrad has a rule beside another traced argument alone.
+# Their tests are in test_sequences.py and test_least_squares.py.
+APART = {
+    ("interp", "period"),
+    *[("numpy.linalg." + f, p) for f, p in [("pinv", "rcond"), ("pinv", "rtol"), ("lstsq", "rcond")]],
+}
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.
 NOT_DISPATCHED = {
     ("apply_along_axis", "args"), ("apply_along_axis", "t"), ("piecewise", "funclist"), ("full_like", "fill_value"), ("select", "default"),
     *[("nan_to_num", p) for p in ("nan", "posinf", "neginf")], ("nanmax", "initial"), ("nanmin", "initial"), ("numpy.linalg.norm", "ord"),
     ("pad", "constant_values"), ("pad", "end_values"), ("unwrap", "period"), ("interp", "period"), ("polyint", "k"),
+    ("numpy.linalg.matrix_rank", "tol"), ("numpy.linalg.matrix_rank", "rtol"),
     *[(f, "initial") for f in REDUCTIONS], *[(f, p) for f in SPREADS for p in ("ddof", "correction", "mean") if p != "mean" or "nan" in f],
 }  # fmt: skip
 if np.lib.NumpyVersion(np.__version__) >= "2.5.0":

@@ -93,7 +93,7 @@ def _computed(x: Any) -> Any:
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """How many singular values exceed tol: integers, which have no derivative."""
-    return np.linalg.matrix_rank(plain(A), tol, hermitian, rtol=rtol)
+    return np.linalg.matrix_rank(plain(A), plain(tol), hermitian, rtol=plain(rtol))
 
 
 @implements(np.linalg.cond)

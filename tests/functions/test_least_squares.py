@@ -104,3 +104,19 @@ def test_complex_systems_are_refused_by_name() -> None:
     for name, call in (("pinv", np.linalg.pinv), ("lstsq", lambda x: np.linalg.lstsq(x, np.ones(2))[0])):
         with pytest.raises(NoRuleError, match=f"{name} has no rule for complex numbers"):
             rg.vjp(call, a)
+
+
+def test_a_traced_limit_of_small_singular_values_is_a_constant() -> None:
+    a, b = np.diag([3.0, 2.0, 1.0]), np.arange(3.0)
+
+    def solved(t: Any) -> Any:
+        limit = np.sum(t) * 1e-10
+        return (
+            np.linalg.pinv(t * a, limit) @ b
+            + np.linalg.lstsq(t * a, b, limit)[0]
+            + np.linalg.matrix_rank(t * a, limit)
+        )
+
+    y, y_dot = rg.jvp(solved, (np.array(2.0),), (np.array(1.0),))
+    assert np.allclose(y, b / np.diag(a) + 3)
+    assert np.allclose(y_dot, -b / np.diag(a) / 2)
