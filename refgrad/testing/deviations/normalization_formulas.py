@@ -11,7 +11,7 @@ from refgrad import nn
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.rounding import nearest
 from refgrad.op import FUNCTIONS
-from refgrad.testing.deviations.recorded_formula import VALUE, Formula, Inputs, Outcomes
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
@@ -108,6 +108,32 @@ def _weight_by_memory(inputs: Inputs) -> Outcomes:
     return {0: [vjp(layer, given["input"])[1](inputs.y_bar)[0]]}
 
 
+def _terms_that_cancel(inputs: Inputs) -> Outcomes:
+    """group_norm, one number in each group, the tangent by double backward: four terms are added to the tangent of the bias and cancel.
+
+    The gradient that records itself takes sums of y_bar and of y_bar x, each times 1/s, where s is the standard deviation, here sqrt(eps).
+    Its transpose adds, for the tangents t of x and v of the weight w, in this order: v/s x, (t/s) w, -(w/s) t, -v/s x. Each product
+    and each partial sum is rounded. The two terms with v are one product of rounded numbers, with opposite signs: its own rounding cancels.
+    The mean is x itself, without rounding. 1/s is a factor of all four terms, so its rounding cancels with them.
+    """
+    params, x = inputs.params, inputs.xs[0]
+    samples, groups = x.shape[0], params["num_groups"]
+    if np.size(parts(x)[0]) != samples * groups:
+        return {}
+    names = FUNCTIONS["nn.group_norm"].operands(params)
+    by_channel = (groups, *[1] * (len(x.shape) - 2))
+    vectors = {"weight": 1.0, "weight_dot": 0.0, "bias_dot": 0.0}
+    for name, given, dot in zip(names[1:], inputs.xs[1:], inputs.xs_dot[1:], strict=True):
+        vectors[name] = np.reshape(given, by_channel)
+        if dot is not None:
+            vectors[f"{name}_dot"] = np.reshape(dot, by_channel)
+    x_dot = 0.0 if inputs.xs_dot[0] is None else inputs.xs_dot[0]
+    reciprocal = exact(np.asarray(1 / np.sqrt(params["eps"])), inputs.fmt)
+    product = exact(parts(vectors["weight_dot"] * reciprocal * x)[0], inputs.fmt)
+    total = vectors["bias_dot"] + product + x_dot * reciprocal * vectors["weight"]
+    return {TANGENT: [total - reciprocal * vectors["weight"] * x_dot - product]}
+
+
 NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm with statistics held": _statistics_held,
     "batch_norm with statistics held": _batch_statistics_held,
@@ -115,6 +141,7 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm by a shift": _by_shift("nn.layer_norm"),
     "group_norm by a shift": _by_shift("nn.group_norm"),
     "batch_norm by the memory of its weight": _weight_by_memory,
+    "group_norm by terms that cancel": _terms_that_cancel,
 }
 
 __all__ = ["NORMALIZATION_FORMULAS"]
