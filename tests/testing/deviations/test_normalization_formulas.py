@@ -15,7 +15,7 @@ import refgrad as rg
 from refgrad.bounds.formats import FORMATS
 from refgrad.nn import layer_norm
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
-from refgrad.testing.deviations.recorded_formula import Inputs
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs
 from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within
 
@@ -111,3 +111,28 @@ def test_a_shift_leaves_more_than_a_small_bias() -> None:
     [ball] = given("layer_norm by a shift", torch.ones(1, 1).bfloat16(), params, x, bias)["value"]
     assert assert_within(got.double().numpy(), ball) == 1
     assert parts(ball)[1] < 1e-3
+
+
+def test_terms_of_group_norm_cancel_in_groups_of_one_number() -> None:
+    xs = [np.array([[0.125], [0.640625]]), np.array([-0.53515625]), np.array([0.0])]
+    x_dots = [np.array([[0.5], [0.5]]), np.array([-0.75]), np.array([1.0])]
+
+    def f(*given: Any) -> Any:
+        return torch.nn.functional.group_norm(given[0], 1, given[1], given[2])
+
+    tensors, dots = [tuple(torch.tensor(x, dtype=torch.bfloat16) for x in given) for given in (xs, x_dots)]
+    found = torch.func.vjp(torch.func.vjp(f, *tensors)[1], torch.ones_like(tensors[0]))[1](dots)[0]
+    fmt = FORMATS["bfloat16"]
+    balls = [tuple(exact(x, fmt) for x in given) for given in (xs, x_dots)]
+    inputs = Inputs(True, balls[0], {"num_groups": 1, "eps": 1e-5}, None, balls[1], fmt)
+    (held,) = NORMALIZATION_FORMULAS["group_norm by terms that cancel"](inputs)[TANGENT]
+    assert assert_within(found.double().numpy(), held) == 2
+    wide = Inputs(
+        True,
+        (exact(np.ones((1, 2)), fmt), *balls[0][1:]),
+        {"num_groups": 1, "eps": 1e-5},
+        None,
+        balls[1],
+        fmt,
+    )
+    assert not NORMALIZATION_FORMULAS["group_norm by terms that cancel"](wide), "a group of two numbers"
