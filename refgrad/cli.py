@@ -336,6 +336,7 @@ def _repro(args: argparse.Namespace) -> int:
         script=args.script,
         backend=address(args, args.backend),
         expected=location()[1],
+        recorded=location()[1] / "deviations.toml",
     )
 
 

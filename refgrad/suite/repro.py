@@ -26,6 +26,7 @@ def repro(
     script: bool = False,
     backend: str = "",
     expected: Path | None = None,
+    recorded: Path | None = None,
 ) -> int:
     """Judge one case; print it node by node, then every verdict and every wrong element. Returns the exit code.
 
@@ -33,12 +34,16 @@ def repro(
 
     With ``script``, the script of the first failure is printed instead. ``backend`` names the framework to judge; by default it is that of
     the results file, or torch. ``expected`` is the folder of the lists of expected refusals; without it, every refusal is accepted.
+    ``recorded`` is the suite's file of recorded disagreements, which are named where they explain a verdict. They are disagreements all
+    the same: the exit code is 1.
 
     Raises CaseFileError, ArgumentError, DtypeError and DeviceMissingError.
     """
     from refgrad.testing.deviations.expected_refusals import list_of
     from refgrad.testing.deviations.expected_refusals import load as load_refusals
+    from refgrad.testing.deviations.file import all_of, concerning
     from refgrad.testing.judging.node_by_node_text import trace
+    from refgrad.testing.runs.deviation_evidence import applicable
     from refgrad.testing.runs.item import examine
     from refgrad.testing.runs.scripts import script_of
 
@@ -64,7 +69,12 @@ def repro(
         seen.append(framework.judged(case, support))
         return seen[0]
 
-    verdicts = examine(case, observe)
+    entries = []
+    if recorded is not None:
+        own = concerning(all_of(recorded, (), framework.name), framework.replaced)
+        entries = applicable(own, framework.build, framework.judged)
+    verdicts = examine(case, observe, entries)
+    links = {d.id: d.link for d in entries}
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
@@ -79,6 +89,9 @@ def repro(
     for v in verdicts:
         reason = f", {v.reason}" if v.reason else ""
         lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")
+        lines += [
+            f"  recorded disagreement: {name} ({links[name]})" for name in v.known.split(", ") if v.known
+        ]
         if v.message:
             lines.append(textwrap.indent(v.message, "  "))
         lines += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 from pathlib import Path
 
@@ -194,3 +195,16 @@ def test_the_work_grows_with_the_nodes_and_no_faster(tmp_path: Path, capsys) -> 
             sys.setprofile(None)
         calls.append(count[0])
     assert calls[1] < 2.2 * calls[0]
+
+
+def test_a_recorded_disagreement_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The evidence of an entry disagrees in every release in which the entry was seen."""
+    evidence = Path(__file__).parents[2] / "conformance" / "deviations" / "layer-norm-in-float16.json"
+    assert main(["repro", str(evidence)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    wrong = [k for k, line in enumerate(lines) if ": disagree, " in line]
+    assert wrong
+    assert all(
+        re.match(r"  recorded disagreement: layer-norm-\S+ \(docs/findings/\S+\.md\)$", lines[k + 1])
+        for k in wrong
+    )

@@ -122,7 +122,7 @@ def _terms_that_cancel(inputs: Inputs) -> Outcomes:
         return {}
     names = FUNCTIONS["nn.group_norm"].operands(params)
     by_channel = (groups, *[1] * (len(x.shape) - 2))
-    vectors = {"weight": 1.0, "weight_dot": 0.0, "bias_dot": 0.0}
+    vectors: dict[str, Any] = {"weight": 1.0, "weight_dot": 0.0, "bias_dot": 0.0}
     for name, given, dot in zip(names[1:], inputs.xs[1:], inputs.xs_dot[1:], strict=True):
         vectors[name] = np.reshape(given, by_channel)
         if dot is not None:
