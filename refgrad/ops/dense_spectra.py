@@ -112,10 +112,13 @@ def _jacobi(b: PlainArray, v: PlainArray) -> tuple[PlainArray, PlainArray]:
 def svd(a: PlainArray) -> Factors:
     """U (..., m, m), singular values (..., k) in descending order and V (..., n, n), not transposed, k = min(m, n).
 
-    Raises numpy.linalg.LinAlgError where LAPACK does not converge.
+    Raises numpy.linalg.LinAlgError where LAPACK does not converge, and for a matrix that is not finite: with an infinity LAPACK may not
+    return.
     """
     a = matrices("svd", a)
     m, n = a.shape[-2:]
+    if not np.all(np.isfinite(a)):
+        raise np.linalg.LinAlgError("SVD did not converge: a matrix has an element that is not finite")
     if not long(a) or not a.size:
         u, s, vh = np.linalg.svd(lapack(a) if not long(a) else a.astype(np.float64))
         return u.astype(a.dtype), s.astype(a.dtype), transposed(vh).astype(a.dtype)

@@ -289,3 +289,12 @@ def test_programs(name: str) -> None:
         assert_within(expected, rg.jvp(f, (ball,), (v_ball,))[1], name, error + 2.0**-52 * abs(expected)) == 1
     )
     assert np.isclose(np.sum(rg.grad(f)(x) * v), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("x", [np.inf, np.nan])
+def test_a_matrix_that_is_not_finite_has_no_singular_vectors(x: float) -> None:
+    """With an infinity LAPACK's own routine may run for ever."""
+    a = np.random.default_rng(0).standard_normal((2, 3, 4))
+    a[0, 1, 1] = x
+    with pytest.raises(np.linalg.LinAlgError, match="did not converge"):
+        rg.vjp(np.linalg.svd, a)
