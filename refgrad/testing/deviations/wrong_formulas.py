@@ -96,6 +96,22 @@ def _gelu_of_onednn(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _exponential_of_degree_eight(a: Any) -> Any:
+    """matrix_exp: three products of matrices instead of seven (Bader, Blanes and Casas, Mathematics 7, 2019, section 3).
+
+    The last coefficient is due with the square of 2/3 in its denominator. torch divides by 2/3 once, so terms from the fifth power on are
+    wrong.
+    """
+    root, third = np.sqrt(177.0), 2 / 3
+    square = np.matmul(a, a)
+    fourth = np.matmul(square, third * (1 + root) / 88 * a + third * (1 + root) / 352 * square)
+    factors = (-271 + 29 * root) / 315, 11 * (root - 1) / 1260, 11 * (root - 9) / 5040, (89 - root) / 5040
+    one = np.eye(a.shape[-1])
+    w0, w1, w2, w4 = (w / third for w in factors)
+    last = np.matmul(third * square + fourth, w0 * one + w1 * a + w2 * square + w4 * fourth)
+    return one + a + (857 - 58 * root) / 630 * square + last
+
+
 def _stored_products(a: Any, b: Any) -> Any:
     """matmul with a vector: each product is rounded to storage before all are summed."""
     if b.ndim == 1:
@@ -277,6 +293,7 @@ FORMULAS: dict[str, Formula] = {
     "gelu_tanh by a factor in float32": composed(_gelu_tanh_in_single),
     "erf by a polynomial": _erf_by_polynomial,
     "gelu of oneDNN": _gelu_of_onednn,
+    "matrix_exp by a polynomial of degree 8": composed(_exponential_of_degree_eight),
     "stored products": composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,11 @@ def test_the_tangents_of_a_squared_error_are_multiplied_apart() -> None:
         [ball] = FORMULAS["mean_squared_error by two products"](given)[TANGENT]
         assert np.array_equal(value(ball), due)
     assert FORMULAS["mean_squared_error by two products"](asked(*xs, xs_dot=[dots[0], None])) == {}
+
+
+def test_the_exponential_of_degree_eight_has_wrong_terms_from_the_fifth_power_on() -> None:
+    x = 0.5
+    found = FORMULAS["matrix_exp by a polynomial of degree 8"](asked(np.diag(np.full(8, x), 1)))
+    terms = value(found[VALUE][0])[0] / np.array([x**k / math.factorial(k) for k in range(9)])
+    np.testing.assert_allclose(terms[:5], 1)
+    np.testing.assert_allclose(terms[5:], [0.902348137, 0.758284111, 2 / 3, 2 / 3])
