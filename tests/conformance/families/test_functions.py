@@ -110,10 +110,14 @@ def _half_a_gradient(torch: Any, x: Any, target: Any, reduction: str) -> Any:
     return torch.nn.functional.mse_loss(x, held, reduction=reduction)
 
 
-def _sum_for_mean(torch: Any, x: Any, labels: Any, reduction: str) -> Any:
-    x = torch.movedim(x, -1, min(1, x.ndim - 1))
+def _sum_for_mean(
+    torch: Any, x: Any, target: Any, reduction: str, weight: Any, ignored: int, smoothing: float, axis: int
+) -> Any:
+    x = torch.movedim(x, axis, min(1, x.ndim - 1))
     reduction = "sum" if reduction == "mean" else reduction
-    return torch.nn.functional.cross_entropy(x, labels, reduction=reduction)
+    return torch.nn.functional.cross_entropy(
+        x, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=smoothing
+    )
 
 
 WRONG: dict[str, tuple[str, Any]] = {
