@@ -41,10 +41,13 @@ X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])
 M = np.array([[2.0, 0.5], [-0.75, 1.25]])
 ORDINARY = {  # operands of ops that do not take any number
     "arccosh": (X + 1,), "logit": (X / 3,), "clip": (X, 0 * X + 0.25, 0 * X + 1.1), "kl_div": (X / 2, Y / 2),
-    "det": (M,), "logabsdet": (M,), "solve": (M, X[:2]), "matmul": (np.stack([X, Y]), Y), "log_softmax": (np.stack([X, Y]),),
-    "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,),
-    "matrix_exp": (M,), "pinv": (M,), "cross_entropy": (np.stack([X, Y]),),
+    "det": (M,), "logabsdet": (M,), "matrix_exp": (M / 4,), "pinv": (M,), "solve": (M, X[:2]),
+    "matmul": (np.stack([X, Y]), Y), "log_softmax": (np.stack([X, Y]),),
+    "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
 }  # fmt: skip
+DIRECTIONS = {
+    "matrix_exp": 1 / 32
+}  # of tangents and cotangents; larger ones leave the range of a half format
 PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}}  # where the defaults do not fit the operands
 # Variances and eps of the size of 1, so that bounds of half formats are sharp enough for a factor of 5.
 NORMALIZED = {
@@ -85,8 +88,9 @@ def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
     graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
     inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
-    tangents = {name: rounded(1.0 + rng.random(x.shape), dtype) for name, x in inputs.items()}
-    y_bar = rounded(1.0 + rng.random(np.shape(graph(inputs))), dtype)
+    scale = DIRECTIONS.get(op, 1.0)
+    tangents = {name: rounded(scale * (1.0 + rng.random(x.shape)), dtype) for name, x in inputs.items()}
+    y_bar = rounded(scale * (1.0 + rng.random(np.shape(graph(inputs)))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
     order = 2 if family in ("ops", "functions") else 1
     return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
@@ -148,16 +152,12 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
     return count
 
 
-# Ops of which torch has no kernel for half formats, or one without a right number.
-NOTHING_RIGHT_IN_HALF = ("det", "solve", "logabsdet", "matrix_exp")
-
-
 def meant(entries: Sequence[Deviation] = ENTRIES) -> Iterator[Any]:
     for d in entries:
         for op in sorted(d.ops):
             for mode in sorted(d.modes):
                 for dtype in sorted(d.dtypes):
-                    if not (dtype in ("bfloat16", "float16") and op in NOTHING_RIGHT_IN_HALF):
+                    if not (dtype in ("bfloat16", "float16") and op in ("det", "solve", "logabsdet")):
                         yield pytest.param(d, op, mode, dtype, id=f"{d.id}-{op}-{mode}-{dtype}")
 
 
@@ -174,5 +174,4 @@ def test_an_ordinary_wrong_number_fails_under_every_entry(
 
 
 def test_every_entry_is_tried() -> None:
-    untried = {d.id for d in ENTRIES} - {p.values[0].id for p in meant()}
-    assert untried == {"matrix-exp-in-half-formats", "derivatives-of-matrix-exp-in-half-formats"}
+    assert {p.values[0].id for p in meant()} == {d.id for d in ENTRIES}

@@ -110,7 +110,8 @@ class Narrowing:
             lambda: FORMULAS[self.formula](_inputs(site, setting, fmt, second=second)),
         )
         if mode == AGREEMENT:
-            return abs(e.got - e.expected) <= _apart(given, e, site, setting)
+            apart, reach = _apart(given, e, site, setting)
+            return abs(e.got - e.expected - apart) <= reach
         key: int | str = (
             VALUE
             if mode == VALUE
@@ -142,18 +143,23 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
     return Inputs(False, xs, site.node.params, ball(setting.cotangent(site)), xs_dot, fmt)
 
 
-def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> float:
-    """The largest difference of two modes that both compute the formula: of one element, or of the sum over all elements."""
-    radii = {k: np.asarray(parts(balls[0])[1], float) for k, balls in given.items()}
+def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[float, float]:
+    """How far two modes are apart that both compute the formula, and within which bound: in one element, or in the sum over all elements.
+
+    They are apart where the modes of the formula itself disagree.
+    """
+    numbers = {k: [np.asarray(x, float) for x in parts(balls[0])] for k, balls in given.items()}
+    unknown = np.asarray(np.nan), np.asarray(np.nan)
     if e.element:
-        radius = radii.get(site.position or 0)
-        return math.nan if radius is None or radius.ndim != len(e.element) else 2 * float(radius[e.element])
-    reach = np.sum(np.abs(setting.case.cotangent) * radii.get(TANGENT, np.nan))
+        _, radius = numbers.get(site.position or 0, unknown)
+        return 0.0, math.nan if radius.ndim != len(e.element) else 2 * float(radius[e.element])
+    value, radius = numbers.get(TANGENT, unknown)
+    apart, reach = (np.sum(f(setting.case.cotangent) * x) for f, x in ((np.asarray, value), (np.abs, radius)))
     for k, j in enumerate(site.node.of):
-        reach = reach + np.sum(
-            np.abs(setting.case.tangents[setting.case.graph.nodes[j].name]) * radii.get(k, np.nan)
-        )
-    return float(reach)
+        x_dot = setting.case.tangents[setting.case.graph.nodes[j].name]
+        value, radius = numbers.get(k, unknown)
+        apart, reach = apart - np.sum(x_dot * value), reach + np.sum(np.abs(x_dot) * radius)
+    return (0.0 if np.isinf(reach) else float(apart)), float(reach)  # any two numbers where there is no bound
 
 
 def _same(e: Element, what: str, element: Sequence[int], got: float) -> bool:

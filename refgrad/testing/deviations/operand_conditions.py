@@ -73,16 +73,6 @@ def _small_matrix(xs: Operands, _params: Params, fmt: Format) -> Array:
     return norms <= (0.05 if fmt.accumulator == DOUBLE else 0.58)
 
 
-def _several_rows(xs: Operands, _params: Params, _fmt: Format) -> Array:
-    """Whether a matrix is larger than 1x1."""
-    return np.asarray(np.shape(xs[0])[-1] > 1)
-
-
-def _half_format(_xs: Operands, _params: Params, fmt: Format) -> Array:
-    """Every operand, in a half format: for a kernel without a right number there."""
-    return np.asarray(fmt.u > fmt.u_acc)
-
-
 def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
     """max and min over axes: several elements are the largest, or the smallest."""
     x, over = np.asarray(xs[0]), {"axis": params["axis"], "keepdims": True}
@@ -136,6 +126,4 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "singular matrix": _singular,
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
-    "matrix with several rows": _several_rows,
-    "any matrix of a half format": _half_format,
 }

@@ -12,6 +12,7 @@ import numpy as np
 from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -294,6 +295,7 @@ FORMULAS: dict[str, Formula] = {
     "erf by a polynomial": _erf_by_polynomial,
     "gelu of oneDNN": _gelu_of_onednn,
     "matrix_exp by a polynomial of degree 8": composed(_exponential_of_degree_eight),
+    "matrix_exp by coefficients of another format": by_coefficients_of_another_format,
     "stored products": composed(_stored_products),
     "interpolated tangents": _interpolated,
     "a sixth in float32": _sixth,
