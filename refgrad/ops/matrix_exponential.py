@@ -18,6 +18,7 @@ from refgrad.ops.dense_linalg import lapack, square
 from refgrad.ops.solving import finite
 
 _TERMS = 18  # 2^-18/18! is below the rounding of long double
+_COEFFICIENT = 11.0  # the largest of the schemes with few products (Bader, Blanes and Casas, Mathematics 7, 2019)
 _MOST = 1100  # squarings: more than any matrix of float64 needs
 
 
@@ -54,13 +55,15 @@ def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> Any:
     """How far rounding and a radius of A take a computation that halves ``times`` and squares as often.
 
     The polynomial errs by (TERMS (n + 1)) u exp|X| at most, by Horner's rule or another sum of its terms, and E moves it by
-    exp(|X| + E) - exp |X|. Squaring: |Y_hat^2 - Y^2| <= |Y| R + R |Y| + R^2, and n roundings of (|Y| + R)^2.
+    exp(|X| + E) - exp |X|. Each of its operations, and the halving before them, may underflow: eta, which a product of matrices multiplies by
+    a coefficient and by n elements of exp|X| at most. Squaring: |Y_hat^2 - Y^2| <= |Y| R + R |Y| + R^2, and n roundings of (|Y| + R)^2.
     """
     n = a.shape[-1]
     x = np.ldexp(a, -times[..., None, None])
     size = np.abs(x)
     largest = _expm(size)
-    radius = _TERMS * (n + 1) * fmt.u * largest
+    top = np.max(largest, axis=(-2, -1), keepdims=True, initial=0.0)
+    radius = _TERMS * (n + 1) * (fmt.u * largest + _COEFFICIENT * n * fmt.eta * top)
     if e is not None:
         radius = radius + np.maximum(
             _expm(size + np.ldexp(np.broadcast_to(e, a.shape), -times[..., None, None])) - largest, 0
