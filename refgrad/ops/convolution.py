@@ -174,9 +174,19 @@ def _with_padding(run: Evaluation, padding: Pairs, cleared: dict[str, Any]) -> E
 
 
 def _conv_rounding(run: Evaluation) -> Any:
-    none = tuple([(0, 0) for _ in run.params["padding"]])
-    run = _with_padding(run, run.params["padding"], {"padding": none})
-    return bounds.bilinear(run, math.prod(run.xs[1].shape[1:]))
+    """An infinite radius where a kernel that skips the padding has a number, and one that multiplies it has NaN."""
+    padding = run.params["padding"]
+    inner = np.ones(np.shape(run.xs[0]))
+    run = _with_padding(run, padding, {"padding": tuple([(0, 0) for _ in padding])})
+    radius = bounds.bilinear(run, math.prod(run.xs[1].shape[1:]))
+    x, w = run.xs
+    if radius is None or not np.isnan(run.y).any() or np.isfinite(w).all():
+        return radius
+    inside = padded(inner, padding)
+    beside = run.forward(1.0 - inside, ~np.isfinite(w) * 1.0, **run.params) > 0
+    read = run.forward(np.isnan(x) * 1.0, np.ones(w.shape), **run.params)
+    read = read + run.forward(inside, np.isnan(w) * 1.0, **run.params)
+    return np.where(beside & (read == 0) & np.isnan(run.y), np.inf, radius)
 
 
 def _stored_sums(run: Evaluation, radius: Any, terms: int) -> Any:

@@ -18,7 +18,9 @@ from refgrad.ops.dense_linalg import lapack, square
 from refgrad.ops.solving import finite
 
 _TERMS = 18  # 2^-18/18! is below the rounding of long double
-_COEFFICIENT = 11.0  # the largest of the schemes with few products (Bader, Blanes and Casas, Mathematics 7, 2019)
+_COEFFICIENT = (
+    11.0  # the largest of the schemes with few products (Bader, Blanes and Casas, Mathematics 7, 2019)
+)
 _MOST = 1100  # squarings: more than any matrix of float64 needs
 
 
@@ -55,8 +57,8 @@ def _moved(a: PlainArray, e: Any, fmt: Any, times: PlainArray) -> Any:
     """How far rounding and a radius of A take a computation that halves ``times`` and squares as often.
 
     The polynomial errs by (TERMS (n + 1)) u exp|X| at most, by Horner's rule or another sum of its terms, and E moves it by
-    exp(|X| + E) - exp |X|. Each of its operations, and the halving before them, may underflow: eta, which a product of matrices multiplies by
-    a coefficient and by n elements of exp|X| at most. Squaring: |Y_hat^2 - Y^2| <= |Y| R + R |Y| + R^2, and n roundings of (|Y| + R)^2.
+    exp(|X| + E) - exp |X|. Each of its operations, and the halving before them, may underflow: eta, which a product of matrices multiplies
+    by a coefficient and by n elements of exp|X| at most. Squaring: |Y_hat^2 - Y^2| <= |Y| R + R |Y| + R^2, and n roundings of (|Y| + R)^2.
     """
     n = a.shape[-1]
     x = np.ldexp(a, -times[..., None, None])

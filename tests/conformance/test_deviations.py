@@ -44,11 +44,15 @@ ORDINARY = {  # operands of ops that do not take any number
     "det": (M,), "logabsdet": (M,), "matrix_exp": (M / 4,), "pinv": (M,), "solve": (M, X[:2]),
     "matmul": (np.stack([X, Y]), Y), "log_softmax": (np.stack([X, Y]),),
     "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
+    "conv": (X.reshape(1, 1, 4), Y[:2].reshape(1, 1, 2)), "conv_transposed": (X.reshape(1, 1, 4), Y[:2].reshape(1, 1, 2)),
 }  # fmt: skip
 DIRECTIONS = {
     "matrix_exp": 1 / 32
 }  # of tangents and cotangents; larger ones leave the range of a half format
-PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}}  # where the defaults do not fit the operands
+PARAMETERS = {
+    "cross_entropy": {"labels": np.array([0, 2])},
+    "conv_transposed": {"size": (5,)},
+}  # where the defaults do not fit the operands
 # Variances and eps of the size of 1, so that bounds of half formats are sharp enough for a factor of 5.
 NORMALIZED = {
     "input": np.array([[1.0, -0.5, 0.25, -0.75], [0.5, 1.5, -1.0, 0.125]]),

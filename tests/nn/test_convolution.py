@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from refgrad import nn
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.op import REGISTRY
+from refgrad.tracing.ball import exact, parts
 from tests.nn.derivative_checks import check_derivatives
 
 CONV = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}
@@ -237,3 +240,14 @@ def test_errors_name_what_was_given(name):
 def test_complex_numbers_are_refused():
     with pytest.raises(DtypeError, match="complex128"):
         nn.conv1d(X.astype(complex), W, groups=2)
+
+
+def test_an_infinite_weight_at_the_padding_is_nan_or_skipped() -> None:
+    """Kernels multiply the padding or skip it. An element that a window reads is multiplied by all of them."""
+    fmt = FORMATS["float32"]
+    x, w = np.array([0.25]).reshape(1, 1, 1), np.array([np.inf, 1.0, np.nan]).reshape(1, 1, 3)
+    how = {"stride": (1,), "padding": ((2, 2),), "dilation": (1,), "groups": 1}
+    value, radius = parts(REGISTRY["conv"](exact(x, fmt), exact(w, fmt), **how))
+    assert np.isnan(value).all()
+    assert np.isnan(radius[0, 0, 0])  # a number times NaN
+    assert np.isinf(radius[0, 0, 1:]).all()

@@ -110,8 +110,14 @@ def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Ar
     return np.asarray(np.any(np.all(groups == groups[..., :1], axis=-1)))
 
 
+def _infinite(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """Some element of an operand is infinite."""
+    return np.asarray(any(np.isinf(x).any() for x in xs))
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
+    "an infinite operand": _infinite,
     "equal extremes": _equal_extremes,
     "one NaN": _one_nan,
     "equal bounds": _equal_bounds,
