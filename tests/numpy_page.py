@@ -180,6 +180,7 @@ def _entries(rooms: tuple[str, ...]) -> Iterator[Entry]:
         for call in [*tried(name, function), *more.get(name, [])]:
             if plain and call.function is function:
                 call = Call(call.name, through_name(_dotted(name)), call.args, call.kwargs)
+            follow(call.function)
             entry.add(call)
         yield entry
 

@@ -83,6 +83,8 @@ def _function(f: Any) -> FunctionType | None:
             f = f.func
         elif isinstance(f, MethodType):
             f = f.__func__
+        elif isinstance(f, np.vectorize):
+            f = f.pyfunc
         elif isinstance(f, (Traced, type, ModuleType)):
             return None
         elif "__wrapped__" in getattr(f, "__dict__", {}):  # functools.lru_cache

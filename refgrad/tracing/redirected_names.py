@@ -76,6 +76,12 @@ def arguments(steps: Sequence[Instruction], first: int, last: int) -> Sequence[I
     return steps[last + 1 : ends[-1]] if ends and began is not None else None
 
 
+def unpacks(steps: Sequence[Instruction], first: int, last: int) -> bool:
+    """Whether the call of what ``first`` to ``last`` load has starred arguments."""
+    began = _start(steps[first])
+    return any(step.opname == "CALL_FUNCTION_EX" and _start(step) == began for step in steps[last + 1 :])
+
+
 def displays_list(steps: Sequence[Instruction]) -> bool:
     """Whether instructions make a list, or end with a tuple: by a display or a comprehension."""
     ends = [step.opname for step in steps if step.opname not in {"KW_NAMES", "CACHE"}][-1:]
