@@ -1,4 +1,4 @@
-"""New arrays of traced numbers, and like a traced one: np.full, np.arange, np.fromiter, and functions with the argument ``like``.
+"""New arrays like a traced one: np.zeros(n, like=x) and NumPy's other functions with the argument ``like``.
 
 NumPy hands the call to the array of ``like``, without that argument. The new array belongs to the transformation of x, with a derivative of
 zero, so that a program may write traced numbers into it.
@@ -6,16 +6,14 @@ zero, so that a program may write traced numbers into it.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad.op import Traced
 from refgrad.tracing.assembling import CONVERSIONS, assembled, converted
-from refgrad.tracing.differentiable_arguments import holds_traced, plain
-from refgrad.tracing.levels import innermost
+from refgrad.tracing.differentiable_arguments import holds_traced
 
 Function = Callable[..., Any]
 _MAKERS: tuple[Any, ...] = (
@@ -50,26 +48,3 @@ def full(shape: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
     number: Any = fill_value if isinstance(fill_value, Traced) else assembled(fill_value)
     full_like: Function = np.full_like
     return full_like(number, number, *args, shape=shape, **kwargs)
-
-
-def arange(*args: Any, **kwargs: Any) -> Any:
-    """np.arange, whose numbers may be traced: start + k * step. How many there are is a constant, and so is the end."""
-    if not holds_traced((args, kwargs)):
-        return np.arange(*args, **kwargs)
-    kwargs.pop("like", None)
-    due = np.arange(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
-    if due.dtype.kind != "f":
-        return due
-    names = ("stop",) if len(args) == 1 and "stop" not in kwargs else ("start", "stop", "step")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    zero = innermost((args, kwargs))._constant(np.zeros((), due.dtype))
-    start, step = [zero + given.get(name, k) for k, name in enumerate(("start", "step"))]
-    following = (start + step) - start  # as NumPy rounds it
-    return (start + np.arange(len(due)) * following).astype(due.dtype)
-
-
-def from_iterator(iter: Iterable[Any], dtype: Any, count: int = -1, **kwargs: Any) -> Any:  # noqa: A002 - NumPy's name
-    """np.fromiter, whose numbers may be traced."""
-    entries = list(iter if count < 0 else itertools.islice(iter, count))
-    due = np.fromiter([plain(x) for x in entries], dtype, count, **kwargs)
-    return converted(np.array, entries, due.dtype) if holds_traced(entries) else due

@@ -1,9 +1,9 @@
-"""Stand-ins of NumPy's functions in differentiated code, for calls that NumPy does not dispatch: traced arrays in a list, np.array(x).
+"""Names of NumPy in differentiated code: where they lead, for calls that NumPy does not dispatch.
 
-NumPy asks the arguments of a call for their protocols, but not the entries of a list, and np.array not even its argument. In the code of a
-differentiated function (see reached_functions.py) ``np.sum(...)`` therefore loads ``__refgrad_module_np__.sum``, and ``sum(...)`` after
-``from numpy import sum`` loads ``__refgrad_function_sum__``. Both look up the name that the program gave, when it is used, so a program may
-bind it anew. While no transformation runs, the result is what the program named itself.
+In the code of a differentiated function (see reached_functions.py) ``np.sum(...)`` loads ``__refgrad_name_np__.sum``, and ``sum(...)`` after
+``from numpy import sum`` loads ``__refgrad_name_sum__``. Both look up the name that the program gave, when it is used, so a program may bind
+it anew. They lead to a stand-in of the function (stand_ins.py) or to a copy of what NumPy wrote in Python (numpy_copies.py). While no
+transformation runs, the result is what the program named itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from dis import Instruction
-from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from refgrad.tracing.redirected_names import arguments, calls, computes_one_valu
 Function = Callable[..., Any]
 
 # Python functions and classes of NumPy that ask for no protocol.
-_COPIED = (np.kaiser, np.asarray_chkfinite, np.require, np.ndenumerate, np.vectorize)
+_COPIED = (np.asarray_chkfinite, np.ndenumerate, np.vectorize)
 # Their instances, such as np.r_, np.mgrid and what np.vectorize decorates, are copied when they are used.
 _INSTANCES = (np.vectorize, *type(np.r_).__mro__[-2:-1], *type(np.mgrid).__mro__[-2:-1])
 
@@ -81,7 +81,7 @@ def _standing_for(found: Any) -> Any:
     if known is not None:
         return known[1]
     if isinstance(found, ModuleType):
-        return _Inner(found) if found.__name__.startswith("numpy.polynomial") else found
+        return _Inner(found) if found.__name__.partition(".")[0] == "numpy" else found
     if isinstance(found, _INSTANCES):
         return numpy_copies.copied(found)
     if not _of_polynomials(found):
@@ -94,19 +94,16 @@ def _standing_for(found: Any) -> Any:
 
 @functools.cache
 def _stand_ins() -> dict[int, tuple[Any, Any]]:
-    """By the id of a function or module of NumPy: itself and its stand-in."""
+    """By the id of a function or class of NumPy: itself and its stand-in."""
     known = dict(stand_ins.functions())
     for function in _COPIED:
         known[id(function)] = function, numpy_copies.copied(function)
-    for module in (np.linalg, np.fft, np.emath):
-        known[id(module)] = module, _Inner(module)
     return known
 
 
 def _of_polynomials(found: Any) -> bool:
     """Whether ``found`` is a function, class or object of np.polynomial."""
-    own = found if isinstance(found, (type, FunctionType, BuiltinFunctionType)) else type(found)
-    return str(getattr(own, "__module__", "")).startswith("numpy.polynomial")
+    return str(getattr(found, "__module__", "")).startswith("numpy.polynomial")
 
 
 @functools.cache

@@ -79,7 +79,8 @@ def _space(module: ModuleType) -> dict[str, Any]:
         space["__builtins__"] = {**vars(builtins), "__import__": _import}
         for name, found in list(vars(module).items()):
             meaning = _meaning(found)
-            own = isinstance(found, Callable) and getattr(inspect.unwrap(found), "__globals__", None) is vars(module)
+            function = inspect.unwrap(found) if callable(found) else None
+            own = type(function) is FunctionType and (function.__name__, function.__globals__) == (name, vars(module))
             if meaning is found and (own or (isinstance(found, type) and _of_polynomials(found))):
                 meaning = copied(found)
             space.setdefault(name, meaning)
@@ -100,6 +101,8 @@ def _meaning(found: Any) -> Any:
     """What stands for a global of NumPy's code in copies."""
     if isinstance(found, ModuleType):
         return names(found) if found.__name__.partition(".")[0] == "numpy" else found
+    if isinstance(found, (type, np.ufunc)):
+        return found
     known = stand_ins.functions().get(id(found))
     meaning = found if known is None else known[1]
     if any(found is function for function in (*_MAKERS, *CONVERSIONS)):

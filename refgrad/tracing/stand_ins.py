@@ -14,8 +14,8 @@ import numpy as np
 
 from refgrad.op import BY_FUNCTION, Traced
 from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
-from refgrad.tracing.creation import arange, from_iterator, full
-from refgrad.tracing.differentiable_arguments import holds_traced, plain
+from refgrad.tracing.creation import full
+from refgrad.tracing.differentiable_arguments import holds_traced
 from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function
 
 Function = Callable[..., Any]
@@ -27,8 +27,8 @@ OF_SEQUENCES = frozenset({
     np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
 })  # fmt: skip
 _SEQUENCES = frozenset({list, tuple})
-# Functions that make a text of numbers, and have no derivative.
-_TEXTS = (np.format_float_positional, np.format_float_scientific, np.base_repr)
+# By a function of NumPy that asks none of its arguments for a protocol: what it means. refgrad/functions/undispatched.py fills the table.
+UNDISPATCHED: dict[Function, Function] = {np.full: full}
 
 
 @functools.cache
@@ -41,18 +41,19 @@ def functions() -> dict[int, tuple[Any, Any]]:
         known[id(function)] = function, _conversion(function, functools.partial(converted, function))
     for kind in KINDS:
         known[id(kind)] = kind, _conversion(kind, functools.partial(scalar_or_array, kind))
-    for function in _TEXTS:
-        known[id(function)] = function, _of_values(function)
-    for function, meaning in ((np.full, full), (np.arange, arange), (np.fromiter, from_iterator)):
+    for function, meaning in UNDISPATCHED.items():
         known[id(function)] = function, meaning
     return known
 
 
-def _of_values(function: Function) -> Function:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
+def stands_for(*functions: Function) -> Callable[[Function], Function]:
+    """Register the meaning of functions of NumPy that ask none of their arguments for a protocol."""
 
-    return call
+    def register(meaning: Function) -> Function:
+        UNDISPATCHED.update(dict.fromkeys(functions, meaning))
+        return meaning
+
+    return register
 
 
 def _of_lists(function: Function) -> Function:
