@@ -258,6 +258,11 @@ def text(found: dict[str, list[Entry]], matrix: dict[tuple[str, str], str]) -> s
     ]
     lines += ["processor has AVX-512.", "", "## Refused", "", "| function | why |", "|---|---|"]
     lines += [
+        f"| `np.{name}.{method}` | its value in NumPy depends on the processor |"
+        for (name, method), kind in matrix.items()
+        if kind == REFUSED
+    ]
+    lines += [
         f"| {_code(e.name)} | {e.reason} |"
         for entries in found.values()
         for e in entries

@@ -37,7 +37,8 @@ WITHOUT_RULE = {
 # Their tests are in test_sequences.py and test_least_squares.py.
 APART = {
     ("interp", "period"),
-    *[("numpy.linalg." + f, p) for f, p in [("pinv", "rcond"), ("pinv", "rtol"), ("lstsq", "rcond")]], ("polyfit", "rcond"),
+    *[("numpy.linalg." + f, p) for f, p in [("pinv", "rcond"), ("pinv", "rtol"), ("lstsq", "rcond")]],
+    ("polyfit", "rcond"),
 }
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.
 NOT_DISPATCHED = {

@@ -102,7 +102,9 @@ def _without_nan(reduction: Any, identity: float) -> Any:
     ) -> Array:  # fmt: skip
         more = {name: x for name, x in (("initial", initial), ("where", where)) if x is not _NONE}
         numbers = np.where(np.isnan(plain(a)), identity, a)
-        return call_function(reduction, (numbers,), {"axis": axis, "dtype": dtype, "keepdims": given(keepdims), **more})
+        return call_function(
+            reduction, (numbers,), {"axis": axis, "dtype": dtype, "keepdims": given(keepdims), **more}
+        )
 
     return call
 

@@ -24,9 +24,9 @@ from refgrad.tracing.stand_ins import stands_for
 @stands_for(np.arange)
 def arange(*args: Any, **kwargs: Any) -> Any:
     """np.arange, whose numbers may be traced: start + k * step. How many there are is a constant, and so is the end."""
+    like = kwargs.pop("like", None)
     if not holds_traced((args, kwargs)):
-        return np.arange(*args, **kwargs)
-    kwargs.pop("like", None)
+        return np.arange(*args, **kwargs, like=like)
     due = np.arange(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
     if due.dtype.kind != "f":
         return due
@@ -50,7 +50,9 @@ def from_iterator(iter: Iterable[Any], dtype: Any, count: int = -1, **kwargs: An
 def kaiser(M: float, beta: Any) -> Array:  # noqa: N803 - NumPy's name
     """np.kaiser, whose shape beta may be traced. Raises NoRuleError for a traced number of points."""
     if holds_traced(M):
-        raise NoRuleError(f"np.kaiser: argument M is a traced number, and the number of points has no derivative. {_PLAIN}")
+        raise NoRuleError(
+            f"np.kaiser: argument M is a traced number, and the number of points has no derivative. {_PLAIN}"
+        )
     if not holds_traced(beta) or M == 1:
         return np.kaiser(M, plain(beta))
     middle = (float(M) - 1) / 2.0

@@ -43,7 +43,9 @@ class _Name:
         found = _bound(sys._getframe(1), self._name)
         if not RUNS:
             return getattr(found, attribute)
-        return _standing_for(getattr(found if isinstance(found, ModuleType) else _standing_for(found), attribute))
+        return _standing_for(
+            getattr(found if isinstance(found, ModuleType) else _standing_for(found), attribute)
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         found = _bound(sys._getframe(1), self._name)
@@ -82,7 +84,7 @@ def _standing_for(found: Any) -> Any:
         return known[1]
     if isinstance(found, ModuleType):
         return _Inner(found) if found.__name__.partition(".")[0] == "numpy" else found
-    if isinstance(found, _INSTANCES):
+    if issubclass(type(found), _INSTANCES):  # without a question to the object
         return numpy_copies.copied(found)
     if not _of_polynomials(found):
         return found
@@ -115,6 +117,10 @@ def _copies() -> dict[int, tuple[Any, Any]]:
     return {id(x): (x, numpy_copies.copied(x)) for x in found if callable(x)}
 
 
+def _polynomials() -> tuple[type, ...]:
+    return tuple([found for found, _ in _copies().values() if isinstance(found, type)])
+
+
 def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
     """The name of a stand-in of ``found``, what the LOAD_GLOBAL at place k loads; None where no function of NumPy's is called there."""
     name, last = steps[k].argval, k
@@ -131,6 +137,9 @@ def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
             return None
     elif _standing_for(found) is found:
         return None
+    elif last == k and issubclass(type(found), (np.vectorize, *_polynomials())):
+        if not (calls(steps, k, last) or steps[k + 1].opname in _ATTRIBUTES):
+            return None  # an operand
     place = f"__refgrad_name_{name}__"
     if not hasattr(builtins, place):
         setattr(builtins, place, _Name(name))
@@ -153,5 +162,8 @@ def _may_have_lists(function: Function, given: Sequence[Instruction] | None) -> 
     if isinstance(function, np.ufunc):
         return given is not None and displays_list(given)
     return (
-        function in CONVERSIONS or function in stand_ins.OF_SEQUENCES or given is None or not computes_one_value(given)
+        function in CONVERSIONS
+        or function in stand_ins.OF_SEQUENCES
+        or given is None
+        or not computes_one_value(given)
     )

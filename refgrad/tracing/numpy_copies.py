@@ -80,7 +80,10 @@ def _space(module: ModuleType) -> dict[str, Any]:
         for name, found in list(vars(module).items()):
             meaning = _meaning(found)
             function = inspect.unwrap(found) if callable(found) else None
-            own = type(function) is FunctionType and (function.__name__, function.__globals__) == (name, vars(module))
+            own = type(function) is FunctionType and (function.__name__, function.__globals__) == (
+                name,
+                vars(module),
+            )
             if meaning is found and (own or (isinstance(found, type) and _of_polynomials(found))):
                 meaning = copied(found)
             space.setdefault(name, meaning)
@@ -88,7 +91,9 @@ def _space(module: ModuleType) -> dict[str, Any]:
 
 
 def _of_polynomials(kind: type) -> bool:
-    return kind.__module__.startswith("numpy.polynomial") and kind not in _KINDS and not inspect.isabstract(kind)
+    return (
+        kind.__module__.startswith("numpy.polynomial") and kind not in _KINDS and not inspect.isabstract(kind)
+    )
 
 
 def _import(name: str, given: Any = None, local: Any = None, fromlist: Any = (), level: int = 0) -> Any:
@@ -115,7 +120,9 @@ def _in_transformation(function: Function) -> Function:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         like, x = _LIKE.get(), args[0] if args else None
-        if like is not None and (type(x) in _KINDS or (isinstance(x, Traced) and kwargs.get("dtype") is object)):
+        if like is not None and (
+            type(x) in _KINDS or (isinstance(x, Traced) and kwargs.get("dtype") is object)
+        ):
             return x
         if like is not None and _of_polynomials(type(x)):
             return copied(x)
@@ -139,7 +146,10 @@ def _function(original: FunctionType) -> Function:
         like = innermost([_content(x) for x in (*args, *kwargs.values())])
         if like is None:
             return copy(*args, **kwargs)
-        args = tuple([_floats(x) if p in _SERIES else x for p, x in zip(parameters, args, strict=False)]) + args[len(parameters) :]
+        args = (
+            tuple([_floats(x) if p in _SERIES else x for p, x in zip(parameters, args, strict=False)])
+            + args[len(parameters) :]
+        )
         token = _LIKE.set(like)
         try:
             return copy(*args, **{name: _floats(x) if name in _SERIES else x for name, x in kwargs.items()})
@@ -171,15 +181,29 @@ class Loop:
     def __init__(self, function: Function, nin: int, nout: int) -> None:
         self.function, self.nin, self.nout = function, nin, nout
 
-    def __call__(self, *args: Any, **_: Any) -> Any:
-        if not any(isinstance(x, Traced) for x in args):
-            return np.frompyfunc(self.function, self.nin, self.nout)(*args)
-        dims = np.broadcast_shapes(*[np.shape(x) for x in args])
-        arrays = [np.broadcast_to(_widened(x), dims) for x in args]
-        results = [self.function(*[x[k] for x in arrays]) for k in np.ndindex(*dims)]
-        parts = list(zip(*results, strict=True)) if self.nout > 1 else [results]
-        found = [np.reshape(_array(list(part)), dims) for part in parts]
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Traced) for x in args):
+            dims = np.shape(
+                np.frompyfunc(_nothing, self.nin, 1)(*[np.zeros(np.shape(x), bool) for x in args])
+            )
+            arrays = [np.broadcast_to(_widened(x), dims) for x in args]
+            results = [self.function(*[x[k] for x in arrays]) for k in np.ndindex(*dims)]
+            parts = list(zip(*results, strict=True)) if self.nout > 1 else [results]
+            found = [np.reshape(_array(list(part)), dims) for part in parts]
+        else:
+            y = np.frompyfunc(self.function, self.nin, self.nout)(*args, **kwargs)
+            found = [_joined(part) for part in (y if self.nout > 1 else (y,))]
         return found[0] if self.nout == 1 else tuple(found)
+
+
+def _nothing(*_: Any) -> None:
+    """What is called for the shape of the result, and for NumPy's error where shapes do not fit."""
+
+
+def _joined(y: Any) -> Any:
+    """One traced array of an array of objects, where some are traced numbers."""
+    entries = np.ravel(y).tolist()
+    return np.reshape(_array(entries), np.shape(y)) if holds_traced(entries) else y
 
 
 def _widened(x: Any) -> Any:
@@ -195,7 +219,7 @@ def _array(entries: list[Any]) -> Any:
 def _class(kind: type) -> type:
     """The copy of a class: a subclass with copies of all methods. It counts NumPy's own instances among its own."""
     if kind not in _CLASSES:
-        members: dict[str, Any] = {}
+        members: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
         for base in reversed(kind.__mro__):
             if base.__module__.partition(".")[0] == "numpy":
                 members |= {name: _member(m) for name, m in vars(base).items() if isinstance(m, _METHODS)}

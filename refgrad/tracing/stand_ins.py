@@ -75,7 +75,9 @@ def _of_lists(function: Function) -> Function:
             return function(*args, **kwargs)
         if listed and not sequences:
             args = tuple(map(_one_array, args))
-            kwargs = {name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()}
+            kwargs = {
+                name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()
+            }
         return function(*args, **kwargs) if protocol else call_function(function, args, kwargs)
 
     return call
