@@ -1,4 +1,4 @@
-"""NumPy's functions that ask none of their arguments for a protocol: np.arange, np.fromiter, np.kaiser, np.poly1d of a list, texts of numbers.
+"""NumPy's functions that ask none of their arguments for a protocol: np.arange, np.kaiser, np.poly1d of a list, texts of numbers and more.
 
 A differentiated function calls them by their names; see tracing/numpy_calls.py.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import operand
+from refgrad.ops.shape import cast
 from refgrad.tracing.assembling import converted
 from refgrad.tracing.differentiable_arguments import holds_traced, plain
 from refgrad.tracing.levels import innermost
@@ -32,10 +33,16 @@ def arange(*args: Any, **kwargs: Any) -> Any:
         return due
     names = ("stop",) if len(args) == 1 and "stop" not in kwargs else ("start", "stop", "step")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
-    zero = innermost((args, kwargs))._constant(np.zeros((), due.dtype))
-    start, step = [zero + given.get(name, k) for k, name in enumerate(("start", "step"))]
-    following = (start + step) - start  # as NumPy rounds it
-    return (start + np.arange(len(due)) * following).astype(due.dtype)
+    zero = innermost((args, kwargs))._constant(np.zeros(()))
+    # As NumPy rounds: the first two numbers to the dtype, and the others are computed from them, half ones in float32.
+    start, second = [
+        cast(x, due.dtype)
+        for x in (zero + given.get("start", 0), zero + given.get("start", 0) + given.get("step", 1))
+    ]
+    work = np.promote_types(due.dtype, np.int16)
+    first, following = cast(start, work), cast(second, work) - cast(start, work)
+    later = first + np.arange(2, len(due)).astype(work) * following
+    return np.concatenate([np.stack([start, second])[: len(due)], cast(later, due.dtype)])
 
 
 @stands_for(np.fromiter)
@@ -47,7 +54,7 @@ def from_iterator(iter: Iterable[Any], dtype: Any, count: int = -1, **kwargs: An
 
 
 @stands_for(np.kaiser)
-def kaiser(M: float, beta: Any) -> Array:  # noqa: N803 - NumPy's name
+def kaiser(M: float, beta: Any) -> Array:
     """np.kaiser, whose shape beta may be traced. Raises NoRuleError for a traced number of points."""
     if holds_traced(M):
         raise NoRuleError(

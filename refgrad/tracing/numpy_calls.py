@@ -1,9 +1,9 @@
 """Names of NumPy in differentiated code: where they lead, for calls that NumPy does not dispatch.
 
-In the code of a differentiated function (see reached_functions.py) ``np.sum(...)`` loads ``__refgrad_name_np__.sum``, and ``sum(...)`` after
-``from numpy import sum`` loads ``__refgrad_name_sum__``. Both look up the name that the program gave, when it is used, so a program may bind
-it anew. They lead to a stand-in of the function (stand_ins.py) or to a copy of what NumPy wrote in Python (numpy_copies.py). While no
-transformation runs, the result is what the program named itself.
+In the code of a differentiated function (see reached_functions.py) ``np.sum(...)`` loads ``__refgrad_name_np__.sum``, and ``sum(...)``
+after ``from numpy import sum`` loads ``__refgrad_name_sum__``. Both look up the name that the program gave, when it is used, so a program
+may bind it anew. They lead to a stand-in of the function (stand_ins.py) or to a copy of what NumPy wrote in Python (numpy_copies.py). While
+no transformation runs, the result is what the program named itself.
 """
 
 from __future__ import annotations
@@ -117,6 +117,13 @@ def _copies() -> dict[int, tuple[Any, Any]]:
     return {id(x): (x, numpy_copies.copied(x)) for x in found if callable(x)}
 
 
+def _is_operand(found: Any, steps: Sequence[Instruction], k: int) -> bool:
+    """Whether the polynomial or vectorized function that the instruction at place k loads is neither called nor asked for an attribute."""
+    if not issubclass(type(found), (np.vectorize, *_polynomials())):
+        return False
+    return not calls(steps, k, k) and steps[k + 1].opname not in _ATTRIBUTES
+
+
 def _polynomials() -> tuple[type, ...]:
     return tuple([found for found, _ in _copies().values() if isinstance(found, type)])
 
@@ -135,11 +142,8 @@ def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
             return None
         if not (unpacks(steps, k, last) or _may_have_lists(found, arguments(steps, k, last))):
             return None
-    elif _standing_for(found) is found:
+    elif _standing_for(found) is found or (last == k and _is_operand(found, steps, k)):
         return None
-    elif last == k and issubclass(type(found), (np.vectorize, *_polynomials())):
-        if not (calls(steps, k, last) or steps[k + 1].opname in _ATTRIBUTES):
-            return None  # an operand
     place = f"__refgrad_name_{name}__"
     if not hasattr(builtins, place):
         setattr(builtins, place, _Name(name))

@@ -63,7 +63,7 @@ def copied(original: Any) -> Any:
     function = inspect.unwrap(original)
     if type(function) is FunctionType:
         return _function(function)
-    y = object.__new__(_class(type(original)))
+    y: Any = object.__new__(_class(type(original)))
     for kind in type(original).__mro__:
         for name in vars(kind).get("__slots__", ()):
             setattr(y, name, getattr(original, name))

@@ -60,8 +60,8 @@ def test_errors() -> None:
     with pytest.raises(NoRuleError, match="number of points"):
         rg.grad(lambda x: np.sum(np.kaiser(x, 2.0)))(5.0)
     for f in (lambda x: np.arange(x, 2.0, 0.0), lambda x: np.fromiter([x], float, 2), lambda x: np.arange()):
-        with pytest.raises((ValueError, TypeError, ZeroDivisionError)) as theirs:
-            f(1.0)
-        with pytest.raises(type(theirs.value)) as ours:
+        with np.errstate(divide="ignore"), pytest.raises((ValueError, TypeError)) as theirs:
+            f(np.float64(1.0))
+        with np.errstate(divide="ignore"), pytest.raises(type(theirs.value)) as ours:
             rg.grad(lambda x, f=f: np.sum(f(x)))(1.0)
         assert str(ours.value) == str(theirs.value)
