@@ -99,8 +99,13 @@ def computes_one_value(steps: Sequence[Instruction]) -> bool:
 
 def _left_on_the_stack(steps: Sequence[Instruction]) -> int:
     """How many values instructions without a branch leave."""
-    argument = [None if step.opcode < dis.HAVE_ARGUMENT else step.arg for step in steps]
-    return sum(dis.stack_effect(step.opcode, arg) for step, arg in zip(steps, argument, strict=True))
+    left = 0
+    for step in steps:
+        if step.opname == "CALL":  # before Python 3.12, with another instruction
+            left -= (step.arg or 0) + 1
+        else:
+            left += dis.stack_effect(step.opcode, None if step.opcode < dis.HAVE_ARGUMENT else step.arg)
+    return left
 
 
 _JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})
