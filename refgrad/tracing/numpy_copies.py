@@ -12,6 +12,7 @@ import builtins
 import contextvars
 import functools
 import inspect
+import itertools
 import sys
 from collections.abc import Callable
 from types import FunctionType, ModuleType
@@ -67,7 +68,8 @@ def copied(original: Any) -> Any:
     for kind in type(original).__mro__:
         for name in vars(kind).get("__slots__", ()):
             setattr(y, name, getattr(original, name))
-    vars(y).update(vars(original) if hasattr(original, "__dict__") else {})
+    for name, value in getattr(original, "__dict__", {}).items():
+        setattr(y, name, {} if type(value) is dict else value)  # np.vectorize keeps a cache
     return y
 
 
@@ -80,10 +82,8 @@ def _space(module: ModuleType) -> dict[str, Any]:
         for name, found in list(vars(module).items()):
             meaning = _meaning(found)
             function = inspect.unwrap(found) if callable(found) else None
-            own = type(function) is FunctionType and (function.__name__, function.__globals__) == (
-                name,
-                vars(module),
-            )
+            own = type(function) is FunctionType and function.__globals__ is vars(module)
+            own = own and function.__name__ == name
             if meaning is found and (own or (isinstance(found, type) and _of_polynomials(found))):
                 meaning = copied(found)
             space.setdefault(name, meaning)
@@ -124,8 +124,6 @@ def _in_transformation(function: Function) -> Function:
             type(x) in _KINDS or (isinstance(x, Traced) and kwargs.get("dtype") is object)
         ):
             return x
-        if like is not None and _of_polynomials(type(x)):
-            return copied(x)
         y = function(*args, **kwargs)
         return like._constant(y) if like is not None and type(y) is np.ndarray and y.dtype.kind in "fc" else y
 
@@ -144,15 +142,12 @@ def _function(original: FunctionType) -> Function:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         like = innermost([_content(x) for x in (*args, *kwargs.values())])
-        if like is None:
-            return copy(*args, **kwargs)
-        args = (
-            tuple([_floats(x) if p in _SERIES else x for p, x in zip(parameters, args, strict=False)])
-            + args[len(parameters) :]
-        )
+        if like is not None:
+            args = tuple([_admitted(x, p) for p, x in itertools.zip_longest(parameters[: len(args)], args)])
+            kwargs = {name: _admitted(x, name) for name, x in kwargs.items()}
         token = _LIKE.set(like)
         try:
-            return copy(*args, **{name: _floats(x) if name in _SERIES else x for name, x in kwargs.items()})
+            return copy(*args, **kwargs)
         finally:
             _LIKE.reset(token)
 
@@ -164,9 +159,13 @@ def _content(x: Any) -> Any:
     return vars(x) if type(x) in _KINDS else x
 
 
-def _floats(x: Any) -> Any:
-    """Plain integers in a sequence or an array as floating-point numbers."""
-    if type(x) is not np.ndarray and (type(x) not in (list, tuple) or holds_traced(x)):
+def _admitted(x: Any, parameter: str | None) -> Any:
+    """An argument beside a traced one: a plain polynomial as a copy, and coefficients and points that are integers as floats."""
+    if _of_polynomials(type(x)):
+        return copied(x)
+    if parameter not in _SERIES or (
+        type(x) is not np.ndarray and (type(x) not in (list, tuple) or holds_traced(x))
+    ):
         return x
     y = np.asarray(x)
     return y.astype(np.double) if y.dtype.kind in "biu" else x
@@ -265,5 +264,5 @@ def _mixed(members: dict[str, Any]) -> dict[str, Any]:
         own = isinstance(kind, type) and _of_polynomials(kind)
         return members["convert"](self, domain, copied(kind) if own else kind, window)
 
-    names = ("__radd__", "__rsub__", "__rmul__", "__rdivmod__", "__rfloordiv__", "__rmod__")
-    return {"convert": convert, **{name: reflected(name) for name in names}}
+    operators = ("__radd__", "__rsub__", "__rmul__", "__rdivmod__", "__rfloordiv__", "__rmod__")
+    return {"convert": convert, **{name: reflected(name) for name in operators}}

@@ -214,6 +214,30 @@ def test_outside_of_transformations_programs_get_numpys_own_results() -> None:
     assert not isinstance(y, Traced)
 
 
+def test_a_vectorized_function_keeps_its_own_cache() -> None:
+    f = np.vectorize(lambda s: 2.0 * s, otypes=[float])
+    space: dict[str, Any] = {"f": f}
+    exec("def g(x):\n    return f(x)", space)  # noqa: S102
+    f(X)
+    kept = dict(vars(f)["_ufunc"])
+    assert rg.jvp(space["g"], (X,), (V,))[1].tolist() == (2.0 * V).tolist()
+    assert vars(f)["_ufunc"] == kept
+
+
+def test_plain_calls_of_a_vectorized_function_give_plain_arrays() -> None:
+    found: list[Any] = []
+
+    def f(x: Array) -> Any:
+        def g(s: Any) -> Any:
+            found.append(np.polynomial.polynomial.polymul([1, 2], [3, 4]))
+            return s * found[-1][0]
+
+        return np.vectorize(g)(x)
+
+    rg.jvp(f, (X,), (V,))
+    assert {type(y) for y in found} == {np.ndarray}
+
+
 def test_a_plain_call_in_a_transformation_gives_plain_arrays() -> None:
     found: list[Any] = []
 
