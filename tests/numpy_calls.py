@@ -39,7 +39,7 @@ INTEGRAL = frozenset({
     "writeable", "edge_order", "N", "increasing", "left", "choose: a", "cov: ddof", "corrcoef: ddof", "more", "upper", "num", "endpoint",
     "retstep", "func1d", "func", "condlist", "args", "kw", "tol", "rowvar", "bias", "fweights", "varargs",
     "einsum_call", "return_indices", "polyder: m", "polyint: m", "trim",
-    "norm", "s", "deg",
+    "norm", "s", "deg", "polyfit: full", "polyfit: cov",
 })  # fmt: skip
 
 
@@ -149,7 +149,10 @@ CALLS: dict[Callable[..., Any], list[Example]] = {
     np.logspace: [on(0.5, 2.1, 4), on(V, W, 3, axis=1, base=2.5), on(V, W, 2, base=W + 1)],
     np.geomspace: [on(0.5, 2.1, 4), on(-W, -2 * W, 3)],
     np.polyadd: [on(V, U)], np.polysub: [on(V, U)], np.polymul: [on(V, U)], np.polydiv: [on(U, V[:2]), on(V, U)], np.polyder: [on(V, 2)],
-    np.polyint: [on(V), on(V, 2, 0.5), on(V, 2, [0.5, 1.5])], np.poly: [on(V)], np.ix_: [on(V, W)],
+    np.polyint: [on(V), on(V, 2, 0.5), on(V, 2, [0.5, 1.5])], np.poly: [on(V)], np.roots: [on(np.array([2.0, 0.3, -1.1]))],
+    np.polyfit: [on(U, W[[0, 2, 1, 1]], 1), on(U, T[0].T, 2, 1e-12, w=U + 1), on(U, W[[0, 2, 1, 1]], 1, full=True),
+                 on(U, U * U, 1, cov=True)],
+    np.sort_complex: [on(A)], np.ix_: [on(V, W)],
     np.linspace: [on(0.5, 2.1, 4), on(V, W, 3, axis=1), on(V, 2.5, 4, False, True), on(0.5, 2.1, 1)],
     np.apply_along_axis: [
         on(np.sum, 0, A), on(lambda r, s, t=1.0: r[:, None] * r * s * t, 1, A, 0.7, t=1.3), on(lambda r: r * r[0], 1, T), on(np.max, 0, V),

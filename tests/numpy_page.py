@@ -42,7 +42,7 @@ SECTIONS = {
 }  # fmt: skip
 
 # Parameters that are counts: NumPy takes a float there and truncates it.
-COUNTS = frozenset({"M", "N", "n", "k"})
+COUNTS = frozenset({"M", "N", "n", "k", "tril_indices: m", "triu_indices: m"})
 SCALARS = {  # narrower ones round their argument, which differences take for a slope
     "scalar types of floats, such as `np.float64(x)`": ("float64", "longdouble", "complex128"),
     "other scalar types, such as `np.int64(x)`": (
@@ -51,8 +51,11 @@ SCALARS = {  # narrower ones round their argument, which differences take for a 
 }  # fmt: skip
 # Why a function is refused, where more is to be said than its error says.
 REASONS: dict[str, str] = {
-    "np.nextafter": "its value depends on the format, not on the number alone",
-    "np.spacing": "its value depends on the format, not on the number alone",
+    "np.busday_offset": "its dates are no floating-point numbers", "np.is_busday": "its dates are no floating-point numbers",
+    "np.frompyfunc": "its results are arrays of objects; `np.vectorize` has a derivative",
+    "np.ndarray.choose": "the method belongs to an array of integers, which asks for plain numbers; write `np.choose(a, choices)`",
+    "np.ndarray.byteswap": "it reads the bytes of a number as another one",
+    "np.ndarray.setflags": "a traced array is written to by its program alone; leave it out",
     "np.matrix": "a matrix follows rules of its own", "np.asmatrix": "a matrix follows rules of its own",
     "np.broadcast": "an iterator of plain numbers; `np.broadcast_arrays` has a derivative",
     "np.nditer": "an iterator of plain numbers; iterate over the array",
@@ -60,7 +63,7 @@ REASONS: dict[str, str] = {
     "np.ndarray.dumps": "it makes bytes", "np.ndarray.tolist": "it makes plain numbers; iterate over the array",
     "np.ndarray.item": "it makes a plain number; write `x[...]`",
     "np.ndarray.resize": "it changes a shape in place; write `x = np.resize(x, shape)`",
-    "np.sort_complex": "its result is complex", "np.record": "a record holds bytes",
+    "np.record": "a record holds bytes",
     "other scalar types, such as `np.int64(x)`": "they make plain numbers; write `x.astype(dtype)`",
 }  # fmt: skip
 _MESSAGES = {
@@ -179,13 +182,10 @@ def _entries(rooms: tuple[str, ...]) -> Iterator[Entry]:
         plain = getattr(MODULES.get(room), name.rpartition(".")[2], None) is function
         for call in [*tried(name, function), *more.get(name, [])]:
             if plain and call.function is function:
-                call = Call(call.name, through_name(_dotted(name)), call.args, call.kwargs)
+                call = Call(call.name, through_name(name), call.args, call.kwargs)
+            follow(call.function)
             entry.add(call)
         yield entry
-
-
-def _dotted(name: str) -> str:
-    return name.replace("np.emath", "np.lib.scimath")
 
 
 def classified() -> dict[str, list[Entry]]:
@@ -257,6 +257,11 @@ def text(found: dict[str, list[Entry]], matrix: dict[tuple[str, str], str]) -> s
         "NumPy's own `reduce` and `reduceat` of `np.power` and `np.arctan2` give the function of the first and the last element where the",
     ]
     lines += ["processor has AVX-512.", "", "## Refused", "", "| function | why |", "|---|---|"]
+    lines += [
+        f"| `np.{name}.{method}` | its value in NumPy depends on the processor |"
+        for (name, method), kind in matrix.items()
+        if kind == REFUSED
+    ]
     lines += [
         f"| {_code(e.name)} | {e.reason} |"
         for entries in found.values()

@@ -248,8 +248,9 @@ def written() -> Iterator[Call]:
         "np.random.Generator.choice": [(_fresh("choice"), (u,), {}), (_fresh("choice"), (3,), {"p": np.array([0.25, 0.25, 0.5])})],
         "np.ndarray.choose": [(_method("choose"), (order, [u, v, w]), {})],
         "np.frompyfunc": [(np.frompyfunc(lambda s, t: s * t, 2, 1), (u, v), {})],
-        "np.vectorize": [(np.vectorize(lambda s, t: s * t), (u, v), {}),
-                         (np.vectorize(lambda r: r * 2, signature="(n)->(n)"), (a,), {})],
+        "np.vectorize": [(lambda x, k: np.vectorize(lambda s, t: s * t if s > 0 else t)(x, k) * 2.0, (u, v), {}),
+                         (lambda x, k: np.vectorize(lambda s, t: (s * t, s), excluded=[1])(x, k)[0], (a, z), {}),
+                         (lambda x: np.vectorize(lambda r: r * r[0], signature="(n)->(n)")(x) * 2.0, (a,), {})],
         "np.full": [(np.full, (3, z), {}), (np.full, ((2, 3), u), {}), (np.full, (3, 0.5), {})],
         "np.put_along_axis": [(np.put_along_axis, (a.copy(), np.array([[0, 1]]), b[:1], 0), {})],
         "np.take_along_axis": [(np.take_along_axis, (a, np.array([[0, 1]]), 0), {})],
@@ -294,11 +295,19 @@ def written() -> Iterator[Call]:
             count = int(name[-2])
             yield Call(f"np.polynomial.{short}.{name}", getattr(module, name), (*V[:count], [1] * count))
     for kind in ("Polynomial", "Chebyshev", "Legendre", "Hermite", "HermiteE", "Laguerre"):
-        cls = getattr(np.polynomial, kind)
-        yield Call(f"np.polynomial.{kind}", lambda k, x, cls=cls: cls(k)(x), (u, v))
-        yield Call(f"np.polynomial.{kind}.deriv", lambda k, x, cls=cls: cls(k).deriv()(x), (u, v))
-        yield Call(f"np.polynomial.{kind}.fit", lambda k, x, cls=cls: cls.fit(x, k, 1)(x), (u, v))
+        for text in PROGRAMS:
+            program = eval("lambda k, x: " + text.format(f"np.polynomial.{kind}"), {"np": np})  # noqa: S307 - the programs below
+            yield Call(f"np.polynomial.{kind}", program, (u, v))
     yield from _ufunc_methods(a, b, u, v)
+
+
+# Of a class of polynomials, with coefficients k and points x.
+PROGRAMS = (
+    "{0}(k)(x)", "{0}([k[0], 0.5, k[1]]).deriv()(x)", "{0}.fit(x, k, 1)(x)", "({0}(k) * {0}(x) - 2.0 * {0}(k)).coef",
+    "{0}(k).integ(lbnd=x[0]).coef", "({0}(k, domain=[x[1], x[0]]) // {0}([0.4, x[1]], domain=[x[1], x[0]])).coef", "({0}(k) ** 2)(x)",
+    "{0}(k).convert(kind=np.polynomial.Chebyshev).coef", "{0}.fromroots(k).coef * x[0]", "{0}(k)({0}(x[:2]))(0.3)",
+    "{0}.fromroots(k).roots() * x",
+)  # fmt: skip
 
 
 def _ufunc_methods(a: Array, b: Array, u: Array, v: Array) -> Iterator[Call]:

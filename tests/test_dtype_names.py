@@ -23,7 +23,7 @@ STATED = {  # folders that say in which dtypes a problem is posed, or a framewor
 }
 ALLOWED = {
     "refgrad/nn/normalizations.py": "torch takes eps of the format in which it computes, float32 at least",
-    "refgrad/tracing/numpy_calls.py": "the types that programs call: NumPy's scalars",
+    "refgrad/tracing/stand_ins.py": "the types that programs call: NumPy's scalars",
     "refgrad/functions/ufunc_methods.py": "NumPy adds up narrow types in its own way",
     "refgrad/operands.py": "the types that users pass: NumPy's scalars",
     "refgrad/tracing/copies.py": "the types whose copies are known: NumPy's scalars",

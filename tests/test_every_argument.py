@@ -38,6 +38,7 @@ WITHOUT_RULE = {
 APART = {
     ("interp", "period"),
     *[("numpy.linalg." + f, p) for f, p in [("pinv", "rcond"), ("pinv", "rtol"), ("lstsq", "rcond")]],
+    ("polyfit", "rcond"),
 }
 # Where only these are traced, NumPy runs its own code, in which they come upon something that refuses them.
 NOT_DISPATCHED = {
@@ -112,6 +113,8 @@ class Place:
             np.interp,
             np.histogramdd,
             np.histogram2d,
+            np.polyfit,
+            np.roots,
         )
         return rg.vjp(self, x)[0] if ours else self(x)
 

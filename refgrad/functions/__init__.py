@@ -24,6 +24,7 @@ from refgrad.functions import (
     shapes,
     statistics,
     ufunc_methods,
+    undispatched,
     without_derivative,
     writing,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "shapes",
     "statistics",
     "ufunc_methods",
+    "undispatched",
     "without_derivative",
     "writing",
 ]

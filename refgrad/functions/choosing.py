@@ -137,6 +137,15 @@ def sort(
     return -sorting.sort(-a, axis=axis) if descending else sorting.sort(a, axis=axis)  # NaN is last in both
 
 
+@implements(np.sort_complex)
+def sort_complex(a: Any) -> Array:
+    """np.sort_complex: the sorted numbers as complex ones."""
+    y: Array = np.sort(operand(a))
+    if y.dtype.kind == "c":
+        return y
+    return y.astype(np.clongdouble if y.dtype == np.longdouble else np.complex128)
+
+
 @implements(np.partition)
 def partition(
     a: Array, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None

@@ -115,6 +115,23 @@ def frexp(x: Array) -> tuple[Array, Array]:
     return ldexp(x, -exponent), exponent
 
 
+@implements(np.nextafter)
+def nextafter(x1: Array, x2: Array) -> Array:
+    """np.nextafter: x1 plus a step that is constant wherever the derivative exists."""
+    y = np.nextafter(plain(x1), plain(x2))
+    if not isinstance(x1, Traced):
+        return y
+    with np.errstate(invalid="ignore"):
+        step = y - plain(x1)  # exact, and so is the sum
+    return np.where(np.isfinite(step), x1 + np.where(np.isfinite(step), step, 0), y).astype(y.dtype)
+
+
+@implements(np.spacing)
+def spacing(x: Array) -> Array:
+    """np.spacing, which is constant wherever the derivative exists."""
+    return np.spacing(plain(x))
+
+
 @implements(np.modf)
 def modf(x: Array) -> tuple[Array, Array]:
     """np.modf: what stands behind the point and what stands before it, both with the sign of x."""

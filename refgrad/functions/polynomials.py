@@ -1,4 +1,4 @@
-"""Polynomials by their coefficients, highest power first: np.polyval, np.polymul and others, and np.vander."""
+"""Polynomials by their coefficients, highest power first: np.polyval, np.polyfit, np.roots and others, and np.vander."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
 from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.numpy_copies import copied
 
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
 
@@ -138,3 +139,18 @@ def poly(seq_of_zeros: Any) -> Array:
     for k in range(len(roots)):
         y = np.concatenate([y, np.zeros(1, y.dtype)]) - np.concatenate([np.zeros(1, y.dtype), roots[k] * y])
     return np.real(y) if y.dtype.kind == "c" and found.dtype.kind != "c" else y
+
+
+@implements(np.roots)
+def roots(p: Any) -> Array:
+    """The eigenvalues of the companion matrix. Raises NoRuleError where some are complex."""
+    found: Array = copied(np.roots)(p)
+    return found
+
+
+@implements(np.polyfit)
+def polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
+    """Least squares, as NumPy's own code computes them."""
+    return copied(np.polyfit)(x, y, deg, rcond, full, w, cov)

@@ -14,6 +14,7 @@ from refgrad.ops import scan, variance
 from refgrad.ops.reduction import number
 from refgrad.ops.shape import axes_of
 from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.dispatch import call_function
 
 Axis = int | tuple[int, ...] | None
 _NONE = np._NoValue
@@ -101,7 +102,9 @@ def _without_nan(reduction: Any, identity: float) -> Any:
     ) -> Array:  # fmt: skip
         more = {name: x for name, x in (("initial", initial), ("where", where)) if x is not _NONE}
         numbers = np.where(np.isnan(plain(a)), identity, a)
-        return reduction(numbers, axis=axis, dtype=dtype, keepdims=given(keepdims), **more)
+        return call_function(
+            reduction, (numbers,), {"axis": axis, "dtype": dtype, "keepdims": given(keepdims), **more}
+        )
 
     return call
 
@@ -133,9 +136,8 @@ def _spread_without_nan(function: Any) -> Any:
         a = np.where(present, operand(a), np.zeros((), operand(a).dtype))
         if mean is not _NONE:  # NumPy subtracts it in place
             a, mean = np.where(present, (a - mean).astype(a.dtype), np.zeros((), a.dtype)), 0.0
-        y = function(
-            a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keep, where=present, mean=mean, correction=correction
-        )  # fmt: skip
+        more = {"ddof": ddof, "where": present, "mean": mean, "correction": correction}
+        y = call_function(function, (a,), {"axis": axis, "dtype": dtype, "keepdims": keep, **more})
         none_left = number(np.shape(a), axis, keep, present) <= plain(
             ddof if correction is _NONE else correction
         )

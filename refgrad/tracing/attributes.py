@@ -25,6 +25,15 @@ class Flat:
     def __len__(self) -> int:
         return int(self.base.size)
 
+    @property
+    def coords(self) -> tuple[int, ...]:
+        """The index of the element that comes next."""
+        rest, found = self.index, []
+        for n in reversed(self.base.shape):
+            found.append(rest % max(n, 1))
+            rest //= max(n, 1)
+        return tuple(reversed(found))
+
     def __iter__(self) -> Iterator[Any]:
         return self
 

@@ -67,7 +67,7 @@ TABLE: dict[str, str] = {
     "lib.stride_tricks.sliding_window_view": "x |", "linspace": "start stop |",
     "logspace": "start stop base |", "geomspace": "start stop |",
     "polyval": "p x |", "vander": "x |", "polyadd": "a1 a2 |", "polysub": "a1 a2 |", "polymul": "a1 a2 |", "polydiv": "u v |",
-    "polyder": "p |", "polyint": "p k |", "poly": "seq_of_zeros |",
+    "polyder": "p |", "polyint": "p k |", "poly": "seq_of_zeros |", "roots": "p |", "polyfit": "x y w | rcond", "sort_complex": "a |",
     "apply_along_axis": "arr args kwargs |", "apply_over_axes": "a |", "piecewise": "x funclist args kw | condlist",
     "choose": "choices | a", "real_if_close": "a |", "imag": "val |", "angle": "z |",
     "lib.scimath.sqrt": "x |", "lib.scimath.log": "x |", "lib.scimath.log2": "x |", "lib.scimath.log10": "x |", "lib.scimath.logn": "n x |",

@@ -58,7 +58,10 @@ def implements(*functions: Function) -> Callable[[Function], Function]:
 
 def _with_out(composition: Function, name: str) -> Function:
     """The composition, whose result is written into ``out`` where that is given; itself where it has no such parameter."""
-    parameters = inspect.signature(composition).parameters
+    try:
+        parameters = inspect.signature(composition).parameters
+    except ValueError:  # NumPy's own function of plain values, written in C, and older than NumPy 2.4
+        return composition
     if "out" not in parameters:
         return composition
     by_name = parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY

@@ -1,9 +1,9 @@
-"""Stand-ins of NumPy's functions in differentiated code, for calls that NumPy does not dispatch: traced arrays in a list, np.array(x).
+"""Names of NumPy in differentiated code: where they lead, for calls that NumPy does not dispatch.
 
-NumPy asks the arguments of a call for their protocols, but not the entries of a list, and np.array not even its argument. In the code of a
-differentiated function (see reached_functions.py) ``np.sum(...)`` therefore loads ``__refgrad_module_np__.sum``, and ``sum(...)`` after
-``from numpy import sum`` loads ``__refgrad_function_sum__``. Both look up the name that the program gave, when it is used, so a program may
-bind it anew. While no transformation runs, the result is what the program named itself.
+In the code of a differentiated function (see reached_functions.py) ``np.sum(...)`` loads ``__refgrad_name_np__.sum``, and ``sum(...)``
+after ``from numpy import sum`` loads ``__refgrad_name_sum__``. Both look up the name that the program gave, when it is used, so a program
+may bind it anew. They lead to a stand-in of the function (stand_ins.py) or to a copy of what NumPy wrote in Python (numpy_copies.py). While
+no transformation runs, the result is what the program named itself.
 """
 
 from __future__ import annotations
@@ -19,26 +19,20 @@ from typing import Any
 import numpy as np
 
 from refgrad.errors import RUNS
-from refgrad.op import BY_FUNCTION, Traced
-from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
-from refgrad.tracing.creation import full
-from refgrad.tracing.differentiable_arguments import holds_traced
-from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function
-from refgrad.tracing.redirected_names import arguments, calls, computes_one_value, displays_list
+from refgrad.tracing import numpy_copies, stand_ins
+from refgrad.tracing.assembling import CONVERSIONS
+from refgrad.tracing.redirected_names import arguments, calls, computes_one_value, displays_list, unpacks
 
 Function = Callable[..., Any]
 
-KINDS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
-# Functions of a sequence of arrays, which may have different shapes, or that return it or a part. All others take one array in its place.
-OF_SEQUENCES = frozenset({
-    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
-    np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
-})  # fmt: skip
-_SEQUENCES = frozenset({list, tuple})
+# Python functions and classes of NumPy that ask for no protocol.
+_COPIED = (np.asarray_chkfinite, np.ndenumerate, np.vectorize)
+# Their instances, such as np.r_, np.mgrid and what np.vectorize decorates, are copied when they are used.
+_INSTANCES = (np.vectorize, *type(np.r_).__mro__[-2:-1], *type(np.mgrid).__mro__[-2:-1])
 
 
-class _Module:
-    """A module of NumPy under its name in a program."""
+class _Name:
+    """What a program finds under a global name: a module of NumPy, a function or an object."""
 
     __slots__ = ("_name",)
 
@@ -46,8 +40,20 @@ class _Module:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        found = getattr(_bound(sys._getframe(1), self._name), attribute)
-        return _standing_for(found) if RUNS else found
+        found = _bound(sys._getframe(1), self._name)
+        if not RUNS:
+            return getattr(found, attribute)
+        return _standing_for(
+            getattr(found if isinstance(found, ModuleType) else _standing_for(found), attribute)
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = _bound(sys._getframe(1), self._name)
+        return (_standing_for(found) if RUNS else found)(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = _bound(sys._getframe(1), self._name)
+        return (_standing_for(found) if RUNS else found)[key]
 
 
 class _Inner:
@@ -62,19 +68,6 @@ class _Inner:
         return _standing_for(getattr(self._module, attribute))
 
 
-class _Function:
-    """A function of NumPy under its name in a program."""
-
-    __slots__ = ("_name",)
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        found = _bound(sys._getframe(1), self._name)
-        return (_standing_for(found) if RUNS else found)(*args, **kwargs)
-
-
 def _bound(frame: FrameType, name: str) -> Any:
     """What a program's code finds under a global name."""
     try:
@@ -87,77 +80,82 @@ def _bound(frame: FrameType, name: str) -> Any:
 
 def _standing_for(found: Any) -> Any:
     known = _stand_ins().get(id(found))
-    return found if known is None else known[1]
+    if known is not None:
+        return known[1]
+    if isinstance(found, ModuleType):
+        return _Inner(found) if found.__name__.partition(".")[0] == "numpy" else found
+    if issubclass(type(found), _INSTANCES):  # without a question to the object
+        return numpy_copies.copied(found)
+    if not _of_polynomials(found):
+        return found
+    known = _copies().get(id(found))
+    if known is not None:
+        return known[1]
+    return numpy_copies.copied(found) if id(type(found)) in _copies() else found
 
 
 @functools.cache
 def _stand_ins() -> dict[int, tuple[Any, Any]]:
-    """By the id of a function or module of NumPy: itself and its stand-in."""
-    known: dict[int, tuple[Any, Any]] = {}
-    for function in {*FUNCTIONS, *BY_FUNCTION}:
-        known[id(function)] = function, _of_lists(function)
-    for function in CONVERSIONS:
-        known[id(function)] = function, _conversion(function, functools.partial(converted, function))
-    for kind in KINDS:
-        known[id(kind)] = kind, _conversion(kind, functools.partial(scalar_or_array, kind))
-    known[id(np.full)] = np.full, full
-    for module in (np.linalg, np.fft, np.emath):
-        known[id(module)] = module, _Inner(module)
+    """By the id of a function or class of NumPy: itself and its stand-in."""
+    known = dict(stand_ins.functions())
+    for function in _COPIED:
+        known[id(function)] = function, numpy_copies.copied(function)
     return known
 
 
-def _of_lists(function: Function) -> Function:
-    """``function``, which may have traced arrays in lists."""
-    sequences = function in OF_SEQUENCES
-    guard = GUARDS.get(function)
-    known = None if guard is None else guard.rules | guard.values
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        for x in args:
-            if type(x) in _SEQUENCES and holds_traced(x):
-                break
-        else:
-            if not kwargs or not any(type(x) in _SEQUENCES and holds_traced(x) for x in kwargs.values()):
-                return function(*args, **kwargs)
-        if sequences:
-            return call_function(function, args, kwargs)
-        named = {name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()}
-        return function(*map(_one_array, args), **named)
-
-    return call
+def _of_polynomials(found: Any) -> bool:
+    """Whether ``found`` is a function, class or object of np.polynomial."""
+    return str(getattr(found, "__module__", "")).startswith("numpy.polynomial")
 
 
-def _one_array(x: Any) -> Any:
-    return assembled(x) if type(x) in _SEQUENCES and holds_traced(x) else x
+@functools.cache
+def _copies() -> dict[int, tuple[Any, Any]]:
+    """By the id of a public function or class of np.polynomial: itself and its copy."""
+    names = ("chebyshev", "hermite", "hermite_e", "laguerre", "legendre", "polynomial", "polyutils")
+    public = [(module, name) for module in names for name in getattr(np.polynomial, module).__all__]
+    found = [getattr(getattr(np.polynomial, module), name) for module, name in public]
+    return {id(x): (x, numpy_copies.copied(x)) for x in found if callable(x)}
 
 
-def _conversion(function: Function, meaning: Function) -> Function:
-    """``function``, which converts its first argument; of traced arrays and lists of them, what ``meaning`` makes."""
+def _is_operand(found: Any, steps: Sequence[Instruction], k: int) -> bool:
+    """Whether the polynomial or vectorized function that the instruction at place k loads is neither called nor asked for an attribute."""
+    if not issubclass(type(found), (np.vectorize, *_polynomials())):
+        return False
+    return not calls(steps, k, k) and steps[k + 1].opname not in _ATTRIBUTES
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if args and (isinstance(args[0], Traced) or (type(args[0]) in _SEQUENCES and holds_traced(args[0]))):
-            return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
-        return function(*args, **kwargs)
 
-    return call
+def _polynomials() -> tuple[type, ...]:
+    return tuple([found for found, _ in _copies().values() if isinstance(found, type)])
 
 
 def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
     """The name of a stand-in of ``found``, what the LOAD_GLOBAL at place k loads; None where no function of NumPy's is called there."""
     name, last = steps[k].argval, k
     if isinstance(found, ModuleType):
-        while isinstance(found, ModuleType) and steps[last + 1].opname in {"LOAD_ATTR", "LOAD_METHOD"}:
+        while isinstance(found, ModuleType) and steps[last + 1].opname in _ATTRIBUTES:
             last += 1
-            found = vars(found).get(steps[last].argval)
-    if id(found) not in _stand_ins() or isinstance(found, ModuleType) or not calls(steps, k, last):
+            found = _member(found, steps[last].argval)
+    if isinstance(found, ModuleType):
         return None
-    if not _may_have_lists(found, arguments(steps, k, last)):
+    if id(found) in stand_ins.functions():
+        if not calls(steps, k, last):
+            return None
+        if not (unpacks(steps, k, last) or _may_have_lists(found, arguments(steps, k, last))):
+            return None
+    elif _standing_for(found) is found or (last == k and _is_operand(found, steps, k)):
         return None
-    kind = _Function if last == k else _Module
-    place = f"__refgrad{kind.__name__.lower()}_{name}__"
+    place = f"__refgrad_name_{name}__"
     if not hasattr(builtins, place):
-        setattr(builtins, place, kind(name))
+        setattr(builtins, place, _Name(name))
     return place
+
+
+_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+
+
+def _member(module: ModuleType, name: str) -> Any:
+    """What code finds under a name of a module. NumPy imports some of its modules when they are named."""
+    return getattr(module, name, None) if module is np else vars(module).get(name)
 
 
 def _may_have_lists(function: Function, given: Sequence[Instruction] | None) -> bool:
@@ -168,5 +166,8 @@ def _may_have_lists(function: Function, given: Sequence[Instruction] | None) -> 
     if isinstance(function, np.ufunc):
         return given is not None and displays_list(given)
     return (
-        function in CONVERSIONS or function in OF_SEQUENCES or given is None or not computes_one_value(given)
+        function in CONVERSIONS
+        or function in stand_ins.OF_SEQUENCES
+        or given is None
+        or not computes_one_value(given)
     )

@@ -3,8 +3,8 @@
 Python offers no protocol for ``type(x)``, and NumPy none for ``np.array([x, y])`` and ``np.sum([x, y])``, where x and y stand in a list. So
 the code of a differentiated function loads other names there: ``kind_of`` (type_tests.py) and stand-ins of NumPy's functions
 (numpy_calls.py), which differ for traced arrays alone. Line numbers do not change. This holds for the function itself and for what it
-reaches: functions and classes by their global names, in its closure and in the modules that it names, unless they belong to the standard
-library, to NumPy or to torch.
+reaches: functions and classes by their global names, in its closure, in its defaults and in the modules that it names, unless they belong
+to the standard library, to NumPy or to torch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from refgrad.tracing.type_tests import NAME
 _FOREIGN = {*sys.stdlib_module_names, "numpy", "torch", "scipy", "pytest", "_pytest", "hypothesis"} - {
     "__main__"
 }
-_KNOWN: dict[int, weakref.ref[CodeType]] = {}  # code that was looked at, with the functions that it names
+# Code that was looked at, with the functions that it names, by its id: a reference to it, and the code with other names, where it has some.
+_KNOWN: dict[int, tuple[weakref.ref[CodeType], CodeType | None]] = {}
 
 
 def follow(f: Any) -> None:
     """Redirect names in f and the functions that it reaches. Costs a look into a table where that is done."""
-    if type(f) is FunctionType and f.__closure__ is None and id(f.__code__) in _KNOWN:
+    if type(f) is FunctionType and f.__closure__ is None and f.__defaults__ is None and _is_known(f):
         return
     waiting: list[Any] = [f]
     seen: set[int] = set()
@@ -43,21 +44,21 @@ def follow(f: Any) -> None:
         if function is None or id(function) in seen:
             continue
         seen.add(id(function))
-        for cell in function.__closure__ or ():
-            held = _held(cell)
+        for held in (*map(_held, function.__closure__ or ()), *(function.__defaults__ or ())):
             if type(held) not in _NO_FUNCTIONS:
                 waiting += _inside(held)
-        code = function.__code__
-        if id(code) in _KNOWN or _package(function) in _FOREIGN:
+        if _package(function) in _FOREIGN or _is_known(function):
             continue
-        _remember(code)
+        code = function.__code__
+        _remember(code, None)
         if _package(function) == "refgrad":
             continue
         if function.__builtins__ is vars(builtins):  # type: ignore[attr-defined]  # where the new names are
             new = redirected(code, functools.partial(_choice, function.__globals__))
             if new is not code:
                 function.__code__ = new
-                _remember(new)
+                _remember(new, None)
+                _remember(code, new)
         waiting += _named(function)
         if found is not function:
             waiting += _members(type(getattr(found, "__self__", found)))
@@ -83,6 +84,8 @@ def _function(f: Any) -> FunctionType | None:
             f = f.func
         elif isinstance(f, MethodType):
             f = f.__func__
+        elif isinstance(f, np.vectorize):
+            f = f.pyfunc
         elif isinstance(f, (Traced, type, ModuleType)):
             return None
         elif "__wrapped__" in getattr(f, "__dict__", {}):  # functools.lru_cache
@@ -104,9 +107,19 @@ def _held(cell: Any) -> Any:
         return None
 
 
-def _remember(code: CodeType) -> None:
-    key = id(code)
-    _KNOWN[key] = weakref.ref(code, lambda _: _KNOWN.pop(key, None))
+def _is_known(function: FunctionType) -> bool:
+    """Whether a function's code was looked at. A function that Python has made once more of the same code gets the other names, too."""
+    known = _KNOWN.get(id(function.__code__))
+    if known is None:
+        return False
+    if known[1] is not None:
+        function.__code__ = known[1]
+    return True
+
+
+def _remember(code: CodeType, new: CodeType | None) -> None:
+    key, forget = id(code), _KNOWN.pop  # which is there when Python ends and takes the module apart
+    _KNOWN[key] = weakref.ref(code, lambda _: forget(key, None)), new
 
 
 def _named(function: FunctionType) -> Iterator[Any]:

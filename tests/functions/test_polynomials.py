@@ -30,8 +30,28 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Array]]] = {
     "polyint": (lambda p, k: np.polyint(p, 2, k), [V, U[:2]]),
     "polyint of one constant": (lambda p, k: np.polyint(p, 3, k), [V, np.array(0.7)]),
     "poly": (np.poly, [V]),
+    "chebval": (lambda c, x: np.polynomial.chebyshev.chebval(x, c), [V, U]),
+    "hermint": (lambda c: np.polynomial.hermite.hermint(c, 2, [1.0, 0.5], 0.3), [V]),
+    "polydiv of series": (lambda c, d: np.polynomial.polynomial.polydiv(c, d)[1], [U, V[:2]]),
     "vander": (lambda x: np.vander(x, 3, increasing=True), [U]),
 }  # fmt: skip
+
+
+# Of factorizations, for which NumPy has no long double. Their first derivatives are held in tests/test_every_argument.py.
+FACTORED: dict[str, tuple[Callable[..., Any], list[Array]]] = {
+    "roots": (np.roots, [np.array([2.0, 0.3, -1.1])]),
+    "roots of a cubic": (lambda r: np.roots(np.poly(r)), [V]),
+    "polyfit": (lambda x, y: np.polyfit(x, y, 1), [U, U[::-1] * U]),
+    "polyfit with weights": (lambda y, w: np.polyfit(U, y, 2, w=w), [U * U + 1, U + 1]),
+    "polyfit and the errors": (lambda y: np.polyfit(U, y, 1, cov=True)[1], [U * U]),
+    "polyfit of columns": (lambda y: np.polyfit(U, np.stack([y, y * y], 1), 1, full=True)[0], [U * U]),
+    "legfit": (lambda x, y: np.polynomial.legendre.legfit(x, y, 1), [U, U[::-1] * U]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_second_derivatives_of_factorizations(name: str) -> None:
+    in_any_nesting(*FACTORED[name])
 
 
 @pytest.mark.parametrize("name", CALLS)

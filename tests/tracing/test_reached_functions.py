@@ -63,11 +63,25 @@ REACHED: dict[str, Any] = {
     "a method": Model().scaled,
     "an object inside": lambda x: Model()(x) + 0.0,
     "a closure": made(),
+    "a default": lambda x, f=pair: f(x) + 0.0,
     "a table": lambda x: TABLE["pair"](x) + 0.0,
     "partial": functools.partial(pair),
     "a lambda in a list": through_a_list([lambda x: np.array([x, 1.0])]),
     "a property": lambda x: x * Model().plain,
 }
+
+
+def test_functions_that_python_makes_of_one_code_are_followed_each() -> None:
+    for scale in (1.0, 2.0, 3.0):
+
+        def closed(x: Array) -> Array:
+            return np.sum(np.array([scale * x, x]))  # noqa: B023 - called at once
+
+        def open_(x: Array) -> Array:
+            return np.sum(np.array([x * x, x]))
+
+        assert rg.grad(closed)(0.5) == scale + 1.0
+        assert rg.grad(open_)(0.5) == 2.0
 
 
 @pytest.mark.parametrize("name", REACHED)

@@ -16,6 +16,7 @@ from refgrad.tracing.redirected_names import (
     computes_one_value,
     displays_list,
     redirected,
+    unpacks,
 )
 
 
@@ -135,12 +136,23 @@ def test_lists_in_a_call_are_seen(text: str) -> None:
         ("g(x if x else x * 2)", False),
         ("g(h(x))", False),
         ("g()", False),
+        ("g(h(x) * 2)", True),
+        ("g(x.m(2, k=x)[0] + x.a)", True),
+        ("g(x, x + 1)", False),
+        ("g(x, k=x * 2)", False),
     ],
 )
 def test_the_result_of_an_operator_is_no_list(text: str, due: bool) -> None:
     given = of_call(text)
     assert given is not None
     assert computes_one_value(given) is due
+
+
+def test_starred_arguments_are_seen() -> None:
+    for text, due in {"g(*x)": True, "g(x, **y)": True, "g(x)": False, "g(h(*x))": False}.items():
+        steps = list(dis.get_instructions(made(f"def f(x): return {text}")))
+        k = next(k for k, s in enumerate(steps) if s.opname == "LOAD_GLOBAL" and s.argval == "g")
+        assert unpacks(steps, k, k) is due
 
 
 def test_code_without_positions_is_not_judged() -> None:

@@ -1,0 +1,98 @@
+"""What stands in for NumPy's functions in differentiated code, where NumPy asks no argument for its protocols.
+
+NumPy asks the arguments of a call for their protocols, but not the entries of a list, not all keywords, and in np.array and np.arange not
+even the first argument. A stand-in does what the function does, for traced arrays in these places too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.op import BY_FUNCTION, Traced
+from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
+from refgrad.tracing.creation import full
+from refgrad.tracing.differentiable_arguments import holds_traced
+from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function
+
+Function = Callable[..., Any]
+
+KINDS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
+# Functions of a sequence of arrays, which may have different shapes, or that return it or a part. All others take one array in its place.
+OF_SEQUENCES = frozenset({
+    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
+    np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
+})  # fmt: skip
+_SEQUENCES = frozenset({list, tuple})
+# By a function of NumPy that asks none of its arguments for a protocol: what it means. refgrad/functions/undispatched.py fills the table.
+UNDISPATCHED: dict[Function, Function] = {np.full: full}
+
+
+@functools.cache
+def functions() -> dict[int, tuple[Any, Any]]:
+    """By the id of a function of NumPy: itself and its stand-in."""
+    known: dict[int, tuple[Any, Any]] = {}
+    for function in {*FUNCTIONS, *BY_FUNCTION}:
+        known[id(function)] = function, _of_lists(function)
+    for function in CONVERSIONS:
+        known[id(function)] = function, _conversion(function, functools.partial(converted, function))
+    for kind in KINDS:
+        known[id(kind)] = kind, _conversion(kind, functools.partial(scalar_or_array, kind))
+    for function, meaning in UNDISPATCHED.items():
+        known[id(function)] = function, meaning
+    return known
+
+
+def stands_for(*functions: Function) -> Callable[[Function], Function]:
+    """Register the meaning of functions of NumPy that ask none of their arguments for a protocol."""
+
+    def register(meaning: Function) -> Function:
+        UNDISPATCHED.update(dict.fromkeys(functions, meaning))
+        return meaning
+
+    return register
+
+
+def _of_lists(function: Function) -> Function:
+    """``function``, which may have traced arrays in lists and in arguments of which NumPy does not ask for protocols."""
+    sequences = function in OF_SEQUENCES
+    guard = GUARDS.get(function)
+    known = None if guard is None else guard.rules | guard.values
+
+    protocol = isinstance(function, np.ufunc)  # of all traced arguments
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        traced = listed = False
+        for x in (*args, *kwargs.values()):
+            if type(x) in _SEQUENCES:
+                listed = listed or holds_traced(x)
+            elif isinstance(x, Traced):
+                traced = True
+        if not listed and (protocol or not traced):
+            return function(*args, **kwargs)
+        if listed and not sequences:
+            args = tuple(map(_one_array, args))
+            kwargs = {
+                name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()
+            }
+        return function(*args, **kwargs) if protocol else call_function(function, args, kwargs)
+
+    return call
+
+
+def _one_array(x: Any) -> Any:
+    return assembled(x) if type(x) in _SEQUENCES and holds_traced(x) else x
+
+
+def _conversion(function: Function, meaning: Function) -> Function:
+    """``function``, which converts its first argument; of traced arrays and lists of them, what ``meaning`` makes."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args and (isinstance(args[0], Traced) or (type(args[0]) in _SEQUENCES and holds_traced(args[0]))):
+            return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
+        return function(*args, **kwargs)
+
+    return call

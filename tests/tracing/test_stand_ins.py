@@ -1,0 +1,64 @@
+"""Stand-ins of NumPy's functions: traced arrays in lists and in arguments of which NumPy does not ask for protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad.errors import NoRuleError
+from refgrad.numeric import differences
+from refgrad.op import BY_FUNCTION
+from refgrad.tracing import stand_ins
+from refgrad.tracing.dispatch import FUNCTIONS
+
+Array = Any
+A = np.array([[0.7, 1.3, 0.4], [0.2, -0.6, 1.1]])
+CALLS: dict[str, Callable[[Array], Any]] = {
+    "max, initial": lambda t: np.max(A, initial=5 * t, axis=0),
+    "sum, initial": lambda t: np.sum(A, initial=t),
+    "nansum, initial": lambda t: np.nansum(A, axis=1, initial=t),
+    "std, ddof": lambda t: np.std(A, ddof=t),
+    "nanvar, ddof": lambda t: np.nanvar(A, ddof=t, axis=1),
+    "clip, positional": lambda t: np.clip(A, 0.1, t),
+    "nan_to_num": lambda t: np.nan_to_num(np.array([np.nan, 1.0]), nan=t),
+    "pad": lambda t: np.pad(A, 1, constant_values=t),
+    "select": lambda t: np.select([A > 0.5], [A], t),
+    "full_like": lambda t: np.full_like(A, t),
+    "unwrap": lambda t: np.unwrap(5 * A, period=t),
+    "piecewise": lambda t: np.piecewise(A, [A > 0.5], [t, lambda a: a * t]),
+    "abs of a list, starred": lambda t: np.abs(*[[t, -t]]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_argument_without_a_protocol(name: str) -> None:
+    f = CALLS[name]
+    due = f(0.9)
+    y, pullback = rg.vjp(f, 0.9)
+    value, slope = rg.jvp(f, (0.9,), (1.0,))
+    assert np.array_equal(y, due)
+    assert np.array_equal(value, due)
+    expected, error = differences(f, (np.float64(0.9),), (np.float64(1.0),), step=2.0**-8)
+    assert np.all(np.abs(slope - expected) <= 4 * error + 2**12 * np.finfo(float).eps)
+    y_bar = np.cos(1.0 + np.arange(due.size)).reshape(due.shape)
+    assert np.isclose(pullback(y_bar)[0], np.sum(y_bar * slope), rtol=1e-12, atol=1e-12)
+
+
+def test_what_has_no_rule_is_named() -> None:
+    with pytest.raises(NoRuleError, match=r"np.linalg.norm: argument ord"):
+        rg.grad(lambda p: np.linalg.norm(A[0], ord=p))(3.0)
+
+
+def test_functions_of_sequences_exist() -> None:
+    known = {*FUNCTIONS, *BY_FUNCTION}
+    assert known >= stand_ins.OF_SEQUENCES
+    assert not {f for f in known if isinstance(f, np.ufunc)} & stand_ins.OF_SEQUENCES
+
+
+def test_functions_that_stand_for_others_are_no_functions_of_the_protocols() -> None:
+    assert not {*FUNCTIONS, *BY_FUNCTION} & stand_ins.UNDISPATCHED.keys()
+    assert stand_ins.functions()[id(np.arange)][1] is stand_ins.UNDISPATCHED[np.arange]
