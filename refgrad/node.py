@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import (
+    complex,  # noqa: F401 - it declares functions
     functions,  # noqa: F401 - rules call NumPy functions, which traced arrays know from it
     nn,  # noqa: F401 - it declares functions
 )

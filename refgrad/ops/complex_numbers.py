@@ -14,7 +14,7 @@ from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
-from refgrad.ops import by_parts
+from refgrad.ops import by_parts, complex_functions
 from refgrad.quiet import unwarned
 
 conjugate = register(
@@ -142,7 +142,7 @@ complex_power: Op = Op(
     rounding=bounds.same,
     broadcasts=True,
     elementwise=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.power,
 )  # fmt: skip
 
 
