@@ -122,6 +122,25 @@ def imag(x: Parts) -> Any:
     return np.positive(_imaginary_part(x))
 
 
+def of_parts(op: Any, operands: Operands, params: Params) -> Parts:
+    """a + i b of real a and b."""
+    a, b = operands
+    shape = np.broadcast_shapes(shape_of(a.re), shape_of(b.re))
+    return Parts(np.broadcast_to(a.re, shape), np.broadcast_to(b.re, shape))
+
+
+def both_equal(op: Any, operands: Operands, params: Params) -> Any:
+    """Whether both parts are equal."""
+    x1, x2 = operands
+    return (x1.re == x2.re) & (_imaginary_part(x1) == _imaginary_part(x2))
+
+
+def one_differs(op: Any, operands: Operands, params: Params) -> Any:
+    """Whether a part differs."""
+    x1, x2 = operands
+    return (x1.re != x2.re) | (_imaginary_part(x1) != _imaginary_part(x2))
+
+
 @of_one
 def imaginary(x: Parts) -> Parts:
     """i (a + i b)."""
@@ -144,7 +163,10 @@ def _quotient(x1: Parts, x2: Parts) -> Parts:
     that rounds up to four times more, and the divisor twice more: six roundings of the sum of the products' magnitudes cover both.
     """
     if x2.im is None:
-        return Parts(x1.re / x2.re, zeros(x1.re / x2.re) if x1.im is None else x1.im / x2.re)
+        nothing = 0.0 * np.reciprocal(x2.re)  # kernels take it as a complex number; what they multiply by is unknown beyond the range
+        re = x1.re / x2.re
+        im = zeros(re) if x1.im is None else x1.im / x2.re
+        return Parts(re + ROOM(re, roundings=6) + nothing, im + ROOM(im, roundings=6) + nothing)
     size = x2.re * x2.re + x2.im * x2.im
     a = x1.re / size
     if x1.im is None:

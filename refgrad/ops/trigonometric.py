@@ -103,6 +103,12 @@ tan = register(
     domain=between(-1.2, 1.2),
     usual=(
         Formula(
+            "1 + y^2 with y = tan(x): of complex numbers it cancels far from the real axis",
+            jvp=lambda x_dot, x, y: x_dot * (1 + y * y if y.dtype.kind == "c" else tan_slope(x)),
+            vjp=lambda y_bar, x, y: y_bar * (1 + y * y if y.dtype.kind == "c" else tan_slope(x)),
+            blind=True,
+        ),
+        Formula(
             "the square of the rounded reciprocal of cos(x)",
             jvp=lambda x_dot, x: x_dot * np.square(np.reciprocal(np.cos(x))),
             vjp=lambda y_bar, x: y_bar * np.square(np.reciprocal(np.cos(x))),
