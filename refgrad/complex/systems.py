@@ -12,10 +12,13 @@ from refgrad.op import Draws
 
 
 def _matrices(draws: Draws) -> Params:
-    """Square matrices, one or a stack; those of ordinary numbers have a larger diagonal, so that most are well conditioned."""
-    n, stack = draws.integer(1, 4), draws.choice(((), (2,)))
-    found = pair(draws, "z", (*stack, n, n))
-    return {**found, "z": found["z"] + 2.0 * np.eye(n)}
+    """Square matrices, one or a stack, well conditioned: unitary ones with scaled columns, and a little noise."""
+    n, stack, rng = draws.integer(1, 4), draws.choice(((), (2,))), draws.rng
+    shape = (*stack, n, n)
+    basis = np.linalg.qr(rng.standard_normal(shape) + 1j * rng.standard_normal(shape))[0]
+    z = basis * rng.uniform(0.5, 2.0, (*stack, 1, n))
+    noise = rng.standard_normal((2, *shape))
+    return {"z": z.real + 0.05 * noise[0], "z_imag": z.imag + 0.05 * noise[1]}
 
 
 @complex_twin(

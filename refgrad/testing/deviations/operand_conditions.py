@@ -110,6 +110,11 @@ def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Ar
     return np.asarray(np.any(np.all(groups == groups[..., :1], axis=-1)))
 
 
+def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """polar: the modulus is 0 or no normal number, so that the value has lost digits."""
+    return np.abs(xs[0]) < fmt.least_normal
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "equal extremes": _equal_extremes,
@@ -126,4 +131,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "singular matrix": _singular,
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
+    "no modulus": _no_modulus,
 }
