@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+import refgrad.complex  # noqa: F401 - it declares functions
 from refgrad import (
-    complex,  # noqa: F401 - it declares functions
     functions,  # noqa: F401 - rules call NumPy functions, which traced arrays know from it
     nn,  # noqa: F401 - it declares functions
 )

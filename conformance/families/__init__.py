@@ -63,7 +63,10 @@ def family(
 
     Raises KeyError for an unknown name.
     """
-    draw, single = FAMILIES[name], {"ops": ops, "functions": functions, "complex": complex_functions}.get(name)
+    draw, single = (
+        FAMILIES[name],
+        {"ops": ops, "functions": functions, "complex": complex_functions}.get(name),
+    )
     if single is not None and (among or vocabulary is not None):
         wanted = frozenset(among or SINGLE)
         draw = functools.partial(single, among=wanted if vocabulary is None else wanted & vocabulary.ops)
@@ -93,7 +96,9 @@ def vocabulary_of(
 def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
     """Whether a family has cases in a format, for a vocabulary where there is one."""
     if name in SINGLE.values():
-        return any(SINGLE[op] == name for op in single_in(dtype, () if vocabulary is None else vocabulary.ops))
+        return any(
+            SINGLE[op] == name for op in single_in(dtype, () if vocabulary is None else vocabulary.ops)
+        )
     if vocabulary is None:
         return True
     if name == "graphs":

@@ -102,7 +102,12 @@ def matmul(z: Array, z_imag: Array, w: Array, w_imag: Array, conjugated: bool = 
 def _draw_einsum(draws: Draws) -> Params:
     i, j, k = draws.size(), draws.size(), draws.size()
     subscripts, left, right = draws.choice(
-        (("i,i->", (i,), (i,)), ("ij,kj->ik", (i, j), (k, j)), ("ij,ij->j", (i, j), (i, j)), ("i,j->ij", (i,), (j,)))
+        (
+            ("i,i->", (i,), (i,)),
+            ("ij,kj->ik", (i, j), (k, j)),
+            ("ij,ij->j", (i, j), (i, j)),
+            ("i,j->ij", (i,), (j,)),
+        )
     )
     return {"subscripts": subscripts, **pair(draws, "z", left), **pair(draws, "w", right)}
 

@@ -24,7 +24,9 @@ def _of_one(function: Callable[[Any], Any], name: str, same_as: str = "") -> OfP
         return torch_parted(torch, getattr(torch, same_as or name)(torch_joined(torch, z, z_imag)))
 
     of_parts.__name__ = of_parts.__qualname__ = name
-    of_parts.__doc__ = f"np.{name} of z + i z_imag. Shape of z, and for a complex value an axis of its two parts."
+    of_parts.__doc__ = (
+        f"np.{name} of z + i z_imag. Shape of z, and for a complex value an axis of its two parts."
+    )
     return complex_twin(torch=of_tensors, draw=one)(of_parts)
 
 
@@ -59,4 +61,6 @@ def _torch_power(torch: Any, z: Any, z_imag: Any, exponent: Any, exponent_imag: 
 @complex_twin(torch=_torch_power, draw=_draw_power)
 def power(z: Array, z_imag: Array, exponent: Any, exponent_imag: Array | None = None) -> Array:
     """np.power of z + i z_imag. The exponent is a number, or complex in two parts of the shape of z."""
-    return parted(np.power(joined(z, z_imag), exponent if exponent_imag is None else joined(exponent, exponent_imag)))
+    return parted(
+        np.power(joined(z, z_imag), exponent if exponent_imag is None else joined(exponent, exponent_imag))
+    )

@@ -17,6 +17,10 @@ OfComplex = Callable[..., Array]
 OfReal = Callable[..., Array]
 
 
+def _named(**params: Any) -> Params:
+    return params
+
+
 def _one_axis(draws: Draws, half: bool = False) -> tuple[tuple[int, ...], Params]:
     """A shape, and the length and axis of a transform; ``half`` says that the operand is half a spectrum."""
     shape = draws.shape(1, 2)
@@ -25,7 +29,7 @@ def _one_axis(draws: Draws, half: bool = False) -> tuple[tuple[int, ...], Params
     usual = 2 * (size - 1) if half else size
     lengths = [None, usual + 1, max(usual - 1, 1), 2 * usual] if usual else [1, 2]
     n = draws.choice([k for k in lengths if k != 0])
-    return shape, {"n": n, "dim": axis, "norm": draws.choice(NORMS)}
+    return shape, _named(n=n, dim=axis, norm=draws.choice(NORMS))
 
 
 def _several_axes(draws: Draws, count: int | None, half: bool = False) -> tuple[tuple[int, ...], Params]:
@@ -34,6 +38,7 @@ def _several_axes(draws: Draws, count: int | None, half: bool = False) -> tuple[
     axes = tuple(range(-len(shape), 0))
     if count is None:
         dim = draws.choice((None, axes[-2:], axes[:1], axes[:2][::-1]))
+        dim = axes if half and dim is None and shape[-1] == 1 else dim  # the value would have no elements
     else:
         dim = draws.choice((axes[-2:], axes[:2], axes[-2:][::-1]))
     over = axes if dim is None else dim
@@ -41,10 +46,11 @@ def _several_axes(draws: Draws, count: int | None, half: bool = False) -> tuple[
     if half:
         sizes[-1] = 2 * (sizes[-1] - 1)
     s = draws.choice((None, "longer", "shorter"))
+    s = s if dim is not None else None  # as in NumPy: lengths belong to axes
     if s is None and half and not sizes[-1]:
         s = "longer"
     lengths = None if s is None else [k + 1 if s == "longer" else max(k - 1, 1) for k in sizes]
-    return shape, {"s": lengths, "dim": dim, "norm": draws.choice(NORMS)}
+    return shape, _named(s=lengths, dim=dim, norm=draws.choice(NORMS))
 
 
 def _spectrum(several: bool, count: int | None, half: bool) -> Callable[[Draws], Params]:
@@ -67,7 +73,7 @@ def _signal(several: bool, count: int | None) -> Callable[[Draws], Params]:
     return draw
 
 
-def _named(function: Any, name: str, operand: str) -> None:
+def _describe(function: Any, name: str, operand: str) -> None:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"np.fft.{name} of {operand}. A complex value has an axis more, of its two parts."
 
@@ -79,13 +85,15 @@ def _of_complex(name: str, half: bool = False) -> OfComplex:
     draw = _spectrum(several, count, half)
     if several:
 
-        def over_axes(z: Array, z_imag: Array, s: Any = None, dim: Any = None, norm: str | None = None) -> Array:
+        def over_axes(
+            z: Array, z_imag: Array, s: Any = None, dim: Any = None, norm: str | None = None
+        ) -> Array:
             return parted(function(joined(z, z_imag), s, dim, norm))
 
         def torch_over_axes(torch: Any, z: Any, z_imag: Any, s: Any, dim: Any, norm: Any) -> Any:
             return torch_parted(torch, getattr(torch.fft, name)(torch_joined(torch, z, z_imag), s, dim, norm))
 
-        _named(over_axes, name, "z + i z_imag")
+        _describe(over_axes, name, "z + i z_imag")
         return complex_twin(torch=torch_over_axes, draw=draw, sums=True)(over_axes)
 
     def along(z: Array, z_imag: Array, n: Any = None, dim: Any = -1, norm: str | None = None) -> Array:
@@ -94,7 +102,7 @@ def _of_complex(name: str, half: bool = False) -> OfComplex:
     def torch_along(torch: Any, z: Any, z_imag: Any, n: Any, dim: Any, norm: Any) -> Any:
         return torch_parted(torch, getattr(torch.fft, name)(torch_joined(torch, z, z_imag), n, dim, norm))
 
-    _named(along, name, "z + i z_imag")
+    _describe(along, name, "z + i z_imag")
     return complex_twin(torch=torch_along, draw=draw, sums=True)(along)
 
 
@@ -110,7 +118,7 @@ def _of_real(name: str) -> OfReal:
         def torch_over_axes(torch: Any, x: Any, s: Any, dim: Any, norm: Any) -> Any:
             return torch_parted(torch, getattr(torch.fft, name)(x, s, dim, norm))
 
-        _named(over_axes, name, "x")
+        _describe(over_axes, name, "x")
         return complex_twin(torch=torch_over_axes, draw=draw, sums=True)(over_axes)
 
     def along(x: Array, n: Any = None, dim: Any = -1, norm: str | None = None) -> Array:
@@ -119,10 +127,12 @@ def _of_real(name: str) -> OfReal:
     def torch_along(torch: Any, x: Any, n: Any, dim: Any, norm: Any) -> Any:
         return torch_parted(torch, getattr(torch.fft, name)(x, n, dim, norm))
 
-    _named(along, name, "x")
+    _describe(along, name, "x")
     return complex_twin(torch=torch_along, draw=draw, sums=True)(along)
 
 
-fft, ifft, fft2, ifft2, fftn, ifftn = [_of_complex(name) for name in ("fft", "ifft", "fft2", "ifft2", "fftn", "ifftn")]
+fft, ifft, fft2, ifft2, fftn, ifftn = [
+    _of_complex(name) for name in ("fft", "ifft", "fft2", "ifft2", "fftn", "ifftn")
+]
 irfft, hfft, irfft2, irfftn = [_of_complex(name, half=True) for name in ("irfft", "hfft", "irfft2", "irfftn")]
 rfft, ihfft, rfft2, rfftn = [_of_real(name) for name in ("rfft", "ihfft", "rfft2", "rfftn")]

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from refgrad.arrays import Array, Params, PlainArray
+from refgrad.bounds import formats
 from refgrad.op import Draws, twin
 from refgrad.ops.complex_numbers import from_parts
 
 Composition = TypeVar("Composition", bound=Callable[..., Any])
 
-FORMATS = ("float32", "float64")  # the parts of complex64 and complex128; torch has few kernels for halves
+# Those of the parts of complex dtypes: torch has few kernels for complex numbers whose parts are halves.
+FORMATS = tuple(name for name, fmt in formats.FORMATS.items() if fmt.factorised)
 
 
 def joined(re: Array, im: Array | None) -> Array:

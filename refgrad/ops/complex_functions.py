@@ -1,7 +1,8 @@
 """Roots, hyperbolic functions, tangents and powers of complex numbers by parts: bounds for the field ``by_parts`` (by_parts.py).
 
 Kernels compute the parts separately, by formulas without cancellation (Kahan, "Branch cuts for complex elementary functions", 1987). So
-both parts are bounded by themselves, and a small part has digits of its own. With T = tanh a, S = 1/cosh(a)^2 and D = cos^2 b + T^2 sin^2 b:
+both parts are bounded by themselves, and a small part has digits of its own. With T = tanh a, S = 1/cosh(a)^2,
+D = cos^2 b + T^2 sin^2 b:
 
     tanh(a + ib)        (T + i S sin b cos b)/D
     1/cosh(a + ib)^2    S (cos b - i T sin b)^2/D^2
@@ -49,7 +50,9 @@ def _root_rounding(run: Evaluation) -> Radius:
         far = np.sqrt(size) + np.sqrt(size + e)
         radius = radius * 2 + np.where(e < size / 2, near, np.where(e > 0, far, 0.0))
         if imaginary:
-            radius = radius + np.where((re - e_re < 0) & (np.abs(im) <= e_im) & (e_im > 0), 2 * np.abs(y), 0.0)
+            radius = radius + np.where(
+                (re - e_re < 0) & (np.abs(im) <= e_im) & (e_im > 0), 2 * np.abs(y), 0.0
+            )
     return radius + np.where(size == 0, 0.0, 2 * fmt.eta)
 
 

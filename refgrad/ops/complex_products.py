@@ -23,7 +23,9 @@ _ROUNDINGS = 2.5  # of a product, its modulus for the unit: sqrt(5), and 5 n u f
 _TERMS = 4  # real products in a complex one, each of which may underflow
 
 
-def _product_part(re: PlainArray, im: PlainArray, axis: Any = None, keepdims: bool = False, imaginary: bool = False) -> Any:
+def _product_part(
+    re: PlainArray, im: PlainArray, axis: Any = None, keepdims: bool = False, imaginary: bool = False
+) -> Any:
     y = np.multiply.reduce(joined(re, im), axis=axis, keepdims=keepdims)
     return (y.imag if imaginary else y.real).copy()
 

@@ -41,12 +41,18 @@ def of_matrices(name: str, forward: Callable[..., PlainArray], rounding: Roundin
         ]
         n = xs[0].shape[-1]
         coarse = replace(run.fmt, u=(n + 9) / (n + 1) * run.fmt.u, eta=_TERMS * run.fmt.eta)
-        return rounding(run._replace(fmt=coarse, y=np.asarray(forward(*xs)), xs=tuple(xs), es=tuple(es), params={}))
+        return rounding(
+            run._replace(fmt=coarse, y=np.asarray(forward(*xs)), xs=tuple(xs), es=tuple(es), params={})
+        )
 
     op = Op(name, part, jvp=None, vjp=None, rounding=rule, sums=True)
 
     def by_parts(_: Any, operands: Operands, params: Params) -> Parts:
-        flat = [x for operand in operands for x in (operand.re, zeros(operand.re) if operand.im is None else operand.im)]
+        flat = [
+            x
+            for operand in operands
+            for x in (operand.re, zeros(operand.re) if operand.im is None else operand.im)
+        ]
         return Parts(*[op(*flat, imaginary=imaginary) for imaginary in (False, True)])
 
     return by_parts

@@ -238,7 +238,11 @@ def met(op: Op, operands: tuple[Any, ...], params: Params, y: Any) -> Met | None
         missing = np.isnan(ball.value)
         missing = missing if np.count_nonzero(missing) else None
     found = _patches(op, operands, params)
-    return Met(missing, found, operands, params, ball.shape, op.broadcasts) if found or missing is not None else None
+    return (
+        Met(missing, found, operands, params, ball.shape, op.broadcasts)
+        if found or missing is not None
+        else None
+    )
 
 
 def ordinary(op: Op, operands: tuple[Any, ...], y: Any) -> bool:
