@@ -1,4 +1,4 @@
-"""Bounds of complex functions by parts hold what formats compute, at ordinary points, on the cuts and far out, and are no wider than needed."""
+"""Bounds of complex functions by parts: they hold what formats compute, on the cuts and far out too, and are no wider than needed."""
 
 from __future__ import annotations
 

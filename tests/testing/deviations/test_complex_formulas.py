@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements of functions of complex numbers: what they give where the framework is wrong, and where it is right."""
+"""Formulas of recorded disagreements of functions of complex numbers: their results where the framework is wrong, and elsewhere."""
 
 from __future__ import annotations
 
