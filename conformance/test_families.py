@@ -25,9 +25,12 @@ from refgrad.testing.runs.item import Item, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
-from .families import FAMILIES, containing, family, vocabulary_of
+from .families import FAMILIES, can_draw, containing, family, vocabulary_of
 
-__all__ = ["FAMILIES"]  # the plugin creates items of these families
+__all__ = [
+    "FAMILIES",
+    "can_draw",
+]  # the plugin creates items of these families, in the formats in which they are drawn
 
 HERE = Path(__file__).parent
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import refgrad.complex  # noqa: F401 - it declares functions
 from refgrad import (
     functions,  # noqa: F401 - rules call NumPy functions, which traced arrays know from it
     nn,  # noqa: F401 - it declares functions

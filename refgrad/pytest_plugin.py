@@ -199,7 +199,10 @@ class Recorder:
             int(option("--refgrad-examples")),
             int(option("--refgrad-seed")),
         )
-        found = [i for i in found if i.block >= int(option("--refgrad-first"))]
+        drawn = metafunc.module.can_draw
+        found = [
+            i for i in found if i.block >= int(option("--refgrad-first")) and drawn(i.family, None, i.dtype)
+        ]
         metafunc.parametrize("conformance_item", found, ids=[i.name for i in found])
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -34,7 +34,7 @@ FLOORS = (
     {"op", "tree", "records"},
     {"ops"},
     {"tracing"},
-    {"functions", "nn", "special", "linalg", "arguments"},
+    {"functions", "nn", "special", "linalg", "complex", "arguments"},
     {"auxiliary", "mapping"},
     {"transforms", "custom"},
     {"node", "jacobians", "linearization"},

@@ -14,7 +14,7 @@ from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 
 from .arrays import offered
 from .casts import casts
-from .functions import functions, functions_in
+from .functions import complex_functions, family_of, functions, functions_in
 from .graphs import graphs, pool
 from .matmul import matmul
 from .mlp import mlp
@@ -30,10 +30,11 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
     "ops": ops,
     "casts": casts,
     "functions": functions,
+    "complex": complex_functions,
 }
 
 # The single ops and the functions, among which a run can choose, each with the family of its cases.
-SINGLE = {**dict.fromkeys(NAMES, "ops"), **dict.fromkeys(sorted(FUNCTIONS), "functions")}
+SINGLE = {**dict.fromkeys(NAMES, "ops"), **{name: family_of(name) for name in sorted(FUNCTIONS)}}
 
 # What the families draw: single ops, those of graphs, the casts, and the functions.
 DRAWN = frozenset(FUNCTIONS).union(
@@ -58,11 +59,14 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 def family(
     name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
 ) -> Callable[[Source, str], Case]:
-    """A family by name. With ``among``, the families ``ops`` and ``functions`` draw only these. With a vocabulary, all draw its ops alone.
+    """A family by name. With ``among``, the families ``ops``, ``functions`` and ``complex`` draw only these. With a vocabulary, all draw its ops alone.
 
     Raises KeyError for an unknown name.
     """
-    draw, single = FAMILIES[name], {"ops": ops, "functions": functions}.get(name)
+    draw, single = (
+        FAMILIES[name],
+        {"ops": ops, "functions": functions, "complex": complex_functions}.get(name),
+    )
     if single is not None and (among or vocabulary is not None):
         wanted = frozenset(among or SINGLE)
         draw = functools.partial(single, among=wanted if vocabulary is None else wanted & vocabulary.ops)
@@ -75,7 +79,7 @@ def family(
 
 def single_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
     """The single ops and functions that are drawn in a format: all, or those of them in ``among``."""
-    return (*names_in(dtype, among), *functions_in(among))
+    return (*names_in(dtype, among), *functions_in(dtype, among))
 
 
 def vocabulary_of(
@@ -90,11 +94,13 @@ def vocabulary_of(
 
 
 def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
-    """Whether a family has cases for a vocabulary."""
+    """Whether a family has cases in a format, for a vocabulary where there is one."""
+    if name in SINGLE.values():
+        return any(
+            SINGLE[op] == name for op in single_in(dtype, () if vocabulary is None else vocabulary.ops)
+        )
     if vocabulary is None:
         return True
-    if name in SINGLE.values():
-        return any(SINGLE[op] == name for op in single_in(dtype, vocabulary.ops))
     if name == "graphs":
         return any(op.name in vocabulary.ops and offered(op, dtype) for op in pool(ELEMENTWISE))
     return drawable(FAMILIES[name], vocabulary, dtype)

@@ -1,5 +1,6 @@
 """Functions: compositions of ops that the framework computes by one call (refgrad.op.function), each drawn by its own record.
 
+Those of complex numbers, whose operands are real and imaginary parts, are a family of their own.
 The record draws shapes, parameters and roles of operands. The numbers of an operand are of one of several kinds, so that equal elements,
 zeros, and both ends of the range meet, and one axis is long now and then.
 """
@@ -79,14 +80,28 @@ def _magnitudes(kind: str, dtype: str) -> tuple[float, ...]:
     return tuple(float(sign * a) for a in chosen for sign in (1.0, -1.0))
 
 
-def functions_in(among: Collection[str] = ()) -> tuple[str, ...]:
-    """The functions that are drawn: all, or those in ``among``."""
-    return tuple(name for name in sorted(FUNCTIONS) if not among or name in among)
+COMPLEX = "complex."  # the names of functions of complex numbers by their parts begin so (refgrad/complex)
 
 
-def functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
+def family_of(name: str) -> str:
+    """The family that draws a function: ``complex`` for one of complex numbers, else ``functions``."""
+    return "complex" if name.startswith(COMPLEX) else "functions"
+
+
+def functions_in(dtype: str, among: Collection[str] = (), family: str = "") -> tuple[str, ...]:
+    """The functions that are drawn in a format: all, or those in ``among``, of both families or of one of them."""
+    return tuple(
+        name
+        for name in sorted(FUNCTIONS)
+        if (not among or name in among)
+        and family in ("", family_of(name))
+        and (not FUNCTIONS[name].formats or dtype in FUNCTIONS[name].formats)
+    )
+
+
+def functions(source: Source, dtype: str, among: Collection[str] = (), family: str = "functions") -> Case:
     """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants."""
-    function = FUNCTIONS[source.choice(functions_in(among))]
+    function = FUNCTIONS[source.choice(functions_in(dtype, among, family))]
     operands, params = split(function.drawn(Arguments(source, dtype)))
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
@@ -103,5 +118,10 @@ def functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
-        case = finish(source, "functions", graph, inputs, dtype)
+        case = finish(source, family, graph, inputs, dtype)
     return replace(case, order=2)
+
+
+def complex_functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
+    """One call of a function of complex numbers, whose parts are in this format (refgrad/complex)."""
+    return functions(source, dtype, among, "complex")

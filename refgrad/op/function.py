@@ -43,12 +43,14 @@ class Function(OpRecord):
     names        the names of its arguments, in order
     draw         draws the arguments of a call
     plain        the operands of floating-point numbers that are not differentiated
+    formats      the formats in which the framework is asked for it; empty: all
     """
 
     composition: Callable[..., Any]
     names: tuple[str, ...]
     draw: Drawer
     plain: frozenset[str]
+    formats: frozenset[str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signature", Signature(self.names, False, {}, (), (), True))
@@ -84,6 +86,7 @@ def twin(
     usual: tuple[Formula, ...] = (),
     mistakes: Mistakes = NO_MISTAKES,
     sums: bool = True,
+    formats: Iterable[str] = (),
 ) -> Callable[[Composition], Composition]:
     """Declare the decorated function for the suite; it stays as it is.
 
@@ -95,6 +98,7 @@ def twin(
               of the ops in it need no entry.
     mistakes  errors that kernels of it have had
     sums      whether the value, or a derivative in one operand, adds up many terms
+    formats   the formats in which the framework has it; by default all, and its refusals are recorded
 
     Raises RegistrationError where the arguments contradict each other, or the function is declared twice.
     """
@@ -144,6 +148,7 @@ def twin(
             names=names,
             draw=draw,
             plain=frozenset(plain),
+            formats=frozenset(formats),
         )
         return composition
 

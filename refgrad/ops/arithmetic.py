@@ -14,7 +14,7 @@ from refgrad.domain import NONZERO, NONZERO_LINE, POSITIVE, POSITIVE_LINE, REAL_
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, SEVERAL, InGraphs, Notation
-from refgrad.ops import by_parts, complex_numbers, exact_slopes, power_derivatives
+from refgrad.ops import by_parts, complex_functions, complex_numbers, exact_slopes, power_derivatives
 from refgrad.ops.power_derivatives import small
 from refgrad.quiet import unwarned
 
@@ -253,7 +253,7 @@ sqrt = register(
     notation=Notation("√x"),
     in_graphs=InGraphs(ELEMENTWISE, 13),
     slopes=(lambda mp, x: 1 / (2 * mp.sqrt(x)),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.root,
 )  # fmt: skip
 
 

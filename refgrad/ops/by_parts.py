@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refgrad.arrays import Params
+from refgrad.arrays import Params, PlainArray
 from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.op import Op, shape_of
 
@@ -35,11 +35,18 @@ def zeros(x: Any) -> Any:
     return np.zeros(shape_of(x))
 
 
+def joined(re: PlainArray, im: PlainArray) -> PlainArray:
+    """The complex array of two real ones."""
+    y = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), np.result_type(re, im, np.complex64))
+    y.real, y.imag = re, im
+    return y
+
+
 def _imaginary_part(x: Parts) -> Any:
     return zeros(x.re) if x.im is None else x.im
 
 
-def _of_one(function: Callable[[Parts], Any]) -> ByParts:
+def of_one(function: Callable[[Parts], Any]) -> ByParts:
     """A function of one operand without parameters, in the form of the field."""
 
     @functools.wraps(function)
@@ -74,6 +81,11 @@ def multilinear(op: Any, operands: Operands, params: Params) -> Parts:
     return Parts(re, zeros(re) if im is None else im)
 
 
+def multiplied(x1: Parts, x2: Parts) -> Parts:
+    """x1 x2."""
+    return multilinear(lambda a, b: a * b, (x1, x2), {})
+
+
 def contracted(op: Any, operands: Operands, params: Params) -> Parts:
     """As multilinear, for sums of products: a kernel may add the products of both kinds in any order.
 
@@ -92,25 +104,44 @@ def cast(op: Any, operands: Operands, params: Params) -> Parts:
     return Parts(op(x.re, dtype=half), zeros(x.re) if x.im is None else op(x.im, dtype=half))
 
 
-@_of_one
+@of_one
 def conjugate(x: Parts) -> Parts:
     """a - i b."""
     return Parts(np.positive(x.re), zeros(x.re) if x.im is None else -x.im)
 
 
-@_of_one
+@of_one
 def real(x: Parts) -> Any:
     """a, in memory of its own."""
     return np.positive(x.re)
 
 
-@_of_one
+@of_one
 def imag(x: Parts) -> Any:
     """b, in memory of its own."""
     return np.positive(_imaginary_part(x))
 
 
-@_of_one
+def of_parts(op: Any, operands: Operands, params: Params) -> Parts:
+    """a + i b of real a and b."""
+    a, b = operands
+    shape = np.broadcast_shapes(shape_of(a.re), shape_of(b.re))
+    return Parts(np.broadcast_to(a.re, shape), np.broadcast_to(b.re, shape))
+
+
+def both_equal(op: Any, operands: Operands, params: Params) -> Any:
+    """Whether both parts are equal."""
+    x1, x2 = operands
+    return (x1.re == x2.re) & (_imaginary_part(x1) == _imaginary_part(x2))
+
+
+def one_differs(op: Any, operands: Operands, params: Params) -> Any:
+    """Whether a part differs."""
+    x1, x2 = operands
+    return (x1.re != x2.re) | (_imaginary_part(x1) != _imaginary_part(x2))
+
+
+@of_one
 def imaginary(x: Parts) -> Parts:
     """i (a + i b)."""
     return Parts(zeros(x.re) if x.im is None else -x.im, np.positive(x.re))
@@ -119,7 +150,7 @@ def imaginary(x: Parts) -> Parts:
 # --- quotients and elementary functions ---------------------------------------------------------------------------------
 
 
-@_of_one
+@of_one
 def modulus(x: Parts) -> Any:
     """hypot(a, b): the root of the sum of squares, as kernels may compute it, rounds no more than the rule of hypot says."""
     return np.abs(x.re) if x.im is None else np.hypot(x.re, x.im)
@@ -132,7 +163,12 @@ def _quotient(x1: Parts, x2: Parts) -> Parts:
     that rounds up to four times more, and the divisor twice more: six roundings of the sum of the products' magnitudes cover both.
     """
     if x2.im is None:
-        return Parts(x1.re / x2.re, zeros(x1.re / x2.re) if x1.im is None else x1.im / x2.re)
+        nothing = 0.0 * np.reciprocal(
+            x2.re
+        )  # kernels take it as a complex number; what they multiply by is unknown beyond the range
+        re = x1.re / x2.re
+        im = zeros(re) if x1.im is None else x1.im / x2.re
+        return Parts(re + ROOM(re, roundings=6) + nothing, im + ROOM(im, roundings=6) + nothing)
     size = x2.re * x2.re + x2.im * x2.im
     a = x1.re / size
     if x1.im is None:
@@ -151,39 +187,39 @@ def quotient(op: Any, operands: Operands, params: Params) -> Parts:
     return _quotient(*operands)
 
 
-@_of_one
+@of_one
 def reciprocal(x: Parts) -> Parts:
     """1/x."""
     return _quotient(Parts(np.ones(shape_of(x.re))), x)
 
 
-@_of_one
+@of_one
 def square(x: Parts) -> Parts:
     """x x = a a - b b + 2 i a b."""
     product = x.re * x.im
     return Parts(x.re * x.re - x.im * x.im, product + product)
 
 
-@_of_one
+@of_one
 def exponential(x: Parts) -> Parts:
     """exp(a) (cos b + i sin b)."""
     size = np.exp(x.re)
     return Parts(size * np.cos(x.im), size * np.sin(x.im))
 
 
-@_of_one
+@of_one
 def sine(x: Parts) -> Parts:
     """sin a cosh b + i cos a sinh b."""
     return Parts(np.sin(x.re) * np.cosh(x.im), np.cos(x.re) * np.sinh(x.im))
 
 
-@_of_one
+@of_one
 def cosine(x: Parts) -> Parts:
     """cos a cosh b - i sin a sinh b."""
     return Parts(np.cos(x.re) * np.cosh(x.im), -(np.sin(x.re) * np.sinh(x.im)))
 
 
-@_of_one
+@of_one
 def logarithm(x: Parts) -> Parts:
     """log |x| + i times the angle."""
     return Parts(np.log(np.hypot(x.re, x.im)), np.arctan2(x.im, x.re))

@@ -12,9 +12,9 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
-from refgrad.op import Op, register
+from refgrad.op import Op, register, shape_of
 from refgrad.op.traits import HOLOMORPHIC, REAL_LINEAR
-from refgrad.ops import by_parts
+from refgrad.ops import by_parts, complex_functions
 from refgrad.quiet import unwarned
 
 conjugate = register(
@@ -70,9 +70,21 @@ imaginary: Op = Op(
 )  # fmt: skip
 
 
-def from_parts(a: Array, b: Array) -> Array:
-    """a + i b."""
-    return a + imaginary(b)
+def _without(x: Array) -> Array:
+    """Zeros in the place of the other part."""
+    return np.zeros(shape_of(x), x.dtype)
+
+
+# a + i b, without a sum: it would lose the sign of a zero imaginary part, by which functions choose a side of their cut.
+from_parts: Op = Op(
+    "from_parts", lambda a, b: by_parts.joined(a, b)[()],
+    jvp={"a": lambda a_dot: from_parts(a_dot, _without(a_dot)), "b": lambda b_dot: imaginary(b_dot)},
+    vjp={"a": lambda y_bar: real(y_bar), "b": lambda y_bar: imag(y_bar)},
+    rounding=bounds.same,
+    broadcasts=True,
+    elementwise=True, branch_free=True,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.of_parts,
+)  # fmt: skip
 
 
 def one_minus(z: Array) -> Array:
@@ -142,7 +154,7 @@ complex_power: Op = Op(
     rounding=bounds.same,
     broadcasts=True,
     elementwise=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.power,
 )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def _eliminated(x: PlainArray, complete: bool) -> tuple[PlainArray, PlainArray, 
             columns[stack, k], columns[stack, q] = columns[stack, q], columns[stack, k]
             sign = np.where(q == k, sign, -sign)
         else:
-            p = k + np.argmax(np.abs(a[:, k:, k]), axis=1)
+            p = k + np.argmax(_size(a[:, k:, k]), axis=1)
         a[stack, k], a[stack, p] = a[stack, p], a[stack, k]
         rows[stack, k], rows[stack, p] = rows[stack, p], rows[stack, k]
         sign = np.where(p == k, sign, -sign)
@@ -83,6 +83,11 @@ def _eliminated(x: PlainArray, complete: bool) -> tuple[PlainArray, PlainArray, 
         )
         a[:, k + 1 :, k + 1 :] -= a[:, k + 1 :, k, None] * a[:, k, None, k + 1 :]
     return a.reshape(x.shape), rows.reshape(*batch, n), columns.reshape(*batch, n), sign.reshape(batch)
+
+
+def _size(x: PlainArray) -> PlainArray:
+    """What partial pivoting compares: magnitudes, and of complex numbers |re| + |im|, as LAPACK does."""
+    return np.abs(x.real) + np.abs(x.imag) if x.dtype.kind == "c" else np.abs(x)
 
 
 def _substitute(a: PlainArray, b: PlainArray, lower: bool) -> PlainArray:

@@ -23,6 +23,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.op import Op
+from refgrad.ops.by_parts import joined
 
 _LARGEST_RADIX = 13  # with a stage of its own in FFT libraries
 
@@ -50,12 +51,6 @@ def roundings(n: int) -> float:
 def _scale(lengths: list[int], norm: str, inverse: bool) -> float:
     n = float(math.prod(lengths))
     return 1 / math.sqrt(n) if norm == "ortho" else 1 / n if (norm == "backward") == inverse else 1.0
-
-
-def _joined(re: PlainArray, im: PlainArray) -> PlainArray:
-    y = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), np.result_type(re, im, np.complex64))
-    y.real, y.imag = re, im
-    return y
 
 
 def _radius(
@@ -86,7 +81,7 @@ def _dft_part(
     inverse: bool = False,
     imaginary: bool = False,
 ) -> Any:
-    y = (np.fft.ifftn if inverse else np.fft.fftn)(_joined(re, im), axes=axes, norm=norm)
+    y = (np.fft.ifftn if inverse else np.fft.fftn)(joined(re, im), axes=axes, norm=norm)
     return (y.imag if imaginary else y.real).copy()
 
 
@@ -101,7 +96,7 @@ DFT_PART = Op("dft_part", _dft_part, jvp=None, vjp=None, rounding=_dft_rounding,
 
 
 def _irdft_part(re: PlainArray, im: PlainArray, n: int = 1, axis: int = -1, norm: Any = "backward") -> Any:
-    return np.fft.irfft(_joined(re, im), n, axis=axis, norm=norm)
+    return np.fft.irfft(joined(re, im), n, axis=axis, norm=norm)
 
 
 def _irdft_rounding(run: Evaluation) -> Radius:

@@ -16,7 +16,7 @@ from refgrad.domain import Domain, Interval, Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
-from refgrad.ops import complex_numbers
+from refgrad.ops import complex_functions, complex_numbers
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.quiet import unwarned
 
@@ -30,7 +30,7 @@ sinh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 29),
     slopes=(lambda mp, x: mp.cosh(x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.hyperbolic_sine,
 )  # fmt: skip
 
 # Even and convex: where the ball holds 0, the minimum there is nearer to y than the farther end, so the ends still bound it.
@@ -44,7 +44,7 @@ cosh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 30),
     slopes=(lambda mp, x: mp.sinh(x),),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.hyperbolic_cosine,
 )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ over_cosh_square: Op = register(
     rounding=_over_cosh_square_rounding,
     broadcasts=True,
     elementwise=True, branch_free=True, helper=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.over_squared_hyperbolic_cosine,
 )  # fmt: skip
 
 tanh = register(
@@ -140,7 +140,7 @@ tanh = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 31),
     slopes=(lambda mp, x: 1 / mp.cosh(x) ** 2,),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.hyperbolic_tangent,
 )  # fmt: skip
 
 

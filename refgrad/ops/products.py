@@ -12,7 +12,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import register
 from refgrad.op.traits import HOLOMORPHIC, PARAMETRISED, InGraphs, Notation
-from refgrad.ops import params_in_graphs, reduction, samplers
+from refgrad.ops import complex_products, params_in_graphs, reduction, samplers
 from refgrad.ops.reduction import dims, masked, torch_masked
 from refgrad.ops.shape import Axis, axes_of, concatenate, count, inverse, spread
 
@@ -101,6 +101,8 @@ ghost = register(
     rounding=_ghost_rounding,
     elementwise=True,
     helper=True,
+    complex_rules=HOLOMORPHIC,
+    by_parts=complex_products.cancelled,
 )
 
 
@@ -138,7 +140,7 @@ divided_out = register(
     rounding=_divided_out_rounding,
     domain=sampled(samplers.factored),
     helper=True,
-    complex_rules=lambda x1, x2, **params: np.positive(x1),
+    complex_rules=HOLOMORPHIC, by_parts=complex_products.divided_out,
 )  # fmt: skip
 
 
@@ -160,5 +162,5 @@ prod = register(
     reduces=np.multiply,
     notation=Notation("Π"),
     in_graphs=InGraphs(PARAMETRISED, 2, params=params_in_graphs.axes),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_products.product,
 )  # fmt: skip

@@ -49,12 +49,14 @@ equal = register(
     "equal", np.equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.eq(x1, x2), numpy=(np.equal,), broadcasts=True,
     elementwise=True, commutes=True,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.both_equal,
 )  # fmt: skip
 
 not_equal = register(
     "not_equal", np.not_equal, jvp=None, vjp=None, rounding=bounds.compared,
     torch=lambda torch, x1, x2: torch.ne(x1, x2), numpy=(np.not_equal,), broadcasts=True,
     elementwise=True, commutes=True,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.one_differs,
 )  # fmt: skip
 
 

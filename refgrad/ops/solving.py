@@ -17,7 +17,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, POLE, REFUSED, REGULAR, SEVERAL, InGraphs
-from refgrad.ops import dense_linalg
+from refgrad.ops import complex_systems, dense_linalg
 
 # --- how far A + E lies, and what that does ----------------------------------------------------------------------------
 
@@ -89,13 +89,13 @@ def _symmetric(a: Array) -> list[Array]:
     n = a.shape[-1]
     top = np.max(np.abs(a), axis=(-2, -1), initial=0)
     top = np.where(top > 0, top, 1)
-    scaled = (a / top[..., None, None]).astype(np.float64)
+    scaled = (a / top[..., None, None]).astype(np.complex128 if a.dtype.kind == "c" else np.float64)
     sigma = np.linalg.svd(
         np.where(np.isfinite(scaled), scaled, 0), compute_uv=False
     )  # it does not return from NaN
     sigma = np.where(np.all(np.isfinite(scaled), axis=(-2, -1))[..., None], sigma, np.nan)
-    sigma = (sigma + n * 2.0**-50 * sigma[..., :1]).astype(a.dtype) * top[..., None]
-    s: list[Array] = [np.ones(a.shape[:-2], a.dtype), *[np.zeros(a.shape[:-2], a.dtype)] * n]
+    sigma = (sigma + n * 2.0**-50 * sigma[..., :1]).astype(top.dtype) * top[..., None]
+    s: list[Array] = [np.ones(a.shape[:-2], top.dtype), *[np.zeros(a.shape[:-2], top.dtype)] * n]
     for k in range(n):
         s = [s[0]] + [s[j] + s[j - 1] * sigma[..., k] for j in range(1, n + 1)]
     return s
@@ -168,7 +168,7 @@ det = register(
     ),
     singular=REGULAR,
     in_graphs=InGraphs(SEVERAL, 3),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_systems.of_matrices("det_part", dense_linalg.det, _det_rounding),
 )  # fmt: skip
 
 # --- cofactors: the determinant's derivative, an op of its own so that the determinant has every order ----------------
@@ -236,7 +236,7 @@ cofactor: Op = register(
     rounding=_cofactor_rounding,
     domain=sampled(_pivots(1)),
     helper=True,
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_systems.of_matrices("cofactor_part", dense_linalg.cofactor, _cofactor_rounding),
 )  # fmt: skip
 
 # --- logarithm of the determinant ------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ inv: Op = register(
     domain=sampled(_pivots(1)),
     singular=REFUSED,
     in_graphs=InGraphs(SEVERAL, 4),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_systems.of_matrices("inv_part", dense_linalg.inv, _inv_rounding),
 )  # fmt: skip
 
 # --- linear systems --------------------------------------------------------------------------------------------------
@@ -370,5 +370,5 @@ solve: Op = register(
     broadcasts=True,
     singular=REFUSED,
     in_graphs=InGraphs(SEVERAL, 5),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_systems.of_matrices("solve_part", dense_linalg.solve, _solve_rounding),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from refgrad.domain import Special, between
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, HOLOMORPHIC, InGraphs
-from refgrad.ops import by_parts, complex_numbers, exact_slopes
+from refgrad.ops import by_parts, complex_functions, complex_numbers, exact_slopes
 from refgrad.ops.arithmetic import one_minus_square
 from refgrad.ops.sinpi import sinc_derivative
 from refgrad.quiet import unwarned
@@ -90,7 +90,7 @@ tan_slope: Op = register(
     domain=between(-1.2, 1.2),
     elementwise=True, branch_free=True, helper=True,
     slopes=(lambda mp, x: 2 * mp.tan(x) / mp.cos(x) ** 2,),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.over_squared_cosine,
 )  # fmt: skip
 
 tan = register(
@@ -103,6 +103,12 @@ tan = register(
     domain=between(-1.2, 1.2),
     usual=(
         Formula(
+            "1 + y^2 with y = tan(x): of complex numbers it cancels far from the real axis",
+            jvp=lambda x_dot, x, y: x_dot * (1 + y * y if y.dtype.kind == "c" else tan_slope(x)),
+            vjp=lambda y_bar, x, y: y_bar * (1 + y * y if y.dtype.kind == "c" else tan_slope(x)),
+            blind=True,
+        ),
+        Formula(
             "the square of the rounded reciprocal of cos(x)",
             jvp=lambda x_dot, x: x_dot * np.square(np.reciprocal(np.cos(x))),
             vjp=lambda y_bar, x: y_bar * np.square(np.reciprocal(np.cos(x))),
@@ -111,7 +117,7 @@ tan = register(
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 25),
     slopes=(lambda mp, x: 1 / mp.cos(x) ** 2,),
-    complex_rules=HOLOMORPHIC,
+    complex_rules=HOLOMORPHIC, by_parts=complex_functions.tangent,
 )  # fmt: skip
 
 

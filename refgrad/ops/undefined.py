@@ -9,6 +9,8 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.op import Op, Traced
+from refgrad.op.traits import REAL_LINEAR
+from refgrad.ops import by_parts
 from refgrad.ops.shape import sum_to
 
 
@@ -26,6 +28,7 @@ void: Op = Op(
     jvp=lambda x_dot, at: void(x_dot, at=at),
     vjp=lambda y_bar, at: void(y_bar, at=at),
     rounding=_void_rounding,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.separately,
 )  # fmt: skip
 
 # Zero, of the shape of x and the places together. It has no derivative at the places.
@@ -34,6 +37,7 @@ rough = Op(
     jvp=lambda x_dot, at: np.where(at, x_dot * np.nan, 0.0),
     vjp=lambda y_bar, x_shape, at: sum_to(np.where(at, y_bar * np.nan, 0.0), x_shape),
     rounding=lambda run: None,
+    complex_rules=REAL_LINEAR, by_parts=by_parts.separately,
 )  # fmt: skip
 
 

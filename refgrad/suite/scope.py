@@ -75,7 +75,8 @@ class Scope:
     def items(self) -> list[Item]:
         """The items of generated cases."""
         families = [f for f in self.families if f not in FIXED]
-        return planned_items(families, self.devices, self.dtypes, self.examples, self.seed)
+        planned = planned_items(families, self.devices, self.dtypes, self.examples, self.seed)
+        return [i for i in planned if _generated().can_draw(i.family, None, i.dtype)]
 
     def of_failures(self, failures: Failures) -> Scope:
         """The scope of a run that judges the failures of an earlier run again. Raises ArgumentError where that judged another backend."""

@@ -27,6 +27,8 @@ from refgrad.quiet import quiet
 _SAMPLES = 40  # draws of operands and parameters by which the counterpart is found: the rarest way of calling it comes up
 _LISTED = 4  # arguments of a call that a message shows
 
+_OF_PARTS = frozenset({"complex", "view_as_real"})  # they form complex operands, and show complex values
+
 Namespaces = Mapping[str, types.ModuleType]  # by op, the torch module that its record receives
 TORCH: Namespaces = types.MappingProxyType({})
 
@@ -128,7 +130,7 @@ def counterpart(op: OpRecord) -> tuple[str, list[Call]]:
     """The function of torch that computes an op, by its name in the torch module, and calls of it; an empty name where there is none.
 
     The record is called with operands that its domain draws. Of the functions that it calls, the counterpart is the one that most draws
-    lead to, and of several the last: others prepare its operands.
+    lead to, and of several the last: others prepare its operands. Functions to and from the parts of complex numbers do not count.
     """
     count: Counter[str] = Counter()
     calls: dict[str, list[Call]] = {}
@@ -145,6 +147,8 @@ def counterpart(op: OpRecord) -> tuple[str, list[Call]]:
         for place, (path, call) in enumerate(called):
             calls.setdefault(path, []).append(call)
             order[path] = place
+    for path in _OF_PARTS & count.keys():
+        del count[path]
     path = max(count, key=lambda p: (count[p], order[p]), default="")
     return path, calls.get(path, [])
 

@@ -170,6 +170,7 @@ class Met:
     operands: tuple[Any, ...]
     params: Params
     shape: tuple[int, ...]  # of the value
+    broadcasts: bool  # whether the op broadcasts its operands
 
     def pulled(self, rule: Rule, position: int) -> Rule:
         """The VJP rule of one operand (of all, for a variadic op), with what is settled here."""
@@ -180,9 +181,9 @@ class Met:
                 y_bar = void(y_bar, at=self.missing)
             x_bar = rule(y_bar, *saved)
             for patch in found:
-                x_bar = _settled(x_bar, self._seed(y_bar, patch), x, patch)
-            if self.missing is not None and not isinstance(x_bar, tuple):
-                x_bar = _rough(x_bar, x, self.missing)
+                x_bar = _settled(x_bar, self._seed(y_bar, patch), x, patch, self.broadcasts)
+            if self.missing is not None and not isinstance(x_bar, (tuple, list)):
+                x_bar = _rough(x_bar, x, self.missing, self.broadcasts)
             return x_bar
 
         return settled
@@ -191,11 +192,11 @@ class Met:
         """What the JVP rule of one operand gave, with what the special points make of it."""
         x = self.operands[position]
         if self.missing is not None:
-            part = _rough(part * np.where(self.missing, np.nan, 1.0), x, self.missing)
+            part = _rough(part * np.where(self.missing, np.nan, 1.0), x, self.missing, self.broadcasts)
         for places, low, high in self.patches[position] if self.patches else ():
             if places.shape == self.shape:
                 seed = None if self._mixing else tangent
-                part = _settled(part, seed, x, (places, low, high))
+                part = _settled(part, seed, x, (places, low, high), self.broadcasts)
             else:  # a reduction: where sets are allowed its rule gives the hull
                 nothing = places & _nothing(low, high)
                 part = part * np.where(self._reached(nothing), np.nan, 1.0)
@@ -237,7 +238,11 @@ def met(op: Op, operands: tuple[Any, ...], params: Params, y: Any) -> Met | None
         missing = np.isnan(ball.value)
         missing = missing if np.count_nonzero(missing) else None
     found = _patches(op, operands, params)
-    return Met(missing, found, operands, params, ball.shape) if found or missing is not None else None
+    return (
+        Met(missing, found, operands, params, ball.shape, op.broadcasts)
+        if found or missing is not None
+        else None
+    )
 
 
 def ordinary(op: Op, operands: tuple[Any, ...], y: Any) -> bool:
@@ -249,7 +254,7 @@ def _nothing(low: PlainArray, high: PlainArray) -> PlainArray:
     return (low > high) | (~np.isfinite(low) | ~np.isfinite(high)) & (low != high)
 
 
-def _settled(given: Any, seed: Any, x: Any, patch: Patch) -> Any:
+def _settled(given: Any, seed: Any, x: Any, patch: Patch, broadcasts: bool) -> Any:
     """What a rule gave for the operand x, by the set that is allowed at some places.
 
     seed    what multiplies the derivative there, the cotangent or tangent; None leaves sets to the rule
@@ -257,7 +262,7 @@ def _settled(given: Any, seed: Any, x: Any, patch: Patch) -> Any:
     places, low, high = patch
     nothing = places & _nothing(low, high)
     if nothing.any():
-        given = _rough(given * np.where(nothing, np.nan, 1.0), x, nothing)
+        given = _rough(given * np.where(nothing, np.nan, 1.0), x, nothing, broadcasts)
     some = places & ~nothing & (low != high)
     ball = innermost(given)
     if seed is None or type(ball) is not Ball or not ball.fmt.kinks or not some.any():
@@ -266,7 +271,7 @@ def _settled(given: Any, seed: Any, x: Any, patch: Patch) -> Any:
     with quiet():
         middle, half = np.where(some, (low + high) / 2, 0.0), np.where(some, (high - low) / 2, 0.0)
         half = half + np.where(some, fmt.u * np.maximum(np.abs(low), np.abs(high)), 0.0)
-        spanned = _rough(seed * Ball(middle.astype(fmt.wide), half, fmt), x, some)
+        spanned = _rough(seed * Ball(middle.astype(fmt.wide), half, fmt), x, some, broadcasts)
         value, radius = parts(innermost(spanned))
         _, reach = parts(ball)
         # Both spans hold every acceptable number, and the rule knows its own derivatives.
@@ -274,14 +279,17 @@ def _settled(given: Any, seed: Any, x: Any, patch: Patch) -> Any:
     return np.where(wider, spanned, given) if wider.any() else given
 
 
-def _rough(given: Any, x: Any, at: PlainArray) -> Any:
+def _rough(given: Any, x: Any, at: PlainArray, broadcasts: bool) -> Any:
     """What was given, without a derivative in the operand x at some places. Of an op that is not elementwise only places of x are known."""
     if not isinstance(x, Traced) or type(x) is Ball:
         return given  # nothing asks for that derivative
     fits = len(x.shape) <= at.ndim and all(
         n in (1, m) for n, m in zip(x.shape[::-1], at.shape[::-1], strict=False)
     )
-    return given + rough(x, at=at) if fits else given
+    if not fits or (not broadcasts and np.broadcast_shapes(given.shape, at.shape) != given.shape):
+        return given  # places of a value of another shape, as of a reshaped operand, are no places of x
+    nothing = rough(x, at=at)
+    return given + (nothing.real if nothing.dtype.kind == "c" and given.dtype.kind != "c" else nothing)
 
 
 __all__ = ["Met", "Patch", "innermost", "met", "ordinary", "patches"]

@@ -85,6 +85,6 @@ def test_lengths_with_large_prime_factors_cost_more() -> None:
 
 def test_an_op_without_a_formula_for_parts_is_not_judged() -> None:
     x = exact(np.array([1.0, 2.0]), format_of("float64"))
-    for f in (np.sqrt, np.tanh, lambda z: z**3, lambda z: z == 1j, np.cumprod):
+    for f in (np.arcsin, np.expm1, np.cumprod):
         with pytest.raises(NoRuleError, match="complex operands, for which refgrad has no error bound"):
             f(1j * x)

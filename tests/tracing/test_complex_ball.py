@@ -22,6 +22,7 @@ BOUNDED = {
     "negative", "positive", "square", "reciprocal", "exp", "log", "sin", "cos", "conjugate", "absolute", "sign", "real",
     "imag", "angle", "z ** 1", "z ** 2", "z.real", "add", "subtract", "multiply", "divide", "where", "matmul", "einsum",
     "tensordot", "vdot", "vecdot", "dot",
+    "sqrt", "sinh", "cosh", "tan", "tanh", "power", "z ** 3", "z ** -1", "z ** 0.5", "z ** (1.5-0.4j)", "2 ** z", "prod",
     "inner", "outer", "kron", "concatenate", "correlate", "convolve", "cross", "broadcast", "sum", "mean", "cumsum", "var", "std", "norm",
     "norm of rows", "getitem", "reshape", "roll", "flip", "pad", "transpose", "broadcast_to", "cov", "gradient", "trace", "diff", "tile",
 }  # fmt: skip

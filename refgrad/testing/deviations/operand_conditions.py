@@ -115,6 +115,11 @@ def _infinite(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.asarray(any(np.isinf(x).any() for x in xs))
 
 
+def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """polar: the modulus is 0 or no normal number, so that the value has lost digits."""
+    return np.abs(xs[0]) < fmt.least_normal
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -132,4 +137,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "singular matrix": _singular,
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
+    "no modulus": _no_modulus,
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.bounds.formats import Format
+from refgrad.testing.deviations.complex_formulas import COMPLEX_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
@@ -311,6 +312,7 @@ FORMULAS: dict[str, Formula] = {
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
     "mean_squared_error by two products": _products_of_tangents,
+    **COMPLEX_FORMULAS,
     **FACTOR_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }

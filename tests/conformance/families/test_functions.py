@@ -29,7 +29,7 @@ from refgrad.testing.runs.item import examine
 from refgrad.torch.observe import observe
 from tests.whole_runs import conformance
 
-NAMES = functions_in()
+NAMES = functions_in("float32", family="functions")
 FORMATS = [dtype for dtype in DTYPES if judged_on("cpu", dtype)]
 
 
