@@ -87,6 +87,16 @@ from refgrad.nn.further_activations import (
     softmin,
     threshold,
 )
+from refgrad.nn.grids import (
+    affine_grid,
+    grid_sample,
+)
+from refgrad.nn.interpolation import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from refgrad.nn.layers import (
     linear,
 )
@@ -164,6 +174,11 @@ from refgrad.nn.regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from refgrad.nn.shuffling import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from refgrad.nn.unfolding import (
     fold,
     unfold,
@@ -176,6 +191,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -185,6 +201,7 @@ __all__ = [
     "cast_through",
     "cdist",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -205,6 +222,7 @@ __all__ = [
     "gelu",
     "gelu_tanh",
     "glu",
+    "grid_sample",
     "group_norm",
     "gru",
     "gru_cell",
@@ -219,6 +237,7 @@ __all__ = [
     "index_add",
     "index_select",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "kl_divergence",
     "l1_loss",
@@ -257,6 +276,8 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -286,6 +307,9 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "xlog1py",
     "xlogy",
 ]
