@@ -54,6 +54,7 @@ from refgrad.nn.convolution import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
@@ -68,6 +69,15 @@ from refgrad.nn.distances import (
     pairwise_distance,
     pdist,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from refgrad.nn.dropouts import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
 )
 from refgrad.nn.embeddings import (
     embedding,
@@ -76,6 +86,10 @@ from refgrad.nn.embeddings import (
 )
 from refgrad.nn.formats import (
     cast_through,
+)
+from refgrad.nn.fractional_pooling import (
+    fractional_max_pool2d,
+    fractional_max_pool3d,
 )
 from refgrad.nn.further_activations import (
     celu,
@@ -98,6 +112,7 @@ from refgrad.nn.interpolation import (
     upsample_nearest,
 )
 from refgrad.nn.layers import (
+    bilinear,
     linear,
 )
 from refgrad.nn.logarithms import (
@@ -110,6 +125,7 @@ from refgrad.nn.losses import (
     cross_entropy,
     hinge,
     kl_divergence,
+    linear_cross_entropy,
     mean_squared_error,
     multiclass_hinge,
 )
@@ -123,6 +139,9 @@ from refgrad.nn.max_pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
+)
+from refgrad.nn.multi_head_attention import (
+    multi_head_attention_forward,
 )
 from refgrad.nn.normalizations import (
     group_norm,
@@ -192,10 +211,12 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cast_through",
@@ -205,6 +226,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -212,11 +234,18 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
     "entr",
+    "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gather",
     "gaussian_nll_loss",
     "gelu",
@@ -244,6 +273,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
@@ -266,6 +296,7 @@ __all__ = [
     "mean_squared_error",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multiclass_hinge",
     "multilabel_margin_loss",
@@ -306,6 +337,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
     "upsample_bilinear",

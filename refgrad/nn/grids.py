@@ -22,7 +22,9 @@ PADDINGS = ("zeros", "border", "reflection")
 
 
 @twin(
-    torch=lambda torch, theta, size, align_corners: torch.nn.functional.affine_grid(theta, size, align_corners),
+    torch=lambda torch, theta, size, align_corners: torch.nn.functional.affine_grid(
+        theta, size, align_corners
+    ),
     draw=image_draws.affine_maps,
 )
 def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = None) -> Array:
@@ -78,14 +80,21 @@ def grid_sample(
     """
     x, places = array_of(input), array_of(grid)
     axes = x.ndim - 2
-    if axes not in (2, 3) or places.ndim != x.ndim or places.shape[0] != x.shape[0] or places.shape[-1] != axes:
+    if (
+        axes not in (2, 3)
+        or places.ndim != x.ndim
+        or places.shape[0] != x.shape[0]
+        or places.shape[-1] != axes
+    ):
         raise ArgumentError(
             "grid_sample: shapes (n, c, d1, d2) and (n, e1, e2, 2), or (n, c, d1, d2, d3) and (n, e1, e2, e3, 3) are expected for input "
             f"and grid, got {x.shape} and {places.shape}"
         )
     if mode not in MODES or (mode == "bicubic" and axes == 3):
         allowed = MODES[: 5 - axes]
-        raise ArgumentError(f"grid_sample: mode must be one of {allowed} for an input of shape {x.shape}, got {mode!r}")
+        raise ArgumentError(
+            f"grid_sample: mode must be one of {allowed} for an input of shape {x.shape}, got {mode!r}"
+        )
     if padding_mode not in PADDINGS:
         raise ArgumentError(f"grid_sample: padding_mode must be one of {PADDINGS}, got {padding_mode!r}")
     if not all(x.shape[1:]):

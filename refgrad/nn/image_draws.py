@@ -39,7 +39,9 @@ def interpolation(draws: Draws) -> Params:
     if draws.choice((True, False)):
         size = tuple([draws.integer(1, 6 if axes < 3 else 4) for _ in range(axes)])
     else:
-        factors = tuple([draws.choice([f for f in (2.0, 1.5, 1.0, 0.6, 0.5) if int(n * f) > 0]) for n in shape])
+        factors = tuple(
+            [draws.choice([f for f in (2.0, 1.5, 1.0, 0.6, 0.5) if int(n * f) > 0]) for n in shape]
+        )
     align = draws.choice((False, True, None)) if mode in smooth else None
     recompute = draws.choice((None, True)) if factors is not None else None
     return {

@@ -100,7 +100,9 @@ def upsample_nearest(
     input: Array, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Array:
     """interpolate with mode "nearest", under the name that torch has deprecated."""
-    warnings.warn("upsample_nearest is deprecated in torch; write interpolate", DeprecationWarning, stacklevel=2)
+    warnings.warn(
+        "upsample_nearest is deprecated in torch; write interpolate", DeprecationWarning, stacklevel=2
+    )
     return interpolate(input, size, scale_factor, "nearest")
 
 
@@ -108,7 +110,9 @@ def upsample_bilinear(
     input: Array, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Array:
     """interpolate with mode "bilinear" and aligned corners, under the name that torch has deprecated."""
-    warnings.warn("upsample_bilinear is deprecated in torch; write interpolate", DeprecationWarning, stacklevel=2)
+    warnings.warn(
+        "upsample_bilinear is deprecated in torch; write interpolate", DeprecationWarning, stacklevel=2
+    )
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
@@ -185,8 +189,9 @@ def _smooth(x: Array, axis: int, m: int, steps: tuple[float, float], align: bool
     number = fixed(x, np.arange(m) + float(half)) * (fixed(x, float(steps[0])) / steps[1])
     place = number if align else number - 0.5
     if not cubic:
-        place = np.minimum(np.maximum(place, 0), n - 1)
-        exact = [min(max(p, Fraction(0)), Fraction(n - 1)) for p in exact]
+        # Beyond the last element kernels read it twice, with weights that round.
+        place = np.maximum(place, 0)
+        exact = [max(p, Fraction(0)) for p in exact]
     middle = np.asarray([round(p) for p in exact])
     t = place - middle.astype(x.dtype)
     weights = cubic_weights(t) if cubic else linear_weights(t)

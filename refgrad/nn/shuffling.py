@@ -74,7 +74,9 @@ def channel_shuffle(input: Array, groups: int) -> Array:
     x = array_of(input)
     count = _count(groups, "channel_shuffle", "groups")
     if x.ndim < 3:
-        raise ArgumentError(f"channel_shuffle: an input of shape (n, c, d1, ...) is expected, got shape {x.shape}")
+        raise ArgumentError(
+            f"channel_shuffle: an input of shape (n, c, d1, ...) is expected, got shape {x.shape}"
+        )
     if x.shape[1] % count:
         raise ArgumentError(
             f"channel_shuffle: groups={count} must divide the number of channels, got an input of shape {x.shape}"
