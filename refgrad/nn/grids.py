@@ -110,13 +110,15 @@ def grid_sample(
     sample = np.reshape(np.arange(x.shape[0]), (-1,) + (1,) * axes)
     planes = np.moveaxis(x, 1, -1)
     total: Any = None
+    zero = np.zeros((), x.dtype)
     for taps in itertools.product(*read):
         term = planes[(sample, *[index for index, _, _ in taps])]
         for _, inside, weight in reversed(taps):
-            if weight is not None:
-                term = term * weight[..., np.newaxis]
+            weight = weight[..., np.newaxis]
+            # Of the nearest elements one is read, and nothing is multiplied.
+            term = np.where(weight, term, zero) if mode == "nearest" else term * weight
             if not np.all(inside):
-                term = np.where(inside[..., np.newaxis], term, np.zeros((), x.dtype))
+                term = np.where(inside[..., np.newaxis], term, zero)
         total = term if total is None else total + term
     return np.moveaxis(total, -1, 1)
 
@@ -131,21 +133,22 @@ def _line(x: Array, n: int, align: bool) -> Array:
 
 def _neighbours(
     place: Array, n: int, mode: str, padding: str, align: bool
-) -> list[tuple[PlainArray, PlainArray, Array | None]]:
-    """Elements around places of one axis: their numbers, whether they lie within the image, and their weights (None for 1)."""
+) -> list[tuple[PlainArray, PlainArray, Array]]:
+    """Elements around places of one axis: their numbers, whether they lie within the image, and their weights, or which is nearest."""
     position = (place + 1) / 2 * (n - 1) if align else ((place + 1) * n - 1) / 2
     if mode != "bicubic":
         position = _placed(position, n, padding, align)
     middle = np.rint(plain(position))
+    t = position - middle
     if mode == "nearest":
-        weights: list[Array | None] = [None]
+        side = np.where(plain(t) < 0, -1, 1)
+        beyond = t * side > 0.5
+        read = [(middle, ~beyond), (middle + side, beyond)]
     else:
-        t = position - middle
-        weights = list(cubic_weights(t) if mode == "bicubic" else linear_weights(t))
-    reach = len(weights) // 2
+        weights = cubic_weights(t) if mode == "bicubic" else linear_weights(t)
+        read = [(middle + k - len(weights) // 2, weight) for k, weight in enumerate(weights)]
     found = []
-    for k, weight in enumerate(weights):
-        element = middle + (k - reach)
+    for element, weight in read:
         if mode == "bicubic":
             element = np.rint(_placed(element, n, padding, align))
         inside = (element >= 0) & (element <= n - 1)

@@ -76,5 +76,5 @@ def sampled_grid(draws: Draws) -> Params:
         "grid": draws.numbers((samples, *places, axes), -1.75, 1.75),
         "mode": draws.choice(modes),
         "padding_mode": draws.choice(("zeros", "border", "reflection")),
-        "align_corners": draws.choice((False, True, None)),
+        "align_corners": draws.choice((False, True)),
     }
