@@ -102,8 +102,8 @@ def multi_head_attention_forward(
     """Attention of ``num_heads`` heads: queries (l, n, e), keys and values (s, n, e) to (l, n, o), and the probabilities (n, l, s) or None.
 
     Without the axis n where there is one sample. ``in_proj_weight`` (3e, e) and ``in_proj_bias`` (3e,) project queries, keys and values,
-    or the three weights (e, e), (e, ek) and (e, ev) do, with ``use_separate_proj_weight``. ``bias_k`` and ``bias_v``, (1, 1, e), are one more
-    key and value after projection, ``add_zero_attn`` one more of zeros, ``static_k`` and ``static_v``, (n num_heads, s, e/num_heads),
+    or the three weights (e, e), (e, ek) and (e, ev) do, with ``use_separate_proj_weight``. ``bias_k`` and ``bias_v``, (1, 1, e), are one
+    more key and value after projection, ``add_zero_attn`` one more of zeros, ``static_k`` and ``static_v``, (n num_heads, s, e/num_heads),
     take the place of the projected ones. ``out_proj_weight`` (o, e) and ``out_proj_bias`` (o,) project what the heads return.
     ``attn_mask``, (l, s) or (n num_heads, l, s), and ``key_padding_mask``, (n, s), are plain booleans, True where a key takes no part, or
     numbers that are added. Where no key takes part, the result is NaN. With ``need_weights`` the probabilities are returned, as means over
