@@ -54,6 +54,7 @@ from refgrad.nn.convolution import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
@@ -68,6 +69,15 @@ from refgrad.nn.distances import (
     pairwise_distance,
     pdist,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from refgrad.nn.dropouts import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
 )
 from refgrad.nn.embeddings import (
     embedding,
@@ -76,6 +86,10 @@ from refgrad.nn.embeddings import (
 )
 from refgrad.nn.formats import (
     cast_through,
+)
+from refgrad.nn.fractional_pooling import (
+    fractional_max_pool2d,
+    fractional_max_pool3d,
 )
 from refgrad.nn.further_activations import (
     celu,
@@ -87,7 +101,18 @@ from refgrad.nn.further_activations import (
     softmin,
     threshold,
 )
+from refgrad.nn.grids import (
+    affine_grid,
+    grid_sample,
+)
+from refgrad.nn.interpolation import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from refgrad.nn.layers import (
+    bilinear,
     linear,
 )
 from refgrad.nn.logarithms import (
@@ -100,6 +125,7 @@ from refgrad.nn.losses import (
     cross_entropy,
     hinge,
     kl_divergence,
+    linear_cross_entropy,
     mean_squared_error,
     multiclass_hinge,
 )
@@ -113,6 +139,9 @@ from refgrad.nn.max_pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
+)
+from refgrad.nn.multi_head_attention import (
+    multi_head_attention_forward,
 )
 from refgrad.nn.normalizations import (
     group_norm,
@@ -164,6 +193,11 @@ from refgrad.nn.regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from refgrad.nn.shuffling import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from refgrad.nn.unfolding import (
     fold,
     unfold,
@@ -176,18 +210,23 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cast_through",
     "cdist",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -195,16 +234,24 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
     "entr",
+    "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gather",
     "gaussian_nll_loss",
     "gelu",
     "gelu_tanh",
     "glu",
+    "grid_sample",
     "group_norm",
     "gru",
     "gru_cell",
@@ -219,12 +266,14 @@ __all__ = [
     "index_add",
     "index_select",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "kl_divergence",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
@@ -247,6 +296,7 @@ __all__ = [
     "mean_squared_error",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multiclass_hinge",
     "multilabel_margin_loss",
@@ -257,6 +307,8 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -285,7 +337,11 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "xlog1py",
     "xlogy",
 ]

@@ -26,6 +26,11 @@ def beside(x: Any, constant: Any) -> Any:
     return constant if isinstance(constant, Traced) else np.zeros_like(x, shape=constant.shape) + constant
 
 
+def fixed(x: Any, numbers: Any) -> Any:
+    """Plain numbers in the dtype of x, at work where x is: what is computed from them rounds as it does in the format of x."""
+    return beside(x, np.asarray(numbers, x.dtype))
+
+
 def labels_of(scores: Array, labels: Any, who: str) -> Array:
     """Labels 0 ... k - 1 for scores of shape (..., k), as plain integers. Raises DtypeError or ArgumentError in the name ``who``."""
     if isinstance(labels, Traced) or (labels := np.asarray(labels)).dtype.kind not in "iu":

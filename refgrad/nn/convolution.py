@@ -162,6 +162,21 @@ def conv_transpose3d(
     )
 
 
+@twin(
+    torch=lambda torch, x, weight, bias, pad: torch.conv_tbc(x, weight, bias, pad),
+    draw=layer_draws.convolution_of_sequences,
+)
+def conv_tbc(input: Array, weight: Array, bias: Array, pad: int = 0) -> Array:
+    """conv1d of sequences whose channels come last: (d, n, c), (k, c, o) and (o,) to (d + 2 pad - k + 1, n, o). Raises as conv1d does."""
+    x, weight = array_of(input), array_of(weight)
+    if x.ndim != 3 or weight.ndim != 3:
+        raise ArgumentError(
+            f"conv_tbc: shapes (d, n, c) and (k, c, o) are expected for input and weight, got {x.shape} and {weight.shape}"
+        )
+    y = _conv("conv_tbc", 1, np.transpose(x, (1, 2, 0)), np.transpose(weight, (2, 1, 0)), bias, 1, pad, 1, 1)
+    return np.transpose(y, (2, 0, 1))
+
+
 def _conv(
     who: str,
     axes: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refgrad.arrays import Array
@@ -118,10 +120,41 @@ def triplet_margin_loss(
 
     With ``swap`` the second distance is no larger than that of positive and negative. Raises ArgumentError unless margin is positive.
     """
+
+    def distance(x1: Array, x2: Array) -> Array:
+        return pairwise_distance(x1, x2, p, eps)
+
+    return _triplets("triplet_margin_loss", anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    distance_function: Callable[[Array, Array], Array] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Array:
+    """triplet_margin_loss with the distance of your own: a function of two arrays, ``pairwise_distance`` unless given."""
+    who, distance = "triplet_margin_with_distance_loss", distance_function or pairwise_distance
+    return _triplets(who, anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def _triplets(
+    who: str,
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    distance: Callable[[Array, Array], Array],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Array:
     if not margin > 0:
-        raise ArgumentError(f"triplet_margin_loss: margin must be positive, got {margin}")
-    near = pairwise_distance(anchor, positive, p, eps)
-    far = pairwise_distance(anchor, negative, p, eps)
+        raise ArgumentError(f"{who}: margin must be positive, got {margin}")
+    near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = np.minimum(far, pairwise_distance(positive, negative, p, eps))
-    return reduced(activation.relu(near - far + margin), reduction, "triplet_margin_loss")
+        far = np.minimum(far, distance(positive, negative))
+    return reduced(activation.relu(near - far + margin), reduction, who)

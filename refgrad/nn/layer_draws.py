@@ -32,6 +32,17 @@ def convolution(axes: int) -> Drawer:
     return draw
 
 
+def convolution_of_sequences(draws: Draws) -> Params:
+    """Arguments of conv_tbc."""
+    kernel, inner, outer = draws.integer(1, 3), draws.integer(1, 2), draws.integer(1, 2)
+    return {
+        "input": draws.numbers((kernel - 1 + draws.integer(1, 3), draws.size(), inner)),
+        "weight": draws.numbers((kernel, inner, outer)),
+        "bias": draws.numbers((outer,)),
+        "pad": draws.choice((0, 1)),
+    }
+
+
 def transposed_convolution(axes: int) -> Drawer:
     """Arguments of a transposed convolution over so many axes."""
 

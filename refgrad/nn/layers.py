@@ -52,3 +52,46 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
             f"linear: bias must have shape {weight.shape[:1]} for a weight of shape {weight.shape}, got {bias.shape}"
         )
     return y + bias
+
+
+def _bilinear(draw: Draws) -> Params:
+    first, second, outer, lead = draw.size(), draw.size(), draw.size(), draw.shape(0, 2)
+    return {
+        "input1": draw.numbers((*lead, first)),
+        "input2": draw.numbers((*lead, second)),
+        "weight": draw.numbers((outer, first, second)),
+        "bias": draw.numbers((outer,)) if draw.choice((True, False)) else None,
+    }
+
+
+@twin(
+    torch=lambda torch, input1, input2, weight, bias: torch.nn.functional.bilinear(
+        input1, input2, weight, bias
+    ),
+    draw=_bilinear,
+)
+def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:
+    """input1 weight[k] input2 + bias[k] for each k: shapes (..., m), (..., n), (o, m, n) and (o,) to (..., o).
+
+    Raises ArgumentError where the shapes do not fit; nothing is broadcast.
+    """
+    a, b, weight = array_of(input1), array_of(input2), array_of(weight)
+    if (
+        min(a.ndim, b.ndim) < 1
+        or weight.ndim != 3
+        or a.shape[:-1] != b.shape[:-1]
+        or weight.shape[1:] != (a.shape[-1], b.shape[-1])
+    ):
+        raise ArgumentError(
+            "bilinear: input1 of shape (..., m), input2 of shape (..., n) and weight of shape (o, m, n) are expected, got "
+            f"{a.shape}, {b.shape} and {weight.shape}"
+        )
+    y = np.einsum("...i,oij,...j->...o", a, weight, b)
+    if bias is None:
+        return y
+    bias = array_of(bias)
+    if bias.shape != weight.shape[:1]:
+        raise ArgumentError(
+            f"bilinear: bias must have shape {weight.shape[:1]} for a weight of shape {weight.shape}, got {bias.shape}"
+        )
+    return y + bias

@@ -11,6 +11,7 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
 from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
+from refgrad.nn.layers import linear
 from refgrad.nn.normalized_exponentials import log_softmax
 from refgrad.op import Draws, Params, Traced, twin
 from refgrad.ops import activation, entropy
@@ -105,6 +106,81 @@ def cross_entropy(
         if label_smoothing == 0
         else (1 - label_smoothing) * found
         + label_smoothing * _by_uniform(logs, target, weight, ignore_index, reduction)
+    )
+
+
+def _linear_scores_and_classes(draw: Draws) -> Params:
+    samples, classes, inner = draw.shape(0, 1), draw.integer(1, 4), draw.size()
+    biased, weighted = draw.choice((True, False)), draw.choice((False, True))
+    return {
+        "input": draw.numbers((*samples, inner)),
+        "linear_weight": draw.numbers((classes, inner)),
+        "target": draw.labels(samples, classes),
+        "linear_bias": draw.numbers((classes,)) if biased else None,
+        "weight": draw.numbers((classes,), 0.25, 4.0) if weighted else None,
+        "reduction": draw.choice(REDUCTIONS),
+        "label_smoothing": draw.choice((0.0, 0.25)),
+    }
+
+
+def _torch_linear_cross_entropy(
+    torch: Any,
+    x: Any,
+    matrix: Any,
+    target: Any,
+    bias: Any,
+    weight: Any,
+    reduction: Any,
+    ignored: Any,
+    smoothing: Any,
+) -> Any:
+    """torch's function; before it had one, what its documentation calls equivalent."""
+    more = {"weight": weight, "reduction": reduction, "label_smoothing": smoothing}
+    if hasattr(torch.nn.functional, "linear_cross_entropy"):
+        return torch.nn.functional.linear_cross_entropy(
+            x, matrix, target, linear_bias=bias, ignore_index=ignored, **more
+        )
+    return torch.nn.functional.cross_entropy(torch.nn.functional.linear(x, matrix, bias), target, **more)
+
+
+@twin(torch=_torch_linear_cross_entropy, draw=_linear_scores_and_classes, plain=("weight",))
+def linear_cross_entropy(
+    input: Array,
+    linear_weight: Array,
+    target: Array,
+    *,
+    linear_bias: Array | None = None,
+    weight: Array | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Array:
+    """cross_entropy of input linear_weight^T + linear_bias, with the classes along axis 1: inputs (n, m) or (m,), weights (c, d1, ..., m).
+
+    The scores have shape (n, c, d1, ...), or (c,) for one sample. ``linear_bias`` has the shape (c, d1, ...). The
+    ``options`` of torch say how a kernel divides the work, so there are none here. Raises as linear and cross_entropy do.
+    """
+    x, matrix = array_of(input), array_of(linear_weight)
+    if x.ndim not in (1, 2) or matrix.ndim < 2 or (x.ndim == 1 and matrix.ndim > 2):
+        raise ArgumentError(
+            "linear_cross_entropy: shapes (n, m) and (c, d1, ..., m), or (m,) and (c, m) are expected for input and linear_weight, got "
+            f"{x.shape} and {matrix.shape}"
+        )
+    shape = matrix.shape[:-1]
+    if linear_bias is not None and np.shape(linear_bias) != shape:
+        raise ArgumentError(
+            f"linear_cross_entropy: linear_bias of shape {shape} is expected, got {np.shape(linear_bias)}"
+        )
+    bias = None if linear_bias is None else np.reshape(array_of(linear_bias), (-1,))
+    scores = np.reshape(linear(x, np.reshape(matrix, (-1, matrix.shape[-1])), bias), (*x.shape[:-1], *shape))
+    return cross_entropy(
+        scores,
+        target,
+        reduction,
+        weight=weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+        axis=x.ndim - 1,
     )
 
 

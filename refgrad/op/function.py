@@ -87,6 +87,7 @@ def twin(
     mistakes: Mistakes = NO_MISTAKES,
     sums: bool = True,
     formats: Iterable[str] = (),
+    output: int | None = None,
 ) -> Callable[[Composition], Composition]:
     """Declare the decorated function for the suite; it stays as it is.
 
@@ -99,6 +100,7 @@ def twin(
     mistakes  errors that kernels of it have had
     sums      whether the value, or a derivative in one operand, adds up many terms
     formats   the formats in which the framework has it; by default all, and its refusals are recorded
+    output    of a function that returns a tuple, the place of the array that is judged; ``torch`` returns that array alone
 
     Raises RegistrationError where the arguments contradict each other, or the function is declared twice.
     """
@@ -115,7 +117,8 @@ def twin(
             raise RegistrationError(
                 f"function {name!r}: plain names {sorted(set(plain) - {*names})}, its arguments are {list(names)}"
             )
-        forward = functools.partial(_called, composition, names)
+        judged = composition if output is None else functools.partial(_chosen, composition, output)
+        forward = functools.partial(_called, judged, names)
         others = [Formula("its ops by other formulas", function=forward)]
         for f in usual:
             if f.function is None:
@@ -175,6 +178,10 @@ def _name(composition: Callable[..., Any]) -> str:
 def _called(composition: Callable[..., Any], names: tuple[str, ...], *operands: Any, **params: Any) -> Any:
     """A composition called with operands for the names that the parameters leave open."""
     return composition(**_bound(names, operands, params))
+
+
+def _chosen(composition: Callable[..., Any], output: int, **arguments: Any) -> Any:
+    return composition(**arguments)[output]
 
 
 def _twin_called(
