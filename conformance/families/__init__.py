@@ -59,7 +59,9 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 def family(
     name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
 ) -> Callable[[Source, str], Case]:
-    """A family by name. With ``among``, the families ``ops``, ``functions`` and ``complex`` draw only these. With a vocabulary, all draw its ops alone.
+    """A family by name. With ``among``, the families ``ops``, ``functions`` and ``complex`` draw only these.
+
+    With a vocabulary, all draw its ops alone.
 
     Raises KeyError for an unknown name.
     """

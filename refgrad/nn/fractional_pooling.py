@@ -38,6 +38,6 @@ def _refuse(axes: int, input: Any, *given: Any) -> NoReturn:
     names = ("kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples")
     shown = ", ".join(f"{name}={x!r}" for name, x in zip(names, given, strict=True) if x is not None)
     raise NoRuleError(
-        f"fractional_max_pool{axes}d of an input of shape {np.shape(input)} with {shown}: the windows lie at random places, which has no rule; "
-        f"write adaptive_max_pool{axes}d, whose windows are fixed, or read windows of your own by an index and take their maxima"
+        f"fractional_max_pool{axes}d of an input of shape {np.shape(input)} with {shown}: the windows lie at random places, which has no "
+        f"rule; write adaptive_max_pool{axes}d, whose windows are fixed, or read windows of your own by an index and take their maxima"
     )

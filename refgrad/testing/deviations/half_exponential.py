@@ -53,8 +53,8 @@ _OF_DEGREE_EIGHTEEN = (
 def _read(numbers: Sequence[float], count: int, fmt: Format) -> PlainArray:
     """The first bytes of numbers of float64 as ``count`` numbers of the half format."""
     words = np.array(numbers, "<f8").view("<u2")[:count]
-    if fmt.name == "float16":
-        return words.view("<f2").astype(float)
+    if fmt.native:
+        return words.view(np.dtype(fmt.carrier).newbyteorder("<")).astype(float)
     return np.asarray((words.astype("<u4") << 16).view("<f4"), float)
 
 
