@@ -56,6 +56,14 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 }
 
 
+# The families that choose among single ops or functions.
+_CHOOSING: dict[str, Callable[..., Case]] = {
+    "ops": ops,
+    "functions": functions,
+    "complex": complex_functions,
+}
+
+
 def family(
     name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
 ) -> Callable[[Source, str], Case]:
@@ -63,7 +71,7 @@ def family(
 
     With a vocabulary, all draw its ops alone.
 
-    Raises KeyError for an unknown name.
+    With a vocabulary, all draw its ops alone. Raises KeyError for an unknown name.
     """
     draw, single = (
         FAMILIES[name],
