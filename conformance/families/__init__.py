@@ -73,10 +73,7 @@ def family(
 
     With a vocabulary, all draw its ops alone. Raises KeyError for an unknown name.
     """
-    draw, single = (
-        FAMILIES[name],
-        {"ops": ops, "functions": functions, "complex": complex_functions}.get(name),
-    )
+    draw, single = FAMILIES[name], _CHOOSING.get(name)
     if single is not None and (among or vocabulary is not None):
         wanted = frozenset(among or SINGLE)
         draw = functools.partial(single, among=wanted if vocabulary is None else wanted & vocabulary.ops)
