@@ -69,8 +69,6 @@ def family(
 ) -> Callable[[Source, str], Case]:
     """A family by name. With ``among``, the families ``ops``, ``functions`` and ``complex`` draw only these.
 
-    With a vocabulary, all draw its ops alone.
-
     With a vocabulary, all draw its ops alone. Raises KeyError for an unknown name.
     """
     draw, single = FAMILIES[name], _CHOOSING.get(name)
