@@ -56,19 +56,22 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
 }
 
 
+# The families that choose among single ops or functions.
+_CHOOSING: dict[str, Callable[..., Case]] = {
+    "ops": ops,
+    "functions": functions,
+    "complex": complex_functions,
+}
+
+
 def family(
     name: str, among: Collection[str] = (), vocabulary: Vocabulary | None = None
 ) -> Callable[[Source, str], Case]:
     """A family by name. With ``among``, the families ``ops``, ``functions`` and ``complex`` draw only these.
 
-    With a vocabulary, all draw its ops alone.
-
-    Raises KeyError for an unknown name.
+    With a vocabulary, all draw its ops alone. Raises KeyError for an unknown name.
     """
-    draw, single = (
-        FAMILIES[name],
-        {"ops": ops, "functions": functions, "complex": complex_functions}.get(name),
-    )
+    draw, single = FAMILIES[name], _CHOOSING.get(name)
     if single is not None and (among or vocabulary is not None):
         wanted = frozenset(among or SINGLE)
         draw = functools.partial(single, among=wanted if vocabulary is None else wanted & vocabulary.ops)

@@ -137,4 +137,5 @@ def _torch_prod(torch: Any, z: Any, z_imag: Any, axis: int | None) -> Any:
 @complex_twin(torch=_torch_prod, draw=_draw_prod, sums=True)
 def prod(z: Array, z_imag: Array, axis: int | None = None) -> Array:
     """np.prod of z + i z_imag along an axis, or of all elements."""
-    return parted(np.prod(joined(z, z_imag), axis=axis))
+    y: Any = np.prod(joined(z, z_imag), axis=axis)
+    return parted(y)

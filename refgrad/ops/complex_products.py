@@ -26,7 +26,7 @@ _TERMS = 4  # real products in a complex one, each of which may underflow
 def _product_part(
     re: PlainArray, im: PlainArray, axis: Any = None, keepdims: bool = False, imaginary: bool = False
 ) -> Any:
-    y = np.multiply.reduce(joined(re, im), axis=axis, keepdims=keepdims)
+    y = np.asarray(np.prod(joined(re, im), axis=axis, keepdims=keepdims))
     return (y.imag if imaginary else y.real).copy()
 
 

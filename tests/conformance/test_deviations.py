@@ -66,6 +66,8 @@ ARGUMENTS = {  # of functions
         "input": np.stack([X, Y, X * Y]).reshape(3, 2, 2), "running_mean": None, "running_var": None, "weight": X[:2], "bias": Y[:2],
         "training": True, "momentum": 0.1, "eps": 0.1,
     },
+    "complex.polar": {"modulus": X, "angle": Y}, "complex.det": {"z": M, "z_imag": M.T / 4},
+    "complex.solve": {"z": M, "z_imag": M.T / 4, "b": M + 1, "b_imag": M - 1},
     "nn.mean_squared_error": {"prediction": X, "target": Y, "reduction": "mean"},
     "nn.scaled_dot_product_attention": {"query": M, "key": M.T / 4, "value": M + 1, "attn_mask": np.array([[True, False], [True, True]])},
 }  # fmt: skip
@@ -96,7 +98,7 @@ def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
     tangents = {name: rounded(scale * (1.0 + rng.random(x.shape)), dtype) for name, x in inputs.items()}
     y_bar = rounded(scale * (1.0 + rng.random(np.shape(graph(inputs)))), dtype)
     family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
-    order = 2 if family in ("ops", "functions") else 1
+    order = 2 if family in ("ops", "functions", "complex") else 1
     return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
 
 

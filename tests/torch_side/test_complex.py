@@ -160,8 +160,8 @@ COMPLEX = {
     "functions": lambda n, z: n.exp(z) * n.sin(z) + n.cos(z), "log": lambda n, z: n.log(z) / z, "angle": lambda n, z: n.angle(z),
     "root": lambda n, z: n.sqrt(z), "tangents": lambda n, z: n.tanh(z) - n.tan(z), "hyperbolic": lambda n, z: n.sinh(z) / n.cosh(z),
     "powers": lambda n, z: z**3 + z**-1.5 + z**z, "prod": lambda n, z: n.prod(z), "where zero": lambda n, z: n.where(z == 0, 1j, z) * z,
-    "det": lambda n, z: n.linalg.det(z[:4].reshape(2, 2)), "inv": lambda n, z: n.linalg.inv(z[:4].reshape(2, 2)),
-    "solve": lambda n, z: n.linalg.solve(z[:4].reshape(2, 2), z[4:].reshape(2, 1)),
+    "det": lambda n, z: n.linalg.det(z[:4].reshape(2, 2) + n.eye(2)), "inv": lambda n, z: n.linalg.inv(z[:4].reshape(2, 2) + n.eye(2)),
+    "solve": lambda n, z: n.linalg.solve(z[:4].reshape(2, 2) + n.eye(2), z[4:].reshape(2, 1)),
     "several results": lambda n, z: (n.abs(z), z * 1j), "einsum": lambda n, z: n.einsum("i,j->ij", z, z.conj()),
 }  # fmt: skip
 
