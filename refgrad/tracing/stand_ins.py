@@ -95,7 +95,7 @@ def _of_lists(function: Function) -> Function:
 
 
 def _are_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return any([isinstance(x, Traced) for x in args]) or any([isinstance(x, Traced) for x in kwargs.values()])
+    return any(isinstance(x, Traced) for x in (*args, *kwargs.values()))
 
 
 def _one_array(x: Any) -> Any:
