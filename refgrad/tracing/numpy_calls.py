@@ -20,7 +20,6 @@ import numpy as np
 
 from refgrad.errors import RUNS
 from refgrad.tracing import numpy_copies, stand_ins
-from refgrad.tracing.assembling import CONVERSIONS
 from refgrad.tracing.redirected_names import arguments, calls, computes_one_value, displays_list, unpacks
 
 Function = Callable[..., Any]
@@ -43,9 +42,7 @@ class _Name:
         found = _bound(sys._getframe(1), self._name)
         if not RUNS:
             return getattr(found, attribute)
-        return _standing_for(
-            getattr(found if isinstance(found, ModuleType) else _standing_for(found), attribute)
-        )
+        return _standing_for(getattr(found if type(found) is ModuleType else _standing_for(found), attribute))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         found = _bound(sys._getframe(1), self._name)
@@ -161,13 +158,8 @@ def _member(module: ModuleType, name: str) -> Any:
 def _may_have_lists(function: Function, given: Sequence[Instruction] | None) -> bool:
     """Whether a call of ``function`` may need its stand-in, which costs as much as a ufunc of a number. ``given`` compute its arguments.
 
-    An elementwise function does where a list stands in the call itself; any other one unless its argument is a result of an operator.
+    An elementwise function does where a list stands in the call itself; any other one unless its last argument is a result of an operator.
     """
     if isinstance(function, np.ufunc):
         return given is not None and displays_list(given)
-    return (
-        function in CONVERSIONS
-        or function in stand_ins.OF_SEQUENCES
-        or given is None
-        or not computes_one_value(given)
-    )
+    return stand_ins.is_always_led(function) or given is None or not computes_one_value(given)

@@ -82,8 +82,11 @@ def _space(module: ModuleType) -> dict[str, Any]:
         for name, found in list(vars(module).items()):
             meaning = _meaning(found)
             function = inspect.unwrap(found) if callable(found) else None
-            own = type(function) is FunctionType and function.__globals__ is vars(module)
-            own = own and function.__name__ == name
+            own = (
+                isinstance(function, FunctionType)
+                and function.__name__ == name
+                and function.__globals__ is vars(module)
+            )
             if meaning is found and (own or (isinstance(found, type) and _of_polynomials(found))):
                 meaning = copied(found)
             space.setdefault(name, meaning)

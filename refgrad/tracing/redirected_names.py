@@ -91,21 +91,9 @@ def displays_list(steps: Sequence[Instruction]) -> bool:
 
 
 def computes_one_value(steps: Sequence[Instruction]) -> bool:
-    """Whether the instructions of the arguments of a call compute one by an operator, and have neither a list nor a branch."""
-    if not steps or steps[-1].opname not in _OPERATORS or displays_list(steps):
-        return False
-    return not any(step.opcode in _JUMPS for step in steps) and _left_on_the_stack(steps) == 1
-
-
-def _left_on_the_stack(steps: Sequence[Instruction]) -> int:
-    """How many values instructions without a branch leave."""
-    left = 0
-    for step in steps:
-        if step.opname == "CALL":  # before Python 3.12, with another instruction
-            left -= (step.arg or 0) + 1
-        else:
-            left += dis.stack_effect(step.opcode, None if step.opcode < dis.HAVE_ARGUMENT else step.arg)
-    return left
+    """Whether the instructions of one argument end with an operator, and have neither a list nor a branch."""
+    branches = any(step.opcode in _JUMPS for step in steps)
+    return bool(steps) and steps[-1].opname in _OPERATORS and not branches and not displays_list(steps)
 
 
 _JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})

@@ -46,6 +46,16 @@ def functions() -> dict[int, tuple[Any, Any]]:
     return known
 
 
+def is_always_led(function: Function) -> bool:
+    """Whether each call of ``function`` leads to its stand-in: NumPy asks for no protocol of what is usually computed in the call."""
+    return (
+        function in CONVERSIONS
+        or function in OF_SEQUENCES
+        or function in UNDISPATCHED
+        or function is np.full_like
+    )
+
+
 def stands_for(*functions: Function) -> Callable[[Function], Function]:
     """Register the meaning of functions of NumPy that ask none of their arguments for a protocol."""
 
@@ -65,14 +75,15 @@ def _of_lists(function: Function) -> Function:
     protocol = isinstance(function, np.ufunc)  # of all traced arguments
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        traced = listed = False
-        for x in (*args, *kwargs.values()):
-            if type(x) in _SEQUENCES:
-                listed = listed or holds_traced(x)
-            elif isinstance(x, Traced):
-                traced = True
-        if not listed and (protocol or not traced):
-            return function(*args, **kwargs)
+        listed = False
+        for x in (*args, *kwargs.values()) if kwargs else args:
+            if type(x) in _SEQUENCES and holds_traced(x):
+                listed = True
+                break
+        if not listed and (
+            protocol or (args and isinstance(args[0], Traced)) or not _are_traced(args, kwargs)
+        ):
+            return function(*args, **kwargs)  # NumPy asks the first argument
         if listed and not sequences:
             args = tuple(map(_one_array, args))
             kwargs = {
@@ -81,6 +92,10 @@ def _of_lists(function: Function) -> Function:
         return function(*args, **kwargs) if protocol else call_function(function, args, kwargs)
 
     return call
+
+
+def _are_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(isinstance(x, Traced) for x in (*args, *kwargs.values()))
 
 
 def _one_array(x: Any) -> Any:
