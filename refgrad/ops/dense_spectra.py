@@ -175,6 +175,11 @@ def _hestenes(b: PlainArray, v: PlainArray) -> tuple[PlainArray, PlainArray]:
 # --- matrices without symmetry ---------------------------------------------------------------------------------------
 
 
+def _real_where_possible(w: PlainArray, v: PlainArray) -> Factors:
+    """Real parts where all eigenvalues are real: NumPy from 2.5 on gives complex arrays in any case."""
+    return (w, v) if np.any(w.imag) else (w.real, v.real)
+
+
 @_remembered
 def eig(a: PlainArray) -> Factors:
     """Eigenvalues (..., n) in LAPACK's order and eigenvectors (..., n, n) of norm 1; both complex where one eigenvalue is.
@@ -184,11 +189,11 @@ def eig(a: PlainArray) -> Factors:
     """
     a = square("eig", a)
     if not long(a):
-        w, v = np.linalg.eig(lapack(a))
+        w, v = _real_where_possible(*np.linalg.eig(lapack(a)))
         kinds = [x.dtype if x.dtype.kind == "c" else a.dtype for x in (w, v)]
         return w.astype(kinds[0]), v.astype(kinds[1])
     a, scale = _scaled(a)
-    w, v = np.linalg.eig(a.astype(np.float64))
+    w, v = _real_where_possible(*np.linalg.eig(a.astype(np.float64)))
     if w.dtype.kind == "c":
         return w * scale.astype(np.float64), v
     if not a.size:
