@@ -12,6 +12,7 @@ import numpy as np
 from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -293,5 +294,6 @@ FORMULAS: dict[str, Formula] = {
     "a number in float64": _number_in_double,
     "mean_squared_error by two products": _products_of_tangents,
     **FACTOR_FORMULAS,
+    **GAMMA_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }
