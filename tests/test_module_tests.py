@@ -13,7 +13,8 @@ TESTED_BY = {
     **dict.fromkeys(
         (
             "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/extremes",
-            "ops/error_functions", "ops/gated_activations", "ops/gelu", "ops/gelu_erf", "ops/hyperbolic", "ops/modified_bessel",
+            "ops/error_functions", "ops/gamma_functions",
+            "ops/gated_activations", "ops/gelu", "ops/gelu_erf", "ops/hyperbolic", "ops/modified_bessel",
             "ops/normal",
             "ops/logic", "ops/piecewise_activations", "ops/plane",
             "ops/power_derivatives", "ops/products", "ops/selection", "ops/smooth_activations", "ops/stop_gradient",
@@ -62,9 +63,17 @@ TESTED_BY = {
     "nn/layer_draws": "conformance/families/test_functions",
     "ops/exact_slopes": "ops/test_slopes",
     # Plain functions that several records share are compared with mpmath as the forward functions of these.
-    **dict.fromkeys(("ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function"), "ops/test_special_values"),
+    **dict.fromkeys(
+        ("ops/gamma_series", "ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function"),
+        "ops/test_special_values",
+    ),
     "op/real_arrays": "test_special",
-    **dict.fromkeys(("special/arguments", "special/bessel_functions", "special/error_functions", "special/logarithms"), "test_special"),
+    **dict.fromkeys(
+        (
+            "special/arguments", "special/bessel_functions", "special/error_functions", "special/gamma_functions", "special/logarithms",
+        ),
+        "test_special",
+    ),
     "ops/params_in_graphs": "conformance/test_families",
     "bounds/factors": "bounds/test_rules",
     "ops/weighted_rows": "ops/test_normalization",

@@ -10,7 +10,8 @@ from refgrad import nn, special
 from refgrad.errors import ArgumentError, DtypeError
 
 UNARY = (
-    "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "expit", "logit", "entr", "log1p", "expm1", "exp2", "sinc",
+    "gammaln", "digamma", "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "expit", "logit", "entr",
+    "log1p", "expm1", "exp2", "sinc",
 )  # fmt: skip
 
 
@@ -62,6 +63,44 @@ def test_i0_is_the_function_of_numpy() -> None:
     y, pullback = rg.vjp(np.i0, x)
     assert np.array_equal(y, np.i0(x))
     assert np.array_equal(pullback(np.ones(31))[0], special.i1(x))
+
+
+def test_gamma_functions_are_derivatives_of_each_other() -> None:
+    x = np.array([-2.4, -0.3, 0.2, 1.0, 3.5, 40.0])
+    for n, f in enumerate((special.gammaln, special.digamma, lambda z: special.polygamma(1, z))):
+        assert np.array_equal(rg.vjp(f, x)[1](np.ones(6))[0], special.polygamma(n, x))
+    assert np.array_equal(special.psi(x), special.digamma(x))
+    for wrong in (-1, 1.5):
+        with pytest.raises(ArgumentError, match="integer of 0 or more"):
+            special.polygamma(wrong, x)
+
+
+def test_the_gamma_functions_at_their_poles_and_ends() -> None:
+    x = np.array([0.0, -0.0, -1.0, -7.0, np.inf, -np.inf])
+    assert np.array_equal(special.gammaln(x), np.full(6, np.inf))
+    nothing = np.nan
+    assert np.array_equal(
+        special.digamma(x), [-np.inf, np.inf, nothing, nothing, np.inf, nothing], equal_nan=True
+    )
+    assert np.array_equal(
+        special.polygamma(1, x), [np.inf, np.inf, np.inf, np.inf, 0.0, nothing], equal_nan=True
+    )
+    assert np.array_equal(
+        special.polygamma(2, x), [-np.inf, np.inf, nothing, nothing, 0.0, nothing], equal_nan=True
+    )
+
+
+def test_multigammaln_is_the_sum_of_its_definition() -> None:
+    x = np.array([1.0, 2.25, 30.0])
+    sums = special.gammaln(x) + special.gammaln(x - 0.5) + special.gammaln(x - 1) + 1.5 * np.log(np.pi)
+    assert np.allclose(special.multigammaln(x, 3)[1:], sums[1:], rtol=1e-15)
+    y, pullback = rg.vjp(lambda z: special.multigammaln(z, 3), x)
+    assert np.isnan(y[0])  # the end of the domain
+    assert np.allclose(
+        pullback(np.ones(3))[0][1:], sum(special.digamma(x - k / 2) for k in range(3))[1:], rtol=1e-14
+    )
+    with pytest.raises(ArgumentError, match="integer of 1 or more"):
+        special.multigammaln(x, 0)
 
 
 def test_gelu_by_either_formula() -> None:

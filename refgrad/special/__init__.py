@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from refgrad.special.bessel_functions import i0, i1
 from refgrad.special.error_functions import erf, erfc, erfcx, erfinv, log_ndtr, ndtr, ndtri
+from refgrad.special.gamma_functions import digamma, gammaln, multigammaln, polygamma, psi
 from refgrad.special.logarithms import (
     entr,
     exp2,
@@ -24,6 +25,7 @@ from refgrad.special.logarithms import (
 )
 
 __all__ = [
+    "digamma",
     "entr",
     "erf",
     "erfc",
@@ -32,6 +34,7 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gammaln",
     "i0",
     "i1",
     "log1p",
@@ -39,8 +42,11 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "multigammaln",
     "ndtr",
     "ndtri",
+    "polygamma",
+    "psi",
     "sinc",
     "softmax",
     "xlog1py",

@@ -13,6 +13,7 @@ from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.complex_formulas import COMPLEX_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
@@ -314,5 +315,6 @@ FORMULAS: dict[str, Formula] = {
     "mean_squared_error by two products": _products_of_tangents,
     **COMPLEX_FORMULAS,
     **FACTOR_FORMULAS,
+    **GAMMA_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }
