@@ -1,4 +1,4 @@
-"""Functions of images and grids: values by definition, derivatives by the third judge, errors by name."""
+"""Images read at places of a grid: values by definition, derivatives by the third judge, errors by name."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 
 from refgrad import nn
-from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.errors import ArgumentError
 from tests.nn.derivative_checks import check_derivatives
 
 IMAGE = np.arange(16.0).reshape(1, 1, 4, 4)
-
-
-def test_interpolation_of_a_ramp():
-    ramp = np.arange(4.0).reshape(1, 1, 4)
-    assert np.array_equal(nn.interpolate(ramp, 8)[0, 0], [0, 0, 1, 1, 2, 2, 3, 3])
-    assert np.array_equal(nn.interpolate(ramp, 2, mode="nearest-exact")[0, 0], [1, 3])
-    assert np.array_equal(nn.interpolate(ramp, 7, mode="linear", align_corners=True)[0, 0], np.arange(7) / 2)
-    assert np.array_equal(nn.interpolate(ramp, scale_factor=2, mode="linear")[0, 0, :3], [0, 0.25, 0.75])
-    assert np.array_equal(nn.interpolate(ramp, 2, mode="area")[0, 0], [0.5, 2.5])
 
 
 def test_a_grid_of_the_identity_returns_the_image():
@@ -37,28 +28,6 @@ def test_places_outside_of_the_image():
         p: nn.grid_sample(IMAGE, grid, "bilinear", p, True).item() for p in ("zeros", "border", "reflection")
     }
     assert found == {"zeros": 0.0, "border": 3.0, "reflection": 0.0}
-
-
-def test_shuffles_undo_each_other():
-    x = np.random.default_rng(0).standard_normal((2, 8, 3, 2))
-    y = nn.pixel_shuffle(x, 2)
-    assert y.shape == (2, 2, 6, 4)
-    assert y[0, 0, 1, 0] == x[0, 2, 0, 0]
-    assert np.array_equal(nn.pixel_unshuffle(y, 2), x)
-    assert np.array_equal(nn.channel_shuffle(x, 2)[:, :3, 0, 0], x[:, [0, 4, 1], 0, 0])
-
-
-FUNCTIONS = {
-    "bilinear": lambda x: nn.interpolate(x, (3, 5), mode="bilinear"),
-    "bicubic": lambda x: nn.interpolate(x, scale_factor=1.5, mode="bicubic"),
-    "nearest": lambda x: nn.interpolate(x, 3),
-    "pixel_unshuffle": lambda x: nn.pixel_unshuffle(x, 2),
-}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_derivatives_in_the_image(name):
-    assert check_derivatives(FUNCTIONS[name], np.random.default_rng(1).standard_normal((1, 2, 2, 4)))
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
@@ -90,13 +59,3 @@ def test_errors_name_what_was_given(name):
     call, message = REFUSED[name]
     with pytest.raises(ArgumentError, match=message):
         call()
-
-
-def test_what_is_random_or_not_supported_is_refused():
-    assert nn.dropout(IMAGE, training=False) is IMAGE
-    with pytest.raises(NoRuleError, match=r"dropout: p=0\.5 would be random"):
-        nn.dropout(IMAGE)
-    with pytest.raises(NoRuleError, match="write adaptive_max_pool2d"):
-        nn.fractional_max_pool2d(IMAGE, 2, 2)
-    with pytest.raises(NoRuleError, match="antialias"):
-        nn.interpolate(IMAGE, 2, mode="bilinear", antialias=True)
