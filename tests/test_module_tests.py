@@ -60,6 +60,8 @@ TESTED_BY = {
     # The traits of a record, and its mistakes, are compared with what the op does.
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
     "nn/spatial": "nn/test_convolution",
+    "nn/attention_draws": "conformance/families/test_functions",
+    "nn/image_draws": "conformance/families/test_functions",
     "nn/layer_draws": "conformance/families/test_functions",
     "ops/exact_slopes": "ops/test_slopes",
     # Plain functions that several records share are compared with mpmath as the forward functions of these.

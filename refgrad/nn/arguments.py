@@ -28,6 +28,8 @@ def beside(x: Any, constant: Any) -> Any:
 
 def fixed(x: Any, numbers: Any) -> Any:
     """Plain numbers in the dtype of x, at work where x is: what is computed from them rounds as it does in the format of x."""
+    while isinstance(x, Traced) and isinstance(x._value, Traced):
+        x = x._value  # a constant has no derivative, but it rounds like the value that is differentiated
     return beside(x, np.asarray(numbers, x.dtype))
 
 

@@ -45,7 +45,8 @@ def interpolate(
     or at k (d - 1)/(e - 1) with ``align_corners``. There s is the factor, or e/d where a size is given or with ``recompute_scale_factor``.
     "nearest" reads element floor(k/s), "nearest-exact" element floor((k + 1/2)/s). "linear", "bilinear" and "trilinear" are piecewise
     linear along one, two and three axes. "bicubic" has the kernel of Keys with the parameter -3/4. Beyond the ends the last element
-    continues. "area" takes the means of adaptive_avg_pool. Keys, "Cubic convolution interpolation for digital image processing" (1981).
+    continues. "area" takes the means of adaptive_avg_pool.
+    Keys, "Cubic convolution interpolation for digital image processing" (1981).
 
     Raises ArgumentError where shapes or parameters do not fit, NoRuleError for ``antialias``.
     """
