@@ -164,8 +164,8 @@ def multi_head_attention_forward(
         mask = _mask(padding, ((samples, count - added),), added, scores, "key_padding_mask")
         scores = scores + np.repeat(mask[:, np.newaxis], num_heads, axis=0)
     probabilities = softmax(scores, axis=-1)
-    y = np.reshape(np.swapaxes(np.matmul(probabilities, v), 0, 1), (length, samples, width))
-    y = linear(y, out_proj_weight, out_proj_bias)
+    heads = np.reshape(np.swapaxes(np.matmul(probabilities, v), 0, 1), (length, samples, width))
+    y = linear(heads, out_proj_weight, out_proj_bias)
     if not need_weights:
         return (y[:, 0] if single else y), None
     weights = np.reshape(probabilities, (samples, num_heads, length, count))
@@ -191,13 +191,15 @@ def _projected(
                 f"and {[z.shape for z in operands]}; with use_separate_proj_weight=True there is a weight for each"
             )
         separate = tuple([weight[k * width : (k + 1) * width] for k in range(3)])
-    weights = [None if w is None else array_of(w) for w in separate]
-    for name, w, z in zip("qkv", weights, operands, strict=True):
+    weights: list[Array] = []
+    for name, given, z in zip("qkv", separate, operands, strict=True):
+        w = None if given is None else array_of(given)
         if w is None or w.shape != (width, z.shape[-1]):
             shape = None if w is None else w.shape
             raise ArgumentError(
                 f"{WHO}: {name}_proj_weight of shape {(width, z.shape[-1])} is expected, got {shape}"
             )
+        weights.append(w)
     biases: list[Any] = [None] * 3
     if bias is not None:
         whole = array_of(bias)
