@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.bounds.formats import Format
+from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -22,6 +23,7 @@ from refgrad.testing.deviations.recorded_formula import (
     slope,
 )
 from refgrad.tracing.ball import Ball, parts
+from refgrad.transforms import jvp, vjp
 
 
 def _softsign(x: Any) -> Any:
@@ -158,6 +160,14 @@ def _other_branch(inputs: Inputs) -> Outcomes:
     return {k: [x_bar] for k, x_bar in found.items()}
 
 
+def _by_sorted_axes(inputs: Inputs) -> Outcomes:
+    """transpose: the inverse permutation as the argsort of axes of which some count from the end."""
+    axes = inputs.params["axes"]
+    if inputs.y_bar is None or axes is None:
+        return {}
+    return {0: [np.transpose(inputs.y_bar, tuple(np.argsort(axes).tolist()))]}
+
+
 def _floor_step(inputs: Inputs) -> Outcomes:
     """remainder: the gradient in the divisor is a floor division, off by one step in either direction."""
     a, b = inputs.xs
@@ -201,13 +211,71 @@ def _gathered_in_storage(inputs: Inputs) -> Outcomes:
 
 
 def _number_in_double(inputs: Inputs) -> Outcomes:
-    """multiply: a number of the program meets a float64 tangent and is not rounded to the storage format, as its operand is."""
+    """multiply: a number of the program meets a float64 gradient or tangent and is not rounded to the storage format, as its operand is."""
     found: Outcomes = {}
-    for x, own, other in zip(inputs.xs, inputs.xs_dot, reversed(inputs.xs_dot), strict=True):
+    for k, (x, own, other) in enumerate(zip(inputs.xs, inputs.xs_dot, reversed(inputs.xs_dot), strict=True)):
         value, radius = parts(x)
         if own is None and other is not None and np.ndim(value) == 0:
             number = Ball(value, radius + inputs.fmt.u * np.abs(value), inputs.fmt)
             found[TANGENT] = [other * number]
+            if inputs.y_bar is not None:
+                found[1 - k] = [inputs.y_bar * number]
+    return found
+
+
+def _product_by_quotients(inputs: Inputs) -> Outcomes:
+    """prod: the products of the other factors as quotients of the whole product by each factor."""
+    [x], params = inputs.xs, inputs.params
+    over = {"axis": params["axis"], "keepdims": True}
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        whole = np.prod(x, **over)
+        found[0] = [np.reshape(inputs.y_bar, whole.shape) * whole / x]
+    return found
+
+
+def _power_by_its_factor(inputs: Inputs) -> Outcomes:
+    """power: in the base, the power of one less times the product of gradient and exponent, which magnifies what underflow lost."""
+    x, exponent = inputs.xs
+    if inputs.y_bar is None or inputs.y_bar.shape != x.shape:
+        return {}
+    return {0: [inputs.y_bar * exponent * x ** (exponent - 1)]}
+
+
+def _over_misplaced_axes(extreme: Any) -> Formula:
+    """max and min over several axes: the tangents where extremes, whose axes were inserted one by one in order, equal elements."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        [x], [x_dot], axis = inputs.xs, inputs.xs_dot, inputs.params["axis"]
+        if x_dot is None or not isinstance(axis, tuple) or inputs.params["keepdims"]:
+            return {}
+        value = np.asarray(parts(x)[0])
+        extremes = extreme(value, axis=axis)
+        for k in sorted(axis):
+            extremes = np.expand_dims(extremes, k)
+        chosen = value == extremes
+        return {TANGENT: [np.sum(np.where(chosen, x_dot, 0.0), axis=axis) / np.sum(chosen, axis=axis)]}
+
+    return evaluate
+
+
+def _norm_by_a_root_in_single(inputs: Inputs) -> Outcomes:
+    """norm: the exponents of the root and of its slope, the reciprocal of the order and one less, are float32 numbers."""
+    [x], [x_dot], params, order = inputs.xs, inputs.xs_dot, inputs.params, inputs.params["ord"]
+    if order is None or not np.isfinite(order) or order == 0:
+        return {}
+    root = np.float32(1) / np.float32(order)
+
+    def total(x: Any) -> Any:
+        return np.sum(np.abs(x) ** order, axis=params["axis"], keepdims=params["keepdims"])
+
+    powers, pullback = vjp(total, x)
+    slope = float(root) * powers ** float(root - np.float32(1))
+    found: Outcomes = {VALUE: [powers ** float(root)]}
+    if inputs.y_bar is not None:
+        found[0] = [pullback(inputs.y_bar * slope)[0]]
+    if x_dot is not None:
+        found[TANGENT] = [slope * jvp(total, (x,), (x_dot,))[1]]
     return found
 
 
@@ -229,8 +297,16 @@ FORMULAS: dict[str, Formula] = {
     "elu of oneDNN": _elu_of_onednn,
     "logarithm of oneDNN in log_softmax": _log_softmax_of_onednn,
     "gradient of the other branch": _other_branch,
+    "transpose by the argsort of its axes": _by_sorted_axes,
     "sign by a quotient": _sign_by_quotient,
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
+    "power of one less by its factor": _power_by_its_factor,
+    "product by quotients": _product_by_quotients,
+    "max over misplaced axes": _over_misplaced_axes(np.max),
+    "min over misplaced axes": _over_misplaced_axes(np.min),
+    "norm by a root in float32": _norm_by_a_root_in_single,
+    "logit by a quotient": composed(lambda x: np.log(x / (1 - x))),
+    **EXPONENTIAL_FORMULAS,
     **FACTOR_FORMULAS,
 }
