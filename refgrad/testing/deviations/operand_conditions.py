@@ -81,6 +81,11 @@ def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.logical_or(*several)
 
 
+def _second_is_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The second operand, broadcast against the others, is zero."""
+    return np.equal(np.broadcast_arrays(*xs)[1], 0)
+
+
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     """prod: the only factor, which is zero."""
     factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
@@ -94,6 +99,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
+    "second operand zero": _second_is_zero,
     "lone zero": _lone_zero,
     "squares leave the range": _squares_leave_the_range,
     "the square of the divisor leaves the range": _square_of_divisor_leaves_the_range,

@@ -13,6 +13,7 @@ from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -309,4 +310,5 @@ FORMULAS: dict[str, Formula] = {
     "logit by a quotient": composed(lambda x: np.log(x / (1 - x))),
     **EXPONENTIAL_FORMULAS,
     **FACTOR_FORMULAS,
+    **MXNET_FORMULAS,
 }
