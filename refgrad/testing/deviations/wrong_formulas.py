@@ -235,6 +235,12 @@ def _product_by_quotients(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _hypot_by_a_ratio(a: Any, b: Any) -> Any:
+    """hypot: the larger size times the root of 1 plus the square of the ratio."""
+    larger, smaller = np.maximum(np.abs(a), np.abs(b)), np.minimum(np.abs(a), np.abs(b))
+    return larger * np.sqrt(1 + np.square(smaller / larger))
+
+
 def _power_by_its_factor(inputs: Inputs) -> Outcomes:
     """power: in the base, the power of one less times the product of gradient and exponent, which magnifies what underflow lost."""
     x, exponent = inputs.xs
@@ -302,6 +308,7 @@ FORMULAS: dict[str, Formula] = {
     "sign by a quotient": _sign_by_quotient,
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
+    "hypot by a ratio": composed(_hypot_by_a_ratio),
     "power of one less by its factor": _power_by_its_factor,
     "product by quotients": _product_by_quotients,
     "max over misplaced axes": _over_misplaced_axes(np.max),
