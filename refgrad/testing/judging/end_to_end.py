@@ -15,7 +15,6 @@ from refgrad.arrays import PlainArray
 from refgrad.formula import by_each
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging import special_points
 from refgrad.testing.judging.alternative_formulas import Reach, apart
 from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.observation import Observation, Place
@@ -57,9 +56,10 @@ class EndToEnd(Judge):
         tally = self.tally(REVERSE_END_TO_END)
         if REVERSE in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[REVERSE])
-        y, pullback = vjp(self.graph, *self.inputs)
-        y_bar = special_points.undefined_outputs(self._missing(y), self.case.cotangent)
-        for (name, k), x_bar in zip(self.graph.inputs.items(), pullback(exact(y_bar, self.fmt)), strict=True):
+        _, pullback = vjp(self.graph, *self.inputs)
+        for (name, k), x_bar in zip(
+            self.graph.inputs.items(), pullback(exact(self.case.cotangent, self.fmt)), strict=True
+        ):
             if self.seen.cotangents[k] is not None or _some(x_bar):
                 what = f"gradient of input {name!r}"
                 alternatives = functools.partial(_bounds, _gradient, name, x_bar)
@@ -74,8 +74,7 @@ class EndToEnd(Judge):
         if FORWARD in self.seen.unavailable:
             return unanswered(tally, self.graph, self.seen.unavailable[FORWARD])
         k = self.graph.outputs[0]
-        y, y_dot = jvp(self.graph, self.inputs, self.exactly(self.case.tangents))
-        y_dot = special_points.without(y_dot, self._missing(y))
+        _, y_dot = jvp(self.graph, self.inputs, self.exactly(self.case.tangents))
         if self.seen.tangents[k] is not None or _some(y_dot):
             alternatives = functools.partial(_bounds, _tangent, "", y_dot)
             self.expect(
@@ -88,11 +87,6 @@ class EndToEnd(Judge):
                 alternatives=alternatives,
             )
         return self.verdict(tally)
-
-    def _missing(self, y: Any) -> PlainArray | None:
-        """A mask of the elements of the output that have no derivative; None where all have one, or the framework gave no value."""
-        got = self.seen.values[self.graph.outputs[0]]
-        return None if got is None else special_points.without_derivative(y, got)
 
     @property
     def _name(self) -> str:

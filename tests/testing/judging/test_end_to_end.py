@@ -53,14 +53,6 @@ def test_a_wrong_gradient_is_a_disagreement_of_reverse_mode_alone(change) -> Non
     assert statuses(seen) == {REVERSE_END_TO_END: "disagree", FORWARD_END_TO_END: "agree"}
 
 
-def test_an_output_that_overflows_in_the_framework_has_no_derivative() -> None:
-    seen = observed()
-    seen.tangents[OUTPUT], seen.cotangents[0] = np.array(np.nan), np.full(3, np.nan)
-    assert statuses(seen) == {REVERSE_END_TO_END: "disagree", FORWARD_END_TO_END: "disagree"}
-    seen.values[OUTPUT] = np.array(np.inf)
-    assert statuses(seen) == {REVERSE_END_TO_END: "undecided", FORWARD_END_TO_END: "undecided"}
-
-
 @pytest.mark.parametrize("change", [lambda y: -y, lambda y: y * (1 + 1e-12), lambda y: None])
 def test_a_wrong_tangent_is_a_disagreement_of_forward_mode_alone(change) -> None:
     seen = observed()
