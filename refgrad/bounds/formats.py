@@ -36,6 +36,7 @@ class Format:
     u            unit roundoff of storage
     u_acc        unit roundoff in which kernels accumulate
     u_scan       unit roundoff in which kernels keep running sums; None: u_acc
+    compensated  whether sums are compensated
     flushed      the magnitude below which matrix products may lose operands, products and partial sums; 0 where they keep them
     u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
     broadcasting whether they do so for every divisor that is broadcast
@@ -73,6 +74,7 @@ class Format:
     ranged: bool = False
     u_operand: float = 0.0
     u_scan: float | None = None
+    compensated: bool = False
     u_reciprocal: float = 0.0
     broadcasting: bool = False
     flushed: float = 0.0
@@ -131,6 +133,7 @@ class Format:
             },
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
+            compensated=profile.compensated,
             flushed=self.least_normal if flushes or self.name in profile.flushing_products else 0.0,
             u_reciprocal=u_acc if profile.reciprocal or profile.broadcasting_reciprocal else 0.0,
             broadcasting=profile.broadcasting_reciprocal,
@@ -148,6 +151,14 @@ class Format:
     def store(self, y: Array, e: Array | float = 0.0) -> Array:
         """What one rounding to storage adds to a value of magnitude at most |y| + e."""
         return self.u * (np.abs(y) + e) + self.eta
+
+    def roundings(self, terms: Array) -> Array:
+        """The unit roundoffs in the error of a sum of so many non-zero terms, over the sum of their magnitudes: m - 1 in any order.
+
+        A compensated sum has 2u + O(n u^2) for n terms, zeros included (Higham, Accuracy and Stability, section 4.3): 3u covers it while
+        n is small beside 1/u. It is more than m - 1 where a zero follows two or three terms, as the last correction is rounded, too.
+        """
+        return np.maximum(terms - 1, 3.0) if self.compensated else terms - 1
 
     def holds(self, other: Format) -> bool:
         """Whether every number of the other format is one of this format."""

@@ -24,6 +24,7 @@ class Profile:
     own_figures        by format, the error in ULP of the values of ops whose kernels follow another formula than the op's rule
     truncating         whether sums of formats narrower than float32 are accumulated with truncation: twice float32's unit roundoff
     flushing           the formats in which kernels may take subnormal operands as zero, and results below the smallest normal number
+    compensated        whether sums carry the rounding of each addition on to the next one (Kahan)
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
     flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
     reciprocal         whether a quotient by a number may be computed as the product with its rounded reciprocal
@@ -41,6 +42,7 @@ class Profile:
     own_figures: Mapping[str, Figures] = field(default_factory=dict)
     truncating: bool = False
     flushing: frozenset[str] = frozenset()
+    compensated: bool = False
     scanning: bool = False
     reciprocal: bool = False
     broadcasting_reciprocal: bool = False

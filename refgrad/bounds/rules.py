@@ -380,7 +380,7 @@ def summed(run: Evaluation) -> Radius:
         return None
     if fmt.zeroed and np.any(_lost_sums(fmt, x, e)):
         radius = radius + terms * fmt.zeroed
-    radius = radius + np.where(terms > 1, (terms - 1) * fmt.u_acc * np.where(terms > 1, total, 0.0), 0.0)
+    radius = radius + fmt.roundings(terms) * fmt.u_acc * np.where(terms > 1, total, 0.0)
     if fmt.u != fmt.u_acc:  # a single exact term is stored already
         radius = radius + np.where((terms > 1) | (radius > 0), fmt.store(y, radius), 0.0)
     beyond = total > fmt.max

@@ -133,9 +133,12 @@ class Program:
 
     def _pulled(self, floats, others, dummies, y_bar):
         def output(dummies):
-            return self.run(self.case, {**floats, **others}, dummies)[self.case.output]
+            values = self.run(self.case, {**floats, **others}, dummies)
+            told = () if JIT else self.real(values)  # a compiled program keeps no more than it is asked for
+            return values[self.case.output], {k: values[k] for k in told}
 
-        return jax.vjp(output, dummies)[1](y_bar)[0]
+        _, pullback, values = jax.vjp(output, dummies, has_aux=True)
+        return pullback(y_bar)[0], values
 
     def _pushed(self, floats, others, moving):
         def reals(floats):
@@ -197,7 +200,12 @@ def observe(case):
     bars, dots = {}, {}
     try:
         if case.output in real:
-            bars = of.pulled(floats, others, dummies, held(case.cotangent, of.dtype))
+            bars, differentiated = of.pulled(floats, others, dummies, held(case.cotangent, of.dtype))
+            if differentiated and sum(node.op is not None for node in case.nodes) > 1:
+                # Under differentiation a rule may compute another value (that of det does): gradients follow from these.
+                answer["values"] = [
+                    sent(number(differentiated.get(k, v), of.dtype)) for k, v in enumerate(values)
+                ]
     except Exception as error:
         answer["unavailable"]["reverse"] = why(error)
     try:

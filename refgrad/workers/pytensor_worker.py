@@ -90,8 +90,13 @@ def fan_in(*xs):
 
 def indexed(x, key):
     """x[key]."""
-    if any(isinstance(k, (bool, np.bool_)) for k in (key if isinstance(key, tuple) else (key,))):
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(k, (bool, np.bool_)) for k in parts):
         raise serving.Unsupported("op", "getitem with a boolean")
+    if any(isinstance(k, np.ndarray) and k.dtype == bool and not k.size for k in parts):
+        raise serving.Unsupported(
+            "op", "getitem with a mask of no elements"
+        )  # taken for positions (docs/findings)
     return x[tuple(key) if isinstance(key, tuple) else key]
 
 
@@ -161,7 +166,6 @@ TWINS = {
     "greater": pt.gt,
     "greater_equal": pt.ge,
     "inv": pt.linalg.inv,
-    "leaky_relu": lambda x, slope: pt.switch(x > 0, x, slope * x),
     "less": pt.lt,
     "less_equal": pt.le,
     "log_sigmoid": lambda x: -pt.softplus(-x),
@@ -185,7 +189,6 @@ TWINS = {
     "reshape": lambda x, shape: pt.reshape(x, shape if np.ndim(shape) else (shape,)),
     "rint": pt.round,
     "roll": rolled,
-    "silu": lambda x: x * pt.sigmoid(x),
     "softmax": lambda x, axis: pt.special.softmax(x, axis),
     "softplus": softplus,
     "solve": solved,

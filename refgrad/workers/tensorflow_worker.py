@@ -31,6 +31,16 @@ if GRAPH and not XLA:
     LACKING = {dtype: [*ops, "elu"] for dtype, ops in LACKING.items()}
 
 
+# The words of a LookupError, op by op and in a graph, and of a NotImplementedError.
+NO_GRADIENT = ("gradient registry has no entry for", "No gradient defined for operation")
+NOT_IMPLEMENTED = (
+    "Grad not implemented",
+    "gradient is not implemented",
+    "gradient has not been implemented",
+    "Gradient for",
+)
+
+
 class Program:
     """A case in TensorFlow's words: its inputs, its cotangent, and what is asked of it. ``asked`` are the floating-point inputs."""
 
@@ -158,9 +168,10 @@ def _graph(program, answer):
 
 
 def why(error):
-    """Why there is no answer. TensorFlow refuses an op without a gradient by a LookupError; KeyError and IndexError are faults."""
+    """Why there is no answer. It is a refusal where its words name a missing gradient; any other exception of these types is a fault."""
     cause = error.__cause__ if isinstance(error, serving.Failed) and error.__cause__ is not None else error
-    found = serving.reason(error, type(cause) is LookupError or isinstance(cause, NotImplementedError))
+    lacking = type(cause) is LookupError and any(words in str(cause) for words in NO_GRADIENT)
+    found = serving.reason(error, lacking or serving.refused(error, *NOT_IMPLEMENTED))
     if "Graph execution error" in found["words"]:  # the line of the kernel stands before that of the node
         lines = str(cause).splitlines()
         at = next((k for k, line in enumerate(lines) if line.lstrip().startswith("[[{{node")), 0)

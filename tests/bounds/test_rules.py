@@ -248,6 +248,23 @@ def test_running_sums_that_are_stored_at_each_step_are_inside_where_a_profile_sa
     assert np.any(error > rounded_once)  # the profile of a CPU would not admit it
 
 
+def test_compensated_sums_are_inside_where_a_profile_says_so() -> None:
+    x = np.float32(np.random.default_rng(0).standard_normal((4, 20000)))
+    x[2:] *= np.float32(0.5) > np.abs(
+        x[2:]
+    )  # zeros follow two or three terms, and the last correction is rounded
+    total, rest = np.zeros(20000, np.float32), np.zeros(20000, np.float32)
+    for term in x:
+        corrected = term - rest
+        larger = total + corrected
+        total, rest = larger, (larger - total) - corrected
+    terms = x.astype(float)
+    error = np.abs(total - np.sum(terms, axis=0))
+    run = Evaluation(FMT, np.sum, np.sum(terms, axis=0), (terms,), (None,), {"axis": 0})
+    assert np.any(error > bounds.summed(run))  # no order of a plain sum explains it
+    assert np.all(error <= bounds.summed(run._replace(fmt=FMT.under(replace(CPU, compensated=True)))))
+
+
 @pytest.mark.parametrize(
     "fmt", [format_of("float32", "cuda"), format_of("bfloat16", "cuda")], ids=lambda f: f.name
 )

@@ -152,6 +152,13 @@ def test_cofactor_is_the_adjugate_transposed(n):
     assert np.all(c[2] == 0)
 
 
+def test_cofactors_of_two_rows_are_the_elements_however_far_apart() -> None:
+    assert dense_linalg.cofactor(np.array([[1e-19, -0.3], [-0.5, 1.0]])).tolist() == [
+        [1.0, 0.5],
+        [0.3, 1e-19],
+    ]
+
+
 def test_cofactor_above_the_size_of_minors():
     rng = np.random.default_rng(5)
     a, v, w = np.eye(10) + 0.2 * rng.standard_normal((3, 10, 10))

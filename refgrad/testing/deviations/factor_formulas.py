@@ -37,6 +37,16 @@ def _det_by_pivots(inputs: Inputs) -> Outcomes:
     return {VALUE: [sign * np.exp(np.linalg.slogdet(a)[1])]}
 
 
+def _det_slope_by_pivots(inputs: Inputs) -> Outcomes:
+    """det: the gradient as the value by the logarithms of the pivots, times the transposed inverse."""
+    [a] = inputs.xs
+    if inputs.y_bar is None:
+        return {}
+    [y] = _det_by_pivots(inputs)[VALUE]
+    inverse = np.swapaxes(np.linalg.inv(a), -2, -1)
+    return {0: [(inputs.y_bar * y)[..., None, None] * inverse]}
+
+
 def _fixed_factors(
     tangent: Callable[..., Any], reach: Callable[[Inputs], PlainArray] | None = None
 ) -> Formula:
@@ -152,6 +162,7 @@ def _det_by_inverse(inputs: Inputs) -> Outcomes:
 
 FACTOR_FORMULAS: dict[str, Formula] = {
     "det by the logarithms of its pivots": _det_by_pivots,
+    "det by its pivots times the inverse": _det_slope_by_pivots,
     "det by its logarithm": composed(_det_by_logarithm),
     "det by inverse": _det_by_inverse,
     "solve with factors held": _fixed_factors(_solve_tangent),

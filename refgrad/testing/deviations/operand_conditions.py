@@ -36,7 +36,8 @@ def _zero_base_or_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array
 
 
 def _equal_to_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
-    return np.equal(xs[0], 0)
+    """The first operand, broadcast against the others, is zero."""
+    return np.equal(np.broadcast_arrays(*xs)[0], 0)
 
 
 def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -48,6 +49,11 @@ def _squares_leave_the_range(xs: Operands, _params: Params, fmt: Format) -> Arra
     """The square of the largest operand, or the sum of two, overflows or has lost digits to underflow."""
     size = np.abs(xs[0]) if len(xs) == 1 else np.maximum(*np.broadcast_arrays(*map(np.abs, xs)))
     return (size >= (fmt.max / 2) ** 0.5) | (size <= (fmt.eta / fmt.u) ** 0.5)
+
+
+def _square_of_divisor_leaves_the_range(xs: Operands, params: Params, fmt: Format) -> Array:
+    """The square of the second operand overflows or has lost digits to underflow."""
+    return _squares_leave_the_range((np.broadcast_arrays(*xs)[1],), params, fmt)
 
 
 def _singular(xs: Operands, _params: Params, fmt: Format) -> Array:
@@ -81,6 +87,11 @@ def _equal_extremes(xs: Operands, params: Params, _fmt: Format) -> Array:
         for f in (np.max, np.min)
     ]
     return np.logical_or(*several)
+
+
+def _second_is_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The second operand, broadcast against the others, is zero."""
+    return np.equal(np.broadcast_arrays(*xs)[1], 0)
 
 
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -128,11 +139,13 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
+    "second operand zero": _second_is_zero,
     "lone zero": _lone_zero,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,
     "weight for single elements": _weight_for_single_elements,
     "squares leave the range": _squares_leave_the_range,
+    "the square of the divisor leaves the range": _square_of_divisor_leaves_the_range,
     "at the threshold": _at_threshold,
     "singular matrix": _singular,
     "equal singular values": _equal_singular_values,

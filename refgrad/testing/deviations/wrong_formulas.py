@@ -12,9 +12,12 @@ import numpy as np
 from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.testing.deviations.complex_formulas import COMPLEX_FORMULAS
+from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
+from refgrad.testing.deviations.framework_formulas import FRAMEWORK_FORMULAS
 from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
+from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -266,13 +269,15 @@ def _gathered_in_storage(inputs: Inputs) -> Outcomes:
 
 
 def _number_in_double(inputs: Inputs) -> Outcomes:
-    """multiply: a number of the program meets a float64 tangent and is not rounded to the storage format, as its operand is."""
+    """multiply: a number of the program meets a float64 gradient or tangent and is not rounded to the storage format, as its operand is."""
     found: Outcomes = {}
-    for x, own, other in zip(inputs.xs, inputs.xs_dot, reversed(inputs.xs_dot), strict=True):
+    for k, (x, own, other) in enumerate(zip(inputs.xs, inputs.xs_dot, reversed(inputs.xs_dot), strict=True)):
         value, radius = parts(x)
         if own is None and other is not None and np.ndim(value) == 0:
             number = Ball(value, radius + inputs.fmt.u * np.abs(value), inputs.fmt)
             found[TANGENT] = [other * number]
+            if inputs.y_bar is not None:
+                found[1 - k] = [inputs.y_bar * number]
     return found
 
 
@@ -314,7 +319,10 @@ FORMULAS: dict[str, Formula] = {
     "a number in float64": _number_in_double,
     "mean_squared_error by two products": _products_of_tangents,
     **COMPLEX_FORMULAS,
+    **EXPONENTIAL_FORMULAS,
     **FACTOR_FORMULAS,
+    **FRAMEWORK_FORMULAS,
     **GAMMA_FORMULAS,
+    **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
 }

@@ -1,0 +1,88 @@
+"""Formulas of recorded disagreements about logarithms of sums of exponentials: logsumexp, logaddexp, logaddexp2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import parts
+
+Function = Callable[..., Any]
+
+
+def _shares_by_the_value(logarithm: Function, exponential: Function) -> Formula:
+    """logaddexp: the shares of the operands as exponentials of operand minus value, with the rounding of a large value."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        shares = [exponential(x - logarithm(*inputs.xs)) for x in inputs.xs]
+        found: Outcomes = {}
+        if inputs.y_bar is not None:
+            found |= {
+                k: [_summed_to(inputs.y_bar * w, x.shape)]
+                for k, (x, w) in enumerate(zip(inputs.xs, shares, strict=True))
+            }
+        moving = [x_dot * w for x_dot, w in zip(inputs.xs_dot, shares, strict=True) if x_dot is not None]
+        if moving:
+            found[TANGENT] = [sum(moving[1:], moving[0])]
+        return found
+
+    return evaluate
+
+
+def _log_of_shifted_sum(inputs: Inputs) -> Outcomes:
+    """logsumexp and logaddexp: the derivative of log(sum(exp(x - m))) + m, also by its shift m, the largest element.
+
+    What the shift receives is zero up to the rounding of a sum, and is added at all largest elements. An infinite shift is left out,
+    which makes the derivative NaN.
+    """
+    xs, y_bar = inputs.xs, inputs.y_bar
+    if len(xs) == 1:
+        over = {"axis": inputs.params["axis"], "keepdims": True}
+        value = np.asarray(parts(xs[0])[0])
+        top = np.max(value, **over, initial=-np.inf)
+
+        def total(terms: list[Any]) -> Any:
+            return np.sum(terms[0], **over)
+
+        shape = np.shape(
+            np.max(value, axis=over["axis"], keepdims=inputs.params["keepdims"], initial=-np.inf)
+        )
+    else:
+        top = np.maximum(*(np.asarray(parts(x)[0]) for x in xs))
+        shape = top.shape
+
+        def total(terms: list[Any]) -> Any:
+            return sum(terms[1:], terms[0])
+
+    shift = np.where(np.isinf(top), 0.0, top)
+    largest = [np.asarray(parts(x)[0]) == np.where(np.isinf(top), np.nan, top) for x in xs]
+    powers = [np.exp(x - shift) for x in xs]
+    found: Outcomes = {}
+    if y_bar is not None:
+        arriving = np.reshape(y_bar, top.shape)
+        sent = [e * (arriving / total(powers)) for e in powers]
+        rest = arriving - total(sent)
+        for k, (x_bar, at) in enumerate(zip(sent, largest, strict=True)):
+            found[k] = [_summed_to(x_bar + np.where(at, rest, 0.0), xs[k].shape)]
+    if all(x_dot is not None for x_dot in inputs.xs_dot):
+        moved = total([np.where(at, x_dot, 0.0) for at, x_dot in zip(largest, inputs.xs_dot, strict=True)])
+        changes = [e * (x_dot - moved) for e, x_dot in zip(powers, inputs.xs_dot, strict=True)]
+        found[TANGENT] = [np.reshape(total(changes) / total(powers) + moved, shape)]
+    return found
+
+
+def _summed_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """The gradient of an operand of this shape that was broadcast to the shape of x."""
+    lead = x.ndim - len(shape)
+    axes = (*range(lead), *(lead + k for k, n in enumerate(shape) if n == 1 and x.shape[lead + k] != 1))
+    return np.reshape(np.sum(x, axis=axes), shape) if axes else x
+
+
+EXPONENTIAL_FORMULAS: dict[str, Formula] = {
+    "shares of logaddexp by its value": _shares_by_the_value(np.logaddexp, np.exp),
+    "shares of logaddexp2 by its value": _shares_by_the_value(np.logaddexp2, np.exp2),
+    "logarithm of a sum whose shift is differentiated": _log_of_shifted_sum,
+}

@@ -1,0 +1,56 @@
+"""Formulas of recorded disagreements about logarithms of sums of exponentials."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, within
+from refgrad.tracing.ball import exact, parts
+
+FMT = FORMATS["float64"]
+
+
+def asked(*xs: object, y_bar: object, xs_dot: object, params: object = None) -> Inputs:
+    """A node of these operands."""
+    operands, tangents = (tuple(exact(np.asarray(x, float), FMT) for x in some) for some in (xs, xs_dot))
+    return Inputs(False, operands, params or {}, exact(np.asarray(y_bar, float), FMT), tangents, FMT)
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+def test_shares_by_the_value_lose_the_digits_of_a_large_value(name: str) -> None:
+    formula = EXPONENTIAL_FORMULAS[f"shares of {name} by its value"]
+    for size, lost in ((0.0, 1e-16), (1e9, 2e-8)):
+        found = formula(asked([size], [size], y_bar=[2.0], xs_dot=([1.0], [1.0])))
+        for ball, due in ((found[0][0], 1.0), (found[1][0], 1.0), (found[TANGENT][0], 1.0)):
+            assert within(due * (1 + lost), ball, (0,), 1.0)
+            assert not within(due * (1 + 1000 * lost), ball, (0,), 1.0)
+    found = formula(asked([1.0], [1.0, 1.0], y_bar=[1.0, 1.0], xs_dot=([1.0], [1.0, 1.0])))
+    assert found[0][0].shape == (1,)  # the gradient of an operand that was broadcast
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_shift_that_is_differentiated_leaves_the_rounding_of_a_sum_at_the_largest_element(
+    keepdims: bool,
+) -> None:
+    formula = EXPONENTIAL_FORMULAS["logarithm of a sum whose shift is differentiated"]
+    x = np.linspace(-1e-4, 1e-4, 33)
+    shape = (1,) if keepdims else ()
+    found = formula(
+        asked(x, y_bar=np.ones(shape), xs_dot=(np.ones(33),), params={"axis": 0, "keepdims": keepdims})
+    )
+    radius = np.asarray(parts(found[0][0])[1], float)
+    assert radius[-1] > 5 * radius[-2]
+    assert np.all(radius < 1e-13)
+    assert found[TANGENT][0].shape == shape
+    assert within(1.0, found[TANGENT][0], (0,) * len(shape), 1.0)
+
+
+def test_an_infinite_element_makes_its_derivatives_nan_and_no_others() -> None:
+    formula = EXPONENTIAL_FORMULAS["logarithm of a sum whose shift is differentiated"]
+    with np.errstate(all="ignore"):
+        found = formula(asked([np.inf], [1.0], y_bar=[1.0], xs_dot=([1.0], [1.0])))
+    assert np.isnan(parts(found[0][0])[0]).all()
+    assert np.asarray(parts(found[1][0])[0]).tolist() == [0.0]
