@@ -163,10 +163,7 @@ def conv_transpose3d(
 
 
 @twin(
-    # torch raises for operands that are not contiguous
-    torch=lambda torch, x, weight, bias, pad: torch.conv_tbc(
-        x.contiguous(), weight.contiguous(), bias.contiguous(), pad
-    ),
+    torch=lambda torch, x, weight, bias, pad: torch.conv_tbc(x, weight, bias, pad),
     draw=layer_draws.convolution_of_sequences,
 )
 def conv_tbc(input: Array, weight: Array, bias: Array, pad: int = 0) -> Array:
