@@ -112,7 +112,9 @@ def can_draw(name: str, vocabulary: Vocabulary | None, dtype: str) -> bool:
 
 
 def occurs(name: str, ops: Collection[str], dtype: str = "float32") -> bool:
-    """Whether cases of a family contain one of the ops: whether one of LOOKED_AT cases of the dtype does."""
+    """Whether cases of a family contain one of the ops. Of a family of whole programs, whether one of LOOKED_AT cases of the dtype does."""
+    if name in SINGLE.values():
+        return any(SINGLE.get(op) == name for op in ops)
     return any(_contains(FAMILIES[name](Seeded((k,)), dtype), ops) for k in range(LOOKED_AT))
 
 
