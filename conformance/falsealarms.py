@@ -29,7 +29,7 @@ from refgrad.testing.judging.verdict import IMPRECISE
 from refgrad.testing.runs.deviation_evidence import applicable
 from refgrad.testing.runs.item import examine
 
-from .families import FAMILIES, ON_GRID
+from .families import FAMILIES, ON_GRID, can_draw
 from .families.arrays import EXACT
 
 KINDS = {
@@ -83,14 +83,15 @@ class Block:
     exact: bool = False  # whether all programs are on a grid
 
     def run(self) -> Count:
-        """Judge the programs. Program k belongs to family k modulo the number of families."""
+        """Judge the programs. Program k belongs to family k modulo the number of families that have the dtype."""
         backend = backends.load(self.backend)
         backend.settle()
         warnings.filterwarnings("ignore", message="(?i).*degrees of freedom")  # drawn on purpose
         entries = all_of(Path(__file__).with_name("deviations.toml"), (), backend.name)
         deviations, count = applicable(entries, backend.build, backend.judged), Count()
+        families = [f for f in self.families if can_draw(f, None, self.dtype)]
         for k in self.programs:
-            family = self.families[k % len(self.families)]
+            family = families[k % len(families)]
             with np.errstate(all="ignore"):
                 draw = ON_GRID[family] if self.exact else FAMILIES[family]
                 case = draw(Seeded([self.seed, k]), self.dtype).on(self.device)

@@ -138,6 +138,7 @@ ZEROS: dict[tuple[str, int], str] = {
     ("kl_div", 1): "beside its zeros, where x = log(t) + 1",
     ("mish", 1): "beside its zero at -1.19",
     ("mish", 2): "beside its zeros at -2.26 and 1.49",
+    ("polygamma", 1): "beside the zeros of the polygamma function of order 2 between its poles",
     ("power", 2): "beside the zeros of the mixed derivative x1^(x2 - 1) (1 + x2 log(x1))",
     ("sigmoid_slope", 2): "beside its zeros at -1.32 and 1.32",
     ("silu", 1): "beside its zero at -1.28",

@@ -73,6 +73,8 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     """
     a, b = operand(a), operand(b)
     _refuse_complex("lstsq", a, b)
+    wider = np.result_type(a.dtype, b.dtype)
+    a, b = [z if z.dtype == wider else z.astype(wider) for z in (a, b)]
     rcond = plain(rcond)
     rank = np.linalg.lstsq(_computed(plain(a)), _computed(plain(b)), rcond)[2]  # raises where NumPy does
     limit = _least(a) if rcond is None else float(rcond)

@@ -23,7 +23,7 @@ PADDINGS = ("zeros", "border", "reflection")
 
 @twin(
     torch=lambda torch, theta, size, align_corners: torch.nn.functional.affine_grid(
-        theta, size, align_corners
+        theta, size, bool(align_corners)
     ),
     draw=image_draws.affine_maps,
 )

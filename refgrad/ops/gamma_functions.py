@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -113,6 +114,15 @@ def _log_gamma_size(x: Array, y: Array) -> Array:
     return np.abs(y) + np.where(x < 0, 2 * np.abs(_derivative(np.abs(x), order=_LOG_GAMMA)), 0.0)
 
 
+def _exact(mp: Any, order: int, x: Any) -> Any:
+    """polygamma of order 0, 1 or 2; below 1/2 by reflection, because mpmath climbs to the right in steps of 1 (DLMF 5.15.6)."""
+    if x >= 0.5:
+        return mp.polygamma(order, x)
+    sine, cosine = mp.sinpi(x), mp.cospi(x)
+    cotangent = (mp.pi * cosine / sine, -((mp.pi / sine) ** 2), 2 * mp.pi**3 * cosine / sine**3)[order]
+    return (-1) ** order * mp.polygamma(order, 1 - x) - cotangent
+
+
 lgamma: Op = register(
     "lgamma", lambda x: _derivative(x, order=_LOG_GAMMA),
     jvp=lambda x_dot, x: x_dot * digamma(x),
@@ -141,7 +151,7 @@ lgamma: Op = register(
         ),
     ),
     elementwise=True, branch_free=True,
-    slopes=(lambda mp, x: mp.digamma(x),),
+    slopes=(lambda mp, x: _exact(mp, 0, x),),
 )  # fmt: skip
 
 
@@ -179,7 +189,7 @@ digamma: Op = register(
         ),
     ),
     elementwise=True, branch_free=True,
-    slopes=(lambda mp, x: mp.polygamma(1, x),),
+    slopes=(lambda mp, x: _exact(mp, 1, x),),
 )  # fmt: skip
 
 
@@ -226,5 +236,5 @@ polygamma: Op = register(
     ),
     usual=(Formula("pi^2/sin(pi x)^2 - psi'(1 - x), where pi x is rounded", _by_sine),),
     elementwise=True, branch_free=True,
-    slopes=(lambda mp, x: mp.polygamma(2, x),),
+    slopes=(lambda mp, x: _exact(mp, 2, x),),
 )  # fmt: skip

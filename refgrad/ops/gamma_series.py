@@ -175,10 +175,15 @@ def _by_quotients(x: Array) -> Array:
 # --- derivatives of the digamma function -------------------------------------------------------------------------------
 
 
+def _unit(size: Array) -> Array:
+    """An exponent of 2 near that of each number, 2 to which is in range."""
+    return np.minimum(np.frexp(np.where(np.isfinite(size), size, 1.0))[1], np.finfo(size.dtype).maxexp - 1)
+
+
 def polygamma(x: Array, order: int) -> Array:
     """The derivative of that order, 1 or more, of psi: at poles infinite where both sides agree, else NaN, and at 0 by the sign of 0."""
     gap = _gap(x)
-    unit = np.frexp(np.where((x < 0) & (gap != 0), np.abs(gap), np.where(np.isfinite(x), np.abs(x), 1.0)))[1]
+    unit = _unit(np.where((x < 0) & (gap != 0), np.abs(gap), np.abs(x)))
     from_above = np.where(gap < 0, 1 + gap, gap)
     from_below = np.where(gap < 0, -gap, 1 - gap)
     odd = order % 2 == 1
@@ -197,7 +202,7 @@ def polygamma(x: Array, order: int) -> Array:
 def size_of_terms(x: Array, order: int) -> Array:
     """n! times the sum of 1/|x + k|^(n + 1) over k = 0, 1, ...: what the terms of the derivative come to without their signs."""
     gap = np.abs(_gap(x))
-    unit = np.frexp(np.where((x < 0) & (gap != 0), gap, np.where(np.isfinite(x), np.abs(x), 1.0)))[1]
+    unit = _unit(np.where((x < 0) & (gap != 0), gap, np.abs(x)))
     y = powers_from(np.where(x < 0, gap, np.abs(x)), order + 1, unit)
     if np.any(x < 0):
         y = np.where(x < 0, y + powers_from(1 - gap, order + 1, unit), y)

@@ -6,7 +6,7 @@ An entry covers disagreements of its ops, modes, dtypes and devices, and of thes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Sett
                 # a known disagreement does not fail the run
                 v.name_first_wrong(next(k for k, names in enumerate(found) if not names))
     attribute(verdicts)  # end-to-end verdicts, by the ops that the node-by-node verdicts name now
-    _repeated({v.mode: v for v in verdicts})
+    _repeated({v.mode: v for v in verdicts}, {d.id: d for d in deviations})
 
 
 def _covering(
@@ -134,8 +134,11 @@ def _covering(
     return list(dict.fromkeys(names))
 
 
-def _repeated(verdicts: dict[str, Verdict]) -> None:
-    """Mark verdicts that repeat a known node-by-node disagreement, on the same numbers or on numbers computed from them."""
+def _repeated(verdicts: dict[str, Verdict], deviations: Mapping[str, Deviation]) -> None:
+    """Mark verdicts that repeat a known node-by-node disagreement, on the same numbers or on numbers computed from them.
+
+    An entry that names the repeating mode itself has decided on its numbers already.
+    """
     found = {mode: v.known for mode, v in verdicts.items() if v.status == DISAGREE}
     for mode, base in REPEATS.items():
         v = verdicts.get(mode)
@@ -144,7 +147,8 @@ def _repeated(verdicts: dict[str, Verdict]) -> None:
             v.known = v.known or (first.known if first.reason == v.reason else "")
         if v is None or v.status != DISAGREE or v.known:
             continue
-        v.known = found.get(base, "")
+        names = found.get(base, "")
+        v.known = "" if any(mode in deviations[n].modes for n in names.split(", ") if names) else names
         steps = [verdicts[m] for m in (VALUE, base) if m in verdicts]
         right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
         if (

@@ -34,6 +34,8 @@ MEANT = {
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
+    "no modulus": (([0.0, 1.0, 1e-40],), {}, [True, False, True]),
+    "an infinite operand": (([np.inf, 1.0],), {}, True),
     "small matrix": (([[[0.01, 0.0], [0.02, 0.0]], [[0.4, 0.0], [0.3, 0.0]]],), {}, [True, False]),
     "a group of equal elements": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2}, True),
     "query without keys": (
@@ -45,6 +47,7 @@ MEANT = {
 }
 NOT_MEANT = {  # of conditions on the operands as a whole
     "a group of equal elements": [(([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 1})],
+    "an infinite operand": [(([1.0, 2.0],), {})],
     "query without keys": [
         (([[1.0]], [[1.0]], [[1.0]], [[True, False], [False, True]]), {}),
         (([[1.0]], [[1.0]], [[1.0]], [[0.5, -np.inf]]), {}),

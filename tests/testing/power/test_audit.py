@@ -58,7 +58,7 @@ def equivalent(case: Case, place: Any, mutation: str, seed: int = 0) -> bool:
     return auditing._Reference(node_judge).equivalent(place, wrong)
 
 
-def counts(cases: int = 40, dtype: str = "float64") -> Audit:
+def counts(cases: int = 60, dtype: str = "float64") -> Audit:
     audit = Audit()
     for family in FAMILIES.values():
         for seed in range(cases):
