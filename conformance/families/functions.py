@@ -39,11 +39,11 @@ class Arguments(Draws):
     zeros, tiny, large, mixed   a few such numbers among plain ones
     """
 
-    def __init__(self, source: Source, dtype: str) -> None:
+    def __init__(self, source: Source, dtype: str, *, wide: bool = True) -> None:
         super().__init__(source)
         self.dtype = dtype
         self.kind = source.choice(KINDS)
-        self._length = length(source, most=_MOST)
+        self._length = length(source, most=_MOST) if wide else 0
         self._room = LENGTHS[-1]
 
     def size(self) -> int:
@@ -103,6 +103,8 @@ def functions(source: Source, dtype: str, among: Collection[str] = (), family: s
     """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants."""
     function = FUNCTIONS[source.choice(functions_in(dtype, among, family))]
     operands, params = split(function.drawn(Arguments(source, dtype)))
+    if any(x.size > LENGTHS[-1] for x in operands.values()):  # images of many samples have further axes
+        operands, params = split(function.drawn(Arguments(source, dtype, wide=False)))
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
     for name, x in operands.items():

@@ -122,20 +122,3 @@ def _draw_einsum(draws: Draws) -> Params:
 def einsum(subscripts: str, z: Array, z_imag: Array, w: Array, w_imag: Array) -> Array:
     """np.einsum of two complex operands."""
     return parted(np.einsum(subscripts, joined(z, z_imag), joined(w, w_imag)))
-
-
-def _draw_prod(draws: Draws) -> Params:
-    shape = draws.shape(1, 2)
-    return {**pair(draws, "z", shape), "axis": draws.choice((None, *range(len(shape))))}
-
-
-def _torch_prod(torch: Any, z: Any, z_imag: Any, axis: int | None) -> Any:
-    whole = torch_joined(torch, z, z_imag)
-    return torch_parted(torch, torch.prod(whole) if axis is None else torch.prod(whole, axis))
-
-
-@complex_twin(torch=_torch_prod, draw=_draw_prod, sums=True)
-def prod(z: Array, z_imag: Array, axis: int | None = None) -> Array:
-    """np.prod of z + i z_imag along an axis, or of all elements."""
-    y: Any = np.prod(joined(z, z_imag), axis=axis)
-    return parted(y)

@@ -130,8 +130,8 @@ def _power(x1: Any, x2: Any) -> Any:
 
 
 def _power_slope(x1: Array, x2: Array) -> Array:
-    """x2 x1^(x2 - 1), 0 for the exponent 0."""
-    constant = x2 == 0
+    """x2 x1^(x2 - 1), 0 for the exponent 0. Only at the base 0 the power has no value there, and any other serves."""
+    constant = (x2 == 0) & (x1 == 0)
     return x2 * complex_power(x1, np.where(constant, 1, x2 - 1))
 
 

@@ -82,7 +82,7 @@ WRONG: dict[str, tuple[str, Any]] = {
     "a sign of the imaginary part": ("complex.sqrt", lambda torch, y: torch.complex(y.real, -y.imag)),
     "a rounded part": ("complex.tanh", lambda torch, y: y * (1 + 2.0**-17)),
     "a lost part of the gradient": ("complex.power", lambda torch, y: torch.complex(y.real, y.imag.detach())),
-    "a missing factor": ("complex.prod", lambda torch, y: y * (1 + 2.0**-12)),
+    "a missing factor": ("complex.matmul", lambda torch, y: y * (1 + 2.0**-12)),
     "another determinant": ("complex.det", lambda torch, y: y.conj()),
     "an inverse of few digits": ("complex.inv", lambda torch, y: y * (1 + 2.0**-12)),
     "a solution of few digits": ("complex.solve", lambda torch, y: y * (1 + 2.0**-12)),

@@ -66,7 +66,7 @@ ARGUMENTS = {  # of functions
         "input": np.stack([X, Y, X * Y]).reshape(3, 2, 2), "running_mean": None, "running_var": None, "weight": X[:2], "bias": Y[:2],
         "training": True, "momentum": 0.1, "eps": 0.1,
     },
-    "complex.polar": {"modulus": X, "angle": Y}, "complex.det": {"z": M, "z_imag": M.T / 4},
+    "complex.polar": {"modulus": X, "angle": Y}, "complex.angle": {"z": X, "z_imag": Y}, "complex.det": {"z": M, "z_imag": M.T / 4},
     "complex.solve": {"z": M, "z_imag": M.T / 4, "b": M + 1, "b_imag": M - 1},
     "nn.grid_sample": {
         "input": M.reshape(1, 1, 2, 2), "grid": np.array([[[[0.25, -0.5]]]]), "mode": "bilinear", "padding_mode": "zeros",

@@ -314,3 +314,15 @@ def test_new_arrays_take_complex_numbers() -> None:
         return np.sum(y.real)
 
     judge(f, (X,))
+
+
+def test_the_mixed_second_derivative_of_a_power_at_the_exponent_0() -> None:
+    """d/dp (p z^(p - 1)) is 1/z there."""
+    z = np.array(-0.25 + 0.5j)
+
+    def slope(p):
+        return rg.jvp(lambda z: np.power(z, p), (z,), (np.array(1.0 + 0j),))[1]
+
+    y, y_dot = rg.jvp(slope, (np.array(0j),), (np.array(1.0 + 0j),))
+    assert y == 0
+    assert np.allclose(y_dot, 1 / z, rtol=1e-14)
