@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,23 @@ from refgrad.ops import convolution
 Pairs = tuple[tuple[int, int], ...]
 
 
+def _torch_conv(name: str) -> Callable[..., Any]:
+    """torch's function, without the warning that padding may copy the input."""
+
+    def called(
+        torch: Any, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    ) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="Using padding='same' with even kernel", category=UserWarning
+            )
+            return getattr(torch.nn.functional, name)(x, weight, bias, stride, padding, dilation, groups)
+
+    return called
+
+
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv1d(
-        x, weight, bias, stride, padding, dilation, groups
-    ),
+    torch=_torch_conv("conv1d"),
     draw=layer_draws.convolution(1),
 )
 def conv1d(
@@ -45,9 +60,7 @@ def conv1d(
 
 
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv2d(
-        x, weight, bias, stride, padding, dilation, groups
-    ),
+    torch=_torch_conv("conv2d"),
     draw=layer_draws.convolution(2),
 )
 def conv2d(
@@ -64,9 +77,7 @@ def conv2d(
 
 
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, dilation, groups: torch.nn.functional.conv3d(
-        x, weight, bias, stride, padding, dilation, groups
-    ),
+    torch=_torch_conv("conv3d"),
     draw=layer_draws.convolution(3),
 )
 def conv3d(

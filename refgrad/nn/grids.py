@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +22,15 @@ MODES = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
 
 
+def _torch_affine_grid(torch: Any, theta: Any, size: Any, align_corners: Any) -> Any:
+    """torch's function, without the warning that it gives for axes of one element: there they were other places before torch 1.3."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Since version 1.3.0, affine_grid", category=UserWarning)
+        return torch.nn.functional.affine_grid(theta, size, bool(align_corners))
+
+
 @twin(
-    torch=lambda torch, theta, size, align_corners: torch.nn.functional.affine_grid(
-        theta, size, bool(align_corners)
-    ),
+    torch=_torch_affine_grid,
     draw=image_draws.affine_maps,
 )
 def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = None) -> Array:

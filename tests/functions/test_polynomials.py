@@ -44,7 +44,7 @@ FACTORED: dict[str, tuple[Callable[..., Any], list[Array]]] = {
     "polyfit": (lambda x, y: np.polyfit(x, y, 1), [U, U[::-1] * U]),
     "polyfit with weights": (lambda y, w: np.polyfit(U, y, 2, w=w), [U * U + 1, U + 1]),
     "polyfit and the errors": (lambda y: np.polyfit(U, y, 1, cov=True)[1], [U * U]),
-    "polyfit of columns": (lambda y: np.polyfit(U, np.stack([y, y * y], 1), 1, full=True)[0], [U * U]),
+    "polyfit of columns": (lambda x, y: np.polyfit(x, np.stack([y, y * y], 1), 1, full=True)[0], [U, U * U]),
     "legfit": (lambda x, y: np.polynomial.legendre.legfit(x, y, 1), [U, U[::-1] * U]),
 }  # fmt: skip
 
