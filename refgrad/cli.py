@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         action="append",
         metavar="NAME",
-        help="graphs, mlp, softmax, matmul, ops, casts, functions, textbook or lectures (repeatable; default: all but lectures)",
+        help="graphs, mlp, softmax, matmul, ops, casts, functions, complex, textbook or lectures (repeatable; default: all but lectures)",
     )
     suite.add_argument(
         "--op",

@@ -84,7 +84,7 @@ TABLE: dict[str, str] = {
     "linalg.eigh": "a |", "linalg.eigvalsh": "a |", "linalg.eig": "a |", "linalg.svd": "a |", "linalg.qr": "a |",
     "linalg.pinv": "a | rcond rtol",
     "linalg.lstsq": "a b | rcond", "linalg.matrix_rank": "| A tol rtol", "linalg.cond": "x |", "linalg.tensorsolve": "a b |",
-    "linalg.tensorinv": "a |", "i0": "x |",
+    "linalg.tensorinv": "a |",
     "dot": "a b |", "inner": "a b |", "vdot": "a b |", "outer": "a b |", "kron": "a b |", "einsum": "subscripts operands |",
     "linalg.outer": "x1 x2 |", "linalg.matmul": "x1 x2 |", "linalg.tensordot": "x1 x2 |", "linalg.vecdot": "x1 x2 |",
     "linalg.multi_dot": "arrays |", "linalg.matrix_power": "a |", "linalg.norm": "x |", "linalg.vector_norm": "x |",

@@ -110,4 +110,5 @@ def _conversion(function: Function, meaning: Function) -> Function:
             return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
         return function(*args, **kwargs)
 
+    call.__name__ = function.__name__  # as messages name it
     return call

@@ -44,7 +44,7 @@ KEPT = {"array": np.array, "float64": np.float64}
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "np.array": lambda x: KEPT["array"]([x[0], 1.0]), "np.asarray": np.asarray,
     "w[0] = x": _writes_an_element, "w[mask] = x": _writes_by_a_mask,
-    "np.fromiter": lambda x: np.fromiter([x[0]], float), "an object array": lambda x: np.array([x[0]], object),
+    "an object array": lambda x: np.array([x[0]], object),
     "math.sin": lambda x: math.sin(x[0]), "math.floor": lambda x: math.floor(x[0]), "float": lambda x: float(x[0]),
     "int": lambda x: int(x[0]), "complex": lambda x: complex(x[0]), "round": lambda x: round(x[0]), "range": lambda x: range(x[0]),
     "an index": lambda x: [1, 2][x[0]], "x.item": lambda x: x[0].item(), "x.tolist": lambda x: x.tolist(),
@@ -110,7 +110,7 @@ def test_an_error_that_hides_a_refusal_gives_way_to_it() -> None:
 def test_another_formula_for_a_function_without_a_rule_is_legal() -> None:
     def f(x: Any) -> Any:
         try:
-            return np.sum(np.i0(x))
+            return np.sum(np.exp(x, signature="d->d"))
         except NoRuleError:
             return np.sum(x**2)
 

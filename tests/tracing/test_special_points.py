@@ -20,7 +20,8 @@ Array = Any
 FMT = FORMATS["float64"]
 POINTS = [(op, s) for op in REGISTRY.values() if op.signature.differentiable for s in op.special]
 # A rule in which operand x1 has none: its derivative is zero wherever it exists, and the jump is met at no other point.
-WITHOUT_RULE = {("heaviside", 0)}
+# svdvals gives one of the two ends at a singular value of zero: the sign that the singular vectors of LAPACK happen to have.
+WITHOUT_RULE = {("heaviside", 0), ("svdvals", 0)}
 
 
 def named(value: Any) -> str | None:
