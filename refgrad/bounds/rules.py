@@ -233,6 +233,9 @@ def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array,
     if not found:
         return (rounding if type(carried) is float and carried == 0 else carried + rounding) + eta
     free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
+    if free.ndim == 0:  # a number, such as the 2 of 2 x: it is a power of two, or nothing was found
+        rest = np.zeros_like(rounding) if free else rounding
+        return carried + rest if vanishing else carried + rest + eta
     return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, eta)
 
 
