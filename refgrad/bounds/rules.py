@@ -36,13 +36,16 @@ def reference_slack(fmt: Format) -> float:
 
 def some(es: tuple[Radius, ...]) -> bool:
     """Whether any operand carries a radius."""
-    return any(e is not None for e in es)
+    for e in es:  # a generator takes several times as long
+        if e is not None:
+            return True
+    return False
 
 
 def endless(radius: Radius, *es: Radius) -> Radius:
     """The radius, infinite where a radius in ``es`` is: the operand may be infinity or NaN, so no cap of the function holds."""
     for e in es:
-        if e is not None and not np.all(np.isfinite(e)):
+        if e is not None and not every(np.isfinite(e)):
             radius = np.where(np.isfinite(e), radius, np.inf)
     return radius
 
@@ -91,7 +94,7 @@ def compared(run: Evaluation) -> Radius:
     reach = zero(es[0]) + zero(es[1])
     with quiet():
         uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
-    return uncertain if uncertain.any() else None
+    return uncertain if np.count_nonzero(uncertain) else None
 
 
 # --- arithmetic --------------------------------------------------------------------------------------------------
@@ -120,7 +123,9 @@ def added(run: Evaluation) -> Radius:
 
 def _everywhere(x: Radius) -> bool:
     """Whether no element is zero or false."""
-    return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
+    return bool(
+        np.count_nonzero(x) == (x.size if type(x) is np.ndarray else np.size(x))
+    )  # a radius may be a number
 
 
 def _inexact(x: Array, e: Radius) -> bool:
@@ -379,7 +384,7 @@ def summed(run: Evaluation) -> Radius:
     if initial:
         terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
     exact = exactness.total(fmt, total, exactness.unit(_with(x, initial)), es[0]) if fmt.on_grid else None
-    if exact is not None and exact.all():
+    if exact is not None and every(exact):
         return None
     if fmt.zeroed and np.any(_lost_sums(fmt, x, e)):
         radius = radius + terms * fmt.zeroed
@@ -387,7 +392,7 @@ def summed(run: Evaluation) -> Radius:
     if fmt.u != fmt.u_acc:  # a single exact term is stored already
         radius = radius + np.where((terms > 1) | (radius > 0), fmt.store(y, radius), 0.0)
     beyond = total > fmt.max
-    if np.any(beyond):
+    if np.count_nonzero(beyond):
         radius = np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius)
     return exactness.without(radius, exact)
 

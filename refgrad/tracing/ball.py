@@ -26,7 +26,6 @@ from refgrad.op import Op, Params, apply
 from refgrad.quiet import quiet, quietly
 from refgrad.tracing.array import TracedArray
 
-
 _NOT_YET: Any = object()  # in the place of a radius that nothing has asked for
 
 

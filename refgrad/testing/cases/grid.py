@@ -53,7 +53,9 @@ def _short(x: PlainArray, fmt: Format) -> bool:
     if not 0 < top < np.inf:
         return top == 0
     mantissa, exponent = math.frexp(top)
-    least = exponent - (mantissa == 0.5) - fmt.bits // 2  # 2^least is the least power of two with top <= most * 2^least
+    least = (
+        exponent - (mantissa == 0.5) - fmt.bits // 2
+    )  # 2^least is the least power of two with top <= most * 2^least
     scaled = np.ldexp(x.astype(np.float64, copy=False), -least)
     whole = np.count_nonzero(scaled == np.rint(scaled)) == x.size
     return whole and np.count_nonzero(scaled) == np.count_nonzero(x)  # none has become zero
