@@ -36,7 +36,7 @@ def reference_slack(fmt: Format) -> float:
 
 def some(es: tuple[Radius, ...]) -> bool:
     """Whether any operand carries a radius."""
-    for e in es:  # a generator takes several times as long
+    for e in es:  # noqa: SIM110 - a generator takes several times as long
         if e is not None:
             return True
     return False
