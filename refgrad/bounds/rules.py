@@ -21,7 +21,7 @@ from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
-from refgrad.bounds.small_arrays import constant, every, spread
+from refgrad.bounds.small_arrays import constant, every, some, spread
 from refgrad.quiet import quiet
 
 
@@ -32,14 +32,6 @@ def reference_slack(fmt: Format) -> float:
     float64 (magnitudes.py). Sums of 10^12 terms lose 2^-53 a term by that, which is far below the rest.
     """
     return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
-
-
-def some(es: tuple[Radius, ...]) -> bool:
-    """Whether any operand carries a radius."""
-    for e in es:  # noqa: SIM110 - a generator takes several times as long
-        if e is not None:
-            return True
-    return False
 
 
 def endless(radius: Radius, *es: Radius) -> Radius:
