@@ -49,6 +49,12 @@ def rounded(x: Array, dtype: str) -> PlainArray:
     return carried if fmt.native else rounding.rounded(carried, fmt)
 
 
+def short(x: Array, dtype: str) -> PlainArray:
+    """x in the carrier dtype of the judged format, for elements of at most 4 significant bits: most formats hold them as they are."""
+    fmt = FORMATS[dtype]
+    return np.asarray(x, fmt.carrier) if fmt.bits >= 4 else rounded(x, dtype)
+
+
 def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "normal") -> PlainArray:
     """Elements of a style, rounded to the format.
 
@@ -57,10 +63,10 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
     """
     rng = source.rng
     if style == EXACT:
-        x = integers(rng, shape) * source.choice(_SCALES)
-    elif style == "ties":
-        x = rng.integers(-2, 3, shape).astype(float)
-    elif style == "small":
+        return short(integers(rng, shape) * source.choice(_SCALES), dtype)
+    if style == "ties":
+        return short(rng.integers(-2, 3, shape), dtype)
+    if style == "small":
         # Products stay normal numbers.
         x = rng.standard_normal(shape) * (2.0**-5 if FORMATS[dtype].small_range else 1e-3)
     elif style == "unit":
@@ -74,7 +80,7 @@ def numbers(source: Source, shape: tuple[int, ...], dtype: str, style: str = "no
 
 def weights(source: Source, shape: tuple[int, ...], dtype: str) -> PlainArray:
     """A random cotangent or tangent: multiples of 1/4, which are exact in every format and easy to read."""
-    return rounded(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
+    return short(source.rng.integers(-8, 9, shape) / 4.0 + 0.25, dtype)
 
 
 def style_of_case(source: Source, exact: bool | None) -> bool:
@@ -140,7 +146,7 @@ def _on_grid(
         slopes = np.concatenate([np.ravel(x) for x in (*sent, *bars, *dots) if x is not None])
         if np.all(exactness.fits(fmt, slopes)):
             break
-    cotangent, *tangents = [rounded(x, dtype) for x in drawn]
+    cotangent, *tangents = [short(x, dtype) for x in drawn]
     return cotangent, dict(zip(inputs, tangents, strict=True))
 
 

@@ -23,11 +23,11 @@ from refgrad.bounds.rules import (
     running,
     same,
     smooth,
-    some,
     steps,
     summed,
     zero,
 )
+from refgrad.bounds.small_arrays import some
 
 __all__ = [
     "FORMATS",

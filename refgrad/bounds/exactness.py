@@ -25,6 +25,7 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.formats import Format
+from refgrad.bounds.small_arrays import every
 from refgrad.quiet import quiet
 
 _DOUBLE = 53  # significand bits of float64
@@ -112,7 +113,7 @@ def unit(x: Array) -> float:
     """
     with quiet():
         near = np.asarray(x).astype(np.float64)
-    if not np.all(np.isfinite(near)) or not np.array_equal(near, x):
+    if not every(np.isfinite(near)) or not every(near == x):
         return 0.0
     mantissa, exponent = np.frexp(near[near != 0])
     if not mantissa.size:
@@ -132,7 +133,7 @@ def total(fmt: Format, size: Array, g: float, *es: Any) -> PlainArray | None:
     if not fmt.on_grid or not g >= fmt.least_normal or any(e is not None and np.count_nonzero(e) for e in es):
         return None
     found = np.asarray(size < min(math.ldexp(g, fmt.bits) if g < math.inf else g, fmt.max))
-    return found if found.any() else None
+    return found if np.count_nonzero(found) else None
 
 
 def products(fmt: Format, size: Array, xs: Any, es: Any) -> PlainArray | None:
@@ -173,4 +174,4 @@ def without(radius: Any, exact: PlainArray | None) -> Any:
     """The radius, zero at the exact elements; None where all are exact."""
     if exact is None:
         return radius
-    return None if exact.all() else np.where(exact, 0.0, radius)
+    return None if every(exact) else np.where(exact, 0.0, radius)

@@ -12,6 +12,7 @@ from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.bounds.formats import Format
+from refgrad.bounds.small_arrays import every
 from refgrad.quiet import quiet
 
 
@@ -42,7 +43,7 @@ def partial_overflow(
     ``full`` is the sum of the products of absolute values ``operands``. Where y is beyond the range or infinite, a partial sum of
     the finite terms may become the opposite infinity: the radius is NaN there, for no result is defined.
     """
-    if np.all(full <= fmt.max):
+    if every(full <= fmt.max):
         return radius
     with quiet():
         unsafe = forward(*[np.where(np.isfinite(x), x, 0.0) for x in operands], **params) > fmt.max
@@ -90,10 +91,10 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
         a = a + ea
     size = above(fmt, forward, (a, b), params, terms)
     exact = exactness.products(fmt, size, xs, es)
-    if exact is not None and exact.all():
+    if exact is not None and every(exact):
         return None
-    if (
-        np.isinf(a).any() or np.isinf(b).any()
+    if np.count_nonzero(np.isinf(a)) or np.count_nonzero(
+        np.isinf(b)
     ):  # inf * 0 is NaN, and BLAS may skip products by 0: neither is guaranteed
         left, right = (
             forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),

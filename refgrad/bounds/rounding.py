@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -34,9 +36,11 @@ def rounded(x: ArrayLike, fmt: Format) -> PlainArray:
     """
     x = np.asarray(x)
     wide = x.astype(np.result_type(x.dtype, np.float64), copy=False)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with quiet():
         _, exponent = np.frexp(wide)
-        unit = np.ldexp(1.0, np.maximum(exponent - fmt.bits, round(np.log2(fmt.least))))
+        unit = np.ldexp(1.0, np.maximum(exponent - fmt.bits, math.frexp(fmt.least)[1] - 1))
         y = np.rint(wide / unit) * unit
-        y = np.where(np.abs(y) > fmt.max, np.copysign(np.inf if fmt.infinity else fmt.max, y), y)
+        beyond = np.abs(y) > fmt.max
+        if np.count_nonzero(beyond):
+            y = np.where(beyond, np.copysign(np.inf if fmt.infinity else fmt.max, y), y)
         return y.astype(x.dtype, copy=False)

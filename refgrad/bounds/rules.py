@@ -21,7 +21,7 @@ from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
-from refgrad.bounds.small_arrays import constant, every, spread
+from refgrad.bounds.small_arrays import constant, every, some, spread
 from refgrad.quiet import quiet
 
 
@@ -34,15 +34,10 @@ def reference_slack(fmt: Format) -> float:
     return 1.0 + 4.0 * float(np.finfo(fmt.wide).eps) / 2 / fmt.u
 
 
-def some(es: tuple[Radius, ...]) -> bool:
-    """Whether any operand carries a radius."""
-    return any(e is not None for e in es)
-
-
 def endless(radius: Radius, *es: Radius) -> Radius:
     """The radius, infinite where a radius in ``es`` is: the operand may be infinity or NaN, so no cap of the function holds."""
     for e in es:
-        if e is not None and not np.all(np.isfinite(e)):
+        if e is not None and not every(np.isfinite(e)):
             radius = np.where(np.isfinite(e), radius, np.inf)
     return radius
 
@@ -91,7 +86,7 @@ def compared(run: Evaluation) -> Radius:
     reach = zero(es[0]) + zero(es[1])
     with quiet():
         uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
-    return uncertain if uncertain.any() else None
+    return uncertain if np.count_nonzero(uncertain) else None
 
 
 # --- arithmetic --------------------------------------------------------------------------------------------------
@@ -120,7 +115,9 @@ def added(run: Evaluation) -> Radius:
 
 def _everywhere(x: Radius) -> bool:
     """Whether no element is zero or false."""
-    return bool(np.count_nonzero(x) == np.size(x))  # a radius may be a number
+    return bool(
+        np.count_nonzero(x) == (x.size if type(x) is np.ndarray else np.size(x))
+    )  # a radius may be a number
 
 
 def _inexact(x: Array, e: Radius) -> bool:
@@ -233,6 +230,9 @@ def _rounded(fmt: Format, y: Array, carried: Radius, scalings: list[tuple[Array,
     if not found:
         return (rounding if type(carried) is float and carried == 0 else carried + rounding) + eta
     free, vanishing = found[0] if len(found) == 1 else [a | b for a, b in zip(*found, strict=True)]
+    if free.ndim == 0:  # a number, such as the 2 of 2 x: it is a power of two, or nothing was found
+        rest = np.zeros_like(rounding) if free else rounding
+        return carried + rest if vanishing else carried + rest + eta
     return carried + np.where(free, 0.0, rounding) + np.where(vanishing, 0.0, eta)
 
 
@@ -376,7 +376,7 @@ def summed(run: Evaluation) -> Radius:
     if initial:
         terms, total, radius = terms + 1, total + abs(initial), radius + fmt.u * abs(initial)
     exact = exactness.total(fmt, total, exactness.unit(_with(x, initial)), es[0]) if fmt.on_grid else None
-    if exact is not None and exact.all():
+    if exact is not None and every(exact):
         return None
     if fmt.zeroed and np.any(_lost_sums(fmt, x, e)):
         radius = radius + terms * fmt.zeroed
@@ -384,7 +384,7 @@ def summed(run: Evaluation) -> Radius:
     if fmt.u != fmt.u_acc:  # a single exact term is stored already
         radius = radius + np.where((terms > 1) | (radius > 0), fmt.store(y, radius), 0.0)
     beyond = total > fmt.max
-    if np.any(beyond):
+    if np.count_nonzero(beyond):
         radius = np.where(beyond & (np.abs(y) - radius < fmt.max), np.inf, radius)
     return exactness.without(radius, exact)
 

@@ -1,4 +1,4 @@
-"""Operations on small arrays, of which the call is the cost: a Python number beside an array, and tests of a mask.
+"""Operations on small arrays and their radii, of which the call is the cost: a Python number beside an array, and tests of a mask.
 
 NumPy converts a Python number to an array at each call, which takes longer than a product of ten numbers. A constant is converted once
 here, to the dtype of the array beside it, so the result has the same dtype and the same digits. The methods ``any`` and ``all`` of a mask
@@ -33,3 +33,11 @@ def every(mask: Any) -> bool:
 def spread(x: Any, shape: tuple[int, ...]) -> Any:
     """x broadcast to a shape, itself where it has that shape."""
     return x if x.shape == shape else np.broadcast_to(x, shape)
+
+
+def some(es: tuple[Any, ...]) -> bool:
+    """Whether any operand carries a radius: those of exact operands are None."""
+    for e in es:  # noqa: SIM110 - a generator takes several times as long
+        if e is not None:
+            return True
+    return False

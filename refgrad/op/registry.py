@@ -110,7 +110,7 @@ class Op(OpRecord):
         ):
             return self.forward(*operands)  # as rules call the ops that they are made of
         if not sig.variadic and (
-            len(operands) != len(sig.operands) or any(p not in sig.defaults for p in params)
+            len(operands) != len(sig.operands) or not params.keys() <= sig.defaults.keys()
         ):
             operands, params = sig.bind(operands, params)
         refuse_traced(self, params)

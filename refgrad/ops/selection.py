@@ -238,7 +238,7 @@ def _where_rounding(run: Evaluation) -> Any:
     e1, e2 = bounds.zero(es[1]), bounds.zero(es[2])
     radius = np.where(condition, e1, e2) if bounds.some(es[1:]) else None
     unsure = either(condition, es[0])
-    if unsure is None or not np.any(unsure):
+    if unsure is None or not np.count_nonzero(unsure):
         return radius
     low, high = np.minimum(x1 - e1, x2 - e2), np.maximum(x1 + e1, x2 + e2)
     middle, half = low + (high - low) / 2, (high - low) / 2

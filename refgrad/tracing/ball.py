@@ -23,8 +23,10 @@ from refgrad.bounds.rounding import nearest, representable
 from refgrad.bounds.small_arrays import constant, every
 from refgrad.errors import TracingError
 from refgrad.op import Op, Params, apply
-from refgrad.quiet import quiet
+from refgrad.quiet import quiet, quietly
 from refgrad.tracing.array import TracedArray
+
+_NOT_YET: Any = object()  # in the place of a radius that nothing has asked for
 
 
 class Ball(TracedArray):
@@ -42,6 +44,8 @@ class Ball(TracedArray):
         self._radius: Any = radius
         self._fmt = fmt
         self._results = None
+        self._carried: Any = _NOT_YET
+        self._unknown: Any = None
 
     @property
     def value(self) -> PlainArray:
@@ -83,11 +87,9 @@ class Ball(TracedArray):
 
     def _reach(self) -> Array | None:
         """The radius with which the value goes on: infinite where the value overflows in the judged format, though not in the wide one."""
-        try:
+        if self._carried is not _NOT_YET:
             return self._carried
-        except AttributeError:
-            self._carried = radius = self._radius
-            self._unknown = None
+        self._carried = radius = self._radius
         if self._value.dtype.kind == "f" and not magnitudes.within(self._value, radius, self._fmt.max):
             size = np.abs(self._value) if radius is None else np.abs(self._value) + radius
             if not every(size <= constant(self._fmt.max, size.dtype)):
@@ -101,10 +103,9 @@ class Ball(TracedArray):
 
     @classmethod
     def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
-        if any(
-            isinstance(x, TracedArray) and type(x) is not Ball for x in operands
-        ):  # complex ones, of this level too
-            return ENCLOSED_BY_PARTS[0](op, operands, params, top._fmt)
+        for x in operands:
+            if type(x) is not Ball and isinstance(x, TracedArray):  # complex ones, of this level too
+                return ENCLOSED_BY_PARTS[0](op, operands, params, top._fmt)
         if top._results is None:
             return _interpreted(op, operands, params, top._fmt)
         return _recalled(op, operands, params, top)
@@ -118,19 +119,16 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
     es, unknown, elements = [], False, 1
     balls: list[Any] = [x if type(x) is Ball else lift(x, fmt) for x in operands]
     for b in balls:
-        try:
-            es.append(b._carried)
-        except AttributeError:  # it is an operand for the first time
-            es.append(b._reach())
+        carried = b._carried
+        es.append(b._reach() if carried is _NOT_YET else carried)  # it is an operand for the first time
         unknown = unknown or b._unknown is not None
         elements *= b._value.size
     given = tuple([_in_range(b._value, fmt) if fmt.ranged else b._value for b in balls])
     radii = tuple(es)
-    with quiet():
-        if op.elementwise and elements >= BLOCK:
-            y, radius = in_blocks(functools.partial(_formed, op, params, fmt), given, radii)
-        else:
-            y, radius = _formed(op, params, fmt, given, radii)
+    if op.elementwise and elements >= BLOCK:
+        y, radius = quietly(in_blocks, functools.partial(_formed, op, params, fmt), given, radii)
+    else:
+        y, radius = quietly(_formed, op, params, fmt, given, radii)
     COUNT.rounded += radius is not None
     COUNT.choices += not op.branch_free
     if y.dtype.kind == "b":
@@ -191,7 +189,10 @@ def _in_range(x: Array, fmt: Format) -> Array:
     """A finite value beyond the format's range has no number there: what the formula makes of it is undefined."""
     if x.dtype.kind != "f":
         return x
-    beyond = np.isfinite(x) & (np.abs(x) > fmt.max * (1 + fmt.u))
+    size, most = np.abs(x), constant(fmt.max * (1 + fmt.u), x.dtype)
+    if every(size <= most):
+        return x
+    beyond = np.isfinite(x) & (size > most)
     return np.where(beyond, x.dtype.type(np.nan), x) if beyond.any() else x
 
 
@@ -203,10 +204,7 @@ def exact(x: Operand, fmt: Format) -> Ball:
     x = x if isinstance(x, np.generic) else np.asarray(x)  # a scalar stays one
     wide = x.astype(fmt.wide, copy=False)
     ball = Ball(wide, magnitudes.flushable(wide, fmt.zeroed) if fmt.zeroed else None, fmt)
-    ball._carried, ball._unknown = (
-        ball._radius,
-        None,
-    )  # it came from the format, so it has not overflowed there
+    ball._carried = ball._radius  # it came from the format, so it has not overflowed there
     return ball
 
 

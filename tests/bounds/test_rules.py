@@ -117,6 +117,18 @@ def test_of_exact_operands_one_rounding_is_left(
     ) == pytest.approx(expected, rel=1e-12, abs=1e-60)
 
 
+@pytest.mark.parametrize("number", [2.0, 1.0, 0.0, -0.5, 3.0])
+def test_a_number_bounds_a_product_as_an_array_of_it_does(number: float) -> None:
+    x, e = np.array([1.5, -3.0, 0.0]), np.array([0.25, 0.0, 0.5])
+    for radius in (None, e):
+        found = [
+            bounds.product(Evaluation(FMT, np.multiply, x * c, (x, np.asarray(c)), (radius, None), {}))
+            for c in (number, np.full(3, number))
+        ]
+        np.testing.assert_array_equal(*found)
+        assert found[0].shape == x.shape
+
+
 @pytest.mark.parametrize("rule", [bounds.moved, bounds.same, bounds.steps, bounds.compared])
 def test_exact_rules_say_none(rule: Any) -> None:
     assert (

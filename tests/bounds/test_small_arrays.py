@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.bounds.small_arrays import constant, every, spread
+from refgrad.bounds.small_arrays import constant, every, some, spread
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
@@ -51,3 +51,10 @@ def test_an_array_is_spread_or_stays_itself() -> None:
     x = np.arange(3.0)
     assert spread(x, (3,)) is x
     np.testing.assert_array_equal(spread(x, (2, 3)), np.broadcast_to(x, (2, 3)))
+
+
+def test_one_radius_makes_some() -> None:
+    assert not some(())
+    assert not some((None, None))
+    assert some((None, np.zeros(2)))
+    assert some((0.0,))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import NoSuchExample
 
 from conformance.families import FAMILIES, ON_GRID, can_draw
-from conformance.families.arrays import carrier
+from conformance.families.arrays import carrier, rounded, short
 from refgrad.bounds import exactness
 from refgrad.bounds.formats import DTYPES, FORMATS, computed_on, format_of
 from refgrad.testing.cases.case import Case
@@ -270,3 +270,12 @@ def test_hypothesis_shrinks_a_failing_graph_to_a_few_ops() -> None:
 @given(cases(FAMILIES["mlp"], "float32"))
 def test_networks_have_finite_values(case: Case) -> None:
     assert np.all(np.isfinite(case.graph(case.inputs)))
+
+
+@pytest.mark.parametrize("dtype", sorted(FORMATS))
+def test_numbers_of_few_bits_are_what_rounding_makes_of_them(dtype: str) -> None:
+    x = np.arange(-12, 13) / 4.0
+    x = x[np.abs(x * 4) != 11]  # of 4 bits, as cotangents and tangents have them
+    found, expected = short(x, dtype), rounded(x, dtype)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)

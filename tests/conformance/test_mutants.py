@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.mutants import MUTANTS, WAITING, Kind, Mutant, Way
-from conformance.mutants.judge import RAISED, cases, caught, refusals, verdict
+from conformance.mutants import MUTANTS, WAITING, Kind, Mutant, Way, judge
+from conformance.mutants.judge import RAISED, REPEATS, cases, caught, refusals, verdict
 
 CATALOGUE = {  # public reports of wrong backward formulas, by their short names
     "at-15", "at-18", "ax-1444", "ax-1587", "bu-5141", "fa-355", "fg-5220", "hips-01fa794", "hips-100", "hips-25c1b84",
@@ -109,3 +109,14 @@ def test_a_kernel_runs_in_the_format_and_on_buffers_of_its_own() -> None:
     args = cases(KERNEL, "float32", seed=0)[0]
     assert verdict(KERNEL, spoils, args, "float32", seed=0)
     assert np.array_equal(args[0], [1.0, 3.0])
+
+
+def test_what_one_cotangent_does_not_show_is_judged_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def hidden(y_bar, x):
+        return 2 * x * y_bar * (1.5 if asked[-1] > 1 else 1.0)
+
+    monkeypatch.setattr(judge, "verdict", lambda *given: (asked.append(given[-1]), verdict(*given))[1])
+    assert caught(replace(SQUARE, wrong=hidden), "float64", seed=0)
+    assert asked == [1, REPEATS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
@@ -50,7 +50,15 @@ def _short(x: PlainArray, fmt: Format) -> bool:
     if x.size > 1 and not _few_digits(float(x.flat[0]), most):  # the usual case, decided at once
         return False
     top = float(np.max(np.abs(x), initial=0.0))
-    return top < np.inf and top <= most * exactness.unit(x)
+    if not 0 < top < np.inf:
+        return top == 0
+    mantissa, exponent = math.frexp(top)
+    least = (
+        exponent - (mantissa == 0.5) - fmt.bits // 2
+    )  # 2^least is the least power of two with top <= most * 2^least
+    scaled = np.ldexp(x.astype(np.float64, copy=False), -least)
+    whole = np.count_nonzero(scaled == np.rint(scaled)) == x.size
+    return whole and np.count_nonzero(scaled) == np.count_nonzero(x)  # none has become zero
 
 
 def _few_digits(x: float, most: float) -> bool:

@@ -80,9 +80,11 @@ class Concatenated:
                     self.wrong, self.undefined = self.wrong | unexpected, self.undefined & ~unexpected
                     self.counted = self.counted | unexpected
                 self.error = np.where(np.isnan(self.error), np.inf, self.error)
-            self.ratio = self.error / self.bound  # an error with a bound of zero gives infinity
-            self.ratio[self.error == 0] = 0
-            self.ratio[np.isnan(self.ratio)] = np.inf  # NaN, or infinity over an infinite bound
+            # An error with a bound of zero gives infinity. Bounds of zeros are subnormal, and a division by one takes thirty times as long.
+            off = self.error != 0
+            self.ratio = np.zeros(off.shape, np.result_type(self.error, self.bound))
+            np.divide(self.error, self.bound, out=self.ratio, where=off)
+            np.putmask(self.ratio, np.isnan(self.ratio), np.inf)  # NaN, or infinity over an infinite bound
             self.loose = self.bound > np.maximum(0.1 * self.size, 64 * fmt.eta)
         self.any_loose, self.any_wrong = (
             bool(np.count_nonzero(self.loose)),

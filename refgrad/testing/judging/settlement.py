@@ -1,6 +1,7 @@
 """Makes verdicts of drafts: compares the arrays of many judgements in one pass, and counts what agrees.
 
-A draft with an element out of bounds, a large array, or an array of a wrong shape, dtype or device is compared by its own judge, in full.
+An array with an element out of bounds is compared by its own judge, in full, and so is every array of a draft that has a large array, or
+one of a wrong shape, dtype or device.
 """
 
 from __future__ import annotations
@@ -111,29 +112,30 @@ class _Line:
         shares, some = whole.relative_bounds()
         for draft, rows in self.drafts:
             found = [next(segments) if row[2].size else (0, _EMPTY) for row in rows]
-            if any(segment.wrong for _, segment in found):
-                _alone(draft)
-                continue
-            _count(draft, rows, found, whole)
-            first = next((start for start, segment in found if segment is not _EMPTY), 0)
-            here = slice(first, first + sum([row[2].size for row in rows]))
-            draft.tally.sharpness.append(RelativeBounds(shares[here], some[here]))
+            places: list[slice] = []  # of the arrays without an element out of bounds, neighbours joined
+            for row, (start, segment) in zip(rows, found, strict=True):
+                if segment.wrong:
+                    draft.places[0][0].compare(draft.tally, [row[0]])
+                    continue
+                _count(draft, row, start, segment, whole)
+                if row[2].size:
+                    begin = places.pop().start if places and places[-1].stop == start else start
+                    places.append(slice(begin, start + row[2].size))
+            draft.tally.sharpness += [RelativeBounds(shares[here], some[here]) for here in places]
 
 
-def _count(draft: Draft, rows: list[_Row], found: list[tuple[int, Segment]], whole: Concatenated) -> None:
-    """Count arrays without an element out of bounds."""
+def _count(draft: Draft, row: _Row, start: int, segment: Segment, whole: Concatenated) -> None:
+    """Count an array without an element out of bounds."""
+    place, expectation, got, _, _ = row
     tally = draft.tally
-    worst = -1.0
-    for (place, expectation, got, _, _), (start, segment) in zip(rows, found, strict=True):
-        tally.count(expectation.op, expectation.users, segment)
-        if got.size:
-            # these do not refer to the expectation, which would be in a cycle
-            what, shape = expectation.what, expectation.expected.shape
-            expectation.found = functools.partial(whole.comparison, what, shape, start, place)
-            if segment.elements and segment.ratio > worst:
-                worst = segment.ratio
-                make = functools.partial(whole.worst_element, what, shape, start)
-                tally.worst = worst, expectation.node, expectation.op, make
+    tally.count(expectation.op, expectation.users, segment)
+    if got.size:
+        # these do not refer to the expectation, which would be in a cycle
+        what, shape = expectation.what, expectation.expected.shape
+        expectation.found = functools.partial(whole.comparison, what, shape, start, place)
+        if segment.elements and (tally.worst is None or segment.ratio > tally.worst[0]):
+            make = functools.partial(whole.worst_element, what, shape, start)
+            tally.worst = segment.ratio, expectation.node, expectation.op, make
 
 
 __all__ = ["settle"]

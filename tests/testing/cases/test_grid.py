@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refgrad.bounds import exactness
+from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.grid import exact_at, on_grid, rounds_nothing
+from refgrad.testing.cases.grid import _short, exact_at, on_grid, rounds_nothing
 
 
 def case(f: Any, x: Any, dtype: str = "bfloat16", weight: float = 1.0) -> Case:
@@ -77,3 +79,19 @@ def test_ties_kinks_and_rounding_are_told_at_the_operands() -> None:
     assert exact("mean", [1.0, 2.0, 4.0, 4.0])
     assert not exact("mean", [1.0, 2.0, 3.0])
     assert exact("floor", [1.5])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_an_array_is_short_where_its_largest_element_is_a_short_multiple_of_its_unit(dtype: str) -> None:
+    fmt, rng, found = FORMATS[dtype], np.random.default_rng(3), [0, 0]
+    most = 2 ** (fmt.bits // 2)
+    for _ in range(400):
+        x = rng.integers(-most - 1, most + 2, rng.integers(0, 4)) * 2.0 ** rng.integers(-1070, 900)
+        if rng.random() < 0.3:  # of very different sizes: a small one must not be lost
+            x = np.append(x * 2.0**60, rng.choice([0.0, 1e-300, 2.0**-1074, np.inf, np.nan]))
+        first = x.size < 2 or exactness.unit(x[:1]) * most >= abs(x[0])
+        top = np.max(np.abs(x), initial=0.0)
+        expected = bool(first and top < np.inf and top <= most * exactness.unit(x))
+        assert _short(x, fmt) == expected
+        found[expected] += 1
+    assert min(found) > 40

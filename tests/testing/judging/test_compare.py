@@ -104,6 +104,15 @@ def test_several_arrays_come_to_what_each_comes_to_alone() -> None:
             assert len(bounds) == len(sizes) == c.elements
 
 
+def test_without_an_error_the_ratio_is_zero_whatever_the_bound() -> None:
+    bound = [5e-324, 0.0, 1e-310, 1.0]
+    c = compare(np.array([0.0, 2.0, 0.0, 3.0]), ball([0.0, 2.0, 1e-310, 3.0], bound), FMT)
+    assert (c.elements, c.wrong) == (4, [])
+    assert (
+        0.99 < c.ratio < 1
+    )  # of the third element alone, whose error is its bound; a comparison grants a little more
+
+
 def test_a_radius_may_be_a_number() -> None:
     assert not compare(np.float64(1.5), Ball(np.asarray(1.0), 0.5, FMT), FMT).wrong
     assert compare(np.float64(1.5), Ball(np.asarray(1.0), 0.25, FMT), FMT).wrong

@@ -19,6 +19,7 @@ from refgrad.records.audit import EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Case, judge
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging import settlement
+from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.testing.power.audit import EVERY, Audit
@@ -103,6 +104,21 @@ def test_wrong_arrays_among_right_ones_have_the_verdicts_of_single_cases(change:
     failing = [any(v.failed for v in verdicts) for verdicts in together]
     assert any(failing[::3])
     assert not all(failing)
+
+
+def test_beside_a_wrong_array_the_others_are_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [case for case in cases("graphs", "float32", 24) if not wide(case)]
+    sweep = [Observed(c, wrong(observe(c), lambda x: 2 * x + 1)) for c in drawn]
+    again: list[int] = []
+    compare = Judge.compare
+    monkeypatch.setattr(
+        Judge,
+        "compare",
+        lambda judge, tally, places: (again.append(len(places)), compare(judge, tally, places)),
+    )
+    verdicts = judge_together(sweep, end_to_end=False)
+    assert any(v.failed for found in verdicts for v in found)
+    assert again.count(1) > len(sweep)
 
 
 def test_an_array_of_another_shape_among_right_ones_is_a_disagreement() -> None:
