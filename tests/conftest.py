@@ -1,5 +1,6 @@
 """What holds for every test: tests say nothing to the CI system that runs them, none is judged by its time, the longest run first."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the share of each test process the tests that are marked as long come first."""
     items[:] = longest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def pytest_sessionstart() -> None:
+    """While tests are collected there is no garbage to speak of, and a search for it visits ever more objects."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """The collector of garbage leaves alone what is there before the first test: thirty thousand tests, torch, NumPy, Hypothesis.
+
+    Nothing of it is released before the session ends. Without this each full collection visits all of it.
+    """
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -92,7 +94,24 @@ def called(op: str) -> tuple[Op | Function, dict[str, Any], Any]:
     return found, dict(zip("abc", xs, strict=False)), {**found.signature.defaults, **PARAMETERS.get(op, {})}
 
 
-def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
+def family_of(entry: Deviation) -> str:
+    """The family that the cases of an entry are judged as."""
+    return "ops" if "ops" in entry.families else min(entry.families, default="ops")
+
+
+@functools.cache
+def answered(family: str, op: str, dtype: str, draw: int, observe: Observe) -> tuple[Case, Observation]:
+    """A case, and what the framework answers. Entries and modes share them: nobody writes into the answer."""
+    asked = case(family, op, dtype, draw)
+    return asked, observe(asked)
+
+
+def anew(seen: Observation) -> Observation:
+    """A copy of an observation that may be written into."""
+    return copy.deepcopy(seen, {id(x): x for x in (seen.profile, seen.support)})
+
+
+def case(family: str, op: str, dtype: str, draw: int) -> Case:
     """The op or function alone at ordinary operands."""
     record, xs, params = called(op)
     rng = np.random.default_rng(draw)
@@ -105,7 +124,6 @@ def case(entry: Deviation, op: str, dtype: str, draw: int) -> Case:
     scale = DIRECTIONS.get(op, 1.0)
     tangents = {name: rounded(scale * (1.0 + rng.random(x.shape)), dtype) for name, x in inputs.items()}
     y_bar = rounded(scale * (1.0 + rng.random(np.shape(graph(inputs)))), dtype)
-    family = "ops" if "ops" in entry.families else min(entry.families, default="ops")
     order = 2 if family in ("ops", "functions", "complex") else 1
     return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
 
@@ -139,15 +157,14 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
     """
     count = 0
     for draw in range(3):
-        asked = case(entry, op, dtype, draw)
-        first = observe(asked)
+        asked, first = answered(family_of(entry), op, dtype, draw, observe)
         fused = first.profile is not None and first.profile.fused
         if fused and mode not in ANSWERED_FUSED:
             return 0
         part = ANSWERED_FUSED[mode] if fused else mode
-        positions = len(list(planted(first, part, asked.graph.outputs[0])))
+        positions = len(list(planted(anew(first), part, asked.graph.outputs[0])))
         for position in range(positions):
-            seen = observe(asked)
+            seen = anew(first)
             x, at = list(planted(seen, part, asked.graph.outputs[0]))[position]
             if not np.isfinite(x[at]):
                 continue
@@ -188,8 +205,7 @@ def test_an_ordinary_wrong_number_fails_under_every_entry(
     plain_arithmetic()
     entry = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
     if not met(entry, op, mode, dtype):
-        asked = case(entry, op, dtype, 0)
-        seen = observe(asked)
+        _, seen = answered(family_of(entry), op, dtype, 0, observe)
         assert mode in {**seen.unavailable, **seen.modes.unavailable}, "nothing was planted"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from refgrad.suite.resumption import check_same, interrupted, prepare
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.journal import Journal
 from refgrad.testing.runs.results import ResultsFile
-from tests.suite.faulty_runs import command, environment
+from tests.suite.faulty_runs import command
 from tests.suite.test_interrupted_runs import started
+from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
 HEAD = Header(
     "1", "2026-01-01T00:00:00Z", ("refgrad", "conformance"), seed="3", families=("ops",), examples="7"
@@ -43,44 +43,42 @@ def content(path: Path) -> Counter[str]:
     return found
 
 
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """The run that is not killed."""
+    pytest.importorskip("torch")
+    shared = folder_of_all_processes(tmp_path_factory.getbasetemp())
+    return made_once(shared / "not-killed", again)
+
+
+def again(out: Path, *more: str) -> WholeRun:
+    """The command of ``started``, with the same number of workers, without a fault."""
+    return conformance(out, *command(out, "--time-limit", "0", *more)[4:])
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_that_is_resumed_gives_the_results_of_one_that_was_not(
-    tmp_path: Path, number: int
+    tmp_path: Path, whole: WholeRun, number: int
 ) -> None:
-    pytest.importorskip("torch")
     running = started(tmp_path)
     os.killpg(running.pid, number)
     running.communicate(timeout=900)
-    out, calm = tmp_path / "out", environment(tmp_path, "pass")
+    out = tmp_path / "out"
     before = lines(out / "results.jsonl")
     assert any(line["type"] == "result" for line in before)
     assert before[-1]["type"] != "end"
-    wanted = command(out, "--time-limit", "0")
-    resumed = subprocess.run(
-        [*wanted, "--resume"], env=calm, capture_output=True, text=True, timeout=900, check=False
-    )
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    resumed = again(out, "--resume")
+    assert resumed.code == 0, resumed.stdout + resumed.stderr
     assert lines(out / "results.jsonl")[0] == before[0]
-    whole = subprocess.run(
-        command(tmp_path / "whole", "--time-limit", "0"),
-        env=calm,
-        capture_output=True,
-        timeout=900,
-        check=False,
-    )
-    assert whole.returncode == 0
-    assert content(out / "results.jsonl") == content(tmp_path / "whole" / "results.jsonl")
+    assert whole.code == 0
+    assert content(out / "results.jsonl") == content(whole.results)
     # A complete run has nothing left: its report is written again.
     page = (out / "report.html").read_bytes()
-    again = subprocess.run(
-        [*wanted, "--resume"], env=calm, capture_output=True, text=True, timeout=900, check=False
-    )
-    assert again.returncode == 0
+    assert again(out, "--resume").code == 0
     assert (out / "report.html").read_bytes() == page
-    other = subprocess.run(
-        [*wanted, "--resume", "--seed", "9"], env=calm, capture_output=True, text=True, check=False
-    )
-    assert other.returncode == 2
+    other = again(out, "--resume", "--seed", "9")
+    assert other.code == 2
     assert "--resume: the interrupted run has seed '0', this command '9' (--seed)" in other.stderr
 
 

@@ -148,12 +148,13 @@ def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) ->
     assert found.tally.results == len({(r.id, r.mode) for r in each_result(found)}) > 0
 
 
-def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "results.jsonl").write_text("the other's\n")
-    with locked(tmp_path / "reports"):
-        done = small(tmp_path, "--workers", "0")
-    assert done.returncode == 2
+def test_two_runs_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("reports").mkdir()
+    Path("reports/results.jsonl").write_text("the other's\n")
+    with locked(Path("reports")):
+        done = conformance(Path("reports"), *SMALL[1:], "--workers", "0")
+    assert done.code == 2
     assert done.stderr.splitlines()[-1].startswith("refgrad: reports: another run writes its results there")
     assert (tmp_path / "reports" / "results.jsonl").read_text() == "the other's\n"
 

@@ -6,7 +6,7 @@ Many cases have equal results but for the numbers, so cases refer to a shared tu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from refgrad.records import Result
@@ -37,6 +37,7 @@ class CaseTally:
         self._longer: dict[tuple[int, Entry], Entries] = {}  # by the identity of shared entries and a new one
         self._judged: dict[str, int] = {}  # by case, a set of ops as the bits of an integer
         self._bits: dict[str, int] = {}  # by op, its bit
+        self._named: list[str] = []  # the ops in the order of their bits
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,8 +79,16 @@ class CaseTally:
             bit = self._bits.get(op)
             if bit is None:
                 bit = self._bits[op] = 1 << len(self._bits)
+                self._named.append(op)
             mask |= bit
         return mask
+
+    def _ops(self, mask: int) -> Iterator[str]:
+        """The ops of a mask. A run may name thousands, of which a case has few: only the bits that are set are visited."""
+        while mask:
+            bit = mask & -mask
+            yield self._named[bit.bit_length() - 1]
+            mask ^= bit
 
     def update(self, other: CaseTally) -> None:
         """Add the cases of another tally."""
@@ -92,13 +101,12 @@ class CaseTally:
         for case, mask in other._judged.items():
             ours = translated.get(mask)
             if ours is None:
-                ours = translated[mask] = self._mask(op for op, bit in other._bits.items() if bit & mask)
+                ours = translated[mask] = self._mask(other._ops(mask))
             self._judged[case] = self._judged.get(case, 0) | ours
 
-    def judged(self, case: str, ops: Iterable[str]) -> set[str]:
+    def judged(self, case: str, ops: Container[str]) -> set[str]:
         """Those of the ops that a node-by-node result of the case judged."""
-        mask = self._judged.get(case, 0)
-        return {op for op in ops if mask & self._bits.get(op, 0)}
+        return {op for op in self._ops(self._judged.get(case, 0)) if op in ops}
 
     def by_entries(self) -> Mapping[Entries, int]:
         """The number of cases with equal entries."""
@@ -106,12 +114,11 @@ class CaseTally:
 
     def by_ops(self, ops: Iterable[str], without: set[str]) -> Iterator[tuple[set[str], Entries, int]]:
         """The cases in which one of the ops was judged, but for those ``without``: the ops, the entries, and the number of such cases."""
-        asked = {op: self._bits[op] for op in ops if op in self._bits}
-        mask = sum(asked.values())
+        mask = sum(self._bits[op] for op in {*ops} & self._bits.keys())
         alike = Counter(
             (judged & mask, self._entries[case])
             for case, judged in self._judged.items()
             if judged & mask and case not in without
         )
         for (judged, entries), number in alike.items():
-            yield {op for op, bit in asked.items() if bit & judged}, entries, number
+            yield set(self._ops(judged)), entries, number

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from refgrad.testing.runs.plan import BLOCK, block_of_test, items, name_of_test
+from tests.whole_runs import conformance
 
 
 @pytest.mark.parametrize("examples", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
@@ -47,19 +44,14 @@ def test_the_block_of_a_test_stands_in_its_name() -> None:
 
 def results(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     """The results of generated cases of a run, without times, sorted."""
-    done = subprocess.run(
-        [sys.executable, "-m", "refgrad.cli", "conformance", "--family", "softmax", "--family", "matmul", "--dtype", "float64",
-         "--device", "cpu", "--seed", "5", "--examples", str(BLOCK + 5), "--out", str(folder), *arguments],
-        env={**os.environ, "REFGRAD_PYTEST_ADDOPTS": "-k test_family"}, capture_output=True, text=True, timeout=900, check=False,
-    )  # fmt: skip
-    assert done.returncode in (0, 3), (
-        done.stdout + done.stderr
-    )  # 3: too few cases to prove the power of a shard
-    lines = map(json.loads, (folder / "results.jsonl").read_text().splitlines())
-    found = [line for line in lines if line["type"] == "result"]
-    return sorted(found, key=lambda line: (line["id"], line["mode"]))
+    scope = ["--family", "softmax", "--family", "matmul", "--dtype", "float64", "--device", "cpu"]
+    done = conformance(folder, *scope, "--seed", "5", "--examples", str(BLOCK + 5), *arguments)
+    # 3: too few cases to prove the power of a shard
+    assert done.code in (0, 3), done.stdout + done.stderr
+    return sorted(done.lines("result"), key=lambda line: (line["id"], line["mode"]))
 
 
+@pytest.mark.long
 def test_workers_and_shards_do_not_change_cases_or_verdicts(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     whole = results(tmp_path / "whole", "--workers", "2")
