@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_refusals import why
 from tensorflow_twins import NOT_COMPILED, TWINS
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -29,16 +30,6 @@ if not GRAPH:  # forward mode traces a function for each op and shape otherwise,
 LACKING = {"float64": ["gelu_tanh", "leaky_relu"], "float32": []} if GRAPH else {}
 if GRAPH and not XLA:
     LACKING = {dtype: [*ops, "elu"] for dtype, ops in LACKING.items()}
-
-
-# The words of a LookupError, op by op and in a graph, and of a NotImplementedError.
-NO_GRADIENT = ("gradient registry has no entry for", "No gradient defined for operation")
-NOT_IMPLEMENTED = (
-    "Grad not implemented",
-    "gradient is not implemented",
-    "gradient has not been implemented",
-    "Gradient for",
-)
 
 
 class Program:
@@ -165,18 +156,6 @@ def _graph(program, answer):
         answer["tangents"] = at(output, y_dot)
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)
-
-
-def why(error):
-    """Why there is no answer. It is a refusal where its words name a missing gradient; any other exception of these types is a fault."""
-    cause = error.__cause__ if isinstance(error, serving.Failed) and error.__cause__ is not None else error
-    lacking = type(cause) is LookupError and any(words in str(cause) for words in NO_GRADIENT)
-    found = serving.reason(error, lacking or serving.refused(error, *NOT_IMPLEMENTED))
-    if "Graph execution error" in found["words"]:  # the line of the kernel stands before that of the node
-        lines = str(cause).splitlines()
-        at = next((k for k, line in enumerate(lines) if line.lstrip().startswith("[[{{node")), 0)
-        found["words"] = f"{type(cause).__name__}: {lines[at - 1][:200]}"
-    return found
 
 
 def held(x, dtype):
