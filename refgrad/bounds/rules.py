@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
-from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
+from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
@@ -220,7 +220,9 @@ RECIPROCALS = {SINGLE: _Reciprocals(2.0**126, 2.0**-150), DOUBLE: _Reciprocals(2
 
 def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array, e: Radius) -> Radius:
     """What rounding the reciprocal of a divisor adds to a quotient: nothing for a power of two, exactly, within the range."""
-    size, kept = np.abs(divisor) + e, RECIPROCALS[fmt.accumulator]
+    stored = fmt.u_reciprocal == fmt.u
+    kept = _Reciprocals(1.0 / fmt.least_normal, fmt.eta) if stored else RECIPROCALS[fmt.accumulator]
+    size = np.abs(divisor) + e
     subnormal = np.where(size > kept.largest, (2 * kept.largest**-1 if fmt.zeroed else kept.eta) * size, 0.0)
     exact = power_of_two(divisor) & (np.asarray(e) == 0) & ((subnormal == 0) | (not fmt.zeroed))
     return np.where(exact, 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
@@ -365,8 +367,11 @@ def summed(run: Evaluation) -> Radius:
 
     The constant needs no second-order term in any order: Rump, BIT 52 (2012). ``initial`` is one more term. The radius is infinite
     where a partial sum overflows in some order although the whole sum does not. It is zero where no order rounds (exactness.py).
+    The gradient of an operand that was broadcast is accumulated in u_repeated.
     """
     fmt, forward, y, xs, es, params = run
+    if fmt.u_repeated is not None and type(params.get("axis")) is Repeated:
+        fmt = replace(fmt, u_acc=fmt.u_repeated)
     x, e = xs[0], zero(es[0])
     initial = params.get("initial") or 0.0
     bare = {**params, "initial": None} if initial else params

@@ -301,6 +301,25 @@ def test_a_divisor_that_is_broadcast_may_be_inverted_where_a_profile_says_so() -
     )
 
 
+@pytest.mark.parametrize(
+    "divisors", [(1, 2), (2.0**14, 2.0**15)], ids=["ordinary", "whose reciprocals are subnormal"]
+)
+def test_the_reciprocal_may_be_rounded_to_the_half_format_where_a_profile_says_so(
+    divisors: tuple[float, float],
+) -> None:
+    profile = replace(CPU, broadcasting_reciprocal=True)
+    fmt = format_of("float16", "cpu", replace(profile, stored_reciprocal=frozenset({"float16"})))
+    rng = np.random.default_rng(4)
+    x, rows = np.float16(rng.uniform(64, 128, (60, 50))), np.float16(rng.uniform(*divisors, (60, 1)))
+    came = (x * (np.float16(1) / rows)).astype(float)
+    wide, by = x.astype(float), rows.astype(float)
+    error = np.abs(came - wide / by)
+    run = Evaluation(fmt, np.true_divide, wide / by, (wide, by), (None, None), {})
+    assert np.all(error <= bounds.quotient(run))
+    accumulated = run._replace(fmt=format_of("float16", "cpu", profile))
+    assert np.any(error > bounds.quotient(accumulated))
+
+
 FLUSHING = format_of("float32", "cpu", Profile("made", NUMPY_ULP, flushing=frozenset({"float32"})))
 TINY = np.float32(FMT.least_normal)
 
