@@ -298,6 +298,7 @@ PROFILE = {
     "broadcasting_reciprocal": True,
     "stored_reciprocal": ["float16"],
     "storing_broadcasts": ["bfloat16", "float16"],
+    "scanning": True,
     "fused": JIT,
     "source": "measured with JAX 0.10.2 on x86-64 with AVX-512: python -m benchmarks.ulp --backend jax; "
     "arctan in float32 on 1e6 points in arrays of 4 elements, and on 1e6 in arrays of 16; half formats at all their numbers",
