@@ -207,9 +207,10 @@ PROFILE = {
             "arctan2": 5, "hypot": 1.5,
         },
         # At all numbers. What is not listed is computed in float32 and rounded once; these round the steps of their formulas.
-        "bfloat16": {"sigmoid": 2, "softplus": 7, "log_sigmoid": 7},
+        "bfloat16": {"sigmoid": 2, "silu": 2.5, "mish": 6, "softplus": 7, "log_sigmoid": 7},
     },
     "flushing": ["float64", "float32", "bfloat16"],
+    "scanning": True,
     "source": "benchmarks.ulp, TensorFlow 2.21.0 on x86-64, 2e6 numbers of each dtype",
 }  # fmt: skip  # a table of figures reads by rows
 

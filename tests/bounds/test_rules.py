@@ -371,6 +371,17 @@ def test_what_kernels_flush_is_inside_where_a_profile_says_so(
     assert lost  # a profile that does not say so would not admit it
 
 
+@pytest.mark.parametrize("op", ["maximum", "minimum", "fmax", "fmin"])
+def test_any_of_the_operands_that_a_comparison_takes_as_zero_may_be_returned(op: str) -> None:
+    xs = np.array([9e-41, 0.0, -9e-41, 1.0]), np.array([0.0, -3e-40, 9e-41, 9e-41])
+    first, second = (np.where(np.abs(x) < TINY, 0.0, x) for x in xs)
+    larger = first > second if op.endswith("max") or op == "maximum" else first < second
+    for returned in (np.where(larger | (first == second), *xs), np.where(larger, *xs)):
+        value, radius = parts(apply(REGISTRY[op], tuple(exact(x, FLUSHING) for x in xs), {}))
+        assert np.all(np.abs(returned - value) <= radius)
+        assert radius[3] < 1e-37
+
+
 def test_exact_zeros_stay_exact_where_kernels_flush() -> None:
     zeros = exact(np.zeros(3), FLUSHING)
     assert zeros.radius is None
