@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -208,22 +208,16 @@ def quotient(run: Evaluation) -> Radius:
         return exactness.without(_rounded(fmt, y, carried, [_scaling(size2, e2)]), representable)
 
 
-class _Reciprocals(NamedTuple):
-    """Reciprocals in a format: those of numbers above ``largest`` are subnormal, and ``eta`` is half the smallest subnormal."""
-
-    largest: float
-    eta: float
-
-
-RECIPROCALS = {SINGLE: _Reciprocals(2.0**126, 2.0**-150), DOUBLE: _Reciprocals(2.0**1022, SMALLEST_NUMBER)}
+# By format, the largest number whose reciprocal is normal, and half the smallest subnormal number.
+RECIPROCALS = {SINGLE: (2.0**126, 2.0**-150), DOUBLE: (2.0**1022, SMALLEST_NUMBER)}
 
 
 def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array, e: Radius) -> Radius:
     """What rounding the reciprocal of a divisor adds to a quotient: nothing for a power of two, exactly, within the range."""
     stored = fmt.u_reciprocal == fmt.u
-    kept = _Reciprocals(1.0 / fmt.least_normal, fmt.eta) if stored else RECIPROCALS[fmt.accumulator]
+    largest, eta = (1.0 / fmt.least_normal, fmt.eta) if stored else RECIPROCALS[fmt.accumulator]
     size = np.abs(divisor) + e
-    subnormal = np.where(size > kept.largest, (2 * kept.largest**-1 if fmt.zeroed else kept.eta) * size, 0.0)
+    subnormal = np.where(size > largest, (2 / largest if fmt.zeroed else eta) * size, 0.0)
     exact = power_of_two(divisor) & (np.asarray(e) == 0) & ((subnormal == 0) | (not fmt.zeroed))
     return np.where(exact, 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
 
