@@ -22,13 +22,14 @@ def ball(x):
 def test_rules_are_those_of_the_formula() -> None:
     x = 6.0
     for derive in (rg.grad(np.tanh), lambda x: rg.jvp(np.tanh, (x,), (ball(1.0),))[1]):
-        ((found, blind),) = by_each(lambda derive=derive: derive(ball(x)))
+        (found, blind), (other, _) = by_each(lambda derive=derive: derive(ball(x)))
         value, radius = parts(found)
         own = parts(derive(ball(x)))[1]
         y = np.tanh(x)
         assert value == 1 - y * y  # in float64
         assert radius > 100 * own
         assert blind
+        assert abs(parts(other)[0] - (1 - y * y)) <= np.spacing(1.0)  # (1 - y)(1 + y)
 
 
 def test_a_composition_takes_the_place_of_value_and_rules() -> None:
@@ -42,18 +43,20 @@ def test_second_derivatives_are_those_of_the_formula_too() -> None:
     def second():
         return parts(rg.grad(rg.grad(np.tanh))(ball(6.0)))[1]
 
-    ((radius, _),) = by_each(second)
-    assert radius > 100 * second()
+    for radius, _ in by_each(second):
+        assert radius > 100 * second()
 
 
 def test_one_formula_that_is_not_blind_makes_a_program_that_is_not() -> None:
     """So a run by the blind formulas alone follows, in which the other op keeps its record."""
     x = ball(6.0)
-    *mixed, (alone, blind) = by_each(lambda: rg.grad(lambda x: rg.nn.softsign(x) + np.tanh(x))(x))
-    assert [both for _, both in mixed] == [False] * len(arithmetic.divide.usual)
-    assert blind
-    ((of_tanh, _),) = by_each(lambda: rg.grad(np.tanh)(x))
-    assert all(parts(of_tanh)[1] < parts(alone)[1] < parts(one)[1] for one, _ in mixed)
+    found = by_each(lambda: rg.grad(lambda x: rg.nn.softsign(x) + np.tanh(x))(x))
+    quotients, by_value = len(arithmetic.divide.usual), len(REGISTRY["tanh"].usual)
+    assert [blind for _, blind in found] == [False] * quotients + [True] * by_value
+    mixed, alone = found[:quotients], found[quotients:]
+    for (of_tanh, _), (one, _) in zip(by_each(lambda: rg.grad(np.tanh)(x)), alone, strict=True):
+        assert parts(of_tanh)[1] < parts(one)[1]
+        assert all(parts(one)[1] < parts(both)[1] for both, _ in mixed)
 
 
 @pytest.mark.parametrize("divisor", [np.int64(3), np.array([3, 3])])

@@ -52,7 +52,8 @@ def _quotients(kernels: WorkerKernels, dtype: str, rng: np.random.Generator) -> 
             or (kernels.profile.reciprocal and not shape)
             or (kernels.profile.broadcasting_reciprocal and shape != x.shape)
         )
-        allowed = 0.5 + again + (fmt.u_acc / fmt.u if by_reciprocal else 0.0)
+        inverse = fmt.u if dtype in kernels.profile.stored_reciprocal else fmt.u_acc
+        allowed = 0.5 + again + (inverse / fmt.u if by_reciprocal else 0.0)
         how = "correctly rounded" if worst <= 0.5 + again else "not correctly rounded"
         yield Finding(f"quotient by {name}", f"{worst:.4f} ULP, {how}", worst > allowed)
 

@@ -88,6 +88,7 @@ FUNCTIONS = {
     "hypot": Function(np.hypot, mpmath.hypot, operands=2),
     "sigmoid": Function(_sigmoid, composed="sigmoid"),
     "silu": Function(_silu, composed="silu"),
+    "mish": Function(lambda x: x * np.tanh(_softplus(x)), composed="mish"),
     "softplus": Function(_softplus, composed="softplus"),
     "log_sigmoid": Function(lambda x: -_softplus(-x), composed="log_sigmoid"),
     **{name: Function(REGISTRY[name].forward, exactly, low) for name, (exactly, low) in _OF_REFGRAD.items()},

@@ -12,6 +12,21 @@ from refgrad.bounds.formats import Format
 Radius: TypeAlias = Any
 
 
+class Repeated(tuple[int, ...]):
+    """The axes of a sum along which an operand was broadcast: its gradient. Other axes, though they are the same, are not equal to it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Repeated and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Repeated, tuple(self)))
+
+
 class Evaluation(NamedTuple):
     """One evaluation of an op.
 

@@ -36,6 +36,7 @@ class Format:
     u            unit roundoff of storage
     u_acc        unit roundoff in which kernels accumulate
     u_scan       unit roundoff in which kernels keep running sums; None: u_acc
+    u_repeated   unit roundoff in which kernels add up the gradient of an operand that was broadcast; None: u_acc
     compensated  whether sums are compensated
     flushed      the magnitude below which matrix products may lose operands, products and partial sums; 0 where they keep them
     u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
@@ -74,6 +75,7 @@ class Format:
     ranged: bool = False
     u_operand: float = 0.0
     u_scan: float | None = None
+    u_repeated: float | None = None
     compensated: bool = False
     u_reciprocal: float = 0.0
     broadcasting: bool = False
@@ -133,9 +135,12 @@ class Format:
             },
             u_acc=2.0 * u_acc if truncated else u_acc,
             u_scan=self.u if profile.scanning else None,
+            u_repeated=self.u if self.name in profile.storing_broadcasts else None,
             compensated=profile.compensated,
             flushed=self.least_normal if flushes or self.name in profile.flushing_products else 0.0,
-            u_reciprocal=u_acc if profile.reciprocal or profile.broadcasting_reciprocal else 0.0,
+            u_reciprocal=(self.u if self.name in profile.stored_reciprocal else u_acc)
+            if profile.reciprocal or profile.broadcasting_reciprocal
+            else 0.0,
             broadcasting=profile.broadcasting_reciprocal,
             eta=self.least_normal if flushes else self.eta,
             zeroed=self.least_normal if flushes else 0.0,
@@ -345,6 +350,7 @@ def without_rounding(fmt: Format) -> Format:
         bits=bits,
         u_operand=0.0,
         u_scan=None,
+        u_repeated=None,
         u_reciprocal=0.0,
         flushed=0.0,
         zeroed=0.0,

@@ -11,13 +11,13 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
-from refgrad.bounds.evaluation import Evaluation, Radius, RoundingRule
+from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
@@ -205,20 +205,16 @@ def quotient(run: Evaluation) -> Radius:
         return exactness.without(_rounded(fmt, y, carried, [_scaling(size2, e2)]), representable)
 
 
-class _Reciprocals(NamedTuple):
-    """Reciprocals in a format: those of numbers above ``largest`` are subnormal, and ``eta`` is half the smallest subnormal."""
-
-    largest: float
-    eta: float
-
-
-RECIPROCALS = {SINGLE: _Reciprocals(2.0**126, 2.0**-150), DOUBLE: _Reciprocals(2.0**1022, SMALLEST_NUMBER)}
+# By format, the largest number whose reciprocal is normal, and half the smallest subnormal number.
+RECIPROCALS = {SINGLE: (2.0**126, 2.0**-150), DOUBLE: (2.0**1022, SMALLEST_NUMBER)}
 
 
 def _by_reciprocal(fmt: Format, y: Array, carried: Radius, divisor: Array, e: Radius) -> Radius:
     """What rounding the reciprocal of a divisor adds to a quotient: nothing for a power of two, exactly, within the range."""
-    size, kept = np.abs(divisor) + e, RECIPROCALS[fmt.accumulator]
-    subnormal = np.where(size > kept.largest, (2 * kept.largest**-1 if fmt.zeroed else kept.eta) * size, 0.0)
+    stored = fmt.u_reciprocal == fmt.u
+    largest, eta = (1.0 / fmt.least_normal, fmt.eta) if stored else RECIPROCALS[fmt.accumulator]
+    size = np.abs(divisor) + e
+    subnormal = np.where(size > largest, (2 / largest if fmt.zeroed else eta) * size, 0.0)
     exact = power_of_two(divisor) & (np.asarray(e) == 0) & ((subnormal == 0) | (not fmt.zeroed))
     return np.where(exact, 0.0, fmt.u_reciprocal + subnormal) * _reach(y, carried)
 
@@ -365,8 +361,11 @@ def summed(run: Evaluation) -> Radius:
 
     The constant needs no second-order term in any order: Rump, BIT 52 (2012). ``initial`` is one more term. The radius is infinite
     where a partial sum overflows in some order although the whole sum does not. It is zero where no order rounds (exactness.py).
+    The gradient of an operand that was broadcast is accumulated in u_repeated.
     """
     fmt, forward, y, xs, es, params = run
+    if fmt.u_repeated is not None and type(params.get("axis")) is Repeated:
+        fmt = replace(fmt, u_acc=fmt.u_repeated)
     x, e = xs[0], zero(es[0])
     initial = params.get("initial") or 0.0
     bare = {**params, "initial": None} if initial else params

@@ -7,12 +7,12 @@ a framework may pick either side.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
+from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import BROADCASTING, Domain, Sample, Special
 from refgrad.op import register
 from refgrad.op.traits import ELEMENTWISE, InGraphs, Mistakes, Notation
@@ -42,11 +42,30 @@ _APART = Domain(sampler=_lattices(*BROADCASTING), smooth=False)
 _TIE = (Special((2.0, 2.0), 2.0, ((0.0, 1.0), (0.0, 1.0)), "tie: shares t and 1 - t"),)
 _ONE_NAN = Special((np.nan, 2.0), 2.0, ((0.0, 0.0), (1.0, 1.0)), "NaN is passed over")
 
+
+def _extreme(run: Evaluation) -> Array | None:
+    """Exact and monotone in every operand: the ends of the box bound the result.
+
+    Where kernels take subnormal operands as zero, they compare them as equal, and return any of them as it is.
+    """
+    y, xs, es, zeroed = run.y, run.xs, run.es, run.fmt.zeroed
+    if not bounds.some(es):
+        return None
+    balls = [(x, bounds.zero(e)) for x, e in zip(xs, es, strict=True)]
+    ends = [run.forward(*[x + side * e for x, e in balls]) for side in (-1, 1)]
+    radius = np.maximum(*[np.where(y == end, 0.0, np.abs(y - end)) for end in ends])
+    if zeroed and np.any(np.abs(y) < zeroed):
+        for x, e in balls:
+            equal = (np.abs(y) < zeroed) & (np.abs(x) - e < zeroed)
+            radius = np.where(equal, np.maximum(radius, np.abs(x - y) + e), radius)
+    return radius
+
+
 maximum = register(
     "maximum", np.maximum,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
+    rounding=_extreme,
     torch=lambda torch, x1, x2: torch.maximum(x1, x2),
     numpy=(np.maximum,),
     domain=_APART,
@@ -63,7 +82,7 @@ minimum = register(
     "minimum", np.minimum,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, above(x2, x1)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, above(x1, x2))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, above(x2, x1)), "x2": lambda y_bar, x1, x2: masked(y_bar, above(x1, x2))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
+    rounding=_extreme,
     torch=lambda torch, x1, x2: torch.minimum(x1, x2),
     numpy=(np.minimum,),
     domain=_APART,
@@ -75,14 +94,6 @@ minimum = register(
     notation=Notation("min", with_number=("min {}", "min {}")),
     in_graphs=InGraphs(ELEMENTWISE, 5),
 )  # fmt: skip
-
-
-def _extreme(y: Array, forward: Any, xs: Any, es: Any) -> Array | None:
-    """Exact and monotone in every operand: the ends of the box bound the result."""
-    if not bounds.some(es):
-        return None
-    ends = [forward(*[x + side * bounds.zero(e) for x, e in zip(xs, es, strict=True)]) for side in (-1, 1)]
-    return np.maximum(*[np.where(y == end, 0.0, np.abs(y - end)) for end in ends])
 
 
 def _larger(x1: Array, x2: Array) -> Array:
@@ -99,7 +110,7 @@ fmax = register(
     "fmax", np.fmax,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _larger(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _larger(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _larger(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _larger(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
+    rounding=_extreme,
     torch=lambda torch, x1, x2: torch.fmax(x1, x2),
     numpy=(np.fmax,),
     domain=_APART,
@@ -115,7 +126,7 @@ fmin = register(
     "fmin", np.fmin,
     jvp={"x1": lambda x1_dot, x1, x2: masked(x1_dot, _smaller(x1, x2)), "x2": lambda x2_dot, x1, x2: masked(x2_dot, _smaller(x2, x1))},
     vjp={"x1": lambda y_bar, x1, x2: masked(y_bar, _smaller(x1, x2)), "x2": lambda y_bar, x1, x2: masked(y_bar, _smaller(x2, x1))},
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
+    rounding=_extreme,
     torch=lambda torch, x1, x2: torch.fmin(x1, x2),
     numpy=(np.fmin,),
     domain=_APART,
@@ -155,7 +166,7 @@ clip = register(
         "low": lambda y_bar, x, low, high: masked(y_bar, above(low, x) * above(high, np.maximum(x, low))),
         "high": lambda y_bar, x, low, high: masked(y_bar, above(np.maximum(x, low), high)),
     },
-    rounding=lambda run: _extreme(run.y, run.forward, run.xs, run.es),
+    rounding=_extreme,
     torch=lambda torch, x, low, high: torch.clamp(x, min=low, max=high),
     domain=Domain(sampler=_BETWEEN, smooth=False),
     special=(

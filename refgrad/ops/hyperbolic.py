@@ -136,6 +136,12 @@ tanh = register(
             vjp=lambda y_bar, y: y_bar * (1 - y * y),
             blind=True,
         ),
+        Formula(
+            "(1 - y)(1 + y): what is added was rounded, and below the normal range by as much as the slope",
+            jvp=lambda x_dot, y: (x_dot + x_dot * y) * (1 - y),
+            vjp=lambda y_bar, y: y_bar * (1 - y) + y_bar * (1 - y) * y,
+            blind=True,
+        ),
     ),
     elementwise=True, branch_free=True,
     in_graphs=InGraphs(ELEMENTWISE, 31),

@@ -10,7 +10,7 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
-from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.evaluation import Evaluation, Repeated
 from refgrad.domain import sampled
 from refgrad.errors import OperandError
 from refgrad.op import Op, Traced, register
@@ -64,7 +64,7 @@ def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(lead)) + tuple(
         [lead + k for k, n in enumerate(shape) if n == 1 and x.shape[lead + k] != 1]
     )
-    return np.reshape(np.add.reduce(x, axis=axes), shape) if axes else x
+    return np.reshape(np.add.reduce(x, axis=Repeated(axes)), shape) if axes else x
 
 
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:

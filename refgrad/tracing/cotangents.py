@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
+from refgrad.bounds.evaluation import Repeated
 from refgrad.op import Op, Traced, in_dtype
 from refgrad.ops import arithmetic, reduction
 from refgrad.ops import shape as layout
@@ -31,7 +32,7 @@ def unbroadcast(x_bar: Array, shape: tuple[int, ...]) -> Array:
     lead = len(full) - len(shape)
     axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(shape) if n == 1 and full[lead + k] != 1)
     if isinstance(x_bar, Traced):  # the ops themselves: nobody else sees the sum, so it shares no memory
-        x_bar = reduction.sum(x_bar, axis=axes, keepdims=True) if axes else x_bar
+        x_bar = reduction.sum(x_bar, axis=Repeated(axes), keepdims=True) if axes else x_bar
         return layout.reshape(x_bar, shape=shape) if lead else x_bar
     if axes:
         x_bar = np.add.reduce(x_bar, axis=axes, keepdims=True)

@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_refusals import why
 from tensorflow_twins import NOT_COMPILED, TWINS
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -29,16 +30,11 @@ if not GRAPH:  # forward mode traces a function for each op and shape otherwise,
 LACKING = {"float64": ["gelu_tanh", "leaky_relu"], "float32": []} if GRAPH else {}
 if GRAPH and not XLA:
     LACKING = {dtype: [*ops, "elu"] for dtype, ops in LACKING.items()}
-
-
-# The words of a LookupError, op by op and in a graph, and of a NotImplementedError.
-NO_GRADIENT = ("gradient registry has no entry for", "No gradient defined for operation")
-NOT_IMPLEMENTED = (
-    "Grad not implemented",
-    "gradient is not implemented",
-    "gradient has not been implemented",
-    "Gradient for",
-)
+# tf.experimental.numpy does not compute in bfloat16; the others have no kernel for it.
+LACKING["bfloat16"] = [
+    "deg2rad", "exp2", "heaviside", "hypot", "log10", "log2", "logaddexp", "logaddexp2", "rad2deg", "sinc", "trunc",
+    "det", "inv", "logabsdet", "rint", "solve",
+]  # fmt: skip  # a list reads by kinds
 
 
 class Program:
@@ -167,18 +163,6 @@ def _graph(program, answer):
         answer["unavailable"]["forward"] = why(error)
 
 
-def why(error):
-    """Why there is no answer. It is a refusal where its words name a missing gradient; any other exception of these types is a fault."""
-    cause = error.__cause__ if isinstance(error, serving.Failed) and error.__cause__ is not None else error
-    lacking = type(cause) is LookupError and any(words in str(cause) for words in NO_GRADIENT)
-    found = serving.reason(error, lacking or serving.refused(error, *NOT_IMPLEMENTED))
-    if "Graph execution error" in found["words"]:  # the line of the kernel stands before that of the node
-        lines = str(cause).splitlines()
-        at = next((k for k, line in enumerate(lines) if line.lstrip().startswith("[[{{node")), 0)
-        found["words"] = f"{type(cause).__name__}: {lines[at - 1][:200]}"
-    return found
-
-
 def held(x, dtype):
     """An array or a number in the judged dtype; integers and booleans as they are."""
     x = np.asarray(x)
@@ -207,9 +191,8 @@ def tried(dtype):
         return False
 
 
-# bfloat16 and float16 are left out: the gradient of a matrix product whose stacks broadcast is a sum of products that were rounded to them,
-# which no field of a profile says, and tf.experimental.numpy does not compute in them.
-DTYPES = [d for d in ("float64", "float32") if tried(d)]
+# bfloat16 is measured and judged op by op alone. float16 is neither.
+DTYPES = [d for d in ("float64", "float32", *(() if GRAPH else ("bfloat16",))) if tried(d)]
 
 
 # Each figure is the largest error that `python -m benchmarks.ulp --backend tensorflow` met, rounded up to the next half.
@@ -223,8 +206,11 @@ PROFILE = {
             "exp": 2, "exp2": 2, "expm1": 3.5, "log": 2, "log10": 3.5, "log1p": 2.5, "arctan": 4, "tanh": 7.5, "power": 240.5,
             "arctan2": 5, "hypot": 1.5,
         },
+        # At all numbers. What is not listed is computed in float32 and rounded once; these round the steps of their formulas.
+        "bfloat16": {"sigmoid": 2, "silu": 2.5, "mish": 6, "softplus": 7, "log_sigmoid": 7},
     },
-    "flushing": ["float64", "float32"],
+    "flushing": ["float64", "float32", "bfloat16"],
+    "scanning": True,
     "source": "benchmarks.ulp, TensorFlow 2.21.0 on x86-64, 2e6 numbers of each dtype",
 }  # fmt: skip  # a table of figures reads by rows
 

@@ -15,9 +15,10 @@ import pytest
 
 from refgrad import backends
 from refgrad.backends import WorkerBackend
+from refgrad.backends.messages import Hello
 from refgrad.backends.shipped import FOLDER, SHIPPED, command, variable
 from refgrad.cli import main
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, WorkerError
 from refgrad.graph import Graph
 from refgrad.report import load
 from refgrad.testing import Case, judge
@@ -58,6 +59,23 @@ def test_the_template_is_short_and_needs_numpy_alone() -> None:
     assert len(text.splitlines()) < 150
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
     assert imported <= {"base64", "json", "os", "sys", "traceback", "numpy"}
+
+
+@pytest.mark.parametrize(
+    "field", ["flushing", "flushing_products", "storing_broadcasts", "stored_reciprocal"]
+)
+def test_a_profile_lists_formats_that_refgrad_knows(field: str) -> None:
+    hello = {
+        "schema": 1,
+        "framework": "made",
+        "version": "1",
+        "dtypes": {"cpu": []},
+        "modes": {"value": "call"},
+    }
+    read = Hello.read({**hello, "profile": {field: ["float16"]}})
+    assert getattr(read.profile, field) == {"float16"}
+    with pytest.raises(WorkerError, match=f"the profile's {field} names unknown formats \\['float17'\\]"):
+        Hello.read({**hello, "profile": {field: ["float17"]}})
 
 
 def test_what_a_framework_lacks_is_unsupported_by_name() -> None:

@@ -313,6 +313,25 @@ def test_a_divisor_that_is_broadcast_may_be_inverted_where_a_profile_says_so() -
     )
 
 
+@pytest.mark.parametrize(
+    "divisors", [(1, 2), (2.0**14, 2.0**15)], ids=["ordinary", "whose reciprocals are subnormal"]
+)
+def test_the_reciprocal_may_be_rounded_to_the_half_format_where_a_profile_says_so(
+    divisors: tuple[float, float],
+) -> None:
+    profile = replace(CPU, broadcasting_reciprocal=True)
+    fmt = format_of("float16", "cpu", replace(profile, stored_reciprocal=frozenset({"float16"})))
+    rng = np.random.default_rng(4)
+    x, rows = np.float16(rng.uniform(64, 128, (60, 50))), np.float16(rng.uniform(*divisors, (60, 1)))
+    came = (x * (np.float16(1) / rows)).astype(float)
+    wide, by = x.astype(float), rows.astype(float)
+    error = np.abs(came - wide / by)
+    run = Evaluation(fmt, np.true_divide, wide / by, (wide, by), (None, None), {})
+    assert np.all(error <= bounds.quotient(run))
+    accumulated = run._replace(fmt=format_of("float16", "cpu", profile))
+    assert np.any(error > bounds.quotient(accumulated))
+
+
 FLUSHING = format_of("float32", "cpu", Profile("made", NUMPY_ULP, flushing=frozenset({"float32"})))
 TINY = np.float32(FMT.least_normal)
 
@@ -362,6 +381,17 @@ def test_what_kernels_flush_is_inside_where_a_profile_says_so(
         assert np.all(off <= parts(found)[1] * reference_slack(FMT))
         lost += np.count_nonzero(off > parts(kept)[1])
     assert lost  # a profile that does not say so would not admit it
+
+
+@pytest.mark.parametrize("op", ["maximum", "minimum", "fmax", "fmin"])
+def test_any_of_the_operands_that_a_comparison_takes_as_zero_may_be_returned(op: str) -> None:
+    xs = np.array([9e-41, 0.0, -9e-41, 1.0]), np.array([0.0, -3e-40, 9e-41, 9e-41])
+    first, second = (np.where(np.abs(x) < TINY, 0.0, x) for x in xs)
+    larger = first > second if op.endswith("max") or op == "maximum" else first < second
+    for returned in (np.where(larger | (first == second), *xs), np.where(larger, *xs)):
+        value, radius = parts(apply(REGISTRY[op], tuple(exact(x, FLUSHING) for x in xs), {}))
+        assert np.all(np.abs(returned - value) <= radius)
+        assert radius[3] < 1e-37
 
 
 def test_exact_zeros_stay_exact_where_kernels_flush() -> None:

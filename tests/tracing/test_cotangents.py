@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refgrad as rg
+from refgrad.bounds.evaluation import Repeated
+from refgrad.bounds.formats import Format, format_of
+from refgrad.bounds.profiles import CPU
+from refgrad.bounds.rounding import rounded
 from refgrad.op import new_level
+from refgrad.tracing.ball import exact, parts
 from refgrad.tracing.cotangents import accumulate, unbroadcast
 from refgrad.tracing.reverse import Tape
 
@@ -48,3 +56,42 @@ def test_accumulate_gathers_traced_cotangents_for_one_sum() -> None:
         accumulate(bars, 0, x_bar)
     accumulate(bars, 1, 7.0)
     assert bars == [[x, y, z], 12.0]
+
+
+def _one_after_another(x: Array, fmt: Format) -> Array:
+    """The sum over the first axis, rounded to the format after each addition."""
+    total = np.zeros(x.shape[1:])
+    for row in x:
+        total = rounded(total + row, fmt)
+    return total
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "program",
+    [lambda b: b + np.zeros((40, 50)), lambda b: np.broadcast_to(b, (40, 50))],
+    ids=["a bias", "broadcast_to"],
+)
+def test_the_gradient_of_a_broadcast_operand_is_added_up_in_the_format_that_a_profile_says(
+    name: str, program: Any
+) -> None:
+    plain = format_of(name)
+    storing = format_of(name, profile=replace(CPU, storing_broadcasts=frozenset({name})))
+    y_bar = rounded(np.random.default_rng(5).standard_normal((40, 50)), plain)
+    error = np.abs(_one_after_another(y_bar, plain) - np.sum(y_bar, axis=0))
+
+    def radius(f: Any, x: Array, y_bar: Array, fmt: Format) -> Array:
+        _, pullback = rg.vjp(f, exact(x, fmt))
+        return parts(pullback(exact(y_bar, fmt))[0])[1]
+
+    assert np.all(error <= radius(program, np.zeros(50), y_bar, storing))
+    assert np.any(error > radius(program, np.zeros(50), y_bar, plain))
+    # A sum that the program asks for is not one of these.
+    total = [parts(np.sum(exact(y_bar, fmt), axis=0))[1] for fmt in (plain, storing)]
+    assert np.array_equal(*total)
+
+
+def test_the_axes_of_a_broadcast_operand_are_not_those_of_a_sum() -> None:
+    """Results are remembered by the parameters of an op."""
+    assert Repeated((0, 1)) == Repeated((0, 1)) != (0, 1)
+    assert {Repeated((0,)): "gradient", (0,): "sum"}[(0,)] == "sum"

@@ -94,6 +94,11 @@ def _second_is_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.equal(np.broadcast_arrays(*xs)[1], 0)
 
 
+def _reciprocal_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The second operand, broadcast against the others, is so small that its reciprocal overflows."""
+    return np.abs(np.broadcast_arrays(*xs)[1]) < 1 / fmt.max
+
+
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     """prod: the only factor, which is zero."""
     factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
@@ -140,6 +145,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
     "second operand zero": _second_is_zero,
+    "the reciprocal of the second operand overflows": _reciprocal_overflows,
     "lone zero": _lone_zero,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,

@@ -28,6 +28,11 @@ MEANT = {
     "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
     "zero": (([0.0, -0.0, 1e-30], [1.0, 1.0, 1.0]), {}, [True, True, False]),
     "second operand zero": (([1.0], [0.0, -0.0, 1e-30]), {}, [True, True, False]),
+    "the reciprocal of the second operand overflows": (
+        ([1.0], [2.9e-39, -2.8e-39, 0.0, 1e-38]),
+        {},
+        [True, True, True, False],
+    ),
     "lone zero": (([[0.0], [2.0]],), {"axis": 1}, [[True], [False]]),
     "at the threshold": (([20.0, 19.0],), {"threshold": 20.0}, [True, False]),
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
