@@ -57,6 +57,7 @@ SHIPPED = {
             "tensorflow-xla": ("xla",),
         }.items()
     },
+    "mlx": Shipped("mlx", "pip install 'mlx[cpu]'", ("mlx_worker.py",)),
     "mxnet": Shipped("mxnet", MXNET, ("mxnet_worker.py",)),
     "mxnet-symbol": Shipped("mxnet", MXNET, ("mxnet_worker.py", "symbol")),
     "pytensor": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py",)),
