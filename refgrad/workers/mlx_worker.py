@@ -7,17 +7,18 @@ channel = serving.take_channel()
 from importlib.metadata import version
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
+from mlx import nn
 from numpy_twins import twins
 
 mx.set_default_device(mx.cpu)
 
 # NumPy's names that are compositions in MLX, which refgrad writes out in its cases.
 LACKING = ("softsign", "tanhshrink")
-# Functions of float32 numbers: the largest error in ULP, rounded up to the next half. exp was measured at all 167 million numbers of size
-# 0.03125 to 88, where it is finite, sin and cos at all 97 million from 0.03125 to 100, the others by `python -m benchmarks.ulp --backend mlx
-# --dtype float32 --every 4001`. The error of exp grows with the operand: it is 1.5 up to 1 and 8 up to 8. Beyond these ranges are findings.
+# Functions of float32 numbers: the largest error in ULP, rounded up to the next half. exp was measured at all 167 million numbers of
+# size 0.03125 to 88, where it is finite, sin and cos at all 97 million from 0.03125 to 100, and the others by
+# `python -m benchmarks.ulp --backend mlx --dtype float32 --every 4001`. The error of exp grows with the operand: it is 1.5 up to 1
+# and 8 up to 8. Beyond these ranges there are findings.
 SINGLE = {
     "exp": 64.5, "expm1": 1.0, "log": 1.0, "log2": 1.0, "log10": 2.0, "log1p": 1.0, "sqrt": 0.5, "reciprocal": 0.5, "sin": 6.0,
     "cos": 6.0, "tan": 1.5, "arcsin": 1.0, "arccos": 1.0, "arctan": 1.0, "sinh": 2.0, "cosh": 1.0, "tanh": 2.5, "arcsinh": 2.0,
