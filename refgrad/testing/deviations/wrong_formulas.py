@@ -20,6 +20,7 @@ from refgrad.testing.deviations.half_exponential import by_coefficients_of_anoth
 from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
+from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -335,4 +336,5 @@ FORMULAS: dict[str, Formula] = {
     **MLX_FORMULAS,
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
+    **PADDLE_FORMULAS,
 }
