@@ -255,7 +255,8 @@ def held(x, dtype):
     return paddle.to_tensor(x.astype(dtype) if x.dtype.kind == "f" else x)
 
 
-DTYPES = ("float64", "float32")
+# float64 is left out: of its disagreements (docs/frameworks.md) none is recorded.
+DTYPES = ("float32",)
 DTYPES = serving.tried(observe, DTYPES)
 
 
