@@ -57,8 +57,10 @@ SHIPPED = {
             "tensorflow-xla": ("xla",),
         }.items()
     },
+    "mlx": Shipped("mlx", "pip install 'mlx[cpu]'", ("mlx_worker.py",)),
     "mxnet": Shipped("mxnet", MXNET, ("mxnet_worker.py",)),
     "mxnet-symbol": Shipped("mxnet", MXNET, ("mxnet_worker.py", "symbol")),
+    "paddle": Shipped("paddlepaddle", "pip install paddlepaddle", ("paddle_worker.py",)),
     "pytensor": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py",)),
     "pytensor-rewritten": Shipped("pytensor", "pip install pytensor", ("pytensor_worker.py", "rewritten")),
 }

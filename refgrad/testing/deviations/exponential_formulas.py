@@ -21,7 +21,7 @@ def _shares_by_the_value(logarithm: Function, exponential: Function) -> Formula:
         found: Outcomes = {}
         if inputs.y_bar is not None:
             found |= {
-                k: [_summed_to(inputs.y_bar * w, x.shape)]
+                k: [summed_to(inputs.y_bar * w, x.shape)]
                 for k, (x, w) in enumerate(zip(inputs.xs, shares, strict=True))
             }
         moving = [x_dot * w for x_dot, w in zip(inputs.xs_dot, shares, strict=True) if x_dot is not None]
@@ -66,7 +66,7 @@ def _log_of_shifted_sum(inputs: Inputs) -> Outcomes:
         sent = [e * (arriving / total(powers)) for e in powers]
         rest = arriving - total(sent)
         for k, (x_bar, at) in enumerate(zip(sent, largest, strict=True)):
-            found[k] = [_summed_to(x_bar + np.where(at, rest, 0.0), xs[k].shape)]
+            found[k] = [summed_to(x_bar + np.where(at, rest, 0.0), xs[k].shape)]
     if all(x_dot is not None for x_dot in inputs.xs_dot):
         moved = total([np.where(at, x_dot, 0.0) for at, x_dot in zip(largest, inputs.xs_dot, strict=True)])
         changes = [e * (x_dot - moved) for e, x_dot in zip(powers, inputs.xs_dot, strict=True)]
@@ -74,7 +74,7 @@ def _log_of_shifted_sum(inputs: Inputs) -> Outcomes:
     return found
 
 
-def _summed_to(x: Any, shape: tuple[int, ...]) -> Any:
+def summed_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of an operand of this shape that was broadcast to the shape of x."""
     lead = x.ndim - len(shape)
     axes = (*range(lead), *(lead + k for k, n in enumerate(shape) if n == 1 and x.shape[lead + k] != 1))

@@ -17,8 +17,10 @@ from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
 from refgrad.testing.deviations.framework_formulas import FRAMEWORK_FORMULAS
 from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
+from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
+from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -83,6 +85,13 @@ def _erf_by_polynomial(inputs: Inputs) -> Outcomes:
     """erf: a polynomial, in float32."""
     value, radius = parts(inputs.xs[0])
     return {VALUE: [_stored(_polynomial(value), _STEPS * _SINGLE + 2 * radius, inputs.fmt)]}
+
+
+def _gelu_by_polynomial(inputs: Inputs) -> Outcomes:
+    """gelu: the distribution function by the polynomial for erf, in float32."""
+    x = inputs.xs[0]
+    whole = 1 + _stored(_polynomial(parts(x)[0] / np.sqrt(2.0)), _STEPS * _SINGLE, inputs.fmt)
+    return {VALUE: [0.5 * x * whole]}
 
 
 def _gelu_of_onednn(inputs: Inputs) -> Outcomes:
@@ -300,6 +309,7 @@ FORMULAS: dict[str, Formula] = {
     "leaky_relu's slope in float32": _leaky_relu_in_single,
     "gelu_tanh by a factor in float32": composed(_gelu_tanh_in_single),
     "erf by a polynomial": _erf_by_polynomial,
+    "gelu by a polynomial": _gelu_by_polynomial,
     "gelu of oneDNN": _gelu_of_onednn,
     "matrix_exp by a polynomial of degree 8": composed(_exponential_of_degree_eight),
     "matrix_exp by coefficients of another format": by_coefficients_of_another_format,
@@ -323,6 +333,8 @@ FORMULAS: dict[str, Formula] = {
     **FACTOR_FORMULAS,
     **FRAMEWORK_FORMULAS,
     **GAMMA_FORMULAS,
+    **MLX_FORMULAS,
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
+    **PADDLE_FORMULAS,
 }

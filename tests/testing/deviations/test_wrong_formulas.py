@@ -9,7 +9,7 @@ import pytest
 
 from refgrad import grad
 from refgrad.bounds.formats import FORMATS
-from refgrad.nn import gelu_tanh
+from refgrad.nn import gelu, gelu_tanh
 from refgrad.testing.deviations.file import load, own_files
 from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
@@ -132,3 +132,11 @@ def test_the_exponential_of_degree_eight_has_wrong_terms_from_the_fifth_power_on
     terms = value(found[VALUE][0])[0] / np.array([x**k / math.factorial(k) for k in range(9)])
     np.testing.assert_allclose(terms[:5], 1)
     np.testing.assert_allclose(terms[5:], [0.902348137, 0.758284111, 2 / 3, 2 / 3])
+
+
+def test_gelu_by_a_polynomial_has_the_error_of_the_polynomial() -> None:
+    x, seen = 0.10493337363004684, -0.048081956803798676  # of MLX, at -x
+    [ball] = FORMULAS["gelu by a polynomial"](asked([-x]))[VALUE]
+    assert within(seen, ball, (0,), 1.0)
+    assert within(float(gelu(-x)), ball, (0,), 1.0)
+    assert not within(seen * 1.001, ball, (0,), 1.0)

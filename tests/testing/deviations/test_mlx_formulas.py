@@ -1,0 +1,100 @@
+"""Formulas that MLX computes: its own numbers are known, and right ones are not where they differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.mlx_formulas import LOST, MLX_FORMULAS
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
+from refgrad.tracing.ball import exact
+
+FMT = FORMATS["float32"]
+
+
+def asked(*xs: object, y_bar: object = None, dots: object = None, **params: object) -> Inputs:
+    """A node of these operands."""
+
+    def ball(x: object) -> object:
+        return None if x is None else exact(np.asarray(x, float), FMT)
+
+    moving = (None,) * len(xs) if dots is None else tuple(map(ball, dots))  # type: ignore[arg-type]
+    return Inputs(False, tuple(map(ball, xs)), params, ball(y_bar), moving, FMT)
+
+
+FAR = [0.0, -88.0]  # the second share is 6.1e-39, and MLX has 0
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "shape"),
+    [
+        ("softmax that underflows early", {}, ()),
+        ("log_softmax that underflows early", {}, ()),
+        ("cross_entropy that underflows early", {"labels": np.asarray(0)}, None),
+        ("logsumexp that underflows early", {"keepdims": False}, None),
+    ],
+)
+def test_a_small_share_may_be_zero_and_no_other_number(name: str, params: object, shape: object) -> None:
+    y_bar = [0.0, 1.0] if shape == () else 1.0
+    dots = [[0.0, 1.0]]
+    given = asked(FAR, y_bar=y_bar, dots=dots, axis=0, **params)  # type: ignore[arg-type]
+    found = MLX_FORMULAS[name](given)
+    [x_bar], [y_dot] = found[0], found[TANGENT]
+    element = (1,)
+    due = 1.0 if name.startswith("log_softmax") else 0.0
+    assert within(due, x_bar, element, 1.0)
+    assert not within(due + 3 * LOST if due == 0 else 1.001, x_bar, element, 1.0)
+    at = element if shape == () else ()
+    assert within(due, y_dot, at, 1.0)
+    assert not within(due + 0.001, y_dot, at, 1.0)
+
+
+def test_a_share_that_is_not_small_has_its_digits() -> None:
+    found = MLX_FORMULAS["softmax that underflows early"](asked([0.0, -1.0], y_bar=[0.0, 1.0], axis=0))
+    right = 1 / (1 + np.e)
+    assert within(right, found[VALUE][0], (1,), 1.0)
+    assert not within(right * 1.001, found[VALUE][0], (1,), 1.0)
+    assert within(right * (1 - right), found[0][0], (1,), 1.0)
+    assert not within(0.0, found[0][0], (1,), 1.0)
+
+
+def test_a_shortened_pi_shows_near_a_zero_alone() -> None:
+    x, seen = 505.7964172363281, -8.371413607514415e-09
+    [near] = MLX_FORMULAS["sin by a shortened pi"](asked([x]))[VALUE]
+    assert within(seen + 500 * 2.0**-50, near, (0,), 1.0)
+    assert not within(2 * seen, near, (0,), 1.0)
+    [far] = MLX_FORMULAS["sin by a shortened pi"](asked([501.0]))[VALUE]
+    assert within(float(np.sin(501.0)), far, (0,), 1.0)
+    assert not within(float(np.sin(501.0)) + 1e-5, far, (0,), 1.0)
+
+
+def test_the_slopes_of_sine_and_cosine() -> None:
+    for name, f, slope in (("sin", np.sin, np.cos), ("cos", np.cos, lambda x: -np.sin(x))):
+        found = MLX_FORMULAS[f"{name} by a shortened pi"](asked([200.0], y_bar=[2.0], dots=[[3.0]]))
+        for key, due in ((VALUE, f(200.0)), (0, 2 * slope(200.0)), (TANGENT, 3 * slope(200.0))):
+            assert within(float(due), found[key][0], (0,), 1.0)
+            assert not within(float(-due), found[key][0], (0,), 1.0)
+
+
+def test_the_second_share_of_logaddexp_is_one_minus_the_first() -> None:
+    given = asked([0.0], [-20.0], y_bar=[1.0], dots=[[0.0], [1.0]])
+    found = MLX_FORMULAS["shares of logaddexp that add up to one"](given)
+    assert within(0.0, found[1][0], (0,), 1.0)
+    assert not within(1e-6, found[1][0], (0,), 1.0)
+    assert within(1.0, found[0][0], (0,), 1.0)
+    assert not within(0.999, found[0][0], (0,), 1.0)
+    assert within(0.0, found[TANGENT][0], (0,), 1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_det_is_expanded_up_to_three_rows(n: int) -> None:
+    a = np.random.default_rng(n).uniform(-2, 2, (n, n))
+    found = MLX_FORMULAS["det by cofactors"](asked(a, y_bar=1.0))
+    due = float(np.linalg.det(a))
+    assert within(due, found[VALUE][0], (), 1.0)
+    assert not within(due * 1.01, found[VALUE][0], (), 1.0)
+    assert within(due * float(np.linalg.inv(a).T[0, 0]), found[0][0], (0, 0), 1.0)
+    near = np.ones((3, 3)) + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (3, 3))
+    [wide] = MLX_FORMULAS["det by cofactors"](asked(near))[VALUE]
+    assert within(float(np.linalg.det(near)) + 1e-7, wide, (), 1.0)  # its terms cancel
