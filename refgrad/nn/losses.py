@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import loss_draws
 from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
 from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
 from refgrad.nn.layers import linear
@@ -47,15 +48,6 @@ def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean"
     return reduced(np.square(prediction - target), reduction, "mean_squared_error")
 
 
-def _scores_and_classes(draw: Draws) -> Params:
-    samples, classes = draw.shape(0, 2), draw.size()
-    return {
-        "input": draw.numbers((*samples, classes)),
-        "target": draw.labels(samples, classes),
-        "reduction": draw.choice(REDUCTIONS),
-    }
-
-
 @twin(
     # torch's classes are along axis 1 where there are samples
     torch=lambda torch, scores, target, reduction, weight, ignore_index, label_smoothing, axis: (
@@ -68,7 +60,8 @@ def _scores_and_classes(draw: Draws) -> Params:
             label_smoothing=label_smoothing,
         )
     ),
-    draw=_scores_and_classes,
+    draw=loss_draws.scores,
+    plain=("weight",),
 )
 def cross_entropy(
     input: Array,
