@@ -27,8 +27,9 @@ def celu(input: Array, alpha: float = 1.0) -> Array:
     if alpha == 0:
         raise ArgumentError("celu: alpha must not be 0")
     input = array_of(input)
-    below = np.where(input > 0, 0.0, input)
-    return np.where(input > 0, input, alpha * np.expm1(below / alpha))
+    scaled = np.where(input > 0, 0.0, input) / alpha
+    below = activation.elu(scaled) if alpha > 0 else np.expm1(scaled)  # elu has no second derivative at 0
+    return np.where(input > 0, input, alpha * below)
 
 
 @twin(
@@ -70,7 +71,8 @@ def prelu(input: Array, weight: Array) -> Array:
         raise ArgumentError(
             f"prelu: one weight or {channels} (the channels, axis 1) are expected, got shape {weight.shape}"
         )
-    return np.where(input > 0, input, weight * input)
+    # relu says that the slope at 0 is anything between the weight and 1. Below 0 the second term is 0.
+    return np.where(input > 0, input, weight * input + (1 - weight) * activation.relu(input))
 
 
 @twin(

@@ -9,15 +9,17 @@ from refgrad.op import Draws, Params
 
 
 def writing(draws: Draws) -> Params:
-    """Arguments of scatter: no place comes twice. The index may be shorter than input and source."""
+    """Arguments of scatter: no place comes twice. The index may be shorter than the input.
+
+    The source has the shape of the index: for a longer one torch documents that there is no backward.
+    """
     shape = draws.shape(1, 2)
     dim = draws.integer(-len(shape), len(shape) - 1)
     count = draws.integer(1, shape[dim])
     lead = tuple([n if k == dim % len(shape) else draws.integer(1, n) for k, n in enumerate(shape)])
     keys = np.argsort(draws.rng.random(lead), axis=dim)
     index = np.take(keys, np.arange(count), axis=dim)
-    longer = tuple([n + draws.integer(0, 1) for n in index.shape])
-    return {"input": draws.numbers(shape), "dim": dim, "index": index, "src": draws.numbers(longer)}
+    return {"input": draws.numbers(shape), "dim": dim, "index": index, "src": draws.numbers(index.shape)}
 
 
 def combining(draws: Draws) -> Params:

@@ -35,7 +35,7 @@ def layers(gates: int, *, pair: bool = False) -> Drawer:
     """Arguments of layers of such cells: all parameters lie in one vector."""
 
     def draw(draws: Draws) -> Params:
-        steps, samples = draws.size(), draws.integer(1, 2)
+        steps, samples = draws.integer(1, 3), draws.integer(1, 3)
         inner, hidden, depth = draws.integer(1, 3), draws.integer(1, 2), draws.integer(1, 2)
         biased, both, first = [draws.choice((False, True)) for _ in range(3)]
         states = (depth * (1 + both), samples, hidden)
