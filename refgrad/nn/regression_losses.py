@@ -73,16 +73,21 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
 def huber_loss(
     input: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> Array:
-    """d^2/2 for a distance d = |input - target| up to ``delta``, delta (d - delta/2) beyond.
+    """d^2/2 for a distance d = |input - target| up to ``delta``, delta (d - delta/2) beyond; times ``weight``, reduced.
 
-    Raises as ``l1_loss``, and ArgumentError unless delta is positive. Huber, "Robust estimation of a location parameter" (1964).
+    As in torch the mean is over the elements, with a weight as well. Raises as ``l1_loss``, and ArgumentError unless delta is positive. Huber, "Robust estimation of a location parameter" (1964).
     """
     input, target = alike(input, target, "huber_loss")
     if not delta > 0:
         raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
     distance = np.abs(input - target)
     near = np.minimum(distance, delta)
-    return weighted(near * near / 2 + delta * (distance - near), weight, reduction, "huber_loss")
+    return reduced(_times(near * near / 2 + delta * (distance - near), weight), reduction, "huber_loss")
+
+
+def _times(terms: Array, weight: Array | None) -> Array:
+    """The terms times a weight of their shape, whose mean is over the elements. Raises ArgumentError for another shape."""
+    return terms if weight is None else weighted(terms, weight, "none", "huber_loss")
 
 
 @twin(

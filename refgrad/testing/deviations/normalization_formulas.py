@@ -29,6 +29,13 @@ def _batch_statistics_held(inputs: Inputs) -> Outcomes:
     return _held(inputs, "nn.batch_norm", axes, lambda v: np.reshape(v, (-1,) + (1,) * (ndim - 2)))
 
 
+def _own_statistics_held(inputs: Inputs) -> Outcomes:
+    """instance_norm with statistics of the input, likewise."""
+    ndim = inputs.xs[0].ndim
+    axes = tuple(range(2, ndim))
+    return _held(inputs, "nn.instance_norm", axes, lambda v: np.reshape(v, (-1,) + (1,) * (ndim - 2)))
+
+
 def _held(inputs: Inputs, name: str, axes: tuple[int, ...], broadcast: Callable[[Any], Any]) -> Outcomes:
     names, eps = FUNCTIONS[name].operands(inputs.params), inputs.params["eps"]
     dots = dict(zip(names, inputs.xs_dot, strict=True))
@@ -60,7 +67,7 @@ def _rows_added_in_storage(inputs: Inputs) -> Outcomes:
     terms["weight"] = inputs.y_bar * nn.layer_norm(inputs.xs[0], shape, eps=inputs.params["eps"])
     names = FUNCTIONS["nn.layer_norm"].operands(inputs.params)
     return {
-        k: [_added_up(terms[name], tuple(shape), inputs.fmt)] for k, name in enumerate(names) if name in terms
+        k: [added_up(terms[name], tuple(shape), inputs.fmt)] for k, name in enumerate(names) if name in terms
     }
 
 
@@ -80,7 +87,7 @@ def _by_shift(name: str) -> Formula:
     return evaluate
 
 
-def _added_up(terms: Any, shape: tuple[int, ...], fmt: Format) -> Ball:
+def added_up(terms: Any, shape: tuple[int, ...], fmt: Format) -> Ball:
     """The sum of rows. Terms that are known exactly have one sum; others may round to the next number at every step."""
     values, radii = [np.reshape(x, (-1, *shape)).astype(float) for x in parts(terms)]
     total, radius = np.zeros(shape), np.zeros(shape)
@@ -137,6 +144,7 @@ def _terms_that_cancel(inputs: Inputs) -> Outcomes:
 NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm with statistics held": _statistics_held,
     "batch_norm with statistics held": _batch_statistics_held,
+    "instance_norm with statistics held": _own_statistics_held,
     "layer_norm by sums in the storage format": _rows_added_in_storage,
     "layer_norm by a shift": _by_shift("nn.layer_norm"),
     "group_norm by a shift": _by_shift("nn.group_norm"),
@@ -144,4 +152,4 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "group_norm by terms that cancel": _terms_that_cancel,
 }
 
-__all__ = ["NORMALIZATION_FORMULAS"]
+__all__ = ["NORMALIZATION_FORMULAS", "added_up"]
