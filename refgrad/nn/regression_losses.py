@@ -75,7 +75,8 @@ def huber_loss(
 ) -> Array:
     """d^2/2 for a distance d = |input - target| up to ``delta``, delta (d - delta/2) beyond; times ``weight``, reduced.
 
-    As in torch the mean is over the elements, with a weight as well. Raises as ``l1_loss``, and ArgumentError unless delta is positive. Huber, "Robust estimation of a location parameter" (1964).
+    As in torch the mean is over the elements, with a weight as well. Raises as ``l1_loss``, and ArgumentError unless delta is positive.
+    Huber, "Robust estimation of a location parameter" (1964).
     """
     input, target = alike(input, target, "huber_loss")
     if not delta > 0:

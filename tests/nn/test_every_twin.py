@@ -1,4 +1,4 @@
-"""Every public function of refgrad.nn is judged against torch's: as a function with a twin, or as an op. Others are listed with the reason."""
+"""Every public function of refgrad.nn has a twin in torch, as a function or as an op, or is listed with the reason why it has none."""
 
 from __future__ import annotations
 

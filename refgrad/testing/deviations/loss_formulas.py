@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn
+from refgrad.bounds.formats import Format
 from refgrad.op import FUNCTIONS
 from refgrad.ops.stop_gradient import stop_gradient
-from refgrad.testing.deviations.normalization_formulas import added_up
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -19,7 +19,7 @@ from refgrad.testing.deviations.recorded_formula import (
     composed,
     second_derivative,
 )
-from refgrad.tracing.ball import exact, parts
+from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
 SHIFT = 1e-12
@@ -45,7 +45,7 @@ def _tangent_of_padding(inputs: Inputs) -> Outcomes:
 
 
 def _product_held(inputs: Inputs) -> Outcomes:
-    """scatter_reduce of products, forward over reverse: the gradient divides a product by its factors and takes the product as a constant."""
+    """scatter_reduce of products, forward over reverse: the gradient is a product over its factors, with the product as a constant."""
     params = inputs.params
     names = FUNCTIONS["nn.scatter_reduce"].operands(params)
 
@@ -56,7 +56,9 @@ def _product_held(inputs: Inputs) -> Outcomes:
         touched = np.zeros(held.shape, bool)
         np.put_along_axis(touched, np.asarray(given["index"]), True, given["dim"])
         own = y_bar * held / given["input"]
-        found = {"input": np.where(touched, own, y_bar), "src": spread}
+        if not params["include_self"]:
+            own = np.where(touched, 0.0, own)
+        found = {"input": own, "src": spread}
         return tuple([found.get(name) for name in names])
 
     active = [k for k, name in enumerate(names) if name in ("input", "src")]
@@ -108,7 +110,26 @@ def _overflowing_soft_margin(inputs: Inputs) -> Outcomes:
     x = given["input"]
     terms = np.log1p(np.exp(-np.asarray(given["target"]).astype(x.dtype) * x))
     reduction = given["reduction"]
-    return {VALUE: [terms if reduction == "none" else np.mean(terms) if reduction == "mean" else np.sum(terms)]}
+    return {
+        VALUE: [terms if reduction == "none" else np.mean(terms) if reduction == "mean" else np.sum(terms)]
+    }
+
+
+def _cosines_by_a_single_shift(inputs: Inputs) -> Outcomes:
+    """cosine_embedding_loss: what is added to the sums of squares is 1e-12 in float32."""
+    given = _given(inputs, "nn.cosine_embedding_loss")
+    shift, signs = float(np.float32(1e-12)), np.asarray(given["target"])
+
+    def loss(a: Any, b: Any) -> Any:
+        squares = [np.sum(x * x, axis=-1) + shift for x in (a, b)]
+        cosine = np.sum(a * b, axis=-1) / np.sqrt(squares[0] * squares[1])
+        each = np.where(signs == 1, 1 - cosine, nn.relu(cosine - given["margin"]))
+        reduction = given["reduction"]
+        return each if reduction == "none" else np.mean(each) if reduction == "mean" else np.sum(each)
+
+    return composed(loss)(
+        Inputs(inputs.second, inputs.xs[:2], {}, inputs.y_bar, inputs.xs_dot[:2], inputs.fmt)
+    )
 
 
 def _shifted_probabilities(inputs: Inputs) -> Outcomes:
@@ -138,18 +159,32 @@ def _shifted_probabilities(inputs: Inputs) -> Outcomes:
 
 
 def _added_up_in_storage(inputs: Inputs) -> Outcomes:
-    """nll_loss of images: the terms, and the weights for a mean, are added up one after the other in the storage format."""
+    """nll_loss: the terms, and for a mean the weights, are added up in the storage format, in an order that is the kernel's choice."""
     given = _given(inputs, "nn.nll_loss")
     fmt = inputs.fmt
-    if inputs.xs[0].ndim < 3 or given["reduction"] == "none":
+    if given["reduction"] == "none":
         return {}
-    total = added_up(np.ravel(nn.nll_loss(**{**given, "reduction": "none"})), (), fmt)
+    total = _in_any_order(nn.nll_loss(**{**given, "reduction": "none"}), fmt)
     if given["reduction"] == "sum":
         return {VALUE: [total]}
     target = np.asarray(given["target"])
-    weight = np.ones(inputs.xs[0].shape[1]) if given["weight"] is None else parts(given["weight"])[0]
+    classes = inputs.xs[0].shape[min(1, inputs.xs[0].ndim - 1)]
+    weight = np.ones(classes) if given["weight"] is None else parts(given["weight"])[0]
     counted = weight[target[target != given["ignore_index"]]]
-    return {VALUE: [total / added_up(exact(counted, fmt), (), fmt)]}
+    return {VALUE: [total / _in_any_order(exact(counted, fmt), fmt)]}
+
+
+def _in_any_order(terms: Any, fmt: Format) -> Ball:
+    """A sum in the storage format: each of n - 1 additions rounds a partial sum, which is no larger than the sum of magnitudes.
+
+    Higham, "Accuracy and stability of numerical algorithms" (2002), section 4.2.
+    """
+    value, radius = [np.ravel(x).astype(float) for x in parts(terms)]
+    steps = max(value.size - 1, 0) * fmt.u
+    size = np.sum(np.abs(value) + radius)
+    growth = steps / (1 - steps) if steps < 1 else np.inf
+    reach = np.sum(radius) + (growth * size if size else 0.0) + value.size * fmt.eta
+    return Ball(np.asarray(np.sum(value), fmt.wide), np.asarray(reach, fmt.wide), fmt)
 
 
 LOSS_FORMULAS: dict[str, Formula] = {
@@ -157,6 +192,7 @@ LOSS_FORMULAS: dict[str, Formula] = {
     "embedding with the tangent of the padding": _tangent_of_padding,
     "scatter_reduce with the product held": _product_held,
     "ctc_loss of normalized numbers": _alignments_of_normalized_numbers,
+    "cosine_embedding_loss by a float32 shift": _cosines_by_a_single_shift,
     "nll_loss by sums in the storage format": _added_up_in_storage,
     "soft_margin_loss by the exponential": _overflowing_soft_margin,
     "binary_cross_entropy of shifted probabilities": _shifted_probabilities,

@@ -67,7 +67,7 @@ def _rows_added_in_storage(inputs: Inputs) -> Outcomes:
     terms["weight"] = inputs.y_bar * nn.layer_norm(inputs.xs[0], shape, eps=inputs.params["eps"])
     names = FUNCTIONS["nn.layer_norm"].operands(inputs.params)
     return {
-        k: [added_up(terms[name], tuple(shape), inputs.fmt)] for k, name in enumerate(names) if name in terms
+        k: [_added_up(terms[name], tuple(shape), inputs.fmt)] for k, name in enumerate(names) if name in terms
     }
 
 
@@ -87,7 +87,7 @@ def _by_shift(name: str) -> Formula:
     return evaluate
 
 
-def added_up(terms: Any, shape: tuple[int, ...], fmt: Format) -> Ball:
+def _added_up(terms: Any, shape: tuple[int, ...], fmt: Format) -> Ball:
     """The sum of rows. Terms that are known exactly have one sum; others may round to the next number at every step."""
     values, radii = [np.reshape(x, (-1, *shape)).astype(float) for x in parts(terms)]
     total, radius = np.zeros(shape), np.zeros(shape)
@@ -152,4 +152,4 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "group_norm by terms that cancel": _terms_that_cancel,
 }
 
-__all__ = ["NORMALIZATION_FORMULAS", "added_up"]
+__all__ = ["NORMALIZATION_FORMULAS"]
