@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -158,6 +160,21 @@ def _shifted_probabilities(inputs: Inputs) -> Outcomes:
     }
 
 
+def _sign_and_magnitude(axes: int, inputs: Inputs) -> Outcomes:
+    """lp_pool of order 1: the sum over a window as its sign times its magnitude; both have no derivative where the sum is 0."""
+    params = inputs.params
+    if params["norm_type"] != 1:
+        return {}
+    size, pooled = params["kernel_size"], getattr(nn, f"avg_pool{axes}d")
+    count = math.prod(size) if isinstance(size, tuple) else size**axes
+
+    def summed(x: Any) -> Any:
+        mean = pooled(x, size, params["stride"], 0, params["ceil_mode"])
+        return np.sign(mean) * nn.relu(np.abs(mean)) * count
+
+    return composed(summed)(inputs)
+
+
 def _added_up_in_storage(inputs: Inputs) -> Outcomes:
     """nll_loss: the terms, and for a mean the weights, are added up in the storage format, in an order that is the kernel's choice."""
     given = _given(inputs, "nn.nll_loss")
@@ -193,6 +210,7 @@ LOSS_FORMULAS: dict[str, Formula] = {
     "scatter_reduce with the product held": _product_held,
     "ctc_loss of normalized numbers": _alignments_of_normalized_numbers,
     "cosine_embedding_loss by a float32 shift": _cosines_by_a_single_shift,
+    **{f"lp_pool{k}d as sign times magnitude": functools.partial(_sign_and_magnitude, k) for k in (1, 2, 3)},
     "nll_loss by sums in the storage format": _added_up_in_storage,
     "soft_margin_loss by the exponential": _overflowing_soft_margin,
     "binary_cross_entropy of shifted probabilities": _shifted_probabilities,

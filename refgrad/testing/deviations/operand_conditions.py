@@ -150,13 +150,6 @@ def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
     return np.asarray(np.any(small))
 
 
-def _sums_of_windows(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """lp_pool of order 1: the result is the sum over a window, and some element is zero or has another of the opposite sign."""
-    x = np.asarray(xs[0])
-    mixed = np.any(x == 0) or (np.any(x > 0) and np.any(x < 0))
-    return np.asarray(params["norm_type"] == 1 and mixed)
-
-
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -178,7 +171,6 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
     "a zero among the inputs": _zero_input,
-    "sums of windows": _sums_of_windows,
     "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
 }
