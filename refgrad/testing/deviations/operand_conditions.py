@@ -150,6 +150,20 @@ def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
     return np.asarray(np.any(small))
 
 
+def _excluded_extreme(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """scatter_reduce of amax or amin without the input: an element of the input equals the extreme that takes its place."""
+    if params["include_self"] or params["reduce"] not in ("amax", "amin"):
+        return np.asarray(False)
+    x, index, src = [np.asarray(x) for x in xs]
+    grid = list(np.indices(index.shape))
+    source = src[tuple([slice(0, n) for n in index.shape])]
+    grid[params["dim"]] = index
+    sign = 1.0 if params["reduce"] == "amax" else -1.0
+    most = np.full(x.shape, -np.inf)
+    np.maximum.at(most, tuple(grid), sign * source)
+    return np.asarray(np.any(sign * x == most))
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -171,6 +185,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
     "a zero among the inputs": _zero_input,
+    "an excluded element equal to the extreme": _excluded_extreme,
     "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
 }
