@@ -108,8 +108,8 @@ def _each_by_shift(
         return None if v is None else np.concatenate([array_of(v)] * x.shape[0])
 
     channels = np.reshape(x, (1, x.shape[0] * x.shape[1], *x.shape[2:]))
-    vectors = [several(v) for v in (running_mean, running_var, weight, bias)]
-    return np.reshape(_by_shift(channels, *vectors, use_input_stats, momentum, eps), x.shape)
+    mean, var, scale, shift = [several(v) for v in (running_mean, running_var, weight, bias)]
+    return np.reshape(_by_shift(channels, mean, var, scale, shift, use_input_stats, momentum, eps), x.shape)
 
 
 @twin(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -69,16 +71,15 @@ def columns(draws: Draws) -> Params:
     drawn = _sliding(draws)
     lead, channels = (draws.size(),) if draws.choice((True, False)) else (), draws.integer(1, 2)
     shape, size = drawn.pop("shape"), drawn["kernel_size"]
-    two = [
-        v if isinstance(v, tuple) else (v, v)
-        for v in (size, drawn["stride"], drawn["padding"], drawn["dilation"])
+    stride, around, dilation = [
+        v if isinstance(v, tuple) else (v, v) for v in (drawn["stride"], drawn["padding"], drawn["dilation"])
     ]
-    count = int(np.prod(places(shape, *two)))
-    rows = channels * two[0][0] * two[0][1]
+    count = math.prod(places(shape, size, stride, around, dilation))
+    rows = channels * math.prod(size)
     return {"input": draws.numbers((*lead, rows, count)), "output_size": shape, **drawn}
 
 
-def _sliding(draws: Draws) -> dict[str, object]:
+def _sliding(draws: Draws) -> dict[str, Any]:
     size = draws.integer(1, 3), draws.integer(1, 3)
     dilation = draws.choice(((1, 1), (2, 1), (2, 2)))
     around = draws.choice(((0, 0), (1, 1), (0, 1)))
