@@ -60,9 +60,13 @@ TESTED_BY = {
     # The traits of a record, and its mistakes, are compared with what the op does.
     **dict.fromkeys(("op/traits", "ops/branches"), "ops/test_traits"),
     "nn/spatial": "nn/test_convolution",
-    "nn/attention_draws": "conformance/families/test_functions",
-    "nn/image_draws": "conformance/families/test_functions",
-    "nn/layer_draws": "conformance/families/test_functions",
+    **dict.fromkeys(
+        (
+            "nn/activation_draws", "nn/alignment_draws", "nn/attention_draws", "nn/distance_draws", "nn/image_draws", "nn/layer_draws",
+            "nn/loss_draws", "nn/place_draws", "nn/recurrent_draws", "nn/window_draws",
+        ),
+        "conformance/families/test_functions",
+    ),
     "ops/exact_slopes": "ops/test_slopes",
     # Plain functions that several records share are compared with mpmath as the forward functions of these.
     **dict.fromkeys(

@@ -6,6 +6,7 @@ functions: apply them to plain arrays, or differentiate code that calls them wit
 
 from __future__ import annotations
 
+from refgrad.nn import recurrent_twins  # noqa: F401  declares twins
 from refgrad.nn.activations import (
     elu,
     gelu,

@@ -6,6 +6,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import activation_draws
 from refgrad.nn.arguments import array_of
 from refgrad.op import Draws, Params, twin
 from refgrad.ops import activation, gated_activations, gelu_erf, piecewise_activations, smooth_activations
@@ -25,6 +26,11 @@ def log_sigmoid(x: Array) -> Array:
     return activation.log_sigmoid(array_of(x))
 
 
+@twin(
+    torch=lambda torch, x, threshold, beta: torch.nn.functional.softplus(x, beta, threshold),
+    draw=activation_draws.sharpness,
+    sums=False,
+)
 def softplus(x: Array, threshold: float | None = None, *, beta: float = 1.0) -> Array:
     """log(1 + exp(beta x))/beta, elementwise; x itself where beta x is beyond ``threshold``. Shape and dtype of x.
 

@@ -9,10 +9,18 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import alignment_draws
 from refgrad.nn.arguments import array_of, reduced
 from refgrad.nn.normalized_exponentials import logsumexp
+from refgrad.op import twin
 
 
+@twin(
+    torch=lambda torch, x, targets, inputs, lengths, blank, reduction, zero_infinity: (
+        torch.nn.functional.ctc_loss(x, targets, inputs, lengths, blank, reduction, zero_infinity)
+    ),
+    draw=alignment_draws.sequences,
+)
 def ctc_loss(
     log_probs: Array,
     targets: Array,

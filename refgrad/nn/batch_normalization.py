@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError
 from refgrad.formula import Formula
-from refgrad.nn import layer_draws
+from refgrad.nn import layer_draws, window_draws
 from refgrad.nn.arguments import array_of, beside
 from refgrad.nn.normalizations import standardized
 from refgrad.nn.padding import pad
@@ -91,6 +91,35 @@ def batch_norm(
     return scaled(y, weight, bias, "batch_norm")
 
 
+def _each_by_shift(
+    input: Array,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: Array | None,
+    bias: Array | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+) -> Array:
+    """instance_norm as batch_norm of one sample, whose channels are those of all samples."""
+    x = array_of(input)
+
+    def several(v: Array | None) -> Array | None:
+        return None if v is None else np.concatenate([array_of(v)] * x.shape[0])
+
+    channels = np.reshape(x, (1, x.shape[0] * x.shape[1], *x.shape[2:]))
+    mean, var, scale, shift = [several(v) for v in (running_mean, running_var, weight, bias)]
+    return np.reshape(_by_shift(channels, mean, var, scale, shift, use_input_stats, momentum, eps), x.shape)
+
+
+@twin(
+    torch=lambda torch, x, running_mean, running_var, weight, bias, own, momentum, eps: (
+        torch.nn.functional.instance_norm(x, running_mean, running_var, weight, bias, own, momentum, eps)
+    ),
+    draw=window_draws.instance_normalization,
+    plain=("running_mean", "running_var"),
+    usual=(Formula("x scale + shift (torch on the CPU)", _each_by_shift),),
+)
 def instance_norm(
     input: Array,
     running_mean: Array | None = None,
@@ -145,6 +174,12 @@ def running_statistics(
     return np.asarray(mean), np.asarray(var)
 
 
+@twin(
+    torch=lambda torch, x, size, alpha, beta, k: torch.nn.functional.local_response_norm(
+        x, size, alpha, beta, k
+    ),
+    draw=window_draws.neighbours,
+)
 def local_response_norm(
     input: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:

@@ -6,14 +6,16 @@ Where torch has classes on axis 1 of the input, so have these: (C), (N, C) or (N
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.nn import loss_draws
 from refgrad.nn.arguments import alike, array_of, reduced, signs_of
-from refgrad.op import Traced
+from refgrad.op import Traced, twin
 from refgrad.ops import activation, entropy
 
 
@@ -76,6 +78,13 @@ def negative_log_likelihood(
     return total if reduction == "sum" else mean_by_weight(total, weights)
 
 
+@twin(
+    torch=lambda torch, x, target, weight, ignored, reduction: torch.nn.functional.nll_loss(
+        x, target, weight, ignore_index=ignored, reduction=reduction
+    ),
+    draw=loss_draws.log_likelihood,
+    plain=("weight",),
+)
 def nll_loss(
     input: Array,
     target: Array,
@@ -97,6 +106,14 @@ def nll_loss(
     return negative_log_likelihood(input, target, axis, weight, ignore_index, reduction, "nll_loss")
 
 
+def _torch_kl_div(torch: Any, x: Any, target: Any, reduction: str, log_target: bool) -> Any:
+    """torch's function, without the warning that it gives for each mean: there a mean over samples is meant more often."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="reduction: 'mean' divides", category=UserWarning)
+        return torch.nn.functional.kl_div(x, target, reduction=reduction, log_target=log_target)
+
+
+@twin(torch=_torch_kl_div, draw=loss_draws.divergence)
 def kl_div(input: Array, target: Array, reduction: str = "mean", log_target: bool = False) -> Array:
     """target (log(target) - input), 0 where the target is 0; exp(target) (target - input) if ``log_target``.
 
@@ -120,6 +137,13 @@ def _times(each: Array, weight: Any, who: str) -> Array:
     return each * weight
 
 
+@twin(
+    torch=lambda torch, x, target, weight, reduction: torch.nn.functional.binary_cross_entropy(
+        x, target, weight, reduction=reduction
+    ),
+    draw=loss_draws.probabilities,
+    plain=("weight",),
+)
 def binary_cross_entropy(
     input: Array, target: Array, weight: Array | None = None, reduction: str = "mean"
 ) -> Array:
@@ -133,6 +157,15 @@ def binary_cross_entropy(
     return reduced(_times(each, weight, "binary_cross_entropy"), reduction, "binary_cross_entropy")
 
 
+@twin(
+    torch=lambda torch, x, target, weight, reduction, positive: (
+        torch.nn.functional.binary_cross_entropy_with_logits(
+            x, target, weight, reduction=reduction, pos_weight=positive
+        )
+    ),
+    draw=loss_draws.logits,
+    plain=("weight", "pos_weight"),
+)
 def binary_cross_entropy_with_logits(
     input: Array,
     target: Array,
@@ -151,6 +184,12 @@ def binary_cross_entropy_with_logits(
     return reduced(_times(each, weight, who), reduction, who)
 
 
+@twin(
+    torch=lambda torch, x, target, reduction: torch.nn.functional.soft_margin_loss(
+        x, target.to(x.dtype), reduction=reduction
+    ),
+    draw=loss_draws.soft_margin,
+)
 def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
     """log(1 + exp(-target input)) with a target of -1 and 1, reduced. Raises ArgumentError for other targets or unequal shapes."""
     signs = signs_of(target, "soft_margin_loss")
@@ -158,6 +197,13 @@ def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Ar
     return reduced(activation.softplus(-signs.astype(input.dtype) * input), reduction, "soft_margin_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, weight, reduction: torch.nn.functional.multilabel_soft_margin_loss(
+        x, target.to(x.dtype), weight, reduction=reduction
+    ),
+    draw=loss_draws.several_labels,
+    plain=("weight",),
+)
 def multilabel_soft_margin_loss(
     input: Array, target: Array, weight: Array | None = None, reduction: str = "mean"
 ) -> Array:
@@ -170,6 +216,13 @@ def multilabel_soft_margin_loss(
     return reduced(np.mean(each, axis=-1), reduction, who)
 
 
+@twin(
+    torch=lambda torch, x, target, p, margin, weight, reduction: torch.nn.functional.multi_margin_loss(
+        x, target, p, margin, weight, reduction=reduction
+    ),
+    draw=loss_draws.margins,
+    plain=("weight",),
+)
 def multi_margin_loss(
     input: Array,
     target: Array,
@@ -200,6 +253,12 @@ def multi_margin_loss(
     return reduced(np.sum(each, axis=-1) / classes, reduction, "multi_margin_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, reduction: torch.nn.functional.multilabel_margin_loss(
+        x, target, reduction=reduction
+    ),
+    draw=loss_draws.listed_labels,
+)
 def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
     """The sum over target classes y and other classes j of max(0, 1 - input_y + input_j), over the number of classes.
 

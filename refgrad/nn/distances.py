@@ -8,7 +8,9 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import distance_draws
 from refgrad.nn.arguments import array_of, reduced, signs_of
+from refgrad.op import twin
 from refgrad.ops import activation
 
 
@@ -18,6 +20,10 @@ def _axis(dim: int, ndim: int, who: str) -> int:
     return dim % ndim
 
 
+@twin(
+    torch=lambda torch, x, p, dim, eps: torch.nn.functional.normalize(x, p, dim, eps),
+    draw=distance_draws.norms,
+)
 def normalize(input: Array, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Array:
     """input/max(norm, eps) with the p-norm along ``dim``. Shape and dtype of the input. Raises ArgumentError for an axis out of range."""
     input = array_of(input)
@@ -25,6 +31,10 @@ def normalize(input: Array, p: float = 2.0, dim: int = 1, eps: float = 1e-12) ->
     return input / np.maximum(np.linalg.norm(input, ord=p, axis=axis, keepdims=True), eps)
 
 
+@twin(
+    torch=lambda torch, x1, x2, dim, eps: torch.nn.functional.cosine_similarity(x1, x2, dim, eps),
+    draw=distance_draws.cosines,
+)
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> Array:
     """The product of x1 and x2 summed along ``dim``, over max(|x1|, eps) max(|x2|, eps). The operands broadcast; the axis is dropped."""
     x1, x2 = array_of(x1), array_of(x2)
@@ -34,6 +44,12 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     return np.sum((x1 / sizes[0]) * (x2 / sizes[1]), axis=axis)
 
 
+@twin(
+    torch=lambda torch, x1, x2, p, eps, keepdim: torch.nn.functional.pairwise_distance(
+        x1, x2, p, eps, keepdim
+    ),
+    draw=distance_draws.differences,
+)
 def pairwise_distance(
     x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Array:
@@ -41,6 +57,10 @@ def pairwise_distance(
     return np.linalg.norm(array_of(x1) - array_of(x2) + eps, ord=p, axis=-1, keepdims=keepdim)
 
 
+@twin(
+    torch=lambda torch, x1, x2, p: torch.cdist(x1, x2, p),
+    draw=distance_draws.rows,
+)
 def cdist(x1: Array, x2: Array, p: float = 2.0) -> Array:
     """The p-norms of the differences of all rows: shapes (..., P, M) and (..., R, M) to (..., P, R).
 
@@ -54,6 +74,10 @@ def cdist(x1: Array, x2: Array, p: float = 2.0) -> Array:
     return np.linalg.norm(x1[..., :, np.newaxis, :] - x2[..., np.newaxis, :, :], ord=p, axis=-1)
 
 
+@twin(
+    torch=lambda torch, x, p: torch.nn.functional.pdist(x, p),
+    draw=distance_draws.pairs_of_rows,
+)
 def pdist(input: Array, p: float = 2.0) -> Array:
     """The p-norms of the differences of all pairs of rows, in the order of the upper triangle: shape (N, M) to (N (N - 1)/2).
 
@@ -66,6 +90,12 @@ def pdist(input: Array, p: float = 2.0) -> Array:
     return np.linalg.norm(input[first] - input[second], ord=p, axis=-1)
 
 
+@twin(
+    torch=lambda torch, x, target, margin, reduction: torch.nn.functional.hinge_embedding_loss(
+        x, target.to(x.dtype), margin, reduction=reduction
+    ),
+    draw=distance_draws.signed("one", (1.0, 0.5, 2.0)),
+)
 def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduction: str = "mean") -> Array:
     """The input where the target is 1, max(0, margin - input) where it is -1; reduced. Raises ArgumentError for other targets."""
     input, signs = array_of(input), signs_of(target, "hinge_embedding_loss")
@@ -77,6 +107,12 @@ def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduc
     return reduced(each, reduction, "hinge_embedding_loss")
 
 
+@twin(
+    torch=lambda torch, x1, x2, target, margin, reduction: torch.nn.functional.margin_ranking_loss(
+        x1, x2, target.to(x1.dtype), margin, reduction=reduction
+    ),
+    draw=distance_draws.signed("two", (0.0, 0.5, 2.0)),
+)
 def margin_ranking_loss(
     input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
 ) -> Array:
@@ -86,6 +122,12 @@ def margin_ranking_loss(
     return reduced(activation.relu(-signs * (input1 - input2) + margin), reduction, "margin_ranking_loss")
 
 
+@twin(
+    torch=lambda torch, x1, x2, target, margin, reduction: torch.nn.functional.cosine_embedding_loss(
+        x1, x2, target, margin, reduction=reduction
+    ),
+    draw=distance_draws.embedded,
+)
 def cosine_embedding_loss(
     input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
 ) -> Array:
@@ -106,6 +148,14 @@ def cosine_embedding_loss(
     )
 
 
+@twin(
+    torch=lambda torch, anchor, positive, negative, margin, p, eps, swap, reduction: (
+        torch.nn.functional.triplet_margin_loss(
+            anchor, positive, negative, margin, p, eps, swap, reduction=reduction
+        )
+    ),
+    draw=distance_draws.triplets,
+)
 def triplet_margin_loss(
     anchor: Array,
     positive: Array,
@@ -127,6 +177,20 @@ def triplet_margin_loss(
     return _triplets("triplet_margin_loss", anchor, positive, negative, distance, margin, swap, reduction)
 
 
+@twin(
+    torch=lambda torch, anchor, positive, negative, distance, margin, swap, reduction: (
+        torch.nn.functional.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=distance,
+            margin=margin,
+            swap=swap,
+            reduction=reduction,
+        )
+    ),
+    draw=distance_draws.triplets_by_distance,
+)
 def triplet_margin_with_distance_loss(
     anchor: Array,
     positive: Array,

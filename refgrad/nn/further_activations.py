@@ -6,12 +6,19 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import activation_draws
 from refgrad.nn.arguments import array_of
 from refgrad.nn.normalized_exponentials import softmax
+from refgrad.op import twin
 from refgrad.ops import activation
 from refgrad.ops.stop_gradient import stop_gradient
 
 
+@twin(
+    torch=lambda torch, x, alpha: torch.nn.functional.celu(x, alpha),
+    draw=activation_draws.scaled_exponential,
+    sums=False,
+)
 def celu(input: Array, alpha: float = 1.0) -> Array:
     """The input where it is positive, alpha (exp(input/alpha) - 1) elsewhere. Shape and dtype of the input. Its derivative at 0 is 1.
 
@@ -20,10 +27,16 @@ def celu(input: Array, alpha: float = 1.0) -> Array:
     if alpha == 0:
         raise ArgumentError("celu: alpha must not be 0")
     input = array_of(input)
-    below = np.where(input > 0, 0.0, input)
-    return np.where(input > 0, input, alpha * np.expm1(below / alpha))
+    scaled = np.where(input > 0, 0.0, input) / alpha
+    below = activation.elu(scaled) if alpha > 0 else np.expm1(scaled)  # elu has no second derivative at 0
+    return np.where(input > 0, input, alpha * below)
 
 
+@twin(
+    torch=lambda torch, x, dim: torch.nn.functional.glu(x, dim),
+    draw=activation_draws.halves,
+    sums=False,
+)
 def glu(input: Array, dim: int = -1) -> Array:
     """a sigmoid(b) for the halves a and b of the input along ``dim``, which shrinks by half.
 
@@ -38,6 +51,10 @@ def glu(input: Array, dim: int = -1) -> Array:
     return a * activation.sigmoid(b)
 
 
+@twin(
+    torch=lambda torch, x, weight: torch.nn.functional.prelu(x, weight),
+    draw=activation_draws.slopes,
+)
 def prelu(input: Array, weight: Array) -> Array:
     """The input where it is positive, weight times it elsewhere. Its derivative at 0 is the weight by convention.
 
@@ -54,9 +71,15 @@ def prelu(input: Array, weight: Array) -> Array:
         raise ArgumentError(
             f"prelu: one weight or {channels} (the channels, axis 1) are expected, got shape {weight.shape}"
         )
-    return np.where(input > 0, input, weight * input)
+    # relu says that the slope at 0 is anything between the weight and 1. Below 0 the second term is 0.
+    return np.where(input > 0, input, weight * input + (1 - weight) * activation.relu(input))
 
 
+@twin(
+    torch=lambda torch, x, lower, upper, training: torch.nn.functional.rrelu(x, lower, upper, training),
+    draw=activation_draws.mean_slope,
+    sums=False,
+)
 def rrelu(input: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Array:
     """leaky_relu with the slope (lower + upper)/2, as in evaluation. Shape and dtype of the input.
 
@@ -69,6 +92,11 @@ def rrelu(input: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bo
     return activation.leaky_relu(array_of(input), slope=(lower + upper) / 2)
 
 
+@twin(
+    torch=lambda torch, x, threshold, value: torch.nn.functional.threshold(x, threshold, value),
+    draw=activation_draws.threshold,
+    sums=False,
+)
 def threshold(input: Array, threshold: float, value: float) -> Array:
     """The input where it is above ``threshold``, ``value`` elsewhere, where the derivative is 0. Shape and dtype of the input."""
     input = array_of(input)
@@ -80,6 +108,10 @@ def logsigmoid(input: Array) -> Array:
     return activation.log_sigmoid(array_of(input))
 
 
+@twin(
+    torch=lambda torch, x, dim: torch.nn.functional.softmin(x, dim),
+    draw=activation_draws.along,
+)
 def softmin(input: Array, dim: int = -1) -> Array:
     """softmax(-input) along ``dim``. Shape and dtype of the input."""
     return softmax(-array_of(input), axis=dim)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from refgrad.op import Draws, Params
 
 Drawer = Callable[[Draws], Params]
@@ -144,21 +146,34 @@ def attention(draws: Draws) -> Params:
 
 
 def embedding(draws: Draws) -> Params:
-    """Arguments of embedding."""
+    """Arguments of embedding, with and without a row that is a constant."""
     rows = draws.integer(1, 4)
-    return {"input": draws.labels(draws.shape(1, 2), rows), "weight": draws.numbers((rows, draws.size()))}
+    return {
+        "input": draws.labels(draws.shape(1, 2), rows),
+        "weight": draws.numbers((rows, draws.size())),
+        "padding_idx": draws.choice((None, None, 0, -1)),
+    }
 
 
 def bags(draws: Draws) -> Params:
-    """Arguments of embedding_bag with bags of one length."""
+    """Arguments of embedding_bag with bags of one length, or of several lengths, some of them empty."""
     rows, mode = draws.integer(1, 4), draws.choice(("sum", "mean", "max"))
     weighted = mode == "sum" and draws.choice((True, False))
-    shape = (draws.size(), draws.integer(1, 4))
+    bags, most, flat = draws.size(), draws.integer(1, 4), draws.choice((False, True))
+    lengths = draws.rng.integers(0, most + 1, bags)
+    ends = np.cumsum(lengths)
+    flat = flat and ends[-1] > 0
+    last = flat and draws.choice((False, True))
+    shape = (int(ends[-1]),) if flat else (bags, most)
+    offsets = np.concatenate([[0], ends]) if last else np.concatenate([[0], ends[:-1]])
     return {
         "input": draws.labels(shape, rows),
         "weight": draws.numbers((rows, draws.integer(1, 3))),
+        "offsets": offsets.astype(np.int64) if flat else None,
         "mode": mode,
         "per_sample_weights": draws.numbers(shape) if weighted else None,
+        "include_last_offset": last,
+        "padding_idx": draws.choice((None, None, 0)),
     }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import loss_draws
 from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
 from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
 from refgrad.nn.layers import linear
@@ -47,28 +48,32 @@ def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean"
     return reduced(np.square(prediction - target), reduction, "mean_squared_error")
 
 
-def _scores_and_classes(draw: Draws) -> Params:
-    samples, classes = draw.shape(0, 2), draw.size()
-    return {
-        "input": draw.numbers((*samples, classes)),
-        "target": draw.labels(samples, classes),
-        "reduction": draw.choice(REDUCTIONS),
-    }
+def _torch_cross_entropy(
+    torch: Any,
+    scores: Any,
+    target: Any,
+    reduction: str,
+    weight: Any,
+    ignore_index: int,
+    label_smoothing: float,
+    axis: int,
+) -> Any:
+    """torch's function, whose classes are along axis 1 where there are samples."""
+    place = min(1, scores.ndim - 1)
+    return torch.nn.functional.cross_entropy(
+        torch.movedim(scores, axis, place),
+        torch.movedim(target, axis, place) if target.ndim == scores.ndim else target,
+        weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
 @twin(
-    # torch's classes are along axis 1 where there are samples
-    torch=lambda torch, scores, target, reduction, weight, ignore_index, label_smoothing, axis: (
-        torch.nn.functional.cross_entropy(
-            torch.movedim(scores, axis, min(1, scores.ndim - 1)),
-            target,
-            weight,
-            ignore_index=ignore_index,
-            reduction=reduction,
-            label_smoothing=label_smoothing,
-        )
-    ),
-    draw=_scores_and_classes,
+    torch=_torch_cross_entropy,
+    draw=loss_draws.scores,
+    plain=("weight",),
 )
 def cross_entropy(
     input: Array,

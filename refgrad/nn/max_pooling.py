@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
-from refgrad.nn import layer_draws
+from refgrad.nn import layer_draws, window_draws
 from refgrad.nn.pooling import adaptive_windows, output_sizes, pool_windows, slid
 from refgrad.nn.spatial import Numbers, batched, numbers, unbatched
 from refgrad.op import Traced, twin
@@ -66,6 +66,13 @@ def max_pool2d(
     return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+        torch.nn.functional.max_pool3d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    ),
+    draw=layer_draws.max_pooling(3),
+    sums=False,
+)
 def max_pool3d(
     input: Array,
     kernel_size: Any,
@@ -79,6 +86,13 @@ def max_pool3d(
     return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool1d(
+        x, output_size, return_indices
+    ),
+    draw=layer_draws.adaptive_pooling(1),
+    sums=False,
+)
 def adaptive_max_pool1d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima over ``output_size`` windows that cover the axis: (n, c, d) or (c, d) to (n, c, e) or (c, e).
 
@@ -88,16 +102,37 @@ def adaptive_max_pool1d(input: Array, output_size: Any, return_indices: bool = F
     return _adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool2d(
+        x, output_size, return_indices
+    ),
+    draw=layer_draws.adaptive_pooling(2),
+    sums=False,
+)
 def adaptive_max_pool2d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d along two axes. In ``output_size``, None stands for the input's size."""
     return _adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool3d(
+        x, output_size, return_indices
+    ),
+    draw=layer_draws.adaptive_pooling(3),
+    sums=False,
+)
 def adaptive_max_pool3d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d along three axes. In ``output_size``, None stands for the input's size."""
     return _adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
+@twin(
+    torch=lambda torch, x, indices, kernel_size, stride, padding, output_size: (
+        torch.nn.functional.max_unpool1d(x, indices, kernel_size, stride, padding, output_size)
+    ),
+    draw=window_draws.unpooling(1),
+    sums=False,
+)
 def max_unpool1d(
     input: Array,
     indices: Any,
@@ -116,6 +151,13 @@ def max_unpool1d(
     return _unpooled("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@twin(
+    torch=lambda torch, x, indices, kernel_size, stride, padding, output_size: (
+        torch.nn.functional.max_unpool2d(x, indices, kernel_size, stride, padding, output_size)
+    ),
+    draw=window_draws.unpooling(2),
+    sums=False,
+)
 def max_unpool2d(
     input: Array,
     indices: Any,
@@ -128,6 +170,13 @@ def max_unpool2d(
     return _unpooled("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@twin(
+    torch=lambda torch, x, indices, kernel_size, stride, padding, output_size: (
+        torch.nn.functional.max_unpool3d(x, indices, kernel_size, stride, padding, output_size)
+    ),
+    draw=window_draws.unpooling(3),
+    sums=False,
+)
 def max_unpool3d(
     input: Array,
     indices: Any,

@@ -10,11 +10,17 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import window_draws
 from refgrad.nn.arguments import array_of
+from refgrad.op import twin
 
 MODES = ("constant", "reflect", "replicate", "circular")
 
 
+@twin(
+    torch=lambda torch, x, pad, mode, value: torch.nn.functional.pad(x, pad, mode, value),
+    draw=window_draws.padding,
+)
 def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Array:
     """``input`` with more elements at both ends of its last axes; dtype of ``input``.
 

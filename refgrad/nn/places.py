@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError, DtypeError
-from refgrad.nn import layer_draws
+from refgrad.nn import layer_draws, place_draws
 from refgrad.nn.arguments import array_of
 from refgrad.op import Traced, twin
 from refgrad.ops import indexing
@@ -30,6 +30,11 @@ def gather(input: Array, dim: int, index: Any) -> Array:
     return x[_grid(x, dim, index, None, "gather")] if x.ndim else x + 0
 
 
+@twin(
+    torch=lambda torch, x, dim, index, src: torch.scatter(x, dim, index, src),
+    draw=place_draws.writing,
+    sums=False,
+)
 def scatter(input: Array, dim: int, index: Any, src: Any) -> Array:
     """``input`` with src[i][j][k] in the place of element [index[i][j][k]][j][k] for dim = 0, and likewise for others.
 
@@ -62,6 +67,12 @@ def scatter_add(input: Array, dim: int, index: Any, src: Any) -> Array:
     return _added(x, source, key)
 
 
+@twin(
+    torch=lambda torch, x, dim, index, src, reduce, include_self: torch.scatter_reduce(
+        x, dim, index, src, reduce, include_self=include_self
+    ),
+    draw=place_draws.combining,
+)
 def scatter_reduce(
     input: Array, dim: int, index: Any, src: Any, reduce: str, include_self: bool = True
 ) -> Array:
@@ -92,6 +103,10 @@ def scatter_reduce(
     return np.max(groups, axis=-1) if reduce == "amax" else np.min(groups, axis=-1)
 
 
+@twin(
+    torch=lambda torch, x, dim, index, source, alpha: torch.index_add(x, dim, index, source, alpha=alpha),
+    draw=place_draws.adding,
+)
 def index_add(input: Array, dim: int, index: Any, source: Array, alpha: float = 1.0) -> Array:
     """``input`` plus alpha source[i] at each element index[i] of axis ``dim``. ``source`` has the input's other axes.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError
-from refgrad.nn import layer_draws
+from refgrad.nn import layer_draws, window_draws
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import Numbers, batched, numbers, places, unbatched
 from refgrad.op import twin
@@ -63,6 +63,14 @@ def avg_pool2d(
     )
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
+        torch.nn.functional.avg_pool3d(
+            x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
+    ),
+    draw=layer_draws.average_pooling(3),
+)
 def avg_pool3d(
     input: Array,
     kernel_size: Any,
@@ -99,11 +107,21 @@ def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
     return _adaptive("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@twin(
+    torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool3d(x, output_size),
+    draw=layer_draws.adaptive_pooling(3),
+)
 def adaptive_avg_pool3d(input: Array, output_size: Any) -> Array:
     """adaptive_avg_pool1d along three axes. In ``output_size``, None stands for the input's size."""
     return _adaptive("adaptive_avg_pool3d", 3, input, output_size)
 
 
+@twin(
+    torch=lambda torch, x, norm_type, kernel_size, stride, ceil_mode: torch.nn.functional.lp_pool1d(
+        x, norm_type, kernel_size, stride, ceil_mode
+    ),
+    draw=window_draws.powers(1),
+)
 def lp_pool1d(
     input: Array, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Array:
@@ -115,6 +133,12 @@ def lp_pool1d(
     return _powered("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@twin(
+    torch=lambda torch, x, norm_type, kernel_size, stride, ceil_mode: torch.nn.functional.lp_pool2d(
+        x, norm_type, kernel_size, stride, ceil_mode
+    ),
+    draw=window_draws.powers(2),
+)
 def lp_pool2d(
     input: Array, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Array:
@@ -122,6 +146,12 @@ def lp_pool2d(
     return _powered("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@twin(
+    torch=lambda torch, x, norm_type, kernel_size, stride, ceil_mode: torch.nn.functional.lp_pool3d(
+        x, norm_type, kernel_size, stride, ceil_mode
+    ),
+    draw=window_draws.powers(3),
+)
 def lp_pool3d(
     input: Array, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Array:

@@ -8,9 +8,18 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import loss_draws
 from refgrad.nn.arguments import alike, array_of, reduced, weighted
+from refgrad.op import twin
 
 
+@twin(
+    torch=lambda torch, x, target, reduction, weight: torch.nn.functional.l1_loss(
+        x, target, reduction=reduction, weight=weight
+    ),
+    draw=loss_draws.weighted,
+    plain=("weight",),
+)
 def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
     """|input - target|, reduced; with a ``weight`` of the same shape the mean is that of the weighted terms over the sum of weights.
 
@@ -20,12 +29,25 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array 
     return weighted(np.abs(input - target), weight, reduction, "l1_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, reduction, weight: torch.nn.functional.mse_loss(
+        x, target, reduction=reduction, weight=weight
+    ),
+    draw=loss_draws.weighted,
+    plain=("weight",),
+)
 def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
     """(input - target)^2, reduced. ``weight`` and errors as in ``l1_loss``."""
     input, target = alike(input, target, "mse_loss")
     return weighted(np.square(input - target), weight, reduction, "mse_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, reduction, beta: torch.nn.functional.smooth_l1_loss(
+        x, target, reduction=reduction, beta=beta
+    ),
+    draw=loss_draws.smooth,
+)
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Array:
     """d^2/(2 beta) for a distance d = |input - target| up to ``beta``, d - beta/2 beyond; d itself where beta is 0.
 
@@ -41,21 +63,40 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
     return reduced(near * near / (2 * beta) + (distance - near), reduction, "smooth_l1_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, reduction, delta, weight: torch.nn.functional.huber_loss(
+        x, target, reduction=reduction, delta=delta, weight=weight
+    ),
+    draw=loss_draws.huber,
+    plain=("weight",),
+)
 def huber_loss(
     input: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> Array:
-    """d^2/2 for a distance d = |input - target| up to ``delta``, delta (d - delta/2) beyond.
+    """d^2/2 for a distance d = |input - target| up to ``delta``, delta (d - delta/2) beyond; times ``weight``, reduced.
 
-    Raises as ``l1_loss``, and ArgumentError unless delta is positive. Huber, "Robust estimation of a location parameter" (1964).
+    As in torch the mean is over the elements, with a weight as well. Raises as ``l1_loss``, and ArgumentError unless delta is positive.
+    Huber, "Robust estimation of a location parameter" (1964).
     """
     input, target = alike(input, target, "huber_loss")
     if not delta > 0:
         raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
     distance = np.abs(input - target)
     near = np.minimum(distance, delta)
-    return weighted(near * near / 2 + delta * (distance - near), weight, reduction, "huber_loss")
+    return reduced(_times(near * near / 2 + delta * (distance - near), weight), reduction, "huber_loss")
 
 
+def _times(terms: Array, weight: Array | None) -> Array:
+    """The terms times a weight of their shape, whose mean is over the elements. Raises ArgumentError for another shape."""
+    return terms if weight is None else weighted(terms, weight, "none", "huber_loss")
+
+
+@twin(
+    torch=lambda torch, x, target, var, full, eps, reduction: torch.nn.functional.gaussian_nll_loss(
+        x, target, var, full, eps, reduction
+    ),
+    draw=loss_draws.gaussian,
+)
 def gaussian_nll_loss(
     input: Array,
     target: Array,
@@ -86,6 +127,12 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction, "gaussian_nll_loss")
 
 
+@twin(
+    torch=lambda torch, x, target, log_input, full, eps, reduction: torch.nn.functional.poisson_nll_loss(
+        x, target, log_input, full, eps=eps, reduction=reduction
+    ),
+    draw=loss_draws.poisson,
+)
 def poisson_nll_loss(
     input: Array,
     target: Array,

@@ -9,12 +9,20 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.nn import window_draws
 from refgrad.nn.arguments import array_of
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import Numbers, batched, numbers, places, unbatched
+from refgrad.op import twin
 from refgrad.ops import windows
 
 
+@twin(
+    torch=lambda torch, x, kernel_size, dilation, padding, stride: torch.nn.functional.unfold(
+        x, kernel_size, dilation, padding, stride
+    ),
+    draw=window_draws.patches,
+)
 def unfold(input: Array, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Array:
     """The patches under a sliding window as columns: (n, c, d1, d2) or (c, d1, d2) to (n, c k1 k2, patches) or (c k1 k2, patches).
 
@@ -28,6 +36,12 @@ def unfold(input: Array, kernel_size: Any, dilation: Any = 1, padding: Any = 0, 
     return unbatched(np.reshape(y, (x.shape[0], x.shape[1] * math.prod(size), math.prod(counts))), single)
 
 
+@twin(
+    torch=lambda torch, x, output_size, kernel_size, dilation, padding, stride: torch.nn.functional.fold(
+        x, output_size, kernel_size, dilation, padding, stride
+    ),
+    draw=window_draws.columns,
+)
 def fold(
     input: Array, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Array:

@@ -29,6 +29,13 @@ def _batch_statistics_held(inputs: Inputs) -> Outcomes:
     return _held(inputs, "nn.batch_norm", axes, lambda v: np.reshape(v, (-1,) + (1,) * (ndim - 2)))
 
 
+def _own_statistics_held(inputs: Inputs) -> Outcomes:
+    """instance_norm with statistics of the input, likewise."""
+    ndim = inputs.xs[0].ndim
+    axes = tuple(range(2, ndim))
+    return _held(inputs, "nn.instance_norm", axes, lambda v: np.reshape(v, (-1,) + (1,) * (ndim - 2)))
+
+
 def _held(inputs: Inputs, name: str, axes: tuple[int, ...], broadcast: Callable[[Any], Any]) -> Outcomes:
     names, eps = FUNCTIONS[name].operands(inputs.params), inputs.params["eps"]
     dots = dict(zip(names, inputs.xs_dot, strict=True))
@@ -137,6 +144,7 @@ def _terms_that_cancel(inputs: Inputs) -> Outcomes:
 NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm with statistics held": _statistics_held,
     "batch_norm with statistics held": _batch_statistics_held,
+    "instance_norm with statistics held": _own_statistics_held,
     "layer_norm by sums in the storage format": _rows_added_in_storage,
     "layer_norm by a shift": _by_shift("nn.layer_norm"),
     "group_norm by a shift": _by_shift("nn.group_norm"),

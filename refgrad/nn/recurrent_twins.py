@@ -1,0 +1,214 @@
+"""Recurrent cells and layers in the form in which a case holds them: every array is an argument, and all results are one array.
+
+The functions of these names in ``refgrad.nn`` take pairs of states and lists of parameters. A case asks torch for the functions of the same
+names in the torch module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.formula import Formula
+from refgrad.nn import recurrent, recurrent_draws
+from refgrad.op import twin
+
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3}
+
+
+def _torch_cell(name: str) -> Callable[..., Any]:
+    def called(torch: Any, x: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+        return getattr(torch, name)(x, hx, w_ih, w_hh, b_ih, b_hh)
+
+    return called
+
+
+def _torch_lstm_cell(torch: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    return torch.stack(torch.lstm_cell(x, (h, c), w_ih, w_hh, b_ih, b_hh))
+
+
+def _torch_layers(name: str) -> Callable[..., Any]:
+    def called(
+        torch: Any, x: Any, h: Any, weights: Any, biased: bool, depth: int, both: bool, first: bool
+    ) -> Any:
+        parts = _parts(weights, GATES[name], x.shape[-1], h.shape[-1], depth, biased, both)
+        found = getattr(torch, name)(x, h, parts, biased, depth, 0.0, False, both, first)
+        return torch.cat([y.reshape(-1) for y in found])
+
+    return called
+
+
+def _torch_lstm(
+    torch: Any, x: Any, h: Any, c: Any, weights: Any, biased: bool, depth: int, both: bool, first: bool
+) -> Any:
+    parts = _parts(weights, 4, x.shape[-1], h.shape[-1], depth, biased, both)
+    found = torch.lstm(x, (h, c), parts, biased, depth, 0.0, False, both, first)
+    return torch.cat([y.reshape(-1) for y in found])
+
+
+def _parts(
+    weights: Any, gates: int, inner: int, hidden: int, depth: int, biased: bool, both: bool
+) -> list[Any]:
+    """The parameters of layers, cut from one vector."""
+    found, start = [], 0
+    for rows, width in recurrent_draws.shapes(gates, inner, hidden, depth, biased, both):
+        part = weights[start : start + rows * width]
+        found.append(part.reshape((rows, width)))
+        start += rows * width
+    each = 2 + 2 * biased
+    return [p.reshape((-1,)) if k % each > 1 else p for k, p in enumerate(found)]
+
+
+def _saturated(function: Callable[..., Any]) -> tuple[Formula, ...]:
+    """The formulas of kernels: the slopes of tanh and sigmoid from their rounded values, which leave no bit far out."""
+    return (Formula("slopes as 1 - y^2 and y (1 - y): they cancel far out", function=function, blind=True),)
+
+
+@twin(
+    torch=_torch_cell("rnn_tanh_cell"),
+    draw=recurrent_draws.cell(1),
+    usual=_saturated(recurrent.rnn_tanh_cell),
+)
+def rnn_tanh_cell(
+    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
+    """refgrad.nn.rnn_tanh_cell."""
+    return recurrent.rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+
+
+@twin(torch=_torch_cell("rnn_relu_cell"), draw=recurrent_draws.cell(1))
+def rnn_relu_cell(
+    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
+    """refgrad.nn.rnn_relu_cell."""
+    return recurrent.rnn_relu_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+
+
+@twin(torch=_torch_cell("gru_cell"), draw=recurrent_draws.cell(3), usual=_saturated(recurrent.gru_cell))
+def gru_cell(
+    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
+    """refgrad.nn.gru_cell."""
+    return recurrent.gru_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+
+
+def _lstm_cell(
+    input: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None
+) -> Array:
+    return np.stack(recurrent.lstm_cell(input, (h, c), w_ih, w_hh, b_ih, b_hh))
+
+
+@twin(torch=_torch_lstm_cell, draw=recurrent_draws.cell(4, pair=True), usual=_saturated(_lstm_cell))
+def lstm_cell(
+    input: Array,
+    h: Array,
+    c: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None = None,
+    b_hh: Array | None = None,
+) -> Array:
+    """refgrad.nn.lstm_cell: both states, shape (2, n, h)."""
+    return _lstm_cell(input, h, c, w_ih, w_hh, b_ih, b_hh)
+
+
+def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
+    """Layers with their parameters in one vector: outputs and states, one after the other."""
+
+    def run(
+        input: Array,
+        h: Array,
+        weights: Array,
+        has_biases: bool,
+        num_layers: int,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> Array:
+        parts = _parts(weights, gates, input.shape[-1], h.shape[-1], num_layers, has_biases, bidirectional)
+        found = function(input, h, parts, has_biases, num_layers, 0.0, False, bidirectional, batch_first)
+        return np.concatenate([np.reshape(y, (-1,)) for y in found])
+
+    return run
+
+
+def _lstm(
+    input: Array,
+    h: Array,
+    c: Array,
+    weights: Array,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Array:
+    def paired(x: Array, states: Array, *more: Any) -> tuple[Array, ...]:
+        return recurrent.lstm(x, (states, c), *more)
+
+    return _layers(paired, 4)(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+_rnn_tanh, _rnn_relu = _layers(recurrent.rnn_tanh, 1), _layers(recurrent.rnn_relu, 1)
+_gru = _layers(recurrent.gru, 3)
+
+
+@twin(torch=_torch_layers("rnn_tanh"), draw=recurrent_draws.layers(1), usual=_saturated(_rnn_tanh))
+def rnn_tanh(
+    input: Array,
+    h: Array,
+    weights: Array,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Array:
+    """refgrad.nn.rnn_tanh."""
+    return _rnn_tanh(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+@twin(torch=_torch_layers("rnn_relu"), draw=recurrent_draws.layers(1))
+def rnn_relu(
+    input: Array,
+    h: Array,
+    weights: Array,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Array:
+    """refgrad.nn.rnn_relu."""
+    return _rnn_relu(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+@twin(torch=_torch_layers("gru"), draw=recurrent_draws.layers(3), usual=_saturated(_gru))
+def gru(
+    input: Array,
+    h: Array,
+    weights: Array,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Array:
+    """refgrad.nn.gru."""
+    return _gru(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+@twin(torch=_torch_lstm, draw=recurrent_draws.layers(4, pair=True), usual=_saturated(_lstm))
+def lstm(
+    input: Array,
+    h: Array,
+    c: Array,
+    weights: Array,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Array:
+    """refgrad.nn.lstm."""
+    return _lstm(input, h, c, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+__all__: list[str] = []
