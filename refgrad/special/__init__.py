@@ -6,7 +6,7 @@ ordinary functions: apply them to plain arrays, or differentiate code that calls
 
 from __future__ import annotations
 
-from refgrad.special.bessel_functions import i0, i1
+from refgrad.special.bessel_functions import i0, i0e, i1, i1e
 from refgrad.special.error_functions import erf, erfc, erfcx, erfinv, log_ndtr, ndtr, ndtri
 from refgrad.special.gamma_functions import digamma, gammaln, multigammaln, polygamma, psi
 from refgrad.special.logarithms import (
@@ -36,7 +36,9 @@ __all__ = [
     "expm1",
     "gammaln",
     "i0",
+    "i0e",
     "i1",
+    "i1e",
     "log1p",
     "log_ndtr",
     "log_softmax",
