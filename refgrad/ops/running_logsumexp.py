@@ -48,7 +48,8 @@ def _rounding(run: Evaluation) -> Any:
         carried = np.where(np.isnan(carried), np.inf, carried)
     inner = 1.28 + fmt.ulp("exp") + 1.4 * fmt.ulp("log")
     size = np.where(np.isfinite(y), np.abs(y), 0.0) + inner
-    steps = np.cumsum(size, axis) - np.take(size, [0], axis)
+    first = np.arange(y.shape[axis]).reshape([-1 if k == axis % y.ndim else 1 for k in range(y.ndim)]) == 0
+    steps = np.cumsum(np.where(first, 0.0, size), axis)  # the first element is itself
     u = fmt.u_acc if fmt.u_scan is None else fmt.u_scan
     radius = carried + u * steps
     stored = fmt.store(y, radius) if fmt.u != fmt.u_acc else fmt.eta
@@ -69,6 +70,11 @@ def _shifted(x: Array, axis: int) -> tuple[Array, Array]:
     return _shares(t, logcumsumexp(t, axis=axis), axis)
 
 
+def _defined(x_dot: Array, y: Array) -> Array:
+    """NaN where the sum is 0, of whose logarithm nothing is defined."""
+    return np.where(y == -np.inf, np.nan, x_dot)
+
+
 def _tangent(x_dot: Array, shares: tuple[Array, Array], axis: int) -> Array:
     b, a = shares
     return linear_recurrence(a, b * x_dot, axis=axis)
@@ -87,20 +93,23 @@ def _summed(x_dot: Array, x: Array, y: Array, axis: int) -> Array:
     return np.cumsum(x_dot * weights, axis) / np.cumsum(weights, axis)
 
 
-def _by_logarithms(y_bar: Array, x: Array, y: Array, axis: int) -> Array:
-    """exp(x + log(sum of y_bar exp(-y) from here on)), of positive and of negative cotangents."""
+def by_logarithms(y_bar: Array, x: Array, y: Array, axis: int, running: Any = None) -> Array:
+    """exp(x + log(sum of y_bar exp(-y) from here on)), of positive and of negative cotangents.
+
+    ``running`` sums, where it is not the op.
+    """
     total: Any = 0.0
     for sign in (1.0, -1.0):
         part = np.where(sign * y_bar > 0, sign * y_bar, 0.0)
         logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)), -np.inf) - y
-        total = total + sign * np.exp(np.flip(logcumsumexp(np.flip(logs, axis), axis=axis), axis) + x)
+        total = total + sign * np.exp(np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis) + x)
     return total
 
 
 logcumsumexp: Op = register(
     "logcumsumexp", _forward,
-    jvp=lambda x_dot, x, axis: _tangent(x_dot, _shifted(x, axis), axis) if x.size else x_dot,
-    vjp=lambda y_bar, x, axis: _cotangent(y_bar, _shifted(x, axis), axis) if x.size else y_bar,
+    jvp=lambda x_dot, x, y, axis: _defined(_tangent(x_dot, _shifted(x, axis), axis), y) if x.size else x_dot,
+    vjp=lambda y_bar, x, y, axis: _defined(_cotangent(y_bar, _shifted(x, axis), axis), y) if x.size else y_bar,
     rounding=_rounding,
     torch=lambda torch, x, axis=-1: torch.logcumsumexp(x, axis),
     domain=sampled(samplers.scan_along),
@@ -112,7 +121,7 @@ logcumsumexp: Op = register(
         Formula(
             "shares exp(x - y): the rounding of a large y is many roundings of them; in reverse by logarithms of cotangents",
             jvp=lambda x_dot, x, y, axis: _tangent(x_dot, _shares(x, y, axis), axis) if x.size else x_dot,
-            vjp=lambda y_bar, x, y, axis: _by_logarithms(y_bar, x, y, axis) if x.size else y_bar,
+            vjp=lambda y_bar, x, y, axis: by_logarithms(y_bar, x, y, axis) if x.size else y_bar,
             blind=True,
         ),
         Formula(

@@ -23,6 +23,7 @@ from refgrad.special.logarithms import (
     xlog1py,
     xlogy,
 )
+from refgrad.special.zeta_function import zeta
 
 __all__ = [
     "digamma",
@@ -53,4 +54,5 @@ __all__ = [
     "softmax",
     "xlog1py",
     "xlogy",
+    "zeta",
 ]

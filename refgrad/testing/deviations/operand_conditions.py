@@ -131,6 +131,14 @@ def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(xs[0]) < fmt.least_normal
 
 
+def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
+    """logcumsumexp: 1e-13 beside the running sum of exp(x - the largest x) is more than a rounding."""
+    axis = params["axis"]
+    with np.errstate(invalid="ignore"):
+        sums = np.cumsum(np.exp(xs[0] - np.max(xs[0], axis=axis, keepdims=True)), axis)
+    return ~(sums * fmt.u > 1e-13)
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -151,4 +159,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
+    "a small running sum": _small_running_sum,
 }

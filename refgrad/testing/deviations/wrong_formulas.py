@@ -28,6 +28,7 @@ from refgrad.testing.deviations.recorded_formula import (
     composed,
     slope,
 )
+from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import vjp
 
@@ -325,4 +326,5 @@ FORMULAS: dict[str, Formula] = {
     **GAMMA_FORMULAS,
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
+    **RUNNING_FORMULAS,
 }
