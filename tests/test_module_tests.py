@@ -66,7 +66,10 @@ TESTED_BY = {
     "ops/exact_slopes": "ops/test_slopes",
     # Plain functions that several records share are compared with mpmath as the forward functions of these.
     **dict.fromkeys(
-        ("ops/gamma_series", "ops/modified_bessel_moments", "ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function"),
+        (
+            "ops/gamma_series", "ops/modified_bessel_moments", "ops/modified_bessel_series", "ops/normal_distribution",
+            "ops/scaled_error_function",
+        ),
         "ops/test_special_values",
     ),
     "ops/zeta_series": "special/test_zeta_function",

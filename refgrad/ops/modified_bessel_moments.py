@@ -36,7 +36,8 @@ def moment(x: Array, order: int) -> Array:
 
 def _by_trapezoids(x: Array, order: int) -> Array:
     """The mean of (1 - cos t)^n exp(-x (1 - cos t)) over the points of the circle; those of both halves are alike."""
-    total = lost = np.zeros_like(x)
+    total: Array = np.zeros_like(x)
+    lost: Array = total
     for k in range(_POINTS // 2, -1, -1):
         gap, weight = _gap(k, order, x.dtype)
         total, left = two_sum(total, weight * np.exp(-gap * x))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
@@ -102,7 +101,9 @@ def by_logarithms(y_bar: Array, x: Array, y: Array, axis: int, running: Any = No
     for sign in (1.0, -1.0):
         part = np.where(sign * y_bar > 0, sign * y_bar, 0.0)
         logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)), -np.inf) - y
-        total = total + sign * np.exp(np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis) + x)
+        total = total + sign * np.exp(
+            np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis) + x
+        )
     return total
 
 

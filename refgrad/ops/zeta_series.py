@@ -30,7 +30,8 @@ def zeta(s: Array, q: Array, order: int) -> Array:
     """The derivative of that order in q, for s > 1 and q > 0: infinite at s = 1 and at q = 0 (where its sign is clear), else NaN."""
     inside = (s > 1) & (q > 0) & np.isfinite(q) & np.isfinite(s)
     s_in, q_in = np.where(inside, s, 2.0), np.where(inside, q, 1.0)
-    total = lost = np.zeros_like(q_in)
+    total: Array = np.zeros_like(q_in)
+    lost: Array = total
     for k in range(_TERMS):
         total, left = two_sum(total, _power(*two_sum(q_in, np.full_like(q_in, k)), s_in, order))
         lost = lost + left
@@ -38,7 +39,9 @@ def zeta(s: Array, q: Array, order: int) -> Array:
     top = s_in + order
     factor, series = top, np.zeros_like(q_in)
     for k, b in enumerate(BERNOULLI):
-        series = series + factor * (last.dtype.type(b.numerator) / (b.denominator * math.factorial(2 * k + 2))) / last ** (2 * k + 1)
+        series = series + factor * (
+            last.dtype.type(b.numerator) / (b.denominator * math.factorial(2 * k + 2))
+        ) / last ** (2 * k + 1)
         factor = factor * (top + 2 * k + 1) * (top + 2 * k + 2)
     tail = _power(last, rest, s_in, order) * (last / (s_in + (order - 1)) + 0.5 + series)
     y = total + (lost + tail)

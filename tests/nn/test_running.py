@@ -44,7 +44,9 @@ def test_the_logarithm_of_running_sums() -> None:
     assert nn.logcumsumexp(np.zeros((2, 0)), 1).shape == (2, 0)
     tangent = np.random.default_rng(1).standard_normal(x.shape)
     expected, error = differences(lambda z: nn.logcumsumexp(z, 1), (x,), (tangent,))
-    assert np.all(np.abs(rg.jvp(lambda z: nn.logcumsumexp(z, 1), (x,), (tangent,))[1] - expected) <= 4 * error + 1e-14)
+    assert np.all(
+        np.abs(rg.jvp(lambda z: nn.logcumsumexp(z, 1), (x,), (tangent,))[1] - expected) <= 4 * error + 1e-14
+    )
 
 
 def test_shares_keep_their_digits_far_from_zero() -> None:
