@@ -22,6 +22,7 @@ def _zeta(s: Array, q: Array, order: int) -> Array:
 def _rounding(run: Evaluation) -> Array:
     """Powers of the terms and sums of positive terms. Kernels step from q to q + 9 by ones: each step rounds, and the power enlarges it.
 
+    A derivative has s + n in place of s, which is rounded: that moves a power by (s + n) |log q| roundings, and the sum by 1/(s - 1) too.
     10 terms are added one by one and 12 of the series of Euler and Maclaurin; a derivative has a factor for each order. Carried: a
     derivative grows towards 0, so the next one at q - e bounds how far this one moves.
     """
@@ -35,6 +36,10 @@ def _rounding(run: Evaluation) -> Array:
         carried = bounds.endless(np.where(nearest > 0, steep * e, np.inf), e)
     size = np.where(np.isfinite(s), np.abs(s), 1.0)
     roundings = 2 * fmt.ulp("power") + 10 * (size + order) + 22 + 3 * order
+    if order:
+        with np.errstate(all="ignore"):
+            bent = (size + order) * (np.abs(np.log(q)) + 1 / (size - 1))
+        roundings = roundings + order * np.where(np.isfinite(bent), bent, 0.0)
     return carried + fmt.u_acc * roundings * (np.abs(y) + carried) + fmt.u * np.abs(y) + 4 * fmt.eta
 
 
