@@ -15,6 +15,7 @@ import refgrad.complex  # noqa: F401 - it declares functions
 from refgrad import (
     functions,  # noqa: F401 - rules call NumPy functions, which traced arrays know from it
     nn,  # noqa: F401 - it declares functions
+    special,  # noqa: F401 - it declares functions
 )
 from refgrad.arrays import Operand, Params
 from refgrad.encode import decode_array, decode_param, encode_array, encode_param

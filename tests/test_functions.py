@@ -279,6 +279,11 @@ REFUSALS = {
     ),
     "add.at of too many rows": (lambda a: np.add.at(a, [0, 2], 1.0), IndexError, "out of bounds"),
     "bincount of floats": (lambda a: np.bincount(a[0]), TypeError, "safe"),
+    "bincount of a list": (
+        lambda a: np.bincount([a[0, 0], a[0, 1]]),
+        TypeError,
+        r"np\.bincount: .*pass integers",
+    ),
     "bincount lengths": (lambda a: np.bincount([0, 1], a[0]), ValueError, "same length"),
     "histogram shapes": (lambda a: np.histogram(A, 2, weights=a[0]), ValueError, "same shape"),
     "order of a norm": (lambda a: np.linalg.norm(a[0], a[0, 0]), NoRuleError, "in p"),

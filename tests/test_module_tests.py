@@ -13,7 +13,7 @@ TESTED_BY = {
     **dict.fromkeys(
         (
             "ops/activation", "ops/arithmetic", "ops/entropy", "ops/exponential", "ops/exponential_shares", "ops/extremes",
-            "ops/error_functions", "ops/gamma_functions",
+            "ops/error_functions", "ops/gamma_functions", "ops/running_logsumexp", "ops/scaled_modified_bessel", "ops/zeta",
             "ops/gated_activations", "ops/gelu", "ops/gelu_erf", "ops/hyperbolic", "ops/modified_bessel",
             "ops/normal",
             "ops/logic", "ops/piecewise_activations", "ops/plane",
@@ -70,9 +70,13 @@ TESTED_BY = {
     "ops/exact_slopes": "ops/test_slopes",
     # Plain functions that several records share are compared with mpmath as the forward functions of these.
     **dict.fromkeys(
-        ("ops/gamma_series", "ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function"),
+        (
+            "ops/gamma_series", "ops/modified_bessel_moments", "ops/modified_bessel_series", "ops/normal_distribution",
+            "ops/scaled_error_function",
+        ),
         "ops/test_special_values",
     ),
+    "ops/zeta_series": "special/test_zeta_function",
     "op/real_arrays": "test_special",
     **dict.fromkeys(
         (

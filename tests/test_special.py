@@ -10,7 +10,7 @@ from refgrad import nn, special
 from refgrad.errors import ArgumentError, DtypeError
 
 UNARY = (
-    "gammaln", "digamma", "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "expit", "logit", "entr",
+    "gammaln", "digamma", "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "i0e", "i1e", "expit", "logit", "entr",
     "log1p", "expm1", "exp2", "sinc",
 )  # fmt: skip
 

@@ -135,6 +135,8 @@ ZEROS: dict[tuple[str, int], str] = {
     ("gelu", 2): "beside its zeros at -1.41 and 1.41",
     ("gelu_tanh", 1): "beside its zero at -0.75",
     ("gelu_tanh", 2): "beside its zeros at -1.42 and 1.42",
+    ("i1e", 1): "beside its zero at 1.55",
+    ("i1e", 2): "beside its zero at 2.74",
     ("kl_div", 1): "beside its zeros, where x = log(t) + 1",
     ("mish", 1): "beside its zero at -1.19",
     ("mish", 2): "beside its zeros at -2.26 and 1.49",

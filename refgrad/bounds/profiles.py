@@ -88,6 +88,8 @@ _MEASURED = {
     "ndtri": 5.0,
     "i0": 4.0,
     "i1": 16.0,
+    "i0e": 7.0,
+    "i1e": 12.0,
     "lgamma": 3.0,
     "digamma": 4.0,
     "polygamma": 4.0,

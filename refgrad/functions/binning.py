@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.errors import NoRuleError
+from refgrad.errors import DtypeError, NoRuleError
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import indexing as ops
 from refgrad.tracing.differentiable_arguments import plain
@@ -20,6 +20,11 @@ from refgrad.tracing.differentiable_arguments import plain
 @implements(np.bincount)
 def bincount(x: Array, /, weights: Any = None, minlength: int = 0) -> Array:
     x = plain(x)
+    if np.size(x) and np.asarray(x).dtype.kind not in "iub":
+        raise DtypeError(
+            f"np.bincount: argument x has dtype {np.asarray(x).dtype}, which NumPy does not cast to integers by the rule 'safe'. A place "
+            "has no derivative: pass integers, such as np.array(x).astype(int)"
+        )
     counts = np.bincount(x, None, minlength)
     if weights is None or not np.size(x):
         return counts

@@ -194,6 +194,7 @@ from refgrad.nn.regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from refgrad.nn.running import cummax, cummin, logcumsumexp
 from refgrad.nn.shuffling import (
     channel_shuffle,
     pixel_shuffle,
@@ -235,6 +236,8 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
+    "cummax",
+    "cummin",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -278,6 +281,7 @@ __all__ = [
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
+    "logcumsumexp",
     "logit",
     "logsigmoid",
     "logsumexp",

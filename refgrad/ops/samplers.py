@@ -103,6 +103,12 @@ def scan(rng: Rng) -> Sample:
     return (x,), {"axis": axis(rng, x.ndim, several=False)}
 
 
+def scan_along(rng: Rng) -> Sample:
+    """An array with one axis of a scan, along which there are elements."""
+    x = array(rng, shape(rng, low=1, sizes=SIZES[1:]))
+    return (x,), {"axis": one_axis(rng, x.ndim)}
+
+
 def reshape(rng: Rng) -> Sample:
     """An array and another shape of its size."""
     dims = shape(rng)

@@ -35,6 +35,11 @@ def _after(x: PlainArray, axis: int, last: float) -> PlainArray:
     return concatenate(x[_places(len(x.shape), axis, slice(1, None))], _edge(x, axis, last), axis=axis)
 
 
+def neighbours(x: PlainArray, axis: int, outside: float) -> tuple[PlainArray, PlainArray]:
+    """The elements before and after each one along the axis, and ``outside`` beyond the ends."""
+    return _before(x, axis, outside), _after(x, axis, outside)
+
+
 def _edge(x: PlainArray, axis: int, value: float) -> PlainArray:
     dims = list(x.shape)
     dims[axis] = 1

@@ -6,7 +6,7 @@ ordinary functions: apply them to plain arrays, or differentiate code that calls
 
 from __future__ import annotations
 
-from refgrad.special.bessel_functions import i0, i1
+from refgrad.special.bessel_functions import i0, i0e, i1, i1e
 from refgrad.special.error_functions import erf, erfc, erfcx, erfinv, log_ndtr, ndtr, ndtri
 from refgrad.special.gamma_functions import digamma, gammaln, multigammaln, polygamma, psi
 from refgrad.special.logarithms import (
@@ -23,6 +23,7 @@ from refgrad.special.logarithms import (
     xlog1py,
     xlogy,
 )
+from refgrad.special.zeta_function import zeta
 
 __all__ = [
     "digamma",
@@ -36,7 +37,9 @@ __all__ = [
     "expm1",
     "gammaln",
     "i0",
+    "i0e",
     "i1",
+    "i1e",
     "log1p",
     "log_ndtr",
     "log_softmax",
@@ -51,4 +54,5 @@ __all__ = [
     "softmax",
     "xlog1py",
     "xlogy",
+    "zeta",
 ]

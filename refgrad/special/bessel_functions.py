@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refgrad.arrays import Array
-from refgrad.ops import modified_bessel
+from refgrad.ops import modified_bessel, scaled_modified_bessel
 from refgrad.special.arguments import array_of
 
 
@@ -15,3 +15,13 @@ def i0(input: Array) -> Array:
 def i1(input: Array) -> Array:
     """The modified Bessel function of order 1. Shape and dtype of the input."""
     return modified_bessel.i1(array_of(input))
+
+
+def i0e(input: Array) -> Array:
+    """exp(-|input|) i0(input), which does not overflow: a kink at 0. Shape and dtype of the input."""
+    return scaled_modified_bessel.i0e(array_of(input))
+
+
+def i1e(input: Array) -> Array:
+    """exp(-|input|) i1(input), which does not overflow. Shape and dtype of the input."""
+    return scaled_modified_bessel.i1e(array_of(input))

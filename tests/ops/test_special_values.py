@@ -89,6 +89,7 @@ def _quantile(p: Any) -> Any:
 
 
 # Away from the poles, and at their sides. Near a zero left of 0 errors count beside the terms that cancel there.
+SCALED = np.concatenate([BOTH, spread(-70, 70), magnitudes(0, 6), -magnitudes(0, 6), [60.0, 8.0]])
 POLES = -np.arange(1.0, 9.0)
 GAMMA = np.concatenate(
     [
@@ -124,6 +125,17 @@ def _polygamma(order: int) -> Function:
     )
 
 
+def _moment(order: int) -> Function:
+    """By Kummer's function (DLMF 13.4.1)."""
+    half = mpmath.mpf(1) / 2
+
+    def moment(x: Any) -> Any:
+        front = 2**order * mpmath.rf(half, order) / mpmath.factorial(order)
+        return front * mpmath.hyp1f1(order + half, order + 1, -2 * abs(x))
+
+    return Function(moment, SCALED, goal=5.0, params=(("order", order),))
+
+
 FUNCTIONS: dict[str, Function] = {
     "erf": Function(mpmath.erf, BOTH),
     "erfc": Function(mpmath.erfc, np.concatenate([BOTH, spread(6, 26)])),
@@ -134,6 +146,9 @@ FUNCTIONS: dict[str, Function] = {
     "ndtri": Function(_quantile, UNIT),
     "i0": Function(lambda x: mpmath.besseli(0, x), np.concatenate([BOTH, spread(-700, 700)])),
     "i1": Function(lambda x: mpmath.besseli(1, x), np.concatenate([BOTH, spread(-700, 700)]), goal=5.0),
+    "i0e": Function(lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x), SCALED),
+    "i1e": Function(lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x), SCALED, goal=5.0),
+    **{f"i0e_moment of order {n}": _moment(n) for n in (1, 2, 3)},
     "lgamma": Function(
         lambda x: mpmath.re(mpmath.loggamma(x)),
         np.concatenate([GAMMA, magnitudes(14, 300)]),

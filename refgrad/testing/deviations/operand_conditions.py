@@ -169,6 +169,14 @@ def _excluded_extreme(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.asarray(np.any(sign * x == most))
 
 
+def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
+    """logcumsumexp: 1e-13 beside the running sum of exp(x - the largest x) is more than a rounding."""
+    axis = params["axis"]
+    with np.errstate(invalid="ignore"):
+        sums = np.cumsum(np.exp(xs[0] - np.max(xs[0], axis=axis, keepdims=True)), axis)
+    return ~(sums * fmt.u > 1e-13)
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -194,4 +202,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "an excluded element equal to the extreme": _excluded_extreme,
     "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
+    "a small running sum": _small_running_sum,
 }

@@ -31,6 +31,7 @@ from refgrad.testing.deviations.recorded_formula import (
     composed,
     slope,
 )
+from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import vjp
 
@@ -339,4 +340,5 @@ FORMULAS: dict[str, Formula] = {
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
     **PADDLE_FORMULAS,
+    **RUNNING_FORMULAS,
 }
