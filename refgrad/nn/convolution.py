@@ -14,7 +14,7 @@ from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
 from refgrad.nn.spatial import Numbers, batched, numbers, unbatched
 from refgrad.op import twin
-from refgrad.ops import convolution
+from refgrad.ops import convolution, torch_convolution
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -29,7 +29,30 @@ def _torch_conv(name: str) -> Callable[..., Any]:
             warnings.filterwarnings(
                 "ignore", message="Using padding='same' with even kernel", category=UserWarning
             )
-            return getattr(torch.nn.functional, name)(x, weight, bias, stride, padding, dilation, groups)
+            function = getattr(torch.nn.functional, name)
+            return torch_convolution.conv(
+                torch, function, x, weight, bias, stride, padding, dilation, groups
+            )
+
+    return called
+
+
+def _torch_transposed(name: str) -> Callable[..., Any]:
+    def called(
+        torch: Any,
+        x: Any,
+        weight: Any,
+        bias: Any,
+        stride: Any,
+        padding: Any,
+        output_padding: Any,
+        groups: int,
+        dilation: Any,
+    ) -> Any:
+        function = getattr(torch.nn.functional, name)
+        return torch_convolution.conv_transposed(
+            torch, function, x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
 
     return called
 
@@ -94,11 +117,7 @@ def conv3d(
 
 
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
-        torch.nn.functional.conv_transpose1d(
-            x, weight, bias, stride, padding, output_padding, groups, dilation
-        )
-    ),
+    torch=_torch_transposed("conv_transpose1d"),
     draw=layer_draws.transposed_convolution(1),
 )
 def conv_transpose1d(
@@ -126,11 +145,7 @@ def conv_transpose1d(
 
 
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
-        torch.nn.functional.conv_transpose2d(
-            x, weight, bias, stride, padding, output_padding, groups, dilation
-        )
-    ),
+    torch=_torch_transposed("conv_transpose2d"),
     draw=layer_draws.transposed_convolution(2),
 )
 def conv_transpose2d(
@@ -150,11 +165,7 @@ def conv_transpose2d(
 
 
 @twin(
-    torch=lambda torch, x, weight, bias, stride, padding, output_padding, groups, dilation: (
-        torch.nn.functional.conv_transpose3d(
-            x, weight, bias, stride, padding, output_padding, groups, dilation
-        )
-    ),
+    torch=_torch_transposed("conv_transpose3d"),
     draw=layer_draws.transposed_convolution(3),
 )
 def conv_transpose3d(

@@ -28,6 +28,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.ops import convolution_draws as draws
+from refgrad.ops import torch_convolution
 from refgrad.ops.windows import Numbers, overlapped, overlaps, reach, slid
 
 Pairs = tuple[tuple[int, int], ...]
@@ -250,7 +251,7 @@ def _torch_conv(
         x = of.pad(x, list(itertools.chain.from_iterable(padding[::-1])))
         padding = tuple([(0, 0) for _ in padding])
     function = (of.conv1d, of.conv2d, of.conv3d)[len(stride) - 1]
-    return function(x, w, None, stride, _starts(padding), dilation, groups)
+    return torch_convolution.conv(torch, function, x, w, None, stride, _starts(padding), dilation, groups)
 
 
 def _torch_conv_transposed(
