@@ -30,9 +30,7 @@ def _torch_conv(name: str) -> Callable[..., Any]:
                 "ignore", message="Using padding='same' with even kernel", category=UserWarning
             )
             function = getattr(torch.nn.functional, name)
-            return torch_convolution.conv(
-                torch, function, x, weight, bias, stride, padding, dilation, groups
-            )
+            return torch_convolution.conv(torch, function, x, weight, bias, stride, padding, dilation, groups)
 
     return called
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.arrays import PlainArray
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
@@ -21,26 +21,26 @@ def _places(ndim: int, axis: int, places: slice) -> tuple[slice, ...]:
     return (slice(None),) * (axis % ndim) + (places,)
 
 
-def _before(x: PlainArray, axis: int, first: float) -> PlainArray:
+def _before(x: Array, axis: int, first: float) -> Array:
     """The element before each one along the axis, and ``first`` before the first."""
     if x.shape[axis] == 0:
         return x
     return concatenate(_edge(x, axis, first), x[_places(len(x.shape), axis, slice(None, -1))], axis=axis)
 
 
-def _after(x: PlainArray, axis: int, last: float) -> PlainArray:
+def _after(x: Array, axis: int, last: float) -> Array:
     """The element after each one along the axis, and ``last`` after the last."""
     if x.shape[axis] == 0:
         return x
     return concatenate(x[_places(len(x.shape), axis, slice(1, None))], _edge(x, axis, last), axis=axis)
 
 
-def neighbours(x: PlainArray, axis: int, outside: float) -> tuple[PlainArray, PlainArray]:
+def neighbours(x: Array, axis: int, outside: float) -> tuple[Array, Array]:
     """The elements before and after each one along the axis, and ``outside`` beyond the ends."""
     return _before(x, axis, outside), _after(x, axis, outside)
 
 
-def _edge(x: PlainArray, axis: int, value: float) -> PlainArray:
+def _edge(x: Array, axis: int, value: float) -> PlainArray:
     dims = list(x.shape)
     dims[axis] = 1
     return np.full(tuple(dims), value, x.dtype)

@@ -21,7 +21,9 @@ def meets(size: int, kernel: int, places: int, stride: int, start: int, dilation
     return any(0 <= stride * p + dilation * k - start < size for p in range(places) for k in range(kernel))
 
 
-def _misses(sizes: Any, kernels: Any, places: Any, stride: Numbers, start: Numbers, dilation: Numbers) -> bool:
+def _misses(
+    sizes: Any, kernels: Any, places: Any, stride: Numbers, start: Numbers, dilation: Numbers
+) -> bool:
     rows = zip(sizes, kernels, places, stride, start, dilation, strict=True)
     return not all(meets(*row) for row in rows)
 

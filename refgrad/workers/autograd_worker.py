@@ -10,8 +10,12 @@ import autograd.numpy as xp
 import numpy as np
 from autograd import make_jvp, make_vjp
 from autograd.extend import defjvp, defvjp, primitive
-from autograd.scipy import special
 from numpy_twins import twins
+
+try:
+    from autograd.scipy import special
+except ImportError:  # autograd needs no SciPy
+    special = None
 
 DTYPES = ("float64", "float32")
 # Of these autograd has the value alone: no derivative, or none in either mode.
@@ -23,13 +27,18 @@ COMPOSED = (
 )
 TWINS = {
     **twins(xp, lacking=(*CONSTANT, *COMPOSED)),
-    "sigmoid": special.expit,
-    "logit": special.logit,
     "sort": lambda x, axis: xp.sort(x, axis) if np.ndim(x) < 2 else _no_sort(),
-    "logsumexp": lambda x, axis, keepdims: (
-        special.logsumexp(x, axis=axis, keepdims=keepdims) if np.ndim(x) or not keepdims else _no_dimension()
-    ),
 }
+if special is not None:
+    TWINS |= {
+        "sigmoid": special.expit,
+        "logit": special.logit,
+        "logsumexp": lambda x, axis, keepdims: (
+            special.logsumexp(x, axis=axis, keepdims=keepdims)
+            if np.ndim(x) or not keepdims
+            else _no_dimension()
+        ),
+    }
 FIXED = ("where", "initial")  # parameters of reductions
 # NumPy's functions of float32 numbers: `python -m benchmarks.ulp --backend autograd --dtype float32`, at two million numbers and more of
 # each, rounded up to half a ULP.

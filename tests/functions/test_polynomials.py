@@ -91,5 +91,10 @@ def test_values_dtypes_and_errors_are_numpys() -> None:
             for x, y in zip(got, due, strict=True) if isinstance(due, tuple) else [(got, due)]:
                 compared += 1
                 assert np.asarray(x).dtype == np.asarray(y).dtype
-                assert np.array_equal(x, y, equal_nan=True)
+                if f is np.polymul:  # NumPy adds up in an order of its own, which depends on the processor
+                    reach = min(a.size, b.size) * np.finfo(y.dtype).eps * np.polymul(np.abs(a), np.abs(b))
+                    assert x.shape == y.shape
+                    assert np.all(np.abs(x - y) <= reach)
+                else:
+                    assert np.array_equal(x, y, equal_nan=True)
     assert compared > 200

@@ -24,7 +24,18 @@ ABSENT = {  # torch has no factorisation of half-precision matrices
     "det", "inv", "solve", "logabsdet", "cholesky", "eigvalsh", "pinv", "qr_q", "qr_r", "solve_triangular", "svdvals",
 }  # fmt: skip
 # Not of one dtype; no derivative in torch; known deviations; a backward that raises for wide bounds (docs/findings).
-ELSEWHERE = {"astype", "heaviside", "maximum", "minimum", "fmax", "fmin", "clip", "tanhshrink", "matrix_exp"}
+ELSEWHERE = {
+    "astype",
+    "heaviside",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "clip",
+    "tanhshrink",
+    "matrix_exp",
+    "i0e",
+}
 OPS = sorted(
     n
     for n, op in REGISTRY.items()
