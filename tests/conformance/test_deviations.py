@@ -37,6 +37,7 @@ from refgrad.testing.judging.verdict import DISAGREE, UNDECIDED
 from refgrad.testing.runs.item import Observe
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.torch.observe import observe
+from tests.conformance.ordinary_arguments import ORDINARY_ARGUMENTS
 from tests.recorded import ENTRIES
 
 X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])
@@ -79,6 +80,7 @@ ARGUMENTS = {  # of functions
         "theta": np.array([[[1.5, 0.25, -0.5], [0.75, 2.0, 0.5]]]), "size": (1, 1, 2, 2), "align_corners": True,
     },
     "nn.mean_squared_error": {"prediction": X, "target": Y, "reduction": "mean"},
+    **ORDINARY_ARGUMENTS,
     "nn.scaled_dot_product_attention": {"query": M, "key": M.T / 4, "value": M + 1, "attn_mask": np.array([[True, False], [True, True]])},
 }  # fmt: skip
 
@@ -117,10 +119,11 @@ def case(family: str, op: str, dtype: str, draw: int) -> Case:
     rng = np.random.default_rng(draw)
     graph = Graph()
     named = list(xs.items())
-    graph.nodes = [Node(value=x) if x.dtype == bool else Node(name=name) for name, x in named]
+    plain = getattr(record, "plain", frozenset()) | {name for name, x in named if x.dtype.kind != "f"}
+    graph.nodes = [Node(value=x) if name in plain else Node(name=name) for name, x in named]
     graph.nodes.append(Node(op=record, of=tuple(range(len(xs))), params=params))
     graph.outputs = (len(xs),)
-    inputs = {name: rounded(x, dtype) for name, x in named if x.dtype != bool}
+    inputs = {name: rounded(x, dtype) for name, x in named if name not in plain}
     scale = DIRECTIONS.get(op, 1.0)
     tangents = {name: rounded(scale * (1.0 + rng.random(x.shape)), dtype) for name, x in inputs.items()}
     y_bar = rounded(scale * (1.0 + rng.random(np.shape(graph(inputs)))), dtype)
@@ -131,7 +134,7 @@ def case(family: str, op: str, dtype: str, draw: int) -> Case:
 def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
     """Arrays of an observation that a mode is judged by; another number is written into the last element of each."""
     if mode == VALUE:
-        arrays = [seen.values[k]]
+        arrays = [x for x in (seen.values[k],) if x is not None]
     elif mode == FORWARD:
         arrays = [x for x in (seen.tangents[k],) if x is not None]
     elif mode == REVERSE:

@@ -45,6 +45,7 @@ def _i0e_in_half(inputs: Inputs) -> Outcomes:
 def _quotient(x_dot: Any, x: Any, axis: int, *, added: float, held: bool = True) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     top = stop_gradient(top) if held else top
+    top = np.where(top == -np.inf, 0.0, top)  # no term: the sum is 0, and so is the tangent
     weights = np.exp(x - top)
     return np.cumsum(x_dot * weights, axis) / (np.cumsum(weights, axis) + added)
 

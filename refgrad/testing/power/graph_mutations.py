@@ -16,6 +16,7 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.formats import FORMATS
+from refgrad.errors import ArgumentError
 from refgrad.graph import Node
 from refgrad.op import Op
 from refgrad.op.traits import NO_MISTAKES, Mistakes
@@ -311,7 +312,10 @@ def _stale(scene: Scene, rng: Random) -> Wrong | None:
         ]
         try:
             return s.derived(operands=xs)
-        except np.linalg.LinAlgError:  # values that the op refuses: no memory with them has been factorised
+        except (
+            np.linalg.LinAlgError,
+            ArgumentError,
+        ):  # values that the op refuses: no forward pass has saved them
             return None
 
     return wrong

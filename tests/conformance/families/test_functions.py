@@ -42,8 +42,9 @@ def drawn(name: str, seed: int, dtype: str = "float32") -> Case:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_case_is_one_call_that_is_written_and_read_exactly(name: str) -> None:
     plain, constants = FUNCTIONS[name].plain, 0
+    formats = [dtype for dtype in FORMATS if not FUNCTIONS[name].formats or dtype in FUNCTIONS[name].formats]
     for seed in range(30):
-        case = drawn(name, seed, FORMATS[seed % len(FORMATS)])
+        case = drawn(name, seed, formats[seed % len(formats)])
         assert [str(node) for node in case.graph.nodes if node.op is not None] == [name]
         assert not plain & case.inputs.keys()
         assert case.order == 2
@@ -117,7 +118,9 @@ def _half_a_gradient(torch: Any, x: Any, target: Any, reduction: str) -> Any:
 def _sum_for_mean(
     torch: Any, x: Any, target: Any, reduction: str, weight: Any, ignored: int, smoothing: float, axis: int
 ) -> Any:
-    x = torch.movedim(x, axis, min(1, x.ndim - 1))
+    place = min(1, x.ndim - 1)
+    target = torch.movedim(target, axis, place) if target.is_floating_point() else target
+    x = torch.movedim(x, axis, place)
     reduction = "sum" if reduction == "mean" else reduction
     return torch.nn.functional.cross_entropy(
         x, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=smoothing

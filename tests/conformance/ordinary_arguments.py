@@ -1,0 +1,46 @@
+"""Arguments of functions at ordinary numbers, where no recorded disagreement of theirs holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])
+ROWS, OTHERS = np.stack([X, Y]), np.stack([Y, X * Y])
+POOLED = {"norm_type": 2.0, "kernel_size": 2, "stride": None, "ceil_mode": False}
+SIGNS = np.array([1, -1, 1, -1])
+
+ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "nn.binary_cross_entropy": {"input": X / 3, "target": Y / 2, "weight": None, "reduction": "mean"},
+    "nn.celu": {"input": X, "alpha": 1.0},
+    "nn.cosine_embedding_loss": {
+        "input1": ROWS, "input2": OTHERS, "target": np.array([1, -1]), "margin": 0.0, "reduction": "mean",
+    },
+    "nn.cosine_similarity": {"x1": ROWS, "x2": OTHERS, "dim": 1, "eps": 1e-8},
+    "nn.ctc_loss": {
+        "log_probs": np.log(np.array([[[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5]]])),
+        "targets": np.array([[1, 2]]), "input_lengths": (3,), "target_lengths": (2,), "blank": 0, "reduction": "mean",
+        "zero_infinity": False,
+    },
+    "nn.embedding": {
+        "input": np.array([0, 2]), "weight": np.stack([X, Y, X * Y]), "padding_idx": None, "max_norm": None, "norm_type": 2.0,
+        "scale_grad_by_freq": False, "sparse": False,
+    },
+    "nn.instance_norm": {
+        "input": np.array([[[1.0, -0.5, 0.25, -0.75], [0.5, 1.5, -1.0, 0.125]]]), "running_mean": None, "running_var": None,
+        "weight": X[:2], "bias": Y[:2], "use_input_stats": True, "momentum": 0.1, "eps": 1.0,
+    },
+    "nn.lp_pool1d": {"input": X.reshape(1, 1, 4), **POOLED},
+    "nn.lp_pool2d": {"input": X.reshape(1, 1, 2, 2), **POOLED},
+    "nn.lp_pool3d": {"input": ROWS.reshape(1, 1, 2, 2, 2), **POOLED},
+    "nn.nll_loss": {"input": ROWS, "target": np.array([0, 2]), "weight": None, "ignore_index": -100, "reduction": "mean"},
+    "nn.poisson_nll_loss": {
+        "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",
+    },
+    "nn.prelu": {"input": X - 1, "weight": np.array([0.25])},
+    "nn.scatter_reduce": {
+        "input": X, "dim": 0, "index": np.array([0, 2, 1, 0]), "src": Y, "reduce": "sum", "include_self": True,
+    },
+    "nn.soft_margin_loss": {"input": X, "target": SIGNS, "reduction": "mean"},
+}  # fmt: skip
