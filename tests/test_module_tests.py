@@ -77,6 +77,7 @@ TESTED_BY = {
         "ops/test_special_values",
     ),
     "ops/zeta_series": "special/test_zeta_function",
+    "special/zeta_twins": "special/test_zeta_function",
     "op/real_arrays": "test_special",
     **dict.fromkeys(
         (

@@ -170,11 +170,12 @@ def _excluded_extreme(xs: Operands, params: Params, _fmt: Format) -> Array:
 
 
 def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
-    """logcumsumexp: 1e-13 beside the running sum of exp(x - the largest x) is more than a rounding."""
+    """logcumsumexp: 1e-13 beside some running sum of exp(x - the largest x) along the axis is more than a rounding."""
     axis = params["axis"]
     with np.errstate(invalid="ignore"):
         sums = np.cumsum(np.exp(xs[0] - np.max(xs[0], axis=axis, keepdims=True)), axis)
-    return ~(sums * fmt.u > 1e-13)
+    small = np.any(~(sums * fmt.u > 1e-13), axis=axis, keepdims=True)
+    return np.broadcast_to(small, sums.shape)
 
 
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {

@@ -62,13 +62,13 @@ def _variant(added: float) -> Any:
 
 
 def _by_running_sums(inputs: Inputs) -> Outcomes:
-    """logcumsumexp: its tangent, and second derivatives in which it stands."""
+    """logcumsumexp: its tangent, the gradient with which the tangent does not agree, and second derivatives in which it stands."""
     [x], [x_dot], axis = inputs.xs, inputs.xs_dot, inputs.params["axis"]
     if x_dot is None:
         return {}
     added = 0.0 if inputs.fmt.u * inputs.fmt.least_normal > ADDED else ADDED  # the format may round it to 0
     if not inputs.second:
-        return {TANGENT: [_quotient(x_dot, x, axis, added=added)]}
+        return {TANGENT: [_quotient(x_dot, x, axis, added=added)], **_by_logarithms(inputs)}
     op = _variant(added)
 
     def running(z: Any) -> Any:

@@ -40,7 +40,7 @@ MEANT = {
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
     "no modulus": (([0.0, 1.0, 1e-40],), {}, [True, False, True]),
-    "a small running sum": (([[-40.0, 0.0]],), {"axis": -1}, [[True, False]]),
+    "a small running sum": (([[-40.0, 0.0], [0.0, 0.0]],), {"axis": -1}, [[True, True], [False, False]]),
     "an infinite operand": (([np.inf, 1.0],), {}, True),
     "small matrix": (([[[0.01, 0.0], [0.02, 0.0]], [[0.4, 0.0], [0.3, 0.0]]],), {}, [True, False]),
     "a group of equal elements": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2}, True),
