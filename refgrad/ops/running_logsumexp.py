@@ -86,7 +86,7 @@ def _cotangent(y_bar: Array, shares: tuple[Array, Array], axis: int) -> Array:
 
 
 def _summed(x_dot: Array, x: Array, y: Array, axis: int) -> Array:
-    """The tangent as a quotient of running sums of exp(x - the largest x). The derivative of the largest x cancels; its rounding is left."""
+    """The tangent as a quotient of running sums of exp(x - the largest x), whose derivative cancels but for its rounding."""
     top = np.max(x, axis=axis, keepdims=True)
     weights = np.exp(x - np.where(np.abs(top) == np.inf, 0.0, top))
     return np.cumsum(x_dot * weights, axis) / np.cumsum(weights, axis)

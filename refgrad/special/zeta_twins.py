@@ -1,4 +1,4 @@
-"""The form of zeta that the suite calls. The suite traces every operand, which ``zeta`` refuses for ``input``, and looks at no derivative there."""
+"""The form of zeta that the suite calls: it traces every operand, and looks at no derivative in ``input``, where ``zeta`` refuses a trace."""
 
 from __future__ import annotations
 
@@ -23,4 +23,5 @@ def _drawn(draws: Draws) -> dict[str, Any]:
     formats=("float64", "float32"),
 )
 def zeta(input: Array, other: Array) -> Array:
+    """``special.zeta``, whose ``input`` may be traced."""
     return ops.zeta(array_of(input), array_of(other))
