@@ -1,4 +1,4 @@
-"""The form of zeta that the suite calls: it traces every operand, and looks at no derivative in ``input``, where ``zeta`` refuses a trace."""
+"""The form of zeta that the suite calls: it traces every operand, ``input`` too, and looks at no derivative there."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_an_interrupted_run_reports_what_it_had(tmp_path: Path, send: Any, numbe
 def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> None:
     # The limit on the size of a file stands for the disk; it is set in the workers and in the main process.
     limit = (
-        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))\n"
+        "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (48_000, resource.RLIM_INFINITY))\n"
     )
     (tmp_path / "full.py").write_text(limit)
     env = environment(tmp_path, "pass") | {"PYTEST_PLUGINS": "full"}
