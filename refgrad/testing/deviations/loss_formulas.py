@@ -100,8 +100,8 @@ def _alignments_of_normalized_numbers(inputs: Inputs) -> Outcomes:
     shares = {"sum": np.ones(samples), "none": np.ones(samples), "mean": 1 / (lengths * samples)}
     factor = inputs.y_bar * shares[given["reduction"]]
     before = np.arange(scores.shape[0])[:, np.newaxis] < np.asarray(given["input_lengths"])
-    losses = parts(nn.ctc_loss(**{**given, "reduction": "none"}))[0]
-    reached = losses != 0 if given["zero_infinity"] else np.ones(samples, bool)
+    losses = parts(nn.ctc_loss(**{**given, "reduction": "none", "zero_infinity": False}))[0]
+    reached = np.isfinite(losses) if given["zero_infinity"] else np.ones(samples, bool)
     more = np.where((before & reached)[..., np.newaxis], np.exp(scores) * factor[:, np.newaxis], 0.0)
     return {0: [vjp(loss, scores)[1](inputs.y_bar)[0] + more]}
 
