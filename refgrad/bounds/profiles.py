@@ -27,8 +27,7 @@ class Profile:
     compensated        whether sums carry the rounding of each addition on to the next one (Kahan)
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
     flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
-    storing_broadcasts the formats in which the gradient of an operand that was broadcast is added up in the format itself: each partial
-                       sum is rounded to it
+    storing_broadcasts the formats in which the gradient of an operand that was broadcast is added up in the format itself
     reciprocal         whether a quotient by a number may be computed as the product with its rounded reciprocal
     broadcasting_reciprocal  whether a quotient by an operand that is broadcast may be computed so
     stored_reciprocal  the formats in which such a reciprocal is rounded to the format itself, and not to the one that kernels compute in

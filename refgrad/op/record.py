@@ -62,16 +62,16 @@ class OpRecord:
     branch_free  the derivative is one formula at every point, made of ops of which the same holds. False where it is not known
     unit_slopes  every derivative is 0, 1 or -1, or a share of a tie
     sums         the value, or a derivative in one operand, adds up many terms
-    singular     an op that factorises matrices: what it does with a singular one (REGULAR, POLE, REFUSED of refgrad.op.traits). Kernels
-                 of such ops exist in formats that accumulate as they store, alone
-    complex_rules  what the rules are for complex operands: HOLOMORPHIC, and the engine conjugates in reverse mode; REAL_LINEAR, and they
-                 stand as they are; or a function of operands and parameters that computes the op of complex operands in its place. None
-                 for an op that refuses complex operands
-    by_parts     how its value of complex operands is computed from real and imaginary parts by real ops, which gives it an error bound: a
-                 function of refgrad.ops.by_parts. None where no bound is known
+    singular     an op that factorises matrices: what it does with a singular one (REGULAR, POLE, REFUSED of refgrad.op.traits)
+    complex_rules  what the rules are for complex operands; None for an op that refuses them
+    by_parts     how its value of complex operands is computed from their parts (refgrad.ops.by_parts); None where no bound is known
     helper       the op stands in rules alone, where it carries the rounding of a kernel's formula; users have no name for it
     notation     how drawings write it
     in_graphs    how random graphs draw it; None where they do not
+
+    Kernels of ops that factorise matrices exist in formats that accumulate as they store, alone. Rules for complex operands are
+    HOLOMORPHIC, and the engine conjugates in reverse mode; or REAL_LINEAR, and they stand as they are; or a function of operands and
+    parameters computes the op of complex operands in their place. Real ops compute the parts of a complex value, which bounds its error.
 
     ``home`` is the module that registered it.
     """
