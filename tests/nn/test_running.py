@@ -7,6 +7,8 @@ import numpy as np
 import refgrad as rg
 from refgrad import nn
 from refgrad.numeric import differences
+from refgrad.tracing.ball import parts
+from tests.within import assert_within, balls_of
 
 X = np.array([[1.0, 3.0, 3.0, 2.0], [0.5, -1.0, 4.0, 4.0]])
 
@@ -37,7 +39,8 @@ def test_the_derivative_of_a_tie_is_shared() -> None:
 
 def test_the_logarithm_of_running_sums() -> None:
     x = np.random.default_rng(0).uniform(-3, 3, (3, 5))
-    assert np.allclose(nn.logcumsumexp(x, 1), np.log(np.cumsum(np.exp(x), 1)), rtol=1e-14)
+    [ball] = balls_of((x,), x.dtype)
+    assert assert_within(nn.logcumsumexp(x, 1), np.log(np.cumsum(np.exp(ball), 1))) == x.size
     for dtype in (np.float16, np.float32, np.longdouble):
         assert nn.logcumsumexp(x.astype(dtype), 0).dtype == dtype
     assert nn.logcumsumexp(np.array(2.0), 0) == 2.0
@@ -52,8 +55,12 @@ def test_the_logarithm_of_running_sums() -> None:
 def test_shares_keep_their_digits_far_from_zero() -> None:
     """Beside 1e9, exp(x - y) of a rounded y would have no digits: the shares are those of x - 1e9."""
     x = np.array([0.0, 1.0, -1.0, 0.5])
-    near, far = (rg.vjp(lambda z: nn.logcumsumexp(z, 0), x + c)[1](np.ones(4))[0] for c in (0.0, 1e9))
-    assert np.allclose(near, far, rtol=1e-14)
+    ball, y_bar = balls_of((x, np.ones(4)), x.dtype)
+    expected = rg.vjp(lambda z: nn.logcumsumexp(z, 0), ball)[1](y_bar)[0]
+    for shift in (0.0, 1e9):  # no element of x + shift rounds
+        found = rg.vjp(lambda z: nn.logcumsumexp(z, 0), x + shift)[1](np.ones(4))[0]
+        assert assert_within(found, expected) == 4
+    assert np.max(parts(expected)[1]) < 1e-12
 
 
 def test_elements_far_apart_and_no_elements() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
-from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
+from refgrad.testing.deviations.running_formulas import ADDED, RUNNING_FORMULAS
 from refgrad.tracing.ball import exact, parts
 
 
@@ -33,7 +33,9 @@ def test_second_derivatives_in_each_nesting() -> None:
         asked("float64", [0.5, 0.0, 1.0], [1.0, 1.0, -0.5], [1.0, 0.25, 1.0], {"axis": 0}, second=True)
     )
     assert len(found[0]) == 3
-    assert all(np.allclose(parts(found[0][0])[0], parts(b)[0], atol=1e-11) for b in found[0][1:])
+    # The nestings have the added number in other places: beside running sums of 0.6 and more, in fewer than a hundred terms of size 1.
+    (first, radius), *others = [parts(b) for b in found[0]]
+    assert all(np.all(np.abs(first - y) <= radius + e + 100 * ADDED) for y, e in others)
 
 
 def test_cotangents_of_both_signs_cancel_beside_a_huge_value() -> None:
