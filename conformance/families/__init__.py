@@ -53,6 +53,8 @@ ON_GRID: dict[str, Callable[[Source, str], Case]] = {
     "graphs": functools.partial(graphs, exact=True),
     "matmul": functools.partial(matmul, exact=True),
     "ops": functools.partial(ops, exact=True),
+    "functions": functools.partial(functions, exact=True),
+    "complex": functools.partial(complex_functions, exact=True),
 }
 
 

@@ -17,7 +17,7 @@ from refgrad.testing.cases.grid import integers
 from refgrad.testing.cases.source import Source
 
 EXACT = "exact"  # the style of cases on a grid, in which most results are exact: small integers times a power of two
-SHARE = 3  # one case of the families graphs, matmul and ops in so many is drawn in this style
+SHARE = 3  # of the families that have exact cases, one case in so many is drawn in this style
 _SCALES = (1.0, 2.0, 0.5, 4.0, 0.25)  # of inputs on a grid
 _WEIGHTS = (
     (-2.0, -1.0, 1.0, 2.0, 3.0),

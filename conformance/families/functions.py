@@ -14,19 +14,21 @@ from dataclasses import replace
 import numpy as np
 
 import refgrad.node  # noqa: F401  declares every function
-from refgrad.arrays import PlainArray
+from refgrad.arrays import Params, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
-from refgrad.op import FUNCTIONS, Draws
+from refgrad.op import FUNCTIONS, Draws, Function
 from refgrad.op.function import split
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.exact_calls import exact_call, rounds_nothing, small_integers
 from refgrad.testing.cases.source import Source
 
-from .arrays import finish, rounded
+from .arrays import EXACT, finish, rounded, style_of_case
 from .wide import LENGTHS, length
 
 KINDS = ("plain", "ties", "plain", "zeros", "tiny", "large", "alike", "mixed")
 _MOST = 513  # elements along a long axis: a case of this family is judged in all modes
+_TRIES = 8  # draws of operands on a grid
 _FEW = 32  # one element in so many is replaced, and at least one
 
 
@@ -37,12 +39,13 @@ class Arguments(Draws):
     ties    small integers
     alike   one number everywhere
     zeros, tiny, large, mixed   a few such numbers among plain ones
+    exact   on a grid: small integers, times a power of two where they have to be small
     """
 
-    def __init__(self, source: Source, dtype: str, *, wide: bool = True) -> None:
+    def __init__(self, source: Source, dtype: str, *, wide: bool = True, exact: bool = False) -> None:
         super().__init__(source)
         self.dtype = dtype
-        self.kind = source.choice(KINDS)
+        self.kind = EXACT if exact else source.choice(KINDS)
         self._length = length(source, most=_MOST) if wide else 0
         self._room = LENGTHS[-1]
 
@@ -55,6 +58,9 @@ class Arguments(Draws):
 
     def numbers(self, shape: tuple[int, ...], low: float = -np.inf, high: float = np.inf) -> PlainArray:
         """An operand: numbers of this kind from low to high."""
+        if self.kind == EXACT:
+            x = small_integers(self.rng, shape) * (1.0 if high > 1 else 2.0**-4)
+            return np.asarray(np.clip(np.abs(x) if low >= 0 else x, low, high))
         x = super().numbers(shape, low, high)
         if self.kind == "ties":
             return np.asarray(np.clip(self.rng.integers(-2, 3, shape).astype(np.float64), low, high))
@@ -99,12 +105,24 @@ def functions_in(dtype: str, among: Collection[str] = (), family: str = "") -> t
     )
 
 
-def functions(source: Source, dtype: str, among: Collection[str] = (), family: str = "functions") -> Case:
-    """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants."""
-    function = FUNCTIONS[source.choice(functions_in(dtype, among, family))]
-    operands, params = split(function.drawn(Arguments(source, dtype)))
-    if any(x.size > LENGTHS[-1] for x in operands.values()):  # images of many samples have further axes
-        operands, params = split(function.drawn(Arguments(source, dtype, wide=False)))
+def functions(
+    source: Source,
+    dtype: str,
+    among: Collection[str] = (),
+    family: str = "functions",
+    exact: bool | None = None,
+) -> Case:
+    """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants.
+
+    With ``exact`` the call is on a grid, of a function that rounds nothing there; by default one in SHARE of such functions (arrays.py).
+    """
+    names = functions_in(dtype, among, family)
+    if exact:
+        names = tuple(name for name in names if rounds_nothing(name)) or names
+    exact = style_of_case(source, exact)
+    function = FUNCTIONS[source.choice(names)]
+    exact = exact and rounds_nothing(function.name)
+    operands, params = _drawn_exact(source, function, dtype) if exact else _drawn(source, function, dtype)
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
     for name, x in operands.items():
@@ -120,10 +138,34 @@ def functions(source: Source, dtype: str, among: Collection[str] = (), family: s
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
-        case = finish(source, family, graph, inputs, dtype)
+        case = finish(source, family, graph, inputs, dtype, exact=exact)
     return replace(case, order=2)
 
 
-def complex_functions(source: Source, dtype: str, among: Collection[str] = ()) -> Case:
+def _drawn(source: Source, function: Function, dtype: str) -> tuple[Params, Params]:
+    """Operands and parameters of a call."""
+    operands, params = split(function.drawn(Arguments(source, dtype)))
+    if any(x.size > LENGTHS[-1] for x in operands.values()):  # images of many samples have further axes
+        operands, params = split(function.drawn(Arguments(source, dtype, wide=False)))
+    return operands, params
+
+
+def _drawn_exact(source: Source, function: Function, dtype: str) -> tuple[Params, Params]:
+    """Operands on a grid and parameters of a call that rounds nothing; at the last try of any."""
+    for _ in range(_TRIES):
+        operands, params = split(function.drawn(Arguments(source, dtype, wide=False, exact=True)))
+        arrays = [rounded(x, dtype) if x.dtype.kind == "f" else x for x in operands.values()]
+        moving = [
+            x if x.dtype.kind == "f" and name not in function.plain else None
+            for name, x in zip(operands, arrays, strict=True)
+        ]
+        if exact_call(function, arrays, params, moving, None, dtype):
+            break
+    return operands, params
+
+
+def complex_functions(
+    source: Source, dtype: str, among: Collection[str] = (), exact: bool | None = None
+) -> Case:
     """One call of a function of complex numbers, whose parts are in this format (refgrad/complex)."""
-    return functions(source, dtype, among, "complex")
+    return functions(source, dtype, among, "complex", exact)

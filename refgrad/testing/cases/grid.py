@@ -15,8 +15,9 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
 from refgrad.node import Node
-from refgrad.op import REGISTRY, Op
+from refgrad.op import REGISTRY, Function, Op
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.exact_calls import exact_call
 from refgrad.tracing.ball import Ball, exact
 
 _TRIES = 16  # samples of an op
@@ -31,17 +32,28 @@ def on_grid(case: Case) -> bool:
     """Whether rounding rules look for exact results in this case.
 
     All ops round nothing on a grid, and every input, tangent and cotangent has elements of few digits on a grid of its own: so few that the
-    sum of some products of them is still a number of the format.
+    sum of some products of them is still a number of the format. A call of a function has to be exact at its arrays (exact_calls.py).
     """
     nodes = case.graph.nodes
-    if not all(
-        node.op is None or (isinstance(node.op, Op) and rounds_nothing(node.op.name)) for node in nodes
-    ):
+    ops = [node for node in nodes if node.op is not None]
+    call = ops[0] if len(ops) == 1 and isinstance(ops[0].op, Function) else None
+    if call is None and not all(isinstance(node.op, Op) and rounds_nothing(node.op.name) for node in ops):
         return False
     fmt = FORMATS[case.dtype]
     constants = [np.asarray(node.value) for node in nodes if node.op is None and not node.name]
     arrays = (*case.inputs.values(), *case.tangents.values(), case.cotangent, *constants)
-    return all(x.dtype.kind != "f" or _short(x, fmt) for x in arrays)
+    if not all(x.dtype.kind != "f" or _short(x, fmt) for x in arrays):
+        return False
+    return call is None or _exact_call(case, call)
+
+
+def _exact_call(case: Case, call: Node) -> bool:
+    """Whether the call of a function, the one op of the case, rounds nothing."""
+    assert isinstance(call.op, Function)
+    sources = [case.graph.nodes[j] for j in call.of]
+    operands = [case.inputs[node.name] if node.name else np.asarray(node.value) for node in sources]
+    moving = [case.tangents.get(node.name) if node.name else None for node in sources]
+    return exact_call(call.op, operands, call.params, moving, case.cotangent, case.dtype)
 
 
 def _short(x: PlainArray, fmt: Format) -> bool:
