@@ -114,12 +114,12 @@ def functions(
 ) -> Case:
     """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants.
 
-    With ``exact`` the call is on a grid, of a function that rounds nothing there; by default one in SHARE of such functions (arrays.py).
+    With ``exact`` the call is on a grid, of a function that rounds nothing there; by default a share of the calls of such functions is (arrays.py).
     """
     names = functions_in(dtype, among, family)
     if exact:
         names = tuple(name for name in names if rounds_nothing(name)) or names
-    exact = style_of_case(source, exact)
+    exact = style_of_case(source, exact, dtype)
     function = FUNCTIONS[source.choice(names)]
     exact = exact and rounds_nothing(function.name)
     operands, params = _drawn_exact(source, function, dtype) if exact else _drawn(source, function, dtype)

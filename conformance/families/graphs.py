@@ -187,10 +187,10 @@ class _Builder:
 def graphs(source: Source, dtype: str, exact: bool | None = None, among: Collection[str] = ()) -> Case:
     """A graph of 1 to 12 ops over 1 to 3 inputs; its last node is the output.
 
-    With ``exact`` its inputs are on a grid, and its ops round nothing there; by default one case in SHARE is so (arrays.py). With ``among``
+    With ``exact`` its inputs are on a grid, and its ops round nothing there; by default a share is so (arrays.py). With ``among``
     it has ops of these names alone; where none of them fits the inputs, the output is an input.
     """
-    exact = style_of_case(source, exact) and bool(pool(ELEMENTWISE, True, among))
+    exact = style_of_case(source, exact, dtype) and bool(pool(ELEMENTWISE, True, among))
     with quiet():
         builder = _Builder(source, dtype, exact)
         elementwise, parametrised, several = [

@@ -45,9 +45,9 @@ FORMS: dict[str, Form] = {
 def matmul(source: Source, dtype: str, exact: bool | None = None) -> Case:
     """A product of two or three factors; batched ones broadcast their batch dimensions.
 
-    With ``exact`` the case is on a grid; by default one in SHARE is (arrays.py).
+    With ``exact`` the case is on a grid; by default a share is (arrays.py).
     """
-    exact = style_of_case(source, exact)
+    exact = style_of_case(source, exact, dtype)
     form = source.choice((*FORMS, "batched"))
     sizes = [source.choice(SIZES), source.choice(SIZES), source.choice(SIZES)]
     wide = source.integer(0, SHARE // 2 - 1) == SHARE // 2 - 1

@@ -261,10 +261,10 @@ def names_in(dtype: str, among: Collection[str] = ()) -> tuple[str, ...]:
 def ops(source: Source, dtype: str, among: Collection[str] = (), exact: bool | None = None) -> Case:
     """One op on drawn operands. Floating-point operands are inputs, the others constants of the graph.
 
-    With ``exact`` they are on a grid, of an op that rounds nothing there; by default one case in SHARE is so (arrays.py).
+    With ``exact`` they are on a grid, of an op that rounds nothing there; by default a share is so (arrays.py).
     """
     names = names_in(dtype, among)
-    exact = style_of_case(source, exact)
+    exact = style_of_case(source, exact, dtype)
     on_grid = tuple(name for name in names if rounds_nothing(name)) if exact else ()
     exact = bool(on_grid)
     op = REGISTRY[source.choice(on_grid or names)]
