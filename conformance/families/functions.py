@@ -114,7 +114,7 @@ def functions(
 ) -> Case:
     """One call of a function. Operands of floating-point numbers are inputs, unless the record says otherwise; the others are constants.
 
-    With ``exact`` the call is on a grid, of a function that rounds nothing there; by default a share of the calls of such functions is (arrays.py).
+    With ``exact`` the call is on a grid, of a function that rounds nothing there; by default a share of such calls is (arrays.py).
     """
     names = functions_in(dtype, among, family)
     if exact:

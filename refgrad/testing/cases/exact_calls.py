@@ -53,7 +53,9 @@ def exact_call(
                 y, pullback = vjp(call, *primals)
                 if not _rounds_nothing(y):
                     return False
-                y_bar = small_integers(np.random.default_rng(0), np.shape(y)) if cotangent is None else cotangent
+                y_bar = (
+                    small_integers(np.random.default_rng(0), np.shape(y)) if cotangent is None else cotangent
+                )
                 found = [*pullback(exact(y_bar, fmt)), jvp(call, primals, tangents)[1]]
             except (RefgradError, np.linalg.LinAlgError):  # operands that the function refuses
                 return False
