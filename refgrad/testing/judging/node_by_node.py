@@ -156,8 +156,13 @@ class NodeByNode(Judge):
                 alternatives=functools.partial(type(self)._value_bounds, k=k) if node.op.usual else None,
             )
 
-    def hidden(self, op: str) -> Hidden | None:
-        """What is known about the formula of a function of this name; None for an op."""
+    def hidden(self, op: str, *, second_order: bool = False) -> Hidden | None:
+        """What is known about the formula of a function of this name; None for an op.
+
+        None as well for a call on a grid, in which every known formula rounds nothing in value, gradient and tangent.
+        """
+        if self.fmt.on_grid and not second_order:
+            return None
         if op in FUNCTIONS and op not in self._hidden:
             node = next(self.graph.nodes[k] for k in self.order if str(self.graph.nodes[k]) == op)
             self._hidden[op] = hidden_formula(node, self._operands(node), self.fmt)
