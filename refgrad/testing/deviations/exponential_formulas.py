@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements about logarithms of sums of exponentials: logsumexp, logaddexp, logaddexp2."""
+"""Formulas of recorded disagreements about logarithms of sums of exponentials: logsumexp, log_softmax, logaddexp, logaddexp2."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
-from refgrad.tracing.ball import parts
+from refgrad import nn
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import Ball, parts
 
 Function = Callable[..., Any]
+_SINGLE = 2.0**-24  # unit roundoff of float32
 
 
 def _shares_by_the_value(logarithm: Function, exponential: Function) -> Formula:
@@ -74,6 +76,19 @@ def _log_of_shifted_sum(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _log_softmax_of_another_shift(inputs: Inputs) -> Outcomes:
+    """log_softmax: x - m - log(sum(exp(x - m))) in float32, where m is not the largest element of the row but that of another one.
+
+    The mathematics is the same for each m. The rounding is that of numbers as large as x - m: five roundings of float32, and those of the
+    sum. An element alone in its row has the value 0 by its own m alone.
+    """
+    x = inputs.xs[0]
+    value, radius = parts(nn.log_softmax(x, axis=inputs.params["axis"]))
+    size = 2 * float(np.max(np.abs(parts(x)[0]), initial=0.0)) + np.log(np.shape(x)[inputs.params["axis"]])
+    steps = 5 + np.shape(x)[inputs.params["axis"]]
+    return {VALUE: [Ball(value, radius + steps * _SINGLE * size, x.fmt)]}
+
+
 def summed_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of an operand of this shape that was broadcast to the shape of x."""
     lead = x.ndim - len(shape)
@@ -85,4 +100,5 @@ EXPONENTIAL_FORMULAS: dict[str, Formula] = {
     "shares of logaddexp by its value": _shares_by_the_value(np.logaddexp, np.exp),
     "shares of logaddexp2 by its value": _shares_by_the_value(np.logaddexp2, np.exp2),
     "logarithm of a sum whose shift is differentiated": _log_of_shifted_sum,
+    "log_softmax of another shift": _log_softmax_of_another_shift,
 }

@@ -7,7 +7,7 @@ import pytest
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
-from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, within
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
 from refgrad.tracing.ball import exact, parts
 
 FMT = FORMATS["float64"]
@@ -54,3 +54,13 @@ def test_an_infinite_element_makes_its_derivatives_nan_and_no_others() -> None:
         found = formula(asked([np.inf], [1.0], y_bar=[1.0], xs_dot=([1.0], [1.0])))
     assert np.isnan(parts(found[0][0])[0]).all()
     assert np.asarray(parts(found[1][0])[0]).tolist() == [0.0]
+
+
+def test_another_shift_leaves_a_rounding_of_float32_and_no_more() -> None:
+    fmt, x = FORMATS["bfloat16"], np.array([[0.5, -2.0, 1.25]])
+    inputs = Inputs(False, (exact(x, fmt),), {"axis": 0}, None, (None,), fmt)
+    found = EXPONENTIAL_FORMULAS["log_softmax of another shift"](inputs)[VALUE][0]
+    shift = np.float32(1.25)
+    got = (x.astype(np.float32) - shift) - np.log(np.exp(x.astype(np.float32) - shift))
+    assert all(within(float(got[0, k]), found, (0, k), 1.0) for k in range(3))
+    assert not within(3e-6, found, (0, 0), 1.0)
