@@ -31,6 +31,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.long
 def test_a_budget_judges_whole_rounds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +64,7 @@ def of(run: WholeRun) -> list[tuple[str, str, str]]:
     return sorted((r.id, r.mode, r.status) for r in each_result(load(run.results)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("broken", "rounds"), [(125, 1), (175, 2)], ids=["first item", "second item"])
 def test_an_interrupted_budget_is_resumed_with_whole_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int, rounds: int
