@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.torch import forked
+from tests import forked
 
 ENDS = {
     "print(__name__)": (0, "__main__\n", ""),

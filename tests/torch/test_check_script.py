@@ -15,7 +15,7 @@ from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Questio
 from refgrad.testing.checks.script_text import run  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Element  # noqa: E402
 from refgrad.torch.check_script import rerun  # noqa: E402
-from tests.torch import forked  # noqa: E402
+from tests import forked  # noqa: E402
 from tests.torch.wrong_answers import RNG, X, evidence, script_of  # noqa: E402
 
 SLOPE = 3.0

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.torch import forked
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
