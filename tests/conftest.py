@@ -63,9 +63,9 @@ def read_anew(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def clean_run(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
-    """One run with two workers over all parts of the suite but the textbook: what agrees, what was planted, the mutants."""
+    """One run with a worker over all parts of the suite but the textbook: what agrees, what was planted, the mutants."""
     pytest.importorskip("torch")
-    scope = ["--family", "mlp", "--dtype", "float64", "--device", "cpu", "--examples", "60", "--workers", "2"]
+    scope = ["--family", "mlp", "--dtype", "float64", "--device", "cpu", "--examples", "60", "--workers", "1"]
     shared = folder_of_all_processes(tmp_path_factory.getbasetemp())
 
     def make(out: Path) -> WholeRun:

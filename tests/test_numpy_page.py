@@ -51,6 +51,7 @@ def test_the_page_is_what_calls_say(found: dict[str, list[Entry]]) -> None:
     assert len(told.keys() & seen.keys()) > 200
 
 
+@pytest.mark.long
 def test_what_autograd_differentiates_is_differentiated(found: dict[str, list[Entry]]) -> None:
     """By any of the names under which NumPy has the function."""
     kinds: dict[int, str] = {}
@@ -65,6 +66,7 @@ def test_what_autograd_differentiates_is_differentiated(found: dict[str, list[En
     assert not NAMES & WITHOUT_RULE
 
 
+@pytest.mark.long
 def test_a_function_that_is_refused_says_why(found: dict[str, list[Entry]]) -> None:
     refused = [e for entries in found.values() for e in entries if e.kind == REFUSED]
     assert refused

@@ -16,6 +16,7 @@ import pytest
 
 import refgrad as rg
 from refgrad.backends.shipped import FOLDER, SHIPPED, version
+from refgrad.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -88,9 +89,18 @@ def there(word: str) -> str:
     return ",".join(str(TEMPLATE) if n in SHIPPED and not version(n) else n for n in names)
 
 
+def pytest_in_a_process(arguments: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+
+
 @pytest.mark.long
-def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
-    """In order, in one folder. What would take minutes judges one small family; `repro` has a recorded disagreement."""
+def test_the_commands_of_the_readme_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In order, in one folder, refgrad's in this process. What would take minutes judges one small family.
+
+    `repro` has a recorded disagreement.
+    """
     for needed in ("torch", "xdist", "jinja2"):
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
@@ -100,8 +110,9 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         "import numpy as np\nfrom refgrad.testing import check_vjp\n\n\ndef test_formula():\n"
         "    check_vjp(np.sin, lambda y_bar, x: y_bar * np.cos(x), (np.ones(3),))\n"
     )
-    env = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
-    env |= {"PYTHONPATH": str(ROOT), "REFGRAD_PYTEST_ADDOPTS": "-k test_family"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k test_family")
     for command in COMMANDS:
         name, *arguments = shlex.split(command)
         if name == "python3":
@@ -109,21 +120,14 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         if arguments[0] == "conformance":
             several = "--backend" in arguments
             arguments = [there(word) if several else word for word in arguments]
-            arguments += ["--examples", "60", "--workers", "0", "--device", "cpu", "--seed", "0"]
+            arguments += ["--examples", "20", "--workers", "0", "--device", "cpu", "--seed", "0"]
             family = "graphs" if several else "softmax"  # NumPy's worker has too few ops for softmax
             arguments += [] if "--op" in arguments else ["--family", family, "--dtype", "float64"]
-        module = {"refgrad": "refgrad.cli", "pytest": "pytest"}[name]
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        told = f"{command}\n{done.stdout}{done.stderr}"
-        assert done.returncode == (arguments[0] == "repro"), told  # 1: the case disagrees
-        assert done.stdout, told
+        code = main(arguments) if name == "refgrad" else pytest_in_a_process(arguments)
+        said = capfd.readouterr()
+        told = f"{command}\n{said.out}{said.err}"
+        assert code == (arguments[0] == "repro"), told  # 1: the case disagrees
+        assert said.out, told
         if arguments[0] in {"conformance", "report", "--refgrad-report"}:
             page = tmp_path / "reports" / "report.html"
             assert page.exists(), told

@@ -344,7 +344,7 @@ def test_files_are_short(folder: str) -> None:
 
 ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
     "tests/test_structure.py", "tests/test_module_tests.py", "tests/test_dtype_names.py", "tests/test_numpy_code.py",
-    "tests/test_every_argument.py", "tests/test_docstrings.py", "tests/test_ordering.py",
+    "tests/test_every_argument.py", "tests/test_docstrings.py", "tests/test_ordering.py", "tests/test_forked.py",
     "tests/test_numpy_walk.py", "tests/test_numpy_page.py",
     "tests/test_numpy_dtypes.py", "tests/test_numpy_shapes.py", "tests/test_readme.py",
     "tests/test_docs.py", "tests/test_docs_frameworks.py", "tests/test_ci.py", "tests/test_every_twin.py",

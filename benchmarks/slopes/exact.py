@@ -39,8 +39,6 @@ def value(f: Slope, xs: tuple[float, ...]) -> Number | None:
     """f at numbers of any dtype, to 80 bits; None where it has no real value, or none that settles."""
     before: Number = None
     for bits in LADDER:
-        if before == 0 and bits < LADDER[-2]:  # few digits of a difference may cancel to 0
-            continue
         with mpmath.workprec(bits):
             try:
                 now = f(*[mpf(x) for x in xs])
@@ -48,7 +46,8 @@ def value(f: Slope, xs: tuple[float, ...]) -> Number | None:
                 return None
             if not isinstance(now, mpf) or not mpmath.isfinite(now):
                 return None
-            if before is not None and abs(now - before) <= mpmath.ldexp(abs(now), -DIGITS):
+            settled = now != 0 or bits >= LADDER[-2]  # few digits of a difference may cancel to 0
+            if settled and before is not None and abs(now - before) <= mpmath.ldexp(abs(now), -DIGITS):
                 return now
         before = now
     return None

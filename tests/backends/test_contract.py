@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,20 +20,13 @@ from refgrad.graph import Graph
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END, VALUE
 from refgrad.report.storage.load import load
 from refgrad.testing import Case, judge
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "extend" / "backend.md").read_text(encoding="utf-8")
-FILE = re.findall(r"```\{run\}\n(.*?)```", PAGE, re.DOTALL)[0]
-MENDED = FILE.replace("1 - y),  # the bug: y is not squared", "1 / np.cosh(x) ** 2),")
+from tests.backends.toy import FILE, MENDED, ROOT, toy_class
 
 
 @pytest.fixture
 def toy() -> Backend:
     """The backend of the page, without its bug."""
-    names: dict[str, Any] = {}
-    exec(MENDED, names)  # noqa: S102 - the text of a page of the documentation
-    made: Backend = names["Toy"]()
-    return made
+    return toy_class()()
 
 
 def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:

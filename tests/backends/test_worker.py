@@ -29,7 +29,8 @@ TEMPLATE = FOLDER / "template_worker.py"
 
 @pytest.fixture(autouse=True)
 def this_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No framework is in another Python."""
+    """No framework is in another Python, and a run judges no mutant, which no worker is asked for."""
+    monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k 'test_family or test_case'")
     for name in SHIPPED:
         monkeypatch.delenv(variable(name), raising=False)
 

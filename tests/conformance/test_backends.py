@@ -53,6 +53,12 @@ def reached(name: str) -> Backend:
     return backends.load(name)
 
 
+@functools.cache
+def of_a_run(name: str) -> tuple[Deviation, ...]:
+    """The recorded disagreements that a run of a backend knows."""
+    return tuple(all_of(CONFORMANCE / "deviations.toml", (), name))
+
+
 def having(name: str, entry: Deviation) -> Backend:
     """The backend, which has the entry's ops; skips the test where autograd is installed without SciPy, whose functions it then lacks."""
     backend = reached(name)
@@ -94,14 +100,14 @@ def test_an_entry_names_a_page_and_ops_that_its_evidence_has(name: str, entry: D
 def test_a_run_of_the_backend_finds_the_entry_and_a_run_of_torch_does_not(
     name: str, entry: Deviation
 ) -> None:
-    assert entry.id in {d.id for d in all_of(CONFORMANCE / "deviations.toml", (), name)}
-    assert entry.case not in {d.case for d in all_of(CONFORMANCE / "deviations.toml", ())}
+    assert entry.id in {d.id for d in of_a_run(name)}
+    assert entry.case not in {d.case for d in of_a_run("torch")}
 
 
 @each
 def test_the_evidence_disagrees_as_recorded(name: str, entry: Deviation) -> None:
     backend = having(name, entry)
-    others = all_of(CONFORMANCE / "deviations.toml", (), name)
+    others = of_a_run(name)
     verdicts = deviation_evidence.judged(entry, backend.build, backend.judged, others)
     found = deviation_evidence.outcome(entry, backend.build, verdicts)
     assert not found.failure
@@ -153,7 +159,7 @@ def test_a_wrong_op_planted_in_a_worker_is_named(name: str, dtype: str, other: s
     for k in range(12):
         case = draw(Seeded((k,)), dtype)
         [op] = [node.op.name for node in case.graph.nodes if node.op is not None]
-        for v in examine(case, backend.judged, all_of(CONFORMANCE / "deviations.toml", (), name)):
+        for v in examine(case, backend.judged, of_a_run(name)):
             assert v.status != ERROR, v.message
             if v.failed:
                 wrong.add((op, v.mode))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from refgrad.modes import (
     AGREEMENT,
     FORWARD,
     FORWARD_END_TO_END,
+    FURTHER,
     RECORDED_REVERSE,
     REPEATED_REVERSE,
     REVERSE,
@@ -27,14 +28,17 @@ from refgrad.modes import (
 )
 from refgrad.op import FUNCTIONS, REGISTRY, Op
 from refgrad.op.function import Function, split
-from refgrad.testing import judge
+from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.end_to_end import judge_fused
+from refgrad.testing.judging.modes import judge_modes
+from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import DISAGREE, UNDECIDED
+from refgrad.testing.judging.verdict import DISAGREE, UNDECIDED, Verdict
 from refgrad.testing.runs.item import Observe
+from refgrad.testing.runs.judgement import Observed, judge_together
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.torch.observe import observe
 from tests.conformance.ordinary_arguments import ORDINARY_ARGUMENTS
@@ -109,6 +113,16 @@ def answered(family: str, op: str, dtype: str, draw: int, observe: Observe) -> t
     return asked, observe(asked)
 
 
+@functools.cache
+def judged_by_node(
+    family: str, op: str, dtype: str, draw: int, observe: Observe
+) -> tuple[NodeByNode, list[Verdict]]:
+    """The judge of a case and its verdicts node by node, which the judgement of further modes starts from."""
+    node_judge = NodeByNode(*answered(family, op, dtype, draw, observe))
+    with quiet():
+        return node_judge, [node_judge.value(), node_judge.reverse(), node_judge.forward()]
+
+
 def anew(seen: Observation) -> Observation:
     """A copy of an observation that may be written into."""
     return copy.deepcopy(seen, {id(x): x for x in (seen.profile, seen.support)})
@@ -159,7 +173,7 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
 
     A fused backend is judged from end to end alone, and answers these modes alone.
     """
-    count = 0
+    changed: list[tuple[int, Observed]] = []
     for draw in range(3):
         asked, first = answered(family_of(entry), op, dtype, draw, observe)
         fused = first.profile is not None and first.profile.fused
@@ -177,20 +191,48 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
                 gross * x[at] if abs(x[at]) > 0.01 else gross / 10
             )  # 0.5 where 0.1 is due, or nothing but noise
             x[at] = rounded(x[at], dtype)
-            with np.errstate(all="ignore"):
-                verdicts = judge_fused(asked, seen) if fused else judge(asked, seen)
-            mark(verdicts, [entry], Setting(asked, seen))
-            [v] = [v for v in verdicts if v.mode == mode]
-            nothing = (
-                v.status == UNDECIDED and v.reason.startswith("nothing to compare") and entry.narrow.error
-            )
-            assert v.status == DISAGREE or nothing, (
-                v.status,
-                v.reason,
-            )  # an error entry may name a mode without a reference
-            assert not v.known, v.message
-            count += 1
-    return count
+            changed.append((draw, Observed(asked, only(mode, seen))))
+    by_node = functools.partial(judged_by_node, family_of(entry), op, dtype, observe=observe)
+    for (_, (asked, seen, _)), verdicts in zip(changed, judged(changed, mode, by_node), strict=True):
+        mark(verdicts, [entry], Setting(asked, seen))
+        [v] = [v for v in verdicts if v.mode == mode]
+        nothing = v.status == UNDECIDED and v.reason.startswith("nothing to compare") and entry.narrow.error
+        assert v.status == DISAGREE or nothing, (
+            v.status,
+            v.reason,
+        )  # an error entry may name a mode without a reference
+        assert not v.known, v.message
+    return len(changed)
+
+
+def only(mode: str, seen: Observation) -> Observation:
+    """The observation without the answers in further modes on which the verdict of this mode does not depend."""
+    if seen.modes is not None and mode not in (AGREEMENT, REPEATED_REVERSE):
+        answers = {name: answer for name, answer in seen.modes.answers.items() if name == mode}
+        seen.modes = dataclasses.replace(seen.modes, answers=answers, again=None)
+    return seen
+
+
+def judged(
+    changed: list[tuple[int, Observed]], mode: str, by_node: Callable[[int], tuple[NodeByNode, list[Verdict]]]
+) -> list[list[Verdict]]:
+    """The verdicts node by node on observations of one framework, by draws, and those on the asked mode where it is another one."""
+    observed = [o for _, o in changed]
+    with np.errstate(all="ignore"), quiet():
+        if any(o.seen.profile is not None and o.seen.profile.fused for o in observed):
+            return [judge_fused(o.case, o.seen) for o in observed]
+        if mode not in FURTHER:
+            return judge_together(observed, end_to_end=mode not in (VALUE, REVERSE, FORWARD))
+        found = []
+        for draw, (
+            asked,
+            seen,
+            _,
+        ) in changed:  # the arrays of value, reverse and forward mode are as they were
+            node_judge, first = by_node(draw)
+            assert seen.modes is not None
+            found.append([*map(copy.copy, first), *judge_modes(asked, seen, seen.modes, node_judge)])
+        return found
 
 
 def meant(entries: Sequence[Deviation] = ENTRIES) -> Iterator[Any]:

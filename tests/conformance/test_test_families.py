@@ -68,7 +68,7 @@ def test_a_planted_error_fails_the_run_and_is_named(
         "--dtype",
         "float64",
         "--examples",
-        "50",
+        "20",
         "--workers",
         "0",
         "--device",

@@ -27,6 +27,10 @@ EVERY = (
 )
 OWN = "error_function and not underflowing"  # a selection of tests by name
 
+UNFINISHED = shutil.ignore_patterns(
+    "*.pyc.*"
+)  # what is compiled comes along, so that no process compiles it again
+
 pytestmark = pytest.mark.long
 
 
@@ -51,7 +55,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with the new file."""
     folder = tmp_path_factory.mktemp("package")
     for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=UNFINISHED)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "refgrad" / "ops" / "error_function.py").write_text(record(), encoding="utf-8")
     return folder

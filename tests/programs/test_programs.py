@@ -27,11 +27,13 @@ def tally() -> Tally:
     return judged(range(EVERY_DAY))
 
 
+@pytest.mark.long
 def test_no_program_has_a_silent_difference_or_a_raw_error(tally: Tally) -> None:
     assert tally.programs == EVERY_DAY
     assert not tally.kinds, "\n".join([*tally.scripts(), *tally.lines()])
 
 
+@pytest.mark.long
 def test_few_programs_are_refused_or_unsettled(tally: Tally) -> None:
     text = "\n".join(tally.lines())
     assert tally.answers["refused"] <= REFUSED * EVERY_DAY, text

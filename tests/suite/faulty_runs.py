@@ -2,73 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
-# A pytest plugin that changes what a worker observes: it is named in PYTEST_PLUGINS, which every worker inherits.
-PLUGIN = '''
-import os, signal, time
-from pathlib import Path
-import refgrad.torch.observe as room
-
-if os.environ.get("PYTEST_XDIST_WORKER"):
-    import torch._dynamo  # which torch imports at its first use otherwise: that may outlast a short time limit
-
-right, calls = room.observe, 0
-FAULTS = {faults!r}
-
-def observe(case, *settings):
-    """Each process comes once to its eighth case. There it meets the first fault that no other process has met."""
-    global calls
-    calls += 1
-    if calls == 8:
-        for k, fault in enumerate(FAULTS):
-            if first(k, case):
-                exec(fault)
-                break
-    return right(case, *settings)
-
-def first(k, case):
-    """Two workers may come here at the same moment: one of them makes the file."""
-    try:
-        with Path(__file__).with_name("happened-" + str(k)).open("x") as file:
-            file.write(f"{{os.getpid()}} {{case.id}}")
-    except FileExistsError:
-        return False
-    return True
-
-room.observe = observe
-'''
+from tests.suite.faulty_backend import FAULTS
+from tests.whole_runs import WholeRun, made_once
 
 
 def command(out: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "refgrad.cli", "conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu",
-        "--examples", "150", "--workers", "2", "--out", str(out), *more,
+        sys.executable, "-m", "refgrad.cli", "conformance", "--backend", "tests.suite.faulty_backend:Faulty", "--family", "graphs",
+        "--dtype", "float64", "--device", "cpu", "--examples", "150", "--workers", "2", "--out", str(out), *more,
     ]  # fmt: skip
 
 
 def environment(folder: Path, *faults: str) -> dict[str, str]:
     """The command with faults planted, and without the items that no fault here concerns."""
-    (folder / "faulty.py").write_text(PLUGIN.format(faults=faults))
     path = os.pathsep.join([str(folder), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     return {
         **os.environ,
         "PYTHONPATH": path,
-        "PYTEST_PLUGINS": "faulty",
+        FAULTS: json.dumps([str(folder), *faults]),
         "REFGRAD_PYTEST_ADDOPTS": "-k test_family",
     }
 
 
 def run(folder: Path, faults: tuple[str, ...], *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder / "out", *more), env=environment(folder, *faults), capture_output=True, text=True, timeout=900, check=False
-    )  # fmt: skip
+    env = environment(folder, *faults)
+    one = command(folder / "out", *more)
+    return subprocess.run(one, env=env, capture_output=True, text=True, timeout=900, check=False)
 
 
 def victim(folder: Path, fault: int = 0) -> tuple[int, str]:
     """The process and the case that met a fault."""
     pid, case = (folder / f"happened-{fault}").read_text().split()
     return int(pid), case
+
+
+def started(folder: Path, *more: str) -> subprocess.Popen[str]:
+    """A run that hangs in one of its cases."""
+    running = subprocess.Popen(
+        command(folder / "out", "--time-limit", "0", *more), env=environment(folder, "time.sleep(600)"), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Ctrl-C counts even where these tests run in the background, in which shells switch it off for all that follows.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not (folder / "happened-0").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (folder / "happened-0").exists(), "no worker came to its eighth case"
+    return running
+
+
+def killed(shared: Path, number: signal.Signals) -> WholeRun:
+    """A run with two workers that hangs and gets a signal, its workers too. All test processes that share a folder read the same one."""
+
+    def make(out: Path) -> WholeRun:
+        running = started(out.parent)
+        os.killpg(running.pid, number)
+        stdout, stderr = running.communicate(timeout=900)
+        return WholeRun(out, running.returncode, stdout, stderr)
+
+    return made_once(shared / f"killed-by-{number.name}", make)

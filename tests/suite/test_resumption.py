@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -17,8 +18,7 @@ from refgrad.suite.resumption import check_same, interrupted, prepare
 from refgrad.testing.runs import in_flight
 from refgrad.testing.runs.journal import Journal
 from refgrad.testing.runs.results import ResultsFile
-from tests.suite.faulty_runs import command
-from tests.suite.test_interrupted_runs import started
+from tests.suite.faulty_runs import command, killed
 from tests.whole_runs import WholeRun, conformance, folder_of_all_processes, made_once
 
 HEAD = Header(
@@ -52,23 +52,28 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
 
 
 def again(out: Path, *more: str) -> WholeRun:
-    """The command of ``started``, with the same number of workers, without a fault."""
-    return conformance(out, *command(out, "--time-limit", "0", *more)[4:])
+    """The command of ``started`` in this process, without a fault."""
+    return conformance(out, *command(out, "--time-limit", "0", "--workers", "0", *more)[4:])
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "0")], ids=["SIGKILL", "SIGINT"]
+)
 def test_a_killed_run_that_is_resumed_gives_the_results_of_one_that_was_not(
-    tmp_path: Path, whole: WholeRun, number: int
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    whole: WholeRun,
+    number: signal.Signals,
+    workers: str,
 ) -> None:
-    running = started(tmp_path)
-    os.killpg(running.pid, number)
-    running.communicate(timeout=900)
-    out = tmp_path / "out"
+    """With as many workers, or with none."""
+    shared = folder_of_all_processes(tmp_path_factory.getbasetemp())
+    out = shutil.copytree(killed(shared, number).out, tmp_path / "out")
     before = lines(out / "results.jsonl")
     assert any(line["type"] == "result" for line in before)
     assert before[-1]["type"] != "end"
-    resumed = again(out, "--resume")
+    resumed = again(out, "--resume", "--workers", workers)
     assert resumed.code == 0, resumed.stdout + resumed.stderr
     assert lines(out / "results.jsonl")[0] == before[0]
     assert whole.code == 0

@@ -17,7 +17,6 @@ from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
 from refgrad.testing.runs.folder_lock import locked
-from tests.suite.faulty_runs import command
 from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
@@ -28,15 +27,18 @@ def test_workers_and_shards_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same lines but for the times of items, and the same page up to its times, what it measured and the command."""
+    from conformance.textbook import implicit
     from refgrad.cli import main
 
+    monkeypatch.setattr(implicit, "SIDE", 512)
     monkeypatch.setenv(
         "REFGRAD_PYTEST_ADDOPTS", "-k 'test_family or D3-relu-vector or D3-matrix or D3-implicit'"
     )  # of the textbook, the items that measure something
 
     def judged(name: str, *more: str) -> Path:
-        families = ["--family", "textbook", "--dtype", "float32", "--examples", "100"]
-        assert main([*command(tmp_path / name, *families, *more)[3:]]) in (
+        families = ["--family", "matmul", "--family", "textbook", "--dtype", "float64", "--dtype", "float32"]
+        scope = ["--device", "cpu", "--examples", "80", "--out", str(tmp_path / name)]
+        assert main(["conformance", *families, *scope, *more]) in (
             0,
             3,
         )  # a part may have nothing to judge
@@ -52,11 +54,13 @@ def test_workers_and_shards_change_nothing(
         rest = [line for line in lines if line not in cases]
         return sorted([*cases, *(re.sub(r'(?<="seconds":)[\d.]+', "", line) for line in rest)])
 
-    whole = judged("whole", "--workers", "1")
-    assert sum('"family":"softmax"' in line for line in lines_of(whole)) > 500
+    whole = judged("whole", "--workers", "0")
+    assert sum('"family":"matmul"' in line for line in lines_of(whole)) > 500
     assert sum('"type":"textbook"' in line for line in lines_of(whole)) == 3
     assert sum(line.startswith('{"type":"measured"') for line in whole.read_text().splitlines()) == 2
-    runs = {"three": [judged("three", "--workers", "3")]}
+    with monkeypatch.context() as of_workers:
+        of_workers.setenv("PYTEST_PLUGINS", "tests.suite.small_matrices")
+        runs = {"two": [judged("two", "--workers", "2")]}
     for n in (1, 2, 4):
         runs[f"{n} shards"] = [
             judged(f"{k} of {n}", "--shard", f"{k}/{n}", "--workers", "0") for k in range(1, n + 1)
@@ -100,7 +104,7 @@ def _timeless(page: Path) -> str:
     return "\n".join(line.partition("<time>")[0] for line in kept)
 
 
-SMALL = ["conformance", "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--examples", "10"]
+SMALL = ["conformance", "--family", "matmul", "--dtype", "float64", "--device", "cpu", "--examples", "10"]
 
 
 def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProcess[str]:
@@ -113,17 +117,24 @@ def small(folder: Path, *more: str, **around: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("workers", ["0", "1"])
-def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, workers: str) -> None:
-    """As in a wheel: in an environment inside of a project that has a conftest.py, and options, of its own."""
-    root, project = Path(__file__).parents[2], tmp_path / "a project ü"
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As in a wheel: in an environment inside of a project that has a conftest.py, and options, of its own. Returns site-packages."""
+    root, project = Path(__file__).parents[2], tmp_path_factory.mktemp("installed") / "a project ü"
     site = project / ".venv" / "site-packages"
-    unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(root / "refgrad", site / "refgrad", ignore=unwanted)
-    shutil.copytree(root / "conformance", site / "refgrad" / "_suite", ignore=unwanted)
+    unfinished = shutil.ignore_patterns("*.pyc.*")  # what is compiled comes along
+    shutil.copytree(root / "refgrad", site / "refgrad", ignore=unfinished)
+    shutil.copytree(root / "conformance", site / "refgrad" / "_suite", ignore=unfinished)
     (project / "conftest.py").write_text("raise RuntimeError('somebody else')\n")
     (project / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    return site
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_installed_suite_leaves_the_project_around_it_alone(installed: Path, workers: str) -> None:
+    site, project = installed, installed.parents[1]
+    shutil.rmtree(project / "reports", ignore_errors=True)
     around = {"PYTEST_ADDOPTS": "-x --no-such-option", "PYTHONWARNINGS": "error", "PYTHONPATH": str(site)}
     done = small(project, "--workers", workers, **around)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -139,12 +150,12 @@ def test_an_installed_suite_leaves_the_project_around_it_alone(tmp_path: Path, w
 
 def test_a_family_or_dtype_that_is_named_twice_is_judged_once(tmp_path: Path) -> None:
     done = conformance(
-        tmp_path, *SMALL[1:], "--family", "softmax", "--dtype", "float64", "--device", "cpu", "--workers", "0"
+        tmp_path, *SMALL[1:], "--family", "matmul", "--dtype", "float64", "--device", "cpu", "--workers", "0"
     )
     assert done.code == 0, done.stdout + done.stderr
     found = load(done.results)
     assert found.planned == 1
-    assert found.header.families == ("softmax",)
+    assert found.header.families == ("matmul",)
     assert found.tally.results == len({(r.id, r.mode) for r in each_result(found)}) > 0
 
 
@@ -172,7 +183,9 @@ def test_no_file_of_a_run_is_written_over_another_of_it(
 
 @pytest.mark.long
 def test_without_a_reader_the_report_is_written_all_the_same(tmp_path: Path) -> None:
-    script = f"{shlex.quote(sys.executable)} -m refgrad.cli {' '.join(SMALL)} --workers 0"
+    scope = ["--family", "ops", "--dtype", "float64", "--examples", "10", "--workers", "0"]
+    small = ["conformance", "--backend", "tests.suite.faulty_backend:Faulty", *scope]  # which starts at once
+    script = shlex.join([sys.executable, "-m", "refgrad.cli", *small])
     env = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),

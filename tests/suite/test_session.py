@@ -31,6 +31,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.long
 def test_a_budget_judges_whole_rounds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,16 +42,16 @@ def test_a_budget_judges_whole_rounds(
 
     monkeypatch.setenv("REFGRAD_PYTEST_ADDOPTS", "-k test_family")
     monkeypatch.setattr(session, "_LONGEST", 0.1)  # a session of few rounds, so that another one follows
-    assert main(["conformance", *SMALL, "--for", "4s", "--out", str(tmp_path / "for")]) == 0
+    assert main(["conformance", *SMALL, "--for", "2s", "--out", str(tmp_path / "for")]) == 0
     said = capsys.readouterr()
     found = load(tmp_path / "for" / "results.jsonl")
     assert not found.partial
-    assert found.header.budget == "4"
+    assert found.header.budget == "2"
     done = len(found.items) // 2
     assert {i.item for i in found.items} == {
         f"test_family[{f}-float32-cpu-{k}]" for f in ("softmax", "matmul") for k in range(done)
     }
-    assert f"refgrad: {done} rounds of {BLOCK} cases in 4 s" in said.err
+    assert f"refgrad: {done} rounds of {BLOCK} cases in 2 s" in said.err
     assert (
         main(["conformance", *SMALL, "--examples", str(done * BLOCK), "--out", str(tmp_path / "number")]) == 0
     )
@@ -63,6 +64,7 @@ def of(run: WholeRun) -> list[tuple[str, str, str]]:
     return sorted((r.id, r.mode, r.status) for r in each_result(load(run.results)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("broken", "rounds"), [(125, 1), (175, 2)], ids=["first item", "second item"])
 def test_an_interrupted_budget_is_resumed_with_whole_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int, rounds: int

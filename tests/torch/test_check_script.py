@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Questio
 from refgrad.testing.checks.script_text import run  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Element  # noqa: E402
 from refgrad.torch.check_script import rerun  # noqa: E402
+from tests import forked  # noqa: E402
 from tests.torch.wrong_answers import RNG, X, evidence, script_of  # noqa: E402
 
 SLOPE = 3.0
@@ -56,10 +55,7 @@ def alone(text: str, folder: Path) -> tuple[int, str]:
     blocked = "import sys\nsys.modules['refgrad'] = None\n"
     head, future, rest = text.partition("from __future__ import annotations\n")
     path.write_text(head + future + blocked + rest, encoding="utf-8")
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, str(path)], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
+    done = forked.run(path, folder=folder)
     return done.returncode, done.stdout + done.stderr
 
 

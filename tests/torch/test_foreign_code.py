@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
+
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,12 +101,9 @@ for op in sys.argv[2:]:
 OPS = ("softmax", "tanh", "sin", "cos", "exp2", "sinh", "sigmoid")
 
 
-def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", *arguments], env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+def python(folder: Path, script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = [str(folder), str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return forked.run(script, *arguments, folder=folder, path=path)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +112,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "faulty.py").write_text(FAULTY)
     (folder / "driver.py").write_text(DRIVER)
     (folder / "scripts").mkdir()
-    done = python(folder, str(folder / "driver.py"), str(folder / "scripts"), *OPS)
+    done = python(folder, folder / "driver.py", str(folder / "scripts"), *OPS)
     assert done.returncode == 0, done.stderr
     return folder / "scripts"
 
@@ -140,7 +138,7 @@ def test_every_failure_has_a_script_that_shows_it(
         assert says in text
         assert ("from refgrad" in text) == needs_refgrad
         compile(text, path.name, "exec")
-    done = python(scripts.parent, str(found[0]))
+    done = python(scripts.parent, found[0])
     assert done.returncode == 1, f"{found[0].name}: {done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr
     description = {"error": "ValueError: not today"}.get(status, "disagree" if needs_refgrad else "WRONG")

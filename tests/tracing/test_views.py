@@ -143,7 +143,7 @@ def test_a_view_outlives_its_array() -> None:
         y = x * 2.0
         view, rest = y[0], y[:, 1:]
         del y
-        gc.collect()
+        gc.collect(1)  # of young objects, as these are
         view *= rest[1, 0]
         return np.sum(view**2) + np.sum(rest**2 * W[:, 1:])
 

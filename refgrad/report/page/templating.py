@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -30,11 +31,19 @@ SYMBOLS = {
 def environment() -> Environment:
     """The environment of the templates. Raises RefgradError where jinja2 is not installed."""
     try:
-        import jinja2
+        import jinja2  # noqa: F401
     except ImportError as error:
         raise RefgradError(
             'the HTML report needs jinja2, which is not installed: pip install "refgrad[conformance]"'
         ) from error
+    return _environment()
+
+
+@functools.cache
+def _environment() -> Environment:
+    """It keeps the templates that it has compiled, which takes longer than filling in those of a small run."""
+    import jinja2
+
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(asset),
         autoescape=True,

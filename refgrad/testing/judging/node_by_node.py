@@ -66,6 +66,7 @@ class NodeByNode(Judge):
         self.without_derivative: dict[int, PlainArray | None] = {}
         self.contributions: dict[int, list[tuple[int, int, Any]]] = {}
         self.pushed: dict[int, Any] = {}
+        self.second: dict[tuple[str, ...], list[Any]] = {}  # what second_order.py has computed
         self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
         self._hidden: dict[str, Hidden] = {}  # by function
         self._of_primals: NodeByNode | None = (

@@ -22,7 +22,15 @@ def second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
     """The derivative of x_bar along x_dot for the inputs of these names, with the largest bound of the reference's three nestings.
 
     A framework may use any of the nestings. The result is NaN (undefined) at special points without an ordinary derivative.
+    It is computed once for a judge.
     """
+    key = ("of the op", *names)
+    if key not in node_judge.second:
+        node_judge.second[key] = _second_derivatives(node_judge, names)
+    return node_judge.second[key]
+
+
+def _second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
     case, graph, fmt = node_judge.case, node_judge.graph, node_judge.fmt
     missing = {name: without_second(node_judge, name) for name in names}
     if all(m.all() for m in missing.values()):
@@ -68,7 +76,18 @@ def _nestings(node_judge: NodeByNode, names: list[str], f: Callable[..., Any]) -
 
 
 def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) -> list[Reach]:
-    """The bounds of the second derivative in the input at ``position``, one for each other formula that the record of the op names."""
+    """The bounds of the second derivative in the input at ``position``, one for each other formula that the record of the op names.
+
+    They are computed once for a judge, for all inputs together.
+    """
+    key = ("by formula", *names)
+    if key not in node_judge.second:
+        node_judge.second[key] = _by_formula(node_judge, names)
+    return [reaches[position] for reaches in node_judge.second[key]]
+
+
+def _by_formula(node_judge: NodeByNode, names: list[str]) -> list[list[Reach]]:
+    """For each other formula, the bounds of the second derivatives in all inputs."""
     graph, case = node_judge.graph, node_judge.case
     node = graph.nodes[graph.outputs[0]]
     found = []
@@ -79,10 +98,13 @@ def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) 
             given = {k: bound[name] for name, k in graph.inputs.items()}
             return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
 
-        reaches = [parts(answer[position])[1] for answer in _nestings(node_judge, names, f)]
-        widest = largest(reaches)
-        assert widest is not None
-        found.append(Reach(widest, blind))
+        nestings = _nestings(node_judge, names, f)
+        reaches = []
+        for position in range(len(names)):
+            widest = largest([parts(answer[position])[1] for answer in nestings])
+            assert widest is not None
+            reaches.append(Reach(widest, blind))
+        found.append(reaches)
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 
 import pytest
 
+from refgrad.errors import RefgradError
 from refgrad.report.page.templating import asset, environment, policy_hash, query
 
 pytest.importorskip("jinja2")
@@ -22,6 +24,14 @@ def test_a_name_that_nobody_gave_is_an_error() -> None:
 
     with pytest.raises(UndefinedError):
         environment().from_string("{{ nobody }}").render()
+
+
+def test_templates_are_compiled_once_and_jinja2_may_still_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    template = environment().get_template("page.html.j2")
+    assert environment().get_template("page.html.j2") is template
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(RefgradError, match="needs jinja2"):
+        environment()
 
 
 def test_a_query_and_a_hash_are_what_a_browser_expects() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[3]
 N = 1_000_000
 BUDGET = 130  # bytes an element: ten million take 1.5 GB with the import of torch
