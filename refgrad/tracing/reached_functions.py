@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import operator
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ def follow(f: Any) -> None:
         _remember(code, None)
         if _package(function) == "refgrad":
             continue
-        if function.__builtins__ is vars(builtins):  # type: ignore[attr-defined]  # where the new names are
+        if _builtins_of(function) is vars(builtins):  # where the new names are
             new = redirected(code, functools.partial(_choice, function.__globals__))
             if new is not code:
                 function.__code__ = new
@@ -64,6 +65,7 @@ def follow(f: Any) -> None:
             waiting += _members(type(getattr(found, "__self__", found)))
 
 
+_builtins_of = operator.attrgetter("__builtins__")  # some versions of the type stubs lack this attribute
 _NO_FUNCTIONS = frozenset({int, float, bool, str, type(None), np.ndarray, np.float64})
 _FEW = 64  # elements of a container in which functions are looked for
 
