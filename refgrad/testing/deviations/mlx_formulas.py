@@ -124,6 +124,19 @@ def _det_by_cofactors(a: Any) -> Any:
     return a0 * (b1 * c2 - b2 * c1) - a1 * (b0 * c2 - b2 * c0) + a2 * (b0 * c1 - b1 * c0)
 
 
+def _deviation(inputs: Inputs) -> Outcomes:
+    """std: the root of the mean square of x - mean(x), whose mean is differentiated, too."""
+    params = inputs.params
+
+    def deviation(x: Any) -> Any:
+        over = {"axis": params["axis"], "keepdims": params["keepdims"]}
+        near = x - np.mean(x, axis=params["axis"], keepdims=True)
+        count = np.sum(np.ones(x.shape), **over) - params["ddof"]
+        return np.sqrt(np.sum(near * near, **over) / count)
+
+    return composed(deviation)(inputs)
+
+
 MLX_FORMULAS: dict[str, Formula] = {
     "cross_entropy that underflows early": _cross_entropy,
     "det by cofactors": composed(_det_by_cofactors),
@@ -131,6 +144,7 @@ MLX_FORMULAS: dict[str, Formula] = {
     "log_softmax that underflows early": _log_softmax,
     "logsumexp that underflows early": _logsumexp,
     "shares of logaddexp that add up to one": _logaddexp,
+    "std whose mean is differentiated": _deviation,
     "sin by a shortened pi": _by_a_shortened_pi(np.sin, np.cos),
     "cos by a shortened pi": _by_a_shortened_pi(np.cos, lambda x: -np.sin(x)),
 }
