@@ -24,7 +24,8 @@ SINGLE = {
     "tan": 1.5, "arcsin": 1.0, "arccos": 1.0, "arctan": 1.0, "sinh": 2.0, "cosh": 1.0, "tanh": 7.0, "arcsinh": 2.0, "arccosh": 2.0,
     "arctanh": 2.0, "power": 1.0, "arctan2": 1.5, "erf": 7.5, "divide": 1.0,
 }  # fmt: skip  # a table of figures reads by rows
-# Functions of float64 numbers: a million points each by --dtype float64 --count 150000, exp at 3.9 million from -707.5 to 709.5, divide at 5 million quotients.
+# Functions of float64 numbers: a million points each by --dtype float64 --count 150000, exp at 3.9 million from -707.5 to 709.5, divide
+# at 5 million quotients.
 DOUBLE = {
     "exp": 2.0, "expm1": 1.0, "log": 1.0, "log2": 1.0, "log10": 2.0, "log1p": 1.0, "sqrt": 0.5, "reciprocal": 0.5, "sin": 1.0, "cos": 1.0,
     "tan": 1.0, "arcsin": 1.0, "arccos": 1.0, "arctan": 1.0, "sinh": 2.0, "cosh": 1.5, "tanh": 2.5, "arcsinh": 2.0, "arccosh": 2.0,
