@@ -281,7 +281,9 @@ def judged_tangent(factor: float) -> Any:
     graph = Graph()
     graph.nodes += [Node(name="a"), Node(name="b"), Node(op=linalg.matmul, of=(0, 1), params={})]
     graph.outputs = (2,)
-    case = Case("ops", graph, {"a": a, "b": b}, {"a": a_dot, "b": b_dot}, np.ones((1, 1), np.float32), "float32")
+    case = Case(
+        "ops", graph, {"a": a, "b": b}, {"a": a_dot, "b": b_dot}, np.ones((1, 1), np.float32), "float32"
+    )
     wide = [np.asarray(x, float) for x in (a, b, a @ b, a_dot, b_dot)]
     due = wide[3] @ wide[1] + wide[0] @ wide[4]
     got = due + factor * (continued(a, b, a_dot, b_dot) - due)

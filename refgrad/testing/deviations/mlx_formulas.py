@@ -124,17 +124,36 @@ def _det_by_cofactors(a: Any) -> Any:
     return a0 * (b1 * c2 - b2 * c1) - a1 * (b0 * c2 - b2 * c0) + a2 * (b0 * c1 - b1 * c0)
 
 
-def _deviation(inputs: Inputs) -> Outcomes:
-    """std: the root of the mean square of x - mean(x), whose mean is differentiated, too."""
-    params = inputs.params
+def _mean_square(params: Any) -> Function:
+    """The mean square of x - mean(x), whose mean is rounded to the format and differentiated, too."""
 
-    def deviation(x: Any) -> Any:
+    def square(x: Any) -> Any:
         over = {"axis": params["axis"], "keepdims": params["keepdims"]}
         near = x - np.mean(x, axis=params["axis"], keepdims=True)
-        count = np.sum(np.ones(x.shape), **over) - params["ddof"]
-        return np.sqrt(np.sum(near * near, **over) / count)
+        return np.sum(near * near, **over) / (np.sum(np.ones(x.shape), **over) - params["ddof"])
 
-    return composed(deviation)(inputs)
+    return square
+
+
+def _std(inputs: Inputs) -> Outcomes:
+    """std: the root of that mean square, also where the elements are equal but for rounding.
+
+    The root of a Ball that reaches 0 has no bound. It lies between 0 and the root of the largest number. The slopes, x - mean(x) divided
+    by the number of elements and by the root, have a sum of squares of at most 1, whatever the rounding of x - mean(x); the mean
+    receives as much once more.
+    """
+    square, fmt = _mean_square(inputs.params), inputs.fmt
+    value, radius = parts(square(inputs.xs[0]))
+    root, low, high = (np.sqrt(np.maximum(value + k * radius, 0.0)) for k in (0, -1, 1))
+    found = composed(lambda x: np.sqrt(square(x)))(inputs)
+    found[VALUE] = [Ball(root, np.maximum(high - root, root - low) + 2 * fmt.u * high, fmt)]
+    for key, arriving in ((0, inputs.y_bar), (TANGENT, inputs.xs_dot[0])):
+        if key in found:
+            value, radius = parts(found[key][0])
+            most = 2 * np.max(np.abs(parts(arriving)[0]), initial=0.0) * np.sqrt(np.size(parts(arriving)[0]))
+            known = np.isfinite(value) & np.isfinite(radius)
+            found[key] = [Ball(np.where(known, value, 0.0), np.where(known, radius, most), fmt)]
+    return found
 
 
 MLX_FORMULAS: dict[str, Formula] = {
@@ -144,7 +163,8 @@ MLX_FORMULAS: dict[str, Formula] = {
     "log_softmax that underflows early": _log_softmax,
     "logsumexp that underflows early": _logsumexp,
     "shares of logaddexp that add up to one": _logaddexp,
-    "std whose mean is differentiated": _deviation,
+    "std whose mean is differentiated": _std,
+    "var whose mean is differentiated": lambda inputs: composed(_mean_square(inputs.params))(inputs),
     "sin by a shortened pi": _by_a_shortened_pi(np.sin, np.cos),
     "cos by a shortened pi": _by_a_shortened_pi(np.cos, lambda x: -np.sin(x)),
 }
