@@ -126,8 +126,10 @@ def solved(a, b):
 
 
 def turning(x, shift, axis):
-    """Elements moved round."""
-    return paddle.roll(x, shift, axis) if x.ndim else x
+    """Elements moved round. Paddle takes one shift for each axis."""
+    if isinstance(axis, tuple):
+        shift = [int(n) for n in np.broadcast_to(shift, len(axis))]
+    return paddle.roll(x, shift, axes(axis)) if x.ndim else x
 
 
 UNARY = (

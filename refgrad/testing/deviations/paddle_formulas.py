@@ -114,6 +114,16 @@ def _logaddexp(inputs: Inputs) -> Outcomes:
     }
 
 
+def _elu(inputs: Inputs) -> Outcomes:
+    """elu below 0: alpha is a float32 number, the value is alpha * (exp(x) - 1), and the slope is the value plus alpha."""
+    x, alpha = inputs.xs[0], float(np.float32(inputs.params["alpha"]))
+    below = alpha * (np.exp(np.minimum(x, 0.0)) - 1)
+    found: Outcomes = {VALUE: [np.where(x > 0, x, below)]}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * np.where(x > 0, 1.0, below + alpha)]
+    return found
+
+
 def _norm(inputs: Inputs) -> Outcomes:
     """norm: a power of the sum whose exponent, the reciprocal of the order, is a float32 number; the slope's denominator is shifted."""
     [x], params = inputs.xs, inputs.params
@@ -138,6 +148,7 @@ PADDLE_FORMULAS: dict[str, Formula] = {
     "logsumexp by exponentials of at least 2^-128": _logsumexp,
     "logaddexp by exponentials of at least 2^-128": _logaddexp,
     "hardsigmoid by seven digits of a sixth": composed(lambda x: np.clip(SIXTH * x + 0.5, 0.0, 1.0)),
+    "elu by a float32 alpha and exp minus one": _elu,
     "norm by a float32 root and a shifted denominator": _norm,
     "softplus by the logarithm of a sum": _value_alone(_softplus),
     "log_sigmoid by the logarithm of a sum": _value_alone(

@@ -121,3 +121,17 @@ def test_the_least_exponential_of_float64_is_a_quarter_of_its_smallest_normal_nu
     name = "exponential of at least 2^-128"
     assert known(name, VALUE, 2.0**-1024, (0,), given)
     assert not known(name, VALUE, 2.0**-1022, (0,), given)
+
+
+def test_elu_has_a_float32_alpha_and_the_rounding_of_a_difference() -> None:
+    name, fmt = "elu by a float32 alpha and exp minus one", FORMATS["float64"]
+    x = exact(np.array([-1.0, 2.0, -40.0]), fmt)
+    given = Inputs(False, (x,), {"alpha": 0.3}, exact(np.array([0.5, 0.5, 0.5]), fmt), (None,), fmt)
+    alpha = float(np.float32(0.3))
+    assert known(name, VALUE, alpha * (np.exp(-1) - 1), (0,), given)
+    assert not known(name, VALUE, 0.3 * (np.exp(-1) - 1), (0,), given)
+    assert known(name, 0, 0.5 * alpha * np.exp(-1), (0,), given)
+    assert not known(name, 0, 0.5 * 0.3 * np.exp(-1), (0,), given)
+    assert known(name, 0, 0.5, (1,), given)
+    assert known(name, 0, 0.0, (2,), given)
+    assert not known(name, 0, 1e-15, (2,), given)
