@@ -42,6 +42,41 @@ def _softmax(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _softmax_in_the_format(inputs: Inputs) -> Outcomes:
+    """softmax: the sums over the axis are added up in the format itself.
+
+    Each addition of positive numbers is off by a factor between 1 - u and 1 + u, so that n of them are off by no more than the n-th power
+    of these, in any order; and a sum is not below its largest term, which is 1.
+    """
+    axis, fmt = inputs.params["axis"], inputs.fmt
+    x = parts(inputs.xs[0])[0]
+    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    total, n = np.sum(powers, axis=axis, keepdims=True), x.shape[axis] if x.ndim else 1
+    high = powers * (1 + 4 * fmt.u) / np.maximum(total * (1 - fmt.u) ** n, 1.0)
+    low = powers * (1 - 4 * fmt.u) / (total * (1 + fmt.u) ** n)
+    shares = Ball((high + low) / 2, (high - low) / 2 + 2 * fmt.eta, fmt)
+
+    def moved(arriving: Any) -> Any:
+        terms = shares * arriving
+        value, radius = parts(np.sum(terms, axis=axis, keepdims=True))
+        lost = np.sum(np.abs(parts(terms)[0]) + parts(terms)[1], axis=axis, keepdims=True)
+        return shares * (arriving - Ball(value, radius + ((1 + fmt.u) ** n - 1) * lost, fmt))
+
+    found: Outcomes = {VALUE: [shares]}
+    if inputs.y_bar is not None:
+        found[0] = [moved(inputs.y_bar)]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [moved(inputs.xs_dot[0])]
+    return found
+
+
+def _softmax_without_its_sum(inputs: Inputs) -> Outcomes:
+    """softmax: the gradient is y g in place of y (g - sum(y g))."""
+    if inputs.y_bar is None:
+        return {}
+    return {0: [nn.softmax(inputs.xs[0], axis=inputs.params["axis"]) * inputs.y_bar]}
+
+
 def _log_softmax(inputs: Inputs) -> Outcomes:
     """log_softmax: shares below LOST are 0 in the derivatives."""
     axis = inputs.params["axis"]
@@ -159,6 +194,8 @@ def _std(inputs: Inputs) -> Outcomes:
 MLX_FORMULAS: dict[str, Formula] = {
     "cross_entropy that underflows early": _cross_entropy,
     "det by cofactors": composed(_det_by_cofactors),
+    "gradient of softmax without its sum": _softmax_without_its_sum,
+    "softmax that adds up in the format": _softmax_in_the_format,
     "softmax that underflows early": _softmax,
     "log_softmax that underflows early": _log_softmax,
     "logsumexp that underflows early": _logsumexp,

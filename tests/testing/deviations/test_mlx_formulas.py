@@ -133,3 +133,29 @@ def test_a_spread_of_ordinary_numbers_has_its_digits(name: str) -> None:
         [ball] = found[key]
         assert within(due, ball, element, 1.0), key
         assert not within(due * 1.25, ball, element, 1.0), key
+
+
+def in_bfloat16(name: str, x: list[float], y_bar: list[float]) -> Outcomes:
+    fmt = FORMATS["bfloat16"]
+    balls = [exact(np.asarray(v, float), fmt) for v in (x, y_bar)]
+    return MLX_FORMULAS[name](Inputs(False, (balls[0],), {"axis": 0}, balls[1], (balls[1],), fmt))
+
+
+def test_softmax_may_add_up_in_the_half_format() -> None:
+    """512 equal exponentials that are added one by one stop at 256; of four there is no such excuse."""
+    name, ones = "softmax that adds up in the format", [1.0] * 512
+    [shares] = in_bfloat16(name, [0.0] * 512, ones)[VALUE]
+    assert within(1 / 256, shares, (3,), 1.0)
+    assert not within(1 / 32, shares, (3,), 1.0)
+    found = in_bfloat16(name, [0.0] * 4, [1.0, 0.0, 0.0, 0.0])
+    for key, due in ((VALUE, 0.25), (0, 0.1875), (TANGENT, 0.1875)):
+        [ball] = found[key]
+        assert within(due, ball, (0,), 1.0), key
+        assert not within(due * 1.1, ball, (0,), 1.0), key
+
+
+def test_the_gradient_of_softmax_may_lack_its_sum() -> None:
+    [x_bar] = in_bfloat16("gradient of softmax without its sum", [0.0] * 4, [1.0, 0.0, 0.0, 0.0])[0]
+    assert within(0.25, x_bar, (0,), 1.0)
+    assert not within(0.1875, x_bar, (0,), 1.0)
+    assert within(0.0, x_bar, (1,), 1.0)
