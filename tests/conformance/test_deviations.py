@@ -165,7 +165,7 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
         fused = first.profile is not None and first.profile.fused
         if fused and mode not in ANSWERED_FUSED:
             return 0
-        part = ANSWERED_FUSED[mode] if fused else mode
+        part = ANSWERED_FUSED.get(mode, mode)
         positions = len(list(planted(anew(first), part, asked.graph.outputs[0])))
         for position in range(positions):
             seen = anew(first)
