@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None, kernels: Kernels | None = None) -> 
             print("float64: long double is no wider here: not measured")
             continue
         for name in given.functions or FUNCTIONS:
-            exceeded += name in kernels.names and _printed(kernels, name, dtype, given)
+            exceeded += kernels.has(name, dtype) and _printed(kernels, name, dtype, given)
         if isinstance(kernels, WorkerKernels) and not given.functions:
             for found in findings(kernels, dtype, given.seed):
                 exceeded += found.denied

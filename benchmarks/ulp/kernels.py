@@ -56,6 +56,10 @@ class Kernels(ABC):
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes in which it computes."""
 
+    def has(self, name: str, dtype: str) -> bool:  # noqa: ARG002 - a framework that has its functions in all its dtypes
+        """Whether it has the function in the dtype."""
+        return name in self.names
+
     def excused(self, name: str, dtype: str, xs: Operands) -> Array:  # noqa: ARG002 - a framework without recorded disagreements
         """At which operands the value is a recorded disagreement, which no figure covers."""
         return np.zeros(xs[0].shape, bool)
@@ -136,6 +140,10 @@ class WorkerKernels(Kernels):
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes of its hello, the judged ones."""
         return tuple(d for d in DTYPES if d in self.backend.hello.dtypes["cpu"])
+
+    def has(self, name: str, dtype: str) -> bool:
+        """Whether the op is among those of its hello that it does not lack in the dtype."""
+        return name in self.names and name not in self.backend.hello.lacking.get(dtype, ())
 
     def excused(self, name: str, dtype: str, xs: Operands) -> Array:
         """Where an entry about the value of the op names operands, or a range of magnitudes of the first one, those that it names."""

@@ -10,7 +10,13 @@ import pytest
 
 import refgrad as rg
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.graph import Graph, Node
+from refgrad.modes import FORWARD
 from refgrad.ops import contraction, dense_linalg, linalg, solving
+from refgrad.testing import judge
+from refgrad.testing.cases.case import Case
+from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
 from refgrad.tracing.ball import parts
 from tests.within import assert_within, balls_of, slopes
 
@@ -252,3 +258,43 @@ def test_second_derivatives_at_a_cusp_are_undefined_and_not_zero(name: str) -> N
         assert np.isnan(second(x)).any()
     beside = np.array([1.0, 1.5])
     assert np.isfinite(rg.hessian(f)(beside)).all()
+
+
+# --- a tangent whose second product continues the sum of the first ----------------------------------------------------
+
+
+def continued(a: Any, b: Any, a_dot: Any, b_dot: Any) -> Any:
+    """dA B + A dB in float32, one product after the other, each of them rounded, and each sum."""
+    total = np.zeros((a.shape[0], b.shape[1]), np.float32)
+    for x, y in ((a_dot, b), (a, b_dot)):
+        for j in range(x.shape[1]):
+            total = total + x[:, j : j + 1] * y[j : j + 1]
+    return total
+
+
+def judged_tangent(factor: float) -> Any:
+    """The verdict on the tangent of a product whose roundings all go down: (1 + 2^-12)^2 ends on a tie, and 5 products are lost."""
+    small = np.float32(0.99 * 2.0**-24)
+    one = np.float32(1 + 2.0**-12)
+    a, b = np.full((1, 3), np.float32(1)), np.array([[one], [1], [1]], np.float32)
+    a_dot, b_dot = np.array([[one, small, small]], np.float32), np.full((3, 1), small)
+    graph = Graph()
+    graph.nodes += [Node(name="a"), Node(name="b"), Node(op=linalg.matmul, of=(0, 1), params={})]
+    graph.outputs = (2,)
+    case = Case(
+        "ops", graph, {"a": a, "b": b}, {"a": a_dot, "b": b_dot}, np.ones((1, 1), np.float32), "float32"
+    )
+    wide = [np.asarray(x, float) for x in (a, b, a @ b, a_dot, b_dot)]
+    due = wide[3] @ wide[1] + wide[0] @ wide[4]
+    got = due + factor * (continued(a, b, a_dot, b_dot) - due)
+    seen = Observation(wide[:3], [None] * 3, [*wide[3:], got], {}, {})
+    error = float(np.max(np.abs(got - due))) * 2.0**24
+    return error, {v.mode: v for v in judge(case, seen, end_to_end=False)}[FORWARD]
+
+
+def test_a_tangent_whose_second_product_continues_the_sum_of_the_first_is_imprecise() -> None:
+    error, found = judged_tangent(1.0)
+    assert 5.9 < error < 6.0  # roundings of 1; with each product summed alone there are at most 3 + 1
+    assert found.status == IMPRECISE
+    assert judged_tangent(0.5)[1].status == AGREE
+    assert judged_tangent(1.25)[1].status == DISAGREE

@@ -68,6 +68,17 @@ def test_operands_of_a_recorded_disagreement_are_left_out(capsys: pytest.Capture
     assert main(few, kernels) == 1
 
 
+def test_what_a_worker_lacks_in_a_dtype_is_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    class Lacking(TorchKernels):
+        def has(self, name: str, dtype: str) -> bool:
+            return super().has(name, dtype) and (name, dtype) != ("exp", "float64")
+
+    assert main([*FEW, "--dtype", "float32", "--dtype", "float64", "exp"], Lacking()) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("exp")] == [
+        "float32"
+    ]
+
+
 @pytest.mark.parametrize("layout", [CONTIGUOUS, STRIDED, SHORT])
 def test_a_kernel_that_errs_in_one_layout_alone_is_caught(layout: str) -> None:
     def kernel(x: Array) -> Array:

@@ -42,6 +42,41 @@ def _softmax(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _softmax_in_the_format(inputs: Inputs) -> Outcomes:
+    """softmax: the sums over the axis are added up in the format itself.
+
+    Each addition of positive numbers is off by a factor between 1 - u and 1 + u, so that n of them are off by no more than the n-th power
+    of these, in any order; and a sum is not below its largest term, which is 1.
+    """
+    axis, fmt = inputs.params["axis"], inputs.fmt
+    x = parts(inputs.xs[0])[0]
+    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    total, n = np.sum(powers, axis=axis, keepdims=True), x.shape[axis] if x.ndim else 1
+    high = powers * (1 + 4 * fmt.u) / np.maximum(total * (1 - fmt.u) ** n, 1.0)
+    low = powers * (1 - 4 * fmt.u) / (total * (1 + fmt.u) ** n)
+    shares = Ball((high + low) / 2, (high - low) / 2 + 2 * fmt.eta, fmt)
+
+    def moved(arriving: Any) -> Any:
+        terms = shares * arriving
+        value, radius = parts(np.sum(terms, axis=axis, keepdims=True))
+        lost = np.sum(np.abs(parts(terms)[0]) + parts(terms)[1], axis=axis, keepdims=True)
+        return shares * (arriving - Ball(value, radius + ((1 + fmt.u) ** n - 1) * lost, fmt))
+
+    found: Outcomes = {VALUE: [shares]}
+    if inputs.y_bar is not None:
+        found[0] = [moved(inputs.y_bar)]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [moved(inputs.xs_dot[0])]
+    return found
+
+
+def _softmax_without_its_sum(inputs: Inputs) -> Outcomes:
+    """softmax: the gradient is y g in place of y (g - sum(y g))."""
+    if inputs.y_bar is None:
+        return {}
+    return {0: [nn.softmax(inputs.xs[0], axis=inputs.params["axis"]) * inputs.y_bar]}
+
+
 def _log_softmax(inputs: Inputs) -> Outcomes:
     """log_softmax: shares below LOST are 0 in the derivatives."""
     axis = inputs.params["axis"]
@@ -124,13 +159,49 @@ def _det_by_cofactors(a: Any) -> Any:
     return a0 * (b1 * c2 - b2 * c1) - a1 * (b0 * c2 - b2 * c0) + a2 * (b0 * c1 - b1 * c0)
 
 
+def _mean_square(params: Any) -> Function:
+    """The mean square of x - mean(x), whose mean is rounded to the format and differentiated, too."""
+
+    def square(x: Any) -> Any:
+        over = {"axis": params["axis"], "keepdims": params["keepdims"]}
+        near = x - np.mean(x, axis=params["axis"], keepdims=True)
+        return np.sum(near * near, **over) / (np.sum(np.ones(x.shape), **over) - params["ddof"])
+
+    return square
+
+
+def _std(inputs: Inputs) -> Outcomes:
+    """std: the root of that mean square, also where the elements are equal but for rounding.
+
+    The root of a Ball that reaches 0 has no bound. It lies between 0 and the root of the largest number. The slopes, x - mean(x) divided
+    by the number of elements and by the root, have a sum of squares of at most 1, whatever the rounding of x - mean(x); the mean
+    receives as much once more.
+    """
+    square, fmt = _mean_square(inputs.params), inputs.fmt
+    value, radius = parts(square(inputs.xs[0]))
+    root, low, high = (np.sqrt(np.maximum(value + k * radius, 0.0)) for k in (0, -1, 1))
+    found = composed(lambda x: np.sqrt(square(x)))(inputs)
+    found[VALUE] = [Ball(root, np.maximum(high - root, root - low) + 2 * fmt.u * high, fmt)]
+    for key, arriving in ((0, inputs.y_bar), (TANGENT, inputs.xs_dot[0])):
+        if key in found:
+            value, radius = parts(found[key][0])
+            most = 2 * np.max(np.abs(parts(arriving)[0]), initial=0.0) * np.sqrt(np.size(parts(arriving)[0]))
+            known = np.isfinite(value) & np.isfinite(radius)
+            found[key] = [Ball(np.where(known, value, 0.0), np.where(known, radius, most), fmt)]
+    return found
+
+
 MLX_FORMULAS: dict[str, Formula] = {
     "cross_entropy that underflows early": _cross_entropy,
     "det by cofactors": composed(_det_by_cofactors),
+    "gradient of softmax without its sum": _softmax_without_its_sum,
+    "softmax that adds up in the format": _softmax_in_the_format,
     "softmax that underflows early": _softmax,
     "log_softmax that underflows early": _log_softmax,
     "logsumexp that underflows early": _logsumexp,
     "shares of logaddexp that add up to one": _logaddexp,
+    "std whose mean is differentiated": _std,
+    "var whose mean is differentiated": lambda inputs: composed(_mean_square(inputs.params))(inputs),
     "sin by a shortened pi": _by_a_shortened_pi(np.sin, np.cos),
     "cos by a shortened pi": _by_a_shortened_pi(np.cos, lambda x: -np.sin(x)),
 }

@@ -64,6 +64,11 @@ def _singular(xs: Operands, _params: Params, fmt: Format) -> Array:
     return spectrum[..., -1] <= matrices.shape[-1] ** 2 * fmt.u * spectrum[..., 0]
 
 
+def _singular_in_the_stack(xs: Operands, params: Params, fmt: Format) -> Array:
+    """Some matrix of the stack has no inverse, as far as elimination can tell."""
+    return np.asarray(np.any(_singular(xs, params, fmt)))
+
+
 def _equal_singular_values(xs: Operands, _params: Params, fmt: Format) -> Array:
     """Of each matrix, whether two of its singular values are equal, as far as their computation can tell."""
     matrices = np.asarray(xs[0], float)
@@ -103,6 +108,19 @@ def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     """prod: the only factor, which is zero."""
     factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
     return np.equal(xs[0], 0) & (factors == 1)
+
+
+def _nan_operand(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The first operand is NaN."""
+    return np.isnan(xs[0])
+
+
+def _squares_overflow(xs: Operands, params: Params, fmt: Format) -> Array:
+    """var and std: the sum of the squares of the deviations is not below the largest number, or no number at all."""
+    axis, wide = params["axis"], np.asarray(xs[0], fmt.wide)
+    with np.errstate(all="ignore"):
+        near = wide - np.mean(wide, axis=axis, keepdims=True)
+        return ~(np.sum(near * near, axis=axis, keepdims=params["keepdims"]) < fmt.max)
 
 
 def _query_without_keys(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -189,6 +207,8 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "second operand zero": _second_is_zero,
     "the reciprocal of the second operand overflows": _reciprocal_overflows,
     "lone zero": _lone_zero,
+    "NaN operand": _nan_operand,
+    "the sum of squares overflows": _squares_overflow,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,
     "weight for single elements": _weight_for_single_elements,
@@ -196,6 +216,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "the square of the divisor leaves the range": _square_of_divisor_leaves_the_range,
     "at the threshold": _at_threshold,
     "singular matrix": _singular,
+    "a singular matrix in the stack": _singular_in_the_stack,
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,

@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements of Paddle: shares of at least exp(-64), exponentials of at least 2^-128, logarithms of 1 + exp(x)."""
+"""Formulas of recorded disagreements of Paddle: shares of at least exp(-64), norms by a float32 root, and others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from refgrad.testing.deviations.recorded_formula import VALUE, Formula, Inputs, 
 from refgrad.tracing.ball import Ball, parts
 
 CLIP = -64.0  # the least difference from the largest element that softmax and log_softmax take
-SIXTH = 0.1666667  # the slope of hardsigmoid, by default
-LEAST = 2.0**-127.9  # exp of float32 numbers is not below 2^-128 on full vectors
+SIXTH = float(np.float32(0.1666667))  # the slope of hardsigmoid, by default, in each dtype a float32 number
+SHIFT = 1e-12  # what the gradient of a norm adds to the power of the norm that it divides by
+LEAST = (
+    2.0**-1.9
+)  # exp is not below a quarter of the smallest normal number on full vectors: 2^-128, in float64 2^-1024
 
 
 def _clipped(x: Any, axis: int) -> Any:
@@ -70,9 +73,9 @@ def _mish(inputs: Inputs) -> Outcomes:
 
 
 def _at_least(y: Any, inputs: Inputs) -> Any:
-    """An exponential that is not below 2^-128."""
+    """An exponential that is not below a quarter of the smallest normal number."""
     value, radius = parts(y)
-    return Ball(value, radius + LEAST, inputs.fmt)
+    return Ball(value, radius + LEAST * inputs.fmt.least_normal, inputs.fmt)
 
 
 def _exp(inputs: Inputs) -> Outcomes:
@@ -111,6 +114,32 @@ def _logaddexp(inputs: Inputs) -> Outcomes:
     }
 
 
+def _elu(inputs: Inputs) -> Outcomes:
+    """elu below 0: alpha is a float32 number, the value is alpha * (exp(x) - 1), and the slope is the value plus alpha."""
+    x, alpha = inputs.xs[0], float(np.float32(inputs.params["alpha"]))
+    below = alpha * (np.exp(np.minimum(x, 0.0)) - 1)
+    found: Outcomes = {VALUE: [np.where(x > 0, x, below)]}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * np.where(x > 0, 1.0, below + alpha)]
+    return found
+
+
+def _norm(inputs: Inputs) -> Outcomes:
+    """norm: a power of the sum whose exponent, the reciprocal of the order, is a float32 number; the slope's denominator is shifted."""
+    [x], params = inputs.xs, inputs.params
+    order = 2.0 if params["ord"] is None else float(params["ord"])
+    if not np.isfinite(order) or order == 0:
+        return {}
+    size = np.abs(x)
+    total = np.sum(size**order, axis=params["axis"], keepdims=True)
+    value = total ** float(np.float32(1) / np.float32(order))
+    found: Outcomes = {VALUE: [value if params["keepdims"] else np.sum(value, axis=params["axis"])]}
+    if inputs.y_bar is not None:
+        power = size ** (order - 1) / (value ** (order - 1) + SHIFT)
+        found[0] = [np.reshape(inputs.y_bar, value.shape) * np.sign(x) * power]
+    return found
+
+
 PADDLE_FORMULAS: dict[str, Formula] = {
     "softmax of differences of at most 64": _softmax,
     "log_softmax of differences of at most 64": _log_softmax,
@@ -119,6 +148,8 @@ PADDLE_FORMULAS: dict[str, Formula] = {
     "logsumexp by exponentials of at least 2^-128": _logsumexp,
     "logaddexp by exponentials of at least 2^-128": _logaddexp,
     "hardsigmoid by seven digits of a sixth": composed(lambda x: np.clip(SIXTH * x + 0.5, 0.0, 1.0)),
+    "elu by a float32 alpha and exp minus one": _elu,
+    "norm by a float32 root and a shifted denominator": _norm,
     "softplus by the logarithm of a sum": _value_alone(_softplus),
     "log_sigmoid by the logarithm of a sum": _value_alone(
         lambda x: np.minimum(x, 0.0) - np.log(1 + np.exp(-np.abs(x)))

@@ -7,7 +7,7 @@ import pytest
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.deviations.mlx_formulas import LOST, MLX_FORMULAS
-from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, within
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, Outcomes, within
 from refgrad.tracing.ball import exact
 
 FMT = FORMATS["float32"]
@@ -98,3 +98,64 @@ def test_det_is_expanded_up_to_three_rows(n: int) -> None:
     near = np.ones((3, 3)) + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (3, 3))
     [wide] = MLX_FORMULAS["det by cofactors"](asked(near))[VALUE]
     assert within(float(np.linalg.det(near)) + 1e-7, wide, (), 1.0)  # its terms cancel
+
+
+def spread(name: str, x: list[float]) -> Outcomes:
+    """What the formula of std or var says of bfloat16 numbers, with a cotangent of 1 and the tangents 1, 0, 0."""
+    fmt = FORMATS["bfloat16"]
+    params = {"axis": None, "ddof": 0, "keepdims": False}
+    dots = (exact(np.array([1.0, 0.0, 0.0]), fmt),)
+    given = Inputs(False, (exact(np.asarray(x), fmt),), params, exact(np.array(1.0), fmt), dots, fmt)
+    return MLX_FORMULAS[f"{name} whose mean is differentiated"](given)
+
+
+@pytest.mark.parametrize(("name", "due"), [("std", 0.0625), ("var", 0.00390625)])
+def test_a_spread_is_that_from_a_rounded_mean(name: str, due: float) -> None:
+    """The mean of 10.3125, 10.3125 and 10.4375 is 10.3542: 10.375 in bfloat16, from which all three are 0.0625 away."""
+    x = [10.3125, 10.3125, 10.4375]
+    [value] = spread(name, x)[VALUE]
+    assert abs(due / getattr(np, name)(x) - 1) > 0.05
+    assert within(due, value, (), 1.0)
+    assert not within(100 * due, value, (), 1.0)
+    for key, element in ((0, (2,)), (TANGENT, ())) if name == "std" else ():
+        [ball] = spread(name, x)[key]
+        assert within(0.5, ball, element, 1.0)
+        assert not within(8.0, ball, element, 1.0)
+
+
+@pytest.mark.parametrize("name", ["std", "var"])
+def test_a_spread_of_ordinary_numbers_has_its_digits(name: str) -> None:
+    x = np.array([1.0, -2.0, 3.0])
+    deviation = (x - x.mean()) / 3
+    slopes, value = (deviation / x.std(), x.std()) if name == "std" else (2 * deviation, x.var())
+    found = spread(name, x.tolist())
+    for key, due, element in ((VALUE, value, ()), (0, slopes[1], (1,)), (TANGENT, slopes[0], ())):
+        [ball] = found[key]
+        assert within(due, ball, element, 1.0), key
+        assert not within(due * 1.25, ball, element, 1.0), key
+
+
+def in_bfloat16(name: str, x: list[float], y_bar: list[float]) -> Outcomes:
+    fmt = FORMATS["bfloat16"]
+    balls = [exact(np.asarray(v, float), fmt) for v in (x, y_bar)]
+    return MLX_FORMULAS[name](Inputs(False, (balls[0],), {"axis": 0}, balls[1], (balls[1],), fmt))
+
+
+def test_softmax_may_add_up_in_the_half_format() -> None:
+    """512 equal exponentials that are added one by one stop at 256; of four there is no such excuse."""
+    name, ones = "softmax that adds up in the format", [1.0] * 512
+    [shares] = in_bfloat16(name, [0.0] * 512, ones)[VALUE]
+    assert within(1 / 256, shares, (3,), 1.0)
+    assert not within(1 / 32, shares, (3,), 1.0)
+    found = in_bfloat16(name, [0.0] * 4, [1.0, 0.0, 0.0, 0.0])
+    for key, due in ((VALUE, 0.25), (0, 0.1875), (TANGENT, 0.1875)):
+        [ball] = found[key]
+        assert within(due, ball, (0,), 1.0), key
+        assert not within(due * 1.1, ball, (0,), 1.0), key
+
+
+def test_the_gradient_of_softmax_may_lack_its_sum() -> None:
+    [x_bar] = in_bfloat16("gradient of softmax without its sum", [0.0] * 4, [1.0, 0.0, 0.0, 0.0])[0]
+    assert within(0.25, x_bar, (0,), 1.0)
+    assert not within(0.1875, x_bar, (0,), 1.0)
+    assert within(0.0, x_bar, (1,), 1.0)

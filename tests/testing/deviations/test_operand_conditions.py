@@ -37,6 +37,13 @@ MEANT = {
     "at the threshold": (([20.0, 19.0],), {"threshold": 20.0}, [True, False]),
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
+    "NaN operand": (([NAN, 1.0, np.inf],), {}, [True, False, False]),
+    "the sum of squares overflows": (
+        ([[2.0**100, -(2.0**100)], [3.0, NAN], [2.0**50, 0.0]],),
+        {"axis": 1, "keepdims": False},
+        [True, True, False],
+    ),
+    "a singular matrix in the stack": (([SINGULAR, REGULAR],), {}, True),
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
     "no modulus": (([0.0, 1.0, 1e-40],), {}, [True, False, True]),
@@ -67,6 +74,7 @@ NOT_MEANT = {  # of conditions on the operands as a whole
         (([[1.0]], [[1.0]], [[1.0]], [[0.5, -np.inf]]), {}),
         (([[1.0]], [[1.0]], [[1.0]]), {"attn_mask": None}),
     ],
+    "a singular matrix in the stack": [(([REGULAR, EQUAL],), {})],
     "a zero among the inputs": [(([1.0, 2.0], [0.0]), {})],
     "an excluded element equal to the extreme": [
         (([2.0], [0, 0], [2.0, 1.0]), {"dim": 0, "reduce": "amax", "include_self": True}),

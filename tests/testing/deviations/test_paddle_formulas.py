@@ -89,3 +89,49 @@ def test_slopes_of_activations() -> None:
     assert not known(mish, 0, -0.00031, (0,), asked([-10.0], y_bar=[0.75]))
     assert known(hard, 0, 0.08333335071802139, (0,), asked([1.0], y_bar=[0.5]))
     assert not known(hard, 0, 0.083334, (0,), asked([1.0], y_bar=[0.5]))
+
+
+@pytest.mark.parametrize(
+    ("order", "value"), [(1, 7.0), (2, 5.0), (3, 91.0 ** float(np.float32(1) / np.float32(3)))]
+)
+def test_a_norm_has_a_float32_exponent_and_a_shifted_denominator(order: int, value: float) -> None:
+    name, fmt = "norm by a float32 root and a shifted denominator", FORMATS["float64"]
+    x = exact(np.array([3.0, -4.0]), fmt)
+    params = {"ord": order, "axis": None, "keepdims": False}
+    given = Inputs(False, (x,), params, exact(np.array(0.5), fmt), (None,), fmt)
+    assert known(name, VALUE, value, (), given)
+    assert not known(name, VALUE, value * (1 + 1e-14), (), given)
+    slope = -0.5 * 4.0 ** (order - 1) / (value ** (order - 1) + 1e-12)
+    assert known(name, 0, slope, (1,), given)
+    assert not known(name, 0, slope * (1 + 1e-14), (1,), given)
+    assert not known(name, 0, -slope, (1,), given)
+
+
+@pytest.mark.parametrize("order", [0, np.inf])
+def test_other_norms_are_not_said_to_have_one(order: float) -> None:
+    params = {"ord": order, "axis": None, "keepdims": False}
+    assert not PADDLE_FORMULAS["norm by a float32 root and a shifted denominator"](
+        asked([3.0, 4.0], **params)
+    )
+
+
+def test_the_least_exponential_of_float64_is_a_quarter_of_its_smallest_normal_number() -> None:
+    fmt = FORMATS["float64"]
+    given = Inputs(False, (exact(np.array([-800.0]), fmt),), {}, None, (None,), fmt)
+    name = "exponential of at least 2^-128"
+    assert known(name, VALUE, 2.0**-1024, (0,), given)
+    assert not known(name, VALUE, 2.0**-1022, (0,), given)
+
+
+def test_elu_has_a_float32_alpha_and_the_rounding_of_a_difference() -> None:
+    name, fmt = "elu by a float32 alpha and exp minus one", FORMATS["float64"]
+    x = exact(np.array([-1.0, 2.0, -40.0]), fmt)
+    given = Inputs(False, (x,), {"alpha": 0.3}, exact(np.array([0.5, 0.5, 0.5]), fmt), (None,), fmt)
+    alpha = float(np.float32(0.3))
+    assert known(name, VALUE, alpha * (np.exp(-1) - 1), (0,), given)
+    assert not known(name, VALUE, 0.3 * (np.exp(-1) - 1), (0,), given)
+    assert known(name, 0, 0.5 * alpha * np.exp(-1), (0,), given)
+    assert not known(name, 0, 0.5 * 0.3 * np.exp(-1), (0,), given)
+    assert known(name, 0, 0.5, (1,), given)
+    assert known(name, 0, 0.0, (2,), given)
+    assert not known(name, 0, 1e-15, (2,), given)
