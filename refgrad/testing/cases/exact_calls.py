@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Params, PlainArray
-from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
 from refgrad.errors import RefgradError
 from refgrad.op import FUNCTIONS, Draws, Function
@@ -42,26 +42,33 @@ def exact_call(
     cotangent   that of the value; None for small integers
     """
     fmt = replace(FORMATS[dtype], on_grid=True)
+    formulas = (function.forward, *[f.of(function) for f in function.usual])
+    return all(exact_by(functools.partial(f, **params), operands, moving, cotangent, fmt) for f in formulas)
+
+
+def exact_by(
+    formula: Callable[..., Any],
+    operands: Sequence[PlainArray],
+    moving: Sequence[PlainArray | None],
+    cotangent: PlainArray | None,
+    fmt: Format,
+) -> bool:
+    """Whether a function of the operands rounds nothing there, in value, gradient and tangent; arguments as in ``exact_call``."""
     balls = [exact(x, fmt) if x.dtype.kind == "f" else x for x in operands]
     active = [k for k, x in enumerate(moving) if x is not None]
     primals = tuple([balls[k] for k in active])
     tangents = tuple([exact(x, fmt) for x in moving if x is not None])
+    call = _of_the_active(formula, balls, active)
     with quiet():
-        for formula in (function.forward, *[f.of(function) for f in function.usual]):
-            call = _of_the_active(functools.partial(formula, **params), balls, active)
-            try:
-                y, pullback = vjp(call, *primals)
-                if not _rounds_nothing(y):
-                    return False
-                y_bar = (
-                    small_integers(np.random.default_rng(0), np.shape(y)) if cotangent is None else cotangent
-                )
-                found = [*pullback(exact(y_bar, fmt)), jvp(call, primals, tangents)[1]]
-            except (RefgradError, np.linalg.LinAlgError):  # operands that the function refuses
+        try:
+            y, pullback = vjp(call, *primals)
+            if not _rounds_nothing(y):
                 return False
-            if not all(map(_rounds_nothing, found)):
-                return False
-    return True
+            y_bar = small_integers(np.random.default_rng(0), np.shape(y)) if cotangent is None else cotangent
+            found = [*pullback(exact(y_bar, fmt)), jvp(call, primals, tangents)[1]]
+        except (RefgradError, np.linalg.LinAlgError):  # operands that the function refuses
+            return False
+    return all(map(_rounds_nothing, found))
 
 
 @functools.cache
@@ -110,4 +117,4 @@ def small_integers(rng: np.random.Generator, shape: tuple[int, ...]) -> PlainArr
     return np.asarray(rng.choice((-3.0, -2.0, -1.0, 1.0, 2.0, 3.0), shape))
 
 
-__all__ = ["exact_call", "rounds_nothing", "small_integers"]
+__all__ = ["exact_by", "exact_call", "rounds_nothing", "small_integers"]

@@ -14,6 +14,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
+from refgrad.formula import Formula
 from refgrad.node import Node
 from refgrad.op import REGISTRY, Function, Op
 from refgrad.testing.cases import exact_calls
@@ -87,15 +88,32 @@ def rounds_nothing(name: str) -> bool:
     """Whether the op of this name rounds nothing on a grid, in value, reverse and forward mode.
 
     Its rounding rules tell: the radii of a sample of small integers are zero. Sums and products of integers are exact. A root is not, even
-    where it is an integer, for kernels do not promise it. Nor is the derivative of prod, which kernels compute by a quotient. An op whose
-    record names other formulas does not count: they may round.
+    where it is an integer, for kernels do not promise it. Nor is the derivative of prod, which kernels compute by a quotient. An op with
+    other formulas counts where all of them are exact at all samples.
     """
     op = REGISTRY[name]
-    return not op.usual and any(_exact_sample(op, np.random.default_rng(seed)) for seed in range(_TRIES))
+    samples = (_exact_sample(op, np.random.default_rng(seed)) for seed in range(_TRIES))
+    if not op.usual:
+        return any(samples)
+    of_several = [(seed, found) for seed, found in enumerate(samples) if found is not None]
+    return bool(of_several) and all(
+        found and all(_exact_by(f, op, np.random.default_rng(seed)) for f in op.usual)
+        for seed, found in of_several
+    )
 
 
-def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
-    """Whether the value and the derivatives of the op at small integers have radii of zero."""
+def _exact_by(formula: Formula, op: Op, rng: np.random.Generator) -> bool:
+    """Whether another formula of the op rounds nothing at small integers."""
+    operands, params = op.domain.sample(rng, len(op.signature.operands))
+    call = functools.partial(formula.of(op), **{**op.signature.defaults, **params})
+    arrays = [np.asarray(x) for x in operands]
+    arrays = [integers(rng, x.shape) if x.dtype.kind == "f" else x for x in arrays]
+    moving = [integers(rng, x.shape) if x.dtype.kind == "f" else None for x in arrays]
+    return exact_calls.exact_by(call, arrays, moving, None, _format(SINGLE))
+
+
+def _exact_sample(op: Op, rng: np.random.Generator) -> bool | None:
+    """Whether the value and the derivatives of the op at small integers have radii of zero; None for a value of less than two elements."""
     fmt = _format(SINGLE)
     operands, params = op.domain.sample(rng, len(op.signature.operands))
     node = Node(op=op, of=tuple(range(len(operands))), params={**op.signature.defaults, **params})
@@ -106,9 +124,9 @@ def _exact_sample(op: Op, rng: np.random.Generator) -> bool:
             y = node.applied(balls)
         except np.linalg.LinAlgError:  # a singular matrix
             return False
-        if (
-            not isinstance(y, Ball) or y.radius is not None or y.size < 2
-        ):  # a single element may be exact by chance
+        if not isinstance(y, Ball) or y.size < 2:  # a single element may be exact by chance
+            return None
+        if y.radius is not None:
             return False
         if not op.signature.differentiable:
             return True
