@@ -14,6 +14,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
+from refgrad.errors import RefgradError
 from refgrad.formula import Formula
 from refgrad.node import Node
 from refgrad.op import REGISTRY, Function, Op
@@ -122,7 +123,7 @@ def _exact_sample(op: Op, rng: np.random.Generator) -> bool | None:
     with np.errstate(all="ignore"):
         try:
             y = node.applied(balls)
-        except np.linalg.LinAlgError:  # a singular matrix
+        except (np.linalg.LinAlgError, RefgradError):  # a singular matrix, complex eigenvalues
             return False
         if not isinstance(y, Ball) or y.size < 2:  # a single element may be exact by chance
             return None
