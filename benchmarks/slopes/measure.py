@@ -151,6 +151,8 @@ ZEROS: dict[tuple[str, int], str] = {
     ("sigmoid_slope", 2): "beside its zeros at -1.32 and 1.32",
     ("silu", 1): "beside its zero at -1.28",
     ("silu", 2): "beside its zeros at -2.40 and 2.40",
+    ("spherical_bessel_j0", 1): "beside its zeros, the extremes of sin(x)/x",
+    ("spherical_bessel_j0", 2): "beside its zeros, the points of inflection of sin(x)/x",
     ("sinc", 1): "beside its zeros, the extremes of sinc",
     ("sinc", 2): "beside its zeros, the points of inflection of sinc",
 }

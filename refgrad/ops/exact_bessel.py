@@ -1,8 +1,8 @@
 """Bessel functions of order 0 and 1 to any number of digits, by mpmath's numbers: for the exact slopes of the records.
 
-mpmath's own functions of the second kind take up to seconds, because they are limits in the order. Here stand the power series (DLMF 10.8 and
-10.31), with the digits more that they lose, and the asymptotic series (10.17.3 and 10.40.2) where their smallest term is below the
-last digit.
+mpmath's own functions of the second kind take up to seconds, because they are limits in the order. Here stand the power series
+(DLMF 10.8 and 10.31), with the digits more that they lose, and the asymptotic series (10.17.3 and 10.40.2) where their smallest term is
+below the last digit.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _by_trapezoids(x: Array, order: int) -> Array:
 
 
 def _by_series(x: Array, order: int) -> Array:
-    """Sums of the derivatives of K_0, each with the sign that makes it positive: d_1 = K_1, and x d_(n+2) = x d_n + (n + 1) d_(n+1) - n d_(n-1).
+    """Sums of the sizes d_n of the derivatives of K_0: d_1 = K_1, and x d_(n+2) = x d_n + (n + 1) d_(n+1) - n d_(n-1).
 
     The moment is the sum of C(n, j) (-1)^(n - j) d_j, times exp(x).
     """

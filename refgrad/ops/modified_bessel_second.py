@@ -109,7 +109,6 @@ scaled_modified_bessel_k0: Op = register(
     jvp=lambda x_dot, x: -(x_dot * moment(x, order=1)),
     vjp=lambda y_bar, x: y_bar * -moment(x, order=1),
     rounding=_k0e_rounding,
-    torch=lambda torch, x: torch.special.scaled_modified_bessel_k0(x),
     domain=POSITIVE,
     special=(
         Special((0.0,), np.inf, ((-np.inf, -np.inf),), "grows as a logarithm"),
@@ -138,7 +137,6 @@ scaled_modified_bessel_k1: Op = register(
     jvp=lambda x_dot, x: -x_dot * (moment(x, order=1) + moment(x, order=2)),
     vjp=lambda y_bar, x: -(y_bar * (moment(x, order=2) + moment(x, order=1))),
     rounding=_k1e_rounding,
-    torch=lambda torch, x: torch.special.scaled_modified_bessel_k1(x),
     domain=POSITIVE,
     special=(
         Special((0.0,), np.inf, ((-np.inf, -np.inf),), "pole"),
@@ -162,7 +160,6 @@ modified_bessel_k0: Op = register(
     jvp=lambda x_dot, x, order: x_dot * modified_bessel_k0(x, order=order + 1),
     vjp=lambda y_bar, x, order: y_bar * modified_bessel_k0(x, order=order + 1),
     rounding=_derivative_rounding,
-    torch=lambda torch, x, order: torch.special.modified_bessel_k0(x),
     domain=POSITIVE,
     special=(
         Special((0.0,), np.inf, ((-np.inf, -np.inf),), "grows as a logarithm"),
@@ -177,7 +174,6 @@ modified_bessel_k1: Op = register(
     jvp=lambda x_dot, x: -x_dot * modified_bessel_k0(x, order=2),
     vjp=lambda y_bar, x: -(y_bar * modified_bessel_k0(x, order=2)),
     rounding=_k1_rounding,
-    torch=lambda torch, x: torch.special.modified_bessel_k1(x),
     domain=POSITIVE,
     special=(
         Special((0.0,), np.inf, ((-np.inf, -np.inf),), "pole"),

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from refgrad.arrays import Array
-from refgrad.ops import bessel, modified_bessel, modified_bessel_second, scaled_modified_bessel
+from refgrad.ops import modified_bessel, scaled_modified_bessel
+from refgrad.special import bessel_twins as twins
 from refgrad.special.arguments import array_of
 
 
 def bessel_j0(input: Array) -> Array:
     """The Bessel function of the first kind of order 0; 0 at infinity. Shape and dtype of the input."""
-    return bessel.bessel_j0(array_of(input))
+    return twins.bessel_j0(input)
 
 
 def bessel_j1(input: Array) -> Array:
     """The Bessel function of the first kind of order 1; 0 at infinity. Shape and dtype of the input."""
-    return bessel.bessel_j1(array_of(input))
+    return twins.bessel_j1(input)
 
 
 def bessel_y0(input: Array) -> Array:
     """The Bessel function of the second kind of order 0: -inf at 0, NaN below. Shape and dtype of the input."""
-    return bessel.bessel_y0(array_of(input))
+    return twins.bessel_y0(input)
 
 
 def bessel_y1(input: Array) -> Array:
     """The Bessel function of the second kind of order 1: -inf at 0, NaN below. Shape and dtype of the input."""
-    return bessel.bessel_y1(array_of(input))
+    return twins.bessel_y1(input)
 
 
 def i0(input: Array) -> Array:
@@ -52,19 +53,24 @@ def i1e(input: Array) -> Array:
 
 def modified_bessel_k0(input: Array) -> Array:
     """The modified Bessel function of the second kind of order 0: inf at 0, NaN below. Shape and dtype of the input."""
-    return modified_bessel_second.modified_bessel_k0(array_of(input))
+    return twins.modified_bessel_k0(input)
 
 
 def modified_bessel_k1(input: Array) -> Array:
     """The modified Bessel function of the second kind of order 1: inf at 0, NaN below. Shape and dtype of the input."""
-    return modified_bessel_second.modified_bessel_k1(array_of(input))
+    return twins.modified_bessel_k1(input)
 
 
 def scaled_modified_bessel_k0(input: Array) -> Array:
     """exp(input) modified_bessel_k0(input), which does not underflow. Shape and dtype of the input."""
-    return modified_bessel_second.scaled_modified_bessel_k0(array_of(input))
+    return twins.scaled_modified_bessel_k0(input)
 
 
 def scaled_modified_bessel_k1(input: Array) -> Array:
     """exp(input) modified_bessel_k1(input), which does not underflow. Shape and dtype of the input."""
-    return modified_bessel_second.scaled_modified_bessel_k1(array_of(input))
+    return twins.scaled_modified_bessel_k1(input)
+
+
+def spherical_bessel_j0(input: Array) -> Array:
+    """sin(input)/input, 1 at 0 and 0 at infinity. Shape and dtype of the input."""
+    return twins.spherical_bessel_j0(input)
