@@ -37,10 +37,10 @@ def _envelope(x: Array, order: int) -> Array:
 
 # Kernels have quotients of two polynomials of degree 8 (Horner's rule, 32 roundings, and the quotient) in place of P and Q, and of the
 # series up to 5. Sine, cosine, a root and four products follow, or a logarithm.
-_ROUNDINGS = 40.0
+ROUNDINGS = 40.0
 
 
-def _size(x: Array, y: Array, order: int, kind: str) -> Array:
+def error_size(x: Array, y: Array, order: int, kind: str) -> Array:
     """What errors are relative to: sqrt(J^2 + Y^2), which has no zeros. Up to 1 J and its slope keep their digits."""
     if kind == "second":
         return np.maximum(np.abs(y), _envelope(x, order=order))
@@ -69,8 +69,8 @@ def _rule(kind: str, order: int | None = None, *, phase: bool = False) -> Roundi
         fmt, x, n = run.fmt, run.xs[0], run.params["order"] if order is None else order
         carried = _carried(run, n, kind)
         turned = np.minimum(np.abs(x), 2 / fmt.u) if phase else 0.0
-        roundings = _ROUNDINGS + 2 * fmt.ulp("sin") + 2 * fmt.ulp("log") + 6 * n + turned
-        size = np.where(np.isfinite(run.y), _size(x, run.y, n, kind), np.abs(run.y))
+        roundings = ROUNDINGS + 2 * fmt.ulp("sin") + 2 * fmt.ulp("log") + 6 * n + turned
+        size = np.where(np.isfinite(run.y), error_size(x, run.y, n, kind), np.abs(run.y))
         return carried + fmt.u * roundings * (size + carried) + 4 * fmt.eta
 
     return rule

@@ -84,6 +84,8 @@ def _value_rule(upper: bool) -> RoundingRule:
             steps = 80 + 4 * np.sqrt(np.maximum(np.where(np.isfinite(a), a, 1.0), 1.0))
         roundings = (4 * _terms(a, x) + steps) * size + 60 * np.abs(y)
         radius = carried + fmt.u_acc * roundings + fmt.u * np.abs(y) + 4 * fmt.eta
+        # Where the exponential is no normal number kernels return 0.
+        radius = radius + (fmt.least_normal if fmt.u == fmt.u_acc else 0.0)
         return np.where(np.isfinite(y), radius, 0.0)
 
     return rule

@@ -206,6 +206,15 @@ def _by_alternating_series(a: Array, x: Array) -> tuple[Array, Array]:
 
 def _uniformly(a: Array, x: Array, half_square: Array) -> tuple[Array, Array]:
     """Q = erfc(eta sqrt(a/2))/2 + exp(-a eta^2/2)/sqrt(2 pi a) S (DLMF 8.12.4 and 8.12.7), and P alike with -eta and -S."""
+    above = x >= a
+    total, root = _sum(a, x, half_square), np.sqrt(2 * x.dtype.type(PI)) * np.sqrt(a)
+    tail = scaled(np.sqrt(a * half_square)) / 2
+    smaller = np.exp(-a * half_square) * (tail + np.where(above, total, -total) / root)
+    return np.where(above, 1 - smaller, smaller), np.where(above, smaller, 1 - smaller)
+
+
+def _sum(a: Array, x: Array, half_square: Array) -> Array:
+    """S, the sum of c_k(eta)/a^k."""
     eta = np.copysign(np.sqrt(2 * half_square), x - a)
     total = np.zeros_like(x)
     for polynomial in reversed(_coefficients(x.dtype)):
@@ -213,9 +222,13 @@ def _uniformly(a: Array, x: Array, half_square: Array) -> tuple[Array, Array]:
         for c in reversed(polynomial):
             inner = inner * eta + c
         total = total / a + inner
-    root, z = np.sqrt(2 * x.dtype.type(PI)) * np.sqrt(a), np.sqrt(a * half_square)
-    smaller = np.exp(-a * half_square) * (scaled(z) / 2 + np.copysign(1.0, eta) * total / root)
-    return np.where(eta < 0, smaller, 1 - smaller), np.where(eta < 0, 1 - smaller, smaller)
+    return total
+
+
+def correction(a: Array, x: Array) -> Array:
+    """exp(-a eta^2/2)/sqrt(2 pi a) S, what the uniform expansion of Q adds to the error function."""
+    half_square = _gap(a, x)
+    return np.exp(-a * half_square) / np.sqrt(2 * x.dtype.type(PI) * a) * _sum(a, x, half_square)
 
 
 @functools.cache
