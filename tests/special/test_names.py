@@ -37,7 +37,9 @@ def functions(module: Any) -> set[str]:
     return {
         name
         for name in dir(module)
-        if not name.startswith("_") and callable(f := getattr(module, name)) and isinstance(f, types.BuiltinFunctionType)
+        if not name.startswith("_")
+        and callable(f := getattr(module, name))
+        and isinstance(f, types.BuiltinFunctionType)
     }
 
 
