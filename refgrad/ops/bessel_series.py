@@ -147,7 +147,7 @@ def first_kind(x: Array, order: int) -> Array:
     j0, j1, _, _ = _far(far)
     y = np.where(size <= SERIES_TO, _power_series(size, order), _by_equation(far, j0, -j1, order))
     y = np.where(np.isinf(size), 0.0, np.where(np.isnan(size), np.nan, y))
-    return np.where(x < 0, (-1) ** order * y, y)
+    return np.where(np.signbit(x), (-1) ** order * y, y)
 
 
 def second_kind(x: Array, order: int) -> Array:

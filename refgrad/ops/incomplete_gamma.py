@@ -109,8 +109,8 @@ def _density_rounding(run: Evaluation) -> Array:
 
 
 def _relative(a: Array, x: Array) -> Array:
-    """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x."""
-    return np.where(a == 1, 0.0, (a - 1) / x) - 1
+    """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x. At -0, too, x comes from above."""
+    return np.where(a == 1, 0.0, (a - 1) / np.abs(x)) - 1
 
 
 _PLACE = Domain((Interval(low=0.0, high=30.0), POSITIVE_LINE))

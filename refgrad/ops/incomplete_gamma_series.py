@@ -10,7 +10,7 @@ the incomplete gamma functions", 1979):
 
 In the first three all is multiplied by D = x^a exp(-x)/Gamma(a + 1). It is formed from a (x/a - 1 - log(x/a)), which is not the difference
 of large numbers (Loader, "Fast and accurate computation of binomial probabilities", 2000): an error of it is a few roundings of
-1 + a eta^2/2.
+1 + |x - a| + a |log(x/a)|.
 """
 
 from __future__ import annotations
