@@ -67,16 +67,21 @@ TESTED_BY = {
         ),
         "conformance/families/test_functions",
     ),
-    "ops/exact_slopes": "ops/test_slopes",
+    **dict.fromkeys(("ops/exact_bessel", "ops/exact_slopes"), "ops/test_slopes"),
     # Plain functions that several records share are compared with mpmath as the forward functions of these.
     **dict.fromkeys(
         (
-            "ops/gamma_series", "ops/modified_bessel_moments", "ops/modified_bessel_series", "ops/normal_distribution",
-            "ops/scaled_error_function",
+            "ops/bessel_series", "ops/gamma_series", "ops/macdonald_moments", "ops/modified_bessel_moments",
+            "ops/modified_bessel_series", "ops/normal_distribution", "ops/scaled_error_function",
         ),
         "ops/test_special_values",
     ),
     "ops/zeta_series": "special/test_zeta_function",
+    **dict.fromkeys(
+        ("ops/incomplete_gamma", "ops/incomplete_gamma_series", "special/incomplete_gamma_twins"), "special/test_incomplete_gamma"
+    ),
+    **dict.fromkeys(("ops/bessel", "ops/modified_bessel_second", "ops/spherical_bessel"), "ops/test_every_op"),
+    "special/bessel_twins": "test_special",
     "special/zeta_twins": "special/test_zeta_function",
     "op/real_arrays": "test_special",
     **dict.fromkeys(

@@ -11,7 +11,8 @@ from refgrad.errors import ArgumentError, DtypeError
 
 UNARY = (
     "gammaln", "digamma", "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "i0e", "i1e", "expit", "logit", "entr",
-    "log1p", "expm1", "exp2", "sinc",
+    "log1p", "expm1", "exp2", "sinc", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1",
+    "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0",
 )  # fmt: skip
 
 
@@ -111,3 +112,39 @@ def test_gelu_by_either_formula() -> None:
     assert 1e-4 < np.max(np.abs(nn.gelu_tanh(x) - exact)) < 1e-3
     with pytest.raises(ArgumentError, match='"none" or "tanh"'):
         nn.gelu(x, approximate="erf")
+
+
+def test_bessel_functions_at_their_poles_and_ends() -> None:
+    x = np.array([0.0, -0.0, -1.0, np.inf, np.nan])
+    low, nothing = -np.inf, np.nan
+    for f in (special.bessel_y0, special.bessel_y1):
+        assert np.array_equal(f(x), [low, low, nothing, 0.0, nothing], equal_nan=True)
+    for f in (special.modified_bessel_k0, special.modified_bessel_k1):
+        assert np.array_equal(f(x), [np.inf, np.inf, nothing, 0.0, nothing], equal_nan=True)
+    for f in (special.scaled_modified_bessel_k0, special.scaled_modified_bessel_k1):
+        assert np.array_equal(f(x), [np.inf, np.inf, nothing, 0.0, nothing], equal_nan=True)
+    for f, at_0 in ((special.bessel_j0, 1.0), (special.bessel_j1, 0.0), (special.spherical_bessel_j0, 1.0)):
+        assert np.array_equal(f(x[[0, 1, 3, 4]]), [at_0, at_0, 0.0, nothing], equal_nan=True)
+        assert f(-np.inf) == 0.0
+    assert np.signbit(special.bessel_j1(-0.0))
+    assert special.modified_bessel_k0(800.0) == 0.0
+    assert special.scaled_modified_bessel_k0(800.0) > 0.04
+    least = np.finfo(float).smallest_subnormal
+    assert np.isclose(special.bessel_y0(least), -473.999, rtol=1e-5)
+    assert np.isclose(special.modified_bessel_k0(least), 744.556, rtol=1e-5)
+
+
+def test_bessel_functions_are_tied_by_their_wronskians() -> None:
+    """J_1 Y_0 - J_0 Y_1 = 2/(pi x), and I_0 K_1 + I_1 K_0 = 1/x (DLMF 10.5.2 and 10.28.2)."""
+    x = np.concatenate([10.0 ** np.linspace(-8, 12, 300), np.linspace(0.1, 60, 300)])
+    left = special.bessel_j1(x) * special.bessel_y0(x) - special.bessel_j0(x) * special.bessel_y1(x)
+    assert np.max(np.abs(left * np.pi * x / 2 - 1)) < 16 * np.finfo(float).eps
+    left = special.i0e(x) * special.scaled_modified_bessel_k1(x) + special.i1e(
+        x
+    ) * special.scaled_modified_bessel_k0(x)
+    assert np.max(np.abs(left * x - 1)) < 16 * np.finfo(float).eps
+
+
+def test_modified_bessel_functions_have_both_names() -> None:
+    assert special.modified_bessel_i0 is special.i0
+    assert special.modified_bessel_i1 is special.i1

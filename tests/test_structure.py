@@ -347,7 +347,7 @@ ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module
     "tests/test_every_argument.py", "tests/test_docstrings.py", "tests/test_ordering.py", "tests/test_forked.py",
     "tests/test_numpy_walk.py", "tests/test_numpy_page.py",
     "tests/test_numpy_dtypes.py", "tests/test_numpy_shapes.py", "tests/test_readme.py",
-    "tests/test_docs.py", "tests/test_docs_frameworks.py", "tests/test_ci.py", "tests/test_every_twin.py",
+    "tests/test_docs.py", "tests/test_docs_frameworks.py", "tests/test_ci.py", "tests/test_every_twin.py", "tests/test_special_names.py",
     "tests/test_owned_results.py", "tests/test_ended_transformations.py",
     "tests/programs/", "tests/suite/test_interrupted_runs.py", "tests/test_graph_json.py",
     "tests/torch/test_check_script_memory.py",

@@ -130,6 +130,12 @@ def measure(op: Op, dtype: str, count: int, seed: int = 0, order: int = 1) -> It
 # Where the slope has a zero that is no number of the format, its formula has to cancel. By op and order, with the reason: there an error
 # is counted at the size of what cancels, which is what one rounding of an operand moves the slope by.
 ZEROS: dict[tuple[str, int], str] = {
+    **{
+        (f"bessel_{kind}{n}", order): "beside the zeros of Bessel functions"
+        for kind in "jy"
+        for n in (0, 1)
+        for order in (1, 2)
+    },
     ("arctan2", 2): "beside its zeros at x1 = x2 and x1 = -x2, the mixed derivative (x1^2 - x2^2)/r^4",
     ("gelu", 1): "beside its zero at -0.75",
     ("gelu", 2): "beside its zeros at -1.41 and 1.41",
@@ -145,6 +151,8 @@ ZEROS: dict[tuple[str, int], str] = {
     ("sigmoid_slope", 2): "beside its zeros at -1.32 and 1.32",
     ("silu", 1): "beside its zero at -1.28",
     ("silu", 2): "beside its zeros at -2.40 and 2.40",
+    ("spherical_bessel_j0", 1): "beside its zeros, the extremes of sin(x)/x",
+    ("spherical_bessel_j0", 2): "beside its zeros, the points of inflection of sin(x)/x",
     ("sinc", 1): "beside its zeros, the extremes of sinc",
     ("sinc", 2): "beside its zeros, the points of inflection of sinc",
 }

@@ -19,6 +19,9 @@ DOMAINS: dict[tuple[str, int], tuple[float, float]] = {
 # Beside the special points of the records: branches of the formulas, and zeros of slopes.
 SWITCHES: dict[str, tuple[float, ...]] = {
     "arctan": (1024.0,),
+    **dict.fromkeys(("bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1"), (2.0, 3.8317, 2.1971)),
+    **dict.fromkeys(("modified_bessel_k0", "modified_bessel_k1"), (0.125, 40.0)),
+    **dict.fromkeys(("scaled_modified_bessel_k0", "scaled_modified_bessel_k1"), (0.125, 40.0)),
     "entr": (math.exp(-1),),
     "i0": (2.0, 8.0),
     "i1": (2.0, 8.0),

@@ -95,15 +95,16 @@ def _summed(x_dot: Array, x: Array, y: Array, axis: int) -> Array:
 def by_logarithms(y_bar: Array, x: Array, y: Array, axis: int, running: Any = None) -> Array:
     """exp(x + log(sum of y_bar exp(-y) from here on)), of positive and of negative cotangents.
 
+    A cotangent of 0 has no logarithm. Its share exp(x - y) enters as a factor: it adds 0, and its derivative is the share.
     ``running`` sums, where it is not the op.
     """
-    total: Any = 0.0
+    total: Any = _cotangent(np.where(y_bar == 0, y_bar, 0.0), _shares(x, y, axis), axis)
     for sign in (1.0, -1.0):
         part = np.where(sign * y_bar > 0, sign * y_bar, 0.0)
-        logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)), -np.inf) - y
-        total = total + sign * np.exp(
-            np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis) + x
-        )
+        logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)) - y, -np.inf)
+        sums = np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis)
+        nothing = sums == -np.inf
+        total = total + sign * np.where(nothing, 0.0, np.exp(np.where(nothing, 0.0, sums) + x))
     return total
 
 

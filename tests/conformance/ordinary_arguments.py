@@ -39,6 +39,17 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
         "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",
     },
     "nn.prelu": {"input": X - 1, "weight": np.array([0.25])},
+    **{
+        f"special.{name}": {"input": np.array([0.5, 1.5, 2.5])}
+        for name in (
+            "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
+            "scaled_modified_bessel_k1",
+        )
+    },
+    **{
+        f"special.{name}": {"input": np.array([0.5, 1.5, 3.0]), "other": np.array([0.25, 1.0, 2.5])}
+        for name in ("gammainc", "gammaincc")
+    },
     "nn.scatter_reduce": {
         "input": X, "dim": 0, "index": np.array([0, 2, 1, 0]), "src": Y, "reduce": "sum", "include_self": True,
     },

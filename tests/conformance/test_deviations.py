@@ -142,7 +142,7 @@ def case(family: str, op: str, dtype: str, draw: int) -> Case:
     scale = DIRECTIONS.get(op, 1.0)
     tangents = {name: rounded(scale * (1.0 + rng.random(x.shape)), dtype) for name, x in inputs.items()}
     y_bar = rounded(scale * (1.0 + rng.random(np.shape(graph(inputs)))), dtype)
-    order = 2 if family in ("ops", "functions", "complex") else 1
+    order = 2 if inputs and family in ("ops", "functions", "complex") else 1
     return Case(family, graph, inputs, tangents, y_bar, dtype, order=order)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import refgrad as rg
 from refgrad import nn
 from refgrad.numeric import differences
+from refgrad.ops.running_logsumexp import by_logarithms
 from refgrad.tracing.ball import parts
 from tests.within import assert_within, balls_of
 
@@ -70,3 +71,14 @@ def test_elements_far_apart_and_no_elements() -> None:
     y, pullback = rg.vjp(lambda x: nn.logcumsumexp(x, 0), np.array([-np.inf, -np.inf, 0.0]))
     assert np.array_equal(y, [-np.inf, -np.inf, 0.0])
     assert pullback(np.array([0.0, 0.0, 2.0]))[0][2] == 2.0
+
+
+def test_the_formula_by_logarithms_has_a_derivative_at_cotangents_of_zero() -> None:
+    """The gradient is linear in the cotangent: its derivative there is exp(x_j - y_k) for j up to k, for cotangents of 0 too."""
+    x = np.random.default_rng(2).uniform(-2, 2, 5)
+    y = nn.logcumsumexp(x, 0)
+    shares = np.triu(np.exp(x[:, None] - y))
+    for y_bar in (np.zeros(5), np.array([0.0, 1.5, 0.0, -0.5, 0.0])):
+        jacobian = rg.jacfwd(lambda z: by_logarithms(z, x, y, 0))(y_bar)
+        assert np.max(np.abs(jacobian - shares)) < 16 * np.finfo(float).eps
+        assert np.max(np.abs(by_logarithms(y_bar, x, y, 0) - shares @ y_bar)) < 16 * np.finfo(float).eps

@@ -12,7 +12,7 @@ import pytest
 mpmath = pytest.importorskip("mpmath")
 
 from refgrad.op import REGISTRY  # noqa: E402
-from refgrad.ops import exact_slopes  # noqa: E402
+from refgrad.ops import exact_bessel, exact_slopes  # noqa: E402
 
 Array = Any
 GOAL = 4.0  # ULP, as of derivatives
@@ -136,7 +136,45 @@ def _moment(order: int) -> Function:
     return Function(moment, SCALED, goal=5.0, params=(("order", order),))
 
 
+# Errors of J and Y count beside sqrt(J^2 + Y^2), and of J below 1 beside itself.
+WAVES = np.concatenate(
+    [spread(0, 9, 80), spread(0, 70), magnitudes(-300, 300), [2.0, 2.404825557695773, 0.8935769662791675]]
+)
+FALLING = np.concatenate([spread(0, 4, 80), spread(0, 60), magnitudes(-300, 2), [0.125, 40.0]])
+
+
+def _modulus(n: int, *, first: bool) -> Callable[[Any], Any]:
+    def size(x: Any) -> Any:
+        return mpmath.mpf(0) if first and abs(x) < 1 else abs(mpmath.hankel1(n, abs(x)))
+
+    return size
+
+
+def _bessel(kind: str, n: int) -> Function:
+    if kind == "j":
+        points = np.concatenate([WAVES, -WAVES[:40]])
+        return Function(lambda x: mpmath.besselj(n, x), points, beside=_modulus(n, first=True))
+    return Function(lambda x: exact_bessel.second(mpmath, n, x), WAVES, beside=_modulus(n, first=False))
+
+
 FUNCTIONS: dict[str, Function] = {
+    **{f"bessel_{kind}{n}": _bessel(kind, n) for kind in "jy" for n in (0, 1)},
+    **{
+        f"modified_bessel_k{n}": Function(
+            lambda x, n=n: exact_bessel.modified(mpmath, n, x), FALLING, goal=5.0
+        )
+        for n in (0, 1)
+    },
+    **{
+        f"scaled_modified_bessel_k{n}": Function(
+            lambda x, n=n: exact_bessel.scaled_modified(mpmath, n, x),
+            np.concatenate([FALLING, magnitudes(2, 300)]),
+        )
+        for n in (0, 1)
+    },
+    "spherical_bessel_j0": Function(
+        lambda x: mpmath.sin(x) / x if x else mpmath.mpf(1), np.concatenate([BOTH, WAVES])
+    ),
     "erf": Function(mpmath.erf, BOTH),
     "erfc": Function(mpmath.erfc, np.concatenate([BOTH, spread(6, 26)])),
     "erfcx": Function(_erfcx, np.concatenate([BOTH, magnitudes(0, 300), spread(-26, 0)])),

@@ -196,6 +196,12 @@ def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
     return np.broadcast_to(small, sums.shape)
 
 
+def _exponential_at_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """gammainc, gammaincc: the first operand is 1 and the second 0, where the slope is that of 1 - exp(-x)."""
+    a, x = np.broadcast_arrays(*xs)
+    return (a == 1) & (x == 0)
+
+
 PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -225,4 +231,5 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
     "a small running sum": _small_running_sum,
+    "first operand one and second zero": _exponential_at_zero,
 }

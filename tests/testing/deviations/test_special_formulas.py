@@ -1,0 +1,38 @@
+"""The recorded formulas of special functions are as far from the right values as torch is, where it is, and no farther."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refgrad import special
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.recorded_formula import VALUE, Inputs
+from refgrad.testing.deviations.special_formulas import SPECIAL_FORMULAS
+from refgrad.tracing.ball import exact, parts
+
+FMT = FORMATS["float64"]
+
+
+def asked(*xs: np.ndarray, second: bool = False) -> Inputs:
+    return Inputs(second, tuple(exact(x, FMT) for x in xs), {}, None, (None,) * len(xs), FMT)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("gammainc", -1.0), ("gammaincc", 1.0)])
+def test_pi_in_float32_moves_what_lies_near_the_middle(name: str, sign: float) -> None:
+    a, x = np.array([30.0, 19.0, 30.0, 400.0]), np.array([30.0, 19.0, 45.0, 400.0])
+    value, radius = parts(SPECIAL_FORMULAS[f"{name} by pi in float32"](asked(a, x))[VALUE][0])
+    off = sign * (value - getattr(special, name)(a, x))
+    expected = -1.39e-8 / 3 / np.sqrt(2 * np.pi * a)
+    assert np.allclose(off[[0, 3]], expected[[0, 3]], rtol=0.01)
+    assert np.max(np.abs(off[1:3])) < 1e-15
+    assert np.all(radius[[0, 3]] < np.abs(expected[[0, 3]]))  # the right value lies outside
+
+
+@pytest.mark.parametrize("name", ["bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1"])
+def test_bessel_functions_have_the_digits_of_float32(name: str) -> None:
+    x = np.array([0.5, 5.0, 30.0])
+    value, radius = parts(SPECIAL_FORMULAS[f"{name} by numbers of float32"](asked(x))[VALUE][0])
+    assert np.array_equal(value, getattr(special, name)(x.astype(value.dtype)))
+    assert np.all((radius > 2e-7) & (radius < 1e-5))
+    assert SPECIAL_FORMULAS[f"{name} by numbers of float32"](asked(x, second=True)) == {}
