@@ -16,8 +16,6 @@ from refgrad.formula import Formula
 from refgrad.nn import recurrent, recurrent_draws
 from refgrad.op import twin
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3}
-
 
 def _torch_cell(name: str) -> Callable[..., Any]:
     def called(torch: Any, x: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
@@ -30,11 +28,11 @@ def _torch_lstm_cell(torch: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b
     return torch.stack(torch.lstm_cell(x, (h, c), w_ih, w_hh, b_ih, b_hh))
 
 
-def _torch_layers(name: str) -> Callable[..., Any]:
+def _torch_layers(name: str, gates: int) -> Callable[..., Any]:
     def called(
         torch: Any, x: Any, h: Any, weights: Any, biased: bool, depth: int, both: bool, first: bool
     ) -> Any:
-        parts = _parts(weights, GATES[name], x.shape[-1], h.shape[-1], depth, biased, both)
+        parts = _parts(weights, gates, x.shape[-1], h.shape[-1], depth, biased, both)
         found = getattr(torch, name)(x, h, parts, biased, depth, 0.0, False, both, first)
         return torch.cat([y.reshape(-1) for y in found])
 
@@ -67,41 +65,18 @@ def _saturated(function: Callable[..., Any]) -> tuple[Formula, ...]:
     return (Formula("slopes as 1 - y^2 and y (1 - y): they cancel far out", function=function, blind=True),)
 
 
-@twin(
-    torch=_torch_cell("rnn_tanh_cell"),
-    draw=recurrent_draws.cell(1),
-    usual=_saturated(recurrent.rnn_tanh_cell),
-)
-def rnn_tanh_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.rnn_tanh_cell."""
-    return recurrent.rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+for _cell, _count, _sloped in (
+    (recurrent.rnn_tanh_cell, 1, True),
+    (recurrent.rnn_relu_cell, 1, False),
+    (recurrent.gru_cell, 3, True),
+):
+    twin(
+        torch=_torch_cell(_cell.__name__),
+        draw=recurrent_draws.cell(_count),
+        usual=_saturated(_cell) if _sloped else (),
+    )(_cell)
 
 
-@twin(torch=_torch_cell("rnn_relu_cell"), draw=recurrent_draws.cell(1))
-def rnn_relu_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.rnn_relu_cell."""
-    return recurrent.rnn_relu_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
-@twin(torch=_torch_cell("gru_cell"), draw=recurrent_draws.cell(3), usual=_saturated(recurrent.gru_cell))
-def gru_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.gru_cell."""
-    return recurrent.gru_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
-def _lstm_cell(
-    input: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None
-) -> Array:
-    return np.stack(recurrent.lstm_cell(input, (h, c), w_ih, w_hh, b_ih, b_hh))
-
-
-@twin(torch=_torch_lstm_cell, draw=recurrent_draws.cell(4, pair=True), usual=_saturated(_lstm_cell))
 def lstm_cell(
     input: Array,
     h: Array,
@@ -112,7 +87,10 @@ def lstm_cell(
     b_hh: Array | None = None,
 ) -> Array:
     """refgrad.nn.lstm_cell: both states, shape (2, n, h)."""
-    return _lstm_cell(input, h, c, w_ih, w_hh, b_ih, b_hh)
+    return np.stack(recurrent.lstm_cell(input, (h, c), w_ih, w_hh, b_ih, b_hh))
+
+
+twin(torch=_torch_lstm_cell, draw=recurrent_draws.cell(4, pair=True), usual=_saturated(lstm_cell))(lstm_cell)
 
 
 def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
@@ -131,72 +109,23 @@ def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
         found = function(input, h, parts, has_biases, num_layers, 0.0, False, bidirectional, batch_first)
         return np.concatenate([np.reshape(y, (-1,)) for y in found])
 
+    run.__name__ = function.__name__
     return run
 
 
-def _lstm(
-    input: Array,
-    h: Array,
-    c: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    def paired(x: Array, states: Array, *more: Any) -> tuple[Array, ...]:
-        return recurrent.lstm(x, (states, c), *more)
-
-    return _layers(paired, 4)(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+for _layer, _count, _sloped in (
+    (recurrent.rnn_tanh, 1, True),
+    (recurrent.rnn_relu, 1, False),
+    (recurrent.gru, 3, True),
+):
+    _run = _layers(_layer, _count)
+    twin(
+        torch=_torch_layers(_layer.__name__, _count),
+        draw=recurrent_draws.layers(_count),
+        usual=_saturated(_run) if _sloped else (),
+    )(_run)
 
 
-_rnn_tanh, _rnn_relu = _layers(recurrent.rnn_tanh, 1), _layers(recurrent.rnn_relu, 1)
-_gru = _layers(recurrent.gru, 3)
-
-
-@twin(torch=_torch_layers("rnn_tanh"), draw=recurrent_draws.layers(1), usual=_saturated(_rnn_tanh))
-def rnn_tanh(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.rnn_tanh."""
-    return _rnn_tanh(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_layers("rnn_relu"), draw=recurrent_draws.layers(1))
-def rnn_relu(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.rnn_relu."""
-    return _rnn_relu(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_layers("gru"), draw=recurrent_draws.layers(3), usual=_saturated(_gru))
-def gru(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.gru."""
-    return _gru(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_lstm, draw=recurrent_draws.layers(4, pair=True), usual=_saturated(_lstm))
 def lstm(
     input: Array,
     h: Array,
@@ -208,7 +137,13 @@ def lstm(
     batch_first: bool,
 ) -> Array:
     """refgrad.nn.lstm."""
-    return _lstm(input, h, c, weights, has_biases, num_layers, bidirectional, batch_first)
 
+    def paired(x: Array, states: Array, *more: Any) -> tuple[Array, ...]:
+        return recurrent.lstm(x, (states, c), *more)
+
+    return _layers(paired, 4)(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+twin(torch=_torch_lstm, draw=recurrent_draws.layers(4, pair=True), usual=_saturated(lstm))(lstm)
 
 __all__: list[str] = []

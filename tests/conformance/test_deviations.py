@@ -156,9 +156,7 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
 ANSWERED_FUSED = {VALUE: VALUE, REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}
 
 
-def met(
-    entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = observe, place: str = ""
-) -> int:
+def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = observe, place: str = "") -> int:
     """How many ordinary wrong numbers were planted in what the framework answers; each must fail.
 
     A fused backend is judged from end to end alone, and answers these modes alone.

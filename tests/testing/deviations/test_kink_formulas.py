@@ -45,6 +45,16 @@ def tensors(*xs: Any) -> tuple[torch.Tensor, ...]:
     return tuple([torch.tensor(x) for x in xs])
 
 
+def turned(f: Any, xs: Any, y_bar: Any, dots: Any) -> torch.Tensor:
+    """The tangent as the gradient of the gradient in the cotangent."""
+
+    def gradient(y_bar: Any) -> Any:
+        return vjp(f, *xs)[1](y_bar)
+
+    found: torch.Tensor = vjp(gradient, y_bar)[1](dots)[0]
+    return found
+
+
 def beyond(right: Any, ball: Any) -> None:
     with pytest.raises(AssertionError):
         assert_within(np.asarray(right), ball)
@@ -55,14 +65,17 @@ def test_prelu_has_a_slope_for_each_mode_at_zero(shape: tuple[int, ...]) -> None
     x = RNG.integers(-1, 2, shape).astype(float)
     x.flat[0] = 0.0
     weight = RNG.standard_normal(shape[1] if len(shape) > 1 else 1)
-    dots, y_bar = {"input": RNG.standard_normal(shape), "weight": RNG.standard_normal(weight.shape)}, RNG.standard_normal(shape)  # fmt: skip
+    dots = {"input": RNG.standard_normal(shape), "weight": RNG.standard_normal(weight.shape)}
+    y_bar = RNG.standard_normal(shape)
     held = found("prelu with two slopes at 0", "prelu", {"input": x, "weight": weight}, y_bar, dots)
     y_dot = jvp(F.prelu, tensors(x, weight), tensors(*dots.values()))[1]
     x_bar, weight_bar = vjp(F.prelu, *tensors(x, weight))[1](torch.tensor(y_bar))
     assert assert_within(y_dot.numpy(), held[TANGENT][0]) == x.size
     assert assert_within(x_bar.numpy(), held["input"][0]) == x.size
     assert assert_within(weight_bar.numpy(), held["weight"][0]) == weight.size
-    beyond(rg.jvp(nn.prelu, (x, weight), tuple(dots.values()))[1], held[TANGENT][0])  # the slope of reverse mode
+    beyond(
+        rg.jvp(nn.prelu, (x, weight), tuple(dots.values()))[1], held[TANGENT][0]
+    )  # the slope of reverse mode
 
 
 @pytest.mark.parametrize("reduce", ["amax", "amin"])
@@ -84,7 +97,7 @@ def test_an_excluded_element_takes_a_share(reduce: str) -> None:
         assert assert_within(x_bar.numpy(), held[name][0]) == x_bar.numel()
     right, transposed = held[TANGENT]
     assert assert_within(jvp(of_torch, both, moving)[1].numpy(), right) == 3
-    again = vjp(lambda y_bar: vjp(of_torch, *both)[1](y_bar), torch.tensor(y_bar))[1](moving)[0]
+    again = turned(of_torch, both, torch.tensor(y_bar), moving)
     assert assert_within(again.numpy(), transposed) == 3
     beyond(right.value, transposed)
     due = rg.vjp(lambda x, src: nn.scatter_reduce(**{**given, "input": x, "src": src}), x, src)[1](y_bar)
@@ -118,7 +131,7 @@ def test_cosine_similarity_takes_the_slope_of_the_norm(eps: float) -> None:
             beyond(due, held[name][0])
     forward, transposed = held[TANGENT]
     assert assert_within(jvp(of_torch, both, moving)[1].numpy(), forward) == 2
-    again = vjp(lambda y_bar: vjp(of_torch, *both)[1](y_bar), torch.tensor(y_bar))[1](moving)[0]
+    again = turned(of_torch, both, torch.tensor(y_bar), moving)
     assert assert_within(again.numpy(), transposed) == 2
     beyond(forward.value, transposed)
 
@@ -126,14 +139,15 @@ def test_cosine_similarity_takes_the_slope_of_the_norm(eps: float) -> None:
 @pytest.mark.parametrize("eps", [0.2, 1.0, 10.0])
 def test_second_derivatives_of_cosine_similarity_are_those_of_the_wrong_gradient(eps: float) -> None:
     given, y_bar, dots, of_torch, xs = _cosine(eps)
-    held = found("cosine_similarity by the slope of the norm", "cosine_similarity", given, y_bar, dots, second=True)  # fmt: skip
+    formula = "cosine_similarity by the slope of the norm"
+    held = found(formula, "cosine_similarity", given, y_bar, dots, second=True)
     both, moving, given_bar = tensors(*xs), tensors(*dots.values()), torch.tensor(y_bar)
     ways = (
         jvp(lambda *zs: vjp(of_torch, *zs)[1](given_bar), both, moving)[1],
         vjp(lambda *zs: vjp(of_torch, *zs)[1](given_bar), *both)[1](moving),
     )
-    turned = vjp(lambda *zs: jvp(of_torch, zs, moving)[1], *both)[1](given_bar)
-    for name, *each, third in zip(dots, *ways, turned, strict=True):
+    last = vjp(lambda *zs: jvp(of_torch, zs, moving)[1], *both)[1](given_bar)
+    for name, *each, third in zip(dots, *ways, last, strict=True):
         for got, ball in zip(each, held[name], strict=True):
             assert assert_within(got.numpy(), ball) == got.numel()
         assert assert_within(third.numpy(), held[name][0]) == third.numel()
