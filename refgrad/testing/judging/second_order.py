@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +81,8 @@ def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) 
             return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
 
         reaches = [parts(answer[position])[1] for answer in _nestings(node_judge, names, f)]
-        widest = largest(reaches)
+        # Where a blind formula loses every bit in one nesting, it may return any number.
+        widest = functools.reduce(np.fmax, reaches) if blind else largest(reaches)
         assert widest is not None
         found.append(Reach(widest, blind))
     return found
