@@ -68,7 +68,9 @@ def _draw_product(draws: Draws) -> Params:
 
 
 @complex_twin(
-    torch=lambda torch, z, z_imag, axis: torch_parted(torch, torch.prod(torch_joined(torch, z, z_imag), axis)),
+    torch=lambda torch, z, z_imag, axis: torch_parted(
+        torch, torch.prod(torch_joined(torch, z, z_imag), axis)
+    ),
     draw=_draw_product,
     sums=True,
 )

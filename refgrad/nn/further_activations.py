@@ -28,7 +28,8 @@ def celu(input: Array, alpha: float = 1.0) -> Array:
         raise ArgumentError("celu: alpha must not be 0")
     input = array_of(input)
     scaled = np.where(input > 0, 0.0, input) / alpha
-    below = activation.elu(scaled) if alpha > 0 else np.expm1(scaled)  # elu has no second derivative at 0
+    # elu says that there is no second derivative at 0. For a negative alpha, exp(u) - 1 = exp(u) (1 - exp(-u)).
+    below = activation.elu(scaled) if alpha > 0 else -np.exp(scaled) * activation.elu(-scaled)
     return np.where(input > 0, input, alpha * below)
 
 

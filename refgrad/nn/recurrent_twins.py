@@ -6,6 +6,7 @@ names in the torch module.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -65,16 +66,21 @@ def _saturated(function: Callable[..., Any]) -> tuple[Formula, ...]:
     return (Formula("slopes as 1 - y^2 and y (1 - y): they cancel far out", function=function, blind=True),)
 
 
-for _cell, _count, _sloped in (
-    (recurrent.rnn_tanh_cell, 1, True),
-    (recurrent.rnn_relu_cell, 1, False),
-    (recurrent.gru_cell, 3, True),
+def _by_difference(function: Callable[..., Any]) -> tuple[Formula, ...]:
+    """The formula of kernels for the new state: it is off by a rounding of the larger of n and h, which z may leave out."""
+    return (Formula("n + z (h - n): it cancels where n is large beside h", function=function),)
+
+
+for _cell, _count, _usual in (
+    (recurrent.rnn_tanh_cell, 1, _saturated(recurrent.rnn_tanh_cell)),
+    (recurrent.rnn_relu_cell, 1, ()),
+    (
+        recurrent.gru_cell,
+        3,
+        _saturated(recurrent.gru_cell) + _by_difference(recurrent.gru_cell_by_difference),
+    ),
 ):
-    twin(
-        torch=_torch_cell(_cell.__name__),
-        draw=recurrent_draws.cell(_count),
-        usual=_saturated(_cell) if _sloped else (),
-    )(_cell)
+    twin(torch=_torch_cell(_cell.__name__), draw=recurrent_draws.cell(_count), usual=_usual)(_cell)
 
 
 def lstm_cell(
@@ -109,21 +115,20 @@ def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
         found = function(input, h, parts, has_biases, num_layers, 0.0, False, bidirectional, batch_first)
         return np.concatenate([np.reshape(y, (-1,)) for y in found])
 
-    run.__name__ = function.__name__
     return run
 
 
-for _layer, _count, _sloped in (
-    (recurrent.rnn_tanh, 1, True),
-    (recurrent.rnn_relu, 1, False),
-    (recurrent.gru, 3, True),
-):
+_differing = functools.partial(
+    recurrent.run_layers, "gru", recurrent.gru_cell_by_difference, recurrent.itself
+)
+for _layer, _count in ((recurrent.rnn_tanh, 1), (recurrent.rnn_relu, 1), (recurrent.gru, 3)):
     _run = _layers(_layer, _count)
-    twin(
-        torch=_torch_layers(_layer.__name__, _count),
-        draw=recurrent_draws.layers(_count),
-        usual=_saturated(_run) if _sloped else (),
-    )(_run)
+    _run.__name__ = _layer.__name__
+    _usual = () if _layer is recurrent.rnn_relu else _saturated(_run)
+    _usual += _by_difference(_layers(_differing, 3)) if _layer is recurrent.gru else ()
+    twin(torch=_torch_layers(_layer.__name__, _count), draw=recurrent_draws.layers(_count), usual=_usual)(
+        _run
+    )
 
 
 def lstm(
