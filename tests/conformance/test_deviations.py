@@ -156,13 +156,21 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
 ANSWERED_FUSED = {VALUE: VALUE, REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}
 
 
-def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = observe, place: str = "") -> int:
+def met(
+    entry: Deviation,
+    op: str,
+    mode: str,
+    dtype: str,
+    observe: Observe = observe,
+    place: str = "",
+    draws: int = 3,
+) -> int:
     """How many ordinary wrong numbers were planted in what the framework answers; each must fail.
 
     A fused backend is judged from end to end alone, and answers these modes alone.
     """
     count = 0
-    for draw in range(3):
+    for draw in range(draws):
         asked, first = answered(family_of(entry), op, dtype, draw, observe, place)
         fused = first.profile is not None and first.profile.fused
         if fused and mode not in ANSWERED_FUSED:
@@ -226,12 +234,13 @@ def test_an_ordinary_wrong_number_fails_where_the_disagreement_is(name: str) -> 
     [entry] = [dataclasses.replace(d, stands=lambda: True) for d in ENTRIES if d.id == name]
     [op] = entry.ops
     tried = known = 0
-    for dtype in sorted(entry.dtypes):
+    dtypes = {"float64", "bfloat16"} & entry.dtypes
+    for dtype in sorted(dtypes):
         asked, seen = answered(family_of(entry), op, dtype, 0, observe, name)
         with np.errstate(all="ignore"):
             verdicts = judge(asked, anew(seen))
         mark(verdicts, [entry], Setting(asked, seen))
         known += sum(v.known == name for v in verdicts)
-        tried += sum(met(entry, op, mode, dtype, observe, name) for mode in sorted(entry.modes))
-    assert known >= len(entry.dtypes)
+        tried += sum(met(entry, op, mode, dtype, observe, name, 1) for mode in sorted(entry.modes))
+    assert known >= len(dtypes)
     assert tried >= known
