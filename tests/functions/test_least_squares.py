@@ -140,7 +140,7 @@ def test_float32_results_of_lapack_lie_within_the_bounds(kind: str) -> None:
         exactly = a @ rng.standard_normal((n, 2)).astype(np.float32)
         b = exactly if kind == "without residual" else rng.standard_normal((m, 2)).astype(np.float32)
         found = np.linalg.lstsq(a, b, rcond=None)
-        bounds: Any = np.linalg.lstsq(exact(a, fmt), exact(b, fmt))  # type: ignore[call-overload]  # Balls
+        bounds: Any = np.linalg.lstsq(exact(a, fmt), exact(b, fmt))
         for k in (0, 1, 3):
             if found[k].size == parts(bounds[k])[0].size:
                 compared += assert_within(found[k], bounds[k])
