@@ -7,7 +7,7 @@ complex numbers, and torch computes in complex64 or complex128. Write np.exp(z) 
 
 from __future__ import annotations
 
-from refgrad.complex.algebra import conj, divide, einsum, matmul, multiply, polar, reciprocal, square
+from refgrad.complex.algebra import conj, divide, einsum, matmul, multiply, polar, prod, reciprocal, square
 from refgrad.complex.elementary import (
     absolute,
     angle,
@@ -68,6 +68,7 @@ __all__ = [
     "multiply",
     "polar",
     "power",
+    "prod",
     "reciprocal",
     "rfft",
     "rfft2",

@@ -62,6 +62,23 @@ def conj(z: Array, z_imag: Array) -> Array:
     return parted(np.conj(joined(z, z_imag)))
 
 
+def _draw_product(draws: Draws) -> Params:
+    shape = draws.shape(1, 3)
+    return {**pair(draws, "z", shape), "axis": draws.integer(-len(shape), len(shape) - 1)}
+
+
+@complex_twin(
+    torch=lambda torch, z, z_imag, axis: torch_parted(
+        torch, torch.prod(torch_joined(torch, z, z_imag), axis)
+    ),
+    draw=_draw_product,
+    sums=True,
+)
+def prod(z: Array, z_imag: Array, axis: int) -> Array:
+    """np.prod of z + i z_imag over one axis."""
+    return parted(np.prod(joined(z, z_imag), axis=axis))
+
+
 def _draw_polar(draws: Draws) -> Params:
     shape = draws.shape(0, 2)
     return {"modulus": draws.numbers(shape, 0.0), "angle": draws.numbers(shape)}

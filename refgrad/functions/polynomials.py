@@ -10,8 +10,9 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.functions.registry import implements, operand
 from refgrad.ops.shape import cast
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.differentiable_arguments import holds_traced, plain
 from refgrad.tracing.numpy_copies import copied
+from refgrad.tracing.stand_ins import stands_for
 
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
 
@@ -154,3 +155,22 @@ def polyfit(
 ) -> Any:
     """Least squares, as NumPy's own code computes them."""
     return copied(np.polyfit)(x, y, deg, rcond, full, w, cov)
+
+
+def _of_objects(function: Any, rule: Any) -> Any:
+    """``function`` by its rule where coefficients are traced: a np.poly1d, which asks for no protocol, may hold them."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = [*args, *kwargs.values()]
+        held = [p.coeffs for p in given if isinstance(p, np.poly1d)]
+        return (rule if holds_traced((held, given)) else function)(*args, **kwargs)
+
+    call.__name__ = function.__name__  # as messages name it
+    return call
+
+
+for _function, _rule in (
+    (np.polyval, polyval), (np.polyadd, polyadd), (np.polysub, polysub), (np.polymul, polymul), (np.polydiv, polydiv),
+    (np.polyder, polyder), (np.polyint, polyint),
+):  # fmt: skip
+    stands_for(_function)(_of_objects(_function, _rule))

@@ -25,7 +25,10 @@ def moved(x: Array, source: Any, destination: Any) -> Array:
 
 def axes_within(axis: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
     """The axes as non-negative numbers. Raises NumPy's AxisError for one that is not there."""
-    axes = tuple([int(a) for a in axis]) if isinstance(axis, (tuple, list)) else (int(axis),)
+    try:
+        axes: tuple[int, ...] = (operator.index(axis),)
+    except TypeError:
+        axes = tuple([operator.index(a) for a in axis])
     for a in axes:
         if not -ndim <= a < ndim:
             raise np.exceptions.AxisError(a, ndim, what)

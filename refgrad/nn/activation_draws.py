@@ -7,7 +7,10 @@ from refgrad.op import Draws, Params
 
 def scaled_exponential(draws: Draws) -> Params:
     """Arguments of celu."""
-    return {"input": draws.numbers(draws.shape(0, 3)), "alpha": draws.choice((1.0, 0.5, 2.0, 0.7))}
+    return {
+        "input": draws.numbers(draws.shape(0, 3)),
+        "alpha": draws.choice((1.0, 0.5, 2.0, 0.7, -1.0, -0.7)),
+    }
 
 
 def halves(draws: Draws) -> Params:

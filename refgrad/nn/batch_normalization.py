@@ -192,6 +192,8 @@ def local_response_norm(
     """
     x = _channelled(input, "local_response_norm", 3)
     (size,) = numbers(size, 1, 1, "local_response_norm", "size")
+    if not x.shape[1]:  # no channel, and no window over channels
+        return x + 0
     squares = pad(np.moveaxis(np.square(x), 1, -1), (size // 2, (size - 1) // 2))
     means = np.mean(windows.windows(squares, size=(size,), stride=(1,), dilation=(1,)), axis=-1)
     return x / np.moveaxis(k + alpha * means, -1, 1) ** beta

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,44 +18,8 @@ from refgrad.ops import convolution, torch_convolution
 Pairs = tuple[tuple[int, int], ...]
 
 
-def _torch_conv(name: str) -> Callable[..., Any]:
-    """torch's function, without the warning that padding may copy the input."""
-
-    def called(
-        torch: Any, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
-    ) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="Using padding='same' with even kernel", category=UserWarning
-            )
-            function = getattr(torch.nn.functional, name)
-            return torch_convolution.conv(torch, function, x, weight, bias, stride, padding, dilation, groups)
-
-    return called
-
-
-def _torch_transposed(name: str) -> Callable[..., Any]:
-    def called(
-        torch: Any,
-        x: Any,
-        weight: Any,
-        bias: Any,
-        stride: Any,
-        padding: Any,
-        output_padding: Any,
-        groups: int,
-        dilation: Any,
-    ) -> Any:
-        function = getattr(torch.nn.functional, name)
-        return torch_convolution.conv_transposed(
-            torch, function, x, weight, bias, stride, padding, output_padding, groups, dilation
-        )
-
-    return called
-
-
 @twin(
-    torch=_torch_conv("conv1d"),
+    torch=functools.partial(torch_convolution.conv, "conv1d"),
     draw=layer_draws.convolution(1),
 )
 def conv1d(
@@ -81,7 +44,7 @@ def conv1d(
 
 
 @twin(
-    torch=_torch_conv("conv2d"),
+    torch=functools.partial(torch_convolution.conv, "conv2d"),
     draw=layer_draws.convolution(2),
 )
 def conv2d(
@@ -98,7 +61,7 @@ def conv2d(
 
 
 @twin(
-    torch=_torch_conv("conv3d"),
+    torch=functools.partial(torch_convolution.conv, "conv3d"),
     draw=layer_draws.convolution(3),
 )
 def conv3d(
@@ -115,7 +78,7 @@ def conv3d(
 
 
 @twin(
-    torch=_torch_transposed("conv_transpose1d"),
+    torch=functools.partial(torch_convolution.conv_transposed, "conv_transpose1d"),
     draw=layer_draws.transposed_convolution(1),
 )
 def conv_transpose1d(
@@ -143,7 +106,7 @@ def conv_transpose1d(
 
 
 @twin(
-    torch=_torch_transposed("conv_transpose2d"),
+    torch=functools.partial(torch_convolution.conv_transposed, "conv_transpose2d"),
     draw=layer_draws.transposed_convolution(2),
 )
 def conv_transpose2d(
@@ -163,7 +126,7 @@ def conv_transpose2d(
 
 
 @twin(
-    torch=_torch_transposed("conv_transpose3d"),
+    torch=functools.partial(torch_convolution.conv_transposed, "conv_transpose3d"),
     draw=layer_draws.transposed_convolution(3),
 )
 def conv_transpose3d(

@@ -10,6 +10,7 @@ from refgrad.arrays import PlainArray
 from refgrad.op import Draws, Params
 
 REDUCTIONS = ("mean", "sum", "none")
+FEW_ROWS = 25  # up to so many rows torch takes differences for distances of order 2
 ORDERS = (2.0, 1.0, 3.0, 1.5, np.inf)
 
 
@@ -60,9 +61,11 @@ def differences(draws: Draws) -> Params:
 
 
 def rows(draws: Draws) -> Params:
-    """Arguments of cdist: few rows, for which no kernel multiplies matrices."""
+    """Arguments of cdist: few rows, or so many that torch multiplies matrices."""
     lead, length = draws.shape(0, 1), draws.size()
-    counts = draws.integer(1, 4), draws.integer(1, 4)
+    few = draws.integer(1, 4), draws.integer(1, 4)
+    many = FEW_ROWS + few[0], few[1]
+    counts = draws.choice((few, few, many, many[::-1]))
     return {
         "x1": draws.numbers((*lead, counts[0], length)),
         "x2": draws.numbers((*lead, counts[1], length)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.formula import Formula
 from refgrad.nn import distance_draws
 from refgrad.nn.arguments import array_of, reduced, signs_of
 from refgrad.op import twin
@@ -57,9 +58,24 @@ def pairwise_distance(
     return np.linalg.norm(array_of(x1) - array_of(x2) + eps, ord=p, axis=-1, keepdims=keepdim)
 
 
+def _by_products(x1: Array, x2: Array, p: float = 2.0) -> Array:
+    """cdist as kernels compute it for many rows: the root of |x1|^2 + |x2|^2 - 2 x1 x2."""
+    if p != 2 or max(x1.shape[-2], x2.shape[-2]) <= distance_draws.FEW_ROWS:
+        return cdist(x1, x2, p)
+    first, second = np.sum(x1 * x1, axis=-1)[..., :, np.newaxis], np.sum(x2 * x2, axis=-1)[..., np.newaxis, :]
+    return np.sqrt(np.maximum(first + second - 2 * np.matmul(x1, np.swapaxes(x2, -1, -2)), 0.0))
+
+
 @twin(
     torch=lambda torch, x1, x2, p: torch.cdist(x1, x2, p),
     draw=distance_draws.rows,
+    usual=(
+        Formula(
+            "squares less twice the product, for many rows: they cancel between near rows",
+            function=_by_products,
+            blind=True,
+        ),
+    ),
 )
 def cdist(x1: Array, x2: Array, p: float = 2.0) -> Array:
     """The p-norms of the differences of all rows: shapes (..., P, M) and (..., R, M) to (..., P, R).

@@ -28,7 +28,8 @@ def celu(input: Array, alpha: float = 1.0) -> Array:
         raise ArgumentError("celu: alpha must not be 0")
     input = array_of(input)
     scaled = np.where(input > 0, 0.0, input) / alpha
-    below = activation.elu(scaled) if alpha > 0 else np.expm1(scaled)  # elu has no second derivative at 0
+    # elu says that the second derivative at 0 is 0 or 1. So does this for a negative alpha: exp(u) - 1 = exp(-u) - 1 + 2 sinh(u).
+    below = activation.elu(scaled) if alpha > 0 else activation.elu(-scaled) + 2 * np.sinh(scaled)
     return np.where(input > 0, input, alpha * below)
 
 

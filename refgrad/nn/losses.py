@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -176,8 +177,10 @@ def linear_cross_entropy(
         raise ArgumentError(
             f"linear_cross_entropy: linear_bias of shape {shape} is expected, got {np.shape(linear_bias)}"
         )
-    bias = None if linear_bias is None else np.reshape(array_of(linear_bias), (-1,))
-    scores = np.reshape(linear(x, np.reshape(matrix, (-1, matrix.shape[-1])), bias), (*x.shape[:-1], *shape))
+    count = math.prod(shape)  # -1 does not say how many rows without elements there are
+    bias = None if linear_bias is None else np.reshape(array_of(linear_bias), (count,))
+    rows = np.reshape(matrix, (count, matrix.shape[-1]))
+    scores = np.reshape(linear(x, rows, bias), (*x.shape[:-1], *shape))
     return cross_entropy(
         scores,
         target,

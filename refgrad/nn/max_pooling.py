@@ -223,7 +223,10 @@ def _adaptive(who: str, axes: int, input: Any, output_size: Any, indices: bool) 
 
 
 def _maxima(found: Array, axes: int) -> Array:
-    return np.max(found, axis=tuple(range(-axes, 0)))
+    """The maxima over the last axes. They come first here, in one copy, so that loops run over windows and not inside of small ones."""
+    kept = found.ndim - axes
+    first = np.transpose(found, (*range(kept, found.ndim), *range(kept)))
+    return np.max(np.reshape(first, (math.prod(found.shape[kept:]), *found.shape[:kept])), axis=0)
 
 
 def _first(found: Array, places: Array, axes: int) -> Array:

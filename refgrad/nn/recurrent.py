@@ -70,11 +70,23 @@ def gru_cell(
 
     Raises ArgumentError where the shapes do not fit.
     """
+    z, n, h = _gates_of_gru(input, hx, w_ih, w_hh, b_ih, b_hh)
+    return (1 - z) * n + z * h
+
+
+def gru_cell_by_difference(
+    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
+) -> Array:
+    """gru_cell as n + z (h - n), with one product less."""
+    z, n, h = _gates_of_gru(input, hx, w_ih, w_hh, b_ih, b_hh)
+    return n + z * (h - n)
+
+
+def _gates_of_gru(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Array, ...]:
+    """z, n and h."""
     given, h, recurrent = _both("gru_cell", 3, input, hx, w_ih, w_hh, b_ih, b_hh)
     (ar, az, an), (br, bz, bn) = [np.split(y, 3, axis=-1) for y in (given, recurrent)]
-    z = sigmoid(az + bz)
-    n = np.tanh(an + sigmoid(ar + br) * bn)
-    return (1 - z) * n + z * h
+    return sigmoid(az + bz), np.tanh(an + sigmoid(ar + br) * bn), h
 
 
 def rnn_tanh(
@@ -96,10 +108,10 @@ def rnn_tanh(
 
     Raises ArgumentError where the number of parameters or a shape does not fit, NoRuleError for a dropout in training.
     """
-    return _run(
+    return run_layers(
         "rnn_tanh",
         rnn_tanh_cell,
-        _itself,
+        itself,
         input,
         hx,
         params,
@@ -124,10 +136,10 @@ def rnn_relu(
     batch_first: bool = False,
 ) -> tuple[Array, Array]:
     """rnn_relu_cell along a sequence, with the shapes, parameters and errors of rnn_tanh."""
-    return _run(
+    return run_layers(
         "rnn_relu",
         rnn_relu_cell,
-        _itself,
+        itself,
         input,
         hx,
         params,
@@ -152,10 +164,10 @@ def gru(
     batch_first: bool = False,
 ) -> tuple[Array, Array]:
     """gru_cell along a sequence, with the shapes, parameters and errors of rnn_tanh."""
-    return _run(
+    return run_layers(
         "gru",
         gru_cell,
-        _itself,
+        itself,
         input,
         hx,
         params,
@@ -186,7 +198,7 @@ def lstm(
     if not isinstance(hx, (tuple, list)) or len(hx) != 2:
         raise ArgumentError("lstm: hx must be the pair (h, c)")
     pair = np.stack([array_of(hx[0]), array_of(hx[1])], axis=-1)
-    y, states = _run(
+    y, states = run_layers(
         "lstm",
         _lstm_step,
         _hidden,
@@ -242,7 +254,7 @@ def _biased(y: Array, bias: Any, name: str, who: str) -> Array:
     return y + bias
 
 
-def _run(
+def run_layers(
     who: str,
     cell: Cell,
     output: Callable[[Array], Array],
@@ -295,7 +307,8 @@ def _run(
     return y, final[:, 0] if single else final
 
 
-def _itself(state: Array) -> Array:
+def itself(state: Array) -> Array:
+    """The output of a cell whose state is one array."""
     return state
 
 

@@ -6,6 +6,7 @@ names in the torch module.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,6 @@ from refgrad.arrays import Array
 from refgrad.formula import Formula
 from refgrad.nn import recurrent, recurrent_draws
 from refgrad.op import twin
-
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3}
 
 
 def _torch_cell(name: str) -> Callable[..., Any]:
@@ -30,11 +29,11 @@ def _torch_lstm_cell(torch: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b
     return torch.stack(torch.lstm_cell(x, (h, c), w_ih, w_hh, b_ih, b_hh))
 
 
-def _torch_layers(name: str) -> Callable[..., Any]:
+def _torch_layers(name: str, gates: int) -> Callable[..., Any]:
     def called(
         torch: Any, x: Any, h: Any, weights: Any, biased: bool, depth: int, both: bool, first: bool
     ) -> Any:
-        parts = _parts(weights, GATES[name], x.shape[-1], h.shape[-1], depth, biased, both)
+        parts = _parts(weights, gates, x.shape[-1], h.shape[-1], depth, biased, both)
         found = getattr(torch, name)(x, h, parts, biased, depth, 0.0, False, both, first)
         return torch.cat([y.reshape(-1) for y in found])
 
@@ -67,41 +66,23 @@ def _saturated(function: Callable[..., Any]) -> tuple[Formula, ...]:
     return (Formula("slopes as 1 - y^2 and y (1 - y): they cancel far out", function=function, blind=True),)
 
 
-@twin(
-    torch=_torch_cell("rnn_tanh_cell"),
-    draw=recurrent_draws.cell(1),
-    usual=_saturated(recurrent.rnn_tanh_cell),
-)
-def rnn_tanh_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.rnn_tanh_cell."""
-    return recurrent.rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+def _by_difference(function: Callable[..., Any]) -> tuple[Formula, ...]:
+    """The formula of kernels for the new state: it is off by a rounding of the larger of n and h, which z may leave out."""
+    return (Formula("n + z (h - n): it cancels where n is large beside h", function=function),)
 
 
-@twin(torch=_torch_cell("rnn_relu_cell"), draw=recurrent_draws.cell(1))
-def rnn_relu_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.rnn_relu_cell."""
-    return recurrent.rnn_relu_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
+for _cell, _count, _usual in (
+    (recurrent.rnn_tanh_cell, 1, _saturated(recurrent.rnn_tanh_cell)),
+    (recurrent.rnn_relu_cell, 1, ()),
+    (
+        recurrent.gru_cell,
+        3,
+        _saturated(recurrent.gru_cell) + _by_difference(recurrent.gru_cell_by_difference),
+    ),
+):
+    twin(torch=_torch_cell(_cell.__name__), draw=recurrent_draws.cell(_count), usual=_usual)(_cell)
 
 
-@twin(torch=_torch_cell("gru_cell"), draw=recurrent_draws.cell(3), usual=_saturated(recurrent.gru_cell))
-def gru_cell(
-    input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
-) -> Array:
-    """refgrad.nn.gru_cell."""
-    return recurrent.gru_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
-def _lstm_cell(
-    input: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None
-) -> Array:
-    return np.stack(recurrent.lstm_cell(input, (h, c), w_ih, w_hh, b_ih, b_hh))
-
-
-@twin(torch=_torch_lstm_cell, draw=recurrent_draws.cell(4, pair=True), usual=_saturated(_lstm_cell))
 def lstm_cell(
     input: Array,
     h: Array,
@@ -112,7 +93,10 @@ def lstm_cell(
     b_hh: Array | None = None,
 ) -> Array:
     """refgrad.nn.lstm_cell: both states, shape (2, n, h)."""
-    return _lstm_cell(input, h, c, w_ih, w_hh, b_ih, b_hh)
+    return np.stack(recurrent.lstm_cell(input, (h, c), w_ih, w_hh, b_ih, b_hh))
+
+
+twin(torch=_torch_lstm_cell, draw=recurrent_draws.cell(4, pair=True), usual=_saturated(lstm_cell))(lstm_cell)
 
 
 def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
@@ -134,69 +118,19 @@ def _layers(function: Callable[..., Any], gates: int) -> Callable[..., Array]:
     return run
 
 
-def _lstm(
-    input: Array,
-    h: Array,
-    c: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    def paired(x: Array, states: Array, *more: Any) -> tuple[Array, ...]:
-        return recurrent.lstm(x, (states, c), *more)
-
-    return _layers(paired, 4)(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+_differing = functools.partial(
+    recurrent.run_layers, "gru", recurrent.gru_cell_by_difference, recurrent.itself
+)
+for _layer, _count in ((recurrent.rnn_tanh, 1), (recurrent.rnn_relu, 1), (recurrent.gru, 3)):
+    _run = _layers(_layer, _count)
+    _run.__name__ = _layer.__name__
+    _usual = () if _layer is recurrent.rnn_relu else _saturated(_run)
+    _usual += _by_difference(_layers(_differing, 3)) if _layer is recurrent.gru else ()
+    twin(torch=_torch_layers(_layer.__name__, _count), draw=recurrent_draws.layers(_count), usual=_usual)(
+        _run
+    )
 
 
-_rnn_tanh, _rnn_relu = _layers(recurrent.rnn_tanh, 1), _layers(recurrent.rnn_relu, 1)
-_gru = _layers(recurrent.gru, 3)
-
-
-@twin(torch=_torch_layers("rnn_tanh"), draw=recurrent_draws.layers(1), usual=_saturated(_rnn_tanh))
-def rnn_tanh(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.rnn_tanh."""
-    return _rnn_tanh(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_layers("rnn_relu"), draw=recurrent_draws.layers(1))
-def rnn_relu(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.rnn_relu."""
-    return _rnn_relu(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_layers("gru"), draw=recurrent_draws.layers(3), usual=_saturated(_gru))
-def gru(
-    input: Array,
-    h: Array,
-    weights: Array,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> Array:
-    """refgrad.nn.gru."""
-    return _gru(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
-
-
-@twin(torch=_torch_lstm, draw=recurrent_draws.layers(4, pair=True), usual=_saturated(_lstm))
 def lstm(
     input: Array,
     h: Array,
@@ -208,7 +142,13 @@ def lstm(
     batch_first: bool,
 ) -> Array:
     """refgrad.nn.lstm."""
-    return _lstm(input, h, c, weights, has_biases, num_layers, bidirectional, batch_first)
 
+    def paired(x: Array, states: Array, *more: Any) -> tuple[Array, ...]:
+        return recurrent.lstm(x, (states, c), *more)
+
+    return _layers(paired, 4)(input, h, weights, has_biases, num_layers, bidirectional, batch_first)
+
+
+twin(torch=_torch_lstm, draw=recurrent_draws.layers(4, pair=True), usual=_saturated(lstm))(lstm)
 
 __all__: list[str] = []

@@ -250,8 +250,8 @@ def _torch_conv(
     if any(a != b for a, b in padding):
         x = of.pad(x, list(itertools.chain.from_iterable(padding[::-1])))
         padding = tuple([(0, 0) for _ in padding])
-    function = (of.conv1d, of.conv2d, of.conv3d)[len(stride) - 1]
-    return torch_convolution.conv(torch, function, x, w, None, stride, _starts(padding), dilation, groups)
+    name = f"conv{len(stride)}d"
+    return torch_convolution.conv(name, torch, x, w, None, stride, _starts(padding), dilation, groups)
 
 
 def _torch_conv_transposed(

@@ -198,6 +198,8 @@ def _equal_shares(x: Array, y: Array, axis: Axis = None, initial: Any = None, wh
     if initial is not None:
         number = number + (y == initial)
     shares = tied.astype(y.dtype)
+    if np.all(number == 1):
+        return shares
     with np.errstate(divide="ignore", invalid="ignore"):  # no element equals a NaN: nothing is defined
         return np.where((number == 0) & np.isnan(y), np.nan, shares / np.maximum(number, 1)).astype(y.dtype)
 

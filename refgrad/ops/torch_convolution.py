@@ -6,14 +6,10 @@ torch's arithmetic is judged and the process goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
 from typing import Any
 
 Numbers = tuple[int, ...]
-
-
-def _on_axes(number: Any, axes: int) -> Numbers:
-    return (int(number),) * axes if isinstance(number, int) else tuple([int(n) for n in number])
 
 
 def meets(size: int, kernel: int, places: int, stride: int, start: int, dilation: int) -> bool:
@@ -21,44 +17,50 @@ def meets(size: int, kernel: int, places: int, stride: int, start: int, dilation
     return any(0 <= stride * p + dilation * k - start < size for p in range(places) for k in range(kernel))
 
 
-def _misses(
-    sizes: Any, kernels: Any, places: Any, stride: Numbers, start: Numbers, dilation: Numbers
-) -> bool:
-    rows = zip(sizes, kernels, places, stride, start, dilation, strict=True)
-    return not all(meets(*row) for row in rows)
+def _ends_the_process(torch: Any, x: Any, w: Any, sizes: Any, places: Any, *given: Numbers) -> bool:
+    """Whether torch does for these sizes, numbers of windows, strides, padding and dilations, along each axis."""
+    rows = zip(sizes, w.shape[2:], places, *given, strict=True)
+    return x.dtype == torch.float16 and x.numel() > 0 and not all(meets(*row) for row in rows)
+
+
+def _on_axes(axes: int, *given: Any) -> list[Numbers]:
+    """Arguments of a convolution, each as a number for each axis."""
+    return [(n,) * axes if isinstance(n, int) else tuple([int(m) for m in n]) for n in given]
 
 
 def conv(
+    name: str,
     torch: Any,
-    function: Callable[..., Any],
     x: Any,
-    w: Any,
+    weight: Any,
     bias: Any,
     stride: Any,
     padding: Any,
     dilation: Any,
     groups: int,
 ) -> Any:
-    """conv1d, conv2d or conv3d of torch, with its arguments."""
-    axes = w.ndim - 2
-    if x.dtype == torch.float16 and not isinstance(padding, str) and x.numel():
-        s, a, d = (_on_axes(n, axes) for n in (stride, padding, dilation))
-        sizes, kernels = x.shape[-axes:], w.shape[2:]
-        places = [
-            (n + 2 * b - e * (k - 1) - 1) // t + 1
-            for n, k, t, b, e in zip(sizes, kernels, s, a, d, strict=True)
-        ]
-        if _misses(sizes, kernels, places, s, a, d):
+    """conv1d, conv2d or conv3d of torch, with its arguments and without the warning that padding may copy the input."""
+    axes = weight.ndim - 2
+    if not isinstance(padding, str):
+        s, a, d = _on_axes(axes, stride, padding, dilation)
+        sizes = x.shape[-axes:]
+        rows = zip(sizes, weight.shape[2:], s, a, d, strict=True)
+        places = [(n + 2 * b - e * (k - 1) - 1) // t + 1 for n, k, t, b, e in rows]
+        if _ends_the_process(torch, x, weight, sizes, places, s, a, d):
             x = torch.nn.functional.pad(x, [b for width in a[::-1] for b in (width, width)])
             padding = 0
-    return function(x, w, bias, stride, padding, dilation, groups)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Using padding='same' with even kernel", category=UserWarning
+        )
+        return getattr(torch.nn.functional, name)(x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv_transposed(
+    name: str,
     torch: Any,
-    function: Callable[..., Any],
     z: Any,
-    w: Any,
+    weight: Any,
     bias: Any,
     stride: Any,
     padding: Any,
@@ -67,15 +69,12 @@ def conv_transposed(
     dilation: Any,
 ) -> Any:
     """conv_transpose1d, conv_transpose2d or conv_transpose3d of torch, with its arguments. Its gradient in z is a convolution."""
-    axes = w.ndim - 2
-    if z.dtype == torch.float16 and z.numel():
-        s, a, d, more = (_on_axes(n, axes) for n in (stride, padding, dilation, output_padding))
-        places, kernels = z.shape[-axes:], w.shape[2:]
-        sizes = [
-            (p - 1) * t - 2 * b + e * (k - 1) + m + 1
-            for p, k, t, b, e, m in zip(places, kernels, s, a, d, more, strict=True)
-        ]
-        if _misses(sizes, kernels, places, s, a, d):
-            y = function(z, w, bias, stride, 0, output_padding, groups, dilation)
-            return y[(..., *[slice(b, b + n) for b, n in zip(a, sizes, strict=True)])]
-    return function(z, w, bias, stride, padding, output_padding, groups, dilation)
+    axes, function = weight.ndim - 2, getattr(torch.nn.functional, name)
+    s, a, more, d = _on_axes(axes, stride, padding, output_padding, dilation)
+    places = z.shape[-axes:]
+    rows = zip(places, weight.shape[2:], s, a, more, d, strict=True)
+    sizes = [(p - 1) * t - 2 * b + e * (k - 1) + m + 1 for p, k, t, b, m, e in rows]
+    if _ends_the_process(torch, z, weight, sizes, places, s, a, d):
+        y = function(z, weight, bias, stride, 0, output_padding, groups, dilation)
+        return y[(..., *[slice(b, b + n) for b, n in zip(a, sizes, strict=True)])]
+    return function(z, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -1,4 +1,4 @@
-"""Arguments of functions at ordinary numbers, where no recorded disagreement of theirs holds."""
+"""Arguments of functions at ordinary numbers: where no recorded disagreement of theirs holds, and where one does."""
 
 from __future__ import annotations
 
@@ -54,4 +54,16 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
         "input": X, "dim": 0, "index": np.array([0, 2, 1, 0]), "src": Y, "reduce": "sum", "include_self": True,
     },
     "nn.soft_margin_loss": {"input": X, "target": SIGNS, "reduction": "mean"},
+}  # fmt: skip
+
+# By entry: the disagreement is there, and any other wrong number still fails.
+ARGUMENTS_AT_THE_PLACE: dict[str, dict[str, Any]] = {
+    "embedding-tangent-of-padding": {**ORDINARY_ARGUMENTS["nn.embedding"], "padding_idx": 2},
+    "embedding-modes-of-padding": {**ORDINARY_ARGUMENTS["nn.embedding"], "padding_idx": 2},
+    "prelu-modes-at-zero": {"input": np.array([0.0, 1.5, -0.75, -0.0]), "weight": np.array([0.25])},
+    "scatter-reduce-excluded-extreme": {
+        "input": np.array([1.25, 0.5, 0.75, 1.0]), "dim": 0, "index": np.array([0, 2, 1, 0]), "src": np.array([1.25, 0.75, 0.5, 0.25]),
+        "reduce": "amax", "include_self": False,
+    },
+    "cosine-similarity-below-eps": {"x1": ROWS / 8, "x2": OTHERS, "dim": 1, "eps": 1.0},
 }  # fmt: skip

@@ -41,7 +41,7 @@ from refgrad.testing.runs.item import Observe
 from refgrad.testing.runs.judgement import Observed, judge_together
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.torch.observe import observe
-from tests.conformance.ordinary_arguments import ORDINARY_ARGUMENTS
+from tests.conformance.ordinary_arguments import ARGUMENTS_AT_THE_PLACE, ORDINARY_ARGUMENTS
 from tests.recorded import ENTRIES
 
 X, Y = np.array([0.7, 1.3, 0.9, 1.9]), np.array([1.2, 0.8, 1.6, 0.6])
@@ -90,11 +90,11 @@ ARGUMENTS = {  # of functions
 }  # fmt: skip
 
 
-def called(op: str) -> tuple[Op | Function, dict[str, Any], Any]:
-    """The record of an op or a function, ordinary operands by name, and parameters."""
+def called(op: str, at: str = "") -> tuple[Op | Function, dict[str, Any], Any]:
+    """The record of an op or a function, ordinary operands by name, and parameters; those at the place of an entry, ``at``."""
     if op in FUNCTIONS:
         record = FUNCTIONS[op]
-        operands, params = split(ARGUMENTS[op])
+        operands, params = split(ARGUMENTS_AT_THE_PLACE[at] if at else ARGUMENTS[op])
         return record, dict(operands), record.completed(params, len(operands))
     found = REGISTRY[op]
     xs = ORDINARY.get(op) or (X, Y, X + Y)[: 1 if found.signature.variadic else len(found.signature.operands)]
@@ -107,18 +107,20 @@ def family_of(entry: Deviation) -> str:
 
 
 @functools.cache
-def answered(family: str, op: str, dtype: str, draw: int, observe: Observe) -> tuple[Case, Observation]:
+def answered(
+    family: str, op: str, dtype: str, draw: int, observe: Observe, place: str = ""
+) -> tuple[Case, Observation]:
     """A case, and what the framework answers. Entries and modes share them: nobody writes into the answer."""
-    asked = case(family, op, dtype, draw)
+    asked = case(family, op, dtype, draw, place)
     return asked, observe(asked)
 
 
 @functools.cache
 def judged_by_node(
-    family: str, op: str, dtype: str, draw: int, observe: Observe
+    family: str, op: str, dtype: str, draw: int, observe: Observe, place: str
 ) -> tuple[NodeByNode, list[Verdict]]:
     """The judge of a case and its verdicts node by node, which the judgement of further modes starts from."""
-    node_judge = NodeByNode(*answered(family, op, dtype, draw, observe))
+    node_judge = NodeByNode(*answered(family, op, dtype, draw, observe, place))
     with quiet():
         return node_judge, [node_judge.value(), node_judge.reverse(), node_judge.forward()]
 
@@ -128,9 +130,9 @@ def anew(seen: Observation) -> Observation:
     return copy.deepcopy(seen, {id(x): x for x in (seen.profile, seen.support)})
 
 
-def case(family: str, op: str, dtype: str, draw: int) -> Case:
-    """The op or function alone at ordinary operands."""
-    record, xs, params = called(op)
+def case(family: str, op: str, dtype: str, draw: int, place: str = "") -> Case:
+    """The op or function alone at ordinary operands; at those of an entry, ``place``."""
+    record, xs, params = called(op, place)
     rng = np.random.default_rng(draw)
     graph = Graph()
     named = list(xs.items())
@@ -168,14 +170,22 @@ def planted(seen: Observation, mode: str, k: int) -> Iterator[tuple[Any, Any]]:
 ANSWERED_FUSED = {VALUE: VALUE, REVERSE_END_TO_END: REVERSE, FORWARD_END_TO_END: FORWARD}
 
 
-def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = observe) -> int:
+def met(
+    entry: Deviation,
+    op: str,
+    mode: str,
+    dtype: str,
+    observe: Observe = observe,
+    place: str = "",
+    draws: int = 3,
+) -> int:
     """How many ordinary wrong numbers were planted in what the framework answers; each must fail.
 
     A fused backend is judged from end to end alone, and answers these modes alone.
     """
     changed: list[tuple[int, Observed]] = []
-    for draw in range(3):
-        asked, first = answered(family_of(entry), op, dtype, draw, observe)
+    for draw in range(draws):
+        asked, first = answered(family_of(entry), op, dtype, draw, observe, place)
         fused = first.profile is not None and first.profile.fused
         if fused and mode not in ANSWERED_FUSED:
             return 0
@@ -192,7 +202,7 @@ def met(entry: Deviation, op: str, mode: str, dtype: str, observe: Observe = obs
             )  # 0.5 where 0.1 is due, or nothing but noise
             x[at] = rounded(x[at], dtype)
             changed.append((draw, Observed(asked, only(mode, seen))))
-    by_node = functools.partial(judged_by_node, family_of(entry), op, dtype, observe=observe)
+    by_node = functools.partial(judged_by_node, family_of(entry), op, dtype, observe=observe, place=place)
     for (_, (asked, seen, _)), verdicts in zip(changed, judged(changed, mode, by_node), strict=True):
         mark(verdicts, [entry], Setting(asked, seen))
         [v] = [v for v in verdicts if v.mode == mode]
@@ -257,3 +267,22 @@ def test_an_ordinary_wrong_number_fails_under_every_entry(
 
 def test_every_entry_is_tried() -> None:
     assert {p.values[0].id for p in meant()} == {d.id for d in ENTRIES}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS_AT_THE_PLACE)
+def test_an_ordinary_wrong_number_fails_where_the_disagreement_is(name: str) -> None:
+    """The entry states what the framework returns there: that is known, and another number is not."""
+    plain_arithmetic()
+    [entry] = [dataclasses.replace(d, stands=lambda: True) for d in ENTRIES if d.id == name]
+    [op] = entry.ops
+    tried = known = 0
+    dtypes = {"float64", "bfloat16"} & entry.dtypes
+    for dtype in sorted(dtypes):
+        asked, seen = answered(family_of(entry), op, dtype, 0, observe, name)
+        with np.errstate(all="ignore"):
+            verdicts = judge(asked, anew(seen))
+        mark(verdicts, [entry], Setting(asked, seen))
+        known += sum(v.known == name for v in verdicts)
+        tried += sum(met(entry, op, mode, dtype, observe, name, 1) for mode in sorted(entry.modes))
+    assert known >= len(dtypes)
+    assert tried >= known

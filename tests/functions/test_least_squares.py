@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+import refgrad.functions
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.numeric import differences
+from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within, balls_of
 
 Array = Any
@@ -120,3 +123,34 @@ def test_a_traced_limit_of_small_singular_values_is_a_constant() -> None:
     y, y_dot = rg.jvp(solved, (np.array(2.0),), (np.array(1.0),))
     assert np.allclose(y, b / np.diag(a) + 3)
     assert np.allclose(y_dot, -b / np.diag(a) / 2)
+
+
+@pytest.mark.parametrize("kind", ["plain", "columns of many sizes", "near lower rank", "without residual"])
+def test_float32_results_of_lapack_lie_within_the_bounds(kind: str) -> None:
+    """LAPACK's lstsq by the singular values, and the bound of the composition with the pseudo-inverse."""
+    rng, fmt, compared = np.random.default_rng(3), FORMATS["float32"], 0
+    for _ in range(12):
+        m, n = rng.integers(2, 6, 2)
+        a = rng.standard_normal((m, n))
+        if kind == "columns of many sizes":
+            a *= 10.0 ** rng.uniform(-2, 2, (1, n))
+        if kind == "near lower rank":
+            a[:, 0] = a[:, 1] + 1e-3 * rng.standard_normal(m)
+        a = a.astype(np.float32)
+        exactly = a @ rng.standard_normal((n, 2)).astype(np.float32)
+        b = exactly if kind == "without residual" else rng.standard_normal((m, 2)).astype(np.float32)
+        found = np.linalg.lstsq(a, b, rcond=None)
+        bounds: Any = np.linalg.lstsq(exact(a, fmt), exact(b, fmt))
+        for k in (0, 1, 3):
+            if found[k].size == parts(bounds[k])[0].size:
+                compared += assert_within(found[k], bounds[k])
+    assert compared > 100
+
+
+def test_singular_values_of_zero_lie_within_the_bound() -> None:
+    rng, fmt = np.random.default_rng(4), FORMATS["float32"]
+    for n in (2, 3, 5):
+        a = (rng.standard_normal((n, 1)) @ rng.standard_normal((1, n))).astype(np.float32)
+        found, bound = np.linalg.svd(a, compute_uv=False), np.linalg.svdvals(exact(a, fmt))
+        assert assert_within(found, bound) == n
+        assert np.all(parts(bound)[1] < 1e-4 * found[0])  # so the zero is known beside the largest

@@ -47,7 +47,9 @@ def test_sequences_with_traced_numbers_are_stacked() -> None:
     assert operand(x) is x
 
 
-@pytest.mark.parametrize(("axis", "due"), [(0, (0,)), (-1, (2,)), ((0, -1), (0, 2)), ([1], (1,))])
+@pytest.mark.parametrize(
+    ("axis", "due"), [(0, (0,)), (-1, (2,)), ((0, -1), (0, 2)), ([1], (1,)), (range(2), (0, 1))]
+)
 def test_axes_count_from_the_front(axis, due) -> None:
     assert axes_within(axis, 3) == due
 

@@ -22,16 +22,14 @@ def test_values_and_gradients_are_those_of_float64(stride: int, size: int | tupl
     shape, kernel = (2, 4, *sizes), (6, 2, *(1 for _ in sizes))
     x, w = (torch.tensor(rng.integers(-3, 4, n).astype(float)) for n in (shape, kernel))
     bias = torch.arange(6.0, dtype=torch.float64)
-    of = torch.nn.functional
-    function = (of.conv1d, of.conv2d)[len(sizes) - 1]
-    transposed = (of.conv_transpose1d, of.conv_transpose2d)[len(sizes) - 1]
+    function, transposed = f"conv{len(sizes)}d", f"conv_transpose{len(sizes)}d"
     found = []
     for dtype in (torch.float64, torch.float16):
         a, v, b = (t.to(dtype).requires_grad_() for t in (x, w, bias))
-        y = torch_convolution.conv(torch, function, a, v, b, stride, 1, 2, 2)
+        y = torch_convolution.conv(function, torch, a, v, b, stride, 1, 2, 2)
         y_bar = torch.ones_like(y)
         z = y.detach().requires_grad_()
-        back = torch_convolution.conv_transposed(torch, transposed, z, v, None, stride, 1, 0, 2, 2)
+        back = torch_convolution.conv_transposed(transposed, torch, z, v, None, stride, 1, 0, 2, 2)
         found.append([y, *torch.autograd.grad(y, (a, v, b), y_bar), back])
         if back.numel():
             found[-1] += torch.autograd.grad(back, (z, v), torch.ones_like(back))

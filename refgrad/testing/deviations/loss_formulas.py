@@ -41,9 +41,12 @@ def _celu_by_single_alpha(inputs: Inputs) -> Outcomes:
 
 
 def _tangent_of_padding(inputs: Inputs) -> Outcomes:
-    """embedding: the tangent is that of the rows, the row of the padding among them."""
-    rows, moving = inputs.xs[0], inputs.xs_dot[1]
-    return {} if moving is None else {TANGENT: [moving[rows]]}
+    """embedding: the tangent is that of the rows, the row of the padding among them; its gradient is zero."""
+    (rows, weight), moving = inputs.xs, inputs.xs_dot[1]
+    found: Outcomes = {} if moving is None else {TANGENT: [moving[rows]]}
+    if inputs.y_bar is not None:
+        found[1] = list(vjp(lambda w: nn.embedding(rows, w, **inputs.params), weight)[1](inputs.y_bar))
+    return found
 
 
 def _product_held(inputs: Inputs) -> Outcomes:

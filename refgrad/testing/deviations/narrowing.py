@@ -156,7 +156,9 @@ def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[f
     value, radius = numbers.get(TANGENT, unknown)
     apart, reach = (np.sum(f(setting.case.cotangent) * x) for f, x in ((np.asarray, value), (np.abs, radius)))
     for k, j in enumerate(site.node.of):
-        x_dot = setting.case.tangents[setting.case.graph.nodes[j].name]
+        x_dot = setting.case.tangents.get(setting.case.graph.nodes[j].name)
+        if x_dot is None:  # a constant, such as an index
+            continue
         value, radius = numbers.get(k, unknown)
         apart, reach = apart - np.sum(x_dot * value), reach + np.sum(np.abs(x_dot) * radius)
     return (0.0 if np.isinf(reach) else float(apart)), float(reach)  # any two numbers where there is no bound

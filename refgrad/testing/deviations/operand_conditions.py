@@ -154,37 +154,12 @@ def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(xs[0]) < fmt.least_normal
 
 
-def _zero_input(xs: Operands, _params: Params, _fmt: Format) -> Array:
-    """Some element of the first operand is zero."""
-    return np.asarray(np.any(np.equal(xs[0], 0)))
-
-
-def _padding_row(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """embedding: a row that is read is the row of the padding."""
-    padding = params["padding_idx"]
-    return np.asarray(padding is not None and np.any(xs[0] == padding % len(xs[1])))
-
-
 def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
     """cosine_similarity: the norm of a vector is below eps, as far as its rounding can tell."""
     axis = params["dim"] % max(np.ndim(x) for x in xs)
     pair = np.broadcast_arrays(*[np.asarray(x, float) for x in xs])
     small = [np.linalg.norm(x, axis=axis) <= params["eps"] * (1 + x.shape[axis] * fmt.u) for x in pair]
     return np.asarray(np.any(small))
-
-
-def _excluded_extreme(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """scatter_reduce of amax or amin without the input: an element of the input equals the extreme that takes its place."""
-    if params["include_self"] or params["reduce"] not in ("amax", "amin"):
-        return np.asarray(False)
-    x, index, src = [np.asarray(x) for x in xs]
-    grid = list(np.indices(index.shape))
-    source = src[tuple([slice(0, n) for n in index.shape])]
-    grid[params["dim"]] = index
-    sign = 1.0 if params["reduce"] == "amax" else -1.0
-    most = np.full(x.shape, -np.inf)
-    np.maximum.at(most, tuple(grid), sign * source)
-    return np.asarray(np.any(sign * x == most))
 
 
 def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
@@ -226,9 +201,6 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
-    "a zero among the inputs": _zero_input,
-    "an excluded element equal to the extreme": _excluded_extreme,
-    "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
     "a small running sum": _small_running_sum,
     "first operand one and second zero": _exponential_at_zero,

@@ -17,6 +17,7 @@ from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
 from refgrad.testing.deviations.framework_formulas import FRAMEWORK_FORMULAS
 from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
+from refgrad.testing.deviations.kink_formulas import KINK_FORMULAS
 from refgrad.testing.deviations.loss_formulas import LOSS_FORMULAS
 from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
@@ -336,6 +337,7 @@ FORMULAS: dict[str, Formula] = {
     **FACTOR_FORMULAS,
     **FRAMEWORK_FORMULAS,
     **GAMMA_FORMULAS,
+    **KINK_FORMULAS,
     **LOSS_FORMULAS,
     **MLX_FORMULAS,
     **MXNET_FORMULAS,

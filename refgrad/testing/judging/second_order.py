@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,9 @@ def _by_formula(node_judge: NodeByNode, names: list[str]) -> list[list[Reach]]:
         nestings = _nestings(node_judge, names, f)
         reaches = []
         for position in range(len(names)):
-            widest = largest([parts(answer[position])[1] for answer in nestings])
+            radii = [parts(answer[position])[1] for answer in nestings]
+            # Where a blind formula loses every bit in one nesting, it may return any number.
+            widest = functools.reduce(np.fmax, radii) if blind else largest(radii)
             assert widest is not None
             reaches.append(Reach(widest, blind))
         found.append(reaches)

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own name for it
+from torch.func import vjp
 
 import refgrad as rg
 from refgrad import nn
@@ -60,14 +61,17 @@ def test_celu_takes_alpha_from_float32() -> None:
 def test_the_tangent_of_an_embedding_has_the_row_of_the_padding() -> None:
     rows, w, w_dot = np.array([0, 1]), RNG.standard_normal((2, 3)), RNG.standard_normal((2, 3))
     at = {"input": rows, "weight": w, "padding_idx": 1}
-    given = inputs("embedding", at)
-    given = Inputs(False, given.xs, given.params, None, (None, exact(w_dot, given.fmt)), given.fmt)
+    given = inputs("embedding", at, w_dot)
+    given = Inputs(False, given.xs, given.params, given.y_bar, (None, exact(w_dot, given.fmt)), given.fmt)
     found = torch.func.jvp(
         lambda w: F.embedding(torch.tensor(rows), w, 1), (torch.tensor(w),), (torch.tensor(w_dot),)
     )[1]
     held = LOSS_FORMULAS["embedding with the tangent of the padding"](given)
     assert assert_within(found.numpy(), held[TANGENT][0]) == 6
     beyond(rg.jvp(lambda w: nn.embedding(rows, w, 1), (w,), (w_dot,))[1], held[TANGENT][0])
+    (x_bar,) = vjp(lambda w: F.embedding(torch.tensor(rows), w, 1), torch.tensor(w))[1](torch.tensor(w_dot))
+    assert assert_within(x_bar.numpy(), held[1][0]) == 6
+    beyond(w_dot, held[1][0])  # the transpose of that tangent
 
 
 @pytest.mark.parametrize("own", [True, False])

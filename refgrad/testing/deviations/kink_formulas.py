@@ -1,0 +1,135 @@
+"""Formulas of recorded disagreements at kinks and ties, where torch's modes are derivatives of different functions.
+
+Where two modes are compared, the first tangent of a formula is that of forward mode, and the gradients are those of reverse mode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import nn
+from refgrad.op import FUNCTIONS
+from refgrad.ops.stop_gradient import stop_gradient
+from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import parts
+from refgrad.transforms import jvp, vjp
+
+
+def _two_slopes(inputs: Inputs) -> Outcomes:
+    """prelu: at 0 the slope of reverse mode is the weight, and that of forward mode is 1."""
+    (x, weight), (x_dot, weight_dot) = inputs.xs, inputs.xs_dot
+    if inputs.second or inputs.y_bar is None or x_dot is None or weight_dot is None:
+        return {}
+    value = parts(x)[0]
+    one = weight.size == 1
+
+    def spread(w: Any) -> Any:
+        return np.reshape(w, () if one else (-1, *(1,) * (value.ndim - 2)))
+
+    below = np.where(value > 0, 0.0, x)
+    moved = spread(weight) * x_dot + x * spread(weight_dot)
+    return {
+        TANGENT: [np.where(value >= 0, x_dot, moved)],
+        0: [inputs.y_bar * np.where(value > 0, 1.0, spread(weight))],
+        1: [vjp(lambda w: spread(w) * below, weight)[1](inputs.y_bar)[0]],
+    }
+
+
+def _excluded_share(inputs: Inputs) -> Outcomes:
+    """scatter_reduce of extremes without the input: an element of the input that equals the extreme counts as one of the tied."""
+    params, names = inputs.params, FUNCTIONS["nn.scatter_reduce"].operands(inputs.params)
+    if inputs.second or params["include_self"] or params["reduce"] not in ("amax", "amin"):
+        return {}
+    own, at = names.index("input"), names.index("src")
+    given = {**params, **dict(zip(names, inputs.xs, strict=True))}
+    x, index, source = parts(given["input"])[0], np.asarray(given["index"]), parts(given["src"])[0]
+    source = source[tuple(slice(0, n) for n in index.shape)]
+    key = list(np.indices(index.shape))
+    key[params["dim"]] = index
+    places = tuple(key)
+    sign = 1.0 if params["reduce"] == "amax" else -1.0
+    most, touched = np.full(x.shape, -np.inf), np.zeros(x.shape, bool)
+    np.maximum.at(most, places, sign * source)
+    touched[places] = True
+    tied = sign * source == most[places]
+    count = (sign * x == most).astype(float)
+    np.add.at(count, places, tied)
+    share = np.zeros(parts(given["src"])[0].shape)
+    share[tuple(slice(0, n) for n in index.shape)] = np.where(tied, 1.0, 0.0)
+
+    def spread(y_bar: Any) -> tuple[Any, Any]:
+        each = nn.gather(y_bar / np.where(touched, count, 1.0), params["dim"], index)
+        room = [(0, n - m) for n, m in zip(share.shape, index.shape, strict=True)]
+        return np.where(touched, 0.0, y_bar), share * np.pad(each, room)
+
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found |= {k: [x_bar] for k, x_bar in zip((own, at), spread(inputs.y_bar), strict=True)}
+    dots = inputs.xs_dot[own], inputs.xs_dot[at]
+    if dots[0] is not None and dots[1] is not None:
+        right = jvp(
+            lambda x, src: nn.scatter_reduce(**{**given, "input": x, "src": src}),
+            (given["input"], given["src"]),
+            dots,
+        )[1]
+        found[TANGENT] = [right, vjp(spread, np.zeros(x.shape) + 0.0 * given["input"])[1](dots)[0]]
+    return found
+
+
+def _slope_of_the_norm(inputs: Inputs) -> Outcomes:
+    """cosine_similarity: each divisor is max(norm, eps), and reverse mode takes the slope of the norm for its slope.
+
+    A tangent of that gradient is the right one: the divisor is a constant where it is eps. A gradient of it repeats the mistake.
+    """
+    params, eps = inputs.params, inputs.params["eps"]
+    axis = params["dim"] % max(len(x.shape) for x in inputs.xs)
+
+    def norms(xs: Any) -> list[Any]:
+        return [np.linalg.norm(x, axis=axis, keepdims=True) for x in xs]
+
+    def cosine(*xs: Any) -> Any:
+        """The value, whose derivative is the wrong one."""
+        pair = np.broadcast_arrays(*xs)
+        sizes = [n + stop_gradient(np.maximum(n, eps) - n) for n in norms(pair)]
+        return np.sum((pair[0] / sizes[0]) * (pair[1] / sizes[1]), axis=axis)
+
+    def gradient(y_bar: Any, *xs: Any) -> tuple[Any, Any]:
+        """The wrong gradient, whose derivative is right; of broadcast operands."""
+        plain = norms(xs)
+        sizes = [np.maximum(n, eps) for n in plain]
+        y = np.sum((xs[0] / sizes[0]) * (xs[1] / sizes[1]), axis=axis, keepdims=True)
+        given = np.expand_dims(y_bar, axis)
+        found = [
+            given * (other / sizes[1 - k] - y * (x / np.where(n == 0, 1.0, n))) / sizes[k]
+            for k, (x, other, n) in enumerate(zip(xs, xs[::-1], plain, strict=True))
+        ]
+        return found[0], found[1]
+
+    def along(*xs: Any) -> tuple[Any, ...]:
+        """The gradient of operands that are broadcast first, as forward over reverse mode differentiates it."""
+        pair, back = vjp(lambda *zs: tuple(np.broadcast_arrays(*zs)), *xs)
+        return tuple(back(gradient(inputs.y_bar, *pair)))
+
+    moving = all(t is not None for t in inputs.xs_dot)
+    if inputs.second:
+        held = vjp(lambda *xs: vjp(cosine, *xs)[1](inputs.y_bar), *inputs.xs)[1](inputs.xs_dot)
+        tangents = jvp(along, inputs.xs, inputs.xs_dot)[1]
+        return {k: list(pair) for k, pair in enumerate(zip(tangents, held, strict=True))}
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found |= {k: [x_bar] for k, x_bar in enumerate(vjp(cosine, *inputs.xs)[1](inputs.y_bar))}
+    if moving:
+        right = jvp(lambda *xs: nn.cosine_similarity(*xs, **params), inputs.xs, inputs.xs_dot)[1]
+        found[TANGENT] = [right, jvp(cosine, inputs.xs, inputs.xs_dot)[1]]
+    return found
+
+
+KINK_FORMULAS: dict[str, Formula] = {
+    "prelu with two slopes at 0": _two_slopes,
+    "scatter_reduce with a share for the excluded element": _excluded_share,
+    "cosine_similarity by the slope of the norm": _slope_of_the_norm,
+}
+
+__all__ = ["KINK_FORMULAS"]

@@ -1,0 +1,154 @@
+"""Formulas of recorded disagreements at kinks and ties: what torch computes, and not the right number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own name for it
+from torch.func import jvp, vjp
+
+import refgrad as rg
+from refgrad import nn
+from refgrad.bounds.formats import FORMATS
+from refgrad.op import FUNCTIONS
+from refgrad.testing.deviations.kink_formulas import KINK_FORMULAS
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs
+from refgrad.tracing.ball import exact
+from tests.within import assert_within
+
+torch.set_num_threads(1)
+RNG = np.random.default_rng(5)
+FMT = FORMATS["float64"]
+
+
+def found(formula: str, of: str, given: dict[str, Any], y_bar: Any, dots: dict[str, Any], **more: Any) -> Any:
+    """The outcomes of a formula for a call, by the names of the operands; ``dots`` has the tangents."""
+    given = {**dict.fromkeys(FUNCTIONS[f"nn.{of}"].names), **given}
+    operands = {name: x for name, x in given.items() if isinstance(x, np.ndarray)}
+    params = {name: x for name, x in given.items() if not isinstance(x, np.ndarray)}
+    xs = tuple([exact(x, FMT) if x.dtype.kind == "f" else x for x in operands.values()])
+    moving = tuple([exact(dots[name], FMT) if name in dots else None for name in operands])
+    asked = Inputs(bool(more.get("second")), xs, params, exact(np.asarray(y_bar), FMT), moving, FMT)
+    names = list(operands)
+    balls = KINK_FORMULAS[formula](asked)
+    return {names[k] if isinstance(k, int) else k: each for k, each in balls.items()}
+
+
+def tensors(*xs: Any) -> tuple[torch.Tensor, ...]:
+    return tuple([torch.tensor(x) for x in xs])
+
+
+def turned(f: Any, xs: Any, y_bar: Any, dots: Any) -> torch.Tensor:
+    """The tangent as the gradient of the gradient in the cotangent."""
+
+    def gradient(y_bar: Any) -> Any:
+        return vjp(f, *xs)[1](y_bar)
+
+    found: torch.Tensor = vjp(gradient, y_bar)[1](dots)[0]
+    return found
+
+
+def beyond(right: Any, ball: Any) -> None:
+    with pytest.raises(AssertionError):
+        assert_within(np.asarray(right), ball)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2), (2, 2, 3)])
+def test_prelu_has_a_slope_for_each_mode_at_zero(shape: tuple[int, ...]) -> None:
+    x = RNG.integers(-1, 2, shape).astype(float)
+    x.flat[0] = 0.0
+    weight = RNG.standard_normal(shape[1] if len(shape) > 1 else 1)
+    dots = {"input": RNG.standard_normal(shape), "weight": RNG.standard_normal(weight.shape)}
+    y_bar = RNG.standard_normal(shape)
+    held = found("prelu with two slopes at 0", "prelu", {"input": x, "weight": weight}, y_bar, dots)
+    y_dot = jvp(F.prelu, tensors(x, weight), tensors(*dots.values()))[1]
+    x_bar, weight_bar = vjp(F.prelu, *tensors(x, weight))[1](torch.tensor(y_bar))
+    assert assert_within(y_dot.numpy(), held[TANGENT][0]) == x.size
+    assert assert_within(x_bar.numpy(), held["input"][0]) == x.size
+    assert assert_within(weight_bar.numpy(), held["weight"][0]) == weight.size
+    beyond(
+        rg.jvp(nn.prelu, (x, weight), tuple(dots.values()))[1], held[TANGENT][0]
+    )  # the slope of reverse mode
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_an_excluded_element_takes_a_share(reduce: str) -> None:
+    x, src = np.array([2.0, 5.0, 0.5]), np.array([2.0, 1.0, 2.0, 7.0, 3.0])
+    sign = 1.0 if reduce == "amax" else -1.0
+    x, src, index = sign * x, sign * src, np.array([0, 0, 0, 1])  # shorter than the source
+    dots = {"input": RNG.standard_normal(3), "src": RNG.standard_normal(5)}
+    given = {"input": x, "dim": 0, "index": index, "src": src, "reduce": reduce, "include_self": False}
+    y_bar = RNG.standard_normal(3)
+    held = found("scatter_reduce with a share for the excluded element", "scatter_reduce", given, y_bar, dots)
+
+    def of_torch(x: Any, src: Any) -> Any:
+        return torch.scatter_reduce(x, 0, torch.tensor(index), src[:4], reduce, include_self=False)
+
+    both, moving = tensors(x, src), tensors(*dots.values())
+    x_bars = vjp(of_torch, *both)[1](torch.tensor(y_bar))
+    for name, x_bar in zip(dots, x_bars, strict=True):
+        assert assert_within(x_bar.numpy(), held[name][0]) == x_bar.numel()
+    right, transposed = held[TANGENT]
+    assert assert_within(jvp(of_torch, both, moving)[1].numpy(), right) == 3
+    again = turned(of_torch, both, torch.tensor(y_bar), moving)
+    assert assert_within(again.numpy(), transposed) == 3
+    beyond(right.value, transposed)
+    due = rg.vjp(lambda x, src: nn.scatter_reduce(**{**given, "input": x, "src": src}), x, src)[1](y_bar)
+    beyond(due[1], held["src"][0])
+
+
+@pytest.mark.parametrize("kept", [{"include_self": True}, {"reduce": "prod"}])
+def test_other_reductions_are_right(kept: dict[str, Any]) -> None:
+    x, index = np.array([2.0]), np.array([0])
+    given = {"input": x, "dim": 0, "index": index, "src": x, "reduce": "amax", "include_self": False, **kept}
+    assert not found("scatter_reduce with a share for the excluded element", "scatter_reduce", given, x, {})
+
+
+def _cosine(eps: float) -> tuple[dict[str, Any], Any, dict[str, Any], Callable[..., Any], tuple[Any, Any]]:
+    """Arguments, cotangent and tangents for vectors whose norms are on both sides of eps; torch's function and its operands."""
+    x1, x2 = 0.1 * RNG.standard_normal((2, 3)), 0.5 * RNG.standard_normal((1, 3))
+    given = {"x1": x1, "x2": x2, "dim": 1, "eps": eps}
+    dots = {"x1": RNG.standard_normal((2, 3)), "x2": RNG.standard_normal((1, 3))}
+    return given, RNG.standard_normal(2), dots, lambda a, b: F.cosine_similarity(a, b, 1, eps), (x1, x2)
+
+
+@pytest.mark.parametrize("eps", [0.2, 1.0, 10.0])
+def test_cosine_similarity_takes_the_slope_of_the_norm(eps: float) -> None:
+    given, y_bar, dots, of_torch, xs = _cosine(eps)
+    held = found("cosine_similarity by the slope of the norm", "cosine_similarity", given, y_bar, dots)
+    both, moving = tensors(*xs), tensors(*dots.values())
+    right = rg.vjp(lambda a, b: nn.cosine_similarity(a, b, 1, eps), *xs)[1](y_bar)
+    for name, x_bar, due in zip(dots, vjp(of_torch, *both)[1](torch.tensor(y_bar)), right, strict=True):
+        assert assert_within(x_bar.numpy(), held[name][0]) == x_bar.numel()
+        if name == "x1":
+            beyond(due, held[name][0])
+    forward, transposed = held[TANGENT]
+    assert assert_within(jvp(of_torch, both, moving)[1].numpy(), forward) == 2
+    again = turned(of_torch, both, torch.tensor(y_bar), moving)
+    assert assert_within(again.numpy(), transposed) == 2
+    beyond(forward.value, transposed)
+
+
+@pytest.mark.parametrize("eps", [0.2, 1.0, 10.0])
+def test_second_derivatives_of_cosine_similarity_are_those_of_the_wrong_gradient(eps: float) -> None:
+    given, y_bar, dots, of_torch, xs = _cosine(eps)
+    formula = "cosine_similarity by the slope of the norm"
+    held = found(formula, "cosine_similarity", given, y_bar, dots, second=True)
+    both, moving, given_bar = tensors(*xs), tensors(*dots.values()), torch.tensor(y_bar)
+    ways = (
+        jvp(lambda *zs: vjp(of_torch, *zs)[1](given_bar), both, moving)[1],
+        vjp(lambda *zs: vjp(of_torch, *zs)[1](given_bar), *both)[1](moving),
+    )
+    last = vjp(lambda *zs: jvp(of_torch, zs, moving)[1], *both)[1](given_bar)
+    for name, *each, third in zip(dots, *ways, last, strict=True):
+        for got, ball in zip(each, held[name], strict=True):
+            assert assert_within(got.numpy(), ball) == got.numel()
+        assert assert_within(third.numpy(), held[name][0]) == third.numel()
+        beyond(held[name][1].value, held[name][0])
