@@ -32,6 +32,7 @@ from refgrad.testing.deviations.recorded_formula import (
     slope,
 )
 from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
+from refgrad.testing.deviations.tensorflow_formulas import TENSORFLOW_FORMULAS
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import vjp
 
@@ -341,4 +342,5 @@ FORMULAS: dict[str, Formula] = {
     **NORMALIZATION_FORMULAS,
     **PADDLE_FORMULAS,
     **RUNNING_FORMULAS,
+    **TENSORFLOW_FORMULAS,
 }

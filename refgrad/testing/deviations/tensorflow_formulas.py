@@ -1,0 +1,86 @@
+"""Formulas of TensorFlow that store intermediate results in a half format, for recorded disagreements."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import PlainArray
+from refgrad.bounds.formats import Format
+from refgrad.bounds.rounding import rounded
+from refgrad.ops.shape import count
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import parts
+
+
+def _means(x: Any, axis: Any, fmt: Format) -> list[PlainArray]:
+    """The mean along the axis as it is stored: the sum is accumulated in float32, so it is one number of the format, or one of two."""
+    value, _ = parts(x)
+    terms = count(value.shape, axis)
+    mean, size = (np.mean(v, axis=axis, keepdims=True) for v in (value, np.abs(value)))
+    off = (terms + 1) * fmt.u_acc * size
+    return [np.asarray(rounded(mean + way * off, fmt)) for way in (-1, 1)]
+
+
+def _about(mean: PlainArray, inputs: Inputs, root: bool) -> Outcomes:
+    """Variance, or its root, about this mean, step by step: the deviations, their squares, and the sum divided by the degrees of freedom."""
+    [x], [x_dot], params = inputs.xs, inputs.xs_dot, inputs.params
+    over = {"axis": params["axis"], "keepdims": True}
+    terms = count(x.shape, params["axis"])
+    left = float(max(terms - params["ddof"], 0))
+    deviations = x - mean
+    variance = np.sum(np.square(deviations), **over) / left
+    y = np.sqrt(variance) if root else variance
+
+    def fitting(y: Any) -> Any:
+        return y if params["keepdims"] else np.squeeze(y, params["axis"])
+
+    found: Outcomes = {VALUE: [fitting(y)]}
+    if inputs.y_bar is not None:
+        y_bar = np.reshape(inputs.y_bar, y.shape)
+        sent = (y_bar * 0.5 / y if root else y_bar) / left * (2 * deviations)
+        found[0] = [sent - np.sum(sent, **over) / terms]
+    if x_dot is not None:
+        moved = np.sum(2 * deviations * (x_dot - np.sum(x_dot, **over) / terms), **over) / left
+        found[TANGENT] = [fitting(moved * 0.5 / y if root else moved)]
+    return found
+
+
+def _spread(inputs: Inputs, root: bool) -> Outcomes:
+    if inputs.second or inputs.params["where"] is not True:
+        return {}  # with a mask the bound of the op's own rule stores each step, too
+    found: Outcomes = {}
+    for mean in _means(inputs.xs[0], inputs.params["axis"], inputs.fmt):
+        for key, balls in _about(mean, inputs, root).items():
+            found.setdefault(key, []).extend(balls)
+    return found
+
+
+def _product_of_each_matrix(inputs: Inputs) -> Outcomes:
+    """matmul: the gradient of a matrix that serves a whole stack, as the sum of one stored product for each matrix of the stack."""
+    x1, x2 = inputs.xs
+    y_bar = inputs.y_bar
+    if y_bar is None:
+        return {}
+    if x1.ndim > 2 and x2.ndim == 2:
+        return {1: [_over_stack(np.matmul(x1.mT, y_bar), 2)]}
+    if x1.ndim > 2 and x2.ndim == 1:
+        return {1: [_over_stack(np.matmul(x1.mT, y_bar[..., None]), 2)[:, 0]]}
+    if x1.ndim == 1 and x2.ndim > 2:
+        return {0: [_over_stack(np.matmul(x2, y_bar[..., None]), 2)[:, 0]]}
+    return {}
+
+
+def _over_stack(products: Any, kept: int) -> Any:
+    return np.sum(products, axis=tuple(range(products.ndim - kept)))
+
+
+TENSORFLOW_FORMULAS: dict[str, Formula] = {
+    "variance by stored deviations": functools.partial(_spread, root=False),
+    "standard deviation by stored deviations": functools.partial(_spread, root=True),
+    "matmul of a stack by stored products": _product_of_each_matrix,
+}
+
+__all__ = ["TENSORFLOW_FORMULAS"]
