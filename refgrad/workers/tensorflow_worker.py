@@ -191,8 +191,8 @@ def tried(dtype):
         return False
 
 
-# bfloat16 is measured and judged op by op alone. float16 is neither.
-DTYPES = [d for d in ("float64", "float32", *(() if GRAPH else ("bfloat16",))) if tried(d)]
+# Half formats are measured and judged op by op alone.
+DTYPES = [d for d in ("float64", "float32", *(() if GRAPH else ("bfloat16", "float16"))) if tried(d)]
 
 
 # Each figure is the largest error that `python -m benchmarks.ulp --backend tensorflow` met, rounded up to the next half.
@@ -208,8 +208,12 @@ PROFILE = {
         },
         # At all numbers. What is not listed is computed in float32 and rounded once; these round the steps of their formulas.
         "bfloat16": {"sigmoid": 2, "silu": 2.5, "mish": 6, "softplus": 7, "log_sigmoid": 7},
+        "float16": {
+            "log2": 2, "log10": 1.5, "hypot": 1.5, "sigmoid": 2, "silu": 9, "mish": 9, "softplus": 1.5, "log_sigmoid": 1.5,
+        },
     },
     "flushing": ["float64", "float32", "bfloat16"],
+    "storing_sums": ["float16"],
     "scanning": True,
     "source": "benchmarks.ulp, TensorFlow 2.21.0 on x86-64, 2e6 numbers of each dtype",
 }  # fmt: skip  # a table of figures reads by rows
