@@ -99,6 +99,12 @@ def _reciprocal_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(np.broadcast_arrays(*xs)[1]) < 1 / fmt.max
 
 
+def _quotient_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The quotient of two operands overflows."""
+    a, b = np.broadcast_arrays(*xs)
+    return ~(np.abs(a) <= np.abs(b) * fmt.max)
+
+
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     """prod: the only factor, which is zero."""
     factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
@@ -188,6 +194,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "zero": _equal_to_zero,
     "second operand zero": _second_is_zero,
     "the reciprocal of the second operand overflows": _reciprocal_overflows,
+    "the quotient overflows": _quotient_overflows,
     "lone zero": _lone_zero,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,

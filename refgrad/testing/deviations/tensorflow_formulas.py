@@ -77,9 +77,36 @@ def _over_stack(products: Any, kept: int) -> Any:
     return np.sum(products, axis=tuple(range(products.ndim - kept)))
 
 
+def _hardsigmoid_of_stored_sum(inputs: Inputs) -> Outcomes:
+    """hardsigmoid: the slope where the sum of the operand and 3, as it is stored, is between 0 and 6."""
+    return _sloped(np.where(_inside(inputs), 1.0, 0.0) / 6, inputs)
+
+
+def _hardswish_of_stored_sum(inputs: Inputs) -> Outcomes:
+    """hardswish: the clipped sum and, where its stored number is between 0 and 6, the operand; both divided by 6."""
+    x = inputs.xs[0]
+    return _sloped((np.clip(x + 3.0, 0.0, 6.0) + np.where(_inside(inputs), x, 0.0)) / 6, inputs)
+
+
+def _inside(inputs: Inputs) -> Any:
+    total = rounded(parts(inputs.xs[0])[0] + 3.0, inputs.fmt)
+    return (total > 0) & (total < 6)
+
+
+def _sloped(slope: Any, inputs: Inputs) -> Outcomes:
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[0] = [inputs.y_bar * slope]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [inputs.xs_dot[0] * slope]
+    return found
+
+
 TENSORFLOW_FORMULAS: dict[str, Formula] = {
     "variance by stored deviations": functools.partial(_spread, root=False),
     "standard deviation by stored deviations": functools.partial(_spread, root=True),
+    "hardsigmoid by a stored sum": _hardsigmoid_of_stored_sum,
+    "hardswish by a stored sum": _hardswish_of_stored_sum,
     "matmul of a stack by stored products": _product_of_each_matrix,
 }
 

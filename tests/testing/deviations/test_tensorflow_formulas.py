@@ -72,6 +72,17 @@ def test_each_product_of_a_stack_is_stored(
     assert set(TENSORFLOW_FORMULAS[name](given)) == {key}
 
 
+@pytest.mark.parametrize(("name", "at_kink", "below"), [("sigmoid", 0.0, 1 / 6), ("swish", 1.0, 0.5 + 2 * 2.5 / 6)])
+def test_a_sum_that_rounds_to_6_is_at_the_kink(name: str, at_kink: float, below: float) -> None:
+    """2.984375 + 3 is 5.984375, which is 6 in bfloat16."""
+    given = asked([2.984375, 2.5], y_bar=[2.0, 2.0], x_dot=[1.0, 1.0])
+    name = f"hard{name} by a stored sum"
+    for key, size in ((0, 2.0), (TANGENT, 1.0)):
+        assert known(name, key, size * at_kink, (0,), given)
+        assert not known(name, key, size * (at_kink + 0.125), (0,), given)
+        assert known(name, key, size * (2 * 2.5 + 3) / 6 if "swish" in name else size * below, (1,), given)
+
+
 def test_matrices_alone_have_no_formula() -> None:
     name = "matmul of a stack by stored products"
     assert not TENSORFLOW_FORMULAS[name](asked([[1.0]], [[2.0]], y_bar=[[1.0]]))
