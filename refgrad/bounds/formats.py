@@ -125,8 +125,7 @@ class Format:
         """The format with the rounding that a profile promises."""
         u_acc = UNIT_ROUNDOFF[self.accumulator]
         truncated = profile.truncating and self.u > u_acc
-        flushes = self.name in profile.flushing
-        stored = self.name in profile.storing_sums
+        flushes, storing = self.name in profile.flushing, self.name in profile.storing_sums
         return replace(
             self,
             ulp_table=profile.ulp[self.accumulator],
@@ -136,8 +135,8 @@ class Format:
                 },
                 **(profile.own_figures.get(self.name, {})),
             },
-            u_acc=self.u if stored else 2.0 * u_acc if truncated else u_acc,
-            u_kernel=u_acc if stored else None,
+            u_acc=self.u if storing else 2.0 * u_acc if truncated else u_acc,
+            u_kernel=u_acc if storing else None,
             u_scan=self.u if profile.scanning else None,
             u_repeated=self.u if self.name in profile.storing_broadcasts else None,
             compensated=profile.compensated,
@@ -155,8 +154,7 @@ class Format:
         return self._stored(self.ulp_table[name])
 
     def _stored(self, documented: float) -> float:
-        u = self.computing.u_acc
-        return float(documented) if self.u == u else 0.5 + documented * u / self.u
+        return float(documented) if self.u == (u := self.computing.u_acc) else 0.5 + documented * u / self.u
 
     @property
     def computing(self) -> Format:

@@ -207,7 +207,7 @@ PROFILE = {
             "exp": 2, "exp2": 2, "expm1": 3.5, "log": 2, "log10": 3.5, "log1p": 2.5, "arctan": 4, "tanh": 7.5, "power": 240.5,
             "arctan2": 5, "hypot": 1.5,
         },
-        # Half formats at all their numbers. What is not listed is computed in float32 and rounded once; these round the steps of their formulas.
+        # Half formats at all their numbers. What is not listed is computed in float32 and rounded once; these round their steps.
         "bfloat16": {"sigmoid": 2, "silu": 2.5, "mish": 6, "softplus": 7, "log_sigmoid": 7},
         "float16": {
             "log2": 2, "log10": 1.5, "hypot": 1.5, "sigmoid": 2, "silu": 9, "mish": 9, "softplus": 1.5, "log_sigmoid": 1.5,

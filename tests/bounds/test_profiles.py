@@ -58,9 +58,7 @@ def test_sums_that_are_kept_in_storage_are_inside_where_a_profile_says_so(dtype:
     total = x[0]
     for row in x[1:]:
         total = _in_format(total + row, plain)
-    run = Evaluation(
-        storing, np.add.reduce, np.sum(x, axis=0), (x,), (None,), {"axis": 0, "keepdims": False}
-    )
+    run = Evaluation(storing, np.add.reduce, np.sum(x, axis=0), (x,), (None,), {"axis": 0, "keepdims": False})
     error = np.abs(total - np.sum(x, axis=0))
     assert np.all(error <= bounds.summed(run))
     assert np.any(error > bounds.summed(run._replace(fmt=plain)))

@@ -105,6 +105,11 @@ def _quotient_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
     return ~(np.abs(a) <= np.abs(b) * fmt.max)
 
 
+def _cube_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The cube of the first operand overflows."""
+    return np.abs(xs[0]) >= fmt.max ** (1 / 3)
+
+
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     """prod: the only factor, which is zero."""
     factors = np.sum(np.ones(np.shape(xs[0])), axis=params["axis"], keepdims=True)
@@ -195,6 +200,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "second operand zero": _second_is_zero,
     "the reciprocal of the second operand overflows": _reciprocal_overflows,
     "the quotient overflows": _quotient_overflows,
+    "the cube overflows": _cube_overflows,
     "lone zero": _lone_zero,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,

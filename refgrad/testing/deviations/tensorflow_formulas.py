@@ -25,7 +25,7 @@ def _means(x: Any, axis: Any, fmt: Format) -> list[PlainArray]:
 
 
 def _about(mean: PlainArray, inputs: Inputs, root: bool) -> Outcomes:
-    """Variance, or its root, about this mean, step by step: the deviations, their squares, and the sum divided by the degrees of freedom."""
+    """Variance, or its root, about this mean, step by step: deviations, squares, their sum divided by the degrees of freedom."""
     [x], [x_dot], params = inputs.xs, inputs.xs_dot, inputs.params
     over = {"axis": params["axis"], "keepdims": True}
     terms = count(x.shape, params["axis"])

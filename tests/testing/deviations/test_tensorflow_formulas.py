@@ -72,7 +72,9 @@ def test_each_product_of_a_stack_is_stored(
     assert set(TENSORFLOW_FORMULAS[name](given)) == {key}
 
 
-@pytest.mark.parametrize(("name", "at_kink", "below"), [("sigmoid", 0.0, 1 / 6), ("swish", 1.0, 0.5 + 2 * 2.5 / 6)])
+@pytest.mark.parametrize(
+    ("name", "at_kink", "below"), [("sigmoid", 0.0, 1 / 6), ("swish", 1.0, 0.5 + 2 * 2.5 / 6)]
+)
 def test_a_sum_that_rounds_to_6_is_at_the_kink(name: str, at_kink: float, below: float) -> None:
     """2.984375 + 3 is 5.984375, which is 6 in bfloat16."""
     given = asked([2.984375, 2.5], y_bar=[2.0, 2.0], x_dot=[1.0, 1.0])
