@@ -40,6 +40,11 @@ def _equal_to_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.equal(np.broadcast_arrays(*xs)[0], 0)
 
 
+def _taken_as_zero(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand, broadcast against the others, is zero, or kernels may take it as zero."""
+    return np.abs(np.broadcast_arrays(*xs)[0]) <= np.nextafter(fmt.zeroed, 0.0)
+
+
 def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
     """softplus: the operand is the threshold, where the function jumps to the identity."""
     return np.equal(xs[0], np.nan if params["threshold"] is None else params["threshold"])
@@ -197,6 +202,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
+    "taken as zero": _taken_as_zero,
     "second operand zero": _second_is_zero,
     "the reciprocal of the second operand overflows": _reciprocal_overflows,
     "the quotient overflows": _quotient_overflows,

@@ -13,6 +13,7 @@ from refgrad.bounds.rounding import rounded
 from refgrad.ops.shape import count
 from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
 from refgrad.tracing.ball import parts
+from refgrad.tracing.cotangents import unbroadcast
 
 
 def _means(x: Any, axis: Any, fmt: Format) -> list[PlainArray]:
@@ -77,6 +78,25 @@ def _over_stack(products: Any, kept: int) -> Any:
     return np.sum(products, axis=tuple(range(products.ndim - kept)))
 
 
+def _power_by_stored_factors(inputs: Inputs) -> Outcomes:
+    """power: what arrives times the exponent and a power of one less, or times the value and the logarithm, each product stored.
+
+    A tangent meets the factors in the opposite order, because forward mode is the gradient of this gradient.
+    """
+    if inputs.second:
+        return {}
+    x, exponent = inputs.xs
+    slopes: list[list[Any]] = [[exponent, x ** (exponent - 1)], [x**exponent, np.log(x)]]
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        for k, ((first, then), operand) in enumerate(zip(slopes, inputs.xs, strict=True)):
+            found[k] = [unbroadcast(inputs.y_bar * first * then, operand.shape)]
+    if all(t is not None for t in inputs.xs_dot):
+        moved = [t * then * first for t, (first, then) in zip(inputs.xs_dot, slopes, strict=True)]
+        found[TANGENT] = [moved[0] + moved[1]]
+    return found
+
+
 def _hardsigmoid_of_stored_sum(inputs: Inputs) -> Outcomes:
     """hardsigmoid: the slope where the sum of the operand and 3, as it is stored, is between 0 and 6."""
     return _sloped(np.where(_inside(inputs), 1.0, 0.0) / 6, inputs)
@@ -105,6 +125,7 @@ def _sloped(slope: Any, inputs: Inputs) -> Outcomes:
 TENSORFLOW_FORMULAS: dict[str, Formula] = {
     "variance by stored deviations": functools.partial(_spread, root=False),
     "standard deviation by stored deviations": functools.partial(_spread, root=True),
+    "power by stored factors": _power_by_stored_factors,
     "hardsigmoid by a stored sum": _hardsigmoid_of_stored_sum,
     "hardswish by a stored sum": _hardswish_of_stored_sum,
     "matmul of a stack by stored products": _product_of_each_matrix,
