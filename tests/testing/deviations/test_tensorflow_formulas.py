@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,19 @@ def test_a_sum_that_rounds_to_6_is_at_the_kink(name: str, at_kink: float, below:
         assert known(name, key, size * at_kink, (0,), given)
         assert not known(name, key, size * (at_kink + 0.125), (0,), given)
         assert known(name, key, size * (2 * 2.5 + 3) / 6 if "swish" in name else size * below, (1,), given)
+
+
+def test_the_factors_of_a_power_are_stored() -> None:
+    """2^-130 times 0.75 is subnormal in bfloat16: 12, not 12.5 units. The power brings it back to the normal range."""
+    tiny = 2.0**-130
+    given = asked([2.0**-8], [-1.0], y_bar=[0.78125 * tiny], x_dot=[tiny])
+    given = dataclasses.replace(given, xs_dot=(given.xs_dot[0], given.xs_dot[0]))
+    name, due = "power by stored factors", -0.78125 * tiny * 2.0**16
+    for got in (due, -0.75 * tiny * 2.0**16):
+        assert known(name, 0, got, (0,), given)
+    assert not known(name, 0, 1.25 * due, (0,), given)
+    assert known(name, TANGENT, -tiny * 2.0**16 + tiny * 2.0**8 * np.log(2.0**-8), (0,), given)
+    assert not known(name, TANGENT, -1.25 * tiny * 2.0**16, (0,), given)
 
 
 def test_matrices_alone_have_no_formula() -> None:
