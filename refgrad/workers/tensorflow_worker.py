@@ -38,6 +38,16 @@ LACKING["bfloat16"] = [
 LACKING["float16"] = ["det", "inv", "logabsdet", "solve"]
 
 
+def _with_elements(a, b):
+    """A matrix product. In a graph it is fused with a sum, which ends the process where a matrix is empty (docs/findings)."""
+    if 0 in (*a.shape, *b.shape):
+        raise serving.Unsupported("op", "a product of empty matrices")
+    return TWINS["matmul"](a, b)
+
+
+OPS = {**TWINS, "matmul": _with_elements} if GRAPH and not XLA else TWINS
+
+
 class Program:
     """A case in TensorFlow's words: its inputs, its cotangent, and what is asked of it. ``asked`` are the floating-point inputs."""
 
@@ -68,7 +78,7 @@ class Program:
             uses[k, position] = tf.identity(x)
             return uses[k, position]
 
-        return self.case.run(TWINS, leaf, tap, use)
+        return self.case.run(OPS, leaf, tap, use)
 
     def real(self, x):
         """Whether a value is a tensor of the judged dtype."""
