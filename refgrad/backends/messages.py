@@ -125,7 +125,7 @@ def _fixed(found: Any) -> frozenset[str]:
 def _profile(name: str, entry: Mapping[str, Any]) -> Profile:
     """The rounding profile of a hello. A figure that it does not state is that of the CPU's libraries."""
     given = {f.name for f in fields(Profile)} - {"name", "ulp", "own_figures"}
-    lists = {"flushing", "flushing_products", "storing_broadcasts", "stored_reciprocal"}
+    lists = {"flushing", "flushing_products", "storing_sums", "storing_broadcasts", "stored_reciprocal"}
     if entry.keys() - given - {"ulp"}:
         raise WorkerError(
             f"the profile has unknown fields {sorted(entry.keys() - given - {'ulp'})}; known: {sorted(given | {'ulp'})}"

@@ -36,6 +36,7 @@ class Format:
     u            unit roundoff of storage
     u_acc        unit roundoff in which kernels accumulate
     u_scan       unit roundoff in which kernels keep running sums; None: u_acc
+    u_kernel     unit roundoff in which kernels compute functions and sums of products, where that of sums is another one; None: u_acc
     u_repeated   unit roundoff in which kernels add up the gradient of an operand that was broadcast; None: u_acc
     compensated  whether sums are compensated
     flushed      the magnitude below which matrix products may lose operands, products and partial sums; 0 where they keep them
@@ -76,6 +77,7 @@ class Format:
     u_operand: float = 0.0
     u_scan: float | None = None
     u_repeated: float | None = None
+    u_kernel: float | None = None
     compensated: bool = False
     u_reciprocal: float = 0.0
     broadcasting: bool = False
@@ -123,7 +125,7 @@ class Format:
         """The format with the rounding that a profile promises."""
         u_acc = UNIT_ROUNDOFF[self.accumulator]
         truncated = profile.truncating and self.u > u_acc
-        flushes = self.name in profile.flushing
+        flushes, storing = self.name in profile.flushing, self.name in profile.storing_sums
         return replace(
             self,
             ulp_table=profile.ulp[self.accumulator],
@@ -133,7 +135,8 @@ class Format:
                 },
                 **(profile.own_figures.get(self.name, {})),
             },
-            u_acc=2.0 * u_acc if truncated else u_acc,
+            u_acc=self.u if storing else 2.0 * u_acc if truncated else u_acc,
+            u_kernel=u_acc if storing else None,
             u_scan=self.u if profile.scanning else None,
             u_repeated=self.u if self.name in profile.storing_broadcasts else None,
             compensated=profile.compensated,
@@ -151,7 +154,12 @@ class Format:
         return self._stored(self.ulp_table[name])
 
     def _stored(self, documented: float) -> float:
-        return float(documented) if self.u == self.u_acc else 0.5 + documented * self.u_acc / self.u
+        return float(documented) if self.u == (u := self.computing.u_acc) else 0.5 + documented * u / self.u
+
+    @property
+    def computing(self) -> Format:
+        """The format as kernels of functions and of sums of products compute in it, where they add up other sums in storage (u_kernel)."""
+        return self if self.u_kernel is None else replace(self, u_acc=self.u_kernel, u_kernel=None)
 
     def store(self, y: Array, e: Array | float = 0.0) -> Array:
         """What one rounding to storage adds to a value of magnitude at most |y| + e."""
@@ -351,6 +359,7 @@ def without_rounding(fmt: Format) -> Format:
         u_operand=0.0,
         u_scan=None,
         u_repeated=None,
+        u_kernel=None,
         u_reciprocal=0.0,
         flushed=0.0,
         zeroed=0.0,

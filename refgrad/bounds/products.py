@@ -80,6 +80,7 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
     Zero where no order rounds (exactness.py).
     """
     fmt, forward, y, xs, es, params = run
+    fmt = fmt.computing
     a, b = np.abs(xs[0]), np.abs(xs[1])
     ea, eb = es
     radius: Radius = 0.0

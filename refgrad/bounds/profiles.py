@@ -27,6 +27,7 @@ class Profile:
     compensated        whether sums carry the rounding of each addition on to the next one (Kahan)
     scanning           whether running sums (cumsum) are kept in the storage format, so that each partial sum is rounded to it
     flushing_products  the formats whose matrix products may take subnormal operands as zero, and lose subnormal products and partial sums
+    storing_sums       the formats in which sums are accumulated in the format itself; functions and sums of products are not computed so
     storing_broadcasts the formats in which the gradient of an operand that was broadcast is added up in the format itself
     reciprocal         whether a quotient by a number may be computed as the product with its rounded reciprocal
     broadcasting_reciprocal  whether a quotient by an operand that is broadcast may be computed so
@@ -46,6 +47,7 @@ class Profile:
     flushing: frozenset[str] = frozenset()
     compensated: bool = False
     scanning: bool = False
+    storing_sums: frozenset[str] = frozenset()
     storing_broadcasts: frozenset[str] = frozenset()
     reciprocal: bool = False
     broadcasting_reciprocal: bool = False

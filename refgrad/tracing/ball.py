@@ -302,7 +302,8 @@ def _constant(x: Any, fmt: Format) -> Ball:
     if not np.count_nonzero(off):
         return Ball(x, None, fmt)
     # Half formats may be reached by way of float32, which breaks a tie otherwise.
-    detour = 0.0 if fmt.u == fmt.u_acc else fmt.u_acc * np.abs(x)
+    u = fmt.computing.u_acc
+    detour = 0.0 if fmt.u == u else u * np.abs(x)
     radius = np.abs(x - nearest(x, fmt)) + detour
     if x.ndim == 0 and fmt.native and fmt.accumulator == DOUBLE:
         return Ball(x, magnitudes.upwards(np.maximum(radius, np.abs(x - _cut_off(x[()])))), fmt)

@@ -43,6 +43,14 @@ def _flat(x, axis):
     return (tf.reshape(x, [-1]), 0) if axis is None else (x, axis)
 
 
+def _roll(x, shift, axis):
+    """NumPy's: one shift may serve several axes. TensorFlow wants one for each, also in tf.experimental.numpy."""
+    if axis is None:
+        return tnp.roll(x, shift, axis)
+    axes = list(np.atleast_1d(axis))
+    return tf.roll(x, list(np.broadcast_to(shift, len(axes))), axes)
+
+
 def _sorted(x, axis):
     return tf.sort(*_flat(x, axis))
 
@@ -276,7 +284,7 @@ TWINS = {
     "transpose": lambda x, axes: tf.transpose(x, axes),
     "broadcast_to": lambda x, shape: tf.broadcast_to(x, shape),
     "flip": lambda x, axis: tf.reverse(x, _axes(axis, x.shape.rank)),
-    "roll": lambda x, shift, axis: tnp.roll(x, shift, axis),
+    "roll": _roll,
     "concatenate": lambda *xs, axis: tf.concat(xs, axis),
     "getitem": _getitem,
     "pad": _pad,

@@ -63,7 +63,7 @@ def test_the_template_is_short_and_needs_numpy_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["flushing", "flushing_products", "storing_broadcasts", "stored_reciprocal"]
+    "field", ["flushing", "flushing_products", "storing_sums", "storing_broadcasts", "stored_reciprocal"]
 )
 def test_a_profile_lists_formats_that_refgrad_knows(field: str) -> None:
     hello = {

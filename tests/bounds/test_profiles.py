@@ -50,6 +50,25 @@ def test_running_sums_that_are_stored_at_each_step_are_inside_where_a_profile_sa
     assert np.any(error > rounded_once)  # the profile of a CPU would not admit it
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_sums_that_are_kept_in_storage_are_inside_where_a_profile_says_so(dtype: str) -> None:
+    plain = format_of(dtype)
+    storing = format_of(dtype, profile=replace(CPU, storing_sums=frozenset({dtype})))
+    x = _in_format(np.random.default_rng(3).uniform(0.5, 1, (40, 50)), plain)
+    total = x[0]
+    for row in x[1:]:
+        total = _in_format(total + row, plain)
+    run = Evaluation(storing, np.add.reduce, np.sum(x, axis=0), (x,), (None,), {"axis": 0, "keepdims": False})
+    error = np.abs(total - np.sum(x, axis=0))
+    assert np.all(error <= bounds.summed(run))
+    assert np.any(error > bounds.summed(run._replace(fmt=plain)))
+    # Functions and products of matrices are computed as ever.
+    assert storing.ulp("exp") == plain.ulp("exp")
+    product = Evaluation(storing, np.matmul, x.T @ x, (x.T, x), (None, None), {})
+    same = bounds.bilinear(product._replace(fmt=plain), 40)
+    assert np.array_equal(bounds.bilinear(product, 40), same)
+
+
 def test_compensated_sums_are_inside_where_a_profile_says_so() -> None:
     x = np.float32(np.random.default_rng(0).standard_normal((4, 20000)))
     x[2:] *= np.float32(0.5) > np.abs(

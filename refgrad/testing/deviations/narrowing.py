@@ -12,7 +12,15 @@ import numpy as np
 
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rules import reference_slack
-from refgrad.modes import AGREEMENT, FORWARD, FUNCTIONAL_FORWARD, SECOND, TRANSPOSED_REVERSE, VALUE
+from refgrad.modes import (
+    AGREEMENT,
+    FORWARD,
+    FORWARD_END_TO_END,
+    FUNCTIONAL_FORWARD,
+    SECOND,
+    TRANSPOSED_REVERSE,
+    VALUE,
+)
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
 from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, Outcomes, within
@@ -116,7 +124,7 @@ class Narrowing:
             VALUE
             if mode == VALUE
             else TANGENT
-            if mode in (FORWARD, FUNCTIONAL_FORWARD, TRANSPOSED_REVERSE)
+            if mode in (FORWARD, FORWARD_END_TO_END, FUNCTIONAL_FORWARD, TRANSPOSED_REVERSE)
             else site.position or 0
         )
         return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in given.get(key, ()))

@@ -40,6 +40,11 @@ def _equal_to_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.equal(np.broadcast_arrays(*xs)[0], 0)
 
 
+def _taken_as_zero(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand, broadcast against the others, is zero, or kernels may take it as zero."""
+    return np.abs(np.broadcast_arrays(*xs)[0]) <= np.nextafter(fmt.zeroed, 0.0)
+
+
 def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
     """softplus: the operand is the threshold, where the function jumps to the identity."""
     return np.equal(xs[0], np.nan if params["threshold"] is None else params["threshold"])
@@ -102,6 +107,17 @@ def _second_is_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
 def _reciprocal_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
     """The second operand, broadcast against the others, is so small that its reciprocal overflows."""
     return np.abs(np.broadcast_arrays(*xs)[1]) < 1 / fmt.max
+
+
+def _quotient_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The quotient of two operands overflows."""
+    a, b = np.broadcast_arrays(*xs)
+    return ~(np.abs(a) <= np.abs(b) * fmt.max)
+
+
+def _cube_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The cube of the first operand overflows."""
+    return np.abs(xs[0]) >= fmt.max ** (1 / 3)
 
 
 def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -185,8 +201,11 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal bounds": _equal_bounds,
     "zero base or exponent": _zero_base_or_exponent,
     "zero": _equal_to_zero,
+    "taken as zero": _taken_as_zero,
     "second operand zero": _second_is_zero,
     "the reciprocal of the second operand overflows": _reciprocal_overflows,
+    "the quotient overflows": _quotient_overflows,
+    "the cube overflows": _cube_overflows,
     "lone zero": _lone_zero,
     "NaN operand": _nan_operand,
     "the sum of squares overflows": _squares_overflow,

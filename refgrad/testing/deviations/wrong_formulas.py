@@ -34,6 +34,7 @@ from refgrad.testing.deviations.recorded_formula import (
 )
 from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
 from refgrad.testing.deviations.special_formulas import SPECIAL_FORMULAS
+from refgrad.testing.deviations.tensorflow_formulas import TENSORFLOW_FORMULAS
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import vjp
 
@@ -345,4 +346,5 @@ FORMULAS: dict[str, Formula] = {
     **PADDLE_FORMULAS,
     **RUNNING_FORMULAS,
     **SPECIAL_FORMULAS,
+    **TENSORFLOW_FORMULAS,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,13 @@ MEANT = {
         [True, True, False, False],
     ),
     "zero base or exponent": (([0.0, 2.0, 2.0], [2.0, -0.0, 2.0]), {}, [True, True, False]),
+    "taken as zero": (([0.0, 1e-40, 1.0], [2.0, 2.0, 0.0]), {}, [True, False, False]),
+    "the quotient overflows": (
+        ([1.0, 1.0, 0.0, 0.0], [1e-39, 1e-38, 1e-45, 0.0]),
+        {},
+        [True, False, False, False],
+    ),
+    "the cube overflows": (([6e12, -8e12],), {}, [False, True]),
     "zero": (([0.0, -0.0, 1e-30], [1.0, 1.0, 1.0]), {}, [True, True, False]),
     "second operand zero": (([1.0], [0.0, -0.0, 1e-30]), {}, [True, True, False]),
     "the reciprocal of the second operand overflows": (
@@ -83,6 +92,12 @@ def test_a_condition_holds_where_it_is_meant_and_nowhere_else(name: str) -> None
     operands, params, due = MEANT[name]
     found = PLACES[name](tuple(np.array(x) for x in operands), params, FMT)
     assert found.tolist() == due
+
+
+def test_what_a_kernel_that_flushes_may_take_as_zero() -> None:
+    flushing = replace(FMT, zeroed=FMT.least_normal)
+    x = np.array([0.0, 1e-40, FMT.least_normal])
+    assert PLACES["taken as zero"]((x, x + 1), {}, flushing).tolist() == [True, True, False]
 
 
 def test_a_zero_among_other_factors_is_not_lone() -> None:
