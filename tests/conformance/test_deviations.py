@@ -38,7 +38,7 @@ from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, UNDECIDED, Verdict
 from refgrad.testing.runs.item import Observe
-from refgrad.testing.runs.judgement import Observed, judge_together
+from refgrad.testing.runs.judgement import Observed, judge, judge_together
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.torch.observe import observe
 from tests.conformance.ordinary_arguments import ARGUMENTS_AT_THE_PLACE, ORDINARY_ARGUMENTS

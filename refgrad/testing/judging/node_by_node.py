@@ -69,9 +69,8 @@ class NodeByNode(Judge):
         self.second: dict[tuple[str, ...], list[Any]] = {}  # what second_order.py has computed
         self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
         self._hidden: dict[str, Hidden] = {}  # by function
-        self._of_primals: NodeByNode | None = (
-            None  # judges the run that gave the tangents, where it had other values
-        )
+        # judges the run that gave the tangents, where it had other values
+        self._of_primals: NodeByNode | None = None
 
     def share(self, other: NodeByNode) -> None:
         """Take over from a judge of the same case what does not differ: results from equal values, cotangents and tangents of operands."""
@@ -158,12 +157,9 @@ class NodeByNode(Judge):
             )
 
     def hidden(self, op: str, *, second_order: bool = False) -> Hidden | None:
-        """What is known about the formula of a function of this name; None for an op.
-
-        None as well for a call on a grid, in which every known formula rounds nothing in value, gradient and tangent.
-        """
+        """What is known about the formula of a function of this name; None for an op."""
         if self.fmt.on_grid and not second_order:
-            return None
+            return None  # every known formula rounds nothing in value, gradient and tangent
         if op in FUNCTIONS and op not in self._hidden:
             node = next(self.graph.nodes[k] for k in self.order if str(self.graph.nodes[k]) == op)
             self._hidden[op] = hidden_formula(node, self._operands(node), self.fmt)
