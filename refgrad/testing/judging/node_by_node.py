@@ -60,7 +60,7 @@ class NodeByNode(Judge):
         fmt = format_of(case.dtype, case.device, seen.profile, on_grid(case)) if fmt is None else fmt
         super().__init__(case, seen, fmt if case.order == 1 else ranged(fmt))
         self.order = case.graph.order()
-        # by node; shared_evaluation.py fills all of them for nodes of several cases at once
+        # by node; shared_evaluation.py fills all of them for several cases at once
         self.recomputed: dict[int, Any] = {}
         self.values_without_kinks: dict[int, Any] = {}
         self.without_derivative: dict[int, PlainArray | None] = {}
