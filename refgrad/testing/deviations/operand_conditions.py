@@ -136,6 +136,24 @@ def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(xs[0]) < fmt.least_normal
 
 
+def _complex_zero_base(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """complex.power: the base is zero."""
+    return np.equal(xs[0], 0) & np.equal(xs[1], 0)
+
+
+def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """complex.power: the exponent is an array, and zero there."""
+    return np.equal(xs[2], 0) & np.equal(xs[3], 0) if len(xs) == 4 else np.zeros(np.shape(xs[0]), bool)
+
+
+def _complex_zero_base_or_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
+    return _complex_zero_base(xs, params, fmt) | _complex_zero_exponent(xs, params, fmt)
+
+
+def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
+    return _complex_zero_base(xs, params, fmt) & _complex_zero_exponent(xs, params, fmt)
+
+
 def _zero_input(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """Some element of the first operand is zero."""
     return np.asarray(np.any(np.equal(xs[0], 0)))
@@ -199,6 +217,9 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
+    "complex zero base": _complex_zero_base,
+    "complex zero base or exponent": _complex_zero_base_or_exponent,
+    "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a zero among the inputs": _zero_input,
     "an excluded element equal to the extreme": _excluded_extreme,
     "the row of the padding": _padding_row,

@@ -71,19 +71,18 @@ def alternative_bounds(node_judge: NodeByNode, names: list[str], position: int) 
     """The bounds of the second derivative in the input at ``position``, one for each other formula that the record of the op names."""
     graph, case = node_judge.graph, node_judge.case
     node = graph.nodes[graph.outputs[0]]
-    found = []
-    for formula, blind in alternative_formulas.functions(node):
 
-        def f(*args: Any, formula: Callable[..., Any] = formula) -> Any:
+    def reach(formula: Callable[..., Any]) -> PlainArray:
+        def f(*args: Any) -> Any:
             bound = {**case.inputs, **dict(zip(names, args, strict=True))}
             given = {k: bound[name] for name, k in graph.inputs.items()}
             return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
 
-        reaches = [parts(answer[position])[1] for answer in _nestings(node_judge, names, f)]
-        widest = largest(reaches)
+        widest = largest([parts(answer[position])[1] for answer in _nestings(node_judge, names, f)])
         assert widest is not None
-        found.append(Reach(widest, blind))
-    return found
+        return widest
+
+    return [Reach(*found) for found in alternative_formulas.each(node, reach)]
 
 
 def without_second(node_judge: NodeByNode, name: str) -> PlainArray:
