@@ -36,7 +36,7 @@ def each(node: Node, run: Callable[[Function], Result]) -> list[tuple[Result, bo
     """What ``run`` returns for each other formula of a node's op, a function of its operands, each with its ``blind`` flag.
 
     The ops in a function (refgrad.op.function) have formulas of their own. As from end to end, the function is computed by the first
-    formula of each op, by the second one, and so on, and by the blind ones alone (``by_each``). Other formulas of the whole function follow.
+    formula of each op, by the second one, and so on, and by the blind ones alone (``by_each``). Formulas of the whole function follow.
     """
     op = node.op
     if op is None:
