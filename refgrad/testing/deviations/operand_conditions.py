@@ -165,6 +165,14 @@ def _padding_row(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.asarray(padding is not None and np.any(xs[0] == padding % len(xs[1])))
 
 
+def _power_of_a_norm_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
+    """normalize with p > 2: |y_bar| |x| norm^(-2p) leaves the range for a cotangent of 16, where |x| is the norm."""
+    x, p = np.asarray(xs[0], float), params["p"]
+    norm = np.broadcast_to(np.linalg.norm(x, p, axis=params["dim"], keepdims=True), x.shape)
+    small = norm < (16 / fmt.max) ** (1 / (2 * p - 1))
+    return (norm > 0) & small & (p > 2)
+
+
 def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
     """cosine_similarity: the norm of a vector is below eps, as far as its rounding can tell."""
     axis = params["dim"] % max(np.ndim(x) for x in xs)
@@ -224,5 +232,6 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "an excluded element equal to the extreme": _excluded_extreme,
     "the row of the padding": _padding_row,
     "a norm below eps": _norm_below_eps,
+    "a power of a norm overflows": _power_of_a_norm_overflows,
     "a small running sum": _small_running_sum,
 }

@@ -68,6 +68,11 @@ MEANT = {
         True,
     ),
     "the row of the padding": (([2, 1], [[0.0], [1.0], [2.0]]), {"padding_idx": -1}, True),
+    "a power of a norm overflows": (
+        ([[0.1, 0.01], [0.5, 0.0], [0.0, 0.0]],),
+        {"dim": 1, "p": 20.0},
+        [[True, True], [False] * 2, [False] * 2],
+    ),
     "a norm below eps": (([[0.5, 0.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0}, True),
 }
 NOT_MEANT = {  # of conditions on the operands as a whole
