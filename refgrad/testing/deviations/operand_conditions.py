@@ -147,11 +147,11 @@ def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array
 
 
 def _complex_zero_base_or_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
-    return _complex_zero_base(xs, params, fmt) | _complex_zero_exponent(xs, params, fmt)
+    return np.logical_or(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
 
 
 def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
-    return _complex_zero_base(xs, params, fmt) & _complex_zero_exponent(xs, params, fmt)
+    return np.logical_and(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
 
 
 def _zero_input(xs: Operands, _params: Params, _fmt: Format) -> Array:
