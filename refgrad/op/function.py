@@ -58,6 +58,11 @@ class Function(OpRecord):
     def __repr__(self) -> str:
         return f"<function {self.name}>"
 
+    @property
+    def of_whole(self) -> tuple[Formula, ...]:
+        """The other formulas of the whole function. Before them ``usual`` has the one by the other formulas of its ops."""
+        return self.usual[1:]
+
     def operands(self, params: Params) -> tuple[str, ...]:
         """The names of the operands of a call with these parameters."""
         return tuple([name for name in self.names if name not in params])

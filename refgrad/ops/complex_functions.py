@@ -140,8 +140,9 @@ _MULTIPLIED = 4  # the largest whole exponent for which kernels may multiply out
 
 
 def power(op: Any, operands: Operands, params: Params) -> Parts:
-    """exp(x2 log x1), as kernels compute it; 0 and 1 for the base 0.
+    """exp(x2 log x1), as kernels compute it. For the base 0 it is 1 if x2 = 0, and 0 if x2 has a positive real part.
 
+    For all other exponents 0^x2 has no value: its modulus is that of a pole, or its angle, Im(x2) log 0, has no limit.
     Whole exponents up to 4 kernels may multiply out, dividing 1 by the product for negative ones, and a root is a power of 1/2: a product
     of complex numbers is off by less than sqrt(5) u of its modulus (Brent, Percival and Zimmermann, Math. Comp. 76, 2007), a quotient by
     less than 8 u, so 16 roundings of the modulus cover both.
@@ -155,7 +156,8 @@ def power(op: Any, operands: Operands, params: Params) -> Parts:
     size = np.exp(exponent.re)
     room = ROOM(size, roundings=16) if _may_be_multiplied_out(x2) else 0.0
     found = Parts(size * np.cos(exponent.im) + room, size * np.sin(exponent.im) + room)
-    at_zero = np.where(x2.re == 0, 1.0, np.where(x2.re > 0, 0.0, np.nan))
+    one = (x2.re == 0) if x2.im is None else (x2.re == 0) & (x2.im == 0)
+    at_zero = np.where(one, 1.0, np.where(x2.re > 0, 0.0, np.nan))
     return Parts(np.where(zero, at_zero, found.re), np.where(zero, 0.0 * at_zero, found.im))
 
 

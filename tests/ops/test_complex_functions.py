@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import refgrad.functions  # noqa: F401 - Balls know NumPy functions from it
+import refgrad as rg
 from refgrad.bounds.formats import format_of
 from refgrad.ops import dense_linalg
 from refgrad.ops.complex_numbers import from_parts
@@ -102,6 +102,32 @@ def test_the_power_of_zero() -> None:
     value, radius = radii(np.power(zero, np.array([3.0, 0.0, 0.5])))
     np.testing.assert_array_equal(value, [[0, 1, 0], [0, 0, 0]])
     assert not np.any(radius[:, [0, 2]])
+
+
+def test_the_power_of_zero_has_no_value_at_other_exponents() -> None:
+    """Neither at a pole nor where the angle, Im(exponent) log 0, has no limit; NumPy agrees in each place."""
+    exponents = np.array([1j, 0j, 1 + 1j, -1 + 0j, -1 + 1j])
+    value, _ = radii(np.power(complex_ball(np.zeros(5, complex), "float64"), exponents))
+    np.testing.assert_array_equal(np.isnan(value[0]), [True, False, False, True, True])
+    with np.errstate(all="ignore"):
+        plain = np.power(np.zeros(5, complex), exponents)
+    np.testing.assert_array_equal(np.isnan(plain), np.isnan(value[0]))
+    np.testing.assert_array_equal(value[:, [1, 2]], [[1, 0], [0, 0]])
+
+
+def test_the_slope_of_a_power_in_its_exponent_at_the_base_zero() -> None:
+    """0 where the exponent has a positive real part, the limit; none elsewhere: 0^t jumps at t = 0."""
+    at = np.array([0j, 0j, 0j, 2 + 1j]), np.array([0.5 + 1j, 0j, 1j, 0j])
+    for kind in (complex, np.complex64):
+        z, w = (x.astype(kind) for x in at)
+        with np.errstate(all="ignore"):
+            slope = rg.jvp(lambda w, z=z: np.power(z, w), (w,), (np.ones(4, kind),))[1]
+            sent = rg.vjp(lambda w, z=z: np.power(z, w), w)[1](np.ones(4, kind))[0]
+        assert slope.dtype == sent.dtype == kind
+        assert slope[0] == sent[0] == 0
+        assert np.all(np.isnan([slope[1:3], sent[1:3]]))
+        np.testing.assert_allclose(slope[3], np.log(2 + 1j), rtol=1e-6)
+        np.testing.assert_allclose(sent[3], np.conjugate(np.log(2 + 1j)), rtol=1e-6)
 
 
 def test_products_of_many_numbers_in_any_order() -> None:

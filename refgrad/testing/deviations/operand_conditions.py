@@ -170,6 +170,32 @@ def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(xs[0]) < fmt.least_normal
 
 
+def _complex_zero_base(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """complex.power: the base is zero."""
+    return np.equal(xs[0], 0) & np.equal(xs[1], 0)
+
+
+def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """complex.power: the exponent is an array, and zero there."""
+    return np.equal(xs[2], 0) & np.equal(xs[3], 0) if len(xs) == 4 else np.zeros(np.shape(xs[0]), bool)
+
+
+def _complex_zero_base_or_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
+    return np.logical_or(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
+
+
+def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
+    return np.logical_and(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
+
+
+def _power_of_a_norm_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
+    """normalize with p > 2: |y_bar| |x| norm^(-2p) leaves the range for a cotangent of 16, where |x| is the norm."""
+    x, p = np.asarray(xs[0], float), params["p"]
+    norm = np.broadcast_to(np.linalg.norm(x, p, axis=params["dim"], keepdims=True), x.shape)
+    small = norm < (16 / fmt.max) ** (1 / (2 * p - 1))
+    return (norm > 0) & small & (p > 2)
+
+
 def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
     """cosine_similarity: the norm of a vector is below eps, as far as its rounding can tell."""
     axis = params["dim"] % max(np.ndim(x) for x in xs)
@@ -220,7 +246,11 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "equal singular values": _equal_singular_values,
     "small matrix": _small_matrix,
     "no modulus": _no_modulus,
+    "complex zero base": _complex_zero_base,
+    "complex zero base or exponent": _complex_zero_base_or_exponent,
+    "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a norm below eps": _norm_below_eps,
+    "a power of a norm overflows": _power_of_a_norm_overflows,
     "a small running sum": _small_running_sum,
     "first operand one and second zero": _exponential_at_zero,
 }

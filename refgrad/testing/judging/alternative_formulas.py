@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from refgrad.arrays import PlainArray
+from refgrad.formula import by_each
 from refgrad.graph import Node
+from refgrad.op import Function as FunctionRecord
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import jvp, vjp
 
 Function = Callable[..., Any]
+Result = TypeVar("Result")
 
 
 class Reach(NamedTuple):
@@ -29,33 +32,53 @@ class Reach(NamedTuple):
     blind: bool
 
 
-def functions(node: Node) -> list[tuple[Function, bool]]:
-    """The other formulas of a node's op as functions of its operands, each with its ``blind`` flag."""
+def each(node: Node, run: Callable[[Function], Result]) -> list[tuple[Result, bool]]:
+    """What ``run`` returns for each other formula of a node's op, a function of its operands, each with its ``blind`` flag.
+
+    The ops in a function (refgrad.op.function) have formulas of their own. As from end to end, the function is computed by the first
+    formula of each op, by the second one, and so on, and by the blind ones alone (``by_each``). Formulas of the whole function follow.
+    """
     op = node.op
-    return [] if op is None else [(functools.partial(f.of(op), **node.params), f.blind) for f in op.usual]
+    if op is None:
+        return []
+    found: list[tuple[Result, bool]] = []
+    usual = op.usual
+    if isinstance(op, FunctionRecord):
+        found += by_each(lambda: run(functools.partial(op.forward, **node.params)))
+        usual = op.of_whole
+    return found + [(run(functools.partial(f.of(op), **node.params)), f.blind) for f in usual]
+
+
+def _reaches(node: Node, run: Callable[[Function], Any]) -> list[Reach]:
+    """The bounds of what ``run`` returns, one per formula."""
+    return [Reach(*found) for found in each(node, lambda f: reach_of(run(f)))]
 
 
 def of_value(node: Node, operands: Sequence[Any]) -> list[Reach]:
     """The bounds of the value, one per formula."""
-    return [Reach(_reach(f(*operands)), blind) for f, blind in functions(node)]
+    return _reaches(node, lambda f: f(*operands))
 
 
 def of_sent(node: Node, operands: Sequence[Any], y_bar: Any, position: int) -> list[Reach]:
     """The bounds of the cotangent that the node sends to the operand at ``position``, one per formula."""
-    return [
-        Reach(_reach(vjp(_confined(f, operands, [position]), operands[position])[1](y_bar)[0]), blind)
-        for f, blind in functions(node)
-    ]
+    return _reaches(node, lambda f: sent(f, operands, y_bar, position))
+
+
+def sent(f: Function, operands: Sequence[Any], y_bar: Any, position: int) -> Any:
+    """The cotangent that a formula sends to the operand at ``position``."""
+    return vjp(_confined(f, operands, [position]), operands[position])[1](y_bar)[0]
 
 
 def of_tangent(node: Node, operands: Sequence[Any], tangents: Sequence[Any]) -> list[Reach]:
     """The bounds of the tangent, one per formula. ``tangents`` has one entry for each operand, None for a constant."""
+    return _reaches(node, lambda f: pushed(f, operands, tangents))
+
+
+def pushed(f: Function, operands: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The tangent by a formula."""
     active = [k for k, t in enumerate(tangents) if t is not None]
     primals, moving = tuple([operands[k] for k in active]), tuple([tangents[k] for k in active])
-    return [
-        Reach(_reach(jvp(_confined(f, operands, active), primals, moving)[1]), blind)
-        for f, blind in functions(node)
-    ]
+    return jvp(_confined(f, operands, active), primals, moving)[1]
 
 
 def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], y_bar: Any) -> list[Reach]:
@@ -66,7 +89,7 @@ def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], 
     def gradient(f: Function) -> Function:
         return vjp(_confined(f, operands, active), *primals)[1]
 
-    return [Reach(_reach(vjp(gradient(f), y_bar)[1](moving)[0]), blind) for f, blind in functions(node)]
+    return _reaches(node, lambda f: vjp(gradient(f), y_bar)[1](moving)[0])
 
 
 def widened(
@@ -117,8 +140,22 @@ def _confined(f: Function, operands: Sequence[Any], active: Sequence[int]) -> Fu
     return call
 
 
-def _reach(x: Any) -> PlainArray:
+def reach_of(x: Any) -> PlainArray:
+    """The error bound of a result; zeros where it is exact."""
     return parts(x)[1] if isinstance(x, Ball) else np.zeros(np.shape(x))
 
 
-__all__ = ["Reach", "apart", "functions", "largest", "of_sent", "of_tangent", "of_transposed", "of_value"]
+__all__ = [
+    "Reach",
+    "apart",
+    "each",
+    "largest",
+    "of_sent",
+    "of_tangent",
+    "of_transposed",
+    "of_value",
+    "pushed",
+    "reach_of",
+    "sent",
+    "widened",
+]

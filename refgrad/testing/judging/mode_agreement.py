@@ -49,7 +49,7 @@ def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
             found = compare(observed, expected, node_judge.fmt, what)
             if found.wrong:
                 reach = largest(
-                    [2 * bounds[name] for bounds in _alternative_radii(node_judge, answers.names, plain)]
+                    [2 * bounds[name] for bounds, *_ in _alternative_radii(node_judge, answers.names, plain)]
                 )
                 hidden = node_judge.hidden(op)
                 found = compare(observed, expected, node_judge.fmt, what, reach=reach, hidden=hidden)
@@ -88,21 +88,26 @@ def _sharp_radii(node_judge: NodeByNode, names: list[str], plain: list[PlainArra
 
 
 def _alternative_radii(
-    node_judge: NodeByNode, names: list[str], plain: list[PlainArray]
-) -> list[dict[str, PlainArray]]:
-    """The error bounds by input name, for each other formula that the record of the op names."""
+    node_judge: NodeByNode, names: list[str], plain: list[PlainArray], tangents: list[Any] | None = None
+) -> list[tuple[dict[str, PlainArray], PlainArray | None, bool]]:
+    """For each other formula of the op: the error bounds by input name, that of the tangent for these tangents, and its ``blind`` flag."""
     fmt, node = node_judge.fmt_without_kinks, node_judge.graph.nodes[node_judge.graph.outputs[0]]
     operands = _operands(node_judge, node)
     y_bar = exact(np.asarray(node_judge.case.cotangent, float), fmt)
-    found: list[dict[str, PlainArray]] = [{} for _ in alternative_formulas.functions(node)]
-    for name, x_bar in zip(names, plain, strict=True):
-        for position, j in enumerate(node.of):
-            if j == node_judge.graph.inputs[name]:
-                for radii, reach in zip(
-                    found, alternative_formulas.of_sent(node, operands, y_bar, position), strict=True
-                ):
-                    radii[name] = reach.bound + 2 * fmt.store(x_bar)
-    return found
+
+    def bounds(f: alternative_formulas.Function) -> tuple[dict[str, PlainArray], PlainArray | None]:
+        radii = {
+            name: alternative_formulas.reach_of(alternative_formulas.sent(f, operands, y_bar, position))
+            + 2 * fmt.store(x_bar)
+            for name, x_bar in zip(names, plain, strict=True)
+            for position, j in enumerate(node.of)
+            if j == node_judge.graph.inputs[name]
+        }
+        if tangents is None:
+            return radii, None
+        return radii, alternative_formulas.reach_of(alternative_formulas.pushed(f, operands, tangents))
+
+    return [(*found, blind) for found, blind in alternative_formulas.each(node, bounds)]
 
 
 def _operands(node_judge: NodeByNode, node: Node) -> list[Any]:
@@ -149,12 +154,12 @@ def _adjoint(
     observed, expected = np.asarray(forward, float), Ball(reverse, own, fmt)
     found = compare(observed, expected, fmt, what)
     if found.wrong:
-        moving = alternative_formulas.of_tangent(node, operands, tangents)
-        usual = _alternative_radii(node_judge, names, plain)
         wider = [
-            reach(t.bound, [bounds[name] for name in names]) for t, bounds in zip(moving, usual, strict=True)
+            (reach(moving, [bounds[name] for name in names]), blind)
+            for bounds, moving, blind in _alternative_radii(node_judge, names, plain, tangents)
+            if moving is not None
         ]
-        if any(t.blind and not w < abs(reverse) for t, w in zip(moving, wider, strict=True)):
+        if any(blind and not w < abs(reverse) for w, blind in wider):
             return Comparison(skipped=1)  # one of the modes may have used a formula that loses every bit here
-        found = compare(observed, expected, fmt, what, reach=largest(wider))
+        found = compare(observed, expected, fmt, what, reach=largest([w for w, _ in wider]))
     return found

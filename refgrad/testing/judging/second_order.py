@@ -91,23 +91,28 @@ def _by_formula(node_judge: NodeByNode, names: list[str]) -> list[list[Reach]]:
     """For each other formula, the bounds of the second derivatives in all inputs."""
     graph, case = node_judge.graph, node_judge.case
     node = graph.nodes[graph.outputs[0]]
-    found = []
-    for formula, blind in alternative_formulas.functions(node):
 
-        def f(*args: Any, formula: Callable[..., Any] = formula) -> Any:
+    def radii(formula: Callable[..., Any]) -> list[list[PlainArray]]:
+        """For each input those of the nestings."""
+
+        def f(*args: Any) -> Any:
             bound = {**case.inputs, **dict(zip(names, args, strict=True))}
             given = {k: bound[name] for name, k in graph.inputs.items()}
             return formula(*[given[j] if j in given else graph.nodes[j].value for j in node.of])
 
         nestings = _nestings(node_judge, names, f)
-        reaches = []
-        for position in range(len(names)):
-            radii = [parts(answer[position])[1] for answer in nestings]
-            # Where a blind formula loses every bit in one nesting, it may return any number.
-            widest = functools.reduce(np.fmax, radii) if blind else largest(radii)
-            assert widest is not None
-            reaches.append(Reach(widest, blind))
-        found.append(reaches)
+        return [[parts(answer[position])[1] for answer in nestings] for position in range(len(names))]
+
+    return [
+        [Reach(_widest(of_input, blind), blind) for of_input in found]
+        for found, blind in alternative_formulas.each(node, radii)
+    ]
+
+
+def _widest(radii: list[PlainArray], blind: bool) -> PlainArray:
+    """The largest bound. Where a blind formula loses every bit in one nesting, it may return any number."""
+    found = functools.reduce(np.fmax, radii) if blind else largest(radii)
+    assert found is not None
     return found
 
 

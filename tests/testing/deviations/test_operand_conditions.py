@@ -13,6 +13,10 @@ from refgrad.testing.deviations.operand_conditions import PLACES
 FMT = FORMATS["float32"]
 NAN, ROOT = np.nan, (FORMATS["float32"].max / 2) ** 0.5
 SINGULAR, REGULAR, EQUAL = [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]], [[0.0, 2.0], [-2.0, 0.0]]
+POWERS = (
+    [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, -0.0, 3.0, 1.0, 0.0],  # base
+    [0.0, 1.0, 0.0, 0.0, 0.0], [-0.0, 0.0, 0.0, 2.0, 1.0],  # exponent
+)  # fmt: skip
 
 MEANT = {
     "ties": (([1.0, 1.0, NAN], [1.0, 2.0, NAN]), {}, [True, False, False]),
@@ -56,6 +60,13 @@ MEANT = {
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
     "no modulus": (([0.0, 1.0, 1e-40],), {}, [True, False, True]),
+    "complex zero base": (
+        ([0.0, -0.0, 1.0, 0.0], [0.0, -0.0, 0.0, 1.0]),
+        {"exponent": 2.0},
+        [True, True, False, False],
+    ),
+    "complex zero base or exponent": (POWERS, {}, [True, True, True, False, False]),
+    "complex zero base and exponent": (POWERS, {}, [True, False, False, False, False]),
     "a small running sum": (([[-40.0, 0.0], [0.0, 0.0]],), {"axis": -1}, [[True, True], [False, False]]),
     "an infinite operand": (([np.inf, 1.0],), {}, True),
     "small matrix": (([[[0.01, 0.0], [0.02, 0.0]], [[0.4, 0.0], [0.3, 0.0]]],), {}, [True, False]),
@@ -66,6 +77,11 @@ MEANT = {
         True,
     ),
     "weight for single elements": (([[[1.0], [2.0]]], [1.0, 1.0]), {}, True),
+    "a power of a norm overflows": (
+        ([[0.1, 0.01], [0.5, 0.0], [0.0, 0.0]],),
+        {"dim": 1, "p": 20.0},
+        [[True, True], [False] * 2, [False] * 2],
+    ),
     "a norm below eps": (([[0.5, 0.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0}, True),
 }
 NOT_MEANT = {  # of conditions on the operands as a whole

@@ -9,20 +9,35 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+import refgrad.complex
 from refgrad.bounds.formats import FORMATS
 from refgrad.errors import RegistrationError
 from refgrad.formula import Formula
 from refgrad.graph import Graph, Node
-from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
-from refgrad.op import REGISTRY
+from refgrad.modes import (
+    FORWARD,
+    FORWARD_END_TO_END,
+    FORWARD_OVER_REVERSE,
+    REVERSE,
+    REVERSE_END_TO_END,
+    REVERSE_OVER_FORWARD,
+    TRANSPOSED_REVERSE,
+    VALUE,
+)
+from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.alternative_formulas import Reach, widened
+from refgrad.testing.judging.alternative_formulas import Reach, each, widened
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED
+from refgrad.testing.runs.item import examine
 from refgrad.tracing.ball import exact, nearest, parts
 from refgrad.transforms import jvp, vjp
+
+pytest.importorskip("torch")
+
+from refgrad.torch.observe import observe
 
 WITH_FORMULAS = sorted(name for name, op in REGISTRY.items() if op.usual)
 # Where each formula loses digits: dtype, operand, cotangent and tangent, an error that it explains.
@@ -218,3 +233,74 @@ def test_exact_zeros_are_not_widened() -> None:
     """No derivative arrives at an input that only a sign uses: its gradient is a plain zero, whatever formulas were met on other ways."""
     zeros = np.zeros(3)
     assert widened(zeros, np.array([0.0, 1.0, -1.0]), [Reach(np.full(3, 10.0), True)]) is zeros
+
+
+# --- functions, computed by the other formulas of the ops in them -----------------------------------------------------------
+
+
+def by_parts(name, z, t, y_bar, dtype):
+    """A case of a function of one complex number, of second order."""
+    graph, fmt = Graph(), np.dtype(dtype)
+    graph.nodes += [Node(name="z"), Node(name="z_imag"), Node(op=FUNCTIONS[name], of=(0, 1))]
+    graph.outputs = (2,)
+    inputs, tangents = (
+        {"z": np.array(x.real, fmt), "z_imag": np.array(x.imag, fmt)} for x in (complex(z), complex(t))
+    )
+    y_bar = np.array([complex(y_bar).real, complex(y_bar).imag], fmt)
+    return Case("complex", graph, inputs, tangents, y_bar, dtype, order=2)
+
+
+def examined(case, monkeypatch, name, slope=lambda y, z: y):
+    """The statuses by mode of torch's own function, with its slope changed and its value kept."""
+    right = FUNCTIONS[name].torch
+
+    def spoiled(torch, z, z_imag):
+        y = right(torch, z, z_imag)
+        changed = slope(y, torch.stack([z, z_imag], -1))
+        return y.detach() + (changed - changed.detach())
+
+    with monkeypatch.context() as patch:
+        patch.setitem(FUNCTIONS, name, replace(FUNCTIONS[name], torch=spoiled))
+        spoilt = replace(FUNCTIONS[name], torch=spoiled)
+        nodes = [replace(n, op=spoilt) if n.op is not None else n for n in case.graph.nodes]
+        graph = Graph()
+        graph.nodes += nodes
+        graph.outputs = case.graph.outputs
+        return {v.mode: v.status for v in examine(replace(case, graph=graph), observe)}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "z"), [("complex.tanh", -30 + 30j), ("complex.tan", 30 - 30j)])
+def test_a_part_that_the_formula_loses_is_not_wrong_in_any_mode(name, z, dtype, monkeypatch) -> None:
+    """1 - y^2 keeps the imaginary part of the slope of tanh and loses the real part; both are in each part of the tangent."""
+    case = by_parts(name, z, 0.75 - 1.25j, 0.75j, dtype)
+    right = examined(case, monkeypatch, name)
+    assert not {DISAGREE, ERROR} & {*right.values()}, right
+    assert {right[FORWARD], right[REVERSE_OVER_FORWARD]} <= {IMPRECISE, UNDECIDED}
+    # What is beyond the rounding of 1 is wrong.
+    far = 1e-3 if dtype == "float32" else 1e-12
+    wrong = examined(case, monkeypatch, name, lambda y, x: y + far * x * x)
+    assert {wrong[m] for m in (FORWARD, REVERSE, TRANSPOSED_REVERSE, FORWARD_OVER_REVERSE)} == {DISAGREE}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_part_that_the_formula_keeps_is_judged_beside_a_lost_one(dtype, monkeypatch) -> None:
+    """Of a real tangent only one part of the slope is in each part of the result. A slope that is 1 % too large is wrong there."""
+    for t, y_bar in ((1.0, 0.75), (-0.5j, 0.75j)):
+        case = by_parts("complex.tanh", -30 + 30j, t, y_bar, dtype)
+        assert not {DISAGREE, ERROR} & {*examined(case, monkeypatch, "complex.tanh").values()}
+        wrong = examined(case, monkeypatch, "complex.tanh", lambda y, x: 1.01 * y)
+        assert {wrong[m] for m in (FORWARD, REVERSE, TRANSPOSED_REVERSE)} == {DISAGREE}
+
+
+def test_each_formula_of_the_ops_in_a_function_and_then_those_of_the_whole() -> None:
+    """tan has two formulas, of which the first is blind: it comes once more by itself. An op has those of its record."""
+    whole = Formula("of the whole", function=refgrad.complex.tan)
+    tan = replace(FUNCTIONS["complex.tan"], usual=(*FUNCTIONS["complex.tan"].usual, whole))
+    x = np.array(0.5, np.longdouble)
+    found = each(Node(op=tan, of=(0, 1)), lambda f: jvp(f, (x, x), (x, x))[1])
+    assert [blind for _, blind in found] == [True, False, True, False]
+    for value, _ in found:
+        np.testing.assert_allclose(np.asarray(value, float), np.asarray(found[0][0], float), rtol=1e-12)
+    assert len(each(Node(op=REGISTRY["tan"], of=(0,)), lambda f: f)) == len(REGISTRY["tan"].usual)
+    assert each(Node(name="x"), lambda f: f) == []
