@@ -157,8 +157,9 @@ def _stirling(a: Array) -> Array:
 
 def _by_series(a: Array, x: Array) -> Array:
     """D times the sum of x^k/((a + 1) ... (a + k))."""
-    term = total = np.ones_like(x)
-    lost = np.zeros_like(x)
+    term: Array = np.ones_like(x)
+    total: Array = term
+    lost: Array = np.zeros_like(x)
     for k in range(1, _STEPS):
         term = term * (x / (a + k))
         total, left = two_sum(total, term)
@@ -175,7 +176,8 @@ def _by_fraction(a: Array, x: Array) -> Array:
     From the end errors shrink from level to level; in the product that Lentz forms they add up.
     """
     b = x + 1 - a
-    c, d = np.full_like(x, np.inf), 1 / b
+    c: Array = np.full_like(x, np.inf)
+    d = 1 / b
     last = 1
     for last in range(1, _STEPS):
         step = last * (a - last)
@@ -193,7 +195,8 @@ def _by_fraction(a: Array, x: Array) -> Array:
 
 def _by_alternating_series(a: Array, x: Array) -> tuple[Array, Array]:
     """P = f (1 - v) and Q = (1 - f) + f v with f = x^a/Gamma(a + 1) and v = a times the sum of -(-x)^k/(k! (a + k))."""
-    term, v = np.ones_like(x), np.zeros_like(x)
+    term: Array = np.ones_like(x)
+    v: Array = np.zeros_like(x)
     for k in range(1, 26):
         term = term * (-x / k)
         v = v - term / (a + k)

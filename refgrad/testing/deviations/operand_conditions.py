@@ -126,6 +126,11 @@ def _lone_zero(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.equal(xs[0], 0) & (factors == 1)
 
 
+def _smallest(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand is the smallest number above zero, whose half is none."""
+    return np.equal(xs[0], fmt.least)
+
+
 def _nan_operand(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """The first operand is NaN."""
     return np.isnan(xs[0])
@@ -234,6 +239,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "the cube overflows": _cube_overflows,
     "lone zero": _lone_zero,
     "NaN operand": _nan_operand,
+    "the smallest number": _smallest,
     "the sum of squares overflows": _squares_overflow,
     "a group of equal elements": _a_group_of_equal_elements,
     "query without keys": _query_without_keys,

@@ -396,6 +396,4 @@ class NodeByNode(Judge):
 
 def _equal(a: PlainArray | None, b: PlainArray | None) -> bool:
     """Whether two arrays have the same elements, of the same shape, bit by bit."""
-    if a is b:
-        return True
-    return a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return a is b or (a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes())

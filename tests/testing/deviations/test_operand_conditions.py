@@ -51,6 +51,7 @@ MEANT = {
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
     "NaN operand": (([NAN, 1.0, np.inf],), {}, [True, False, False]),
+    "the smallest number": (([FMT.least, 2 * FMT.least, 0.0],), {}, [True, False, False]),
     "the sum of squares overflows": (
         ([[2.0**100, -(2.0**100)], [3.0, NAN], [2.0**50, 0.0]],),
         {"axis": 1, "keepdims": False},
