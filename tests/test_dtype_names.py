@@ -28,6 +28,7 @@ ALLOWED = {
     "refgrad/operands.py": "the types that users pass: NumPy's scalars",
     "refgrad/tracing/copies.py": "the types whose copies are known: NumPy's scalars",
     "refgrad/ops/torch_convolution.py": "torch ends the process in float16 alone",
+    "refgrad/special/bessel_twins.py": "torch has no kernel of Bessel functions in half formats",
     "refgrad/special/zeta_twins.py": "torch has no kernel of zeta in half formats",
     "refgrad/encode.py": "the dtypes of NumPy that a case file may hold",
     "refgrad/ops/dense_linalg.py": "np.linalg refuses float16, so NumPy's own arithmetic stands in",
@@ -37,6 +38,8 @@ ALLOWED = {
     "refgrad/testing/deviations/framework_formulas.py": "the formula of a framework that rounds exponents to float32",
     "refgrad/testing/deviations/loss_formulas.py": "formulas of kernels that round a constant to float32",
     "refgrad/testing/deviations/mxnet_formulas.py": "formulas of a framework that rounds numbers and constants to float32",
+    "refgrad/testing/deviations/paddle_formulas.py": "formulas of a framework that rounds exponents and constants to float32",
+    "refgrad/testing/deviations/special_formulas.py": "formulas of kernels whose constants are numbers of float32",
     "refgrad/testing/deviations/wrong_formulas.py": "the formula of a kernel that rounds a constant to float32",
 }
 

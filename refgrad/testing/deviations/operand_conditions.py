@@ -193,6 +193,11 @@ def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -
     return np.logical_and(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
 
 
+def _zero_input(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """Some element of the first operand is zero."""
+    return np.asarray(np.any(np.equal(xs[0], 0)))
+
+
 def _power_of_a_norm_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
     """normalize with p > 2: |y_bar| |x| norm^(-2p) leaves the range for a cotangent of 16, where |x| is the norm."""
     x, p = np.asarray(xs[0], float), params["p"]
@@ -255,6 +260,7 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "complex zero base": _complex_zero_base,
     "complex zero base or exponent": _complex_zero_base_or_exponent,
     "complex zero base and exponent": _complex_zero_base_and_exponent,
+    "a zero among the inputs": _zero_input,
     "a norm below eps": _norm_below_eps,
     "a power of a norm overflows": _power_of_a_norm_overflows,
     "a small running sum": _small_running_sum,

@@ -51,6 +51,7 @@ MEANT = {
     "squares leave the range": (([ROOT, 1.0, 1e-20, 0.99 * ROOT],), {}, [True, False, True, False]),
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
     "NaN operand": (([NAN, 1.0, np.inf],), {}, [True, False, False]),
+    "first operand one and second zero": (([1.0, 1.0, 2.0], [0.0, 1.0, 0.0]), {}, [True, False, False]),
     "the smallest number": (([FMT.least, 2 * FMT.least, 0.0],), {}, [True, False, False]),
     "the sum of squares overflows": (
         ([[2.0**100, -(2.0**100)], [3.0, NAN], [2.0**50, 0.0]],),
@@ -78,6 +79,7 @@ MEANT = {
         True,
     ),
     "weight for single elements": (([[[1.0], [2.0]]], [1.0, 1.0]), {}, True),
+    "a zero among the inputs": (([1.0, -0.0], [2.0]), {}, True),
     "a power of a norm overflows": (
         ([[0.1, 0.01], [0.5, 0.0], [0.0, 0.0]],),
         {"dim": 1, "p": 20.0},
@@ -94,6 +96,7 @@ NOT_MEANT = {  # of conditions on the operands as a whole
         (([[1.0]], [[1.0]], [[1.0]]), {"attn_mask": None}),
     ],
     "a singular matrix in the stack": [(([REGULAR, EQUAL],), {})],
+    "a zero among the inputs": [(([1.0, 2.0], [0.0]), {})],
     "a norm below eps": [(([[0.5, 1.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0})],
     "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
 }  # fmt: skip
