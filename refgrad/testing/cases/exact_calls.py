@@ -19,7 +19,8 @@ from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import SINGLE
 from refgrad.errors import RefgradError
 from refgrad.op import FUNCTIONS, Draws, Function
-from refgrad.op.function import Seeded, split
+from refgrad.op.draws import Seeded
+from refgrad.op.function import split
 from refgrad.quiet import quiet
 from refgrad.tracing.ball import Ball, exact
 from refgrad.transforms import jvp, vjp
