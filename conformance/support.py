@@ -34,7 +34,7 @@ from refgrad.testing.runs.judgement import judge
 from .families import SINGLE, family, single_in
 
 LIST = Path(__file__).with_name("unsupported.toml")
-DRAWS = 12  # cases of each op and dtype: a refusal depends on the op, and rarely on its arguments
+DRAWS = 36  # cases of each op and dtype: a refusal may depend on the arguments, as of attention, which has several kernels
 HEAD = """\
 The derivatives and kernels that {backend} is expected to refuse. An answer is expected in all other cases.
 `python -m conformance.support --update` writes it, under each release in [recorded].

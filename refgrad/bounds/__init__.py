@@ -27,6 +27,7 @@ from refgrad.bounds.rules import (
     summed,
     zero,
 )
+from refgrad.bounds.signs import signed_product
 from refgrad.bounds.small_arrays import some
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "running",
     "same",
     "shortened",
+    "signed_product",
     "smooth",
     "some",
     "steps",

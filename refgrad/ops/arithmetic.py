@@ -48,7 +48,7 @@ multiply = register(
     "multiply", np.multiply,
     jvp={"x1": lambda x1_dot, x2: x1_dot * x2, "x2": lambda x2_dot, x1: x1 * x2_dot},
     vjp={"x1": lambda y_bar, x2: y_bar * x2, "x2": lambda y_bar, x1: x1 * y_bar},
-    rounding=bounds.product,
+    rounding=bounds.signed_product,
     torch=lambda torch, x1, x2: torch.mul(x1, x2),
     numpy=(np.multiply,), broadcasts=True,
     elementwise=True, commutes=True, branch_free=True,
