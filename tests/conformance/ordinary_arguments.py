@@ -17,6 +17,10 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "nn.cosine_embedding_loss": {
         "input1": ROWS, "input2": OTHERS, "target": np.array([1, -1]), "margin": 0.0, "reduction": "mean",
     },
+    "nn.triplet_margin_with_distance_loss": {
+        "anchor": ROWS, "positive": OTHERS, "negative": 2 * ROWS, "distance_function": None, "margin": 1.0, "swap": False,
+        "reduction": "mean",
+    },
     "nn.cosine_similarity": {"x1": ROWS, "x2": OTHERS, "dim": 1, "eps": 1e-8},
     "nn.ctc_loss": {
         "log_probs": np.log(np.array([[[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5]]])),

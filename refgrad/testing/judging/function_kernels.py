@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from refgrad.bounds.formats import Format
+from refgrad.bounds.signs import unknown_signs_undefined
 from refgrad.node import Node
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.tracing.ball import Ball, parts, rounded_operations
@@ -23,9 +24,15 @@ def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
     return Hidden(fmt.u * (rounded_operations() - before), finite=False)
 
 
-def undecided_where_lost(y: Ball) -> Ball:
-    """The value without bounds where it is NaN. An intermediate result may have left the range, which need not happen in a kernel."""
+def undecided_where_lost(y: Ball, again: Callable[[], Ball]) -> Ball:
+    """The value without bounds where it is NaN, or infinite of unknown sign; ``again`` computes it once more.
+
+    An intermediate result may have left the range, which need not happen in a kernel.
+    """
     value, radius = parts(y)
+    if np.any(np.isinf(value) & np.isinf(radius)):
+        with unknown_signs_undefined():
+            value, _ = parts(again())
     lost = np.isnan(value)
     return Ball(np.where(lost, 0.0, value), np.where(lost, np.inf, radius), y.fmt) if lost.any() else y
 

@@ -172,12 +172,15 @@ class NodeByNode(Judge):
         if node.op.domain.smooth or getattr(expected, "radius", None) is None:
             return expected
         # The Ball may be the hull of both sides of a jump. That is valid for derivatives, not for values.
+        again = functools.partial(self._value_without_kinks, node)
         if k not in self.values_without_kinks:
-            balls = [self.balls[j] for j in node.of]
-            operands = [exact(b.value, self.fmt_without_kinks) if isinstance(b, Ball) else b for b in balls]
-            self.values_without_kinks[k] = node.applied(operands)
+            self.values_without_kinks[k] = again()
         found = self.values_without_kinks[k]
-        return undecided_where_lost(found) if isinstance(node.op, Function) else found
+        return undecided_where_lost(found, again) if isinstance(node.op, Function) else found
+
+    def _value_without_kinks(self, node: Node) -> Any:
+        fmt = self.fmt_without_kinks
+        return node.applied([exact(x.value, fmt) if isinstance(x, Ball) else x for x in self._operands(node)])
 
     def _operands(self, node: Node) -> list[Any]:
         return [self.balls[j] for j in node.of]
@@ -342,8 +345,7 @@ class NodeByNode(Judge):
     def _sent(self, k: int, y_bar: PlainArray) -> list[tuple[int, int, Any]]:
         """The expected contributions of node k to its operands: (position, node of the operand, cotangent)."""
         node = self.graph.nodes[k]
-        operands = [self.balls[j] for j in node.of]
-        return node.contributions(operands, self.recomputed_value(k), exact(y_bar, self.fmt))
+        return node.contributions(self._operands(node), self.recomputed_value(k), exact(y_bar, self.fmt))
 
     def _sent_bounds(self, *, k: int, y_bar: PlainArray, position: int) -> list[Reach]:
         """The bounds of a contribution of a node to one operand by the other formulas of its op."""
@@ -387,11 +389,8 @@ class NodeByNode(Judge):
         return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
 
     def _gradient_of(self, node: Node, k: int) -> str:
-        return (
-            f"gradient of input {node.name!r}"
-            if node.op is None
-            else f"gradient of node {k} ({node.op.name})"
-        )
+        what = f"input {node.name!r}" if node.op is None else f"node {k} ({node.op.name})"
+        return f"gradient of {what}"
 
 
 def _equal(a: PlainArray | None, b: PlainArray | None) -> bool:

@@ -49,7 +49,7 @@ def test_a_case_is_one_call_that_is_written_and_read_exactly(name: str) -> None:
         case = drawn(name, seed, formats[seed % len(formats)])
         assert [str(node) for node in case.graph.nodes if node.op is not None] == [name]
         assert not plain & case.inputs.keys()
-        assert case.order == 2
+        assert case.order == (2 if case.inputs else 1)  # without an input there is no derivative to ask for
         again = Case.from_json(case.to_json())
         assert again.id == case.id
         assert again.content == case.content
@@ -61,6 +61,8 @@ def test_a_case_is_one_call_that_is_written_and_read_exactly(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_of_a_call_are_those_of_the_composition(name: str) -> None:
     case = drawn(name, 3, "float64")
+    if not case.inputs:
+        pytest.skip("the framework has the value alone")
     operands = {n.name: case.inputs[n.name] if n.name else n.value for n in case.graph.nodes[:-1]}
     node = case.graph.nodes[-1]
     assert list(operands) == list(node.op.operands(node.params)) or "" in operands

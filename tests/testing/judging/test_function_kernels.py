@@ -36,8 +36,13 @@ def test_operations_that_a_ball_remembers_count_again() -> None:
 
 def test_a_value_that_left_the_range_is_not_decided() -> None:
     y = Ball(np.array([1.0, np.nan, 3.0]), np.array([0.1, np.nan, 0.2]), FMT)
-    value, radius = parts(undecided_where_lost(y))
+    value, radius = parts(undecided_where_lost(y, lambda: y))
     assert value.tolist() == [1.0, 0.0, 3.0]
     assert radius.tolist() == [0.1, np.inf, 0.2]
+    overflowed = Ball(np.array([np.inf, -np.inf, np.inf]), np.array([np.inf, np.inf, 0.0]), FMT)
+    of_unknown_sign = Ball(np.array([np.inf, np.nan, np.inf]), np.array([np.inf, np.inf, 0.0]), FMT)
+    value, radius = parts(undecided_where_lost(overflowed, lambda: of_unknown_sign))
+    assert value.tolist() == [np.inf, 0.0, np.inf]
+    assert radius.tolist() == [np.inf, np.inf, 0.0]
     ordinary = exact(np.ones(2), FMT)
-    assert undecided_where_lost(ordinary) is ordinary
+    assert undecided_where_lost(ordinary, lambda: ordinary) is ordinary
