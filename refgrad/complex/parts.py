@@ -9,6 +9,7 @@ import numpy as np
 
 from refgrad.arrays import Array, Params, PlainArray
 from refgrad.bounds import formats
+from refgrad.formula import Formula
 from refgrad.op import Draws, twin
 from refgrad.ops.complex_numbers import from_parts
 
@@ -39,13 +40,16 @@ def torch_parted(torch: Any, y: Any) -> Any:
 
 
 def complex_twin(
-    torch: Callable[..., Any], draw: Callable[[Draws], Params], sums: bool = False
+    torch: Callable[..., Any],
+    draw: Callable[[Draws], Params],
+    sums: bool = False,
+    usual: tuple[Formula, ...] = (),
 ) -> Callable[[Composition], Composition]:
     """``twin`` of a function by parts, in the formats of the parts of torch's complex dtypes.
 
     ``torch`` receives the torch module and the arguments of the function, and returns a complex or a real tensor.
     """
-    return twin(torch=torch, draw=draw, sums=sums, formats=FORMATS)
+    return twin(torch=torch, draw=draw, sums=sums, usual=usual, formats=FORMATS)
 
 
 def pair(draws: Draws, name: str, shape: tuple[int, ...]) -> dict[str, PlainArray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from refgrad.arrays import Array, Params
 from refgrad.complex.parts import complex_twin, joined, pair, parted, torch_joined, torch_parted
+from refgrad.formula import Formula
 from refgrad.op import Draws
 
 
@@ -21,10 +22,18 @@ def _matrices(draws: Draws) -> Params:
     return {"z": z.real + 0.05 * noise[0], "z_imag": z.imag + 0.05 * noise[1]}
 
 
+def _det_over_itself(z: Array, z_imag: Array) -> Array:
+    det = np.linalg.det(joined(z, z_imag))
+    return parted(det * det / det)
+
+
 @complex_twin(
     torch=lambda torch, z, z_imag: torch_parted(torch, torch.linalg.det(torch_joined(torch, z, z_imag))),
     draw=_matrices,
     sums=True,
+    # d det = det tr(A^-1 dA), whose derivative is det (tr(A^-1 dA)^2 - tr(A^-1 dA A^-1 dA)). Of a matrix of one element the two terms
+    # cancel, as those of the quotient do. torch computes so up to 2.9.
+    usual=(Formula("the determinant times the inverse: the square over it", function=_det_over_itself),),
 )
 def det(z: Array, z_imag: Array) -> Array:
     """np.linalg.det of z + i z_imag, matrices of shape (..., n, n)."""

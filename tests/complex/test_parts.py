@@ -60,6 +60,8 @@ def test_values_are_those_of_numpy() -> None:
             due, got = Z ** (1.5 - 2j), f(Z.real, Z.imag, np.full((2, 2), 1.5), np.full((2, 2), -2.0))
         elif name == "einsum":
             due, got = np.einsum("ij,kj->ik", Z, W), f("ij,kj->ik", Z.real, Z.imag, W.real, W.imag)
+        elif name == "prod":
+            due, got = np.prod(Z, axis=1), f(Z.real, Z.imag, 1)
         elif name == "polar":
             due, got = Z, f(np.abs(Z), np.angle(Z))
         elif name in ("rfft", "ihfft", "rfft2", "rfftn"):
