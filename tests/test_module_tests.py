@@ -26,7 +26,7 @@ TESTED_BY = {
     "functions/complex_factors": "test_numpy_walk",
     "ops/by_parts": "tracing/test_complex_ball",
     **dict.fromkeys(("ops/complex_products", "ops/complex_systems"), "ops/test_complex_functions"),
-    **dict.fromkeys(("complex/algebra", "complex/elementary", "complex/fourier", "complex/systems"), "complex/test_parts"),
+    **dict.fromkeys(("complex/algebra", "complex/elementary", "complex/fourier"), "complex/test_parts"),
     "ops/fourier": "functions/test_fourier",
     "torch/checking/complex_tensors": "torch_side/test_complex",
     **dict.fromkeys(("ops/contraction", "ops/dense_linalg", "ops/solving"), "ops/test_linalg"),

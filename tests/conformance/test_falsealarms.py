@@ -45,7 +45,7 @@ def test_programs_on_a_grid_are_judged_alone(tmp_path: Path, capsys: pytest.Capt
     assert "bfloat16: 12 programs, 0 alarms" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         falsealarms.main([*few, "--family", "softmax"])
-    assert "takes families of graphs, matmul, ops, got softmax" in capsys.readouterr().err
+    assert "takes families of graphs, matmul, ops, functions, complex, got softmax" in capsys.readouterr().err
 
 
 def test_a_wrong_rule_is_an_alarm_with_its_case(

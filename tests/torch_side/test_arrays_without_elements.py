@@ -86,7 +86,7 @@ def of_torch(function: Function, operands: dict[str, Any], params: Any, active: 
     xs = [torch.tensor(x, requires_grad=k in active) for k, x in enumerate(operands.values())]
     y = function.torch(torch, *xs, **params)
     moving = [xs[k] for k in active]
-    found = torch.autograd.grad(y, moving, torch.ones_like(y), allow_unused=True)
+    found = torch.autograd.grad(y, moving, torch.ones_like(y), allow_unused=True) if moving else ()
     x_bars = [torch.zeros_like(x) if g is None else g for x, g in zip(moving, found, strict=True)]
     return [t.detach().resolve_neg().numpy() for t in (y, *x_bars)]
 
