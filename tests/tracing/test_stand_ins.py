@@ -60,5 +60,8 @@ def test_functions_of_sequences_exist() -> None:
 
 
 def test_functions_that_stand_for_others_are_no_functions_of_the_protocols() -> None:
-    assert not {*FUNCTIONS, *BY_FUNCTION} & stand_ins.UNDISPATCHED.keys()
+    of_objects = {  # a np.poly1d asks for no protocol
+        np.polyval, np.polyadd, np.polysub, np.polymul, np.polydiv, np.polyder, np.polyint,
+    }  # fmt: skip
+    assert {*FUNCTIONS, *BY_FUNCTION} & stand_ins.UNDISPATCHED.keys() == of_objects
     assert stand_ins.functions()[id(np.arange)][1] is stand_ins.UNDISPATCHED[np.arange]
