@@ -11,7 +11,8 @@ import pytest
 from refgrad.bounds import exactness
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph, Node
-from refgrad.op import REGISTRY
+from refgrad.op import FUNCTIONS, REGISTRY
+from refgrad.testing.cases import exact_calls
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import _short, exact_at, on_grid, rounds_nothing
 
@@ -95,3 +96,22 @@ def test_an_array_is_short_where_its_largest_element_is_a_short_multiple_of_its_
         assert _short(x, fmt) == expected
         found[expected] += 1
     assert min(found) > 40
+
+
+def test_a_call_is_looked_at_once_and_another_one_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(x: list[float]) -> Case:
+        graph = Graph()
+        graph.nodes += [
+            Node(name="input"),
+            Node(op=FUNCTIONS["nn.celu"], of=(0,), params={"alpha": 1.0}),
+        ]
+        graph.outputs = (1,)
+        xs, ones = np.asarray(x, np.float32), np.ones(len(x), np.float32)
+        return Case("functions", graph, {"input": xs}, {"input": ones}, ones, "float32")
+
+    asked: list[Any] = []
+    right = exact_calls.exact_call
+    monkeypatch.setattr(exact_calls, "exact_call", lambda *given: asked.append(given) or right(*given))
+    first, second = call([1.0, 3.0, 2.0, 5.0]), call([1.0, -3.0, 2.0, 5.0])  # the second has an exponential
+    assert [on_grid(first), on_grid(first), on_grid(second), on_grid(first)] == [True, True, False, True]
+    assert len(asked) == 3
