@@ -17,6 +17,7 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "nn.cosine_embedding_loss": {
         "input1": ROWS, "input2": OTHERS, "target": np.array([1, -1]), "margin": 0.0, "reduction": "mean",
     },
+    "nn.gaussian_nll_loss": {"input": X, "target": Y, "var": X * Y, "full": False, "eps": 1e-6, "reduction": "mean"},
     "nn.triplet_margin_with_distance_loss": {
         "anchor": ROWS, "positive": OTHERS, "negative": 2 * ROWS, "distance_function": None, "margin": 1.0, "swap": False,
         "reduction": "mean",

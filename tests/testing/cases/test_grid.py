@@ -100,18 +100,17 @@ def test_an_array_is_short_where_its_largest_element_is_a_short_multiple_of_its_
 
 def test_a_call_is_looked_at_once_and_another_one_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(x: list[float]) -> Case:
-        graph = Graph()
-        graph.nodes += [
-            Node(name="input"),
-            Node(op=FUNCTIONS["nn.celu"], of=(0,), params={"alpha": 1.0}),
-        ]
-        graph.outputs = (1,)
-        xs, ones = np.asarray(x, np.float32), np.ones(len(x), np.float32)
-        return Case("functions", graph, {"input": xs}, {"input": ones}, ones, "float32")
+        loss, graph = FUNCTIONS["nn.mse_loss"], Graph()
+        graph.nodes += [Node(name="input"), Node(name="target")]
+        graph.nodes += [Node(op=loss, of=(0, 1), params=loss.completed({}, 2))]
+        graph.outputs = (2,)
+        inputs = {"input": np.asarray(x, np.float32), "target": np.ones(len(x), np.float32)}
+        return Case("functions", graph, inputs, dict(inputs), np.ones((), np.float32), "float32")
 
+    assert exact_calls.rounds_nothing("nn.mse_loss")  # which asks, and remembers
     asked: list[Any] = []
     right = exact_calls.exact_call
     monkeypatch.setattr(exact_calls, "exact_call", lambda *given: asked.append(given) or right(*given))
-    first, second = call([1.0, 3.0, 2.0, 5.0]), call([1.0, -3.0, 2.0, 5.0])  # the second has an exponential
+    first, second = call([1.0, 3.0, 2.0, 5.0]), call([1.0, 3.0, 2.0])  # the second is a mean over three
     assert [on_grid(first), on_grid(first), on_grid(second), on_grid(first)] == [True, True, False, True]
     assert len(asked) == 3
