@@ -38,14 +38,18 @@ LACKING["bfloat16"] = [
 LACKING["float16"] = ["det", "inv", "logabsdet", "solve"]
 
 
+PRODUCT = TWINS["matmul"]
+
+
 def _with_elements(a, b):
     """A matrix product. In a graph it is fused with a sum, which ends the process where a matrix is empty (docs/findings)."""
     if 0 in (*a.shape, *b.shape):
         raise serving.Unsupported("op", "a product of empty matrices")
-    return TWINS["matmul"](a, b)
+    return PRODUCT(a, b)
 
 
-OPS = {**TWINS, "matmul": _with_elements} if GRAPH and not XLA else TWINS
+if GRAPH and not XLA:
+    TWINS["matmul"] = _with_elements
 
 
 class Program:
@@ -78,7 +82,7 @@ class Program:
             uses[k, position] = tf.identity(x)
             return uses[k, position]
 
-        return self.case.run(OPS, leaf, tap, use)
+        return self.case.run(TWINS, leaf, tap, use)
 
     def real(self, x):
         """Whether a value is a tensor of the judged dtype."""
