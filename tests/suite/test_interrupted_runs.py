@@ -48,8 +48,9 @@ def test_a_worker_that_dies_leaves_the_case_it_died_over(lost_workers: WholeRun,
     errors = [line for line in lost_workers.lines("result") if line["status"] == "error"]
     [died] = [line for line in errors if line["id"] == case]
     assert died["reason"].startswith(list(DEADLY.values())[fault])
-    [asked] = [line for line in lost_workers.lines("case") if line["id"] == case]
-    assert asked["case"]["family"] == "graphs"
+    asked = [line["case"] for line in lost_workers.lines("case") if line["id"] == case]
+    assert asked  # a late process may still write the case that the next one writes, too
+    assert all(found["family"] == "graphs" for found in asked)
     assert case in (lost_workers.out / "report.html").read_text()
 
 
