@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,17 @@ def _shares_by_the_value(logarithm: Function, exponential: Function) -> Formula:
         return found
 
     return evaluate
+
+
+def _shares_with_zero_for_infinity(inputs: Inputs) -> Outcomes:
+    """logaddexp: as ``_shares_by_the_value``, where 0 stands for an operand and for a value of +inf."""
+
+    def finite(x: Any) -> Any:
+        return np.where(np.asarray(parts(x)[0]) == np.inf, 0.0, x)
+
+    value = finite(np.logaddexp(*inputs.xs))
+    given = replace(inputs, xs=tuple(map(finite, inputs.xs)))
+    return _shares_by_the_value(lambda *_: value, np.exp)(given)
 
 
 def _log_of_shifted_sum(inputs: Inputs) -> Outcomes:
@@ -99,6 +111,7 @@ def summed_to(x: Any, shape: tuple[int, ...]) -> Any:
 EXPONENTIAL_FORMULAS: dict[str, Formula] = {
     "shares of logaddexp by its value": _shares_by_the_value(np.logaddexp, np.exp),
     "shares of logaddexp2 by its value": _shares_by_the_value(np.logaddexp2, np.exp2),
+    "shares of logaddexp with 0 for infinity": _shares_with_zero_for_infinity,
     "logarithm of a sum whose shift is differentiated": _log_of_shifted_sum,
     "log_softmax of another shift": _log_softmax_of_another_shift,
 }

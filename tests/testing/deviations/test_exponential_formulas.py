@@ -64,3 +64,13 @@ def test_another_shift_leaves_a_rounding_of_float32_and_no_more() -> None:
     got = (x.astype(np.float32) - shift) - np.log(np.exp(x.astype(np.float32) - shift))
     assert all(within(float(got[0, k]), found, (0, k), 1.0) for k in range(3))
     assert not within(3e-6, found, (0, 0), 1.0)
+
+
+def test_zero_for_infinity_gives_the_other_operand_its_exponential() -> None:
+    formula = EXPONENTIAL_FORMULAS["shares of logaddexp with 0 for infinity"]
+    with np.errstate(all="ignore"):
+        found = formula(asked([np.inf, 0.0], [1.0, 0.0], y_bar=[2.0, 2.0], xs_dot=([0.0, 0.0], [1.0, 1.0])))
+    assert within(2 * np.e, found[1][0], (0,), 1.0)
+    assert not within(0.0, found[1][0], (0,), 1.0)
+    assert within(1.0, found[1][0], (1,), 1.0)  # a half of what arrives, as it should be
+    assert within(np.e, found[TANGENT][0], (0,), 1.0)
