@@ -212,15 +212,14 @@ def _einsum_rounding(run: Evaluation) -> Any:
         + bounds.lost_subnormals(fmt, forward, size, params, terms)
     )
     radius = bounds.partial_overflow(fmt, forward, y, radius, full, size, params)
-    if (
-        n > 2 and math.prod(tops) * terms > fmt.max
-    ):  # a product of some of the operands may overflow, in the order a kernel chooses
-        radius = np.where(np.isinf(y), np.nan, np.inf)
     if fmt.u != fmt.u_acc:
         # Half formats store each intermediate result and the sum. Products too: where nothing is contracted (an outer product, a label
         # of size 1) frameworks multiply elementwise, and the backward of that sums products that were stored.
         radius = radius + (n - 1) * (fmt.u * (full + radius) + fmt.eta)
         radius = radius + (fmt.store(y, radius) if terms > 1 or n == 1 else 0.0)
+    if n > 2 and math.prod(tops) * terms > fmt.max:
+        # A product of some of the operands may overflow, and infinities may meet or not, in the order that a kernel chooses.
+        radius = np.where(np.isinf(y), np.nan, np.inf)
     return exactness.without(radius, exact)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
+from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.graph import Graph, Node
 from refgrad.modes import FORWARD
@@ -17,7 +18,7 @@ from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
-from refgrad.tracing.ball import parts
+from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within, balls_of, slopes
 
 OPS = [
@@ -298,3 +299,16 @@ def test_a_tangent_whose_second_product_continues_the_sum_of_the_first_is_imprec
     assert found.status == IMPRECISE
     assert judged_tangent(0.5)[1].status == AGREE
     assert judged_tangent(1.25)[1].status == DISAGREE
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_of_three_factors_with_infinities_no_order_is_expected(dtype: str) -> None:
+    """Row by row the sums are infinite, and so is their product with c; term by term infinities of both signs meet."""
+    a = np.array([[1.2265625, 0.125, 0.0625], [0.25, 2.0, -1.25]])
+    b, c = np.array([0.125, np.inf, -0.875]), np.array([np.inf, np.inf])
+    fmt = format_of(dtype, "cpu")
+    with np.errstate(all="ignore"):
+        found = np.einsum("ij,j,i->", *[exact(x, fmt) for x in (a, b, c)])
+    value, radius = parts(found)
+    assert np.isnan(value)
+    assert np.isinf(radius)
