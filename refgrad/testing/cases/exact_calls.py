@@ -59,7 +59,7 @@ def exact_by(
     active = [k for k, x in enumerate(moving) if x is not None]
     primals = tuple([balls[k] for k in active])
     tangents = tuple([exact(x, fmt) for x in moving if x is not None])
-    call = _of_the_active(formula, balls, active)
+    call = of_the_active(formula, balls, active)
     with quiet():
         try:
             y, pullback = vjp(call, *primals)
@@ -90,7 +90,7 @@ def _exact_sample(function: Function, rng: np.random.Generator) -> bool:
     return exact_call(function, arrays, params, moving, None, SINGLE)
 
 
-def _of_the_active(
+def of_the_active(
     formula: Callable[..., Any], operands: Sequence[Any], active: Sequence[int]
 ) -> Callable[..., Any]:
     """The formula as a function of the operands at ``active``; the others stay constant."""
@@ -118,4 +118,4 @@ def small_integers(rng: np.random.Generator, shape: tuple[int, ...]) -> PlainArr
     return np.asarray(rng.choice((-3.0, -2.0, -1.0, 1.0, 2.0, 3.0), shape))
 
 
-__all__ = ["exact_by", "exact_call", "rounds_nothing", "small_integers"]
+__all__ = ["exact_by", "exact_call", "of_the_active", "rounds_nothing", "small_integers"]

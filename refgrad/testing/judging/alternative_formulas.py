@@ -18,6 +18,7 @@ from refgrad.formula import by_each
 from refgrad.graph import Node
 from refgrad.op import Function as FunctionRecord
 from refgrad.quiet import quiet
+from refgrad.testing.cases.exact_calls import of_the_active
 from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import jvp, vjp
 
@@ -66,7 +67,7 @@ def of_sent(node: Node, operands: Sequence[Any], y_bar: Any, position: int) -> l
 
 def sent(f: Function, operands: Sequence[Any], y_bar: Any, position: int) -> Any:
     """The cotangent that a formula sends to the operand at ``position``."""
-    return vjp(_confined(f, operands, [position]), operands[position])[1](y_bar)[0]
+    return vjp(of_the_active(f, operands, [position]), operands[position])[1](y_bar)[0]
 
 
 def of_tangent(node: Node, operands: Sequence[Any], tangents: Sequence[Any]) -> list[Reach]:
@@ -78,7 +79,7 @@ def pushed(f: Function, operands: Sequence[Any], tangents: Sequence[Any]) -> Any
     """The tangent by a formula."""
     active = [k for k, t in enumerate(tangents) if t is not None]
     primals, moving = tuple([operands[k] for k in active]), tuple([tangents[k] for k in active])
-    return jvp(_confined(f, operands, active), primals, moving)[1]
+    return jvp(of_the_active(f, operands, active), primals, moving)[1]
 
 
 def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], y_bar: Any) -> list[Reach]:
@@ -87,7 +88,7 @@ def of_transposed(node: Node, operands: Sequence[Any], tangents: Sequence[Any], 
     primals, moving = [operands[k] for k in active], tuple([tangents[k] for k in active])
 
     def gradient(f: Function) -> Function:
-        return vjp(_confined(f, operands, active), *primals)[1]
+        return vjp(of_the_active(f, operands, active), *primals)[1]
 
     return _reaches(node, lambda f: vjp(gradient(f), y_bar)[1](moving)[0])
 
@@ -126,18 +127,6 @@ def apart(found: Any, expected: Ball | PlainArray) -> PlainArray:
     value, _ = parts(expected)
     with quiet():
         return radius + np.where(centre == value, 0.0, np.abs(centre - value))
-
-
-def _confined(f: Function, operands: Sequence[Any], active: Sequence[int]) -> Function:
-    """f as a function of the operands at ``active``; the others stay constant."""
-
-    def call(*xs: Any) -> Any:
-        full = list(operands)
-        for k, x in zip(active, xs, strict=True):
-            full[k] = x
-        return f(*full)
-
-    return call
 
 
 def reach_of(x: Any) -> PlainArray:
