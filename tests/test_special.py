@@ -130,8 +130,10 @@ def test_bessel_functions_at_their_poles_and_ends() -> None:
     assert special.modified_bessel_k0(800.0) == 0.0
     assert special.scaled_modified_bessel_k0(800.0) > 0.04
     least = np.finfo(float).smallest_subnormal
-    assert np.isclose(special.bessel_y0(least), -473.999, rtol=1e-5)
-    assert np.isclose(special.modified_bessel_k0(least), 744.556, rtol=1e-5)
+    # DLMF 10.8.2 and 10.31.2: the next terms are smaller by the square of x. A logarithm, a difference, a product.
+    near_0, rtol = np.log(least) - np.log(2.0) + np.euler_gamma, 4 * np.finfo(float).eps
+    assert np.isclose(special.bessel_y0(least), 2 / np.pi * near_0, rtol=rtol, atol=0)
+    assert np.isclose(special.modified_bessel_k0(least), -near_0, rtol=rtol, atol=0)
 
 
 def test_bessel_functions_are_tied_by_their_wronskians() -> None:
