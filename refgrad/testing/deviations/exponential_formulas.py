@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn
-from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
+from refgrad.testing.deviations.recorded_formula import (
+    TANGENT,
+    VALUE,
+    Formula,
+    Inputs,
+    Outcomes,
+    second_derivative,
+)
 from refgrad.tracing.ball import Ball, parts
+from refgrad.transforms import jvp, vjp
 
 Function = Callable[..., Any]
 _SINGLE = 2.0**-24  # unit roundoff of float32
@@ -101,6 +109,33 @@ def _log_softmax_of_another_shift(inputs: Inputs) -> Outcomes:
     return {VALUE: [Ball(value, radius + steps * _SINGLE * size, x.fmt)]}
 
 
+def _weighted_sum_overflows(function: Function) -> Formula:
+    """logsumexp, softmax, log_softmax: tangents weighted by exp(x - m) are added up, and then divided by the sum of the weights.
+
+    The quotient is a mean of tangents, and in the range. The sum of n of them may overflow: then a tangent is anything that infinity makes.
+    """
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        x, x_dot, params = inputs.xs[0], inputs.xs_dot[0], inputs.params
+        if x_dot is None or params["axis"] == ():
+            return {}
+        over = {"axis": params["axis"], "keepdims": True}
+        top = np.max(parts(x)[0], **over, initial=-np.inf)
+        size, radius = parts(np.sum(x_dot * np.exp(x - np.where(np.isinf(top), 0.0, top)), **over))
+        overflows = ~(np.abs(size) + radius < inputs.fmt.max)
+        if inputs.second:
+            gradient = second_derivative(
+                lambda y_bar, x: vjp(lambda x: function(x, **params), x)[1](y_bar), inputs
+            )
+            return {0: [np.where(overflows, np.nan, ball) for ball in gradient[0]]}
+        tangent = jvp(lambda x: function(x, **params), (x,), (x_dot,))[1]
+        if tangent.size == overflows.size:  # logsumexp, with or without keepdims
+            overflows = np.reshape(overflows, tangent.shape)
+        return {TANGENT: [np.where(overflows, np.nan, tangent)]}
+
+    return evaluate
+
+
 def summed_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of an operand of this shape that was broadcast to the shape of x."""
     lead = x.ndim - len(shape)
@@ -114,4 +149,7 @@ EXPONENTIAL_FORMULAS: dict[str, Formula] = {
     "shares of logaddexp with 0 for infinity": _shares_with_zero_for_infinity,
     "logarithm of a sum whose shift is differentiated": _log_of_shifted_sum,
     "log_softmax of another shift": _log_softmax_of_another_shift,
+    "logsumexp of tangents added up first": _weighted_sum_overflows(nn.logsumexp),
+    "softmax of tangents added up first": _weighted_sum_overflows(nn.softmax),
+    "log_softmax of tangents added up first": _weighted_sum_overflows(nn.log_softmax),
 }

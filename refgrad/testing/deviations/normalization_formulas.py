@@ -116,29 +116,55 @@ def _weight_by_memory(inputs: Inputs) -> Outcomes:
 
 
 def _terms_that_cancel(inputs: Inputs) -> Outcomes:
-    """group_norm, one number in each group, the tangent by double backward: four terms are added to the tangent of the bias and cancel.
+    """group_norm, one number in each group: terms with the factor 1/s, where s is the standard deviation, here sqrt(eps), cancel.
 
-    The gradient that records itself takes sums of y_bar and of y_bar x, each times 1/s, where s is the standard deviation, here sqrt(eps).
-    Its transpose adds, for the tangents t of x and v of the weight w, in this order: v/s x, (t/s) w, -(w/s) t, -v/s x. Each product
-    and each partial sum is rounded. The two terms with v are one product of rounded numbers, with opposite signs: its own rounding cancels.
-    The mean is x itself, without rounding. 1/s is a factor of all four terms, so its rounding cancels with them.
+    The mean is x itself, without rounding.
     """
     params, x = inputs.params, inputs.xs[0]
-    samples, groups = x.shape[0], params["num_groups"]
-    if np.size(parts(x)[0]) != samples * groups:
+    groups = params["num_groups"]
+    if np.size(parts(x)[0]) != x.shape[0] * groups:
         return {}
-    names = FUNCTIONS["nn.group_norm"].operands(params)
     by_channel = (groups, *[1] * (len(x.shape) - 2))
     vectors: dict[str, Any] = {"weight": 1.0, "weight_dot": 0.0, "bias_dot": 0.0}
+    names = FUNCTIONS["nn.group_norm"].operands(params)
     for name, given, dot in zip(names[1:], inputs.xs[1:], inputs.xs_dot[1:], strict=True):
         vectors[name] = np.reshape(given, by_channel)
         if dot is not None:
             vectors[f"{name}_dot"] = np.reshape(dot, by_channel)
     x_dot = 0.0 if inputs.xs_dot[0] is None else inputs.xs_dot[0]
     reciprocal = exact(np.asarray(1 / np.sqrt(params["eps"])), inputs.fmt)
-    product = exact(parts(vectors["weight_dot"] * reciprocal * x)[0], inputs.fmt)
+    found: Outcomes = {TANGENT: [_transposed(x, x_dot, vectors, reciprocal)]}
+    if inputs.y_bar is not None and not inputs.second:
+        found[0] = [_recorded(x, inputs.y_bar, vectors["weight"], reciprocal)]
+    return found
+
+
+def _transposed(x: Any, x_dot: Any, vectors: dict[str, Any], reciprocal: Any) -> Any:
+    """The tangent by double backward.
+
+    The gradient that records itself takes sums of y_bar and of y_bar x, each times 1/s. Its transpose adds, for the tangents t of x
+    and v of the weight w, in this order: v/s x, (t/s) w, -(w/s) t, -v/s x, to the tangent of the bias. Each product and each partial
+    sum is rounded. The two terms with v are one product of rounded numbers, with opposite signs: its own rounding cancels. 1/s is a
+    factor of all four terms, so its rounding cancels with them.
+    """
+    product = exact(parts(vectors["weight_dot"] * reciprocal * x)[0], x.fmt)
     total = vectors["bias_dot"] + product + x_dot * reciprocal * vectors["weight"]
-    return {TANGENT: [total - reciprocal * vectors["weight"] * x_dot - product]}
+    return total - reciprocal * vectors["weight"] * x_dot - product
+
+
+def _recorded(x: Any, y_bar: Any, weight: Any, reciprocal: Any) -> Any:
+    """The gradient of x by operations that record themselves: y_bar (w/s) + c x, and to it -c x - (y_bar w)/s.
+
+    c is ((y_bar w) x - (y_bar x) w) / s^3, which is rounding alone. c x is one rounded number, so the two cancel, but for what the sums
+    beside them round. Rounding to nearest moves no sum by more than its smaller term. The rounding of 1/s is a factor of the result.
+    """
+    fmt = x.fmt
+    c = ((y_bar * weight) * x - (y_bar * x) * weight) * (reciprocal * reciprocal * reciprocal)
+    first, last = y_bar * (weight * reciprocal), (y_bar * weight) * reciprocal
+    terms = [np.abs(value) + radius for value, radius in map(parts, (c * x, first, last))]
+    left = sum(np.minimum(term, fmt.u * (terms[0] + term)) for term in terms[1:])
+    value, radius = parts(first - last)
+    return Ball(value, (1 + 2 * fmt.u) * (radius + left), fmt)
 
 
 NORMALIZATION_FORMULAS: dict[str, Formula] = {

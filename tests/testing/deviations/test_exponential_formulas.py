@@ -74,3 +74,21 @@ def test_zero_for_infinity_gives_the_other_operand_its_exponential() -> None:
     assert not within(0.0, found[1][0], (0,), 1.0)
     assert within(1.0, found[1][0], (1,), 1.0)  # a half of what arrives, as it should be
     assert within(np.e, found[TANGENT][0], (0,), 1.0)
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+def test_tangents_added_up_first_explain_only_rows_whose_sum_overflows(name: str, second: bool) -> None:
+    fmt, n = FORMATS["float16"], 1000
+    x, x_dot = exact(np.zeros((2, n)), fmt), exact(np.repeat([[66.0], [65.0]], n, axis=1), fmt)
+    params = {"axis": -1, "keepdims": False} if name == "logsumexp" else {"axis": -1}
+    y_bar = np.full(2 if name == "logsumexp" else (2, n), 0.125)
+    found = EXPONENTIAL_FORMULAS[f"{name} of tangents added up first"](
+        Inputs(second, (x,), params, exact(y_bar, fmt), (x_dot,), fmt)
+    )
+    [balls] = found.values()
+    for ball in balls:
+        at = (0,) * (ball.ndim - 1)
+        assert within(np.inf, ball, (0, *at), 1.0), "66 n is beyond 65504"
+        assert not within(np.inf, ball, (1, *at), 1.0), "65 n is not"
+        assert not within(1e3, ball, (1, *at), 1.0)

@@ -136,3 +136,23 @@ def test_terms_of_group_norm_cancel_in_groups_of_one_number() -> None:
         fmt,
     )
     assert not NORMALIZATION_FORMULAS["group_norm by terms that cancel"](wide), "a group of two numbers"
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_the_gradient_of_single_numbers_that_records_itself_is_what_cancellation_leaves(scale: float) -> None:
+    rng, fmt = np.random.default_rng(3), FORMATS["bfloat16"]
+    shapes = [(64, 5), (5,), (64, 5)]
+    drawn = [torch.tensor(rng.standard_normal(shape) * scale).bfloat16() for shape in shapes]
+    x, weight, y_bar = drawn[0].requires_grad_(), *drawn[1:]
+    y = torch.nn.functional.group_norm(x, 5, weight)
+    [plain] = torch.autograd.grad(y, x, y_bar, retain_graph=True)
+    [got] = torch.autograd.grad(y, x, y_bar, create_graph=True)
+    assert not plain.any()
+    assert got.count_nonzero() > 50
+    params = {"num_groups": 5, "bias": None, "eps": 1e-5}
+    balls = [exact(t.detach().double().numpy(), fmt) for t in drawn]
+    inputs = Inputs(False, tuple(balls[:2]), params, balls[2], (None, None), fmt)
+    held = NORMALIZATION_FORMULAS["group_norm by terms that cancel"](inputs)[0][0]
+    assert assert_within(got.detach().double().numpy(), held) == 320
+    terms = np.abs(parts(balls[2])[0] * parts(balls[1])[0]) / np.sqrt(1e-5)
+    assert np.max(parts(held)[1] / terms) < 2.1, "an error larger than the terms is not hidden"
