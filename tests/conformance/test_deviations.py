@@ -36,7 +36,7 @@ from refgrad.testing.judging.end_to_end import judge_fused
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import DISAGREE, UNDECIDED, Verdict
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
 from refgrad.testing.runs.item import Observe
 from refgrad.testing.runs.judgement import Observed, judge, judge_together
 from refgrad.torch.devices import plain_arithmetic
@@ -179,8 +179,9 @@ def met(
     observe: Observe = observe,
     place: str = "",
     draws: int = 3,
+    wrong: float | None = None,
 ) -> int:
-    """How many ordinary wrong numbers were planted in what the framework answers; each must fail.
+    """How many ordinary wrong numbers, or elements ``wrong``, were planted in what the framework answers; each must fail.
 
     A fused backend is judged from end to end alone, and answers these modes alone.
     """
@@ -197,23 +198,28 @@ def met(
             x, at = list(planted(seen, part, asked.graph.outputs[0]))[position]
             if not np.isfinite(x[at]):
                 continue
-            gross = 100 if op in FUNCTIONS else 5  # the bounds of compositions are wider
-            x[at] = (
-                gross * x[at] if abs(x[at]) > 0.01 else gross / 10
-            )  # 0.5 where 0.1 is due, or nothing but noise
-            x[at] = rounded(x[at], dtype)
+            if wrong == 0 and abs(x[at]) < 0.01:
+                continue  # 0 may be right
+            x[at] = rounded(gross(op, x[at]) if wrong is None else wrong, dtype)
             changed.append((draw, Observed(asked, only(mode, seen))))
     by_node = functools.partial(judged_by_node, family_of(entry), op, dtype, observe=observe, place=place)
     for (_, (asked, seen, _)), verdicts in zip(changed, judged(changed, mode, by_node), strict=True):
         mark(verdicts, [entry], Setting(asked, seen))
         [v] = [v for v in verdicts if v.mode == mode]
         nothing = v.status == UNDECIDED and v.reason.startswith("nothing to compare") and entry.narrow.error
-        assert v.status == DISAGREE or nothing, (
+        hidden = wrong == 0 and v.status in (AGREE, IMPRECISE)  # a wide bound may reach 0
+        assert v.status == DISAGREE or nothing or hidden, (
             v.status,
             v.reason,
         )  # an error entry may name a mode without a reference
         assert not v.known, v.message
     return len(changed)
+
+
+def gross(op: str, x: float) -> float:
+    """A grossly wrong number in the place of x: 0.5 where 0.1 is due, or where there is nothing but noise."""
+    factor = 100.0 if op in FUNCTIONS else 5.0  # the bounds of compositions are wider
+    return factor * x if abs(x) > 0.01 else factor / 10
 
 
 def only(mode: str, seen: Observation) -> Observation:
@@ -264,6 +270,23 @@ def test_an_ordinary_wrong_number_fails_under_every_entry(
     if not met(entry, op, mode, dtype):
         _, seen = answered(family_of(entry), op, dtype, 0, observe)
         assert mode in {**seen.unavailable, **seen.modes.unavailable}, "nothing was planted"
+
+
+WRONG = {"nan": np.nan, "inf": np.inf, "zero": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("entry", "op", "mode", "dtype"),
+    [p for p in meant() if p.values[0].narrow.got & WRONG.keys()],
+)
+def test_an_ordinary_nan_infinity_or_zero_fails_under_every_entry(
+    entry: Deviation, op: str, mode: str, dtype: str
+) -> None:
+    """An entry that covers NaN says where NaN is expected, and hides none elsewhere."""
+    plain_arithmetic()
+    entry = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
+    for kind in sorted(entry.narrow.got & WRONG.keys()):
+        met(entry, op, mode, dtype, draws=1, wrong=WRONG[kind])
 
 
 def test_every_entry_is_tried() -> None:

@@ -13,6 +13,7 @@ from refgrad.bounds.profiles import DOUBLE
 from refgrad.op import Params
 
 Operands = tuple[Array, ...]
+Place = Callable[[Operands, Params, Format], Array]
 
 
 def _ties(xs: Operands, _params: Params, _fmt: Format) -> Array:
@@ -229,7 +230,97 @@ def _exponential_at_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return (a == 1) & (x == 0)
 
 
-PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
+def _origin(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """All operands are zero."""
+    return np.logical_and.reduce([np.equal(x, 0) for x in np.broadcast_arrays(*xs)])
+
+
+def _zero_or_one(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The first operand is zero or one."""
+    return np.equal(xs[0], 0) | np.equal(xs[0], 1)
+
+
+def _second_is_minus_one(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The second operand, broadcast against the others, is -1."""
+    return np.equal(np.broadcast_arrays(*xs)[1], -1)
+
+
+def _tenth_of_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand is beyond a tenth of the range, or infinite: its product with a constant below ten may overflow."""
+    return ~(np.abs(xs[0]) < fmt.max / 10)
+
+
+def _reciprocal_or_operand_infinite(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand is infinite, or the square of its reciprocal is."""
+    size = np.abs(np.broadcast_arrays(*xs)[0])
+    return np.isinf(size) | (size <= fmt.max**-0.5)
+
+
+def _exponential_of_the_difference_overflows(base: float) -> Place:
+    def place(xs: Operands, _params: Params, fmt: Format) -> Array:
+        """A power of the difference of two operands overflows."""
+        a, b = np.broadcast_arrays(*[np.asarray(x, fmt.wide) for x in xs])
+        with np.errstate(invalid="ignore"):
+            return ~(np.abs(a - b) * math.log(base) < np.log(fmt.max))
+
+    return place
+
+
+def _exponential_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The exponential of the first operand overflows."""
+    return ~(np.asarray(xs[0], fmt.wide) < np.log(fmt.max))
+
+
+def _cube_of_pinv_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """Of each matrix, whether the cube of the norm of its pseudo-inverse overflows."""
+    matrices = np.asarray(xs[0], float)
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    spectrum = np.linalg.svd(np.where(finite[..., None, None], matrices, 0.0), compute_uv=False)
+    least = np.min(np.where(spectrum > 0, spectrum, np.inf), axis=-1, initial=np.inf)
+    return least < fmt.max ** (-1 / 3)
+
+
+def _columns_beside_larger_ones(xs: Operands, params: Params, fmt: Format) -> Array:
+    """log_softmax over columns: a row is so much wider than the format's logarithm that the maximum of another column leaves the range."""
+    x = np.asarray(xs[0], float)
+    axis = params["axis"] % max(x.ndim, 1)
+    inner = math.prod(x.shape[axis + 1 :])
+    finite = x[np.isfinite(x)]
+    wide = finite.size > 0 and np.ptp(finite) > np.log(fmt.max)
+    return np.asarray(inner > 8 and wide)
+
+
+def _small_variance(axes: Callable[[Array, Params], Array]) -> Place:
+    def place(xs: Operands, params: Params, fmt: Format) -> Array:
+        """A normalization: the third power of the reciprocal of some standard deviation overflows, or 8 times it."""
+        with np.errstate(all="ignore"):
+            variance = np.var(axes(np.asarray(xs[0], float), params), axis=-1)
+            return np.asarray(np.any(~((variance + params["eps"]) ** -1.5 * 8 < fmt.max)))
+
+    return place
+
+
+def _rows(x: Array, params: Params) -> Array:
+    """The rows of layer_norm, one after the other."""
+    return np.reshape(x, (-1, math.prod(params["normalized_shape"])))
+
+
+def _groups(x: Array, params: Params) -> Array:
+    """The groups of group_norm in a sample."""
+    return np.reshape(x, (x.shape[0], params["num_groups"], -1))
+
+
+def _channels(x: Array, _params: Params) -> Array:
+    """The channels of batch_norm."""
+    return np.reshape(np.moveaxis(x, 1, 0), (x.shape[1], -1))
+
+
+def _samples_and_channels(x: Array, _params: Params) -> Array:
+    """The channels of each sample of instance_norm."""
+    return np.reshape(x, (*x.shape[:2], -1))
+
+
+PLACES: dict[str, Place] = {
     "ties": _ties,
     "an infinite operand": _infinite,
     "equal extremes": _equal_extremes,
@@ -265,4 +356,18 @@ PLACES: dict[str, Callable[[Operands, Params, Format], Array]] = {
     "a power of a norm overflows": _power_of_a_norm_overflows,
     "a small running sum": _small_running_sum,
     "first operand one and second zero": _exponential_at_zero,
+    "origin": _origin,
+    "zero or one": _zero_or_one,
+    "second operand minus one": _second_is_minus_one,
+    "beyond a tenth of the range": _tenth_of_the_range,
+    "infinite, or the square of the reciprocal is": _reciprocal_or_operand_infinite,
+    "exp of the difference overflows": _exponential_of_the_difference_overflows(math.e),
+    "exp2 of the difference overflows": _exponential_of_the_difference_overflows(2.0),
+    "exp overflows": _exponential_overflows,
+    "the cube of the pseudo-inverse overflows": _cube_of_pinv_overflows,
+    "columns beside larger ones": _columns_beside_larger_ones,
+    "a row of small variance": _small_variance(_rows),
+    "a group of small variance": _small_variance(_groups),
+    "a channel of small variance": _small_variance(_channels),
+    "a channel of small variance in a sample": _small_variance(_samples_and_channels),
 }

@@ -22,6 +22,7 @@ from refgrad.testing.deviations.loss_formulas import LOSS_FORMULAS
 from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
+from refgrad.testing.deviations.overflow_formulas import OVERFLOW_FORMULAS
 from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -343,6 +344,7 @@ FORMULAS: dict[str, Formula] = {
     **MLX_FORMULAS,
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
+    **OVERFLOW_FORMULAS,
     **PADDLE_FORMULAS,
     **RUNNING_FORMULAS,
     **SPECIAL_FORMULAS,

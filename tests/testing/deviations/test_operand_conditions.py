@@ -86,6 +86,36 @@ MEANT = {
         [[True, True], [False] * 2, [False] * 2],
     ),
     "a norm below eps": (([[0.5, 0.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0}, True),
+    "origin": (([0.0, 0.0, 1.0], [-0.0, 1.0, 0.0]), {}, [True, False, False]),
+    "zero or one": (([0.0, 1.0, 0.5],), {}, [True, True, False]),
+    "second operand minus one": (([1.0], [-1.0, 1.0]), {}, [True, False]),
+    "beyond a tenth of the range": (([3.5e37, -np.inf, 3.3e37],), {}, [True, True, False]),
+    "infinite, or the square of the reciprocal is": (
+        ([0.0, -np.inf, 5e-20, 6e-20], [1.0]),
+        {},
+        [True, True, True, False],
+    ),
+    "exp of the difference overflows": (
+        ([89.0, 0.0, -np.inf, 88.0], [0.0, 89.0, 0.0, 0.0]),
+        {},
+        [True, True, True, False],
+    ),
+    "exp2 of the difference overflows": (([128.0, 127.0], [0.0]), {}, [True, False]),
+    "exp overflows": (([89.0, np.inf, 88.0, -89.0],), {}, [True, True, False, False]),
+    "the cube of the pseudo-inverse overflows": (
+        ([[[1e-13, 0.0], [0.0, 1.0]], [[1e-12, 0.0], [0.0, 0.0]], [[np.inf, 0.0], [0.0, 1.0]]],),
+        {},
+        [True, False, False],
+    ),
+    "columns beside larger ones": (([[0.0] * 8 + [100.0]],), {"axis": 0}, True),
+    "a row of small variance": (
+        ([[1.0, 1.0], [1.0, 2.0]],),
+        {"normalized_shape": (2,), "eps": 0.0},
+        True,
+    ),
+    "a group of small variance": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2, "eps": 1e-26}, True),
+    "a channel of small variance": (([[1.0, 2.0], [1.0, 3.0]],), {"eps": 1e-26}, True),
+    "a channel of small variance in a sample": (([[[1.0, 2.0], [3.0, 3.0]]],), {"eps": 1e-26}, True),
 }
 NOT_MEANT = {  # of conditions on the operands as a whole
     "a group of equal elements": [(([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 1})],
@@ -99,6 +129,18 @@ NOT_MEANT = {  # of conditions on the operands as a whole
     "a zero among the inputs": [(([1.0, 2.0], [0.0]), {})],
     "a norm below eps": [(([[0.5, 1.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0})],
     "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
+    "columns beside larger ones": [
+        (([[0.0] * 8 + [100.0]],), {"axis": 1}),
+        (([[0.0] * 7 + [100.0]],), {"axis": 0}),
+        (([[0.0] * 8 + [80.0]],), {"axis": 0}),
+    ],
+    "a row of small variance": [
+        (([[1.0, 1.0]],), {"normalized_shape": (2,), "eps": 1e-24}),
+        (([[1.0, 2.0]],), {"normalized_shape": (2,), "eps": 0.0}),
+    ],
+    "a group of small variance": [(([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 1, "eps": 1e-26})],
+    "a channel of small variance": [(([[1.0, 1.0], [2.0, 2.0]],), {"eps": 1e-26})],
+    "a channel of small variance in a sample": [(([[[1.0, 2.0], [3.0, 4.0]]],), {"eps": 1e-26})],
 }  # fmt: skip
 
 

@@ -1,0 +1,98 @@
+"""Recorded disagreements where an intermediate number overflows or is infinite, and the correct result is in the range.
+
+A formula here tells in which elements that happens: NaN stands for any number there, 0 stands elsewhere. Entries cover NaN and inf alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.ops.reduction import expanded
+from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
+from refgrad.tracing.ball import parts
+
+
+def _infinite_gradient_times_mask(inputs: Inputs) -> Outcomes:
+    """max and min over axes: the cotangent is multiplied by 0 at elements that take no part, which is NaN where it is infinite."""
+    if inputs.y_bar is None:
+        return {}
+    x, params = _plain(inputs.xs[0]), inputs.params
+    arriving = expanded(_plain(inputs.y_bar), x, params["axis"], params["keepdims"])
+    return {0: [_anything(np.broadcast_to(~np.isfinite(arriving), x.shape))]}
+
+
+def _quotient_by_deviation(inputs: Inputs) -> Outcomes:
+    """std: the cotangent is divided by the standard deviation before it is multiplied by the distance from the mean."""
+    if inputs.y_bar is None:
+        return {}
+    x, params = _plain(inputs.xs[0]), inputs.params
+    near = np.std(
+        x, axis=params["axis"], ddof=params["ddof"], keepdims=params["keepdims"], where=params["where"]
+    )
+    with np.errstate(all="ignore"):
+        quotient = np.asarray(np.abs(_plain(inputs.y_bar)) / near)
+    return {0: [_overflowing(expanded(quotient, x, params["axis"], params["keepdims"]), inputs, x.shape)]}
+
+
+def _products_before_norm(inputs: Inputs) -> Outcomes:
+    """norm: the tangent is the sum of products of operand and tangent, divided by the norm at the end."""
+    if inputs.xs_dot[0] is None:
+        return {}
+    products = np.abs(_plain(inputs.xs[0]) * _plain(inputs.xs_dot[0]))
+    total = np.sum(products, axis=inputs.params["axis"], keepdims=inputs.params["keepdims"])
+    return {TANGENT: [_overflowing(total, inputs, np.shape(total))]}
+
+
+def _square_before_factors(inputs: Inputs) -> Outcomes:
+    """xlog1py: the second derivative divides by the square of 1 + y before all factors are multiplied, which may be below 1."""
+    if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
+        return {}
+    factors = [np.maximum(1.0, np.abs(_plain(x))) for x in (inputs.y_bar, inputs.xs[0], inputs.xs_dot[1])]
+    with np.errstate(all="ignore"):
+        largest = factors[0] * factors[1] * factors[2] / np.square(1 + _plain(inputs.xs[1]))
+    shapes = [x.shape for x in inputs.xs]
+    return {
+        k: [_meeting(_overflowing(largest, inputs, largest.shape), shape)] for k, shape in enumerate(shapes)
+    }
+
+
+def _logarithm_of_zero_cotangent(inputs: Inputs) -> Outcomes:
+    """logcumsumexp: the gradient takes the logarithm of the cotangent, and its derivative with respect to a cotangent of 0 is NaN."""
+    return {} if inputs.y_bar is None else {TANGENT: [_anything(_plain(inputs.y_bar) == 0)]}
+
+
+def _plain(x: Any) -> Array:
+    """The numbers of a Ball in float64 or wider."""
+    value = np.asarray(parts(x)[0])
+    return value if value.dtype.itemsize > 8 else value.astype(float)
+
+
+def _overflowing(size: Array, inputs: Inputs, shape: tuple[int, ...]) -> Array:
+    """Anything where numbers of this size may round to infinity."""
+    return _anything(np.broadcast_to(~(size < inputs.fmt.max * (1 - 8 * inputs.fmt.u)), shape))
+
+
+def _anything(places: Array) -> Array:
+    """NaN at these places."""
+    return np.where(places, np.nan, 0.0)
+
+
+def _meeting(places: Array, shape: tuple[int, ...]) -> Array:
+    """NaN in an operand of this shape where NaN meets it, if it was broadcast."""
+    lead = places.ndim - len(shape)
+    axes = (*range(lead), *(lead + k for k, n in enumerate(shape) if n == 1))
+    return np.reshape(np.sum(places, axis=axes), shape)
+
+
+OVERFLOW_FORMULAS: dict[str, Formula] = {
+    "an infinite gradient times a mask": _infinite_gradient_times_mask,
+    "std by a quotient that overflows": _quotient_by_deviation,
+    "norm by products that overflow": _products_before_norm,
+    "xlog1py by a quotient that overflows": _square_before_factors,
+    "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,
+}
+
+__all__ = ["OVERFLOW_FORMULAS"]

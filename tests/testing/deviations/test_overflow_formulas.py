@@ -1,0 +1,64 @@
+"""Formulas that overflow: each explains infinity and NaN where its intermediate number overflows, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refgrad.bounds.formats import FORMATS
+from refgrad.testing.deviations.overflow_formulas import OVERFLOW_FORMULAS
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, within
+from refgrad.tracing.ball import exact
+
+FMT = FORMATS["float16"]
+OVER = {"axis": -1, "keepdims": False}
+STD = {**OVER, "ddof": 0, "where": True}
+CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, list[Any]]] = {
+    # operands, parameters, cotangent, tangents, which result, where it is explained
+    "an infinite gradient times a mask": ([[[1.0, 2.0], [1.0, 2.0]]], OVER, [np.inf, 8.0], [None], 0, [[True] * 2, [False] * 2]),
+    "std by a quotient that overflows": ([[[1.0, 1.015625], [1.0, 2.0]]], STD, [600.0, 600.0], [None], 0, [[True] * 2, [False] * 2]),
+    "norm by products that overflow": ([[[256.0, 1.0], [1.0, 1.0]]], OVER, [1.0, 1.0], [[[256.0, 1.0]] * 2], TANGENT, [True, False]),
+    "xlog1py by a quotient that overflows": (
+        [[0.5, 0.5], [-0.9921875, 0.5]], {}, [0.5, 0.5], [[1.0, 1.0], [8.0, 8.0]], 1, [True, False],
+    ),
+    "the logarithm of a cotangent of zero": ([[1.0, 2.0]], {"axis": 0}, [0.0, 1.0], [[1.0, 1.0]], TANGENT, [True, False]),
+}  # fmt: skip
+
+
+def given(name: str, *, second: bool) -> Any:
+    xs, params, y_bar, xs_dot, _, _ = CASES[name]
+    balls = [None if x is None else exact(np.array(x), FMT) for x in (*xs, y_bar, *xs_dot)]
+    n = len(xs)
+    inputs = Inputs(second, tuple(balls[:n]), params, balls[n], tuple(balls[n + 1 :]), FMT)
+    return OVERFLOW_FORMULAS[name](inputs)
+
+
+def test_every_formula_has_its_example() -> None:
+    assert CASES.keys() == OVERFLOW_FORMULAS.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_formula_explains_what_overflows_and_nothing_else(name: str) -> None:
+    *_, key, due = CASES[name]
+    [ball] = given(name, second="xlog1py" in name)[key]
+    explained = [within(np.inf, ball, at, 1.0) for at in np.ndindex(np.shape(due))]
+    assert explained == np.ravel(due).tolist()
+    assert not any(within(3.0, ball, at, 1.0) for at in np.ndindex(np.shape(due)) if not np.array(due)[at])
+
+
+def test_an_operand_that_was_broadcast_meets_all_its_places() -> None:
+    formula = OVERFLOW_FORMULAS["xlog1py by a quotient that overflows"]
+    xs = [exact(np.array(x), FMT) for x in ([0.5], [-0.9921875, 0.5])]
+    dots = [exact(np.array(x), FMT) for x in ([1.0], [8.0, 8.0])]
+    found = formula(Inputs(True, tuple(xs), {}, exact(np.array([0.5, 0.5]), FMT), tuple(dots), FMT))
+    assert within(np.inf, found[0][0], (0,), 1.0)
+    assert not within(np.inf, found[1][0], (1,), 1.0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_not_known_explains_nothing(name: str) -> None:
+    xs, params, *_ = CASES[name]
+    operands = tuple(exact(np.array(x), FMT) for x in xs)
+    assert OVERFLOW_FORMULAS[name](Inputs(False, operands, params, None, (None,) * len(xs), FMT)) == {}
