@@ -22,6 +22,10 @@ TESTED_BY = {
         ),
         "ops/test_every_op",
     ),
+    **dict.fromkeys(
+        ("testing/deviations/matrix_conditions", "testing/deviations/row_conditions"),
+        "testing/deviations/test_operand_conditions",
+    ),
     "ops/complex_numbers": "tracing/test_complex_operands",
     "functions/complex_factors": "test_numpy_walk",
     "ops/by_parts": "tracing/test_complex_ball",

@@ -131,6 +131,31 @@ def test_an_ordinary_wrong_number_fails_under_the_entry(name: str, entry: Deviat
     assert planted or entry.narrow.error or entry.narrow.got == {"nan"}, "nothing was planted"
 
 
+# NaN or zero at ordinary operands too, and what no condition on operands can tell.
+EVERYWHERE = {
+    ("mxnet", "var"), ("mxnet", "std"), ("mxnet", "pad"), ("mxnet", "softmax-of-subnormal-numbers"),
+    ("pytensor", "var"), ("pytensor", "std"),
+    ("tensorflow", "forward-at-infinity"), ("tensorflow", "forward-at-infinity-in-graphs"),
+    ("tensorflow", "max-of-an-infinite-gradient-in-graphs"), ("tensorflow", "relu-of-an-infinite-gradient-in-graphs"),
+}  # fmt: skip
+
+
+@each
+def test_an_ordinary_nan_infinity_or_zero_fails_under_the_entry(name: str, entry: Deviation) -> None:
+    from tests.conformance.test_deviations import WRONG, meant, met
+
+    if entry.narrow.error or entry.narrow.note or not entry.narrow.got & WRONG.keys():
+        pytest.skip("the entry covers no such number")
+    if (framework_of(name), entry.id) in EVERYWHERE:
+        pytest.skip("it is there at ordinary operands")
+    backend = having(name, entry)
+    wide = dataclasses.replace(entry, devices=frozenset({"cpu"}), stands=lambda: True)
+    for _, op, mode, dtype in (p.values for p in meant([entry])):
+        for kind in sorted(entry.narrow.got & WRONG.keys()):
+            if backend.computes(str(dtype), "cpu"):
+                met(wide, str(op), str(mode), str(dtype), backend.judged, draws=1, wrong=WRONG[kind])
+
+
 @pytest.mark.parametrize(
     ("dtype", "other"),
     [

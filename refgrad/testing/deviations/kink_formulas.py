@@ -12,6 +12,7 @@ import numpy as np
 from refgrad import nn
 from refgrad.op import FUNCTIONS
 from refgrad.ops.stop_gradient import stop_gradient
+from refgrad.testing.deviations.exponential_formulas import summed_to
 from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
 from refgrad.tracing.ball import parts
 from refgrad.transforms import jvp, vjp
@@ -126,10 +127,70 @@ def _slope_of_the_norm(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _shared(inputs: Inputs, shares: list[Any], tangent: Any) -> Outcomes:
+    """The gradients of elementwise operands that each receive a share of the cotangent, and a tangent."""
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found |= {
+            k: [summed_to(inputs.y_bar * share, x.shape)]
+            for k, (x, share) in enumerate(zip(inputs.xs, shares, strict=True))
+        }
+    if all(x_dot is not None for x_dot in inputs.xs_dot):
+        found[TANGENT] = [tangent(*inputs.xs_dot)]
+    return found
+
+
+def _first_and_second(inputs: Inputs) -> Outcomes:
+    """fmax: at a tie reverse mode takes the first operand, and forward mode the second, by a sum and a difference."""
+    if inputs.second:
+        return {}
+    a, b = (parts(x)[0] for x in inputs.xs)
+    first, taken = (a >= b) | np.isnan(b), ((a > b) | np.isnan(b)).astype(float)
+    return _shared(
+        inputs, [first.astype(float), 1.0 - first], lambda a_dot, b_dot: b_dot + (a_dot - b_dot) * taken
+    )
+
+
+def _nan_in_comparisons(sign: float) -> Formula:
+    """fmax (sign 1) and fmin: beside NaN reverse mode gives all to both operands, and forward mode takes the second."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second:
+            return {}
+        a, b = (sign * parts(x)[0] for x in inputs.xs)
+        tied = np.where(a == b, 0.5, np.where(np.isnan(a) | np.isnan(b), 1.0, 0.0))
+        shares = [np.where(one > other, 1.0, tied) for one, other in ((a, b), (b, a))]
+
+        def tangent(a_dot: Any, b_dot: Any) -> Any:
+            return np.where(a > b, a_dot, np.where(a == b, (a_dot + b_dot) / 2, b_dot))
+
+        return _shared(inputs, shares, tangent)
+
+    return evaluate
+
+
+def _nothing_at_equal_bounds(inputs: Inputs) -> Outcomes:
+    """clip: reverse mode gives a lower bound its share only if it is below the upper one, and forward mode also if they are equal."""
+    if inputs.second or len(inputs.xs) != 3:
+        return {}
+    x, low, high = (parts(given)[0] for given in inputs.xs)
+    inside, above = (low <= x) & (x <= high), (x > high) | (low > high)
+    shares = [np.asarray(mask, float) for mask in (inside, (x < low) & (low < high), above)]
+
+    def tangent(*dots: Any) -> Any:
+        return np.where(above, dots[2], np.where(x < low, dots[1], dots[0]))
+
+    return _shared(inputs, shares, tangent)
+
+
 KINK_FORMULAS: dict[str, Formula] = {
     "prelu with two slopes at 0": _two_slopes,
     "scatter_reduce with a share for the excluded element": _excluded_share,
     "cosine_similarity by the slope of the norm": _slope_of_the_norm,
+    "fmax of the first and of the second operand": _first_and_second,
+    "fmax by comparisons with NaN": _nan_in_comparisons(1.0),
+    "fmin by comparisons with NaN": _nan_in_comparisons(-1.0),
+    "clip with nothing for equal bounds": _nothing_at_equal_bounds,
 }
 
 __all__ = ["KINK_FORMULAS"]

@@ -15,13 +15,37 @@ from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs
 from refgrad.tracing.ball import parts
 
 
-def _infinite_gradient_times_mask(inputs: Inputs) -> Outcomes:
-    """max and min over axes: the cotangent is multiplied by 0 at elements that take no part, which is NaN where it is infinite."""
-    if inputs.y_bar is None:
-        return {}
-    x, params = _plain(inputs.xs[0]), inputs.params
-    arriving = expanded(_plain(inputs.y_bar), x, params["axis"], params["keepdims"])
-    return {0: [_anything(np.broadcast_to(~np.isfinite(arriving), x.shape))]}
+def _infinite_direction_times_mask(inputs: Inputs) -> Outcomes:
+    """Elementwise ops, max and min over axes: what arrives is multiplied by 0 where it takes no part: NaN if it is not finite."""
+    xs, params, found = [_plain(x) for x in inputs.xs], inputs.params, Outcomes()
+    if inputs.y_bar is not None:
+        arriving = ~np.isfinite(_plain(inputs.y_bar))
+        if "axis" in params:
+            arriving = np.broadcast_to(
+                expanded(arriving, xs[0], params["axis"], params["keepdims"]), xs[0].shape
+            )
+        found |= {k: [_meeting(_anything(arriving), x.shape)] for k, x in enumerate(xs)}
+    moving = [~np.isfinite(_plain(x_dot)) for x_dot in inputs.xs_dot if x_dot is not None]
+    if moving and "axis" in params:
+        found[TANGENT] = [_anything(np.any(moving[0], axis=params["axis"], keepdims=params["keepdims"]))]
+    elif moving:
+        shape = np.broadcast_shapes(*[x.shape for x in xs])
+        found[TANGENT] = [_anything(np.logical_or.reduce([np.broadcast_to(m, shape) for m in moving]))]
+    return found
+
+
+def _quotient_by_operand(inputs: Inputs) -> Outcomes:
+    """log10 and prod: the cotangent or the tangent is divided by the operand first; of prod the quotients are added up."""
+    x, params, found = _plain(inputs.xs[0]), inputs.params, Outcomes()
+    with np.errstate(all="ignore"):
+        if inputs.y_bar is not None and "axis" not in params:
+            found[0] = [_overflowing(np.abs(_plain(inputs.y_bar) / x), inputs, x.shape)]
+        if inputs.xs_dot[0] is not None:
+            quotients = np.abs(_plain(inputs.xs_dot[0]) / x)
+            if "axis" in params:
+                quotients = np.sum(quotients, axis=params["axis"], keepdims=params["keepdims"])
+            found[TANGENT] = [_overflowing(quotients, inputs, np.shape(quotients))]
+    return found
 
 
 def _quotient_by_deviation(inputs: Inputs) -> Outcomes:
@@ -88,7 +112,8 @@ def _meeting(places: Array, shape: tuple[int, ...]) -> Array:
 
 
 OVERFLOW_FORMULAS: dict[str, Formula] = {
-    "an infinite gradient times a mask": _infinite_gradient_times_mask,
+    "an infinite direction times a mask": _infinite_direction_times_mask,
+    "a quotient by the operand that overflows": _quotient_by_operand,
     "std by a quotient that overflows": _quotient_by_deviation,
     "norm by products that overflow": _products_before_norm,
     "xlog1py by a quotient that overflows": _square_before_factors,

@@ -152,3 +152,48 @@ def test_second_derivatives_of_cosine_similarity_are_those_of_the_wrong_gradient
             assert assert_within(got.numpy(), ball) == got.numel()
         assert assert_within(third.numpy(), held[name][0]) == third.numel()
         beyond(held[name][1].value, held[name][0])
+
+
+NUMBERS = np.array([1.0, 2.0, 1.0, np.nan, 2.0, np.nan]), np.array([1.0, 1.0, 2.0, 2.0, np.nan, np.nan])
+# What fmax gave in torch 2.13 and in 2.14.1 with a cotangent of 0.75 and tangents of 3 and 5; both NaN is not judged.
+TOLD = {
+    "fmax of the first and of the second operand": (
+        [0.75, 0.75, 0.0, 0.0, 0.75, 0.75], [0.0, 0.0, 0.75, 0.75, 0.0, 0.0], [5.0, 3.0, 5.0, 5.0, 3.0, 3.0],
+    ),
+    "fmax by comparisons with NaN": (
+        [0.375, 0.75, 0.0, 0.75, 0.75, 0.75], [0.375, 0.0, 0.75, 0.75, 0.75, 0.75], [4.0, 3.0, 5.0, 5.0, 5.0, 5.0],
+    ),
+    "fmin by comparisons with NaN": (
+        [0.375, 0.0, 0.75, 0.75, 0.75, 0.75], [0.375, 0.75, 0.0, 0.75, 0.75, 0.75], [4.0, 5.0, 3.0, 5.0, 5.0, 5.0],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_extremes_that_ignore_nan_give_what_torch_gave(name: str) -> None:
+    xs = tuple(exact(x, FMT) for x in NUMBERS)
+    dots = tuple(exact(np.full(6, t), FMT) for t in (3.0, 5.0))
+    given = Inputs(False, xs, {}, exact(np.full(6, 0.75), FMT), dots, FMT)
+    balls = KINK_FORMULAS[name](given)
+    for key, due in zip((0, 1, TANGENT), TOLD[name], strict=True):
+        assert assert_within(np.array(due), balls[key][0]) == 6
+        beyond(np.array(due) + 0.5, balls[key][0])
+    assert not KINK_FORMULAS[name](Inputs(True, xs, {}, given.y_bar, dots, FMT))
+
+
+def test_a_broadcast_operand_of_an_extreme_adds_its_shares_up() -> None:
+    xs = exact(np.array([1.0, 2.0, 3.0]), FMT), exact(np.array([2.0]), FMT)
+    given = Inputs(False, xs, {}, exact(np.ones(3), FMT), (None, None), FMT)
+    [ball] = KINK_FORMULAS["fmax by comparisons with NaN"](given)[1]
+    assert assert_within(np.array([1.5]), ball) == 1
+
+
+def test_equal_bounds_above_x_lose_the_gradient_and_no_others() -> None:
+    x, low, high = np.array([0.0, 2.0, 3.0, 0.0]), np.full(4, 2.0), np.array([2.0, 2.0, 2.0, 1.0])
+    xs = tuple(exact(a, FMT) for a in (x, low, high))
+    dots = tuple(exact(np.full(4, t), FMT) for t in (3.0, 5.0, 7.0))
+    given = Inputs(False, xs, {}, exact(np.ones(4), FMT), dots, FMT)
+    balls = KINK_FORMULAS["clip with nothing for equal bounds"](given)
+    told = {0: [0.0, 1.0, 0.0, 0.0], 1: [0.0] * 4, 2: [0.0, 0.0, 1.0, 1.0], TANGENT: [5.0, 3.0, 7.0, 7.0]}
+    for key, due in told.items():
+        assert assert_within(np.array(due), balls[key][0]) == 4

@@ -17,7 +17,8 @@ OVER = {"axis": -1, "keepdims": False}
 STD = {**OVER, "ddof": 0, "where": True}
 CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, list[Any]]] = {
     # operands, parameters, cotangent, tangents, which result, where it is explained
-    "an infinite gradient times a mask": ([[[1.0, 2.0], [1.0, 2.0]]], OVER, [np.inf, 8.0], [None], 0, [[True] * 2, [False] * 2]),
+    "a quotient by the operand that overflows": ([[1e-5, 1.0]], {}, [4.0, 4.0], [[1.0, 1.0]], 0, [True, False]),
+    "an infinite direction times a mask": ([[[1.0, 2.0], [1.0, 2.0]]], OVER, [np.inf, 8.0], [None], 0, [[True] * 2, [False] * 2]),
     "std by a quotient that overflows": ([[[1.0, 1.015625], [1.0, 2.0]]], STD, [600.0, 600.0], [None], 0, [[True] * 2, [False] * 2]),
     "norm by products that overflow": ([[[256.0, 1.0], [1.0, 1.0]]], OVER, [1.0, 1.0], [[[256.0, 1.0]] * 2], TANGENT, [True, False]),
     "xlog1py by a quotient that overflows": (
@@ -55,6 +56,33 @@ def test_an_operand_that_was_broadcast_meets_all_its_places() -> None:
     found = formula(Inputs(True, tuple(xs), {}, exact(np.array([0.5, 0.5]), FMT), tuple(dots), FMT))
     assert within(np.inf, found[0][0], (0,), 1.0)
     assert not within(np.inf, found[1][0], (1,), 1.0)
+
+
+def explained(name: str, params: Any, xs: Any, y_bar: Any, xs_dot: Any) -> dict[Any, list[bool]]:
+    balls = [exact(np.array(x), FMT) for x in (*xs, y_bar, *xs_dot)]
+    n = len(xs)
+    found = OVERFLOW_FORMULAS[name](
+        Inputs(False, tuple(balls[:n]), params, balls[n], tuple(balls[n + 1 :]), FMT)
+    )
+    return {
+        key: [within(np.nan, ball, at, 1.0) for at in np.ndindex(np.shape(ball))]
+        for key, [ball] in found.items()
+    }
+
+
+def test_infinite_directions_of_two_operands_and_along_an_axis() -> None:
+    name = "an infinite direction times a mask"
+    xs, xs_dot = [[1.0, 2.0], [3.0]], [[np.inf, 1.0], [2.0]]
+    found = explained(name, {}, xs, [1.0, np.nan], xs_dot)
+    assert found == {0: [False, True], 1: [True], TANGENT: [True, False]}
+    found = explained(name, OVER, [[[1.0, 2.0], [3.0, 4.0]]], [1.0, 1.0], [[[1.0, 1.0], [np.inf, 0.0]]])
+    assert found == {0: [False] * 4, TANGENT: [False, True]}
+
+
+def test_quotients_are_added_up_along_an_axis() -> None:
+    name = "a quotient by the operand that overflows"
+    xs, xs_dot = [[[3e-5, 3e-5], [3e-5, 1.0]]], [[[1.0, 1.0], [1.0, 1.0]]]
+    assert explained(name, OVER, xs, [1.0, 1.0], xs_dot) == {TANGENT: [True, False]}
 
 
 @pytest.mark.parametrize("name", CASES)

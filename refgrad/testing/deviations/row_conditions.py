@@ -1,0 +1,128 @@
+"""Named conditions on rows, groups and channels that limit a recorded disagreement of an op that reduces or normalizes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from refgrad.arrays import Array
+from refgrad.bounds.formats import Format
+from refgrad.op import Params
+from refgrad.testing.deviations.condition import Operands, Place
+
+
+def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """group_norm: all elements of a group are equal."""
+    x = np.asarray(xs[0])
+    groups = np.reshape(x, (x.shape[0], params["num_groups"], -1))
+    return np.asarray(np.any(np.all(groups == groups[..., :1], axis=-1)))
+
+
+def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """batch_norm: a weight, and one element for each channel of a sample."""
+    return np.asarray("weight" not in params and math.prod(np.shape(xs[0])[2:]) == 1)
+
+
+def _power_of_a_norm_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
+    """normalize with p > 2: |y_bar| |x| norm^(-2p) leaves the range for a cotangent of 16, where |x| is the norm."""
+    x, p = np.asarray(xs[0], float), params["p"]
+    norm = np.broadcast_to(np.linalg.norm(x, p, axis=params["dim"], keepdims=True), x.shape)
+    small = norm < (16 / fmt.max) ** (1 / (2 * p - 1))
+    return (norm > 0) & small & (p > 2)
+
+
+def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
+    """cosine_similarity: the norm of a vector is below eps, as far as its rounding can tell."""
+    axis = params["dim"] % max(np.ndim(x) for x in xs)
+    pair = np.broadcast_arrays(*[np.asarray(x, float) for x in xs])
+    small = [np.linalg.norm(x, axis=axis) <= params["eps"] * (1 + x.shape[axis] * fmt.u) for x in pair]
+    return np.asarray(np.any(small))
+
+
+def _columns_beside_larger_ones(xs: Operands, params: Params, fmt: Format) -> Array:
+    """log_softmax over columns: a row is so much wider than the format's logarithm that the maximum of another column leaves the range."""
+    x = np.asarray(xs[0], float)
+    axis = params["axis"] % max(x.ndim, 1)
+    inner = math.prod(x.shape[axis + 1 :])
+    finite = x[np.isfinite(x)]
+    wide = finite.size > 0 and np.ptp(finite) > np.log(fmt.max)
+    return np.asarray(inner > 8 and wide)
+
+
+def _small_variance(axes: Callable[[Array, Params], Array]) -> Place:
+    def place(xs: Operands, params: Params, fmt: Format) -> Array:
+        """A normalization: the third power of the reciprocal of some standard deviation overflows, or 8 times it."""
+        with np.errstate(all="ignore"):
+            variance = np.var(axes(np.asarray(xs[0], float), params), axis=-1)
+            return np.asarray(np.any(~((variance + params["eps"]) ** -1.5 * 8 < fmt.max)))
+
+    return place
+
+
+def _rows(x: Array, params: Params) -> Array:
+    """The rows of layer_norm, one after the other."""
+    return np.reshape(x, (-1, math.prod(params["normalized_shape"])))
+
+
+def _groups(x: Array, params: Params) -> Array:
+    """The groups of group_norm in a sample."""
+    return np.reshape(x, (x.shape[0], params["num_groups"], -1))
+
+
+def _channels(x: Array, _params: Params) -> Array:
+    """The channels of batch_norm."""
+    return np.reshape(np.moveaxis(x, 1, 0), (x.shape[1], -1))
+
+
+def _samples_and_channels(x: Array, _params: Params) -> Array:
+    """The channels of each sample of instance_norm."""
+    return np.reshape(x, (*x.shape[:2], -1))
+
+
+def _row_of_equal_numbers(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """var and std: all numbers of some row are equal."""
+    x, over = np.asarray(xs[0]), {"axis": params["axis"], "keepdims": True}
+    return np.asarray(np.any(np.max(x, **over, initial=-np.inf) == np.min(x, **over, initial=np.inf)))
+
+
+def _row_of_zeros(xs: Operands, params: Params, _fmt: Format) -> Array:
+    """norm: all numbers of some vector are zero."""
+    return np.asarray(np.any(np.all(np.equal(xs[0], 0), axis=params["axis"])))
+
+
+def _small_running_sum(xs: Operands, params: Params, fmt: Format) -> Array:
+    """logcumsumexp: 1e-13 beside some running sum of exp(x - the largest x) along the axis is more than a rounding."""
+    axis = params["axis"]
+    with np.errstate(invalid="ignore"):
+        sums = np.cumsum(np.exp(xs[0] - np.max(xs[0], axis=axis, keepdims=True)), axis)
+    small = np.any(~(sums * fmt.u > 1e-13), axis=axis, keepdims=True)
+    return np.broadcast_to(small, sums.shape)
+
+
+def _squares_overflow(xs: Operands, params: Params, fmt: Format) -> Array:
+    """var and std: the sum of the squares of the deviations is not below the largest number, or no number at all."""
+    axis, wide = params["axis"], np.asarray(xs[0], fmt.wide)
+    with np.errstate(all="ignore"):
+        near = wide - np.mean(wide, axis=axis, keepdims=True)
+        return ~(np.sum(near * near, axis=axis, keepdims=params["keepdims"]) < fmt.max)
+
+
+ROW_PLACES: dict[str, Place] = {
+    "a group of equal elements": _a_group_of_equal_elements,
+    "weight for single elements": _weight_for_single_elements,
+    "a power of a norm overflows": _power_of_a_norm_overflows,
+    "a norm below eps": _norm_below_eps,
+    "columns beside larger ones": _columns_beside_larger_ones,
+    "a row of small variance": _small_variance(_rows),
+    "a group of small variance": _small_variance(_groups),
+    "a channel of small variance": _small_variance(_channels),
+    "a channel of small variance in a sample": _small_variance(_samples_and_channels),
+    "a row of equal numbers": _row_of_equal_numbers,
+    "a row of zeros": _row_of_zeros,
+    "a small running sum": _small_running_sum,
+    "the sum of squares overflows": _squares_overflow,
+}
+
+__all__ = ["ROW_PLACES"]
