@@ -24,6 +24,7 @@ from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.overflow_formulas import OVERFLOW_FORMULAS
 from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
+from refgrad.testing.deviations.plane_formulas import PLANE_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -346,6 +347,7 @@ FORMULAS: dict[str, Formula] = {
     **NORMALIZATION_FORMULAS,
     **OVERFLOW_FORMULAS,
     **PADDLE_FORMULAS,
+    **PLANE_FORMULAS,
     **RUNNING_FORMULAS,
     **SPECIAL_FORMULAS,
     **TENSORFLOW_FORMULAS,
