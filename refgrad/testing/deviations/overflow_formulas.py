@@ -84,8 +84,17 @@ def _square_before_factors(inputs: Inputs) -> Outcomes:
 
 
 def _logarithm_of_zero_cotangent(inputs: Inputs) -> Outcomes:
-    """logcumsumexp: the gradient takes the logarithm of the cotangent, and its derivative with respect to a cotangent of 0 is NaN."""
-    return {} if inputs.y_bar is None else {TANGENT: [_anything(_plain(inputs.y_bar) == 0)]}
+    """logcumsumexp: the gradient takes logarithms of the positive and of the negative cotangents, and running sums from the end.
+
+    The derivative with respect to a cotangent of 0 is NaN. Forward mode through the gradient divides by these sums, where one is 0 too.
+    """
+    if inputs.y_bar is None:
+        return {}
+    y_bar, axis = _plain(inputs.y_bar), inputs.params["axis"]
+    if not inputs.second:
+        return {TANGENT: [_anything(y_bar == 0)]}
+    sums = [np.flip(np.cumsum(np.flip(sign * y_bar > 0, axis), axis), axis) for sign in (1, -1)]
+    return {0: [_anything((sums[0] == 0) | (sums[1] == 0))]}
 
 
 def _plain(x: Any) -> Array:

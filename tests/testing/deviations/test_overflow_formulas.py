@@ -90,3 +90,10 @@ def test_what_is_not_known_explains_nothing(name: str) -> None:
     xs, params, *_ = CASES[name]
     operands = tuple(exact(np.array(x), FMT) for x in xs)
     assert OVERFLOW_FORMULAS[name](Inputs(False, operands, params, None, (None,) * len(xs), FMT)) == {}
+
+
+def test_forward_mode_through_logcumsumexp_divides_by_sums_of_the_cotangents_of_one_sign() -> None:
+    x, y_bar = exact(np.zeros(4), FMT), exact(np.array([1.5, -1.5, 0.5, 0.0]), FMT)
+    asked = Inputs(True, (x,), {"axis": 0}, y_bar, (x,), FMT)
+    [ball] = OVERFLOW_FORMULAS["the logarithm of a cotangent of zero"](asked)[0]
+    assert [within(np.nan, ball, (k,), 1.0) for k in range(4)] == [False, False, True, True]
