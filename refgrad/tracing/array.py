@@ -193,9 +193,9 @@ class TracedArray(Attributes, metaclass=StandIn):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._scalar:
             raise TypeError(f"{self.dtype.name!r} object does not support item assignment")
-        if type(key) is int and isinstance(value, TracedArray) and views.same(self, value):
-            if caller_instruction.within_a_call():
-                raise self._repeats_rows()
+        row = type(key) is int and isinstance(value, TracedArray) and views.same(self, value)
+        if row and caller_instruction.within_a_call():
+            raise self._repeats_rows()
         views.assign(self, _index(key), operand(value), "x[...] = value on a traced array")
 
     def _receive(self, result: Any, what: str) -> None:

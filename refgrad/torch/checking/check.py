@@ -223,6 +223,8 @@ class Check:
             self._note(f"not judged with inputs {description}: func raised {described(raised.error)}")
             return
         point.restrict_to_finite(request, answer)
+        if description == EXPANDED:
+            point.choose_as(answer)
         point.reference.release()  # the expected values are known
         del answer
         aggregations, inputs = (self.value, self.reverse), self.point.plain

@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level
@@ -78,14 +79,15 @@ class Evaluator:
         used_outputs = [answer.outputs[k] for k in seeds]
 
         def gradients() -> tuple[Tensor | None, ...]:
+            found = torch.autograd.grad(
+                used_outputs,
+                [arguments[k] for k in active],
+                list(seeds.values()),
+                retain_graph=True,
+                allow_unused=True,
+            )
             return tuple(
-                torch.autograd.grad(
-                    used_outputs,
-                    [arguments[k] for k in active],
-                    list(seeds.values()),
-                    retain_graph=True,
-                    allow_unused=True,
-                )
+                g if g is None or g.layout == torch.strided else g.detach().to_dense() for g in found
             )
 
         if not used_outputs:
@@ -166,7 +168,7 @@ class Evaluator:
             y = self.func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
-        outputs = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        outputs = outputs_of(y, "func")
         for x in outputs:
             if not isinstance(x, Tensor):
                 raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")

@@ -24,7 +24,7 @@ from refgrad.torch.checking.layouts import (
 )
 
 MOST_SUBSETS = 16  # subsets of the inputs that require a gradient, at most
-MOST_ALONE = 8  # outputs, or inputs, that are judged one by one (outputs are left out one by one, too), at most
+MOST_ALONE = 8  # outputs, or inputs, that are judged (outputs also left out) one by one, at most
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.quiet import quiet
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
 from refgrad.transforms import jvp, vjp
 
@@ -60,9 +61,7 @@ class Reference:
         for k, x in zip(self.active, xs, strict=True):
             full[k] = x
         y = called(self.function, full)
-        outputs = [
-            result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
-        ]
+        outputs = [result(x, "what reference returned") for x in outputs_of(y, "reference")]
         self.count = len(outputs)
         for k, x in enumerate(outputs):
             if x.dtype.kind == "c":

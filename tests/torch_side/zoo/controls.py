@@ -156,6 +156,15 @@ def attended(q: Array, k: Array, v: Array) -> Array:
     return nn.softmax(s) @ v
 
 
+def sparse_rows_backward(ctx, g):
+    return torch.sparse_coo_tensor(ROWS[None], g, (ctx.rows, g.shape[1]), check_invariants=False)
+
+
+def rows_of(ctx, w):
+    ctx.rows = len(w)
+    return w[ROWS]
+
+
 ROWS = torch.tensor([2, 0, 2, 3])
 _X, _XW = normal((4, 6)), normal((4, 3), (3, 5))
 
@@ -189,6 +198,9 @@ CONTROLS: tuple[Pair, ...] = (
     Pair("a sum of everything", lambda x: x.sum(), np.sum, normal((40, 50))),
     Pair("a mean in float64 inside", lambda x: x.double().mean(-1).to(x.dtype), lambda x: np.mean(x, -1), normal((4, 32))),
     Pair("rows of a table", lambda w: F.embedding(ROWS, w), lambda w: w[ROWS.numpy()], normal((4, 3))),
+    Pair("rows of a table, a sparse gradient", function(rows_of, sparse_rows_backward), lambda w: w[ROWS.numpy()], normal((4, 3))),
+    Pair("indices of the largest two", lambda x: torch.topk(x, 2), lambda x: (np.sort(x)[..., :-3:-1], np.argsort(-x, -1)[..., :2]), _X),
+    Pair("None beside the output", function(save(lambda x: (torch.sin(x), None)), lambda ctx, g, _: sine_once(ctx, g)), np.sin, _X),
     Pair("gathered", lambda x: x.gather(1, torch.zeros(4, 2, dtype=torch.int64)), lambda x: np.stack([x[:, 0], x[:, 0]], -1), _X),
     Pair("convolution", F.conv2d, convolved, normal((2, 3, 4, 4), (2, 3, 2, 2))),
     Pair("masked attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), attended,
