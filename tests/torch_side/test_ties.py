@@ -181,7 +181,9 @@ def test_of_equal_elements_that_the_check_makes_any_index_is_right() -> None:
     assert gradcheck(last_of_the_largest, x, reference=reference).status == "agree"
     tied = torch.tensor([2.0, -1.0, 2.0])
     report = gradcheck(last_of_the_largest, tied, reference=reference, raise_exception=False)
-    assert report.status == "disagree", "at the inputs that are given, the reference says which index is right"
+    assert report.status == "disagree", (
+        "at the inputs that are given, the reference says which index is right"
+    )
     rows = torch.tensor([[0.5, -1.0, 2.0], [1.5, 2.5, 0.0]])
     report = gradcheck(argmax_by_memory, rows, reference=reference, raise_exception=False)
     assert report.status == "disagree"

@@ -57,7 +57,7 @@ def test_outputs_are_one_or_several_without_those_that_are_none() -> None:
     assert outputs_of([3.0, None, 2.0], "func") == (3.0, 2.0)
     assert outputs_of(None, "func") == (None,)  # refused by its kind, as any other object
     for nothing in ((), (None, None)):
-        with pytest.raises(ArgumentError, match="func returned .*which holds no array"):
+        with pytest.raises(ArgumentError, match=r"func returned .*which holds no array"):
             outputs_of(nothing, "func")
 
 
