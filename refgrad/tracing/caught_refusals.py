@@ -21,7 +21,7 @@ from refgrad.tree import flatten
 
 # A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
 _OURS = re.compile(
-    r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|float64 is not JSON|__array__ method not producing"
+    r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|\b(Var|Dual|Ball)\(|float64 is not JSON|__array__ method not producing"
 )
 _ATTRIBUTE = re.compile(r"'(Var|Dual|Ball|Symbol|Linear)' object has no attribute '(\w+)'")
 _OF_TENSORS = frozenset({
