@@ -145,6 +145,8 @@ def _zeros(x: Any) -> Array:
 
 
 def _fit(y_dot: Array, y: Array, op: Op) -> Array:
+    if type(y_dot) is complex:  # what Python makes of 1j times a float64
+        y_dot = np.complex128(y_dot)
     if y_dot.shape != y.shape:
         if not op.broadcasts:
             raise AssertionError(
