@@ -24,6 +24,11 @@ def pull_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     seeds     places of outputs on the tape, each with its cotangent
     inputs    places of inputs on the tape
     """
+    bars = _pulled_back(tape, seeds, inputs)
+    return walked_where_reached(tape, seeds, inputs, bars) if undefined(bars) else bars
+
+
+def _pulled_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     if seeds and all(isinstance(y_bar, Traced) and y_bar._level == 0 for _, y_bar in seeds):
         shapes = {y_bar.shape for _, y_bar in seeds}
         blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None
@@ -31,8 +36,7 @@ def pull_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
             part = elementwise_part(tape, {place for place, _ in seeds}, seeds[0][1].shape)
             if part is not None:
                 return _in_blocks(part, seeds, inputs, blocks)
-    bars = walked(walk, tape, seeds, inputs)
-    return walked_where_reached(tape, seeds, inputs, bars) if undefined(bars) else bars
+    return walked(walk, tape, seeds, inputs)
 
 
 def _in_blocks(part: list[Any], seeds: Seeds, inputs: list[int], blocks: Iterator[slice]) -> list[Any]:

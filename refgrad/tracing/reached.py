@@ -11,10 +11,14 @@ other, as from a product of matrices, all elements count as reached.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from refgrad.errors import ArgumentError
 from refgrad.op import Traced
 from refgrad.tracing.cotangents import accumulate, fit, summed, unbroadcast
 from refgrad.tracing.differentiable_arguments import plain
@@ -23,16 +27,48 @@ from refgrad.tracing.reverse import RULES, Seeds
 from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SELECTING, SUMMED
 
 
+class _Asked(threading.local):
+    """Whether NaN and infinite radii of Balls are looked at in this thread."""
+
+    balls = False
+
+
+_ASKED = _Asked()
+
+
+@contextlib.contextmanager
+def over_balls() -> Iterator[None]:
+    """Within, what is not selected has no part in gradients over Balls either.
+
+    For a function that judges another one. A graph that a framework runs is judged op by op: its own zero times infinity is NaN, too.
+    """
+    before, _ASKED.balls = _ASKED.balls, True
+    try:
+        yield
+    finally:
+        _ASKED.balls = before
+
+
 def undefined(bars: list[Any]) -> bool:
-    """Whether a cotangent, of plain numbers at its lowest level, has a NaN. Nothing is said of Balls."""
+    """Whether a cotangent, of plain numbers at its lowest level, has a NaN; whether one of Balls has no finite bound, where it is asked."""
     for x in bars:
         if isinstance(x, Traced):
-            x = None if x._levels()[-1] == 0 else x._sample()
+            x = (_unbounded(x) if _ASKED.balls else None) if x._levels()[-1] == 0 else x._sample()
         if type(x) is np.ndarray:
             x = np.add.reduce(x, axis=None)  # infinities of both signs make a NaN, too
         if x is not None and x != x:  # noqa: PLR0124  in a tenth of the time of np.isnan
             return True
     return False
+
+
+def _unbounded(x: Any) -> Any:
+    """An array with NaN where the Ball below all levels has no finite value or radius; None for a symbol, which has no value."""
+    while x._level > 0:
+        try:
+            x = x._value
+        except ArgumentError:
+            return None
+    return x.value - x.value if x.radius is None else (x.value - x.value) + (x.radius - x.radius)
 
 
 def walked_where_reached(tape: list[Any], seeds: Seeds, inputs: list[int], found: list[Any]) -> list[Any]:

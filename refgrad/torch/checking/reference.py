@@ -14,6 +14,7 @@ from refgrad.errors import ArgumentError, DtypeError
 from refgrad.quiet import quiet
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
+from refgrad.tracing.reached import over_balls
 from refgrad.transforms import jvp, vjp
 
 Expected = Ball | PlainArray  # a reference value: bounded, or exact
@@ -97,7 +98,8 @@ class Reference:
             _, self._pullback = self._run()
         assert self._pullback is not None
         before, chosen = rounded_operations(), choosing_operations()
-        found: list[Expected] = list(self._pullback(seeds))
+        with over_balls():
+            found: list[Expected] = list(self._pullback(seeds))
         self.choices |= choosing_operations() > chosen
         self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
         return found
