@@ -39,6 +39,7 @@ class Point:
     func, function   the torch callable and its NumPy reference
     active           positions of the differentiated arguments
     rng              draws the seeds
+    wider            outputs in a wider format beside one in the judged format: statistics, such as a logarithm of sums in float32
     scales           sizes of intermediate results, shared between points
     choices          whether a gradient is not unique somewhere; None until it is known
     """
@@ -73,6 +74,7 @@ class Point:
         self.scales = scales or Scales()
         self._perturbed_reference: Reference | None = None
         self._roomy: Point | None = None
+        self.wider: frozenset[int] = frozenset()
         self._has_room: dict[tuple[str, int], bool] = {}
         self._losses: dict[str, float] = {}
         self.choices: bool | None = None
@@ -152,7 +154,8 @@ class Point:
         if got is None:
             some = bool(np.any(parts(expected)[0] != 0))
             return Comparison(note=f"{what}: func gave none, one is due") if some else Comparison()
-        if got.dtype != self.dtype:
+        beside = mode != REVERSE and index in self.wider and not is_no_finer(got.dtype, self.dtype)
+        if got.dtype != self.dtype and not beside:
             return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.dtype}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
@@ -302,6 +305,11 @@ class Point:
         if mode not in self._losses:
             self._losses[mode] = self.fmt.u * counted(self.func, self.arguments, self.active, mode)
         return self._losses[mode]
+
+
+def is_no_finer(dtype: torch.dtype, judged: torch.dtype) -> bool:
+    """Whether numbers of a dtype are no finer than those of the judged dtype, or none of floating point."""
+    return not dtype.is_floating_point or torch.finfo(dtype).eps >= torch.finfo(judged).eps
 
 
 def integers(got: Tensor, expected: Expected, what: str) -> Comparison:
