@@ -45,9 +45,9 @@ def test_statistics_beside_the_result_are_judged_by_their_numbers() -> None:
     assert report.status == "agree"
     assert any("output 1 has dtype torch.float32" in note for note in report.notes)
     wrong = judged(scaled_statistics, doubled_with_mean_square_backward)
-    assert dict((v.mode, v.status) for _, v in wrong.verdicts)["value"] == "disagree"
+    assert {v.mode: v.status for _, v in wrong.verdicts}["value"] == "disagree"
     wrong = judged(doubled_with_mean_square, half_of_the_second_gradient)
-    assert dict((v.mode, v.status) for _, v in wrong.verdicts)["reverse"] == "disagree"
+    assert {v.mode: v.status for _, v in wrong.verdicts}["reverse"] == "disagree"
 
 
 @pytest.mark.parametrize(
