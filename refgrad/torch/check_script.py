@@ -181,7 +181,8 @@ def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
         lines += [f"    for k in {active}:", "        inputs[k].requires_grad_()"]
     lines += [
         f"{indent}outputs = {expression}(*inputs)",
-        f"{indent}outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)",
+        f"{indent}outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)",
+        f"{indent}outputs = tuple(y for y in outputs if y is not None)",
     ]
     if mode == "reverse":
         places = list(q.used) if q.used and len(e.seeds) == len(q.used) else list(range(len(e.seeds)))

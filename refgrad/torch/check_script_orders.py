@@ -17,7 +17,7 @@ _CALLED = """\
         for k, x in zip(active, xs):
             some[k] = x
         outputs = {expression}(*some)
-        return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+        return tuple(y for y in (outputs if isinstance(outputs, (tuple, list)) else (outputs,)) if y is not None)
 """
 _REVERSE_OVER_REVERSE = """\
     leaves = {k: inputs[k].detach().requires_grad_() for k in active}

@@ -13,7 +13,7 @@ from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
 from refgrad.torch.check_script import rerun
 from refgrad.torch.checking.arguments import active_of, title, usage
-from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE
+from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE, MAPPED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
 from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADCHECK, Keywords, dtype_name, read
@@ -121,9 +121,8 @@ def gradcheck(
 
 def _batched(subject: Subject, keyword_settings: Keywords, seed: int) -> list[Verdict]:
     """The verdicts for several cotangents or tangents at once, where the keywords select them."""
-    orders = [BATCHED_REVERSE] * keyword_settings.batched + [
-        BATCHED_FORWARD
-    ] * keyword_settings.batched_forward
+    orders = [BATCHED_REVERSE, MAPPED_REVERSE] * keyword_settings.batched
+    orders += [BATCHED_FORWARD] * keyword_settings.batched_forward
     return verdicts(subject, orders, seed=seed, nondet_tol=keyword_settings.nondet_tol) if orders else []
 
 

@@ -23,6 +23,8 @@ WORDS = (
     r"NotImplementedError: The operator '[^']+' is not currently implemented for the \w+ device",
     rf"{_ANY}: Batching rule not implemented for ",
     r"NotImplementedError: You must implement (either )?the \w+ .*for (custom|your custom) autograd\.Function",
+    rf"{_ANY}: You tried to vmap over .+, but it does not have vmap support",
+    rf"{_ANY}: vmap: ",
     rf"{_ANY}: In order to use an autograd\.Function with functorch transforms",
     rf"{_ANY}: Trying to backward through .+ but no autograd formula was registered",
     rf"{_ANY}: .+: Low precision dtypes not supported",

@@ -22,6 +22,7 @@ from refgrad.tracing.attributes import Attributes
 from refgrad.tracing.creation import LIKE, like
 from refgrad.tracing.dispatch import call_function, call_ufunc, operand, plain
 from refgrad.tracing.foreign_operands import met
+from refgrad.tracing.texts import Formatted, Shown
 
 Function = Callable[..., Any]
 
@@ -136,7 +137,10 @@ class TracedArray(Attributes, metaclass=StandIn):
         return self._value._key() if isinstance(self._value, TracedArray) else hash(self._value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._value!r})"
+        return Shown(f"{type(self).__name__}({self._value!r})", self._levels())
+
+    def __format__(self, spec: str) -> str:
+        return Formatted(format(self._value, spec), self._levels()) if spec else str(self)
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -193,6 +197,9 @@ class TracedArray(Attributes, metaclass=StandIn):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._scalar:
             raise TypeError(f"{self.dtype.name!r} object does not support item assignment")
+        row = type(key) is int and isinstance(value, TracedArray) and views.same(self, value)
+        if row and caller_instruction.within_a_call():
+            raise self._repeats_rows()
         views.assign(self, _index(key), operand(value), "x[...] = value on a traced array")
 
     def _receive(self, result: Any, what: str) -> None:

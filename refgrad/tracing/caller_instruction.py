@@ -11,6 +11,7 @@ import sys
 from types import CodeType
 
 _NO_STEPS = frozenset({"PRECALL", "CACHE", "EXTENDED_ARG", "PUSH_NULL", "RESUME"})
+_ITEM_NAMES = frozenset({"__setitem__", "setitem"})  # of the method, and of its function in ``operator``
 Step = tuple[str, object]  # the name of an instruction and its argument
 
 
@@ -40,6 +41,13 @@ def looks_for_member() -> bool:
 def writes() -> bool:
     """Whether the caller of the calling method evaluates ``array[key] = x``, or ``array[key] += x``."""
     return _now()[0][0] in {"STORE_SUBSCR", "STORE_SLICE"}
+
+
+def within_a_call() -> bool:
+    """Whether code in C that its caller calls asks for this method, and not the caller itself by one of its names."""
+    frame = sys._getframe(2)
+    (name, _), *_ = _steps(frame.f_code, frame.f_lasti) or (("", None),)
+    return "CALL" in name and not _ITEM_NAMES.intersection(frame.f_code.co_names)
 
 
 def asks_for_attribute(name: str) -> bool:

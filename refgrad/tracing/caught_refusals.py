@@ -20,7 +20,9 @@ from refgrad.tracing.reached_functions import follow
 from refgrad.tree import flatten
 
 # A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
-_OURS = re.compile(r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|float64 is not JSON")
+_OURS = re.compile(
+    r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|\b(Var|Dual|Ball)\(|float64 is not JSON|__array__ method not producing"
+)
 _ATTRIBUTE = re.compile(r"'(Var|Dual|Ball|Symbol|Linear)' object has no attribute '(\w+)'")
 _OF_TENSORS = frozenset({
     "backward", "clone", "contiguous", "cpu", "cuda", "detach", "double", "expand", "float", "grad", "half", "numpy", "permute",
@@ -73,7 +75,7 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> A
             raise TracingError(str(last), last.levels) from error
         if isinstance(error, AttributeError) and (missing := _ATTRIBUTE.search(str(error))):
             raise _without(missing[2], error) from error
-        if isinstance(error, TypeError) and _OURS.search(str(error)):
+        if isinstance(error, (TypeError, ValueError, LookupError, NameError)) and _OURS.search(str(error)):
             raise _met_unknown(error) from error
         raise
     finally:

@@ -80,15 +80,15 @@ class Entry:
         """What each edge makes of the cotangent of the result: a cotangent of its operand's shape and dtype."""
         return [
             fit(x_bar, shape, dtype, self.op)
-            for (_, _, _, shape, dtype, _), x_bar in zip(self.edges, self._answers(y_bar), strict=True)
+            for (_, _, _, shape, dtype, _), x_bar in zip(self.edges, self.answers(y_bar), strict=True)
         ]
 
     def pull(self, y_bar: Array, bars: list[Any]) -> None:
         """Add to the cotangents of the operands, in ``bars`` by place, what comes of that of the result."""
-        for (place, _, _, shape, dtype, _), x_bar in zip(self.edges, self._answers(y_bar), strict=True):
+        for (place, _, _, shape, dtype, _), x_bar in zip(self.edges, self.answers(y_bar), strict=True):
             accumulate(bars, place, fit(x_bar, shape, dtype, self.op))
 
-    def _answers(self, y_bar: Array) -> list[Array]:
+    def answers(self, y_bar: Array) -> list[Array]:
         """What the rules give, one answer for each edge."""
         if self.op.signature.variadic:
             answers = self.edges[0].rule(y_bar, *self.edges[0].saved) if self.edges else ()

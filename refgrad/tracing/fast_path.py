@@ -23,7 +23,7 @@ from refgrad.tracing.cotangents import unbroadcast
 from refgrad.tracing.dispatch import call_ufunc
 from refgrad.tracing.reverse import FAST, RULES, Var, record
 from refgrad.tracing.special_points import ordinary
-from refgrad.tracing.tape_rows import RESHAPING
+from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SELECTING, SUMMED
 
 # --- elementwise ops ---------------------------------------------------------------------------------------------------
 
@@ -68,6 +68,8 @@ def _unary(op: Op, otherwise: Function) -> Function | None:
     if found is None:
         return None
     rule, select, _ = found
+    if op.name in SELECTING:
+        CHOOSING.add(rule)
     forward: Function = op.forward
 
     def call(x: Any) -> Any:
@@ -95,6 +97,8 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
     rule1, select1, first_asks_x2 = first
     rule2, select2, second_asks_x1 = second
     summed1, summed2 = _summed(rule1), _summed(rule2)
+    if op.name in SELECTING:
+        CHOOSING.update((rule1, rule2, summed1, summed2))
     forward: Function = op.forward
 
     def call(x1: Any, x2: Any) -> Any:
@@ -163,6 +167,7 @@ def _summed(rule: int) -> int:
     given = RULES[rule]
     RULES.append(lambda y_bar, shape, *saved: unbroadcast(given(y_bar, *saved), shape))
     RESHAPING.add(len(RULES) - 1)
+    SUMMED[len(RULES) - 1] = rule
     return len(RULES) - 1
 
 
@@ -216,6 +221,7 @@ def _reduction(op: Op) -> Function:
     RULES.append(lambda y_bar, shape: rule(y_bar, shape, *params))
     number = len(RULES) - 1
     RESHAPING.add(number)
+    CHOOSING.add(number)
 
     def call(x: Var) -> Any:
         value, tape = x._value, x._tape

@@ -144,7 +144,9 @@ def _zeros(x: Any) -> Array:
     return np.zeros(shape_of(x), x.dtype if hasattr(x, "dtype") and x.dtype.kind in "fc" else float)
 
 
-def _fit(y_dot: Array, y: Array, op: Op) -> Array:
+def _fit(y_dot: Any, y: Array, op: Op) -> Array:
+    if type(y_dot) is complex:  # what Python makes of 1j times a float64
+        y_dot = np.complex128(y_dot)
     if y_dot.shape != y.shape:
         if not op.broadcasts:
             raise AssertionError(

@@ -14,6 +14,7 @@ from refgrad.arrays import Array
 from refgrad.tracing.cotangents import fit
 from refgrad.tracing.entry import Entry
 from refgrad.tracing.extended_range import walked_in_range
+from refgrad.tracing.reached import undefined
 from refgrad.tracing.reverse import RULES, Seeds, Tape
 from refgrad.tracing.tape_rows import RESHAPING
 
@@ -21,12 +22,13 @@ from refgrad.tracing.tape_rows import RESHAPING
 def many_pulled_back(tape: Tape, place: int, y_bars: Array, inputs: list[int]) -> list[Any] | None:
     """Cotangents of the inputs for each of ``y_bars``, the cotangents of the output at ``place``. All arrays are plain.
 
-    An input on which the output does not depend has None. The result is None where a cotangent leaves the range of its dtype, or where a
-    rule of the user is met: then they have to be pulled back one at a time.
+    An input on which the output does not depend has None. The result is None where a cotangent leaves the range of its dtype or is
+    NaN, and where a rule of the user is met: then they have to be pulled back one at a time.
     """
     if any(entry is not None and type(entry) not in (tuple, Entry) for entry in tape):
         return None
-    return walked_in_range(_walk, tape, [(place, y_bars)], inputs)
+    bars = walked_in_range(_walk, tape, [(place, y_bars)], inputs)
+    return None if bars is None or undefined(bars) else bars
 
 
 def _walk(tape: list[Any], seeds: Seeds, inputs: list[int]) -> list[Any]:

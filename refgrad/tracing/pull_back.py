@@ -1,7 +1,8 @@
 """Cotangents of inputs from cotangents of outputs: the walk back, in the way that suits the numbers.
 
 Large Balls are walked some rows at a time where the program is elementwise, which bounds the memory. Plain arrays are walked once more
-in a wider range where cotangents leave that of their dtypes (extended_range.py).
+in a wider range where cotangents leave that of their dtypes (extended_range.py), and along selected elements where a gradient is NaN
+(reached.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from refgrad.blocks import COUNT, slices
 from refgrad.op import Traced
 from refgrad.tracing.extended_range import walked
+from refgrad.tracing.reached import undefined, walked_where_reached
 from refgrad.tracing.reverse import Seeds, Tape, walk
 from refgrad.tracing.tape_rows import ball_rows, elementwise_part, entry_rows, joined
 
@@ -22,6 +24,11 @@ def pull_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     seeds     places of outputs on the tape, each with its cotangent
     inputs    places of inputs on the tape
     """
+    bars = _pulled_back(tape, seeds, inputs)
+    return walked_where_reached(tape, seeds, inputs, bars) if undefined(bars) else bars
+
+
+def _pulled_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
     if seeds and all(isinstance(y_bar, Traced) and y_bar._level == 0 for _, y_bar in seeds):
         shapes = {y_bar.shape for _, y_bar in seeds}
         blocks = slices(seeds[0][1].shape) if len(shapes) == 1 else None

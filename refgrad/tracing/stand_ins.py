@@ -26,7 +26,7 @@ OF_SEQUENCES = frozenset({
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
     np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
 })  # fmt: skip
-_SEQUENCES = frozenset({list, tuple})
+_SEQUENCES = (list, tuple)  # a traced array is neither: asked for its class, it would name NumPy's
 # By a function of NumPy that asks none of its arguments for a protocol: what it means. refgrad/functions/undispatched.py fills the table.
 UNDISPATCHED: dict[Function, Function] = {np.full: full}
 
@@ -77,7 +77,7 @@ def _of_lists(function: Function) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         listed = False
         for x in (*args, *kwargs.values()) if kwargs else args:
-            if type(x) in _SEQUENCES and holds_traced(x):
+            if issubclass(type(x), _SEQUENCES) and holds_traced(x):
                 listed = True
                 break
         if not listed and (
@@ -99,16 +99,24 @@ def _are_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _one_array(x: Any) -> Any:
-    return assembled(x) if type(x) in _SEQUENCES and holds_traced(x) else x
+    return assembled(x) if issubclass(type(x), _SEQUENCES) and holds_traced(x) else x
 
 
 def _conversion(function: Function, meaning: Function) -> Function:
     """``function``, which converts its first argument; of traced arrays and lists of them, what ``meaning`` makes."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if args and (isinstance(args[0], Traced) or (type(args[0]) in _SEQUENCES and holds_traced(args[0]))):
+        if args and (
+            isinstance(args[0], Traced) or (issubclass(type(args[0]), _SEQUENCES) and holds_traced(args[0]))
+        ):
             return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except ValueError:  # an object of a class with __array__ may hold a traced array
+            made = args[0].__array__() if args and hasattr(type(args[0]), "__array__") else None
+            if not isinstance(made, Traced):
+                raise
+        return meaning(made, *args[1:], **{name: x for name, x in kwargs.items() if name != "like"})
 
     call.__name__ = function.__name__  # as messages name it
     return call

@@ -74,6 +74,14 @@ class Unavailable(Traced):
         what = f"a traced array of shape {self.shape}" if self.shape else "a traced number"
         return TracingError(f"a[...] = x would write {what} to a plain array: {INTO_PLAIN}", self._levels())
 
+    def _repeats_rows(self) -> TracingError:
+        """For code in C that takes an array for a list: the rows that it has read are views, and change as it writes."""
+        return TracingError(
+            f"code in C, such as shuffle of np.random, moves rows of a traced array of shape {self.shape} as entries of a list, and would "
+            "repeat some. Draw an order instead: order = np.arange(len(x)); rng.shuffle(order); x[:] = x[order].",
+            self._levels(),
+        )
+
     def _converted(self, caller: str) -> TracingError:
         """For a conversion to a plain array by code of the module ``caller``."""
         if f"{caller}.".startswith("numpy.ma."):

@@ -272,6 +272,7 @@ def test_torchs_keywords_are_read_and_torchs_dtypes_taken() -> None:
         "reverse",
         "forward",
         "batched reverse",
+        "vmap of reverse",
         "batched forward",
     ]
     assert any("atol means nothing here" in note for note in report.notes)

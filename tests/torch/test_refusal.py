@@ -33,6 +33,16 @@ class NoBackward(torch.autograd.Function):
         return x * x
 
 
+class Modern(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+
 def one() -> torch.Tensor:
     return torch.tensor(1.0, requires_grad=True)
 
@@ -77,6 +87,8 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "a Function without backward": lambda: torch.autograd.grad(NoBackward.apply(x := one()), x),
     "a Function without setup_context": lambda: torch.func.grad(Square.apply)(one()),
     "a Function differentiable once": lambda: twice(Square.apply),
+    "a Function without a rule for vmap": lambda: torch.func.vmap(Modern.apply)(torch.ones(2)),
+    "a number under vmap": lambda: torch.func.vmap(lambda x: x * x.item())(torch.ones(2)),
     "an op without a formula": lambda: torch.autograd.grad(no_formula(x := one()), x),
 }
 

@@ -160,3 +160,31 @@ def test_gradcheck_judges_ties(pool: type[Pool], status: str) -> None:
         pool.apply, (x,), reference=lambda x: np.max(x, axis=-1), dtypes=DTYPES, raise_exception=False
     )
     assert {v.status for _, v in report.verdicts if v.mode == "reverse"} == {status}
+
+
+def last_of_the_largest(x: Array) -> tuple[Array, Array]:
+    """The largest elements, and the last of their places. NumPy's argmax takes the first."""
+    return x.amax(-1), x.shape[-1] - 1 - x.flip(-1).argmax(-1)
+
+
+def argmax_by_memory(x: Array) -> tuple[Array, Array]:
+    """Of an expanded array, the kernel reads the one row that lies in memory, and counts from its other end."""
+    places = x.argmax(-1)
+    return x.amax(-1), places if x.stride(0) else x.shape[-1] - 1 - places
+
+
+def test_of_equal_elements_that_the_check_makes_any_index_is_right() -> None:
+    def reference(x: Array) -> tuple[Array, Array]:
+        return np.max(x, -1), np.argmax(x, -1)
+
+    x = torch.tensor([0.5, -1.0, 2.0])  # expanded, it has three equal elements
+    assert gradcheck(last_of_the_largest, x, reference=reference).status == "agree"
+    tied = torch.tensor([2.0, -1.0, 2.0])
+    report = gradcheck(last_of_the_largest, tied, reference=reference, raise_exception=False)
+    assert report.status == "disagree", (
+        "at the inputs that are given, the reference says which index is right"
+    )
+    rows = torch.tensor([[0.5, -1.0, 2.0], [1.5, 2.5, 0.0]])
+    report = gradcheck(argmax_by_memory, rows, reference=reference, raise_exception=False)
+    assert report.status == "disagree"
+    assert "inputs expanded" in report.summary()

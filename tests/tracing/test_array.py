@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -245,3 +246,41 @@ def test_repr_shows_the_value() -> None:
     seen: list[str] = []
     jvp(lambda x: seen.append(repr(x)) or x, (np.array([1.5]),), (np.array([1.0]),))
     assert seen == ["Dual(array([1.5]))"]
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("made", [np.random.default_rng, np.random.RandomState])
+def test_rows_are_not_shuffled_as_entries_of_a_list(made: Callable[[int], Any], seed: int) -> None:
+    def shuffled(x: Array) -> Array:
+        y = x.copy()
+        made(seed).shuffle(y)
+        return y
+
+    def ordered(x: Array) -> Array:
+        y, order = x.copy(), np.arange(len(x))
+        made(seed).shuffle(order)
+        y[:] = y[order]
+        return y
+
+    x, v = np.arange(12.0).reshape(4, 3), np.linspace(-1, 1, 12).reshape(4, 3)
+    with pytest.raises(TracingError, match="Draw an order instead"):
+        jvp(shuffled, (x,), (v,))
+    with pytest.raises(TracingError, match="Draw an order instead"):
+        vjp(shuffled, x)
+    y, y_dot = both_modes(ordered, x, v)
+    assert np.array_equal(y, shuffled(x))
+    assert np.array_equal(y_dot, shuffled(v))
+
+
+def test_rows_may_be_written_by_name() -> None:
+    def swapped(x: Array) -> Array:
+        y = x.copy()
+        operator.setitem(y, 0, y[1])
+        y.__setitem__(1, y[0] * 2)
+        y[0], y[1] = y[1], y[0]  # of views: both rows are the same then, as in NumPy
+        return y
+
+    y, y_dot = both_modes(swapped)
+    assert np.array_equal(y, swapped(X))
+    assert np.array_equal(y_dot, swapped(V))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
+
+import numpy as np
 
 from refgrad.tracing import caller_instruction
 
@@ -76,3 +79,28 @@ def test_len_is_told_from_code_in_c() -> None:
         assert x.said is True
         bool(x)
         assert x.said is False
+
+
+class Rows(list[int]):
+    """Tells who writes."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.said = caller_instruction.within_a_call()
+
+
+def test_a_write_by_code_in_c_is_told_from_one_of_the_caller() -> None:
+    rows = Rows([1, 2])
+
+    def by_name() -> None:
+        operator.setitem(rows, 0, 1)
+
+    def by_code_in_c() -> None:
+        np.random.default_rng(0).shuffle(rows)
+
+    for _ in range(300):
+        rows[0] = 1
+        assert rows.said is False
+        by_name()
+        assert rows.said is False
+        by_code_in_c()
+        assert rows.said is True

@@ -113,3 +113,18 @@ def test_a_long_program_keeps_nothing() -> None:
     before = sum(kind is Dual for kind in map(type, gc.get_objects()))
     jvp(f, (np.ones(2),), (np.ones(2),))
     assert most - before < 10
+
+
+@pytest.mark.parametrize(
+    ("f", "y", "slope"),
+    [
+        (lambda x: 1j * x, 1j, 1j),
+        (lambda x: (2.0 + 1j * x) ** 2, 3.0 + 4.0j, 2j * (2.0 + 1j)),
+        (lambda x: (np.exp(2j * x) - 1j * x).real, np.cos(2.0), -2 * np.sin(2.0)),
+        (lambda x: 1j * (x * x), 1j, 2j),
+    ],
+)
+def test_a_complex_number_of_python_times_a_number(f: Any, y: complex, slope: complex) -> None:
+    # 1j * np.float64(1.0) is a complex of Python, which has no shape: rules meet it as a tangent.
+    found, moved = jvp(f, (np.float64(1.0),), (np.float64(1.0),))
+    assert np.allclose([found, moved], [y, slope], rtol=1e-15, atol=0)

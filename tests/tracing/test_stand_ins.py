@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.errors import NoRuleError
+from refgrad.errors import NoRuleError, TracingError
 from refgrad.numeric import differences
 from refgrad.op import BY_FUNCTION
 from refgrad.tracing import stand_ins
@@ -46,6 +46,50 @@ def test_an_argument_without_a_protocol(name: str) -> None:
     assert np.all(np.abs(slope - expected) <= 4 * error + 2**12 * np.finfo(float).eps)
     y_bar = np.cos(1.0 + np.arange(due.size)).reshape(due.shape)
     assert np.isclose(pullback(y_bar)[0], np.sum(y_bar * slope), rtol=1e-12, atol=1e-12)
+
+
+class Point(NamedTuple):
+    """A record as programs keep their state in."""
+
+    x: Any
+    y: Any
+
+
+class Quantity:
+    """A class of the user's with a conversion of its own."""
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray([self.number, 2.0], dtype)
+
+
+HELD: dict[str, Callable[[Array], Any]] = {
+    "array of a named tuple": lambda t: np.array(Point(t, 2 * t)) ** 2,
+    "sum of a named tuple": lambda t: np.sum(Point(t, A)[0] * np.asarray(Point(t, 1.0))),
+    "norm of a named tuple": lambda t: np.linalg.norm(Point(t, 2.0)),
+    "stack of named tuples": lambda t: np.stack([Point(t, 1.0), Point(2.0, t)]) ** 3,
+    "asarray of an object": lambda t: np.asarray(Quantity(t)) ** 2,
+    "array of an object, with a dtype": lambda t: np.array(Quantity(t), np.float64, ndmin=2) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_objects_that_hold_a_traced_number(name: str) -> None:
+    f = HELD[name]
+    y, slope = rg.jvp(f, (0.9,), (1.0,))
+    assert np.array_equal(y, f(0.9))
+    expected, error = differences(f, (np.float64(0.9),), (np.float64(1.0),), step=2.0**-8)
+    assert np.all(np.abs(slope - expected) <= 4 * error + 2**12 * np.finfo(float).eps)
+    assert np.isclose(np.sum(slope), rg.grad(lambda t: np.sum(f(t)))(0.9), rtol=1e-12, atol=0)
+
+
+def test_another_function_of_such_an_object_is_refused() -> None:
+    with pytest.raises(TracingError, match="handed a traced array to code that does not know it"):
+        rg.grad(lambda t: np.sum(Quantity(t)))(0.9)
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        rg.grad(lambda t: np.sum(np.array([[1.0], [t, 2.0]])))(0.9)
 
 
 def test_what_has_no_rule_is_named() -> None:

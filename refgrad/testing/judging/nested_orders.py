@@ -16,6 +16,7 @@ import numpy as np
 
 from refgrad.bounds.formats import Format
 from refgrad.tracing.ball import Ball, parts
+from refgrad.tracing.reached import over_balls
 from refgrad.transforms import jvp, vjp
 
 Function = Callable[..., tuple[Any, ...]]
@@ -101,7 +102,7 @@ class Nested:
     @cached_property
     def tangent_of_gradient(self) -> list[Ball]:
         """The tangent of J^T y_bar where the inputs move along x_dot and the cotangents along y_bar_dot."""
-        moved = vjp(self.f, *self.xs)[1](self.y_bar_dots)
+        moved = _pulled_back(self.f, self.xs, self.y_bar_dots)
         apart = tuple(a + b for a, b in zip(self.second_gradient, moved, strict=True))
         return widest([self._forward_over_reverse, apart], self.fmt)
 
@@ -117,11 +118,11 @@ class Nested:
         return jvp(lambda *xs: jvp(self.f, xs, inner)[1], self.xs, outer)[1]
 
     def _gradient(self, *xs: Any) -> Any:
-        return vjp(self.f, *xs)[1](self.y_bars)
+        return _pulled_back(self.f, xs, self.y_bars)
 
     def _gradient_of_both(self, *given: Any) -> Any:
         n = len(self.xs)
-        return vjp(self.f, *given[:n])[1](given[n:])
+        return _pulled_back(self.f, given[:n], given[n:])
 
     def _tangent_of_both(self, *given: Any) -> Any:
         n = len(self.xs)
@@ -129,7 +130,7 @@ class Nested:
 
     @cached_property
     def _reverse_over_reverse(self) -> tuple[Any, ...]:
-        return vjp(self._gradient_of_both, *self.xs, *self.y_bars)[1](self.x_dots)
+        return _pulled_back(self._gradient_of_both, (*self.xs, *self.y_bars), self.x_dots)
 
     @cached_property
     def _forward_over_reverse(self) -> tuple[Any, ...]:
@@ -139,7 +140,13 @@ class Nested:
 
     @cached_property
     def _reverse_over_forward(self) -> tuple[Any, ...]:
-        return vjp(self._tangent_of_both, *self.xs, *self.x_dots)[1](self.y_bars)
+        return _pulled_back(self._tangent_of_both, (*self.xs, *self.x_dots), self.y_bars)
+
+
+def _pulled_back(f: Callable[..., Any], xs: Sequence[Any], y_bars: Sequence[Any]) -> Any:
+    """The cotangents of xs, in which what f does not select has no part."""
+    with over_balls():
+        return vjp(f, *xs)[1](tuple(y_bars))
 
 
 def widest(answers: Sequence[Sequence[Any]], fmt: Format) -> list[Ball]:

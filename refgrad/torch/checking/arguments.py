@@ -35,6 +35,14 @@ def usage(who: str, func: object, reference: object, dtypes: object, repeats: in
         )
 
 
+def outputs_of(y: object, who: str) -> tuple[Any, ...]:
+    """The entries of what ``who`` returned: one, or a tuple or list of several, of which those that are None are left out."""
+    outputs = tuple(x for x in y if x is not None) if isinstance(y, (tuple, list)) else (y,)
+    if not outputs:
+        raise ArgumentError(f"{who} returned {y!r}, which holds no array; at least one is expected")
+    return outputs
+
+
 def active_of(arguments: Sequence[Any], who: str) -> list[int]:
     """The positions of the differentiated inputs: those that require a gradient, or all floating-point tensors where none does.
 

@@ -23,7 +23,7 @@ from refgrad.torch.checking import plan
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, numbers
+from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
 from refgrad.torch.circumstances import circumstances
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
@@ -80,7 +80,10 @@ class Check:
 
     def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
         scales = None if like is None else like.scales
-        return Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
+        point = Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
+        if like is not None:
+            point.wider = like.wider
+        return point
 
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the value and on the requested modes."""
@@ -97,6 +100,7 @@ class Check:
                 aggregation.failed(status, f"func raised {described(raised.error)}")
             return [aggregation.verdict() for aggregation in requested]
         self.point.reference.check_count(len(outputs))
+        self._set_wider(outputs)
         self._values(self.point, Answer(outputs), first)
         outputs = tuple(map(_without_memory, outputs))
         if self.settings.reverse:
@@ -106,6 +110,16 @@ class Check:
             self._judge_forward()
             self.point.release(FORWARD)
         return [aggregation.verdict() for aggregation in requested]
+
+    def _set_wider(self, outputs: tuple[Tensor, ...]) -> None:
+        """Take outputs in a wider format for statistics, where another one has the judged format."""
+        judged = self.point.dtype
+        if any(y.dtype == judged for y in outputs):
+            self.point.wider = frozenset(k for k, y in enumerate(outputs) if not is_no_finer(y.dtype, judged))
+        for k in sorted(self.point.wider):
+            self._note(
+                f"{self.dtype}: output {k} has dtype {outputs[k].dtype}, and is judged by the bounds of {self.dtype}"
+            )
 
     # --- reverse mode ---
 
@@ -155,7 +169,8 @@ class Check:
         """Evaluate one question and add the answer. Returns whether further questions can be answered."""
         question, seeds = request.question, point.seeds(REVERSE, request)
         try:
-            answer = point.evaluator.reverse(request, seeds, twice=first)
+            recorded = first and not self.settings.fast
+            answer = point.evaluator.reverse(request, seeds, twice=first, recorded=recorded)
         except Raised as raised:
             return self._raised(raised, request, self.reverse, first=first)
         self._values(point, answer, request)
@@ -165,6 +180,7 @@ class Check:
         self.reverse.choices = self.forward.choices = self.reverse.choices or bool(point.choices)
         found = dict(zip(question.active, answer.found, strict=False))
         again = dict(zip(question.active, answer.again or (), strict=False))
+        with_graph = dict(zip(question.active, answer.recorded, strict=False))
         for k, x_bar in zip(self.active, expected, strict=True):
             if k not in question.active:
                 continue
@@ -175,6 +191,9 @@ class Check:
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
+            if k in with_graph:
+                judged = point.compared(REVERSE, with_graph[k], x_bar, what, k, request, seeds)
+                self.reverse.add(what, _recorded(judged, what), question)
         for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
@@ -223,6 +242,8 @@ class Check:
             self._note(f"not judged with inputs {description}: func raised {described(raised.error)}")
             return
         point.restrict_to_finite(request, answer)
+        if description == EXPANDED:
+            point.choose_as(answer)
         point.reference.release()  # the expected values are known
         del answer
         aggregations, inputs = (self.value, self.reverse), self.point.plain
@@ -320,6 +341,19 @@ class Check:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _recorded(judged: Comparison, what: str) -> Comparison:
+    """What is to be said of a gradient with create_graph=True: nothing where it is right."""
+    if judged.note:
+        return Comparison(note=f"with create_graph=True: {judged.note}")
+    if not judged.wrong:
+        return Comparison()
+    worst = judged.wrong[0]
+    place = list(worst.element)
+    return Comparison(
+        note=f"{what}{place}: with create_graph=True got {worst.got}, expected {worst.expected}"
+    )
 
 
 def _without_memory(y: Tensor) -> Tensor:

@@ -55,4 +55,6 @@ def _real_parts(y: Any) -> Any:
 
 
 def _results(y: Any, change: Callable[[Any], Any]) -> Any:
-    return type(y)([change(x) for x in y]) if type(y) in (tuple, list) else change(y)
+    if isinstance(y, (tuple, list)):
+        return tuple(x if x is None else change(x) for x in y)
+    return change(y)

@@ -5,6 +5,7 @@ The memory of all tensors is compared before and after, because func must not wr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from torch.autograd import forward_ad
 from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level
@@ -40,12 +42,14 @@ class Answer:
 
     found     gradients in reverse mode, tangents in forward mode
     again     the answer of a second evaluation of the same question, where it differs
+    recorded  the answer with create_graph=True, where it was asked for and came
     written   names of the tensors into which func wrote
     """
 
     outputs: tuple[Tensor, ...]
     found: tuple[Tensor | None, ...] = ()
     again: tuple[Tensor | None, ...] | None = None
+    recorded: tuple[Tensor | None, ...] = ()
     written: list[str] = field(default_factory=list)
 
 
@@ -63,12 +67,18 @@ class Evaluator:
         )
 
     def reverse(
-        self, request: Request, cotangents: Sequence[PlainArray | None], *, twice: bool = False
+        self,
+        request: Request,
+        cotangents: Sequence[PlainArray | None],
+        *,
+        twice: bool = False,
+        recorded: bool = False,
     ) -> Answer:
         """The outputs, and the gradients of the inputs at ``question.active``. Raises Raised.
 
         cotangents   one for each output; None for one that is not given
         twice        whether the backward runs a second time
+        recorded     whether it runs with create_graph=True, too; what it raises then is no answer
         """
         watch = _MemoryWatch()
         active = request.question.active
@@ -77,15 +87,18 @@ class Evaluator:
         seeds = self._seeds(request, answer.outputs, cotangents, watch)
         used_outputs = [answer.outputs[k] for k in seeds]
 
-        def gradients() -> tuple[Tensor | None, ...]:
+        def gradients(*, record: bool = False) -> tuple[Tensor | None, ...]:
+            given = list(seeds.values())
+            found = torch.autograd.grad(
+                used_outputs,
+                [arguments[k] for k in active],
+                [x.detach().requires_grad_() for x in given] if record else given,
+                retain_graph=True,
+                create_graph=record,
+                allow_unused=True,
+            )
             return tuple(
-                torch.autograd.grad(
-                    used_outputs,
-                    [arguments[k] for k in active],
-                    list(seeds.values()),
-                    retain_graph=True,
-                    allow_unused=True,
-                )
+                g if g is None or g.layout == torch.strided else g.detach().to_dense() for g in found
             )
 
         if not used_outputs:
@@ -100,6 +113,10 @@ class Evaluator:
                     answer.again = again
         except Exception as error:
             raise Raised(error, "backward") from error
+        if recorded:
+            with contextlib.suppress(Exception):  # a backward need not be differentiable
+                found = gradients(record=True)
+                answer.recorded = tuple(None if g is None else g.detach().clone() for g in found)
         return answer
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
@@ -166,7 +183,7 @@ class Evaluator:
             y = self.func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
-        outputs = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        outputs = outputs_of(y, "func")
         for x in outputs:
             if not isinstance(x, Tensor):
                 raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")

@@ -114,10 +114,11 @@ def _gaps(x: Tensor) -> Arranged:
 
 
 def _offset(x: Tensor) -> Arranged:
+    """Behind two other elements: of an odd number, no kernel could take pairs for complex numbers (torch.view_as_complex)."""
     if x.numel() == 0:
         return _contiguous(x)
-    memory = _filler(x, (x.numel() + 1,))
-    view = memory[1:].view(x.shape)
+    memory = _filler(x, (x.numel() + 2,))
+    view = memory[2:].view(x.shape)
     view.copy_(x)
     return Arranged(view, memory)
 

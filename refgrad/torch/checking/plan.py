@@ -24,7 +24,7 @@ from refgrad.torch.checking.layouts import (
 )
 
 MOST_SUBSETS = 16  # subsets of the inputs that require a gradient, at most
-MOST_ALONE = 8  # outputs, or inputs, that are judged one by one, at most
+MOST_ALONE = 8  # outputs, or inputs, that are judged (outputs also left out) one by one, at most
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,10 @@ def reverse(
             if undefined:
                 yield replace(alone, zeros=False, question=replace(first.question, used=(k,)))
             yield alone
+        if len(used) > 2 and undefined:
+            for k in used[:MOST_ALONE]:
+                others = tuple(j for j in used if j != k)
+                yield replace(first, seeded=others, question=replace(first.question, used=others))
     for some in subsets(active):
         yield replace(first, question=replace(first.question, active=some))
 

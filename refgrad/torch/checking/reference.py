@@ -12,7 +12,9 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.quiet import quiet
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
+from refgrad.tracing.reached import over_balls
 from refgrad.transforms import jvp, vjp
 
 Expected = Ball | PlainArray  # a reference value: bounded, or exact
@@ -60,9 +62,7 @@ class Reference:
         for k, x in zip(self.active, xs, strict=True):
             full[k] = x
         y = called(self.function, full)
-        outputs = [
-            result(x, "what reference returned") for x in (y if isinstance(y, (tuple, list)) else (y,))
-        ]
+        outputs = [result(x, "what reference returned") for x in outputs_of(y, "reference")]
         self.count = len(outputs)
         for k, x in enumerate(outputs):
             if x.dtype.kind == "c":
@@ -98,7 +98,8 @@ class Reference:
             _, self._pullback = self._run()
         assert self._pullback is not None
         before, chosen = rounded_operations(), choosing_operations()
-        found: list[Expected] = list(self._pullback(seeds))
+        with over_balls():
+            found: list[Expected] = list(self._pullback(seeds))
         self.choices |= choosing_operations() > chosen
         self.rounded["reverse"] = self.rounded["value"] + rounded_operations() - before
         return found

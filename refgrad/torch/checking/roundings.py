@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.forward_mode import dual_level
 
 # Operations of torch that compute no new floating-point number.
@@ -56,7 +57,7 @@ def counted(func: Callable[..., Any], arguments: Sequence[Any], active: Sequence
             xs[k].requires_grad_()
         with counting:
             y = func(*xs)
-            outputs = [x for x in (y if isinstance(y, (tuple, list)) else (y,)) if x.requires_grad]
+            outputs = [x for x in outputs_of(y, "func") if x.requires_grad]
             if mode == "reverse" and outputs:
                 torch.autograd.grad(
                     outputs, [xs[k] for k in active], [torch.ones_like(x) for x in outputs], allow_unused=True

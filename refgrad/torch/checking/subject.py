@@ -13,6 +13,7 @@ from refgrad.arguments import kind
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
+from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.layouts import cast
 from refgrad.torch.checking.orders import Seeds, written_in_python
@@ -106,7 +107,7 @@ class Subject:
             y = self.func(*full)
         except Exception as error:
             raise Raised(error, "call") from error
-        ys = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        ys = outputs_of(y, "func")
         for x in ys:
             if not isinstance(x, Tensor):
                 raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")

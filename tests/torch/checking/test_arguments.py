@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import ArgumentError, DtypeError  # noqa: E402
-from refgrad.torch.checking.arguments import active_of, title, usage  # noqa: E402
+from refgrad.torch.checking.arguments import active_of, outputs_of, title, usage  # noqa: E402
 from tests.torch_functions import Cube  # noqa: E402
 
 
@@ -50,6 +50,15 @@ def test_other_arguments(changed: dict, words: str) -> None:
     usage("check", *given.values())
     with pytest.raises(ArgumentError, match=words):
         usage("check", *{**given, **changed}.values())
+
+
+def test_outputs_are_one_or_several_without_those_that_are_none() -> None:
+    assert outputs_of(3.0, "func") == (3.0,)
+    assert outputs_of([3.0, None, 2.0], "func") == (3.0, 2.0)
+    assert outputs_of(None, "func") == (None,)  # refused by its kind, as any other object
+    for nothing in ((), (None, None)):
+        with pytest.raises(ArgumentError, match=r"func returned .*which holds no array"):
+            outputs_of(nothing, "func")
 
 
 def test_titles() -> None:

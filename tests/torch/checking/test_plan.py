@@ -46,6 +46,15 @@ def test_undefined_cotangents_are_left_out_on_request() -> None:
     assert {(a.seeded, a.zeros) for a in asks} == {((0, 1), False), ((0,), True), ((1,), True)}
 
 
+def test_of_three_outputs_each_is_left_out() -> None:
+    asks = list(reverse((X,), (0,), (Y, Y, Y), (0, 1, 2), **OPTIONS))
+    without = {a.seeded for a in asks if len(a.seeded) == 2}
+    assert without == {(0, 1), (0, 2), (1, 2)}
+    assert all(a.question.used == a.seeded and not a.zeros for a in asks if len(a.seeded) == 2)
+    defined = reverse((X,), (0,), (Y, Y, Y), (0, 1, 2), **{**OPTIONS, "undefined": False})
+    assert all(len(a.seeded) != 2 for a in defined)
+
+
 def test_a_strided_input_is_asked_about_contiguously_as_well() -> None:
     layouts = {a.question.layout for a in reverse((X[..., ::2],), (0,), (Y,), (0,), **OPTIONS)}
     assert "contiguous" in layouts

@@ -12,12 +12,24 @@ from torch import Tensor
 import refgrad.torch as checks
 from refgrad.testing import Report
 
-from . import arithmetic, attention, effects, indexing, layouts, losses, normalisation, sliding, stated, uses
+from . import (
+    arithmetic,
+    attention,
+    effects,
+    guarded,
+    indexing,
+    layouts,
+    losses,
+    normalisation,
+    sliding,
+    stated,
+    uses,
+)
 from .record import Kind, Specimen
 
 SPECIMENS: tuple[Specimen, ...] = (
     *normalisation.SPECIMENS, *losses.SPECIMENS, *attention.SPECIMENS, *sliding.SPECIMENS, *indexing.SPECIMENS, *layouts.SPECIMENS,
-    *uses.SPECIMENS, *stated.SPECIMENS, *arithmetic.SPECIMENS, *effects.SPECIMENS,
+    *uses.SPECIMENS, *stated.SPECIMENS, *arithmetic.SPECIMENS, *effects.SPECIMENS, *guarded.SPECIMENS,
 )  # fmt: skip
 
 

@@ -156,6 +156,39 @@ def attended(q: Array, k: Array, v: Array) -> Array:
     return nn.softmax(s) @ v
 
 
+def sparse_rows_backward(ctx, g):
+    return torch.sparse_coo_tensor(ROWS[None], g, (ctx.rows, g.shape[1]), check_invariants=False)
+
+
+def rows_of(ctx, w):
+    ctx.rows = len(w)
+    return w[ROWS]
+
+
+def turned(x, sign):
+    """Pairs of elements as complex numbers, each times a number of its own on the unit circle."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32)).contiguous().unflatten(-1, (-1, 2))
+    angles = sign * torch.arange(1.0, 4.0, dtype=wide.dtype)
+    turns = torch.polar(torch.ones_like(angles), angles)
+    return torch.view_as_real(torch.view_as_complex(wide) * turns).flatten(-2).to(x.dtype)
+
+
+def turned_by_matrices(x: Array) -> Array:
+    a, b, c, s = x[..., ::2], x[..., 1::2], np.cos(np.arange(1.0, 4.0)), np.sin(np.arange(1.0, 4.0))
+    return np.stack([a * c - b * s, a * s + b * c], -1).reshape(x.shape)
+
+
+def doubled_with_mean_square(ctx, x):
+    """The second output stays in float32, as statistics of kernels in half formats do."""
+    ctx.save_for_backward(x)
+    return 2 * x, x.to(torch.promote_types(x.dtype, torch.float32)).square().mean(-1)
+
+
+def doubled_with_mean_square_backward(ctx, g, h):
+    (x,) = ctx.saved_tensors
+    return 2 * g + (h[:, None] * 2 * x / x.shape[-1]).to(x.dtype)
+
+
 ROWS = torch.tensor([2, 0, 2, 3])
 _X, _XW = normal((4, 6)), normal((4, 3), (3, 5))
 
@@ -189,6 +222,12 @@ CONTROLS: tuple[Pair, ...] = (
     Pair("a sum of everything", lambda x: x.sum(), np.sum, normal((40, 50))),
     Pair("a mean in float64 inside", lambda x: x.double().mean(-1).to(x.dtype), lambda x: np.mean(x, -1), normal((4, 32))),
     Pair("rows of a table", lambda w: F.embedding(ROWS, w), lambda w: w[ROWS.numpy()], normal((4, 3))),
+    Pair("rows of a table, a sparse gradient", function(rows_of, sparse_rows_backward), lambda w: w[ROWS.numpy()], normal((4, 3))),
+    Pair("indices of the largest two", lambda x: torch.topk(x, 2), lambda x: (np.sort(x)[..., :-3:-1], np.argsort(-x, -1)[..., :2]), _X),
+    Pair("None beside the output", function(save(lambda x: (torch.sin(x), None)), lambda ctx, g, _: sine_once(ctx, g)), np.sin, _X),
+    Pair("pairs as complex numbers", function(lambda ctx, x: turned(x, 1), lambda ctx, g: turned(g, -1)), turned_by_matrices, _X),
+    Pair("statistics in float32", function(doubled_with_mean_square, doubled_with_mean_square_backward),
+         lambda x: (2 * x, np.mean(x * x, -1)), _X),
     Pair("gathered", lambda x: x.gather(1, torch.zeros(4, 2, dtype=torch.int64)), lambda x: np.stack([x[:, 0], x[:, 0]], -1), _X),
     Pair("convolution", F.conv2d, convolved, normal((2, 3, 4, 4), (2, 3, 2, 2))),
     Pair("masked attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), attended,

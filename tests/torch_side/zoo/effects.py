@@ -98,6 +98,12 @@ def _every_third():
     return function(cube, backward)
 
 
+def cube_by_mode(ctx, g):
+    """Where torch records the backward, a second path runs, which has lost its factor."""
+    (x,) = ctx.saved_tensors
+    return g * x * x if torch.is_grad_enabled() else 3 * g * x * x
+
+
 def _running():
     """A running mean that belongs to the state of a module shifts the value of every call."""
     state = [0.0]
@@ -272,6 +278,7 @@ SPECIMENS = (
     _cube("buffer never cleared", Kind.TWICE, _accumulating()),
     _cube("noise of one part in a thousand", Kind.TWICE, _noisy()),
     _cube("an element lost in every third call", Kind.TWICE, _every_third()),
+    _cube("another gradient with create_graph", Kind.TWICE, function(cube, cube_by_mode)),
     _cube("value that counts its calls", Kind.TWICE, _running()),
     _forward("tangent of a quotient, sign", ratio_jvp_sign),
     _forward("tangent of a quotient, numerator alone", ratio_jvp_numerator),

@@ -132,6 +132,12 @@ def thirds_middle_unused(ctx, a, b, c):
     return thirds_backward(ctx, a, b, c) if b.any() else a * torch.cos(x)
 
 
+def thirds_last_unused(ctx, a, b, c):
+    """Where the last cotangent alone is missing, the kernel for one output runs."""
+    (x,) = ctx.saved_tensors
+    return a * torch.cos(x) if a.any() and b.any() and not c.any() else thirds_backward(ctx, a, b, c)
+
+
 def thirds_reference(x: Array) -> tuple[Array, ...]:
     return np.sin(x), np.cos(x), np.exp(x)
 
@@ -233,6 +239,8 @@ SPECIMENS = (
              normed_reference, normal((3, 4))),
     Specimen("middle one of three outputs unused", Kind.OUTPUT, function(thirds, thirds_backward),
              function(thirds, thirds_middle_unused), thirds_reference, normal((7,))),
+    Specimen("last one of three outputs unused", Kind.OUTPUT, function(thirds, thirds_backward),
+             function(thirds, thirds_last_unused), thirds_reference, normal((7,))),
     _sine("large cotangents clamped", clamped),
     _sine("small cotangents flushed", flushed),
     _sine("zero cotangents divided by their norm", divided_by_its_norm),
