@@ -15,6 +15,7 @@ AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
+    console.open_streams()
     console.use_substitutes()
     parser = _parser()
     args = parser.parse_args(argv)

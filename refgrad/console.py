@@ -28,6 +28,25 @@ def use_substitutes() -> None:
             stream.reconfigure(errors="refgrad.plain")  # type: ignore[union-attr]
 
 
+def open_streams() -> None:
+    """Connect each standard stream that is closed, as by ``2>&-`` or a service manager, to the null device.
+
+    Otherwise the next file that is opened takes its number, and what a library or a worker prints goes into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)  # inheritable, also where it is the same number
+            if nowhere == number:
+                os.set_inheritable(number, True)
+            else:
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  as long as the process
+
+
 def print_text(text: str) -> str:
     """Print a text. Returns "", or the reason why standard output cannot be written.
 
