@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -11,11 +12,19 @@ from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
 from refgrad.suite.address import add_options, address
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
+UNWRITTEN = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EBADF,
+)  # of an output that cannot be written
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
     console.open_streams()
+    console.forgive_standard_error()
     console.use_substitutes()
     parser = _parser()
     args = parser.parse_args(argv)
@@ -33,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # such as `refgrad ops | head`
         console.discard_output()
         return DISAGREE
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITTEN:
+            raise
+        console.discard_output()
+        return _report_error(f"standard output: cannot be written: {error.strerror}", PROVED_NOTHING)
 
 
 def _report_error(error: object, code: int) -> int:

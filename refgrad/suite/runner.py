@@ -77,8 +77,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
             )
             print(f"refgrad: interrupted{where}", file=sys.stderr)
             return None
-        print(console.printable_line(summary_line(found, code, outputs.page)))
-        return found, code
+        return found, report.print_last(summary_line(found, code, outputs.page), code)
 
 
 def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
@@ -117,8 +116,7 @@ def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
     if not runs:
         return PROVED_NOTHING
     code = report.publish_comparison(runs, codes, out / "report.html")
-    print(console.printable_line(comparison_line(runs, codes, code, out / "report.html")))
-    return code
+    return report.print_last(comparison_line(runs, codes, code, out / "report.html"), code)
 
 
 @dataclass(frozen=True, slots=True)

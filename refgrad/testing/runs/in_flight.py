@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from refgrad.errors import ResultsWriteError
 from refgrad.testing.cases.case import Case
 
 JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
+IMPORTING = 0.05  # seconds until it is looked again whether an import has ended that was running at the limit
 GRACE = 10.0  # seconds, at least, until a process past the limit ends: it may be drawing the next case on a busy machine
 
 
@@ -62,9 +63,9 @@ def folder(results: str | Path) -> Path:
 class CurrentCase:
     """The file of one process. ``limit`` is the time limit of a case in seconds; None for no limit.
 
-    A case that exceeds its limit is interrupted (CaseTimeout). A case that hangs in compiled code cannot be interrupted: after the limit
-    once more, or GRACE where that is longer, its process ends, and the file and the traceback remain. Raises ResultsWriteError where the
-    files cannot be written.
+    A case that exceeds its limit is interrupted (CaseTimeout). An import that runs at the limit ends first, and then the time begins anew.
+    A case that hangs in compiled code cannot be interrupted: after the limit once more, or GRACE where that is longer, its process ends,
+    and the file and the traceback remain. Raises ResultsWriteError where the files cannot be written.
     """
 
     def __init__(self, results: str | Path, worker: str = "main", limit: float | None = None) -> None:
@@ -115,10 +116,14 @@ class CurrentCase:
             return
         limit = cases * self.limit
         now, patience = time.monotonic(), limit + max(self.limit, GRACE)
-        if self._until - now < patience:  # not for every case, because it starts a thread
+
+        def watch() -> None:
             faulthandler.dump_traceback_later(limit + patience, exit=True, file=self._trace)
-            self._until = now + limit + patience
-        with _alarm(limit):
+            self._until = time.monotonic() + limit + patience
+
+        if self._until - now < patience:  # not for every case, because it starts a thread
+            watch()
+        with _alarm(limit, watch):
             yield
 
     def finished(self) -> None:
@@ -139,12 +144,30 @@ class CurrentCase:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise CaseTimeout after a number of seconds, in the main thread of a system with interval timers; elsewhere do nothing."""
+def _alarm(seconds: float, watch: Callable[[], None]) -> Iterator[None]:
+    """Raise CaseTimeout after a number of seconds, in the main thread of a system with interval timers; elsewhere do nothing.
+
+    Frameworks import parts of themselves when these are first used. An import is not interrupted: it would leave a module half made, and
+    every later case that needs it would fail. Its end begins the time anew, and ``watch`` is called. An import that does not end meets
+    the watchdog of the process.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _time_is_up)
+    around, importing = _imports(sys._getframe()), False
+
+    def time_is_up(_number: int, frame: FrameType | None) -> None:
+        nonlocal importing
+        before, importing = importing, _imports(frame) > around
+        if importing:
+            signal.setitimer(signal.ITIMER_REAL, IMPORTING)
+        elif before:
+            watch()
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        else:
+            raise CaseTimeout
+
+    before = signal.signal(signal.SIGALRM, time_is_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -153,8 +176,13 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _time_is_up(_number: int, _frame: FrameType | None) -> None:
-    raise CaseTimeout
+def _imports(frame: FrameType | None) -> int:
+    """The number of frames of Python's import system in a stack."""
+    found = 0
+    while frame is not None:
+        found += frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return found
 
 
 def worker_died(report: TestReport) -> bool:
