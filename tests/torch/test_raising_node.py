@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.errors import CaseTimeout  # noqa: E402
 from refgrad.graph import Graph, Node  # noqa: E402
 from refgrad.modes import (  # noqa: E402
     FUNCTIONAL_FORWARD,
@@ -82,6 +83,34 @@ def test_a_backward_that_raises_in_a_network_is_named(error: Any, monkeypatch: p
         assert v.first_wrong[1] == "tanh"
         assert error.__name__ in v.reason
     assert {v.status for v in found.values()} <= {"agree", "imprecise"}  # torch's slope of tanh loses digits
+
+
+class Odd(BaseException):
+    """Of a framework that derives from the wrong class."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, Odd, pytest.skip.Exception])
+def test_a_kernel_that_would_end_the_process_is_named(error: Any) -> None:
+    def twin(torch: Any, x: Any) -> Any:
+        if torch.autograd.forward_ad._current_level >= 0:
+            raise error("that is all")
+        return torch.tanh(x)
+
+    case = dataclasses.replace(network(twin), order=2)
+    found = {v.mode: v for v in judge(case, observe(case))}
+    assert found["forward"].status == "error"
+    assert found["forward"].first_wrong == (3, "tanh")
+    assert found[FUNCTIONAL_FORWARD].status == "error"
+    assert found["reverse"].status in ("agree", "imprecise")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, CaseTimeout])
+def test_what_comes_from_outside_is_no_answer(error: Any) -> None:
+    def twin(torch: Any, x: Any) -> Any:
+        raise error
+
+    with pytest.raises(error):
+        observe(network(twin))
 
 
 @pytest.mark.skipif(ACCELERATOR is None, reason="this torch has no class of its own for a device's errors")

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.testing.cases.case import Case
 
 JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
@@ -36,10 +36,6 @@ class TestReport(Protocol):
     def failed(self) -> bool: ...
     @property
     def when(self) -> str | None: ...
-
-
-class CaseTimeout(BaseException):
-    """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +163,15 @@ def _alarm(seconds: float, watch: Callable[[], None]) -> Iterator[None]:
         else:
             raise CaseTimeout
 
-    before = signal.signal(signal.SIGALRM, time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    begun, before = time.monotonic(), signal.signal(signal.SIGALRM, time_is_up)
+    rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of an alarm around this one
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if rest:
+            signal.setitimer(signal.ITIMER_REAL, max(rest - (time.monotonic() - begun), IMPORTING))
 
 
 def _imports(frame: FrameType | None) -> int:

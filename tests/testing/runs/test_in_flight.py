@@ -14,11 +14,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.runs.in_flight import (
-    CaseTimeout,
     CurrentCase,
     clear,
     folder,
@@ -99,6 +98,20 @@ def test_a_short_limit_ends_cases_and_not_the_process_between_them(results: Path
     running.close()
 
 
+def test_a_limit_within_a_limit_leaves_the_rest_of_the_outer_one(results: Path) -> None:
+    running, begun = CurrentCase(results, limit=0.4), time.monotonic()
+
+    def slow() -> None:
+        with pytest.raises(CaseTimeout), running.limited():
+            time.sleep(20)
+        time.sleep(20)
+
+    with pytest.raises(CaseTimeout), running.watched(), running.limited(2):
+        slow()
+    assert 0.7 < time.monotonic() - begun < 15
+    running.close()
+
+
 def a_slow_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> str:
     """The name of a module that takes its time to import. It counts how often its code begins and ends."""
     name = f"slow_{tmp_path.name.replace('-', '_')}"
@@ -142,7 +155,7 @@ def test_a_run_that_is_itself_imported_keeps_its_limits(
 ) -> None:
     """Only imports that begin within the case count: a script that runs the suite may be a module."""
     (tmp_path / "runs_the_suite.py").write_text(
-        "import time\nfrom refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase\n"
+        "import time\nfrom refgrad.errors import CaseTimeout\nfrom refgrad.testing.runs.in_flight import CurrentCase\n"
         f"running = CurrentCase({str(results)!r}, limit=0.2)\nlate = False\n"
         "try:\n    with running.limited():\n        time.sleep(20)\nexcept CaseTimeout:\n    late = True\nrunning.close()\n"
     )
