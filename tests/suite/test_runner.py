@@ -9,14 +9,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from refgrad.graph import Graph
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
+from refgrad.testing import Case, Observation
 from refgrad.testing.runs.folder_lock import locked
+from tests.suite.faulty_backend import Faulty
 from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
@@ -237,3 +242,55 @@ def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:
     [item] = [line for line in lines if line["type"] == "item"]
     assert item["item"] == "test_nothing"
     assert item["seconds"] >= 0
+
+
+class Hanging(Faulty):
+    """Hangs on a case of another family than the suite draws: on the evidence of a record."""
+
+    def observe(self, case: Case) -> Observation:
+        while case.family == "recorded":
+            time.sleep(0.01)
+        return super().observe(case)
+
+
+class Skipping(Faulty):
+    """Skips, as a test does that finds no device: in a block of cases, or before there is one."""
+
+    at = "settle"
+
+    def settle(self) -> None:
+        if Skipping.at == "settle":
+            pytest.skip("no such device here")
+
+    def limit(self, seconds: float) -> None:
+        if Skipping.at == "block":
+            pytest.skip("no such device here")
+
+
+def test_evidence_that_hangs_ends_as_an_error_and_the_run_ends(tmp_path: Path) -> None:
+    """A kernel may hang in the evidence of a recorded disagreement, which is no case of a family."""
+    x = np.array([0.5, 1.0])
+    case = Case("recorded", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, "float64")
+    (tmp_path / "case.json").write_text(case.to_json())
+    (tmp_path / "known.toml").write_text(
+        '[[deviation]]\nid = "exp"\nops = ["exp"]\ngot = ["nan"]\nmodes = ["reverse"]\ndtypes = ["float64"]\ndevices = ["cpu"]\n'
+        'seen = ["1", "9"]\nreason = "r"\nlink = "l"\ncase = "case.json"\nbackend = "toy"\n'
+    )
+    scope = ["--backend", f"{__name__}:Hanging", "--family", "graphs", "--examples", "5", "--workers", "0"]
+    known = ["--deviations", str(tmp_path / "known.toml"), "--time-limit", "0.3"]
+    done = conformance(tmp_path / "out", *scope, *known, items="-k still_occurs")
+    assert done.code == 1, done.stdout + done.stderr
+    [late] = done.lines("result")
+    assert (late["id"], late["reason"]) == (case.id, "time limit: no verdict after 0.3 s")
+    assert done.lines("end")
+
+
+@pytest.mark.parametrize("at", ["settle", "block"])
+def test_what_is_skipped_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Otherwise a run that judged a part of its cases would be green."""
+    monkeypatch.setattr(Skipping, "at", at)
+    scope = ["--backend", f"{__name__}:Skipping", "--family", "graphs", "--dtype", "float64"]
+    done = conformance(tmp_path / "out", *scope, "--examples", "5", "--workers", "0")
+    assert done.code == 1, done.stdout + done.stderr
+    [crash] = done.lines("crash")
+    assert "no such device here" in crash["reason"]
