@@ -54,7 +54,7 @@ def failures(
             verdicts = examine(case, framework.observe, applicable(current, *chosen), audit)
     except CaseTimeout:
         verdicts = [timeout(limit)]
-    write(results, case, verdicts, script_of(framework.backend))
+    write(results, case, verdicts, script_of(framework.backend, current.limited))
     results.write(*audit.records(), *framework.news())
     current.finished()
     return [v for v in verdicts if v.failed]

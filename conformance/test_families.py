@@ -145,7 +145,7 @@ def test_family(
     refgrad_current: CurrentCase,
 ) -> None:
     """All cases of the item agree."""
-    item, script = conformance_item, script_of(framework.backend)
+    item, script = conformance_item, script_of(framework.backend, refgrad_current.limited)
     draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device, shared))
     if framework.backend.replaced:
         draw = containing(draw, framework.backend.replaced)
@@ -179,7 +179,7 @@ def test_deviation_still_occurs(
             verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
     except CaseTimeout:
         verdicts = [timeout(refgrad_current.limit)]
-    write(refgrad_results, case, verdicts, script_of(framework.backend))
+    write(refgrad_results, case, verdicts, script_of(framework.backend, refgrad_current.limited))
     refgrad_current.finished()
     found = deviation_evidence.outcome(deviation, build, verdicts)
     if found.kind:
