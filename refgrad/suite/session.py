@@ -157,13 +157,15 @@ def _pytest(arguments: Sequence[str], progress: Progress) -> int:
 
 @contextlib.contextmanager
 def _no_other_plugins() -> Iterator[None]:
-    """Exclude installed pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
+    """Exclude other pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
 
-    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS replaces PYTEST_ADDOPTS; the tests use it to shorten runs.
+    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS and REFGRAD_PYTEST_PLUGINS replace the variables of pytest; the tests use
+    them to shorten runs and to break workers.
     """
     settings = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
+        "PYTEST_PLUGINS": os.environ.get("REFGRAD_PYTEST_PLUGINS", ""),
     }
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)

@@ -64,7 +64,7 @@ def test_workers_and_shards_change_nothing(
     assert sum('"type":"textbook"' in line for line in lines_of(whole)) == 3
     assert sum(line.startswith('{"type":"measured"') for line in whole.read_text().splitlines()) == 2
     with monkeypatch.context() as of_workers:
-        of_workers.setenv("PYTEST_PLUGINS", "tests.suite.small_matrices")
+        of_workers.setenv("REFGRAD_PYTEST_PLUGINS", "tests.suite.small_matrices")
         runs = {"two": [judged("two", "--workers", "2")]}
     for n in (1, 2, 4):
         runs[f"{n} shards"] = [

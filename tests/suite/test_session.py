@@ -11,7 +11,7 @@ import pytest
 from refgrad.records import Crash, FinishedItem, encoded
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
-from refgrad.suite.session import _least_rounds, measured_seconds
+from refgrad.suite.session import _least_rounds, _no_other_plugins, measured_seconds
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs.in_flight import folder
@@ -29,6 +29,17 @@ SMALL = [
     "--workers",
     "0",
 ]
+
+
+def test_plugins_of_the_environment_stay_out_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them could deselect items, and a module that is not there ended the run with exit code 1."""
+    for name, value in (("PYTEST_ADDOPTS", "--collect-only"), ("PYTEST_PLUGINS", "nowhere")):
+        monkeypatch.setenv(name, value)
+    with _no_other_plugins():
+        assert not os.environ.get("PYTEST_ADDOPTS", "").startswith("--collect-only")
+        assert os.environ["PYTEST_PLUGINS"] == ""
+        assert os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] == "1"
+    assert (os.environ["PYTEST_ADDOPTS"], os.environ["PYTEST_PLUGINS"]) == ("--collect-only", "nowhere")
 
 
 @pytest.mark.long
