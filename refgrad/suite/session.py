@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from refgrad.records import FinishedItem
+from refgrad.suite.processes import MOST
 from refgrad.suite.scope import FIXED, LECTURES, TEXTBOOK, Scope, location
 from refgrad.suite.selection import Failures
 from refgrad.testing.cases.vocabulary import Shared, to_json
@@ -229,7 +230,9 @@ def _arguments(path: Path, wanted: Scope, parts: Sequence[str]) -> list[str]:
         *[f"--refgrad-{name}={value}" for name, values in options.items() for value in values],
     ]
     if wanted.workers:  # also for one worker, so that its crash does not end the run
-        arguments += ["-p", "xdist.plugin", "-n", str(wanted.workers), "--max-worker-restart=100"]
+        of_use = max(MOST, len(wanted.cases)) if SINGLE_CASES[0] not in parts else wanted.workers
+        number = min(wanted.workers, of_use)  # a process without a block of cases would start for nothing
+        arguments += ["-p", "xdist.plugin", "-n", str(number), "--max-worker-restart=100"]
         arguments += [
             "--maxschedchunk=1"
         ]  # a worker holds one item and the next, so that long items at the beginning are shared out
