@@ -271,7 +271,7 @@ def _conclude(
     died = {name for name, _ in progress.lost}
     records: list[Record] = []
     for case in in_flight.unfinished_cases(results.path):
-        failed = case.overdue or name_of_test(case.item) in died
+        failed = case.overdue or bool(died & {case.item, name_of_test(case.item)})
         records += crash_records(case, backend.address) if failed else [running_record(case)]
     records += [Crash("", name, why) for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):

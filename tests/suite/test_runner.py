@@ -16,11 +16,16 @@ import numpy as np
 import pytest
 
 from refgrad.graph import Graph
+from refgrad.records import Header
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
+from refgrad.suite.progress import Progress
+from refgrad.suite.runner import _conclude
 from refgrad.testing import Case, Observation
 from refgrad.testing.runs.folder_lock import locked
+from refgrad.testing.runs.in_flight import CurrentCase
+from refgrad.testing.runs.results import ResultsFile
 from tests.suite.faulty_backend import Faulty
 from tests.whole_runs import conformance
 
@@ -283,6 +288,34 @@ def test_evidence_that_hangs_ends_as_an_error_and_the_run_ends(tmp_path: Path) -
     [late] = done.lines("result")
     assert (late["id"], late["reason"]) == (case.id, "time limit: no verdict after 0.3 s")
     assert done.lines("end")
+
+
+@pytest.mark.parametrize(
+    ("item", "test"),
+    [
+        ("graphs-float64-cpu-0", "test_family[graphs-float64-cpu-0]"),
+        ("test_case[0123]", "test_case[0123]"),
+        ("test_deviation_still_occurs[exp]", "test_deviation_still_occurs[exp]"),
+    ],
+)
+def test_the_case_of_a_process_that_died_is_an_error_in_whichever_test(
+    tmp_path: Path, item: str, test: str
+) -> None:
+    """Blocks name their item, other tests themselves. A case without this match would be told as one that was running."""
+    x = np.array([0.5, 1.0])
+    case = Case("graphs", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, "float64")
+    results = ResultsFile(tmp_path / "results.jsonl", fresh=True)
+    results.write(Header("0.1.0", "", ()))
+    current = CurrentCase(results.path)
+    with current.judging(item, case):
+        pass
+    current.close()  # the case stays: nobody has called ``finished``
+    progress = Progress({}, results)
+    progress.lost.append((test, "worker 'gw0' crashed"))
+    found = _conclude(results, progress, Faulty(), 1, 0.0)
+    results.close()
+    assert found is not None
+    assert [(r.id, r.status) for r in each_result(found)] == [(case.id, "error")]
 
 
 @pytest.mark.parametrize("at", ["settle", "block"])
