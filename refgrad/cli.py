@@ -7,8 +7,9 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from refgrad import console, option_values
+from refgrad import console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.suite import option_values
 from refgrad.suite.address import add_options, address
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from refgrad import option_values
+from refgrad.suite import option_values
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)])
