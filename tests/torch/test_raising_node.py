@@ -21,6 +21,7 @@ from refgrad.modes import (  # noqa: E402
 )
 from refgrad.testing import Case, judge  # noqa: E402
 from refgrad.torch.observe import observe  # noqa: E402
+from refgrad.torch.program import Program  # noqa: E402
 
 CLASSES = (RuntimeError, IndexError, TypeError, AssertionError, KeyError, ZeroDivisionError, MemoryError)
 ACCELERATOR = getattr(torch, "AcceleratorError", None)
@@ -135,6 +136,23 @@ def test_a_forward_that_raises_in_forward_mode_alone_is_named() -> None:
     assert {mode for mode, v in found.items() if v.status == "error"} == {"forward", "forward end to end"}
     assert found["forward"].first_wrong == (3, "tanh")
     assert found["reverse"].status in ("agree", "imprecise")
+
+
+def test_gradients_that_do_not_fit_each_other_name_the_op_that_sent_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broken backward may return another shape or device. The sum with what the other users send raises then."""
+    from refgrad.torch import raising_node as module
+
+    program = Program(network(lambda torch, x: torch.tanh(x)), torch.device("cpu"), torch.float64)
+    program.run(program.leaves)
+    program.at = -1
+    monkeypatch.setattr(
+        module, "_sent", lambda program, k, *_: [(j, torch.zeros(k + 2)) for j in program.graph.nodes[k].of]
+    )
+    found = module.raising_node(program)
+    assert found >= 0
+    assert program.graph.nodes[found].op is not None
 
 
 def test_what_no_single_op_raises_names_none() -> None:
